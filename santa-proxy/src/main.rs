@@ -1,0 +1,2 @@
+//! santa-proxy
+fn main() {}

@@ -1,0 +1,2 @@
+//! santa-supervise
+fn main() {}
