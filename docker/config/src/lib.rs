@@ -1,0 +1,77 @@
+//! The typed, strict reading of `docker/santa.toml`, the one file that
+//! describes the container. santa-proxy, santa-supervise and xtask all read it
+//! through this crate, so a key means the same thing everywhere.
+//!
+//! Read [`sections`] for what can be set; [`section`] is the small macro that
+//! keeps a key's name, type, default and documentation in one place. This crate
+//! knows nothing of sockets, processes or HTTP: it turns text and environment
+//! into plain values, or into the list of everything that is wrong with them.
+
+mod expand;
+mod mistake;
+mod node;
+mod overrides;
+mod read;
+pub mod reference;
+mod section;
+pub mod sections;
+mod validate;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use mistake::{Mistake, Mistakes};
+pub use sections::{
+    Access, Admin, Backoff, Config, Console, Kind, Limits, LogFormat, Paths, Proxy, ProxyLimits,
+    ProxyTimeouts, Ready, Restart, Service, Socket, Supervisor, SupervisorLog,
+};
+pub use values::{Address, Cidr, Mode, Size};
+
+/// The environment that a configuration is read against.
+///
+/// Passed in rather than looked up, so that a test or the development loop can
+/// read the file as another process would.
+pub type Env = BTreeMap<String, String>;
+
+/// A snapshot of this process's environment; names and values that are not
+/// UTF-8 are left out.
+#[must_use]
+pub fn process_env() -> Env {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Reads and checks the configuration file at `path`.
+///
+/// # Errors
+/// Every mistake in the file at once, each with its place and remedy; or the
+/// one reason why the file could not be read at all.
+pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text, &name, env),
+        Err(error) => Err(Mistakes::unreadable(&name, &error)),
+    }
+}
+
+/// Reads and checks configuration `text`; `name` is what mistakes call it.
+///
+/// # Errors
+/// Every mistake in the text at once.
+pub fn parse(text: &str, name: &str, env: &Env) -> Result<Config, Mistakes> {
+    let mut mistakes = Mistakes::new(name);
+    let mut root = node::parse(text, &mut mistakes);
+    overrides::apply(&mut root, env, &mut mistakes);
+    expand::environment(&mut root, env, &mut mistakes);
+    expand::paths(&mut root, &mut mistakes);
+    let config = read::document::<Config>(&root, &mut mistakes);
+    if let Some(config) = &config {
+        validate::config(config, &root, &mut mistakes);
+    }
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        _ => Err(mistakes),
+    }
+}

@@ -1,0 +1,132 @@
+//! What is wrong with a configuration, where, and what to do about it.
+
+use std::fmt;
+
+use crate::node::Position;
+
+/// One mistake: its place, the dotted key it concerns, and a text that says
+/// what was found and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Line and column in the file, or nothing for a value from the environment.
+    pub position: Option<Position>,
+    /// Dotted path of the key, such as `proxy.limits.head_size`; may be empty.
+    pub key: String,
+    /// What is wrong and how to put it right.
+    pub message: String,
+}
+
+/// All mistakes found in one reading of a file, in file order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    name: String,
+    list: Vec<Mistake>,
+}
+
+impl Mistakes {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), list: Vec::new() }
+    }
+
+    pub(crate) fn unreadable(name: &str, error: &std::io::Error) -> Self {
+        let mut mistakes = Self::new(name);
+        mistakes.add(
+            None,
+            "",
+            format!("cannot be read: {error}; check the path given to --config"),
+        );
+        mistakes
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        position: Option<Position>,
+        key: &str,
+        message: impl Into<String>,
+    ) {
+        let mistake = Mistake { position, key: key.to_owned(), message: message.into() };
+        if !self.list.contains(&mistake) {
+            self.list.push(mistake);
+        }
+        self.list.sort();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The mistakes, in file order; those of the environment come first.
+    #[must_use]
+    pub fn list(&self) -> &[Mistake] {
+        &self.list
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.list.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            f.write_str(&self.name)?;
+            if let Some(at) = mistake.position {
+                write!(f, ":{}:{}", at.line, at.column)?;
+            }
+            f.write_str(": ")?;
+            if !mistake.key.is_empty() {
+                write!(f, "{}: ", mistake.key)?;
+            }
+            f.write_str(&mistake.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// The name in `known` that `wrong` was probably meant to be.
+pub(crate) fn nearest<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein distance in bytes: keys are short ASCII words.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, right) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_slip_finds_the_key_that_was_meant() {
+        assert_eq!(nearest("head_sze", ["head_size", "body_size"]), Some("head_size"));
+        assert_eq!(nearest("colour", ["head_size", "body_size"]), None);
+    }
+
+    #[test]
+    fn mistakes_read_like_compiler_errors_in_file_order() {
+        let mut mistakes = Mistakes::new("santa.toml");
+        mistakes.add(Some(Position { line: 9, column: 1 }), "b", "second");
+        mistakes.add(Some(Position { line: 2, column: 3 }), "a", "first");
+        assert_eq!(mistakes.to_string(), "santa.toml:2:3: a: first\nsanta.toml:9:1: b: second");
+    }
+}
