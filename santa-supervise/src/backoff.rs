@@ -63,9 +63,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap() {
-        let waits: Vec<u128> = (0..12)
-            .map(|failures| delay(&backoff(0.0), failures, 0.5).as_millis())
-            .collect();
+        let waits: Vec<u128> =
+            (0..12).map(|failures| delay(&backoff(0.0), failures, 0.5).as_millis()).collect();
         assert_eq!(
             waits,
             [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]

@@ -6,6 +6,21 @@
 //! carried out, [`os`] for the system calls.
 
 pub mod backoff;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod event_loop;
+pub mod fill;
+pub mod lines;
+pub mod log_writer;
 pub mod machine;
 pub mod order;
+pub mod os;
+pub mod plan;
+mod pretty;
+pub mod protocol;
+pub mod readiness;
+pub mod record;
 pub mod signals;
+pub mod sockets;
+pub mod spawning;

@@ -55,9 +55,13 @@ impl Turn<'_> {
             Event::Start => self.start_everything(),
             Event::Tick => self.pass_deadlines(),
             Event::Spawned(slot, generation) => self.spawned(slot, generation),
-            Event::SpawnFailed(slot, generation, failure) => self.spawn_failed(slot, generation, failure),
+            Event::SpawnFailed(slot, generation, failure) => {
+                self.spawn_failed(slot, generation, failure)
+            }
             Event::Ready(slot, generation) => self.ready(slot, generation, "readiness seen"),
-            Event::Exited { slot, generation, exit, alone } => self.exited(slot, generation, exit, alone),
+            Event::Exited { slot, generation, exit, alone } => {
+                self.exited(slot, generation, exit, alone)
+            }
             Event::Gone(slot, generation) => self.gone(slot, generation),
             Event::Terminate { why } => self.terminate(why),
             Event::Command { id, verb, target } => self.command(id, verb, &target),
@@ -67,8 +71,10 @@ impl Turn<'_> {
     fn start_everything(&mut self) {
         for id in self.ids() {
             self.slot(id).wanted = true;
+        }
+        for id in self.ids() {
             if self.slot(id).phase == Phase::Stopped {
-                self.go(id, Phase::Waiting, "start of santa-supervise");
+                self.try_start(id, "start of santa-supervise");
             }
         }
     }
@@ -92,7 +98,11 @@ impl Turn<'_> {
         let (now, why) = (self.now, why.into());
         let slot = self.slot(id);
         let from = slot.phase;
-        debug_assert!(from.may_become(to), "{}: {from} must not become {to} ({why})", slot.spec.label());
+        debug_assert!(
+            from.may_become(to),
+            "{}: {from} must not become {to} ({why})",
+            slot.spec.label()
+        );
         slot.phase = to;
         slot.since = now;
         slot.deadline = None;

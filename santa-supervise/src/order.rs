@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 /// # Errors
 /// The names that go round in a circle (the configuration refuses them before;
 /// this is the second lock on that door).
-pub fn start_order<'a>(services: &[(&'a str, &'a [String])]) -> Result<Vec<Vec<&'a str>>, Vec<&'a str>> {
+pub fn start_order<'a>(
+    services: &[(&'a str, &'a [String])],
+) -> Result<Vec<Vec<&'a str>>, Vec<&'a str>> {
     let mut left: Vec<_> = services.to_vec();
     let mut done: BTreeSet<&str> = BTreeSet::new();
     let mut groups = Vec::new();
@@ -42,7 +44,9 @@ mod tests {
         let view: Vec<(&str, &[String])> =
             owned.iter().map(|(name, needs)| (*name, needs.as_slice())).collect();
         let shown = match start_order(&view) {
-            Ok(groups) => groups.iter().map(|group| group.join(" ")).collect::<Vec<_>>().join(" | "),
+            Ok(groups) => {
+                groups.iter().map(|group| group.join(" ")).collect::<Vec<_>>().join(" | ")
+            }
             Err(ring) => format!("circle: {}", ring.join(" ")),
         };
         assert_eq!(shown, expected);

@@ -39,7 +39,8 @@ fn input() -> impl Strategy<Value = Input> {
 }
 
 fn spec(index: usize) -> impl Strategy<Value = Spec> {
-    let restart = prop_oneof![Just(Restart::Always), Just(Restart::OnFailure), Just(Restart::Never)];
+    let restart =
+        prop_oneof![Just(Restart::Always), Just(Restart::OnFailure), Just(Restart::Never)];
     let readiness = prop_oneof![
         Just(Readiness::Probed),
         Just(Readiness::After(Duration::ZERO)),
@@ -146,7 +147,9 @@ impl World {
                 assert_eq!(self.live[&generation].slot, slot);
             }
             Action::Signal(_, generation, _) => assert!(self.live[&generation].main_alive),
-            Action::Reply(id, _) => assert!(self.open_commands.remove(&id), "{id:?} answered twice"),
+            Action::Reply(id, _) => {
+                assert!(self.open_commands.remove(&id), "{id:?} answered twice")
+            }
             Action::Exit(code) => {
                 assert_eq!(self.exit.replace(code), None, "ended twice");
                 assert!(self.live.is_empty(), "ended with live processes");
@@ -160,10 +163,14 @@ impl World {
         assert_eq!(self.shutdown_level, 0, "spawned during shutdown");
         assert!(self.live.values().all(|tree| tree.slot != slot), "two live trees in one slot");
         let needs = &self.state.slot(slot).expect("known").spec().depends_on;
-        for (_, other) in self.state.slots().filter(|(_, other)| needs.contains(&other.spec().service)) {
+        for (_, other) in
+            self.state.slots().filter(|(_, other)| needs.contains(&other.spec().service))
+        {
             assert!(other.phase().satisfies(), "spawned before its dependency");
         }
-        if let (Some(last), false) = (self.last_spawn.insert(slot, self.now), self.asked.remove(&slot)) {
+        if let (Some(last), false) =
+            (self.last_spawn.insert(slot, self.now), self.asked.remove(&slot))
+        {
             assert!(self.now - last >= INITIAL_WAIT.mul_f64(0.79), "spawned again without a wait");
         }
         self.spawns += 1;
@@ -174,7 +181,11 @@ impl World {
         self.dead.push((slot, generation));
         self.never_ran.insert(generation);
         let passing = self.spawns.is_multiple_of(2);
-        Event::SpawnFailed(slot, generation, SpawnFailure { message: "refused".into(), passing, code: 127 })
+        Event::SpawnFailed(
+            slot,
+            generation,
+            SpawnFailure { message: "refused".into(), passing, code: 127 },
+        )
     }
 
     fn check_stop_order(&self, slot: SlotId) {
@@ -190,7 +201,11 @@ impl World {
             Note::Changed { slot, to, .. } => {
                 let spec = self.state.slot(slot).expect("known").spec();
                 let gives_up = matches!(to, Phase::Failed | Phase::Skipped);
-                if spec.critical && gives_up && self.shutdown_level == 0 && self.expected_code.is_none() {
+                if spec.critical
+                    && gives_up
+                    && self.shutdown_level == 0
+                    && self.expected_code.is_none()
+                {
                     self.expected_code = Some(1);
                 }
             }
@@ -288,8 +303,11 @@ impl World {
             self.pass_deadline();
             let killed = self.state.slots().filter(|(_, slot)| slot.phase() == Phase::Stopping);
             let slots: Vec<SlotId> = killed.map(|(id, _)| id).collect();
-            let gone: Vec<_> = self.live.iter().map(|(generation, tree)| (*generation, *tree)).collect();
-            for (generation, tree) in gone.into_iter().filter(|(_, tree)| killable && slots.contains(&tree.slot)) {
+            let gone: Vec<_> =
+                self.live.iter().map(|(generation, tree)| (*generation, *tree)).collect();
+            for (generation, tree) in
+                gone.into_iter().filter(|(_, tree)| killable && slots.contains(&tree.slot))
+            {
                 self.bury(tree.slot, generation);
                 let (slot, exit) = (tree.slot, Exit::Signal(9));
                 self.feed(Event::Exited { slot, generation, exit, alone: true });

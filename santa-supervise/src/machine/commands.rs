@@ -106,13 +106,15 @@ impl Turn<'_> {
         };
         let meant = |id: &SlotId| {
             let spec = &self.state.slots[id].spec;
-            spec.service == name && instance.is_none_or(|number| number == spec.instance.to_string())
+            spec.service == name
+                && instance.is_none_or(|number| number == spec.instance.to_string())
         };
         self.state.slots.keys().copied().filter(meant).collect()
     }
 
     fn unknown(&self, target: &str) -> String {
-        let mut names: Vec<String> = self.state.slots.values().map(|slot| slot.spec.label()).collect();
+        let mut names: Vec<String> =
+            self.state.slots.values().map(|slot| slot.spec.label()).collect();
         names.dedup();
         format!("there is no service \"{target}\"; there are: {}", names.join(", "))
     }
@@ -140,7 +142,9 @@ impl Turn<'_> {
                 return Some(Err(format!("{} was {other} in the meantime", slot.spec.label())));
             }
             match (pending.up, slot.phase) {
-                (true, Phase::Ready | Phase::Completed) => settled.push(told(&format!("is {}", slot.phase))),
+                (true, Phase::Ready | Phase::Completed) => {
+                    settled.push(told(&format!("is {}", slot.phase)))
+                }
                 (true, Phase::Backoff) => return Some(Err(told("failed to start"))),
                 (true, Phase::Failed | Phase::Skipped | Phase::Stopped) => {
                     return Some(Err(told(&format!("is {}", slot.phase))));

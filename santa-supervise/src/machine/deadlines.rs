@@ -26,7 +26,8 @@ impl Turn<'_> {
             }
             Phase::Stopping => self.stop_time_is_over(id),
             Phase::Backoff => self.try_start(id, "wait is over"),
-            Phase::Waiting | Phase::Stopped | Phase::Failed | Phase::Completed | Phase::Skipped => {}
+            Phase::Waiting | Phase::Stopped | Phase::Failed | Phase::Completed | Phase::Skipped => {
+            }
         }
     }
 
@@ -34,9 +35,12 @@ impl Turn<'_> {
         let slot = self.slot(id);
         let delayed = matches!(slot.spec.readiness, Readiness::After(_)) && !slot.spec.task;
         match slot.generation() {
-            Some(generation) if delayed => self.ready(id, generation, "has been running long enough"),
+            Some(generation) if delayed => {
+                self.ready(id, generation, "has been running long enough")
+            }
             _ => {
-                let why = format!("not {} in time", if slot.spec.task { "completed" } else { "ready" });
+                let why =
+                    format!("not {} in time", if slot.spec.task { "completed" } else { "ready" });
                 self.begin_stop(id, Cause::StartTimeout, &why);
             }
         }

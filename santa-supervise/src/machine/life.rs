@@ -4,7 +4,10 @@
 use santa_config::Restart;
 
 use super::model::{Cause, Run};
-use super::{Action, Exit, Generation, LEFTOVER_GRACE, Phase, Readiness, SETTLE_TIME, SlotId, SpawnFailure, Turn};
+use super::{
+    Action, Exit, Generation, LEFTOVER_GRACE, Phase, Readiness, SETTLE_TIME, SlotId, SpawnFailure,
+    Turn,
+};
 use crate::backoff;
 
 /// What the services that a slot depends on allow.
@@ -113,7 +116,12 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn spawn_failed(&mut self, id: SlotId, generation: Generation, failure: SpawnFailure) {
+    pub(super) fn spawn_failed(
+        &mut self,
+        id: SlotId,
+        generation: Generation,
+        failure: SpawnFailure,
+    ) {
         if !self.current(id, generation) {
             return;
         }
@@ -130,7 +138,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn ready(&mut self, id: SlotId, generation: Generation, why: &str) {
-        if !self.current(id, generation) || self.slot(id).phase != Phase::Starting || self.slot(id).spec.task {
+        if !self.current(id, generation)
+            || self.slot(id).phase != Phase::Starting
+            || self.slot(id).spec.task
+        {
             return;
         }
         let now = self.now;
@@ -166,7 +177,8 @@ impl Turn<'_> {
     }
 
     pub(super) fn gone(&mut self, id: SlotId, generation: Generation) {
-        let over = self.current(id, generation) && self.slot(id).run.as_ref().is_some_and(|run| !run.main_alive);
+        let over = self.current(id, generation)
+            && self.slot(id).run.as_ref().is_some_and(|run| !run.main_alive);
         if over {
             self.finish(id);
         }
@@ -267,7 +279,9 @@ impl Turn<'_> {
         slot.failures += 1;
         let due = (started_at + backoff::delay(&slot.spec.backoff, slot.failures, chance)).max(now);
         let failures = slot.failures;
-        self.go(id, Phase::Backoff, format!("{why}; next start in {:.1?} (failure {failures})", due - now));
+        let wait = due - now;
+        let next = if wait.is_zero() { "at once".to_owned() } else { format!("in {wait:.1?}") };
+        self.go(id, Phase::Backoff, format!("{why}; starts again {next} (failure {failures})"));
         self.slot(id).deadline = Some(due);
     }
 

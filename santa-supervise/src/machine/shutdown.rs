@@ -28,8 +28,11 @@ impl Turn<'_> {
         self.actions.push(Action::Note(Note::Shutdown { why, level: ORDERLY }));
         for id in self.ids() {
             self.slot(id).wanted = false;
-            if matches!(self.slot(id).phase, Phase::Waiting | Phase::Backoff) {
-                self.go(id, Phase::Stopped, "shutdown");
+            match self.slot(id).phase {
+                Phase::Waiting | Phase::Backoff => self.go(id, Phase::Stopped, "shutdown"),
+                // From here on only the order and the shutdown's own deadline count.
+                Phase::Starting => self.slot(id).deadline = None,
+                _ => {}
             }
         }
     }
@@ -73,6 +76,9 @@ impl Turn<'_> {
     /// Whether a live slot depends on this one.
     fn is_needed(&self, id: SlotId) -> bool {
         let name = &self.state.slots[&id].spec.service;
-        self.state.slots.values().any(|slot| slot.phase.is_live() && slot.spec.depends_on.contains(name))
+        self.state
+            .slots
+            .values()
+            .any(|slot| slot.phase.is_live() && slot.spec.depends_on.contains(name))
     }
 }

@@ -109,8 +109,16 @@ pub const TABLE: &[Change] = &[
     change(Phase::Starting, Phase::Completed, "ended with success, nothing left to do"),
     change(Phase::Starting, Phase::Backoff, "failed to start, tries left"),
     change(Phase::Starting, Phase::Failed, "failed to start, no tries left or none of use"),
-    change(Phase::Starting, Phase::Stopping, "stop requested, start timeout, or ended with leftovers"),
-    change(Phase::Starting, Phase::Stopped, "ended by itself, or could not be started, during shutdown"),
+    change(
+        Phase::Starting,
+        Phase::Stopping,
+        "stop requested, start timeout, or ended with leftovers",
+    ),
+    change(
+        Phase::Starting,
+        Phase::Stopped,
+        "ended by itself, or could not be started, during shutdown",
+    ),
     change(Phase::Ready, Phase::Stopping, "stop requested, or ended with leftovers"),
     change(Phase::Ready, Phase::Stopped, "ended by itself during shutdown"),
     change(Phase::Ready, Phase::Backoff, "ended by itself, to be started again"),
@@ -118,9 +126,17 @@ pub const TABLE: &[Change] = &[
     change(Phase::Ready, Phase::Completed, "ended with success, not to be started again"),
     change(Phase::Stopping, Phase::Stopped, "process tree gone, stop requested"),
     change(Phase::Stopping, Phase::Starting, "process tree gone, restart requested"),
-    change(Phase::Stopping, Phase::Waiting, "process tree gone, restart requested, a dependency is not ready"),
+    change(
+        Phase::Stopping,
+        Phase::Waiting,
+        "process tree gone, restart requested, a dependency is not ready",
+    ),
     change(Phase::Stopping, Phase::Backoff, "process tree gone, to be started again"),
-    change(Phase::Stopping, Phase::Failed, "process tree gone, no tries left; or it survives SIGKILL"),
+    change(
+        Phase::Stopping,
+        Phase::Failed,
+        "process tree gone, no tries left; or it survives SIGKILL",
+    ),
     change(Phase::Stopping, Phase::Completed, "process tree gone after a success"),
     change(Phase::Backoff, Phase::Starting, "wait over, or start requested"),
     change(Phase::Backoff, Phase::Waiting, "wait over, a dependency is not ready"),
@@ -181,7 +197,8 @@ mod tests {
     #[test]
     fn no_change_is_listed_twice() {
         for (index, one) in TABLE.iter().enumerate() {
-            let twice = TABLE[index + 1..].iter().any(|other| (other.from, other.to) == (one.from, one.to));
+            let twice =
+                TABLE[index + 1..].iter().any(|other| (other.from, other.to) == (one.from, one.to));
             assert!(!twice, "{} -> {}", one.from, one.to);
         }
     }
