@@ -43,7 +43,8 @@ NowDep = Annotated[datetime, Depends(get_now)]
 async def get_current_user(request: Request, state: StateDep, session: SessionDep, now: NowDep) -> User:
     """Return who is logged in; raise `Unauthorized` when nobody is."""
     token = read_session_cookie(request.cookies, state.settings)
-    user = await users.user_of_session(session, token, now) if token else None
+    hours = state.settings.security.session_hours
+    user = await users.user_of_session(session, token, now, hours) if token else None
     if user is None:
         raise Unauthorized("Log in first")
     return user
