@@ -62,8 +62,9 @@ def migrate(_: argparse.Namespace) -> int:
     settings = _settings()
     try:
         outcome = asyncio.run(runner.migrate(settings.database.dsn))
-    except Exception as error:  # noqa: BLE001 - every cause ends here, in one line
-        log.error("migration failed, the schema is as before: %s: %s", error.__class__.__name__, _first_line(error))  # noqa: TRY400
+    except Exception as error:
+        cause = f"{error.__class__.__name__}: {_first_line(error)}"
+        log.error("migration failed, the schema is as before: %s", cause)  # noqa: TRY400 - one line is enough
         log.debug("migration failed", exc_info=error)
         return EX_FAILED
     log.info("database schema %s: %s", HEAD, outcome.value)
@@ -83,10 +84,7 @@ def create_admin(arguments: argparse.Namespace) -> int:
     from santaserver.accounts import create_admin as create  # noqa: PLC0415
 
     settings = _settings()
-    if arguments.password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = getpass("Password: ")
+    password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
     if len(password) < 12:  # noqa: PLR2004 - the sentence says it
         log.error("no account was made: the password needs 12 or more characters")
         return EX_FAILED
@@ -129,8 +127,12 @@ def _parser() -> argparse.ArgumentParser:
 
     where = command("serve", serve).add_mutually_exclusive_group()
     where.add_argument("--fd", type=int, metavar="N", help="serve on this inherited socket")
-    where.add_argument("--uds", type=Path, metavar="PATH", help="serve on this Unix socket (default: UVICORN_UDS)")
-    command("dev", dev).add_argument("--fd", type=int, metavar="N", required=True, help="the inherited socket")
+    where.add_argument(
+        "--uds", type=Path, metavar="PATH", help="serve on this Unix socket (default: UVICORN_UDS)"
+    )
+    command("dev", dev).add_argument(
+        "--fd", type=int, metavar="N", required=True, help="the inherited socket"
+    )
     command("migrate", migrate)
     command("demo", demo)
     admin = command("create-admin", create_admin)
@@ -139,7 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
     enrollment.add_argument("--quota", type=int, help="how many Macs may use it")
-    command("openapi", openapi).add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
+    command("openapi", openapi).add_argument(
+        "--output", type=Path, metavar="FILE", help="instead of standard output"
+    )
     return parser
 
 

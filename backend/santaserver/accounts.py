@@ -30,7 +30,11 @@ async def create_admin(settings: Settings, username: str, password: str) -> None
 
 
 async def create_enrollment(
-    settings: Settings, label: str, quota: int | None = None, secret: str | None = None, now: datetime | None = None
+    settings: Settings,
+    label: str,
+    quota: int | None = None,
+    secret: str | None = None,
+    now: datetime | None = None,
 ) -> str:
     """Create an enrolment and return its secret; one with the same secret stays as it is."""
     database = Database(settings.database.dsn)

@@ -98,7 +98,10 @@ class Database:
             except OUTAGES as error:
                 raise self._outage(error) from error
             except (OperationalError, InterfaceError, DBAPIError) as error:
-                if not isinstance(error, OperationalError | InterfaceError) and not error.connection_invalidated:
+                if (
+                    not isinstance(error, OperationalError | InterfaceError)
+                    and not error.connection_invalidated
+                ):
                     raise
                 raise self._outage(error) from error
         self._recovered()
@@ -150,7 +153,9 @@ class Database:
 def describe(error: BaseException) -> str:
     """Name an error in one line without the statement it came from."""
     original = getattr(error, "orig", None) or error
-    return f"{original.__class__.__name__}: {str(original).splitlines()[0] if str(original) else 'no details'}"
+    return (
+        f"{original.__class__.__name__}: {str(original).splitlines()[0] if str(original) else 'no details'}"
+    )
 
 
 def sqlalchemy_url(dsn: str) -> URL:

@@ -160,7 +160,9 @@ def serve_fresh(sock: socket.socket, ready: int) -> int:
 def say(level: str, message: str) -> None:
     """Write a log line without the application's own logging."""
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-    sys.stdout.write(f'{{"ts":"{at}.000Z","level":"{level}","logger":"santaserver.dev","message":"{message}"}}\n')
+    sys.stdout.write(
+        f'{{"ts":"{at}.000Z","level":"{level}","logger":"santaserver.dev","message":"{message}"}}\n'
+    )
     sys.stdout.flush()
 
 

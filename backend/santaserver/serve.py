@@ -102,14 +102,17 @@ def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
             for listener in self.servers:
                 listener.close()
             self.config.encoded_headers.append((b"connection", b"close"))
-            self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+            self.server_state.default_headers = [
+                *self.server_state.default_headers,
+                (b"connection", b"close"),
+            ]
             for connection in self.server_state.connections:
                 cycle = getattr(connection, "cycle", None)
                 if cycle is not None and hasattr(cycle, "keep_alive"):
                     cycle.keep_alive = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
-                    while self.server_state.connections:
+                    while self.server_state.connections:  # noqa: ASYNC110 - uvicorn has no such event
                         await asyncio.sleep(0.01)
             await super().shutdown(sockets)
 

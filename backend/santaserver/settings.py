@@ -21,7 +21,18 @@ SECRET_VARIABLES = ("SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "CLIENT_S
 """Each may instead be given as NAME_FILE with the path of a file that holds the value."""
 
 KNOWN_DEFAULTS = frozenset(
-    {"changeme", "changethis", "change-me", "secret", "password", "postgres", "santa", "admin", "default", "test"}
+    {
+        "changeme",
+        "changethis",
+        "change-me",
+        "secret",
+        "password",
+        "postgres",
+        "santa",
+        "admin",
+        "default",
+        "test",
+    }
 )
 """Values copied from examples; production refuses them."""
 
@@ -154,7 +165,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         identity=_area(IdentitySettings, values, mistakes),
         server=_area(ServerSettings, values, mistakes),
         notices=tuple(
-            f"{name} belongs to the earlier set-up and has no effect" for name in IGNORED_VARIABLES if name in environ
+            f"{name} belongs to the earlier set-up and has no effect"
+            for name in IGNORED_VARIABLES
+            if name in environ
         ),
     )
     if settings.production:

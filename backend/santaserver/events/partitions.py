@@ -42,7 +42,7 @@ async def keep_partitions(database: Database, clock: Clock) -> None:
 
 
 async def create_partitions(connection: Connection, first: date, last: date) -> None:
-    """Create what is missing between two days; a day whose events lie in the default partition stays there."""
+    """Create what is missing between two days; a day with events in the default partition stays there."""
     await connection.execute("set local lock_timeout = '2s'")
     await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
     for day in _days(first, last):
@@ -52,7 +52,9 @@ async def create_partitions(connection: Connection, first: date, last: date) -> 
         start = datetime.combine(day, time(), UTC)
         end = start + timedelta(days=1)
         strayed = await connection.fetchval(
-            "select exists (select from event_default where occurred_at >= $1 and occurred_at < $2)", start, end
+            "select exists (select from event_default where occurred_at >= $1 and occurred_at < $2)",
+            start,
+            end,
         )
         if not strayed:
             await connection.execute(

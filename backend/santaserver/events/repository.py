@@ -13,14 +13,14 @@ EventRow = tuple[Event, Executable, str, str]
 """(event, program, machine id, host name)"""
 
 GROUPS: dict[str, ColumnElement[bool]] = {
-    "blocked": Event.blocked,
+    "blocked": Event.blocked.is_(True),
     "allowed": Event.decision.like("ALLOW%"),
     "unknown": Event.decision.in_(("ALLOW_UNKNOWN", "BLOCK_UNKNOWN")),
 }
 """Words for groups of decisions; any other word is an exact decision."""
 
 
-def _base() -> Select[EventRow]:
+def _base() -> Select[Event, Executable, str, str]:
     return (
         select(Event, Executable, Machine.machine_id, Machine.hostname)
         .join(Executable, Executable.id == Event.executable_id)
@@ -56,13 +56,13 @@ async def list_events(
             Executable.bundle_name,
         )
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return list((await session.execute(query)).all())
+    return [(row[0], row[1], row[2], row[3]) for row in await session.execute(query)]
 
 
 async def find_event(session: AsyncSession, event_id: int) -> EventRow | None:
     """Return one event."""
     row = (await session.execute(_base().where(Event.id == event_id).limit(1))).one_or_none()
-    return row
+    return (row[0], row[1], row[2], row[3]) if row else None
 
 
 async def certificates(session: AsyncSession, digests: set[str]) -> dict[str, Certificate]:

@@ -49,7 +49,8 @@ async def store_executables(
              first_seen_at, last_seen_at)
            select p.sha256, p.file_name, p.team_id, p.signing_id, p.cdhash, p.bundle_id, p.bundle_name,
              p.bundle_path, p.bundle_version, p.bundle_hash,
-             array(select jsonb_array_elements_text(p.chain)), p.signing_status, p.cs_flags, p.entitlements, $15, $15
+             array(select jsonb_array_elements_text(p.chain)), p.signing_status, p.cs_flags,
+             p.entitlements, $15, $15
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
              $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::bigint[], $14::jsonb[])
              p(sha256, file_name, team_id, signing_id, cdhash, bundle_id, bundle_name, bundle_path,
@@ -79,7 +80,11 @@ async def store_executables(
 
 
 async def store_executions(
-    connection: Connection, machine: int, rows: Sequence[ExecutionRow], programs: dict[str, int], now: datetime
+    connection: Connection,
+    machine: int,
+    rows: Sequence[ExecutionRow],
+    programs: dict[str, int],
+    now: datetime,
 ) -> dict[bytes, int]:
     """Add events; return the ids of those that were not there yet, by key."""
     if not rows:
@@ -153,7 +158,8 @@ async def store_bundles(
     events = [row.event for row in bundles]
     await connection.execute(
         """insert into bundle (hash, bundle_id, name, path, version, binary_count, first_seen_at)
-           select b.*, $7 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[]) b
+           select b.*, $7
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[]) b
            on conflict do nothing""",
         [event.file_bundle_hash[:MAX_NAME] for event in events],
         [event.file_bundle_id[:MAX_NAME] for event in events],

@@ -36,7 +36,9 @@ async def ready(request: Request) -> Response:
         "migrations": _migrations(database, revision),
     }
     fine = all(check == "ok" for check in checks.values())
-    return JSONResponse({"status": "ready" if fine else "unavailable", "checks": checks}, 200 if fine else 503)
+    return JSONResponse(
+        {"status": "ready" if fine else "unavailable", "checks": checks}, 200 if fine else 503
+    )
 
 
 def _migrations(database: Check, revision: str | None) -> Check:

@@ -68,7 +68,8 @@ class RuleChanged(BaseModel):
 class LiveMessage(
     RootModel[
         Annotated[
-            Hello | Lagged | MachineChanged | SyncProgress | EventSeen | RuleChanged, Field(discriminator="type")
+            Hello | Lagged | MachineChanged | SyncProgress | EventSeen | RuleChanged,
+            Field(discriminator="type"),
         ]
     ]
 ):

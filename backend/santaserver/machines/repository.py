@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -29,7 +29,7 @@ def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
     )
 
 
-def _base(now: datetime, overdue_after: timedelta) -> Select[MachineRow]:
+def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, SyncSession, str]:
     newest = (
         select(SyncSession)
         .where(SyncSession.machine_id == Machine.id)
@@ -60,15 +60,17 @@ async def list_machines(
         pattern = like_pattern(text)
         columns = (Machine.hostname, Machine.serial, Machine.machine_id, Machine.primary_user, Machine.model)
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return list((await session.execute(query)).all())
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
 
 
 async def find_machine(
     session: AsyncSession, machine_id: str, now: datetime, overdue_after: timedelta
 ) -> MachineRow | None:
     """Return one machine."""
-    row = (await session.execute(_base(now, overdue_after).where(Machine.machine_id == machine_id))).one_or_none()
-    return row
+    row = (
+        await session.execute(_base(now, overdue_after).where(Machine.machine_id == machine_id))
+    ).one_or_none()
+    return (row[0], row[1], row[2]) if row else None
 
 
 async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:
@@ -89,10 +91,14 @@ async def count_states(session: AsyncSession, now: datetime, overdue_after: time
         .subquery()
     )
     query = select(states.c.state, func.count()).group_by(states.c.state)
-    return {state: number for state, number in await session.execute(query)}
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 async def count_modes(session: AsyncSession) -> dict[str, int]:
     """Return how many machines report each client mode."""
-    query = select(Machine.client_mode, func.count()).where(and_(Machine.client_mode != "")).group_by(Machine.client_mode)
-    return {mode: number for mode, number in await session.execute(query)}
+    query = (
+        select(Machine.client_mode, func.count())
+        .where(Machine.client_mode != "")
+        .group_by(Machine.client_mode)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}

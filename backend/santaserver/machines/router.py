@@ -32,7 +32,7 @@ async def list_machines(
 async def order_clean_sync(
     machine_id: str, order: CleanSync, session: SessionDep, user: AdminUser, now: NowDep
 ) -> Machine:
-    """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded yet."""
+    """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded."""
     return await service.order_clean_sync(session, machine_id, order.kind, user, now)
 
 

@@ -46,7 +46,9 @@ async def connect(dsn: str) -> asyncpg.Connection:
         except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
             if delay is None:
                 raise
-            log.warning("database not reachable yet (%s), trying again in %s s", error.__class__.__name__, delay)
+            log.warning(
+                "database not reachable yet (%s), trying again in %s s", error.__class__.__name__, delay
+            )
             await asyncio.sleep(delay)
     raise AssertionError("unreachable")
 

@@ -64,7 +64,7 @@ def _first_line(text: str) -> str:
 
 
 @cache
-def _environment(level: Level, compiler: bool) -> Any:  # noqa: ANN401, FBT001 - the library has no types
+def _environment(level: Level, compiler: bool) -> Any:  # noqa: ANN401 - the library has no types
     from cel_expr_python import cel  # noqa: PLC0415 - loaded with the first CEL rule
     from cel_expr_python.ext import ext_strings  # noqa: PLC0415
 
@@ -103,6 +103,6 @@ def _messages(level: Level) -> Any:  # noqa: ANN401 - a descriptor pool
             if kind == "timestamp":
                 added.type_name = ".google.protobuf.Timestamp"
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(timestamp)  # type: ignore[no-untyped-call]
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(timestamp)
+    pool.Add(file)
     return pool

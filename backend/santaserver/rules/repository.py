@@ -16,7 +16,7 @@ RuleRow = tuple[Rule, RuleVersion, str | None]
 """(rule, its open version, name of who made it)"""
 
 
-def _base() -> Select[RuleRow]:
+def _base() -> Select[Rule, RuleVersion, str]:
     return (
         select(Rule, RuleVersion, AppUser.username)
         .join(RuleVersion, (RuleVersion.rule_id == Rule.id) & RuleVersion.closed_seq.is_(None))
@@ -26,7 +26,12 @@ def _base() -> Select[RuleRow]:
 
 
 async def list_rules(
-    session: AsyncSession, before: int | None, limit: int, text: str, rule_type: str | None, policy: str | None
+    session: AsyncSession,
+    before: int | None,
+    limit: int,
+    text: str,
+    rule_type: str | None,
+    policy: str | None,
 ) -> Sequence[RuleRow]:
     """Return live rules with an id below `before`, the newest first."""
     query = _base().order_by(Rule.id.desc()).limit(limit)
@@ -40,13 +45,13 @@ async def list_rules(
         pattern = like_pattern(text)
         columns = (Rule.identifier, Rule.comment, RuleVersion.custom_msg, RuleVersion.cel_expr)
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return list((await session.execute(query)).all())
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
 
 
 async def find_rule(session: AsyncSession, rule_id: int) -> RuleRow | None:
     """Return one live rule."""
     row = (await session.execute(_base().where(Rule.id == rule_id))).one_or_none()
-    return row
+    return (row[0], row[1], row[2]) if row else None
 
 
 async def add_rule(

@@ -6,7 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
-from santaserver.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
+from santaserver.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unprocessable,
+    responses,
+)
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.rules import service
 from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUpdate
@@ -41,7 +49,9 @@ async def get_rule(rule_id: int, session: SessionDep, _: CurrentUser) -> Rule:
 
 
 @router.put("/{rule_id}", responses=responses(NotFound, Forbidden, Unprocessable))
-async def update_rule(rule_id: int, rule: RuleUpdate, session: SessionDep, user: AdminUser, now: NowDep) -> Rule:
+async def update_rule(
+    rule_id: int, rule: RuleUpdate, session: SessionDep, user: AdminUser, now: NowDep
+) -> Rule:
     """Give a rule new content."""
     return await service.update_rule(session, rule_id, rule, user, now)
 

@@ -24,9 +24,15 @@ class RuleContent(BaseModel):
     """What a rule does; everything about it that can be changed."""
 
     policy: Policy
-    cel_expr: str | None = Field(None, max_length=MAX_CEL, description="Required for the policy CEL, else absent")
-    custom_msg: str = Field("", max_length=MAX_TEXT, description="Shown in the block dialog instead of the default")
-    custom_url: str = Field("", max_length=MAX_TEXT, description="Button of the block dialog; `null` hides it")
+    cel_expr: str | None = Field(
+        None, max_length=MAX_CEL, description="Required for the policy CEL, else absent"
+    )
+    custom_msg: str = Field(
+        "", max_length=MAX_TEXT, description="Shown in the block dialog instead of the default"
+    )
+    custom_url: str = Field(
+        "", max_length=MAX_TEXT, description="Button of the block dialog; `null` hides it"
+    )
     comment: str = Field("", max_length=MAX_TEXT, description="For other admins; never sent to a Mac")
 
 

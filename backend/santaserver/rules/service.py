@@ -60,7 +60,9 @@ async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None
     return created
 
 
-async def update_rule(session: AsyncSession, rule_id: int, rule: RuleUpdate, user: User, now: datetime) -> Rule:
+async def update_rule(
+    session: AsyncSession, rule_id: int, rule: RuleUpdate, user: User, now: datetime
+) -> Rule:
     """Give a rule new content; without a difference for Macs no number is used."""
     row, version, _ = await _live(session, rule_id)
     content = check_content(cast("RuleType", row.rule_type), rule)
@@ -70,9 +72,7 @@ async def update_rule(session: AsyncSession, rule_id: int, rule: RuleUpdate, use
         seq = await next_seq(session)
         row, _, _ = await _live(session, rule_id, refresh=True)
         await repository.close_version(session, rule_id, seq)
-        repository.open_version(
-            session, (rule_id, row.rule_type, row.identifier), content, seq, user.id, now
-        )
+        repository.open_version(session, (rule_id, row.rule_type, row.identifier), content, seq, user.id, now)
     await repository.set_comment(session, rule_id, comment)
     await session.flush()
     session.expire_all()
@@ -104,7 +104,12 @@ async def _live(session: AsyncSession, rule_id: int, *, refresh: bool = False) -
 
 
 def _record(
-    session: AsyncSession, user: User | None, now: datetime, action: str, before: Rule | None, after: Rule | None
+    session: AsyncSession,
+    user: User | None,
+    now: datetime,
+    action: str,
+    before: Rule | None,
+    after: Rule | None,
 ) -> None:
     shown = after or before
     if shown is None:
@@ -120,7 +125,9 @@ def _record(
         _plain(after),
         shown.seq,
     )
-    session.info["outbox"].add(message(RuleChanged.model_validate({"at": now, "action": action, "rule": shown})))
+    session.info["outbox"].add(
+        message(RuleChanged.model_validate({"at": now, "action": action, "rule": shown}))
+    )
 
 
 def _plain(rule: Rule | None) -> dict[str, Any] | None:

@@ -6,7 +6,10 @@ from santaserver.rules.schemas import RuleType
 
 FORMATS: dict[RuleType, tuple[re.Pattern[str], str]] = {
     "BINARY": (re.compile(r"[0-9a-f]{64}"), "the SHA-256 of the file: 64 hexadecimal digits"),
-    "CERTIFICATE": (re.compile(r"[0-9a-f]{64}"), "the SHA-256 of the leaf certificate: 64 hexadecimal digits"),
+    "CERTIFICATE": (
+        re.compile(r"[0-9a-f]{64}"),
+        "the SHA-256 of the leaf certificate: 64 hexadecimal digits",
+    ),
     "TEAMID": (re.compile(r"[A-Z0-9]{10}"), "10 letters and digits"),
     "SIGNINGID": (
         re.compile(r"(?:[A-Z0-9]{10}|platform):[^\s\0](?:[^\0]*[^\s\0])?"),

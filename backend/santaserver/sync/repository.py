@@ -119,7 +119,12 @@ async def store_report(
 
 
 async def open_session(
-    connection: Connection, machine: MachineRow, target: PolicyState, plan: Plan, rules_hash: str, now: datetime
+    connection: Connection,
+    machine: MachineRow,
+    target: PolicyState,
+    plan: Plan,
+    rules_hash: str,
+    now: datetime,
 ) -> int:
     """Freeze a sync and make it the pending one; the one before stays as history."""
     if machine.known.pending is not None:

@@ -39,7 +39,9 @@ async def signature_id(connection: Connection, signature: Signature) -> int:
 
 async def signature_of(connection: Connection, signature: int) -> Signature:
     """Return what a signature's id stands for."""
-    row = await connection.fetchrow("select layers, capabilities from policy_signature where id = $1", signature)
+    row = await connection.fetchrow(
+        "select layers, capabilities from policy_signature where id = $1", signature
+    )
     if row is None:
         raise LookupError(f"policy signature {signature} is not stored")
     return Signature(tuple(row["layers"]), row["capabilities"])
@@ -65,7 +67,7 @@ async def winners(
 async def changed_winners(
     connection: Connection, layers: Sequence[int], since: int, seq: int, after: Key, limit: int
 ) -> list[Winner]:
-    """Return what is in force at `seq` for every target touched after `since`; policy None where nothing is."""
+    """Return what is in force at `seq` for every target touched after `since`, or policy None."""
     rows = await connection.fetch(
         f"""with touched as (
               select rule_type, identifier from rule_version
@@ -76,7 +78,8 @@ async def changed_winners(
             select t.rule_type, t.identifier, {WINNER} from touched t
             left join lateral (
               select {WINNER} from rule_version v
-              where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier and {OPEN_AT}
+              where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier
+                and {OPEN_AT}
               order by array_position($1, v.layer_id) desc limit 1) w on true
             where (t.rule_type, t.identifier) > ($3, $4)
             order by 1, 2 limit $5""",  # noqa: S608 - constants of this file
@@ -89,13 +92,17 @@ async def changed_winners(
     return [_winner(row) for row in rows]
 
 
-async def winners_of(connection: Connection, layers: Sequence[int], seq: int, keys: Sequence[Key]) -> list[Winner]:
+async def winners_of(
+    connection: Connection, layers: Sequence[int], seq: int, keys: Sequence[Key]
+) -> list[Winner]:
     """Return what is in force at `seq` for the given targets; policy None where nothing is."""
     rows = await connection.fetch(
-        f"""select t.rule_type, t.identifier, {WINNER} from unnest($3::text[], $4::text[]) t(rule_type, identifier)
+        f"""select t.rule_type, t.identifier, {WINNER}
+            from unnest($3::text[], $4::text[]) t(rule_type, identifier)
             left join lateral (
               select {WINNER} from rule_version v
-              where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier and {OPEN_AT}
+              where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier
+                and {OPEN_AT}
               order by array_position($1, v.layer_id) desc limit 1) w on true""",  # noqa: S608
         layers,
         seq,

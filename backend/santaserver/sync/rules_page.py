@@ -63,7 +63,9 @@ async def load(
     return RulesPage(rules, last)
 
 
-async def compiler_withdrawn(connection: Connection, bases: Sequence[PolicyState], target: PolicyState) -> bool:
+async def compiler_withdrawn(
+    connection: Connection, bases: Sequence[PolicyState], target: PolicyState
+) -> bool:
     """Tell whether any state the machine may be in had a compiler rule that the target has not."""
     moved = [base for base in bases if base != target]
     if not moved:

@@ -96,7 +96,10 @@ async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) 
         raise NotFound("This machine is not known here; it has to begin with a preflight")
     session = machine.known.pending
     report = Report(
-        request.rules_received, request.rules_processed, request.sync_type, repository.clip(request.rules_hash)
+        request.rules_received,
+        request.rules_processed,
+        request.sync_type,
+        repository.clip(request.rules_hash),
     )
     judgement = judge(session, report, machine.known.acked_hash, machine.client_mode)
     if session is None or judgement.verdict is Verdict.STRAY:
@@ -109,7 +112,10 @@ async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) 
     else:
         if report.processed < report.received:
             log.warning(
-                "%s could not use %d of %d rules", machine_id, report.received - report.processed, report.received
+                "%s could not use %d of %d rules",
+                machine_id,
+                report.received - report.processed,
+                report.received,
             )
         hashes = (report.rules_hash, judgement.acked_hash)
         await repository.confirm(stage.connection, machine, session, counts, hashes, stage.now)
@@ -163,7 +169,9 @@ async def _evidence(
         rules_hash=repository.clip(request.rules_hash),
         client_mode=mode,
         identity_conflict=bool(
-            machine.serial and request.serial_number and machine.serial != repository.clip(request.serial_number)
+            machine.serial
+            and request.serial_number
+            and machine.serial != repository.clip(request.serial_number)
         ),
         compiler_withdrawn=await rules_page.compiler_withdrawn(
             stage.connection, possible_states(machine.known), target
@@ -198,7 +206,7 @@ async def _settings(stage: Stage, layers: tuple[int, ...], head: int) -> bytes:
 
 
 async def _unannounced(stage: Stage, machine: MachineRow) -> Session:
-    """Open a normal session for a download without a preflight; without a postflight it stays a possible state."""
+    """Open a normal session for a download without a preflight; its target becomes a possible state."""
     target = await _target(stage, machine.santa_version, machine.head)
     bases = possible_states(machine.known)
     known = machine.known

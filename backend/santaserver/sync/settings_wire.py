@@ -15,6 +15,7 @@ MATCH_NOTHING = "(?!)"
 def render_settings(settings: SyncSettings) -> bytes:
     """Return the JSON object of all settings."""
     media = settings.removable_media_policy
+    push_deadline = settings.push_notification_global_rule_sync_deadline
     encrypted = settings.encrypted_removable_media_policy or media
     return msgspec.json.encode(
         {
@@ -26,7 +27,7 @@ def render_settings(settings: SyncSettings) -> bytes:
             "disable_unknown_event_upload": settings.disable_unknown_event_upload,
             "full_sync_interval": settings.full_sync_interval,
             "push_notification_full_sync_interval": settings.push_notification_full_sync_interval,
-            "push_notification_global_rule_sync_deadline": settings.push_notification_global_rule_sync_deadline,
+            "push_notification_global_rule_sync_deadline": push_deadline,
             "allowed_path_regex": settings.allowed_path_regex or MATCH_NOTHING,
             "blocked_path_regex": settings.blocked_path_regex or MATCH_NOTHING,
             "block_usb_mount": media.action != "allow",

@@ -15,7 +15,7 @@ async def open_settings(session: AsyncSession) -> dict[str, Any]:
     query = select(SettingVersion.key, SettingVersion.value).where(
         SettingVersion.layer_id == GLOBAL_LAYER, SettingVersion.closed_seq.is_(None)
     )
-    return {key: value for key, value in await session.execute(query)}
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 async def replace(

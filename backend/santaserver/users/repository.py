@@ -18,14 +18,18 @@ async def find_user(session: AsyncSession, username: str) -> AppUser | None:
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def upsert_user(session: AsyncSession, username: str, display_name: str, role: str, hashed: str) -> None:
+async def upsert_user(
+    session: AsyncSession, username: str, display_name: str, role: str, hashed: str
+) -> None:
     """Create an account, or give an existing one this role and password."""
     values = {"display_name": display_name, "role": role, "password_hash": hashed, "disabled_at": None}
     statement = insert(AppUser).values(username=username, created_at=func.now(), **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["username"], set_=values))
 
 
-async def add_session(session: AsyncSession, id_hash: bytes, user_id: int, now: datetime, until: datetime) -> None:
+async def add_session(
+    session: AsyncSession, id_hash: bytes, user_id: int, now: datetime, until: datetime
+) -> None:
     """Store a login and drop the ones that have run out."""
     await session.execute(delete(UserSession).where(UserSession.expires_at <= now))
     session.add(
@@ -33,7 +37,9 @@ async def add_session(session: AsyncSession, id_hash: bytes, user_id: int, now: 
     )
 
 
-async def find_session(session: AsyncSession, id_hash: bytes, now: datetime) -> tuple[UserSession, AppUser] | None:
+async def find_session(
+    session: AsyncSession, id_hash: bytes, now: datetime
+) -> tuple[UserSession, AppUser] | None:
     """Return a live login and its user."""
     query = (
         select(UserSession, AppUser)

@@ -12,7 +12,13 @@ from santaserver.state import AppState
 from santaserver.users import repository
 from santaserver.users.passwords import check_password
 from santaserver.users.schemas import Login, Role, User
-from santaserver.users.throttle import FREE_PER_ACCOUNT, FREE_PER_ADDRESS, account_key, address_key, waiting_time
+from santaserver.users.throttle import (
+    FREE_PER_ACCOUNT,
+    FREE_PER_ADDRESS,
+    account_key,
+    address_key,
+    waiting_time,
+)
 
 TOKEN_BYTES = 32
 TOUCH_INTERVAL = timedelta(minutes=5)

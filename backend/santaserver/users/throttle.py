@@ -37,5 +37,5 @@ def waiting_time(failures: Failures | None, free: int, now: datetime) -> timedel
     if failures is None or failures.count < free or now - failures.last_at > FORGET_AFTER:
         return timedelta(0)
     steps = min(failures.count - free, 20)
-    delay = min(FIRST_DELAY * 2**steps, LONGEST_DELAY)
+    delay: timedelta = min(FIRST_DELAY * (1 << steps), LONGEST_DELAY)
     return max(failures.last_at + delay - now, timedelta(0))

@@ -32,7 +32,9 @@ def binaries() -> Path:
     for candidate in candidates:
         if (candidate / "initdb").exists() and (candidate / "postgres").exists():
             return candidate
-    raise RuntimeError(f"no PostgreSQL in {', '.join(map(str, candidates))}: set SANTA_PG_BIN to its bin directory")
+    raise RuntimeError(
+        f"no PostgreSQL in {', '.join(map(str, candidates))}: set SANTA_PG_BIN to its bin directory"
+    )
 
 
 class Cluster:
@@ -83,10 +85,25 @@ class Cluster:
         execute(self.dsn("postgres"), statement)
 
     def _initdb(self) -> None:
-        options = ("--no-sync", "--no-instructions", "-A", "trust", "-U", "santa", "-E", "UTF8", "--locale=C.UTF-8")
+        options = (
+            "--no-sync",
+            "--no-instructions",
+            "-A",
+            "trust",
+            "-U",
+            "santa",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        )
         command = [str(self._bin / "initdb"), *options, "-D", str(self.folder / "data")]
         done = subprocess.run(  # noqa: S603 - the found initdb
-            command, user=self._user, group=self._user, extra_groups=self._groups(), capture_output=True, check=False
+            command,
+            user=self._user,
+            group=self._user,
+            extra_groups=self._groups(),
+            capture_output=True,
+            check=False,
         )
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr.decode()}")

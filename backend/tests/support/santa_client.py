@@ -85,7 +85,11 @@ class SimulatedMac:
     # --- what the client does -------------------------------------------------------------------
 
     def sync(
-        self, cut_before: str = "", lose_answer_of: str = "", cut_pages_after: int | None = None, repeat: str = ""
+        self,
+        cut_before: str = "",
+        lose_answer_of: str = "",
+        cut_pages_after: int | None = None,
+        repeat: str = "",
     ) -> SyncResult:
         """Run the four stages.
 

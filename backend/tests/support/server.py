@@ -42,7 +42,7 @@ class RunningServer:
         variables = {"DATABASE_URL": dsn, "PUBLIC_URL": "http://testserver", **(environ or {})}
         self.app = create_app(load(variables), self.clock)
         self._sock = listen_on_loopback()
-        self.url = "http://127.0.0.1:{}".format(self._sock.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._sock.getsockname()[1]}"
         self._ready = threading.Event()
         self._server = make_server(self.app, self._ready.set)
         self._thread = threading.Thread(target=asyncio_run, args=(self._server, self._sock), daemon=True)
