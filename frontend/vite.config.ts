@@ -16,11 +16,7 @@ const announcerStyles = styleAttributeHashes(
   sha256,
 );
 
-<<<<<<< HEAD
 /** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */
-=======
-/** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */
->>>>>>> frontend
 const apiTarget = env['SANTA_API_TARGET'];
 
 export default defineConfig({

@@ -106,8 +106,9 @@ impl Plan {
             Database::Url(url) => url.clone(),
             Database::Embedded(_) => {
                 format!(
-                    "postgresql://{}@/santaserver?host={}",
+                    "postgresql://{}@/{}?host={}",
                     postgres::USER,
+                    postgres::DATABASE,
                     self.sockets().display()
                 )
             }
@@ -221,14 +222,11 @@ impl Plan {
     }
 
     fn add_database(&self, table: &mut Table, bin: &Path) -> Result<()> {
-        let mut command = postgres::prefix()?;
-        command.push(bin.join("postgres").display().to_string());
-        command.extend(postgres::server_args(&self.cluster(), &self.sockets()));
-        let (program, args) = command.split_first().context("no command")?;
+        let (program, args) = postgres::server(bin, &self.cluster(), &self.sockets())?;
         let socket = self.sockets().join(".s.PGSQL.5432");
         let database = Table::from_iter([
             ("name".to_owned(), Value::from("database")),
-            ("command".to_owned(), program.as_str().into()),
+            ("command".to_owned(), program.into()),
             ("args".to_owned(), strings(args)),
             // The fast shutdown: sessions are ended, not waited for.
             ("stop_signal".to_owned(), "INT".into()),
