@@ -31,11 +31,7 @@ export const IDENTIFIER_KINDS: Readonly<Record<RuleType, IdentifierKind>> = {
     label: 'CDHash',
     matches: 'one signed build of a program',
     form: '40 hexadecimal digits',
-<<<<<<< HEAD
-    example: 'dbe8c39801f93e05fc7bc53a02af5b4d3cfc670a',
-=======
     example: 'dbe8c398…',
->>>>>>> frontend
     pattern: /^[0-9a-f]{40}$/i,
     normalize: lower,
   },
@@ -43,11 +39,7 @@ export const IDENTIFIER_KINDS: Readonly<Record<RuleType, IdentifierKind>> = {
     label: 'Binary',
     matches: 'one executable file, by its SHA-256',
     form: '64 hexadecimal digits',
-<<<<<<< HEAD
-    example: 'a3c1…  (shasum -a 256 FILE)',
-=======
     example: 'f6b0d2c5…',
->>>>>>> frontend
     pattern: /^[0-9a-f]{64}$/i,
     normalize: lower,
   },
@@ -63,11 +55,7 @@ export const IDENTIFIER_KINDS: Readonly<Record<RuleType, IdentifierKind>> = {
     label: 'Certificate',
     matches: 'everything signed with one leaf certificate',
     form: '64 hexadecimal digits: the SHA-256 of the leaf certificate',
-<<<<<<< HEAD
-    example: '1e3b…  (santactl fileinfo FILE)',
-=======
     example: '1e3b90ac…',
->>>>>>> frontend
     pattern: /^[0-9a-f]{64}$/i,
     normalize: lower,
   },
