@@ -19,9 +19,9 @@ on_every_os! {
 
     fn a_critical_service_that_dies_of_a_signal_gives_128_and_the_signal(os) {
         let mut house = House::new(os)
-            .service("app", &["die 11"], "critical = true\nrestart = \"never\"\nlimits = { core = 0 }")
+            .service("app", &["die 6"], "critical = true\nrestart = \"never\"\nlimits = { core = 0 }")
             .start();
-        assert_eq!(house.wait().code(), Some(128 + 11));
+        assert_eq!(house.wait().code(), Some(128 + 6));
     }
 
     fn a_critical_service_that_cannot_be_started_gives_127(os) {

@@ -169,9 +169,12 @@ on_every_os! {
             .start();
         house.wait_for_state("app", "ready");
         house.ctl_ok(&["stop", "app"]);
-        let waiting = TcpStream::connect(("127.0.0.1", port)).expect("the port is held");
+        let mut waiting = TcpStream::connect(("127.0.0.1", port)).expect("the port is held");
+        waiting.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("request");
         house.ctl_ok(&["start", "app"]);
-        drop(waiting);
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).expect("answer");
+        assert!(answer.ends_with(&house.service_pid("app").to_string()), "{answer}");
         assert_eq!(house.stop(), 0);
     }
 }

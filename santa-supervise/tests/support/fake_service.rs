@@ -69,7 +69,7 @@ fn perform(verb: &str, rest: &str) {
         "orphans" => orphans(rest.parse().expect("count")),
         "state" => fs::write(rest, own_state()).expect("state file"),
         "serve" => serve(rest),
-        "serve-path" => answer(&UnixListener::bind(rest).expect("bind")),
+        "serve-path" => answer(&UnixListener::bind(rest).expect("bind").into()),
         other => panic!("no such step: {other}"),
     }
 }
@@ -157,14 +157,14 @@ fn serve(name: &str) {
     // SAFETY: the descriptor was handed to us and has no other owner here.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::net::listen(&fd, 64).expect("listen");
-    answer(&UnixListener::from(fd));
+    answer(&fd);
 }
 
-/// One HTTP answer a connection, for ever. TCP works as well: only the type
-/// says Unix.
-fn answer(listener: &UnixListener) {
+/// One HTTP answer a connection, for ever, on a Unix or TCP socket.
+fn answer(listener: &OwnedFd) {
     loop {
-        let Ok((mut stream, _)) = listener.accept() else { continue };
+        let Ok(stream) = rustix::net::accept(listener) else { continue };
+        let mut stream = fs::File::from(stream);
         let mut request = [0u8; 1024];
         let _ = stream.read(&mut request);
         let body = id().to_string();

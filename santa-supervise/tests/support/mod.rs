@@ -84,6 +84,12 @@ impl House {
         self
     }
 
+    /// Lets `{dir}` stand for the directory in steps, too.
+    pub fn replacing_dir(mut self) -> Self {
+        self.text = self.text.replace("{dir}", &self.dir.path().display().to_string());
+        self
+    }
+
     /// For a test that writes `[socket.main]` itself.
     pub fn without_main_socket(mut self) -> Self {
         self.proxy_socket = true;
