@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,13 @@ class House:
     admin_listener: str
     artifacts: Path
 
-    def api(self) -> httpx.Client:
-        """Return a client that is logged in."""
-        client = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=30)
-        answer = client.post("/api/v1/auth/login", json={"username": self.username, "password": self.password})
-        answer.raise_for_status()
-        return client
+    @contextmanager
+    def api(self) -> Iterator[httpx.Client]:
+        """Give a client that is logged in."""
+        with httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=30) as client:
+            body = {"username": self.username, "password": self.password}
+            client.post("/api/v1/auth/login", json=body).raise_for_status()
+            yield client
 
     def supervise(self, *words: str) -> str:
         """Give a command to the running santa-supervise."""
