@@ -71,7 +71,11 @@ pub enum Command {
     /// log lines. SIGTERM stops everything in order; a second one stops all at
     /// once, a third one kills.
     #[command(after_help = "Example:\n  santa-supervise run --config docker/santa.toml")]
-    Run,
+    Run {
+        /// Stop when standard input is closed: whoever started this is gone.
+        #[arg(long)]
+        with_parent: bool,
+    },
     /// Check the configuration and show the order of starts
     ///
     /// Prints every mistake with its place and remedy and ends with 78, or

@@ -44,7 +44,7 @@ pub struct Failure {
 /// What went wrong, to be printed.
 pub fn perform(cli: Cli) -> Result<i32, Failure> {
     match cli.command {
-        Command::Run => run::run(&cli.common),
+        Command::Run { with_parent } => run::run(&cli.common, with_parent),
         Command::Check { json } => check::check(&cli.common, json),
         other => client::perform(&cli.common, other),
     }

@@ -8,6 +8,7 @@ mod children;
 mod control;
 mod notes;
 mod output;
+mod parent;
 mod probes;
 mod report;
 
@@ -84,6 +85,7 @@ enum Source {
     Probe,
     Control,
     Client,
+    Parent,
 }
 
 /// Gives out tokens; one that is gone wakes nobody any more.
@@ -173,6 +175,7 @@ impl EventLoop {
                 Some(Source::Probe) => self.look_again(token),
                 Some(Source::Control) => self.accept_clients(),
                 Some(Source::Client) => self.serve_client(token),
+                Some(Source::Parent) => self.look_at_parent(token),
                 // Closed by an earlier event of the same wait.
                 None => {}
             },

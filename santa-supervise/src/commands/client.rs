@@ -37,7 +37,7 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
         Command::Events { json } => Connection::open(common, None)?.watch(&Request::Events, json),
         Command::Shutdown { timeout } => shut_down(common, timeout),
         Command::Healthcheck { ready } => Ok(check_health(common, ready)),
-        Command::Run | Command::Check { .. } => unreachable!("done without a connection"),
+        Command::Run { .. } | Command::Check { .. } => unreachable!("done without a connection"),
     }
 }
 

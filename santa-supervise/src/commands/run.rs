@@ -24,7 +24,7 @@ use super::{Failure, config_path, exit, load};
 const CONTROL_MODE: u32 = 0o600;
 const CONTROL_BACKLOG: i32 = 64;
 
-pub(super) fn run(common: &Common) -> Result<i32, Failure> {
+pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();
     let path = config_path(common);
     let (config, blueprints) = load(&path)?;
@@ -51,8 +51,13 @@ pub(super) fn run(common: &Common) -> Result<i32, Failure> {
         shutdown_timeout: config.supervisor.shutdown_timeout,
         seed,
     });
-    let event_loop =
+    let mut event_loop =
         event_loop.map_err(|error| failed(format!("cannot open the control socket: {error}")))?;
+    if with_parent {
+        event_loop.follow_parent().map_err(|error| {
+            failed(format!("--with-parent needs a pipe as standard input: {error}"))
+        })?;
+    }
     guard(event_loop)
 }
 
