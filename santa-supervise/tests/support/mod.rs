@@ -129,11 +129,24 @@ impl House {
         self.start_into(log.into())
     }
 
-    pub fn start_into(mut self, stdout: Stdio) -> Self {
+    pub fn start_into(self, stdout: Stdio) -> Self {
+        let command = self.command();
+        self.run(command, stdout)
+    }
+
+    /// Starts it as the command of another program.
+    pub fn start_through(self, program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(SUPERVISE).arg("--config").arg(self.path("santa.toml"));
+        command.env("SANTA_SUPERVISE_OS", &self.os);
+        let log = File::create(self.path("log")).expect("log");
+        self.run(command, log.into())
+    }
+
+    fn run(mut self, mut command: Command, stdout: Stdio) -> Self {
         self.write();
         let errors = File::create(self.path("errors")).expect("errors");
-        let child =
-            self.command().arg("run").stdin(Stdio::null()).stdout(stdout).stderr(errors).spawn();
+        let child = command.arg("run").stdin(Stdio::null()).stdout(stdout).stderr(errors).spawn();
         self.child = Some(child.expect("santa-supervise starts"));
         self
     }
