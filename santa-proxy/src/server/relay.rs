@@ -252,9 +252,11 @@ impl Relay<'_> {
         if before.is_empty() && content == 0 && after.is_empty() {
             return Ok(());
         }
-        self.deadline.set(Phase::Send, self.timeouts.body);
+        let extend = || self.deadline.set(Phase::Send, self.timeouts.body);
+        extend();
         let payload = &self.buffer.filled()[..content];
-        self.writer.write_all([before, payload, after]).await.map_err(|_| Fault::ClientGone)?;
+        let written = self.writer.write_with([before, payload, after], extend).await;
+        written.map_err(|_| Fault::ClientGone)?;
         self.deadline.set(Phase::Backend, self.timeouts.response);
         Ok(())
     }
