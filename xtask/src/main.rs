@@ -1,2 +1,91 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: builds, runs and checks SantaServer. This file is the list of
+//! commands; each lives in the file of its name under `commands/`.
+
+mod commands;
+mod layout;
+mod progress;
+mod repo;
+mod run;
+mod stamp;
+mod supervisor;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{build, ci, codegen, db, dev, doctor, fmt};
+
+/// Builds, runs and checks SantaServer.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Start here:\n  cargo xtask dev     everything running, with a demo fleet\n  \
+                  cargo xtask ci      every check\n\n\
+                  Exit codes: 0 done, 1 a check or step failed, 2 usage, 130 interrupted."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything with a demo fleet and hot reload
+    Dev(dev::Args),
+    /// Build the binaries, the console and the backend into dist/
+    Build(build::Args),
+    /// Run the checks
+    Ci(ci::Args),
+    /// Write generated files: openapi.json, the typed client, the reference of settings
+    Codegen(codegen::Args),
+    /// Format all sources
+    Fmt(fmt::Args),
+    /// Manage the embedded database
+    Db(db::Args),
+    /// Say what is installed, what is missing and how to get it
+    Doctor(doctor::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Ci(args) => ci::run(&args),
+        Command::Codegen(args) => codegen::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Db(args) => db::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<run::Interrupted>() => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("{} {error:#}", progress::red("error:"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{} has no example", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{argument} of {}", command.get_name());
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// The one client of /api/v1, typed by schema.ts. It turns every failure into an ApiError and tells when the login is gone.
+// Calls by domain are in the files beside it.
+import createClient from 'openapi-fetch';
+import { asApiError, errorFromResponse } from './errors.ts';
+import type { paths } from './schema.ts';
+
+export const api = createClient<paths>({ credentials: 'same-origin' });
+
+/** What calls accept besides their own arguments: `load`'s fetch, and a signal to give up. */
+export type CallOptions = {
+  fetch?: typeof globalThis.fetch;
+  signal?: AbortSignal;
+};
+
+let loggedOut: () => void = () => undefined;
+
+/** Says what to do when any call but a log-in finds that the session is over. */
+export function onLoggedOut(handler: () => void): void {
+  loggedOut = handler;
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** The body of a successful answer; throws an ApiError for everything else. */
+export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
+  const answer = await call.catch((thrown: unknown) => {
+    throw asApiError(thrown);
+  });
+  if (answer.response.ok) return answer.data as T;
+  throw errorFromResponse(answer.response.status, answer.error);
+}
+
+api.use({
+  onResponse({ request, response }) {
+    const loggingIn = request.url.includes('/auth/');
+    if (response.status === 401 && !loggingIn) loggedOut();
+  },
+});

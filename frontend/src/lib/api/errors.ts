@@ -1,0 +1,74 @@
+// The one way to read what went wrong with an API call: RFC 9457 problem documents, other bodies, no answer at all.
+// Knows nothing of pages. Texts are written for the person at the screen; next: client.ts.
+
+/** A failed API call. `status` is 0 when no answer arrived. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  constructor(
+    readonly status: number,
+    /** What went wrong, in a few words. */
+    readonly title: string,
+    /** The server's explanation, or what to do about it. */
+    readonly detail: string = '',
+    /** Messages by input field, from a refused form. */
+    readonly fields: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail || title);
+  }
+}
+
+/** The message for a whole form: nothing when the fields that it shows say it already. */
+export function formMessage(error: ApiError, form: object): string {
+  return Object.keys(error.fields).some((field) => field in form) ? '' : error.message;
+}
+
+const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
+  0: ['The server did not answer', 'Check the connection; the console tries again by itself.'],
+  401: ['You are not logged in', 'Log in again to go on.'],
+  403: ['You are not allowed to do this', 'Ask an administrator.'],
+  404: ['Not found', 'It may have been removed in the meantime.'],
+  409: ['This conflicts with something that exists', ''],
+  422: ['The server refused the input', ''],
+  429: ['Too many requests', 'Wait a moment, then try again.'],
+  502: ['The backend is not available', 'It may be restarting; try again in a moment.'],
+  503: ['The backend is not available', 'It may be restarting; try again in a moment.'],
+  504: ['The backend took too long', 'Try again in a moment.'],
+};
+
+/** The error for an answer with a failing status; `body` is its parsed JSON, its text, or nothing. */
+export function errorFromResponse(status: number, body: unknown): ApiError {
+  const [title, advice] = FALLBACK[status] ?? [`The server answered with status ${status}`, ''];
+  if (!isRecord(body)) return new ApiError(status, title, advice);
+  const known = status in FALLBACK ? title : text(body['title']) || title;
+  return new ApiError(status, known, text(body['detail']) || advice, fieldMessages(body['errors']));
+}
+
+/** The error for anything a call threw: ours as it is, a broken connection as status 0. */
+export function asApiError(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  if (thrown instanceof TypeError) {
+    const [title, advice] = FALLBACK[0] as readonly [string, string];
+    return new ApiError(0, title, advice); // fetch reports a lost connection as a TypeError
+  }
+  return new ApiError(0, 'Something went wrong in the console', String(thrown));
+}
+
+/** `errors: [{field, message}]` as messages by field; the first one for each counts. */
+function fieldMessages(errors: unknown): Record<string, string> {
+  const messages: Record<string, string> = {};
+  for (const entry of Array.isArray(errors) ? errors : []) {
+    if (!isRecord(entry)) continue;
+    const field = text(entry['field']);
+    const message = text(entry['message']);
+    if (field && message && !(field in messages)) messages[field] = message;
+  }
+  return messages;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,23 @@
+// Macs that sync with this server.
+import { api, unwrap, type CallOptions } from './client.ts';
+import type { CleanSyncKind, Machine, MachineFilters, Page, Position } from './types.ts';
+
+export function listMachines(
+  filters: MachineFilters,
+  position: Position,
+  options: CallOptions = {},
+): Promise<Page<Machine>> {
+  const params = { query: { ...filters, ...position } };
+  return unwrap(api.GET('/api/v1/machines', { params, ...options }));
+}
+
+export function readMachine(id: string, options: CallOptions = {}): Promise<Machine> {
+  const params = { path: { machine_id: id } };
+  return unwrap(api.GET('/api/v1/machines/{machine_id}', { params, ...options }));
+}
+
+/** Asks for a clean sync at the machine's next contact; `clean_all` also drops the rules the Mac made itself. */
+export async function requestCleanSync(id: string, kind: CleanSyncKind): Promise<void> {
+  const params = { path: { machine_id: id } };
+  await unwrap(api.POST('/api/v1/machines/{machine_id}/clean-sync', { params, body: { kind } }));
+}

@@ -1,0 +1,25 @@
+// Execution rules of the global layer.
+import { api, unwrap, type CallOptions } from './client.ts';
+import type { Page, Position, Rule, RuleCreate, RuleFilters, RuleUpdate } from './types.ts';
+
+export function listRules(
+  filters: RuleFilters,
+  position: Position,
+  options: CallOptions = {},
+): Promise<Page<Rule>> {
+  const params = { query: { ...filters, ...position } };
+  return unwrap(api.GET('/api/v1/rules', { params, ...options }));
+}
+
+export function createRule(rule: RuleCreate): Promise<Rule> {
+  return unwrap(api.POST('/api/v1/rules', { body: rule }));
+}
+
+export function changeRule(id: Rule['id'], change: RuleUpdate): Promise<Rule> {
+  const params = { path: { rule_id: id } };
+  return unwrap(api.PUT('/api/v1/rules/{rule_id}', { params, body: change }));
+}
+
+export async function removeRule(id: Rule['id']): Promise<void> {
+  await unwrap(api.DELETE('/api/v1/rules/{rule_id}', { params: { path: { rule_id: id } } }));
+}

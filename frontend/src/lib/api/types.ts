@@ -1,0 +1,48 @@
+// Domain names for the generated schema: the only place that knows how the OpenAPI document calls things.
+import type { components, paths } from './schema.ts';
+
+type Schemas = components['schemas'];
+
+export type User = Schemas['User'];
+export type Overview = Schemas['Overview'];
+export type HourBucket = Schemas['Hour'];
+export type Machine = Schemas['Machine'];
+export type SyncState = Machine['sync_state'];
+export type ClientMode = SyncSettings['client_mode'];
+export type Rule = Schemas['Rule'];
+export type RuleType = Rule['rule_type'];
+export type Policy = Rule['policy'];
+export type RuleCreate = Schemas['RuleCreate'];
+export type RuleUpdate = Schemas['RuleUpdate'];
+export type ExecEvent = Schemas['Event'];
+export type Certificate = Schemas['SigningCertificate'];
+export type SyncSettings = Schemas['SyncSettings'];
+export type MediaPolicy = Schemas['MediaPolicy'];
+export type CleanSyncKind = Schemas['CleanSync']['kind'];
+/** One message of the live channel. */
+export type LiveMessage = Schemas['LiveMessage'];
+
+/** One page of a keyset-paged list; `next_cursor` is null on the last one. */
+export interface Page<T> {
+  items: T[];
+  next_cursor: string | null;
+}
+
+/** Where in a list to read: the cursor of the page before (none = from the start) and how many rows. */
+export interface Position {
+  cursor?: string | undefined;
+  limit: number;
+}
+
+export type MachineFilters = Omit<
+  NonNullable<paths['/api/v1/machines']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;
+export type RuleFilters = Omit<
+  NonNullable<paths['/api/v1/rules']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;
+export type EventFilters = Omit<
+  NonNullable<paths['/api/v1/events']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;

@@ -1,0 +1,59 @@
+// Keeps a list of machines true to what the live connection tells: one changed machine is read alone, many at once.
+import type { Machine } from '../../api/types.ts';
+import { upsert } from '../../live/merge.ts';
+import type { LiveMessage } from '../../live/messages.ts';
+import { throttled } from '../../state/timing.ts';
+
+interface Target {
+  update: (change: (items: Machine[]) => Machine[]) => void;
+  refresh: () => Promise<void>;
+  readonly items: Machine[];
+}
+
+interface Options {
+  list: () => Target;
+  /** Whether machines that are not in the list belong to it: only when it is not filtered. */
+  takesNew: () => boolean;
+  read: (id: string) => Promise<Machine>;
+}
+
+/** Above this number of changed machines the whole list is read again. */
+const FEW = 5;
+/** Milliseconds between two reads. */
+const EVERY = 1000;
+
+export interface MachineNews {
+  hear: (message: LiveMessage) => void;
+  stop: () => void;
+}
+
+export function machineNews({ list, takesNew, read }: Options): MachineNews {
+  let changed = new Set<string>();
+  let all = false;
+
+  const catchUp = throttled(() => {
+    const ids = changed;
+    const everything = all || ids.size > FEW;
+    changed = new Set();
+    all = false;
+    if (everything) void list().refresh();
+    else for (const id of ids) void readOne(id);
+  }, EVERY);
+
+  async function readOne(id: string) {
+    const target = list();
+    const known = target.items.some((machine) => machine.machine_id === id);
+    if (!known && !takesNew()) return;
+    const machine = await read(id).catch(() => null); // the next message tries again
+    if (machine) target.update((items) => upsert(items, machine, (item) => item.machine_id));
+  }
+
+  function hear(message: LiveMessage) {
+    if (message.type === 'lagged' || message.type === 'rule') all = true;
+    else if (message.type === 'sync' || message.type === 'machine') changed.add(message.machine_id);
+    else return;
+    catchUp();
+  }
+
+  return { hear, stop: catchUp.cancel };
+}

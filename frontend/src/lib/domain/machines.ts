@@ -1,0 +1,45 @@
+// Words for what a machine is doing.
+import type { ClientMode, Machine, SyncState } from '../api/types.ts';
+import type { Tone } from '../ui/tone.ts';
+
+interface Named {
+  label: string;
+  tone: Tone;
+  help: string;
+}
+
+export const SYNC_STATES: Readonly<Record<SyncState, Named>> = {
+  in_sync: { label: 'In sync', tone: 'ok', help: 'Confirmed the present rules.' },
+  pending: { label: 'Pending', tone: 'info', help: 'Gets newer rules at its next sync.' },
+  overdue: { label: 'Overdue', tone: 'warn', help: 'Has not synced for longer than expected.' },
+  drifted: {
+    label: 'Drifted',
+    tone: 'danger',
+    help: 'Its rules differ from what it confirmed; a clean sync follows.',
+  },
+  never: { label: 'Never', tone: 'neutral', help: 'Has not finished a sync yet.' },
+};
+
+export const CLIENT_MODES: Readonly<Record<ClientMode, Named>> = {
+  MONITOR: { label: 'Monitor', tone: 'info', help: 'Unknown programs run and are reported.' },
+  LOCKDOWN: { label: 'Lockdown', tone: 'ok', help: 'Unknown programs are blocked.' },
+  STANDALONE: {
+    label: 'Standalone',
+    tone: 'neutral',
+    help: 'The user approves unknown programs after authenticating.',
+  },
+};
+
+/** What to call a machine: its host name, else its serial number, else its id. */
+export function machineName(
+  machine: Pick<Machine, 'hostname' | 'machine_id'> & { serial?: string | null },
+): string {
+  return machine.hostname || machine.serial || machine.machine_id;
+}
+
+/** The mode a machine reported, also when a newer Santa uses a word we do not know. */
+export function clientMode(mode: string | null | undefined): Named {
+  if (!mode) return { label: 'Unknown', tone: 'neutral', help: 'Not reported yet.' };
+  const known = (CLIENT_MODES as Record<string, Named>)[mode];
+  return known ?? { label: mode, tone: 'neutral', help: '' };
+}

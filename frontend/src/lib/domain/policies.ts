@@ -1,0 +1,59 @@
+// What a rule does, and which policies make sense for which rule type (Santa's sync protocol, Policy).
+import type { Policy, RuleType } from '../api/types.ts';
+import type { Tone } from '../ui/tone.ts';
+
+interface PolicyKind {
+  label: string;
+  tone: Tone;
+  help: string;
+}
+
+export const POLICY_KINDS: Readonly<Record<Policy, PolicyKind>> = {
+  ALLOWLIST: { label: 'Allow', tone: 'ok', help: 'The program may run.' },
+  ALLOWLIST_COMPILER: {
+    label: 'Allow compiler',
+    tone: 'ok',
+    help: 'The program may run, and so may what it writes, when transitive rules are enabled.',
+  },
+  BLOCKLIST: {
+    label: 'Block',
+    tone: 'danger',
+    help: 'The program is stopped and the user sees a message.',
+  },
+  SILENT_BLOCKLIST: {
+    label: 'Block silently',
+    tone: 'danger',
+    help: 'The program is stopped without a message.',
+  },
+  SILENT_GUI_BLOCKLIST: {
+    label: 'Block, no dialog',
+    tone: 'danger',
+    help: 'Stopped without a dialog; a terminal still shows the message. Needs Santa 2026.6.',
+  },
+  SILENT_TTY_BLOCKLIST: {
+    label: 'Block, no terminal message',
+    tone: 'danger',
+    help: 'Stopped with a dialog but nothing in the terminal. Needs Santa 2026.6.',
+  },
+  CEL: {
+    label: 'Expression',
+    tone: 'info',
+    help: 'A CEL expression decides at each execution. Needs Santa 2025.6.',
+  },
+};
+
+export const POLICIES = Object.keys(POLICY_KINDS) as Policy[];
+
+const COMPILER_TYPES: readonly RuleType[] = ['BINARY', 'SIGNINGID', 'CDHASH'];
+
+/** The policies Santa honours for a rule type: it never matches a compiler rule by certificate or team. */
+export function policiesFor(type: RuleType): Policy[] {
+  return POLICIES.filter(
+    (policy) => policy !== 'ALLOWLIST_COMPILER' || COMPILER_TYPES.includes(type),
+  );
+}
+
+/** Whether the user sees a message of ours, so that a custom text or address has an effect. */
+export function showsMessage(policy: Policy): boolean {
+  return policy !== 'ALLOWLIST' && policy !== 'ALLOWLIST_COMPILER' && policy !== 'SILENT_BLOCKLIST';
+}

@@ -1,0 +1,90 @@
+// The rule form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+import type { Policy, Rule, RuleCreate, RuleType, RuleUpdate } from '../api/types.ts';
+import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
+import { policiesFor, showsMessage } from './policies.ts';
+import type { RuleDraft } from './rule-candidates.ts';
+
+/** Field names are those of the API, so that a refused field is found by its name. */
+export interface RuleForm {
+  rule_type: RuleType;
+  identifier: string;
+  policy: Policy;
+  cel_expr: string;
+  custom_msg: string;
+  custom_url: string;
+  comment: string;
+}
+
+export type RuleMistakes = Partial<Record<keyof RuleForm, string>>;
+
+export function emptyRuleForm(): RuleForm {
+  return {
+    rule_type: 'BINARY',
+    identifier: '',
+    policy: 'BLOCKLIST',
+    cel_expr: '',
+    custom_msg: '',
+    custom_url: '',
+    comment: '',
+  };
+}
+
+export function formFromDraft(draft: RuleDraft): RuleForm {
+  const { type, policy, candidates } = draft;
+  return { ...emptyRuleForm(), rule_type: type, policy, identifier: candidates[type] ?? '' };
+}
+
+export function formFromRule(rule: Rule): RuleForm {
+  return {
+    rule_type: rule.rule_type,
+    identifier: rule.identifier,
+    policy: rule.policy,
+    cel_expr: rule.cel_expr ?? '',
+    custom_msg: rule.custom_msg,
+    custom_url: rule.custom_url,
+    comment: rule.comment,
+  };
+}
+
+/** The form after another type was chosen: a policy the type does not have becomes plain Allow. */
+export function withType(form: RuleForm, type: RuleType, draft?: RuleDraft): RuleForm {
+  const policy = policiesFor(type).includes(form.policy) ? form.policy : 'ALLOWLIST';
+  const offered = draft?.candidates[type];
+  const wasOffered = form.identifier === (draft?.candidates[form.rule_type] ?? '');
+  const identifier = offered !== undefined && wasOffered ? offered : form.identifier;
+  return { ...form, rule_type: type, policy, identifier };
+}
+
+/** What is wrong, by field; an empty object when the form can be sent. */
+export function ruleMistakes(form: RuleForm): RuleMistakes {
+  const mistakes: RuleMistakes = {};
+  const identifier = identifierMistake(form.rule_type, form.identifier);
+  if (identifier) mistakes.identifier = identifier;
+  if (form.policy === 'CEL' && form.cel_expr.trim() === '') {
+    mistakes.cel_expr = 'Enter an expression, or choose another policy.';
+  }
+  const address = addressMistake(form.custom_url.trim());
+  if (address && showsMessage(form.policy)) mistakes.custom_url = address;
+  return mistakes;
+}
+
+function addressMistake(address: string): string | null {
+  if (address === '' || address === 'null') return null;
+  return /^https?:\/\/\S+$/i.test(address) ? null : 'Enter an address that starts with https://';
+}
+
+export function toRuleUpdate(form: RuleForm): RuleUpdate {
+  const message = showsMessage(form.policy);
+  return {
+    policy: form.policy,
+    cel_expr: form.policy === 'CEL' ? form.cel_expr.trim() : null,
+    custom_msg: message ? form.custom_msg.trim() : '',
+    custom_url: message ? form.custom_url.trim() : '',
+    comment: form.comment.trim(),
+  };
+}
+
+export function toRuleCreate(form: RuleForm): RuleCreate {
+  const identifier = normalizeIdentifier(form.rule_type, form.identifier);
+  return { rule_type: form.rule_type, identifier, ...toRuleUpdate(form) };
+}

@@ -1,0 +1,24 @@
+// Addresses of the console's pages, checked against the routes that exist.
+import { resolve } from '$app/paths';
+import type { EventFilters, MachineFilters, RuleFilters } from './api/types.ts';
+
+type Query = Readonly<Record<string, string | number | null | undefined>>;
+
+function query(params: Query): '' | `?${string}` {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    if (value !== null && value !== undefined && value !== '') search.set(name, String(value));
+  }
+  return search.size === 0 ? '' : `?${search.toString()}`;
+}
+
+export const overviewLink = () => resolve('/(console)');
+export const settingsLink = () => resolve('/(console)/settings');
+export const machineLink = (id: string) => resolve('/(console)/machines/[id]', { id });
+export const machinesLink = (filters: MachineFilters = {}) =>
+  resolve(`/(console)/machines${query(filters)}`);
+export const rulesLink = (filters: RuleFilters = {}) =>
+  resolve(`/(console)/rules${query(filters)}`);
+export const eventsLink = (filters: EventFilters & { event?: number } = {}) =>
+  resolve(`/(console)/events${query(filters)}`);
+export const loginLink = (next: string) => resolve(`/login${query({ next })}`);

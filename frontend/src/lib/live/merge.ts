@@ -1,0 +1,89 @@
+// How news changes what a list shows. Pure: lists in, lists out; the same list when nothing changed.
+import type { EventFilters, ExecEvent, Page, Rule, RuleFilters } from '../api/types.ts';
+import type { LiveMessage } from './messages.ts';
+
+/** Puts a new row on top, or replaces the one with the same key where it stands. */
+export function upsert<T>(items: readonly T[], item: T, key: (item: T) => unknown): T[] {
+  const index = items.findIndex((other) => key(other) === key(item));
+  return index < 0 ? [item, ...items] : items.with(index, item);
+}
+
+/** Replaces the row with the same key; the same list when it is not there. */
+export function replace<T>(items: T[], item: T, key: (item: T) => unknown): T[] {
+  const index = items.findIndex((other) => key(other) === key(item));
+  return index < 0 ? items : items.with(index, item);
+}
+
+/** The next page's rows below the others; rows that moved down meanwhile are not shown twice. */
+export function appended<T>(old: readonly T[], next: readonly T[], key: (item: T) => unknown): T[] {
+  const known = new Set(old.map(key));
+  return [...old, ...next.filter((item) => !known.has(key(item)))];
+}
+
+/**
+ * Rows read again from the start, under which older rows that the new page does not reach stay.
+ * `more` is the cursor that was valid for the old rows; the page's own is right when nothing stays.
+ */
+export function refreshed<T>(
+  old: readonly T[],
+  page: Page<T>,
+  more: string | null,
+  key: (item: T) => unknown,
+): Page<T> {
+  const last = page.items.at(-1);
+  const reach = last === undefined ? -1 : old.findIndex((item) => key(item) === key(last));
+  const fresh = new Set(page.items.map(key));
+  const tail = reach < 0 ? [] : old.slice(reach + 1).filter((item) => !fresh.has(key(item)));
+  if (page.next_cursor === null || tail.length === 0) return page;
+  return { items: [...page.items, ...tail], next_cursor: more };
+}
+
+/** Whether an event belongs to a list with these filters. Free text is judged over the fields people search by. */
+export function eventFits(event: ExecEvent, filters: EventFilters): boolean {
+  const { decision, machine_id, q } = filters;
+  if (machine_id && event.machine_id !== machine_id) return false;
+  if (decision && !decisionFits(event, decision)) return false;
+  if (!q) return true;
+  const fields = [event.file_name, event.file_path, event.file_sha256, event.executing_user];
+  const more = [
+    event.hostname,
+    event.signing_id,
+    event.team_id,
+    event.publisher,
+    event.bundle_name,
+  ];
+  return contains([...fields, ...more], q);
+}
+
+function decisionFits(event: ExecEvent, wanted: string): boolean {
+  if (wanted === 'blocked') return event.blocked;
+  if (wanted === 'unknown') return event.decision.endsWith('_UNKNOWN');
+  if (wanted === 'allowed') return !event.blocked;
+  return event.decision === wanted;
+}
+
+/** The rules a list shows after a change to one of them. */
+export function withRuleChange(
+  rules: Rule[],
+  message: Extract<LiveMessage, { type: 'rule' }>,
+  filters: RuleFilters,
+): Rule[] {
+  const { action, rule } = message;
+  const known = rules.some((other) => other.id === rule.id);
+  const fits = action !== 'removed' && ruleFits(rule, filters);
+  if (!fits) return known ? rules.filter((other) => other.id !== rule.id) : rules;
+  if (!known && action === 'changed') return rules; // further down than what is loaded
+  return upsert(rules, rule, (other) => other.id);
+}
+
+function ruleFits(rule: Rule, filters: RuleFilters): boolean {
+  const { rule_type, policy, q } = filters;
+  if (rule_type && rule.rule_type !== rule_type) return false;
+  if (policy && rule.policy !== policy) return false;
+  return !q || contains([rule.identifier, rule.comment, rule.custom_msg], q);
+}
+
+function contains(fields: readonly (string | null | undefined)[], wanted: string): boolean {
+  const needle = wanted.toLowerCase();
+  return fields.some((field) => field?.toLowerCase().includes(needle));
+}

@@ -1,0 +1,6 @@
+// Any address that no page has: the "not found" page, inside the console's frame.
+import { error } from '@sveltejs/kit';
+
+export function load(): never {
+  error(404, 'Page not found');
+}

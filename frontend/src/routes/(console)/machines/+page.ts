@@ -1,0 +1,15 @@
+import { listMachines } from '#lib/api/machines.ts';
+import { textParam } from '#lib/domain/url-state.ts';
+import { PagedList } from '#lib/state/paged-list.svelte.ts';
+import { briefly } from '#lib/state/timing.ts';
+import type { PageLoad } from './$types';
+
+export const load: PageLoad = async ({ url, fetch }) => {
+  const filters = { q: textParam(url.searchParams, 'q') };
+  const list = new PagedList({
+    read: (position) => listMachines(filters, position, { fetch }),
+    key: (machine) => machine.machine_id,
+  });
+  await briefly(list.first);
+  return { title: 'Machines', filters, list };
+};

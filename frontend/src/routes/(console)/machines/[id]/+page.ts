@@ -1,0 +1,20 @@
+import { listEvents } from '#lib/api/events.ts';
+import { readMachine } from '#lib/api/machines.ts';
+import { machineName } from '#lib/domain/machines.ts';
+import { PagedList } from '#lib/state/paged-list.svelte.ts';
+import { Resource } from '#lib/state/resource.svelte.ts';
+import { briefly } from '#lib/state/timing.ts';
+import type { PageLoad } from './$types';
+
+export const load: PageLoad = async ({ params, fetch }) => {
+  const machine = new Resource(() => readMachine(params.id, { fetch }));
+  const eventFilters = { machine_id: params.id };
+  const events = new PagedList({
+    read: (position) => listEvents(eventFilters, position, { fetch }),
+    key: (event) => event.id,
+    size: 10,
+  });
+  await briefly(Promise.all([machine.first, events.first]));
+  const title = machine.value ? machineName(machine.value) : 'Machine';
+  return { title, id: params.id, machine, events, eventFilters };
+};

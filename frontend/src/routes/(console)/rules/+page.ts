@@ -1,0 +1,21 @@
+import { listRules } from '#lib/api/rules.ts';
+import { RULE_TYPES } from '#lib/domain/identifiers.ts';
+import { POLICIES } from '#lib/domain/policies.ts';
+import { choiceParam, textParam } from '#lib/domain/url-state.ts';
+import { PagedList } from '#lib/state/paged-list.svelte.ts';
+import { briefly } from '#lib/state/timing.ts';
+import type { PageLoad } from './$types';
+
+export const load: PageLoad = async ({ url, fetch }) => {
+  const filters = {
+    q: textParam(url.searchParams, 'q'),
+    rule_type: choiceParam(url.searchParams, 'rule_type', RULE_TYPES),
+    policy: choiceParam(url.searchParams, 'policy', POLICIES),
+  };
+  const list = new PagedList({
+    read: (position) => listRules(filters, position, { fetch }),
+    key: (rule) => rule.id,
+  });
+  await briefly(list.first);
+  return { title: 'Rules', filters, list };
+};

@@ -1,0 +1,98 @@
+//! The whole chain on real parts: the built binaries and console, PostgreSQL, a
+//! browser and a simulated Mac. The journeys are in backend/tests/e2e; here the
+//! house is put up for them and taken down again, and nothing may be left.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use xshell::cmd;
+
+use crate::commands::{build, dev::setup};
+use crate::layout::{self, Database, House, Plan, Source};
+use crate::supervisor::Supervisor;
+use crate::tools::{browser, postgres, python};
+use crate::{repo, run, stamp};
+
+/// Longest the chain may take to answer.
+const READY_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Puts the house up, runs the journeys, takes it down.
+pub(crate) fn run() -> Result<()> {
+    let plan = prepare()?;
+    let house = plan.write()?;
+    let log = plan.home.join("house.log");
+    let output = File::create(&log).context("cannot write the log of the end-to-end house")?;
+    let mut supervisor = Supervisor::start_into(&house, &plan.bin, Stdio::from(output))?;
+    let result =
+        supervisor.wait_until_ready(&house, READY_DEADLINE).and_then(|()| journeys(&plan, &house));
+    let stopped = supervisor.stop();
+    result.with_context(|| {
+        format!("last lines of {}:\n{}", repo::shown(&log), run::tail(&stamp::text(&log)))
+    })?;
+    stopped?;
+    nothing_left(&plan, &house)
+}
+
+fn prepare() -> Result<Plan> {
+    browser::bring()?;
+    python::bring()?;
+    let bin = postgres::bring()?;
+    setup::binaries()?;
+    build::console()?;
+    let home = repo::dev("e2e");
+    stamp::remove(&home)?;
+    fs::create_dir_all(&home)?;
+    let plan = Plan {
+        home,
+        port: free_ports()?,
+        bin: repo::target().join("debug"),
+        console: Source::Built,
+        database: Database::Embedded(bin),
+    };
+    setup::database(&plan)?;
+    Ok(plan)
+}
+
+/// Three free ports in a row, away from those of the development loop.
+fn free_ports() -> Result<u16> {
+    let candidates = (28080..28980u16).step_by(10);
+    let free =
+        |port: &u16| (0..3).all(|offset| layout::free(([127, 0, 0, 1], port + offset).into()));
+    candidates.into_iter().find(free).context("no three free ports in a row from 28080 on")
+}
+
+fn journeys(plan: &Plan, house: &House) -> Result<()> {
+    let (python, browser) = (python::interpreter(), browser::bring()?);
+    let shell = run::shell_in(&repo::path("backend"))?;
+    shell.set_var("SANTA_E2E_CREDENTIALS", plan.home.join("credentials.json"));
+    shell.set_var("SANTA_E2E_BROWSER", browser);
+    shell.set_var("SANTA_E2E_SUPERVISE", plan.bin.join("santa-supervise"));
+    shell.set_var("SANTA_E2E_CONFIG", &house.file);
+    shell.set_var("SANTA_E2E_ARTIFACTS", plan.home.join("artifacts"));
+    run::output(
+        "pass the end-to-end journeys",
+        cmd!(shell, "{python} -m pytest -q -p no:xdist tests/e2e"),
+    )
+    .map(drop)
+}
+
+/// No process answers any more and no socket is left.
+fn nothing_left(plan: &Plan, house: &House) -> Result<()> {
+    for address in plan.addresses() {
+        if !layout::free(address) {
+            run::check()?;
+            bail!("{address} is still taken after the stop");
+        }
+    }
+    let control = &house.config.supervisor.control_socket;
+    if UnixStream::connect(control).is_ok() || control.exists() {
+        bail!("{} is still there after the stop", control.display());
+    }
+    if postgres::running(&plan.cluster()).is_some() {
+        bail!("PostgreSQL still runs after the stop");
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask ci`: every check as a named step. [`steps`] is the table, the
+//! order and the parallel running are here, one file for each check of our own.
+
+mod docs;
+mod e2e;
+mod locks;
+mod schedule;
+mod steps;
+mod stray;
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::builder::PossibleValuesParser;
+
+use crate::{progress, run};
+use schedule::Schedule;
+use steps::{STEPS, Step};
+
+/// Steps that run side by side.
+const WORKERS: usize = 2;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci rust-test e2e\n  cargo xtask ci --quick\n\n\
+    What a step needs is brought on first use; under CI=true nothing is ever skipped."
+)]
+/// Run the checks
+pub(crate) struct Args {
+    /// Only these steps (see --list)
+    #[arg(value_name = "STEP", value_parser = PossibleValuesParser::new(steps::names()), hide_possible_values = true)]
+    steps: Vec<String>,
+    /// Print the steps and what they check
+    #[arg(long)]
+    list: bool,
+    /// Go on after a failure and report all of them
+    #[arg(long)]
+    keep_going: bool,
+    /// Only the fast ones: formats and lints
+    #[arg(long, conflicts_with = "steps")]
+    quick: bool,
+}
+
+/// How one step ended.
+struct Outcome {
+    step: &'static Step,
+    taken: Duration,
+    error: Option<anyhow::Error>,
+}
+
+/// Lists or runs the steps.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.list {
+        STEPS.iter().for_each(|step| println!("{:<16} {}", step.name, step.about));
+        return Ok(());
+    }
+    run::catch_interrupts()?;
+    let chosen: Vec<&'static Step> = STEPS
+        .iter()
+        .filter(|step| args.steps.is_empty() || args.steps.iter().any(|name| name == step.name))
+        .filter(|step| !args.quick || step.quick)
+        .collect();
+    let start = Instant::now();
+    let outcomes = run_all(&chosen, args.keep_going);
+    run::check()?;
+    report(&chosen, &outcomes, start.elapsed())
+}
+
+fn run_all(chosen: &[&'static Step], keep_going: bool) -> Vec<Outcome> {
+    let schedule = Mutex::new(Schedule::new(chosen.iter().map(|step| step.lane).collect()));
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| worker(chosen, keep_going, &schedule, &outcomes));
+        }
+    });
+    outcomes.into_inner().unwrap_or_default()
+}
+
+fn worker(
+    chosen: &[&'static Step],
+    keep_going: bool,
+    schedule: &Mutex<Schedule>,
+    outcomes: &Mutex<Vec<Outcome>>,
+) {
+    loop {
+        let Ok(mut guard) = schedule.lock() else { return };
+        let next = guard.next();
+        drop(guard);
+        match next {
+            schedule::Next::Run(index) => {
+                let outcome = run_one(chosen[index]);
+                let failed = outcome.error.is_some();
+                if let Ok(mut list) = outcomes.lock() {
+                    list.push(outcome);
+                }
+                if let Ok(mut guard) = schedule.lock() {
+                    guard.done(index);
+                    if (failed && !keep_going) || run::interrupted() {
+                        guard.stop();
+                    }
+                }
+            }
+            schedule::Next::Wait => std::thread::sleep(Duration::from_millis(50)),
+            schedule::Next::End => return,
+        }
+    }
+}
+
+fn run_one(step: &'static Step) -> Outcome {
+    let start = Instant::now();
+    let result = progress::step(step.name, || (step.run)());
+    if let Err(error) = &result
+        && !error.is::<run::Interrupted>()
+    {
+        eprintln!("{error:#}\n{}", progress::dim(&format!("alone: cargo xtask ci {}", step.name)));
+    }
+    Outcome { step, taken: start.elapsed(), error: result.err() }
+}
+
+fn report(chosen: &[&'static Step], outcomes: &[Outcome], total: Duration) -> Result<()> {
+    println!("\n{:<16} {:<8} {:>10}", "step", "result", "time");
+    for step in chosen {
+        match outcomes.iter().find(|outcome| outcome.step.name == step.name) {
+            Some(Outcome { error: None, taken, .. }) => {
+                println!("{:<16} {:<8} {:>10}", step.name, "passed", progress::time(*taken))
+            }
+            Some(Outcome { taken, .. }) => {
+                println!("{:<16} {:<8} {:>10}", step.name, "FAILED", progress::time(*taken))
+            }
+            None => println!("{:<16} {:<8} {:>10}", step.name, "not run", ""),
+        }
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
+    println!("{:<16} {:<8} {:>10}\n", "total", "", progress::time(total));
+    println!("{} passed, {failed} failed", outcomes.len() - failed);
+    if failed > 0 || outcomes.len() < chosen.len() {
+        bail!(
+            "{} of {} steps did not pass",
+            chosen.len() - (outcomes.len() - failed),
+            chosen.len()
+        );
+    }
+    Ok(())
+}

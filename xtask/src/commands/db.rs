@@ -1,0 +1,139 @@
+//! `cargo xtask db`: the embedded database on its own, for work on migrations
+//! and queries. `cargo xtask dev` uses the same data.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Signal, kill_process};
+use xshell::cmd;
+
+use crate::layout::{Database, Plan, Source};
+use crate::tools::postgres;
+use crate::{progress, repo, run, stamp};
+
+/// Longest a start or a stop may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask db start\n  cargo xtask db psql\n  cargo xtask db reset"
+)]
+/// Manage the embedded database
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Start it in the background (cargo xtask dev starts its own)
+    Start,
+    /// Stop it
+    Stop,
+    /// Open psql on it (needs psql on this machine)
+    Psql,
+    /// Throw all data away; the next start begins anew
+    Reset,
+}
+
+/// Carries out one action on the embedded database.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    run::catch_interrupts()?;
+    match args.action {
+        Action::Start => start(),
+        Action::Stop => stop(),
+        Action::Psql => psql(),
+        Action::Reset => reset(),
+    }
+}
+
+fn plan(bin: PathBuf) -> Plan {
+    Plan {
+        home: repo::dev(""),
+        port: 0,
+        bin: PathBuf::new(),
+        console: Source::Built,
+        database: Database::Embedded(bin),
+    }
+}
+
+fn start() -> Result<()> {
+    let bin = postgres::bring()?;
+    let plan = plan(bin.clone());
+    let (data, sockets) = (plan.cluster(), plan.sockets());
+    if postgres::running(&data).is_some() {
+        progress::note("already running");
+        return Ok(());
+    }
+    super::dev::setup::database(&plan)?;
+    std::fs::create_dir_all(repo::dev("logs"))?;
+    let log = std::fs::File::create(repo::dev("logs/postgres.log"))
+        .context("cannot write .dev/logs/postgres.log")?;
+    let (program, args) = postgres::server(&bin, &data, &sockets)?;
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("cannot start PostgreSQL")?;
+    let deadline = Instant::now() + PATIENCE;
+    while std::os::unix::net::UnixStream::connect(sockets.join(".s.PGSQL.5432")).is_err() {
+        if child.try_wait()?.is_some() || Instant::now() > deadline {
+            let _ = child.kill();
+            bail!(
+                "PostgreSQL did not start:\n{}",
+                run::tail(&stamp::text(&repo::dev("logs/postgres.log")))
+            );
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    println!("running on the socket in {}", sockets.display());
+    Ok(())
+}
+
+fn stop() -> Result<()> {
+    let data = repo::dev("postgres");
+    let Some(pid) = postgres::running(&data) else {
+        progress::note("not running");
+        return Ok(());
+    };
+    kill_process(pid, Signal::INT).context("cannot signal PostgreSQL")?;
+    let deadline = Instant::now() + PATIENCE;
+    while postgres::running(&data).is_some() {
+        if Instant::now() > deadline {
+            bail!(
+                "PostgreSQL (process {}) does not stop; look at .dev/logs/postgres.log",
+                pid.as_raw_nonzero()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    Ok(())
+}
+
+fn psql() -> Result<()> {
+    let Some(psql) = run::find("psql") else {
+        bail!(
+            "psql is not on this machine; install it (on Debian: apt-get install postgresql-client, on macOS: brew install libpq)"
+        );
+    };
+    let sockets = plan(PathBuf::new()).sockets();
+    if postgres::running(&repo::dev("postgres")).is_none() {
+        bail!("the embedded database is not running; start it: cargo xtask db start");
+    }
+    let shell = run::shell()?;
+    let (user, database) = (postgres::USER, postgres::DATABASE);
+    run::shown("open psql", cmd!(shell, "{psql} --host={sockets} --username={user} {database}"))
+}
+
+fn reset() -> Result<()> {
+    if postgres::running(&repo::dev("postgres")).is_some() {
+        bail!(
+            "the embedded database is running; stop it first: cargo xtask db stop (or end cargo xtask dev)"
+        );
+    }
+    stamp::remove(&repo::dev("postgres"))
+}

@@ -1,0 +1,123 @@
+//! Carrying out the steps of a plan. A step that fails is shown and ends the
+//! round: what runs goes on running as it was.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use xshell::cmd;
+
+use super::debounce::Debounce;
+use super::plan::{Step, steps};
+use super::setup;
+use super::watch::Watcher;
+use crate::layout::{House, Plan};
+use crate::supervisor::Supervisor;
+use crate::tools::{node, python};
+use crate::{layout, progress, run};
+
+/// How long one turn waits for a change before the caller looks at the rest.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What the caller has to do after a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing.
+    Go,
+    /// Stop everything and start it anew.
+    StartAnew,
+}
+
+/// The loop that follows changes of files.
+pub(crate) struct Loop<'a> {
+    plan: &'a Plan,
+    house: &'a House,
+    watcher: Option<&'a Watcher>,
+    debounce: Debounce,
+}
+
+impl<'a> Loop<'a> {
+    pub(crate) fn new(plan: &'a Plan, house: &'a House, watcher: Option<&'a Watcher>) -> Self {
+        Self { plan, house, watcher, debounce: Debounce::default() }
+    }
+
+    /// Waits a little for changes and carries out what is due.
+    pub(crate) fn turn(&mut self, supervisor: &Supervisor) -> Next {
+        let Some(watcher) = self.watcher else {
+            std::thread::sleep(PATIENCE);
+            return Next::Go;
+        };
+        let wait = self.debounce.wait(Instant::now()).unwrap_or(PATIENCE);
+        let changed = watcher.next(wait.min(PATIENCE));
+        self.debounce.add(Instant::now(), changed);
+        match self.debounce.take(Instant::now()) {
+            Some(paths) => self.round(&paths, supervisor),
+            None => Next::Go,
+        }
+    }
+
+    fn round(&self, paths: &BTreeSet<PathBuf>, supervisor: &Supervisor) -> Next {
+        let steps = steps(paths.iter().map(PathBuf::as_path));
+        let cause = cause(paths);
+        for &step in &steps {
+            let start = Instant::now();
+            match self.carry_out(step, supervisor) {
+                Ok(done) => {
+                    let about = format!("{}, {cause}", progress::time(start.elapsed()));
+                    eprintln!("{} {done} {}", progress::green("↻"), progress::dim(&about));
+                }
+                Err(error) if error.is::<run::Interrupted>() => return Next::Go,
+                Err(error) => {
+                    eprintln!("{} {error:#}", progress::red("✗"));
+                    progress::warn(&format!("{cause}: not applied; what was running goes on"));
+                    return Next::Go;
+                }
+            }
+        }
+        if steps.contains(&Step::RestartAll) { Next::StartAnew } else { Next::Go }
+    }
+
+    fn carry_out(&self, step: Step, supervisor: &Supervisor) -> Result<&'static str> {
+        match step {
+            Step::PythonPackages => python::bring().map(|_| "Python packages installed"),
+            Step::ConsolePackages => {
+                node::bring()?.console_packages().map(|()| "console packages installed")
+            }
+            Step::Build => setup::binaries().map(|()| "built"),
+            Step::Migrate => self.migrate().map(|()| "database migrated"),
+            Step::RestartProxy => {
+                supervisor.command(&["restart", "proxy"]).map(|()| "proxy swapped")
+            }
+            Step::ReloadBackend => {
+                supervisor.command(&["reload", "backend"]).map(|()| "backend reloading")
+            }
+            Step::RestartBackend => {
+                supervisor.command(&["restart", "backend"]).map(|()| "backend restarted")
+            }
+            Step::RestartVite => {
+                supervisor.command(&["restart", "vite"]).map(|()| "Vite restarted")
+            }
+            Step::RestartAll => self.plan.check().map(|()| "starting everything anew"),
+        }
+    }
+
+    fn migrate(&self) -> Result<()> {
+        let shell = run::shell_in(&crate::repo::path("backend"))?;
+        let python = python::interpreter();
+        let mut migrate = cmd!(shell, "{python} -m santaserver migrate");
+        migrate = migrate.envs(layout::backend_environment(self.house));
+        run::output("migrate the database", migrate).map(drop)
+    }
+}
+
+/// The file that caused a round, for the line that reports it.
+fn cause(paths: &BTreeSet<PathBuf>) -> String {
+    let relevant: Vec<_> =
+        paths.iter().filter(|path| !steps([path.as_path()]).is_empty()).collect();
+    match relevant.as_slice() {
+        [] => "files".to_owned(),
+        [one] => one.display().to_string(),
+        [first, rest @ ..] => format!("{} and {} more", first.display(), rest.len()),
+    }
+}

@@ -1,0 +1,180 @@
+//! `cargo xtask dev`: from a fresh clone to a running system that follows every
+//! saved file. The order of things is in [`run`]; each question has its file:
+//! [`setup`] what is missing, [`watch`] which files changed, [`debounce`] when a
+//! burst is over, [`plan`] what a change means, [`carry`] doing it.
+
+mod carry;
+mod debounce;
+mod plan;
+pub(crate) mod setup;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use carry::Next;
+
+use crate::layout::{self, Database, House, Plan, Source};
+use crate::supervisor::Supervisor;
+use crate::tools::postgres;
+use crate::{progress, repo, run, stamp};
+
+/// Longest the whole chain may take to answer once everything is built.
+const READY_DEADLINE: Duration = Duration::from_secs(120);
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask dev\n  cargo xtask dev --port 9000 --fresh\n  \
+    cargo xtask dev --database-url postgresql://me@localhost/santa\n\n\
+    Log-in and addresses for scripts: .dev/credentials.json\n\
+    The next two ports are used as well (Vite, operators). Ctrl-C stops everything.")]
+/// Run everything with a demo fleet and hot reload
+pub(crate) struct Args {
+    /// Public port on 127.0.0.1; when not given, that of docker/santa.toml
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65533))]
+    port: Option<u16>,
+    /// Throw the embedded database and the credentials away and start anew
+    #[arg(long, conflicts_with = "database_url")]
+    fresh: bool,
+    /// Do not follow changes of files
+    #[arg(long)]
+    no_watch: bool,
+    /// Stop as soon as everything answers; exit code 0 means it works here
+    #[arg(long)]
+    exit_when_ready: bool,
+    /// Use this PostgreSQL instead of the embedded one
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+/// Runs the development loop until Ctrl-C.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    run::catch_interrupts()?;
+    let start = Instant::now();
+    let _lock = lock()?;
+    if args.fresh {
+        forget()?;
+    }
+    let port = args.port.map_or_else(layout::public_port, Ok)?;
+    ports(port)?;
+    let plan = set_up(args, port)?;
+    let watch = !args.no_watch && !args.exit_when_ready;
+    let watcher = watch.then(watch::Watcher::start).transpose()?;
+    let mut start = start;
+    while once(args, &plan, start, watcher.as_ref())? == Next::StartAnew {
+        start = Instant::now();
+    }
+    Ok(())
+}
+
+/// Starts everything, follows changes until Ctrl-C or until everything has to
+/// be started anew, and stops it again.
+fn once(
+    args: &Args,
+    plan: &Plan,
+    start: Instant,
+    watcher: Option<&watch::Watcher>,
+) -> Result<Next> {
+    let house = plan.write()?;
+    let mut supervisor = Supervisor::start(&house, &plan.bin)?;
+    let result = supervisor.wait_until_ready(&house, READY_DEADLINE).and_then(|()| {
+        announce(&house, start);
+        if args.exit_when_ready {
+            Ok(Next::Go)
+        } else {
+            follow(plan, &house, &mut supervisor, watcher)
+        }
+    });
+    let stopped = supervisor.stop();
+    let next = result?;
+    stopped.map(|()| next)
+}
+
+fn follow(
+    plan: &Plan,
+    house: &House,
+    supervisor: &mut Supervisor,
+    watcher: Option<&watch::Watcher>,
+) -> Result<Next> {
+    let mut changes = carry::Loop::new(plan, house, watcher);
+    while !run::interrupted() {
+        if let Some(status) = supervisor.ended()? {
+            bail!("santa-supervise ended by itself ({status}); its last lines above say why");
+        }
+        if changes.turn(supervisor) == Next::StartAnew {
+            return Ok(Next::StartAnew);
+        }
+    }
+    Err(run::Interrupted.into())
+}
+
+/// Only one loop at a time keeps this clone's database and sockets.
+fn lock() -> Result<std::fs::File> {
+    std::fs::create_dir_all(repo::dev("")).context("cannot create .dev")?;
+    let path = repo::dev("lock");
+    let file = std::fs::File::create(&path).context("cannot create .dev/lock")?;
+    if file.try_lock().is_err() {
+        bail!(
+            "`cargo xtask dev` is already running in this clone; stop it first, or use another clone"
+        );
+    }
+    Ok(file)
+}
+
+/// Removes what belongs to an earlier run's data.
+fn forget() -> Result<()> {
+    if postgres::running(&repo::dev("postgres")).is_some() {
+        bail!("the embedded database is running; stop it first: cargo xtask db stop");
+    }
+    stamp::remove(&repo::dev("postgres"))?;
+    let _ = std::fs::remove_file(repo::dev("credentials.json"));
+    Ok(())
+}
+
+fn ports(port: u16) -> Result<()> {
+    for (offset, what) in ["the console", "Vite", "the admin listener"].into_iter().enumerate() {
+        let port = port + u16::try_from(offset)?;
+        if !layout::free(([127, 0, 0, 1], port).into()) {
+            run::check()?;
+            bail!(
+                "port {port} ({what}) is taken; stop what uses it, or choose another: cargo xtask dev --port PORT"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn set_up(args: &Args, port: u16) -> Result<Plan> {
+    let made = setup::everything(args.database_url.is_none())?;
+    let database = match (&args.database_url, made.postgres) {
+        (Some(url), _) => Database::Url(url.clone()),
+        (None, Some(bin)) => Database::Embedded(bin),
+        (None, None) => bail!("no database was set up"),
+    };
+    let plan = Plan {
+        home: repo::dev(""),
+        port,
+        bin: repo::target().join("debug"),
+        console: Source::Watched { node: made.node.program() },
+        database,
+    };
+    setup::database(&plan)?;
+    Ok(plan)
+}
+
+fn announce(house: &House, start: Instant) {
+    let url = &house.url;
+    if house.secrets.new {
+        eprintln!();
+        eprintln!(
+            "  log in as {} with the password {}",
+            progress::bold(&house.secrets.username),
+            progress::bold(&house.secrets.password)
+        );
+        eprintln!(
+            "  {}",
+            progress::dim("(kept in .dev/credentials.json; a demo fleet has been created)")
+        );
+        eprintln!();
+    }
+    println!("ready in {:.1} s  {url}", start.elapsed().as_secs_f64());
+}

@@ -1,0 +1,70 @@
+//! What has to be there before anything can start, brought side by side: Rust
+//! binaries, Python packages, Node and the console's packages, PostgreSQL.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow};
+use xshell::cmd;
+
+use crate::layout::{Database, Plan};
+use crate::tools::{node, postgres, python, uv};
+use crate::{progress, run};
+
+/// What was brought.
+pub(crate) struct Made {
+    pub(crate) node: node::Node,
+    /// Directory of PostgreSQL's programs, when they were asked for.
+    pub(crate) postgres: Option<PathBuf>,
+}
+
+/// Brings everything, in three lanes that do not wait for each other; all that
+/// fails is reported together.
+pub(crate) fn everything(embedded_database: bool) -> Result<Made> {
+    uv::bring()?;
+    let node = node::bring()?;
+    std::thread::scope(|scope| {
+        let packages = scope.spawn(|| node.console_packages());
+        let postgres = scope.spawn(|| embedded_database.then(postgres::bring).transpose());
+        let python = scope.spawn(python::bring);
+        let binaries = binaries();
+        let postgres = joined(postgres);
+        let rest = [binaries, joined(packages), joined(python).map(drop)];
+        let errors: Vec<String> = rest
+            .into_iter()
+            .chain([postgres.as_ref().map(drop).map_err(|error| anyhow!("{error:#}"))])
+            .filter_map(|result| result.err().map(|error| format!("{error:#}")))
+            .collect();
+        run::check()?;
+        if errors.is_empty() {
+            Ok(Made { node: node.clone(), postgres: postgres? })
+        } else {
+            Err(anyhow!(errors.join("\n")))
+        }
+    })
+}
+
+fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    handle.join().unwrap_or_else(|_| Err(anyhow!("a part of the set-up crashed")))
+}
+
+/// Builds the two binaries; cargo's own progress is shown only when it has
+/// something to do.
+pub(crate) fn binaries() -> Result<()> {
+    progress::step("santa-proxy, santa-supervise", || {
+        let shell = run::shell()?;
+        let build =
+            cmd!(shell, "cargo build --quiet --package santa-proxy --package santa-supervise");
+        run::output("build the Rust binaries", build).map(drop)
+    })
+}
+
+/// Makes the cluster of an embedded database and the folder of its socket.
+pub(crate) fn database(plan: &Plan) -> Result<()> {
+    if let Database::Embedded(bin) = &plan.database {
+        postgres::initialise(bin, &plan.cluster())?;
+        let sockets = plan.sockets();
+        std::fs::create_dir_all(&sockets)
+            .with_context(|| format!("cannot create {}", sockets.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `cargo xtask doctor`: what is installed, what is missing, and the exact
+//! command that helps.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::tools::{browser, node, postgres, uv};
+use crate::{progress, repo, run};
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  cargo xtask doctor")]
+/// Say what is installed, what is missing and how to get it
+pub(crate) struct Args {}
+
+/// One line of the report.
+struct Finding {
+    name: &'static str,
+    /// What was found, or nothing.
+    found: Option<String>,
+    /// What helps when nothing was found.
+    remedy: &'static str,
+    /// Whether `cargo xtask dev` cannot do without it.
+    needed: bool,
+}
+
+/// Prints the report; fails when something needed is missing.
+pub(crate) fn run(_: &Args) -> Result<()> {
+    let findings = findings();
+    for finding in &findings {
+        match (&finding.found, finding.needed) {
+            (Some(found), _) => println!("{} {:<14} {found}", progress::green("✓"), finding.name),
+            (None, true) => {
+                println!("{} {:<14} missing: {}", progress::red("✗"), finding.name, finding.remedy)
+            }
+            (None, false) => {
+                println!("{} {:<14} {}", progress::dim("·"), finding.name, finding.remedy)
+            }
+        }
+    }
+    let missing =
+        findings.iter().filter(|finding| finding.needed && finding.found.is_none()).count();
+    anyhow::ensure!(missing == 0, "{missing} of what `cargo xtask dev` needs is missing");
+    Ok(())
+}
+
+fn says(program: &str, args: &[&str]) -> Option<String> {
+    let shell = run::shell().ok()?;
+    let text = cmd!(shell, "{program} {args...}").quiet().ignore_stderr().read().ok()?;
+    text.lines().next().map(str::to_owned)
+}
+
+fn brought(path: &str) -> Option<String> {
+    repo::dev(path).exists().then(|| format!("in .dev/{path}"))
+}
+
+fn findings() -> Vec<Finding> {
+    let own_node = run::find("node").as_deref().and_then(node::version);
+    vec![
+        Finding {
+            name: "Rust",
+            found: says("cargo", &["--version"]),
+            remedy: "install Rust: https://rustup.rs",
+            needed: true,
+        },
+        Finding {
+            name: "rustfmt",
+            found: says("cargo", &["fmt", "--version"]),
+            remedy: "rustup component add rustfmt",
+            needed: false,
+        },
+        Finding {
+            name: "clippy",
+            found: says("cargo", &["clippy", "--version"]),
+            remedy: "rustup component add clippy",
+            needed: false,
+        },
+        Finding {
+            name: "Python",
+            found: uv::machine_python()
+                .ok()
+                .and_then(|python| says(&python.to_string_lossy(), &["--version"])),
+            remedy: "install Python 3.11 or later (Debian: apt-get install python3 python3-venv, macOS: brew install python)",
+            needed: true,
+        },
+        Finding {
+            name: "npm",
+            found: says("npm", &["--version"]),
+            remedy: "install Node.js 20 or later with npm (Debian: apt-get install nodejs npm, macOS: brew install node)",
+            needed: true,
+        },
+        Finding {
+            name: "Node.js",
+            found: own_node
+                .filter(|version| node::new_enough(*version))
+                .map(|(major, minor)| format!("v{major}.{minor}"))
+                .or_else(|| brought("tools/node")),
+            remedy: "brought by cargo xtask dev (this machine's is too old)",
+            needed: false,
+        },
+        Finding {
+            name: "uv",
+            found: brought("tools/uv"),
+            remedy: "brought by cargo xtask dev",
+            needed: false,
+        },
+        Finding {
+            name: "Python packages",
+            found: brought("venv"),
+            remedy: "brought by cargo xtask dev",
+            needed: false,
+        },
+        Finding {
+            name: "PostgreSQL",
+            found: brought("tools/postgres"),
+            remedy: "brought by cargo xtask dev",
+            needed: false,
+        },
+        Finding {
+            name: "root",
+            found: match postgres::prefix() {
+                Ok(prefix) if prefix.is_empty() => Some("no (an ordinary user)".to_owned()),
+                Ok(_) => Some("yes; PostgreSQL runs in a user namespace".to_owned()),
+                Err(_) => None,
+            },
+            remedy: "PostgreSQL refuses to run as root and user namespaces are not allowed: run as a user, or use --database-url",
+            needed: false,
+        },
+        Finding {
+            name: "browser",
+            found: browser::find().map(|path| path.display().to_string()),
+            remedy: "for the end-to-end tests: cargo xtask ci installs it as root on Debian; else install Chromium or Chrome",
+            needed: false,
+        },
+    ]
+}

@@ -1,0 +1,103 @@
+//! What people see of long work: a line when a piece is done, a reminder when
+//! it takes long, colour only on a terminal.
+
+use std::io::IsTerminal;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+/// How often a long piece of work says that it is still going on.
+const REMINDER: Duration = Duration::from_secs(15);
+
+/// Whether standard error takes colour (`NO_COLOR` is respected).
+pub(crate) fn coloured() -> bool {
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn paint(code: &str, text: &str) -> String {
+    if coloured() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// For errors.
+pub(crate) fn red(text: &str) -> String {
+    paint("1;31", text)
+}
+
+/// For success.
+pub(crate) fn green(text: &str) -> String {
+    paint("32", text)
+}
+
+/// For what needs attention.
+pub(crate) fn yellow(text: &str) -> String {
+    paint("33", text)
+}
+
+/// For what is secondary.
+pub(crate) fn dim(text: &str) -> String {
+    paint("2", text)
+}
+
+/// For what matters most.
+pub(crate) fn bold(text: &str) -> String {
+    paint("1", text)
+}
+
+/// A duration as people read it: `0.42 s`, `12.3 s`, `2 min 05 s`.
+pub(crate) fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.2} s")
+    } else if seconds < 120.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{} min {:02} s", duration.as_secs() / 60, duration.as_secs() % 60)
+    }
+}
+
+/// A remark that is not an error.
+pub(crate) fn note(text: &str) {
+    eprintln!("{} {text}", dim("·"));
+}
+
+/// Something that needs attention but does not stop the work.
+pub(crate) fn warn(text: &str) {
+    eprintln!("{} {text}", yellow("!"));
+}
+
+/// Does one piece of work and says when it is done and how long it took;
+/// reminds while it takes long.
+pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let (done, waiting) = mpsc::channel::<()>();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while waiting.recv_timeout(REMINDER) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("{} {what} {}", dim("…"), dim(&time(start.elapsed())));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    });
+    let taken = dim(&time(start.elapsed()));
+    match &result {
+        Ok(_) => eprintln!("{} {what} {taken}", green("✓")),
+        Err(error) if error.is::<crate::run::Interrupted>() => {}
+        Err(_) => eprintln!("{} {what} {taken}", red("✗")),
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_naturally() {
+        let shown = [420, 12_340, 125_000].map(|ms| time(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0.42 s", "12.3 s", "2 min 05 s"]);
+    }
+}

@@ -1,0 +1,37 @@
+//! Every path of the repository, as functions. `dist/` holds what is built,
+//! `.dev/` what the development loop keeps.
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    // The manifest's directory is known when this crate is compiled; a copy of
+    // the repository compiles its own xtask.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// A path in the repository.
+pub(crate) fn path(relative: &str) -> PathBuf {
+    root().join(relative)
+}
+
+/// What the development loop keeps: database, sockets, logs, tools.
+pub(crate) fn dev(relative: &str) -> PathBuf {
+    root().join(".dev").join(relative)
+}
+
+/// What is built.
+pub(crate) fn dist(relative: &str) -> PathBuf {
+    root().join("dist").join(relative)
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// A path as people read it: relative to the repository where it lies inside.
+pub(crate) fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}

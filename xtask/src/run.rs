@@ -1,0 +1,100 @@
+//! The only place that starts programs which run to their end: an explicit
+//! directory, output kept for the error message, and an end on Ctrl-C.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use xshell::{Cmd, Shell};
+
+/// How much of a failed program's output an error shows, in lines.
+const SHOWN_LINES: usize = 60;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The work was interrupted by Ctrl-C or SIGTERM: exit code 130, no message.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// From here on SIGINT, SIGTERM and SIGHUP set a flag instead of ending the
+/// process, so that what was started can be stopped.
+pub(crate) fn catch_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("cannot handle Ctrl-C")
+}
+
+/// Whether Ctrl-C was pressed.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Forgets an earlier Ctrl-C, so that the next one can be told apart.
+pub(crate) fn rearm() {
+    INTERRUPTED.store(false, Ordering::SeqCst);
+}
+
+/// An error when Ctrl-C was pressed.
+pub(crate) fn check() -> Result<()> {
+    if interrupted() { Err(Interrupted.into()) } else { Ok(()) }
+}
+
+/// A shell whose commands (`cmd!`) run in `directory`.
+pub(crate) fn shell_in(directory: &Path) -> Result<Shell> {
+    let shell = Shell::new().context("cannot find out the working directory")?;
+    shell.change_dir(directory);
+    Ok(shell)
+}
+
+/// A shell in the repository's root.
+pub(crate) fn shell() -> Result<Shell> {
+    shell_in(crate::repo::root())
+}
+
+/// Runs a command quietly to its end and gives its standard output; its last
+/// lines are shown only when it fails. `what` completes "cannot …".
+pub(crate) fn output(what: &str, command: Cmd<'_>) -> Result<String> {
+    check()?;
+    let line = command.to_string();
+    let output = command.env("NO_COLOR", "1").quiet().ignore_status().output();
+    check()?;
+    let output = output.with_context(|| format!("cannot {what}: `{line}` does not start"))?;
+    if !output.status.success() {
+        let both = [output.stdout, output.stderr].concat();
+        let said = tail(&String::from_utf8_lossy(&both));
+        bail!("cannot {what}: `{line}` ended with {}\n{said}", output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command to its end with its output on the terminal.
+pub(crate) fn shown(what: &str, command: Cmd<'_>) -> Result<()> {
+    check()?;
+    let line = command.to_string();
+    let result = command.quiet().run();
+    check()?;
+    result.with_context(|| format!("cannot {what}: `{line}` failed, its output is above"))
+}
+
+/// The last lines of a program's output, marked when some were left out.
+pub(crate) fn tail(output: &str) -> String {
+    let lines: Vec<&str> = output.trim_end().lines().collect();
+    let hidden = lines.len().saturating_sub(SHOWN_LINES);
+    let mut shown = lines[hidden..].join("\n");
+    if hidden > 0 {
+        shown = format!("… {hidden} lines left out\n{shown}");
+    }
+    shown
+}
+
+/// A program found in `PATH`.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    which::which(program).ok()
+}

