@@ -226,7 +226,7 @@ def test_a_download_that_ended_too_early_is_not_confirmed(
     monkeypatch.setattr(rules_page, "PAGE_SIZE", 2)
     for number in range(5):
         add_rule(admin, sha(number))
-    mac.sync(cut_pages_after=1)
+    mac.sync(truncate_page=1)
     assert len(mac.rules) == 2
     assert machine(admin, mac)["sync_state"] == "never"
     assert mac.sync().kind == "CLEAN"
