@@ -45,9 +45,9 @@ export default defineConfig({
     }),
   ],
   build: {
-    // Browsers with light-dark(), :has() and <dialog>: all of the last two years.
-    target: ['chrome123', 'firefox121', 'safari17.5'],
-    cssTarget: ['chrome123', 'firefox121', 'safari17.5'],
+    // Browsers with light-dark() and popover: those since spring 2024.
+    target: ['chrome123', 'firefox125', 'safari17.5'],
+    cssTarget: ['chrome123', 'firefox125', 'safari17.5'],
   },
   server: {
     host: '127.0.0.1',
