@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 
 from tests.support.santa_client import SimulatedMac
 
@@ -123,18 +123,24 @@ def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) ->
         context.close()
 
 
+@pytest.fixture(scope="session")
+def session(browser: Browser, house: House) -> StorageState:
+    """Return the cookies of one log-in through the form."""
+    context = browser.new_context(base_url=house.url)
+    page = context.new_page()
+    page.goto("/login")
+    log_in(page, house)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def logged_in(open_page: OpenPage, house: House) -> OpenPage:
+def logged_in(open_page: OpenPage, session: StorageState) -> OpenPage:
     """Return a function that opens a page as the administrator."""
 
     def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
-        visit = open_page("/login", **options)
-        log_in(visit.page, house)
-        # The answer 401 to "who am I" before the log-in is no fault of the page.
-        visit.complaints.clear()
-        if path != "/":
-            visit.page.goto(path)
-        return visit
+        return open_page(path, storage_state=session, **options)
 
     return opened
 
