@@ -52,7 +52,14 @@ def test_a_repeated_batch_is_stored_once(server: RunningServer, mac: SimulatedMa
 
 def test_one_unusable_event_does_not_hold_up_the_others(server: RunningServer, mac: SimulatedMac) -> None:
     good = golden("eventupload_block")["events"][0]
-    bad: list[Any] = [{}, 7, None, {"file_sha256": {}}, {**good, "pid": 2**40}, {**good, "signing_chain": [{"cn": 1}]}]
+    bad: list[Any] = [
+        {},
+        7,
+        None,
+        {"file_sha256": {}},
+        {**good, "pid": 2**40},
+        {**good, "signing_chain": [{"cn": 1}]},
+    ]
     mac.post("eventupload", {"events": [*bad, good]})
     assert value(server.dsn, "select count(*) from event") == 1
 
@@ -90,7 +97,9 @@ def test_events_are_paged_filtered_and_searched(admin: httpx.Client, mac: Simula
         mac.block(f"App{number}", 1_763_900_000 + number, decision=decision)
     seen, cursor = [], None
     while True:
-        page = admin.get("/api/v1/events", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        page = admin.get(
+            "/api/v1/events", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        ).json()
         seen += [event["file_name"] for event in page["items"]]
         cursor = page["next_cursor"]
         if not cursor:

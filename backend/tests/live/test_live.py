@@ -20,7 +20,9 @@ WAIT = 20.0
 
 
 @contextmanager
-def socket(server: RunningServer, client: httpx.Client | None, origin: str | None = None) -> Iterator[ClientConnection]:
+def socket(
+    server: RunningServer, client: httpx.Client | None, origin: str | None = None
+) -> Iterator[ClientConnection]:
     cookie = f"santa_session={client.cookies['santa_session']}" if client else ""
     headers = {"Cookie": cookie} if cookie else {}
     url = server.url.replace("http://", "ws://") + "/api/v1/live"
@@ -36,7 +38,9 @@ def listen(made: ClientConnection, kind: str) -> dict[str, Any]:
             return message
 
 
-def test_syncs_blocks_and_rules_are_told(server: RunningServer, admin: httpx.Client, mac: SimulatedMac) -> None:
+def test_syncs_blocks_and_rules_are_told(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
     with socket(server, admin) as made:
         assert listen(made, "hello")["at"]
         mac.sync()
@@ -56,7 +60,9 @@ def test_syncs_blocks_and_rules_are_told(server: RunningServer, admin: httpx.Cli
         assert (told["action"], told["rule"]) == ("created", created)
 
 
-def test_a_repeated_upload_is_told_once(server: RunningServer, admin: httpx.Client, mac: SimulatedMac) -> None:
+def test_a_repeated_upload_is_told_once(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
     with socket(server, admin) as made:
         listen(made, "hello")
         mac.block("Evil")

@@ -8,7 +8,9 @@ from tests.support.server import RunningServer
 
 def sync_some(server: RunningServer, number: int) -> list[SimulatedMac]:
     made = [
-        SimulatedMac(server.url, machine_id=f"M{index}", serial=f"S{index}", hostname=f"mac-{index}.example.com")
+        SimulatedMac(
+            server.url, machine_id=f"M{index}", serial=f"S{index}", hostname=f"mac-{index}.example.com"
+        )
         for index in range(number)
     ]
     for mac in made:
@@ -32,7 +34,12 @@ def test_a_machine_is_shown_as_it_reported_itself(admin: httpx.Client, mac: Simu
         "transitive": 1,
     }
     sync = shown["last_sync"]
-    assert (sync["kind"], sync["clean_reason"], sync["sent"], sync["received"]) == ("clean", "new_machine", 1, 1)
+    assert (sync["kind"], sync["clean_reason"], sync["sent"], sync["received"]) == (
+        "clean",
+        "new_machine",
+        1,
+        1,
+    )
 
 
 def test_the_state_of_a_machine_follows_its_syncs(
@@ -46,7 +53,9 @@ def test_the_state_of_a_machine_follows_its_syncs(
     assert state() == "never"
     mac.sync()
     assert state() == "in_sync"
-    admin.post("/api/v1/rules", json={"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"})
+    admin.post(
+        "/api/v1/rules", json={"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
+    )
     assert state() == "pending"
     mac.sync()
     assert state() == "in_sync"

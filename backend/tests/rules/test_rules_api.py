@@ -15,7 +15,9 @@ def test_a_rule_lives_from_creation_to_removal(admin: httpx.Client) -> None:
     assert created.status_code == httpx.codes.CREATED
     rule = created.json()
     assert (rule["created_by"], rule["comment"], rule["machines_total"]) == ("admin", "why", 0)
-    changed = admin.put(f"/api/v1/rules/{rule['id']}", json={"policy": "ALLOWLIST", "custom_msg": "fine"}).json()
+    changed = admin.put(
+        f"/api/v1/rules/{rule['id']}", json={"policy": "ALLOWLIST", "custom_msg": "fine"}
+    ).json()
     assert (changed["policy"], changed["custom_msg"], changed["comment"]) == ("ALLOWLIST", "fine", "")
     assert changed["seq"] > rule["seq"]
     assert admin.get("/api/v1/rules").json()["items"] == [changed]
@@ -44,10 +46,14 @@ def test_a_target_has_one_rule_and_may_get_a_new_one_after_removal(admin: httpx.
     assert admin.post("/api/v1/rules", json=TEAM).status_code == httpx.codes.CREATED
 
 
-def test_a_change_that_no_mac_would_notice_takes_no_number(server: RunningServer, admin: httpx.Client) -> None:
+def test_a_change_that_no_mac_would_notice_takes_no_number(
+    server: RunningServer, admin: httpx.Client
+) -> None:
     rule = admin.post("/api/v1/rules", json=TEAM).json()
     before = value(server.dsn, "select seq from policy_head")
-    after = admin.put(f"/api/v1/rules/{rule['id']}", json={"policy": "BLOCKLIST", "comment": "only this"}).json()
+    after = admin.put(
+        f"/api/v1/rules/{rule['id']}", json={"policy": "BLOCKLIST", "comment": "only this"}
+    ).json()
     assert (after["comment"], after["seq"]) == ("only this", rule["seq"])
     assert value(server.dsn, "select seq from policy_head") == before
 
@@ -100,7 +106,10 @@ def test_the_database_refuses_what_the_service_would(
 
 def test_lists_are_paged_and_searched(admin: httpx.Client) -> None:
     for number in range(5):
-        admin.post("/api/v1/rules", json={"rule_type": "BINARY", "identifier": f"{number:064d}", "policy": "ALLOWLIST"})
+        admin.post(
+            "/api/v1/rules",
+            json={"rule_type": "BINARY", "identifier": f"{number:064d}", "policy": "ALLOWLIST"},
+        )
     admin.post("/api/v1/rules", json={**TEAM, "comment": "100% _odd_"})
     seen, cursor = [], None
     while True:
@@ -110,7 +119,9 @@ def test_lists_are_paged_and_searched(admin: httpx.Client) -> None:
         if not cursor:
             break
     assert seen == ["ABCDEFGHIJ", *(f"{number:064d}" for number in (4, 3, 2, 1, 0))]
-    assert [rule["identifier"] for rule in admin.get("/api/v1/rules?q=100%25 _odd").json()["items"]] == ["ABCDEFGHIJ"]
+    assert [rule["identifier"] for rule in admin.get("/api/v1/rules?q=100%25 _odd").json()["items"]] == [
+        "ABCDEFGHIJ"
+    ]
     assert len(admin.get("/api/v1/rules?rule_type=BINARY").json()["items"]) == 5
     assert len(admin.get("/api/v1/rules?policy=BLOCKLIST").json()["items"]) == 1
     assert admin.get("/api/v1/rules?cursor=broken").status_code == httpx.codes.BAD_REQUEST
@@ -129,4 +140,11 @@ def test_every_type_and_policy_can_be_stored(admin: httpx.Client) -> None:
     for rule_type, identifier, policy in rules:
         body = {"rule_type": rule_type, "identifier": identifier, "policy": policy}
         stored.append(admin.post("/api/v1/rules", json=body).json()["identifier"])
-    assert stored == [HASH, HASH, "ABCDE12345", "ABCDE12345:com.Example:x", "platform:com.apple.yes", "b" * 40]
+    assert stored == [
+        HASH,
+        HASH,
+        "ABCDE12345",
+        "ABCDE12345:com.Example:x",
+        "platform:com.apple.yes",
+        "b" * 40,
+    ]

@@ -20,8 +20,18 @@ from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, change_rule, effective, remove_rule, sha
 
 OLD, NEW = "2025.5.1", "2026.7.1"
-POLICIES = ("ALLOWLIST", "BLOCKLIST", "ALLOWLIST_COMPILER", "SILENT_GUI_BLOCKLIST", "CEL", "")
-TARGETS = 7
+POLICIES = (
+    "ALLOWLIST",
+    "BLOCKLIST",
+    "BLOCKLIST",
+    "SILENT_GUI_BLOCKLIST",
+    "CEL",
+    "ALLOWLIST_COMPILER",
+    "",
+    "",
+    "",
+)
+TARGETS = 5
 MACS = 3
 QUIET_SYNCS = 3
 """Syncs without a fault after which a Mac must be right."""
@@ -61,14 +71,18 @@ class Wait:
 
 
 macs = st.integers(0, MACS - 1)
-steps = st.one_of(
-    st.builds(SetRule, st.integers(0, TARGETS - 1), st.sampled_from(POLICIES), st.sampled_from(["", "text"])),
-    st.builds(Sync, macs, st.just("none"), st.just("")),
-    st.builds(Sync, macs, st.sampled_from(["cut_before", "lose_answer_of", "repeat"]), st.sampled_from(STAGES)),
-    st.builds(Sync, macs, st.just("truncate_page"), st.integers(0, 3)),
-    st.builds(Happening, macs, st.sampled_from(["wipe", "alter", "update"])),
-    st.builds(Wait, st.integers(1, 30)),
+rule_changes = st.builds(
+    SetRule, st.integers(0, TARGETS - 1), st.sampled_from(POLICIES), st.sampled_from(["", "text"])
 )
+good_syncs = st.builds(Sync, macs, st.just("none"), st.just(""))
+cut_syncs = st.builds(
+    Sync, macs, st.sampled_from(["cut_before", "lose_answer_of", "repeat"]), st.sampled_from(STAGES)
+)
+truncated_syncs = st.builds(Sync, macs, st.just("truncate_page"), st.integers(0, 2))
+mishaps = st.builds(Happening, macs, st.sampled_from(["wipe", "alter", "update"]))
+waits = st.builds(Wait, st.integers(1, 30))
+WEIGHED = [rule_changes] * 5 + [good_syncs] * 4 + [cut_syncs] * 3 + [truncated_syncs] * 2 + [mishaps, waits]
+steps = st.integers(0, len(WEIGHED) - 1).flatmap(WEIGHED.__getitem__)
 
 
 class World:
@@ -169,7 +183,7 @@ def test_every_mac_ends_with_exactly_its_rules(world_parts: tuple[RunningServer,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    @given(st.lists(steps, min_size=5, max_size=30))
+    @given(st.lists(steps, min_size=25, max_size=60))
     def converges(history: list[SetRule | Sync | Happening | Wait]) -> None:
         world = World(*world_parts)
         for step in history:

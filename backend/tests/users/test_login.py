@@ -34,7 +34,11 @@ def test_the_session_id_is_stored_as_a_digest(server: RunningServer, admin: http
     ("public_url", "name", "flags"),
     [
         ("http://127.0.0.1:8080", "santa_session", {"httponly", "samesite=lax", "path=/"}),
-        ("https://santa.example.com", "__Host-santa_session", {"httponly", "samesite=lax", "path=/", "secure"}),
+        (
+            "https://santa.example.com",
+            "__Host-santa_session",
+            {"httponly", "samesite=lax", "path=/", "secure"},
+        ),
     ],
 )
 def test_the_cookie_is_as_strict_as_the_address_allows(
@@ -93,7 +97,12 @@ def test_a_disabled_account_is_out_at_once(server: RunningServer, admin: httpx.C
 
 
 def test_logins_and_changes_are_written_down(server: RunningServer, admin: httpx.Client) -> None:
-    admin.post("/api/v1/rules", json={"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"})
+    admin.post(
+        "/api/v1/rules", json={"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
+    )
     acts = fetch(server.dsn, "select actor_name, action, after from audit_log order by id")
-    assert [(act["actor_name"], act["action"]) for act in acts] == [("admin", "login"), ("admin", "rule_created")]
+    assert [(act["actor_name"], act["action"]) for act in acts] == [
+        ("admin", "login"),
+        ("admin", "rule_created"),
+    ]
     assert "ABCDEFGHIJ" in acts[1]["after"]
