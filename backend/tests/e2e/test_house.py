@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -39,7 +38,9 @@ def test_the_console_is_served_compressed_with_its_cache_rules(house: House) -> 
 
 def test_a_log_in_from_another_origin_is_refused(house: House) -> None:
     body = {"username": house.username, "password": house.password}
-    answer = httpx.post(f"{house.url}/api/v1/auth/login", json=body, headers={"Origin": "https://evil.example"})
+    answer = httpx.post(
+        f"{house.url}/api/v1/auth/login", json=body, headers={"Origin": "https://evil.example"}
+    )
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
 
@@ -75,6 +76,15 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def wait_for_answers(self, number: int, seconds: float = 30) -> None:
+        """Wait until so many more requests were answered; fail when it takes too long."""
+        wanted = self.served + number
+        deadline = time.monotonic() + seconds
+        while self.served < wanted:
+            if time.monotonic() > deadline:
+                pytest.fail("requests are not answered any more")
+            time.sleep(0.02)
+
     def _run(self) -> None:
         with httpx.Client(base_url=self.url, timeout=30) as client:
             while not self._stop.wait(0.01):
@@ -92,9 +102,8 @@ class Load:
 def test_a_restart_under_load_fails_no_request(house: House, service: str) -> None:
     with Load(house.url) as load:
         for _ in range(3):
-            before = load.served
             house.supervise("restart", service)
-            wait_for(lambda before=before: load.served > before + 20)
+            load.wait_for_answers(20)
     assert load.failures == []
     assert load.served > 60
 
@@ -102,13 +111,10 @@ def test_a_restart_under_load_fails_no_request(house: House, service: str) -> No
 def test_status_shows_every_service_ready(house: House) -> None:
     status = json.loads(house.supervise("status", "--json"))
     states = {service["name"]: service["state"] for service in status["services"]}
-    assert states == {"database": "ready", "migrate": "completed", "demo": "completed", "backend": "ready", "proxy": "ready"}
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something is true; fail when it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail("nothing moved any more")
-        time.sleep(0.02)
+    assert states == {
+        "database": "ready",
+        "migrate": "completed",
+        "demo": "completed",
+        "backend": "ready",
+        "proxy": "ready",
+    }
