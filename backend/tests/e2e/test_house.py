@@ -4,6 +4,8 @@ import json
 import threading
 import time
 
+from typing import Self
+
 import httpx
 import pytest
 
@@ -64,7 +66,7 @@ class Load:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         """Start."""
         for thread in self._threads:
             thread.start()
