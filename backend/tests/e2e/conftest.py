@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,7 +118,8 @@ def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) ->
 
     yield opened
     for number, visit in enumerate(visits):
-        picture = house.artifacts / f"{request.node.name}-{number}.png"
+        name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
+        picture = house.artifacts / f"{name}-{number}.png"
         visit.page.screenshot(path=picture, full_page=True)
     for context in contexts:
         context.close()

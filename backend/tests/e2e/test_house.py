@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-
 from typing import Self
 
 import httpx
