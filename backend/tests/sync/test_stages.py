@@ -182,7 +182,9 @@ def test_an_ordered_clean_sync_happens_once(admin: httpx.Client, mac: SimulatedM
     assert mac.sync().kind == "NORMAL"
 
 
-def test_two_macs_with_one_id_are_noticed(server: RunningServer, admin: httpx.Client, mac: SimulatedMac) -> None:
+def test_two_macs_with_one_id_are_noticed(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
     add_rule(admin, sha(1))
     mac.sync()
     twin = SimulatedMac(server.url, machine_id=mac.machine_id, serial="C02OTHER", wants_clean=False)
@@ -226,7 +228,7 @@ def test_a_download_that_ended_too_early_is_not_confirmed(
     monkeypatch.setattr(rules_page, "PAGE_SIZE", 2)
     for number in range(5):
         add_rule(admin, sha(number))
-    mac.sync(cut_pages_after=1)
+    mac.sync(truncate_page=1)
     assert len(mac.rules) == 2
     assert machine(admin, mac)["sync_state"] == "never"
     assert mac.sync().kind == "CLEAN"
@@ -285,7 +287,9 @@ def test_the_doctors_probe_is_answered_and_makes_no_machine(server: RunningServe
     assert value(server.dsn, "select count(*) from machine") == 0
 
 
-@pytest.mark.parametrize("machine_id", ["a/b/c", "Ünï cödé", "%41", "..", "x" * 1000, "'; drop table machine"])
+@pytest.mark.parametrize(
+    "machine_id", ["a/b/c", "Ünï cödé", "%41", "..", "x" * 1000, "'; drop table machine"]
+)
 def test_any_text_can_be_a_machine_id(server: RunningServer, machine_id: str) -> None:
     mac = SimulatedMac(server.url)
     with server.client() as client:
