@@ -42,10 +42,10 @@ on_every_os! {
                  ready = {{ kind = \"log\", pattern = \"done\" }}"))
             .start();
         house.wait_for_state("app", "ready");
+        assert_eq!(house.stop(), 0);
         let messages = house.messages("app");
         assert_eq!(messages[..2], ["123", "0"]);
         assert!(messages[2].ends_with(&dir), "{messages:?}");
-        assert_eq!(house.stop(), 0);
     }
 
     fn values_with_special_characters_pass_unchanged(os) {
@@ -128,8 +128,8 @@ fn a_service_runs_as_its_user_with_that_users_groups() {
         )
         .start();
     house.wait_for_state("app", "ready");
-    assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
     assert_eq!(house.stop(), 0);
+    assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
 }
 
 /// Runs it as PID 1 of a namespace of its own; nothing where that is not

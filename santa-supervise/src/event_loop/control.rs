@@ -177,9 +177,8 @@ impl EventLoop {
             return;
         };
         if client.output.len() + bytes.len() > LONGEST_ANSWER {
-            self.drop_client(token);
-            // Not told to followers: that would make the next one slow.
-            return;
+            // Telling it would only give the other followers more to read.
+            return self.drop_client(token);
         }
         client.output.extend_from_slice(bytes);
         self.send_output(token);

@@ -143,10 +143,27 @@ impl House {
         self.run(command, log.into())
     }
 
-    fn run(mut self, mut command: Command, stdout: Stdio) -> Self {
+    /// Starts it with `--with-parent`; [`Self::let_go`] ends its input.
+    pub fn start_with_parent(self) -> Self {
+        let mut command = self.command();
+        command.args(["run", "--with-parent"]).stdin(Stdio::piped());
+        let log = File::create(self.path("log")).expect("log");
+        self.spawn(&mut command, log.into())
+    }
+
+    /// Closes our end of its standard input.
+    pub fn let_go(&mut self) {
+        drop(self.child.as_mut().expect("started").stdin.take());
+    }
+
+    fn run(self, mut command: Command, stdout: Stdio) -> Self {
+        self.spawn(command.arg("run").stdin(Stdio::null()), stdout)
+    }
+
+    fn spawn(mut self, command: &mut Command, stdout: Stdio) -> Self {
         self.write();
         let errors = File::create(self.path("errors")).expect("errors");
-        let child = command.arg("run").stdin(Stdio::null()).stdout(stdout).stderr(errors).spawn();
+        let child = command.stdout(stdout).stderr(errors).spawn();
         self.child = Some(child.expect("santa-supervise starts"));
         self
     }
@@ -247,7 +264,8 @@ impl House {
         fs::read(self.path("errors")).map(|bytes| text(&bytes)).unwrap_or_default()
     }
 
-    /// The log as JSON; every line must be.
+    /// The log as JSON; every line must be. Complete only after the end: the
+    /// log is written by a thread of its own.
     pub fn records(&self) -> Vec<Value> {
         let parse = |line: &str| {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
