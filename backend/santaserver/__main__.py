@@ -19,12 +19,12 @@ EX_FAILED = 1
 log = logging.getLogger("santaserver")
 
 
-def serve_socket(sock: socket.socket, on_ready: Callable[[], object] = lambda: None) -> None:
+def serve_socket(sock: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve on a socket with the settings of the environment."""
     settings = _settings()
     from santaserver.serve import run  # noqa: PLC0415
 
-    run(settings, sock, lambda: (on_ready(), None)[1])
+    run(settings, sock, on_ready)
 
 
 def serve(arguments: argparse.Namespace) -> int:

@@ -10,10 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from santaserver import migrations
-from santaserver.db import sqlalchemy_url
+from santaserver.db import make_engine
 from santaserver.migrations.runner import Outcome, migrate
 from santaserver.models import Base
 from tests.support.postgres import Cluster, execute, fetch, value
@@ -78,7 +77,7 @@ def test_the_models_have_the_columns_of_the_schema(dsn: str) -> None:
         return found
 
     async def run() -> list[object]:
-        engine = create_async_engine(sqlalchemy_url(dsn))
+        engine = make_engine(dsn)
         async with engine.connect() as connection:
             found = await connection.run_sync(compare)
         await engine.dispose()

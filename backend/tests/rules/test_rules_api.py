@@ -85,7 +85,10 @@ def test_a_wrong_rule_names_the_field(admin: httpx.Client, fields: dict[str, str
     "statement",
     [
         "insert into rule (layer_id, rule_type, identifier, created_at) values (1, 'BINARY', 'xyz', now())",
-        "insert into rule (layer_id, rule_type, identifier, created_at) values (1, 'TEAMID', 'ABCDEFGHIJ', now())",
+        (
+            "insert into rule (layer_id, rule_type, identifier, created_at) "
+            "values (1, 'TEAMID', 'ABCDEFGHIJ', now())"
+        ),
         "update rule_version set policy = 'CEL'",
         "update rule_version set cel_expr = 'true'",
         "update rule_version set policy = 'ALLOWLIST_COMPILER', grants_compiler = true",

@@ -7,6 +7,7 @@ After the faults end, a few ordinary syncs must make every Mac equal to what the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -92,15 +93,15 @@ class World:
         """Begin with new Macs; rules stay from the run before."""
         self.server = server
         self.admin = admin
-        self.rules = {rule["identifier"]: rule["id"] for rule in self._listed()}
+        self.rules: dict[str, int] = {rule["identifier"]: rule["id"] for rule in self._listed()}
         self.macs = [
             SimulatedMac(server.url, santa_version=NEW),
             SimulatedMac(server.url, santa_version=OLD, reports_hash=False),
             SimulatedMac(server.url, santa_version=OLD),
         ]
 
-    def _listed(self) -> list[dict[str, str]]:
-        listed: list[dict[str, str]] = self.admin.get("/api/v1/rules", params={"limit": 500}).json()["items"]
+    def _listed(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.admin.get("/api/v1/rules", params={"limit": 500}).json()["items"]
         return listed
 
     def take(self, step: SetRule | Sync | Happening | Wait) -> None:

@@ -280,7 +280,7 @@ def test_settings_reach_the_mac_complete(admin: httpx.Client, mac: SimulatedMac)
     assert after == {**before, "client_mode": "LOCKDOWN", "full_sync_interval": 120}
 
 
-def test_the_doctors_probe_is_answered_and_makes_no_machine(server: RunningServer, mac: SimulatedMac) -> None:
+def test_the_doctors_probe_is_answered_and_makes_no_machine(server: RunningServer) -> None:
     with server.client() as client:
         answer = client.post("/api/santa/preflight/santactl-doctor-test")
     assert (answer.status_code, answer.json()) == (200, {})
@@ -339,3 +339,19 @@ def test_concurrent_rule_changes_never_hide_behind_a_confirmed_number(
     add_rule(admin, sha(2))
     mac.sync()
     assert value(server.dsn, "select acked_seq from machine_sync") == seq + 2
+
+
+def test_an_unconfirmed_state_between_two_santa_versions_is_not_forgotten(
+    admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    """Counts cannot tell the two policies apart, so only the remembered possible state helps."""
+    mac.reports_hash = False
+    mac.santa_version = "2025.5.1"
+    add_rule(admin, sha(1), "SILENT_GUI_BLOCKLIST")
+    mac.sync()
+    mac.santa_version = "2026.7.1"
+    with pytest.raises(CutError):
+        mac.sync(cut_before="postflight")
+    mac.santa_version = "2025.5.1"
+    assert mac.sync().kind == "NORMAL"
+    assert mac.rules == {("BINARY", sha(1)): ("SILENT_BLOCKLIST", "", "", "")}
