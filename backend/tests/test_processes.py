@@ -1,6 +1,7 @@
 """The commands as processes: serving on a handed-down socket, stopping, reloading from changed sources."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from santaserver.__main__ import main as run_command
 from tests.conftest import ADMIN
 from tests.support.postgres import Cluster, value
 from tests.support.sockets import listen_on_loopback
@@ -216,3 +218,23 @@ def test_the_development_server_takes_changes_over_and_survives_mistakes(
     command.wait_for('"stopped"', 2)
     assert status() == "ready"
     assert command.stop() == 0
+
+
+@pytest.mark.parametrize("words", [("migrate",), ("create-enrollment", "label"), ("demo",)])
+def test_commands_say_that_the_database_is_away(
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("santaserver.migrations.runner.RETRY_DELAYS", ())
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@/none?host={tmp_path}")
+    handlers, level = logging.root.handlers[:], logging.root.level
+    try:
+        assert run_command(words) == 1
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert said[-1]["level"] == "error"
+    assert "exception" not in said[-1]
