@@ -1,7 +1,7 @@
 """A PostgreSQL of its own for a test run, on a Unix socket only; no installation is touched.
 
 Binaries: SANTA_PG_BIN, else the repository's .dev/tools/postgres/bin, else the system's. PostgreSQL
-refuses to run as root, so it runs as an unprivileged user then.
+refuses to run as root, so root starts it in a user namespace, where it has another number.
 """
 
 import asyncio
@@ -11,14 +11,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-NOBODY = 65534
+AS_NOBODY_SPECIAL = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 START_LIMIT = 30.0
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
@@ -43,9 +42,7 @@ class Cluster:
     def __init__(self) -> None:
         """Initialise and start it."""
         self.folder = Path(tempfile.mkdtemp(prefix="santaserver-pg-"))
-        self._user = NOBODY if os.geteuid() == 0 else None
-        if self._user is not None:
-            os.chown(self.folder, self._user, self._user)
+        self._prefix = AS_NOBODY_SPECIAL if os.geteuid() == 0 else ()
         self._bin = binaries()
         self._number = 0
         self._initdb()
@@ -101,26 +98,17 @@ class Cluster:
             "UTF8",
             "--locale=C.UTF-8",
         )
-        command = [str(self._bin / "initdb"), *options, "-D", str(self.folder / "data")]
-        done = subprocess.run(  # noqa: S603 - the found initdb
-            command,
-            user=self._user,
-            group=self._user,
-            extra_groups=self._groups(),
-            capture_output=True,
-            check=False,
-        )
+        command = [*self._prefix, str(self._bin / "initdb"), *options, "-D", str(self.folder / "data")]
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - the found initdb
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr.decode()}")
 
     def _start(self) -> subprocess.Popen[bytes]:
         settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", *FAST)
-        command = [str(self._bin / "postgres"), "-D", str(self.folder / "data")]
+        command = [*self._prefix, str(self._bin / "postgres"), "-D", str(self.folder / "data")]
         command += [part for setting in settings for part in ("-c", setting)]
         log = self.folder.joinpath("postgres.log").open("ab")
-        process = subprocess.Popen(  # noqa: S603 - the found postgres
-            command, user=self._user, group=self._user, extra_groups=self._groups(), stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - the found postgres
         log.close()
         deadline = time.monotonic() + START_LIMIT
         while True:
@@ -132,9 +120,6 @@ class Cluster:
                 time.sleep(0.02)
             else:
                 return process
-
-    def _groups(self) -> Sequence[int] | None:
-        return [] if self._user is not None else None
 
 
 def execute(dsn: str, statement: str, *args: object) -> None:

@@ -182,7 +182,6 @@ fn backend_test() -> Result<()> {
     let python = python::bring()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     shell.set_var("SANTA_PG_BIN", postgres::bring()?);
-    shell.set_var("SANTA_PG_PREFIX", postgres::prefix()?.join(" "));
     run::output("test the backend", cmd!(shell, "{python} -m pytest -q --ignore=tests/e2e"))
         .map(drop)
 }
