@@ -4,17 +4,15 @@
 
 use std::collections::BTreeSet;
 
-/// Groups of services such that every service comes after all it depends on;
-/// those in one group start side by side. Names inside a group keep their
+/// Groups of services such that every service comes after all those it names;
+/// those in one group go side by side. Names inside a group keep their
 /// order.
 ///
 /// # Errors
 /// The names that go round in a circle (the configuration refuses them before;
 /// this is the second lock on that door).
-pub fn start_order<'a>(
-    services: &[(&'a str, &'a [String])],
-) -> Result<Vec<Vec<&'a str>>, Vec<&'a str>> {
-    let mut left: Vec<_> = services.to_vec();
+pub fn order(services: Vec<(&str, Vec<String>)>) -> Result<Vec<Vec<&str>>, Vec<&str>> {
+    let mut left = services;
     let mut done: BTreeSet<&str> = BTreeSet::new();
     let mut groups = Vec::new();
     while !left.is_empty() {
@@ -37,13 +35,11 @@ mod tests {
     use super::*;
 
     fn check(services: &[(&str, &[&str])], expected: &str) {
-        let owned: Vec<(&str, Vec<String>)> = services
+        let owned = services
             .iter()
             .map(|(name, needs)| (*name, needs.iter().map(|need| (*need).to_owned()).collect()))
             .collect();
-        let view: Vec<(&str, &[String])> =
-            owned.iter().map(|(name, needs)| (*name, needs.as_slice())).collect();
-        let shown = match start_order(&view) {
+        let shown = match order(owned) {
             Ok(groups) => {
                 groups.iter().map(|group| group.join(" ")).collect::<Vec<_>>().join(" | ")
             }

@@ -155,6 +155,7 @@ fn spec(service: &Service, instance: u32, probed: bool) -> Spec {
         instances: service.instances,
         task: service.kind == Kind::Task,
         depends_on: service.depends_on.clone(),
+        stop_after: service.stop_after.clone(),
         readiness,
         start_timeout: service.start_timeout,
         stop_timeout: service.stop_timeout,

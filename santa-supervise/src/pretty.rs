@@ -1,5 +1,6 @@
 //! Pure: one line of output for people: time, service in its colour, text. JSON
-//! lines become their message and the rest as `name=value`.
+//! lines become their message and the rest as `name=value`; access lines one
+//! short phrase.
 
 use crate::clock;
 use crate::record::{Chunk, Members, OWN_NAME, level};
@@ -8,11 +9,12 @@ use crate::record::{Chunk, Members, OWN_NAME, level};
 const NAME_WIDTH: usize = 10;
 
 /// Colours for names, apart from red and yellow, which mean trouble.
-const NAME_COLOURS: [&str; 6] =
-    ["\x1b[36m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m"];
+const NAME_COLOURS: [&str; 6] = [CYAN, GREEN, "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m"];
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
+const CYAN: &str = "\x1b[36m";
+const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
 
 /// Members of a JSON line that are shown elsewhere or say nothing to a person.
@@ -24,8 +26,10 @@ pub(crate) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>)
     let members = Members::read(&text).filter(|_| !chunk.unfinished);
     let told = members.as_ref().and_then(|members| members.text("level"));
     let level = told.as_deref().unwrap_or_else(|| level(&text, chunk.stream));
+    let is_access = members.as_ref().is_some_and(is_access);
     let paint = |colour: &'static str| if colours { colour } else { "" };
     let mark = match level {
+        _ if is_access => "",
         "error" | "critical" | "fatal" => paint(RED),
         "warning" | "warn" => paint(YELLOW),
         _ => "",
@@ -41,6 +45,7 @@ pub(crate) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>)
     );
     out.extend_from_slice(head.as_bytes());
     match members {
+        Some(members) if is_access => access(&members, colours, out),
         Some(members) => message(&members, &chunk.service, out),
         None => harmless(&text, colours, out),
     }
@@ -58,6 +63,29 @@ fn colour_of(service: &str) -> &'static str {
     }
     let sum: usize = service.bytes().map(usize::from).sum();
     NAME_COLOURS[sum % NAME_COLOURS.len()]
+}
+
+/// Whether a line tells of one request.
+fn is_access(members: &Members<'_>) -> bool {
+    members.number("status").is_some() && ["method", "path"].iter().all(|name| members.has(name))
+}
+
+/// Appends an access line as one phrase: `GET /api/v1/rules 200 4.1 ms`.
+fn access(members: &Members<'_>, colours: bool, out: &mut Vec<u8>) {
+    let text = |name| members.text(name).unwrap_or_default();
+    harmless(&format!("{} {} ", text("method"), text("path")), false, out);
+    let status = members.number("status").unwrap_or_default();
+    let shown = match status {
+        _ if !colours => status.to_string(),
+        500.0.. => format!("{RED}{status}{PLAIN}"),
+        400.0.. => format!("{YELLOW}{status}{PLAIN}"),
+        300.0.. => format!("{CYAN}{status}{PLAIN}"),
+        _ => format!("{GREEN}{status}{PLAIN}"),
+    };
+    out.extend_from_slice(shown.as_bytes());
+    if let Some(taken) = members.number("duration_ms") {
+        out.extend_from_slice(format!(" {taken:.1} ms").as_bytes());
+    }
 }
 
 fn message(members: &Members<'_>, service: &str, out: &mut Vec<u8>) {
@@ -145,6 +173,26 @@ mod tests {
             "00:00:00 app        m n=1\n",
         );
         check("supervise", "{\"message\":\"m\",\"n\":1}\n", false, "00:00:00 supervise  m\n");
+    }
+
+    #[test]
+    fn an_access_line_is_one_phrase_with_its_status_in_colour() {
+        let line = |status: u32| {
+            format!(
+                "{{\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a\",\"status\":{status},\
+                 \"bytes\":7,\"duration_ms\":4.125,\"user_agent\":\"x\"}}\n"
+            )
+        };
+        check("app", &line(200), false, "00:00:00 app        GET /a 200 4.1 ms\n");
+        let head = "\x1b[2m00:00:00\x1b[0m \x1b[34mapp       \x1b[0m GET /a ";
+        for (status, colour) in [(204, GREEN), (304, CYAN), (404, YELLOW), (503, RED)] {
+            check("app", &line(status), true, &format!("{head}{colour}{status}\x1b[0m 4.1 ms\n"));
+        }
+    }
+
+    #[test]
+    fn empty_lines_are_left_out() {
+        check("app", "\na\n \n", false, "00:00:00 app        a\n");
     }
 
     #[test]

@@ -69,11 +69,12 @@ impl Chunk {
         text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// Appends all its lines as records.
+    /// Appends all its lines as records; people are spared the empty ones.
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {
         for line in self.lines() {
             match style {
                 Style::Json => json(self, line, out),
+                Style::Pretty { .. } if line.trim_ascii().is_empty() => {}
                 Style::Pretty { colours } => crate::pretty::line(self, line, colours, out),
             }
         }
@@ -101,7 +102,13 @@ impl<'a> Members<'a> {
         serde_json::from_str(value.get()).ok()
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// A member's value, if it is a number.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        serde_json::from_str(value.get()).ok()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)
     }
 }

@@ -89,7 +89,7 @@ fn check_shows_the_order_of_starts() {
     assert!(shown.contains("1. app, db\n") && shown.contains("2. web\n"), "{shown}");
     assert_eq!(
         house.ctl_ok(&["check", "--json"]).trim(),
-        r#"{"ok":true,"start_order":[["app","db"],["web"]]}"#
+        r#"{"ok":true,"start_order":[["app","db"],["web"]],"stop_order":[["web","db"],["app"]]}"#
     );
 }
 

@@ -23,6 +23,23 @@ on_every_os! {
         assert_eq!(house.read("order"), "web\napp\ndb\n");
     }
 
+    fn a_service_stops_after_those_it_names_without_depending_on_them(os) {
+        let mut house = House::new(os);
+        let file = house.path("order").display().to_string();
+        let tell = |name: &str| format!("say-when-told {file} {name}");
+        house = house
+            .service("backend", &["print up", &tell("backend")],
+                "stop_after = [\"proxy\"]\nready = { kind = \"log\", pattern = \"up\" }")
+            .service("proxy", &["sleep 100", "print up", &tell("proxy")],
+                "ready = { kind = \"log\", pattern = \"up\" }")
+            .start();
+        house.wait_for_state("proxy", "ready");
+        // The step after the line that made it ready.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert_eq!(house.stop(), 0);
+        assert_eq!(house.read("order"), "proxy\nbackend\n");
+    }
+
     fn a_service_that_ignores_the_signal_is_killed_in_time(os) {
         let mut house = House::new(os)
             .service("stubborn", &["ignore-term", "print deaf", "forever"],

@@ -207,6 +207,9 @@ section! {
         user: Option<String>,
         /// Services that must be ready (daemons) or completed (tasks) first.
         depends_on: Vec<String>,
+        /// Services that must have stopped, when everything is stopped, before
+        /// this one is asked to; for those that use it without depending on it.
+        stop_after: Vec<String>,
         /// Names of the sockets handed to it, as descriptors from 3 on in this
         /// order (`LISTEN_FDS`, `LISTEN_FDNAMES`).
         sockets: Vec<String>,

@@ -93,10 +93,16 @@ impl Check<'_> {
                 self.add(&key("ready"), format!("\"{socket}\" must be in sockets: only an inherited socket tells who listens on it"));
             }
         }
-        for name in &service.depends_on {
-            if !self.config.services.iter().any(|other| other.name == *name) {
-                let known = self.config.services.iter().map(|other| other.name.as_str());
-                self.add(&key("depends_on"), unknown("service", name, known));
+        self.service_names(&key("depends_on"), &service.depends_on);
+        self.service_names(&key("stop_after"), &service.stop_after);
+    }
+
+    fn service_names(&mut self, key: &str, names: &[String]) {
+        let config = self.config;
+        let known = config.services.iter().map(|other| other.name.as_str());
+        for name in names {
+            if !known.clone().any(|other| other == name) {
+                self.add(key, unknown("service", name, known.clone()));
             }
         }
     }
@@ -113,43 +119,53 @@ impl Check<'_> {
         }
     }
 
-    /// Takes away services whose dependencies are all gone until nothing more
-    /// goes; what is left depends on itself.
     fn cycles(&mut self) {
-        let mut left: Vec<&Service> = self.config.services.iter().collect();
-        loop {
-            let names: BTreeSet<&str> = left.iter().map(|service| service.name.as_str()).collect();
-            let before = left.len();
-            left.retain(|service| {
-                service.depends_on.iter().any(|name| names.contains(name.as_str()))
-            });
-            if left.len() == before {
-                break;
+        let services = &self.config.services;
+        let starts = |one: &Service, other: &Service| one.depends_on.contains(&other.name);
+        // A dependent stops before what it depends on, so both keys order stops.
+        let stops = |one: &Service, other: &Service| {
+            one.stop_after.contains(&other.name) || other.depends_on.contains(&one.name)
+        };
+        let start_ring = circle(services, &starts);
+        let stop_ring = circle(services, &stops).filter(|_| start_ring.is_none());
+        for (key, ring) in [("depends_on", start_ring), ("stop_after", stop_ring)] {
+            if let Some(ring) = ring {
+                self.add(
+                    &format!("service.{}.{key}", ring[0]),
+                    format!("goes round in a circle: {}", ring.join(" → ")),
+                );
             }
-        }
-        if let Some(first) = left.first() {
-            let ring = ring(first, &left);
-            self.add(
-                &format!("service.{}.depends_on", first.name),
-                format!("goes round in a circle: {}", ring.join(" → ")),
-            );
         }
     }
 }
 
-/// Follows dependencies inside `left` until a name comes again.
-fn ring(first: &Service, left: &[&Service]) -> Vec<String> {
-    let mut ring = vec![first.name.clone()];
-    let mut current = first;
-    while let Some(next) = left.iter().find(|other| current.depends_on.contains(&other.name)) {
-        let again = ring.contains(&next.name);
-        ring.push(next.name.clone());
-        if again {
+/// Services that come after each other in a circle: takes away those that come
+/// after none of the rest until nothing more goes, then follows what is left
+/// until a name comes again.
+fn circle(
+    services: &[Service],
+    comes_after: &dyn Fn(&Service, &Service) -> bool,
+) -> Option<Vec<String>> {
+    let mut left: Vec<&Service> = services.iter().collect();
+    loop {
+        let before = left.clone();
+        left.retain(|one| before.iter().any(|other| comes_after(one, other)));
+        if left.len() == before.len() {
             break;
+        }
+    }
+    let mut current = *left.first()?;
+    let mut ring = vec![current.name.clone()];
+    while let Some(next) = left.iter().find(|other| comes_after(current, other)) {
+        let before = ring.iter().position(|name| *name == next.name);
+        ring.push(next.name.clone());
+        if let Some(begin) = before {
+            // Without the way into the circle.
+            return Some(ring.split_off(begin));
         }
         current = next;
     }
-    ring
+    Some(ring)
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -104,6 +104,18 @@ fn a_circle_of_dependencies_is_shown() {
 }
 
 #[test]
+fn a_circle_of_stops_is_shown() {
+    let text =
+        shipped().replace("name = \"proxy\"", "name = \"proxy\"\nstop_after = [\"backend\"]");
+    let message = refusal(&text, &[]);
+    assert!(message.contains("goes round in a circle: backend → proxy → backend"), "{message}");
+    // What a service depends on cannot stop before it.
+    let text = shipped().replace("[\"proxy\"]", "[\"migrate\"]");
+    let message = refusal(&text, &[]);
+    assert!(message.contains("migrate → backend → migrate"), "{message}");
+}
+
+#[test]
 fn overrides_of_what_does_not_exist_are_refused() {
     let message = refusal(
         &shipped(),

@@ -1,36 +1,49 @@
 //! `check`: is the configuration right, and in which order do services start?
 
+use santa_config::Service;
+
 use crate::cli::Common;
-use crate::order::start_order;
+use crate::order::order;
 
 use super::{Failure, config_path, exit, load};
 
 pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
     let path = config_path(common);
     let (config, _) = load(&path)?;
-    let services: Vec<(&str, &[String])> = config
-        .services
-        .iter()
-        .map(|service| (service.name.as_str(), service.depends_on.as_slice()))
-        .collect();
-    let order = start_order(&services).map_err(|ring| Failure {
+    let circle = |ring: Vec<&str>| Failure {
         message: format!(
-            "{}: services depend on each other in a circle: {}",
+            "{}: services wait for each other in a circle: {}",
             path.display(),
             ring.join(", ")
         ),
         code: exit::CONFIG,
-    })?;
+    };
+    let services = &config.services;
+    let starts = order(services.iter().map(|one| (&*one.name, one.depends_on.clone())).collect())
+        .map_err(circle)?;
+    let stops =
+        order(services.iter().map(|one| (&*one.name, stops_after(services, one))).collect())
+            .map_err(circle)?;
     if json {
-        println!("{}", serde_json::json!({ "ok": true, "start_order": order }));
+        let found = serde_json::json!({ "ok": true, "start_order": starts, "stop_order": stops });
+        println!("{found}");
         return Ok(exit::OK);
     }
-    println!(
-        "{} is right. Services start in this order and stop in the opposite one:",
-        path.display()
-    );
-    for (number, group) in order.iter().enumerate() {
+    println!("{} is right. Services start in this order:", path.display());
+    show(&starts);
+    println!("and stop in this one:");
+    show(&stops);
+    Ok(exit::OK)
+}
+
+/// The services that must have stopped before `one` is asked to.
+fn stops_after(services: &[Service], one: &Service) -> Vec<String> {
+    let dependents = services.iter().filter(|other| other.depends_on.contains(&one.name));
+    dependents.map(|other| other.name.clone()).chain(one.stop_after.iter().cloned()).collect()
+}
+
+fn show(groups: &[Vec<&str>]) {
+    for (number, group) in groups.iter().enumerate() {
         println!("  {}. {}", number + 1, group.join(", "));
     }
-    Ok(exit::OK)
 }

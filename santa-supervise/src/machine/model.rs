@@ -47,6 +47,8 @@ pub struct Spec {
     pub task: bool,
     /// Services that must be ready or completed before this one starts.
     pub depends_on: Vec<String>,
+    /// Services that must have stopped, in a stop of everything, before this one.
+    pub stop_after: Vec<String>,
     /// How it becomes ready.
     pub readiness: Readiness,
     /// Longest way to readiness (a task: to completion).

@@ -73,12 +73,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether a live slot depends on this one.
+    /// Whether a live slot depends on this one or has to stop before it.
     fn is_needed(&self, id: SlotId) -> bool {
-        let name = &self.state.slots[&id].spec.service;
-        self.state
-            .slots
-            .values()
-            .any(|slot| slot.phase.is_live() && slot.spec.depends_on.contains(name))
+        let own = &self.state.slots[&id].spec;
+        self.state.slots.values().filter(|slot| slot.phase.is_live()).any(|slot| {
+            slot.spec.depends_on.contains(&own.service)
+                || own.stop_after.contains(&slot.spec.service)
+        })
     }
 }

@@ -32,13 +32,20 @@ fn spec(index: usize) -> impl Strategy<Value = Spec> {
         Just(Readiness::After(Duration::from_millis(700))),
     ];
     let needs = prop::collection::vec(any::<bool>(), index);
-    (any::<bool>(), any::<bool>(), any::<bool>(), restart, readiness, needs, 0u32..3).prop_map(
-        move |(task, critical, reloads, restart, readiness, needs, start_retries)| Spec {
+    // Always later ones: a dependent stops first, so this goes round in no circle.
+    let after = prop::collection::vec(prop::bool::weighted(0.3), 3 - index);
+    let names = (needs, after);
+    (any::<bool>(), any::<bool>(), any::<bool>(), restart, readiness, names, 0u32..3).prop_map(
+        move |(task, critical, reloads, restart, readiness, (needs, after), start_retries)| Spec {
             service: format!("s{index}"),
             instance: 0,
             instances: 1,
             task,
             depends_on: (0..index).filter(|i| needs[*i]).map(|i| format!("s{i}")).collect(),
+            stop_after: (index + 1..4)
+                .filter(|i| after[i - index - 1])
+                .map(|i| format!("s{i}"))
+                .collect(),
             readiness,
             start_timeout: Duration::from_secs(4),
             stop_timeout: Duration::from_secs(2),
@@ -102,6 +109,7 @@ fn plain(service: &str, depends_on: &[&str]) -> Spec {
         instances: 1,
         task: false,
         depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
+        stop_after: Vec::new(),
         readiness: Readiness::Probed,
         start_timeout: Duration::from_secs(4),
         stop_timeout: Duration::from_secs(2),

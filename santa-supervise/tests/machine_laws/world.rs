@@ -140,10 +140,11 @@ impl World {
     }
 
     fn check_stop_order(&self, slot: SlotId) {
-        let name = &self.state.slot(slot).expect("known").spec().service;
+        let own = self.state.slot(slot).expect("known").spec();
         for tree in self.live.values() {
-            let dependent = self.state.slot(tree.slot).expect("known");
-            assert!(!dependent.spec().depends_on.contains(name), "stopped before its dependent");
+            let other = self.state.slot(tree.slot).expect("known").spec();
+            assert!(!other.depends_on.contains(&own.service), "stopped before its dependent");
+            assert!(!own.stop_after.contains(&other.service), "stopped before its stop_after");
         }
     }
 
