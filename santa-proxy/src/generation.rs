@@ -83,5 +83,6 @@ fn bounded(timeouts: &ProxyTimeouts) -> ProxyTimeouts {
         ready: timeouts.ready.min(YEAR),
         tunnel_idle: timeouts.tunnel_idle.min(YEAR),
         drain: timeouts.drain.min(YEAR),
+        linger: timeouts.linger.min(timeouts.drain).min(YEAR),
     }
 }

@@ -176,6 +176,9 @@ section! {
         tunnel_idle: Duration = "10m",
         /// Finishing what is under way at a stop.
         drain: Duration = "5s",
+        /// How long a stop leaves connections without a request open, so that
+        /// one already on its way is still answered; never longer than `drain`.
+        linger: Duration = "300ms",
     }
 }
 

@@ -1,6 +1,8 @@
 //! One client connection from accept to close: head after head, each planned
 //! and carried out, until one side has had enough.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -153,18 +155,21 @@ impl Connection {
                     Ok(Found::More(None)) => {}
                 }
             }
+            let draining = self.worker.is_draining();
             if self.buffer.is_empty() {
-                self.deadline.set(Phase::Idle, timeouts.idle);
+                let patience = if draining { timeouts.linger } else { timeouts.idle };
+                self.deadline.set(Phase::Idle, patience);
             } else if !in_head {
                 in_head = true;
                 self.seat.set(Activity::Busy);
                 self.deadline.set(Phase::Head, timeouts.head);
             }
-            let (mut reader, _) = self.stream.split();
-            match self.deadline.limit(reader.fill(&mut self.buffer)).await {
+            match self.arrival(draining, timeouts.linger).await {
                 Err(Expired(Phase::Head)) => {
                     return Next::Refuse(Reject::new(408, "request head took too long"));
                 }
+                // The runtime has not heard yet of bytes that are there already.
+                Err(Expired(Phase::Idle)) if !self.stream.is_quiet() => {}
                 Ok(Ok(0)) if in_head => {
                     return Next::Refuse(Reject::bad("request head ends too early"));
                 }
@@ -172,6 +177,30 @@ impl Connection {
                 Ok(Ok(_)) => {}
             }
         }
+    }
+
+    /// Waits for bytes. Between two requests, the start of a drain shortens the
+    /// wait to `linger`, unless it was `draining` already.
+    async fn arrival(
+        &mut self,
+        mut draining: bool,
+        linger: Duration,
+    ) -> Result<io::Result<usize>, Expired> {
+        let Self { worker, stream, buffer, deadline, seat, .. } = self;
+        let idle = buffer.is_empty();
+        let (mut reader, _) = stream.split();
+        let arrival = poll_fn(|context| {
+            let polled = reader.poll_fill(context, buffer);
+            if polled.is_pending() && idle {
+                seat.wait(context);
+                if !draining && worker.is_draining() {
+                    draining = true;
+                    deadline.set(Phase::Idle, linger);
+                }
+            }
+            polled
+        });
+        deadline.limit(arrival).await
     }
 
     /// Writes an answer of our own; gives whether the connection stays open.
@@ -227,7 +256,7 @@ impl Connection {
                     count => read += count,
                 }
             }
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         };
         // However it ends, the connection is closed next.
         let _ = self.deadline.limit(lingering).await;

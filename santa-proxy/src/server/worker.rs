@@ -27,12 +27,6 @@ const LOG_BATCH: usize = 16 * 1024;
 const LOG_DELAY: Duration = Duration::from_millis(20);
 /// How often idle backend connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How long connections on which nothing has arrived yet survive a drain: their
-/// first request may be on its way.
-const FRESH_GRACE: Duration = Duration::from_millis(300);
-/// Time for requests that have reached the kernel to be noticed before idle
-/// connections are closed.
-const SETTLE: Duration = Duration::from_millis(10);
 /// At most one notice about backends in this time from each worker.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
@@ -193,15 +187,11 @@ impl Worker {
 
     async fn drain(&self) {
         let deadline = Instant::now() + self.local().shared.timeouts.drain;
-        sleep(SETTLE).await;
-        let fresh = (Instant::now() + FRESH_GRACE).min(deadline);
+        self.seats.wake();
         let all_gone = async {
             while !self.seats.is_empty() {
                 // Tunnels may still come from handshakes that were under way.
-                self.seats.end(&[Activity::Idle, Activity::Tunnel]);
-                if Instant::now() >= fresh {
-                    self.seats.end(&[Activity::Fresh]);
-                }
+                self.seats.end(&[Activity::Tunnel]);
                 sleep(Duration::from_millis(5)).await;
             }
         };
