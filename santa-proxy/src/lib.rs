@@ -7,9 +7,11 @@
 //! - `assets`, `answer`: what the console and this proxy itself answer
 //! - `io`: sockets, buffers, deadlines
 //! - `log`, `metrics`: what is told about it
+//! - `tls`: certificates
 //! - `upstream`: connections to backends
 //! - `server`: workers, connections, forwarding, tunnels
-//! - [`lifecycle`]: start, reload, drain; `inherit`, `admin`, [`cli`] beside it
+//! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`,
+//!   [`cli`] beside it
 
 mod admin;
 mod answer;
@@ -24,4 +26,6 @@ mod log;
 mod metrics;
 pub mod route;
 mod server;
+mod tls;
 mod upstream;
+mod watch;

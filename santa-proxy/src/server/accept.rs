@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::connection;
 use super::worker::Worker;
+use crate::inherit::Entrance;
 
 /// Rest after an accept that failed for lack of descriptors or memory.
 const REST: Duration = Duration::from_millis(50);
@@ -19,10 +20,21 @@ const REST: Duration = Duration::from_millis(50);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\
     Connection: close\r\n\r\n";
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// Whether it begins with a TLS handshake.
+    pub(crate) secure: bool,
+}
+
 /// Accepts until the task is ended. Dropping it closes the listener; when the
 /// listener is nobody else's, connections already in its queue are taken first.
-pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, inherited: bool) {
-    let mut accepting = Accepting { worker, listener, inherited };
+pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, terms: Entrance) {
+    let mut accepting = Accepting { worker, listener, terms };
     loop {
         match accepting.listener.accept().await {
             Ok((stream, peer)) => accepting.admit(stream, peer),
@@ -52,7 +64,7 @@ fn is_passing(error: &io::Error) -> bool {
 struct Accepting {
     worker: Rc<Worker>,
     listener: TcpListener,
-    inherited: bool,
+    terms: Entrance,
 }
 
 impl Accepting {
@@ -64,7 +76,9 @@ impl Accepting {
             worker.connections.fetch_sub(1, Ordering::Relaxed);
             worker.metrics.shed.add(1);
             // Fits into the empty socket buffer or is not worth more effort.
-            let _ = stream.try_write(FULL);
+            if !self.terms.secure {
+                let _ = stream.try_write(FULL);
+            }
             return;
         }
         // Linux inherits it from the listener; elsewhere it is set here.
@@ -72,15 +86,15 @@ impl Accepting {
         let _ = stream.set_nodelay(true);
         let seat = worker.seats.take();
         let index = seat.index();
-        let task =
-            tokio::task::spawn_local(connection::serve(Rc::clone(worker), stream, peer, seat));
+        let arrival = Arrival { stream, peer, secure: self.terms.secure };
+        let task = tokio::task::spawn_local(connection::serve(Rc::clone(worker), arrival, seat));
         worker.seats.assign(index, task.abort_handle());
     }
 }
 
 impl Drop for Accepting {
     fn drop(&mut self) {
-        if self.inherited {
+        if self.terms.inherited {
             return;
         }
         // Asked of the kernel directly: the runtime may not have seen them yet.

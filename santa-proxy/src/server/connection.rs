@@ -1,16 +1,18 @@
 //! One client connection from accept to close: head after head, each planned
 //! and carried out, until one side has had enough.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::accept::Arrival;
 use super::forward::{self, End};
+use super::peer::Peer;
 use super::plan::{self, Plan};
 use super::ready;
 use super::seats::{Activity, Seat};
@@ -44,7 +46,7 @@ pub(crate) struct Connection {
     /// When its present phase has lasted too long.
     pub(crate) deadline: Deadline,
     seat: Seat,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 /// What came instead of, or as, the next head.
@@ -72,18 +74,37 @@ impl Drop for Counted {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
     let _counted = Counted::new(&worker);
-    let idle = worker.local().shared.timeouts.idle;
-    let mut connection = Connection {
-        worker,
-        stream: Stream::Tcp(stream),
-        buffer: Buffer::default(),
-        deadline: Deadline::new(Phase::Idle, idle),
-        seat,
-        peer,
+    let Arrival { stream, peer, secure } = arrival;
+    let peer = Peer::plain(peer);
+    let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
+    let (stream, peer) = if secure {
+        match Box::pin(handshake(&worker, stream, peer, &deadline)).await {
+            Some(secured) => secured,
+            None => return worker.metrics.handshakes_failed.add(1),
+        }
+    } else {
+        (Stream::Tcp(stream), peer)
     };
+    let mut connection =
+        Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
     connection.run().await;
+    connection.stream.say_goodbye();
+}
+
+/// The TLS handshake; nothing when it fails or takes too long.
+async fn handshake(
+    worker: &Worker,
+    stream: TcpStream,
+    peer: Peer,
+    deadline: &Deadline,
+) -> Option<(Stream, Peer)> {
+    let local = worker.local();
+    let accepting = local.shared.tls.as_ref()?.acceptor.accept(stream);
+    let session = deadline.limit(accepting).await.ok()?.ok()?;
+    let peer = peer.secured(&session);
+    Some((Stream::Tls(Box::new(RefCell::new(session))), peer))
 }
 
 impl Connection {
@@ -92,7 +113,7 @@ impl Connection {
             let keep = match self.next_head().await {
                 Next::End => return,
                 Next::Refuse(reject) => {
-                    let reply = plan::refuse(&self.worker, self.peer, reject);
+                    let reply = plan::refuse(&self.worker, &self.peer, reject);
                     self.reply(reply).await
                 }
                 Next::Head(span) => self.serve_request(&span).await,
@@ -107,7 +128,7 @@ impl Connection {
     async fn serve_request(&mut self, span: &HeadSpan) -> bool {
         self.seat.set(Activity::Busy);
         let stream = &self.stream;
-        let plan = plan::decide(&self.worker, self.buffer.filled(), span, self.peer, || {
+        let plan = plan::decide(&self.worker, self.buffer.filled(), span, &self.peer, || {
             stream.local_address()
         });
         self.buffer.consume(span.end);

@@ -108,6 +108,7 @@ pub(crate) async fn exchange(
         trailers: *trailers,
         deadline,
         timeouts,
+        hsts: local.shared.hsts(terms.secure),
         progress: &progress,
     };
     deadline.set(Phase::Backend, timeouts.response);

@@ -5,6 +5,7 @@ mod accept;
 mod connection;
 mod exchange;
 mod forward;
+mod peer;
 mod plan;
 mod ready;
 mod record;

@@ -1,9 +1,9 @@
 //! What to do about a request: everything that can be decided from its head,
 //! in one pass, before anything is written.
 
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
+use super::peer::Peer;
 use super::record::Record;
 use super::worker::{Local, Worker};
 use crate::answer::Answer;
@@ -76,11 +76,17 @@ pub(crate) struct Forward {
 }
 
 /// The refusal of a head that could not be read; the connection is closed.
-pub(crate) fn refuse(worker: &Rc<Worker>, peer: SocketAddr, reject: Reject) -> Reply {
+pub(crate) fn refuse(worker: &Rc<Worker>, peer: &Peer, reject: Reject) -> Reply {
     let request_id = worker.request_id();
-    let record = Record::refused(worker, peer.ip().to_canonical(), &request_id);
-    let terms =
-        Terms { request_id, version: Version::Http11, keep: false, to_head: false, to_api: false };
+    let record = Record::refused(worker, peer.address, &request_id);
+    let terms = Terms {
+        request_id,
+        version: Version::Http11,
+        keep: false,
+        to_head: false,
+        to_api: false,
+        secure: peer.secure,
+    };
     Reply::new(worker, &worker.local(), Answer::refusal(reject, false), terms, record)
 }
 
@@ -89,7 +95,7 @@ pub(crate) fn decide(
     worker: &Rc<Worker>,
     buffer: &[u8],
     span: &HeadSpan,
-    peer: SocketAddr,
+    peer: &Peer,
     local_address: impl FnOnce() -> String,
 ) -> Plan {
     let local = worker.local();
@@ -97,7 +103,7 @@ pub(crate) fn decide(
         Ok(request) => request,
         Err(reject) => return Plan::Reply(refuse(worker, peer, reject)),
     };
-    let case = Case::new(worker, &local, &request, peer.ip().to_canonical());
+    let case = Case::new(worker, &local, &request, peer);
     if let Some(answer) = case.answer_of_any_path() {
         return case.reply("", answer, None);
     }
@@ -118,6 +124,7 @@ struct Case<'a, 'b> {
     worker: &'a Rc<Worker>,
     local: &'a Rc<Local>,
     request: &'a Request<'b>,
+    peer: &'a Peer,
     sender: Sender,
     request_id: String,
 }
@@ -127,9 +134,11 @@ impl<'a, 'b> Case<'a, 'b> {
         worker: &'a Rc<Worker>,
         local: &'a Rc<Local>,
         request: &'a Request<'b>,
-        peer: IpAddr,
+        peer: &'a Peer,
     ) -> Self {
-        let sender = Sender { peer, trusted: local.shared.trusts(peer), scheme: "http" };
+        let address = peer.address;
+        let trusted = local.shared.trusts(address);
+        let sender = Sender { peer: address, trusted, scheme: peer.scheme() };
         let given = request
             .fields
             .single(Name::RequestId)
@@ -138,7 +147,7 @@ impl<'a, 'b> Case<'a, 'b> {
             Some(id) => String::from_utf8_lossy(id).into_owned(),
             None => worker.request_id(),
         };
-        Self { worker, local, request, sender, request_id }
+        Self { worker, local, request, peer, sender, request_id }
     }
 
     /// Answers that do not depend on the path.
@@ -209,6 +218,7 @@ impl<'a, 'b> Case<'a, 'b> {
             request_id: &self.request_id,
             fallback_host: &fallback_host,
             upgrade,
+            certificate: self.peer.certificate.as_deref(),
         };
         let mut head = take_vec();
         rewrite::request_head(&mut head, request, &onward);
@@ -260,6 +270,7 @@ impl<'a, 'b> Case<'a, 'b> {
             keep: self.request.keeps_alive() && !self.worker.is_draining() && !stuck,
             to_head: self.request.method == "HEAD",
             to_api: Route::of(path) == Route::Api,
+            secure: self.peer.secure,
         }
     }
 

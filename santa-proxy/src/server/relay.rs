@@ -35,6 +35,8 @@ pub(crate) struct Relay<'x> {
     pub(crate) trailers: bool,
     pub(crate) deadline: &'x Deadline,
     pub(crate) timeouts: &'x santa_config::ProxyTimeouts,
+    /// The line about TLS for this client.
+    pub(crate) hsts: &'x [u8],
     pub(crate) progress: &'x Progress,
 }
 
@@ -165,6 +167,7 @@ impl Relay<'_> {
             keep_alive: keep,
             request_id: &self.terms.request_id,
             date: &self.worker.now().1,
+            hsts: self.hsts,
         };
         rewrite::response_head(out, response, &downward);
     }

@@ -3,7 +3,6 @@
 //! with connections.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,6 +16,7 @@ use super::accept;
 use super::seats::{Activity, Seats};
 use crate::generation::Generation;
 use crate::http::date;
+use crate::inherit::Public;
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
 use crate::upstream::pool::Backend;
@@ -42,11 +42,8 @@ pub(crate) struct Orders {
 /// What a worker is started with.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// The public listener, a descriptor of this worker's own.
-    pub(crate) listener: TcpListener,
-    /// Whether the listener lives on elsewhere, so that waiting connections
-    /// are somebody else's after a drain.
-    pub(crate) inherited: bool,
+    /// The public listeners, descriptors of this worker's own.
+    pub(crate) listeners: Vec<Public>,
     /// From the main thread.
     pub(crate) orders: watch::Receiver<Orders>,
     /// To standard output.
@@ -103,12 +100,16 @@ pub(crate) fn run(start: Start) -> Result<()> {
 }
 
 async fn serve(start: Start) -> Result<()> {
-    let Start { listener, inherited, mut orders, sink, metrics, connections } = start;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .context("taking the public listener into the worker")?;
+    let Start { listeners, mut orders, sink, metrics, connections } = start;
     let first = orders.borrow_and_update().clone();
     let worker = Rc::new(Worker::new(first, sink, metrics, connections));
-    let accepting = tokio::task::spawn_local(accept::run(Rc::clone(&worker), listener, inherited));
+    let mut accepting = Vec::new();
+    for Public { listener, entrance } in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .context("taking a public listener into the worker")?;
+        let loop_of_one = accept::run(Rc::clone(&worker), listener, entrance);
+        accepting.push(tokio::task::spawn_local(loop_of_one));
+    }
     while orders.changed().await.is_ok() {
         let latest = orders.borrow_and_update().clone();
         let draining = latest.draining;
@@ -118,9 +119,11 @@ async fn serve(start: Start) -> Result<()> {
         }
     }
     worker.draining.set(true);
-    accepting.abort();
-    // The listener is closed once its task is gone.
-    let _ = accepting.await;
+    for task in accepting {
+        task.abort();
+        // The listener is closed once its task is gone.
+        let _ = task.await;
+    }
     worker.drain().await;
     worker.flush();
     Ok(())

@@ -161,6 +161,26 @@ fn a_reload_brings_new_files_and_settings_without_dropping_a_connection() {
 }
 
 #[test]
+fn files_that_changed_are_served_without_a_signal_and_never_half_a_change() {
+    const FILES: usize = 40;
+    let write = |put: &dyn Fn(&str, &str), state: &str| {
+        for number in 0..FILES {
+            put(&format!("part-{number}.txt"), state);
+        }
+    };
+    let setup = Setup::new().set("PROXY__WATCH", "20ms");
+    write(&|name, text| setup.file(name, text), "old");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    write(&|name, text| proxy.file(name, text), "brand new");
+    let last = format!("/part-{}.txt", FILES - 1);
+    eventually("the change is served", || client.get(&last).text() == "brand new");
+    for number in 0..FILES {
+        assert_eq!(client.get(&format!("/part-{number}.txt")).text(), "brand new");
+    }
+}
+
+#[test]
 fn a_reload_that_fails_changes_nothing() {
     let proxy = Setup::new().start();
     let config = proxy.directory.path().join("santa.toml");
