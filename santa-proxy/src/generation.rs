@@ -88,6 +88,7 @@ fn bounded(timeouts: &ProxyTimeouts) -> ProxyTimeouts {
         body: timeouts.body.min(YEAR),
         idle: timeouts.idle.min(YEAR),
         connect: timeouts.connect.min(YEAR),
+        queue: timeouts.queue.min(YEAR),
         response: timeouts.response.min(YEAR),
         ready: timeouts.ready.min(YEAR),
         tunnel_idle: timeouts.tunnel_idle.min(YEAR),

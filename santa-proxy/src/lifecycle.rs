@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Interval, interval};
 
+use crate::addresses::Addresses;
 use crate::admin::Admin;
 use crate::generation::Generation;
 use crate::inherit::{self, Public};
@@ -146,6 +147,7 @@ fn start_workers(
     sink: &Sink,
 ) -> Result<Vec<JoinHandle<Result<()>>>> {
     let connections = Arc::new(AtomicUsize::new(0));
+    let (addresses, workers) = (Addresses::new(), metrics.len());
     let start_one = |(number, metrics): (usize, &Arc<WorkerMetrics>)| {
         let start = Start {
             listeners: public.iter().map(Public::duplicate).collect::<Result<_>>()?,
@@ -153,6 +155,8 @@ fn start_workers(
             sink: sink.clone(),
             metrics: Arc::clone(metrics),
             connections: Arc::clone(&connections),
+            addresses: Arc::clone(&addresses),
+            workers,
         };
         thread::Builder::new()
             .name(format!("worker-{number}"))

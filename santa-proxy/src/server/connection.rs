@@ -76,7 +76,7 @@ impl Drop for Counted {
 /// Serves one connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
     let _counted = Counted::new(&worker);
-    let Arrival { stream, peer, secure } = arrival;
+    let Arrival { stream, peer, secure, place: _place } = arrival;
     let peer = Peer::plain(peer);
     let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
     let (stream, peer) = if secure {

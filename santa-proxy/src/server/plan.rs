@@ -1,8 +1,11 @@
 //! What to do about a request: everything that can be decided from its head,
 //! in one pass, before anything is written.
 
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
+use super::gate::{Lane, Permit};
 use super::peer::Peer;
 use super::record::Record;
 use super::worker::{Local, Worker};
@@ -24,6 +27,9 @@ use crate::upstream::pool::Backend;
 
 /// Longest identifier taken over from a trusted proxy.
 const LONGEST_ID: usize = 128;
+
+/// Seconds' worth of requests that a client may make at once.
+const BURST: u32 = 2;
 
 /// What to do.
 pub(crate) enum Plan {
@@ -53,6 +59,10 @@ pub(crate) struct Pending {
 pub(crate) struct Forward {
     /// To which backend.
     pub(crate) backend: Rc<Backend>,
+    /// Where it waits for its turn, and whose turn it is.
+    pub(crate) lane: (Lane, IpAddr),
+    /// Leave to use the backend, until it has answered.
+    pub(crate) permit: Option<Permit>,
     /// Head for the backend; the content at hand is appended before it is sent.
     pub(crate) head: Vec<u8>,
     /// Content still to come from the client.
@@ -104,6 +114,9 @@ pub(crate) fn decide(
         Err(reject) => return Plan::Reply(refuse(worker, peer, reject)),
     };
     let case = Case::new(worker, &local, &request, peer);
+    if let Some(answer) = case.answer_to_haste() {
+        return case.reply("", answer, None);
+    }
     if let Some(answer) = case.answer_of_any_path() {
         return case.reply("", answer, None);
     }
@@ -148,6 +161,26 @@ impl<'a, 'b> Case<'a, 'b> {
             None => worker.request_id(),
         };
         Self { worker, local, request, peer, sender, request_id }
+    }
+
+    /// 429 for a client that asks too often.
+    fn answer_to_haste(&self) -> Option<Answer<'static>> {
+        let rate = self.local.shared.limits.requests_per_address;
+        let path = self.request.target.path;
+        if rate == 0 || path.starts_with(b"/health") {
+            return None;
+        }
+        let now = Instant::now();
+        let wait = self.worker.addresses.ask(self.client(), now, rate, rate * BURST).err()?;
+        let reject = Reject::new(429, "too many requests from this address");
+        let mut answer = Answer::refusal(reject, path.starts_with(b"/api/"));
+        answer.add_line("Retry-After", &wait.as_secs().max(1).to_string());
+        Some(answer)
+    }
+
+    /// The client's address, behind trusted proxies.
+    fn client(&self) -> IpAddr {
+        forwarded::client(&self.request.fields, &self.sender, |a| self.local.shared.trusts(a))
     }
 
     /// Answers that do not depend on the path.
@@ -224,6 +257,8 @@ impl<'a, 'b> Case<'a, 'b> {
         rewrite::request_head(&mut head, request, &onward);
         Plan::Forward(Box::new(Forward {
             backend,
+            lane: (Lane::of(path), self.client()),
+            permit: None,
             head,
             content: Content::of_request(request.body),
             chunked: request.body == RequestBody::Chunked,
@@ -275,8 +310,6 @@ impl<'a, 'b> Case<'a, 'b> {
     }
 
     fn record(&self, path: &str) -> Record {
-        let client =
-            forwarded::client(&self.request.fields, &self.sender, |a| self.local.shared.trusts(a));
-        Record::of(self.worker, self.request, path, client, &self.request_id)
+        Record::of(self.worker, self.request, path, self.client(), &self.request_id)
     }
 }

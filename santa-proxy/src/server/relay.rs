@@ -4,6 +4,7 @@
 use std::io;
 
 use super::exchange::{Fault, Progress};
+use super::gate::Permit;
 use super::record::Record;
 use super::send::Terms;
 use super::worker::Worker;
@@ -29,6 +30,9 @@ pub(crate) struct Relay<'x> {
     pub(crate) worker: &'x Worker,
     pub(crate) terms: &'x Terms,
     pub(crate) record: &'x mut Record,
+    /// Given back once the backend has answered: its content comes at the
+    /// client's pace.
+    pub(crate) permit: &'x mut Option<Permit>,
     /// Whether an upgrade was asked for.
     pub(crate) upgrade: bool,
     /// Whether the client takes trailer fields.
@@ -133,6 +137,7 @@ impl Relay<'_> {
             }
             self.head(&mut out, &response, Delimiter::Upgrade, true);
             self.record.answered();
+            *self.permit = None;
             return Ok(Kind::Upgraded(out));
         }
         if response.status < 200 {
@@ -150,6 +155,7 @@ impl Relay<'_> {
         self.head(&mut out, &response, delimiter, keep);
         self.record.status = response.status;
         self.record.answered();
+        *self.permit = None;
         let answering = Answering {
             out,
             content: Content::of_response(response.body),

@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::accept;
+use super::gate::Gate;
 use super::seats::{Activity, Seats};
+use crate::addresses::Addresses;
 use crate::generation::Generation;
 use crate::http::date;
 use crate::inherit::Public;
@@ -52,6 +54,10 @@ pub(crate) struct Start {
     pub(crate) metrics: Arc<WorkerMetrics>,
     /// Connections of all workers, against the limit.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// What each client address does, at all workers.
+    pub(crate) addresses: Arc<Addresses>,
+    /// How many workers there are.
+    pub(crate) workers: usize,
 }
 
 /// A generation and this worker's own connections to its backends.
@@ -75,6 +81,11 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<WorkerMetrics>,
     /// Connections of all workers.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// What each client address does, at all workers.
+    pub(crate) addresses: Arc<Addresses>,
+    /// How many requests the backend is given at a time.
+    pub(crate) gate: Rc<Gate>,
+    workers: usize,
     draining: Cell<bool>,
     sink: Sink,
     lines: RefCell<Vec<u8>>,
@@ -100,9 +111,7 @@ pub(crate) fn run(start: Start) -> Result<()> {
 }
 
 async fn serve(start: Start) -> Result<()> {
-    let Start { listeners, mut orders, sink, metrics, connections } = start;
-    let first = orders.borrow_and_update().clone();
-    let worker = Rc::new(Worker::new(first, sink, metrics, connections));
+    let (worker, listeners, mut orders) = Worker::new(start);
     let mut accepting = Vec::new();
     for Public { listener, entrance } in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)
@@ -130,23 +139,23 @@ async fn serve(start: Start) -> Result<()> {
 }
 
 impl Worker {
-    fn new(
-        orders: Orders,
-        sink: Sink,
-        metrics: Arc<WorkerMetrics>,
-        connections: Arc<AtomicUsize>,
-    ) -> Self {
+    fn new(start: Start) -> (Rc<Self>, Vec<Public>, watch::Receiver<Orders>) {
+        let Start { listeners, mut orders, sink, metrics, connections, addresses, workers } = start;
+        let first = orders.borrow_and_update().clone();
         let local = Local {
-            api: Rc::new(Backend::new(&orders.generation.api)),
-            console: orders.generation.console.as_ref().map(console_backend),
-            shared: orders.generation,
+            api: Rc::new(Backend::new(&first.generation.api)),
+            console: first.generation.console.as_ref().map(console_backend),
+            shared: first.generation,
         };
-        Self {
+        let worker = Self {
             local: RefCell::new(Rc::new(local)),
             seats: Rc::default(),
             metrics,
             connections,
-            draining: Cell::new(orders.draining),
+            addresses,
+            gate: Gate::new(),
+            workers,
+            draining: Cell::new(first.draining),
             sink,
             lines: RefCell::default(),
             line_count: Cell::new(0),
@@ -155,7 +164,15 @@ impl Worker {
             id_seed: random(),
             last_notice: Cell::new(None),
             sweeping: Cell::new(false),
-        }
+        };
+        worker.adjust_gate();
+        (Rc::new(worker), listeners, orders)
+    }
+
+    /// This worker's share of the requests that the backend is given.
+    fn adjust_gate(&self) {
+        let most = self.local().shared.limits.upstream_requests;
+        self.gate.adjust(usize::try_from(most).unwrap_or(usize::MAX).div_ceil(self.workers));
     }
 
     /// The generation in use; a request keeps the one it began with.
@@ -186,6 +203,7 @@ impl Worker {
             new.console.as_ref().map(console_backend)
         };
         *self.local.borrow_mut() = Rc::new(Local { shared: new, api, console });
+        self.adjust_gate();
     }
 
     async fn drain(&self) {

@@ -89,6 +89,18 @@ section! {
         body_size: Size = "16MiB",
         /// Most connections at a time; the next one is answered 503.
         connections: u32 = 16384,
+        /// Most of them from one address (IPv6: one /64 network), trusted
+        /// proxies excepted; 0 means as many as there are. Macs behind one
+        /// router share an address.
+        connections_per_address: u32 = 4096,
+        /// Most requests a second from one address, on average over two
+        /// seconds; what is above is answered 429. 0 means any number.
+        requests_per_address: u32 = 0,
+        /// Most requests that wait for the backend's answer at a time; the
+        /// next ones queue, console and sync and the clients of each in turn.
+        upstream_requests: u32 = 512,
+        /// Most requests in that queue; the next one is answered 503.
+        queue: u32 = 4096,
     }
 }
 
@@ -104,6 +116,8 @@ section! {
         /// Reaching the backend, including the time it takes to come back after
         /// a restart.
         connect: Duration = "10s",
+        /// In the queue for the backend (`limits.upstream_requests`).
+        queue: Duration = "10s",
         /// From the end of the request to the first byte of the backend's answer.
         response: Duration = "60s",
         /// The whole of `/health/ready`.
