@@ -9,6 +9,7 @@ use santa_config::{Address, Cidr, Config, ProxyLimits, ProxyTimeouts};
 use crate::assets::Site;
 use crate::http::field::MOST_FIELDS;
 use crate::http::request::HeadLimits;
+use crate::tls::Tls;
 
 /// Settings and content as of one load.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Generation {
     pub(crate) console: Option<Address>,
     /// The console's files, when there is no development server.
     pub(crate) site: Option<Site>,
+    /// How TLS is spoken, when it is.
+    pub(crate) tls: Option<Tls>,
     /// Whether requests are logged.
     pub(crate) access_log: bool,
 }
@@ -60,8 +63,14 @@ impl Generation {
             api: config.upstreams(),
             console,
             site,
+            tls: Tls::load(&proxy.tls)?,
             access_log: proxy.access.log,
         })
+    }
+
+    /// The line about TLS for a client that uses it.
+    pub(crate) fn hsts(&self, secure: bool) -> &[u8] {
+        self.tls.as_ref().filter(|_| secure).map_or(&[], |tls| &tls.hsts)
     }
 
     /// Whether claims of the peer at `address` are believed.
@@ -79,9 +88,11 @@ fn bounded(timeouts: &ProxyTimeouts) -> ProxyTimeouts {
         body: timeouts.body.min(YEAR),
         idle: timeouts.idle.min(YEAR),
         connect: timeouts.connect.min(YEAR),
+        queue: timeouts.queue.min(YEAR),
         response: timeouts.response.min(YEAR),
         ready: timeouts.ready.min(YEAR),
         tunnel_idle: timeouts.tunnel_idle.min(YEAR),
         drain: timeouts.drain.min(YEAR),
+        linger: timeouts.linger.min(timeouts.drain).min(YEAR),
     }
 }

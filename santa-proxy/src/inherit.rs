@@ -1,4 +1,4 @@
-//! The public listener: handed down by santa-supervise (`LISTEN_FDS` and
+//! The public listeners: handed down by santa-supervise (`LISTEN_FDS` and
 //! `LISTEN_FDNAMES`, descriptors from 3 on), or bound here when it is not.
 
 use std::net::{SocketAddr, TcpListener};
@@ -10,30 +10,57 @@ use santa_config::{Address, Config, Env};
 /// The first descriptor that is handed down.
 const FIRST: i32 = 3;
 
-/// The public listener.
+/// What comes in by a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entrance {
+    /// Whether somebody else keeps it open when this process ends.
+    pub(crate) inherited: bool,
+    /// Whether TLS is spoken there.
+    pub(crate) secure: bool,
+}
+
+/// A public listener.
 #[derive(Debug)]
 pub(crate) struct Public {
     /// Ready to accept.
     pub(crate) listener: TcpListener,
-    /// Whether somebody else keeps it open when this process ends.
-    pub(crate) inherited: bool,
+    /// What comes in by it.
+    pub(crate) entrance: Entrance,
 }
 
-/// Takes the inherited listener called `proxy.socket`, or binds its address.
+impl Public {
+    /// The same listener by another descriptor.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub(crate) fn duplicate(&self) -> Result<Self> {
+        let listener = self.listener.try_clone().context("duplicating a public listener")?;
+        Ok(Self { listener, entrance: self.entrance })
+    }
+}
+
+/// The listeners called `proxy.socket` and, if set, `proxy.tls.socket`: those
+/// inherited, or bound here.
 ///
 /// # Errors
-/// When there is neither.
-pub(crate) fn public(config: &Config, env: &Env) -> Result<Public> {
-    let name = &config.proxy.socket;
-    let (address, backlog) = address(config)?;
-    let public = match descriptor(env, std::process::id(), name) {
+/// When one cannot be had.
+pub(crate) fn public(config: &Config, env: &Env) -> Result<Vec<Public>> {
+    let plain = (config.proxy.socket.as_str(), false);
+    let tls = config.proxy.tls.socket.as_deref().map(|name| (name, true));
+    std::iter::once(plain).chain(tls).map(|(name, secure)| one(config, env, name, secure)).collect()
+}
+
+fn one(config: &Config, env: &Env, name: &str, secure: bool) -> Result<Public> {
+    let (address, backlog) = address(config, name)?;
+    let (listener, inherited) = match descriptor(env, std::process::id(), name) {
         Some(number) => {
             let listener = adopt(number)
                 .with_context(|| format!("taking socket {name} from descriptor {number}"))?;
-            Public { listener, inherited: true }
+            (listener, true)
         }
-        None => Public { listener: bind(address, backlog)?, inherited: false },
+        None => (bind(address, backlog)?, false),
     };
+    let public = Public { listener, entrance: Entrance { inherited, secure } };
     public.listener.set_nonblocking(true).context("preparing the public listener")?;
     // Accepted connections inherit this on Linux, which saves a call for each.
     rustix::net::sockopt::set_tcp_nodelay(&public.listener, true)
@@ -41,14 +68,19 @@ pub(crate) fn public(config: &Config, env: &Env) -> Result<Public> {
     Ok(public)
 }
 
-/// The public address and its backlog.
+/// Checks that every public listener has an address that could be used.
 ///
 /// # Errors
-/// When the configuration names none that could be used.
-pub(crate) fn address(config: &Config) -> Result<(SocketAddr, u32)> {
-    let name = &config.proxy.socket;
+/// Which one has none.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    let names = std::iter::once(&config.proxy.socket).chain(&config.proxy.tls.socket);
+    names.into_iter().try_for_each(|name| address(config, name).map(|_| ()))
+}
+
+/// The address of a public listener and its backlog.
+fn address(config: &Config, name: &str) -> Result<(SocketAddr, u32)> {
     let Some(socket) = config.sockets.get(name) else {
-        bail!("proxy.socket names [socket.{name}], which does not exist");
+        bail!("there is no [socket.{name}]");
     };
     match socket.listen {
         Address::Tcp(address) => Ok((address, socket.backlog)),

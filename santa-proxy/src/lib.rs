@@ -7,10 +7,13 @@
 //! - `assets`, `answer`: what the console and this proxy itself answer
 //! - `io`: sockets, buffers, deadlines
 //! - `log`, `metrics`: what is told about it
+//! - `tls`, `addresses`: certificates, what each client has open
 //! - `upstream`: connections to backends
 //! - `server`: workers, connections, forwarding, tunnels
-//! - [`lifecycle`]: start, reload, drain; `inherit`, `admin`, [`cli`] beside it
+//! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`,
+//!   [`cli`] beside it
 
+mod addresses;
 mod admin;
 mod answer;
 mod assets;
@@ -24,4 +27,6 @@ mod log;
 mod metrics;
 pub mod route;
 mod server;
+mod tls;
 mod upstream;
+mod watch;

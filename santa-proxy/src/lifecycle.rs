@@ -1,9 +1,10 @@
 //! From start to end on the main thread: bind, start the workers, wait for
 //! signals, reload, drain.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -11,18 +12,24 @@ use anyhow::{Context, Result};
 use santa_config::{Config, Mistakes, process_env};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::{Interval, interval};
 
+use crate::addresses::Addresses;
 use crate::admin::Admin;
 use crate::generation::Generation;
 use crate::inherit::{self, Public};
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
 use crate::server::worker::{self, Orders, Start};
+use crate::watch::{Look, Watch};
 
 /// Time beyond the drain for the workers to notice and end.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Longest the last log lines are waited for.
 const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// How soon files are looked at again that changed while they were read.
+const UNSETTLED: Duration = Duration::from_secs(1);
 
 /// Why serving did not begin or ended badly.
 #[derive(Debug)]
@@ -45,7 +52,7 @@ impl From<anyhow::Error> for Failure {
 /// What is wrong with them.
 pub fn check(path: &Path) -> Result<(), Failure> {
     let config = santa_config::load(path, &process_env()).map_err(Failure::Config)?;
-    inherit::address(&config)?;
+    inherit::check(&config)?;
     Generation::load(&config)?;
     Ok(())
 }
@@ -57,6 +64,9 @@ pub fn check(path: &Path) -> Result<(), Failure> {
 pub fn serve(path: &Path) -> Result<(), Failure> {
     let env = process_env();
     let config = santa_config::load(path, &env).map_err(Failure::Config)?;
+    let paths = watched(&config);
+    let look = Look::at(&paths);
+    let watch = Watch::new(paths, look);
     let generation = Arc::new(Generation::load(&config)?);
     let public = inherit::public(&config, &env)?;
     let sink = Sink::start().context("starting the log thread")?;
@@ -64,7 +74,7 @@ pub fn serve(path: &Path) -> Result<(), Failure> {
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
         .context("setting up the main runtime")?;
-    let outcome = runtime.block_on(run(path, &config, generation, public, &sink));
+    let outcome = runtime.block_on(run(path, &config, (generation, watch), public, &sink));
     sink.flush(LAST_LINES);
     Ok(outcome?)
 }
@@ -72,11 +82,11 @@ pub fn serve(path: &Path) -> Result<(), Failure> {
 async fn run(
     path: &Path,
     config: &Config,
-    generation: Arc<Generation>,
-    public: Public,
+    (generation, mut watch): (Arc<Generation>, Watch),
+    public: Vec<Public>,
     sink: &Sink,
 ) -> Result<()> {
-    let mut signals = Signals::new().context("watching for signals")?;
+    let mut signals = Signals::new(config.proxy.watch).context("watching for signals")?;
     let count = worker_count(config.proxy.workers);
     let metrics: Arc<[Arc<WorkerMetrics>]> = (0..count).map(|_| Arc::default()).collect();
     let admin = match config.admin.listen {
@@ -87,7 +97,11 @@ async fn run(
         tokio::task::spawn_local(admin.run());
     }
     let drain = generation.timeouts.drain;
-    let address = public.listener.local_addr().context("reading the public address")?;
+    let addresses: Vec<String> = public
+        .iter()
+        .map(|public| public.listener.local_addr().map(|address| address.to_string()))
+        .collect::<Result<_, _>>()
+        .context("reading a public address")?;
     let files = generation.site.as_ref().map_or(0, crate::assets::Site::len);
     let (orders, receiver) = watch::channel(Orders { generation, draining: false });
     let workers = start_workers(&public, &receiver, &metrics, sink)?;
@@ -96,13 +110,21 @@ async fn run(
         Level::Info,
         "serving",
         &[
-            ("address", &address.to_string()),
+            ("address", &addresses[0]),
+            ("tls_address", addresses.get(1).map_or("", String::as_str)),
             ("workers", &count.to_string()),
             ("files", &files.to_string()),
         ],
     );
-    while signals.next().await == Event::Reload {
-        reload(path, &orders, sink);
+    loop {
+        match signals.next().await {
+            Event::Stop => break,
+            Event::Look if !watch.is_due(watch.look()) => {}
+            Event::Look | Event::Reload => {
+                let whole = reload(path, &orders, &mut watch, sink);
+                signals.look_every(config.proxy.watch, !whole);
+            }
+        }
     }
     sink.notice(Level::Info, "stopping", &[]);
     orders.send_modify(|orders| orders.draining = true);
@@ -119,20 +141,22 @@ fn worker_count(configured: u32) -> usize {
 }
 
 fn start_workers(
-    public: &Public,
+    public: &[Public],
     orders: &watch::Receiver<Orders>,
     metrics: &[Arc<WorkerMetrics>],
     sink: &Sink,
 ) -> Result<Vec<JoinHandle<Result<()>>>> {
     let connections = Arc::new(AtomicUsize::new(0));
+    let (addresses, workers) = (Addresses::new(), metrics.len());
     let start_one = |(number, metrics): (usize, &Arc<WorkerMetrics>)| {
         let start = Start {
-            listener: public.listener.try_clone().context("duplicating the public listener")?,
-            inherited: public.inherited,
+            listeners: public.iter().map(Public::duplicate).collect::<Result<_>>()?,
             orders: orders.clone(),
             sink: sink.clone(),
             metrics: Arc::clone(metrics),
             connections: Arc::clone(&connections),
+            addresses: Arc::clone(&addresses),
+            workers,
         };
         thread::Builder::new()
             .name(format!("worker-{number}"))
@@ -142,12 +166,36 @@ fn start_workers(
     metrics.iter().enumerate().map(start_one).collect()
 }
 
-/// Reads configuration and console again; keeps the present ones when that fails.
-fn reload(path: &Path, orders: &watch::Sender<Orders>, sink: &Sink) {
+/// The files whose change is noticed.
+fn watched(config: &Config) -> Vec<PathBuf> {
+    let mut paths = crate::tls::files(&config.proxy.tls);
+    if config.proxy.console.upstream.is_none() {
+        paths.push(config.paths.www.clone());
+    }
+    paths
+}
+
+/// Reads configuration and files again; keeps the present ones when that fails.
+/// Gives false when files changed meanwhile and must be read once more.
+fn reload(path: &Path, orders: &watch::Sender<Orders>, watch: &mut Watch, sink: &Sink) -> bool {
+    let mut files = None;
     let loaded = santa_config::load(path, &process_env())
         .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
-        .and_then(|config| Generation::load(&config));
+        .and_then(|config| {
+            let paths = watched(&config);
+            let before = Look::at(&paths);
+            let loaded = Generation::load(&config);
+            let after = Look::at(&paths);
+            files = Some((paths, before, after));
+            loaded
+        });
+    let settle = |(paths, before, after)| watch.settle(paths, before, after);
+    let whole = files.is_none_or(settle);
     match loaded {
+        Ok(_) if !whole => {
+            let text = "files changed while they were read; they are read again shortly";
+            sink.notice(Level::Info, text, &[]);
+        }
         Ok(generation) => {
             let files = generation.site.as_ref().map_or(0, crate::assets::Site::len).to_string();
             orders.send_modify(|orders| orders.generation = Arc::new(generation));
@@ -159,6 +207,7 @@ fn reload(path: &Path, orders: &watch::Sender<Orders>, sink: &Sink) {
             sink.notice(Level::Error, text, &[("error", &error)]);
         }
     }
+    whole
 }
 
 /// Waits for the workers to drain; gives up on those that do not in time.
@@ -184,6 +233,7 @@ async fn join(workers: Vec<JoinHandle<Result<()>>>, limit: Duration, sink: &Sink
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Reload,
+    Look,
     Stop,
 }
 
@@ -191,15 +241,24 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    looks: Option<Interval>,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Signals, and a look at the files every `watch`.
+    fn new(watch: Duration) -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            looks: (!watch.is_zero()).then(|| interval(watch)),
         })
+    }
+
+    /// Looks at the files every `watch`; soon in any case when one `must`.
+    fn look_every(&mut self, watch: Duration, must: bool) {
+        let every = if watch.is_zero() && must { UNSETTLED } else { watch };
+        self.looks = (!every.is_zero()).then(|| interval(every));
     }
 
     async fn next(&mut self) -> Event {
@@ -207,9 +266,15 @@ impl Signals {
             let stop = self.terminate.poll_recv(context).is_ready()
                 | self.interrupt.poll_recv(context).is_ready();
             if stop {
-                return std::task::Poll::Ready(Event::Stop);
+                return Poll::Ready(Event::Stop);
             }
-            self.hangup.poll_recv(context).map(|_| Event::Reload)
+            if self.hangup.poll_recv(context).is_ready() {
+                return Poll::Ready(Event::Reload);
+            }
+            match &mut self.looks {
+                Some(looks) => looks.poll_tick(context).map(|_| Event::Look),
+                None => Poll::Pending,
+            }
         })
         .await
     }

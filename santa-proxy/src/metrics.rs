@@ -53,6 +53,10 @@ pub(crate) struct WorkerMetrics {
     pub(crate) open: Counter,
     /// Connections answered 503 because there were too many.
     pub(crate) shed: Counter,
+    /// TLS handshakes that did not succeed.
+    pub(crate) handshakes_failed: Counter,
+    /// Requests answered 503 because the backend had too many.
+    pub(crate) refused: Counter,
     /// Tunnels open now.
     pub(crate) tunnels: Counter,
     /// New connections to a backend.
@@ -88,7 +92,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
     requests(&mut out, workers);
     latency(&mut out, workers);
     type Field = fn(&WorkerMetrics) -> &Counter;
-    let plain: [(&str, &str, &str, Field); 10] = [
+    let plain: [(&str, &str, &str, Field); 12] = [
         ("counter", "sent_bytes_total", "Content bytes sent to clients.", |w| &w.bytes_sent),
         ("counter", "received_bytes_total", "Content bytes received from clients.", |w| {
             &w.bytes_received
@@ -96,6 +100,12 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "connections_accepted_total", "Client connections accepted.", |w| &w.accepted),
         ("gauge", "connections", "Client connections open.", |w| &w.open),
         ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
+        ("counter", "tls_handshakes_failed_total", "TLS handshakes that failed.", |w| {
+            &w.handshakes_failed
+        }),
+        ("counter", "queue_refused_total", "Requests that the backend had no room for.", |w| {
+            &w.refused
+        }),
         ("gauge", "tunnels", "Upgraded connections open.", |w| &w.tunnels),
         ("counter", "upstream_connects_total", "Connections made to backends.", |w| {
             &w.upstream_connects

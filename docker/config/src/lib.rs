@@ -23,8 +23,9 @@ use std::path::Path;
 
 pub use mistake::{Mistake, Mistakes};
 pub use sections::{
-    Access, Admin, Backoff, Config, Console, Kind, Limits, LogFormat, Paths, Proxy, ProxyLimits,
-    ProxyTimeouts, Ready, Restart, Service, Socket, Supervisor, SupervisorLog,
+    Access, Admin, Backoff, ClientCertificate, Config, Console, Kind, Limits, LogFormat, Paths,
+    Proxy, ProxyLimits, ProxyTimeouts, ProxyTls, Ready, Restart, Service, Socket, Supervisor,
+    SupervisorLog,
 };
 pub use values::{Address, Cidr, Mode, Size};
 

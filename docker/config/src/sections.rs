@@ -1,16 +1,22 @@
 //! Everything that can be set. Each key has its unit in its documentation and
-//! its default beside it; docs/configuration.md is printed from this file.
+//! its default beside it; docs/configuration.md is printed from this file and
+//! from `proxy` beside it.
+
+mod proxy;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::proxy::{
+    Access, ClientCertificate, Console, Proxy, ProxyLimits, ProxyTimeouts, ProxyTls,
+};
 use crate::mistake::Mistakes;
 use crate::node::Node;
 use crate::read::{Setting, refuse};
 use crate::section::{section, words};
-use crate::values::{Address, Cidr, Mode, Size, Version};
+use crate::values::{Address, Mode, Size, Version};
 
 section! {
     /// The whole file.
@@ -105,85 +111,6 @@ words! {
         Json = "json",
         /// For people.
         Pretty = "pretty",
-    }
-}
-
-section! {
-    /// santa-proxy.
-    pub struct Proxy {
-        /// Name of the `[socket.NAME]` that is the public listener.
-        socket: String,
-        /// Name of the `[socket.NAME]` on which the backend answers.
-        upstream: String,
-        /// Worker threads; 0 means one for each core.
-        workers: u32 = 0,
-        /// Networks of proxies in front of this one whose `X-Forwarded-*` and
-        /// `X-Request-Id` headers are believed.
-        trusted_proxies: Vec<Cidr>,
-        /// Where the console comes from.
-        console: Console,
-        /// How much a client may send.
-        limits: ProxyLimits,
-        /// How long each phase may take.
-        timeouts: ProxyTimeouts,
-        /// The access log.
-        access: Access,
-    }
-}
-
-section! {
-    /// Where the console comes from.
-    pub struct Console {
-        /// Address of a development server (Vite) that answers instead of the
-        /// files under `paths.www`; empty in the container.
-        upstream: Option<SocketAddr>,
-    }
-}
-
-section! {
-    /// How much a client may send.
-    pub struct ProxyLimits {
-        /// Longest request head (request line and fields).
-        head_size: Size = "16KiB",
-        /// Longest request target.
-        target_size: Size = "8KiB",
-        /// Most fields in a request head.
-        header_count: u32 = 100,
-        /// Longest request body.
-        body_size: Size = "16MiB",
-        /// Most connections at a time; the next one is answered 503.
-        connections: u32 = 16384,
-    }
-}
-
-section! {
-    /// How long each phase may take.
-    pub struct ProxyTimeouts {
-        /// From the first byte of a request head to its end.
-        head: Duration = "10s",
-        /// Between two reads of a request body or two writes of a response.
-        body: Duration = "30s",
-        /// A connection kept open between requests.
-        idle: Duration = "75s",
-        /// Reaching the backend, including the time it takes to come back after
-        /// a restart.
-        connect: Duration = "10s",
-        /// From the end of the request to the first byte of the backend's answer.
-        response: Duration = "60s",
-        /// The whole of `/health/ready`.
-        ready: Duration = "2s",
-        /// An upgraded connection (WebSocket) on which nothing moves.
-        tunnel_idle: Duration = "10m",
-        /// Finishing what is under way at a stop.
-        drain: Duration = "5s",
-    }
-}
-
-section! {
-    /// The access log: one JSON line a request on standard output.
-    pub struct Access {
-        /// Whether to write it.
-        log: bool = true,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::mistake::{Mistakes, nearest};
 use crate::node::{Node, Value};
-use crate::sections::{Config, Ready, Service};
+use crate::sections::{ClientCertificate, Config, ProxyTls, Ready, Service};
 use crate::values::Address;
 
 /// Longest path of a Unix socket that every supported system takes, in bytes
@@ -58,6 +58,30 @@ impl Check<'_> {
         let proxy = &self.config.proxy;
         self.socket_name("proxy.socket", &proxy.socket.clone());
         self.socket_name("proxy.upstream", &proxy.upstream.clone());
+        self.tls(&proxy.tls);
+    }
+
+    fn tls(&mut self, tls: &ProxyTls) {
+        let required = tls.client_certificate == ClientCertificate::Required;
+        if required && tls.client_authorities.is_none() {
+            self.add(
+                "proxy.tls.client_authorities",
+                "is missing; without authorities no client certificate could be accepted",
+            );
+        }
+        let Some(socket) = &tls.socket else { return };
+        self.socket_name("proxy.tls.socket", socket);
+        if *socket == self.config.proxy.socket {
+            self.add(
+                "proxy.tls.socket",
+                "must not be proxy.socket: one listener speaks either TLS or plain HTTP",
+            );
+        }
+        for (key, file) in [("certificate", &tls.certificate), ("key", &tls.key)] {
+            if file.is_none() {
+                self.add(&format!("proxy.tls.{key}"), "is missing; write the path of a PEM file");
+            }
+        }
     }
 
     fn socket_name(&mut self, key: &str, name: &str) {

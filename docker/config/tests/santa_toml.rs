@@ -147,6 +147,18 @@ fn readiness_says_what_it_needs() {
 }
 
 #[test]
+fn tls_says_what_it_needs() {
+    let refusal = |lines: &str| refusal(&(shipped() + "\n[proxy.tls]\n" + lines), &[]);
+    let message = refusal("socket = \"https\"");
+    for part in ["\"https\"", "proxy.tls.certificate: is missing", "proxy.tls.key: is missing"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    assert!(refusal("socket = \"http\"").contains("must not be proxy.socket"));
+    let message = refusal("client_certificate = \"required\"");
+    assert!(message.contains("proxy.tls.client_authorities: is missing"), "{message}");
+}
+
+#[test]
 fn broken_toml_and_a_missing_file_give_one_clear_line() {
     let message = refusal("version = 1\n[paths\n", &[]);
     assert!(message.contains("santa.toml:2:"), "{message}");

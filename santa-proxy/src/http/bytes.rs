@@ -127,6 +127,19 @@ pub fn push_hex(out: &mut Vec<u8>, number: u64) {
     }
 }
 
+/// Appends the Base64 form (RFC 4648 §4) of `data`.
+pub fn push_base64(out: &mut Vec<u8>, data: &[u8]) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for group in data.chunks(3) {
+        let byte = |place: usize| u32::from(group.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            let value = (bits >> (18 - 6 * digit) & 63) as usize;
+            out.push(if digit <= group.len() { DIGITS[value] } else { b'=' });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +179,16 @@ mod tests {
     fn lists_drop_empty_elements_and_space() {
         let elements: Vec<&[u8]> = list(b" a ,,b\t, ,c").collect();
         assert_eq!(elements, [b"a", b"b", b"c"]);
+    }
+
+    #[test]
+    fn base64_is_padded_to_groups_of_four() {
+        for (data, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            let mut out = Vec::new();
+            push_base64(&mut out, data.as_bytes());
+            assert_eq!(out, text.as_bytes(), "{data}");
+        }
     }
 }

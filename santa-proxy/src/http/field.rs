@@ -74,6 +74,9 @@ names! {
     OpenerPolicy = "cross-origin-opener-policy",
     PermissionsPolicy = "permissions-policy",
     ContentSecurityPolicy = "content-security-policy",
+    TransportSecurity = "strict-transport-security",
+    ClientCert = "client-cert",
+    ClientCertChain = "client-cert-chain",
 }
 
 /// Why the field lines of a head cannot be taken.

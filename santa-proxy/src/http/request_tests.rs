@@ -78,7 +78,7 @@ fn length_limits_choose_the_status() {
 #[test]
 fn an_absolute_target_outranks_host() {
     let cases = [
-        ("http://a:8080/p?q", "/p", "a:8080"),
+        ("http://a:81/p?q", "/p", "a:81"),
         ("HTTP://a/", "/", "a"),
         ("https://a", "/", "a"),
         ("http://a?q", "/", "a"),

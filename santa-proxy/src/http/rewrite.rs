@@ -20,6 +20,8 @@ pub struct Onward<'a> {
     pub fallback_host: &'a str,
     /// Whether a WebSocket upgrade is asked for.
     pub upgrade: bool,
+    /// The client's verified certificate as a value of `Client-Cert`.
+    pub certificate: Option<&'a [u8]>,
 }
 
 /// How the content of an answer is delimited towards the client.
@@ -50,6 +52,8 @@ pub struct Downward<'a> {
     pub request_id: &'a str,
     /// The time, when the backend did not say it.
     pub date: &'a str,
+    /// The line about TLS, when the client uses it and the backend says nothing.
+    pub hsts: &'a [u8],
 }
 
 /// Fields that every answer carries unless the backend decided otherwise.
@@ -96,6 +100,8 @@ fn is_replaced_in_request(name: Name) -> bool {
             | Name::ForwardedProto
             | Name::ForwardedHost
             | Name::ForwardedClientCert
+            | Name::ClientCert
+            | Name::ClientCertChain
             | Name::RealIp
     )
 }
@@ -146,6 +152,9 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
         }
     }
     forwarded::push_lines(out, request, &onward.sender);
+    if let Some(certificate) = onward.certificate {
+        push_line(out, "Client-Cert", certificate);
+    }
     push_line(out, "X-Request-Id", onward.request_id.as_bytes());
     push_via(out, request);
     push_hops(out, request);
@@ -238,6 +247,9 @@ pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Down
             if response.fields.first(name).is_none() {
                 out.extend_from_slice(line);
             }
+        }
+        if response.fields.first(Name::TransportSecurity).is_none() {
+            out.extend_from_slice(downward.hsts);
         }
     }
     push_line(out, "X-Request-Id", downward.request_id.as_bytes());

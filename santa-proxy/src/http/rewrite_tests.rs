@@ -13,6 +13,7 @@ fn onward(text: &str, trusted: bool) -> String {
     let request = Request::parse(text.as_bytes(), &span, &LIMITS).expect("valid");
     let peer = "192.0.2.7".parse().expect("address");
     let onward = Onward {
+        certificate: None,
         sender: Sender { peer, trusted, scheme: "http" },
         request_id: "id",
         fallback_host: "fallback",
@@ -29,6 +30,7 @@ fn downward(text: &str, version: Version) -> String {
     };
     let response = Response::parse(text.as_bytes(), &span, false).expect("valid");
     let downward = Downward {
+        hsts: b"",
         delimiter: delimiter(&response, version, false),
         version,
         keep_alive: true,

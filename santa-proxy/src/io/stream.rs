@@ -1,21 +1,29 @@
 //! A connected socket, TCP or Unix, and its two directions. Everything that
 //! waits does so through `poll_*`, so that no buffer is held while idle.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio_rustls::server::TlsStream;
 
 use super::buffer::Buffer;
+
+/// A TLS session over the network.
+pub(crate) type Secure = TlsStream<TcpStream>;
 
 /// A connected socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// Over the network.
     Tcp(TcpStream),
+    /// Over the network, encrypted. Both directions belong to one session;
+    /// one task polls them in turn.
+    Tls(Box<RefCell<Secure>>),
     /// Within the machine.
     Unix(UnixStream),
 }
@@ -24,6 +32,7 @@ pub(crate) enum Stream {
 #[derive(Debug)]
 pub(crate) enum Reader<'s> {
     Tcp(tcp::ReadHalf<'s>),
+    Tls(&'s RefCell<Secure>),
     Unix(unix::ReadHalf<'s>),
 }
 
@@ -31,6 +40,7 @@ pub(crate) enum Reader<'s> {
 #[derive(Debug)]
 pub(crate) enum Writer<'s> {
     Tcp(tcp::WriteHalf<'s>),
+    Tls(&'s RefCell<Secure>),
     Unix(unix::WriteHalf<'s>),
 }
 
@@ -42,6 +52,7 @@ impl Stream {
                 let (reader, writer) = stream.split();
                 (Reader::Tcp(reader), Writer::Tcp(writer))
             }
+            Self::Tls(session) => (Reader::Tls(session), Writer::Tls(session)),
             Self::Unix(stream) => {
                 let (reader, writer) = stream.split();
                 (Reader::Unix(reader), Writer::Unix(writer))
@@ -55,6 +66,9 @@ impl Stream {
         let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
         let peeked = match self {
             Self::Tcp(stream) => rustix::net::recv(stream, &mut byte[..], flags),
+            Self::Tls(session) => {
+                rustix::net::recv(session.borrow().get_ref().0, &mut byte[..], flags)
+            }
             Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
@@ -62,19 +76,30 @@ impl Stream {
 
     /// Our own address, for messages and as a host of last resort.
     pub(crate) fn local_address(&self) -> String {
-        match self {
-            Self::Tcp(stream) => {
-                stream.local_addr().map_or_else(|_| String::new(), |a| a.to_string())
-            }
-            Self::Unix(_) => "localhost".to_owned(),
-        }
+        let address = match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Tls(session) => session.borrow().get_ref().0.local_addr(),
+            Self::Unix(_) => return "localhost".to_owned(),
+        };
+        address.map_or_else(|_| String::new(), |address| address.to_string())
     }
 
     /// Makes closing tell the peer that the stream broke off (RST).
     pub(crate) fn abort_on_close(&self) {
-        if let Self::Tcp(stream) = self {
-            // Failing means that the peer is gone already.
-            let _ = stream.set_zero_linger();
+        // Failing means that the peer is gone already.
+        let _ = match self {
+            Self::Tcp(stream) => stream.set_zero_linger(),
+            Self::Tls(session) => session.borrow().get_ref().0.set_zero_linger(),
+            Self::Unix(_) => Ok(()),
+        };
+    }
+
+    /// Says that nothing more will come, as far as that needs no waiting.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Self::Tls(session) = self {
+            let mut context = Context::from_waker(Waker::noop());
+            // A peer that takes nothing now learns it from the closed socket.
+            let _ = Pin::new(session.get_mut()).poll_shutdown(&mut context);
         }
     }
 }
@@ -89,6 +114,9 @@ impl Reader<'_> {
         let mut space = ReadBuf::new(buffer.space());
         let polled = match self {
             Self::Tcp(reader) => Pin::new(reader).poll_read(context, &mut space),
+            Self::Tls(session) => {
+                Pin::new(&mut *session.borrow_mut()).poll_read(context, &mut space)
+            }
             Self::Unix(reader) => Pin::new(reader).poll_read(context, &mut space),
         };
         let count = space.filled().len();
@@ -119,7 +147,18 @@ impl Writer<'_> {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(writer) => Pin::new(writer).poll_write_vectored(context, parts),
+            Self::Tls(session) => {
+                Pin::new(&mut *session.borrow_mut()).poll_write_vectored(context, parts)
+            }
             Self::Unix(writer) => Pin::new(writer).poll_write_vectored(context, parts),
+        }
+    }
+
+    /// Hands on what a TLS session still holds; sockets hold nothing.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_flush(context),
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -148,7 +187,7 @@ impl Writer<'_> {
                     progress();
                 }
             }
-            Poll::Ready(Ok(()))
+            self.poll_flush(context)
         })
         .await
     }
@@ -157,6 +196,7 @@ impl Writer<'_> {
     pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(writer) => Pin::new(writer).poll_shutdown(context),
+            Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_shutdown(context),
             Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
         }
     }

@@ -10,19 +10,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::connection;
+use super::shed::Door;
 use super::worker::Worker;
+use crate::addresses::Place;
+use crate::inherit::Entrance;
 
 /// Rest after an accept that failed for lack of descriptors or memory.
 const REST: Duration = Duration::from_millis(50);
 
-/// What a connection above the limit is told.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\
-    Connection: close\r\n\r\n";
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// Whether it begins with a TLS handshake.
+    pub(crate) secure: bool,
+    /// Its place among those of its address, where they are counted.
+    pub(crate) place: Option<Place>,
+}
+
+/// An address has all the connections it may have.
+struct Crowded;
 
 /// Accepts until the task is ended. Dropping it closes the listener; when the
 /// listener is nobody else's, connections already in its queue are taken first.
-pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, inherited: bool) {
-    let mut accepting = Accepting { worker, listener, inherited };
+pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, terms: Entrance) {
+    let mut accepting = Accepting { worker, listener, terms, door: Door::default() };
     loop {
         match accepting.listener.accept().await {
             Ok((stream, peer)) => accepting.admit(stream, peer),
@@ -52,7 +67,8 @@ fn is_passing(error: &io::Error) -> bool {
 struct Accepting {
     worker: Rc<Worker>,
     listener: TcpListener,
-    inherited: bool,
+    terms: Entrance,
+    door: Door,
 }
 
 impl Accepting {
@@ -62,25 +78,46 @@ impl Accepting {
         let most = usize::try_from(worker.local().shared.limits.connections).unwrap_or(usize::MAX);
         if worker.connections.fetch_add(1, Ordering::Relaxed) >= most {
             worker.connections.fetch_sub(1, Ordering::Relaxed);
-            worker.metrics.shed.add(1);
-            // Fits into the empty socket buffer or is not worth more effort.
-            let _ = stream.try_write(FULL);
-            return;
+            return self.turn_away(stream);
         }
+        let Ok(place) = self.place(peer) else {
+            worker.connections.fetch_sub(1, Ordering::Relaxed);
+            return self.turn_away(stream);
+        };
         // Linux inherits it from the listener; elsewhere it is set here.
         #[cfg(not(target_os = "linux"))]
         let _ = stream.set_nodelay(true);
         let seat = worker.seats.take();
         let index = seat.index();
-        let task =
-            tokio::task::spawn_local(connection::serve(Rc::clone(worker), stream, peer, seat));
+        let arrival = Arrival { stream, peer, secure: self.terms.secure, place };
+        let task = tokio::task::spawn_local(connection::serve(Rc::clone(worker), arrival, seat));
         worker.seats.assign(index, task.abort_handle());
+    }
+
+    /// The place of one more connection among those of its address; none is
+    /// needed where they are not counted.
+    fn place(&self, peer: SocketAddr) -> Result<Option<Place>, Crowded> {
+        let local = self.worker.local();
+        let most = local.shared.limits.connections_per_address;
+        let address = peer.ip().to_canonical();
+        if most == 0 || local.shared.trusts(address) {
+            return Ok(None);
+        }
+        self.worker.addresses.open(address, most).map(Some).ok_or(Crowded)
+    }
+
+    fn turn_away(&self, stream: TcpStream) {
+        self.worker.metrics.shed.add(1);
+        // Without a handshake there is nothing that could be said over TLS.
+        if !self.terms.secure {
+            self.door.turn_away(stream);
+        }
     }
 }
 
 impl Drop for Accepting {
     fn drop(&mut self) {
-        if self.inherited {
+        if self.terms.inherited {
             return;
         }
         // Asked of the kernel directly: the runtime may not have seen them yet.

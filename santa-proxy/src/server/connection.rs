@@ -1,14 +1,18 @@
 //! One client connection from accept to close: head after head, each planned
 //! and carried out, until one side has had enough.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::accept::Arrival;
 use super::forward::{self, End};
+use super::peer::Peer;
 use super::plan::{self, Plan};
 use super::ready;
 use super::seats::{Activity, Seat};
@@ -42,7 +46,7 @@ pub(crate) struct Connection {
     /// When its present phase has lasted too long.
     pub(crate) deadline: Deadline,
     seat: Seat,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 /// What came instead of, or as, the next head.
@@ -70,18 +74,37 @@ impl Drop for Counted {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
     let _counted = Counted::new(&worker);
-    let idle = worker.local().shared.timeouts.idle;
-    let mut connection = Connection {
-        worker,
-        stream: Stream::Tcp(stream),
-        buffer: Buffer::default(),
-        deadline: Deadline::new(Phase::Idle, idle),
-        seat,
-        peer,
+    let Arrival { stream, peer, secure, place: _place } = arrival;
+    let peer = Peer::plain(peer);
+    let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
+    let (stream, peer) = if secure {
+        match Box::pin(handshake(&worker, stream, peer, &deadline)).await {
+            Some(secured) => secured,
+            None => return worker.metrics.handshakes_failed.add(1),
+        }
+    } else {
+        (Stream::Tcp(stream), peer)
     };
+    let mut connection =
+        Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
     connection.run().await;
+    connection.stream.say_goodbye();
+}
+
+/// The TLS handshake; nothing when it fails or takes too long.
+async fn handshake(
+    worker: &Worker,
+    stream: TcpStream,
+    peer: Peer,
+    deadline: &Deadline,
+) -> Option<(Stream, Peer)> {
+    let local = worker.local();
+    let accepting = local.shared.tls.as_ref()?.acceptor.accept(stream);
+    let session = deadline.limit(accepting).await.ok()?.ok()?;
+    let peer = peer.secured(&session);
+    Some((Stream::Tls(Box::new(RefCell::new(session))), peer))
 }
 
 impl Connection {
@@ -90,7 +113,7 @@ impl Connection {
             let keep = match self.next_head().await {
                 Next::End => return,
                 Next::Refuse(reject) => {
-                    let reply = plan::refuse(&self.worker, self.peer, reject);
+                    let reply = plan::refuse(&self.worker, &self.peer, reject);
                     self.reply(reply).await
                 }
                 Next::Head(span) => self.serve_request(&span).await,
@@ -105,7 +128,7 @@ impl Connection {
     async fn serve_request(&mut self, span: &HeadSpan) -> bool {
         self.seat.set(Activity::Busy);
         let stream = &self.stream;
-        let plan = plan::decide(&self.worker, self.buffer.filled(), span, self.peer, || {
+        let plan = plan::decide(&self.worker, self.buffer.filled(), span, &self.peer, || {
             stream.local_address()
         });
         self.buffer.consume(span.end);
@@ -153,18 +176,21 @@ impl Connection {
                     Ok(Found::More(None)) => {}
                 }
             }
+            let draining = self.worker.is_draining();
             if self.buffer.is_empty() {
-                self.deadline.set(Phase::Idle, timeouts.idle);
+                let patience = if draining { timeouts.linger } else { timeouts.idle };
+                self.deadline.set(Phase::Idle, patience);
             } else if !in_head {
                 in_head = true;
                 self.seat.set(Activity::Busy);
                 self.deadline.set(Phase::Head, timeouts.head);
             }
-            let (mut reader, _) = self.stream.split();
-            match self.deadline.limit(reader.fill(&mut self.buffer)).await {
+            match self.arrival(draining, timeouts.linger).await {
                 Err(Expired(Phase::Head)) => {
                     return Next::Refuse(Reject::new(408, "request head took too long"));
                 }
+                // The runtime has not heard yet of bytes that are there already.
+                Err(Expired(Phase::Idle)) if !self.stream.is_quiet() => {}
                 Ok(Ok(0)) if in_head => {
                     return Next::Refuse(Reject::bad("request head ends too early"));
                 }
@@ -172,6 +198,30 @@ impl Connection {
                 Ok(Ok(_)) => {}
             }
         }
+    }
+
+    /// Waits for bytes. Between two requests, the start of a drain shortens the
+    /// wait to `linger`, unless it was `draining` already.
+    async fn arrival(
+        &mut self,
+        mut draining: bool,
+        linger: Duration,
+    ) -> Result<io::Result<usize>, Expired> {
+        let Self { worker, stream, buffer, deadline, seat, .. } = self;
+        let idle = buffer.is_empty();
+        let (mut reader, _) = stream.split();
+        let arrival = poll_fn(|context| {
+            let polled = reader.poll_fill(context, buffer);
+            if polled.is_pending() && idle {
+                seat.wait(context);
+                if !draining && worker.is_draining() {
+                    draining = true;
+                    deadline.set(Phase::Idle, linger);
+                }
+            }
+            polled
+        });
+        deadline.limit(arrival).await
     }
 
     /// Writes an answer of our own; gives whether the connection stays open.
@@ -227,7 +277,7 @@ impl Connection {
                     count => read += count,
                 }
             }
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         };
         // However it ends, the connection is closed next.
         let _ = self.deadline.limit(lingering).await;

@@ -79,8 +79,19 @@ pub(crate) async fn exchange(
     lease: &mut Lease,
 ) -> Result<Done, Fault> {
     let Connection { worker, stream, buffer, deadline, .. } = connection;
-    let Forward { head, content, chunked, taken, terms, record, local, upgrade, trailers, .. } =
-        request;
+    let Forward {
+        head,
+        content,
+        chunked,
+        taken,
+        terms,
+        record,
+        local,
+        upgrade,
+        trailers,
+        permit,
+        ..
+    } = request;
     let timeouts = &local.shared.timeouts;
     let progress = Progress::default();
     let (client_reader, client_writer) = stream.split();
@@ -104,10 +115,12 @@ pub(crate) async fn exchange(
         worker,
         terms,
         record,
+        permit,
         upgrade: *upgrade,
         trailers: *trailers,
         deadline,
         timeouts,
+        hsts: local.shared.hsts(terms.secure),
         progress: &progress,
     };
     deadline.set(Phase::Backend, timeouts.response);

@@ -32,6 +32,10 @@ pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forwar
     if let Err(reject) = append_content_at_hand(connection, &mut request) {
         return answer(connection, *request, reject, false);
     }
+    if let Err(reject) = take_turn(connection, &mut request).await {
+        connection.worker.metrics.refused.add(1);
+        return answer(connection, *request, reject, true);
+    }
     let mut retried = false;
     loop {
         let mut lease = match lease(connection, &request, retried).await {
@@ -101,6 +105,22 @@ pub(crate) fn push_content(out: &mut Vec<u8>, payload: &[u8], chunked: bool, las
     }
     if last {
         out.extend_from_slice(b"0\r\n\r\n");
+    }
+}
+
+/// Waits until the backend may be given one more request.
+async fn take_turn(connection: &Connection, request: &mut Forward) -> Result<(), Reject> {
+    let Connection { worker, deadline, .. } = connection;
+    let limits = &request.local.shared.limits;
+    let most = usize::try_from(limits.queue).unwrap_or(usize::MAX);
+    let (lane, client) = request.lane;
+    deadline.set(Phase::Backend, request.local.shared.timeouts.queue);
+    match deadline.limit(worker.gate.enter(lane, client, most)).await {
+        Ok(Ok(permit)) => {
+            request.permit = Some(permit);
+            Ok(())
+        }
+        Ok(Err(_)) | Err(_) => Err(Reject::new(503, "the server is busy")),
     }
 }
 

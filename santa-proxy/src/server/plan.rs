@@ -1,9 +1,12 @@
 //! What to do about a request: everything that can be decided from its head,
 //! in one pass, before anything is written.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
+use super::gate::{Lane, Permit};
+use super::peer::Peer;
 use super::record::Record;
 use super::worker::{Local, Worker};
 use crate::answer::Answer;
@@ -24,6 +27,9 @@ use crate::upstream::pool::Backend;
 
 /// Longest identifier taken over from a trusted proxy.
 const LONGEST_ID: usize = 128;
+
+/// Seconds' worth of requests that a client may make at once.
+const BURST: u32 = 2;
 
 /// What to do.
 pub(crate) enum Plan {
@@ -53,6 +59,10 @@ pub(crate) struct Pending {
 pub(crate) struct Forward {
     /// To which backend.
     pub(crate) backend: Rc<Backend>,
+    /// Where it waits for its turn, and whose turn it is.
+    pub(crate) lane: (Lane, IpAddr),
+    /// Leave to use the backend, until it has answered.
+    pub(crate) permit: Option<Permit>,
     /// Head for the backend; the content at hand is appended before it is sent.
     pub(crate) head: Vec<u8>,
     /// Content still to come from the client.
@@ -76,11 +86,17 @@ pub(crate) struct Forward {
 }
 
 /// The refusal of a head that could not be read; the connection is closed.
-pub(crate) fn refuse(worker: &Rc<Worker>, peer: SocketAddr, reject: Reject) -> Reply {
+pub(crate) fn refuse(worker: &Rc<Worker>, peer: &Peer, reject: Reject) -> Reply {
     let request_id = worker.request_id();
-    let record = Record::refused(worker, peer.ip().to_canonical(), &request_id);
-    let terms =
-        Terms { request_id, version: Version::Http11, keep: false, to_head: false, to_api: false };
+    let record = Record::refused(worker, peer.address, &request_id);
+    let terms = Terms {
+        request_id,
+        version: Version::Http11,
+        keep: false,
+        to_head: false,
+        to_api: false,
+        secure: peer.secure,
+    };
     Reply::new(worker, &worker.local(), Answer::refusal(reject, false), terms, record)
 }
 
@@ -89,7 +105,7 @@ pub(crate) fn decide(
     worker: &Rc<Worker>,
     buffer: &[u8],
     span: &HeadSpan,
-    peer: SocketAddr,
+    peer: &Peer,
     local_address: impl FnOnce() -> String,
 ) -> Plan {
     let local = worker.local();
@@ -97,7 +113,10 @@ pub(crate) fn decide(
         Ok(request) => request,
         Err(reject) => return Plan::Reply(refuse(worker, peer, reject)),
     };
-    let case = Case::new(worker, &local, &request, peer.ip().to_canonical());
+    let case = Case::new(worker, &local, &request, peer);
+    if let Some(answer) = case.answer_to_haste() {
+        return case.reply("", answer, None);
+    }
     if let Some(answer) = case.answer_of_any_path() {
         return case.reply("", answer, None);
     }
@@ -118,6 +137,7 @@ struct Case<'a, 'b> {
     worker: &'a Rc<Worker>,
     local: &'a Rc<Local>,
     request: &'a Request<'b>,
+    peer: &'a Peer,
     sender: Sender,
     request_id: String,
 }
@@ -127,9 +147,11 @@ impl<'a, 'b> Case<'a, 'b> {
         worker: &'a Rc<Worker>,
         local: &'a Rc<Local>,
         request: &'a Request<'b>,
-        peer: IpAddr,
+        peer: &'a Peer,
     ) -> Self {
-        let sender = Sender { peer, trusted: local.shared.trusts(peer), scheme: "http" };
+        let address = peer.address;
+        let trusted = local.shared.trusts(address);
+        let sender = Sender { peer: address, trusted, scheme: peer.scheme() };
         let given = request
             .fields
             .single(Name::RequestId)
@@ -138,7 +160,27 @@ impl<'a, 'b> Case<'a, 'b> {
             Some(id) => String::from_utf8_lossy(id).into_owned(),
             None => worker.request_id(),
         };
-        Self { worker, local, request, sender, request_id }
+        Self { worker, local, request, peer, sender, request_id }
+    }
+
+    /// 429 for a client that asks too often.
+    fn answer_to_haste(&self) -> Option<Answer<'static>> {
+        let rate = self.local.shared.limits.requests_per_address;
+        let path = self.request.target.path;
+        if rate == 0 || path.starts_with(b"/health") {
+            return None;
+        }
+        let now = Instant::now();
+        let wait = self.worker.addresses.ask(self.client(), now, rate, rate * BURST).err()?;
+        let reject = Reject::new(429, "too many requests from this address");
+        let mut answer = Answer::refusal(reject, path.starts_with(b"/api/"));
+        answer.add_line("Retry-After", &wait.as_secs().max(1).to_string());
+        Some(answer)
+    }
+
+    /// The client's address, behind trusted proxies.
+    fn client(&self) -> IpAddr {
+        forwarded::client(&self.request.fields, &self.sender, |a| self.local.shared.trusts(a))
     }
 
     /// Answers that do not depend on the path.
@@ -209,11 +251,14 @@ impl<'a, 'b> Case<'a, 'b> {
             request_id: &self.request_id,
             fallback_host: &fallback_host,
             upgrade,
+            certificate: self.peer.certificate.as_deref(),
         };
         let mut head = take_vec();
         rewrite::request_head(&mut head, request, &onward);
         Plan::Forward(Box::new(Forward {
             backend,
+            lane: (Lane::of(path), self.client()),
+            permit: None,
             head,
             content: Content::of_request(request.body),
             chunked: request.body == RequestBody::Chunked,
@@ -260,12 +305,11 @@ impl<'a, 'b> Case<'a, 'b> {
             keep: self.request.keeps_alive() && !self.worker.is_draining() && !stuck,
             to_head: self.request.method == "HEAD",
             to_api: Route::of(path) == Route::Api,
+            secure: self.peer.secure,
         }
     }
 
     fn record(&self, path: &str) -> Record {
-        let client =
-            forwarded::client(&self.request.fields, &self.sender, |a| self.local.shared.trusts(a));
-        Record::of(self.worker, self.request, path, client, &self.request_id)
+        Record::of(self.worker, self.request, path, self.client(), &self.request_id)
     }
 }

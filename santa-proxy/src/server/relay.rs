@@ -4,6 +4,7 @@
 use std::io;
 
 use super::exchange::{Fault, Progress};
+use super::gate::Permit;
 use super::record::Record;
 use super::send::Terms;
 use super::worker::Worker;
@@ -29,12 +30,17 @@ pub(crate) struct Relay<'x> {
     pub(crate) worker: &'x Worker,
     pub(crate) terms: &'x Terms,
     pub(crate) record: &'x mut Record,
+    /// Given back once the backend has answered: its content comes at the
+    /// client's pace.
+    pub(crate) permit: &'x mut Option<Permit>,
     /// Whether an upgrade was asked for.
     pub(crate) upgrade: bool,
     /// Whether the client takes trailer fields.
     pub(crate) trailers: bool,
     pub(crate) deadline: &'x Deadline,
     pub(crate) timeouts: &'x santa_config::ProxyTimeouts,
+    /// The line about TLS for this client.
+    pub(crate) hsts: &'x [u8],
     pub(crate) progress: &'x Progress,
 }
 
@@ -131,6 +137,7 @@ impl Relay<'_> {
             }
             self.head(&mut out, &response, Delimiter::Upgrade, true);
             self.record.answered();
+            *self.permit = None;
             return Ok(Kind::Upgraded(out));
         }
         if response.status < 200 {
@@ -148,6 +155,7 @@ impl Relay<'_> {
         self.head(&mut out, &response, delimiter, keep);
         self.record.status = response.status;
         self.record.answered();
+        *self.permit = None;
         let answering = Answering {
             out,
             content: Content::of_response(response.body),
@@ -165,6 +173,7 @@ impl Relay<'_> {
             keep_alive: keep,
             request_id: &self.terms.request_id,
             date: &self.worker.now().1,
+            hsts: self.hsts,
         };
         rewrite::response_head(out, response, &downward);
     }

@@ -1,8 +1,9 @@
 //! The open connections of a worker and what each is doing, so that a drain can
-//! end the idle ones at once and leave the busy ones to finish.
+//! ask the idle ones to leave and let the busy ones finish.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use tokio::task::AbortHandle;
 
@@ -21,8 +22,16 @@ pub(crate) enum Activity {
 
 #[derive(Debug)]
 struct Entry {
-    activity: Rc<Cell<Activity>>,
+    state: Rc<State>,
     task: Option<AbortHandle>,
+}
+
+/// What the worker and the connection share.
+#[derive(Debug)]
+struct State {
+    activity: Cell<Activity>,
+    /// Wakes the connection while it waits for a request.
+    waiting: RefCell<Option<Waker>>,
 }
 
 /// All connections of a worker.
@@ -37,14 +46,15 @@ pub(crate) struct Seats {
 pub(crate) struct Seat {
     seats: Rc<Seats>,
     index: usize,
-    activity: Rc<Cell<Activity>>,
+    state: Rc<State>,
 }
 
 impl Seats {
     /// A place for a new connection.
     pub(crate) fn take(self: &Rc<Self>) -> Seat {
-        let activity = Rc::new(Cell::new(Activity::Fresh));
-        let entry = Some(Entry { activity: Rc::clone(&activity), task: None });
+        let state =
+            Rc::new(State { activity: Cell::new(Activity::Fresh), waiting: RefCell::default() });
+        let entry = Some(Entry { state: Rc::clone(&state), task: None });
         let mut entries = self.entries.borrow_mut();
         let index = match self.free.borrow_mut().pop() {
             Some(index) => {
@@ -56,7 +66,7 @@ impl Seats {
                 entries.len() - 1
             }
         };
-        Seat { seats: Rc::clone(self), index, activity }
+        Seat { seats: Rc::clone(self), index, state }
     }
 
     /// Remembers the task that serves the connection at `index`.
@@ -69,10 +79,21 @@ impl Seats {
     /// Ends every connection that is doing one of `activities`.
     pub(crate) fn end(&self, activities: &[Activity]) {
         for entry in self.entries.borrow().iter().flatten() {
-            if activities.contains(&entry.activity.get())
+            if activities.contains(&entry.state.activity.get())
                 && let Some(task) = &entry.task
             {
                 task.abort();
+            }
+        }
+    }
+
+    /// Wakes the connections that wait for a request, to look around: a drain
+    /// has begun. They leave by themselves, so that none goes with a request
+    /// unread.
+    pub(crate) fn wake(&self) {
+        for entry in self.entries.borrow().iter().flatten() {
+            if let Some(waiting) = entry.state.waiting.take() {
+                waiting.wake();
             }
         }
     }
@@ -91,7 +112,15 @@ impl Seat {
 
     /// Says what the connection is doing now.
     pub(crate) fn set(&self, activity: Activity) {
-        self.activity.set(activity);
+        self.state.activity.set(activity);
+    }
+
+    /// Has the task of `context` woken by `Seats::wake`.
+    pub(crate) fn wait(&self, context: &Context<'_>) {
+        let mut waiting = self.state.waiting.borrow_mut();
+        if !waiting.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *waiting = Some(context.waker().clone());
+        }
     }
 }
 
@@ -104,6 +133,10 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
     use super::*;
 
     #[test]
@@ -117,5 +150,26 @@ mod tests {
         assert_eq!(seats.take().index(), 0);
         drop(second);
         assert!(seats.is_empty());
+    }
+
+    #[test]
+    fn waiting_connections_are_woken() {
+        let seats = Rc::new(Seats::default());
+        let seat = seats.take();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let context = Context::from_waker(&waker);
+        seat.wait(&context);
+        seats.wake();
+        assert!(woken.0.load(Ordering::Relaxed));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Terms {
     pub(crate) to_head: bool,
     /// Whether errors are problem details.
     pub(crate) to_api: bool,
+    /// Whether the client speaks TLS.
+    pub(crate) secure: bool,
 }
 
 /// An answer of our own, ready to be written.
@@ -60,6 +62,7 @@ impl Reply {
             push_decimal(&mut head, length);
             head.extend_from_slice(b"\r\n");
         }
+        head.extend_from_slice(local.shared.hsts(terms.secure));
         head.extend_from_slice(b"X-Request-Id: ");
         head.extend_from_slice(terms.request_id.as_bytes());
         head.extend_from_slice(b"\r\nDate: ");

@@ -91,6 +91,7 @@ impl Flow {
                     }
                 }
             }
+            ready!(writer.poll_flush(context))?;
             if ready!(reader.poll_fill(context, &mut self.buffer))? == 0 {
                 ready!(writer.poll_shutdown(context))?;
                 self.ended = true;

@@ -3,7 +3,6 @@
 //! with connections.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,9 +13,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::accept;
+use super::gate::Gate;
 use super::seats::{Activity, Seats};
+use crate::addresses::Addresses;
 use crate::generation::Generation;
 use crate::http::date;
+use crate::inherit::Public;
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
 use crate::upstream::pool::Backend;
@@ -27,12 +29,6 @@ const LOG_BATCH: usize = 16 * 1024;
 const LOG_DELAY: Duration = Duration::from_millis(20);
 /// How often idle backend connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How long connections on which nothing has arrived yet survive a drain: their
-/// first request may be on its way.
-const FRESH_GRACE: Duration = Duration::from_millis(300);
-/// Time for requests that have reached the kernel to be noticed before idle
-/// connections are closed.
-const SETTLE: Duration = Duration::from_millis(10);
 /// At most one notice about backends in this time from each worker.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,11 +44,8 @@ pub(crate) struct Orders {
 /// What a worker is started with.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// The public listener, a descriptor of this worker's own.
-    pub(crate) listener: TcpListener,
-    /// Whether the listener lives on elsewhere, so that waiting connections
-    /// are somebody else's after a drain.
-    pub(crate) inherited: bool,
+    /// The public listeners, descriptors of this worker's own.
+    pub(crate) listeners: Vec<Public>,
     /// From the main thread.
     pub(crate) orders: watch::Receiver<Orders>,
     /// To standard output.
@@ -61,6 +54,10 @@ pub(crate) struct Start {
     pub(crate) metrics: Arc<WorkerMetrics>,
     /// Connections of all workers, against the limit.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// What each client address does, at all workers.
+    pub(crate) addresses: Arc<Addresses>,
+    /// How many workers there are.
+    pub(crate) workers: usize,
 }
 
 /// A generation and this worker's own connections to its backends.
@@ -84,6 +81,11 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<WorkerMetrics>,
     /// Connections of all workers.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// What each client address does, at all workers.
+    pub(crate) addresses: Arc<Addresses>,
+    /// How many requests the backend is given at a time.
+    pub(crate) gate: Rc<Gate>,
+    workers: usize,
     draining: Cell<bool>,
     sink: Sink,
     lines: RefCell<Vec<u8>>,
@@ -109,12 +111,14 @@ pub(crate) fn run(start: Start) -> Result<()> {
 }
 
 async fn serve(start: Start) -> Result<()> {
-    let Start { listener, inherited, mut orders, sink, metrics, connections } = start;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .context("taking the public listener into the worker")?;
-    let first = orders.borrow_and_update().clone();
-    let worker = Rc::new(Worker::new(first, sink, metrics, connections));
-    let accepting = tokio::task::spawn_local(accept::run(Rc::clone(&worker), listener, inherited));
+    let (worker, listeners, mut orders) = Worker::new(start);
+    let mut accepting = Vec::new();
+    for Public { listener, entrance } in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .context("taking a public listener into the worker")?;
+        let loop_of_one = accept::run(Rc::clone(&worker), listener, entrance);
+        accepting.push(tokio::task::spawn_local(loop_of_one));
+    }
     while orders.changed().await.is_ok() {
         let latest = orders.borrow_and_update().clone();
         let draining = latest.draining;
@@ -124,32 +128,34 @@ async fn serve(start: Start) -> Result<()> {
         }
     }
     worker.draining.set(true);
-    accepting.abort();
-    // The listener is closed once its task is gone.
-    let _ = accepting.await;
+    for task in accepting {
+        task.abort();
+        // The listener is closed once its task is gone.
+        let _ = task.await;
+    }
     worker.drain().await;
     worker.flush();
     Ok(())
 }
 
 impl Worker {
-    fn new(
-        orders: Orders,
-        sink: Sink,
-        metrics: Arc<WorkerMetrics>,
-        connections: Arc<AtomicUsize>,
-    ) -> Self {
+    fn new(start: Start) -> (Rc<Self>, Vec<Public>, watch::Receiver<Orders>) {
+        let Start { listeners, mut orders, sink, metrics, connections, addresses, workers } = start;
+        let first = orders.borrow_and_update().clone();
         let local = Local {
-            api: Rc::new(Backend::new(&orders.generation.api)),
-            console: orders.generation.console.as_ref().map(console_backend),
-            shared: orders.generation,
+            api: Rc::new(Backend::new(&first.generation.api)),
+            console: first.generation.console.as_ref().map(console_backend),
+            shared: first.generation,
         };
-        Self {
+        let worker = Self {
             local: RefCell::new(Rc::new(local)),
             seats: Rc::default(),
             metrics,
             connections,
-            draining: Cell::new(orders.draining),
+            addresses,
+            gate: Gate::new(),
+            workers,
+            draining: Cell::new(first.draining),
             sink,
             lines: RefCell::default(),
             line_count: Cell::new(0),
@@ -158,7 +164,15 @@ impl Worker {
             id_seed: random(),
             last_notice: Cell::new(None),
             sweeping: Cell::new(false),
-        }
+        };
+        worker.adjust_gate();
+        (Rc::new(worker), listeners, orders)
+    }
+
+    /// This worker's share of the requests that the backend is given.
+    fn adjust_gate(&self) {
+        let most = self.local().shared.limits.upstream_requests;
+        self.gate.adjust(usize::try_from(most).unwrap_or(usize::MAX).div_ceil(self.workers));
     }
 
     /// The generation in use; a request keeps the one it began with.
@@ -189,19 +203,16 @@ impl Worker {
             new.console.as_ref().map(console_backend)
         };
         *self.local.borrow_mut() = Rc::new(Local { shared: new, api, console });
+        self.adjust_gate();
     }
 
     async fn drain(&self) {
         let deadline = Instant::now() + self.local().shared.timeouts.drain;
-        sleep(SETTLE).await;
-        let fresh = (Instant::now() + FRESH_GRACE).min(deadline);
+        self.seats.wake();
         let all_gone = async {
             while !self.seats.is_empty() {
                 // Tunnels may still come from handshakes that were under way.
-                self.seats.end(&[Activity::Idle, Activity::Tunnel]);
-                if Instant::now() >= fresh {
-                    self.seats.end(&[Activity::Fresh]);
-                }
+                self.seats.end(&[Activity::Tunnel]);
                 sleep(Duration::from_millis(5)).await;
             }
         };

@@ -2,6 +2,9 @@
 
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -59,6 +62,48 @@ fn a_drain_finishes_what_is_under_way_and_closes_the_rest() {
 }
 
 #[test]
+fn no_request_of_a_keep_alive_client_fails_while_draining() {
+    const CLIENTS: usize = 8;
+    let mut proxy = Setup::new()
+        .set("PROXY__TIMEOUTS__DRAIN", "1m")
+        .set("PROXY__TIMEOUTS__LINGER", "1m")
+        .start();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (mut client, answered) = (Client::connect(proxy.address), Arc::clone(&answered));
+            // Ends with the answer that says so; an unanswered request panics.
+            std::thread::spawn(move || {
+                while client.get("/file.txt").field("connection") != Some("close") {
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                assert!(client.is_closed());
+            })
+        })
+        .collect();
+    eventually("all are at work", || answered.load(Ordering::SeqCst) > 10 * CLIENTS);
+    proxy.signal(Signal::TERM);
+    for client in clients {
+        client.join().expect("every request was answered");
+    }
+    assert!(proxy.end().success());
+}
+
+#[test]
+fn lingering_ends_with_the_drain_at_the_latest() {
+    let mut proxy = Setup::new()
+        .set("PROXY__TIMEOUTS__LINGER", "1m")
+        .set("PROXY__TIMEOUTS__DRAIN", "200ms")
+        .start();
+    let mut idle = Client::connect(proxy.address);
+    assert_eq!(idle.get("/file.txt").status, 200);
+    proxy.signal(Signal::TERM);
+    assert!(idle.is_closed());
+    assert!(proxy.end().success());
+}
+
+#[test]
 fn a_drain_ends_at_its_deadline() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__DRAIN", "200ms");
     let backend = Backend::start(&setup.socket());
@@ -75,7 +120,12 @@ fn a_drain_ends_at_its_deadline() {
 
 #[test]
 fn a_request_that_arrives_while_draining_is_still_answered() {
-    let mut proxy = Setup::new().start();
+    // A loaded machine may be slow to send the rest.
+    let mut proxy = Setup::new()
+        .set("PROXY__TIMEOUTS__DRAIN", "1m")
+        .set("PROXY__TIMEOUTS__LINGER", "1m")
+        .set("PROXY__TIMEOUTS__HEAD", "1m")
+        .start();
     let mut slow = Client::connect(proxy.address);
     slow.send("GET /file.txt HTTP/1.1\r\nHo");
     // A request on another connection shows that the first bytes were read.
@@ -85,6 +135,7 @@ fn a_request_that_arrives_while_draining_is_still_answered() {
     slow.send("st: santa\r\n\r\n");
     let answer = slow.answer(false);
     assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    drop(slow);
     assert!(proxy.end().success());
 }
 
@@ -107,6 +158,26 @@ fn a_reload_brings_new_files_and_settings_without_dropping_a_connection() {
     assert_eq!(client.get("/file.txt").text(), "replaced");
     assert_ne!(client.get("/file.txt").field("etag"), old.field("etag"));
     assert_eq!(client.get(&format!("/{}", "a".repeat(100))).status, 414);
+}
+
+#[test]
+fn files_that_changed_are_served_without_a_signal_and_never_half_a_change() {
+    const FILES: usize = 40;
+    let write = |put: &dyn Fn(&str, &str), state: &str| {
+        for number in 0..FILES {
+            put(&format!("part-{number}.txt"), state);
+        }
+    };
+    let setup = Setup::new().set("PROXY__WATCH", "20ms");
+    write(&|name, text| setup.file(name, text), "old");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    write(&|name, text| proxy.file(name, text), "brand new");
+    let last = format!("/part-{}.txt", FILES - 1);
+    eventually("the change is served", || client.get(&last).text() == "brand new");
+    for number in 0..FILES {
+        assert_eq!(client.get(&format!("/part-{number}.txt")).text(), "brand new");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Slow or greedy clients, and too many of them.
 
-use crate::support::backend::Backend;
+use std::io::Write;
+
+use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::proxy::Setup;
@@ -48,6 +50,130 @@ fn connections_above_the_limit_are_told_503() {
         let mut client = Client::connect(proxy.address);
         client.get("/health").status == 200
     });
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let proxy = Setup::new().set("PROXY__LIMITS__CONNECTIONS_PER_ADDRESS", "2").start();
+    let mut clients = [Client::connect(proxy.address), Client::connect(proxy.address)];
+    for client in &mut clients {
+        assert_eq!(client.get("/health").status, 200);
+    }
+    let refused = Client::connect(proxy.address).answer(false);
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
+    drop(clients);
+    eventually("there is room again", || {
+        Client::connect(proxy.address).get("/health").status == 200
+    });
+}
+
+#[test]
+fn connections_of_a_trusted_proxy_are_not_counted() {
+    let proxy = Setup::new()
+        .set("PROXY__LIMITS__CONNECTIONS_PER_ADDRESS", "1")
+        .set("PROXY__TRUSTED_PROXIES", "127.0.0.0/8")
+        .start();
+    let mut clients: Vec<Client> = (0..5).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/health").status, 200);
+    }
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    let proxy = Setup::new()
+        .set("PROXY__LIMITS__REQUESTS_PER_ADDRESS", "2")
+        .set("PROXY__TRUSTED_PROXIES", "127.0.0.0/8")
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let from = |address: &str, path: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: santa\r\nX-Forwarded-For: {address}\r\n\r\n")
+    };
+    client.send(from("192.0.2.1", "/file.txt").repeat(50));
+    let answers: Vec<_> = (0..50).map(|_| client.answer(false)).collect();
+    assert_eq!(answers[0].status, 200);
+    let refused = answers.iter().find(|answer| answer.status == 429).expect("too many");
+    assert_eq!(refused.field("retry-after"), Some("1"));
+    assert_eq!(client.request(&from("192.0.2.2", "/file.txt")).status, 200, "somebody else");
+    assert_eq!(client.request(&from("192.0.2.1", "/health")).status, 200);
+}
+
+#[test]
+fn what_the_backend_cannot_take_yet_queues_and_what_the_queue_cannot_is_503() {
+    let setup =
+        Setup::new().set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1").set("PROXY__LIMITS__QUEUE", "1");
+    let backend = Backend::start(&setup.socket());
+    backend.script(|received| match received.head.starts_with("GET /api/first") {
+        true => Act::HandOver,
+        false => Act::Answer(ok("ok")),
+    });
+    let proxy = setup.start();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let mut first = Client::connect(proxy.address);
+    first.send(get("/api/first"));
+    let mut server = backend.handed_over();
+    let mut second = Client::connect(proxy.address);
+    second.send(get("/api/second"));
+    // What is sent next is read next.
+    assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+    let mut third = Client::connect(proxy.address);
+    let refused = third.request(&get("/api/third"));
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
+    assert_eq!(third.get("/file.txt").status, 200, "the connection stays usable");
+    let last = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nfinished";
+    server.write_all(last).expect("write");
+    assert_eq!(first.answer(false).text(), "finished");
+    assert_eq!(second.answer(false).text(), "ok");
+}
+
+#[test]
+fn nobody_waits_in_the_queue_for_ever() {
+    let setup = Setup::new()
+        .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1")
+        .set("PROXY__TIMEOUTS__QUEUE", "100ms");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::HandOver);
+    let proxy = setup.start();
+    let mut first = Client::connect(proxy.address);
+    first.send("GET /api/first HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let _server = backend.handed_over();
+    assert_eq!(Client::connect(proxy.address).get("/api/second").status, 503);
+}
+
+#[test]
+fn an_answer_under_way_and_a_tunnel_leave_the_backend_free_for_others() {
+    let setup = Setup::new().set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1");
+    let backend = Backend::start(&setup.socket());
+    backend.script(|received| match received.head.split(' ').nth(1) {
+        Some("/api/socket") => Act::Echo,
+        Some("/api/stream") => Act::HandOver,
+        _ => Act::Answer(ok("ok")),
+    });
+    let proxy = setup.start();
+    let mut tunnel = Client::connect(proxy.address);
+    let upgrade = "GET /api/socket HTTP/1.1\r\nHost: santa\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    assert_eq!(tunnel.request(upgrade).status, 101);
+    let mut stream = Client::connect(proxy.address);
+    stream.send("GET /api/stream HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let mut server = backend.handed_over();
+    server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").expect("write");
+    assert_eq!(stream.head().status, 200);
+    assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "ok");
+}
+
+#[test]
+fn a_connection_that_is_turned_away_while_it_sends_learns_why() {
+    let proxy = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "1").start();
+    let mut first = Client::connect(proxy.address);
+    assert_eq!(first.get("/health").status, 200);
+    for _ in 0..20 {
+        let mut client = Client::connect(proxy.address);
+        client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 30000\r\n\r\n");
+        client.send(vec![b'x'; 30_000]);
+        assert_eq!(client.answer(false).status, 503);
+    }
 }
 
 #[test]

@@ -9,5 +9,6 @@ mod life;
 mod limits;
 mod logging;
 mod support;
+mod tls;
 mod upstreams;
 mod websocket;

@@ -3,6 +3,7 @@
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -52,6 +52,13 @@ impl Setup {
         self
     }
 
+    /// Adds a table to the configuration.
+    pub(crate) fn section(self, name: &str, lines: &str) -> Self {
+        let text = std::fs::read_to_string(self.config()).expect("config");
+        std::fs::write(self.config(), format!("{text}\n[{name}]\n{lines}\n")).expect("config");
+        self
+    }
+
     /// Sets a variable of the environment as it is.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

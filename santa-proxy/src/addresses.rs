@@ -1,0 +1,159 @@
+//! What each client address has open and how fast it asks, counted for all
+//! workers together. Takes the time as a value; knows nothing of requests.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Addresses above which those that matter no longer are forgotten.
+const MANY: usize = 1024;
+
+/// The unit that counts as one client: an address, or for IPv6 the network
+/// that one subscriber is given.
+#[must_use]
+fn client(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+    }
+}
+
+/// Open connections and pace of each client.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    begun: Instant,
+    open: Mutex<HashMap<IpAddr, u32>>,
+    pace: Mutex<Pace>,
+}
+
+/// For each client the moment (since `begun`) at which it has used up nothing
+/// (the generic cell rate algorithm).
+#[derive(Debug, Default)]
+struct Pace {
+    due: HashMap<IpAddr, Duration>,
+    forget_at: usize,
+}
+
+/// One open connection of a client, until dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    addresses: Arc<Addresses>,
+    client: IpAddr,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Counts are never left half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Addresses {
+    /// None so far.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { begun: Instant::now(), open: Mutex::default(), pace: Mutex::default() })
+    }
+
+    /// A place for one more connection of `address`; nothing when it has `most`.
+    pub(crate) fn open(self: &Arc<Self>, address: IpAddr, most: u32) -> Option<Place> {
+        let client = client(address);
+        let mut open = lock(&self.open);
+        let count = open.entry(client).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { addresses: Arc::clone(self), client })
+    }
+
+    /// Takes note of a request of `address` at `now`; gives how long it should
+    /// have waited when it asks more than `rate` times a second, after `burst`.
+    pub(crate) fn ask(
+        &self,
+        address: IpAddr,
+        now: Instant,
+        rate: u32,
+        burst: u32,
+    ) -> Result<(), Duration> {
+        let now = now.saturating_duration_since(self.begun);
+        let each = Duration::from_secs(1) / rate.max(1);
+        let slack = each * burst.max(1);
+        let mut pace = lock(&self.pace);
+        let due = pace.due.entry(client(address)).or_default();
+        let next = (*due).max(now) + each;
+        if let Some(wait) = next.checked_sub(now + slack).filter(|wait| !wait.is_zero()) {
+            return Err(wait);
+        }
+        *due = next;
+        pace.forget(now);
+        Ok(())
+    }
+}
+
+impl Pace {
+    /// Forgets clients that have been quiet, whenever there are twice as many.
+    fn forget(&mut self, now: Duration) {
+        if self.due.len() >= self.forget_at.max(MANY) {
+            self.due.retain(|_, due| *due > now);
+            self.forget_at = self.due.len() * 2;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = lock(&self.addresses.open);
+        if let Some(count) = open.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_counted_for_each_client_and_forgotten_with_the_last() {
+        let addresses = Addresses::new();
+        let open = |text: &str| addresses.open(text.parse().expect("address"), 2);
+        let (first, second) = (open("2001:db8::1"), open("2001:db8::2"));
+        assert!(first.is_some() && second.is_some());
+        assert!(open("2001:db8::3").is_none(), "of the same subscriber");
+        assert!(open("2001:db8:0:1::1").is_some());
+        drop(first);
+        assert!(open("2001:db8::3").is_some());
+        drop(second);
+        assert!(lock(&addresses.open).is_empty());
+    }
+
+    #[test]
+    fn requests_above_the_rate_are_told_how_long_to_wait() {
+        let addresses = Addresses::new();
+        let begun = addresses.begun;
+        let ask = |address: [u8; 4], millis| {
+            addresses.ask(address.into(), begun + Duration::from_millis(millis), 10, 3)
+        };
+        let one = [192, 0, 2, 1];
+        for _ in 0..3 {
+            assert_eq!(ask(one, 1000), Ok(()));
+        }
+        assert_eq!(ask(one, 1000), Err(Duration::from_millis(100)));
+        assert_eq!(ask([192, 0, 2, 2], 1000), Ok(()), "somebody else");
+        assert_eq!(ask(one, 1060), Err(Duration::from_millis(40)), "a refusal costs nothing");
+        assert_eq!(ask(one, 1100), Ok(()));
+        assert_eq!(ask(one, 5000), Ok(()));
+    }
+
+    #[test]
+    fn quiet_clients_are_forgotten() {
+        let addresses = Addresses::new();
+        for number in 0..10 * MANY as u32 {
+            let now = addresses.begun + Duration::from_secs(number.into());
+            assert_eq!(addresses.ask(IpAddr::V4(number.into()), now, 1, 1), Ok(()));
+            assert!(lock(&addresses.pace).due.len() <= MANY);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Who is at the other end of a connection: known from the accepted socket and
+//! the TLS handshake, never from what is said inside.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use crate::http::bytes::push_base64;
+use crate::io::stream::Secure;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// Whether TLS is spoken with it.
+    pub(crate) secure: bool,
+    /// Its verified certificate as a value of `Client-Cert` (RFC 9440 §2.2).
+    pub(crate) certificate: Option<Rc<[u8]>>,
+}
+
+impl Peer {
+    /// The other end of a connection without TLS.
+    pub(crate) fn plain(address: SocketAddr) -> Self {
+        Self { address: address.ip().to_canonical(), secure: false, certificate: None }
+    }
+
+    /// The same end after its TLS handshake.
+    pub(crate) fn secured(mut self, stream: &Secure) -> Self {
+        self.secure = true;
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        self.certificate = certificate.map(|certificate| {
+            let mut value = vec![b':'];
+            push_base64(&mut value, certificate);
+            value.push(b':');
+            value.into()
+        });
+        self
+    }
+
+    /// The scheme that is spoken with it.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+}
