@@ -69,8 +69,6 @@ rule_changes = st.builds(
 compiler_changes = st.builds(
     SetRule, st.integers(0, TARGETS - 1), st.sampled_from(RARE_POLICIES), st.just("")
 )
-    SetRule, st.integers(0, TARGETS - 1), st.sampled_from(RARE_POLICIES), st.just("")
-)
 good_syncs = st.builds(Sync, macs, st.just("none"), st.just(""))
 cut_syncs = st.builds(
     Sync, macs, st.sampled_from(["cut_before", "lose_answer_of", "repeat"]), st.sampled_from(STAGES)
