@@ -21,17 +21,8 @@ from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, change_rule, effective, remove_rule, sha
 
 OLD, NEW = "2025.5.1", "2026.7.1"
-POLICIES = (
-    "ALLOWLIST",
-    "BLOCKLIST",
-    "BLOCKLIST",
-    "SILENT_GUI_BLOCKLIST",
-    "CEL",
-    "ALLOWLIST_COMPILER",
-    "",
-    "",
-    "",
-)
+POLICIES = ("ALLOWLIST", "BLOCKLIST", "BLOCKLIST", "BLOCKLIST", "SILENT_GUI_BLOCKLIST", "CEL", "", "", "", "")
+RARE_POLICIES = ("ALLOWLIST_COMPILER",)
 TARGETS = 5
 MACS = 3
 QUIET_SYNCS = 3
@@ -75,6 +66,9 @@ macs = st.integers(0, MACS - 1)
 rule_changes = st.builds(
     SetRule, st.integers(0, TARGETS - 1), st.sampled_from(POLICIES), st.sampled_from(["", "text"])
 )
+compiler_changes = st.builds(
+    SetRule, st.integers(0, TARGETS - 1), st.sampled_from(RARE_POLICIES), st.just("")
+)
 good_syncs = st.builds(Sync, macs, st.just("none"), st.just(""))
 cut_syncs = st.builds(
     Sync, macs, st.sampled_from(["cut_before", "lose_answer_of", "repeat"]), st.sampled_from(STAGES)
@@ -82,7 +76,13 @@ cut_syncs = st.builds(
 truncated_syncs = st.builds(Sync, macs, st.just("truncate_page"), st.integers(0, 2))
 mishaps = st.builds(Happening, macs, st.sampled_from(["wipe", "alter", "update"]))
 waits = st.builds(Wait, st.integers(1, 30))
-WEIGHED = [rule_changes] * 5 + [good_syncs] * 4 + [cut_syncs] * 3 + [truncated_syncs] * 2 + [mishaps, waits]
+WEIGHED = (
+    [rule_changes] * 10
+    + [good_syncs] * 8
+    + [cut_syncs] * 5
+    + [truncated_syncs] * 5
+    + [mishaps, waits, compiler_changes]
+)
 steps = st.integers(0, len(WEIGHED) - 1).flatmap(WEIGHED.__getitem__)
 
 
@@ -94,6 +94,8 @@ class World:
         self.server = server
         self.admin = admin
         self.rules: dict[str, int] = {rule["identifier"]: rule["id"] for rule in self._listed()}
+        self.doubtful: set[int] = set()
+        """Macs that something happened to which the server has not been told of."""
         self.macs = [
             SimulatedMac(server.url, santa_version=NEW),
             SimulatedMac(server.url, santa_version=OLD, reports_hash=False),
@@ -128,6 +130,8 @@ class World:
 
     def _sync(self, step: Sync) -> None:
         faults = {} if step.fault == "none" else {step.fault: step.at}
+        if step.fault in {"none", "repeat"}:
+            self.doubtful.discard(step.mac)
         try:
             self.macs[step.mac].sync(**faults)  # type: ignore[arg-type]
         except CutError:
@@ -135,8 +139,19 @@ class World:
         except SyncError as error:
             assert error.status == httpx.codes.CONFLICT, error  # noqa: PT017 - only an old cursor may be refused
 
+        self._check_claim(step.mac)
+
+    def _check_claim(self, number: int) -> None:
+        """Hold the server to its word: a Mac that it calls in sync has exactly its rules."""
+        mac = self.macs[number]
+        answer = self.admin.get(f"/api/v1/machines/{mac.machine_id}")
+        claimed = answer.status_code == httpx.codes.OK and answer.json()["sync_state"] == "in_sync"
+        if claimed and number not in self.doubtful:
+            assert mac.rules == expected(effective(self.admin), mac.santa_version)
+
     def _happen(self, step: Happening) -> None:
         mac = self.macs[step.mac]
+        self.doubtful.add(step.mac)
         if step.what == "wipe":
             mac.wipe()
         elif step.what == "alter" and mac.reports_hash:
