@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -61,6 +61,15 @@ pub struct OnService {
     pub json: bool,
 }
 
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// Ready, or completed.
+    Ready,
+    /// No process of it is left.
+    Stopped,
+}
+
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -104,6 +113,23 @@ pub enum Command {
     /// Stop and start a service; connections wait on its sockets meanwhile
     #[command(after_help = "Example:\n  santa-supervise restart proxy --timeout 20")]
     Restart(OnService),
+    /// Start the next process of a service, stop the old one when that is ready
+    ///
+    /// Both share the inherited sockets meanwhile, so no request is lost. A new
+    /// process that never gets ready is killed and the old one keeps serving.
+    /// Instances go one after the other.
+    #[command(after_help = "Example:\n  santa-supervise rolling-restart backend")]
+    RollingRestart(OnService),
+    /// Wait until a service is ready, or has stopped
+    #[command(after_help = "Example:\n  santa-supervise wait backend --for ready --timeout 30")]
+    Wait {
+        /// Which service, and how long.
+        #[command(flatten)]
+        on: OnService,
+        /// What to wait for.
+        #[arg(long = "for", value_name = "STATE", default_value = "ready")]
+        until: Until,
+    },
     /// Make a service reload by its reload_signal, or restart it if it has none
     #[command(after_help = "Example:\n  santa-supervise reload backend")]
     Reload(OnService),

@@ -2,12 +2,14 @@
 //! one event, and returns what must be done; it starts no process, reads no
 //! clock and opens no file. [`crate::event_loop`] feeds it and carries out the
 //! actions. Read [`table`] for the phases, `life.rs` for one service from spawn
-//! to end, `shutdown.rs` for the end of everything.
+//! to end, `rolling.rs` for two generations side by side, `shutdown.rs` for the end of everything.
 
+mod answers;
 mod commands;
 mod deadlines;
 mod life;
 mod model;
+mod rolling;
 mod shutdown;
 mod state;
 pub mod table;

@@ -87,7 +87,7 @@ fn blueprint(
             .iter()
             .map(|name| Ok((name.clone(), address(name).ok_or_else(|| unknown_socket(name))?)))
             .collect::<Result<_, String>>()?,
-        spec: spec(service, instance, probe.is_some()),
+        spec: spec(service, instance, probe.as_ref()),
         stop_signal: signal("stop_signal", &service.stop_signal)?,
         reload_signal: service
             .reload_signal
@@ -143,10 +143,10 @@ fn probe(
     })
 }
 
-fn spec(service: &Service, instance: u32, probed: bool) -> Spec {
+fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
     let readiness = match service.ready {
         Ready::Delay { time } => Readiness::After(time),
-        _ if probed => Readiness::Probed,
+        _ if probe.is_some() => Readiness::Probed,
         _ => Readiness::After(Duration::ZERO),
     };
     Spec {
@@ -165,5 +165,7 @@ fn spec(service: &Service, instance: u32, probed: bool) -> Spec {
         critical: service.critical,
         success_codes: service.success_codes.clone(),
         reloads: service.reload_signal.is_some(),
+        rolls: matches!(probe, None | Some(Probe::Listen(_) | Probe::Log(_)))
+            && service.kind == Kind::Daemon,
     }
 }

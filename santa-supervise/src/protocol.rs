@@ -24,6 +24,18 @@ pub enum Request {
         /// `NAME` or `NAME:INSTANCE`.
         name: String,
     },
+    /// Start the next generation, stop the old one when that is ready.
+    RollingRestart {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+    },
+    /// Nothing but wait; answered by [`Answer`].
+    Wait {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+        /// Until it is ready; else until it has stopped.
+        ready: bool,
+    },
     /// Send the reload signal; restart where there is none.
     Reload {
         /// `NAME` or `NAME:INSTANCE`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::cli::{Command, Common, OnService};
+use crate::cli::{Command, Common, OnService, Until};
 use crate::protocol::{Answer, Request, Status};
 
 use super::{Failure, config_path, exit, load, show};
@@ -25,6 +25,13 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
         Command::Start(on) => act(common, &on, Request::Start { name: on.name.clone() }),
         Command::Stop(on) => act(common, &on, Request::Stop { name: on.name.clone() }),
         Command::Restart(on) => act(common, &on, Request::Restart { name: on.name.clone() }),
+        Command::RollingRestart(on) => {
+            act(common, &on, Request::RollingRestart { name: on.name.clone() })
+        }
+        Command::Wait { on, until } => {
+            let ready = until == Until::Ready;
+            act(common, &on, Request::Wait { name: on.name.clone(), ready })
+        }
         Command::Reload(on) => act(common, &on, Request::Reload { name: on.name.clone() }),
         Command::Signal { name, signal } => {
             let answer =

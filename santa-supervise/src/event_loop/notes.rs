@@ -13,7 +13,13 @@ impl EventLoop {
     pub(super) fn tell(&mut self, note: Note) {
         match note {
             Note::Changed { slot, from, to, why } => self.tell_change(slot, from, to, &why),
-            Note::Stuck(slot) => {
+            Note::Roll { slot, well, text } => {
+                let label = self.label(slot);
+                let level = if well { "info" } else { "error" };
+                let details = json!({ "event": "roll", "name": label, "ok": well });
+                self.event(level, &format!("{label}: {text}"), details);
+            }
+            Note::Stuck(slot, _) => {
                 let label = self.label(slot);
                 let message = format!("{label} survives SIGKILL and is no longer waited for");
                 self.event("error", &message, json!({ "event": "stuck", "name": label }));

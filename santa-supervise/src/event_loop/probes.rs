@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
-use crate::machine::{Event, Generation, Phase, SlotId};
+use crate::machine::{Event, Generation, SlotId};
 use crate::os::{Interest, Token};
 use crate::plan::Probe;
 use crate::readiness::{Look, Sight};
@@ -159,9 +159,7 @@ impl EventLoop {
     /// A service that is not starting any more needs no look.
     pub(super) fn drop_settled_probes(&mut self) {
         let starting = |generation: Generation, watch: &Watch| {
-            self.state.slot(watch.slot).is_some_and(|slot| {
-                slot.phase() == Phase::Starting && slot.generation() == Some(generation)
-            })
+            self.state.slot(watch.slot).is_some_and(|slot| slot.is_starting(generation))
         };
         let settled: Vec<Generation> = self
             .probes
@@ -178,9 +176,7 @@ impl EventLoop {
 
     /// Looks for the line that means ready.
     pub(super) fn watch_for_line(&mut self, slot: SlotId, generation: Generation, text: &[u8]) {
-        let starting = self.state.slot(slot).is_some_and(|slot| {
-            slot.phase() == Phase::Starting && slot.generation() == Some(generation)
-        });
+        let starting = self.state.slot(slot).is_some_and(|slot| slot.is_starting(generation));
         if let (true, Some(Probe::Log(pattern))) = (starting, &self.blueprint(slot).probe)
             && memmem::find(text, pattern.as_bytes()).is_some()
         {

@@ -1,7 +1,6 @@
-//! What an operator asks of a service, and the one answer to each request.
+//! What an operator asks of a service. When it is answered is in `answers.rs`.
 
-use super::life::Dependencies;
-use super::state::{Cause, Pending};
+use super::state::{Cause, Goal, Pending};
 use super::{Action, CommandId, Phase, Signal, SlotId, Turn, Verb};
 
 impl Turn<'_> {
@@ -9,30 +8,49 @@ impl Turn<'_> {
         let slots = self.find(target);
         let refusal = if slots.is_empty() {
             Some(self.unknown(target))
-        } else if self.state.shutdown.is_some() && verb != Verb::Stop {
+        } else if self.state.shutdown.is_some() && !matches!(verb, Verb::Stop | Verb::AwaitDown) {
             Some("santa-supervise is shutting down".to_owned())
         } else {
-            None
+            self.cannot_roll(verb, &slots)
         };
         if let Some(refusal) = refusal {
             self.actions.push(Action::Reply(id, Err(refusal)));
             return;
         }
         match verb {
-            Verb::Start => self.each(id, &slots, true, Self::start),
-            Verb::Stop => self.each(id, &slots, false, Self::stop),
-            Verb::Restart => self.each(id, &slots, true, Self::restart),
+            Verb::Start => self.each(id, &slots, Goal::Up, Self::start),
+            Verb::Stop => self.each(id, &slots, Goal::Down, Self::stop),
+            Verb::Restart => self.each(id, &slots, Goal::Up, Self::restart),
+            Verb::Roll => self.begin_roll(id, &slots),
+            Verb::AwaitUp => self.each(id, &slots, Goal::SeenUp, |_, _| {}),
+            Verb::AwaitDown => self.each(id, &slots, Goal::SeenDown, |_, _| {}),
             Verb::Reload if self.all_reload(&slots) => self.signal(id, &slots, Signal::Reload),
-            Verb::Reload => self.each(id, &slots, true, Self::restart),
+            Verb::Reload => self.each(id, &slots, Goal::Up, Self::restart),
             Verb::Signal(number) => self.signal(id, &slots, Signal::Number(number)),
         }
     }
 
-    fn each(&mut self, id: CommandId, slots: &[SlotId], up: bool, act: fn(&mut Self, SlotId)) {
+    fn each(&mut self, id: CommandId, slots: &[SlotId], goal: Goal, act: fn(&mut Self, SlotId)) {
         for slot in slots {
             act(self, *slot);
         }
-        self.state.pending.push(Pending { id, up, slots: slots.to_vec() });
+        self.state.pending.push(Pending { id, goal, slots: slots.to_vec() });
+    }
+
+    /// One instance after the other; the next when the one before serves.
+    fn begin_roll(&mut self, id: CommandId, slots: &[SlotId]) {
+        let target = (slots[0], self.roll(slots[0]));
+        let goal = Goal::Rolled { left: slots[1..].iter().copied().collect(), target };
+        self.state.pending.push(Pending { id, goal, slots: vec![slots[0]] });
+    }
+
+    fn cannot_roll(&self, verb: Verb, slots: &[SlotId]) -> Option<String> {
+        let deaf = |id: &&SlotId| verb == Verb::Roll && !self.state.slots[id].spec.rolls;
+        let spec = &self.state.slots[slots.iter().find(deaf)?].spec;
+        Some(format!(
+            "{0}: its readiness cannot tell the new process from the old one; use ready.kind \"listen\", \"log\" or \"delay\", or `restart {0}`",
+            spec.service
+        ))
     }
 
     fn start(&mut self, id: SlotId) {
@@ -63,7 +81,7 @@ impl Turn<'_> {
         }
     }
 
-    fn restart(&mut self, id: SlotId) {
+    pub(super) fn restart(&mut self, id: SlotId) {
         let slot = self.slot(id);
         if !slot.phase.is_live() {
             return self.start(id);
@@ -117,62 +135,5 @@ impl Turn<'_> {
             self.state.slots.values().map(|slot| slot.spec.label()).collect();
         names.dedup();
         format!("there is no service \"{target}\"; there are: {}", names.join(", "))
-    }
-
-    /// Answers every command whose slots have settled.
-    pub(super) fn answer(&mut self) {
-        let mut waiting = Vec::new();
-        for pending in std::mem::take(&mut self.state.pending) {
-            match self.outcome(&pending) {
-                Some(outcome) => self.actions.push(Action::Reply(pending.id, outcome)),
-                None => waiting.push(pending),
-            }
-        }
-        self.state.pending = waiting;
-    }
-
-    /// What became of a command; nothing while it is under way.
-    fn outcome(&self, pending: &Pending) -> Option<Result<String, String>> {
-        let mut settled = Vec::new();
-        for id in &pending.slots {
-            let slot = &self.state.slots[id];
-            let told = |what: &str| format!("{} {what}: {}", slot.spec.label(), slot.why);
-            if slot.wanted != pending.up {
-                let other = if pending.up { "stopped" } else { "started" };
-                return Some(Err(format!("{} was {other} in the meantime", slot.spec.label())));
-            }
-            match (pending.up, slot.phase) {
-                (true, Phase::Ready | Phase::Completed) => {
-                    settled.push(told(&format!("is {}", slot.phase)))
-                }
-                (true, Phase::Backoff) => return Some(Err(told("failed to start"))),
-                (true, Phase::Failed | Phase::Skipped | Phase::Stopped) => {
-                    return Some(Err(told(&format!("is {}", slot.phase))));
-                }
-                (true, Phase::Waiting) => {
-                    if let Some(blocker) = self.idle_dependency(*id) {
-                        return Some(Err(format!(
-                            "{} waits for {blocker}, which is stopped: start that first",
-                            slot.spec.label()
-                        )));
-                    }
-                    return None;
-                }
-                (false, phase) if !phase.is_live() => settled.push(told(&format!("is {phase}"))),
-                _ => return None,
-            }
-        }
-        Some(Ok(settled.join("\n")))
-    }
-
-    /// A dependency that nobody is going to start.
-    fn idle_dependency(&self, id: SlotId) -> Option<String> {
-        match self.dependencies(id) {
-            Dependencies::Pending(name) => {
-                let idle = |slot: &&super::Slot| slot.spec.label() == name && !slot.wanted;
-                self.state.slots.values().find(idle).map(|slot| slot.spec.label())
-            }
-            Dependencies::Met | Dependencies::Broken(..) => None,
-        }
     }
 }

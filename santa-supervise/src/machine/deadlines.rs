@@ -8,6 +8,8 @@ use super::{Action, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, Turn};
 impl Turn<'_> {
     pub(super) fn pass_deadlines(&mut self) {
         for id in self.ids() {
+            self.hurry_leavers(id, false);
+            self.successor_deadline(id);
             if self.slot(id).deadline.is_some_and(|deadline| deadline <= self.now) {
                 self.slot(id).deadline = None;
                 self.deadline_passed(id);
@@ -47,10 +49,9 @@ impl Turn<'_> {
     }
 
     fn stop_time_is_over(&mut self, id: SlotId) {
-        let killed = self.slot(id).run.as_ref().is_some_and(|run| run.killed);
-        if killed {
-            self.actions.push(Action::Note(Note::Stuck(id)));
-            self.slot(id).run = None;
+        let stuck = self.slot(id).run.take_if(|run| run.killed);
+        if let Some(run) = stuck {
+            self.actions.push(Action::Note(Note::Stuck(id, run.generation)));
             self.fail(id, "survives SIGKILL; look for a hanging disk or network mount".to_owned());
         } else {
             self.kill(id);

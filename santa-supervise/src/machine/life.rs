@@ -82,27 +82,27 @@ impl Turn<'_> {
         }
     }
 
-    fn spawn(&mut self, id: SlotId, why: &str) {
+    pub(super) fn next_generation(&mut self) -> Generation {
         let generation = Generation(self.state.next_generation);
         self.state.next_generation += 1;
+        generation
+    }
+
+    fn spawn(&mut self, id: SlotId, why: &str) {
+        let generation = self.next_generation();
         self.go(id, Phase::Starting, why);
         let now = self.now;
         let slot = self.slot(id);
         slot.spawns += 1;
         slot.deadline = Some(now + slot.spec.start_timeout);
-        slot.run = Some(Run {
-            generation,
-            started_at: now,
-            ready_at: None,
-            main_alive: true,
-            exit: None,
-            cause: Cause::OwnExit,
-            killed: false,
-        });
+        slot.run = Some(Run::new(generation, now));
         self.actions.push(Action::Spawn(id, generation));
     }
 
     pub(super) fn spawned(&mut self, id: SlotId, generation: Generation) {
+        if self.slot(id).successor() == Some(generation) {
+            return self.successor_spawned(id, generation);
+        }
         if !self.current(id, generation) || self.slot(id).phase != Phase::Starting {
             return;
         }
@@ -122,6 +122,10 @@ impl Turn<'_> {
         generation: Generation,
         failure: SpawnFailure,
     ) {
+        if self.slot(id).successor() == Some(generation) {
+            return self.successor_spawn_failed(id, failure);
+        }
+        self.leaver_gone(id, generation);
         if !self.current(id, generation) {
             return;
         }
@@ -138,6 +142,9 @@ impl Turn<'_> {
     }
 
     pub(super) fn ready(&mut self, id: SlotId, generation: Generation, why: &str) {
+        if self.slot(id).successor() == Some(generation) {
+            return self.take_over(id, generation);
+        }
         if !self.current(id, generation)
             || self.slot(id).phase != Phase::Starting
             || self.slot(id).spec.task
@@ -154,6 +161,13 @@ impl Turn<'_> {
     }
 
     pub(super) fn exited(&mut self, id: SlotId, generation: Generation, exit: Exit, alone: bool) {
+        if self.slot(id).successor() == Some(generation) {
+            return self.successor_exited(id, exit, alone);
+        }
+        if self.slot(id).has_leaver(generation) {
+            self.slot(id).last_exit = Some(exit);
+            return self.leaver_exited(id, generation, alone);
+        }
         if !self.current(id, generation) {
             return;
         }
@@ -164,6 +178,9 @@ impl Turn<'_> {
         run.exit = Some(exit);
         slot.last_exit = Some(exit);
         slot.failure_code = exit.shell_code();
+        if slot.phase == Phase::Ready && slot.successor.is_some() {
+            return self.succeed_early(id, exit, alone);
+        }
         if alone {
             return self.finish(id);
         }
@@ -177,6 +194,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn gone(&mut self, id: SlotId, generation: Generation) {
+        self.slot(id).leavers.retain(|one| one.generation != generation || one.main_alive);
         let over = self.current(id, generation)
             && self.slot(id).run.as_ref().is_some_and(|run| !run.main_alive);
         if over {
@@ -187,6 +205,7 @@ impl Turn<'_> {
     /// Asks a live slot to stop.
     pub(super) fn begin_stop(&mut self, id: SlotId, cause: Cause, why: &str) {
         let now = self.now;
+        self.dismiss_successor(id);
         if self.slot(id).phase != Phase::Stopping {
             self.go(id, Phase::Stopping, why);
             let slot = self.slot(id);

@@ -67,6 +67,8 @@ pub struct Spec {
     pub success_codes: Vec<i32>,
     /// Whether a signal makes it reload.
     pub reloads: bool,
+    /// Whether its readiness tells a new process from an old one beside it.
+    pub rolls: bool,
 }
 
 impl Spec {
@@ -171,6 +173,13 @@ pub enum Verb {
     Stop,
     /// Answered when the next generation is ready.
     Restart,
+    /// Like a restart, but the next generation is ready before the old one is
+    /// asked to stop.
+    Roll,
+    /// Answered when ready, however that comes about.
+    AwaitUp,
+    /// Answered when stopped, however that comes about.
+    AwaitDown,
     /// Sends the reload signal, or restarts a service that has none.
     Reload,
     /// Sends this signal to the main process.
@@ -222,7 +231,16 @@ pub enum Note {
         why: String,
     },
     /// The tree survived SIGKILL for [`super::KILL_TIMEOUT`].
-    Stuck(SlotId),
+    Stuck(SlotId, Generation),
+    /// A step of a rolling restart.
+    Roll {
+        /// Which one.
+        slot: SlotId,
+        /// Whether it goes as it should.
+        well: bool,
+        /// What happened, for people.
+        text: String,
+    },
     /// Everything is to stop.
     Shutdown {
         /// The reason, for people.

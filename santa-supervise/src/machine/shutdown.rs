@@ -2,7 +2,7 @@
 //! asked again, killed when the time is over, and the exit code at the end.
 
 use super::state::{Cause, Shutdown};
-use super::{Action, Note, Phase, SlotId, Turn};
+use super::{Action, Note, Phase, Slot, SlotId, Turn};
 
 /// Stop in order; stop all at once; kill.
 const ORDERLY: u8 = 1;
@@ -28,6 +28,7 @@ impl Turn<'_> {
         self.actions.push(Action::Note(Note::Shutdown { why, level: ORDERLY }));
         for id in self.ids() {
             self.slot(id).wanted = false;
+            self.dismiss_successor(id);
             match self.slot(id).phase {
                 Phase::Waiting | Phase::Backoff => self.go(id, Phase::Stopped, "shutdown"),
                 // From here on only the order and the shutdown's own deadline count.
@@ -56,6 +57,9 @@ impl Turn<'_> {
     pub(super) fn continue_shutdown(&mut self) {
         let Some(Shutdown { code, level, .. }) = self.state.shutdown.clone() else { return };
         for id in self.ids() {
+            if level >= KILL {
+                self.hurry_leavers(id, true);
+            }
             if !self.slot(id).phase.is_live() {
                 continue;
             }
@@ -66,7 +70,7 @@ impl Turn<'_> {
                 self.kill(id);
             }
         }
-        let live = self.state.slots.values().any(|slot| slot.phase.is_live());
+        let live = self.state.slots.values().any(Slot::is_live);
         if !live && !self.state.exited {
             self.state.exited = true;
             self.actions.push(Action::Exit(code));
@@ -76,7 +80,7 @@ impl Turn<'_> {
     /// Whether a live slot depends on this one or has to stop before it.
     fn is_needed(&self, id: SlotId) -> bool {
         let own = &self.state.slots[&id].spec;
-        self.state.slots.values().filter(|slot| slot.phase.is_live()).any(|slot| {
+        self.state.slots.values().filter(|slot| slot.is_live()).any(|slot| {
             slot.spec.depends_on.contains(&own.service)
                 || own.stop_after.contains(&slot.spec.service)
         })

@@ -1,7 +1,7 @@
 //! What the core remembers from one event to the next. Plain values only; the
 //! rules that change them are in the sibling modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::model::{CommandId, Exit, Generation, SlotId, Spec, Time};
@@ -32,6 +32,24 @@ pub(super) struct Run {
     pub(super) killed: bool,
 }
 
+/// A tree that starts beside the one that serves.
+#[derive(Debug, Clone)]
+pub(super) struct Successor {
+    pub(super) run: Run,
+    /// When it must be ready; or is, where time alone makes it so.
+    pub(super) deadline: Option<Time>,
+}
+
+/// A tree that ends while its slot goes on without it.
+#[derive(Debug, Clone)]
+pub(super) struct Leaver {
+    pub(super) generation: Generation,
+    pub(super) main_alive: bool,
+    pub(super) killed: bool,
+    /// When it is killed; or, then, given up.
+    pub(super) deadline: Time,
+}
+
 /// The state of one slot.
 #[derive(Debug, Clone)]
 pub struct Slot {
@@ -45,6 +63,11 @@ pub struct Slot {
     pub(super) wanted: bool,
     /// Some exactly in the phases that [`Phase::is_live`] names.
     pub(super) run: Option<Run>,
+    /// Only beside a run that is ready.
+    pub(super) successor: Option<Successor>,
+    pub(super) leavers: Vec<Leaver>,
+    /// Why the last rolling restart did not work.
+    pub(super) roll_problem: String,
     /// What it means depends on the phase: see `deadlines.rs`.
     pub(super) deadline: Option<Time>,
     /// Failures since it was last ready for `reset_after`.
@@ -116,12 +139,26 @@ pub(super) struct Shutdown {
     pub(super) deadline: Time,
 }
 
+/// What a command waits for.
+#[derive(Debug, Clone)]
+pub(super) enum Goal {
+    /// Ready, by this command.
+    Up,
+    /// Stopped, by this command.
+    Down,
+    /// Ready, however that comes about.
+    SeenUp,
+    /// Stopped, however that comes about.
+    SeenDown,
+    /// One slot after the other has a new generation; the newest is `target`.
+    Rolled { left: VecDeque<SlotId>, target: (SlotId, Generation) },
+}
+
 /// A command that waits for slots to settle.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) id: CommandId,
-    /// Up or down.
-    pub(super) up: bool,
+    pub(super) goal: Goal,
     pub(super) slots: Vec<SlotId>,
 }
 
@@ -149,6 +186,9 @@ impl State {
                 why: "not started yet".to_owned(),
                 wanted: false,
                 run: None,
+                successor: None,
+                leavers: Vec::new(),
+                roll_problem: String::new(),
                 deadline: None,
                 failures: 0,
                 failed_starts: 0,
@@ -189,7 +229,10 @@ impl State {
     /// When [`Event::Tick`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let slots = self.slots.values().filter_map(|slot| slot.deadline);
+        let slots = self
+            .slots
+            .values()
+            .flat_map(|slot| slot.deadline.into_iter().chain(slot.overlap_deadline()));
         let shutdown = self.shutdown.as_ref().filter(|shutdown| shutdown.level < 3);
         slots.chain(shutdown.map(|shutdown| shutdown.deadline)).min()
     }

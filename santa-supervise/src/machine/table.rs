@@ -120,6 +120,7 @@ pub const TABLE: &[Change] = &[
         "ended by itself, or could not be started, during shutdown",
     ),
     change(Phase::Ready, Phase::Stopping, "stop requested, or ended with leftovers"),
+    change(Phase::Ready, Phase::Starting, "ended by itself while its successor starts"),
     change(Phase::Ready, Phase::Stopped, "ended by itself during shutdown"),
     change(Phase::Ready, Phase::Backoff, "ended by itself, to be started again"),
     change(Phase::Ready, Phase::Failed, "ended with failure, not to be started again"),

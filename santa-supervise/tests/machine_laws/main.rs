@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use santa_config::{Backoff, Restart};
-use santa_supervise::machine::{Event, KILL_TIMEOUT, Phase, Readiness, SlotId, Spec};
+use santa_supervise::machine::{Event, Generation, KILL_TIMEOUT, Phase, Readiness, SlotId, Spec};
 
 use world::{INITIAL_WAIT, Input, SHUTDOWN_TIMEOUT, World};
 
@@ -61,6 +61,7 @@ fn spec(index: usize) -> impl Strategy<Value = Spec> {
             critical,
             success_codes: vec![0],
             reloads,
+            rolls: true,
         },
     )
 }
@@ -70,7 +71,7 @@ fn specs() -> impl Strategy<Value = Vec<Spec>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_events_keeps_the_laws_and_ends_in_time(
@@ -125,6 +126,7 @@ fn plain(service: &str, depends_on: &[&str]) -> Spec {
         critical: false,
         success_codes: vec![0],
         reloads: false,
+        rolls: true,
     }
 }
 
@@ -195,4 +197,72 @@ fn leftovers_are_asked_then_killed_before_the_next_start() {
     assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopping, "killed, not yet gone");
     world.take(&Input::Gone(0));
     assert_eq!(phase_of(&world, SlotId(0)), Phase::Backoff);
+}
+
+/// One ready service and the answer to `rolling-restart` under way.
+fn rolling() -> World {
+    let mut world = World::new(vec![plain("s0", &[])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Ready(0));
+    world.take(&Input::Command(4, 0));
+    assert_eq!(world.spawns, 2);
+    world
+}
+
+fn generations(world: &World) -> (Option<u64>, Option<u64>, Vec<u64>) {
+    let slot = world.state.slot(SlotId(0)).expect("known");
+    let number = |generation: Generation| generation.0;
+    (
+        slot.generation().map(number),
+        slot.successor().map(number),
+        slot.leavers().map(number).collect(),
+    )
+}
+
+#[test]
+fn a_rolling_restart_stops_the_old_one_when_the_new_one_is_ready() {
+    let mut world = rolling();
+    assert_eq!(generations(&world), (Some(1), Some(2), vec![]));
+    world.take(&Input::Ready(1));
+    assert_eq!(generations(&world), (Some(2), None, vec![1]));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Ready);
+    assert!(world.open_commands.is_empty(), "answered while the old one finishes");
+    world.take(&Input::Exit { pick: 0, code: 0, signal: true, alone: true });
+    assert_eq!(generations(&world), (Some(2), None, vec![]));
+}
+
+#[test]
+fn a_new_one_that_is_never_ready_leaves_the_old_one_serving() {
+    let mut world = rolling();
+    // Its start_timeout; then what is left of it dies.
+    world.take(&Input::Wait(4_000));
+    assert_eq!(generations(&world), (Some(1), None, vec![2]));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Ready);
+    assert!(world.last_reply.as_ref().is_some_and(|reply| {
+        reply.as_ref().is_err_and(|text| text.contains("the old process keeps serving"))
+    }));
+}
+
+#[test]
+fn when_the_old_one_dies_first_the_new_one_is_not_started_again() {
+    let mut world = rolling();
+    world.take(&Input::Exit { pick: 0, code: 1, signal: false, alone: true });
+    assert_eq!(generations(&world), (Some(2), None, vec![]));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Starting);
+    world.take(&Input::Ready(0));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Ready);
+    assert_eq!(world.spawns, 2);
+    assert!(world.open_commands.is_empty());
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_rolling_restart_waits_for_both() {
+    let mut world = rolling();
+    world.take(&Input::Command(1, 0));
+    assert_eq!(generations(&world), (Some(1), None, vec![2]));
+    world.take(&Input::Exit { pick: 0, code: 0, signal: true, alone: true });
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopped);
+    assert_eq!(world.open_commands.len(), 1, "the new one still stops");
+    world.take(&Input::Exit { pick: 0, code: 0, signal: true, alone: true });
+    assert!(world.open_commands.is_empty());
 }

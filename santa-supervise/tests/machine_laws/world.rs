@@ -48,6 +48,7 @@ pub(crate) struct World {
     shutdown_level: u8,
     pub(crate) expected_code: Option<i32>,
     pub(crate) open_commands: BTreeSet<CommandId>,
+    pub(crate) last_reply: Option<Result<String, String>>,
     commands: u64,
     pub(crate) exit: Option<i32>,
 }
@@ -67,6 +68,7 @@ impl World {
             shutdown_level: 0,
             expected_code: None,
             open_commands: BTreeSet::new(),
+            last_reply: None,
             commands: 0,
             exit: None,
         }
@@ -90,7 +92,10 @@ impl World {
             Action::Spawn(slot, generation) => return Some(self.spawn(slot, generation)),
             Action::AskToStop(slot, generation) => {
                 assert!(self.live[&generation].main_alive, "stop signal for a dead main process");
-                if self.shutdown_level == 1 {
+                let serving = self.state.slot(slot).expect("known");
+                let serves = serving.generation() == Some(generation);
+                assert!(!(serves && serving.phase() == Phase::Ready), "asked the one that serves");
+                if self.shutdown_level == 1 && serves {
                     self.check_stop_order(slot);
                 }
             }
@@ -98,8 +103,9 @@ impl World {
                 assert_eq!(self.live[&generation].slot, slot);
             }
             Action::Signal(_, generation, _) => assert!(self.live[&generation].main_alive),
-            Action::Reply(id, _) => {
-                assert!(self.open_commands.remove(&id), "{id:?} answered twice")
+            Action::Reply(id, reply) => {
+                assert!(self.open_commands.remove(&id), "{id:?} answered twice");
+                self.last_reply = Some(reply);
             }
             Action::Exit(code) => {
                 assert_eq!(self.exit.replace(code), None, "ended twice");
@@ -112,15 +118,23 @@ impl World {
 
     fn spawn(&mut self, slot: SlotId, generation: Generation) -> Event {
         assert_eq!(self.shutdown_level, 0, "spawned during shutdown");
-        assert!(self.live.values().all(|tree| tree.slot != slot), "two live trees in one slot");
-        let needs = &self.state.slot(slot).expect("known").spec().depends_on;
+        let own = self.state.slot(slot).expect("known");
+        let succeeds = own.successor() == Some(generation);
+        for (other, _) in self.live.iter().filter(|(_, tree)| tree.slot == slot) {
+            let replaced = succeeds && own.generation() == Some(*other);
+            let leaves = own.leavers().any(|leaver| leaver == *other);
+            assert!(replaced || leaves, "two live trees in one slot");
+        }
+        let needs = &own.spec().depends_on;
         for (_, other) in
             self.state.slots().filter(|(_, other)| needs.contains(&other.spec().service))
         {
-            assert!(other.phase().satisfies(), "spawned before its dependency");
+            assert!(succeeds || other.phase().satisfies(), "spawned before its dependency");
         }
-        if let (Some(last), false) =
-            (self.last_spawn.insert(slot, self.now), self.asked.remove(&slot))
+        // A successor is always asked for, and what it replaces has its own waits.
+        if !succeeds
+            && let (Some(last), false) =
+                (self.last_spawn.insert(slot, self.now), self.asked.remove(&slot))
         {
             assert!(self.now - last >= INITIAL_WAIT.mul_f64(0.79), "spawned again without a wait");
         }
@@ -161,7 +175,8 @@ impl World {
                     self.expected_code = Some(1);
                 }
             }
-            Note::Stuck(slot) => self.live.retain(|_, tree| tree.slot != slot),
+            Note::Stuck(_, generation) => drop(self.live.remove(&generation)),
+            Note::Roll { .. } => {}
             Note::Shutdown { level, .. } => {
                 self.shutdown_level = level;
                 self.expected_code.get_or_insert(0);
@@ -233,11 +248,14 @@ impl World {
         self.commands += 1;
         let id = CommandId(self.commands);
         self.open_commands.insert(id);
-        let verb = match verb % 5 {
+        let verb = match verb % 8 {
             0 => Verb::Start,
             1 => Verb::Stop,
             2 => Verb::Restart,
             3 => Verb::Reload,
+            4 => Verb::Roll,
+            5 => Verb::AwaitUp,
+            6 => Verb::AwaitDown,
             _ => Verb::Signal(10),
         };
         let slot = SlotId(u32::from(target % 4));
@@ -253,13 +271,14 @@ impl World {
         while self.exit.is_none() {
             assert!(self.state.next_deadline().is_some(), "nothing left to wait for, and no end");
             self.pass_deadline();
-            let killed = self.state.slots().filter(|(_, slot)| slot.phase() == Phase::Stopping);
-            let slots: Vec<SlotId> = killed.map(|(id, _)| id).collect();
-            let gone: Vec<_> =
+            let all: Vec<_> =
                 self.live.iter().map(|(generation, tree)| (*generation, *tree)).collect();
-            for (generation, tree) in
-                gone.into_iter().filter(|(_, tree)| killable && slots.contains(&tree.slot))
-            {
+            for (generation, tree) in all {
+                let slot = self.state.slot(tree.slot).expect("known");
+                let leaves = slot.leavers().any(|leaver| leaver == generation);
+                if !killable || !(leaves || slot.phase() == Phase::Stopping) {
+                    continue;
+                }
                 self.bury(tree.slot, generation);
                 let (slot, exit) = (tree.slot, Exit::Signal(9));
                 self.feed(Event::Exited { slot, generation, exit, alone: true });

@@ -2,6 +2,9 @@
 //! santa-supervise: `fake-service "print hello" "sleep 100" "exit 3"`.
 #![expect(unsafe_code, reason = "ignoring a signal has no safe form")]
 
+#[path = "drain.rs"]
+mod drain;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -53,6 +56,15 @@ fn perform(verb: &str, rest: &str) {
                 exit(9);
             }
         }
+        // FILE STEP: carried out the first time round only.
+        "first-only" => {
+            let (file, step) = rest.split_once(' ').expect("FILE STEP");
+            let (verb, rest) = step.split_once(' ').expect("VERB REST");
+            if fs::metadata(file).is_err() {
+                fs::write(file, "").expect("marker");
+                perform(verb, rest);
+            }
+        }
         "die" => {
             signal_self(rest.parse().expect("signal"));
         }
@@ -69,6 +81,7 @@ fn perform(verb: &str, rest: &str) {
         "orphans" => orphans(rest.parse().expect("count")),
         "state" => fs::write(rest, own_state()).expect("state file"),
         "serve" => serve(rest),
+        "serve-draining" => drain::serve(rest),
         "serve-path" => answer(&UnixListener::bind(rest).expect("bind").into()),
         other => panic!("no such step: {other}"),
     }
@@ -151,6 +164,10 @@ fn own_state() -> String {
 /// Answers connections on the inherited socket of this name, by descriptor
 /// number or by its place in LISTEN_FDNAMES.
 fn serve(name: &str) {
+    answer(&inherited(name));
+}
+
+fn inherited(name: &str) -> OwnedFd {
     let number = name.parse().unwrap_or_else(|_| {
         let names = env::var("LISTEN_FDNAMES").expect("LISTEN_FDNAMES");
         3 + names.split(':').position(|known| known == name).expect("known name") as i32
@@ -158,7 +175,7 @@ fn serve(name: &str) {
     // SAFETY: the descriptor was handed to us and has no other owner here.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::net::listen(&fd, 64).expect("listen");
-    answer(&fd);
+    fd
 }
 
 /// One HTTP answer a connection, for ever, on a Unix or TCP socket.

@@ -30,6 +30,9 @@ impl EventLoop {
             Request::Start { name } => self.command(token, Verb::Start, name),
             Request::Stop { name } => self.command(token, Verb::Stop, name),
             Request::Restart { name } => self.command(token, Verb::Restart, name),
+            Request::RollingRestart { name } => self.command(token, Verb::Roll, name),
+            Request::Wait { name, ready: true } => self.command(token, Verb::AwaitUp, name),
+            Request::Wait { name, ready: false } => self.command(token, Verb::AwaitDown, name),
             Request::Reload { name } => self.command(token, Verb::Reload, name),
             Request::Signal { name, signal } => match signals::number(&signal) {
                 Some(number) => self.command(token, Verb::Signal(number), name),
