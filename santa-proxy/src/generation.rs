@@ -44,7 +44,7 @@ impl Generation {
         let console = proxy.console.upstream.map(Address::Tcp);
         let site = match console {
             Some(_) => None,
-            None => Some(Site::load(&config.paths.www)?),
+            None => Some(Site::load(&config.paths.www, proxy.limits.console_size)?),
         };
         let fields = usize::try_from(proxy.limits.header_count).unwrap_or(usize::MAX);
         ensure!(

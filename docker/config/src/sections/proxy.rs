@@ -87,6 +87,8 @@ section! {
         header_count: u32 = 100,
         /// Longest request body.
         body_size: Size = "16MiB",
+        /// Most bytes of console files; all of them are kept in memory.
+        console_size: Size = "256MiB",
         /// Most connections at a time; the next one is answered 503.
         connections: u32 = 16384,
         /// Most of them from one address (IPv6: one /64 network), trusted
