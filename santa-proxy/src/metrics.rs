@@ -53,7 +53,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) open: Counter,
     /// Connections answered 503 because there were too many.
     pub(crate) shed: Counter,
-    /// TLS handshakes that did not succeed.
+    /// Connections whose TLS handshake or PROXY header was not as it should be.
     pub(crate) handshakes_failed: Counter,
     /// Requests answered 503 because the backend had too many.
     pub(crate) refused: Counter,
@@ -100,7 +100,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "connections_accepted_total", "Client connections accepted.", |w| &w.accepted),
         ("gauge", "connections", "Client connections open.", |w| &w.open),
         ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
-        ("counter", "tls_handshakes_failed_total", "TLS handshakes that failed.", |w| {
+        ("counter", "handshakes_failed_total", "Connections without a proper beginning.", |w| {
             &w.handshakes_failed
         }),
         ("counter", "queue_refused_total", "Requests that the backend had no room for.", |w| {

@@ -2,6 +2,7 @@
 //! socket. Each file is a promise; `support` starts things and speaks raw HTTP.
 
 mod admin;
+mod balancer;
 mod command_line;
 mod corpus;
 mod development;
