@@ -6,6 +6,8 @@ mod balancer;
 mod command_line;
 mod corpus;
 mod development;
+#[cfg(target_os = "linux")]
+mod leaks;
 mod life;
 mod limits;
 mod logging;
