@@ -22,6 +22,8 @@ pub(crate) struct Generation {
     pub(crate) timeouts: ProxyTimeouts,
     /// Networks whose claims are believed.
     pub(crate) trusted: Vec<Cidr>,
+    /// Whether their connections begin with a PROXY protocol header.
+    pub(crate) proxy_protocol: bool,
     /// Where the backend's instances answer.
     pub(crate) api: Vec<Address>,
     /// A development server for the console.
@@ -44,7 +46,7 @@ impl Generation {
         let console = proxy.console.upstream.map(Address::Tcp);
         let site = match console {
             Some(_) => None,
-            None => Some(Site::load(&config.paths.www)?),
+            None => Some(Site::load(&config.paths.www, proxy.limits.console_size)?),
         };
         let fields = usize::try_from(proxy.limits.header_count).unwrap_or(usize::MAX);
         ensure!(
@@ -60,6 +62,7 @@ impl Generation {
             limits: proxy.limits.clone(),
             timeouts: bounded(&proxy.timeouts),
             trusted: proxy.trusted_proxies.clone(),
+            proxy_protocol: proxy.proxy_protocol,
             api: config.upstreams(),
             console,
             site,

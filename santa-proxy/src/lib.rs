@@ -7,7 +7,7 @@
 //! - `assets`, `answer`: what the console and this proxy itself answer
 //! - `io`: sockets, buffers, deadlines
 //! - `log`, `metrics`: what is told about it
-//! - `tls`, `addresses`: certificates, what each client has open
+//! - `preface`, `tls`, `addresses`: PROXY protocol, certificates, what each client has open
 //! - `upstream`: connections to backends
 //! - `server`: workers, connections, forwarding, tunnels
 //! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`,
@@ -25,6 +25,7 @@ mod io;
 pub mod lifecycle;
 mod log;
 mod metrics;
+mod preface;
 pub mod route;
 mod server;
 mod tls;

@@ -1,9 +1,10 @@
 //! Counters of one worker and the Prometheus text of all of them. Each counter
 //! has one writer, so counting costs no contention.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::route::Route;
@@ -29,10 +30,27 @@ impl Counter {
         self.0.fetch_sub(amount, Ordering::Relaxed);
     }
 
+    /// Sets it, for states.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// The present value.
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// What one worker knows of one instance of a backend.
+#[derive(Debug, Default)]
+pub(crate) struct InstanceMetrics {
+    address: String,
+    /// Connections in use.
+    pub(crate) active: Counter,
+    /// Attempts to connect that failed.
+    pub(crate) failures: Counter,
+    /// 1 after an attempt that failed, until one succeeds.
+    pub(crate) down: Counter,
 }
 
 /// What one worker counts.
@@ -53,8 +71,12 @@ pub(crate) struct WorkerMetrics {
     pub(crate) open: Counter,
     /// Connections answered 503 because there were too many.
     pub(crate) shed: Counter,
-    /// TLS handshakes that did not succeed.
+    /// Connections whose TLS handshake or PROXY header was not as it should be.
     pub(crate) handshakes_failed: Counter,
+    /// Instances of the backends in use; only what is scraped and a reload lock it.
+    instances: Mutex<Vec<Weak<InstanceMetrics>>>,
+    /// Requests waiting for the backend to have room.
+    pub(crate) queued: Counter,
     /// Requests answered 503 because the backend had too many.
     pub(crate) refused: Counter,
     /// Tunnels open now.
@@ -70,6 +92,16 @@ pub(crate) struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
+    /// What is known of the instance at `address`, told of as long as it lives.
+    pub(crate) fn instance(&self, address: &str) -> Arc<InstanceMetrics> {
+        let instance =
+            Arc::new(InstanceMetrics { address: address.to_owned(), ..InstanceMetrics::default() });
+        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.retain(|known| known.strong_count() > 0);
+        instances.push(Arc::downgrade(&instance));
+        instance
+    }
+
     /// Counts one finished request.
     pub(crate) fn request(&self, route: Route, status: u16, taken: Duration) {
         let class = usize::from((status / 100).clamp(1, 5)) - 1;
@@ -92,7 +124,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
     requests(&mut out, workers);
     latency(&mut out, workers);
     type Field = fn(&WorkerMetrics) -> &Counter;
-    let plain: [(&str, &str, &str, Field); 12] = [
+    let plain: [(&str, &str, &str, Field); 13] = [
         ("counter", "sent_bytes_total", "Content bytes sent to clients.", |w| &w.bytes_sent),
         ("counter", "received_bytes_total", "Content bytes received from clients.", |w| {
             &w.bytes_received
@@ -100,9 +132,10 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "connections_accepted_total", "Client connections accepted.", |w| &w.accepted),
         ("gauge", "connections", "Client connections open.", |w| &w.open),
         ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
-        ("counter", "tls_handshakes_failed_total", "TLS handshakes that failed.", |w| {
+        ("counter", "handshakes_failed_total", "Connections without a proper beginning.", |w| {
             &w.handshakes_failed
         }),
+        ("gauge", "queue_waiting", "Requests that wait for room at the backend.", |w| &w.queued),
         ("counter", "queue_refused_total", "Requests that the backend had no room for.", |w| {
             &w.refused
         }),
@@ -121,6 +154,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
     for (kind, name, help, field) in plain {
         single(&mut out, kind, name, help, sum(workers, field));
     }
+    upstreams(&mut out, workers);
     single(&mut out, "counter", "log_dropped_total", "Log lines lost.", log_dropped);
     single(&mut out, "gauge", "workers", "Worker threads.", workers.len() as u64);
     out
@@ -153,6 +187,32 @@ fn requests(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
     }
 }
 
+fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
+    // Connections, failures, and whether any worker fails to reach it.
+    let mut known: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    for worker in workers {
+        let instances = worker.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        for instance in instances.iter().filter_map(Weak::upgrade) {
+            let [active, failures, down] = known.entry(instance.address.clone()).or_default();
+            *active += instance.active.get();
+            *failures += instance.failures.get();
+            *down |= instance.down.get();
+        }
+    }
+    let tables = [
+        ("gauge", "upstream_active", "Connections to it in use."),
+        ("counter", "upstream_failures_total", "Attempts to reach it that failed."),
+        ("gauge", "upstream_down", "1 when the last attempt to reach it failed."),
+    ];
+    for (index, (kind, name, help)) in tables.into_iter().enumerate() {
+        head(out, kind, name, help);
+        for (address, numbers) in &known {
+            let value = numbers[index];
+            let _ = writeln!(out, "santa_proxy_{name}{{address=\"{address}\"}} {value}");
+        }
+    }
+}
+
 fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
     let name = "request_duration_seconds";
     head(out, "histogram", name, "Time from the request's head to the end of its answer.");
@@ -172,6 +232,28 @@ fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_is_down_when_one_worker_cannot_reach_it() {
+        let workers = [Arc::new(WorkerMetrics::default()), Arc::new(WorkerMetrics::default())];
+        let gone = workers[0].instance("unix:/old");
+        let first = workers[0].instance("unix:/a");
+        let second = workers[1].instance("unix:/a");
+        drop(gone);
+        first.active.add(2);
+        second.active.add(1);
+        second.down.set(1);
+        second.failures.add(5);
+        let text = render(&workers, 0);
+        for line in [
+            "santa_proxy_upstream_down{address=\"unix:/a\"} 1",
+            "santa_proxy_upstream_active{address=\"unix:/a\"} 3",
+            "santa_proxy_upstream_failures_total{address=\"unix:/a\"} 5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+        assert!(!text.contains("/old"));
+    }
 
     #[test]
     fn counts_of_all_workers_are_summed_in_prometheus_text() {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
+use santa_config::Size;
 
+use super::content::Content;
 use super::{Asset, Site, Variant};
 use crate::answer::push_security;
 use crate::assets::media::{cache_control, media_type};
@@ -26,17 +28,28 @@ struct Found {
     url: String,
     /// Seconds since 1970.
     modified: u64,
+    /// Length in bytes.
+    len: u64,
 }
 
 impl Site {
     /// Reads everything under `root`.
     ///
     /// # Errors
-    /// When the directory or a file cannot be read, or `index.html` is missing.
-    pub(crate) fn load(root: &Path) -> Result<Self> {
+    /// When the directory or a file cannot be read, `index.html` is missing, or
+    /// there is more than `most`.
+    pub(crate) fn load(root: &Path, most: Size) -> Result<Self> {
         let mut found = Vec::new();
         collect(root, "", &mut found)
             .with_context(|| format!("reading the console in {}", root.display()))?;
+        let total = found.iter().map(|file| file.len).sum();
+        ensure!(
+            Size(total) <= most,
+            "{} holds {total} bytes; all of it is kept in memory, up to \
+             proxy.limits.console_size, which is {}: is it the built console?",
+            root.display(),
+            most.0
+        );
         found.sort_by(|a, b| a.url.cmp(&b.url));
         let mut site = Self { assets: Vec::new(), by_path: HashMap::new(), fallback: None };
         for file in &found {
@@ -81,8 +94,9 @@ fn collect(directory: &Path, url: &str, found: &mut Vec<Found>) -> io::Result<()
         if kind.is_dir() {
             collect(&entry.path(), &url, found)?;
         } else if kind.is_file() {
-            let modified = entry.metadata()?.modified()?;
-            found.push(Found { path: entry.path(), url, modified: seconds(modified) });
+            let metadata = entry.metadata()?;
+            let modified = seconds(metadata.modified()?);
+            found.push(Found { path: entry.path(), url, modified, len: metadata.len() });
         }
     }
     Ok(())
@@ -123,14 +137,14 @@ fn load_asset(file: &Found, found: &[Found]) -> Result<Asset> {
     for (coding, sibling) in siblings {
         let content = fs::read(&sibling.path)?;
         if content.len() < identity.len() {
-            variants[coding as usize] = Some(variant(file, coding, content, varies));
+            variants[coding as usize] = Some(variant(file, coding, content, varies)?);
         }
     }
-    variants[Coding::Identity as usize] = Some(variant(file, Coding::Identity, identity, varies));
+    variants[Coding::Identity as usize] = Some(variant(file, Coding::Identity, identity, varies)?);
     Ok(Asset { variants, modified: file.modified })
 }
 
-fn variant(file: &Found, coding: Coding, content: Vec<u8>, varies: bool) -> Variant {
+fn variant(file: &Found, coding: Coding, content: Vec<u8>, varies: bool) -> io::Result<Variant> {
     let etag = format!("\"{:032x}\"", fingerprint(&content));
     let mut validators = format!(
         "ETag: {etag}\r\nLast-Modified: {}\r\nCache-Control: {}\r\n",
@@ -148,13 +162,13 @@ fn variant(file: &Found, coding: Coding, content: Vec<u8>, varies: bool) -> Vari
     lines.extend_from_slice(&validators);
     lines.extend_from_slice(b"Accept-Ranges: bytes\r\n");
     push_security(&mut lines);
-    Variant {
-        content: content.into_boxed_slice(),
+    Ok(Variant {
+        content: Content::keep(content)?,
         etag: etag.into_boxed_str(),
         lines: lines.into_boxed_slice(),
         validators: validators.into_boxed_slice(),
         media_type: media_type(&file.url),
-    }
+    })
 }
 
 /// FNV-1a with 128 bits: tells versions of a file apart, the same on every

@@ -1,7 +1,8 @@
-//! The console: files in memory with everything precomputed, and the pure
+//! The console: files with everything precomputed, and the pure
 //! decision which answer a request gets. Knows nothing of sockets; `load` is
 //! the only part that reads the directory.
 
+mod content;
 mod load;
 mod media;
 
@@ -9,6 +10,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use self::content::Content;
+pub(crate) use self::content::Part;
 use crate::answer::{Answer, Body};
 use crate::http::bytes::list;
 use crate::http::coding::{self, Coding};
@@ -26,7 +29,7 @@ const BOUNDARY: &str = "santa-8f3b61d2a94c705e";
 /// One representation of a file.
 #[derive(Debug)]
 pub(crate) struct Variant {
-    content: Box<[u8]>,
+    content: Content,
     etag: Box<str>,
     /// Field lines of 200 and 206.
     lines: Box<[u8]>,
@@ -72,12 +75,11 @@ impl Site {
         index: usize,
         coding: Coding,
         range: std::ops::Range<usize>,
-    ) -> &[u8] {
+    ) -> Part<'_> {
         self.assets
             .get(index)
             .and_then(|asset| asset.variants[coding as usize].as_ref())
-            .and_then(|variant| variant.content.get(range))
-            .unwrap_or_default()
+            .map_or(Part::Memory(&[]), |variant| variant.content.part(range))
     }
 
     /// The answer to a request for the console; `path` is decoded, `now` in
@@ -207,7 +209,7 @@ fn partial<'s>(selected: &Selected<'s>, parts: &[Range]) -> Answer<'s> {
             content_range(*part, content.len())
         );
         body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(&content[indices(*part)]);
+        content.append_to(&mut body, indices(*part));
     }
     body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
     let own_type = format!("Content-Type: {}\r\n", selected.variant.media_type);

@@ -4,6 +4,7 @@ use crate::http::scan::{Found, Scan};
 
 const LIMITS: HeadLimits = HeadLimits { head: 4096, target: 1024, fields: 50 };
 const NOW: u64 = 4_000_000_000;
+const MOST: santa_config::Size = santa_config::Size(1 << 20);
 
 fn site() -> (tempfile::TempDir, Site) {
     let root = tempfile::tempdir().expect("temporary directory");
@@ -20,7 +21,7 @@ fn site() -> (tempfile::TempDir, Site) {
     write(".env", "secret");
     write(".well-known/security.txt", "Contact: x");
     write("docs/index.html", "docs");
-    let site = Site::load(root.path()).expect("loads");
+    let site = Site::load(root.path(), MOST).expect("loads");
     (root, site)
 }
 
@@ -41,7 +42,10 @@ fn ask_raw(site: &Site, text: &str) -> (u16, String, Vec<u8>) {
         Body::None => Vec::new(),
         Body::Bytes(bytes) => bytes.clone(),
         Body::Asset { index, coding, range } => {
-            site.content(*index, *coding, range.clone()).to_vec()
+            match site.content(*index, *coding, range.clone()) {
+                Part::Memory(bytes) => bytes.to_vec(),
+                Part::File(..) => panic!("small files are in memory"),
+            }
         }
     };
     (answer.status, String::from_utf8(answer.lines.to_vec()).expect("ASCII"), body)
@@ -132,6 +136,15 @@ fn parts_are_cut_from_the_form_that_is_sent() {
 #[test]
 fn a_directory_without_a_page_is_refused() {
     let root = tempfile::tempdir().expect("temporary directory");
-    let error = Site::load(root.path()).expect_err("no index.html").to_string();
+    let error = Site::load(root.path(), MOST).expect_err("no index.html").to_string();
     assert!(error.contains("index.html") && error.contains("xtask build"), "{error}");
+}
+
+#[test]
+fn more_files_than_memory_was_promised_for_are_refused() {
+    let root = tempfile::tempdir().expect("temporary directory");
+    std::fs::write(root.path().join("index.html"), "four").expect("file");
+    assert!(Site::load(root.path(), santa_config::Size(4)).is_ok());
+    let error = Site::load(root.path(), santa_config::Size(3)).expect_err("too much");
+    assert!(error.to_string().contains("console_size"), "{error}");
 }

@@ -4,4 +4,5 @@
 pub(crate) mod buffer;
 pub(crate) mod deadline;
 pub(crate) mod race;
+mod sendfile;
 pub(crate) mod stream;

@@ -9,30 +9,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
+use super::arrive::{self, Arrival};
 use super::connection;
 use super::shed::Door;
 use super::worker::Worker;
-use crate::addresses::Place;
 use crate::inherit::Entrance;
 
 /// Rest after an accept that failed for lack of descriptors or memory.
 const REST: Duration = Duration::from_millis(50);
-
-/// A connection that was accepted.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    /// The connection.
-    pub(crate) stream: TcpStream,
-    /// Where it comes from.
-    pub(crate) peer: SocketAddr,
-    /// Whether it begins with a TLS handshake.
-    pub(crate) secure: bool,
-    /// Its place among those of its address, where they are counted.
-    pub(crate) place: Option<Place>,
-}
-
-/// An address has all the connections it may have.
-struct Crowded;
 
 /// Accepts until the task is ended. Dropping it closes the listener; when the
 /// listener is nobody else's, connections already in its queue are taken first.
@@ -80,7 +64,7 @@ impl Accepting {
             worker.connections.fetch_sub(1, Ordering::Relaxed);
             return self.turn_away(stream);
         }
-        let Ok(place) = self.place(peer) else {
+        let Some(place) = arrive::place(worker, peer.ip().to_canonical()) else {
             worker.connections.fetch_sub(1, Ordering::Relaxed);
             return self.turn_away(stream);
         };
@@ -92,18 +76,6 @@ impl Accepting {
         let arrival = Arrival { stream, peer, secure: self.terms.secure, place };
         let task = tokio::task::spawn_local(connection::serve(Rc::clone(worker), arrival, seat));
         worker.seats.assign(index, task.abort_handle());
-    }
-
-    /// The place of one more connection among those of its address; none is
-    /// needed where they are not counted.
-    fn place(&self, peer: SocketAddr) -> Result<Option<Place>, Crowded> {
-        let local = self.worker.local();
-        let most = local.shared.limits.connections_per_address;
-        let address = peer.ip().to_canonical();
-        if most == 0 || local.shared.trusts(address) {
-            return Ok(None);
-        }
-        self.worker.addresses.open(address, most).map(Some).ok_or(Crowded)
     }
 
     fn turn_away(&self, stream: TcpStream) {

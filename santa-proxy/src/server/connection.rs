@@ -1,16 +1,13 @@
 //! One client connection from accept to close: head after head, each planned
 //! and carried out, until one side has had enough.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
-use super::accept::Arrival;
+use super::arrive::{Arrival, Arrived};
 use super::forward::{self, End};
 use super::peer::Peer;
 use super::plan::{self, Plan};
@@ -76,35 +73,20 @@ impl Drop for Counted {
 /// Serves one connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
     let _counted = Counted::new(&worker);
-    let Arrival { stream, peer, secure, place: _place } = arrival;
-    let peer = Peer::plain(peer);
     let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
-    let (stream, peer) = if secure {
-        match Box::pin(handshake(&worker, stream, peer, &deadline)).await {
-            Some(secured) => secured,
+    let arrived = if arrival.is_plain(&worker) {
+        arrival.plain()
+    } else {
+        match Box::pin(arrival.greet(&worker, &deadline)).await {
+            Some(arrived) => arrived,
             None => return worker.metrics.handshakes_failed.add(1),
         }
-    } else {
-        (Stream::Tcp(stream), peer)
     };
+    let Arrived { stream, peer, place: _place } = arrived;
     let mut connection =
         Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
     connection.run().await;
     connection.stream.say_goodbye();
-}
-
-/// The TLS handshake; nothing when it fails or takes too long.
-async fn handshake(
-    worker: &Worker,
-    stream: TcpStream,
-    peer: Peer,
-    deadline: &Deadline,
-) -> Option<(Stream, Peer)> {
-    let local = worker.local();
-    let accepting = local.shared.tls.as_ref()?.acceptor.accept(stream);
-    let session = deadline.limit(accepting).await.ok()?.ok()?;
-    let peer = peer.secured(&session);
-    Some((Stream::Tls(Box::new(RefCell::new(session))), peer))
 }
 
 impl Connection {

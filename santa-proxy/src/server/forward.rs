@@ -115,7 +115,10 @@ async fn take_turn(connection: &Connection, request: &mut Forward) -> Result<(),
     let most = usize::try_from(limits.queue).unwrap_or(usize::MAX);
     let (lane, client) = request.lane;
     deadline.set(Phase::Backend, request.local.shared.timeouts.queue);
-    match deadline.limit(worker.gate.enter(lane, client, most)).await {
+    worker.metrics.queued.add(1);
+    let turn = deadline.limit(worker.gate.enter(lane, client, most)).await;
+    worker.metrics.queued.sub(1);
+    match turn {
         Ok(Ok(permit)) => {
             request.permit = Some(permit);
             Ok(())

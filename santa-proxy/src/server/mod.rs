@@ -2,6 +2,7 @@
 //! `connection` first: wait for a head, `plan` what to do about it, do it.
 
 mod accept;
+mod arrive;
 mod connection;
 mod exchange;
 mod forward;

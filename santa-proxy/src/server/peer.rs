@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection: known from the accepted socket and
 //! the TLS handshake, never from what is said inside.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::http::bytes::push_base64;
@@ -20,8 +20,8 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// The other end of a connection without TLS.
-    pub(crate) fn plain(address: SocketAddr) -> Self {
-        Self { address: address.ip().to_canonical(), secure: false, certificate: None }
+    pub(crate) fn plain(address: IpAddr) -> Self {
+        Self { address: address.to_canonical(), secure: false, certificate: None }
     }
 
     /// The same end after its TLS handshake.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::record::Record;
 use super::worker::{Local, Worker};
 use crate::answer::{Answer, Body};
+use crate::assets::Part;
 use crate::http::bytes::push_decimal;
 use crate::http::content::Content;
 use crate::http::reject::phrase;
@@ -85,18 +86,27 @@ impl Reply {
         writer: &mut Writer<'_>,
         deadline: &Deadline,
     ) -> Result<(bool, Content), Lost> {
-        let body: &[u8] = match (&self.body, &self.local.shared.site) {
-            (Body::Bytes(bytes), _) => bytes,
+        let body = match (&self.body, &self.local.shared.site) {
+            (Body::Bytes(bytes), _) => Part::Memory(bytes),
             (Body::Asset { index, coding, range }, Some(site)) => {
                 site.content(*index, *coding, range.clone())
             }
-            _ => &[],
+            _ => Part::Memory(&[]),
         };
         let patience = self.local.shared.timeouts.body;
         let extend = || deadline.set(Phase::Send, patience);
         extend();
-        deadline.limit(writer.write_with([&self.head, body, &[]], extend)).await??;
-        self.record.bytes = body.len() as u64;
+        self.record.bytes = match body {
+            Part::Memory(bytes) => {
+                deadline.limit(writer.write_with([&self.head, bytes, &[]], extend)).await??;
+                bytes.len() as u64
+            }
+            Part::File(file, range) => {
+                let sent = range.end - range.start;
+                deadline.limit(writer.write_file(&self.head, file, range, extend)).await??;
+                sent
+            }
+        };
         give_vec(std::mem::take(&mut self.head));
         Ok((self.keep, self.content))
     }

@@ -143,8 +143,8 @@ impl Worker {
         let Start { listeners, mut orders, sink, metrics, connections, addresses, workers } = start;
         let first = orders.borrow_and_update().clone();
         let local = Local {
-            api: Rc::new(Backend::new(&first.generation.api)),
-            console: first.generation.console.as_ref().map(console_backend),
+            api: Rc::new(Backend::new(&first.generation.api, &metrics)),
+            console: first.generation.console.as_ref().map(|at| console_backend(at, &metrics)),
             shared: first.generation,
         };
         let worker = Self {
@@ -195,12 +195,12 @@ impl Worker {
         let api = if new.api == old.shared.api {
             Rc::clone(&old.api)
         } else {
-            Rc::new(Backend::new(&new.api))
+            Rc::new(Backend::new(&new.api, &self.metrics))
         };
         let console = if new.console == old.shared.console {
             old.console.clone()
         } else {
-            new.console.as_ref().map(console_backend)
+            new.console.as_ref().map(|at| console_backend(at, &self.metrics))
         };
         *self.local.borrow_mut() = Rc::new(Local { shared: new, api, console });
         self.adjust_gate();
@@ -297,8 +297,8 @@ impl Worker {
     }
 }
 
-fn console_backend(address: &santa_config::Address) -> Rc<Backend> {
-    Rc::new(Backend::new(std::slice::from_ref(address)))
+fn console_backend(address: &santa_config::Address, metrics: &WorkerMetrics) -> Rc<Backend> {
+    Rc::new(Backend::new(std::slice::from_ref(address), metrics))
 }
 
 /// Random bits from the seeds of the standard library's hash maps.

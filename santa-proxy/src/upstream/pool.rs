@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use santa_config::Address;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::{Remedy, attempt, pause, remedy};
 use crate::io::stream::Stream;
-use crate::metrics::WorkerMetrics;
+use crate::metrics::{InstanceMetrics, WorkerMetrics};
 
 /// Idle connections kept for each instance.
 const KEPT: usize = 64;
@@ -35,6 +36,7 @@ pub(crate) struct Instance {
     idle: RefCell<Vec<(Stream, Instant)>>,
     active: Cell<u32>,
     down_until: Cell<Option<Instant>>,
+    metrics: Arc<InstanceMetrics>,
 }
 
 /// A connection to an instance, counted as long as it lives.
@@ -51,6 +53,7 @@ struct Counted(Rc<Instance>);
 impl Counted {
     fn new(instance: &Rc<Instance>) -> Self {
         instance.active.set(instance.active.get() + 1);
+        instance.metrics.active.add(1);
         Self(Rc::clone(instance))
     }
 }
@@ -58,6 +61,7 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.active.set(self.0.active.get().saturating_sub(1));
+        self.0.metrics.active.sub(1);
     }
 }
 
@@ -88,14 +92,15 @@ impl Lease {
 }
 
 impl Backend {
-    /// A backend with these instances.
-    pub(crate) fn new(addresses: &[Address]) -> Self {
+    /// A backend with these instances, which `metrics` tells of.
+    pub(crate) fn new(addresses: &[Address], metrics: &WorkerMetrics) -> Self {
         let instance = |address: &Address| {
             Rc::new(Instance {
                 address: address.clone(),
                 idle: RefCell::default(),
                 active: Cell::new(0),
                 down_until: Cell::new(None),
+                metrics: metrics.instance(&address.to_string()),
             })
         };
         Self { instances: addresses.iter().map(instance).collect(), next: Cell::new(0) }
@@ -137,6 +142,7 @@ impl Backend {
                 Ok(stream) => {
                     metrics.upstream_connects.add(1);
                     instance.down_until.set(None);
+                    instance.metrics.down.set(0);
                     return Ok(Lease { stream, counted });
                 }
                 Err(error) => error,
@@ -146,6 +152,8 @@ impl Backend {
             let remedy = remedy(&error);
             if remedy != Remedy::Soon {
                 instance.down_until.set(Some(Instant::now() + DOWN_FOR));
+                instance.metrics.down.set(1);
+                instance.metrics.failures.add(1);
             }
             if remedy == Remedy::GiveUp || Instant::now() >= deadline {
                 metrics.upstream_errors.add(1);
@@ -200,7 +208,7 @@ mod tests {
     fn backend(count: u16) -> Backend {
         let addresses: Vec<Address> =
             (0..count).map(|port| Address::Tcp(([127, 0, 0, 1], 9000 + port).into())).collect();
-        Backend::new(&addresses)
+        Backend::new(&addresses, &WorkerMetrics::default())
     }
 
     #[test]

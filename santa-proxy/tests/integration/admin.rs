@@ -24,6 +24,9 @@ fn metrics_tell_of_requests_on_the_admin_listener_only() {
     for line in ["santa_proxy_connections 1\n", "santa_proxy_connections_accepted_total 1\n"] {
         assert!(text.contains(line), "{line} in {text}");
     }
+    let upstream =
+        format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
+    assert!(text.contains(&format!("santa_proxy_upstream_down{{{upstream}}} 0\n")), "{text}");
     assert_eq!(Client::connect(address).get("/").status, 404);
     let post = "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(Client::connect(address).request(post).status, 405);

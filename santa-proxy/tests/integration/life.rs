@@ -181,6 +181,30 @@ fn files_that_changed_are_served_without_a_signal_and_never_half_a_change() {
 }
 
 #[test]
+fn a_large_file_comes_whole_although_it_is_replaced_while_it_is_sent() {
+    const LENGTH: usize = 20_000_000;
+    let setup = Setup::new();
+    setup.file("large.bin", &"a".repeat(LENGTH));
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send("GET /large.bin HTTP/1.1\r\nHost: santa\r\n\r\n");
+    assert_eq!(client.head().status, 200);
+    // Written over in place, and reloaded, while most of it is still to come.
+    proxy.file("large.bin", &"b".repeat(LENGTH));
+    proxy.signal(Signal::HUP);
+    proxy.line_with("\"reloaded\"");
+    assert!(client.take(LENGTH).iter().all(|byte| *byte == b'a'));
+    eventually("the new one is served", || {
+        let part = "GET /large.bin HTTP/1.1\r\nHost: santa\r\nRange: bytes=5000000-5000009\r\n\r\n";
+        client.request(part).text() == "bbbbbbbbbb"
+    });
+    let parts =
+        "GET /large.bin HTTP/1.1\r\nHost: santa\r\nRange: bytes=0-1,9000000-9000001\r\n\r\n";
+    let answer = client.request(parts);
+    assert_eq!((answer.status, answer.text().matches("\r\n\r\nbb\r\n").count()), (206, 2));
+}
+
+#[test]
 fn a_reload_that_fails_changes_nothing() {
     let proxy = Setup::new().start();
     let config = proxy.directory.path().join("santa.toml");

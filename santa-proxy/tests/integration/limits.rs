@@ -202,7 +202,7 @@ fn heads_arriving_byte_by_byte_are_served() {
 
 #[test]
 fn a_client_that_reads_slowly_but_steadily_gets_everything() {
-    let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "500ms");
+    let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "1500ms");
     let content = "0123456789".repeat(1_200_000);
     setup.file("large.txt", &content);
     let proxy = setup.start();
@@ -213,7 +213,7 @@ fn a_client_that_reads_slowly_but_steadily_gets_everything() {
     let mut received = Vec::new();
     while received.len() < content.len() {
         // Slower than one time limit in all, never standing still for one.
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(std::time::Duration::from_millis(40));
         received.extend(client.take((content.len() - received.len()).min(200_000)));
     }
     assert!(received == content.as_bytes());

@@ -2,9 +2,12 @@
 //! socket. Each file is a promise; `support` starts things and speaks raw HTTP.
 
 mod admin;
+mod balancer;
 mod command_line;
 mod corpus;
 mod development;
+#[cfg(target_os = "linux")]
+mod leaks;
 mod life;
 mod limits;
 mod logging;

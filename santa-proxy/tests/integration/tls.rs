@@ -12,7 +12,7 @@ use crate::support::proxy::{Proxy, Setup, field};
 use crate::support::tls::{Authority, Secure};
 
 /// A proxy with a certificate of `authority` on a second listener.
-fn with_tls(setup: Setup, authority: &Authority) -> Setup {
+pub(crate) fn with_tls(setup: Setup, authority: &Authority) -> Setup {
     let (certificate, key) = authority.certify("santa.test").write(setup.directory.path());
     setup
         .section("socket.https", "listen = \"127.0.0.1:0\"")
@@ -21,7 +21,8 @@ fn with_tls(setup: Setup, authority: &Authority) -> Setup {
         .set("PROXY__TLS__KEY", &key.display().to_string())
 }
 
-fn tls_address(proxy: &Proxy) -> SocketAddr {
+/// Where it speaks TLS.
+pub(crate) fn tls_address(proxy: &Proxy) -> SocketAddr {
     field(&proxy.lines()[0], "tls_address").parse().expect("an address")
 }
 

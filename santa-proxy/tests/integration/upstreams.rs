@@ -308,3 +308,15 @@ fn a_silent_backend_is_not_ready() {
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains(r#""backend":"failed""#), "{}", answer.text());
 }
+
+#[test]
+fn a_trace_continues_at_the_backend() {
+    let setup = Setup::new();
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\
+        tracestate: vendor=value, other=1\r\ntracestate: third=2\r\n";
+    let request = format!("GET /api/x HTTP/1.1\r\nHost: santa\r\n{trace}\r\n");
+    assert_eq!(Client::connect(proxy.address).request(&request).status, 200);
+    assert!(backend.received()[0].head.contains(trace));
+}

@@ -19,6 +19,9 @@ section! {
         /// Networks of proxies in front of this one whose `X-Forwarded-*` and
         /// `X-Request-Id` headers are believed.
         trusted_proxies: Vec<Cidr>,
+        /// Whether connections from `trusted_proxies` begin with a PROXY protocol
+        /// header (version 2) that names the client. Others never do.
+        proxy_protocol: bool = false,
         /// How often the console's files and the certificates are looked at
         /// for changes; what has changed and come to rest is read again. `0s`
         /// leaves that to a reload (SIGHUP).
@@ -87,6 +90,8 @@ section! {
         header_count: u32 = 100,
         /// Longest request body.
         body_size: Size = "16MiB",
+        /// Most bytes of console files; all of them are kept in memory.
+        console_size: Size = "256MiB",
         /// Most connections at a time; the next one is answered 503.
         connections: u32 = 16384,
         /// Most of them from one address (IPv6: one /64 network), trusted

@@ -38,6 +38,15 @@ impl Authority {
         &self.pem
     }
 
+    /// Connects and shakes hands after sending `preface` in the clear.
+    pub(crate) fn connect_after(
+        &self,
+        address: SocketAddr,
+        preface: &[u8],
+    ) -> std::io::Result<Secure> {
+        Secure::connect_after(address, preface, self, None)
+    }
+
     /// A certificate for `name`.
     pub(crate) fn certify(&self, name: &str) -> Pair {
         let key = KeyPair::generate().expect("key");
@@ -75,6 +84,15 @@ impl Secure {
         authority: &Authority,
         own: Option<&Pair>,
     ) -> std::io::Result<Self> {
+        Self::connect_after(address, b"", authority, own)
+    }
+
+    fn connect_after(
+        address: SocketAddr,
+        preface: &[u8],
+        authority: &Authority,
+        own: Option<&Pair>,
+    ) -> std::io::Result<Self> {
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_slice(authority.pem.as_bytes()).expect("authority");
         roots.add(root).expect("root");
@@ -92,7 +110,8 @@ impl Secure {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let name = ServerName::try_from("santa.test").expect("name");
         let session = ClientConnection::new(Arc::new(config), name).expect("session");
-        let stream = TcpStream::connect(address)?;
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(preface)?;
         stream.set_read_timeout(Some(super::PATIENCE))?;
         stream.set_write_timeout(Some(super::PATIENCE))?;
         let mut secure = Self(StreamOwned::new(session, stream));

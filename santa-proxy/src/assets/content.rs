@@ -1,0 +1,128 @@
+//! The bytes of one representation: small ones in memory, large ones in a
+//! sealed file without a name, from which the kernel sends them without a copy.
+//! Either way they are those that were read, whatever happens on disk.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+/// From this size on a system call of its own is cheaper than copying.
+const LARGE: usize = 128 * 1024;
+
+/// The bytes of one representation.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// In memory.
+    Memory(Box<[u8]>),
+    /// In a file that nobody can change.
+    File {
+        /// The file.
+        file: File,
+        /// Its length.
+        len: usize,
+    },
+}
+
+/// A part of a representation.
+#[derive(Debug)]
+pub(crate) enum Part<'s> {
+    /// In memory.
+    Memory(&'s [u8]),
+    /// In a file.
+    File(&'s File, Range<u64>),
+}
+
+impl Content {
+    /// Keeps `bytes`.
+    ///
+    /// # Errors
+    /// When there is no memory or descriptor for them.
+    pub(crate) fn keep(bytes: Vec<u8>) -> io::Result<Self> {
+        if bytes.len() >= LARGE
+            && let Some(file) = seal(&bytes)?
+        {
+            return Ok(Self::File { file, len: bytes.len() });
+        }
+        Ok(Self::Memory(bytes.into_boxed_slice()))
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Memory(bytes) => bytes.len(),
+            Self::File { len, .. } => *len,
+        }
+    }
+
+    /// Those at `range`, which lies within.
+    pub(crate) fn part(&self, range: Range<usize>) -> Part<'_> {
+        match self {
+            Self::Memory(bytes) => Part::Memory(bytes.get(range).unwrap_or_default()),
+            Self::File { file, .. } => Part::File(file, range.start as u64..range.end as u64),
+        }
+    }
+
+    /// Appends those at `range`, which lies within.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>, range: Range<usize>) {
+        match self.part(range) {
+            Part::Memory(bytes) => out.extend_from_slice(bytes),
+            Part::File(file, range) => {
+                let start = out.len();
+                let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+                out.resize(start + len, 0);
+                // What lies in memory and within bounds can be read.
+                let read = file.read_exact_at(&mut out[start..], range.start);
+                debug_assert!(read.is_ok(), "{read:?}");
+            }
+        }
+    }
+}
+
+/// A file in memory with `bytes` that can no longer change.
+#[cfg(target_os = "linux")]
+fn seal(bytes: &[u8]) -> io::Result<Option<File>> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("console", flags)?);
+    file.write_all_at(bytes, 0)?;
+    let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(&file, all)?;
+    Ok(Some(file))
+}
+
+/// Other systems keep everything in memory.
+#[cfg(not(target_os = "linux"))]
+fn seal(_bytes: &[u8]) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_content_reads_the_same() {
+        for len in [0, 1, LARGE - 1, LARGE, LARGE * 3 + 7] {
+            let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            let content = Content::keep(bytes.clone()).expect("kept");
+            assert_eq!(content.len(), len);
+            for range in [0..len, len / 3..len / 2, len..len] {
+                let mut out = b"before".to_vec();
+                content.append_to(&mut out, range.clone());
+                assert_eq!(out[..6], *b"before");
+                assert!(out[6..] == bytes[range]);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn large_content_cannot_change() {
+        let Content::File { file, .. } = Content::keep(vec![b'x'; LARGE]).expect("kept") else {
+            panic!("not in a file")
+        };
+        assert!(file.write_at(b"y", 0).is_err());
+        assert!(file.set_len(1).is_err());
+    }
+}
