@@ -16,7 +16,7 @@ const announcerStyles = styleAttributeHashes(
   sha256,
 );
 
-/** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:8080`. */
+/** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */
 const apiTarget = env['SANTA_API_TARGET'];
 
 export default defineConfig({

@@ -106,8 +106,9 @@ impl Plan {
             Database::Url(url) => url.clone(),
             Database::Embedded(_) => {
                 format!(
-                    "postgresql://{}@/santaserver?host={}",
+                    "postgresql://{}@/{}?host={}",
                     postgres::USER,
+                    postgres::DATABASE,
                     self.sockets().display()
                 )
             }
@@ -221,14 +222,11 @@ impl Plan {
     }
 
     fn add_database(&self, table: &mut Table, bin: &Path) -> Result<()> {
-        let mut command = postgres::prefix()?;
-        command.push(bin.join("postgres").display().to_string());
-        command.extend(postgres::server_args(&self.cluster(), &self.sockets()));
-        let (program, args) = command.split_first().context("no command")?;
+        let (program, args) = postgres::server(bin, &self.cluster(), &self.sockets())?;
         let socket = self.sockets().join(".s.PGSQL.5432");
         let database = Table::from_iter([
             ("name".to_owned(), Value::from("database")),
-            ("command".to_owned(), program.as_str().into()),
+            ("command".to_owned(), program.into()),
             ("args".to_owned(), strings(args)),
             // The fast shutdown: sessions are ended, not waited for.
             ("stop_signal".to_owned(), "INT".into()),
@@ -381,4 +379,65 @@ pub(crate) fn public_port() -> Result<u16> {
 /// Whether an address can be listened on right now.
 pub(crate) fn free(address: SocketAddr) -> bool {
     run::check().is_ok() && std::net::TcpListener::bind(address).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(home: &Path, console: Source, database: Database) -> Plan {
+        Plan { home: home.to_owned(), port: 40_000, bin: "/bin".into(), console, database }
+    }
+
+    fn watched() -> Source {
+        Source::Watched { node: "/usr/bin/node".into() }
+    }
+
+    #[test]
+    fn the_derived_house_is_valid_and_private_to_its_owner() {
+        let home = tempfile::tempdir().expect("temporary folder");
+        let database = Database::Url("postgresql://me:p$w@db/santa".to_owned());
+        let house = plan(home.path(), watched(), database).write().expect("valid");
+        let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
+        assert_eq!(mode(&house.file), 0o600);
+        assert_eq!(mode(&home.path().join("credentials.json")), 0o600);
+        let env = backend_environment(&house);
+        assert_eq!(env["DATABASE_URL"], "postgresql://me:p$w@db/santa");
+        assert_eq!(house.config.proxy.console.upstream.map(|vite| vite.port()), Some(40_001));
+        assert!(house.secrets.new);
+    }
+
+    #[test]
+    fn a_second_start_keeps_names_and_secrets() {
+        let home = tempfile::tempdir().expect("temporary folder");
+        let database = || Database::Url("postgresql://db/santa".to_owned());
+        let first = plan(home.path(), Source::Built, database()).write().expect("valid");
+        let second = plan(home.path(), watched(), database()).write().expect("valid");
+        assert_eq!(first.secrets.password, second.secrets.password);
+        assert_eq!(first.secrets.enrollment, second.secrets.enrollment);
+        assert!(!second.secrets.new);
+    }
+
+    #[test]
+    fn the_built_house_runs_the_services_of_the_container() {
+        let home = tempfile::tempdir().expect("temporary folder");
+        let database = Database::Url("postgresql://db/santa".to_owned());
+        let house = plan(home.path(), Source::Built, database).write().expect("valid");
+        let shipped =
+            santa_config::load(&repo::path("docker/santa.toml"), &Env::new()).expect("valid");
+        for service in &shipped.services {
+            let same = house.config.services.iter().find(|other| other.name == service.name);
+            assert_eq!(same.map(|other| &other.args), Some(&service.args), "{}", service.name);
+        }
+    }
+
+    #[test]
+    fn sockets_move_to_a_short_folder_when_the_path_is_too_long() {
+        let deep = PathBuf::from(format!("/home/{}", "x".repeat(90)));
+        let sockets = plan(&deep, Source::Built, Database::Url(String::new())).sockets();
+        assert!(sockets.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY, "{sockets:?}");
+        let near =
+            plan(Path::new("/home/me/.dev"), Source::Built, Database::Url(String::new())).sockets();
+        assert_eq!(near, Path::new("/home/me/.dev/run"));
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) fn shell() -> Result<Shell> {
 pub(crate) fn output(what: &str, command: Cmd<'_>) -> Result<String> {
     check()?;
     let line = command.to_string();
-    let output = command.quiet().ignore_status().output();
+    let output = command.env("NO_COLOR", "1").quiet().ignore_status().output();
     check()?;
     let output = output.with_context(|| format!("cannot {what}: `{line}` does not start"))?;
     if !output.status.success() {

@@ -93,6 +93,7 @@ impl Supervisor {
 
     /// Stops everything in order. A second Ctrl-C hurries, a third kills.
     pub(crate) fn stop(mut self) -> Result<()> {
+        run::rearm();
         self.signal(Signal::TERM);
         let deadline = Instant::now() + self.shutdown + GRACE;
         let mut hurried = 0;

@@ -71,10 +71,7 @@ fn start() -> Result<()> {
     std::fs::create_dir_all(repo::dev("logs"))?;
     let log = std::fs::File::create(repo::dev("logs/postgres.log"))
         .context("cannot write .dev/logs/postgres.log")?;
-    let mut words = postgres::prefix()?;
-    words.push(bin.join("postgres").display().to_string());
-    words.extend(postgres::server_args(&data, &sockets));
-    let (program, args) = words.split_first().context("no command")?;
+    let (program, args) = postgres::server(&bin, &data, &sockets)?;
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
@@ -128,8 +125,8 @@ fn psql() -> Result<()> {
         bail!("the embedded database is not running; start it: cargo xtask db start");
     }
     let shell = run::shell()?;
-    let user = postgres::USER;
-    run::shown("open psql", cmd!(shell, "{psql} --host={sockets} --username={user} santaserver"))
+    let (user, database) = (postgres::USER, postgres::DATABASE);
+    run::shown("open psql", cmd!(shell, "{psql} --host={sockets} --username={user} {database}"))
 }
 
 fn reset() -> Result<()> {

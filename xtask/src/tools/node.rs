@@ -11,7 +11,7 @@ use crate::{repo, run, stamp};
 
 /// The oldest Node that the console's tools run on; `engines` in
 /// frontend/package.json says the same, and a test compares the two.
-const OLDEST: (u32, u32) = (22, 17);
+const OLDEST: (u32, u32) = (22, 22);
 
 /// A Node that is new enough and the machine's npm.
 #[derive(Clone)]

@@ -13,6 +13,9 @@ use crate::{repo, run, stamp};
 /// Name of the superuser; peers on the socket are trusted.
 pub(crate) const USER: &str = "postgres";
 
+/// Name of the server's database.
+pub(crate) const DATABASE: &str = "santaserver";
+
 /// The directory with `initdb` and `postgres`, installed on first use.
 /// `SANTA_PG_BIN` names another one to use instead.
 pub(crate) fn bring() -> Result<PathBuf> {
@@ -100,28 +103,46 @@ pub(crate) fn prefix() -> Result<Vec<String>> {
     )
 }
 
-/// Makes the database cluster unless it is there.
+/// Makes the cluster with an empty database in it, unless it is there.
 pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
     if data.join("PG_VERSION").exists() {
         return Ok(());
     }
     stamp::folder("database cluster", data, &[], |partial| {
         let shell = run::shell()?;
-        let initdb = bin.join("initdb");
-        let mut command = prefix()?;
-        command.push(initdb.display().to_string());
-        let (program, args) = command.split_first().context("no command")?;
+        let (initdb, prefixed) = program(&bin.join("initdb"))?;
         let initdb = cmd!(
             shell,
-            "{program} {args...} --pgdata={partial} --username={USER} --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions"
+            "{initdb} {prefixed...} --pgdata={partial} --username={USER} --auth=trust --encoding=UTF8
+             --locale=C.UTF-8 --no-sync --no-instructions"
         );
-        run::output("create the database cluster", initdb).map(drop)
+        run::output("create the database cluster", initdb)?;
+        // The package has no client, but the server itself takes statements.
+        let (postgres, prefixed) = program(&bin.join("postgres"))?;
+        let single = cmd!(shell, "{postgres} {prefixed...} --single -F -D {partial} postgres");
+        let statement = format!("CREATE DATABASE {DATABASE}\n");
+        run::output("create the database", single.stdin(statement)).map(drop)
     })
+}
+
+/// What to start for a PostgreSQL program, and its first arguments: with
+/// [`prefix`] in front, the program itself is one of them.
+fn program(path: &Path) -> Result<(String, Vec<String>)> {
+    let mut words = prefix()?;
+    words.push(path.display().to_string());
+    Ok((words.remove(0), words))
+}
+
+/// The server and its arguments.
+pub(crate) fn server(bin: &Path, data: &Path, sockets: &Path) -> Result<(String, Vec<String>)> {
+    let (program, mut args) = program(&bin.join("postgres"))?;
+    args.extend(server_args(data, sockets));
+    Ok((program, args))
 }
 
 /// Arguments of the server: this socket directory only, and no care for what a
 /// power cut would leave, since the data is for development.
-pub(crate) fn server_args(data: &Path, sockets: &Path) -> Vec<String> {
+fn server_args(data: &Path, sockets: &Path) -> Vec<String> {
     let mut args = vec!["-D".to_owned(), data.display().to_string()];
     for setting in [
         "listen_addresses=",
@@ -130,6 +151,7 @@ pub(crate) fn server_args(data: &Path, sockets: &Path) -> Vec<String> {
         "synchronous_commit=off",
         "full_page_writes=off",
         "max_connections=200",
+        "log_min_messages=fatal",
         "shared_buffers=64MB",
     ] {
         args.extend(["-c".to_owned(), setting.to_owned()]);

@@ -104,9 +104,7 @@ fn follow(
             return Ok(Next::StartAnew);
         }
     }
-    // Ctrl-C is the ordinary end of this command.
-    run::rearm();
-    Ok(Next::Go)
+    Err(run::Interrupted.into())
 }
 
 /// Only one loop at a time keeps this clone's database and sockets.

@@ -11,8 +11,8 @@ export const COUNT_LABELS: readonly (readonly [keyof Machine['rule_counts'], str
   ['transitive', 'Transitive'],
 ];
 
-/** "client_requested" → "Client requested": reasons are names given by the server. */
-export function cleanReasonText(reason: string): string {
-  const words = reason.toLowerCase().replaceAll(/[_-]+/g, ' ').trim();
+/** "client_requested" → "Client requested": kinds and reasons of a sync are names given by the server. */
+export function sentence(name: string): string {
+  const words = name.toLowerCase().replaceAll(/[_-]+/g, ' ').trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,0 +1,174 @@
+"""The command line: `python -m santaserver …`. Imports what a command needs when it runs."""
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from getpass import getpass
+from pathlib import Path
+
+from santaserver import __version__, logs
+from santaserver.settings import Settings, SettingsError, load
+
+EX_CONFIG = 78
+EX_FAILED = 1
+
+log = logging.getLogger("santaserver")
+
+
+def serve_socket(sock: socket.socket, on_ready: Callable[[], object] = lambda: None) -> None:
+    """Serve on a socket with the settings of the environment."""
+    settings = _settings()
+    from santaserver.serve import run  # noqa: PLC0415
+
+    run(settings, sock, lambda: (on_ready(), None)[1])
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    from santaserver.serve import ServeError, bind_unix, inherited_socket  # noqa: PLC0415
+
+    settings = _settings()
+    try:
+        path = arguments.uds or Path(settings.server.uds)
+        sock = bind_unix(path) if arguments.fd is None else inherited_socket(arguments.fd)
+    except ServeError as error:
+        log.error("cannot serve: %s", error)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
+    serve_socket(sock)
+    return 0
+
+
+def dev(arguments: argparse.Namespace) -> int:
+    """Serve from the sources; SIGHUP takes changes over."""
+    from santaserver import dev as zygote  # noqa: PLC0415
+    from santaserver.serve import ServeError, inherited_socket  # noqa: PLC0415
+
+    _settings()
+    try:
+        return zygote.main(inherited_socket(arguments.fd))
+    except ServeError as error:
+        log.error("cannot serve: %s", error)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
+
+
+def migrate(_: argparse.Namespace) -> int:
+    """Bring the database to this version's schema."""
+    from santaserver.migrations import HEAD, runner  # noqa: PLC0415
+
+    settings = _settings()
+    try:
+        outcome = asyncio.run(runner.migrate(settings.database.dsn))
+    except Exception as error:
+        cause = f"{error.__class__.__name__}: {_first_line(error)}"
+        log.error("migration failed, the schema is as before: %s", cause)  # noqa: TRY400 - one line is enough
+        log.debug("migration failed", exc_info=error)
+        return EX_FAILED
+    log.info("database schema %s: %s", HEAD, outcome.value)
+    return 0
+
+
+def demo(_: argparse.Namespace) -> int:
+    """Fill the database with a fleet to look at."""
+    from santaserver.demo import run  # noqa: PLC0415
+
+    asyncio.run(run(_settings(), os.environ))
+    return 0
+
+
+def create_admin(arguments: argparse.Namespace) -> int:
+    """Create an administrator, or set its password."""
+    from santaserver.accounts import create_admin as create  # noqa: PLC0415
+
+    settings = _settings()
+    password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
+    if len(password) < 12:  # noqa: PLR2004 - the sentence says it
+        log.error("no account was made: the password needs 12 or more characters")
+        return EX_FAILED
+    asyncio.run(create(settings, arguments.username, password))
+    log.info("administrator %s can log in", arguments.username)
+    return 0
+
+
+def create_enrollment(arguments: argparse.Namespace) -> int:
+    """Create an enrolment and print its secret, which is shown this once."""
+    from santaserver.accounts import create_enrollment as create  # noqa: PLC0415
+
+    secret = asyncio.run(create(_settings(), arguments.label, arguments.quota))
+    sys.stdout.write(secret + "\n")
+    return 0
+
+
+def openapi(arguments: argparse.Namespace) -> int:
+    """Write the OpenAPI document."""
+    from santaserver import openapi as document  # noqa: PLC0415
+    from santaserver.main import create_app  # noqa: PLC0415
+
+    text = document.dumps(document.build(create_app(Settings())))
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        arguments.output.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m santaserver", description="SantaServer's backend.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        added.set_defaults(run=run)
+        return added
+
+    where = command("serve", serve).add_mutually_exclusive_group()
+    where.add_argument("--fd", type=int, metavar="N", help="serve on this inherited socket")
+    where.add_argument(
+        "--uds", type=Path, metavar="PATH", help="serve on this Unix socket (default: UVICORN_UDS)"
+    )
+    command("dev", dev).add_argument(
+        "--fd", type=int, metavar="N", required=True, help="the inherited socket"
+    )
+    command("migrate", migrate)
+    command("demo", demo)
+    admin = command("create-admin", create_admin)
+    admin.add_argument("username")
+    admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    enrollment = command("create-enrollment", create_enrollment)
+    enrollment.add_argument("label", help="what the secret is for")
+    enrollment.add_argument("--quota", type=int, help="how many Macs may use it")
+    command("openapi", openapi).add_argument(
+        "--output", type=Path, metavar="FILE", help="instead of standard output"
+    )
+    return parser
+
+
+def _settings() -> Settings:
+    try:
+        settings = load(os.environ)
+    except SettingsError as error:
+        logs.configure("info")
+        lines = "\n".join(f"  - {mistake}" for mistake in error.mistakes)
+        sys.stderr.write(f"SantaServer cannot start, the configuration has mistakes:\n{lines}\n")
+        raise SystemExit(EX_CONFIG) from error
+    logs.configure(settings.server.log_level)
+    return settings
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    parsed = _parser().parse_args(arguments)
+    result: int = parsed.run(parsed)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

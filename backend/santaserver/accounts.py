@@ -1,0 +1,50 @@
+"""What the command line creates: administrators and enrolments."""
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+
+from santaserver.clock import system_clock
+from santaserver.db import Database
+from santaserver.live.outbox import discard
+from santaserver.models import Enrollment
+from santaserver.settings import Settings
+from santaserver.sync.enrollment import hash_secret
+from santaserver.users.passwords import hash_password
+from santaserver.users.repository import upsert_user
+from santaserver.users.service import normalise_username
+
+SECRET_BYTES = 24
+
+
+async def create_admin(settings: Settings, username: str, password: str) -> None:
+    """Create an administrator, or give an existing account that role and this password."""
+    database = Database(settings.database.dsn)
+    try:
+        async with database.session(discard) as session:
+            hashed = hash_password(password)
+            await upsert_user(session, normalise_username(username), username, "admin", hashed)
+    finally:
+        await database.close()
+
+
+async def create_enrollment(
+    settings: Settings,
+    label: str,
+    quota: int | None = None,
+    secret: str | None = None,
+    now: datetime | None = None,
+) -> str:
+    """Create an enrolment and return its secret; one with the same secret stays as it is."""
+    database = Database(settings.database.dsn)
+    chosen = secret or secrets.token_urlsafe(SECRET_BYTES)
+    try:
+        async with database.session(discard) as session:
+            statement = insert(Enrollment).values(
+                label=label, quota=quota, secret_hash=hash_secret(chosen), created_at=now or system_clock()
+            )
+            await session.execute(statement.on_conflict_do_nothing())
+    finally:
+        await database.close()
+    return chosen

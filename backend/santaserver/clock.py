@@ -1,0 +1,14 @@
+"""The only place that asks what time it is.
+
+Decisions take the time as an argument; services get a `Clock`, so tests set it.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Return the current moment in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,227 @@
+"""Fills a database with a fleet to look at, through the same services that real Macs and admins use.
+
+Idempotent: with Macs already there only the administrator and the enrolment are looked after.
+Names and passwords come from SANTA_DEMO_ADMIN_USERNAME, SANTA_DEMO_ADMIN_PASSWORD and
+SANTA_DEMO_ENROLLMENT_SECRET.
+"""
+
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from santaserver.accounts import create_admin, create_enrollment
+from santaserver.clock import system_clock
+from santaserver.db import Database
+from santaserver.demo_data import (
+    FLEET_SIZE,
+    MODELS,
+    PEOPLE,
+    PROGRAMS,
+    RELEASES,
+    SETTINGS,
+    SYSTEMS,
+    Program,
+    digest,
+    rules,
+)
+from santaserver.events.ingest import event_upload
+from santaserver.events.partitions import create_partitions
+from santaserver.live.outbox import discard
+from santaserver.rules.service import create_rule
+from santaserver.settings import Settings
+from santaserver.sync import service
+from santaserver.sync.caches import SyncCaches
+from santaserver.sync.cursor import CursorSigner
+from santaserver.sync.service import Stage
+from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
+from santaserver.sync_settings.service import replace_settings
+
+log = logging.getLogger(__name__)
+
+DAYS = 6
+EVENTS_PER_MACHINE = (12, 34)
+SILENT = 3
+"""Machines that were last heard of days ago, and as many that never finished a sync."""
+
+
+async def run(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make what is missing."""
+    username = environ.get("SANTA_DEMO_ADMIN_USERNAME", "admin")
+    password = environ.get("SANTA_DEMO_ADMIN_PASSWORD")
+    secret = environ.get("SANTA_DEMO_ENROLLMENT_SECRET")
+    if password:
+        await create_admin(settings, username, password)
+    if secret:
+        await create_enrollment(settings, "demo fleet", secret=secret)
+    database = Database(settings.database.dsn)
+    try:
+        async with database.transaction(discard) as (connection, _):
+            if await connection.fetchval("select exists (select from machine)"):
+                log.info("the demo fleet is there already")
+                return
+        await _fill(database, settings)
+    finally:
+        await database.close()
+
+
+async def _fill(database: Database, settings: Settings) -> None:
+    now = system_clock()
+    signer, caches = CursorSigner(settings.security.secret_key), SyncCaches()
+    chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
+    async with database.transaction(discard) as (connection, _):
+        await create_partitions(connection, (now - timedelta(days=DAYS + 1)).date(), now.date())
+    wanted = rules()
+    async with database.session(discard) as session:
+        await replace_settings(session, SETTINGS, None, now - timedelta(days=DAYS))
+        for number, rule in enumerate(wanted[:-2]):
+            await create_rule(session, rule, None, now - timedelta(days=DAYS) + timedelta(minutes=7 * number))
+    for number in range(FLEET_SIZE):
+        async with database.transaction(discard) as (connection, outbox):
+            seen = now - _silence(number, chance)
+            stage = Stage(connection, outbox, caches, signer, None, seen)
+            await _machine(stage, number, chance)
+    async with database.session(discard) as session:
+        for rule in wanted[-2:]:
+            await create_rule(session, rule, None, now - timedelta(minutes=4))
+    for number in range(0, FLEET_SIZE - 2 * SILENT, 2):
+        async with database.transaction(discard) as (connection, outbox):
+            stage = Stage(connection, outbox, caches, signer, None, now - timedelta(seconds=20 + number))
+            await _sync(stage, _report(number), clean=False)
+    log.info("demo fleet: %d machines, %d rules", FLEET_SIZE, len(wanted))
+
+
+def _silence(number: int, chance: random.Random) -> timedelta:
+    if number >= FLEET_SIZE - SILENT:
+        return timedelta(hours=3)
+    if number >= FLEET_SIZE - 2 * SILENT:
+        return timedelta(days=chance.randint(2, 4))
+    return timedelta(seconds=chance.randint(30, 560))
+
+
+async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
+    report = _report(number)
+    machine_id = _machine_id(number)
+    if number >= FLEET_SIZE - SILENT:
+        await service.preflight(stage, machine_id, report)
+    else:
+        await _sync(stage, report, clean=True)
+    events = sorted(_events(stage.now, number, chance), key=lambda event: str(event["execution_time"]))
+    for start in range(0, len(events), 20):
+        await event_upload(stage, machine_id, {"events": events[start : start + 20]})
+
+
+async def _sync(stage: Stage, report: PreflightRequest, *, clean: bool) -> None:
+    machine_id = _machine_id(int(report.hostname.split("-")[1].split(".")[0]) - 1)
+    said = msgspec.structs.replace(
+        report, request_clean_sync=clean, rules_hash="" if clean else digest(machine_id)[:32]
+    )
+    answer = msgspec.json.decode(await service.preflight(stage, machine_id, said))
+    received, cursor = 0, ""
+    while True:
+        page = msgspec.json.decode(
+            await service.rule_download(stage, machine_id, RuleDownloadRequest(cursor=cursor))
+        )
+        received += len(page["rules"])
+        cursor = page.get("cursor", "")
+        if not cursor:
+            break
+    finished = PostflightRequest(
+        rules_received=received,
+        rules_processed=received,
+        sync_type=answer["sync_type"],
+        rules_hash=digest(machine_id)[:32],
+    )
+    later = replace(stage, now=stage.now + timedelta(seconds=2))
+    await service.postflight(later, machine_id, finished)
+
+
+def _machine_id(number: int) -> str:
+    text = digest(f"machine {number}").upper()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:32]))
+
+
+def _report(number: int) -> PreflightRequest:
+    person = PEOPLE[number % len(PEOPLE)]
+    version, build = SYSTEMS[number % len(SYSTEMS)]
+    transitive = number % 7
+    return PreflightRequest(
+        serial_number=f"C02{digest(f'serial {number}')[:9].upper()}",
+        hostname=f"mac-{number + 1:02d}.example.com",
+        os_version=version,
+        os_build=build,
+        model_identifier=MODELS[number % len(MODELS)],
+        santa_version=RELEASES[number % len(RELEASES)],
+        primary_user=person,
+        primary_user_groups=["engineering" if number % 3 else "finance"],
+        client_mode=("LOCKDOWN", "LOCKDOWN", "MONITOR", "LOCKDOWN", "STANDALONE")[number % 5],
+        binary_rule_count=21 + transitive,
+        certificate_rule_count=2,
+        teamid_rule_count=7,
+        signingid_rule_count=8,
+        cdhash_rule_count=2,
+        compiler_rule_count=1,
+        transitive_rule_count=transitive,
+    )
+
+
+def _events(now: datetime, number: int, chance: random.Random) -> Iterator[dict[str, Any]]:
+    person = PEOPLE[number % len(PEOPLE)]
+    programs = chance.choices(
+        PROGRAMS, [program.weight for program in PROGRAMS], k=chance.randint(*EVENTS_PER_MACHINE)
+    )
+    for program in programs:
+        ago = timedelta(days=DAYS) * chance.random() ** 2.2
+        yield _event(program, person, now - ago, chance)
+
+
+def _event(program: Program, person: str, at: datetime, chance: random.Random) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "file_sha256": program.sha256,
+        "file_path": program.folder,
+        "file_name": program.name,
+        "executing_user": person,
+        "execution_time": round(at.timestamp(), 3),
+        "logged_in_users": [person],
+        "current_sessions": [f"{person}@console"],
+        "decision": program.decision,
+        "pid": chance.randint(400, 60_000),
+        "ppid": 1,
+        "parent_name": "launchd" if program.team_id else "zsh",
+    }
+    if program.team_id:
+        event |= {
+            "team_id": program.team_id,
+            "signing_id": program.signing_id,
+            "cdhash": program.cdhash,
+            "file_bundle_id": program.bundle,
+            "file_bundle_name": program.name,
+            "file_bundle_path": f"/Applications/{program.name}.app",
+            "file_bundle_version_string": "4.2",
+            "signing_chain": _chain(program),
+        }
+    return event
+
+
+def _chain(program: Program) -> list[dict[str, Any]]:
+    leaf = {
+        "sha256": digest(f"certificate {program.publisher}"),
+        "cn": f"Developer ID Application: {program.publisher} ({program.team_id})",
+        "org": program.publisher,
+        "ou": program.team_id,
+        "valid_from": 1_700_000_000,
+        "valid_until": 1_860_000_000,
+    }
+    root = {
+        "sha256": digest("certificate root"),
+        "cn": "Developer ID Certification Authority",
+        "org": "Apple Inc.",
+        "ou": "Apple Certification Authority",
+        "valid_from": 1_328_134_335,
+        "valid_until": 1_990_000_000,
+    }
+    return [leaf, root]

@@ -1,0 +1,63 @@
+"""What endpoints ask for by type: the session, the user, the clock."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.errors import Forbidden, Unauthorized
+from santaserver.state import AppState
+from santaserver.users import service as users
+from santaserver.users.cookies import read_session_cookie
+from santaserver.users.schemas import User
+
+
+def get_state(request: Request) -> AppState:
+    """Return what `create_app` put together."""
+    state: AppState = request.app.state.santa
+    return state
+
+
+StateDep = Annotated[AppState, Depends(get_state)]
+
+
+async def get_session(state: StateDep) -> AsyncIterator[AsyncSession]:
+    """Yield the request's one session; it commits before the answer is sent."""
+    async with state.database.session(state.bus.publish) as session:
+        yield session
+
+
+SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+
+
+def get_now(state: StateDep) -> datetime:
+    """Return the moment this request is handled at."""
+    return state.clock()
+
+
+NowDep = Annotated[datetime, Depends(get_now)]
+
+
+async def get_current_user(request: Request, state: StateDep, session: SessionDep, now: NowDep) -> User:
+    """Return who is logged in; raise `Unauthorized` when nobody is."""
+    token = read_session_cookie(request.cookies, state.settings)
+    hours = state.settings.security.session_hours
+    user = await users.user_of_session(session, token, now, hours) if token else None
+    if user is None:
+        raise Unauthorized("Log in first")
+    return user
+
+
+CurrentUser = Annotated[User, Depends(get_current_user)]
+
+
+def get_admin(user: CurrentUser) -> User:
+    """Return the user when it may change things; raise `Forbidden` when not."""
+    if user.role != "admin":
+        raise Forbidden("Only administrators may do this; ask one of them")
+    return user
+
+
+AdminUser = Annotated[User, Depends(get_admin)]

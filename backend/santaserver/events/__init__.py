@@ -1,0 +1,1 @@
+"""Events: executions and file accesses that Macs reported."""

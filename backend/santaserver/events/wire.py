@@ -1,0 +1,69 @@
+"""Events as Macs upload them, field for field; see sync/wire.py for the rules of reading."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from santaserver.sync.wire import UInt32
+
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+BUNDLE_BINARY = "BUNDLE_BINARY"
+"""Not an execution: one program of a bundle that the server asked about."""
+
+
+class Certificate(Struct, kw_only=True):
+    """One certificate of a signing chain; times are epoch seconds."""
+
+    sha256: str = ""
+    cn: str = ""
+    org: str = ""
+    ou: str = ""
+    valid_from: UInt32 = 0
+    valid_until: UInt32 = 0
+
+
+class Execution(Struct, kw_only=True):
+    """One event; `execution_time` is epoch seconds with a fraction, 0 when it did not run."""
+
+    file_sha256: str = ""
+    file_path: str = ""
+    file_name: str = ""
+    executing_user: str = ""
+    execution_time: float = 0
+    logged_in_users: list[str] = []
+    current_sessions: list[str] = []
+    decision: str | int = ""
+    file_bundle_id: str = ""
+    file_bundle_path: str = ""
+    file_bundle_name: str = ""
+    file_bundle_version: str = ""
+    file_bundle_version_string: str = ""
+    file_bundle_hash: str = ""
+    file_bundle_binary_count: UInt32 = 0
+    pid: Int32 = 0
+    ppid: Int32 = 0
+    parent_name: str = ""
+    team_id: str = ""
+    signing_id: str = ""
+    cdhash: str = ""
+    quarantine_data_url: str = ""
+    quarantine_referer_url: str = ""
+    quarantine_timestamp: UInt32 = 0
+    quarantine_agent_bundle_id: str = ""
+    signing_chain: list[dict[str, Any]] = []
+    entitlement_info: dict[str, Any] = {}
+    cs_flags: UInt32 = 0
+    signing_status: str | int = ""
+    static_rule: bool = False
+
+
+class FileAccess(Struct, kw_only=True):
+    """One access to a file that a rule in the Mac's profile watches."""
+
+    rule_version: str = ""
+    rule_name: str = ""
+    target: str = ""
+    process_chain: list[dict[str, Any]] = []
+    access_time: float = 0
+    decision: str | int = ""

@@ -1,0 +1,52 @@
+"""`GET /health/ready`: santa-proxy asks it on the upstream socket and adds its own line."""
+
+import asyncio
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from santaserver.db import OUTAGES
+from santaserver.migrations import HEAD
+from santaserver.state import AppState
+
+DEADLINE = 1.5
+"""Seconds for the database's answer; santa-proxy waits 2."""
+
+Check = Literal["ok", "pending", "failed", "unknown"]
+
+
+async def ready(request: Request) -> Response:
+    """Say whether this worker can serve: 200 or 503, without versions or addresses."""
+    state: AppState = request.app.state.santa
+    revision: str | None = None
+    database: Check = "ok"
+    try:
+        async with asyncio.timeout(DEADLINE):
+            pool = await state.database.pool()
+            async with pool.acquire() as connection:
+                if await connection.fetchval("select to_regclass('alembic_version')") is not None:
+                    revision = await connection.fetchval("select version_num from alembic_version")
+    except OUTAGES:
+        database = "failed"
+    checks: dict[str, Check] = {
+        "backend": "ok",
+        "database": database,
+        "migrations": _migrations(database, revision),
+    }
+    fine = all(check == "ok" for check in checks.values())
+    return JSONResponse(
+        {"status": "ready" if fine else "unavailable", "checks": checks}, 200 if fine else 503
+    )
+
+
+def _migrations(database: Check, revision: str | None) -> Check:
+    if database != "ok":
+        return "unknown"
+    return "ok" if revision is not None and revision >= HEAD else "pending"
+
+
+def routes() -> list[BaseRoute]:
+    """Return the health routes."""
+    return [Route("/health/ready", ready), Route("/health/detailed", ready)]

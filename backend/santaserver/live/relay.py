@@ -1,0 +1,108 @@
+"""Passes live messages between workers by LISTEN/NOTIFY, and hears when the line was cut.
+
+Messages are collected for a moment and sent together on a connection of its own. NOTIFY carries
+8,000 bytes at most: a message that does not fit travels as the hint that browsers should reload.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Sequence
+
+import asyncpg
+
+from santaserver.db import OUTAGES, Database, describe
+from santaserver.live.bus import Bus
+from santaserver.live.outbox import Message
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "santaserver_live"
+GATHER = 0.1
+"""Seconds that messages are collected before one NOTIFY."""
+MAX_PAYLOAD = 7_500
+MAX_WAITING = 1_000
+RETRY = 2.0
+PROBE = 30.0
+"""Seconds after which an idle line is tried, so that a dead one is noticed."""
+
+
+class Relay:
+    """One connection that listens and notifies for one process."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        """Prepare; `run` connects."""
+        self._database = database
+        self._bus = bus
+        self._origin = secrets.token_hex(8)
+        self._waiting: list[Message] = []
+        self._wake = asyncio.Event()
+        bus.forward = self._enqueue
+
+    async def run(self) -> None:
+        """Relay until cancelled, connecting again after every outage."""
+        connected_before = False
+        while True:
+            try:
+                connection = await self._database.connect()
+                try:
+                    await connection.add_listener(CHANNEL, self._heard)
+                    if connected_before:
+                        self._bus.lag()
+                    connected_before = True
+                    await self._send_forever(connection)
+                finally:
+                    await connection.close(timeout=1)
+            except OUTAGES as error:
+                log.debug("live relay lost its connection: %s", describe(error))
+            await asyncio.sleep(RETRY)
+
+    async def _send_forever(self, connection: asyncpg.Connection) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PROBE):
+                    await self._wake.wait()
+            except TimeoutError:
+                await connection.execute("select 1")
+                continue
+            await asyncio.sleep(GATHER)
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            for payload in payloads(self._origin, batch):
+                await connection.execute("select pg_notify($1, $2)", CHANNEL, payload)
+
+    def _enqueue(self, messages: Sequence[Message]) -> None:
+        self._waiting += messages
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting = [{"type": "lagged"}]
+        self._wake.set()
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        note = json.loads(str(payload))
+        if note["from"] == self._origin:
+            return
+        if note["messages"] is None:
+            self._bus.lag()
+        else:
+            self._bus.deliver(note["messages"])
+
+
+def payloads(origin: str, messages: Sequence[Message]) -> list[str]:
+    """Pack messages into as few notifications as fit; one that is too long becomes "reload"."""
+    packed: list[str] = []
+    room: list[Message] = []
+
+    def pack(content: list[Message] | None) -> str:
+        return json.dumps({"from": origin, "messages": content}, separators=(",", ":"))
+
+    for message in messages:
+        if message["type"] == "lagged" or len(pack([message]).encode()) > MAX_PAYLOAD:
+            return [pack(None)]
+        if room and len(pack([*room, message]).encode()) > MAX_PAYLOAD:
+            packed.append(pack(room))
+            room = []
+        room.append(message)
+    if room:
+        packed.append(pack(room))
+    return packed

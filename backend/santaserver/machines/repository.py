@@ -1,0 +1,104 @@
+"""Machines in the database, as the REST interface reads them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, true, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from santaserver.models import Machine, MachineSync, PolicyHead, SyncSession
+from santaserver.paging import like_pattern
+
+MachineRow = tuple[Machine, SyncSession | None, str]
+"""(machine, its newest sync, its sync state)"""
+
+CONFLICT_SHOWN = timedelta(hours=24)
+"""How long a machine id that two serial numbers used counts as drifted."""
+
+
+def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
+    """Return the expression for a machine's sync state; the first that holds."""
+    head = select(PolicyHead.seq).scalar_subquery()
+    return case(
+        (Machine.last_postflight_at.is_(None), "never"),
+        (Machine.last_preflight_at < now - overdue_after, "overdue"),
+        (or_(MachineSync.drift_held, Machine.identity_conflict_at > now - CONFLICT_SHOWN), "drifted"),
+        (or_(MachineSync.acked_seq.is_(None), MachineSync.acked_seq < head), "pending"),
+        else_="in_sync",
+    )
+
+
+def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, SyncSession, str]:
+    newest = (
+        select(SyncSession)
+        .where(SyncSession.machine_id == Machine.id)
+        .order_by(SyncSession.id.desc())
+        .limit(1)
+        .lateral()
+    )
+    return (
+        select(Machine, aliased(SyncSession, newest), sync_state(now, overdue_after))
+        .join(MachineSync, MachineSync.machine_id == Machine.id)
+        .outerjoin(newest, true())
+    )
+
+
+async def list_machines(
+    session: AsyncSession,
+    now: datetime,
+    overdue_after: timedelta,
+    after: tuple[str, int] | None,
+    limit: int,
+    text: str,
+) -> Sequence[MachineRow]:
+    """Return machines by host name, after the given (host name, row id)."""
+    query = _base(now, overdue_after).order_by(Machine.hostname, Machine.id).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(Machine.hostname, Machine.id) > tuple_(*after))
+    if text.strip():
+        pattern = like_pattern(text)
+        columns = (Machine.hostname, Machine.serial, Machine.machine_id, Machine.primary_user, Machine.model)
+        query = query.where(or_(*(column.ilike(pattern) for column in columns)))
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+
+
+async def find_machine(
+    session: AsyncSession, machine_id: str, now: datetime, overdue_after: timedelta
+) -> MachineRow | None:
+    """Return one machine."""
+    row = (
+        await session.execute(_base(now, overdue_after).where(Machine.machine_id == machine_id))
+    ).one_or_none()
+    return (row[0], row[1], row[2]) if row else None
+
+
+async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:
+    """Order a clean sync; the stronger of two orders stays."""
+    await session.execute(
+        update(MachineSync)
+        .where(MachineSync.machine_id == row_id)
+        .values(queued_clean=case((MachineSync.queued_clean == "clean_all", "clean_all"), else_=kind))
+    )
+
+
+async def count_states(session: AsyncSession, now: datetime, overdue_after: timedelta) -> dict[str, int]:
+    """Return how many machines are in each sync state."""
+    states = (
+        select(sync_state(now, overdue_after).label("state"))
+        .select_from(Machine)
+        .join(MachineSync, MachineSync.machine_id == Machine.id)
+        .subquery()
+    )
+    query = select(states.c.state, func.count()).group_by(states.c.state)
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+async def count_modes(session: AsyncSession) -> dict[str, int]:
+    """Return how many machines report each client mode."""
+    query = (
+        select(Machine.client_mode, func.count())
+        .where(Machine.client_mode != "")
+        .group_by(Machine.client_mode)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}

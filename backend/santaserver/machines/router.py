@@ -1,0 +1,42 @@
+"""List machines, look at one, order a clean sync."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+
+from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
+from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, responses
+from santaserver.machines import service
+from santaserver.machines.schemas import CleanSync, Machine
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+
+router = APIRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
+
+
+@router.get("", responses=responses(BadRequest))
+async def list_machines(
+    session: SessionDep,
+    _: CurrentUser,
+    now: NowDep,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    q: SearchParam = "",
+) -> Page[Machine]:
+    """List machines by host name."""
+    return await service.list_machines(session, now, cursor, limit, q)
+
+
+@router.post(
+    "/{machine_id:path}/clean-sync", status_code=HTTPStatus.ACCEPTED, responses=responses(NotFound, Forbidden)
+)
+async def order_clean_sync(
+    machine_id: str, order: CleanSync, session: SessionDep, user: AdminUser, now: NowDep
+) -> Machine:
+    """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded."""
+    return await service.order_clean_sync(session, machine_id, order.kind, user, now)
+
+
+@router.get("/{machine_id:path}", responses=responses(NotFound))
+async def get_machine(machine_id: str, session: SessionDep, _: CurrentUser, now: NowDep) -> Machine:
+    """Show one machine."""
+    return await service.get_machine(session, machine_id, now)

@@ -1,0 +1,58 @@
+"""Machines as the REST interface shows them."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted"]
+CleanKind = Literal["clean", "clean_all"]
+
+
+class RuleCounts(BaseModel):
+    """Rows of the Mac's rule table, as its last preflight reported them."""
+
+    binary: int
+    certificate: int
+    teamid: int
+    signingid: int
+    cdhash: int
+    compiler: int
+    transitive: int
+
+
+class LastSync(BaseModel):
+    """The newest sync of a machine."""
+
+    kind: Literal["normal", "clean", "clean_all"]
+    clean_reason: str | None = Field(description="Why the rule table was rebuilt; null for a normal sync")
+    sent: int | None = Field(description="Rules in all pages; null while pages are being fetched")
+    received: int | None = Field(description="What the Mac says it received; null before its postflight")
+    processed: int | None
+    finished_at: datetime | None
+
+
+class Machine(BaseModel):
+    """One Mac."""
+
+    machine_id: str
+    serial: str
+    hostname: str
+    model: str
+    os_version: str
+    os_build: str
+    santa_version: str
+    primary_user: str
+    client_mode: str = Field(description="Mode in force on the Mac: MONITOR, LOCKDOWN, STANDALONE or empty")
+    sync_state: SyncState
+    last_preflight_at: datetime | None
+    last_postflight_at: datetime | None
+    enrolled_at: datetime
+    rule_counts: RuleCounts
+    last_sync: LastSync | None
+
+
+class CleanSync(BaseModel):
+    """An order to rebuild a machine's rule table at its next sync."""
+
+    kind: CleanKind = Field(description="`clean` keeps transitive rules, `clean_all` removes them too")

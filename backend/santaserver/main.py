@@ -1,0 +1,85 @@
+"""Puts the application together. Tests, development and production build it here, the same way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from santaserver import __version__, docs, errors, openapi
+from santaserver.clock import Clock, system_clock
+from santaserver.db import Database
+from santaserver.events.partitions import keep_partitions
+from santaserver.events.router import router as events
+from santaserver.headers import NoStore
+from santaserver.health.router import routes as health_routes
+from santaserver.live.bus import Bus
+from santaserver.live.relay import Relay
+from santaserver.live.router import router as live
+from santaserver.machines.router import router as machines
+from santaserver.overview.router import router as overview
+from santaserver.rules.router import router as rules
+from santaserver.settings import Settings
+from santaserver.state import AppState
+from santaserver.sync.caches import SyncCaches
+from santaserver.sync.cursor import CursorSigner
+from santaserver.sync.router import routes as sync_routes
+from santaserver.sync_settings.router import router as sync_settings
+from santaserver.users.origin import OriginGuard
+from santaserver.users.router import router as users
+
+API = "/api/v1"
+
+
+def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
+    """Return the application; it connects to the database with the first request that needs it."""
+    app = FastAPI(
+        title="SantaServer",
+        version=__version__,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
+        lifespan=_lifespan,
+    )
+    app.state.santa = AppState(
+        settings=settings,
+        database=Database(settings.database.dsn),
+        clock=clock,
+        bus=Bus(),
+        caches=SyncCaches(),
+        signer=CursorSigner(settings.security.secret_key),
+    )
+    errors.install(app)
+    api = APIRouter(prefix=API)
+    for router in (users, overview, machines, rules, events, sync_settings, live):
+        api.include_router(router)
+    app.include_router(api)
+    app.router.routes += [*sync_routes(), *health_routes(), *docs.routes(API)]
+    app.add_middleware(OriginGuard, public_url=settings.server.public_url)
+    app.add_middleware(NoStore, prefix=API)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, object]:
+    if app.openapi_schema is None:
+        app.openapi_schema = openapi.build(app)
+    return app.openapi_schema
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state: AppState = app.state.santa
+    tasks = [
+        asyncio.create_task(Relay(state.database, state.bus).run(), name="live relay"),
+        asyncio.create_task(keep_partitions(state.database, state.clock), name="event partitions"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await state.database.close()

@@ -1,0 +1,112 @@
+"""Executions, the programs behind them, bundles and file accesses."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Computed, ForeignKey, Integer, Sequence
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from santaserver.models.base import Base
+
+
+class Certificate(Base):
+    """A certificate seen in a signing chain."""
+
+    __tablename__ = "certificate"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    cn: Mapped[str]
+    org: Mapped[str]
+    ou: Mapped[str]
+    valid_from: Mapped[datetime | None]
+    valid_until: Mapped[datetime | None]
+
+
+class Executable(Base):
+    """A program file by content; `signing_chain` holds certificate digests, leaf first."""
+
+    __tablename__ = "executable"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
+    file_name: Mapped[str]
+    team_id: Mapped[str]
+    signing_id: Mapped[str]
+    cdhash: Mapped[str]
+    bundle_id: Mapped[str]
+    bundle_name: Mapped[str]
+    bundle_path: Mapped[str]
+    bundle_version: Mapped[str]
+    bundle_hash: Mapped[str]
+    signing_chain: Mapped[list[str]]
+    signing_status: Mapped[str]
+    cs_flags: Mapped[int | None]
+    entitlements: Mapped[dict[str, Any] | None]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+
+
+class Bundle(Base):
+    """An application bundle by Santa's bundle hash."""
+
+    __tablename__ = "bundle"
+
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    bundle_id: Mapped[str]
+    name: Mapped[str]
+    path: Mapped[str]
+    version: Mapped[str]
+    binary_count: Mapped[int] = mapped_column(Integer)
+    first_seen_at: Mapped[datetime]
+
+
+class BundleBinary(Base):
+    """A program that belongs to a bundle."""
+
+    __tablename__ = "bundle_binary"
+
+    bundle_hash: Mapped[str] = mapped_column(ForeignKey("bundle.hash"), primary_key=True)
+    executable_id: Mapped[int] = mapped_column(ForeignKey("executable.id"), primary_key=True)
+
+
+class Event(Base):
+    """One execution; partitioned by day of `occurred_at`."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(Sequence("event_id_seq"), primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime]
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    executable_id: Mapped[int] = mapped_column(ForeignKey("executable.id"))
+    decision: Mapped[str]
+    blocked: Mapped[bool] = mapped_column(Computed("decision like 'BLOCK%'", persisted=True))
+    file_name: Mapped[str]
+    file_path: Mapped[str]
+    executing_user: Mapped[str]
+    parent_name: Mapped[str]
+    pid: Mapped[int | None] = mapped_column(Integer)
+    ppid: Mapped[int | None] = mapped_column(Integer)
+    static_rule: Mapped[bool]
+    logged_in_users: Mapped[list[str]]
+    current_sessions: Mapped[list[str]]
+    quarantine: Mapped[dict[str, Any] | None]
+    dedupe_key: Mapped[bytes]
+
+
+class FileAccessEvent(Base):
+    """One file access that a rule in a Mac's profile watched."""
+
+    __tablename__ = "file_access_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    rule_name: Mapped[str]
+    rule_version: Mapped[str]
+    target: Mapped[str]
+    decision: Mapped[str]
+    process_chain: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    dedupe_key: Mapped[bytes]

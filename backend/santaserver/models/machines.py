@@ -1,0 +1,98 @@
+"""Macs, what they reported, and how far their rules are."""
+
+from datetime import datetime
+
+from sqlalchemy import ARRAY, ForeignKey, Integer
+from sqlalchemy.orm import Mapped, mapped_column
+
+from santaserver.models.base import Base
+
+
+class Enrollment(Base):
+    """A secret that lets Macs sync; stored as its SHA-256 only."""
+
+    __tablename__ = "enrollment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[str]
+    secret_hash: Mapped[bytes]
+    quota: Mapped[int | None] = mapped_column(Integer)
+    serial_allowlist: Mapped[list[str] | None]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Machine(Base):
+    """One Mac, in its own words of the last preflight."""
+
+    __tablename__ = "machine"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[str]
+    serial: Mapped[str]
+    hostname: Mapped[str]
+    model: Mapped[str]
+    os_version: Mapped[str]
+    os_build: Mapped[str]
+    santa_version: Mapped[str]
+    primary_user: Mapped[str]
+    primary_user_groups: Mapped[list[str]]
+    client_mode: Mapped[str]
+    sip_status: Mapped[int]
+    rules_hash: Mapped[str]
+    binary_rules: Mapped[int]
+    certificate_rules: Mapped[int]
+    teamid_rules: Mapped[int]
+    signingid_rules: Mapped[int]
+    cdhash_rules: Mapped[int]
+    compiler_rules: Mapped[int]
+    transitive_rules: Mapped[int]
+    enrollment_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment.id"))
+    enrolled_at: Mapped[datetime]
+    identity_conflict_at: Mapped[datetime | None]
+    last_preflight_at: Mapped[datetime | None]
+    last_postflight_at: Mapped[datetime | None]
+
+
+class SyncSession(Base):
+    """One sync with its frozen target; `base_*` are the states the Mac may be in."""
+
+    __tablename__ = "sync_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    target_signature: Mapped[int] = mapped_column(Integer, ForeignKey("policy_signature.id"))
+    target_seq: Mapped[int]
+    kind: Mapped[str]
+    clean_reason: Mapped[str | None]
+    base_signatures: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    base_seqs: Mapped[list[int]]
+    hash_before: Mapped[str]
+    held: Mapped[bool]
+    first_page_at: Mapped[datetime | None]
+    sent_count: Mapped[int | None] = mapped_column(Integer)
+    received_count: Mapped[int | None]
+    processed_count: Mapped[int | None]
+    hash_after: Mapped[str | None]
+    state: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class MachineSync(Base):
+    """What a Mac confirmed (acked), may have (possible) and is about to get (pending)."""
+
+    __tablename__ = "machine_sync"
+
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    acked_signature: Mapped[int | None] = mapped_column(Integer, ForeignKey("policy_signature.id"))
+    acked_seq: Mapped[int | None]
+    acked_hash: Mapped[str]
+    possible_signatures: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    possible_seqs: Mapped[list[int]]
+    pending_session: Mapped[int | None] = mapped_column(ForeignKey("sync_session.id"))
+    queued_clean: Mapped[str | None]
+    drift_cleans: Mapped[int] = mapped_column(Integer)
+    last_drift_clean_at: Mapped[datetime | None]
+    drift_held: Mapped[bool]

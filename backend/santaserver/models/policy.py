@@ -1,0 +1,101 @@
+"""The policy log: rules and settings as versions that are open from one number to another.
+
+`seq` numbers come from `PolicyHead`, whose row lock orders commits: "seq <= S" is a stable
+snapshot. What a machine should have is a function of (signature, seq) alone.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Integer
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from santaserver.models.base import Base
+
+GLOBAL_LAYER = 1
+"""Id of the one global layer, made by the first migration."""
+
+
+class PolicyHead(Base):
+    """The number of the newest policy change; a single row."""
+
+    __tablename__ = "policy_head"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True)
+    seq: Mapped[int]
+
+
+class Layer(Base):
+    """A place that rules and settings belong to; higher ranks win."""
+
+    __tablename__ = "layer"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    rank: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+
+
+class PolicySignature(Base):
+    """What decides a machine's rules besides time: its layers (lowest rank first) and capability bits."""
+
+    __tablename__ = "policy_signature"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    layers: Mapped[list[int]]
+    capabilities: Mapped[int] = mapped_column(Integer)
+
+
+class Rule(Base):
+    """A target in a layer; what it does is in its versions. Never deleted, only removed."""
+
+    __tablename__ = "rule"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
+    rule_type: Mapped[str]
+    identifier: Mapped[str]
+    comment: Mapped[str]
+    created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    removed_at: Mapped[datetime | None]
+
+
+class RuleVersion(Base):
+    """The content of a rule from `opened_seq` until before `closed_seq`. Append-only."""
+
+    __tablename__ = "rule_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rule_id: Mapped[int] = mapped_column(ForeignKey("rule.id"))
+    layer_id: Mapped[int]
+    rule_type: Mapped[str]
+    identifier: Mapped[str]
+    policy: Mapped[str]
+    cel_expr: Mapped[str | None]
+    custom_msg: Mapped[str]
+    custom_url: Mapped[str]
+    needs_level: Mapped[int] = mapped_column(Integer)
+    grants_compiler: Mapped[bool]
+    locked: Mapped[bool] = mapped_column(default=False)
+    opened_seq: Mapped[int]
+    closed_seq: Mapped[int | None]
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+
+
+class SettingVersion(Base):
+    """One setting of a layer from `opened_seq` until before `closed_seq`. Append-only."""
+
+    __tablename__ = "setting_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
+    key: Mapped[str]
+    value: Mapped[Any] = mapped_column(JSONB)
+    opened_seq: Mapped[int]
+    closed_seq: Mapped[int | None]
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))

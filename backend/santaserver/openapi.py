@@ -1,0 +1,57 @@
+"""The OpenAPI document: FastAPI's own, with our problems and the live messages put in.
+
+`openapi.json` beside pyproject.toml is this document; a test proves that it is fresh.
+"""
+
+import json
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+
+from santaserver.errors import PROBLEM_TYPE, ProblemBody
+from santaserver.live.messages import LiveMessage
+
+TEMPLATE = "#/components/schemas/{model}"
+DESCRIPTION = """Rules, machines and events of a fleet of Macs that run Santa.
+
+Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: hand `next_cursor` back as
+`cursor`. Log in at `/api/v1/auth/login`; the session is a cookie. `GET /api/v1/live` upgrades to a
+WebSocket whose text frames are `LiveMessage` objects."""
+
+
+def operation_id(route: APIRoute) -> str:
+    """Name operations after their function, so that clients get readable names."""
+    return route.name
+
+
+def build(app: FastAPI) -> dict[str, Any]:
+    """Return the document of `app`."""
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    _, ours = models_json_schema(
+        [(ProblemBody, "serialization"), (LiveMessage, "serialization")], ref_template=TEMPLATE
+    )
+    for name, schema in ours["$defs"].items():
+        schemas.setdefault(name, schema)
+    for path in document["paths"].values():
+        for operation in path.values():
+            _describe_problems(operation)
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def _describe_problems(operation: dict[str, Any]) -> None:
+    problem = {PROBLEM_TYPE: {"schema": {"$ref": TEMPLATE.format(model="ProblemBody")}}}
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:  # noqa: PLR2004 - the failing half of HTTP
+            response["content"] = problem
+
+
+def dumps(document: dict[str, Any]) -> str:
+    """Write the document the way it is committed."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""The numbers of the console's first page."""

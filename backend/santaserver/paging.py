@@ -1,0 +1,56 @@
+"""Keyset paging of the REST lists: an opaque cursor holds the last row's sort key.
+
+Cursors carry no authority, so they are encoded but not signed; a damaged one is the client's
+mistake. (Santa's rule pages have their own signed cursor: sync/cursor.py.)
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from santaserver.errors import BadRequest
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+
+ItemT = TypeVar("ItemT")
+
+CursorParam = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=1000)]
+LimitParam = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on this page")]
+SearchParam = Annotated[str, Query(max_length=200, description="Part of a name, identifier or address")]
+
+
+class Page(BaseModel, Generic[ItemT]):
+    """A part of a list; `next_cursor` is null on the last one."""
+
+    items: list[ItemT]
+    next_cursor: str | None = Field(description="Hand in as `cursor` for the rows after these")
+
+
+def encode_cursor(key: Sequence[str | int]) -> str:
+    """Turn a sort key into the text a client hands back."""
+    return base64.urlsafe_b64encode(json.dumps(list(key)).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) -> list[str | int] | None:
+    """Read a cursor whose parts have the given types; raise `BadRequest` when it is damaged."""
+    if not cursor:
+        return None
+    try:
+        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error):
+        key = None
+    if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
+        raise BadRequest("The cursor is damaged; start again without one")
+    return key
+
+
+def like_pattern(text: str) -> str:
+    """Make an ILIKE pattern that finds `text` anywhere, taken literally."""
+    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("\0", "")
+    return f"%{escaped}%"

@@ -1,0 +1,21 @@
+"""Numbers a policy change. Whoever changes rules or settings calls this first in its transaction.
+
+The row lock is held until the commit, so numbers become visible in their own order: a Mac that
+confirmed number 11 cannot have missed number 10. A sequence or a time would not promise that.
+"""
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.models import PolicyHead
+
+
+async def next_seq(session: AsyncSession) -> int:
+    """Take the next number; other writers wait until this transaction ends."""
+    statement = update(PolicyHead).values(seq=PolicyHead.seq + 1).returning(PolicyHead.seq)
+    return (await session.execute(statement)).scalar_one()
+
+
+async def current_seq(session: AsyncSession) -> int:
+    """Return the number of the newest change."""
+    return (await session.execute(select(PolicyHead.seq))).scalar_one()

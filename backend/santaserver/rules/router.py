@@ -1,0 +1,62 @@
+"""List, create, change and remove rules."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
+from santaserver.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unprocessable,
+    responses,
+)
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.rules import service
+from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUpdate
+
+router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
+
+
+@router.get("", responses=responses(BadRequest))
+async def list_rules(
+    session: SessionDep,
+    _: CurrentUser,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    q: SearchParam = "",
+    rule_type: Annotated[RuleType | None, Query()] = None,
+    policy: Annotated[Policy | None, Query()] = None,
+) -> Page[Rule]:
+    """List live rules, the newest first."""
+    return await service.list_rules(session, cursor, limit, q, rule_type, policy)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
+async def create_rule(rule: RuleCreate, session: SessionDep, user: AdminUser, now: NowDep) -> Rule:
+    """Create a rule; every Mac gets it at its next sync."""
+    return await service.create_rule(session, rule, user, now)
+
+
+@router.get("/{rule_id}", responses=responses(NotFound))
+async def get_rule(rule_id: int, session: SessionDep, _: CurrentUser) -> Rule:
+    """Show one live rule."""
+    return await service.get_rule(session, rule_id)
+
+
+@router.put("/{rule_id}", responses=responses(NotFound, Forbidden, Unprocessable))
+async def update_rule(
+    rule_id: int, rule: RuleUpdate, session: SessionDep, user: AdminUser, now: NowDep
+) -> Rule:
+    """Give a rule new content."""
+    return await service.update_rule(session, rule_id, rule, user, now)
+
+
+@router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
+async def remove_rule(rule_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+    """Remove a rule; every Mac that has it is told at its next sync."""
+    await service.remove_rule(session, rule_id, user, now)

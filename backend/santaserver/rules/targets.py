@@ -1,0 +1,36 @@
+"""Identifiers in the form Santa stores them. Pure; the database checks the same formats."""
+
+import re
+
+from santaserver.rules.schemas import RuleType
+
+FORMATS: dict[RuleType, tuple[re.Pattern[str], str]] = {
+    "BINARY": (re.compile(r"[0-9a-f]{64}"), "the SHA-256 of the file: 64 hexadecimal digits"),
+    "CERTIFICATE": (
+        re.compile(r"[0-9a-f]{64}"),
+        "the SHA-256 of the leaf certificate: 64 hexadecimal digits",
+    ),
+    "TEAMID": (re.compile(r"[A-Z0-9]{10}"), "10 letters and digits"),
+    "SIGNINGID": (
+        re.compile(r"(?:[A-Z0-9]{10}|platform):[^\s\0](?:[^\0]*[^\s\0])?"),
+        "TEAMID:signing.id, or platform:signing.id for Apple's own",
+    ),
+    "CDHASH": (re.compile(r"[0-9a-f]{40}"), "the code directory hash: 40 hexadecimal digits"),
+}
+
+COMPILER_TYPES: frozenset[RuleType] = frozenset({"BINARY", "SIGNINGID", "CDHASH"})
+"""On other types Santa stores a compiler rule but never applies it."""
+
+
+def canonical_identifier(rule_type: RuleType, text: str) -> str | None:
+    """Return the identifier in Santa's case, or None when it is no identifier of this type."""
+    identifier = text.strip()
+    if rule_type == "SIGNINGID":
+        team, separator, rest = identifier.partition(":")
+        team = "platform" if team.lower() == "platform" else team.upper()
+        identifier = team + separator + rest
+    elif rule_type == "TEAMID":
+        identifier = identifier.upper()
+    else:
+        identifier = identifier.lower()
+    return identifier if FORMATS[rule_type][0].fullmatch(identifier) else None

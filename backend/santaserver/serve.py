@@ -1,0 +1,136 @@
+"""Serves the application on a socket that somebody else holds, and lets go of it without losing a request.
+
+Loads nothing heavy at import: a socket of our own is bound first, so that connections wait in its
+backlog while the application is imported. On an inherited one, listen() is called when the
+application is up: to the supervisor that is the sign of readiness.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from santaserver.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+GRACE = 5
+"""Seconds that requests in flight and sockets get after a stop signal."""
+DRAIN = 0.3
+"""Seconds in which a connection that was accepted but has not spoken yet may still do so."""
+KEEP_ALIVE = 75
+"""Seconds an idle connection stays open; santa-proxy closes its own earlier."""
+
+
+class ServeError(Exception):
+    """The socket cannot be used; the message says which and why."""
+
+
+def inherited_socket(descriptor: int) -> socket.socket:
+    """Take over a listening socket by its descriptor; the holder's copy stays open."""
+    try:
+        return socket.socket(fileno=os.dup(descriptor))
+    except OSError as error:
+        raise ServeError(f"descriptor {descriptor} is not a socket that was handed down: {error}") from error
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """Bind a Unix socket that only this user can reach; a file nobody listens on is replaced."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if path.exists():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise ServeError(f"{path} is in use by another process: stop it or choose another path")
+        path.unlink()
+    before = os.umask(0o177)
+    try:
+        sock.bind(str(path))
+    except OSError as error:
+        reason = errno.errorcode.get(error.errno or 0, str(error))
+        raise ServeError(f"cannot bind {path}: {reason}") from error
+    finally:
+        os.umask(before)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def run(settings: Settings, sock: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGTERM or SIGINT; returns after the last answer."""
+    from santaserver.main import create_app  # noqa: PLC0415 - after the socket is bound
+
+    for notice in settings.notices:
+        log.warning(notice)
+    server = make_server(create_app(settings), on_ready)
+    asyncio_run(server, sock)
+    log.info("stopped")
+
+
+def asyncio_run(server: "Server", sock: socket.socket) -> None:
+    """Run a server on its own event loop."""
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[sock]))
+
+
+def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
+    """Return a uvicorn server that drains; `on_ready` is called once it listens."""
+    from uvicorn import Config, Server  # noqa: PLC0415
+
+    class DrainingServer(Server):
+        """Ends a worker without a client noticing: listeners first, then what is already connected."""
+
+        async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            with self.capture_signals():
+                await self._serve(sockets)
+                self._captured_signals.clear()  # a stop that was asked for is no failure: exit 0
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                log.info("ready")
+                on_ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for listener in self.servers:
+                listener.close()
+            self.config.encoded_headers.append((b"connection", b"close"))
+            self.server_state.default_headers = [
+                *self.server_state.default_headers,
+                (b"connection", b"close"),
+            ]
+            for connection in self.server_state.connections:
+                cycle = getattr(connection, "cycle", None)
+                if cycle is not None and hasattr(cycle, "keep_alive"):
+                    cycle.keep_alive = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN):
+                    while self.server_state.connections:  # noqa: ASYNC110 - uvicorn has no such event
+                        await asyncio.sleep(0.01)
+            await super().shutdown(sockets)
+
+    return DrainingServer(
+        Config(
+            app,  # type: ignore[arg-type]
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            ws_max_size=64 * 1024,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=GRACE,
+        )
+    )

@@ -1,0 +1,235 @@
+"""Everything the environment can set, grouped by area; field comments are the reference.
+
+`load` is a pure function of a mapping, so nothing else reads `os.environ` and tests set no
+environment. All mistakes are collected and reported together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
+"""Variables of the earlier set-up: accepted, without effect, named once in the log."""
+
+SECRET_VARIABLES = ("SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "CLIENT_SECRET")
+"""Each may instead be given as NAME_FILE with the path of a file that holds the value."""
+
+KNOWN_DEFAULTS = frozenset(
+    {
+        "changeme",
+        "changethis",
+        "change-me",
+        "secret",
+        "password",
+        "postgres",
+        "santa",
+        "admin",
+        "default",
+        "test",
+    }
+)
+"""Values copied from examples; production refuses them."""
+
+MIN_SECRET_LENGTH = 32
+DEVELOPMENT_KEY = "development-only-key-never-used-in-production"
+
+Network = IPv4Network | IPv6Network
+
+
+def _networks(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+    return value
+
+
+class _Area(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=False, str_strip_whitespace=True)
+
+
+AreaT = TypeVar("AreaT", bound=_Area)
+
+
+class DatabaseSettings(_Area):
+    """Where PostgreSQL is. `DATABASE_URL` wins over the single values."""
+
+    url: str = Field("", alias="DATABASE_URL")
+    """postgresql://user:password@host:port/name, or ?host=/directory of a Unix socket."""
+    server: str = Field("localhost", alias="POSTGRES_SERVER")
+    """Host name, or the directory of PostgreSQL's Unix socket when it starts with a slash."""
+    port: int = Field(5432, alias="POSTGRES_PORT", ge=1, le=65535)
+    user: str = Field("santaserver", alias="POSTGRES_USER", min_length=1)
+    password: str = Field("", alias="POSTGRES_PASSWORD", repr=False)
+    name: str = Field("santaserver", alias="POSTGRES_DB", min_length=1)
+
+    @property
+    def dsn(self) -> str:
+        """The address asyncpg takes: postgresql://…"""
+        if self.url:
+            scheme, separator, rest = self.url.partition("://")
+            return "postgresql://" + rest if separator and scheme.startswith("postgres") else self.url
+        login = quote(self.user, safe="")
+        if self.password:
+            login += ":" + quote(self.password, safe="")
+        if self.server.startswith("/"):
+            return f"postgresql://{login}@/{quote(self.name, safe='')}?host={self.server}&port={self.port}"
+        host = f"[{self.server}]" if ":" in self.server else self.server
+        return f"postgresql://{login}@{host}:{self.port}/{quote(self.name, safe='')}"
+
+
+class SecuritySettings(_Area):
+    """Secrets, enrolment and what is trusted."""
+
+    secret_key: str = Field("", alias="SECRET_KEY", repr=False)
+    """Signs paging cursors; at least 32 characters, the same for every worker and replica."""
+    require_enrollment: bool | None = Field(None, alias="REQUIRE_ENROLLMENT")
+    """Whether a Mac must show an enrolment secret. Default: in production."""
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (), alias="TRUSTED_PROXIES"
+    )
+    """Networks (CIDR, comma separated) whose X-Forwarded-For entries are skipped."""
+    session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
+    """How long a login lasts without use."""
+
+
+class IdentitySettings(_Area):
+    """The outside identity provider: Microsoft Entra ID, or any by `OIDC_ISSUER`."""
+
+    tenant_id: str = Field("", alias="TENANT_ID")
+    client_id: str = Field("", alias="CLIENT_ID")
+    client_secret: str = Field("", alias="CLIENT_SECRET", repr=False)
+    oidc_issuer: str = Field("", alias="OIDC_ISSUER")
+
+
+class ServerSettings(_Area):
+    """How this process serves and speaks."""
+
+    environment: Literal["development", "production"] = Field("development", alias="ENVIRONMENT")
+    uds: str = Field("/tmp/uvicorn.sock", alias="UVICORN_UDS")  # noqa: S108 - the image's only writable place
+    workers: int = Field(1, alias="UVICORN_WORKERS", ge=1, le=64)
+    """Workers of this container; each is a process of its own that the supervisor starts."""
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+    public_url: str = Field("", alias="PUBLIC_URL", pattern=r"^$|^https?://[^/\s]+/?$")
+    """Where browsers find the console, for example https://santa.example.com."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration of one process."""
+
+    database: DatabaseSettings = field(default_factory=lambda: DatabaseSettings.model_validate({}))
+    security: SecuritySettings = field(default_factory=lambda: SecuritySettings.model_validate({}))
+    identity: IdentitySettings = field(default_factory=lambda: IdentitySettings.model_validate({}))
+    server: ServerSettings = field(default_factory=lambda: ServerSettings.model_validate({}))
+    notices: tuple[str, ...] = ()
+
+    @property
+    def production(self) -> bool:
+        """Whether defaults meant for a developer's machine are refused."""
+        return self.server.environment == "production"
+
+    @property
+    def enrollment_required(self) -> bool:
+        """Whether a Mac without an enrolment secret is turned away."""
+        required = self.security.require_enrollment
+        return self.production if required is None else required
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies carry `Secure` and the `__Host-` prefix."""
+        return not self.server.public_url.startswith("http://")
+
+
+class SettingsError(Exception):
+    """The operator's mistake: one line for each wrong variable."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        """Keep the lines, in the order of the areas."""
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from `environ`; raise `SettingsError` naming every mistake at once."""
+    mistakes: list[str] = []
+    values = {name: value for name, value in environ.items() if value.strip()}
+    _read_secret_files(values, mistakes)
+    settings = Settings(
+        database=_area(DatabaseSettings, values, mistakes),
+        security=_area(SecuritySettings, values, mistakes),
+        identity=_area(IdentitySettings, values, mistakes),
+        server=_area(ServerSettings, values, mistakes),
+        notices=tuple(
+            f"{name} belongs to the earlier set-up and has no effect"
+            for name in IGNORED_VARIABLES
+            if name in environ
+        ),
+    )
+    if settings.production:
+        mistakes += _production_mistakes(settings)
+    if mistakes:
+        raise SettingsError(mistakes)
+    return settings if settings.security.secret_key else _with_development_key(settings)
+
+
+def _read_secret_files(values: dict[str, str], mistakes: list[str]) -> None:
+    for name in SECRET_VARIABLES:
+        path = values.get(f"{name}_FILE")
+        if path is None:
+            continue
+        if name in values:
+            mistakes.append(f"{name} and {name}_FILE are both set: keep one of them")
+            continue
+        try:
+            values[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            mistakes.append(f"{name}_FILE: cannot read {path}: {error.__class__.__name__}")
+            continue
+        if not values[name]:
+            mistakes.append(f"{name}_FILE: {path} is empty")
+
+
+def _area(kind: type[AreaT], values: Mapping[str, str], mistakes: list[str]) -> AreaT:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        details = error.errors()
+        mistakes += [_sentence(detail) for detail in details]
+        wrong = {str(detail["loc"][0]) for detail in details}
+        return kind.model_validate({name: value for name, value in values.items() if name not in wrong})
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    name = str(detail["loc"][0])
+    shown = "" if name in SECRET_VARIABLES else f" (is {detail['input']!r})"
+    return f"{name}: {detail['msg']}{shown}"
+
+
+def _production_mistakes(settings: Settings) -> list[str]:
+    mistakes = []
+    key = settings.security.secret_key
+    if not key:
+        mistakes.append("SECRET_KEY is missing: set 32 or more random characters (or SECRET_KEY_FILE)")
+    elif key.lower() in KNOWN_DEFAULTS or key == DEVELOPMENT_KEY:
+        mistakes.append("SECRET_KEY is a known default: set 32 or more random characters")
+    elif len(key) < MIN_SECRET_LENGTH:
+        mistakes.append(f"SECRET_KEY has {len(key)} characters: {MIN_SECRET_LENGTH} or more are needed")
+    database = settings.database
+    if not database.url:
+        if not database.password:
+            mistakes.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")
+        elif database.password.lower() in KNOWN_DEFAULTS:
+            mistakes.append("POSTGRES_PASSWORD is a known default: choose another one")
+    if settings.identity.client_secret.lower() in KNOWN_DEFAULTS:
+        mistakes.append("CLIENT_SECRET is a known default: take the one of your identity provider")
+    return mistakes
+
+
+def _with_development_key(settings: Settings) -> Settings:
+    security = settings.security.model_copy(update={"secret_key": DEVELOPMENT_KEY})
+    return Settings(settings.database, security, settings.identity, settings.server, settings.notices)

@@ -1,0 +1,70 @@
+"""Decides whether a postflight confirms a sync. Pure; algorithm E, step 5."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from santaserver.sync.preflight import STANDALONE
+from santaserver.sync.states import Kind, Session
+
+WORDS_FOR = {
+    Kind.NORMAL: frozenset({"NORMAL", 1}),
+    Kind.CLEAN: frozenset({"CLEAN", "CLEAN_ALL", 2, 3}),
+    Kind.CLEAN_ALL: frozenset({"CLEAN_ALL", 3}),
+}
+"""What a Mac may say it did; one that wanted CLEAN_ALL turns our CLEAN into it."""
+UNSAID = frozenset({"", 0, "SYNC_TYPE_UNSPECIFIED"})
+"""Agents before 2025.1 do not say it."""
+
+
+class Verdict(Enum):
+    """What a postflight means."""
+
+    CONFIRMED = "confirmed"
+    STRAY = "stray"
+    """It belongs to no open sync, or to one whose last page was never fetched: nothing changes."""
+    REFUSED = "refused"
+    """The Mac has something else than what was sent: its state is unknown from here on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A postflight's content."""
+
+    received: int
+    processed: int
+    sync_type: str | int
+    rules_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict, why, and the hash to compare the next preflight with."""
+
+    verdict: Verdict
+    why: str = ""
+    acked_hash: str = ""
+
+
+def judge(session: Session | None, report: Report, acked_hash: str, client_mode: str) -> Judgement:
+    """Compare what the Mac says with what the open session sent."""
+    if session is None:
+        return Judgement(Verdict.STRAY, "no sync is open")
+    if session.sent is None:
+        return Judgement(Verdict.STRAY, "the last page of rules was not fetched")
+    if report.received != session.sent:
+        return Judgement(Verdict.REFUSED, f"received {report.received} of {session.sent} rules")
+    if report.sync_type not in UNSAID and report.sync_type not in WORDS_FOR[session.kind]:
+        return Judgement(Verdict.REFUSED, f"did {report.sync_type} instead of {session.kind.wire}")
+    if session.held or _moved_without_rules(session, report, client_mode):
+        return Judgement(Verdict.CONFIRMED, "the rules changed by other means", acked_hash)
+    return Judgement(Verdict.CONFIRMED, "", report.rules_hash)
+
+
+def _moved_without_rules(session: Session, report: Report, client_mode: str) -> bool:
+    return (
+        session.kind is Kind.NORMAL
+        and session.sent == 0
+        and client_mode != STANDALONE
+        and bool(session.hash_before and report.rules_hash)
+        and session.hash_before != report.rules_hash
+    )

@@ -1,0 +1,88 @@
+"""The words that the sync decisions share."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What happens to the Mac's rule table before the new rules are stored."""
+
+    NORMAL = "normal"
+    CLEAN = "clean"
+    """All rules but the transitive ones are deleted."""
+    CLEAN_ALL = "clean_all"
+    """All rules are deleted."""
+
+    @property
+    def wire(self) -> str:
+        """The word the client knows; since 2024.6 only upper case."""
+        return self.value.upper()
+
+
+class Reason(StrEnum):
+    """Why a sync is a clean one."""
+
+    OPERATOR = "operator"
+    NEW_MACHINE = "new_machine"
+    STATE_UNKNOWN = "state_unknown"
+    IDENTITY_CONFLICT = "identity_conflict"
+    CLIENT_REQUESTED = "client_requested"
+    UNFINISHED_CLEAN = "unfinished_clean"
+    COMPILER_WITHDRAWN = "compiler_withdrawn"
+    LOST_POSTFLIGHT = "lost_postflight"
+    RULES_HASH_CHANGED = "rules_hash_changed"
+    RULE_COUNTS_CHANGED = "rule_counts_changed"
+    TOO_MANY_STATES = "too_many_states"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """What a machine should have: a function of its signature at a policy number."""
+
+    signature: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """Rows of a rule table by type; binary without transitive ones."""
+
+    binary: int = 0
+    certificate: int = 0
+    teamid: int = 0
+    signingid: int = 0
+    cdhash: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sync whose target does not move any more."""
+
+    id: int
+    target: PolicyState
+    kind: Kind
+    bases: tuple[PolicyState, ...]
+    """States the Mac may be in; a normal sync sends everything that differs from any of them."""
+    hash_before: str
+    held: bool
+    page_served: bool
+    sent: int | None
+    """Rules in all pages, known once the last page has been served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the server knows of a machine when a stage begins."""
+
+    acked: PolicyState | None = None
+    """The state the Mac confirmed; None when it is unknown."""
+    acked_hash: str = ""
+    possible: tuple[PolicyState, ...] = ()
+    """Further states it may be in, because a confirmation never came."""
+    pending: Session | None = None
+    queued_clean: Kind | None = None
+    drift_cleans: int = 0
+    last_drift_clean_at: datetime | None = None
+    confirmed_before: bool = False
+    """Whether any sync of this machine has ever been confirmed."""

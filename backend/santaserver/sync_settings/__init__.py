@@ -1,0 +1,1 @@
+"""The settings that every preflight hands to a Mac (not this server's own: ../settings.py)."""

@@ -1,0 +1,41 @@
+"""The synced settings as the REST interface takes, shows and the database stores them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+MountFlag = Literal["rdonly", "noexec", "nosuid", "nobrowse", "noowners", "nodev", "async", "-j"]
+
+
+class MediaPolicy(BaseModel):
+    """What happens when removable media is mounted."""
+
+    action: Literal["allow", "block", "remount"] = "allow"
+    flags: list[MountFlag] = Field([], max_length=8, description="Mount flags; only for `remount`")
+
+
+class SyncSettings(BaseModel):
+    """Everything a preflight sets on a Mac; each answer carries all of it, for absent fields would stick."""
+
+    client_mode: Literal["MONITOR", "LOCKDOWN", "STANDALONE"] = "MONITOR"
+    batch_size: int = Field(50, ge=1, le=1000, description="Events per upload")
+    full_sync_interval: int = Field(600, ge=60, le=86_400, description="Seconds between syncs")
+    push_notification_full_sync_interval: int = Field(
+        14_400, ge=60, le=86_400, description="Seconds, with push"
+    )
+    push_notification_global_rule_sync_deadline: int = Field(600, ge=600, le=86_400, description="Seconds")
+    enable_bundles: bool = True
+    enable_transitive_rules: bool = False
+    enable_all_event_upload: bool = False
+    disable_unknown_event_upload: bool = False
+    allowed_path_regex: str = Field("", max_length=4000, description="Empty: no path is allowed by pattern")
+    blocked_path_regex: str = Field("", max_length=4000, description="Empty: no path is blocked by pattern")
+    removable_media_policy: MediaPolicy = MediaPolicy()
+    encrypted_removable_media_policy: MediaPolicy | None = Field(
+        None, description="For encrypted volumes; null: as for all others"
+    )
+    override_file_access_action: Literal["NONE", "AUDIT_ONLY", "DISABLE"] = "NONE"
+    event_detail_url: str = Field(
+        "", max_length=2000, description="Template behind the block dialog's button"
+    )
+    event_detail_text: str = Field("", max_length=200, description="Label of that button")

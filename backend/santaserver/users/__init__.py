@@ -1,0 +1,1 @@
+"""Console users: local accounts, sessions and who may do what."""

@@ -1,0 +1,1 @@
+"""Tests of the backend: the real application on a real PostgreSQL."""

@@ -1,0 +1,76 @@
+"""Fixtures: a PostgreSQL per test process, a fresh migrated database and a running server per test."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from santaserver.accounts import create_admin, create_enrollment
+from santaserver.migrations.runner import migrate
+from santaserver.settings import load
+from tests.support.postgres import Cluster
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+ADMIN = ("admin", "correct horse battery")
+SECRET = "enrolment-secret-of-the-tests"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL that lives as long as this test process."""
+    running = Cluster()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """A migrated database with an administrator and an enrolment, to copy from."""
+    name = cluster.create()
+    dsn = cluster.dsn(name)
+    asyncio.run(migrate(dsn))
+    settings = load({"DATABASE_URL": dsn})
+    asyncio.run(create_admin(settings, *ADMIN))
+    asyncio.run(create_enrollment(settings, "tests", secret=SECRET))
+    return name
+
+
+@pytest.fixture
+def dsn(cluster: Cluster, template: str) -> Iterator[str]:
+    """A fresh database."""
+    name = cluster.create(template)
+    yield cluster.dsn(name)
+    cluster.drop(name)
+
+
+@pytest.fixture
+def server(dsn: str) -> Iterator[RunningServer]:
+    """The application, serving."""
+    with RunningServer(dsn) as running:
+        yield running
+
+
+@pytest.fixture
+def anonymous(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client that is not logged in."""
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def admin(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client that an administrator is logged in with."""
+    with server.client() as client:
+        answer = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert answer.status_code == httpx.codes.OK, answer.text
+        yield client
+
+
+@pytest.fixture
+def mac(server: RunningServer) -> Iterator[SimulatedMac]:
+    """A Mac that has never synced."""
+    made = SimulatedMac(server.url)
+    yield made
+    made.close()

@@ -1,0 +1,70 @@
+"""The real application on a real socket, in a thread of the test process."""
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from santaserver.main import create_app
+from santaserver.serve import asyncio_run, make_server
+from santaserver.settings import load
+from tests.support.sockets import listen_on_loopback
+
+WAIT = 30.0
+
+
+class MovableClock:
+    """The system's time plus what a test adds."""
+
+    def __init__(self) -> None:
+        """Start at the real time."""
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        """Return the moment."""
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, **amount: float) -> None:
+        """Let time pass, for example `hours=2`."""
+        self.ahead += timedelta(**amount)
+
+
+class RunningServer:
+    """One worker; use it as a context manager."""
+
+    def __init__(self, dsn: str, environ: Mapping[str, str] | None = None) -> None:
+        """Prepare a server on `dsn` with further environment variables."""
+        self.dsn = dsn
+        self.clock = MovableClock()
+        variables = {"DATABASE_URL": dsn, "PUBLIC_URL": "http://testserver", **(environ or {})}
+        self.app = create_app(load(variables), self.clock)
+        self._sock = listen_on_loopback()
+        self.url = f"http://127.0.0.1:{self._sock.getsockname()[1]}"
+        self._ready = threading.Event()
+        self._server = make_server(self.app, self._ready.set)
+        self._thread = threading.Thread(target=asyncio_run, args=(self._server, self._sock), daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start and wait until it listens."""
+        self._thread.start()
+        if not self._ready.wait(WAIT):
+            raise RuntimeError("the server did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop and wait until it has drained."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop like SIGTERM does."""
+        self._server.should_exit = True
+        self._thread.join(WAIT)
+
+    def client(self, **options: str) -> httpx.Client:
+        """Return an HTTP client for this server."""
+        return httpx.Client(base_url=self.url, timeout=WAIT, headers=options)

@@ -1,0 +1,97 @@
+import { render, screen, waitFor } from '@testing-library/svelte';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ApiError } from '../../api/errors.ts';
+import { changeRule, createRule } from '../../api/rules.ts';
+import { draftFromEvent } from '../../domain/rule-candidates.ts';
+import { SHA256, someEvent, someRule } from '../../testing/samples.ts';
+import RuleDialog from './RuleDialog.svelte';
+
+vi.mock('../../api/rules.ts');
+afterEach(() => void vi.resetAllMocks());
+
+const field = (name: string) => screen.getByLabelText<HTMLInputElement>(name);
+
+function type(name: string, value: string) {
+  field(name).value = value;
+  field(name).dispatchEvent(new Event('input', { bubbles: true }));
+}
+
+async function choose(name: string, value: string) {
+  field(name).value = value;
+  field(name).dispatchEvent(new Event('change', { bubbles: true }));
+  await waitFor(() => expect(field(name).value).toBe(value));
+}
+
+function open(props: Partial<Parameters<typeof render<typeof RuleDialog>>[1]> = {}) {
+  const onsaved = vi.fn();
+  render(RuleDialog, { onsaved, onclose: vi.fn(), ...props });
+  return onsaved;
+}
+
+describe('the rule dialog', () => {
+  it('creates a rule from what was typed', async () => {
+    vi.mocked(createRule).mockResolvedValue(someRule());
+    const onsaved = open();
+    type('Identifier', SHA256.toUpperCase());
+    screen.getByText('Create rule').click();
+    await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
+    expect(vi.mocked(createRule).mock.calls[0]?.[0]).toMatchObject({
+      rule_type: 'BINARY',
+      identifier: SHA256,
+      policy: 'BLOCKLIST',
+    });
+  });
+
+  it('shows what is wrong and moves the focus there instead of sending it', async () => {
+    open();
+    type('Identifier', 'abc');
+    screen.getByText('Create rule').click();
+    await screen.findByText(/64 hexadecimal digits; this has 3/);
+    await waitFor(() => expect(document.activeElement).toBe(field('Identifier')));
+    expect(createRule).not.toHaveBeenCalled();
+    type('Identifier', SHA256);
+    await waitFor(() => expect(screen.queryByText(/this has 3/)).toBeNull());
+  });
+
+  it('offers only policies that the type has', async () => {
+    open();
+    const policies = () => Array.from(field('Policy').querySelectorAll('option'), (o) => o.value);
+    expect(policies()).toContain('ALLOWLIST_COMPILER');
+    await choose('Type', 'TEAMID');
+    expect(policies()).not.toContain('ALLOWLIST_COMPILER');
+  });
+
+  it('stays open with the reason when the server refuses', async () => {
+    vi.mocked(createRule).mockRejectedValue(
+      new ApiError(422, 'Refused', 'The expression does not compile', { cel_expr: 'no such name' }),
+    );
+    const onsaved = open();
+    type('Identifier', SHA256);
+    await choose('Policy', 'CEL');
+    type('CEL expression', 'bad');
+    screen.getByText('Create rule').click();
+    await screen.findByText('The expression does not compile');
+    expect(screen.getByText('no such name')).toBeTruthy();
+    expect(onsaved).not.toHaveBeenCalled();
+  });
+
+  it('swaps the identifier with the type when an event offers one', async () => {
+    const event = someEvent({ signing_id: 'ABCDE12345:tool', team_id: 'ABCDE12345' });
+    open({ draft: draftFromEvent(event) });
+    expect(field('Identifier').value).toBe('ABCDE12345:tool');
+    expect(field('Policy').value).toBe('ALLOWLIST');
+    await choose('Type', 'TEAMID');
+    expect(field('Identifier').value).toBe('ABCDE12345');
+  });
+
+  it('changes an existing rule but not what it matches', async () => {
+    vi.mocked(changeRule).mockResolvedValue(someRule());
+    open({ rule: someRule({ id: 9 }) });
+    expect(field('Identifier').disabled).toBe(true);
+    await choose('Policy', 'ALLOWLIST');
+    screen.getByText('Save rule').click();
+    await waitFor(() =>
+      expect(changeRule).toHaveBeenCalledWith(9, expect.objectContaining({ policy: 'ALLOWLIST' })),
+    );
+  });
+});

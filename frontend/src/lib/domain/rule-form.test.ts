@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { SHA256, someEvent, someRule } from '../testing/samples.ts';
+import { policiesFor } from './policies.ts';
+import { candidatesOf, draftFromEvent } from './rule-candidates.ts';
+import {
+  emptyRuleForm,
+  formFromDraft,
+  formFromRule,
+  ruleMistakes,
+  toRuleCreate,
+  withType,
+} from './rule-form.ts';
+
+const filled = { ...emptyRuleForm(), identifier: SHA256 };
+const signed = someEvent({
+  signing_id: 'ABCDE12345:com.example.tool',
+  team_id: 'ABCDE12345',
+  cdhash: 'not a hash',
+});
+
+describe('a rule form', () => {
+  it('can be sent with a valid identifier and nothing else', () => {
+    expect(ruleMistakes(filled)).toEqual({});
+  });
+
+  it('asks for an expression when the policy is one', () => {
+    expect(ruleMistakes({ ...filled, policy: 'CEL' })).toHaveProperty('cel_expr');
+  });
+
+  it('takes web addresses and the word null for the button', () => {
+    const wrong = ruleMistakes({ ...filled, custom_url: 'javascript:alert(1)' });
+    expect(wrong).toHaveProperty('custom_url');
+    expect(ruleMistakes({ ...filled, custom_url: 'null' })).toEqual({});
+    expect(ruleMistakes({ ...filled, custom_url: 'https://x.example/%machine_id%' })).toEqual({});
+  });
+
+  it('sends no message, address or expression that its policy does not use', () => {
+    const form = { ...filled, custom_msg: 'no', custom_url: 'null', cel_expr: 'true' };
+    expect(toRuleCreate({ ...form, policy: 'ALLOWLIST' })).toMatchObject({
+      custom_msg: '',
+      custom_url: '',
+      cel_expr: null,
+    });
+  });
+
+  it('sends the identifier as Santa stores it', () => {
+    const form = { ...filled, identifier: ` ${SHA256.toUpperCase()}` };
+    expect(toRuleCreate(form).identifier).toBe(SHA256);
+  });
+
+  it('shows a rule as it is', () => {
+    const rule = someRule({ policy: 'CEL', cel_expr: 'euid == 0', comment: 'why' });
+    expect(formFromRule(rule)).toMatchObject({ cel_expr: 'euid == 0', comment: 'why' });
+  });
+});
+
+describe('changing the type', () => {
+  it('gives up a policy that the new type does not have', () => {
+    const form = { ...filled, policy: 'ALLOWLIST_COMPILER' as const };
+    expect(withType(form, 'TEAMID').policy).toBe('ALLOWLIST');
+    expect(withType(form, 'CDHASH').policy).toBe('ALLOWLIST_COMPILER');
+    expect(policiesFor('CERTIFICATE')).not.toContain('ALLOWLIST_COMPILER');
+  });
+
+  it('keeps what was typed, and swaps what an event offered', () => {
+    const draft = draftFromEvent(signed);
+    const form = formFromDraft(draft);
+    expect(withType(form, 'TEAMID', draft).identifier).toBe('ABCDE12345');
+    expect(withType({ ...form, identifier: 'typed' }, 'TEAMID', draft).identifier).toBe('typed');
+    expect(withType(filled, 'TEAMID').identifier).toBe(SHA256);
+  });
+});
+
+describe('a draft from an event', () => {
+  it('offers the identifiers that fit their type', () => {
+    expect(candidatesOf(signed)).toEqual({
+      BINARY: SHA256,
+      SIGNINGID: 'ABCDE12345:com.example.tool',
+      TEAMID: 'ABCDE12345',
+    });
+  });
+
+  it('allows what was blocked, for all versions of a signed program', () => {
+    expect(draftFromEvent(signed)).toMatchObject({ type: 'SIGNINGID', policy: 'ALLOWLIST' });
+  });
+
+  it('blocks what ran, for the one file when it is not signed', () => {
+    const event = someEvent({ blocked: false, decision: 'ALLOW_UNKNOWN' });
+    expect(draftFromEvent(event)).toMatchObject({ type: 'BINARY', policy: 'BLOCKLIST' });
+  });
+});

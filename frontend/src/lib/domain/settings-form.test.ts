@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { someSettings } from '../testing/samples.ts';
+import { sameSettings, settingsMistakes, withMediaAction } from './settings-form.ts';
+
+describe('settings', () => {
+  it('are right as the server gives them', () => {
+    expect(settingsMistakes(someSettings())).toEqual({});
+  });
+
+  it('refuse a sync interval below a minute and half numbers', () => {
+    expect(settingsMistakes(someSettings({ full_sync_interval: 59 }))).toHaveProperty(
+      'full_sync_interval',
+    );
+    expect(settingsMistakes(someSettings({ batch_size: 1.5 }))).toHaveProperty('batch_size');
+  });
+
+  it('refuse restrictions without one', () => {
+    const settings = someSettings({ removable_media_policy: { action: 'remount', flags: [] } });
+    expect(settingsMistakes(settings)).toHaveProperty('removable_media_policy');
+  });
+
+  it('start restricted mounts with sensible flags and drop them otherwise', () => {
+    expect(withMediaAction({ action: 'allow', flags: [] }, 'remount').flags).not.toEqual([]);
+    expect(withMediaAction({ action: 'remount', flags: ['rdonly'] }, 'block').flags).toEqual([]);
+  });
+
+  it('are the same in any order of keys and flags', () => {
+    const one = someSettings({
+      removable_media_policy: { action: 'remount', flags: ['rdonly', 'noexec'] },
+    });
+    const { client_mode, ...rest } = one;
+    const media = { action: 'remount' as const, flags: ['noexec' as const, 'rdonly' as const] };
+    expect(sameSettings(one, { ...rest, removable_media_policy: media, client_mode })).toBe(true);
+    expect(sameSettings(one, { ...one, batch_size: 51 })).toBe(false);
+  });
+});

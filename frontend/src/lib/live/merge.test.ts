@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { someEvent, someRule } from '../testing/samples.ts';
+import { appended, eventFits, refreshed, replace, upsert, withRuleChange } from './merge.ts';
+
+const id = (item: { id: number }) => item.id;
+const rows = (...ids: number[]) => ids.map((n) => ({ id: n }));
+const at = '2026-11-23T12:00:00Z';
+
+describe('rows', () => {
+  it('come on top when new and stay in place when known', () => {
+    expect(upsert(rows(2, 1), { id: 3 }, id)).toEqual(rows(3, 2, 1));
+    expect(upsert(rows(2, 1), { id: 1, x: 1 } as { id: number }, id)).toEqual([
+      { id: 2 },
+      { id: 1, x: 1 },
+    ]);
+  });
+
+  it('are replaced only when shown', () => {
+    const list = rows(2, 1);
+    expect(replace(list, { id: 9 }, id)).toBe(list);
+  });
+
+  it('never appear twice when the next page overlaps', () => {
+    expect(appended(rows(4, 3), rows(3, 2), id)).toEqual(rows(4, 3, 2));
+  });
+});
+
+describe('reading again', () => {
+  it('keeps older rows below what was read, with their cursor', () => {
+    const page = { items: rows(5, 4, 3), next_cursor: 'after-3' };
+    expect(refreshed(rows(4, 3, 2, 1), page, 'after-1', id)).toEqual({
+      items: rows(5, 4, 3, 2, 1),
+      next_cursor: 'after-1',
+    });
+  });
+
+  it('drops what is gone', () => {
+    const page = { items: rows(5, 3), next_cursor: 'after-3' };
+    expect(refreshed(rows(5, 4, 3), page, 'after-3', id)).toEqual(page);
+  });
+
+  it('shows only the new page when nothing connects it with the old rows', () => {
+    const page = { items: rows(90, 89), next_cursor: 'after-89' };
+    expect(refreshed(rows(3, 2), page, 'after-2', id)).toEqual(page);
+  });
+
+  it('trusts a page that is the last one', () => {
+    const page = { items: rows(5), next_cursor: null };
+    expect(refreshed(rows(5, 4), page, 'after-4', id)).toEqual(page);
+  });
+});
+
+describe('an event', () => {
+  it('fits an unfiltered list', () => {
+    expect(eventFits(someEvent(), {})).toBe(true);
+  });
+
+  it.each([
+    [{ decision: 'blocked' }, true],
+    [{ decision: 'allowed' }, false],
+    [{ decision: 'BLOCK_BINARY' }, true],
+    [{ decision: 'BLOCK_TEAMID' }, false],
+    [{ machine_id: 'M-1' }, true],
+    [{ machine_id: 'M-2' }, false],
+    [{ q: 'OPT/to' }, true],
+    [{ q: 'elsewhere' }, false],
+    [{ q: 'tool', decision: 'unknown' }, false],
+  ])('fits %j: %s', (filters, fits) => {
+    expect(eventFits(someEvent(), filters)).toBe(fits);
+  });
+
+  it('is unknown when no rule matched, blocked or not', () => {
+    const event = someEvent({ decision: 'BLOCK_UNKNOWN' });
+    expect(eventFits(event, { decision: 'unknown' })).toBe(true);
+    expect(eventFits(event, { decision: 'blocked' })).toBe(true);
+  });
+});
+
+describe('news of a rule', () => {
+  const rule = someRule({ id: 7 });
+
+  it('adds a new rule on top of a list that it belongs to', () => {
+    const message = { type: 'rule', at, action: 'created', rule } as const;
+    expect(withRuleChange([], message, { policy: 'BLOCKLIST' })).toEqual([rule]);
+    expect(withRuleChange([], message, { policy: 'ALLOWLIST' })).toEqual([]);
+    expect(withRuleChange([], message, { q: 'no such text' })).toEqual([]);
+  });
+
+  it('changes a rule in place and drops it when it no longer fits', () => {
+    const changed = someRule({ id: 7, policy: 'ALLOWLIST' });
+    const message = { type: 'rule', at, action: 'changed', rule: changed } as const;
+    expect(withRuleChange([rule], message, {})).toEqual([changed]);
+    expect(withRuleChange([rule], message, { policy: 'BLOCKLIST' })).toEqual([]);
+  });
+
+  it('does not pull up a changed rule from further down', () => {
+    const list = [someRule({ id: 1 })];
+    const message = { type: 'rule', at, action: 'changed', rule } as const;
+    expect(withRuleChange(list, message, {})).toBe(list);
+  });
+
+  it('removes a rule, once', () => {
+    const message = { type: 'rule', at, action: 'removed', rule } as const;
+    const rest = withRuleChange([rule], message, {});
+    expect(rest).toEqual([]);
+    expect(withRuleChange(rest, message, {})).toBe(rest);
+  });
+});

@@ -1,0 +1,103 @@
+// Complete things for tests, typed by the schema; a test names only what it is about.
+import type { ExecEvent, Machine, Rule, SyncSettings } from '../api/types.ts';
+
+export const SHA256 = 'f6b0d2c5'.repeat(8);
+export const CDHASH = 'dbe8c398'.repeat(5);
+
+export function someEvent(part: Partial<ExecEvent> = {}): ExecEvent {
+  return {
+    id: 1,
+    machine_id: 'M-1',
+    hostname: 'lab-mac',
+    occurred_at: '2026-11-23T12:00:00Z',
+    received_at: '2026-11-23T12:00:01Z',
+    decision: 'BLOCK_BINARY',
+    blocked: true,
+    file_name: 'tool',
+    file_path: '/opt/tool',
+    file_sha256: SHA256,
+    executing_user: 'lena',
+    parent_name: 'launchd',
+    pid: 42,
+    ppid: 1,
+    team_id: '',
+    signing_id: '',
+    cdhash: '',
+    bundle_name: '',
+    bundle_id: '',
+    certificate_sha256: '',
+    publisher: '',
+    signing_chain: [],
+    ...part,
+  };
+}
+
+export function someRule(part: Partial<Rule> = {}): Rule {
+  return {
+    id: 1,
+    rule_type: 'BINARY',
+    identifier: SHA256,
+    policy: 'BLOCKLIST',
+    cel_expr: null,
+    custom_msg: '',
+    custom_url: '',
+    comment: '',
+    created_at: '2026-11-23T12:00:00Z',
+    created_by: 'admin',
+    seq: 1,
+    machines_acked: 0,
+    machines_total: 3,
+    ...part,
+  };
+}
+
+export function someMachine(part: Partial<Machine> = {}): Machine {
+  return {
+    machine_id: 'M-1',
+    serial: 'C02XY',
+    hostname: 'lab-mac',
+    model: 'Mac14,7',
+    os_version: '15.6',
+    os_build: '24G84',
+    santa_version: '2026.6',
+    primary_user: 'lena',
+    client_mode: 'MONITOR',
+    sync_state: 'in_sync',
+    last_preflight_at: '2026-11-23T12:00:00Z',
+    last_postflight_at: '2026-11-23T12:00:00Z',
+    enrolled_at: '2026-11-01T12:00:00Z',
+    rule_counts: {
+      binary: 1,
+      certificate: 0,
+      teamid: 0,
+      signingid: 0,
+      cdhash: 0,
+      compiler: 0,
+      transitive: 0,
+    },
+    last_sync: null,
+    ...part,
+  };
+}
+
+export function someSettings(part: Partial<SyncSettings> = {}): SyncSettings {
+  return {
+    client_mode: 'MONITOR',
+    batch_size: 50,
+    full_sync_interval: 600,
+    push_notification_full_sync_interval: 14400,
+    push_notification_global_rule_sync_deadline: 600,
+    enable_bundles: true,
+    enable_transitive_rules: false,
+    enable_all_event_upload: false,
+    disable_unknown_event_upload: false,
+    allowed_path_regex: '',
+    blocked_path_regex: '',
+    removable_media_policy: { action: 'allow', flags: [] },
+    encrypted_removable_media_policy: null,
+    override_file_access_action: 'NONE',
+    event_detail_url: '',
+    event_detail_text: '',
+    ...part,
+  };
+}

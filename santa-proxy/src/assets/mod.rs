@@ -1,0 +1,236 @@
+//! The console: files in memory with everything precomputed, and the pure
+//! decision which answer a request gets. Knows nothing of sockets; `load` is
+//! the only part that reads the directory.
+
+mod load;
+mod media;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use crate::answer::{Answer, Body};
+use crate::http::bytes::list;
+use crate::http::coding::{self, Coding};
+use crate::http::conditional::{self, Outcome, Validators};
+use crate::http::field::Name;
+use crate::http::path;
+use crate::http::range::{self, Range, Wanted};
+use crate::http::reject::Reject;
+use crate::http::request::Request;
+
+/// Separates the parts of an answer with several ranges. Console files are
+/// our own build and do not contain it.
+const BOUNDARY: &str = "santa-8f3b61d2a94c705e";
+
+/// One representation of a file.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    content: Box<[u8]>,
+    etag: Box<str>,
+    /// Field lines of 200 and 206.
+    lines: Box<[u8]>,
+    /// Field lines of 304.
+    validators: Box<[u8]>,
+    media_type: &'static str,
+}
+
+/// One file with its representations, by `Coding`.
+#[derive(Debug)]
+pub(crate) struct Asset {
+    variants: [Option<Variant>; 4],
+    /// Seconds since 1970.
+    modified: u64,
+}
+
+/// The whole console as it was on disk at one moment.
+#[derive(Debug)]
+pub(crate) struct Site {
+    assets: Vec<Asset>,
+    by_path: HashMap<Box<str>, usize>,
+    /// The page that navigations get.
+    fallback: Option<usize>,
+}
+
+/// The selected representation.
+struct Selected<'s> {
+    index: usize,
+    coding: Coding,
+    variant: &'s Variant,
+    modified: u64,
+}
+
+impl Site {
+    /// Number of files.
+    pub(crate) fn len(&self) -> usize {
+        self.assets.len()
+    }
+
+    /// The bytes that an answer of this site refers to.
+    pub(crate) fn content(
+        &self,
+        index: usize,
+        coding: Coding,
+        range: std::ops::Range<usize>,
+    ) -> &[u8] {
+        self.assets
+            .get(index)
+            .and_then(|asset| asset.variants[coding as usize].as_ref())
+            .and_then(|variant| variant.content.get(range))
+            .unwrap_or_default()
+    }
+
+    /// The answer to a request for the console; `path` is decoded, `now` in
+    /// seconds since 1970.
+    pub(crate) fn answer(&self, request: &Request<'_>, path: &str, now: u64) -> Answer<'_> {
+        let to_head = match request.method {
+            "GET" => false,
+            "HEAD" => true,
+            _ => return Answer::method_not_allowed("GET, HEAD"),
+        };
+        let answer = match self.find(request, path) {
+            None => Answer::refusal(Reject::new(404, "no such page or file"), false),
+            Some(index) => self.answer_asset(request, index, now, to_head),
+        };
+        if to_head { answer.without_body() } else { answer }
+    }
+
+    /// The file at `path`, or the fallback page when this is a navigation.
+    fn find(&self, request: &Request<'_>, path: &str) -> Option<usize> {
+        if path::is_hidden(path) {
+            return None;
+        }
+        let page = || {
+            let navigates = !media::looks_like_file(path)
+                && !path.contains("//")
+                && request.fields.all(Name::Accept).flat_map(list).any(accepts_html);
+            self.fallback.filter(|_| navigates)
+        };
+        self.by_path.get(path).copied().or_else(page)
+    }
+
+    fn answer_asset(
+        &self,
+        request: &Request<'_>,
+        index: usize,
+        now: u64,
+        to_head: bool,
+    ) -> Answer<'_> {
+        let Some(selected) = self.select(request, index) else {
+            return Answer::refusal(Reject::new(406, "no acceptable content coding"), false);
+        };
+        let validators = Validators { etag: &selected.variant.etag, modified: selected.modified };
+        match conditional::evaluate(&request.fields, &validators, now) {
+            Outcome::NotModified => not_modified(&selected),
+            Outcome::Failed => {
+                Answer::refusal(Reject::new(412, "precondition does not hold"), false)
+            }
+            Outcome::Send => {
+                let ranged =
+                    !to_head && conditional::range_applies(&request.fields, &validators, now);
+                let value = request.fields.single(Name::Range).filter(|_| ranged);
+                match range::wanted(value, selected.variant.content.len() as u64) {
+                    Wanted::Whole => whole(&selected),
+                    Wanted::Unsatisfiable => unsatisfiable(&selected),
+                    Wanted::Parts(parts) => partial(&selected, &parts),
+                }
+            }
+        }
+    }
+
+    fn select(&self, request: &Request<'_>, index: usize) -> Option<Selected<'_>> {
+        let asset = &self.assets[index];
+        let available = |coding: Coding| asset.variants[coding as usize].is_some();
+        let coding = coding::choose(request.fields.all(Name::AcceptEncoding), available)?;
+        let variant = asset.variants[coding as usize].as_ref()?;
+        Some(Selected { index, coding, variant, modified: asset.modified })
+    }
+}
+
+/// `text/html` in `Accept`, not refused by `q=0`.
+fn accepts_html(element: &[u8]) -> bool {
+    let mut parts = element.split(|byte| *byte == b';').map(crate::http::bytes::trim);
+    let html = parts.next().is_some_and(|name| {
+        name.eq_ignore_ascii_case(b"text/html")
+            || name.eq_ignore_ascii_case(b"application/xhtml+xml")
+    });
+    html && !parts.any(|parameter| matches!(parameter, b"q=0" | b"q=0.0" | b"q=0.00" | b"q=0.000"))
+}
+
+fn not_modified<'s>(selected: &Selected<'s>) -> Answer<'s> {
+    Answer {
+        status: 304,
+        lines: Cow::Borrowed(&selected.variant.validators),
+        length: None,
+        body: Body::None,
+    }
+}
+
+fn whole<'s>(selected: &Selected<'s>) -> Answer<'s> {
+    let length = selected.variant.content.len();
+    Answer {
+        status: 200,
+        lines: Cow::Borrowed(&selected.variant.lines),
+        length: Some(length as u64),
+        body: Body::Asset { index: selected.index, coding: selected.coding, range: 0..length },
+    }
+}
+
+fn unsatisfiable<'s>(selected: &Selected<'s>) -> Answer<'s> {
+    let mut answer = Answer::refusal(Reject::new(416, "range lies outside the file"), false);
+    answer.add_line("Content-Range", &format!("bytes */{}", selected.variant.content.len()));
+    answer
+}
+
+fn partial<'s>(selected: &Selected<'s>, parts: &[Range]) -> Answer<'s> {
+    let content = &selected.variant.content;
+    let lines = selected.variant.lines.to_vec();
+    if let [part] = parts {
+        let range = indices(*part);
+        let mut answer = Answer {
+            status: 206,
+            lines: Cow::Owned(lines),
+            length: Some(part.len()),
+            body: Body::Asset { index: selected.index, coding: selected.coding, range },
+        };
+        answer.add_line("Content-Range", &content_range(*part, content.len()));
+        return answer;
+    }
+    let mut body = Vec::new();
+    for part in parts {
+        let mut head = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            head,
+            "\r\n--{BOUNDARY}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
+            selected.variant.media_type,
+            content_range(*part, content.len())
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(&content[indices(*part)]);
+    }
+    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    let own_type = format!("Content-Type: {}\r\n", selected.variant.media_type);
+    let lines = lines.strip_prefix(own_type.as_bytes()).unwrap_or(&lines).to_vec();
+    let mut answer = Answer {
+        status: 206,
+        lines: Cow::Owned(lines),
+        length: Some(body.len() as u64),
+        body: Body::Bytes(body),
+    };
+    answer.add_line("Content-Type", &format!("multipart/byteranges; boundary={BOUNDARY}"));
+    answer
+}
+
+fn indices(part: Range) -> std::ops::Range<usize> {
+    // Both ends lie within content that is in memory, so they fit.
+    let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+    index(part.first)..index(part.last) + 1
+}
+
+fn content_range(part: Range, length: usize) -> String {
+    format!("bytes {}-{}/{length}", part.first, part.last)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Everything that a reload replaces, as one value: a request sees either all
+//! of the old or all of the new.
+
+use anyhow::Result;
+use santa_config::{Address, Cidr, Config, ProxyLimits, ProxyTimeouts};
+
+use crate::assets::Site;
+use crate::http::request::HeadLimits;
+
+/// Settings and content as of one load.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    /// Limits of request heads.
+    pub(crate) head: HeadLimits,
+    /// All limits.
+    pub(crate) limits: ProxyLimits,
+    /// How long each phase may take.
+    pub(crate) timeouts: ProxyTimeouts,
+    /// Networks whose claims are believed.
+    pub(crate) trusted: Vec<Cidr>,
+    /// Where the backend's instances answer.
+    pub(crate) api: Vec<Address>,
+    /// A development server for the console.
+    pub(crate) console: Option<Address>,
+    /// The console's files, when there is no development server.
+    pub(crate) site: Option<Site>,
+    /// Whether requests are logged.
+    pub(crate) access_log: bool,
+}
+
+impl Generation {
+    /// Takes what matters from the configuration and reads the console.
+    ///
+    /// # Errors
+    /// When the console cannot be read.
+    pub(crate) fn load(config: &Config) -> Result<Self> {
+        let proxy = &config.proxy;
+        let console = proxy.console.upstream.map(Address::Tcp);
+        let site = match console {
+            Some(_) => None,
+            None => Some(Site::load(&config.paths.www)?),
+        };
+        let fields = usize::try_from(proxy.limits.header_count).unwrap_or(usize::MAX);
+        Ok(Self {
+            head: HeadLimits {
+                head: proxy.limits.head_size.bytes(),
+                target: proxy.limits.target_size.bytes(),
+                fields,
+            },
+            limits: proxy.limits.clone(),
+            timeouts: proxy.timeouts.clone(),
+            trusted: proxy.trusted_proxies.clone(),
+            api: config.upstreams(),
+            console,
+            site,
+            access_log: proxy.access.log,
+        })
+    }
+
+    /// Whether claims of the peer at `address` are believed.
+    pub(crate) fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+}

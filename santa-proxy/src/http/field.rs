@@ -1,0 +1,195 @@
+//! Field lines of a head: which names matter to this proxy, and parsing the
+//! lines of a complete head with httparse plus what it would let pass.
+//! Knows nothing of requests or responses as a whole.
+
+use httparse::{EMPTY_HEADER, Header};
+
+/// Most field lines that are ever looked at; `header_count` may only be lower.
+pub const MOST_FIELDS: usize = 128;
+
+macro_rules! names {
+    ($($name:ident = $text:literal,)*) => {
+        /// The field names that this proxy acts on; every other is `Other`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Name {
+            $(#[doc = concat!("`", $text, "`")] $name,)*
+            /// Passed on unread.
+            Other,
+        }
+
+        impl Name {
+            /// Recognises a field name, in any case.
+            #[must_use]
+            pub fn of(name: &str) -> Self {
+                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text) {
+                    return Self::$name;
+                })*
+                Self::Other
+            }
+        }
+    };
+}
+
+names! {
+    Host = "host",
+    Connection = "connection",
+    ContentLength = "content-length",
+    TransferEncoding = "transfer-encoding",
+    UserAgent = "user-agent",
+    Accept = "accept",
+    AcceptEncoding = "accept-encoding",
+    IfNoneMatch = "if-none-match",
+    IfModifiedSince = "if-modified-since",
+    IfMatch = "if-match",
+    IfUnmodifiedSince = "if-unmodified-since",
+    IfRange = "if-range",
+    Range = "range",
+    Date = "date",
+    Server = "server",
+    Expect = "expect",
+    Upgrade = "upgrade",
+    Te = "te",
+    Trailer = "trailer",
+    KeepAlive = "keep-alive",
+    ProxyConnection = "proxy-connection",
+    ProxyAuthenticate = "proxy-authenticate",
+    ProxyAuthorization = "proxy-authorization",
+    Http2Settings = "http2-settings",
+    Via = "via",
+    MaxForwards = "max-forwards",
+    Forwarded = "forwarded",
+    ForwardedFor = "x-forwarded-for",
+    ForwardedProto = "x-forwarded-proto",
+    ForwardedHost = "x-forwarded-host",
+    ForwardedPort = "x-forwarded-port",
+    ForwardedServer = "x-forwarded-server",
+    ForwardedPrefix = "x-forwarded-prefix",
+    ForwardedSsl = "x-forwarded-ssl",
+    ForwardedClientCert = "x-forwarded-client-cert",
+    RealIp = "x-real-ip",
+    RequestId = "x-request-id",
+    ContentTypeOptions = "x-content-type-options",
+    FrameOptions = "x-frame-options",
+    ReferrerPolicy = "referrer-policy",
+    OpenerPolicy = "cross-origin-opener-policy",
+    PermissionsPolicy = "permissions-policy",
+    ContentSecurityPolicy = "content-security-policy",
+}
+
+/// Why the field lines of a head cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldError {
+    /// A line breaks the grammar.
+    Syntax(&'static str),
+    /// More lines than allowed.
+    TooMany,
+}
+
+/// The field lines of one head, in order, each with its recognised name.
+#[derive(Debug, Clone)]
+pub struct Fields<'b> {
+    lines: [Header<'b>; MOST_FIELDS],
+    names: [Name; MOST_FIELDS],
+    len: usize,
+}
+
+impl<'b> Fields<'b> {
+    /// Parses the field lines of a complete head: `block` starts behind the
+    /// start line and ends with the empty line.
+    ///
+    /// # Errors
+    /// When a line breaks RFC 9112 §5 in any way, or there are more than `most`.
+    pub fn parse(block: &'b [u8], most: usize) -> Result<Self, FieldError> {
+        let mut fields =
+            Self { lines: [EMPTY_HEADER; MOST_FIELDS], names: [Name::Other; MOST_FIELDS], len: 0 };
+        let len = match httparse::parse_headers(block, &mut fields.lines) {
+            Ok(httparse::Status::Complete((used, lines))) if used == block.len() => lines.len(),
+            Ok(_) => return Err(FieldError::Syntax("field lines end too early")),
+            Err(httparse::Error::TooManyHeaders) => return Err(FieldError::TooMany),
+            Err(httparse::Error::HeaderName) => {
+                return Err(FieldError::Syntax("field name is not a token followed by a colon"));
+            }
+            Err(_) => return Err(FieldError::Syntax("control character in a field line")),
+        };
+        if len > most {
+            return Err(FieldError::TooMany);
+        }
+        fields.len = len;
+        for (line, name) in fields.lines[..len].iter().zip(&mut fields.names) {
+            *name = Name::of(line.name);
+        }
+        Ok(fields)
+    }
+
+    /// All lines in order: recognised name, name as written, value.
+    pub fn iter(&self) -> impl Iterator<Item = (Name, &'b str, &'b [u8])> + '_ {
+        self.lines[..self.len].iter().zip(&self.names).map(|(line, name)| {
+            let line: Header<'b> = *line;
+            (*name, line.name, line.value)
+        })
+    }
+
+    /// The values of every line called `name`, in order.
+    pub fn all(&self, name: Name) -> impl Iterator<Item = &'b [u8]> + '_ {
+        self.iter().filter(move |(found, _, _)| *found == name).map(|(_, _, value)| value)
+    }
+
+    /// The value of the first line called `name`.
+    #[must_use]
+    pub fn first(&self, name: Name) -> Option<&'b [u8]> {
+        self.all(name).next()
+    }
+
+    /// The value of the only line called `name`; nothing when there are none or several.
+    #[must_use]
+    pub fn single(&self, name: Name) -> Option<&'b [u8]> {
+        let mut values = self.all(name);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_lines_are_refused_not_repaired() {
+        let bad: &[&[u8]] = &[
+            b"Host : x\r\n\r\n",
+            b" Host: x\r\n\r\n",
+            b"A: b\r\n folded\r\n\r\n",
+            b"A: b\r\n\tfolded\r\n\r\n",
+            b": empty name\r\n\r\n",
+            b"no colon\r\n\r\n",
+            b"A: nul\0\r\n\r\n",
+            b"A: cr\rin value\r\n\r\n",
+            b"A: bell\x07\r\n\r\n",
+            b"A: del\x7f\r\n\r\n",
+            b"A\x80: b\r\n\r\n",
+            b"A(b): c\r\n\r\n",
+            b"A: b\r\n\r\nrest",
+        ];
+        for block in bad {
+            let text = String::from_utf8_lossy(block);
+            assert!(matches!(Fields::parse(block, 100), Err(FieldError::Syntax(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_trimmed_and_names_recognised_in_any_case() {
+        let fields =
+            Fields::parse(b"hOsT:\t x \t\r\nX-A:\r\nX-B: a b\xff\r\n\r\n", 3).expect("valid");
+        let lines: Vec<_> = fields.iter().collect();
+        assert_eq!(lines[0], (Name::Host, "hOsT", &b"x"[..]));
+        assert_eq!(lines[1], (Name::Other, "X-A", &b""[..]));
+        assert_eq!(lines[2], (Name::Other, "X-B", &b"a b\xff"[..]));
+    }
+
+    #[test]
+    fn more_lines_than_allowed_are_refused() {
+        assert_eq!(Fields::parse(b"A: 1\r\nB: 2\r\n\r\n", 1).err(), Some(FieldError::TooMany));
+        let many = "A: 1\r\n".repeat(MOST_FIELDS + 1) + "\r\n";
+        assert_eq!(Fields::parse(many.as_bytes(), 999).err(), Some(FieldError::TooMany));
+    }
+}

@@ -1,0 +1,129 @@
+//! Who the client is and what the backend is told about it: `X-Forwarded-*`
+//! and `Forwarded` (RFC 7239). What a sender claims counts only when it is a
+//! trusted proxy. Pure.
+
+use std::net::IpAddr;
+
+use super::bytes::{is_token, list};
+use super::field::{Fields, Name};
+use super::request::Request;
+
+/// The sender of a request as this proxy sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// Address of the peer.
+    pub peer: IpAddr,
+    /// Whether the peer is a proxy whose claims are believed.
+    pub trusted: bool,
+    /// `http` or `https`, as received here.
+    pub scheme: &'static str,
+}
+
+/// The client behind trusted proxies: the last address of `X-Forwarded-For`
+/// that is not itself trusted, else the peer.
+#[must_use]
+pub fn client(fields: &Fields<'_>, sender: &Sender, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    if !sender.trusted {
+        return sender.peer;
+    }
+    let chain: Vec<&[u8]> = fields.all(Name::ForwardedFor).flat_map(list).collect();
+    let mut client = sender.peer;
+    for element in chain.into_iter().rev() {
+        let Some(address) = address(element) else { break };
+        client = address;
+        if !trusted(address) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `[::1]:80`, `::1`.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let bare = text.parse::<IpAddr>().ok();
+    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    bare.or_else(with_port).or_else(bracketed).map(|address| address.to_canonical())
+}
+
+/// Appends the lines that tell the backend about the client.
+pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
+    let believed = |name| request.fields.first(name).filter(|_| sender.trusted);
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    if sender.trusted {
+        for value in request.fields.all(Name::ForwardedFor).filter(|value| !value.is_empty()) {
+            out.extend_from_slice(value);
+            out.extend_from_slice(b", ");
+        }
+    }
+    push_address(out, sender.peer);
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    let scheme = believed(Name::ForwardedProto).filter(|scheme| is_token(scheme));
+    out.extend_from_slice(scheme.unwrap_or(sender.scheme.as_bytes()));
+    let host = believed(Name::ForwardedHost).filter(|host| super::host::is_valid(host));
+    if let Some(host) = host.or(request.host) {
+        out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+        out.extend_from_slice(host);
+    }
+    out.extend_from_slice(b"\r\n");
+    if believed(Name::Forwarded).is_some() {
+        push_forwarded(out, request, sender);
+    }
+}
+
+/// Continues a `Forwarded` chain that a trusted proxy began.
+fn push_forwarded(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
+    out.extend_from_slice(b"Forwarded: ");
+    for value in request.fields.all(Name::Forwarded) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(b"for=");
+    match sender.peer {
+        IpAddr::V4(_) => push_address(out, sender.peer),
+        IpAddr::V6(_) => {
+            out.extend_from_slice(b"\"[");
+            push_address(out, sender.peer);
+            out.extend_from_slice(b"]\"");
+        }
+    }
+    if let Some(host) = request.host {
+        out.extend_from_slice(b";host=\"");
+        out.extend_from_slice(host);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(sender.scheme.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends an address in its canonical text.
+pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    use std::io::Write;
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{address}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client_of(chain: &str, trusted: bool) -> String {
+        let block = format!("{chain}\r\n");
+        let fields = Fields::parse(block.as_bytes(), 100).expect("syntax is fine");
+        let sender = Sender { peer: "10.0.0.9".parse().expect("address"), trusted, scheme: "http" };
+        let inside = |address: IpAddr| address.to_string().starts_with("10.");
+        client(&fields, &sender, inside).to_string()
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_that_is_not_trusted() {
+        let chain = "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-For: 10.0.0.1\r\n";
+        assert_eq!(client_of(chain, true), "2.2.2.2");
+        assert_eq!(client_of(chain, false), "10.0.0.9");
+        assert_eq!(client_of("", true), "10.0.0.9");
+        assert_eq!(client_of("X-Forwarded-For: nonsense, 10.0.0.1\r\n", true), "10.0.0.1");
+        assert_eq!(client_of("X-Forwarded-For: [2001:db8::1]:80\r\n", true), "2001:db8::1");
+    }
+}

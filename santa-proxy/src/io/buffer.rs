@@ -1,0 +1,154 @@
+//! Read buffers that hold memory only while they hold bytes: an idle connection
+//! keeps none. The blocks come from a pool of the worker's thread.
+
+use std::cell::RefCell;
+
+/// Size of a block. Large enough for a head and for efficient streaming.
+pub(crate) const BLOCK: usize = 32 * 1024;
+/// Blocks kept for reuse by one worker.
+const KEPT: usize = 64;
+
+thread_local! {
+    static BLOCKS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static HEADS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn take_block() -> Vec<u8> {
+    BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BLOCK])
+}
+
+fn give_block(block: Vec<u8>) {
+    if block.len() == BLOCK {
+        BLOCKS.with_borrow_mut(|blocks| {
+            if blocks.len() < KEPT {
+                blocks.push(block);
+            }
+        });
+    }
+}
+
+/// An empty vector with capacity left over from earlier use, for heads.
+pub(crate) fn take_vec() -> Vec<u8> {
+    HEADS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(1024))
+}
+
+/// Gives a vector back for reuse.
+pub(crate) fn give_vec(mut vec: Vec<u8>) {
+    vec.clear();
+    if vec.capacity() <= BLOCK {
+        HEADS.with_borrow_mut(|heads| {
+            if heads.len() < KEPT {
+                heads.push(vec);
+            }
+        });
+    }
+}
+
+/// Bytes that were read and not yet used.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    block: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes not yet used.
+    pub(crate) fn filled(&self) -> &[u8] {
+        &self.block[self.start..self.end]
+    }
+
+    /// The same, to be decoded in place.
+    pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.block[self.start..self.end]
+    }
+
+    /// Whether nothing is waiting to be used.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Marks `count` bytes at the front as used.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.is_empty() {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Room to read into; makes some when there is none.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        if self.block.is_empty() {
+            self.block = take_block();
+        } else if self.end == self.block.len() {
+            if self.start > 0 {
+                self.block.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            } else {
+                let longer = self.block.len() * 2;
+                self.block.resize(longer, 0);
+            }
+        }
+        &mut self.block[self.end..]
+    }
+
+    /// Marks `count` bytes of the space as filled.
+    pub(crate) fn fill(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.block.len());
+    }
+
+    /// Gives the memory back while nothing is in it.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() && !self.block.is_empty() {
+            give_block(std::mem::take(&mut self.block));
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        give_block(std::mem::take(&mut self.block));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_in_order_and_room_is_always_made() {
+        let mut buffer = Buffer::default();
+        let mut next_in = 0u8;
+        let mut next_out = 0u8;
+        for round in 0..200usize {
+            let space = buffer.space();
+            assert!(!space.is_empty());
+            let count = space.len().min(777);
+            for byte in &mut space[..count] {
+                *byte = next_in;
+                next_in = next_in.wrapping_add(1);
+            }
+            buffer.fill(count);
+            let used = buffer.filled().len().min(round * 7);
+            for byte in &buffer.filled()[..used] {
+                assert_eq!(*byte, next_out);
+                next_out = next_out.wrapping_add(1);
+            }
+            buffer.consume(used);
+        }
+    }
+
+    #[test]
+    fn an_empty_buffer_holds_no_memory_after_release() {
+        let mut buffer = Buffer::default();
+        buffer.space();
+        buffer.fill(3);
+        buffer.release();
+        assert_eq!(buffer.filled().len(), 3);
+        buffer.consume(3);
+        buffer.release();
+        assert!(buffer.block.is_empty());
+    }
+}

@@ -1,0 +1,83 @@
+//! One timer for a whole connection. Moving the deadline costs a store: the
+//! timer fires at most once too early and then goes back to sleep until the
+//! moment that counts by then.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What a connection is waiting for; decides who is at fault when time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The next request of an open connection.
+    Idle,
+    /// The rest of a request head.
+    Head,
+    /// More of a request's content.
+    Content,
+    /// Room to send to the client.
+    Send,
+    /// The backend.
+    Backend,
+    /// Traffic in a tunnel.
+    Tunnel,
+}
+
+/// Time is up in this phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expired(pub(crate) Phase);
+
+/// The deadline of a connection.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    at: Cell<Instant>,
+    phase: Cell<Phase>,
+    timer: RefCell<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// A deadline `after` from now.
+    pub(crate) fn new(phase: Phase, after: Duration) -> Self {
+        let at = Instant::now() + after;
+        Self {
+            at: Cell::new(at),
+            phase: Cell::new(phase),
+            timer: RefCell::new(Box::pin(sleep_until(at))),
+        }
+    }
+
+    /// Moves the deadline.
+    pub(crate) fn set(&self, phase: Phase, after: Duration) {
+        self.phase.set(phase);
+        self.at.set(Instant::now() + after);
+    }
+
+    /// Drives `future` until it is done or time is up.
+    pub(crate) async fn limit<F: Future>(&self, future: F) -> Result<F::Output, Expired> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => self.poll_expired(context).map(Err),
+        })
+        .await
+    }
+
+    fn poll_expired(&self, context: &mut Context<'_>) -> Poll<Expired> {
+        let mut timer = self.timer.borrow_mut();
+        loop {
+            let at = self.at.get();
+            if timer.deadline() > at {
+                timer.as_mut().reset(at);
+            }
+            ready!(timer.as_mut().poll(context));
+            if Instant::now() >= at {
+                return Poll::Ready(Expired(self.phase.get()));
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+}

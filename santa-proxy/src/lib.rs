@@ -1,0 +1,27 @@
+//! santa-proxy: the public face of SantaServer. Serves the console from memory,
+//! passes `/api` on to the backend's Unix sockets, and is strict about HTTP.
+//!
+//! The layers, each knowing only those above it in this list:
+//! - [`http`]: HTTP/1.1 as plain functions over bytes
+//! - [`route`]: who answers a path
+//! - `assets`, `answer`: what the console and this proxy itself answer
+//! - `io`: sockets, buffers, deadlines
+//! - `log`, `metrics`: what is told about it
+//! - `upstream`: connections to backends
+//! - `server`: workers, connections, forwarding, tunnels
+//! - [`lifecycle`]: start, reload, drain; `inherit`, `admin`, [`cli`] beside it
+
+mod admin;
+mod answer;
+mod assets;
+pub mod cli;
+mod generation;
+pub mod http;
+mod inherit;
+mod io;
+pub mod lifecycle;
+mod log;
+mod metrics;
+pub mod route;
+mod server;
+mod upstream;

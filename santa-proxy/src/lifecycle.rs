@@ -1,0 +1,215 @@
+//! From start to end on the main thread: bind, start the workers, wait for
+//! signals, reload, drain.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use santa_config::{Config, Mistakes, process_env};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::admin::Admin;
+use crate::generation::Generation;
+use crate::inherit::{self, Public};
+use crate::log::sink::{Level, Sink};
+use crate::metrics::WorkerMetrics;
+use crate::server::worker::{self, Orders, Start};
+
+/// Time beyond the drain for the workers to notice and end.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Longest the last log lines are waited for.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Why serving did not begin or ended badly.
+#[derive(Debug)]
+pub enum Failure {
+    /// Mistakes in the configuration.
+    Config(Mistakes),
+    /// Everything else.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Checks the configuration and the console's files.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check(path: &Path) -> Result<(), Failure> {
+    let config = santa_config::load(path, &process_env()).map_err(Failure::Config)?;
+    Generation::load(&config)?;
+    Ok(())
+}
+
+/// Serves until a signal asks to stop.
+///
+/// # Errors
+/// When serving cannot begin.
+pub fn serve(path: &Path) -> Result<(), Failure> {
+    let env = process_env();
+    let config = santa_config::load(path, &env).map_err(Failure::Config)?;
+    let generation = Arc::new(Generation::load(&config)?);
+    let public = inherit::public(&config, &env)?;
+    let sink = Sink::start().context("starting the log thread")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .context("setting up the main runtime")?;
+    let outcome = runtime.block_on(run(path, &config, generation, public, &sink));
+    sink.flush(LAST_LINES);
+    Ok(outcome?)
+}
+
+async fn run(
+    path: &Path,
+    config: &Config,
+    generation: Arc<Generation>,
+    public: Public,
+    sink: &Sink,
+) -> Result<()> {
+    let mut signals = Signals::new().context("watching for signals")?;
+    let count = worker_count(config.proxy.workers);
+    let metrics: Arc<[Arc<WorkerMetrics>]> = (0..count).map(|_| Arc::default()).collect();
+    let admin = match config.admin.listen {
+        Some(address) => Some(Admin::bind(address, Arc::clone(&metrics), sink.clone()).await?),
+        None => None,
+    };
+    if let Some(admin) = admin {
+        tokio::task::spawn_local(admin.run());
+    }
+    let drain = generation.timeouts.drain;
+    let address = public.listener.local_addr().context("reading the public address")?;
+    let files = generation.site.as_ref().map_or(0, crate::assets::Site::len);
+    let (orders, receiver) = watch::channel(Orders { generation, draining: false });
+    let workers = start_workers(&public, &receiver, &metrics, sink)?;
+    drop(public);
+    sink.notice(
+        Level::Info,
+        "serving",
+        &[
+            ("address", &address.to_string()),
+            ("workers", &count.to_string()),
+            ("files", &files.to_string()),
+        ],
+    );
+    while signals.next().await == Event::Reload {
+        reload(path, &orders, sink);
+    }
+    sink.notice(Level::Info, "stopping", &[]);
+    orders.send_modify(|orders| orders.draining = true);
+    join(workers, drain + MARGIN, sink).await;
+    sink.notice(Level::Info, "stopped", &[]);
+    Ok(())
+}
+
+fn worker_count(configured: u32) -> usize {
+    match usize::try_from(configured) {
+        Ok(count) if count > 0 => count,
+        _ => thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
+}
+
+fn start_workers(
+    public: &Public,
+    orders: &watch::Receiver<Orders>,
+    metrics: &[Arc<WorkerMetrics>],
+    sink: &Sink,
+) -> Result<Vec<JoinHandle<Result<()>>>> {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let start_one = |(number, metrics): (usize, &Arc<WorkerMetrics>)| {
+        let start = Start {
+            listener: public.listener.try_clone().context("duplicating the public listener")?,
+            inherited: public.inherited,
+            orders: orders.clone(),
+            sink: sink.clone(),
+            metrics: Arc::clone(metrics),
+            connections: Arc::clone(&connections),
+        };
+        thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || worker::run(start))
+            .context("starting a worker thread")
+    };
+    metrics.iter().enumerate().map(start_one).collect()
+}
+
+/// Reads configuration and console again; keeps the present ones when that fails.
+fn reload(path: &Path, orders: &watch::Sender<Orders>, sink: &Sink) {
+    let loaded = santa_config::load(path, &process_env())
+        .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
+        .and_then(|config| Generation::load(&config));
+    match loaded {
+        Ok(generation) => {
+            let files = generation.site.as_ref().map_or(0, crate::assets::Site::len).to_string();
+            orders.send_modify(|orders| orders.generation = Arc::new(generation));
+            sink.notice(Level::Info, "reloaded", &[("files", &files)]);
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            let text = "reload failed; serving goes on with what was there before";
+            sink.notice(Level::Error, text, &[("error", &error)]);
+        }
+    }
+}
+
+/// Waits for the workers to drain; gives up on those that do not in time.
+async fn join(workers: Vec<JoinHandle<Result<()>>>, limit: Duration, sink: &Sink) {
+    let all_done = async {
+        while !workers.iter().all(JoinHandle::is_finished) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(limit, all_done).await.is_ok();
+    if !in_time {
+        sink.notice(Level::Warning, "workers did not drain in time", &[]);
+        return;
+    }
+    for worker in workers {
+        if let Ok(Err(error)) = worker.join() {
+            sink.notice(Level::Error, "a worker failed", &[("error", &format!("{error:#}"))]);
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        std::future::poll_fn(|context| {
+            let stop = self.terminate.poll_recv(context).is_ready()
+                | self.interrupt.poll_recv(context).is_ready();
+            if stop {
+                return std::task::Poll::Ready(Event::Stop);
+            }
+            self.hangup.poll_recv(context).map(|_| Event::Reload)
+        })
+        .await
+    }
+}

@@ -1,0 +1,5 @@
+//! Log lines: made by the workers, written by a thread of their own, so that a
+//! reader that stalls never stalls a request.
+
+pub(crate) mod json;
+pub(crate) mod sink;

@@ -1,0 +1,164 @@
+//! The thread that writes to standard output, fed by a bounded queue of whole
+//! lines. A full queue drops lines and counts them; nobody waits for it.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::json::{push_field, push_number, push_time};
+
+/// Batches that may wait; a batch is at most a few tens of kilobytes.
+const QUEUE: usize = 128;
+
+enum Message {
+    Lines(Vec<u8>),
+    /// Answered once everything before it has been written.
+    Flush(SyncSender<()>),
+}
+
+/// How serious a notice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// For the record.
+    Info,
+    /// Someone may want to look.
+    Warning,
+    /// Someone should act.
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The way to standard output; clones share the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Sink {
+    queue: SyncSender<Message>,
+    dropped: Arc<AtomicU64>,
+    pending: Arc<AtomicU64>,
+    pretty: bool,
+}
+
+impl Sink {
+    /// Starts the writing thread.
+    pub(crate) fn start() -> io::Result<Self> {
+        let (queue, messages) = sync_channel(QUEUE);
+        thread::Builder::new().name("log".into()).spawn(move || write_all(&messages))?;
+        let counter = || Arc::new(AtomicU64::new(0));
+        let pretty = io::stdout().is_terminal();
+        Ok(Self { queue, dropped: counter(), pending: counter(), pretty })
+    }
+
+    /// Lines lost so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Hands over whole lines; never waits.
+    pub(crate) fn send(&self, mut lines: Vec<u8>, count: u64) {
+        let lost = self.pending.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let text = "the reader of the log was too slow; lines were dropped";
+            let mut notice = self.line(Level::Warning, text, &[]);
+            insert_count(&mut notice, lost);
+            notice.append(&mut lines);
+            lines = notice;
+        }
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.queue.try_send(Message::Lines(lines))
+        {
+            self.pending.fetch_add(lost + count, Ordering::Relaxed);
+            self.dropped.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes one line about this process itself.
+    pub(crate) fn notice(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        self.send(self.line(level, message, fields), 1);
+    }
+
+    /// Waits until what was sent so far has been written, at most `limit`.
+    pub(crate) fn flush(&self, limit: Duration) {
+        let (done, written) = sync_channel(1);
+        if self.queue.try_send(Message::Flush(done)).is_ok() {
+            // A reader that stalls now would only delay the end.
+            let _ = written.recv_timeout(limit);
+        }
+    }
+
+    fn line(&self, level: Level, message: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        if self.pretty {
+            let details: String =
+                fields.iter().map(|(name, value)| format!("  {name}={value}")).collect();
+            out.extend_from_slice(
+                format!("santa-proxy {}: {message}{details}\n", level.name()).as_bytes(),
+            );
+            return out;
+        }
+        out.extend_from_slice(b"{\"ts\":\"");
+        push_time(&mut out, SystemTime::now());
+        out.push(b'"');
+        push_field(&mut out, "level", level.name().as_bytes());
+        push_field(&mut out, "service", b"proxy");
+        push_field(&mut out, "logger", b"proxy");
+        push_field(&mut out, "message", message.as_bytes());
+        for (name, value) in fields {
+            push_field(&mut out, name, value.as_bytes());
+        }
+        out.extend_from_slice(b"}\n");
+        out
+    }
+}
+
+/// Adds the number of lost lines to a finished line.
+fn insert_count(line: &mut Vec<u8>, lost: u64) {
+    if line.ends_with(b"}\n") {
+        line.truncate(line.len() - 2);
+        push_number(line, "dropped", lost);
+        line.extend_from_slice(b"}\n");
+    }
+}
+
+fn write_all(messages: &Receiver<Message>) {
+    // Once standard output has gone away, lines are taken and forgotten.
+    let mut gone = false;
+    let mut output = io::stdout().lock();
+    while let Ok(message) = messages.recv() {
+        match message {
+            Message::Flush(done) => {
+                let _ = output.flush();
+                let _ = done.try_send(());
+            }
+            Message::Lines(lines) => gone = gone || write_lines(&mut output, &lines).is_err(),
+        }
+    }
+}
+
+/// Writes all of `lines`; a descriptor that somebody made non-blocking is waited for.
+fn write_lines(output: &mut impl Write, mut lines: &[u8]) -> io::Result<()> {
+    while !lines.is_empty() {
+        match output.write(lines) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => lines = &lines[count..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A full disk may have room again later; a closed pipe stays closed.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    output.flush()
+}

@@ -1,0 +1,235 @@
+//! One client connection from accept to close: head after head, each planned
+//! and carried out, until one side has had enough.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::forward::{self, End};
+use super::plan::{self, Plan};
+use super::ready;
+use super::seats::{Activity, Seat};
+use super::send::Reply;
+use super::tunnel;
+use super::worker::Worker;
+use crate::http::content::Content;
+use crate::http::reject::Reject;
+use crate::http::request::{check_start_line, scan_reject};
+use crate::http::scan::{Found, HeadSpan, Scan};
+use crate::io::buffer::Buffer;
+use crate::io::deadline::{Deadline, Expired, Phase};
+use crate::io::stream::Stream;
+
+/// Content of a request answered by ourselves is read past up to this much.
+const MOST_SKIPPED: u64 = 64 * 1024;
+/// How long a client may take to read a last answer while it is still sending.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of what it still sends is read meanwhile.
+const MOST_LINGERED: usize = 1024 * 1024;
+
+/// A client connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// The worker that serves it.
+    pub(crate) worker: Rc<Worker>,
+    /// Its socket.
+    pub(crate) stream: Stream,
+    /// What was read and not yet used.
+    pub(crate) buffer: Buffer,
+    /// When its present phase has lasted too long.
+    pub(crate) deadline: Deadline,
+    seat: Seat,
+    peer: SocketAddr,
+}
+
+/// What came instead of, or as, the next head.
+enum Next {
+    Head(HeadSpan),
+    Refuse(Reject),
+    End,
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(Rc<Worker>);
+
+impl Counted {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.metrics.open.add(1);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics.open.sub(1);
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    let _counted = Counted::new(&worker);
+    let idle = worker.local().shared.timeouts.idle;
+    let mut connection = Connection {
+        worker,
+        stream: Stream::Tcp(stream),
+        buffer: Buffer::default(),
+        deadline: Deadline::new(Phase::Idle, idle),
+        seat,
+        peer,
+    };
+    connection.run().await;
+}
+
+impl Connection {
+    async fn run(&mut self) {
+        loop {
+            let keep = match self.next_head().await {
+                Next::End => return,
+                Next::Refuse(reject) => {
+                    let reply = plan::refuse(&self.worker, self.peer, reject);
+                    self.reply(reply).await
+                }
+                Next::Head(span) => self.serve_request(&span).await,
+            };
+            if !keep {
+                return;
+            }
+            self.seat.set(Activity::Idle);
+        }
+    }
+
+    async fn serve_request(&mut self, span: &HeadSpan) -> bool {
+        self.seat.set(Activity::Busy);
+        let stream = &self.stream;
+        let plan = plan::decide(&self.worker, self.buffer.filled(), span, self.peer, || {
+            stream.local_address()
+        });
+        self.buffer.consume(span.end);
+        self.buffer.release();
+        match plan {
+            Plan::Reply(reply) => self.reply(reply).await,
+            Plan::Ready(pending) => {
+                let reply = Box::pin(ready::reply(&self.worker, pending)).await;
+                self.reply(reply).await
+            }
+            Plan::Forward(request) => match Box::pin(forward::forward(self, request)).await {
+                End::Keep => true,
+                End::Close => false,
+                End::Linger => {
+                    self.linger().await;
+                    false
+                }
+                End::Reply(reply) => self.reply(*reply).await,
+                End::Tunnel(tunnel) => {
+                    self.seat.set(Activity::Tunnel);
+                    tunnel::run(self, *tunnel).await;
+                    false
+                }
+            },
+        }
+    }
+
+    /// Waits for the next complete head.
+    async fn next_head(&mut self) -> Next {
+        let local = self.worker.local();
+        let (limits, timeouts) = (&local.shared.head, &local.shared.timeouts);
+        let rules = limits.scan_rules();
+        let mut scan = Scan::default();
+        let mut in_head = false;
+        loop {
+            if !self.buffer.is_empty() {
+                match scan.advance(self.buffer.filled(), &rules) {
+                    Ok(Found::Head(span)) => return Next::Head(span),
+                    Err(error) => return Next::Refuse(scan_reject(error)),
+                    Ok(Found::More(Some(line))) => {
+                        if let Err(reject) = check_start_line(self.buffer.filled(), line, limits) {
+                            return Next::Refuse(reject);
+                        }
+                    }
+                    Ok(Found::More(None)) => {}
+                }
+            }
+            if self.buffer.is_empty() {
+                self.deadline.set(Phase::Idle, timeouts.idle);
+            } else if !in_head {
+                in_head = true;
+                self.seat.set(Activity::Busy);
+                self.deadline.set(Phase::Head, timeouts.head);
+            }
+            let (mut reader, _) = self.stream.split();
+            match self.deadline.limit(reader.fill(&mut self.buffer)).await {
+                Err(Expired(Phase::Head)) => {
+                    return Next::Refuse(Reject::new(408, "request head took too long"));
+                }
+                Ok(Ok(0)) if in_head => {
+                    return Next::Refuse(Reject::bad("request head ends too early"));
+                }
+                Err(_) | Ok(Ok(0) | Err(_)) => return Next::End,
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Writes an answer of our own; gives whether the connection stays open.
+    async fn reply(&mut self, reply: Reply) -> bool {
+        let (_, mut writer) = self.stream.split();
+        let Ok((keep, content)) = reply.write(&mut writer, &self.deadline).await else {
+            self.stream.abort_on_close();
+            return false;
+        };
+        if keep && self.skip(content).await {
+            return true;
+        }
+        self.linger().await;
+        false
+    }
+
+    /// Reads past the content of a request that was answered by ourselves.
+    async fn skip(&mut self, mut content: Content) -> bool {
+        let patience = self.worker.local().shared.timeouts.body;
+        let mut skipped = 0;
+        loop {
+            let Ok(done) = content.decode(self.buffer.filled_mut()) else { return false };
+            self.buffer.consume(done.consumed);
+            skipped += done.consumed as u64;
+            if content.is_done() {
+                return true;
+            }
+            if skipped > MOST_SKIPPED {
+                return false;
+            }
+            self.deadline.set(Phase::Content, patience);
+            let (mut reader, _) = self.stream.split();
+            match self.deadline.limit(reader.fill(&mut self.buffer)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Ends our direction and reads on for a moment: closing with unread bytes
+    /// would make the kernel destroy the answer on its way (RFC 9112 §9.6).
+    async fn linger(&mut self) {
+        let (mut reader, mut writer) = self.stream.split();
+        self.deadline.set(Phase::Idle, LINGER);
+        let buffer = &mut self.buffer;
+        let lingering = async {
+            writer.shutdown().await?;
+            let mut read = 0;
+            while read < MOST_LINGERED {
+                buffer.consume(buffer.filled().len());
+                match reader.fill(buffer).await? {
+                    0 => break,
+                    count => read += count,
+                }
+            }
+            std::io::Result::Ok(())
+        };
+        // However it ends, the connection is closed next.
+        let _ = self.deadline.limit(lingering).await;
+    }
+}

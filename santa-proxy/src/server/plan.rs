@@ -1,0 +1,271 @@
+//! What to do about a request: everything that can be decided from its head,
+//! in one pass, before anything is written.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use super::record::Record;
+use super::worker::{Local, Worker};
+use crate::answer::Answer;
+use crate::http::bytes::{decimal, is_token};
+use crate::http::content::Content;
+use crate::http::field::Name;
+use crate::http::forwarded::{self, Sender};
+use crate::http::framing::RequestBody;
+use crate::http::path;
+use crate::http::reject::Reject;
+use crate::http::request::{Request, Version};
+use crate::http::rewrite::{self, Onward};
+use crate::http::scan::HeadSpan;
+use crate::io::buffer::take_vec;
+use crate::route::Route;
+use crate::server::send::{Reply, Terms};
+use crate::upstream::pool::Backend;
+
+/// Longest identifier taken over from a trusted proxy.
+const LONGEST_ID: usize = 128;
+
+/// What to do.
+pub(crate) enum Plan {
+    /// Answer by ourselves.
+    Reply(Reply),
+    /// Pass it on.
+    Forward(Box<Forward>),
+    /// Ask the backend whether it is ready.
+    Ready(Pending),
+}
+
+/// A request that is answered after more work.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// How the answer is to be sent.
+    pub(crate) terms: Terms,
+    /// The request's content, to be read past.
+    pub(crate) content: Content,
+    /// Its place in the log.
+    pub(crate) record: Record,
+    /// The generation it began with.
+    pub(crate) local: Rc<Local>,
+}
+
+/// A request that is passed on.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    /// To which backend.
+    pub(crate) backend: Rc<Backend>,
+    /// Head for the backend; the content at hand is appended before it is sent.
+    pub(crate) head: Vec<u8>,
+    /// Content still to come from the client.
+    pub(crate) content: Content,
+    /// Whether the content is chunked towards the backend.
+    pub(crate) chunked: bool,
+    /// Content bytes taken so far.
+    pub(crate) taken: u64,
+    /// Whether it may be sent again (RFC 9110 §9.2.2).
+    pub(crate) idempotent: bool,
+    /// Whether an upgrade was asked for.
+    pub(crate) upgrade: bool,
+    /// Whether the client takes trailer fields.
+    pub(crate) trailers: bool,
+    /// How the answer is to be sent.
+    pub(crate) terms: Terms,
+    /// Its place in the log.
+    pub(crate) record: Record,
+    /// The generation it began with.
+    pub(crate) local: Rc<Local>,
+}
+
+/// The refusal of a head that could not be read; the connection is closed.
+pub(crate) fn refuse(worker: &Rc<Worker>, peer: SocketAddr, reject: Reject) -> Reply {
+    let request_id = worker.request_id();
+    let record = Record::refused(worker, peer.ip().to_canonical(), &request_id);
+    let terms =
+        Terms { request_id, version: Version::Http11, keep: false, to_head: false, to_api: false };
+    Reply::new(worker, &worker.local(), Answer::refusal(reject, false), terms, record)
+}
+
+/// Decides about the request whose head lies in `buffer`.
+pub(crate) fn decide(
+    worker: &Rc<Worker>,
+    buffer: &[u8],
+    span: &HeadSpan,
+    peer: SocketAddr,
+    local_address: impl FnOnce() -> String,
+) -> Plan {
+    let local = worker.local();
+    let request = match Request::parse(buffer, span, &local.shared.head) {
+        Ok(request) => request,
+        Err(reject) => return Plan::Reply(refuse(worker, peer, reject)),
+    };
+    let case = Case::new(worker, &local, &request, peer.ip().to_canonical());
+    if let Some(answer) = case.answer_of_any_path() {
+        return case.reply("", answer, None);
+    }
+    let path = match path::decode(request.target.path) {
+        Ok(path) => path,
+        Err(reject) => return case.refuse("", reject),
+    };
+    if let RequestBody::Length(length) = request.body
+        && length > local.shared.limits.body_size.0
+    {
+        return case.refuse(&path, Reject::new(413, "content too long"));
+    }
+    case.route(&path, local_address)
+}
+
+/// A request and its circumstances.
+struct Case<'a, 'b> {
+    worker: &'a Rc<Worker>,
+    local: &'a Rc<Local>,
+    request: &'a Request<'b>,
+    sender: Sender,
+    request_id: String,
+}
+
+impl<'a, 'b> Case<'a, 'b> {
+    fn new(
+        worker: &'a Rc<Worker>,
+        local: &'a Rc<Local>,
+        request: &'a Request<'b>,
+        peer: IpAddr,
+    ) -> Self {
+        let sender = Sender { peer, trusted: local.shared.trusts(peer), scheme: "http" };
+        let given = request
+            .fields
+            .single(Name::RequestId)
+            .filter(|id| sender.trusted && id.len() <= LONGEST_ID && is_token(id));
+        let request_id = match given {
+            Some(id) => String::from_utf8_lossy(id).into_owned(),
+            None => worker.request_id(),
+        };
+        Self { worker, local, request, sender, request_id }
+    }
+
+    /// Answers that do not depend on the path.
+    fn answer_of_any_path(&self) -> Option<Answer<'static>> {
+        let request = self.request;
+        let last_hop = || request.fields.single(Name::MaxForwards).and_then(decimal) == Some(0);
+        match request.method {
+            "TRACE" => {
+                Some(Answer::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+            }
+            "OPTIONS" if request.target.path == b"*" || last_hop() => Some(Answer::options()),
+            _ => None,
+        }
+    }
+
+    fn route(self, path: &str, local_address: impl FnOnce() -> String) -> Plan {
+        let to_head = self.request.method == "HEAD";
+        let readable = to_head || self.request.method == "GET";
+        match Route::of(path) {
+            Route::Health | Route::Ready if !readable => {
+                self.reply(path, Answer::method_not_allowed("GET, HEAD"), None)
+            }
+            Route::Health => {
+                let text = "healthy\n".to_owned();
+                self.reply(path, Answer::document(200, "text/plain; charset=utf-8", text), None)
+            }
+            Route::Ready => Plan::Ready(Pending {
+                terms: self.terms(path),
+                content: Content::of_request(self.request.body),
+                record: self.record(path),
+                local: Rc::clone(self.local),
+            }),
+            Route::Nowhere => {
+                self.reply(path, Answer::refusal(Reject::new(404, "nothing here"), false), None)
+            }
+            Route::Api => {
+                let backend = Rc::clone(&self.local.api);
+                self.forward(path, backend, local_address)
+            }
+            Route::Console => match (&self.local.console, &self.local.shared.site) {
+                (Some(backend), _) => {
+                    let backend = Rc::clone(backend);
+                    self.forward(path, backend, local_address)
+                }
+                (None, Some(site)) => {
+                    let (now, _) = self.worker.now();
+                    let answer = site.answer(self.request, path, now);
+                    self.reply(path, answer, None)
+                }
+                (None, None) => {
+                    self.reply(path, Answer::refusal(Reject::new(404, "no console"), false), None)
+                }
+            },
+        }
+    }
+
+    fn forward(
+        self,
+        path: &str,
+        backend: Rc<Backend>,
+        local_address: impl FnOnce() -> String,
+    ) -> Plan {
+        let request = self.request;
+        let fallback_host = if request.host.is_none() { local_address() } else { String::new() };
+        let upgrade = request.is_websocket();
+        let onward = Onward {
+            sender: self.sender,
+            request_id: &self.request_id,
+            fallback_host: &fallback_host,
+            upgrade,
+        };
+        let mut head = take_vec();
+        rewrite::request_head(&mut head, request, &onward);
+        Plan::Forward(Box::new(Forward {
+            backend,
+            head,
+            content: Content::of_request(request.body),
+            chunked: request.body == RequestBody::Chunked,
+            taken: 0,
+            idempotent: request.is_idempotent(),
+            upgrade,
+            trailers: rewrite::wants_trailers(&request.fields),
+            record: self.record(path),
+            terms: self.terms(path),
+            local: Rc::clone(self.local),
+        }))
+    }
+
+    /// A refusal after which the connection is closed, because the request is
+    /// suspect or its content is not going to be read.
+    fn refuse(self, path: &str, reject: Reject) -> Plan {
+        let to_api = Route::of(path) == Route::Api;
+        self.reply(path, Answer::refusal(reject, to_api), Some(false))
+    }
+
+    /// An answer of our own; `keep` overrules whether the connection stays open.
+    fn reply(self, path: &str, answer: Answer<'_>, keep: Option<bool>) -> Plan {
+        let mut terms = self.terms(path);
+        terms.keep = keep.unwrap_or(terms.keep);
+        let record = self.record(path);
+        let mut reply = Reply::new(self.worker, self.local, answer, terms, record);
+        reply.content = Content::of_request(self.request.body);
+        Plan::Reply(reply)
+    }
+
+    fn terms(&self, path: &str) -> Terms {
+        // Content that the client only sends after 100 is never asked for when
+        // the answer is our own, so the connection cannot be used further.
+        let forwarded = match Route::of(path) {
+            Route::Api => true,
+            Route::Console => self.local.console.is_some(),
+            _ => false,
+        };
+        let stuck =
+            !forwarded && self.request.expects_continue && self.request.body != RequestBody::None;
+        Terms {
+            request_id: self.request_id.clone(),
+            version: self.request.version,
+            keep: self.request.keeps_alive() && !self.worker.is_draining() && !stuck,
+            to_head: self.request.method == "HEAD",
+            to_api: Route::of(path) == Route::Api,
+        }
+    }
+
+    fn record(&self, path: &str) -> Record {
+        let client =
+            forwarded::client(&self.request.fields, &self.sender, |a| self.local.shared.trusts(a));
+        Record::of(self.worker, self.request, path, client, &self.request_id)
+    }
+}

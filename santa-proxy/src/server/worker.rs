@@ -1,0 +1,302 @@
+//! One worker: a thread with a runtime of its own that shares nothing with the
+//! others on the way of a request. Holds the worker's state; `accept` fills it
+//! with connections.
+
+use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::accept;
+use super::seats::{Activity, Seats};
+use crate::generation::Generation;
+use crate::http::date;
+use crate::log::sink::{Level, Sink};
+use crate::metrics::WorkerMetrics;
+use crate::upstream::pool::Backend;
+
+/// Log lines are handed to the writing thread when this much has gathered…
+const LOG_BATCH: usize = 16 * 1024;
+/// …or after this long.
+const LOG_DELAY: Duration = Duration::from_millis(20);
+/// How often idle backend connections are looked through, while there are any.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long connections on which nothing has arrived yet survive a drain: their
+/// first request may be on its way.
+const FRESH_GRACE: Duration = Duration::from_millis(300);
+/// At most one notice about backends in this time from each worker.
+const NOTICE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the main thread tells the workers.
+#[derive(Debug, Clone)]
+pub(crate) struct Orders {
+    /// Settings and content to use from now on.
+    pub(crate) generation: Arc<Generation>,
+    /// Whether to finish and end.
+    pub(crate) draining: bool,
+}
+
+/// What a worker is started with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The public listener, a descriptor of this worker's own.
+    pub(crate) listener: TcpListener,
+    /// Whether the listener lives on elsewhere, so that waiting connections
+    /// are somebody else's after a drain.
+    pub(crate) inherited: bool,
+    /// From the main thread.
+    pub(crate) orders: watch::Receiver<Orders>,
+    /// To standard output.
+    pub(crate) sink: Sink,
+    /// Counters, also read by the admin listener.
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    /// Connections of all workers, against the limit.
+    pub(crate) connections: Arc<AtomicUsize>,
+}
+
+/// A generation and this worker's own connections to its backends.
+#[derive(Debug)]
+pub(crate) struct Local {
+    /// Settings and content.
+    pub(crate) shared: Arc<Generation>,
+    /// The backend.
+    pub(crate) api: Rc<Backend>,
+    /// The development server of the console.
+    pub(crate) console: Option<Rc<Backend>>,
+}
+
+/// The state of one worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    local: RefCell<Rc<Local>>,
+    /// Open connections.
+    pub(crate) seats: Rc<Seats>,
+    /// Counters.
+    pub(crate) metrics: Arc<WorkerMetrics>,
+    /// Connections of all workers.
+    pub(crate) connections: Arc<AtomicUsize>,
+    draining: Cell<bool>,
+    sink: Sink,
+    lines: RefCell<Vec<u8>>,
+    line_count: Cell<u64>,
+    date: RefCell<(u64, Rc<str>)>,
+    next_id: Cell<u64>,
+    id_seed: u64,
+    last_notice: Cell<Option<Instant>>,
+    sweeping: Cell<bool>,
+}
+
+/// Runs a worker on the present thread until it has drained.
+///
+/// # Errors
+/// When the runtime or the listener cannot be set up.
+pub(crate) fn run(start: Start) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .context("setting up a worker's runtime")?;
+    runtime.block_on(serve(start))
+}
+
+async fn serve(start: Start) -> Result<()> {
+    let Start { listener, inherited, mut orders, sink, metrics, connections } = start;
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .context("taking the public listener into the worker")?;
+    let first = orders.borrow_and_update().clone();
+    let worker = Rc::new(Worker::new(first, sink, metrics, connections));
+    let accepting = tokio::task::spawn_local(accept::run(Rc::clone(&worker), listener, inherited));
+    while orders.changed().await.is_ok() {
+        let latest = orders.borrow_and_update().clone();
+        let draining = latest.draining;
+        worker.adopt(latest);
+        if draining {
+            break;
+        }
+    }
+    worker.draining.set(true);
+    accepting.abort();
+    // The listener is closed once its task is gone.
+    let _ = accepting.await;
+    worker.drain().await;
+    worker.flush();
+    Ok(())
+}
+
+impl Worker {
+    fn new(
+        orders: Orders,
+        sink: Sink,
+        metrics: Arc<WorkerMetrics>,
+        connections: Arc<AtomicUsize>,
+    ) -> Self {
+        let local = Local {
+            api: Rc::new(Backend::new(&orders.generation.api)),
+            console: orders.generation.console.as_ref().map(console_backend),
+            shared: orders.generation,
+        };
+        Self {
+            local: RefCell::new(Rc::new(local)),
+            seats: Rc::default(),
+            metrics,
+            connections,
+            draining: Cell::new(orders.draining),
+            sink,
+            lines: RefCell::default(),
+            line_count: Cell::new(0),
+            date: RefCell::new((0, Rc::from(date::format(0)))),
+            next_id: Cell::new(0),
+            id_seed: random(),
+            last_notice: Cell::new(None),
+            sweeping: Cell::new(false),
+        }
+    }
+
+    /// The generation in use; a request keeps the one it began with.
+    pub(crate) fn local(&self) -> Rc<Local> {
+        Rc::clone(&self.local.borrow())
+    }
+
+    /// Whether connections are to be closed after their present request.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Takes over a new generation; connections to unchanged backends are kept.
+    fn adopt(&self, orders: Orders) {
+        let old = self.local();
+        if Arc::ptr_eq(&old.shared, &orders.generation) {
+            return;
+        }
+        let new = orders.generation;
+        let api = if new.api == old.shared.api {
+            Rc::clone(&old.api)
+        } else {
+            Rc::new(Backend::new(&new.api))
+        };
+        let console = if new.console == old.shared.console {
+            old.console.clone()
+        } else {
+            new.console.as_ref().map(console_backend)
+        };
+        *self.local.borrow_mut() = Rc::new(Local { shared: new, api, console });
+    }
+
+    async fn drain(&self) {
+        let deadline = Instant::now() + self.local().shared.timeouts.drain;
+        self.seats.end(&[Activity::Idle, Activity::Tunnel]);
+        let fresh = (Instant::now() + FRESH_GRACE).min(deadline);
+        let all_gone = async {
+            while !self.seats.is_empty() {
+                // Tunnels may still come from handshakes that were under way.
+                self.seats.end(&[Activity::Idle, Activity::Tunnel]);
+                if Instant::now() >= fresh {
+                    self.seats.end(&[Activity::Fresh]);
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout_at(deadline, all_gone).await.is_err() {
+            self.seats.end(&[Activity::Fresh, Activity::Idle, Activity::Busy, Activity::Tunnel]);
+            // Lets the ended tasks say so in the log.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Seconds since 1970 and the value of `Date`.
+    pub(crate) fn now(&self) -> (u64, Rc<str>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut cached = self.date.borrow_mut();
+        if cached.0 != now {
+            *cached = (now, Rc::from(date::format(now)));
+        }
+        (now, Rc::clone(&cached.1))
+    }
+
+    /// An identifier that no other request has.
+    pub(crate) fn request_id(&self) -> String {
+        let number = self.next_id.get();
+        self.next_id.set(number.wrapping_add(1));
+        format!("{:016x}{:016x}", self.id_seed, mix(self.id_seed ^ mix(number)))
+    }
+
+    /// Adds a line to the log.
+    pub(crate) fn log(self: &Rc<Self>, write: impl FnOnce(&mut Vec<u8>)) {
+        let length = {
+            let mut lines = self.lines.borrow_mut();
+            write(&mut lines);
+            lines.len()
+        };
+        let count = self.line_count.get();
+        self.line_count.set(count + 1);
+        if length >= LOG_BATCH {
+            self.flush();
+        } else if count == 0 {
+            let worker = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                sleep(LOG_DELAY).await;
+                worker.flush();
+            });
+        }
+    }
+
+    fn flush(&self) {
+        let count = self.line_count.replace(0);
+        if count > 0 {
+            self.sink.send(self.lines.take(), count);
+        }
+    }
+
+    /// Tells of a failing backend, at most once a second.
+    pub(crate) fn notice(&self, message: &str, fields: &[(&str, &str)]) {
+        let now = Instant::now();
+        if self.last_notice.get().is_none_or(|last| now >= last + NOTICE_EVERY) {
+            self.last_notice.set(Some(now));
+            self.sink.notice(Level::Error, message, fields);
+        }
+    }
+
+    /// Closes idle backend connections in time, for as long as there are any.
+    pub(crate) fn sweep_later(self: &Rc<Self>) {
+        if self.sweeping.replace(true) {
+            return;
+        }
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                sleep(SWEEP).await;
+                let local = worker.local();
+                let mut left = local.api.sweep();
+                left |= local.console.as_ref().is_some_and(|console| console.sweep());
+                if !left {
+                    break;
+                }
+            }
+            worker.sweeping.set(false);
+        });
+    }
+}
+
+fn console_backend(address: &santa_config::Address) -> Rc<Backend> {
+    Rc::new(Backend::new(std::slice::from_ref(address)))
+}
+
+/// Random bits from the seeds of the standard library's hash maps.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// The finaliser of SplitMix64: one to one, and no two inputs look related.
+fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
+}

@@ -1,0 +1,5 @@
+//! The backends: choosing one, reaching it, keeping connections for reuse.
+//! Knows nothing of what is said on them; see `server::forward` for that.
+
+mod connect;
+pub(crate) mod pool;

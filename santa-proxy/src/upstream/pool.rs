@@ -1,0 +1,234 @@
+//! The instances of a backend as one worker sees them: least connections first,
+//! those that failed lately last, idle connections kept for the next request.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use santa_config::Address;
+use tokio::time::{Instant, sleep};
+
+use super::connect::{Remedy, attempt, pause, remedy};
+use crate::io::stream::Stream;
+use crate::metrics::WorkerMetrics;
+
+/// Idle connections kept for each instance.
+const KEPT: usize = 64;
+/// Longest an idle connection is kept: below the five seconds after which
+/// uvicorn closes it.
+const KEPT_FOR: Duration = Duration::from_secs(4);
+/// How long a failed instance is passed over while others work.
+const DOWN_FOR: Duration = Duration::from_secs(1);
+
+/// All instances of one backend.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    instances: Vec<Rc<Instance>>,
+    next: Cell<usize>,
+}
+
+/// One instance.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    address: Address,
+    idle: RefCell<Vec<(Stream, Instant)>>,
+    active: Cell<u32>,
+    down_until: Cell<Option<Instant>>,
+}
+
+/// A connection to an instance, counted as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// The connection.
+    pub(crate) stream: Stream,
+    /// Whether it has carried a request before.
+    pub(crate) reused: bool,
+    counted: Counted,
+}
+
+#[derive(Debug)]
+struct Counted(Rc<Instance>);
+
+impl Counted {
+    fn new(instance: &Rc<Instance>) -> Self {
+        instance.active.set(instance.active.get() + 1);
+        Self(Rc::clone(instance))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get().saturating_sub(1));
+    }
+}
+
+/// Why no connection could be had.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    /// The instance that was tried last.
+    pub(crate) address: String,
+    /// What it said.
+    pub(crate) error: io::Error,
+    /// Whether it may be back soon.
+    pub(crate) temporary: bool,
+}
+
+impl Lease {
+    /// Keeps the connection for the next request.
+    pub(crate) fn keep(self) {
+        let mut idle = self.counted.0.idle.borrow_mut();
+        if idle.len() < KEPT {
+            idle.push((self.stream, Instant::now()));
+        }
+    }
+
+    /// The address, for messages.
+    pub(crate) fn address(&self) -> String {
+        self.counted.0.address.to_string()
+    }
+}
+
+impl Backend {
+    /// A backend with these instances.
+    pub(crate) fn new(addresses: &[Address]) -> Self {
+        let instance = |address: &Address| {
+            Rc::new(Instance {
+                address: address.clone(),
+                idle: RefCell::default(),
+                active: Cell::new(0),
+                down_until: Cell::new(None),
+            })
+        };
+        Self { instances: addresses.iter().map(instance).collect(), next: Cell::new(0) }
+    }
+
+    /// Closes connections that have been idle for too long; says whether any is left.
+    pub(crate) fn sweep(&self) -> bool {
+        let now = Instant::now();
+        let mut left = false;
+        for instance in &self.instances {
+            let mut idle = instance.idle.borrow_mut();
+            idle.retain(|(_, since)| now < *since + KEPT_FOR);
+            left |= !idle.is_empty();
+        }
+        left
+    }
+
+    /// A connection that is kept or new. `fresh` insists on a new one; `limit`
+    /// bounds the wait for a backend that is busy or restarting.
+    pub(crate) async fn lease(
+        &self,
+        fresh: bool,
+        limit: Duration,
+        metrics: &WorkerMetrics,
+    ) -> Result<Lease, Unreachable> {
+        let deadline = Instant::now() + limit;
+        let mut tries = 0;
+        loop {
+            let Some(instance) = self.choose() else {
+                let error = io::Error::new(io::ErrorKind::NotFound, "no instance is configured");
+                return Err(Unreachable { address: String::new(), error, temporary: false });
+            };
+            if !fresh && let Some(lease) = instance.reuse() {
+                metrics.upstream_reuses.add(1);
+                return Ok(lease);
+            }
+            let counted = Counted::new(&instance);
+            let error = match attempt(&instance.address).await {
+                Ok(stream) => {
+                    metrics.upstream_connects.add(1);
+                    instance.down_until.set(None);
+                    return Ok(Lease { stream, reused: false, counted });
+                }
+                Err(error) => error,
+            };
+            drop(counted);
+            tries += 1;
+            let remedy = remedy(&error);
+            if remedy != Remedy::Soon {
+                instance.down_until.set(Some(Instant::now() + DOWN_FOR));
+            }
+            if remedy == Remedy::GiveUp || Instant::now() >= deadline {
+                metrics.upstream_errors.add(1);
+                let temporary = remedy != Remedy::GiveUp;
+                return Err(Unreachable {
+                    address: instance.address.to_string(),
+                    error,
+                    temporary,
+                });
+            }
+            if tries >= self.instances.len() {
+                let round = u32::try_from(tries / self.instances.len()).unwrap_or(u32::MAX);
+                sleep(pause(remedy, round)).await;
+            }
+        }
+    }
+
+    /// The instance with the fewest connections among those not known to be
+    /// down; ties go round.
+    fn choose(&self) -> Option<Rc<Instance>> {
+        let count = self.instances.len();
+        let now = Instant::now();
+        let start = self.next.get();
+        self.next.set(start.wrapping_add(1));
+        let rank = |instance: &&Rc<Instance>| {
+            let down = instance.down_until.get().is_some_and(|until| now < until);
+            (down, instance.active.get())
+        };
+        (0..count)
+            .map(|offset| &self.instances[start.wrapping_add(offset) % count])
+            .min_by_key(rank)
+            .map(Rc::clone)
+    }
+}
+
+impl Instance {
+    /// The connection used last that is still open.
+    fn reuse(self: &Rc<Self>) -> Option<Lease> {
+        loop {
+            let (stream, since) = self.idle.borrow_mut().pop()?;
+            if Instant::now() < since + KEPT_FOR && stream.is_quiet() {
+                return Some(Lease { stream, reused: true, counted: Counted::new(self) });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(count: u16) -> Backend {
+        let addresses: Vec<Address> =
+            (0..count).map(|port| Address::Tcp(([127, 0, 0, 1], 9000 + port).into())).collect();
+        Backend::new(&addresses)
+    }
+
+    #[test]
+    fn the_least_busy_instance_is_chosen_and_ties_go_round() {
+        let backend = backend(3);
+        let held: Vec<Counted> = (0..6)
+            .filter_map(|_| backend.choose())
+            .map(|instance| Counted::new(&instance))
+            .collect();
+        assert!(backend.instances.iter().all(|instance| instance.active.get() == 2));
+        drop(held);
+        let _busy = Counted::new(&backend.instances[0]);
+        for _ in 0..4 {
+            let chosen = backend.choose().expect("an instance");
+            assert_ne!(chosen.address, backend.instances[0].address);
+        }
+    }
+
+    #[test]
+    fn a_failed_instance_comes_last() {
+        let backend = backend(2);
+        backend.instances[0].down_until.set(Some(Instant::now() + DOWN_FOR));
+        let _busy = Counted::new(&backend.instances[1]);
+        for _ in 0..4 {
+            let chosen = backend.choose().expect("an instance");
+            assert_eq!(chosen.address, backend.instances[1].address);
+        }
+    }
+}

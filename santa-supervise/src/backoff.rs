@@ -1,0 +1,85 @@
+//! Pure: how long to wait before the next start. Knows neither clock nor
+//! process; chance comes in as a number. Used by [`crate::machine`].
+
+use std::time::Duration;
+
+use santa_config::Backoff;
+
+/// Wait after `failures` failures in a row (1 for the first), with `chance`
+/// from 0 to 1 deciding the part that jitter leaves open.
+///
+/// The wait never exceeds `backoff.max` and never falls below
+/// `1 - backoff.jitter` of the undisturbed wait.
+#[must_use]
+pub fn delay(backoff: &Backoff, failures: u32, chance: f64) -> Duration {
+    if failures == 0 {
+        return Duration::ZERO;
+    }
+    // Past this power every sensible factor has long reached the maximum.
+    let power = i32::try_from(failures - 1).unwrap_or(i32::MAX).min(1_000);
+    let grown = backoff.initial.as_secs_f64() * backoff.factor.powi(power);
+    let capped = grown.min(backoff.max.as_secs_f64());
+    Duration::from_secs_f64(capped * (1.0 - backoff.jitter * chance))
+}
+
+/// A small generator of chance (SplitMix64): the same seed gives the same
+/// waits, so a test can repeat what happened.
+#[derive(Debug, Clone)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// Starts from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number from 0 (included) to 1 (excluded).
+    pub fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        // 53 bits are what an f64 holds exactly.
+        (mixed >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn backoff(jitter: f64) -> Backoff {
+        Backoff {
+            initial: Duration::from_millis(100),
+            factor: 2.0,
+            max: Duration::from_secs(30),
+            jitter,
+            reset_after: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        let waits: Vec<u128> =
+            (0..12).map(|failures| delay(&backoff(0.0), failures, 0.5).as_millis()).collect();
+        assert_eq!(
+            waits,
+            [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_leaves_its_bounds(failures in 1u32..=u32::MAX, jitter in 0.0..=1.0f64, seed: u64) {
+            let chance = Chance::new(seed).next();
+            prop_assert!((0.0..1.0).contains(&chance));
+            let plain = delay(&backoff(0.0), failures, chance);
+            let wait = delay(&backoff(jitter), failures, chance);
+            prop_assert!(wait <= plain && plain <= Duration::from_secs(30));
+            prop_assert!(wait.as_secs_f64() >= plain.as_secs_f64() * (1.0 - jitter) - 1e-6);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The commands of the command line. `run.rs` and `check.rs` read the
+//! configuration; `client.rs` speaks with the santa-supervise that runs.
+
+mod check;
+mod client;
+mod run;
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use santa_config::Config;
+
+use crate::cli::{Cli, Command, Common};
+use crate::plan::{self, Blueprint};
+
+/// Exit codes, as the help text lists them.
+pub mod exit {
+    /// Done.
+    pub const OK: i32 = 0;
+    /// It did not work.
+    pub const FAILED: i32 = 1;
+    /// No santa-supervise is running.
+    pub const NOT_RUNNING: i32 = 4;
+    /// Not done in time.
+    pub const TIMEOUT: i32 = 5;
+    /// A defect of our own (EX_SOFTWARE).
+    pub const DEFECT: i32 = 70;
+    /// Mistakes in the configuration (EX_CONFIG).
+    pub const CONFIG: i32 = 78;
+}
+
+/// Why a command did not work, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    /// For people; may have several lines.
+    pub message: String,
+    /// One of [`exit`].
+    pub code: i32,
+}
+
+/// Carries out a command; gives the exit code.
+///
+/// # Errors
+/// What went wrong, to be printed.
+pub fn perform(cli: Cli) -> Result<i32, Failure> {
+    match cli.command {
+        Command::Run { with_parent } => run::run(&cli.common, with_parent),
+        Command::Check { json } => check::check(&cli.common, json),
+        other => client::perform(&cli.common, other),
+    }
+}
+
+fn config_path(common: &Common) -> PathBuf {
+    let by_environment = || std::env::var_os("SANTA_CONFIG").map(PathBuf::from);
+    common
+        .config
+        .clone()
+        .or_else(by_environment)
+        .unwrap_or_else(|| PathBuf::from("docker/santa.toml"))
+}
+
+/// Reads the configuration and makes the blueprints.
+fn load(path: &Path) -> Result<(Config, Vec<Blueprint>), Failure> {
+    let mistakes = |message| Failure { message, code: exit::CONFIG };
+    let config = santa_config::load(path, &santa_config::process_env())
+        .map_err(|found| mistakes(found.to_string()))?;
+    let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let blueprints = plan::blueprints(&config, &whole_path).map_err(|found| {
+        let lines: Vec<String> =
+            found.iter().map(|one| format!("{}: {one}", path.display())).collect();
+        mistakes(lines.join("\n"))
+    })?;
+    Ok((config, blueprints))
+}

@@ -1,0 +1,164 @@
+//! Speaks with the santa-supervise that runs, over its control socket.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::cli::{Command, Common, OnService};
+use crate::protocol::{Answer, Request, Status};
+
+use super::{Failure, config_path, exit, load, show};
+
+/// How long a question may take that needs no service.
+const QUICK: Duration = Duration::from_secs(10);
+
+pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure> {
+    match command {
+        Command::Status { json } => {
+            let status: Status = Connection::open(common, Some(QUICK))?.ask(&Request::Status)?;
+            show::status(&status, json);
+            Ok(exit::OK)
+        }
+        Command::Start(on) => act(common, &on, Request::Start { name: on.name.clone() }),
+        Command::Stop(on) => act(common, &on, Request::Stop { name: on.name.clone() }),
+        Command::Restart(on) => act(common, &on, Request::Restart { name: on.name.clone() }),
+        Command::Reload(on) => act(common, &on, Request::Reload { name: on.name.clone() }),
+        Command::Signal { name, signal } => {
+            let answer =
+                Connection::open(common, Some(QUICK))?.ask(&Request::Signal { name, signal })?;
+            Ok(report(&answer, false))
+        }
+        Command::Logs { name, follow, lines, json } => {
+            Connection::open(common, None)?.watch(&Request::Logs { name, lines, follow }, json)
+        }
+        Command::Events { json } => Connection::open(common, None)?.watch(&Request::Events, json),
+        Command::Shutdown { timeout } => shut_down(common, timeout),
+        Command::Healthcheck { ready } => Ok(check_health(common, ready)),
+        Command::Run { .. } | Command::Check { .. } => unreachable!("done without a connection"),
+    }
+}
+
+fn act(common: &Common, on: &OnService, request: Request) -> Result<i32, Failure> {
+    let answer = Connection::open(common, Some(on.timeout))?.ask(&request)?;
+    Ok(report(&answer, on.json))
+}
+
+fn shut_down(common: &Common, timeout: Duration) -> Result<i32, Failure> {
+    let mut connection = Connection::open(common, Some(timeout))?;
+    let answer: Answer = connection.ask(&Request::Shutdown)?;
+    // The connection ends when santa-supervise does.
+    while connection.line()?.is_some() {}
+    Ok(report(&Answer { message: "stopped".to_owned(), ..answer }, false))
+}
+
+/// For HEALTHCHECK: nothing but 0 and 1.
+fn check_health(common: &Common, ready: bool) -> i32 {
+    let asked = Connection::open(common, Some(QUICK));
+    match asked.and_then(|mut connection| connection.ask::<Answer>(&Request::Health { ready })) {
+        Ok(answer) => report(&answer, false),
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            exit::FAILED
+        }
+    }
+}
+
+fn report(answer: &Answer, json: bool) -> i32 {
+    if json {
+        println!("{}", serde_json::json!(answer));
+    } else if answer.ok {
+        println!("{}", answer.message);
+    } else {
+        eprintln!("{}", answer.message);
+    }
+    if answer.ok { exit::OK } else { exit::FAILED }
+}
+
+/// A connection to the control socket.
+struct Connection {
+    reader: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Connection {
+    /// Connects; every answer must come within `timeout`.
+    fn open(common: &Common, timeout: Option<Duration>) -> Result<Self, Failure> {
+        let path = match &common.socket {
+            Some(path) => path.clone(),
+            None => load(&config_path(common))?.0.supervisor.control_socket,
+        };
+        let stream = UnixStream::connect(&path).map_err(|error| Failure {
+            message: format!(
+                "no santa-supervise answers on {}: {error}; is it running with this configuration?",
+                path.display()
+            ),
+            code: exit::NOT_RUNNING,
+        })?;
+        // Zero would mean no timeout at all.
+        let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        let _ = stream.set_read_timeout(timeout);
+        Ok(Self { reader: BufReader::new(stream), path })
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        let line = format!("{}\n", serde_json::json!(request));
+        let sent = self.reader.get_mut().write_all(line.as_bytes());
+        sent.map_err(|error| self.broken(&error))
+    }
+
+    fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {
+        self.send(request)?;
+        let line = self.line()?.ok_or_else(|| self.broken(&io::ErrorKind::UnexpectedEof.into()))?;
+        serde_json::from_str(&line).map_err(|_| {
+            // The only other thing that is ever answered is a refusal.
+            let message =
+                serde_json::from_str::<Answer>(&line).map_or(line, |answer| answer.message);
+            Failure { message, code: exit::FAILED }
+        })
+    }
+
+    /// Prints records until the other side ends.
+    fn watch(&mut self, request: &Request, json: bool) -> Result<i32, Failure> {
+        self.send(request)?;
+        let mut output = io::stdout().lock();
+        while let Some(line) = self.line()? {
+            if let Ok(refusal) = serde_json::from_str::<Answer>(&line) {
+                return Err(Failure { message: refusal.message, code: exit::FAILED });
+            }
+            let written =
+                if json { writeln!(output, "{line}") } else { show::record(&mut output, &line) };
+            // Whoever reads has seen enough.
+            if written.and_then(|()| output.flush()).is_err() {
+                break;
+            }
+        }
+        Ok(exit::OK)
+    }
+
+    fn line(&mut self) -> Result<Option<String>, Failure> {
+        let mut line = String::new();
+        match self.reader.read_line(&mut line) {
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some(line.trim_end().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    fn broken(&self, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failure {
+                message: "not done within --timeout; `santa-supervise status` shows where it is"
+                    .to_owned(),
+                code: exit::TIMEOUT,
+            },
+            _ => Failure {
+                message: format!("the connection to {} broke: {error}", self.path.display()),
+                code: exit::FAILED,
+            },
+        }
+    }
+}

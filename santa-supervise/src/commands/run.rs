@@ -1,0 +1,119 @@
+//! `run`: from the configuration to the event loop, and what remains at its end.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use rustix::fs::Access;
+use santa_config::{Address, Config, LogFormat};
+
+use crate::cli::Common;
+use crate::clock;
+use crate::event_loop::{EventLoop, Parts};
+use crate::log_writer::Log;
+use crate::os;
+use crate::record::Style;
+use crate::sockets::{self, Listener, Sockets};
+use crate::spawning::Spawner;
+
+use super::{Failure, config_path, exit, load};
+
+/// Permission bits and backlog of the control socket.
+const CONTROL_MODE: u32 = 0o600;
+const CONTROL_BACKLOG: i32 = 64;
+
+pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
+    os::seal_inherited_descriptors();
+    let path = config_path(common);
+    let (config, blueprints) = load(&path)?;
+    let failed = |message| Failure { message, code: exit::FAILED };
+    // Signals first: the log thread must not take any.
+    let os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
+    let control_path = common.socket.as_ref().unwrap_or(&config.supervisor.control_socket);
+    let control = open_control(control_path).map_err(failed)?;
+    let sockets =
+        Sockets::bind(&config, &blueprints).map_err(|problems| failed(problems.join("\n")))?;
+    let log =
+        open_log(&config).map_err(|error| failed(format!("cannot start the log: {error}")))?;
+    // Differs from run to run: the number of a process comes again, the time with it does not.
+    let boot = format!("{:x}-{:x}", std::process::id(), clock::now());
+    let seed = clock::now() ^ (u64::from(std::process::id()) << 32);
+    let event_loop = EventLoop::new(Parts {
+        os,
+        blueprints,
+        sockets,
+        control,
+        spawner: Spawner::new(std::env::vars_os(), boot),
+        log,
+        longest_line: config.supervisor.log.max_line.bytes(),
+        shutdown_timeout: config.supervisor.shutdown_timeout,
+        seed,
+    });
+    let mut event_loop =
+        event_loop.map_err(|error| failed(format!("cannot open the control socket: {error}")))?;
+    if with_parent {
+        event_loop.follow_parent().map_err(|error| {
+            failed(format!("--with-parent needs a pipe as standard input: {error}"))
+        })?;
+    }
+    guard(event_loop)
+}
+
+/// Runs the loop; a defect of our own must not leave services without a
+/// supervisor.
+fn guard(mut event_loop: EventLoop) -> Result<i32, Failure> {
+    match catch_unwind(AssertUnwindSafe(|| event_loop.run())) {
+        Ok(Ok(code)) => Ok(code),
+        Ok(Err(error)) => {
+            event_loop.abandon();
+            Err(Failure {
+                message: format!("cannot wait for events: {error}; all services were killed"),
+                code: exit::DEFECT,
+            })
+        }
+        Err(_) => {
+            event_loop.abandon();
+            Err(Failure {
+                message: "a defect in santa-supervise (see above); all services were killed"
+                    .to_owned(),
+                code: exit::DEFECT,
+            })
+        }
+    }
+}
+
+/// The control socket; none on a read-only file system, which is no reason not
+/// to run.
+fn open_control(path: &Path) -> Result<Option<Listener>, String> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if rustix::fs::access(directory, Access::WRITE_OK) == Err(rustix::io::Errno::ROFS) {
+        eprintln!(
+            "santa-supervise: warning: {} is read-only, so there is no control socket; mount a tmpfs there to use status and restart",
+            directory.display()
+        );
+        return Ok(None);
+    }
+    match sockets::bind(&Address::Unix(path.to_owned()), CONTROL_MODE, CONTROL_BACKLOG) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(problem) => Err(format!(
+            "supervisor.control_socket: cannot listen on {}: {problem}",
+            path.display()
+        )),
+    }
+}
+
+fn open_log(config: &Config) -> io::Result<Log> {
+    let terminal = io::stdout().is_terminal();
+    let pretty = match config.supervisor.log.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Json => false,
+        LogFormat::Pretty => true,
+    };
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let style = if pretty { Style::Pretty { colours } } else { Style::Json };
+    // Not through std's lock and buffer: only the log thread writes there.
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    Log::start(output, style, config.supervisor.log.buffer.bytes())
+}

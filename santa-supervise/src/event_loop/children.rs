@@ -1,0 +1,153 @@
+//! Processes that ended, what they left behind, and orphans that became ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::machine::{Event, Exit, Generation, SlotId};
+use crate::os::{Pid, Tree};
+
+use super::EventLoop;
+
+/// How often leftovers are looked for; their end often tells by itself.
+const SWEEP_EVERY: Duration = Duration::from_millis(20);
+
+/// Most exits handled before other events get their turn.
+const EXITS_A_TURN: usize = 256;
+
+/// One spawned tree.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) slot: SlotId,
+    pub(super) pid: Pid,
+    pub(super) main_alive: bool,
+    /// Whether it is killed again as long as anything of it is found.
+    pub(super) killing: bool,
+    tag: String,
+}
+
+impl Child {
+    pub(super) fn new(slot: SlotId, pid: Pid, tag: String) -> Self {
+        Self { slot, pid, main_alive: true, killing: false, tag }
+    }
+
+    pub(super) fn tree(&self) -> Tree<'_> {
+        Tree { main: self.pid, main_alive: self.main_alive, tag: &self.tag }
+    }
+}
+
+/// All trees that are not known to be gone.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    trees: BTreeMap<Generation, Child>,
+    next_sweep: Option<Instant>,
+    pub(super) orphans_reaped: u64,
+}
+
+impl Children {
+    pub(super) fn add(&mut self, generation: Generation, child: Child) {
+        self.trees.insert(generation, child);
+    }
+
+    pub(super) fn get(&self, generation: Generation) -> Option<&Child> {
+        self.trees.get(&generation)
+    }
+
+    pub(super) fn get_mut(&mut self, generation: Generation) -> Option<&mut Child> {
+        self.trees.get_mut(&generation)
+    }
+
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        self.next_sweep
+    }
+
+    /// Every living main process.
+    pub(super) fn mains(&self) -> BTreeSet<Pid> {
+        self.trees.values().filter(|child| child.main_alive).map(|child| child.pid).collect()
+    }
+
+    fn generation_of(&self, pid: Pid) -> Option<Generation> {
+        self.trees
+            .iter()
+            .find(|(_, child)| child.main_alive && child.pid == pid)
+            .map(|(generation, _)| *generation)
+    }
+}
+
+impl EventLoop {
+    /// Takes ended processes off the process table.
+    pub(super) fn reap(&mut self) {
+        let mut ended = Vec::new();
+        let mut taken = 0;
+        while taken < EXITS_A_TURN {
+            let Some((pid, exit)) = self.os.next_exit() else { break };
+            taken += 1;
+            match self.children.generation_of(pid) {
+                Some(generation) => {
+                    if let Some(child) = self.children.get_mut(generation) {
+                        child.main_alive = false;
+                    }
+                    ended.push((generation, exit));
+                }
+                None => self.children.orphans_reaped += 1,
+            }
+        }
+        // Only now: what died together with a main process is no leftover.
+        for (generation, exit) in ended {
+            self.main_ended(generation, exit);
+        }
+        self.sweep_now();
+        if taken == EXITS_A_TURN {
+            self.children.next_sweep = Some(Instant::now());
+        }
+    }
+
+    fn main_ended(&mut self, generation: Generation, exit: Exit) {
+        // Its last words come before the news of its end.
+        self.drain_output(generation);
+        let Some(child) = self.children.get(generation) else { return };
+        let slot = child.slot;
+        let alone = !self.os.has_leftovers(child.tree(), &self.children.mains());
+        if alone {
+            self.forget_tree(generation);
+        }
+        self.events.push_back(Event::Exited { slot, generation, exit, alone });
+    }
+
+    /// Looks for leftovers when it is time to.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if self.children.next_sweep.is_some_and(|due| due <= now) {
+            self.reap();
+        }
+    }
+
+    fn sweep_now(&mut self) {
+        let mains = self.children.mains();
+        let mut gone = Vec::new();
+        for (generation, child) in self.children.trees.iter().filter(|(_, child)| !child.main_alive)
+        {
+            if !self.os.has_leftovers(child.tree(), &mains) {
+                gone.push((*generation, child.slot));
+            } else if child.killing {
+                self.os.signal_tree(child.tree(), &mains, libc::SIGKILL);
+            }
+        }
+        for (generation, slot) in gone {
+            self.forget_tree(generation);
+            self.events.push_back(Event::Gone(slot, generation));
+        }
+        let sweeping = self.children.trees.values().any(|child| !child.main_alive);
+        self.children.next_sweep = sweeping.then(|| Instant::now() + SWEEP_EVERY);
+    }
+
+    fn forget_tree(&mut self, generation: Generation) {
+        self.children.trees.remove(&generation);
+        self.let_output_linger(generation);
+    }
+
+    pub(super) fn kill_all_trees(&self) {
+        let mains = self.children.mains();
+        for child in self.children.trees.values() {
+            self.os.signal_tree(child.tree(), &mains, libc::SIGKILL);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the requests of [`crate::protocol`] do.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::machine::{CommandId, Event, Verb};
+use crate::os::Token;
+use crate::protocol::{Answer, Request};
+use crate::record::{Chunk, OWN_NAME, Style};
+use crate::signals;
+
+use super::super::EventLoop;
+use super::Follow;
+
+impl EventLoop {
+    pub(super) fn take_request(&mut self, token: Token, line: &[u8]) {
+        match serde_json::from_slice(line) {
+            Ok(request) => self.obey(token, request),
+            Err(error) => {
+                self.answer(token, false, format!("the request is not understood: {error}"))
+            }
+        }
+    }
+
+    fn obey(&mut self, token: Token, request: Request) {
+        match request {
+            Request::Status => self.give_json(token, &self.status()),
+            Request::Health { ready } => self.give_json(token, &self.health(ready)),
+            Request::Start { name } => self.command(token, Verb::Start, name),
+            Request::Stop { name } => self.command(token, Verb::Stop, name),
+            Request::Restart { name } => self.command(token, Verb::Restart, name),
+            Request::Reload { name } => self.command(token, Verb::Reload, name),
+            Request::Signal { name, signal } => match signals::number(&signal) {
+                Some(number) => self.command(token, Verb::Signal(number), name),
+                None => self.answer(
+                    token,
+                    false,
+                    format!("there is no signal \"{signal}\"; write for example TERM or 15"),
+                ),
+            },
+            Request::Logs { name, lines, follow } => self.give_logs(token, name, lines, follow),
+            Request::Events => self.follow(token, Follow::Events),
+            Request::Shutdown => {
+                self.answer(token, true, "shutting down".to_owned());
+                self.events.push_back(Event::Terminate { why: "shutdown requested".to_owned() });
+            }
+        }
+    }
+
+    fn command(&mut self, token: Token, verb: Verb, target: String) {
+        self.control.last_command += 1;
+        let id = CommandId(self.control.last_command);
+        self.control.asked.insert(id, token);
+        self.events.push_back(Event::Command { id, verb, target });
+    }
+
+    /// The core's answer to a command; its asker may have left.
+    pub(in super::super) fn reply(&mut self, id: CommandId, outcome: Result<String, String>) {
+        if let Some(token) = self.control.asked.remove(&id) {
+            let ok = outcome.is_ok();
+            self.answer(token, ok, outcome.unwrap_or_else(|problem| problem));
+        }
+    }
+
+    pub(super) fn answer(&mut self, token: Token, ok: bool, message: String) {
+        self.give_json(token, &Answer { ok, message });
+    }
+
+    fn give_json(&mut self, token: Token, value: &impl Serialize) {
+        // Our own types always have a JSON form.
+        if let Ok(mut text) = serde_json::to_vec(value) {
+            text.push(b'\n');
+            self.give(token, &text);
+        }
+    }
+
+    fn give_logs(&mut self, token: Token, name: Option<String>, lines: usize, follow: bool) {
+        let known = |name: &str| {
+            name == OWN_NAME
+                || self.blueprints.iter().any(|blueprint| is_of(&blueprint.spec.label(), name))
+        };
+        if let Some(name) = name.as_deref().filter(|name| !known(name)) {
+            self.answer(
+                token,
+                false,
+                format!("there is no service \"{name}\"; `santa-supervise status` lists them"),
+            );
+            return self.leave_when_sent(token);
+        }
+        let chunks =
+            self.outputs.recent(|service| name.as_deref().is_none_or(|name| is_of(service, name)));
+        let mut text = Vec::new();
+        for chunk in chunks {
+            chunk.write(Style::Json, &mut text);
+        }
+        let count = memchr::memchr_iter(b'\n', &text).count();
+        let skipped = memchr::memchr_iter(b'\n', &text).nth(count.saturating_sub(lines + 1));
+        let begin = if count > lines { skipped.map_or(0, |at| at + 1) } else { 0 };
+        let last = if lines == 0 { &[][..] } else { &text[begin..] };
+        self.give(token, last);
+        if follow {
+            self.follow(token, Follow::Lines(name));
+        } else {
+            self.leave_when_sent(token);
+        }
+    }
+
+    fn follow(&mut self, token: Token, what: Follow) {
+        if let Some(client) = self.control.clients.get_mut(&token) {
+            client.follow = what;
+        }
+    }
+
+    /// Shows new output to everybody who follows it.
+    pub(in super::super) fn show_to_followers(&mut self, chunk: &Arc<Chunk>) {
+        let wants = |follow: &Follow| match follow {
+            Follow::Nothing => false,
+            Follow::Events => &*chunk.service == OWN_NAME,
+            Follow::Lines(name) => name.as_deref().is_none_or(|name| is_of(&chunk.service, name)),
+        };
+        let clients = self.control.clients.iter();
+        let tokens: Vec<Token> =
+            clients.filter(|(_, client)| wants(&client.follow)).map(|(token, _)| *token).collect();
+        if tokens.is_empty() {
+            return;
+        }
+        let mut text = Vec::new();
+        chunk.write(Style::Json, &mut text);
+        for token in tokens {
+            self.give(token, &text);
+        }
+    }
+}
+
+/// Whether the output of `label` is meant by `NAME` or `NAME:INSTANCE`.
+fn is_of(label: &str, name: &str) -> bool {
+    label == name || label.split_once(':').is_some_and(|(service, _)| service == name)
+}

@@ -1,0 +1,118 @@
+//! What santa-supervise itself tells: log records and the events that clients
+//! follow. One JSON object serves both.
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::machine::{Generation, Note, Phase, SlotId};
+use crate::record::{Chunk, OWN_NAME, Stream};
+
+use super::EventLoop;
+
+impl EventLoop {
+    pub(super) fn tell(&mut self, note: Note) {
+        match note {
+            Note::Changed { slot, from, to, why } => self.tell_change(slot, from, to, &why),
+            Note::Stuck(slot) => {
+                let label = self.label(slot);
+                let message = format!("{label} survives SIGKILL and is no longer waited for");
+                self.event("error", &message, json!({ "event": "stuck", "name": label }));
+            }
+            Note::Shutdown { why, level } => {
+                let how = match level {
+                    1 => "stopping in order",
+                    2 => "stopping everything at once",
+                    _ => "killing what is left",
+                };
+                let level_word = if why.starts_with("critical") { "error" } else { "info" };
+                self.event(
+                    level_word,
+                    &format!("{how}: {why}"),
+                    json!({ "event": "shutdown", "why": why }),
+                );
+            }
+        }
+    }
+
+    fn tell_change(&mut self, slot: SlotId, from: Phase, to: Phase, why: &str) {
+        let mut why = why.to_owned();
+        if (from, to) == (Phase::Starting, Phase::Stopping)
+            && let Some(problem) = self.probes.problem(slot)
+        {
+            why = format!("{why}: {problem}");
+        }
+        let label = self.label(slot);
+        let live = self.state.slot(slot).and_then(|slot| slot.generation());
+        let message = match to {
+            Phase::Starting => format!("{label} starts"),
+            Phase::Ready => format!("{label} is ready"),
+            Phase::Waiting => format!("{label} {why}"),
+            Phase::Stopping => format!("{label} stops: {why}"),
+            Phase::Stopped => format!("{label} has stopped ({why})"),
+            Phase::Backoff => format!("{label}: {why}"),
+            Phase::Failed => format!("{label} failed: {why}"),
+            Phase::Completed => format!("{label} completed ({why})"),
+            Phase::Skipped => format!("{label} is skipped: {why}"),
+        };
+        let level = match to {
+            Phase::Failed | Phase::Skipped => "error",
+            Phase::Backoff => "warning",
+            _ => "info",
+        };
+        let spec = &self.blueprint(slot).spec;
+        let details = json!({
+            "event": "state",
+            "name": spec.service,
+            "instance": spec.instance,
+            "from": from.word(),
+            "to": to.word(),
+            "why": why,
+            "pid": live.and_then(|generation| self.pid_of(generation)),
+            "generation": live.map(|generation| generation.0),
+        });
+        self.event(level, &message, details);
+    }
+
+    fn pid_of(&self, generation: Generation) -> Option<i32> {
+        self.children.get(generation).map(|child| child.pid)
+    }
+
+    pub(super) fn warn(&mut self, message: &str) {
+        self.event("warning", message, json!({ "event": "warning" }));
+    }
+
+    pub(super) fn greet(&mut self) {
+        let message = format!(
+            "santa-supervise {} starts {} services",
+            env!("CARGO_PKG_VERSION"),
+            self.blueprints.len()
+        );
+        self.event("info", &message, json!({ "event": "start", "os": self.os.name() }));
+    }
+
+    pub(super) fn tell_end(&mut self, code: i32) {
+        let level = if code == 0 { "info" } else { "error" };
+        self.event(
+            level,
+            &format!("everything has stopped, exit code {code}"),
+            json!({ "event": "end", "code": code }),
+        );
+    }
+
+    /// Puts one record into the log and shows it to whoever follows events.
+    fn event(&mut self, level: &str, message: &str, details: Value) {
+        self.sequence += 1;
+        let at = clock::now();
+        let mut record = json!({ "level": level, "message": message, "seq": self.sequence });
+        if let (Value::Object(record), Value::Object(details)) = (&mut record, details) {
+            record.extend(details);
+        }
+        self.publish(Chunk {
+            service: OWN_NAME.into(),
+            stream: Stream::Event,
+            at,
+            text: format!("{record}\n").into_bytes(),
+            unfinished: false,
+        });
+    }
+}

@@ -1,0 +1,216 @@
+//! From the pipes of the services to the log, the memory of recent lines, and
+//! whoever follows them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::lines::{Lines, Piece};
+use crate::machine::{Generation, SlotId};
+use crate::os::{Interest, Token};
+use crate::record::{Chunk, Stream};
+
+use super::{EventLoop, Source};
+
+/// Read at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// Most reads of one pipe before others get their turn.
+const READS_A_TURN: usize = 4;
+
+/// Most reads of a pipe whose process has ended: what a pipe can hold, and more.
+const READS_AT_END: usize = 64;
+
+/// How long a pipe that something unknown still holds open is read after the
+/// tree is gone.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much recent output is kept for each service, in bytes.
+const REMEMBERED: usize = 128 * 1024;
+
+/// One pipe.
+#[derive(Debug)]
+struct Output {
+    fd: OwnedFd,
+    slot: SlotId,
+    generation: Generation,
+    service: Arc<str>,
+    stream: Stream,
+    lines: Lines,
+    /// When it is closed, whoever still holds the other end.
+    close_at: Option<Instant>,
+}
+
+/// All pipes, and what came out of them lately.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    open: BTreeMap<Token, Output>,
+    recent: BTreeMap<Arc<str>, Recent>,
+    longest_line: usize,
+    buffer: Vec<u8>,
+}
+
+/// The last output of one service.
+#[derive(Debug, Default)]
+struct Recent {
+    chunks: VecDeque<Arc<Chunk>>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn add(&mut self, chunk: Arc<Chunk>) {
+        self.bytes += chunk.text.len();
+        self.chunks.push_back(chunk);
+        while self.bytes > REMEMBERED && self.chunks.len() > 1 {
+            self.bytes -= self.chunks.pop_front().map_or(0, |chunk| chunk.text.len());
+        }
+    }
+}
+
+impl Outputs {
+    pub(super) fn new(longest_line: usize) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            recent: BTreeMap::new(),
+            longest_line,
+            buffer: vec![0; BUFFER],
+        }
+    }
+
+    pub(super) fn next_close(&self) -> Option<Instant> {
+        self.open.values().filter_map(|output| output.close_at).min()
+    }
+
+    /// Recent chunks of the services that `wanted` names, oldest first.
+    pub(super) fn recent(&self, wanted: impl Fn(&str) -> bool) -> Vec<Arc<Chunk>> {
+        let services = self.recent.iter().filter(|(service, _)| wanted(service));
+        let mut chunks: Vec<_> =
+            services.flat_map(|(_, recent)| recent.chunks.iter().cloned()).collect();
+        chunks.sort_by_key(|chunk| chunk.at);
+        chunks
+    }
+
+    fn of(&self, generation: Generation) -> Vec<Token> {
+        let own = self.open.iter().filter(|(_, output)| output.generation == generation);
+        own.map(|(token, _)| *token).collect()
+    }
+}
+
+impl EventLoop {
+    pub(super) fn open_output(
+        &mut self,
+        slot: SlotId,
+        generation: Generation,
+        stream: Stream,
+        fd: OwnedFd,
+    ) {
+        let token = self.sources.add(Source::Output);
+        if let Err(error) = self.os.watch(fd.as_fd(), token, Interest::Read) {
+            self.sources.remove(token);
+            return self.warn(&format!("output of {} is lost: {error}", self.label(slot)));
+        }
+        let service = Arc::from(self.label(slot));
+        let lines = Lines::new(self.outputs.longest_line);
+        let output = Output { fd, slot, generation, service, stream, lines, close_at: None };
+        self.outputs.open.insert(token, output);
+    }
+
+    pub(super) fn read_output(&mut self, token: Token) {
+        self.read_some(token, READS_A_TURN);
+    }
+
+    /// Reads what there is, at most `reads` times; closes at the end of file.
+    fn read_some(&mut self, token: Token, reads: usize) {
+        for _ in 0..reads {
+            let Some(output) = self.outputs.open.get_mut(&token) else { return };
+            match rustix::io::read(&output.fd, &mut self.outputs.buffer[..]) {
+                Ok(0) => return self.close_output(token),
+                Ok(read) => {
+                    let mut pieces = Vec::new();
+                    output.lines.push(&self.outputs.buffer[..read], |piece| pieces.push(piece));
+                    self.publish_output(token, pieces);
+                    if read < BUFFER {
+                        return;
+                    }
+                }
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return,
+                Err(_) => return self.close_output(token),
+            }
+        }
+    }
+
+    fn publish_output(&mut self, token: Token, pieces: Vec<Piece>) {
+        let Some(output) = self.outputs.open.get(&token) else { return };
+        let (slot, generation) = (output.slot, output.generation);
+        let (service, stream, at) = (Arc::clone(&output.service), output.stream, clock::now());
+        for piece in pieces {
+            self.watch_for_line(slot, generation, &piece.text);
+            let service = Arc::clone(&service);
+            self.publish(Chunk {
+                service,
+                stream,
+                at,
+                text: piece.text,
+                unfinished: piece.unfinished,
+            });
+        }
+    }
+
+    /// Gives output to the log, to memory and to followers.
+    pub(super) fn publish(&mut self, chunk: Chunk) {
+        let chunk = Arc::new(chunk);
+        self.log.push(Arc::clone(&chunk));
+        self.show_to_followers(&chunk);
+        self.outputs.recent.entry(Arc::clone(&chunk.service)).or_default().add(chunk);
+    }
+
+    fn close_output(&mut self, token: Token) {
+        let Some(output) = self.outputs.open.get_mut(&token) else { return };
+        let rest = output.lines.finish();
+        self.publish_output(token, rest.into_iter().collect());
+        if let Some(output) = self.outputs.open.remove(&token) {
+            self.os.forget(output.fd.as_fd(), token);
+        }
+        self.sources.remove(token);
+    }
+
+    /// Reads what a process that has ended left in its pipes.
+    pub(super) fn drain_output(&mut self, generation: Generation) {
+        for token in self.outputs.of(generation) {
+            self.read_some(token, READS_AT_END);
+        }
+    }
+
+    /// The tree is gone: its pipes end now or soon.
+    pub(super) fn let_output_linger(&mut self, generation: Generation) {
+        for token in self.outputs.of(generation) {
+            if let Some(output) = self.outputs.open.get_mut(&token) {
+                output.close_at = Some(Instant::now() + LINGER);
+            }
+        }
+    }
+
+    pub(super) fn close_lingering_output(&mut self, now: Instant) {
+        let due = |output: &Output| output.close_at.is_some_and(|at| at <= now);
+        let due: Vec<Token> = self
+            .outputs
+            .open
+            .iter()
+            .filter(|(_, output)| due(output))
+            .map(|(token, _)| *token)
+            .collect();
+        for token in due {
+            self.close_output(token);
+        }
+    }
+
+    pub(super) fn drain_all_output(&mut self) {
+        let all: Vec<Token> = self.outputs.open.keys().copied().collect();
+        for token in all {
+            self.read_some(token, READS_AT_END);
+            self.close_output(token);
+        }
+    }
+}

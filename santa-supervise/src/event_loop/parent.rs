@@ -1,0 +1,35 @@
+//! `--with-parent`: whoever started us holds the other end of our standard
+//! input, so its end is the news that they are gone, however they went.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use crate::machine::Event;
+use crate::os::{Interest, Token};
+
+use super::{EventLoop, Source};
+
+impl EventLoop {
+    /// Ends everything in order as soon as standard input is closed.
+    ///
+    /// # Errors
+    /// Standard input cannot be waited on, as with a regular file.
+    pub fn follow_parent(&mut self) -> io::Result<()> {
+        let token = self.sources.add(Source::Parent);
+        self.os.watch(rustix::stdio::stdin(), token, Interest::Read)
+    }
+
+    pub(super) fn look_at_parent(&mut self, token: Token) {
+        let input: BorrowedFd<'_> = rustix::stdio::stdin();
+        // What is said there means nothing; only the end counts.
+        match rustix::io::read(input, &mut [0; 256]) {
+            Ok(0) | Err(_) => {
+                self.os.forget(input, token);
+                self.sources.remove(token);
+                let why = "whoever started santa-supervise is gone".to_owned();
+                self.events.push_back(Event::Terminate { why });
+            }
+            Ok(_) => {}
+        }
+    }
+}

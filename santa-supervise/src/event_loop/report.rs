@@ -1,0 +1,72 @@
+//! The state of everything in the words of [`crate::protocol`].
+
+use crate::machine::{Phase, Slot, SlotId};
+use crate::protocol::{Answer, ServiceStatus, Status, SupervisorStatus};
+
+use super::EventLoop;
+
+impl EventLoop {
+    pub(super) fn status(&self) -> Status {
+        Status {
+            supervisor: SupervisorStatus {
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                os: self.os.name().to_owned(),
+                since: self.begun_at / 1_000,
+                shutting_down: self.state.is_shutting_down(),
+                orphans_reaped: self.children.orphans_reaped,
+                dropped_lines: self.log.dropped(),
+            },
+            services: self.state.slots().map(|(id, slot)| self.service_status(id, slot)).collect(),
+        }
+    }
+
+    fn service_status(&self, id: SlotId, slot: &Slot) -> ServiceStatus {
+        let child = slot.generation().and_then(|generation| self.children.get(generation));
+        let since = self.begun_at + u64::try_from(slot.since().as_millis()).unwrap_or(0);
+        let mut why = slot.why().to_owned();
+        if slot.phase() == Phase::Starting
+            && let Some(problem) = self.probes.problem(id)
+        {
+            why = format!("{why}; {problem}");
+        }
+        ServiceStatus {
+            name: slot.spec().service.clone(),
+            instance: slot.spec().instance,
+            kind: if slot.spec().task { "task" } else { "daemon" }.to_owned(),
+            state: slot.phase().word().to_owned(),
+            why,
+            pid: child.filter(|child| child.main_alive).map(|child| child.pid),
+            generation: slot.generation().map(|generation| generation.0),
+            restarts: slot.restarts(),
+            since: since / 1_000,
+            last_exit: slot.last_exit().map(|exit| exit.to_string()),
+            critical: slot.spec().critical,
+        }
+    }
+
+    /// Healthy: not shutting down. Ready: every service that ought to be up is,
+    /// but for those that failed without being critical.
+    pub(super) fn health(&self, ready: bool) -> Answer {
+        if self.state.is_shutting_down() {
+            return Answer { ok: false, message: "shutting down".to_owned() };
+        }
+        let behind = |(_, slot): &(SlotId, &Slot)| {
+            let given_up =
+                matches!(slot.phase(), Phase::Failed | Phase::Skipped) && !slot.spec().critical;
+            slot.wanted() && !slot.phase().satisfies() && !given_up
+        };
+        let behind: Vec<String> = self
+            .state
+            .slots()
+            .filter(|slot| ready && behind(slot))
+            .map(|(_, slot)| format!("{} is {}", slot.spec().label(), slot.phase()))
+            .collect();
+        match behind.is_empty() {
+            true => {
+                Answer { ok: true, message: if ready { "ready" } else { "healthy" }.to_owned() }
+            }
+            false => Answer { ok: false, message: behind.join(", ") },
+        }
+    }
+}

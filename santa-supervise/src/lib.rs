@@ -1,0 +1,26 @@
+//! santa-supervise: PID 1 of the SantaServer container. It binds the listening
+//! sockets, starts the services of the house plan in order, restarts them,
+//! passes their output on and stops them in order.
+//!
+//! Read [`machine`] for the decisions (pure), [`event_loop`] for how they are
+//! carried out, [`os`] for the system calls.
+
+pub mod backoff;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod event_loop;
+pub mod fill;
+pub mod lines;
+pub mod log_writer;
+pub mod machine;
+pub mod order;
+pub mod os;
+pub mod plan;
+mod pretty;
+pub mod protocol;
+pub mod readiness;
+pub mod record;
+pub mod signals;
+pub mod sockets;
+pub mod spawning;

@@ -1,0 +1,228 @@
+//! The one thread that writes the log. It alone may be held up by a slow or
+//! stuck reader: what does not fit into the queue meanwhile is dropped and
+//! counted. Knows nothing of services but their names.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::record::{Chunk, OWN_NAME, Stream, Style};
+
+/// How much is formatted before it is written.
+const BATCH: usize = 64 * 1024;
+
+/// The way to the writing thread.
+#[derive(Debug, Clone)]
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something was queued, or everything was written.
+    changed: Condvar,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    chunks: VecDeque<Arc<Chunk>>,
+    bytes: usize,
+    /// Dropped lines not reported yet, by service.
+    dropped: BTreeMap<Arc<str>, u64>,
+    dropped_total: u64,
+    writing: bool,
+}
+
+impl Log {
+    /// Starts the thread. It writes to `output`; at most `capacity` bytes wait.
+    ///
+    /// # Errors
+    /// The system refuses another thread.
+    pub fn start(
+        output: impl Write + AsFd + Send + 'static,
+        style: Style,
+        capacity: usize,
+    ) -> io::Result<Self> {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), capacity };
+        let log = Self { shared: Arc::new(shared) };
+        let writer = log.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || writer.write(output, style))?;
+        Ok(log)
+    }
+
+    /// Queues a chunk, or drops and counts it when the queue is full. Never
+    /// waits for the reader.
+    pub fn push(&self, chunk: Arc<Chunk>) {
+        let mut queue = self.lock();
+        let fits = queue.bytes + chunk.text.len() <= self.shared.capacity;
+        if fits || chunk.stream == Stream::Event {
+            queue.bytes += chunk.text.len();
+            queue.chunks.push_back(chunk);
+        } else {
+            let lines = chunk.lines().count() as u64;
+            queue.dropped_total += lines;
+            *queue.dropped.entry(Arc::clone(&chunk.service)).or_default() += lines;
+        }
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// Lines dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped_total
+    }
+
+    /// Waits until everything is written, at most for `patience`.
+    pub fn flush(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut queue = self.lock();
+        while queue.writing || !queue.chunks.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, mut output: impl Write + AsFd, style: Style) {
+        let mut text = Vec::with_capacity(BATCH);
+        loop {
+            let chunks = self.next_batch();
+            text.clear();
+            for chunk in &chunks {
+                chunk.write(style, &mut text);
+            }
+            // A closed or failing output must not end anything: its lines are
+            // lost like those that nobody reads.
+            let _ = write_all(&mut output, &text);
+            text.shrink_to(2 * BATCH);
+        }
+    }
+
+    /// Waits for the next chunks to write, reports of dropped lines first.
+    fn next_batch(&self) -> Vec<Arc<Chunk>> {
+        let mut queue = self.lock();
+        queue.writing = false;
+        if queue.chunks.is_empty() {
+            self.shared.changed.notify_all();
+        }
+        while queue.chunks.is_empty() {
+            queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.writing = true;
+        let dropped = std::mem::take(&mut queue.dropped);
+        let mut batch: Vec<_> = dropped
+            .into_iter()
+            .map(|(service, lines)| Arc::new(dropped_note(&service, lines)))
+            .collect();
+        let mut bytes = 0;
+        while bytes < BATCH {
+            let Some(chunk) = queue.chunks.pop_front() else { break };
+            bytes += chunk.text.len();
+            queue.bytes -= chunk.text.len();
+            batch.push(chunk);
+        }
+        batch
+    }
+}
+
+fn dropped_note(service: &str, lines: u64) -> Chunk {
+    let message = format!("dropped {lines} lines of {service}: the reader of the log is too slow");
+    let record = serde_json::json!({
+        "level": "warning", "message": message, "event": "dropped", "name": service, "lines": lines,
+    });
+    Chunk {
+        service: OWN_NAME.into(),
+        stream: Stream::Event,
+        at: clock::now(),
+        text: format!("{record}\n").into_bytes(),
+        unfinished: false,
+    }
+}
+
+/// Writes everything, also to an output that another holder of the same pipe
+/// has made non-blocking.
+fn write_all(output: &mut (impl Write + AsFd), mut text: &[u8]) -> io::Result<()> {
+    while !text.is_empty() {
+        match output.write(text) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => text = &text[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut fds = [rustix::event::PollFd::new(output, rustix::event::PollFlags::OUT)];
+                rustix::event::poll(&mut fds, None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::Read;
+
+    fn chunk(text: String) -> Arc<Chunk> {
+        Arc::new(Chunk {
+            service: "app".into(),
+            stream: Stream::Stdout,
+            at: 0,
+            text: text.into_bytes(),
+            unfinished: false,
+        })
+    }
+
+    #[test]
+    fn a_stuck_reader_costs_lines_and_the_count_is_reported() {
+        let (read, write) = crate::os::pipe().expect("pipe");
+        let log = Log::start(File::from(write), Style::Json, 100_000).expect("thread");
+        for number in 0..3_000 {
+            log.push(chunk(format!("{number} {}\n", "x".repeat(90))));
+        }
+        assert!(log.dropped() > 0);
+        let reader = thread::spawn(move || {
+            let mut text = Vec::new();
+            let mut reader = File::from(read);
+            let mut buffer = [0; 65_536];
+            while !String::from_utf8_lossy(&text).contains("end of test") {
+                let read = reader.read(&mut buffer).expect("read");
+                text.extend_from_slice(&buffer[..read]);
+            }
+            String::from_utf8(text).expect("UTF-8")
+        });
+        log.flush(Duration::from_secs(60));
+        log.push(chunk("end of test\n".to_owned()));
+        let text = reader.join().expect("reader");
+        let lines = text.lines().filter(|line| line.contains("xxx")).count() as u64;
+        assert_eq!(lines + log.dropped(), 3_000);
+        assert!(text.contains(&format!("dropped {} lines of app", log.dropped())));
+    }
+
+    #[test]
+    fn a_closed_output_holds_nothing_up() {
+        let (read, write) = crate::os::pipe().expect("pipe");
+        drop(read);
+        let log = Log::start(File::from(write), Style::Json, 10_000).expect("thread");
+        log.push(chunk("nobody reads this\n".to_owned()));
+        log.flush(Duration::from_secs(60));
+        assert!(log.lock().chunks.is_empty());
+    }
+}

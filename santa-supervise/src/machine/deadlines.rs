@@ -1,0 +1,70 @@
+//! What a passed deadline means in each phase. A deadline belongs to the phase
+//! that set it and is cleared with it, so none ever fires for an older
+//! generation.
+
+use super::model::Cause;
+use super::{Action, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, Turn};
+
+impl Turn<'_> {
+    pub(super) fn pass_deadlines(&mut self) {
+        for id in self.ids() {
+            if self.slot(id).deadline.is_some_and(|deadline| deadline <= self.now) {
+                self.slot(id).deadline = None;
+                self.deadline_passed(id);
+            }
+        }
+        self.shutdown_deadline();
+    }
+
+    fn deadline_passed(&mut self, id: SlotId) {
+        match self.slot(id).phase {
+            Phase::Starting => self.start_time_is_over(id),
+            Phase::Ready => {
+                let slot = self.slot(id);
+                slot.failures = 0;
+                slot.failed_starts = 0;
+            }
+            Phase::Stopping => self.stop_time_is_over(id),
+            Phase::Backoff => self.try_start(id, "wait is over"),
+            Phase::Waiting | Phase::Stopped | Phase::Failed | Phase::Completed | Phase::Skipped => {
+            }
+        }
+    }
+
+    fn start_time_is_over(&mut self, id: SlotId) {
+        let slot = self.slot(id);
+        let delayed = matches!(slot.spec.readiness, Readiness::After(_)) && !slot.spec.task;
+        match slot.generation() {
+            Some(generation) if delayed => {
+                self.ready(id, generation, "has been running long enough")
+            }
+            _ => {
+                let why =
+                    format!("not {} in time", if slot.spec.task { "completed" } else { "ready" });
+                self.begin_stop(id, Cause::StartTimeout, &why);
+            }
+        }
+    }
+
+    fn stop_time_is_over(&mut self, id: SlotId) {
+        let killed = self.slot(id).run.as_ref().is_some_and(|run| run.killed);
+        if killed {
+            self.actions.push(Action::Note(Note::Stuck(id)));
+            self.slot(id).run = None;
+            self.fail(id, "survives SIGKILL; look for a hanging disk or network mount".to_owned());
+        } else {
+            self.kill(id);
+        }
+    }
+
+    /// Kills the whole tree of a slot that is stopping.
+    pub(super) fn kill(&mut self, id: SlotId) {
+        let now = self.now;
+        let slot = self.slot(id);
+        let Some(run) = slot.run.as_mut().filter(|run| !run.killed) else { return };
+        run.killed = true;
+        let generation = run.generation;
+        slot.deadline = Some(now + KILL_TIMEOUT);
+        self.actions.push(Action::KillTree(id, generation));
+    }
+}

@@ -1,0 +1,143 @@
+//! The seam to the operating system: waiting, signals, children. The only
+//! module with `unsafe` and raw system calls; it decides nothing. `linux.rs` is
+//! what runs in the container, `portable.rs` what runs on other Unix systems
+//! (and here under `SANTA_SUPERVISE_OS=portable`), `spawn.rs` is fork and exec.
+
+mod calls;
+#[cfg(target_os = "linux")]
+mod linux;
+mod portable;
+#[cfg(target_os = "linux")]
+mod procfs;
+mod spawn;
+mod users;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use crate::machine::Exit;
+
+pub use calls::{peer_uid, pipe, seal_inherited_descriptors, signal_process};
+pub use spawn::{Launch, StartError, start};
+pub use users::{Credentials, look_up as look_up_user};
+
+/// Number of a process.
+pub type Pid = i32;
+
+/// Names a registered descriptor; chosen by the caller, never used twice.
+pub type Token = u64;
+
+/// Variable that picks another seam, for tests.
+pub const CHOICE: &str = "SANTA_SUPERVISE_OS";
+
+/// What to wait for on a descriptor; hang-ups are always told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// It can be read.
+    Read,
+    /// It can be written.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// Why [`Os::wait`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// This descriptor can be read or written, or was hung up.
+    Io(Token),
+    /// This signal was received.
+    Signal(i32),
+    /// Some child may have ended: see [`Os::next_exit`].
+    Child,
+}
+
+/// The process tree of one spawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree<'a> {
+    /// The main process: leader of the tree's session and process group.
+    pub main: Pid,
+    /// Whether it has not been seen to end.
+    pub main_alive: bool,
+    /// Value of [`crate::spawning::TAG`] in the environment of its members.
+    pub tag: &'a str,
+}
+
+/// What differs between operating systems.
+pub trait Os {
+    /// For `--version` and the log.
+    fn name(&self) -> &'static str;
+
+    /// Registers `fd`. It must be [forgotten](Self::forget) before it is closed.
+    ///
+    /// # Errors
+    /// The system's refusal (no memory, too many descriptors).
+    fn watch(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Waits for something else on a registered descriptor.
+    ///
+    /// # Errors
+    /// The system's refusal.
+    fn rewatch(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Ends the registration of `fd`.
+    fn forget(&mut self, fd: BorrowedFd<'_>, token: Token);
+
+    /// Waits until something happens or `timeout` is over; adds to `wakes`.
+    ///
+    /// # Errors
+    /// Only what makes further waiting impossible.
+    fn wait(&mut self, timeout: Option<Duration>, wakes: &mut Vec<Wake>) -> io::Result<()>;
+
+    /// Makes the exit of a child of ours wake [`Self::wait`].
+    fn adopt(&mut self, child: Pid);
+
+    /// Takes the next child that has ended off the process table, whether it
+    /// was adopted or is an orphan of one that was.
+    fn next_exit(&mut self) -> Option<(Pid, Exit)>;
+
+    /// Sends `signal` to a living child of ours.
+    ///
+    /// # Errors
+    /// The system's refusal (no such process, not permitted).
+    fn signal_child(&self, child: Pid, signal: i32) -> io::Result<()>;
+
+    /// Sends `signal` to everything that belongs to a tree.
+    fn signal_tree(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>, signal: i32);
+
+    /// Whether anything but the main process is left of a tree. `mains` are the
+    /// living main processes of all trees.
+    fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool;
+
+    /// Kills whatever still descends from this process.
+    fn kill_descendants(&self);
+
+    /// Which process listens on a Unix socket of ours: `Some(true)` when it
+    /// belongs to `tree`, `None` when this system cannot tell.
+    fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool>;
+}
+
+/// The seam for this system, with all signals routed to it.
+///
+/// # Errors
+/// When signals or the waiting itself cannot be set up.
+pub fn open() -> io::Result<Box<dyn Os>> {
+    let choice = std::env::var(CHOICE).unwrap_or_default();
+    #[cfg(target_os = "linux")]
+    if choice != "portable" {
+        return Ok(Box::new(linux::Linux::open(choice != "linux-without-pidfd")?));
+    }
+    let _ = choice;
+    Ok(Box::new(portable::Portable::open()?))
+}
+
+/// Makes `fd` non-blocking.
+///
+/// # Errors
+/// The system's refusal.
+pub fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(fd)?;
+    Ok(rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK)?)
+}

@@ -1,0 +1,173 @@
+//! Thin, safe wrappers around single system calls.
+#![expect(unsafe_code, reason = "system calls that no safe crate offers")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::Pid;
+use crate::machine::Exit;
+
+/// A pipe (read end, write end) that no child inherits by accident.
+///
+/// # Errors
+/// No descriptor is left.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe()?;
+    // Not atomic where pipe2 is missing; nothing forks in between, because only
+    // this thread forks.
+    fcntl_setfd(&read, FdFlags::CLOEXEC)?;
+    fcntl_setfd(&write, FdFlags::CLOEXEC)?;
+    Ok((read, write))
+}
+
+/// Keeps descriptors that this process was started with from its children.
+pub fn seal_inherited_descriptors() {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    for fd in numbers.filter(|fd| *fd > 2) {
+        // SAFETY: changes a flag of a number; a closed number gives EBADF.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// Sends a signal to a process, or to a group when `pid` is negative.
+///
+/// # Errors
+/// The system's refusal (no such process, not permitted).
+pub fn signal_process(pid: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether a process group (or, for a positive number, a process) exists.
+pub(super) fn exists(pid: Pid) -> bool {
+    match signal_process(pid, 0) {
+        Ok(()) => true,
+        Err(error) => error.raw_os_error() == Some(libc::EPERM),
+    }
+}
+
+/// Session of a process; -1 when there is no such process.
+#[cfg(target_os = "linux")]
+pub(super) fn session(pid: Pid) -> Pid {
+    // SAFETY: no memory is involved.
+    unsafe { libc::getsid(pid) }
+}
+
+/// Takes one child that has ended off the process table.
+pub(super) fn reap() -> Option<(Pid, Exit)> {
+    let mut status = 0;
+    // SAFETY: waitpid writes one integer.
+    let reaped = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let exit = if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    };
+    (reaped > 0).then_some((reaped, exit))
+}
+
+/// The user at the other end of a Unix connection.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn peer_uid(fd: BorrowedFd<'_>) -> Option<u32> {
+    Some(rustix::net::sockopt::socket_peercred(fd).ok()?.uid.as_raw())
+}
+
+/// The user at the other end of a Unix connection.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn peer_uid(fd: BorrowedFd<'_>) -> Option<u32> {
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: getpeereid writes two integers.
+    let done = unsafe { libc::getpeereid(fd.as_raw_fd(), &raw mut uid, &raw mut gid) };
+    (done == 0).then_some(uid)
+}
+
+/// Every signal but those that report a fault of this very thread.
+#[cfg(target_os = "linux")]
+pub(super) fn all_signals() -> libc::sigset_t {
+    // SAFETY: sigfillset initialises the set; the rest works on that set.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        for fault in
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP]
+        {
+            libc::sigdelset(&raw mut set, fault);
+        }
+        set
+    }
+}
+
+/// Blocks `signals` for this thread and those it makes from now on, and turns
+/// them into reads from the returned descriptor.
+#[cfg(target_os = "linux")]
+pub(super) fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the set is initialised; the new descriptor has no other owner.
+    unsafe {
+        if libc::pthread_sigmask(libc::SIG_BLOCK, signals, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// The next signal of a signal descriptor.
+#[cfg(target_os = "linux")]
+pub(super) fn next_signal(fd: &OwnedFd) -> Option<i32> {
+    let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
+    let read = rustix::io::read(fd, &mut info).ok()?;
+    // The number is the first field of signalfd_siginfo.
+    (read == info.len()).then(|| i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+}
+
+/// Installs `handler` (or `SIG_IGN`) for `signal`.
+pub(super) fn handle(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: the action is fully initialised; the handlers given here only
+    // call write(2), which is allowed in a signal handler.
+    let done = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut())
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Waits on `fds`; their `revents` tell what happened.
+pub(super) fn poll(fds: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<()> {
+    let count = libc::nfds_t::try_from(fds.len()).unwrap_or(libc::nfds_t::MAX);
+    // SAFETY: pointer and length come from one slice.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), count, timeout_ms) };
+    match ready {
+        -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {
+            fds.iter_mut().for_each(|fd| fd.revents = 0);
+            Ok(())
+        }
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one byte from inside a signal handler.
+pub(super) fn write_byte(fd: RawFd, byte: u8) {
+    // SAFETY: write(2) may be called in a handler; one byte is read from `byte`.
+    unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
+}
+
+/// For callers that hold a borrowed descriptor.
+pub(super) fn raw(fd: BorrowedFd<'_>) -> RawFd {
+    fd.as_raw_fd()
+}

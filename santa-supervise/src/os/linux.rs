@@ -1,0 +1,154 @@
+//! Linux: epoll, signalfd, pidfd, and /proc for what strays from a tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{Timespec, epoll};
+use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::{Interest, Os, Pid, Token, Tree, Wake, calls, procfs};
+use crate::machine::Exit;
+
+/// Tokens of our own, out of the way of the callers'.
+const SIGNALS: Token = Token::MAX;
+const CHILDREN: Token = Token::MAX - 1;
+
+/// See the module.
+pub(super) struct Linux {
+    epoll: OwnedFd,
+    signals: OwnedFd,
+    /// Living children; without a pidfd where the kernel or a filter refuses it.
+    children: BTreeMap<Pid, Option<OwnedFd>>,
+    use_pidfd: bool,
+    events: Vec<epoll::Event>,
+}
+
+impl Linux {
+    pub(super) fn open(use_pidfd: bool) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let signals = calls::signal_descriptor(&calls::all_signals())?;
+        epoll::add(&epoll, &signals, epoll::EventData::new_u64(SIGNALS), epoll::EventFlags::IN)?;
+        // Orphans of our services become our children. Refused where even
+        // prctl is filtered; then PID 1 of the container gets them.
+        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        Ok(Self {
+            epoll,
+            signals,
+            children: BTreeMap::new(),
+            use_pidfd,
+            events: Vec::with_capacity(64),
+        })
+    }
+
+    fn read_signals(&self, wakes: &mut Vec<Wake>) {
+        while let Some(signal) = calls::next_signal(&self.signals) {
+            wakes.push(if signal == libc::SIGCHLD { Wake::Child } else { Wake::Signal(signal) });
+        }
+    }
+}
+
+fn flags(interest: Interest) -> epoll::EventFlags {
+    match interest {
+        Interest::Read => epoll::EventFlags::IN,
+        Interest::Write => epoll::EventFlags::OUT,
+        Interest::Both => epoll::EventFlags::IN | epoll::EventFlags::OUT,
+    }
+}
+
+impl Os for Linux {
+    fn name(&self) -> &'static str {
+        if self.use_pidfd { "linux" } else { "linux-without-pidfd" }
+    }
+
+    fn watch(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), flags(interest))?)
+    }
+
+    fn rewatch(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), flags(interest))?)
+    }
+
+    fn forget(&mut self, fd: BorrowedFd<'_>, _token: Token) {
+        // Fails only for what was never registered.
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, wakes: &mut Vec<Wake>) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| {
+            Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 3_600, tv_nsec: 0 })
+        });
+        self.events.clear();
+        match epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut self.events),
+            timeout.as_ref(),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in &self.events {
+            match event.data.u64() {
+                SIGNALS => self.read_signals(wakes),
+                CHILDREN => wakes.push(Wake::Child),
+                token => wakes.push(Wake::Io(token)),
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, child: Pid) {
+        let pidfd = ChildId::from_raw(child)
+            .filter(|_| self.use_pidfd)
+            .and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
+        if let Some(pidfd) = &pidfd {
+            // Without it SIGCHLD still tells.
+            let _ = epoll::add(
+                &self.epoll,
+                pidfd,
+                epoll::EventData::new_u64(CHILDREN),
+                epoll::EventFlags::IN,
+            );
+        }
+        self.children.insert(child, pidfd);
+    }
+
+    fn next_exit(&mut self) -> Option<(Pid, Exit)> {
+        let ended = calls::reap()?;
+        // Closing the pidfd also ends its registration.
+        self.children.remove(&ended.0);
+        Some(ended)
+    }
+
+    fn signal_child(&self, child: Pid, signal: i32) -> io::Result<()> {
+        match (self.children.get(&child), Signal::from_named_raw(signal)) {
+            (Some(Some(pidfd)), Some(signal)) => Ok(pidfd_send_signal(pidfd.as_fd(), signal)?),
+            _ => calls::signal_process(child, signal),
+        }
+    }
+
+    fn signal_tree(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>, signal: i32) {
+        // The kernel gives the group's number to nobody else as long as a member
+        // lives. Whoever is gone already needs no signal.
+        let _ = calls::signal_process(-tree.main, signal);
+        for pid in procfs::members(tree, mains) {
+            let _ = calls::signal_process(pid, signal);
+        }
+    }
+
+    fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool {
+        calls::exists(-tree.main) || !procfs::members(tree, mains).is_empty()
+    }
+
+    fn kill_descendants(&self) {
+        for pid in procfs::descendants(std::process::id().cast_signed()) {
+            let _ = calls::signal_process(pid, libc::SIGKILL);
+        }
+    }
+
+    fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool> {
+        let owner = rustix::net::sockopt::socket_peercred(socket).ok()?.pid.as_raw_nonzero().get();
+        Some(procfs::belongs(owner, tree))
+    }
+}

@@ -1,0 +1,117 @@
+//! Users and groups by name or number, looked up before a fork.
+#![expect(unsafe_code, reason = "getpwnam_r and getgrouplist have no safe form")]
+
+use std::ffi::{CStr, CString};
+
+/// What a service runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User.
+    pub uid: u32,
+    /// Main group.
+    pub gid: u32,
+    /// All groups, the main one among them.
+    pub groups: Vec<u32>,
+}
+
+/// Looks up `user`: a name, a number, or `NUMBER:GROUPNUMBER`.
+///
+/// # Errors
+/// A text for people when there is no such user.
+pub fn look_up(user: &str) -> Result<Credentials, String> {
+    let (name, group) = match user.split_once(':') {
+        Some((name, group)) => (name, Some(group)),
+        None => (user, None),
+    };
+    let unknown =
+        || format!("there is no user \"{user}\"; write the name of one in /etc/passwd, or UID:GID");
+    let group = group.map(|group| group.parse::<u32>().map_err(|_| unknown())).transpose()?;
+    let entry = match name.parse::<u32>() {
+        Ok(uid) => entry_by(|record, buffer, found| {
+            // SAFETY: see `entry_by`.
+            unsafe {
+                libc::getpwuid_r(uid, record, buffer.as_mut_ptr().cast(), buffer.len(), found)
+            }
+        })
+        .or_else(|| group.map(|gid| (uid, gid, None))),
+        Err(_) => {
+            let name = CString::new(name).map_err(|_| unknown())?;
+            entry_by(|record, buffer, found| {
+                // SAFETY: see `entry_by`; the name ends with NUL.
+                unsafe {
+                    libc::getpwnam_r(
+                        name.as_ptr(),
+                        record,
+                        buffer.as_mut_ptr().cast(),
+                        buffer.len(),
+                        found,
+                    )
+                }
+            })
+        }
+    };
+    let (uid, own_gid, name) = entry.ok_or_else(unknown)?;
+    let gid = group.unwrap_or(own_gid);
+    let groups = name.map_or_else(|| vec![gid], |name| groups_of(&name, gid));
+    Ok(Credentials { uid, gid, groups })
+}
+
+/// Runs a `getpw…_r` call with room for its texts; gives uid, gid and name.
+fn entry_by(
+    call: impl Fn(*mut libc::passwd, &mut Vec<u8>, *mut *mut libc::passwd) -> i32,
+) -> Option<(u32, u32, Option<CString>)> {
+    let mut buffer = vec![0u8; 16 * 1024];
+    // SAFETY: an all-zero passwd is valid to be written to. When the call
+    // succeeds with a result, `record` is filled and its texts lie in `buffer`,
+    // which outlives their use here.
+    unsafe {
+        let mut record: libc::passwd = std::mem::zeroed();
+        let mut found = std::ptr::null_mut();
+        if call(&raw mut record, &mut buffer, &raw mut found) != 0 || found.is_null() {
+            return None;
+        }
+        Some((record.pw_uid, record.pw_gid, Some(CStr::from_ptr(record.pw_name).to_owned())))
+    }
+}
+
+#[cfg(target_os = "macos")]
+type GroupNumber = libc::c_int;
+#[cfg(not(target_os = "macos"))]
+type GroupNumber = libc::gid_t;
+
+fn groups_of(name: &CStr, gid: u32) -> Vec<u32> {
+    let mut groups: Vec<GroupNumber> = vec![0; 256];
+    let mut count = 256;
+    // SAFETY: `count` says how many entries there is room for; the call sets it
+    // to how many there are and writes no more than the room.
+    let done = unsafe {
+        libc::getgrouplist(name.as_ptr(), gid as GroupNumber, groups.as_mut_ptr(), &raw mut count)
+    };
+    if done < 0 {
+        return vec![gid];
+    }
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    groups.into_iter().map(|group| group as u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_by_name_and_by_number() {
+        let by_name = look_up("root").expect("every system has root");
+        assert_eq!((by_name.uid, by_name.gid), (0, 0));
+        assert_eq!(look_up("0").expect("by number"), by_name);
+    }
+
+    #[test]
+    fn numbers_without_an_entry_need_their_group() {
+        assert_eq!(
+            look_up("54321:54322"),
+            Ok(Credentials { uid: 54_321, gid: 54_322, groups: vec![54_322] })
+        );
+        assert!(look_up("54321").is_err());
+        assert!(look_up("no-such-user").expect_err("unknown").contains("no-such-user"));
+    }
+}

@@ -1,0 +1,141 @@
+//! What goes over the control socket: one JSON object a line, first a request,
+//! then one answer, or many for what is followed.
+
+use serde::{Deserialize, Serialize};
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The state of everything: answered by [`Status`].
+    Status,
+    /// Start a service; answered by [`Answer`] when it is ready.
+    Start {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+    },
+    /// Stop a service; answered when it has stopped.
+    Stop {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+    },
+    /// Stop and start a service; answered when it is ready again.
+    Restart {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+    },
+    /// Send the reload signal; restart where there is none.
+    Reload {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+    },
+    /// Send a signal to the main process.
+    Signal {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+        /// Name or number.
+        signal: String,
+    },
+    /// Recent lines, as log records.
+    Logs {
+        /// Of one service or instance only.
+        name: Option<String>,
+        /// How many of them at most.
+        lines: usize,
+        /// Whether new ones are to follow.
+        follow: bool,
+    },
+    /// Every change from now on.
+    Events,
+    /// Stop everything and end.
+    Shutdown,
+    /// Whether all is well: answered by [`Answer`].
+    Health {
+        /// Whether every service must be ready, too.
+        ready: bool,
+    },
+}
+
+/// The outcome of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether what was asked was reached.
+    pub ok: bool,
+    /// What was reached, or why not.
+    pub message: String,
+}
+
+/// The state of everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// santa-supervise itself.
+    pub supervisor: SupervisorStatus,
+    /// One entry for each instance, in the order of the configuration.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// santa-supervise itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisorStatus {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Which seam to the system is in use.
+    pub os: String,
+    /// Start, in seconds since 1970.
+    pub since: u64,
+    /// Whether it is stopping everything.
+    pub shutting_down: bool,
+    /// Processes of others that it took off the process table.
+    pub orphans_reaped: u64,
+    /// Lines of output that no reader took in time.
+    pub dropped_lines: u64,
+}
+
+/// One instance of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Name of the service.
+    pub name: String,
+    /// Number of the instance, from 0.
+    pub instance: u32,
+    /// `daemon` or `task`.
+    pub kind: String,
+    /// Phase: see docs/supervise-states.md.
+    pub state: String,
+    /// Why it is in that phase.
+    pub why: String,
+    /// Main process, if one runs.
+    pub pid: Option<i32>,
+    /// Number of the current spawn, if one runs.
+    pub generation: Option<u64>,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Begin of the phase, in seconds since 1970.
+    pub since: u64,
+    /// How the last main process ended.
+    pub last_exit: Option<String>,
+    /// Whether its failure ends everything.
+    pub critical: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_look_as_documented() {
+        let cases = [
+            (Request::Status, r#"{"op":"status"}"#),
+            (Request::Restart { name: "a".into() }, r#"{"op":"restart","name":"a"}"#),
+            (Request::Health { ready: true }, r#"{"op":"health","ready":true}"#),
+        ];
+        for (request, text) in cases {
+            assert_eq!(serde_json::to_string(&request).expect("JSON"), text);
+            assert_eq!(serde_json::from_str::<Request>(text).expect("request"), request);
+        }
+        assert!(serde_json::from_str::<Request>(r#"{"op":"status","x":1}"#).is_err());
+        assert!(serde_json::from_str::<Request>(r#"{"op":"dance"}"#).is_err());
+    }
+}

@@ -1,0 +1,181 @@
+//! One look at whether a service is up: a connection that never blocks, and on
+//! it a small GET. The event loop decides when to look and how often.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket, sockopt};
+use santa_config::Address;
+
+/// More than any status line.
+const ENOUGH: usize = 64;
+
+/// Opens a non-blocking connection; it may still be under way.
+///
+/// # Errors
+/// Nobody listens there, or the system refuses.
+pub fn connect_to(address: &Address) -> io::Result<OwnedFd> {
+    let family = match address {
+        Address::Unix(_) => AddressFamily::UNIX,
+        Address::Tcp(address) if address.is_ipv4() => AddressFamily::INET,
+        Address::Tcp(_) => AddressFamily::INET6,
+    };
+    let fd = socket(family, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    crate::os::set_nonblocking(&fd)?;
+    let result = match address {
+        Address::Unix(path) => connect(&fd, &SocketAddrUnix::new(path)?),
+        Address::Tcp(address) => connect(&fd, &reachable(*address)),
+    };
+    match result {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(fd),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A listener on all addresses is reached on the local one.
+fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// A look that is under way.
+#[derive(Debug)]
+pub struct Look {
+    fd: OwnedFd,
+    /// What is left to be sent; nothing for a mere connection.
+    request: Vec<u8>,
+    is_http: bool,
+    answer: Vec<u8>,
+}
+
+/// What a look has shown so far.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Wait until the connection can be written.
+    WaitToWrite,
+    /// Wait until the connection can be read.
+    WaitToRead,
+    /// It is ready.
+    Ready,
+    /// It is not, for this reason.
+    NotReady(String),
+}
+
+impl Look {
+    /// Begins to look: a mere connection, or a GET of `path`.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn begin(address: &Address, path: Option<&str>) -> io::Result<Self> {
+        let host = match address {
+            Address::Tcp(address) => reachable(*address).to_string(),
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        let request = path.map(|path| {
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: santa-supervise\r\nConnection: close\r\n\r\n")
+        });
+        Ok(Self {
+            fd: connect_to(address)?,
+            is_http: request.is_some(),
+            request: request.unwrap_or_default().into_bytes(),
+            answer: Vec::new(),
+        })
+    }
+
+    /// The connection, to wait on.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Goes on as far as it can without waiting.
+    pub fn advance(&mut self) -> Sight {
+        match self.attempt() {
+            Ok(sight) => sight,
+            Err(error) => Sight::NotReady(error.to_string()),
+        }
+    }
+
+    fn attempt(&mut self) -> io::Result<Sight> {
+        sockopt::socket_error(&self.fd)??;
+        if !self.is_http {
+            return Ok(if is_connected(&self.fd) { Sight::Ready } else { Sight::WaitToWrite });
+        }
+        while !self.request.is_empty() {
+            // Never a signal: SIGPIPE is blocked or ignored.
+            match rustix::io::write(&self.fd, &self.request) {
+                Ok(sent) => drop(self.request.drain(..sent)),
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::NOTCONN) => {
+                    return Ok(Sight::WaitToWrite);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut buffer = [0u8; ENOUGH];
+        while self.answer.len() < ENOUGH && !self.answer.contains(&b'\n') {
+            match rustix::io::read(&self.fd, &mut buffer) {
+                Ok(0) => break,
+                Ok(read) => self.answer.extend_from_slice(&buffer[..read]),
+                Err(rustix::io::Errno::AGAIN) => return Ok(Sight::WaitToRead),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(judge(&self.answer))
+    }
+}
+
+fn is_connected(fd: &OwnedFd) -> bool {
+    rustix::net::getpeername(fd).is_ok_and(|peer| peer.is_some())
+}
+
+/// Ready is what answers 200.
+fn judge(answer: &[u8]) -> Sight {
+    let line = answer.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
+    match status {
+        Some("200") => Sight::Ready,
+        Some(status) => Sight::NotReady(format!("it answers {status}")),
+        None if line.is_empty() => {
+            Sight::NotReady("it closed the connection without an answer".to_owned())
+        }
+        None => Sight::NotReady("its answer is not HTTP".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    #[test]
+    fn only_200_is_ready() {
+        assert_eq!(judge(b"HTTP/1.1 200 OK\r\n"), Sight::Ready);
+        assert_eq!(judge(b"HTTP/1.0 200\r\n"), Sight::Ready);
+        assert!(
+            matches!(judge(b"HTTP/1.1 503 no\r\n"), Sight::NotReady(why) if why.contains("503"))
+        );
+        assert!(matches!(judge(b"SSH-2.0-x\r\n"), Sight::NotReady(_)));
+        assert!(matches!(judge(b""), Sight::NotReady(_)));
+    }
+
+    #[test]
+    fn a_get_is_seen_through_without_blocking() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("any port");
+        let address = Address::Tcp(listener.local_addr().expect("bound"));
+        let mut look = Look::begin(&address, Some("/health")).expect("listens");
+        let (mut served, _) = listener.accept().expect("connection");
+        while look.advance() == Sight::WaitToWrite {}
+        assert_eq!(look.advance(), Sight::WaitToRead);
+        served.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("answer");
+        while look.advance() == Sight::WaitToRead {}
+        assert_eq!(look.advance(), Sight::Ready);
+    }
+}

@@ -1,0 +1,311 @@
+//! Pure: one line of output as a log record, JSON or for people. Knows nothing
+//! of where records go; [`crate::log_writer`] writes them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::clock::{self, Millis};
+
+/// Name under which santa-supervise itself logs.
+pub const OWN_NAME: &str = "supervise";
+
+/// Where a line was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// By santa-supervise.
+    Event,
+}
+
+impl Stream {
+    /// The word in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Event => "event",
+        }
+    }
+}
+
+/// Output of one stream of one service: whole lines, read at one time.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// Service, with its instance where there are several.
+    pub service: Arc<str>,
+    /// Where it was written.
+    pub stream: Stream,
+    /// When it was read.
+    pub at: Millis,
+    /// Lines that each end in a newline; or a piece of a line.
+    pub text: Vec<u8>,
+    /// Whether `text` is a piece of a line that goes on.
+    pub unfinished: bool,
+}
+
+/// The form of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object a line.
+    Json,
+    /// For people; with colours on a terminal.
+    Pretty {
+        /// Whether to use them.
+        colours: bool,
+    },
+}
+
+impl Chunk {
+    /// Its lines, without their ends.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let text = self.text.strip_suffix(b"\n").unwrap_or(&self.text);
+        text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// Appends all its lines as records.
+    pub fn write(&self, style: Style, out: &mut Vec<u8>) {
+        for line in self.lines() {
+            match style {
+                Style::Json => json(self, line, out),
+                Style::Pretty { colours } => crate::pretty::line(self, line, colours, out),
+            }
+        }
+    }
+}
+
+/// The members of a JSON object, in order, their values as written.
+pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Reads a line that is a JSON object and nothing else.
+    pub(crate) fn read(line: &'a str) -> Option<Self> {
+        if !line.trim_start().starts_with('{') {
+            return None;
+        }
+        let mut reader = serde_json::Deserializer::from_str(line);
+        let members = reader.deserialize_map(ReadMembers).ok()?;
+        reader.end().ok()?;
+        Some(members)
+    }
+
+    /// A member's text, if it is a string.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        serde_json::from_str(value.get()).ok()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+}
+
+struct ReadMembers;
+
+impl<'a> Visitor<'a> for ReadMembers {
+    type Value = Members<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members: Vec<(String, &RawValue)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+            // Of a key given twice the last one counts, as everywhere.
+            match members.iter_mut().find(|(known, _)| *known == key) {
+                Some(member) => member.1 = value,
+                None => members.push((key, value)),
+            }
+        }
+        Ok(Members(members))
+    }
+}
+
+/// Appends one line as a JSON record. A line that is itself a JSON object is
+/// merged in: its members win, except `service` and `stream`, which nobody can
+/// claim for himself.
+fn json(chunk: &Chunk, line: &[u8], out: &mut Vec<u8>) {
+    let text = String::from_utf8_lossy(line);
+    let members = Members::read(&text).filter(|_| !chunk.unfinished);
+    out.push(b'{');
+    if !members.as_ref().is_some_and(|members| members.has("ts")) {
+        member(out, "ts", &clock::rfc3339(chunk.at));
+    }
+    if !members.as_ref().is_some_and(|members| members.has("level")) {
+        member(out, "level", level(&text, chunk.stream));
+    }
+    member(out, "service", &chunk.service);
+    member(out, "stream", chunk.stream.word());
+    match members {
+        None => member(out, "message", &text),
+        Some(members) => {
+            let own = members.0.iter().filter(|(key, _)| key != "service" && key != "stream");
+            for (key, value) in own {
+                name(out, key);
+                out.extend_from_slice(value.get().as_bytes());
+                out.push(b',');
+            }
+        }
+    }
+    if chunk.unfinished {
+        out.extend_from_slice(b"\"unfinished\":true,");
+    }
+    // Every member left a comma behind it.
+    out.pop();
+    out.extend_from_slice(b"}\n");
+}
+
+fn member(out: &mut Vec<u8>, key: &str, value: &str) {
+    name(out, key);
+    string(out, value);
+    out.push(b',');
+}
+
+fn name(out: &mut Vec<u8>, key: &str) {
+    string(out, key);
+    out.push(b':');
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    // Writing a string to memory cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Words at the beginning of a line that tell its level.
+const LEVELS: [(&str, &str); 10] = [
+    ("TRACE", "debug"),
+    ("DEBUG", "debug"),
+    ("INFO", "info"),
+    ("NOTICE", "info"),
+    ("LOG", "info"),
+    ("WARN", "warning"),
+    ("ERROR", "error"),
+    ("CRITICAL", "error"),
+    ("FATAL", "error"),
+    ("PANIC", "error"),
+];
+
+/// How far into a line its level is looked for, behind time and process number.
+const LEVEL_WITHIN: usize = 64;
+
+/// The level of a line that does not say so in JSON: by one of the usual words
+/// near its beginning, else by its stream.
+pub(crate) fn level(line: &str, stream: Stream) -> &'static str {
+    let words = line.split(|c: char| !c.is_ascii_alphabetic());
+    let mut seen = 0;
+    for word in words {
+        let is_level =
+            |(name, _): &&(&str, &str)| word.starts_with(name) && word.len() <= name.len() + 3;
+        if let Some((_, level)) = LEVELS.iter().find(is_level) {
+            return level;
+        }
+        seen += word.len() + 1;
+        if seen > LEVEL_WITHIN {
+            break;
+        }
+    }
+    match stream {
+        Stream::Stderr => "warning",
+        Stream::Stdout | Stream::Event => "info",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chunk(stream: Stream, text: &[u8], unfinished: bool) -> Chunk {
+        Chunk {
+            service: "app".into(),
+            stream,
+            at: 951_782_400_123,
+            text: text.to_vec(),
+            unfinished,
+        }
+    }
+
+    fn check(text: &str, expected: &str) {
+        let mut out = Vec::new();
+        chunk(Stream::Stdout, text.as_bytes(), false).write(Style::Json, &mut out);
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+    }
+
+    const HEAD: &str =
+        r#"{"ts":"2000-02-29T00:00:00.123Z","level":"info","service":"app","stream":"stdout","#;
+
+    #[test]
+    fn a_plain_line_is_wrapped() {
+        check("hello \"you\"\r\n", &format!("{HEAD}\"message\":\"hello \\\"you\\\"\"}}\n"));
+        check("\n", &format!("{HEAD}\"message\":\"\"}}\n"));
+        check("a\nb\n", &format!("{HEAD}\"message\":\"a\"}}\n{HEAD}\"message\":\"b\"}}\n"));
+    }
+
+    #[test]
+    fn a_json_line_is_merged_with_its_values_as_they_were() {
+        check(
+            "{\"message\":\"m\",\"n\":1.50,\"deep\":{\"a\":[1]}}\n",
+            &format!("{HEAD}\"message\":\"m\",\"n\":1.50,\"deep\":{{\"a\":[1]}}}}\n"),
+        );
+        check(
+            "{\"level\":\"error\",\"ts\":\"then\",\"a\":1,\"a\":2}\n",
+            "{\"service\":\"app\",\"stream\":\"stdout\",\"level\":\"error\",\"ts\":\"then\",\"a\":2}\n",
+        );
+    }
+
+    #[test]
+    fn a_line_cannot_pretend_to_come_from_another_service() {
+        check(
+            "{\"service\":\"proxy\",\"stream\":\"event\",\"x\":1}\n",
+            &format!("{HEAD}\"x\":1}}\n"),
+        );
+    }
+
+    #[test]
+    fn what_only_looks_like_json_is_text() {
+        check("{oops\n", &format!("{HEAD}\"message\":\"{{oops\"}}\n"));
+        check("{} {}\n", &format!("{HEAD}\"message\":\"{{}} {{}}\"}}\n"));
+    }
+
+    #[test]
+    fn levels_are_read_off_the_beginning_of_a_line() {
+        let cases = [
+            ("INFO:     Uvicorn running", Stream::Stderr, "info"),
+            ("2024-01-01 10:00:00 UTC [7] WARNING:  slow", Stream::Stdout, "warning"),
+            ("[error] nope", Stream::Stdout, "info"),
+            ("FATAL: no", Stream::Stdout, "error"),
+            ("INFORMATION age", Stream::Stderr, "warning"),
+            ("plain", Stream::Stderr, "warning"),
+            ("plain", Stream::Stdout, "info"),
+        ];
+        for (line, stream, expected) in cases {
+            assert_eq!(level(line, stream), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_is_one_line_of_json(
+            text in prop::collection::vec(any::<u8>(), 0..200),
+            unfinished: bool,
+        ) {
+            let mut out = Vec::new();
+            let chunk = chunk(Stream::Stderr, &text, unfinished);
+            chunk.write(Style::Json, &mut out);
+            let written = String::from_utf8(out).expect("UTF-8");
+            prop_assert!(written.ends_with('\n'));
+            prop_assert_eq!(written.lines().count(), chunk.lines().count());
+            for line in written.lines() {
+                let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                prop_assert_eq!(value["service"].as_str(), Some("app"));
+            }
+        }
+    }
+}
