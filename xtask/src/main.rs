@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{build, ci, codegen, db, dev, doctor, fmt};
+use commands::{build, ci, codegen, db, dev, doctor, fmt, image};
 
 /// Builds, runs and checks SantaServer.
 #[derive(Parser)]
@@ -38,6 +38,8 @@ enum Command {
     Dev(dev::Args),
     /// Build the binaries, the console and the backend into dist/
     Build(build::Args),
+    /// Make the container image, without a container engine
+    Image(image::Args),
     /// Run the checks
     Ci(ci::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Codegen(args) => codegen::run(&args),
         Command::Fmt(args) => fmt::run(&args),

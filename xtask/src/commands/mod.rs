@@ -7,3 +7,4 @@ pub(crate) mod db;
 pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod fmt;
+pub(crate) mod image;

@@ -34,7 +34,10 @@ impl Base {
         let recipe = Recipe::parse(&text)?;
         let pins = lock::parse(&stamp::text(&repo::path(lock::FILE)))?;
         let pins = lock::for_architecture(&pins, platform.debian, recipe.packages())?;
-        let inputs = hash::Inputs::default().add(text.as_bytes()).add(lock::format(&pins).as_bytes()).finish();
+        let inputs = hash::Inputs::default()
+            .add(text.as_bytes())
+            .add(lock::format(&pins).as_bytes())
+            .finish();
         Ok(Self { recipe, pins, platform, mirror: mirror.map(str::to_owned), inputs })
     }
 
@@ -48,7 +51,8 @@ impl Base {
         let files = mirror::fetch(&self.pins, self.mirror.as_deref())?;
         let mut tree = Tree::default();
         for (pin, file) in self.pins.iter().zip(files) {
-            let bytes = fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
+            let bytes =
+                fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
             let package = deb::read(&bytes, |path| self.recipe.takes(&pin.name, path))
                 .with_context(|| format!("cannot read the package {} {}", pin.name, pin.version))?;
             tree.merge(package.files);
@@ -61,7 +65,11 @@ impl Base {
     /// The interpreter of this machine's own platform, of the same version.
     pub(crate) fn interpreter(&self, python: &std::path::Path) -> Result<Interpreter> {
         let here = Platform::of_this_machine()?;
-        let own = if here == self.platform { None } else { Some(Self::load(here, self.mirror.as_deref())?) };
+        let own = if here == self.platform {
+            None
+        } else {
+            Some(Self::load(here, self.mirror.as_deref())?)
+        };
         let base = own.as_ref().unwrap_or(self);
         Interpreter::unpack(here, &base.inputs, python, || base.tree())
     }

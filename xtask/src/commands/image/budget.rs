@@ -13,13 +13,30 @@ const UNPACKED: u64 = 120_000_000;
 
 /// The table, a line for each layer and the budget below.
 pub(crate) fn table(image: &Image) -> String {
-    let mut lines = vec![format!("{:<10} {:>8} {:>12} {:>12}", "layer", "entries", "compressed", "unpacked")];
+    let mut lines =
+        vec![format!("{:<10} {:>8} {:>12} {:>12}", "layer", "entries", "compressed", "unpacked")];
     lines.extend(image.layers.iter().map(|layer| {
-        format!("{:<10} {:>8} {:>12} {:>12}", layer.name, layer.entries, megabytes(layer.size), megabytes(layer.unpacked))
+        format!(
+            "{:<10} {:>8} {:>12} {:>12}",
+            layer.name,
+            layer.entries,
+            megabytes(layer.size),
+            megabytes(layer.unpacked)
+        )
     }));
     let (compressed, unpacked) = (image.compressed(), image.unpacked());
-    lines.push(format!("{:<19} {:>12} {:>12}", "image", megabytes(compressed), megabytes(unpacked)));
-    lines.push(format!("{:<19} {:>12} {:>12}", "budget", megabytes(limit(image)), megabytes(UNPACKED)));
+    lines.push(format!(
+        "{:<19} {:>12} {:>12}",
+        "image",
+        megabytes(compressed),
+        megabytes(unpacked)
+    ));
+    lines.push(format!(
+        "{:<19} {:>12} {:>12}",
+        "budget",
+        megabytes(limit(image)),
+        megabytes(UNPACKED)
+    ));
     lines.join("\n")
 }
 
@@ -40,7 +57,8 @@ pub(crate) fn check(image: &Image) -> Result<()> {
 }
 
 fn limit(image: &Image) -> u64 {
-    let gzip = image.layers.iter().any(|layer| layer.compression == super::layer::Compression::Gzip);
+    let gzip =
+        image.layers.iter().any(|layer| layer.compression == super::layer::Compression::Gzip);
     if gzip { COMPRESSED_GZIP } else { COMPRESSED }
 }
 

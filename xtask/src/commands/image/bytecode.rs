@@ -39,7 +39,9 @@ impl Interpreter {
             );
         }
         let root = repo::dev("cache/python").join(platform.debian);
-        stamp::folder("the image's Python", &root, &[key.to_owned()], |partial| base()?.write(partial))?;
+        stamp::folder("the image's Python", &root, &[key.to_owned()], |partial| {
+            base()?.write(partial)
+        })?;
         let program = program.display().to_string().trim_start_matches('/').to_owned();
         Ok(Self { root, platform, program })
     }
@@ -58,7 +60,8 @@ impl Interpreter {
         sources.retain(|path, node| matches!(node, Node::File { .. }) && path.ends_with(".py"));
         let mut whole = Tree::default();
         whole.merge(sources);
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", repo::shown(folder)))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", repo::shown(folder)))?;
         whole.write(folder)?;
         let script = folder.with_extension("py");
         fs::write(&script, SCRIPT)?;

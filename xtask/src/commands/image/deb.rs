@@ -38,7 +38,8 @@ fn members(archive: &[u8]) -> Result<Vec<(&str, &[u8])>> {
     let mut found = Vec::new();
     while rest.len() >= 60 {
         let (header, after) = rest.split_at(60);
-        let field = |range: std::ops::Range<usize>| std::str::from_utf8(&header[range]).map(str::trim);
+        let field =
+            |range: std::ops::Range<usize>| std::str::from_utf8(&header[range]).map(str::trim);
         let size: usize = field(48..58)?.parse().context("a member's size is not a number")?;
         if size > after.len() {
             bail!("the package is cut off");
@@ -119,7 +120,9 @@ mod tests {
     }
 
     fn member(name: &str, bytes: &[u8]) -> Vec<u8> {
-        let mut all = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, bytes.len()).into_bytes();
+        let mut all =
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, bytes.len())
+                .into_bytes();
         all.extend(bytes);
         if bytes.len() % 2 == 1 {
             all.push(b'\n');

@@ -106,10 +106,8 @@ pub(crate) fn wants(bytes: &[u8]) -> Result<Wants> {
 }
 
 fn dynamic(elf: &Reader<'_>, range: Range<usize>, wants: &mut Wants) -> Result<()> {
-    let entries: Vec<(u64, u64)> = range
-        .step_by(16)
-        .map(|at| Ok((elf.u64(at)?, elf.u64(at + 8)?)))
-        .collect::<Result<_>>()?;
+    let entries: Vec<(u64, u64)> =
+        range.step_by(16).map(|at| Ok((elf.u64(at)?, elf.u64(at + 8)?))).collect::<Result<_>>()?;
     let entries: Vec<_> = entries.into_iter().take_while(|(tag, _)| *tag != 0).collect();
     let Some((_, address)) = entries.iter().find(|(tag, _)| *tag == 5) else { return Ok(()) };
     let names = file_place(elf, *address)?;
@@ -182,7 +180,9 @@ fn kept(elf: &Reader<'_>) -> Result<Vec<Kept>> {
     let mut kept: Vec<Kept> = Vec::new();
     for range in ranges {
         match kept.last_mut() {
-            Some(last) if range.start <= last.from.end => last.from.end = last.from.end.max(range.end),
+            Some(last) if range.start <= last.from.end => {
+                last.from.end = last.from.end.max(range.end)
+            }
             last => {
                 let free = last.map_or(0, |last| last.to + last.from.len());
                 // The same place in a page as before, at or after the first free byte.
@@ -225,7 +225,12 @@ fn sections(elf: &Reader<'_>, result: &mut Vec<u8>, moved: impl Fn(usize) -> usi
 }
 
 /// Sections name each other by number.
-fn renumber(elf: &Reader<'_>, header: usize, number: &BTreeMap<usize, usize>, new: &mut [u8]) -> Result<()> {
+fn renumber(
+    elf: &Reader<'_>,
+    header: usize,
+    number: &BTreeMap<usize, usize>,
+    new: &mut [u8],
+) -> Result<()> {
     let of = |at: usize| -> Result<usize> {
         Ok(number.get(&usize::try_from(elf.u32(header + at)?)?).copied().unwrap_or(0))
     };

@@ -74,7 +74,10 @@ mod tests {
         let mut tree = Tree::default();
         assert!(!has_certificates(&tree));
         for name in ["b", "a"] {
-            tree.file(&format!("{AUTHORITIES}{name}.crt"), format!("-----BEGIN CERTIFICATE {name}").into_bytes());
+            tree.file(
+                &format!("{AUTHORITIES}{name}.crt"),
+                format!("-----BEGIN CERTIFICATE {name}").into_bytes(),
+            );
         }
         add(&mut tree, Platform::named("linux/amd64").expect("known"));
         assert!(has_certificates(&tree));

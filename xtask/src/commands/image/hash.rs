@@ -40,8 +40,9 @@ impl Inputs {
             .with_context(|| format!("cannot read {}", repo::shown(path)))?;
         names.sort();
         for name in names {
-            let file = path.join(&name);
-            let bytes = fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
+            let file = if name.is_empty() { path.to_owned() } else { path.join(&name) };
+            let bytes =
+                fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
             self = self.add(name.as_bytes()).add(&bytes);
         }
         Ok(self)
@@ -55,7 +56,7 @@ impl Inputs {
 
 /// Relative names of all files under `root`; a file itself has the empty name.
 fn list(root: &Path, relative: &Path, names: &mut Vec<String>) -> std::io::Result<()> {
-    let path = root.join(relative);
+    let path = if relative.as_os_str().is_empty() { root.to_owned() } else { root.join(relative) };
     if !path.is_dir() {
         names.push(relative.display().to_string());
         return Ok(());

@@ -114,13 +114,15 @@ impl Recipe<'_> {
             "entries": tree.entries().count(),
         });
         let file = folder.join("layer.json");
-        fs::write(&file, facts.to_string()).with_context(|| format!("cannot write {}", repo::shown(&file)))
+        fs::write(&file, facts.to_string())
+            .with_context(|| format!("cannot write {}", repo::shown(&file)))
     }
 
     fn read(&self, folder: &Path) -> Result<Layer> {
         let file = folder.join("layer.json");
-        let facts: Value = serde_json::from_str(&stamp::text(&file))
-            .with_context(|| format!("{} is damaged; remove .dev/cache/image", repo::shown(&file)))?;
+        let facts: Value = serde_json::from_str(&stamp::text(&file)).with_context(|| {
+            format!("{} is damaged; remove .dev/cache/image", repo::shown(&file))
+        })?;
         let text = |key: &str| facts[key].as_str().unwrap_or_default().to_owned();
         let number = |key: &str| facts[key].as_u64().unwrap_or_default();
         Ok(Layer {
@@ -167,6 +169,30 @@ pub(crate) fn archive(tree: &Tree) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
+/// The tree in an archive; the opposite of [`archive`].
+pub(crate) fn unarchive(archive: &[u8]) -> Result<Tree> {
+    let mut tree = Tree::default();
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.to_string_lossy().trim_end_matches('/').to_owned();
+        let mode = entry.header().mode()?;
+        match entry.header().entry_type() {
+            tar::EntryType::Directory => tree.directory(&path, mode),
+            tar::EntryType::Symlink => {
+                let target = entry.link_name()?.context("a link without a target")?;
+                tree.link(&path, &target.to_string_lossy());
+            }
+            tar::EntryType::Regular => {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes)?;
+                tree.put(&path, Node::File { mode, bytes: bytes.into() });
+            }
+            other => anyhow::bail!("{path} in a layer is a {other:?}"),
+        }
+    }
+    Ok(tree)
+}
+
 /// The archive inside a layer, whatever it is compressed with.
 pub(crate) fn decompress(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut archive = Vec::new();
@@ -185,7 +211,11 @@ fn forget_old(name: &str) -> Result<()> {
     let mut versions = Vec::new();
     for entry in fs::read_dir(repo::dev("cache/image"))? {
         let entry = entry?;
-        let own = entry.file_name().to_string_lossy().rsplit_once('-').is_some_and(|(own, _)| own == name);
+        let own = entry
+            .file_name()
+            .to_string_lossy()
+            .rsplit_once('-')
+            .is_some_and(|(own, _)| own == name);
         if own {
             versions.push((entry.metadata()?.modified()?, entry.path()));
         }
@@ -210,7 +240,8 @@ mod tests {
 
     #[test]
     fn an_archive_depends_on_the_tree_only() {
-        let (first, second) = (archive(&sample()).expect("made"), archive(&sample()).expect("made"));
+        let (first, second) =
+            (archive(&sample()).expect("made"), archive(&sample()).expect("made"));
         assert_eq!(first, second);
         let mut archive = tar::Archive::new(&first[..]);
         for entry in archive.entries().expect("entries") {
@@ -218,6 +249,12 @@ mod tests {
             let facts = (header.mtime().ok(), header.uid().ok(), header.gid().ok());
             assert_eq!(facts, (Some(TIME), Some(0), Some(0)));
         }
+    }
+
+    #[test]
+    fn an_archive_is_the_tree_again() {
+        let archive = archive(&sample()).expect("made");
+        assert_eq!(unarchive(&archive).expect("read"), sample());
     }
 
     #[test]

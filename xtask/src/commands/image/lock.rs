@@ -47,7 +47,9 @@ pub(crate) fn format(pins: &[Pin]) -> String {
 pub(crate) fn parse(text: &str) -> Result<Vec<Pin>> {
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|(number, line)| pin(line).with_context(|| format!("{FILE}:{}", number + 1))).collect()
+    lines
+        .map(|(number, line)| pin(line).with_context(|| format!("{FILE}:{}", number + 1)))
+        .collect()
 }
 
 fn pin(line: &str) -> Result<Pin> {
@@ -116,7 +118,8 @@ mod tests {
         for (architecture, wanted) in
             [("amd64", vec!["libc6", "tzdata"]), ("amd64", vec![]), ("arm64", vec!["libc6"])]
         {
-            let error = for_architecture(&pins, architecture, wanted.into_iter()).expect_err("differs");
+            let error =
+                for_architecture(&pins, architecture, wanted.into_iter()).expect_err("differs");
             assert!(error.to_string().contains("--update-lock"), "{error}");
         }
     }

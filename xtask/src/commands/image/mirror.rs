@@ -34,7 +34,10 @@ impl Mirror {
             Some(apt) => {
                 let shell = run::shell()?;
                 let format = "$(REPO_URI)";
-                run::output("read apt's sources", cmd!(shell, "{apt} indextargets --format {format}"))?
+                run::output(
+                    "read apt's sources",
+                    cmd!(shell, "{apt} indextargets --format {format}"),
+                )?
             }
             None => String::new(),
         };
@@ -81,7 +84,13 @@ impl Mirror {
     pub(crate) fn locked_path(&self, address: &str) -> Option<String> {
         let address = address.replace("%2b", "+").replace("%7e", "~");
         ARCHIVES.iter().zip(&self.bases).find_map(|(archive, base)| {
-            Some(format!("{archive}{}", address.strip_prefix(base.as_str())?.strip_prefix('/').map(|rest| format!("/{rest}"))?))
+            Some(format!(
+                "{archive}{}",
+                address
+                    .strip_prefix(base.as_str())?
+                    .strip_prefix('/')
+                    .map(|rest| format!("/{rest}"))?
+            ))
         })
     }
 }
@@ -101,7 +110,8 @@ pub(crate) fn fetch(pins: &[Pin], mirror: Option<&str>) -> Result<Vec<PathBuf>> 
         let shell = run::shell()?;
         for pin in missing {
             let partial = cache.join(format!("{}.partial", pin.sha256));
-            one(&shell, &mirror.address(&pin.path)?, &partial).map_err(|said| explain(pin, &said))?;
+            one(&shell, &mirror.address(&pin.path)?, &partial)
+                .map_err(|said| explain(pin, &said))?;
             verify(pin, &partial)?;
             fs::rename(&partial, cache.join(pin.file()))?;
         }
@@ -115,12 +125,20 @@ fn one(shell: &Shell, address: &str, file: &Path) -> Result<()> {
     if Path::new(APT_HELPER).exists() {
         // Run by root it would give up its rights, and may then not read the repository.
         let as_root = ["-o", "APT::Sandbox::User=root"];
-        return run::output(what, cmd!(shell, "{APT_HELPER} {as_root...} download-file {address} {file}")).map(drop);
+        return run::output(
+            what,
+            cmd!(shell, "{APT_HELPER} {as_root...} download-file {address} {file}"),
+        )
+        .map(drop);
     }
     let Some(curl) = run::find("curl") else {
         bail!("apt or curl is needed to fetch Debian packages and neither was found in PATH");
     };
-    run::output(what, cmd!(shell, "{curl} --silent --show-error --fail --location --output {file} {address}")).map(drop)
+    run::output(
+        what,
+        cmd!(shell, "{curl} --silent --show-error --fail --location --output {file} {address}"),
+    )
+    .map(drop)
 }
 
 /// Says whose fault a failed fetch is and what to do.
@@ -136,7 +154,11 @@ fn explain(pin: &Pin, error: &anyhow::Error) -> anyhow::Error {
             pin.version
         );
     }
-    anyhow::anyhow!("{} {} could not be fetched; another mirror can be named with --mirror URL\n{said}", pin.name, pin.version)
+    anyhow::anyhow!(
+        "{} {} could not be fetched; another mirror can be named with --mirror URL\n{said}",
+        pin.name,
+        pin.version
+    )
 }
 
 fn verify(pin: &Pin, file: &Path) -> Result<()> {
@@ -166,7 +188,10 @@ mod tests {
     fn the_machines_own_mirror_is_found_among_other_repositories() {
         let list = "https://packages.example/apt/\nhttp://m.example/debian-security/\nhttp://d.example/debian/\n";
         let mirror = Mirror::from_sources(list).expect("a mirror");
-        assert_eq!(mirror.archives(), ["http://d.example/debian", "http://m.example/debian-security"]);
+        assert_eq!(
+            mirror.archives(),
+            ["http://d.example/debian", "http://m.example/debian-security"]
+        );
         assert_eq!(Mirror::from_sources("https://packages.example/ubuntu/\n"), None);
     }
 

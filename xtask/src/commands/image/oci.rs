@@ -29,7 +29,13 @@ pub(crate) struct Image {
 impl Image {
     /// Puts layers together. `settings` is the `config` object of the image,
     /// `created` a time as in RFC 3339.
-    pub(crate) fn new(tag: &str, platform: Platform, layers: Vec<Layer>, settings: &Value, created: &str) -> Self {
+    pub(crate) fn new(
+        tag: &str,
+        platform: Platform,
+        layers: Vec<Layer>,
+        settings: &Value,
+        created: &str,
+    ) -> Self {
         let history: Vec<Value> = layers
             .iter()
             .map(|layer| json!({ "created": created, "created_by": format!("cargo xtask image: {}", layer.name) }))
@@ -75,7 +81,11 @@ impl Image {
 
     /// The small files of the layout with their names.
     fn documents(&self) -> Vec<(String, String)> {
-        let mut described = descriptor(MANIFEST, &hash::sha256(self.manifest.as_bytes()), self.manifest.len() as u64);
+        let mut described = descriptor(
+            MANIFEST,
+            &hash::sha256(self.manifest.as_bytes()),
+            self.manifest.len() as u64,
+        );
         described["platform"] = json!({ "architecture": self.platform.debian, "os": "linux" });
         described["annotations"] = json!({
             "org.opencontainers.image.ref.name": self.tag,
@@ -127,10 +137,12 @@ impl Image {
         }
         for layer in self.different_layers() {
             let target = partial.join(blob(&layer.digest));
-            fs::hard_link(&layer.file, &target).or_else(|_| fs::copy(&layer.file, &target).map(drop))?;
+            fs::hard_link(&layer.file, &target)
+                .or_else(|_| fs::copy(&layer.file, &target).map(drop))?;
         }
         stamp::remove(folder)?;
-        fs::rename(&partial, folder).with_context(|| format!("cannot write {}", repo::shown(folder)))
+        fs::rename(&partial, folder)
+            .with_context(|| format!("cannot write {}", repo::shown(folder)))
     }
 
     fn different_layers(&self) -> Vec<&Layer> {
@@ -193,7 +205,13 @@ mod tests {
             digest,
         };
         let platform = Platform::named("linux/amd64").expect("known");
-        Image::new("santaserver:x", platform, vec![layer.clone(), layer], &json!({}), "2025-01-01T00:00:00Z")
+        Image::new(
+            "santaserver:x",
+            platform,
+            vec![layer.clone(), layer],
+            &json!({}),
+            "2025-01-01T00:00:00Z",
+        )
     }
 
     #[test]

@@ -14,9 +14,21 @@ use crate::{repo, stamp};
 
 /// Sources of compiled modules, type stubs, bookkeeping of installers.
 const ENDINGS: [&str; 12] = [
-    ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".cpp", ".h", ".hpp", ".lock", "/py.typed", ".exe", ".pyc",
+    ".pyi",
+    ".pyx",
+    ".pxd",
+    ".pxi",
+    ".c",
+    ".cpp",
+    ".h",
+    ".hpp",
+    ".lock",
+    "/py.typed",
+    ".exe",
+    ".pyc",
 ];
-const BOOKKEEPING: [&str; 5] = ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
+const BOOKKEEPING: [&str; 5] =
+    ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
 const FOLDERS: [&str; 4] = ["tests", "test", "testing", "__pycache__"];
 
 /// The packages under `prefix`, the path of the backend in the image.
@@ -38,7 +50,9 @@ fn read(folder: &Path, prefix: &str) -> Result<Tree> {
         match node {
             Node::File { bytes, .. } if wanted(relative) => {
                 let stripped = match elf::is_elf(bytes) {
-                    true => elf::strip(bytes).with_context(|| format!("cannot strip {relative}"))?,
+                    true => {
+                        elf::strip(bytes).with_context(|| format!("cannot strip {relative}"))?
+                    }
                     false => None,
                 };
                 tree.file(path, stripped.map_or_else(|| bytes.clone(), Into::into));

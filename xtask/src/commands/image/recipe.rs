@@ -39,7 +39,10 @@ impl Recipe {
         let entries = entries.with_context(|| format!("{FILE}: no [package.NAME] in it"))?;
         let mut packages = BTreeMap::new();
         for (name, entry) in entries {
-            let choice = Choice { keep: patterns(name, entry, "keep")?, drop: patterns(name, entry, "drop")? };
+            let choice = Choice {
+                keep: patterns(name, entry, "keep")?,
+                drop: patterns(name, entry, "drop")?,
+            };
             packages.insert(name.clone(), choice);
         }
         Ok(Self { suite: word("suite")?, version: word("version")?, packages })
@@ -75,7 +78,9 @@ fn fits(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
         Some((start, rest)) => path.strip_prefix(start).is_some_and(|path| {
-            (0..=path.len()).filter(|at| path.is_char_boundary(*at)).any(|at| fits(rest, &path[at..]))
+            (0..=path.len())
+                .filter(|at| path.is_char_boundary(*at))
+                .any(|at| fits(rest, &path[at..]))
         }),
     }
 }

@@ -14,8 +14,13 @@ use crate::repo;
 /// One entry of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
-    Directory { mode: u32 },
-    File { mode: u32, bytes: Arc<[u8]> },
+    Directory {
+        mode: u32,
+    },
+    File {
+        mode: u32,
+        bytes: Arc<[u8]>,
+    },
     /// A symbolic link to this text.
     Link(String),
 }
@@ -83,7 +88,8 @@ impl Tree {
     /// The path without symbolic links.
     fn real(&self, path: &str, depth: u32) -> Option<String> {
         let mut real: Vec<&str> = Vec::new();
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let parts: Vec<&str> =
+            path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         for (index, part) in parts.iter().enumerate() {
             if *part == ".." {
                 real.pop();
@@ -121,7 +127,8 @@ impl Tree {
 
     /// Reads a folder of the machine; what is executable there is so here.
     pub(crate) fn read(&mut self, folder: &Path, prefix: &str) -> Result<()> {
-        let listed = fs::read_dir(folder).with_context(|| format!("cannot read {}", repo::shown(folder)))?;
+        let listed =
+            fs::read_dir(folder).with_context(|| format!("cannot read {}", repo::shown(folder)))?;
         for entry in listed {
             let entry = entry?;
             let name = entry.file_name();
@@ -134,7 +141,8 @@ impl Tree {
                 self.link(&path, &fs::read_link(entry.path())?.to_string_lossy());
             } else {
                 let bytes = fs::read(entry.path())?;
-                let mode = if entry.metadata()?.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
+                let mode =
+                    if entry.metadata()?.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
                 self.put(&path, Node::File { mode, bytes: bytes.into() });
             }
         }
@@ -145,7 +153,8 @@ impl Tree {
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         for (path, node) in self.entries() {
             let target = folder.join(path);
-            write_one(&target, node).with_context(|| format!("cannot write {}", repo::shown(&target)))?;
+            write_one(&target, node)
+                .with_context(|| format!("cannot write {}", repo::shown(&target)))?;
         }
         Ok(())
     }
@@ -199,8 +208,10 @@ mod tests {
         tree.write(folder.path()).expect("written");
         let mut found = Tree::default();
         found.read(folder.path(), "").expect("read");
-        let found: Vec<_> = found.entries().map(|(path, node)| (path.to_owned(), node.clone())).collect();
-        let expected: Vec<_> = tree.entries().map(|(path, node)| (format!("/{path}"), node.clone())).collect();
+        let found: Vec<_> =
+            found.entries().map(|(path, node)| (path.to_owned(), node.clone())).collect();
+        let expected: Vec<_> =
+            tree.entries().map(|(path, node)| (format!("/{path}"), node.clone())).collect();
         let found: Vec<_> = found.into_iter().filter(|(path, _)| !path.is_empty()).collect();
         assert_eq!(found, expected);
     }

@@ -19,7 +19,9 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Writes the lock file anew and says what changed.
 pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
     if run::find("apt-get").is_none() {
-        bail!("the lock is renewed by apt, which checks Debian's signatures; run this on Debian or in a container of it");
+        bail!(
+            "the lock is renewed by apt, which checks Debian's signatures; run this on Debian or in a container of it"
+        );
     }
     let mirror = Mirror::choose(mirror)?;
     let file = repo::path(lock::FILE);
@@ -29,7 +31,8 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
         let what = format!("packages of {} for {}", recipe.suite, platform.debian);
         pins.extend(progress::step(&what, || current(recipe, &mirror, platform.debian))?);
     }
-    fs::write(&file, lock::format(&pins)).with_context(|| format!("cannot write {}", lock::FILE))?;
+    fs::write(&file, lock::format(&pins))
+        .with_context(|| format!("cannot write {}", lock::FILE))?;
     for line in changes(&before.unwrap_or_default(), &pins) {
         println!("{line}");
     }
@@ -44,10 +47,16 @@ fn current(recipe: &Recipe, mirror: &Mirror, architecture: &str) -> Result<Vec<P
     shell.set_var("APT_CONFIG", &config);
     run::output("read the mirror's package lists", cmd!(shell, "apt-get -qq update"))?;
     let names: Vec<&str> = recipe.packages().collect();
-    let listed = run::output("find the packages", cmd!(shell, "apt-get -qq download --print-uris {names...}"))?;
+    let listed = run::output(
+        "find the packages",
+        cmd!(shell, "apt-get -qq download --print-uris {names...}"),
+    )?;
     let mut pins = Vec::new();
     for line in listed.lines().filter(|line| line.starts_with('\'')) {
-        pins.push(parse(line, architecture, mirror).with_context(|| format!("cannot read apt's line {line}"))?);
+        pins.push(
+            parse(line, architecture, mirror)
+                .with_context(|| format!("cannot read apt's line {line}"))?,
+        );
     }
     lock::for_architecture(&pins, architecture, recipe.packages())
 }
@@ -78,7 +87,8 @@ fn private_apt(home: &Path, suite: &str, mirror: &Mirror, architecture: &str) ->
     }
     fs::write(home.join("state/status"), "")?;
     let [main, security] = mirror.archives();
-    let signed = if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
+    let signed =
+        if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
     let sources = format!(
         "deb {signed}{main} {suite} main\ndeb {signed}{main} {suite}-updates main\n\
          deb {signed}{security} {suite}-security main\n"
