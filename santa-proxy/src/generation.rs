@@ -1,10 +1,11 @@
 //! Everything that a reload replaces, as one value: a request sees either all
 //! of the old or all of the new.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use santa_config::{Address, Cidr, Config, ProxyLimits, ProxyTimeouts};
 
 use crate::assets::Site;
+use crate::http::field::MOST_FIELDS;
 use crate::http::request::HeadLimits;
 
 /// Settings and content as of one load.
@@ -32,7 +33,7 @@ impl Generation {
     /// Takes what matters from the configuration and reads the console.
     ///
     /// # Errors
-    /// When the console cannot be read.
+    /// When the console cannot be read, or a limit cannot be kept.
     pub(crate) fn load(config: &Config) -> Result<Self> {
         let proxy = &config.proxy;
         let console = proxy.console.upstream.map(Address::Tcp);
@@ -41,6 +42,10 @@ impl Generation {
             None => Some(Site::load(&config.paths.www)?),
         };
         let fields = usize::try_from(proxy.limits.header_count).unwrap_or(usize::MAX);
+        ensure!(
+            fields <= MOST_FIELDS,
+            "proxy.limits.header_count is {fields}; at most {MOST_FIELDS} fields are ever read"
+        );
         Ok(Self {
             head: HeadLimits {
                 head: proxy.limits.head_size.bytes(),

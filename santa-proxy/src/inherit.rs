@@ -25,25 +25,37 @@ pub(crate) struct Public {
 /// When there is neither.
 pub(crate) fn public(config: &Config, env: &Env) -> Result<Public> {
     let name = &config.proxy.socket;
-    let Some(socket) = config.sockets.get(name) else {
-        bail!("proxy.socket names [socket.{name}], which does not exist");
-    };
-    let Address::Tcp(address) = socket.listen else {
-        bail!("[socket.{name}] must listen on a TCP address, not on {}", socket.listen);
-    };
+    let (address, backlog) = address(config)?;
     let public = match descriptor(env, std::process::id(), name) {
         Some(number) => {
             let listener = adopt(number)
                 .with_context(|| format!("taking socket {name} from descriptor {number}"))?;
             Public { listener, inherited: true }
         }
-        None => Public { listener: bind(address, socket.backlog)?, inherited: false },
+        None => Public { listener: bind(address, backlog)?, inherited: false },
     };
     public.listener.set_nonblocking(true).context("preparing the public listener")?;
     // Accepted connections inherit this on Linux, which saves a call for each.
     rustix::net::sockopt::set_tcp_nodelay(&public.listener, true)
         .context("preparing the public listener")?;
     Ok(public)
+}
+
+/// The public address and its backlog.
+///
+/// # Errors
+/// When the configuration names none that could be used.
+pub(crate) fn address(config: &Config) -> Result<(SocketAddr, u32)> {
+    let name = &config.proxy.socket;
+    let Some(socket) = config.sockets.get(name) else {
+        bail!("proxy.socket names [socket.{name}], which does not exist");
+    };
+    match socket.listen {
+        Address::Tcp(address) => Ok((address, socket.backlog)),
+        Address::Unix(_) => {
+            bail!("[socket.{name}] must listen on a TCP address, not on {}", socket.listen)
+        }
+    }
 }
 
 /// The number of the descriptor called `name`, when one was handed to process `pid`.

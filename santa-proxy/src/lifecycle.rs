@@ -45,6 +45,7 @@ impl From<anyhow::Error> for Failure {
 /// What is wrong with them.
 pub fn check(path: &Path) -> Result<(), Failure> {
     let config = santa_config::load(path, &process_env()).map_err(Failure::Config)?;
+    inherit::address(&config)?;
     Generation::load(&config)?;
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Chance {
     }
 
     /// The next number from 0 (included) to 1 (excluded).
-    pub fn next(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -74,7 +74,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_wait_leaves_its_bounds(failures in 1u32..=u32::MAX, jitter in 0.0..=1.0f64, seed: u64) {
-            let chance = Chance::new(seed).next();
+            let chance = Chance::new(seed).draw();
             prop_assert!((0.0..1.0).contains(&chance));
             let plain = delay(&backoff(0.0), failures, chance);
             let wait = delay(&backoff(jitter), failures, chance);

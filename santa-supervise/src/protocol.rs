@@ -135,7 +135,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), text);
             assert_eq!(serde_json::from_str::<Request>(text).expect("request"), request);
         }
-        assert!(serde_json::from_str::<Request>(r#"{"op":"status","x":1}"#).is_err());
+        assert!(serde_json::from_str::<Request>(r#"{"op":"stop","name":"a","x":1}"#).is_err());
         assert!(serde_json::from_str::<Request>(r#"{"op":"dance"}"#).is_err());
     }
 }

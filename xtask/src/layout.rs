@@ -241,6 +241,8 @@ impl Plan {
         ]);
         services(table)?.push(Value::Table(database));
         service(table, "migrate")?.insert("depends_on".to_owned(), strings(["database"]));
+        // Named once more, so that the database stops after the backend.
+        service(table, "backend")?.insert("depends_on".to_owned(), strings(["demo", "database"]));
         Ok(())
     }
 

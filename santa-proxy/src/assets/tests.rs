@@ -119,7 +119,7 @@ fn parts_are_cut_from_the_form_that_is_sent() {
     let (status, lines, body) = part("bytes=0-1,18-");
     let body = String::from_utf8(body).expect("text");
     assert_eq!(status, 206);
-    assert_eq!(lines.matches("Content-Type").count(), 1);
+    assert_eq!(lines.lines().filter(|line| line.starts_with("Content-Type:")).count(), 1);
     assert!(lines.contains("multipart/byteranges; boundary="));
     assert!(body.contains("Content-Range: bytes 0-1/20\r\n\r\n01\r\n"), "{body}");
     assert!(body.contains("Content-Range: bytes 18-19/20\r\n\r\nij\r\n"), "{body}");

@@ -224,8 +224,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Decodes `bytes` in pieces of `size`; gives content, what is left behind, trailer.
-    fn decode(bytes: &[u8], size: usize) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), ChunkError> {
+    /// Content, what is left behind it, trailer.
+    type Outcome = Result<(Vec<u8>, Vec<u8>, Vec<u8>), ChunkError>;
+
+    /// Decodes `bytes` in pieces of `size`.
+    fn decode(bytes: &[u8], size: usize) -> Outcome {
         let mut decoder = Chunked::default();
         let mut content = Vec::new();
         let mut used = 0;

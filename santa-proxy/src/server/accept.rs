@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -84,9 +83,15 @@ impl Drop for Accepting {
         if self.inherited {
             return;
         }
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        while let Poll::Ready(Ok((stream, peer))) = self.listener.poll_accept(&mut context) {
-            self.admit(stream, peer);
+        // Asked of the kernel directly: the runtime may not have seen them yet.
+        while let Ok(accepted) = rustix::net::accept(&self.listener) {
+            let stream = std::net::TcpStream::from(accepted);
+            let Ok(peer) = stream.peer_addr() else { continue };
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.admit(stream, peer);
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ impl Record {
         record
     }
 
-    /// A record of `request`; `path` is its decoded path.
+    /// A record of `request`; `path` is its decoded path, empty when it has none.
     pub(crate) fn of(
         worker: &Rc<Worker>,
         request: &Request<'_>,
@@ -61,7 +61,11 @@ impl Record {
             push_field(line, "request_id", request_id.as_bytes());
             push_remote(line, client);
             push_field(line, "method", request.method.as_bytes());
-            push_path(line, path);
+            match path {
+                // Not a path that could be decoded: as it was written.
+                "" => push_field(line, "path", request.target.path),
+                _ => push_path(line, path),
+            }
             let agent = request.fields.first(Name::UserAgent).unwrap_or_default();
             push_field(line, "user_agent", agent);
             push_field(line, "protocol", request.version.name().as_bytes());

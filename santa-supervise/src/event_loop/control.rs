@@ -54,12 +54,34 @@ pub(super) struct Control {
     /// Who waits for the answer to a command.
     asked: BTreeMap<CommandId, Token>,
     last_command: u64,
+    /// Given up for a moment when no other descriptor is left.
+    spare: Option<OwnedFd>,
 }
 
 impl Control {
     pub(super) fn new(listener: Option<Listener>) -> Self {
-        Self { listener, clients: BTreeMap::new(), asked: BTreeMap::new(), last_command: 0 }
+        Self {
+            listener,
+            clients: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            last_command: 0,
+            spare: spare(),
+        }
     }
+
+    /// Takes a connection only to close it. One that just waits would wake the
+    /// listener for ever.
+    fn turn_away(&mut self) {
+        self.spare = None;
+        if let Some(listener) = &self.listener {
+            let _ = rustix::net::accept(listener.fd());
+        }
+        self.spare = spare();
+    }
+}
+
+fn spare() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").map(OwnedFd::from).ok()
 }
 
 /// Whoever runs as root or as our own user may command us.
@@ -71,6 +93,7 @@ fn is_trusted(fd: &OwnedFd) -> bool {
 impl EventLoop {
     pub(super) fn open_control(&mut self) -> io::Result<()> {
         let Some(listener) = &self.control.listener else { return Ok(()) };
+        os::set_nonblocking(listener.fd())?;
         let token = self.sources.add(Source::Control);
         self.os.watch(listener.fd(), token, Interest::Read)
     }
@@ -87,7 +110,11 @@ impl EventLoop {
     pub(super) fn accept_clients(&mut self) {
         let Some(listener) = &self.control.listener else { return };
         // The listener wakes again for the next one.
-        let Ok(fd) = rustix::net::accept(listener.fd()) else { return };
+        let fd = match rustix::net::accept(listener.fd()) {
+            Ok(fd) => fd,
+            Err(Errno::MFILE | Errno::NFILE) => return self.control.turn_away(),
+            Err(_) => return,
+        };
         if self.control.clients.len() >= CLIENTS {
             return;
         }

@@ -273,7 +273,7 @@ impl Turn<'_> {
     /// Waits for the next start. The wait counts from the last start, so a
     /// service that had been up for longer comes back at once.
     fn back_off(&mut self, id: SlotId, why: &str, started_at: super::Time) {
-        let chance = self.state.chance.next();
+        let chance = self.state.chance.draw();
         let now = self.now;
         let slot = self.slot(id);
         slot.failures += 1;

@@ -94,8 +94,10 @@ pub fn start(launch: &Launch) -> Result<Pid, StartError> {
     prepared.envp = pointers(&launch.environment, extra);
     // SAFETY: the child calls only `become_program`, which keeps to the calls
     // that are allowed after the fork of a process with threads.
-    match unsafe { libc::fork() } {
+    let forked = unsafe { libc::fork() };
+    match forked {
         -1 => Err(at(0)(io::Error::last_os_error())),
+        // SAFETY: this is the freshly forked child.
         0 => unsafe { become_program(&mut prepared) },
         pid => {
             drop(error_pipe);
@@ -263,10 +265,8 @@ unsafe fn hand_over(prepared: &mut Prepared<'_>) -> Result<(), u8> {
             *moved = libc::fcntl(*socket, libc::F_DUPFD_CLOEXEC, above);
             require(6, *moved)?;
         }
-        let mut target = 3;
-        for moved in &prepared.moved {
+        for (moved, target) in prepared.moved.iter().zip(3..) {
             require(6, libc::dup2(*moved, target))?;
-            target += 1;
         }
     }
     Ok(())

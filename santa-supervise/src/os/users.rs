@@ -74,24 +74,23 @@ fn entry_by(
     }
 }
 
-#[cfg(target_os = "macos")]
-type GroupNumber = libc::c_int;
-#[cfg(not(target_os = "macos"))]
-type GroupNumber = libc::gid_t;
+/// Room for the groups of one user; the kernel takes far fewer on macOS.
+const MOST_GROUPS: usize = 256;
 
 fn groups_of(name: &CStr, gid: u32) -> Vec<u32> {
-    let mut groups: Vec<GroupNumber> = vec![0; 256];
-    let mut count = 256;
+    let mut groups = vec![0u32; MOST_GROUPS];
+    let mut count = MOST_GROUPS as libc::c_int;
     // SAFETY: `count` says how many entries there is room for; the call sets it
-    // to how many there are and writes no more than the room.
+    // to how many there are and writes no more than the room. macOS calls the
+    // same 32 bits of a group number signed.
     let done = unsafe {
-        libc::getgrouplist(name.as_ptr(), gid as GroupNumber, groups.as_mut_ptr(), &raw mut count)
+        libc::getgrouplist(name.as_ptr(), gid as _, groups.as_mut_ptr().cast(), &raw mut count)
     };
     if done < 0 {
         return vec![gid];
     }
     groups.truncate(usize::try_from(count).unwrap_or(0));
-    groups.into_iter().map(|group| group as u32).collect()
+    groups
 }
 
 #[cfg(test)]

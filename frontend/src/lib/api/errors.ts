@@ -17,6 +17,11 @@ export class ApiError extends Error {
   }
 }
 
+/** The message for a whole form: nothing when the fields that it shows say it already. */
+export function formMessage(error: ApiError, form: object): string {
+  return Object.keys(error.fields).some((field) => field in form) ? '' : error.message;
+}
+
 const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
   0: ['The server did not answer', 'Check the connection; the console tries again by itself.'],
   401: ['You are not logged in', 'Log in again to go on.'],

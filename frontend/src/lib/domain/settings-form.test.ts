@@ -15,13 +15,16 @@ describe('settings', () => {
   });
 
   it('refuse restrictions without one', () => {
-    const settings = someSettings({ removable_media_policy: { action: 'remount', flags: [] } });
+    const none = { action: 'remount' as const, flags: [] };
+    const settings = someSettings({ removable_media_policy: none });
     expect(settingsMistakes(settings)).toHaveProperty('removable_media_policy');
+    const encrypted = someSettings({ encrypted_removable_media_policy: none });
+    expect(settingsMistakes(encrypted)).toHaveProperty('encrypted_removable_media_policy');
   });
 
   it('start restricted mounts with sensible flags and drop them otherwise', () => {
-    expect(withMediaAction({ action: 'allow', flags: [] }, 'remount').flags).not.toEqual([]);
-    expect(withMediaAction({ action: 'remount', flags: ['rdonly'] }, 'block').flags).toEqual([]);
+    expect(withMediaAction([], 'remount').flags).not.toEqual([]);
+    expect(withMediaAction(['rdonly'], 'block').flags).toEqual([]);
   });
 
   it('are the same in any order of keys and flags', () => {

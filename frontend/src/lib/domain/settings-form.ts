@@ -77,6 +77,8 @@ export const MOUNT_FLAGS: readonly { value: MediaPolicy['flags'][number]; help: 
   { value: '-j', help: 'without journal' },
 ];
 
+const MEDIA_KEYS = ['removable_media_policy', 'encrypted_removable_media_policy'] as const;
+
 export const MEDIA_ACTIONS: readonly { value: MediaPolicy['action']; label: string }[] = [
   { value: 'allow', label: 'Allow' },
   { value: 'block', label: 'Block' },
@@ -92,9 +94,11 @@ export function settingsMistakes(settings: SyncSettings): SettingsMistakes {
       mistakes[key] = `Enter a whole number from ${min} to ${max}.`;
     }
   }
-  const { action, flags } = settings.removable_media_policy;
-  if (action === 'remount' && flags.length === 0) {
-    mistakes['removable_media_policy'] = 'Choose at least one restriction.';
+  for (const key of MEDIA_KEYS) {
+    const policy = settings[key];
+    if (policy?.action === 'remount' && policy.flags.length === 0) {
+      mistakes[key] = 'Choose at least one restriction.';
+    }
   }
   if (!/^$|^null$|^https?:\/\/\S+$/i.test(settings.event_detail_url)) {
     mistakes['event_detail_url'] = 'Enter an address that starts with https://';
@@ -102,10 +106,13 @@ export function settingsMistakes(settings: SyncSettings): SettingsMistakes {
   return mistakes;
 }
 
-/** The media policy after another action was chosen: restrictions belong to "remount" only. */
-export function withMediaAction(policy: MediaPolicy, action: MediaPolicy['action']): MediaPolicy {
+/** The media policy for an action: restrictions belong to "remount" only, which starts with two sensible ones. */
+export function withMediaAction(
+  flags: MediaPolicy['flags'],
+  action: MediaPolicy['action'],
+): MediaPolicy {
   if (action !== 'remount') return { action, flags: [] };
-  return { action, flags: policy.flags.length > 0 ? policy.flags : ['rdonly', 'noexec'] };
+  return { action, flags: flags.length > 0 ? flags : ['rdonly', 'noexec'] };
 }
 
 /** Whether there is something to save; the order of keys and of flags does not matter. */
@@ -113,11 +120,12 @@ export function sameSettings(one: SyncSettings, other: SyncSettings): boolean {
   return canonical(one) === canonical(other);
 }
 
+/** One text for all ways to write the same: keys and flags in order, absent as null. */
 function canonical(settings: SyncSettings): string {
-  const media = settings.removable_media_policy;
-  const sorted = {
-    ...settings,
-    removable_media_policy: { ...media, flags: media.flags.toSorted() },
-  };
+  const sorted: Record<string, unknown> = { ...settings };
+  for (const key of MEDIA_KEYS) {
+    const policy = settings[key];
+    sorted[key] = policy ? [policy.action, ...policy.flags.toSorted()] : null;
+  }
   return JSON.stringify(Object.entries(sorted).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

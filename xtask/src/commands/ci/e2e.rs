@@ -41,9 +41,7 @@ fn prepare() -> Result<Plan> {
     python::bring()?;
     let bin = postgres::bring()?;
     setup::binaries()?;
-    if !repo::dist("www/index.html").exists() {
-        build::console()?;
-    }
+    build::console()?;
     let home = repo::dev("e2e");
     stamp::remove(&home)?;
     fs::create_dir_all(&home)?;

@@ -19,7 +19,8 @@ interface Options {
 
 /** Above this number of changed machines the whole list is read again. */
 const FEW = 5;
-const EVERY = 2000;
+/** Milliseconds between two reads. */
+const EVERY = 1000;
 
 export interface MachineNews {
   hear: (message: LiveMessage) => void;

@@ -61,7 +61,7 @@ describe('the rule dialog', () => {
     expect(policies()).not.toContain('ALLOWLIST_COMPILER');
   });
 
-  it('stays open with the reason when the server refuses', async () => {
+  it('stays open and marks the field that the server refuses', async () => {
     vi.mocked(createRule).mockRejectedValue(
       new ApiError(422, 'Refused', 'The expression does not compile', { cel_expr: 'no such name' }),
     );
@@ -70,9 +70,20 @@ describe('the rule dialog', () => {
     await choose('Policy', 'CEL');
     type('CEL expression', 'bad');
     screen.getByText('Create rule').click();
-    await screen.findByText('The expression does not compile');
-    expect(screen.getByText('no such name')).toBeTruthy();
+    await screen.findByText('no such name');
+    expect(screen.queryByText('The expression does not compile')).toBeNull();
     expect(onsaved).not.toHaveBeenCalled();
+  });
+
+  it('says why when the server refuses for another reason', async () => {
+    vi.mocked(createRule).mockRejectedValue(new ApiError(409, 'Conflict', 'There is such a rule'));
+    open();
+    type('Identifier', SHA256);
+    screen.getByText('Create rule').click();
+    expect(await screen.findByRole('alert')).toHaveProperty(
+      'textContent',
+      expect.stringContaining('There is such a rule'),
+    );
   });
 
   it('swaps the identifier with the type when an event offers one', async () => {

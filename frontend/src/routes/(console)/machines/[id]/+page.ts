@@ -1,5 +1,6 @@
 import { listEvents } from '#lib/api/events.ts';
 import { readMachine } from '#lib/api/machines.ts';
+import { machineName } from '#lib/domain/machines.ts';
 import { PagedList } from '#lib/state/paged-list.svelte.ts';
 import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
@@ -14,5 +15,6 @@ export const load: PageLoad = async ({ params, fetch }) => {
     size: 10,
   });
   await briefly(Promise.all([machine.first, events.first]));
-  return { title: 'Machine', id: params.id, machine, events, eventFilters };
+  const title = machine.value ? machineName(machine.value) : 'Machine';
+  return { title, id: params.id, machine, events, eventFilters };
 };

@@ -1,0 +1,1 @@
+"""The whole chain from outside: real binaries, PostgreSQL, a browser and a simulated Mac."""

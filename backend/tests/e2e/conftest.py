@@ -1,0 +1,160 @@
+"""The running house that `cargo xtask ci e2e` puts up, a browser, and simulated Macs."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.support.santa_client import SimulatedMac
+
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 15_000
+"""How long a page may take to show something, in milliseconds."""
+
+
+@dataclass(frozen=True)
+class House:
+    """Where everything is and how to get in."""
+
+    url: str
+    username: str
+    password: str
+    secret: str
+    admin_listener: str
+    artifacts: Path
+
+    def api(self) -> httpx.Client:
+        """Return a client that is logged in."""
+        client = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=30)
+        answer = client.post("/api/v1/auth/login", json={"username": self.username, "password": self.password})
+        answer.raise_for_status()
+        return client
+
+    def supervise(self, *words: str) -> str:
+        """Give a command to the running santa-supervise."""
+        command = [os.environ["SANTA_E2E_SUPERVISE"], *words, "--config", os.environ["SANTA_E2E_CONFIG"]]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
+
+
+@pytest.fixture(scope="session")
+def house() -> House:
+    """Return the house; it is put up before the tests begin."""
+    path = os.environ.get("SANTA_E2E_CREDENTIALS")
+    if path is None:
+        pytest.fail("these tests need the running house: cargo xtask ci e2e")
+    found = json.loads(Path(path).read_text())
+    artifacts = Path(os.environ["SANTA_E2E_ARTIFACTS"])
+    artifacts.mkdir(exist_ok=True)
+    return House(
+        url=found["url"],
+        username=found["admin"]["username"],
+        password=found["admin"]["password"],
+        secret=found["enrollment_secret"],
+        admin_listener=found["admin_listener"],
+        artifacts=artifacts,
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return the machine's own browser, headless."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=os.environ["SANTA_E2E_BROWSER"], args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visit:
+    """A page and everything its console complained about."""
+
+    page: Page
+    complaints: list[str]
+
+
+OpenPage = Callable[..., Visit]
+
+
+@pytest.fixture
+def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+    """Return a function that opens a fresh browser at a path; what goes wrong leaves a picture."""
+    contexts = []
+    visits = []
+
+    def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
+        context = browser.new_context(base_url=house.url, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        visit = Visit(page, [])
+
+        def hear(message: ConsoleMessage) -> None:
+            if message.type == "error":
+                visit.complaints.append(message.text)
+
+        page.on("console", hear)
+        page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        page.goto(path)
+        visits.append(visit)
+        return visit
+
+    yield opened
+    for number, visit in enumerate(visits):
+        picture = house.artifacts / f"{request.node.name}-{number}.png"
+        visit.page.screenshot(path=picture, full_page=True)
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def logged_in(open_page: OpenPage, house: House) -> OpenPage:
+    """Return a function that opens a page as the administrator."""
+
+    def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
+        visit = open_page("/login", **options)
+        log_in(visit.page, house)
+        # The answer 401 to "who am I" before the log-in is no fault of the page.
+        visit.complaints.clear()
+        if path != "/":
+            visit.page.goto(path)
+        return visit
+
+    return opened
+
+
+def log_in(page: Page, house: House) -> None:
+    """Fill in the form and wait for the overview."""
+    page.get_by_label("Username").fill(house.username)
+    page.get_by_label("Password").fill(house.password)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Overview", level=1).wait_for()
+
+
+@pytest.fixture
+def mac(house: House) -> Iterator[Callable[..., SimulatedMac]]:
+    """Return a function that makes a Mac which syncs through the public port."""
+    macs: list[SimulatedMac] = []
+
+    def made(**fields: Any) -> SimulatedMac:  # noqa: ANN401 - fields of the Mac
+        one = SimulatedMac(house.url, secret=house.secret, **fields)
+        macs.append(one)
+        return one
+
+    yield made
+    for one in macs:
+        one.close()

@@ -1,0 +1,55 @@
+"""Every page, at phone and desktop width, light and dark, without a complaint in the console."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import House, OpenPage, log_in
+
+PAGES = [("/", "Overview"), ("/machines", "Machines"), ("/rules", "Rules"), ("/events", "Events"), ("/settings", "Settings")]
+WIDTHS = {"phone": {"width": 375, "height": 812}, "desktop": {"width": 1440, "height": 900}}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("path", "heading"), PAGES)
+def test_a_page_shows_its_content(logged_in: OpenPage, path: str, heading: str, width: str, scheme: str) -> None:
+    visit = logged_in(path, viewport=WIDTHS[width], color_scheme=scheme)
+    expect(visit.page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+    visit.page.wait_for_load_state("networkidle")
+    expect(visit.page.locator("[aria-busy=true]")).to_have_count(0)
+    assert visit.complaints == []
+    overflow = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0, f"{path} is {overflow} pixels wider than the {width}"
+
+
+def test_a_link_deep_into_the_console_asks_for_the_log_in_and_comes_back(open_page: OpenPage, house: House) -> None:
+    page = open_page("/rules?policy=BLOCKLIST").page
+    page.get_by_label("Username").fill(house.username)
+    page.get_by_label("Password").fill(house.password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Rules", level=1)).to_be_visible()
+    assert "policy=BLOCKLIST" in page.url
+
+
+def test_a_wrong_password_is_said_and_nothing_else(open_page: OpenPage, house: House) -> None:
+    page = open_page("/login").page
+    page.get_by_label("Username").fill(house.username)
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Wrong username or password.")).to_be_visible()
+
+
+def test_logging_out_ends_the_session(open_page: OpenPage, house: House) -> None:
+    page = open_page("/login").page
+    log_in(page, house)
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.goto("/machines")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def test_an_unknown_page_says_so_and_leads_back(logged_in: OpenPage) -> None:
+    page = logged_in("/no-such-page").page
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_role("link", name="Overview").first.click()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()

@@ -1,0 +1,114 @@
+"""The house itself from outside: health, files, log-in rules, restarts under load."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import House
+
+READY = {"status": "ready", "checks": {"proxy": "ok", "backend": "ok", "database": "ok", "migrations": "ok"}}
+
+
+def test_health_says_how_each_part_is(house: House) -> None:
+    health = httpx.get(f"{house.url}/health")
+    assert (health.status_code, health.text) == (200, "healthy\n")
+    for path in ("/health/ready", "/health/detailed"):
+        ready = httpx.get(house.url + path)
+        assert (ready.status_code, ready.json()) == (200, READY)
+
+
+def test_the_console_is_served_compressed_with_its_cache_rules(house: House) -> None:
+    page = httpx.get(house.url, headers={"Accept": "text/html", "Accept-Encoding": "br"})
+    assert page.headers["content-encoding"] == "br"
+    assert "no-cache" in page.headers["cache-control"]
+    assert "server" not in page.headers
+    script = next(part for part in page.text.split('"') if part.startswith("/_app/immutable/"))
+    asset = httpx.get(house.url + script)
+    assert "immutable" in asset.headers["cache-control"]
+    again = httpx.get(house.url + script, headers={"If-None-Match": asset.headers["etag"]})
+    assert again.status_code == 304
+    assert httpx.get(f"{house.url}/_app/immutable/gone.js").status_code == 404
+    deep = httpx.get(f"{house.url}/machines/some-mac", headers={"Accept": "text/html"})
+    assert deep.status_code == 200
+    assert httpx.post(house.url).status_code == 405
+
+
+def test_a_log_in_from_another_origin_is_refused(house: House) -> None:
+    body = {"username": house.username, "password": house.password}
+    answer = httpx.post(f"{house.url}/api/v1/auth/login", json=body, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_metrics_stand_on_the_admin_listener_only(house: House) -> None:
+    inside = httpx.get(f"{house.admin_listener}/metrics")
+    assert inside.status_code == 200
+    assert "santa_proxy_requests_total" in inside.text
+    outside = httpx.get(f"{house.url}/metrics", headers={"Accept": "text/plain"})
+    assert "santa_proxy" not in outside.text
+
+
+class Load:
+    """Requests at a steady pace from several clients; remembers every failure."""
+
+    def __init__(self, url: str, clients: int = 4) -> None:
+        """Prepare clients."""
+        self.url = url
+        self.served = 0
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> "Load":
+        """Start."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop and wait."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            while not self._stop.wait(0.01):
+                try:
+                    answer = client.get("/api/v1/auth/me")
+                except httpx.HTTPError as error:
+                    self.failures.append(repr(error))
+                else:
+                    self.served += 1
+                    if answer.status_code != 401:
+                        self.failures.append(str(answer.status_code))
+
+
+@pytest.mark.parametrize("service", ["backend", "proxy"])
+def test_a_restart_under_load_fails_no_request(house: House, service: str) -> None:
+    with Load(house.url) as load:
+        for _ in range(3):
+            before = load.served
+            house.supervise("restart", service)
+            wait_for(lambda before=before: load.served > before + 20)
+    assert load.failures == []
+    assert load.served > 60
+
+
+def test_status_shows_every_service_ready(house: House) -> None:
+    status = json.loads(house.supervise("status", "--json"))
+    states = {service["name"]: service["state"] for service in status["services"]}
+    assert states == {"database": "ready", "migrate": "completed", "demo": "completed", "backend": "ready", "proxy": "ready"}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something is true; fail when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("nothing moved any more")
+        time.sleep(0.02)

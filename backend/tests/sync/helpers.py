@@ -1,0 +1,61 @@
+"""Rules for sync tests, made through the REST interface, and what a Mac should have of them."""
+
+from typing import Any
+
+import httpx
+
+from tests.support.santa_client import Key, Rule, SimulatedMac
+
+
+def sha(number: int) -> str:
+    """Return the number-th file digest."""
+    return f"{number:064x}"
+
+
+def add_rule(admin: httpx.Client, identifier: str, policy: str = "BLOCKLIST", **fields: Any) -> int:  # noqa: ANN401
+    """Create a rule (BINARY unless told) and return its id."""
+    body = {"rule_type": "BINARY", "identifier": identifier, "policy": policy, **fields}
+    answer = admin.post("/api/v1/rules", json=body)
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    rule_id: int = answer.json()["id"]
+    return rule_id
+
+
+def change_rule(admin: httpx.Client, rule_id: int, policy: str, **fields: Any) -> None:  # noqa: ANN401
+    """Give a rule new content."""
+    answer = admin.put(f"/api/v1/rules/{rule_id}", json={"policy": policy, **fields})
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def remove_rule(admin: httpx.Client, rule_id: int) -> None:
+    """Remove a rule."""
+    answer = admin.delete(f"/api/v1/rules/{rule_id}")
+    assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
+
+
+def effective(admin: httpx.Client) -> dict[Key, Rule]:
+    """Return the rules that a Mac with a new Santa should have."""
+    listed = admin.get("/api/v1/rules", params={"limit": 500}).json()["items"]
+    return {
+        (rule["rule_type"], rule["identifier"]): (
+            rule["policy"],
+            rule["cel_expr"] or "",
+            rule["custom_msg"],
+            rule["custom_url"],
+        )
+        for rule in listed
+    }
+
+
+def machine(admin: httpx.Client, mac: SimulatedMac) -> dict[str, Any]:
+    """Return the machine as the console sees it."""
+    answer = admin.get(f"/api/v1/machines/{mac.machine_id}")
+    assert answer.status_code == httpx.codes.OK, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def clean_reason(admin: httpx.Client, mac: SimulatedMac) -> str | None:
+    """Return why the machine's newest sync was a clean one."""
+    reason: str | None = machine(admin, mac)["last_sync"]["clean_reason"]
+    return reason

@@ -1,0 +1,136 @@
+//! Starting on an inherited socket, reloading, draining.
+
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+
+use rustix::process::Signal;
+
+use crate::support::backend::{Act, Backend, ok};
+use crate::support::client::Client;
+use crate::support::eventually;
+use crate::support::proxy::Setup;
+
+/// Hands `listener` down: its number is reached by naming filler descriptors.
+fn hand_down(setup: Setup, listener: &TcpListener) -> Setup {
+    rustix::io::fcntl_setfd(listener, rustix::io::FdFlags::empty()).expect("keep open");
+    let place = usize::try_from(listener.as_raw_fd() - 3).expect("a descriptor from 3 on");
+    let names = "other:".repeat(place) + "http";
+    setup.variable("LISTEN_FDS", &(place + 1).to_string()).variable("LISTEN_FDNAMES", &names)
+}
+
+#[test]
+fn the_inherited_listener_is_used_and_outlives_the_process() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("address");
+    let mut first = hand_down(Setup::new(), &listener).start();
+    assert_eq!(first.address, address);
+    assert_eq!(Client::connect(address).get("/file.txt").status, 200);
+    first.signal(Signal::TERM);
+    assert!(first.end().success());
+    // Nobody accepts now: the connection waits for the next process.
+    let mut waiting = Client::connect(address);
+    waiting.send("GET /file.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let _second = hand_down(Setup::new(), &listener).start();
+    assert_eq!(waiting.answer(false).status, 200);
+}
+
+#[test]
+fn a_drain_finishes_what_is_under_way_and_closes_the_rest() {
+    let setup = Setup::new();
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::HandOver);
+    let mut proxy = setup.start();
+    let mut idle = Client::connect(proxy.address);
+    assert_eq!(idle.get("/file.txt").status, 200);
+    let mut busy = Client::connect(proxy.address);
+    busy.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let mut server = backend.handed_over();
+    proxy.signal(Signal::TERM);
+    assert!(idle.is_closed());
+    assert!(proxy.has_ended().is_none());
+    std::io::Write::write_all(&mut server, &ok("finished")).expect("write");
+    let answer = busy.answer(false);
+    assert_eq!(answer.text(), "finished");
+    assert_eq!(answer.field("connection"), Some("close"));
+    assert!(busy.is_closed());
+    assert!(proxy.end().success());
+    proxy.line_with("\"path\":\"/api/x\"");
+    proxy.line_with("stopped");
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__DRAIN", "200ms");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Silence);
+    let mut proxy = setup.start();
+    let mut stuck = Client::connect(proxy.address);
+    stuck.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+    eventually("the request is there", || !backend.received().is_empty());
+    proxy.signal(Signal::TERM);
+    assert!(stuck.is_closed());
+    assert!(proxy.end().success());
+    assert!(proxy.line_with("/api/x").contains("\"status\":499"));
+}
+
+#[test]
+fn a_request_that_arrives_while_draining_is_still_answered() {
+    let mut proxy = Setup::new().start();
+    let mut slow = Client::connect(proxy.address);
+    slow.send("GET /file.txt HTTP/1.1\r\nHo");
+    // A request on another connection shows that the first bytes were read.
+    assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+    proxy.signal(Signal::TERM);
+    proxy.line_with("stopping");
+    slow.send("st: santa\r\n\r\n");
+    let answer = slow.answer(false);
+    assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    assert!(proxy.end().success());
+}
+
+#[test]
+fn a_reload_brings_new_files_and_settings_without_dropping_a_connection() {
+    let proxy = Setup::new().start();
+    let mut client = Client::connect(proxy.address);
+    let old = client.get("/file.txt");
+    assert_eq!(client.get("/new.txt").status, 404);
+    proxy.file("file.txt", "replaced");
+    proxy.file("new.txt", "new");
+    assert_eq!(client.get("/file.txt").text(), old.text(), "nothing is read while serving");
+    let config = proxy.directory.path().join("santa.toml");
+    let text = std::fs::read_to_string(&config).expect("config");
+    let with_limit = text.clone() + "\n[proxy.limits]\ntarget_size = \"64B\"\n";
+    std::fs::write(&config, with_limit).expect("config");
+    proxy.signal(Signal::HUP);
+    proxy.line_with("\"reloaded\"");
+    eventually("the new files are served", || client.get("/new.txt").status == 200);
+    assert_eq!(client.get("/file.txt").text(), "replaced");
+    assert_ne!(client.get("/file.txt").field("etag"), old.field("etag"));
+    assert_eq!(client.get(&format!("/{}", "a".repeat(100))).status, 414);
+}
+
+#[test]
+fn a_reload_that_fails_changes_nothing() {
+    let proxy = Setup::new().start();
+    let config = proxy.directory.path().join("santa.toml");
+    std::fs::write(&config, "version = 1\nnonsense = true\n").expect("config");
+    proxy.signal(Signal::HUP);
+    let line = proxy.line_with("reload failed");
+    assert!(line.contains("nonsense"), "{line}");
+    assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
+}
+
+#[test]
+fn workers_share_one_listener() {
+    let proxy = Setup::new().set("PROXY__WORKERS", "4").start();
+    let mut clients: Vec<Client> = (0..64).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/file.txt").status, 200);
+    }
+    let mut proxy = proxy;
+    proxy.signal(Signal::TERM);
+    for client in &mut clients {
+        assert!(client.is_closed());
+    }
+    assert!(proxy.end().success());
+}

@@ -1,0 +1,86 @@
+//! The access log: complete, on time, and never in the way.
+
+use crate::support::backend::Backend;
+use crate::support::client::Client;
+use crate::support::proxy::{Setup, field};
+
+#[test]
+fn every_request_has_one_line_with_all_fields() {
+    let setup = Setup::new();
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    let answer = client
+        .request("GET /api/v1/x?secret=1 HTTP/1.1\r\nHost: santa\r\nUser-Agent: a\"b\r\n\r\n");
+    assert_eq!(client.get("/health").status, 200);
+    assert_eq!(client.get("/gone.txt").status, 404);
+    let line = proxy.line_with("/api/v1/x");
+    for part in [
+        "\"level\":\"info\"",
+        "\"service\":\"proxy\"",
+        "\"logger\":\"access\"",
+        "\"remote\":\"127.0.0.1\"",
+        "\"method\":\"GET\"",
+        "\"path\":\"/api/v1/x\"",
+        "\"status\":200",
+        "\"bytes\":2",
+        "\"duration_ms\":",
+        "\"upstream_ms\":",
+        "\"user_agent\":\"a\\\"b\"",
+        "\"protocol\":\"HTTP/1.1\"",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert_eq!(Some(field(&line, "request_id").as_str()), answer.field("x-request-id"));
+    proxy.line_with("\"status\":404");
+    let lines = proxy.lines().join("\n");
+    assert!(!lines.contains("secret") && !lines.contains("/health"), "{lines}");
+}
+
+#[test]
+fn refusals_are_logged_too() {
+    let proxy = Setup::new().start();
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.request("GET /\r\n\r\n").status, 400);
+    proxy.line_with("\"status\":400");
+}
+
+#[test]
+fn identifiers_come_from_trusted_proxies_only() {
+    let request = "GET /api/x HTTP/1.1\r\nHost: santa\r\nX-Request-Id: theirs\r\n\
+        X-Forwarded-For: 203.0.113.9\r\n\r\n";
+    for (trusted, own) in [("10.0.0.0/8", false), ("127.0.0.1", true)] {
+        let setup = Setup::new().set("PROXY__TRUSTED_PROXIES", trusted);
+        let backend = Backend::start(&setup.socket());
+        let proxy = setup.start();
+        let answer = Client::connect(proxy.address).request(request);
+        assert_eq!(answer.field("x-request-id") == Some("theirs"), own);
+        let head = backend.received()[0].head.clone();
+        assert_eq!(head.contains("X-Request-Id: theirs"), own);
+        assert_eq!(head.contains("X-Forwarded-For: 203.0.113.9, 127.0.0.1\r\n"), own);
+        let line = proxy.line_with("/api/x");
+        assert_eq!(line.contains("\"remote\":\"203.0.113.9\""), own);
+    }
+}
+
+#[test]
+fn a_stalled_reader_of_the_log_stalls_nobody() {
+    let proxy = Setup::new().with_stalled_log().start();
+    let mut client = Client::connect(proxy.address);
+    let agent = "x".repeat(8000);
+    let request = format!("GET /file.txt HTTP/1.1\r\nHost: santa\r\nUser-Agent: {agent}\r\n\r\n");
+    // Far more than a pipe and the queue hold together.
+    for _ in 0..3_000 {
+        assert_eq!(client.request(&request).status, 200);
+    }
+}
+
+#[test]
+fn the_access_log_can_be_switched_off() {
+    let proxy = Setup::new().set("PROXY__ACCESS__LOG", "false").start();
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/file.txt").status, 200);
+    proxy.signal(rustix::process::Signal::TERM);
+    proxy.line_with("stopped");
+    assert!(!proxy.lines().join("\n").contains("/file.txt"));
+}

@@ -1,0 +1,182 @@
+//! A client that sends exactly the bytes it is told to and reads answers with a
+//! parser of its own.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use super::PATIENCE;
+
+/// A raw connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// An answer as received.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// Trailer section of a chunked body.
+    pub(crate) trailer: String,
+}
+
+impl Answer {
+    /// The value of a field; nothing when it is absent.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Client {
+    /// Connects.
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// Sends bytes; the peer may have closed already.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        match self.stream.write_all(bytes.as_ref()) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            Err(error) => panic!("sending: {error}"),
+        }
+    }
+
+    /// Ends our direction.
+    pub(crate) fn end(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) fn request(&mut self, text: &str) -> Answer {
+        self.send(text);
+        self.answer(text.starts_with("HEAD "))
+    }
+
+    /// GET of a path.
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.request(&format!("GET {path} HTTP/1.1\r\nHost: santa\r\n\r\n"))
+    }
+
+    /// Reads more; false at the end of the stream.
+    fn more(&mut self) -> bool {
+        let mut piece = [0; 16 * 1024];
+        match self.stream.read(&mut piece) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.buffer.extend_from_slice(&piece[..count]);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => {
+                panic!("no more bytes: {error}; so far {:?}", String::from_utf8_lossy(&self.buffer))
+            }
+        }
+    }
+
+    fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|window| window == b"\r\n") {
+                let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+                self.buffer.drain(..end + 2);
+                return line;
+            }
+            assert!(
+                self.more(),
+                "the stream ends in a line: {:?}",
+                String::from_utf8_lossy(&self.buffer)
+            );
+        }
+    }
+
+    /// Takes exactly so many bytes.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.more(), "the stream ends {} bytes early", count - self.buffer.len());
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    /// Takes everything until the end of the stream.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Whether the stream has ended with nothing left in it.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && !self.more()
+    }
+
+    /// Reads a head only.
+    pub(crate) fn head(&mut self) -> Answer {
+        let mut answer = Answer::default();
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                break;
+            }
+            answer.head.push_str(&line);
+            answer.head.push_str("\r\n");
+        }
+        let status = answer.head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        answer.status = status.unwrap_or_else(|| panic!("no status in {:?}", answer.head));
+        answer
+    }
+
+    /// Reads the next final answer, interim ones skipped.
+    pub(crate) fn answer(&mut self, to_head: bool) -> Answer {
+        let mut answer = self.head();
+        while answer.status < 200 && answer.status != 101 {
+            answer = self.head();
+        }
+        if to_head || matches!(answer.status, 101 | 204 | 304) {
+            return answer;
+        }
+        if let Some(length) = answer.field("content-length") {
+            let length = length.parse().expect("a length");
+            answer.body = self.take(length);
+        } else if answer.field("transfer-encoding").is_some() {
+            self.chunks(&mut answer);
+        } else {
+            answer.body = self.rest();
+        }
+        answer
+    }
+
+    fn chunks(&mut self, answer: &mut Answer) {
+        loop {
+            let size = self.line();
+            let size = usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("size {size:?}"));
+            if size == 0 {
+                break;
+            }
+            let chunk = self.take(size);
+            answer.body.extend_from_slice(&chunk);
+            assert_eq!(self.line(), "", "behind a chunk");
+        }
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                return;
+            }
+            answer.trailer.push_str(&line);
+            answer.trailer.push_str("\r\n");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the tests share: a proxy process, a client, an instrumented backend.
+
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod proxy;
+
+use std::time::{Duration, Instant};
+
+/// Longest anything may take before a test counts as failed. Only ever an
+/// upper bound against hanging: no test measures time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "gave up waiting until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

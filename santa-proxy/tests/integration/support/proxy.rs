@@ -1,0 +1,177 @@
+//! The binary under test, with a directory, a configuration and a console of
+//! its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+use super::eventually;
+
+/// A proxy about to be started.
+pub(crate) struct Setup {
+    pub(crate) directory: TempDir,
+    environment: Vec<(String, String)>,
+    read_log: bool,
+}
+
+/// A running proxy; killed when dropped.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    pub(crate) directory: TempDir,
+    pub(crate) child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Setup {
+    /// A console of a few files, no backend, one worker.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("proxy-").tempdir().expect("directory");
+        let setup = Self { directory, environment: Vec::new(), read_log: true };
+        setup.file("index.html", "<!doctype html><title>console</title>\n");
+        setup.file("file.txt", "0123456789abcdefghijklmnopqrstuvwxyz");
+        setup.file("_app/immutable/app.js", "console.log('the whole application')");
+        setup.file("_app/immutable/app.js.gz", "gzip form");
+        setup.file("_app/immutable/app.js.br", "br form");
+        setup.file("_app/immutable/app.js.zst", "zstd form");
+        setup.file(".env", "secret");
+        setup.file("deep/.git/config", "secret");
+        setup.file(".well-known/security.txt", "Contact: mailto:x@example.org");
+        let config = include_str!("proxy.toml")
+            .replace("@DIRECTORY@", &setup.directory.path().display().to_string());
+        std::fs::write(setup.directory.path().join("santa.toml"), config).expect("config");
+        setup.set("PROXY__WORKERS", "1")
+    }
+
+    /// Overrides a value of the configuration.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((format!("SANTA__{key}"), value.to_owned()));
+        self
+    }
+
+    /// Sets a variable of the environment as it is.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves the log unread, as a stalled reader would.
+    pub(crate) fn with_stalled_log(mut self) -> Self {
+        self.read_log = false;
+        self
+    }
+
+    /// Writes a file of the console.
+    pub(crate) fn file(&self, name: &str, content: &str) {
+        write_file(self.directory.path(), name, content);
+    }
+
+    /// Path of the backend's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("backend.sock")
+    }
+
+    /// Path of the configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.path().join("santa.toml")
+    }
+
+    /// The command that serves this configuration.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_santa-proxy"));
+        command.arg("--config").arg(self.config());
+        command.env_clear().envs(self.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+    }
+
+    /// Starts it and waits until it serves.
+    pub(crate) fn start(self) -> Proxy {
+        let mut child = self.command().spawn().expect("the proxy starts");
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut first = String::new();
+        output.read_line(&mut first).expect("a line");
+        let address = field(&first, "address").parse().unwrap_or_else(|_| panic!("{first:?}"));
+        let lines = Arc::new(Mutex::new(vec![first]));
+        let kept = Arc::clone(&lines);
+        if self.read_log {
+            std::thread::spawn(move || {
+                for line in output.lines().map_while(Result::ok) {
+                    kept.lock().expect("lock").push(line);
+                }
+            });
+        } else {
+            // The pipe stays open and is never read again.
+            std::mem::forget(output);
+        }
+        Proxy { address, directory: self.directory, child, lines }
+    }
+}
+
+fn write_file(directory: &Path, name: &str, content: &str) {
+    let path = directory.join("www").join(name);
+    std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+    std::fs::write(path, content).expect("file");
+}
+
+impl Proxy {
+    /// The log lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("lock").clone()
+    }
+
+    /// Waits for a log line with `text` and gives it.
+    pub(crate) fn line_with(&self, text: &str) -> String {
+        let mut found = None;
+        eventually(&format!("the log has {text:?}: {:?}", self.lines()), || {
+            found = self.lines().into_iter().find(|line| line.contains(text));
+            found.is_some()
+        });
+        found.unwrap_or_default()
+    }
+
+    /// Writes a file of the console.
+    pub(crate) fn file(&self, name: &str, content: &str) {
+        write_file(self.directory.path(), name, content);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.child.id()).expect("pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("pid");
+        rustix::process::kill_process(pid, signal).expect("signal");
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("wait")
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the proxy ends", || {
+            status = self.has_ended();
+            status.is_some()
+        });
+        status.expect("ended")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The value of a string field of a JSON line.
+pub(crate) fn field(line: &str, name: &str) -> String {
+    let start = format!("\"{name}\":\"");
+    let rest = line.split_once(&start).map_or("", |(_, rest)| rest);
+    rest.split('"').next().unwrap_or_default().to_owned()
+}

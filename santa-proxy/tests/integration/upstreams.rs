@@ -1,0 +1,290 @@
+//! Backends that restart, die, stream or are slow.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::backend::{Act, Backend, ok};
+use crate::support::client::Client;
+use crate::support::eventually;
+use crate::support::proxy::{Proxy, Setup};
+
+fn start() -> (Proxy, Backend) {
+    let setup = Setup::new();
+    let backend = Backend::start(&setup.socket());
+    (setup.start(), backend)
+}
+
+const POST: &str = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
+
+#[test]
+fn connections_to_the_backend_are_used_again() {
+    let (proxy, backend) = start();
+    let mut client = Client::connect(proxy.address);
+    for _ in 0..10 {
+        assert_eq!(client.get("/api/x").status, 200);
+    }
+    assert_eq!((backend.connections(), backend.received().len()), (1, 10));
+}
+
+#[test]
+fn a_kept_connection_that_the_backend_closed_costs_nothing() {
+    let (proxy, backend) = start();
+    let mut client = Client::connect(proxy.address);
+    for round in 0..20 {
+        let answer = if round % 2 == 0 { client.get("/api/x") } else { client.request(POST) };
+        assert_eq!(answer.status, 200, "round {round}");
+        backend.close_all();
+    }
+    assert_eq!(backend.received().len(), 20);
+}
+
+/// A backend that answers once on each connection and closes it at the second request.
+fn one_answer_each(backend: &Backend) {
+    backend.script(|received| {
+        let first = received.connection != 0 || received.head.contains("/api/first");
+        if first { Act::Answer(ok("ok")) } else { Act::Close }
+    });
+}
+
+#[test]
+fn an_idempotent_request_is_sent_again_when_a_kept_connection_dies() {
+    let (proxy, backend) = start();
+    one_answer_each(&backend);
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/api/first").status, 200);
+    assert_eq!(client.get("/api/second").status, 200);
+    let connections: Vec<usize> = backend.received().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+}
+
+#[test]
+fn a_request_that_may_have_been_taken_is_not_sent_twice() {
+    let (proxy, backend) = start();
+    one_answer_each(&backend);
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/api/first").status, 200);
+    assert_eq!(client.request(POST).status, 502);
+    assert_eq!(backend.received().len(), 2);
+    assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn the_second_attempt_is_the_last() {
+    let (proxy, backend) = start();
+    backend.always(Act::Close);
+    assert_eq!(Client::connect(proxy.address).get("/api/x").status, 502);
+    assert_eq!(backend.received().len(), 2);
+}
+
+#[test]
+fn a_request_waits_for_a_backend_that_restarts() {
+    let setup = Setup::new();
+    let socket = setup.socket();
+    let backend = Backend::start(&socket);
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/api/x").status, 200);
+    backend.stop();
+    client.send(POST);
+    let mut other = Client::connect(proxy.address);
+    assert_eq!(other.get("/health").status, 200, "others are served meanwhile");
+    let backend = Backend::start(&socket);
+    assert_eq!(client.answer(false).status, 200);
+    assert_eq!(backend.received().len(), 1);
+    assert_eq!(backend.received()[0].body, b"hi");
+}
+
+#[test]
+fn a_backend_that_stays_away_is_503_with_problem_details() {
+    let proxy = Setup::new().set("PROXY__TIMEOUTS__CONNECT", "100ms").start();
+    let mut client = Client::connect(proxy.address);
+    let answer = client.get("/api/x");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.field("retry-after"), Some("1"));
+    assert_eq!(answer.field("content-type"), Some("application/problem+json"));
+    assert!(answer.text().contains("\"status\":503"), "{}", answer.text());
+    let line = proxy.line_with("cannot reach the backend");
+    assert!(line.contains("backend.sock") && line.contains("\"level\":\"error\""), "{line}");
+    assert_eq!(client.get("/file.txt").status, 200, "the console goes on");
+}
+
+#[test]
+fn a_silent_backend_is_504() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__RESPONSE", "100ms");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Silence);
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/api/x").status, 504);
+    assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
+    let (proxy, backend) = start();
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n",
+    ] {
+        backend.always(Act::AnswerAndClose(answer.into()));
+        let mut client = Client::connect(proxy.address);
+        client.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+        let rest = String::from_utf8(client.rest()).expect("text");
+        assert!(!rest.contains("\r\n0\r\n"), "no proper end in {rest}");
+        assert!(!rest.contains("HTTP/1.1 502"), "no second answer in {rest}");
+    }
+}
+
+#[test]
+fn events_arrive_when_they_are_sent() {
+    let (proxy, backend) = start();
+    backend.always(Act::HandOver);
+    let mut client = Client::connect(proxy.address);
+    client.send("GET /api/stream HTTP/1.1\r\nHost: santa\r\nAccept: text/event-stream\r\n\r\n");
+    let mut server = backend.handed_over();
+    server
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .expect("write");
+    assert_eq!(client.head().status, 200);
+    for number in 0..5 {
+        // The next event is sent only after the one before has arrived.
+        server.write_all(format!("8\r\ndata: {number}\n\r\n").as_bytes()).expect("write");
+        assert_eq!(client.take(13), format!("8\r\ndata: {number}\n\r\n").as_bytes());
+    }
+    server.write_all(b"0\r\n\r\n").expect("write");
+    assert_eq!(client.take(5), b"0\r\n\r\n");
+    assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn uploads_are_streamed_while_they_arrive() {
+    let (proxy, backend) = start();
+    backend.always(Act::Answer(ok("done")));
+    let mut client = Client::connect(proxy.address);
+    let body = vec![b'x'; 4_000_000];
+    client.send(format!(
+        "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    ));
+    for piece in body.chunks(100_000) {
+        client.send(piece);
+    }
+    assert_eq!(client.answer(false).text(), "done");
+    assert_eq!(backend.received()[0].body.len(), body.len());
+    assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn large_answers_arrive_whole_however_slowly_they_are_read() {
+    let (proxy, backend) = start();
+    let body: String =
+        (0..3_000_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
+    backend.always(Act::Answer(ok(&body)));
+    let mut client = Client::connect(proxy.address);
+    client.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+    eventually("the answer has begun", || !backend.received().is_empty());
+    let answer = client.answer(false);
+    assert!(answer.text() == body);
+}
+
+#[test]
+fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+    let (proxy, backend) = start();
+    backend.always(Act::HandOver);
+    let mut client = Client::connect(proxy.address);
+    client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 9000000\r\nTransfer-Encoding: \r\n\r\n");
+    assert_eq!(client.answer(false).status, 400);
+    let mut client = Client::connect(proxy.address);
+    client.send(
+        "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+    );
+    // The double reads a whole request first, so it says 100; the client obeys.
+    assert_eq!(client.head().status, 100);
+    client.send("abc");
+    let mut server = backend.handed_over();
+    server.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").expect("write");
+    assert_eq!(client.answer(false).status, 403);
+}
+
+#[test]
+fn trailers_pass_to_a_client_that_takes_them() {
+    let (proxy, backend) = start();
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\nSet-Cookie: evil\r\n\r\n";
+    backend.always(Act::Answer(chunked.into()));
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/api/x").trailer, "");
+    let answer = client.request("GET /api/x HTTP/1.1\r\nHost: santa\r\nTE: trailers\r\n\r\n");
+    assert_eq!(answer.trailer, "X-Sum: 2\r\n");
+}
+
+#[test]
+fn a_full_backlog_is_waited_out() {
+    // A backlog of one that nobody accepts from until all clients have asked.
+    let setup = Setup::new();
+    let socket = setup.socket();
+    let listener = {
+        use rustix::net::{
+            AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket as make,
+        };
+        let made = make(AddressFamily::UNIX, SocketType::STREAM, None).expect("socket");
+        bind(&made, &SocketAddrUnix::new(&socket).expect("path")).expect("bind");
+        listen(&made, 1).expect("listen");
+        std::os::unix::net::UnixListener::from(made)
+    };
+    let proxy = setup.start();
+    let mut clients: Vec<Client> = (0..12).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut clients {
+        client.send("GET /api/x HTTP/1.1\r\nHost: santa\r\nConnection: close\r\n\r\n");
+    }
+    let served = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&served);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut piece = [0; 4096];
+            let _ = std::io::Read::read(&mut stream, &mut piece);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    for client in &mut clients {
+        assert_eq!(client.answer(false).status, 200);
+    }
+    assert_eq!(served.load(Ordering::SeqCst), 12);
+}
+
+#[test]
+fn readiness_is_asked_of_the_backend() {
+    let (proxy, backend) = start();
+    let mut client = Client::connect(proxy.address);
+    let good = r#"{"status":"ready","checks":{"backend":"ok","database":"ok","migrations":"ok"}}"#;
+    backend.always(Act::Answer(ok(good)));
+    for path in ["/health/ready", "/health/detailed"] {
+        let answer = client.get(path);
+        assert_eq!(answer.status, 200);
+        assert!(
+            answer.text().contains(r#""checks":{"proxy":"ok","backend":"ok""#),
+            "{}",
+            answer.text()
+        );
+    }
+    let bad = good.replace(r#""database":"ok""#, r#""database":"failed""#);
+    let answer =
+        format!("HTTP/1.1 503 Service Unavailable\r\nContent-Length: {}\r\n\r\n{bad}", bad.len());
+    backend.always(Act::Answer(answer.into()));
+    let answer = client.get("/health/ready");
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains(r#""database":"failed""#));
+}
+
+#[test]
+fn a_silent_backend_is_not_ready() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__READY", "100ms");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Silence);
+    let proxy = setup.start();
+    let answer = Client::connect(proxy.address).get("/health/ready");
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains(r#""backend":"failed""#), "{}", answer.text());
+}

@@ -1,0 +1,125 @@
+//! An upgraded connection is a transparent tunnel.
+
+use std::io::{Read, Write};
+
+use rustix::process::Signal;
+
+use crate::support::backend::{Act, Backend};
+use crate::support::client::Client;
+use crate::support::eventually;
+use crate::support::proxy::{Proxy, Setup};
+
+const HANDSHAKE: &str = "GET /api/v1/live HTTP/1.1\r\nHost: santa\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+fn start(setup: Setup) -> (Proxy, Backend) {
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Echo);
+    (setup.start(), backend)
+}
+
+#[test]
+fn bytes_pass_untouched_in_both_directions() {
+    let (proxy, backend) = start(Setup::new());
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    let answer = client.head();
+    assert_eq!(answer.status, 101);
+    assert_eq!(answer.field("upgrade"), Some("websocket"));
+    assert_eq!(answer.field("connection"), Some("Upgrade"));
+    assert!(backend.received()[0].head.contains("Sec-WebSocket-Version: 13\r\n"));
+    let bytes: Vec<u8> = (0..200_000u32).map(|number| (number % 251) as u8).collect();
+    for piece in bytes.chunks(9_999) {
+        client.send(piece);
+        assert_eq!(client.take(piece.len()), piece);
+    }
+}
+
+#[test]
+fn more_than_fits_anywhere_is_held_back_and_not_lost() {
+    let (proxy, _backend) = start(Setup::new());
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    assert_eq!(client.head().status, 101);
+    let bytes: Vec<u8> = (0..8_000_000u32).map(|number| (number % 253) as u8).collect();
+    let mut sender = client.stream.try_clone().expect("clone");
+    let sent = bytes.clone();
+    let sending = std::thread::spawn(move || sender.write_all(&sent).expect("write"));
+    assert!(client.take(bytes.len()) == bytes);
+    sending.join().expect("sent");
+}
+
+#[test]
+fn frames_sent_together_with_the_handshake_are_not_lost() {
+    let (proxy, _backend) = start(Setup::new());
+    let mut client = Client::connect(proxy.address);
+    client.send(format!("{HANDSHAKE}early"));
+    assert_eq!(client.head().status, 101);
+    assert_eq!(client.take(5), b"early");
+}
+
+#[test]
+fn the_end_of_one_direction_is_passed_on_and_the_other_goes_on() {
+    let setup = Setup::new();
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::HandOver);
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    let mut server = backend.handed_over();
+    server
+        .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst")
+        .expect("write");
+    assert_eq!(client.head().status, 101);
+    assert_eq!(client.take(5), b"first");
+    client.send("last words");
+    client.end();
+    let mut words = String::new();
+    server.read_to_string(&mut words).expect("read");
+    assert_eq!(words, "last words");
+    server.write_all(b"goodbye").expect("write");
+    server.shutdown(std::net::Shutdown::Both).expect("close");
+    assert_eq!(client.rest(), b"goodbye");
+}
+
+#[test]
+fn a_tunnel_on_which_nothing_moves_is_closed() {
+    let (proxy, _backend) = start(Setup::new().set("PROXY__TIMEOUTS__TUNNEL_IDLE", "200ms"));
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    assert_eq!(client.head().status, 101);
+    assert!(client.is_closed());
+    let line = proxy.line_with("/api/v1/live");
+    assert!(line.contains("\"status\":101"), "{line}");
+}
+
+#[test]
+fn a_drain_closes_tunnels_so_that_clients_can_come_back() {
+    let (mut proxy, _backend) = start(Setup::new());
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    assert_eq!(client.head().status, 101);
+    client.send("x");
+    assert_eq!(client.take(1), b"x");
+    proxy.signal(Signal::TERM);
+    assert!(client.is_closed());
+    assert!(proxy.end().success());
+}
+
+#[test]
+fn many_tunnels_stand_side_by_side() {
+    let (proxy, backend) = start(Setup::new());
+    let mut clients: Vec<Client> = (0..50).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut clients {
+        client.send(HANDSHAKE);
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.head().status, 101);
+        client.send(format!("{number:04}"));
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.take(4), format!("{number:04}").as_bytes());
+    }
+    eventually("all reached the backend", || backend.received().len() == 50);
+}

@@ -1,0 +1,102 @@
+//! What is wrong with a configuration is said before anything starts.
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use support::{House, SUPERVISE, text};
+
+/// `check` and `run` end with 78 and one line that names all of `parts`.
+fn refused(house: &House, parts: &[&str]) {
+    house.write();
+    for command in ["check", "run"] {
+        let output = house.ctl(&[command]);
+        let problem = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{command}: {problem}");
+        let named = |line: &str| parts.iter().all(|part| line.contains(part));
+        assert!(problem.lines().any(named), "{command}: no line has all of {parts:?}:\n{problem}");
+    }
+    assert_eq!(house.leftover_files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_circle_of_dependencies_is_named() {
+    let house = House::new("")
+        .service("a", &["forever"], "depends_on = [\"b\"]")
+        .service("b", &["forever"], "depends_on = [\"c\"]")
+        .service("c", &["forever"], "depends_on = [\"a\"]");
+    refused(&house, &["santa.toml:", "a → b → c → a"]);
+}
+
+#[test]
+fn mistakes_have_their_place_and_remedy() {
+    refused(
+        &House::new("").service("app", &["forever"], "start_timout = \"5s\""),
+        &["santa.toml:", "start_timout", "start_timeout"],
+    );
+    refused(
+        &House::new("").service("app", &["forever"], "depends_on = [\"databse\"]"),
+        &["there is no service \"databse\""],
+    );
+    refused(
+        &House::new("").service("app", &["serve {fd:main}"], ""),
+        &["service.app", "{fd:main}", "add \"main\" to sockets"],
+    );
+    refused(
+        &House::new("").service("app", &["forever"], "stop_signal = \"TERMINATE\""),
+        &["service.app", "stop_signal", "there is no signal \"TERMINATE\""],
+    );
+    refused(
+        &House::new("").socket_at("main", "127.0.0.1:1").service(
+            "app",
+            &["forever"],
+            "sockets = [\"main\"]\nready = { kind = \"listen\", socket = \"main\" }",
+        ),
+        &["service.app", "needs a Unix socket", "kind = \"http\""],
+    );
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let house = House::new("").service("a", &["forever"], "stop_signal = \"X\"").service(
+        "b",
+        &["serve {fd:none}"],
+        "",
+    );
+    house.write();
+    let problem = text(&house.ctl(&["check"]).stderr);
+    assert!(problem.contains("service.a") && problem.contains("service.b"), "{problem}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_so() {
+    let output =
+        Command::new(SUPERVISE).args(["run", "--config", "/nonexistent/santa.toml"]).output();
+    let output = output.expect("runs");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("/nonexistent/santa.toml"));
+}
+
+#[test]
+fn check_shows_the_order_of_starts() {
+    let house = House::new("")
+        .service("web", &["forever"], "depends_on = [\"app\"]")
+        .service("app", &["forever"], "")
+        .service("db", &["forever"], "");
+    house.write();
+    let shown = house.ctl_ok(&["check"]);
+    assert!(shown.contains("1. app, db\n") && shown.contains("2. web\n"), "{shown}");
+    assert_eq!(
+        house.ctl_ok(&["check", "--json"]).trim(),
+        r#"{"ok":true,"start_order":[["app","db"],["web"]]}"#
+    );
+}
+
+#[test]
+fn the_house_plan_of_the_container_is_right() {
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/santa.toml");
+    let output =
+        Command::new(SUPERVISE).arg("check").arg("--config").arg(plan).output().expect("runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}

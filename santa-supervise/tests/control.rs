@@ -1,0 +1,154 @@
+//! The control socket and the commands that use it.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use serde_json::Value;
+use support::{House, text};
+
+fn running(os: &str) -> House {
+    let house = House::new(os)
+        .service(
+            "app",
+            &["print hello", "forever"],
+            "critical = true\nready = { kind = \"log\", pattern = \"hello\" }",
+        )
+        .service("other", &["forever"], "")
+        .start();
+    house.wait_for_state("app", "ready");
+    house.wait_for_state("other", "ready");
+    house
+}
+
+on_every_os! {
+    fn status_has_the_documented_shape(os) {
+        let mut house = running(os);
+        let status = house.status();
+        let app = &status["services"][0];
+        for key in ["name", "instance", "kind", "state", "pid", "generation", "restarts", "since", "last_exit", "why", "critical"] {
+            assert!(app.get(key).is_some(), "{key} is missing: {app}");
+        }
+        assert_eq!((&app["name"], &app["kind"], &app["state"]), (&"app".into(), &"daemon".into(), &"ready".into()));
+        let table = house.ctl_ok(&["status"]);
+        assert!(table.starts_with("SERVICE  STATE"), "{table}");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn an_unknown_name_is_answered_with_the_known_ones(os) {
+        let mut house = running(os);
+        for command in ["start", "stop", "restart", "reload"] {
+            let output = house.ctl(&[command, "ap"]);
+            assert_eq!(output.status.code(), Some(1));
+            let problem = text(&output.stderr);
+            assert!(problem.contains("\"ap\"") && problem.contains("app, other"), "{problem}");
+        }
+        assert_eq!(house.ctl(&["signal", "app", "NOPE"]).status.code(), Some(1));
+        assert_eq!(house.ctl(&["logs", "ap"]).status.code(), Some(1));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn logs_and_events_can_be_followed(os) {
+        let mut house = running(os);
+        let lines = house.ctl_ok(&["logs", "app", "-n", "1", "--json"]);
+        let record: Value = serde_json::from_str(&lines).expect("one record");
+        assert_eq!(record["message"], "hello");
+
+        let mut events = BufReader::new(house.send(b"{\"op\":\"events\"}\n"));
+        let mut lines = BufReader::new(house.send(b"{\"op\":\"logs\",\"name\":\"app\",\"lines\":0,\"follow\":true}\n"));
+        // Both are followed once a later request is answered.
+        house.status();
+        house.ctl_ok(&["restart", "app"]);
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        assert!(line.contains("hello"), "{line}");
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|state| state != "ready") {
+            let mut line = String::new();
+            events.read_line(&mut line).expect("an event");
+            let event: Value = serde_json::from_str(&line).expect("JSON");
+            seen.push(event["to"].as_str().expect("state").to_owned());
+        }
+        assert_eq!(seen, ["stopping", "starting", "ready"]);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn health_is_an_exit_code(os) {
+        let mut house = running(os);
+        assert_eq!(house.ctl(&["healthcheck"]).status.code(), Some(0));
+        assert_eq!(house.ctl(&["healthcheck", "--ready"]).status.code(), Some(0));
+        house.ctl_ok(&["stop", "other"]);
+        assert_eq!(house.ctl(&["healthcheck", "--ready"]).status.code(), Some(0), "stopped on request");
+        assert_eq!(house.stop(), 0);
+        assert_eq!(house.ctl(&["healthcheck"]).status.code(), Some(1));
+    }
+
+    fn without_a_supervisor_commands_say_so(os) {
+        let house = House::new(os).service("app", &["forever"], "");
+        house.write();
+        let output = house.ctl(&["status"]);
+        assert_eq!(output.status.code(), Some(4));
+        assert!(text(&output.stderr).contains("no santa-supervise answers on"), "{}", text(&output.stderr));
+    }
+
+    fn a_command_that_takes_too_long_ends_with_its_own_code(os) {
+        let mut house = House::new(os)
+            .service("slow", &["forever"], "ready = { kind = \"log\", pattern = \"never said\" }")
+            .start();
+        house.wait_for_state("slow", "starting");
+        assert_eq!(house.ctl(&["start", "slow", "--timeout", "0.1"]).status.code(), Some(5));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn odd_clients_disturb_nobody(os) {
+        let mut house = running(os);
+        let answer = |text: &[u8]| {
+            let mut answer = String::new();
+            BufReader::new(house.send(text)).read_line(&mut answer).expect("an answer");
+            answer
+        };
+        assert!(answer(b"nonsense\n").contains("not understood"));
+        assert!(answer(b"{\"op\":\"dance\"}\n").contains("not understood"));
+        assert!(answer(b"\xff\xfe\n").contains("not understood"));
+
+        // Half a request, then silence; a request and no interest in the answer.
+        let _half = house.send(b"{\"op\":\"sta");
+        drop(house.send(b"{\"op\":\"restart\",\"name\":\"other\"}\n"));
+
+        // A request without end is cut off.
+        let mut endless = house.connect();
+        let mut refused = false;
+        for _ in 0..1_000 {
+            refused |= endless.write_all(&[b'x'; 4_096]).is_err();
+        }
+        let mut rest = Vec::new();
+        let _ = endless.read_to_end(&mut rest);
+        assert!(refused || text(&rest).contains("too long"));
+
+        // More connections than there is room for.
+        let path = house.path("control.sock");
+        let many: Vec<UnixStream> = (0..200).filter_map(|_| UnixStream::connect(&path).ok()).collect();
+        drop(many);
+        house.until("others are served", || house.ctl(&["status"]).status.success());
+        house.wait_for_state("other", "ready");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_follower_that_never_reads_is_dropped(os) {
+        let mut house = House::new(os)
+            .service("chatty", &["wait-for {dir}/go", "flood 200000 a line that this follower never reads at all", "print the end", "forever"], "")
+            .service("other", &["forever"], "");
+        let go = house.path("go");
+        house = house.replacing_dir().start();
+        house.wait_for_state("chatty", "ready");
+        let _deaf = house.send(b"{\"op\":\"logs\",\"name\":null,\"lines\":0,\"follow\":true}\n");
+        house.status();
+        std::fs::write(go, "").expect("go");
+        house.until("everything came through", || {
+            house.ctl_ok(&["logs", "chatty", "-n", "1"]).contains("the end")
+        });
+        house.ctl_ok(&["restart", "other"]);
+        assert_eq!(house.stop(), 0);
+    }
+}

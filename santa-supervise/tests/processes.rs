@@ -1,0 +1,131 @@
+//! What a service inherits and what becomes of orphans.
+
+mod support;
+
+use std::fs;
+
+use support::House;
+
+on_every_os! {
+    fn a_service_sees_clean_descriptors_and_signals(os) {
+        let mut house = House::new(os);
+        let file = house.path("state").display().to_string();
+        house = house.service("app", &[&format!("state {file}"), "print done", "forever"],
+            "ready = { kind = \"log\", pattern = \"done\" }").start();
+        house.wait_for_state("app", "ready");
+        let state = house.read("state");
+        assert!(state.contains("fds [0, 1, 2]\n"), "{state}");
+        assert!(!state.contains("LISTEN_"), "{state}");
+        if cfg!(target_os = "linux") {
+            let mask = |name: &str| {
+                let line = state.lines().find(|line| line.starts_with(name)).expect("mask");
+                u64::from_str_radix(line.rsplit('\t').next().expect("mask"), 16).expect("mask")
+            };
+            assert_eq!(mask("SigBlk"), 0, "{state}");
+            // The Rust runtime of the fake itself ignores SIGPIPE; 32 and 33
+            // belong to the C library and cannot be set by anybody else.
+            let others = [libc::SIGPIPE, 32, 33].iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
+            assert_eq!(mask("SigIgn") & !others, 0, "{state}");
+        }
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn limits_and_directory_are_set(os) {
+        let mut house = House::new(os);
+        let dir = house.dir.path().display().to_string();
+        house = house
+            .program("app", "sh", &format!(
+                "args = [\"-c\", \"ulimit -n; ulimit -c; pwd; echo done; exec sleep 600\"]\n\
+                 directory = \"{dir}\"\nlimits = {{ nofile = 123, core = 0 }}\n\
+                 ready = {{ kind = \"log\", pattern = \"done\" }}"))
+            .start();
+        house.wait_for_state("app", "ready");
+        let messages = house.messages("app");
+        assert_eq!(messages[..2], ["123", "0"]);
+        assert!(messages[2].ends_with(&dir), "{messages:?}");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn values_with_special_characters_pass_unchanged(os) {
+        let mut house = House::new(os);
+        let file = house.path("state").display().to_string();
+        house = house
+            .service("app", &[&format!("state {file}"), "print done", "forever"],
+                "env = { FAKE_SECRET = '100% $$HOME = {x} \"q\"' }\nready = { kind = \"log\", pattern = \"done\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        assert!(house.read("state").contains("FAKE_SECRET=100% $HOME = {x} \"q\"\n"), "{}", house.read("state"));
+        assert_eq!(house.stop(), 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn orphans_are_taken_off_the_process_table() {
+    let mut house = House::new("linux");
+    house = house
+        .service(
+            "app",
+            &["orphans 30", "print done", "forever"],
+            "ready = { kind = \"log\", pattern = \"done\" }",
+        )
+        .start();
+    house.wait_for_state("app", "ready");
+    let own = house.pid();
+    let zombies = || {
+        let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+        entries
+            .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+            .filter(|stat| {
+                stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(&format!("Z {own} ")))
+            })
+            .count()
+    };
+    house.until("all orphans are reaped", || {
+        house.status()["supervisor"]["orphans_reaped"] == 30 && zombies() == 0
+    });
+    assert_eq!(house.stop(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn many_children_that_die_at_once_all_come_back() {
+    let mut house = House::new("linux");
+    for number in 0..20 {
+        house = house.service(&format!("s{number}"), &["forever"], "restart = \"always\"");
+    }
+    house = house.start();
+    let all = |house: &House, wanted: &dyn Fn(&serde_json::Value) -> bool| {
+        house.status()["services"].as_array().expect("services").iter().all(wanted)
+    };
+    house.wait_for_control();
+    house.until("all run", || all(&house, &|one| one["state"] == "ready"));
+    for one in house.status()["services"].as_array().expect("services") {
+        let pid = i32::try_from(one["pid"].as_i64().expect("pid")).expect("pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
+    }
+    house.until("all are back", || {
+        all(&house, &|one| one["state"] == "ready" && one["restarts"] == 1)
+    });
+    assert_eq!(house.stop(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_runs_as_its_user_with_that_users_groups() {
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can change users
+    }
+    let mut house = House::new("linux")
+        .program(
+            "app",
+            "sh",
+            "args = [\"-c\", \"id -u; id -g; id -G; echo done; exec sleep 600\"]\n\
+            user = \"54321:54322\"\nready = { kind = \"log\", pattern = \"done\" }",
+        )
+        .start();
+    house.wait_for_state("app", "ready");
+    assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
+    assert_eq!(house.stop(), 0);
+}

@@ -1,0 +1,157 @@
+//! What happens when a service ends by itself, cannot be started, or is to be
+//! restarted.
+
+mod support;
+
+use std::fs;
+
+use support::{House, is_alive};
+
+on_every_os! {
+    fn a_killed_service_comes_back(os) {
+        let mut house = House::new(os).service("app", &["forever"], "restart = \"always\"").start();
+        house.wait_for_state("app", "ready");
+        let first = house.service_pid("app");
+        house.ctl_ok(&["signal", "app", "KILL"]);
+        house.until("another process runs", || {
+            let app = house.service_status("app");
+            app["pid"].as_i64().is_some_and(|pid| pid != i64::from(first))
+        });
+        let app = house.service_status("app");
+        assert_eq!(app["restarts"], 1);
+        assert_eq!(app["last_exit"], "ended by SIGKILL");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_service_that_cannot_live_is_given_up_after_its_retries(os) {
+        let mut house = House::new(os);
+        let file = house.path("starts").display().to_string();
+        house = house
+            .service("crash", &[&format!("append {file} start"), "eprint last words", "exit 3"],
+                "restart = \"always\"\nstart_retries = 2\nbackoff = { initial = \"20ms\" }")
+            .service("other", &["forever"], "")
+            .start();
+        house.wait_for_state("crash", "failed");
+        let crash = house.service_status("crash");
+        assert_eq!(house.read("starts").lines().count(), 3, "one start and two retries");
+        assert_eq!(crash["last_exit"], "exit code 3");
+        assert!(crash["why"].as_str().expect("why").contains("gave up after 3 failed starts"));
+        assert_eq!(house.state("other"), "ready", "others live on");
+        assert!(house.messages("crash").contains(&"last words".to_owned()));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_service_in_backoff_stops_and_starts_at_once_on_request(os) {
+        let mut house = House::new(os);
+        let marker = house.path("marker").display().to_string();
+        house = house
+            .service("app", &[&format!("fail-once {marker}"), "forever"],
+                "restart = \"always\"\nbackoff = { initial = \"1h\", max = \"1h\" }")
+            .start();
+        house.wait_for_state("app", "backoff");
+        house.ctl_ok(&["stop", "app"]);
+        assert_eq!(house.state("app"), "stopped");
+        house.ctl_ok(&["start", "app"]);
+        assert_eq!(house.state("app"), "ready");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_restart_is_answered_when_the_next_process_is_ready(os) {
+        let mut house = House::new(os).socket("main").service(
+            "app",
+            &["sleep 100", "serve main"],
+            "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }",
+        );
+        house = house.start();
+        house.wait_for_state("app", "ready");
+        let first = house.service_status("app");
+        house.ctl_ok(&["restart", "app"]);
+        let second = house.service_status("app");
+        assert_eq!(second["state"], "ready");
+        assert_ne!(second["pid"], first["pid"]);
+        assert!(second["generation"].as_u64() > first["generation"].as_u64());
+        assert!(!is_alive(i32::try_from(first["pid"].as_i64().expect("pid")).expect("pid")));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_restart_that_fails_is_answered_with_the_reason(os) {
+        let mut house = House::new(os);
+        let marker = house.path("works").display().to_string();
+        fs::write(&marker, "").expect("marker");
+        // Works as long as the marker lies there.
+        house = house
+            .service("app", &[&format!("fail-once {marker}"), "print up", "forever"],
+                "ready = { kind = \"log\", pattern = \"up\" }\nbackoff = { initial = \"1h\", max = \"1h\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        fs::remove_file(&marker).expect("marker");
+        let output = house.ctl(&["restart", "app"]);
+        assert_eq!(output.status.code(), Some(1));
+        let problem = support::text(&output.stderr);
+        assert!(problem.contains("exit code 9") && problem.contains("starts again"), "{problem}");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn restarts_that_overlap_leave_one_process(os) {
+        let mut house = House::new(os).service("app", &["forever"], "").start();
+        house.wait_for_state("app", "ready");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| house.ctl(&["restart", "app"]));
+            }
+        });
+        house.wait_for_state("app", "ready");
+        let own = house.service_pid("app");
+        let pids = house.records().into_iter().filter_map(|record| record["pid"].as_i64());
+        let mut alive: Vec<i32> = pids.filter_map(|pid| i32::try_from(pid).ok()).filter(|pid| is_alive(*pid)).collect();
+        alive.dedup();
+        assert_eq!(alive, [own]);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn what_cannot_be_started_fails_with_the_step_and_the_reason(os) {
+        let mut house = House::new(os);
+        let no_program = house.path("no-program").display().to_string();
+        fs::write(&no_program, "neither binary nor script").expect("file");
+        house = house
+            .program("missing", "/nonexistent/program", "")
+            .program("nowhere", "no-such-program-anywhere", "")
+            .program("not-executable", &no_program, "")
+            .service("no-directory", &["forever"], "directory = \"/nonexistent\"")
+            .service("no-user", &["forever"], "user = \"no-such-user\"")
+            .service("fine", &["forever"], "")
+            .start();
+        let expected = [
+            ("missing", "cannot run the program /nonexistent/program: No such file"),
+            ("nowhere", "cannot find the program \"no-such-program-anywhere\" in PATH"),
+            ("not-executable", "cannot run the program"),
+            ("no-directory", "cannot change to its directory /nonexistent: No such file"),
+            ("no-user", "there is no user \"no-such-user\""),
+        ];
+        for (name, reason) in expected {
+            house.wait_for_state(name, "failed");
+            let status = house.service_status(name);
+            let why = status["why"].as_str().expect("why");
+            assert!(why.contains(reason), "{name}: {why}");
+            assert_eq!(status["restarts"], 0, "{name} is not worth another try");
+        }
+        assert_eq!(house.state("fine"), "ready");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_reload_sends_the_signal_or_restarts(os) {
+        let mut house = House::new(os)
+            .service("signalled", &["forever"], "reload_signal = \"HUP\"\nrestart = \"always\"")
+            .service("restarted", &["forever"], "")
+            .start();
+        house.wait_for_state("signalled", "ready");
+        house.wait_for_state("restarted", "ready");
+        house.ctl_ok(&["reload", "signalled"]);
+        house.until("the signal arrives", || {
+            house.service_status("signalled")["last_exit"] == "ended by SIGHUP"
+        });
+        house.ctl_ok(&["reload", "restarted"]);
+        assert_eq!(house.service_status("restarted")["restarts"], 1);
+        assert_eq!(house.stop(), 0);
+    }
+}

@@ -1,0 +1,199 @@
+//! Listening sockets: bound once, handed over, never refused, never stolen.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use support::{House, exists, text};
+
+/// One request; gives the process that answered, or why there was no answer.
+fn ask(path: &std::path::Path) -> Result<String, std::io::Error> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.rsplit("\r\n").next().unwrap_or_default().to_owned())
+}
+
+on_every_os! {
+    fn a_service_finds_its_sockets_by_number_and_by_name(os) {
+        let mut house = House::new(os).socket("main").socket("second");
+        let (state, dir) = (house.path("state").display().to_string(), house.dir.path().display().to_string());
+        house = house
+            .service("app", &[&format!("state {state}"), "serve {fd:second}"],
+                "sockets = [\"main\", \"second\"]\n\
+                 env = { FAKE_FD = \"{fd:second}\", FAKE_ADDRESS = \"{socket:second}\", FAKE_NUMBER = \"{instance}\" }\n\
+                 ready = { kind = \"http\", socket = \"second\", path = \"/\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        let pid = house.service_pid("app");
+        let state = house.read("state");
+        for line in [
+            "fds [0, 1, 2, 3, 4]".to_owned(),
+            "LISTEN_FDS=2".to_owned(),
+            "LISTEN_FDNAMES=main:second".to_owned(),
+            format!("LISTEN_PID={pid}"),
+            "FAKE_FD=4".to_owned(),
+            format!("FAKE_ADDRESS={dir}/second.sock"),
+            "FAKE_NUMBER=0".to_owned(),
+        ] {
+            assert!(state.lines().any(|found| found == line), "no {line} in:\n{state}");
+        }
+        assert_eq!(ask(&house.path("second.sock")).expect("answer"), pid.to_string());
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn no_connection_is_refused_over_restarts_and_kills(os) {
+        let mut house = House::new(os).socket("main").service(
+            "app",
+            &["serve main"],
+            "sockets = [\"main\"]\nrestart = \"always\"\nbackoff = { initial = \"10ms\", max = \"50ms\" }\n\
+             ready = { kind = \"http\", socket = \"main\", path = \"/\" }",
+        );
+        house = house.start();
+        house.wait_for_state("app", "ready");
+        let (path, over) = (house.path("main.sock"), AtomicBool::new(false));
+        let refused = std::thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                let mut refused = 0;
+                while !over.load(Ordering::Relaxed) {
+                    // What was accepted may die with its process; nothing may
+                    // be turned away.
+                    let result = ask(&path);
+                    refused += usize::from(result.is_err_and(|error| {
+                        error.kind() == std::io::ErrorKind::ConnectionRefused
+                            || error.kind() == std::io::ErrorKind::NotFound
+                    }));
+                }
+                refused
+            });
+            for _ in 0..3 {
+                house.ctl_ok(&["restart", "app"]);
+                let before = house.service_status("app")["restarts"].as_u64();
+                house.ctl_ok(&["signal", "app", "KILL"]);
+                house.until("it is back", || {
+                    let app = house.service_status("app");
+                    app["restarts"].as_u64() > before && app["state"] == "ready"
+                });
+            }
+            over.store(true, Ordering::Relaxed);
+            client.join().expect("client")
+        });
+        assert_eq!(refused, 0);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn every_instance_has_a_socket_and_a_process_of_its_own(os) {
+        let mut house = House::new(os).socket("main").service(
+            "app",
+            &["serve main"],
+            "instances = 2\nsockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }",
+        );
+        house = house.start();
+        house.wait_for_state("app:0", "ready");
+        house.wait_for_state("app:1", "ready");
+        for instance in 0..2 {
+            let answer = ask(&house.path(&format!("main-{instance}.sock"))).expect("answer");
+            assert_eq!(answer, house.service_pid(&format!("app:{instance}")).to_string());
+        }
+        let untouched = house.service_pid("app:0");
+        house.ctl_ok(&["restart", "app:1"]);
+        assert_eq!(house.service_status("app:1")["restarts"], 1);
+        assert_eq!(house.service_pid("app:0"), untouched);
+        assert_eq!(house.stop(), 0);
+        assert_eq!(house.leftover_files(), Vec::<String>::new());
+    }
+
+    fn a_socket_has_its_mode_and_a_stale_one_is_taken_over(os) {
+        let mut house = House::new(os);
+        let path = house.path("main.sock");
+        drop(UnixListener::bind(&path).expect("stale socket"));
+        house = house
+            .extra(&format!("[socket.main]\nlisten = \"unix:{}\"\nmode = \"0660\"", path.display()))
+            .extra("[socket.unused]\nlisten = \"127.0.0.1:1\"")
+            .service("app", &["serve main"],
+                "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }");
+        house = house.without_main_socket().start();
+        house.wait_for_state("app", "ready");
+        assert_eq!(fs::metadata(&path).expect("socket").mode() & 0o777, 0o660);
+        assert_eq!(fs::metadata(house.path("control.sock")).expect("socket").mode() & 0o777, 0o600);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_taken_port_is_one_clear_message_and_nothing_is_left(os) {
+        let owner = TcpListener::bind("127.0.0.1:0").expect("any port");
+        let address = owner.local_addr().expect("bound");
+        let mut house = House::new(os).socket_at("main", &address.to_string()).socket("other");
+        let file = house.path("started").display().to_string();
+        house = house
+            .service("early", &[&format!("pid {file}"), "forever"], "sockets = [\"other\"]")
+            .service("app", &["serve main"], "sockets = [\"main\"]")
+            .start();
+        assert_eq!(house.wait().code(), Some(1));
+        let errors = house.errors();
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.contains(&format!("port {} is taken", address.port())), "{errors}");
+        assert!(errors.contains("socket.main"), "{errors}");
+        assert_eq!(house.leftover_files(), Vec::<String>::new(), "nothing was started or left");
+    }
+
+    fn what_lies_at_the_path_and_is_not_ours_stays(os) {
+        let mut house = House::new(os).socket("main").socket("live");
+        fs::write(house.path("main.sock"), "precious").expect("file");
+        let owner = UnixListener::bind(house.path("live.sock")).expect("owner");
+        house = house.service("app", &["forever"], "sockets = [\"main\", \"live\"]").start();
+        assert_eq!(house.wait().code(), Some(1));
+        let errors = house.errors();
+        assert!(errors.contains("a file that is no socket lies there"), "{errors}");
+        assert!(errors.contains("another running process serves it"), "{errors}");
+        assert_eq!(house.read("main.sock"), "precious");
+        drop(owner);
+        assert!(exists(&house.path("live.sock")));
+        assert!(!exists(&house.path("control.sock")));
+    }
+
+    fn a_tcp_port_outlives_the_service_that_serves_it(os) {
+        let mut house = House::new(os);
+        let port = free_port();
+        house = house
+            .socket_at("main", &format!("127.0.0.1:{port}"))
+            .service("app", &["serve main"],
+                "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        house.ctl_ok(&["stop", "app"]);
+        let mut waiting = TcpStream::connect(("127.0.0.1", port)).expect("the port is held");
+        waiting.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("request");
+        house.ctl_ok(&["start", "app"]);
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).expect("answer");
+        assert!(answer.ends_with(&house.service_pid("app").to_string()), "{answer}");
+        assert_eq!(house.stop(), 0);
+    }
+}
+
+/// A port that nobody uses at this moment.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("any port")
+        .port()
+}
+
+#[test]
+fn a_second_supervisor_on_the_same_control_socket_is_refused() {
+    let mut house = House::new("").service("app", &["forever"], "").start();
+    house.wait_for_state("app", "ready");
+    let second = house.ctl(&["run"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("another running process serves it"));
+    assert_eq!(house.state("app"), "ready");
+    assert_eq!(house.stop(), 0);
+}

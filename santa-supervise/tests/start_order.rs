@@ -1,0 +1,97 @@
+//! What starts when: dependencies, tasks, and every way to be ready.
+
+mod support;
+
+use support::House;
+
+on_every_os! {
+    fn dependents_start_after_what_they_depend_on_is_ready(os) {
+        let mut house = House::new(os);
+        let file = house.path("order").display().to_string();
+        let say = |name: &str| format!("append {file} {name}");
+        house = house
+            .service("web", &[&say("web"), "print up", "forever"], "depends_on = [\"app\"]")
+            .service("app", &["sleep 150", &say("app"), "print serving now", "forever"],
+                "depends_on = [\"migrate\"]\nready = { kind = \"log\", pattern = \"serving\" }")
+            .service("migrate", &["sleep 150", &say("migrate")], "kind = \"task\"")
+            .start();
+        house.wait_for_state("web", "ready");
+        house.until("all three have spoken", || house.read("order").lines().count() == 3);
+        assert_eq!(house.read("order"), "migrate\napp\nweb\n");
+        assert_eq!(house.state("migrate"), "completed");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn every_kind_of_readiness_is_seen(os) {
+        let mut house = House::new(os).socket("held").socket("main");
+        let own = house.path("own.sock").display().to_string();
+        house = house
+            .service("listen", &["sleep 50", "serve held"],
+                "sockets = [\"held\"]\nready = { kind = \"listen\", socket = \"held\" }")
+            .service("http", &["sleep 50", "serve {fd:main}"],
+                "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/health\" }")
+            .service("connect", &["forever"], "ready = { kind = \"connect\", socket = \"main\" }")
+            .service("unix", &["sleep 50", &format!("serve-path {own}")],
+                &format!("ready = {{ kind = \"unix\", path = \"{own}\" }}"))
+            .service("log", &["sleep 50", "eprint now ready to serve", "forever"],
+                "ready = { kind = \"log\", pattern = \"ready to\" }")
+            .service("delay", &["forever"], "ready = { kind = \"delay\", time = \"80ms\" }")
+            .service("none", &["forever"], "")
+            .start();
+        for name in ["listen", "http", "connect", "unix", "log", "delay", "none"] {
+            house.wait_for_state(name, "ready");
+        }
+        house.ctl_ok(&["healthcheck", "--ready"]);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_service_that_is_not_ready_in_time_is_stopped_and_says_why(os) {
+        let mut house = House::new(os).socket("main").service(
+            "deaf",
+            &["forever"],
+            "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }\n\
+             start_timeout = \"200ms\"\nstart_retries = 0",
+        );
+        house = house.start();
+        house.wait_for_state("deaf", "failed");
+        let why = house.service_status("deaf")["why"].as_str().expect("why").to_owned();
+        assert!(why.contains("not ready within 200ms"), "{why}");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn dependents_of_a_failed_task_are_skipped(os) {
+        let mut house = House::new(os)
+            .service("migrate", &["eprint no database", "exit 4"], "kind = \"task\"\nrestart = \"never\"")
+            .service("app", &["forever"], "depends_on = [\"migrate\"]")
+            .start();
+        house.wait_for_state("app", "skipped");
+        assert_eq!(house.state("migrate"), "failed");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_skipped_service_starts_once_its_dependency_works(os) {
+        let mut house = House::new(os);
+        let marker = house.path("marker").display().to_string();
+        house = house
+            .service("migrate", &[&format!("fail-once {marker}")], "kind = \"task\"\nrestart = \"never\"")
+            .service("app", &["forever"], "depends_on = [\"migrate\"]")
+            .start();
+        house.wait_for_state("app", "skipped");
+        house.ctl_ok(&["start", "migrate"]);
+        house.wait_for_state("app", "ready");
+        assert_eq!(house.stop(), 0);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_forked_worker_that_listens_counts_as_its_service() {
+    let mut house = House::new("linux").socket("main").service(
+        "forking",
+        &["child sleep 50; serve main", "forever"],
+        "sockets = [\"main\"]\nready = { kind = \"listen\", socket = \"main\" }",
+    );
+    house = house.start();
+    house.wait_for_state("forking", "ready");
+    assert_eq!(house.stop(), 0);
+}

@@ -1,0 +1,165 @@
+//! The end: in order, in time, completely.
+
+mod support;
+
+use support::{House, exists, is_alive};
+
+on_every_os! {
+    fn dependents_stop_before_what_they_depend_on(os) {
+        let mut house = House::new(os);
+        let file = house.path("order").display().to_string();
+        let tell = |name: &str| format!("say-when-told {file} {name}");
+        house = house
+            .service("db", &["print up", &tell("db")], "ready = { kind = \"log\", pattern = \"up\" }")
+            .service("app", &["print up", &tell("app")],
+                "depends_on = [\"db\"]\nready = { kind = \"log\", pattern = \"up\" }")
+            .service("web", &["print up", &tell("web")],
+                "depends_on = [\"app\"]\nready = { kind = \"log\", pattern = \"up\" }")
+            .start();
+        house.wait_for_state("web", "ready");
+        // The step after the line that made it ready.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert_eq!(house.stop(), 0);
+        assert_eq!(house.read("order"), "web\napp\ndb\n");
+    }
+
+    fn a_service_that_ignores_the_signal_is_killed_in_time(os) {
+        let mut house = House::new(os)
+            .service("stubborn", &["ignore-term", "print deaf", "forever"],
+                "ready = { kind = \"log\", pattern = \"deaf\" }\nstop_timeout = \"200ms\"")
+            .start();
+        house.wait_for_state("stubborn", "ready");
+        let pid = house.service_pid("stubborn");
+        house.ctl_ok(&["stop", "stubborn"]);
+        assert_eq!(house.service_status("stubborn")["last_exit"], "ended by SIGKILL");
+        assert!(!is_alive(pid));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_group_member_that_ignores_the_signal_is_killed_too(os) {
+        let mut house = House::new(os);
+        let file = house.path("child").display().to_string();
+        house = house
+            .service("app", &[&format!("child ignore-term; pid {file}; forever"), "forever"], "")
+            .start();
+        let child = house.number_in("child");
+        assert_eq!(house.stop(), 0);
+        assert!(!is_alive(child));
+    }
+
+    fn leftovers_are_gone_before_the_next_start(os) {
+        let mut house = House::new(os);
+        let file = house.path("child").display().to_string();
+        house = house
+            .service("app", &[&format!("child pid {file}; forever"), "forever"], "restart = \"always\"")
+            .start();
+        let child = house.number_in("child");
+        house.ctl_ok(&["signal", "app", "KILL"]);
+        house.until("it was restarted", || house.service_status("app")["restarts"] == 1);
+        assert!(!is_alive(child));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_stopped_process_is_killed_after_its_time(os) {
+        let mut house = House::new(os).service("app", &["forever"], "stop_timeout = \"200ms\"").start();
+        house.wait_for_state("app", "ready");
+        house.ctl_ok(&["signal", "app", "STOP"]);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_second_and_a_third_signal_hurry(os) {
+        let mut house = House::new(os)
+            .service("db", &["ignore-term", "print deaf", "forever"],
+                "ready = { kind = \"log\", pattern = \"deaf\" }\nstop_timeout = \"1h\"")
+            .service("app", &["ignore-term", "print deaf", "forever"],
+                "depends_on = [\"db\"]\nready = { kind = \"log\", pattern = \"deaf\" }\nstop_timeout = \"1h\"")
+            .start();
+        house.wait_for_state("app", "ready");
+        house.signal(libc::SIGTERM);
+        house.wait_for_state("app", "stopping");
+        assert_eq!(house.state("db"), "ready", "it is still needed");
+        house.signal(libc::SIGTERM);
+        house.wait_for_state("db", "stopping");
+        house.signal(libc::SIGINT);
+        assert_eq!(house.wait().code(), Some(0));
+    }
+
+    fn a_stop_during_the_start_leaves_nothing(os) {
+        for pause in [0, 10, 40, 120] {
+            let mut house = House::new(os).socket("main");
+            let file = house.path("pid").display().to_string();
+            house = house
+                .service("task", &["sleep 60"], "kind = \"task\"")
+                .service("app", &[&format!("pid {file}"), "sleep 30", "serve main"],
+                    "sockets = [\"main\"]\ndepends_on = [\"task\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
+                .start();
+            // Signals are only taken from here on.
+            house.wait_for_control();
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            assert_eq!(house.stop(), 0);
+            if let Ok(pid) = house.read("pid").parse() {
+                assert!(!is_alive(pid));
+            }
+            assert!(!exists(&house.path("main.sock")));
+        }
+    }
+
+    fn nothing_is_left_at_the_end(os) {
+        let mut house = House::new(os).socket("main").socket("other");
+        house = house
+            .service("app", &["serve main"], "sockets = [\"main\", \"other\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        let pid = house.service_pid("app");
+        assert_eq!(house.stop(), 0);
+        assert!(!is_alive(pid));
+        assert_eq!(house.leftover_files(), Vec::<String>::new());
+    }
+
+    fn a_shutdown_by_command_ends_like_a_signal(os) {
+        let mut house = House::new(os).service("app", &["forever"], "").start();
+        house.wait_for_state("app", "ready");
+        house.ctl_ok(&["shutdown"]);
+        assert_eq!(house.wait().code(), Some(0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux_only {
+    use super::*;
+
+    fn strays_of(os: &str) {
+        let mut house = House::new(os);
+        let file = house.path("stray").display().to_string();
+        let steps = format!("child setsid; ignore-term; pid {file}; forever");
+        house = house.service("app", &[&steps, "forever"], "restart = \"always\"").start();
+        let stray = house.number_in("stray");
+        house.ctl_ok(&["signal", "app", "KILL"]);
+        house.until("it was restarted", || house.service_status("app")["restarts"] == 1);
+        assert!(!is_alive(stray), "a session of its own is no way out");
+        house.until("another stray runs", || house.number_in("stray") != stray);
+        let stray = house.number_in("stray");
+        assert_eq!(house.stop(), 0);
+        assert!(!is_alive(stray));
+    }
+
+    #[test]
+    fn a_child_in_a_session_of_its_own_ends_with_its_service() {
+        strays_of("linux");
+        strays_of("linux-without-pidfd");
+    }
+
+    #[test]
+    fn children_die_with_a_killed_supervisor() {
+        let mut house = House::new("linux").service("app", &["forever"], "").start();
+        house.wait_for_state("app", "ready");
+        let pid = house.service_pid("app");
+        house.signal(libc::SIGKILL);
+        house.wait();
+        house.until("the child is gone", || !is_alive(pid));
+        // The next run takes the stale control socket over.
+        let mut house = house.start();
+        house.wait_for_state("app", "ready");
+        assert_eq!(house.stop(), 0);
+    }
+}

@@ -1,0 +1,177 @@
+//! A child that does what its arguments say, one step each, for the tests of
+//! santa-supervise: `fake-service "print hello" "sleep 100" "exit 3"`.
+#![expect(unsafe_code, reason = "ignoring a signal has no safe form")]
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::process::{Command, exit, id};
+use std::time::Duration;
+use std::{env, thread};
+
+fn main() {
+    for step in env::args().skip(1) {
+        let (verb, rest) = step.split_once(' ').unwrap_or((&step, ""));
+        perform(verb, rest);
+    }
+}
+
+/// Carries out one step. Panics are fine here: a test sees the exit code.
+fn perform(verb: &str, rest: &str) {
+    match verb {
+        "print" => writeln!(io::stdout(), "{rest}").expect("stdout"),
+        "eprint" => writeln!(io::stderr(), "{rest}").expect("stderr"),
+        // Without a newline, flushed.
+        "begin" => {
+            io::stdout()
+                .write_all(rest.as_bytes())
+                .and_then(|()| io::stdout().flush())
+                .expect("stdout");
+        }
+        // N times the same text, in as few writes as possible.
+        "flood" => flood(rest),
+        "bytes" => io::stdout()
+            .write_all(&[0xff, 0x00, 0x1b, b'[', b'2', b'J', 0xc3, b'\n'])
+            .expect("stdout"),
+        "sleep" => thread::sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
+        "forever" => loop {
+            thread::sleep(Duration::from_secs(3_600));
+        },
+        "exit" => exit(rest.parse().expect("exit code")),
+        "append" => append(rest),
+        "pid" => fs::write(rest, id().to_string()).expect("pid file"),
+        "wait-for" => {
+            while fs::metadata(rest).is_err() {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        // The first time round, end with this code.
+        "fail-once" => {
+            if fs::metadata(rest).is_err() {
+                fs::write(rest, "").expect("marker");
+                exit(9);
+            }
+        }
+        "die" => {
+            signal_self(rest.parse().expect("signal"));
+        }
+        "ignore-term" => {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+        }
+        // On SIGTERM: append to a file, then end with 0.
+        "say-when-told" => say_when_told(rest),
+        // A child in our group, or in a session of its own, that lives on.
+        "child" => spawn(rest),
+        "setsid" => drop(rustix::process::setsid()),
+        // Orphans that end soon.
+        "orphans" => orphans(rest.parse().expect("count")),
+        "state" => fs::write(rest, own_state()).expect("state file"),
+        "serve" => serve(rest),
+        "serve-path" => answer(&UnixListener::bind(rest).expect("bind").into()),
+        other => panic!("no such step: {other}"),
+    }
+}
+
+fn flood(rest: &str) {
+    let (count, text) = rest.split_once(' ').expect("COUNT TEXT");
+    let line = format!("{text}\n");
+    let block = line.repeat(500);
+    let mut left: usize = count.parse().expect("count");
+    let mut out = io::stdout().lock();
+    while left > 0 {
+        let now = left.min(500);
+        out.write_all(&block.as_bytes()[..now * line.len()]).expect("stdout");
+        left -= now;
+    }
+}
+
+fn append(rest: &str) {
+    let (file, text) = rest.split_once(' ').expect("FILE TEXT");
+    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("file");
+    writeln!(file, "{text}").expect("append");
+}
+
+fn signal_self(signal: i32) {
+    let signal = rustix::process::Signal::from_named_raw(signal).expect("signal");
+    rustix::process::kill_process(rustix::process::getpid(), signal).expect("kill");
+    thread::sleep(Duration::from_secs(60));
+}
+
+/// Blocks SIGTERM and waits for it, so that it is taken at a known place.
+fn say_when_told(rest: &str) {
+    // SAFETY: the set is initialised by sigemptyset; sigwait writes one number.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        let mut signal = 0;
+        libc::sigwait(&raw const set, &raw mut signal);
+    }
+    append(rest);
+    exit(0);
+}
+
+/// Runs ourselves with the given steps, separated by `;`.
+fn spawn(steps: &str) {
+    let own = env::current_exe().expect("own path");
+    Command::new(own).args(steps.split(';').map(str::trim)).spawn().expect("child");
+}
+
+fn orphans(count: usize) {
+    for _ in 0..count {
+        // The child in between ends at once and leaves its own to santa-supervise.
+        let own = env::current_exe().expect("own path");
+        let mut between = Command::new(own).arg("child sleep 50").spawn().expect("child");
+        between.wait().expect("wait");
+    }
+}
+
+/// Open descriptors and, on Linux, blocked and ignored signals.
+fn own_state() -> String {
+    let mut fds: Vec<i32> = fs::read_dir("/dev/fd")
+        .expect("descriptors")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // The last one is the listing itself.
+    fds.sort_unstable();
+    fds.pop();
+    let signals = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let signals: Vec<&str> = signals.lines().filter(|line| line.starts_with("Sig")).collect();
+    let variables: Vec<String> = env::vars()
+        .filter(|(name, _)| name.starts_with("LISTEN_") || name.starts_with("FAKE_"))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    format!("fds {fds:?}\npid {}\n{}\n{}\n", id(), signals.join("\n"), variables.join("\n"))
+}
+
+/// Answers connections on the inherited socket of this name, by descriptor
+/// number or by its place in LISTEN_FDNAMES.
+fn serve(name: &str) {
+    let number = name.parse().unwrap_or_else(|_| {
+        let names = env::var("LISTEN_FDNAMES").expect("LISTEN_FDNAMES");
+        3 + names.split(':').position(|known| known == name).expect("known name") as i32
+    });
+    // SAFETY: the descriptor was handed to us and has no other owner here.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::net::listen(&fd, 64).expect("listen");
+    answer(&fd);
+}
+
+/// One HTTP answer a connection, for ever, on a Unix or TCP socket.
+fn answer(listener: &OwnedFd) {
+    loop {
+        let Ok(stream) = rustix::net::accept(listener) else { continue };
+        let mut stream = fs::File::from(stream);
+        let mut request = [0u8; 1024];
+        let _ = stream.read(&mut request);
+        let body = id().to_string();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let _ = stream.write_all(answer.as_bytes());
+    }
+}
