@@ -8,17 +8,33 @@ use anyhow::{Context, Result, bail};
 
 use super::platform::Platform;
 use super::tree::Tree;
-use super::{hash, settings};
+use super::{elf, hash, settings};
 use crate::commands::build;
-use crate::{repo, run};
+use crate::{repo, run, stamp};
 
 const NAMES: [&str; 2] = ["santa-proxy", "santa-supervise"];
 
-/// Everything that the programs are made of.
-pub(crate) fn inputs(given: Option<&Path>) -> Result<String> {
+/// The folder with the programs: the one given, or one that they are built into
+/// unless that was done from the same sources before.
+pub(crate) fn programs(platform: Platform, given: Option<&Path>) -> Result<PathBuf> {
     if let Some(folder) = given {
-        return Ok(hash::Inputs::default().files(folder)?.finish());
+        return Ok(repo::root().join(folder));
     }
+    let folder = repo::dev("cache/programs").join(platform.debian);
+    let what = format!("programs for {}", platform.name);
+    stamp::folder(&what, &folder, &[sources()?], |partial| {
+        let built = build(platform)?;
+        for name in NAMES {
+            fs::copy(built.join(name), partial.join(name))
+                .with_context(|| format!("cannot copy {}", repo::shown(&built.join(name))))?;
+        }
+        Ok(())
+    })?;
+    Ok(folder)
+}
+
+/// Everything that the programs are made of.
+fn sources() -> Result<String> {
     let toolchain = std::env::var("RUSTUP_TOOLCHAIN").unwrap_or_default();
     let mut inputs = hash::Inputs::default().add(toolchain.as_bytes());
     for part in ["Cargo.toml", "Cargo.lock", "docker/config", "santa-proxy", "santa-supervise"] {
@@ -28,18 +44,14 @@ pub(crate) fn inputs(given: Option<&Path>) -> Result<String> {
 }
 
 /// The programs and the house plan.
-pub(crate) fn tree(platform: Platform, given: Option<&Path>, bin: &Path) -> Result<Tree> {
-    let folder = match given {
-        Some(folder) => folder.to_owned(),
-        None => build(platform)?,
-    };
+pub(crate) fn tree(platform: Platform, folder: &Path, bin: &Path) -> Result<Tree> {
     let mut tree = Tree::default();
     for name in NAMES {
         let file = folder.join(name);
         let bytes =
             fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
-        let machine = super::elf::wants(&bytes).map(|wants| wants.machine).unwrap_or_default();
-        if !super::elf::is_elf(&bytes) || machine != platform.machine {
+        let machine = elf::wants(&bytes).map(|wants| wants.machine).unwrap_or_default();
+        if !elf::is_elf(&bytes) || machine != platform.machine {
             bail!(
                 "{} is not a program for {}; build it there, or name another folder with --binaries",
                 repo::shown(&file),

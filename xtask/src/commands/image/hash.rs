@@ -9,9 +9,11 @@ use sha2::{Digest as _, Sha256};
 use crate::repo;
 
 /// Folders that hold nothing that is shipped.
-const LEFT_OUT: [&str; 9] = [
+const LEFT_OUT: [&str; 11] = [
     "__pycache__",
+    "build",
     "node_modules",
+    "test-results",
     ".svelte-kit",
     ".mypy_cache",
     ".ruff_cache",

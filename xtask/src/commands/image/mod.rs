@@ -41,8 +41,8 @@ use tree::Tree;
 const DOCUMENTS: &str = "usr/share/doc/santaserver";
 
 /// How hard layers are compressed that change seldom and often.
-const SELDOM: i32 = 19;
-const OFTEN: i32 = 6;
+const SELDOM: i32 = 9;
+const OFTEN: i32 = 3;
 
 #[derive(clap::Args)]
 #[command(
@@ -115,15 +115,7 @@ fn make(args: &Args) -> Result<Image> {
         binaries: args.binaries.clone(),
         code: hash::Inputs::default().files(&repo::path("xtask/src/commands/image"))?.finish(),
     };
-    let base = maker.base()?;
-    let packages = maker.packages()?;
-    let layers = vec![
-        base,
-        packages.clone(),
-        maker.console()?,
-        maker.backend()?,
-        maker.binaries(&packages)?,
-    ];
+    let layers = maker.layers()?;
     let source = Source::find()?;
     let settings = settings::config(&maker.plan, &source)?;
     Ok(Image::new(&args.tag, platform, layers, &settings, &source.created))
@@ -154,6 +146,22 @@ impl Maker {
 
     fn compile(&self, tree: &mut Tree) -> Result<()> {
         self.base.interpreter(&self.plan.paths.python)?.compile(tree)
+    }
+
+    /// All layers, those that change seldom first. The programs take longest to
+    /// build and wait for nothing, so they are built beside the others.
+    fn layers(&self) -> Result<Vec<Layer>> {
+        std::thread::scope(|scope| {
+            let programs =
+                scope.spawn(|| binaries::programs(self.platform, self.binaries.as_deref()));
+            let (base, packages) = (self.base()?, self.packages()?);
+            let (console, backend) = (self.console()?, self.backend()?);
+            let programs = programs
+                .join()
+                .map_err(|_| anyhow::anyhow!("building the programs panicked"))??;
+            let binaries = self.binaries(&packages, &programs)?;
+            Ok(vec![base, packages, console, backend, binaries])
+        })
     }
 
     fn base(&self) -> Result<Layer> {
@@ -200,16 +208,15 @@ impl Maker {
         })
     }
 
-    fn binaries(&self, packages: &Layer) -> Result<Layer> {
-        let given = self.binaries.as_deref();
+    fn binaries(&self, packages: &Layer, programs: &Path) -> Result<Layer> {
         let inputs = hash::Inputs::default()
-            .add(binaries::inputs(given)?.as_bytes())
+            .files(programs)?
             .add(self.base.inputs.as_bytes())
             .add(packages.diff_id.as_bytes())
             .files(&repo::path("docker/santa.toml"))?
             .files(&repo::path("frontend/package-lock.json"))?;
         self.recipe("binaries", OFTEN, inputs).layer(|| {
-            let mut tree = binaries::tree(self.platform, given, &self.plan.paths.bin)?;
+            let mut tree = binaries::tree(self.platform, programs, &self.plan.paths.bin)?;
             let rust = notices::crates(self.platform)?;
             tree.file(
                 &format!("{DOCUMENTS}/rust-libraries.txt"),

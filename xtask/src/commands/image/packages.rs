@@ -29,6 +29,17 @@ const ENDINGS: [&str; 12] = [
 ];
 const BOOKKEEPING: [&str; 5] =
     ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
+/// Parts that the backend never imports (a test looks), by the start of their path.
+const UNUSED: [&str; 6] = [
+    // 23 MB of functions that Santa's agents do not have; ext_strings is used
+    "cel_expr_python/ext/ext_bindings.",
+    "cel_expr_python/ext/ext_encoders.",
+    "cel_expr_python/ext/ext_math.",
+    "cel_expr_python/ext/ext_optional.",
+    "cel_expr_python/ext/ext_proto.",
+    // 6 MB of a build tool's folder that got into the wheel
+    "bazel-project/",
+];
 const FOLDERS: [&str; 4] = ["tests", "test", "testing", "__pycache__"];
 
 /// The packages under `prefix`, the path of the backend in the image.
@@ -75,6 +86,9 @@ fn wanted(path: &str) -> bool {
     if top.ends_with(".dist-info") {
         return true;
     }
+    if UNUSED.iter().any(|unused| path.starts_with(unused)) {
+        return false;
+    }
     // Only below a package: `testing` itself could be one.
     let developers = folder.split('/').skip(1).any(|part| FOLDERS.contains(&part));
     !developers && !ENDINGS.iter().any(|ending| path.ends_with(ending))
@@ -83,6 +97,22 @@ fn wanted(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_backend_does_not_import_what_is_left_out() {
+        let mut backend = Tree::default();
+        backend.read(&repo::path("backend/santaserver"), "").expect("read");
+        for part in UNUSED {
+            let module = part.trim_end_matches(['.', '/']).rsplit('/').next().unwrap_or_default();
+            for (path, bytes) in backend.files() {
+                let text = String::from_utf8_lossy(bytes);
+                assert!(
+                    !text.contains(module),
+                    "{path} names {module}, which is left out of the image"
+                );
+            }
+        }
+    }
 
     #[test]
     fn what_runs_and_licences_stay_and_the_rest_goes() {
@@ -97,6 +127,7 @@ mod tests {
         }
         for path in [
             "bin/uvicorn",
+            "bazel-project/external/x.py",
             "x-1.dist-info/RECORD",
             "greenlet/greenlet.cpp",
             "greenlet/tests/test_cpp.py",
