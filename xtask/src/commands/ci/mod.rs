@@ -3,6 +3,7 @@
 
 mod docs;
 mod e2e;
+mod image;
 mod locks;
 mod schedule;
 mod steps;

@@ -56,6 +56,11 @@ pub(crate) fn check(image: &Image) -> Result<()> {
     Ok(())
 }
 
+/// Whether these sizes are within the budget of the weaker compression.
+pub(crate) fn fits(compressed: u64, unpacked: u64) -> bool {
+    compressed <= COMPRESSED_GZIP && unpacked <= UNPACKED
+}
+
 fn limit(image: &Image) -> u64 {
     let gzip =
         image.layers.iter().any(|layer| layer.compression == super::layer::Compression::Gzip);

@@ -90,12 +90,4 @@ impl Interpreter {
             .env_clear()
             .env("PYTHONHOME", root.join("usr"))
     }
-
-    /// Runs `code` with the folder `packages` on the path and gives what it prints.
-    #[cfg(test)]
-    pub(crate) fn eval(&self, packages: &Path, code: &str) -> Result<String> {
-        let shell = run::shell()?;
-        let command = self.python(&shell).args(["-c", code]).env("PYTHONPATH", packages);
-        run::output("run Python", command)
-    }
 }

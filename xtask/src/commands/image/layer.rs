@@ -19,9 +19,10 @@ pub(crate) const TIME: u64 = 1_735_689_600;
 const KEPT: usize = 3;
 
 /// How layers are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Compression {
     /// Small and quick; every engine of the last years reads it
+    #[default]
     Zstd,
     /// For old engines
     Gzip,

@@ -2,6 +2,7 @@
 //! engine and without root, the same bytes for the same commit. This file is the
 //! order of things; each layer has a file of its own.
 
+mod audit;
 mod base;
 mod binaries;
 mod budget;
@@ -11,6 +12,7 @@ mod elf;
 mod etc;
 mod hash;
 mod layer;
+mod load;
 mod lock;
 mod mirror;
 mod notices;
@@ -44,7 +46,7 @@ const DOCUMENTS: &str = "usr/share/doc/santaserver";
 const SELDOM: i32 = 9;
 const OFTEN: i32 = 3;
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 #[command(
     after_help = "Examples:\n  cargo xtask image\n  cargo xtask image --load podman\n  cargo xtask image --platform linux/arm64 --binaries dist/arm64\n  \
     cargo xtask image --verify dist/santaserver.oci.tar\n  cargo xtask image --update-lock\n\n\
@@ -82,6 +84,9 @@ pub(crate) struct Args {
     /// Check an existing archive instead of making one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "load"])]
     verify: Option<PathBuf>,
+    /// For --verify: known vulnerabilities, as OSV records in a file or folder
+    #[arg(long, value_name = "PATH", requires = "verify")]
+    advisories: Option<PathBuf>,
 }
 
 /// Makes the image, or renews the lock, or checks an archive.
@@ -91,14 +96,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let recipe = recipe::Recipe::parse(&stamp::text(&repo::path(recipe::FILE)))?;
         return update::run(&recipe, args.mirror.as_deref());
     }
+    if let Some(file) = &args.verify {
+        return audit::run(file, args.advisories.as_deref());
+    }
     let image = make(args)?;
     if let Some(folder) = &args.tree {
         return progress::step(&repo::shown(folder), || write_tree(&image, folder));
     }
     let output = repo::root().join(&args.output);
     progress::step(&repo::shown(&output), || image.write_archive(&output))?;
+    if let Some(engine) = &args.load {
+        progress::step(engine, || load::into(&run::shell()?, engine, &image, &output))?;
+    }
     println!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
     budget::check(&image)
+}
+
+/// Makes the image for this machine's processor and writes it, for the checks.
+pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
+    let image = make(&Args { tag: tag.to_owned(), ..Args::default() })?;
+    image.write_archive(archive)?;
+    budget::check(&image)
+}
+
+/// Checks an archive, for the checks.
+pub(crate) fn verify(archive: &Path) -> Result<()> {
+    audit::run(archive, None)
 }
 
 /// All layers, put together.

@@ -69,6 +69,16 @@ impl Image {
         sha(&hash::sha256(self.manifest.as_bytes()))
     }
 
+    /// Its name and tag.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The same as engines complete it.
+    pub(crate) fn full_tag(&self) -> String {
+        full_name(&self.tag)
+    }
+
     /// Bytes of all compressed layers.
     pub(crate) fn compressed(&self) -> u64 {
         self.layers.iter().map(|layer| layer.size).sum()
