@@ -151,7 +151,11 @@ class Container:
 
     def exit_code(self) -> int:
         """Wait for its end and return its exit code."""
-        return int(podman("wait", self.id).stdout)
+        deadline = time.monotonic() + PATIENCE
+        while self.inspect()["State"]["Running"]:
+            assert time.monotonic() < deadline, f"it does not end:\n{self.logs()}"
+            time.sleep(0.1)
+        return int(self.inspect()["State"]["ExitCode"])
 
     def logs(self) -> str:
         """Return everything it has said."""
