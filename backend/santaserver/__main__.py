@@ -19,22 +19,26 @@ EX_FAILED = 1
 log = logging.getLogger("santaserver")
 
 
-def serve_socket(sock: socket.socket, on_ready: Callable[[], object] = lambda: None) -> None:
+def serve_socket(sock: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve on a socket with the settings of the environment."""
     settings = _settings()
     from santaserver.serve import run  # noqa: PLC0415
 
-    run(settings, sock, lambda: (on_ready(), None)[1])
+    run(settings, sock, on_ready)
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until told to stop."""
     from santaserver.serve import ServeError, bind_unix, inherited_socket  # noqa: PLC0415
 
-    settings = _settings()
+    path = arguments.uds or _settings().server.uds
     try:
-        path = arguments.uds or Path(settings.server.uds)
-        sock = bind_unix(path) if arguments.fd is None else inherited_socket(arguments.fd)
+        if arguments.fd is not None:
+            sock = inherited_socket(arguments.fd)
+        elif path:
+            sock = bind_unix(Path(path))
+        else:
+            raise ServeError("say where: --fd N, --uds PATH or UVICORN_UDS")  # noqa: TRY301
     except ServeError as error:
         log.error("cannot serve: %s", error)  # noqa: TRY400 - the message is the whole story
         return EX_FAILED
@@ -166,7 +170,13 @@ def _first_line(error: BaseException) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     parsed = _parser().parse_args(arguments)
-    result: int = parsed.run(parsed)
+    try:
+        result: int = parsed.run(parsed)
+    except Exception as error:
+        if error.__class__.__name__ != "DatabaseUnavailable":
+            raise
+        log.error("nothing was changed: %s", error)  # noqa: TRY400 - the line before names the cause
+        return EX_FAILED
     return result
 
 

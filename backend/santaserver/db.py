@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import asyncpg
-from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from santaserver.errors import DatabaseUnavailable
 from santaserver.live.outbox import Outbox, Publish
@@ -66,13 +65,12 @@ class Database:
         self.dsn = dsn
         self._pool: asyncpg.Pool | None = None
         self._reachable = True
-        self.engine = create_async_engine(
-            sqlalchemy_url(dsn),
+        self.engine = make_engine(
+            dsn,
             pool_size=REST_CONNECTIONS,
             max_overflow=REST_OVERFLOW,
             pool_timeout=ACQUIRE_TIMEOUT,
             pool_pre_ping=True,
-            connect_args={"timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -136,7 +134,7 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own, outside the pool (LISTEN)."""
-        return await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT)
+        return await open_connection(self.dsn)
 
     def _outage(self, error: BaseException) -> DatabaseUnavailable:
         if self._reachable:
@@ -158,6 +156,11 @@ def describe(error: BaseException) -> str:
     )
 
 
-def sqlalchemy_url(dsn: str) -> URL:
-    """Translate a libpq address (host in the query for sockets) for SQLAlchemy's asyncpg dialect."""
-    return make_url(dsn).set(drivername="postgresql+asyncpg")
+async def open_connection(dsn: str) -> asyncpg.Connection:
+    """Connect to `dsn`, which may have any parameter that libpq knows."""
+    return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT)
+
+
+def make_engine(dsn: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's options
+    """Make an engine whose connections are opened as all others are, from the same address."""
+    return create_async_engine("postgresql+asyncpg://", async_creator=lambda: open_connection(dsn), **options)

@@ -23,6 +23,8 @@ PRELOAD = (
     "fastapi",
     "httptools",
     "msgspec",
+    "pydantic.root_model",
+    "pydantic.v1",
     "sqlalchemy.dialects.postgresql.asyncpg",
     "sqlalchemy.ext.asyncio",
     "uvicorn",
@@ -69,7 +71,7 @@ class Zygote:
         """Start a child from the present sources; one that is still starting is given up."""
         if self.starting is not None:
             self.dismiss(self.starting, signal.SIGKILL)
-        self.forget_starting()
+        self.close_pipe()
         gc.collect()
         gc.freeze()
         reader, writer = os.pipe()
@@ -81,23 +83,20 @@ class Zygote:
         self.starting, self.ready_pipe = pid, reader
 
     def started(self) -> None:
-        """The starting child serves, or its pipe closed because it failed."""
+        """The starting child serves, unless its pipe closed without a word: then its end is seen soon."""
         if self.ready_pipe is not None and os.read(self.ready_pipe, 1) == READY:
             if self.serving is not None:
                 self.dismiss(self.serving, signal.SIGTERM)
             self.serving = self.starting
             self.sock.listen()  # readiness is looked for at this process, not at its children
-        elif self.starting is not None:
-            self.leaving.add(self.starting)
-            kept = "the version before keeps serving" if self.serving else "save a change to try again"
-            say("warning", f"the changed backend did not start: {kept}")
-        self.forget_starting()
+            self.starting = None
+        self.close_pipe()
 
-    def forget_starting(self) -> None:
-        """Close the pipe to the starting child."""
+    def close_pipe(self) -> None:
+        """Stop waiting for the starting child's word."""
         if self.ready_pipe is not None:
             os.close(self.ready_pipe)
-        self.starting = self.ready_pipe = None
+        self.ready_pipe = None
 
     def dismiss(self, pid: int, how: signal.Signals) -> None:
         """Tell a child to go."""
@@ -116,6 +115,10 @@ class Zygote:
             if pid == 0:
                 return died
             self.leaving.discard(pid)
+            if pid == self.starting:
+                kept = "the version before keeps serving" if self.serving else "save a change to try again"
+                say("warning", f"the changed backend did not start: {kept}")
+                self.starting = None
             if pid == self.serving:
                 say("error", f"the backend ended by itself, status {os.waitstatus_to_exitcode(status)}")
                 self.serving, died = None, True
@@ -143,9 +146,15 @@ def serve_fresh(sock: socket.socket, ready: int) -> int:
     for name in [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]:
         del sys.modules[name]
     importlib.invalidate_caches()
+
+    def tell_ready() -> None:
+        os.write(ready, READY)
+        gc.enable()
+
+    gc.disable()  # nothing to collect while modules load, and looking costs a third of the time
     try:
         start = importlib.import_module(f"{PACKAGE}.__main__")
-        start.serve_socket(sock, lambda: os.write(ready, READY))
+        start.serve_socket(sock, tell_ready)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     except BaseException:  # noqa: BLE001 - whatever the changed sources raise
@@ -168,11 +177,11 @@ def say(level: str, message: str) -> None:
 
 def main(sock: socket.socket) -> int:
     """Load the libraries once, then serve and re-serve."""
-    for name in PRELOAD:
-        importlib.import_module(name)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
+    for name in PRELOAD:
+        importlib.import_module(name)
     return Zygote(sock).run(reader)

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +146,35 @@ async def _on_validation(_: Request, error: Exception) -> Response:
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
 
 
-async def _on_crash(request: Request, error: Exception) -> Response:
-    log.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake; its log says which")
+class CatchCrashes:
+    """ASGI middleware: answers what nobody expected, once logged.
+
+    A crash that reached the server would close the connection under its own answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            log.exception("request failed: %s %s", scope.get("method", scope["type"]), scope.get("path", ""))
+            if started or scope["type"] != "http":
+                raise
+            answer = problem_response(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake; its log says which"
+            )
+            await answer(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:
@@ -155,7 +182,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(Exception, _on_crash)
+    app.add_middleware(CatchCrashes)
 
 
 def responses(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -43,11 +43,15 @@ def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) ->
         return None
     try:
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, RecursionError):
         key = None
-    if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
+    if not isinstance(key, list) or [type(part) for part in key] != list(kinds) or not _storable(key):
         raise BadRequest("The cursor is damaged; start again without one")
     return key
+
+
+def _storable(key: list[str | int]) -> bool:
+    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for part in key for char in str(part))
 
 
 def like_pattern(text: str) -> str:

@@ -16,6 +16,6 @@ async def next_seq(session: AsyncSession) -> int:
     return (await session.execute(statement)).scalar_one()
 
 
-async def current_seq(session: AsyncSession) -> int:
-    """Return the number of the newest change."""
-    return (await session.execute(select(PolicyHead.seq))).scalar_one()
+async def lock_policy(session: AsyncSession) -> None:
+    """Keep other writers out while a change is compared with what is stored; takes no number yet."""
+    await session.execute(select(PolicyHead.seq).with_for_update())

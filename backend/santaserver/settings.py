@@ -110,7 +110,8 @@ class ServerSettings(_Area):
     """How this process serves and speaks."""
 
     environment: Literal["development", "production"] = Field("development", alias="ENVIRONMENT")
-    uds: str = Field("/tmp/uvicorn.sock", alias="UVICORN_UDS")  # noqa: S108 - the image's only writable place
+    uds: str = Field("", alias="UVICORN_UDS")
+    """Unix socket that `serve` binds itself when it is not handed one down."""
     workers: int = Field(1, alias="UVICORN_WORKERS", ge=1, le=64)
     """Workers of this container; each is a process of its own that the supervisor starts."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")

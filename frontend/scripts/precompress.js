@@ -27,7 +27,7 @@ const CODINGS = {
 
 const [from, to] = process.argv.slice(2);
 if (!from || !to) {
-  console.error('usage: node scripts/precompress.js FROM TO');
+  process.stderr.write('usage: node scripts/precompress.js FROM TO\n');
   process.exit(2);
 }
 

@@ -1,6 +1,8 @@
 //! Everything that a reload replaces, as one value: a request sees either all
 //! of the old or all of the new.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use santa_config::{Address, Cidr, Config, ProxyLimits, ProxyTimeouts};
 
@@ -53,7 +55,7 @@ impl Generation {
                 fields,
             },
             limits: proxy.limits.clone(),
-            timeouts: proxy.timeouts.clone(),
+            timeouts: bounded(&proxy.timeouts),
             trusted: proxy.trusted_proxies.clone(),
             api: config.upstreams(),
             console,
@@ -65,5 +67,21 @@ impl Generation {
     /// Whether claims of the peer at `address` are believed.
     pub(crate) fn trusts(&self, address: std::net::IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+/// The same times, none longer than a year: moments beyond the end of the
+/// clock cannot be computed.
+fn bounded(timeouts: &ProxyTimeouts) -> ProxyTimeouts {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    ProxyTimeouts {
+        head: timeouts.head.min(YEAR),
+        body: timeouts.body.min(YEAR),
+        idle: timeouts.idle.min(YEAR),
+        connect: timeouts.connect.min(YEAR),
+        response: timeouts.response.min(YEAR),
+        ready: timeouts.ready.min(YEAR),
+        tunnel_idle: timeouts.tunnel_idle.min(YEAR),
+        drain: timeouts.drain.min(YEAR),
     }
 }

@@ -77,13 +77,29 @@ fn adopt(number: i32) -> Result<TcpListener> {
     // SAFETY: LISTEN_FDS promises that this descriptor is open and ours; this
     // runs once, before anything else could have opened or closed it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-    let listening = rustix::net::sockopt::socket_acceptconn(&descriptor);
-    if !listening.context("LISTEN_FDS names a descriptor that is no socket")? {
-        bail!("the socket is not listening");
-    }
+    ensure_listening(&descriptor)?;
     rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)
         .context("keeping it from programs started later")?;
     Ok(TcpListener::from(descriptor))
+}
+
+/// Refuses what could never be accepted on.
+#[cfg(not(target_vendor = "apple"))]
+fn ensure_listening(descriptor: &OwnedFd) -> Result<()> {
+    let listening = rustix::net::sockopt::socket_acceptconn(descriptor)
+        .context("LISTEN_FDS names a descriptor that is no socket")?;
+    if !listening {
+        bail!("the socket is not listening");
+    }
+    Ok(())
+}
+
+/// Apple's systems cannot be asked whether a socket is listening.
+#[cfg(target_vendor = "apple")]
+fn ensure_listening(descriptor: &OwnedFd) -> Result<()> {
+    rustix::net::sockopt::socket_type(descriptor)
+        .context("LISTEN_FDS names a descriptor that is no socket")?;
+    Ok(())
 }
 
 fn bind(address: SocketAddr, backlog: u32) -> Result<TcpListener> {

@@ -29,9 +29,12 @@ use control::Control;
 use output::Outputs;
 use probes::Probes;
 
-/// How long the last records may take at the end: a stuck reader of the log
+/// A reader of the log that takes nothing for this long at the end is stuck and
 /// must not hold up the exit.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const STUCK_READER: Duration = Duration::from_millis(500);
+
+/// The longest that the last records may take.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What a run is made of.
 pub struct Parts {
@@ -238,7 +241,7 @@ impl EventLoop {
         self.close_control();
         self.drain_all_output();
         self.tell_end(code);
-        self.log.flush(LAST_WORDS);
+        self.log.flush(STUCK_READER, LAST_WORDS);
     }
 
     fn perform(&mut self, action: Action) {

@@ -24,7 +24,7 @@ pub struct Log {
 #[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// Something was queued, or everything was written.
+    /// Something was queued or written.
     changed: Condvar,
     capacity: usize,
 }
@@ -82,11 +82,18 @@ impl Log {
         self.lock().dropped_total
     }
 
-    /// Waits until everything is written, at most for `patience`.
-    pub fn flush(&self, patience: Duration) {
-        let until = Instant::now() + patience;
+    /// Waits until everything is written. Gives up when the reader takes
+    /// nothing for as long as `patience`, or is still not done after `longest`.
+    pub fn flush(&self, patience: Duration, longest: Duration) {
+        let end = Instant::now() + longest;
+        let mut until = end.min(Instant::now() + patience);
         let mut queue = self.lock();
+        let mut waiting = queue.bytes;
         while queue.writing || !queue.chunks.is_empty() {
+            if queue.bytes < waiting {
+                waiting = queue.bytes;
+                until = end.min(Instant::now() + patience);
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -119,9 +126,7 @@ impl Log {
     fn next_batch(&self) -> Vec<Arc<Chunk>> {
         let mut queue = self.lock();
         queue.writing = false;
-        if queue.chunks.is_empty() {
-            self.shared.changed.notify_all();
-        }
+        self.shared.changed.notify_all();
         while queue.chunks.is_empty() {
             queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -180,6 +185,9 @@ mod tests {
     use std::fs::File;
     use std::io::Read;
 
+    /// Far longer than anything takes.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn chunk(text: String) -> Arc<Chunk> {
         Arc::new(Chunk {
             service: "app".into(),
@@ -208,7 +216,7 @@ mod tests {
             }
             String::from_utf8(text).expect("UTF-8")
         });
-        log.flush(Duration::from_secs(60));
+        log.flush(PATIENCE, PATIENCE);
         log.push(chunk("end of test\n".to_owned()));
         let text = reader.join().expect("reader");
         let lines = text.lines().filter(|line| line.contains("xxx")).count() as u64;
@@ -228,7 +236,7 @@ mod tests {
         drop(read);
         let log = Log::start(File::from(write), Style::Json, 10_000).expect("thread");
         log.push(chunk("nobody reads this\n".to_owned()));
-        log.flush(Duration::from_secs(60));
+        log.flush(PATIENCE, PATIENCE);
         assert!(log.lock().chunks.is_empty());
     }
 }

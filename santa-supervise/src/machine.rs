@@ -9,14 +9,16 @@ mod deadlines;
 mod life;
 mod model;
 mod shutdown;
+mod state;
 pub mod table;
 
 use std::time::Duration;
 
 pub use model::{
-    Action, CommandId, Event, Exit, Generation, Note, Readiness, Signal, Slot, SlotId,
-    SpawnFailure, Spec, State, Time, Verb,
+    Action, CommandId, Event, Exit, Generation, Note, Readiness, Signal, SlotId, SpawnFailure,
+    Spec, Time, Verb,
 };
+pub use state::{Slot, State};
 pub use table::Phase;
 
 /// How long what a main process left behind may take to follow it.

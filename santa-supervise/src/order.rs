@@ -1,6 +1,6 @@
 //! Pure: in which order services start and stop. Works on names alone; the
 //! live decisions are made in [`crate::machine`], this order is what `check`
-//! and `status` show.
+//! shows.
 
 use std::collections::BTreeSet;
 

@@ -67,7 +67,7 @@ pub struct Tree<'a> {
 
 /// What differs between operating systems.
 pub trait Os {
-    /// For `--version` and the log.
+    /// The word for it in `status` and in the log.
     fn name(&self) -> &'static str;
 
     /// Registers `fd`. It must be [forgotten](Self::forget) before it is closed.

@@ -1,6 +1,6 @@
 //! The listening sockets: bound once, kept for the life of santa-supervise, and
-//! removed at its end. Nothing here accepts a connection but the control
-//! socket's owner.
+//! removed at its end. Nothing here accepts a connection: that is for those who
+//! get them.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -192,7 +192,8 @@ fn failure(blueprint: &Blueprint, step: &str, error: &std::io::Error) -> SpawnFa
         "set its limits" => {
             (String::new(), "limits must not exceed the hard limits of santa-supervise")
         }
-        _ => (String::new(), "it is tried again"),
+        _ if passing => (String::new(), "it is tried again"),
+        _ => (String::new(), "check the service's keys in the configuration"),
     };
     SpawnFailure {
         message: format!("cannot {step}{what}: {error}; {remedy}"),

@@ -128,7 +128,7 @@ on_every_os! {
 
     fn an_exit_is_seen_although_something_holds_the_pipe(os) {
         let mut house = House::new(os)
-            .service("app", &["child setsid; forever", "sleep 100", "exit 3"], "restart = \"never\"")
+            .service("app", &["child setsid; sleep 3000", "sleep 100", "exit 3"], "restart = \"never\"")
             .start();
         house.wait_for_state("app", "failed");
         assert_eq!(house.stop(), 0);

@@ -3,6 +3,8 @@
 mod support;
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::process::Command;
 
 use support::House;
 
@@ -40,10 +42,10 @@ on_every_os! {
                  ready = {{ kind = \"log\", pattern = \"done\" }}"))
             .start();
         house.wait_for_state("app", "ready");
+        assert_eq!(house.stop(), 0);
         let messages = house.messages("app");
         assert_eq!(messages[..2], ["123", "0"]);
         assert!(messages[2].ends_with(&dir), "{messages:?}");
-        assert_eq!(house.stop(), 0);
     }
 
     fn values_with_special_characters_pass_unchanged(os) {
@@ -126,6 +128,47 @@ fn a_service_runs_as_its_user_with_that_users_groups() {
         )
         .start();
     house.wait_for_state("app", "ready");
-    assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
     assert_eq!(house.stop(), 0);
+    assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
+}
+
+/// Runs it as PID 1 of a namespace of its own; nothing where that is not
+/// permitted.
+#[cfg(target_os = "linux")]
+fn as_pid_1(house: House) -> Option<(House, i32)> {
+    let permitted = Command::new("unshare").args(["-pf", "--mount-proc", "true"]).status();
+    if !permitted.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let house = house.start_through("unshare", &["-pf", "--mount-proc", "--kill-child"]);
+    let (outer, mut inner) = (house.pid(), None);
+    house.until("PID 1 runs", || {
+        let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
+        inner = children.ok().and_then(|list| list.trim().parse().ok());
+        inner.is_some()
+    });
+    house.wait_for_control();
+    Some((house, inner.expect("a child")))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_pid_1_it_reaps_survives_stray_signals_and_stops_in_order() {
+    let house = House::new("linux").service(
+        "app",
+        &["orphans 10", "child setsid; forever", "print done", "forever"],
+        "ready = { kind = \"log\", pattern = \"done\" }",
+    );
+    let Some((mut house, pid)) = as_pid_1(house) else { return };
+    let pid = rustix::process::Pid::from_raw(pid).expect("pid");
+    use rustix::process::Signal;
+    for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::PIPE, Signal::ALARM] {
+        rustix::process::kill_process(pid, signal).expect("kill");
+    }
+    house.wait_for_state("app", "ready");
+    house.until("the orphans are reaped", || house.status()["supervisor"]["orphans_reaped"] == 10);
+    assert_eq!(house.status()["supervisor"]["pid"], 1);
+    rustix::process::kill_process(pid, Signal::TERM).expect("kill");
+    assert_eq!(house.wait().code(), Some(0));
+    assert_eq!(house.leftover_files(), Vec::<String>::new());
 }

@@ -116,6 +116,15 @@ on_every_os! {
         assert_eq!(house.leftover_files(), Vec::<String>::new());
     }
 
+    fn on_request_it_stops_when_whoever_started_it_is_gone(os) {
+        let mut house = House::new(os).service("app", &["forever"], "").start_with_parent();
+        house.wait_for_state("app", "ready");
+        let pid = house.service_pid("app");
+        house.let_go();
+        assert_eq!(house.wait().code(), Some(0));
+        assert!(!is_alive(pid));
+    }
+
     fn a_shutdown_by_command_ends_like_a_signal(os) {
         let mut house = House::new(os).service("app", &["forever"], "").start();
         house.wait_for_state("app", "ready");

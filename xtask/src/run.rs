@@ -68,7 +68,7 @@ pub(crate) fn output(what: &str, command: Cmd<'_>) -> Result<String> {
     let output = output.with_context(|| format!("cannot {what}: `{line}` does not start"))?;
     if !output.status.success() {
         let both = [output.stdout, output.stderr].concat();
-        let said = tail(&String::from_utf8_lossy(&both));
+        let said = kept(what, &String::from_utf8_lossy(&both));
         bail!("cannot {what}: `{line}` ended with {}\n{said}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -81,6 +81,23 @@ pub(crate) fn shown(what: &str, command: Cmd<'_>) -> Result<()> {
     let result = command.quiet().run();
     check()?;
     result.with_context(|| format!("cannot {what}: `{line}` failed, its output is above"))
+}
+
+/// The last lines of a failed program's output; all of it is kept in a file
+/// when lines had to be left out.
+fn kept(what: &str, output: &str) -> String {
+    let shown = tail(output);
+    if shown.len() >= output.trim_end().len() {
+        return shown;
+    }
+    let name = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let path = crate::repo::dev("logs").join(format!("{name}.log"));
+    let written = std::fs::create_dir_all(crate::repo::dev("logs"))
+        .and_then(|()| std::fs::write(&path, output));
+    match written {
+        Ok(()) => format!("all of it: {}\n{shown}", crate::repo::shown(&path)),
+        Err(_) => shown,
+    }
 }
 
 /// The last lines of a program's output, marked when some were left out.

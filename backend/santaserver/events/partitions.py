@@ -38,17 +38,24 @@ async def keep_partitions(database: Database, clock: Clock) -> None:
         except (DatabaseUnavailable, asyncpg.UndefinedTableError, asyncpg.LockNotAvailableError) as error:
             log.debug("event partitions wait: %s", describe(error))
             pause = RETRY
+        except Exception:
+            log.exception("event partitions could not be made; events of new days go to the default one")
+            pause = RETRY
         await asyncio.sleep(pause.total_seconds())
 
 
 async def create_partitions(connection: Connection, first: date, last: date) -> None:
-    """Create what is missing between two days; a day with events in the default partition stays there."""
+    """Create what is missing between two days; a day with events in the default partition stays there.
+
+    The lock keeps uploads waiting for the few milliseconds that this takes: one that had chosen a
+    partition before would be refused by the default one after.
+    """
     await connection.execute("set local lock_timeout = '2s'")
     await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
-    for day in _days(first, last):
-        name = f"event_{day:%Y%m%d}"
-        if await connection.fetchval("select to_regclass($1)", name) is not None:
-            continue
+    missing = [day for day in _days(first, last) if not await _exists(connection, day)]
+    if missing:
+        await connection.execute("lock table event in access exclusive mode")
+    for day in missing:
         start = datetime.combine(day, time(), UTC)
         end = start + timedelta(days=1)
         strayed = await connection.fetchval(
@@ -57,9 +64,16 @@ async def create_partitions(connection: Connection, first: date, last: date) -> 
             end,
         )
         if not strayed:
-            await connection.execute(
-                f"create table {name} partition of event for values from ('{start}') to ('{end}')"
-            )
+            bounds = f"for values from ('{start}') to ('{end}')"
+            await connection.execute(f"create table {_name(day)} partition of event {bounds}")
+
+
+async def _exists(connection: Connection, day: date) -> bool:
+    return await connection.fetchval("select to_regclass($1)", _name(day)) is not None
+
+
+def _name(day: date) -> str:
+    return f"event_{day:%Y%m%d}"
 
 
 def _days(first: date, last: date) -> Iterator[date]:

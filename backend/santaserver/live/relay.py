@@ -56,6 +56,8 @@ class Relay:
                     await connection.close(timeout=1)
             except OUTAGES as error:
                 log.debug("live relay lost its connection: %s", describe(error))
+            except Exception:
+                log.exception("live relay failed; browsers of other workers miss news until it is back")
             await asyncio.sleep(RETRY)
 
     async def _send_forever(self, connection: asyncpg.Connection) -> None:

@@ -27,7 +27,7 @@ async def list_machines(
 ) -> Page[Machine]:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
-    after = (str(key[0]).replace("\0", ""), max(min(int(key[1]), MAX_ROW_ID), 0)) if key else None
+    after = (str(key[0]), max(min(int(key[1]), MAX_ROW_ID), 0)) if key else None
     rows = await repository.list_machines(session, now, await overdue_after(session), after, limit + 1, text)
     page = rows[:limit]
     following = encode_cursor((page[-1][0].hostname, page[-1][0].id)) if len(rows) > limit else None

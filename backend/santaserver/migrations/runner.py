@@ -83,9 +83,8 @@ async def _upgrade(dsn: str) -> None:
     from alembic import command  # noqa: PLC0415 - slow to load and rarely needed
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import Connection  # noqa: PLC0415
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
-    from santaserver.db import sqlalchemy_url  # noqa: PLC0415
+    from santaserver.db import make_engine  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -94,7 +93,7 @@ async def _upgrade(dsn: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    engine = create_async_engine(sqlalchemy_url(dsn))
+    engine = make_engine(dsn)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(run)

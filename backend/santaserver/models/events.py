@@ -78,8 +78,8 @@ class Event(Base):
     id: Mapped[int] = mapped_column(Sequence("event_id_seq"), primary_key=True)
     occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
     received_at: Mapped[datetime]
-    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
-    executable_id: Mapped[int] = mapped_column(ForeignKey("executable.id"))
+    machine_id: Mapped[int]
+    executable_id: Mapped[int]
     decision: Mapped[str]
     blocked: Mapped[bool] = mapped_column(Computed("decision like 'BLOCK%'", persisted=True))
     file_name: Mapped[str]

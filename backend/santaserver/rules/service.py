@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import RuleChanged, message
 from santaserver.paging import Page, decode_cursor, encode_cursor
-from santaserver.policy_head import next_seq
+from santaserver.policy_head import lock_policy, next_seq
 from santaserver.rules import repository
 from santaserver.rules.checks import CheckedContent, check_comment, check_content, check_identifier
 from santaserver.rules.repository import RuleRow
@@ -64,13 +64,13 @@ async def update_rule(
     session: AsyncSession, rule_id: int, rule: RuleUpdate, user: User, now: datetime
 ) -> Rule:
     """Give a rule new content; without a difference for Macs no number is used."""
+    await lock_policy(session)
     row, version, _ = await _live(session, rule_id)
     content = check_content(cast("RuleType", row.rule_type), rule)
     comment = check_comment(rule.comment)
     before = await get_rule(session, rule_id)
     if _content(version) != content:
         seq = await next_seq(session)
-        row, _, _ = await _live(session, rule_id, refresh=True)
         await repository.close_version(session, rule_id, seq)
         repository.open_version(session, (rule_id, row.rule_type, row.identifier), content, seq, user.id, now)
     await repository.set_comment(session, rule_id, comment)
@@ -84,19 +84,15 @@ async def update_rule(
 
 async def remove_rule(session: AsyncSession, rule_id: int, user: User, now: datetime) -> None:
     """Take a rule out of use; Macs that have it are sent its removal."""
-    await _live(session, rule_id)
-    seq = await next_seq(session)
-    await _live(session, rule_id, refresh=True)
+    await lock_policy(session)
     before = await get_rule(session, rule_id)
+    seq = await next_seq(session)
     await repository.close_version(session, rule_id, seq)
     await repository.mark_removed(session, rule_id, now)
     _record(session, user, now, "removed", before, None)
 
 
-async def _live(session: AsyncSession, rule_id: int, *, refresh: bool = False) -> RuleRow:
-    """Return a live rule; `refresh` looks again after the writer's lock has been waited for."""
-    if refresh:
-        session.expire_all()
+async def _live(session: AsyncSession, rule_id: int) -> RuleRow:
     row = await repository.find_rule(session, rule_id) if 0 < rule_id <= MAX_ROW_ID else None
     if row is None:
         raise NotFound("There is no such rule; it may have been removed")

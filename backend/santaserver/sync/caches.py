@@ -55,5 +55,5 @@ class SyncCaches:
         default_factory=lambda: LruCache(16)
     )
     """(bases, target) → sorted targets to send, where signatures differ."""
-    rendered: LruCache[PolicyState, dict[Key, RuleAnswer]] = field(default_factory=lambda: LruCache(8))
+    rendered: LruCache[PolicyState, dict[Key, RuleAnswer]] = field(default_factory=lambda: LruCache(3))
     """Whole rendered sets, for comparing different signatures."""

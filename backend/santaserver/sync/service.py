@@ -1,7 +1,7 @@
 """Puts the stages together: reads what is known, asks the pure decisions, stores what they say.
 
 One call is one transaction; the machine's row lock keeps its own retries in order. Next:
-preflight.py and postflight.py decide, plan.py finds the rules of a page.
+preflight.py and postflight.py decide, rules_page.py finds the rules of a page.
 """
 
 import logging

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import FieldProblem, Unprocessable
-from santaserver.policy_head import next_seq
+from santaserver.policy_head import lock_policy, next_seq
 from santaserver.sync_settings import repository
 from santaserver.sync_settings.schemas import SyncSettings
 from santaserver.users.repository import audit
@@ -24,12 +24,11 @@ async def replace_settings(
     """Store what differs; without a difference no number is used."""
     wanted = settings.model_dump(mode="json")
     _check(wanted)
-    if not _difference(await get_settings(session), wanted):
-        return settings
-    seq = await next_seq(session)
+    await lock_policy(session)
     before = await get_settings(session)
     changed = _difference(before, wanted)
     if changed:
+        seq = await next_seq(session)
         await repository.replace(session, changed, seq, user.id if user else None, now)
         actor = (user.id, user.username) if user else (None, "system")
         old = before.model_dump(mode="json")

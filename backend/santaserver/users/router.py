@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from santaserver.deps import CurrentUser, NowDep, SessionDep, StateDep
+from santaserver.deps import CurrentUser, SessionDep, StateDep
 from santaserver.errors import TooManyRequests, Unauthorized, responses
 from santaserver.users import service
 from santaserver.users.address import client_address
@@ -33,6 +33,6 @@ async def logout(request: Request, response: Response, state: StateDep, session:
 
 
 @router.get("/me", responses=responses(Unauthorized))
-async def me(user: CurrentUser, _: NowDep) -> User:
+async def me(user: CurrentUser) -> User:
     """Say who is logged in."""
     return user

@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 
 from tests.support.santa_client import SimulatedMac
 
@@ -38,12 +40,13 @@ class House:
     admin_listener: str
     artifacts: Path
 
-    def api(self) -> httpx.Client:
-        """Return a client that is logged in."""
-        client = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=30)
-        answer = client.post("/api/v1/auth/login", json={"username": self.username, "password": self.password})
-        answer.raise_for_status()
-        return client
+    @contextmanager
+    def api(self) -> Iterator[httpx.Client]:
+        """Give a client that is logged in."""
+        with httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=30) as client:
+            body = {"username": self.username, "password": self.password}
+            client.post("/api/v1/auth/login", json=body).raise_for_status()
+            yield client
 
     def supervise(self, *words: str) -> str:
         """Give a command to the running santa-supervise."""
@@ -115,24 +118,31 @@ def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) ->
 
     yield opened
     for number, visit in enumerate(visits):
-        picture = house.artifacts / f"{request.node.name}-{number}.png"
+        name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
+        picture = house.artifacts / f"{name}-{number}.png"
         visit.page.screenshot(path=picture, full_page=True)
     for context in contexts:
         context.close()
 
 
+@pytest.fixture(scope="session")
+def session(browser: Browser, house: House) -> StorageState:
+    """Return the cookies of one log-in through the form."""
+    context = browser.new_context(base_url=house.url)
+    page = context.new_page()
+    page.goto("/login")
+    log_in(page, house)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def logged_in(open_page: OpenPage, house: House) -> OpenPage:
+def logged_in(open_page: OpenPage, session: StorageState) -> OpenPage:
     """Return a function that opens a page as the administrator."""
 
     def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
-        visit = open_page("/login", **options)
-        log_in(visit.page, house)
-        # The answer 401 to "who am I" before the log-in is no fault of the page.
-        visit.complaints.clear()
-        if path != "/":
-            visit.page.goto(path)
-        return visit
+        return open_page(path, storage_state=session, **options)
 
     return opened
 

@@ -5,24 +5,36 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import House, OpenPage, log_in
 
-PAGES = [("/", "Overview"), ("/machines", "Machines"), ("/rules", "Rules"), ("/events", "Events"), ("/settings", "Settings")]
+PAGES = [
+    ("/", "Overview"),
+    ("/machines", "Machines"),
+    ("/rules", "Rules"),
+    ("/events", "Events"),
+    ("/settings", "Settings"),
+]
 WIDTHS = {"phone": {"width": 375, "height": 812}, "desktop": {"width": 1440, "height": 900}}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("path", "heading"), PAGES)
-def test_a_page_shows_its_content(logged_in: OpenPage, path: str, heading: str, width: str, scheme: str) -> None:
+def test_a_page_shows_its_content(
+    logged_in: OpenPage, path: str, heading: str, width: str, scheme: str
+) -> None:
     visit = logged_in(path, viewport=WIDTHS[width], color_scheme=scheme)
     expect(visit.page.get_by_role("heading", name=heading, level=1)).to_be_visible()
     visit.page.wait_for_load_state("networkidle")
     expect(visit.page.locator("[aria-busy=true]")).to_have_count(0)
     assert visit.complaints == []
-    overflow = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    overflow = visit.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     assert overflow <= 0, f"{path} is {overflow} pixels wider than the {width}"
 
 
-def test_a_link_deep_into_the_console_asks_for_the_log_in_and_comes_back(open_page: OpenPage, house: House) -> None:
+def test_a_link_deep_into_the_console_asks_for_the_log_in_and_comes_back(
+    open_page: OpenPage, house: House
+) -> None:
     page = open_page("/rules?policy=BLOCKLIST").page
     page.get_by_label("Username").fill(house.username)
     page.get_by_label("Password").fill(house.password)

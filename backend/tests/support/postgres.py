@@ -75,6 +75,11 @@ class Cluster:
         """Come back."""
         self._process = self._start()
 
+    def ensure_running(self) -> None:
+        """Come back unless it is there."""
+        if self._process.poll() is not None:
+            self.resume()
+
     def stop(self) -> None:
         """Stop for good and leave nothing behind."""
         self._process.send_signal(signal.SIGINT)

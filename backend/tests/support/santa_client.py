@@ -88,14 +88,14 @@ class SimulatedMac:
         self,
         cut_before: str = "",
         lose_answer_of: str = "",
-        cut_pages_after: int | None = None,
+        truncate_page: int | None = None,
         repeat: str = "",
     ) -> SyncResult:
         """Run the four stages.
 
         `cut_before` ends the sync before a stage, `lose_answer_of` after the server has handled one,
-        `cut_pages_after` takes a download for complete after so many pages (clients up to 2026.7),
-        `repeat` posts a stage twice, as after a timeout.
+        `truncate_page` loses the body of that page, which clients up to 2026.7 take for an empty last
+        one, `repeat` posts a stage twice, as after a timeout.
         """
 
         def post(stage: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class SimulatedMac:
         kind = settings.pop("sync_type", "NORMAL")
         if kind == "NORMAL" and self.pending_events:
             post("eventupload", {"machine_id": self.machine_id, "events": self.pending_events})
-        rules, pages = self._download(post, cut_pages_after)
+        rules, pages = self._download(post, truncate_page)
         self.apply(kind, rules)
         self.pending_events = []
         self.wants_clean = False
@@ -122,15 +122,15 @@ class SimulatedMac:
         return SyncResult(kind, settings, len(rules), pages)
 
     def _download(
-        self, post: Callable[[str, dict[str, Any]], dict[str, Any]], cut_pages_after: int | None
+        self, post: Callable[[str, dict[str, Any]], dict[str, Any]], truncate_page: int | None
     ) -> tuple[list[dict[str, Any]], int]:
         rules: list[dict[str, Any]] = []
         pages, cursor = 0, ""
         while True:
             body = {"machine_id": self.machine_id} | ({"cursor": cursor} if cursor else {})
-            if cut_pages_after is not None and pages >= cut_pages_after:
-                return rules, pages
             answer = post("ruledownload", body)
+            if pages == truncate_page:
+                return rules, pages
             rules += answer.get("rules", [])
             pages += 1
             cursor = answer.get("cursor", "")

@@ -52,7 +52,10 @@ def test_the_secret_may_be_in_the_path_or_in_its_own_header(strict: RunningServe
         assert client.post(f"/api/santa/e/{SECRET}/preflight/M2", json={"serial_num": "S"}).status_code == 200
         assert client.post("/api/santa/e/wrong/preflight/M2", json={"serial_num": "S"}).status_code == 401
         header = {"X-Santa-Enrollment": SECRET}
-        assert client.post("/api/santa/preflight/M3", json={"serial_num": "S"}, headers=header).status_code == 200
+        assert (
+            client.post("/api/santa/preflight/M3", json={"serial_num": "S"}, headers=header).status_code
+            == 200
+        )
 
 
 def test_an_enrolment_ends_with_its_date_quota_and_revocation(strict: RunningServer) -> None:
@@ -74,7 +77,9 @@ def test_secrets_are_stored_hashed(strict: RunningServer) -> None:
 
 def test_the_doctor_needs_the_right_secret_too(strict: RunningServer) -> None:
     with strict.client() as client:
-        assert client.post("/api/santa/preflight/santactl-doctor-test").status_code == httpx.codes.UNAUTHORIZED
+        assert (
+            client.post("/api/santa/preflight/santactl-doctor-test").status_code == httpx.codes.UNAUTHORIZED
+        )
         header = {"Authorization": f"Bearer {SECRET}"}
         answer = client.post("/api/santa/preflight/santactl-doctor-test", headers=header)
         assert answer.status_code == httpx.codes.OK

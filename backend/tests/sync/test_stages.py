@@ -182,7 +182,9 @@ def test_an_ordered_clean_sync_happens_once(admin: httpx.Client, mac: SimulatedM
     assert mac.sync().kind == "NORMAL"
 
 
-def test_two_macs_with_one_id_are_noticed(server: RunningServer, admin: httpx.Client, mac: SimulatedMac) -> None:
+def test_two_macs_with_one_id_are_noticed(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
     add_rule(admin, sha(1))
     mac.sync()
     twin = SimulatedMac(server.url, machine_id=mac.machine_id, serial="C02OTHER", wants_clean=False)
@@ -226,7 +228,7 @@ def test_a_download_that_ended_too_early_is_not_confirmed(
     monkeypatch.setattr(rules_page, "PAGE_SIZE", 2)
     for number in range(5):
         add_rule(admin, sha(number))
-    mac.sync(cut_pages_after=1)
+    mac.sync(truncate_page=1)
     assert len(mac.rules) == 2
     assert machine(admin, mac)["sync_state"] == "never"
     assert mac.sync().kind == "CLEAN"
@@ -278,14 +280,16 @@ def test_settings_reach_the_mac_complete(admin: httpx.Client, mac: SimulatedMac)
     assert after == {**before, "client_mode": "LOCKDOWN", "full_sync_interval": 120}
 
 
-def test_the_doctors_probe_is_answered_and_makes_no_machine(server: RunningServer, mac: SimulatedMac) -> None:
+def test_the_doctors_probe_is_answered_and_makes_no_machine(server: RunningServer) -> None:
     with server.client() as client:
         answer = client.post("/api/santa/preflight/santactl-doctor-test")
     assert (answer.status_code, answer.json()) == (200, {})
     assert value(server.dsn, "select count(*) from machine") == 0
 
 
-@pytest.mark.parametrize("machine_id", ["a/b/c", "Ünï cödé", "%41", "..", "x" * 1000, "'; drop table machine"])
+@pytest.mark.parametrize(
+    "machine_id", ["a/b/c", "Ünï cödé", "%41", "..", "x" * 1000, "'; drop table machine"]
+)
 def test_any_text_can_be_a_machine_id(server: RunningServer, machine_id: str) -> None:
     mac = SimulatedMac(server.url)
     with server.client() as client:
@@ -335,3 +339,19 @@ def test_concurrent_rule_changes_never_hide_behind_a_confirmed_number(
     add_rule(admin, sha(2))
     mac.sync()
     assert value(server.dsn, "select acked_seq from machine_sync") == seq + 2
+
+
+def test_an_unconfirmed_state_between_two_santa_versions_is_not_forgotten(
+    admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    """Counts cannot tell the two policies apart, so only the remembered possible state helps."""
+    mac.reports_hash = False
+    mac.santa_version = "2025.5.1"
+    add_rule(admin, sha(1), "SILENT_GUI_BLOCKLIST")
+    mac.sync()
+    mac.santa_version = "2026.7.1"
+    with pytest.raises(CutError):
+        mac.sync(cut_before="postflight")
+    mac.santa_version = "2025.5.1"
+    assert mac.sync().kind == "NORMAL"
+    assert mac.rules == {("BINARY", sha(1)): ("SILENT_BLOCKLIST", "", "", "")}

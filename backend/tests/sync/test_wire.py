@@ -34,7 +34,9 @@ def test_nul_characters_are_dropped() -> None:
     assert request.hostname == "ab"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b"\xff", b'{"binary_rule_count":-1}', b'{"hostname":{}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'"x"', b"\xff", b'{"binary_rule_count":-1}', b'{"hostname":{}}']
+)
 def test_a_body_that_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         read(parse_object(body), PreflightRequest)

@@ -109,6 +109,7 @@ fn next_tag(text: &[u8]) -> Option<(bool, &[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const NOW: u64 = 1_700_000_000;
     const CURRENT: Validators<'static> = Validators { etag: "\"abc\"", modified: 784_111_777 };
@@ -166,6 +167,16 @@ mod tests {
         for (lines, expected) in cases {
             with(&lines, |fields| {
                 assert_eq!(range_applies(fields, &CURRENT, NOW), expected, "{lines}");
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_conditions_are_decided(tags in "[W/\",* a-c\\-]{0,24}", date in "[A-Za-z0-9:, -]{0,32}") {
+            let lines = format!("If-None-Match: {tags}\r\nIf-Modified-Since: {date}\r\nIf-Range: {tags}\r\n");
+            with(&lines, |fields| {
+                let _ = (evaluate(fields, &CURRENT, NOW), range_applies(fields, &CURRENT, NOW));
             });
         }
     }

@@ -83,6 +83,7 @@ fn status_line(line: &[u8]) -> Result<(Version, u16, &[u8]), &'static str> {
 mod tests {
     use super::super::scan::{Found, Scan};
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<(u16, ResponseBody, bool), &'static str> {
         let found = Scan::default().advance(text.as_bytes(), &SCAN_RULES);
@@ -128,6 +129,21 @@ mod tests {
         ];
         for text in bad {
             assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn mutated_heads_are_decided(at in 0usize..60, byte in any::<u8>(), to_head in any::<bool>()) {
+            let mut head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n".to_vec();
+            let at = at % head.len();
+            head[at] = byte;
+            if let Ok(Found::Head(span)) = Scan::default().advance(&head, &SCAN_RULES)
+                && let Ok(response) = Response::parse(&head, &span, to_head)
+            {
+                prop_assert!((100..600).contains(&response.status));
+                prop_assert!(response.body == ResponseBody::None || !to_head);
+            }
         }
     }
 }

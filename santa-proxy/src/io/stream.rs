@@ -125,6 +125,15 @@ impl Writer<'_> {
 
     /// Writes all of `parts`, one after the other.
     pub(crate) async fn write_all(&mut self, parts: [&[u8]; 3]) -> io::Result<()> {
+        self.write_with(parts, || {}).await
+    }
+
+    /// The same, calling `progress` whenever some bytes have left.
+    pub(crate) async fn write_with(
+        &mut self,
+        parts: [&[u8]; 3],
+        progress: impl Fn(),
+    ) -> io::Result<()> {
         let mut written = 0;
         let total: usize = parts.iter().map(|part| part.len()).sum();
         poll_fn(|context| {
@@ -135,6 +144,9 @@ impl Writer<'_> {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
                 written += count;
+                if written < total {
+                    progress();
+                }
             }
             Poll::Ready(Ok(()))
         })

@@ -57,7 +57,7 @@ pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forwar
                     (false, _) => End::Linger,
                 };
             }
-            Err(fault) if !retried && may_retry(&fault, &request, &lease) => {
+            Err(fault) if !retried && may_retry(&fault, &request) => {
                 connection.worker.metrics.upstream_retries.add(1);
                 retried = true;
             }
@@ -125,10 +125,10 @@ async fn lease(
 
 /// One safe retry: not one byte of an answer came, everything sent is still at
 /// hand, and the backend either may get it twice or has certainly not taken it.
-fn may_retry(fault: &Fault, request: &Forward, lease: &Lease) -> bool {
+fn may_retry(fault: &Fault, request: &Forward) -> bool {
     match fault {
         Fault::BackendClosed { untouched, at_hand } => {
-            *at_hand && (request.idempotent || (lease.reused && *untouched))
+            *at_hand && (request.idempotent || *untouched)
         }
         _ => false,
     }

@@ -85,6 +85,11 @@ impl Record {
         }
     }
 
+    /// Gives spare memory back, for a request that may last for hours.
+    pub(crate) fn shrink(&mut self) {
+        self.line.shrink_to_fit();
+    }
+
     /// Notes that the backend's head is there.
     pub(crate) fn answered(&mut self) {
         self.upstream = Some(self.started.elapsed());

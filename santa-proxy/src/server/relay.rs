@@ -9,7 +9,6 @@ use super::send::Terms;
 use super::worker::Worker;
 use crate::http::bytes::push_hex;
 use crate::http::content::Content;
-use crate::http::framing::ResponseBody;
 use crate::http::request::Version;
 use crate::http::response::{Response, SCAN_RULES};
 use crate::http::rewrite::{self, Delimiter, Downward};
@@ -156,12 +155,6 @@ impl Relay<'_> {
             keep,
             backend_keeps: response.keeps_alive(),
         };
-        let patience = match response.body {
-            ResponseBody::None | ResponseBody::Length(_) => self.timeouts.response,
-            // An event stream may be quiet for long.
-            ResponseBody::Chunked | ResponseBody::UntilClose => self.timeouts.tunnel_idle,
-        };
-        self.deadline.set(Phase::Backend, patience);
         Ok(Kind::Final(Box::new(answering)))
     }
 
@@ -179,6 +172,7 @@ impl Relay<'_> {
     async fn pass_content(&mut self, mut answering: Answering) -> Result<Relayed, Fault> {
         let patience = match answering.content {
             Content::Length(_) => self.timeouts.response,
+            // An event stream may be quiet for long.
             _ => self.timeouts.tunnel_idle,
         };
         loop {
@@ -252,9 +246,11 @@ impl Relay<'_> {
         if before.is_empty() && content == 0 && after.is_empty() {
             return Ok(());
         }
-        self.deadline.set(Phase::Send, self.timeouts.body);
+        let extend = || self.deadline.set(Phase::Send, self.timeouts.body);
+        extend();
         let payload = &self.buffer.filled()[..content];
-        self.writer.write_all([before, payload, after]).await.map_err(|_| Fault::ClientGone)?;
+        let written = self.writer.write_with([before, payload, after], extend).await;
+        written.map_err(|_| Fault::ClientGone)?;
         self.deadline.set(Phase::Backend, self.timeouts.response);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Answers of our own on the wire: the head as bytes, the content in pieces.
+//! Answers of our own on the wire: the head as bytes, then the content.
 
 use std::io;
 use std::rc::Rc;
@@ -14,9 +14,6 @@ use crate::http::rewrite::push_status_line;
 use crate::io::buffer::{give_vec, take_vec};
 use crate::io::deadline::{Deadline, Expired, Phase};
 use crate::io::stream::Writer;
-
-/// Largest piece written under one deadline.
-const PIECE: usize = 256 * 1024;
 
 /// What an answer depends on besides its content.
 #[derive(Debug, Clone)]
@@ -93,15 +90,10 @@ impl Reply {
             _ => &[],
         };
         let patience = self.local.shared.timeouts.body;
-        let (first, rest) = body.split_at(body.len().min(PIECE));
-        deadline.set(Phase::Send, patience);
-        deadline.limit(writer.write_all([&self.head, first, &[]])).await??;
-        self.record.bytes = first.len() as u64;
-        for piece in rest.chunks(PIECE) {
-            deadline.set(Phase::Send, patience);
-            deadline.limit(writer.write_all([piece, &[], &[]])).await??;
-            self.record.bytes += piece.len() as u64;
-        }
+        let extend = || deadline.set(Phase::Send, patience);
+        extend();
+        deadline.limit(writer.write_with([&self.head, body, &[]], extend)).await??;
+        self.record.bytes = body.len() as u64;
         give_vec(std::mem::take(&mut self.head));
         Ok((self.keep, self.content))
     }

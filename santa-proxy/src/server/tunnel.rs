@@ -37,6 +37,7 @@ impl Drop for Counted {
 /// Runs a tunnel to its end.
 pub(crate) async fn run(connection: &mut Connection, tunnel: Tunnel) {
     let Tunnel { mut lease, left, mut record } = tunnel;
+    record.shrink();
     let _counted = Counted(Rc::clone(&connection.worker));
     connection.worker.metrics.tunnels.add(1);
     let patience = connection.worker.local().shared.timeouts.tunnel_idle;

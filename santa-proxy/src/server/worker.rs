@@ -30,6 +30,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How long connections on which nothing has arrived yet survive a drain: their
 /// first request may be on its way.
 const FRESH_GRACE: Duration = Duration::from_millis(300);
+/// Time for requests that have reached the kernel to be noticed before idle
+/// connections are closed.
+const SETTLE: Duration = Duration::from_millis(10);
 /// At most one notice about backends in this time from each worker.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
@@ -190,7 +193,7 @@ impl Worker {
 
     async fn drain(&self) {
         let deadline = Instant::now() + self.local().shared.timeouts.drain;
-        self.seats.end(&[Activity::Idle, Activity::Tunnel]);
+        sleep(SETTLE).await;
         let fresh = (Instant::now() + FRESH_GRACE).min(deadline);
         let all_gone = async {
             while !self.seats.is_empty() {

@@ -42,8 +42,6 @@ pub(crate) struct Instance {
 pub(crate) struct Lease {
     /// The connection.
     pub(crate) stream: Stream,
-    /// Whether it has carried a request before.
-    pub(crate) reused: bool,
     counted: Counted,
 }
 
@@ -139,7 +137,7 @@ impl Backend {
                 Ok(stream) => {
                     metrics.upstream_connects.add(1);
                     instance.down_until.set(None);
-                    return Ok(Lease { stream, reused: false, counted });
+                    return Ok(Lease { stream, counted });
                 }
                 Err(error) => error,
             };
@@ -189,7 +187,7 @@ impl Instance {
         loop {
             let (stream, since) = self.idle.borrow_mut().pop()?;
             if Instant::now() < since + KEPT_FOR && stream.is_quiet() {
-                return Some(Lease { stream, reused: true, counted: Counted::new(self) });
+                return Some(Lease { stream, counted: Counted::new(self) });
             }
         }
     }

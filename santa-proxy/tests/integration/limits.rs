@@ -73,3 +73,34 @@ fn heads_arriving_byte_by_byte_are_served() {
     assert_eq!(client.answer(false).status, 200);
     assert_eq!(backend.received()[0].body, b"hello");
 }
+
+#[test]
+fn a_client_that_reads_slowly_but_steadily_gets_everything() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "500ms");
+    let content = "0123456789".repeat(1_200_000);
+    setup.file("large.txt", &content);
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send("GET /large.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let head = client.head();
+    assert_eq!(head.status, 200);
+    let mut received = Vec::new();
+    while received.len() < content.len() {
+        // Slower than one time limit in all, never standing still for one.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        received.extend(client.take((content.len() - received.len()).min(200_000)));
+    }
+    assert!(received == content.as_bytes());
+}
+
+#[test]
+fn a_client_that_stops_reading_is_cut_off() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "200ms");
+    setup.file("large.txt", &"0123456789".repeat(2_000_000));
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send("GET /large.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
+    // The request ends, and is logged, although nothing is read.
+    proxy.line_with("/large.txt");
+    assert!(client.rest().len() < 20_000_000);
+}

@@ -1,6 +1,7 @@
 //! Backends that restart, die, stream or are slow.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -67,6 +68,25 @@ fn a_request_that_may_have_been_taken_is_not_sent_twice() {
     assert_eq!(client.request(POST).status, 502);
     assert_eq!(backend.received().len(), 2);
     assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn a_request_that_was_certainly_not_read_is_sent_again() {
+    let setup = Setup::new();
+    let listener = UnixListener::bind(setup.socket()).expect("bind");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(POST);
+    let (unread, _) = listener.accept().expect("accept");
+    // Waits for the request and closes with it unread, as a stopping server does.
+    rustix::net::recv(&unread, &mut [0; 1], rustix::net::RecvFlags::PEEK).expect("peek");
+    drop(unread);
+    let (mut stream, _) = listener.accept().expect("accept");
+    let mut piece = [0; 4096];
+    let count = stream.read(&mut piece).expect("read");
+    assert!(piece[..count].ends_with(b"\r\n\r\nhi"));
+    stream.write_all(&ok("once")).expect("write");
+    assert_eq!(client.answer(false).text(), "once");
 }
 
 #[test]
@@ -230,7 +250,7 @@ fn a_full_backlog_is_waited_out() {
         let made = make(AddressFamily::UNIX, SocketType::STREAM, None).expect("socket");
         bind(&made, &SocketAddrUnix::new(&socket).expect("path")).expect("bind");
         listen(&made, 1).expect("listen");
-        std::os::unix::net::UnixListener::from(made)
+        UnixListener::from(made)
     };
     let proxy = setup.start();
     let mut clients: Vec<Client> = (0..12).map(|_| Client::connect(proxy.address)).collect();
@@ -242,7 +262,7 @@ fn a_full_backlog_is_waited_out() {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut piece = [0; 4096];
-            let _ = std::io::Read::read(&mut stream, &mut piece);
+            let _ = stream.read(&mut piece);
             let _ = stream
                 .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
             counter.fetch_add(1, Ordering::SeqCst);

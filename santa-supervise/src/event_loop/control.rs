@@ -24,6 +24,10 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 /// What may wait for a client that reads slowly, before it is dropped.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
+/// For clients of other users.
+const REFUSAL: &str =
+    "{\"ok\":false,\"message\":\"only root and the user of santa-supervise may command it\"}\n";
+
 /// What a client wants to see as it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Follow {
@@ -119,6 +123,8 @@ impl EventLoop {
             return;
         }
         if !is_trusted(&fd) {
+            // A new connection has room for this; if not, silence will do.
+            let _ = rustix::io::write(&fd, REFUSAL.as_bytes());
             return self.warn("a client of another user was refused on the control socket");
         }
         let ready = rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)
@@ -171,9 +177,8 @@ impl EventLoop {
             return;
         };
         if client.output.len() + bytes.len() > LONGEST_ANSWER {
-            self.drop_client(token);
-            // Not told to followers: that would make the next one slow.
-            return;
+            // Telling it would only give the other followers more to read.
+            return self.drop_client(token);
         }
         client.output.extend_from_slice(bytes);
         self.send_output(token);

@@ -1,7 +1,7 @@
 //! What an operator asks of a service, and the one answer to each request.
 
 use super::life::Dependencies;
-use super::model::{Cause, Pending};
+use super::state::{Cause, Pending};
 use super::{Action, CommandId, Phase, Signal, SlotId, Turn, Verb};
 
 impl Turn<'_> {

@@ -2,7 +2,7 @@
 //! that set it and is cleared with it, so none ever fires for an older
 //! generation.
 
-use super::model::Cause;
+use super::state::Cause;
 use super::{Action, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, Turn};
 
 impl Turn<'_> {

@@ -3,7 +3,7 @@
 
 use santa_config::Restart;
 
-use super::model::{Cause, Run};
+use super::state::{Cause, Run};
 use super::{
     Action, Exit, Generation, LEFTOVER_GRACE, Phase, Readiness, SETTLE_TIME, SlotId, SpawnFailure,
     Turn,

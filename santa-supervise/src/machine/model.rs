@@ -1,14 +1,13 @@
-//! The data that [`crate::machine::step`] works on: slots, generations, events
-//! and actions. Plain values only; the rules are in the sibling modules.
+//! What goes into [`crate::machine::step`] and what comes out: specs, events and
+//! actions. Plain values only; what is remembered in between is in `state.rs`,
+//! the rules are in the other modules.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use santa_config::{Backoff, Restart};
 
 use super::table::Phase;
-use crate::backoff::Chance;
 
 /// Time since santa-supervise started, by the monotonic clock.
 pub type Time = Duration;
@@ -124,7 +123,7 @@ pub struct SpawnFailure {
 pub enum Event {
     /// Bring everything up.
     Start,
-    /// Time has passed: see [`State::next_deadline`].
+    /// Time has passed: see [`super::State::next_deadline`].
     Tick,
     /// The program of this generation runs.
     Spawned(SlotId, Generation),
@@ -229,191 +228,4 @@ pub enum Note {
         /// 1 in order, 2 all at once, 3 kill.
         level: u8,
     },
-}
-
-/// What ended the stay in `starting` or `ready`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// An operator or the shutdown.
-    Request,
-    /// The main process ended by itself.
-    OwnExit,
-    /// It was not ready in time.
-    StartTimeout,
-}
-
-/// The live process tree of a slot.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) generation: Generation,
-    pub(super) started_at: Time,
-    pub(super) ready_at: Option<Time>,
-    /// Until [`Event::Exited`].
-    pub(super) main_alive: bool,
-    pub(super) exit: Option<Exit>,
-    pub(super) cause: Cause,
-    pub(super) killed: bool,
-}
-
-/// The state of one slot.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    pub(super) spec: Spec,
-    pub(super) phase: Phase,
-    /// The phase began then.
-    pub(super) since: Time,
-    /// Why it is in this phase.
-    pub(super) why: String,
-    /// Whether it ought to be up.
-    pub(super) wanted: bool,
-    /// Some exactly in the phases that [`Phase::is_live`] names.
-    pub(super) run: Option<Run>,
-    /// What it means depends on the phase: see `deadlines.rs`.
-    pub(super) deadline: Option<Time>,
-    /// Failures since it was last ready for `reset_after`.
-    pub(super) failures: u32,
-    /// Failed starts in a row.
-    pub(super) failed_starts: u32,
-    pub(super) spawns: u64,
-    pub(super) last_exit: Option<Exit>,
-    /// Exit code that stands for its failure.
-    pub(super) failure_code: i32,
-}
-
-impl Slot {
-    /// What it was made from.
-    #[must_use]
-    pub fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    /// When the phase began.
-    #[must_use]
-    pub fn since(&self) -> Time {
-        self.since
-    }
-
-    /// Why it is in this phase, for people.
-    #[must_use]
-    pub fn why(&self) -> &str {
-        &self.why
-    }
-
-    /// Whether it ought to be up.
-    #[must_use]
-    pub fn wanted(&self) -> bool {
-        self.wanted
-    }
-
-    /// The live generation, if any.
-    #[must_use]
-    pub fn generation(&self) -> Option<Generation> {
-        self.run.as_ref().map(|run| run.generation)
-    }
-
-    /// How often it was started again.
-    #[must_use]
-    pub fn restarts(&self) -> u64 {
-        self.spawns.saturating_sub(1)
-    }
-
-    /// How its last main process ended.
-    #[must_use]
-    pub fn last_exit(&self) -> Option<Exit> {
-        self.last_exit
-    }
-}
-
-/// A stop of everything.
-#[derive(Debug, Clone)]
-pub(super) struct Shutdown {
-    pub(super) code: i32,
-    /// 1 in order, 2 all at once, 3 kill.
-    pub(super) level: u8,
-    pub(super) deadline: Time,
-}
-
-/// A command that waits for slots to settle.
-#[derive(Debug, Clone)]
-pub(super) struct Pending {
-    pub(super) id: CommandId,
-    /// Up or down.
-    pub(super) up: bool,
-    pub(super) slots: Vec<SlotId>,
-}
-
-/// All that the core remembers.
-#[derive(Debug, Clone)]
-pub struct State {
-    pub(super) slots: BTreeMap<SlotId, Slot>,
-    pub(super) pending: Vec<Pending>,
-    pub(super) shutdown: Option<Shutdown>,
-    pub(super) shutdown_timeout: Duration,
-    pub(super) next_generation: u64,
-    pub(super) chance: Chance,
-    pub(super) exited: bool,
-}
-
-impl State {
-    /// Every slot stopped; `seed` decides the jitter of all waits.
-    #[must_use]
-    pub fn new(specs: Vec<Spec>, shutdown_timeout: Duration, seed: u64) -> Self {
-        let slots = specs.into_iter().zip(0..).map(|(spec, id)| {
-            let slot = Slot {
-                spec,
-                phase: Phase::Stopped,
-                since: Time::ZERO,
-                why: "not started yet".to_owned(),
-                wanted: false,
-                run: None,
-                deadline: None,
-                failures: 0,
-                failed_starts: 0,
-                spawns: 0,
-                last_exit: None,
-                failure_code: 1,
-            };
-            (SlotId(id), slot)
-        });
-        Self {
-            slots: slots.collect(),
-            pending: Vec::new(),
-            shutdown: None,
-            shutdown_timeout,
-            next_generation: 1,
-            chance: Chance::new(seed),
-            exited: false,
-        }
-    }
-
-    /// All slots, in the order of the configuration.
-    pub fn slots(&self) -> impl Iterator<Item = (SlotId, &Slot)> {
-        self.slots.iter().map(|(id, slot)| (*id, slot))
-    }
-
-    /// One slot.
-    #[must_use]
-    pub fn slot(&self, id: SlotId) -> Option<&Slot> {
-        self.slots.get(&id)
-    }
-
-    /// Whether everything is being stopped.
-    #[must_use]
-    pub fn is_shutting_down(&self) -> bool {
-        self.shutdown.is_some()
-    }
-
-    /// When [`Event::Tick`] is due at the latest.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        let slots = self.slots.values().filter_map(|slot| slot.deadline);
-        let shutdown = self.shutdown.as_ref().filter(|shutdown| shutdown.level < 3);
-        slots.chain(shutdown.map(|shutdown| shutdown.deadline)).min()
-    }
 }

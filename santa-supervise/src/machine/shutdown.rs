@@ -1,7 +1,7 @@
 //! The stop of everything: dependents before what they depend on, faster when
 //! asked again, killed when the time is over, and the exit code at the end.
 
-use super::model::{Cause, Shutdown};
+use super::state::{Cause, Shutdown};
 use super::{Action, Note, Phase, SlotId, Turn};
 
 /// Stop in order; stop all at once; kill.

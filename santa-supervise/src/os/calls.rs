@@ -73,11 +73,26 @@ pub(super) fn reap() -> Option<(Pid, Exit)> {
     (reaped > 0).then_some((reaped, exit))
 }
 
+/// Process and user at the other end of a Unix connection; of a listening
+/// socket, those that called `listen` last. The process is 0 when it is not
+/// visible from our namespace.
+#[cfg(target_os = "linux")]
+pub(super) fn peer(fd: BorrowedFd<'_>) -> Option<(Pid, u32)> {
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut size = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: pointer and size are those of `peer`.
+    let done = unsafe {
+        let into = (&raw mut peer).cast();
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, into, &raw mut size)
+    };
+    (done == 0).then_some((peer.pid, peer.uid))
+}
+
 /// The user at the other end of a Unix connection.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn peer_uid(fd: BorrowedFd<'_>) -> Option<u32> {
-    Some(rustix::net::sockopt::socket_peercred(fd).ok()?.uid.as_raw())
+    peer(fd).map(|(_, uid)| uid)
 }
 
 /// The user at the other end of a Unix connection.

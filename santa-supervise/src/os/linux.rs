@@ -148,7 +148,7 @@ impl Os for Linux {
     }
 
     fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool> {
-        let owner = rustix::net::sockopt::socket_peercred(socket).ok()?.pid.as_raw_nonzero().get();
-        Some(procfs::belongs(owner, tree))
+        let (owner, _) = calls::peer(socket)?;
+        Some(owner > 0 && procfs::belongs(owner, tree))
     }
 }

@@ -129,11 +129,41 @@ impl House {
         self.start_into(log.into())
     }
 
-    pub fn start_into(mut self, stdout: Stdio) -> Self {
+    pub fn start_into(self, stdout: Stdio) -> Self {
+        let command = self.command();
+        self.run(command, stdout)
+    }
+
+    /// Starts it as the command of another program.
+    pub fn start_through(self, program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(SUPERVISE).arg("--config").arg(self.path("santa.toml"));
+        command.env("SANTA_SUPERVISE_OS", &self.os);
+        let log = File::create(self.path("log")).expect("log");
+        self.run(command, log.into())
+    }
+
+    /// Starts it with `--with-parent`; [`Self::let_go`] ends its input.
+    pub fn start_with_parent(self) -> Self {
+        let mut command = self.command();
+        command.args(["run", "--with-parent"]).stdin(Stdio::piped());
+        let log = File::create(self.path("log")).expect("log");
+        self.spawn(&mut command, log.into())
+    }
+
+    /// Closes our end of its standard input.
+    pub fn let_go(&mut self) {
+        drop(self.child.as_mut().expect("started").stdin.take());
+    }
+
+    fn run(self, mut command: Command, stdout: Stdio) -> Self {
+        self.spawn(command.arg("run").stdin(Stdio::null()), stdout)
+    }
+
+    fn spawn(mut self, command: &mut Command, stdout: Stdio) -> Self {
         self.write();
         let errors = File::create(self.path("errors")).expect("errors");
-        let child =
-            self.command().arg("run").stdin(Stdio::null()).stdout(stdout).stderr(errors).spawn();
+        let child = command.stdout(stdout).stderr(errors).spawn();
         self.child = Some(child.expect("santa-supervise starts"));
         self
     }
@@ -234,7 +264,8 @@ impl House {
         fs::read(self.path("errors")).map(|bytes| text(&bytes)).unwrap_or_default()
     }
 
-    /// The log as JSON; every line must be.
+    /// The log as JSON; every line must be. Complete only after the end: the
+    /// log is written by a thread of its own.
     pub fn records(&self) -> Vec<Value> {
         let parse = |line: &str| {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))

@@ -259,8 +259,8 @@ create table event (
   id bigint not null default nextval('event_id_seq'),
   occurred_at timestamptz not null,
   received_at timestamptz not null,
-  machine_id bigint not null references machine on delete cascade,
-  executable_id bigint not null references executable,
+  machine_id bigint not null,
+  executable_id bigint not null,
   decision text not null,
   blocked boolean not null generated always as (decision like 'BLOCK%') stored,
   file_name text not null,
@@ -279,6 +279,7 @@ create table event (
 ) partition by range (occurred_at);
 alter sequence event_id_seq owned by event.id;
 create table event_default partition of event default;
+comment on table event is 'No foreign keys: a new partition would lock machine and executable for its own.';
 create index event_id on event (id);
 create index event_machine on event (machine_id, occurred_at desc, id desc);
 create index event_decision on event (decision, occurred_at desc, id desc);

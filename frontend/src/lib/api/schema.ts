@@ -64,7 +64,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/overview": {
+    "/api/v1/events": {
         parameters: {
             query?: never;
             header?: never;
@@ -72,10 +72,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get Overview
-         * @description Count machines, rules and the events of the last 24 hours.
+         * List Events
+         * @description List executions, the newest first.
          */
-        get: operations["get_overview"];
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Event
+         * @description Show one execution.
+         */
+        get: operations["get_event"];
         put?: never;
         post?: never;
         delete?: never;
@@ -104,26 +124,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/machines/{machine_id}/clean-sync": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Order Clean Sync
-         * @description Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded yet.
-         */
-        post: operations["order_clean_sync"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/machines/{machine_id}": {
         parameters: {
             query?: never;
@@ -136,6 +136,46 @@ export interface paths {
          * @description Show one machine.
          */
         get: operations["get_machine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/{machine_id}/clean-sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order Clean Sync
+         * @description Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded.
+         */
+        post: operations["order_clean_sync"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Overview
+         * @description Count machines, rules and the events of the last 24 hours.
+         */
+        get: operations["get_overview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -196,46 +236,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Events
-         * @description List executions, the newest first.
-         */
-        get: operations["list_events"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/events/{event_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Event
-         * @description Show one execution.
-         */
-        get: operations["get_event"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -281,56 +281,56 @@ export interface components {
          * @description One execution that a Mac reported.
          */
         Event: {
-            /** Id */
-            id: number;
-            /** Machine Id */
-            machine_id: string;
-            /** Hostname */
-            hostname: string;
-            /**
-             * Occurred At
-             * Format: date-time
-             */
-            occurred_at: string;
-            /**
-             * Received At
-             * Format: date-time
-             */
-            received_at: string;
-            /** Decision */
-            decision: string;
             /** Blocked */
             blocked: boolean;
+            /** Bundle Id */
+            bundle_id: string;
+            /** Bundle Name */
+            bundle_name: string;
+            /** Cdhash */
+            cdhash: string;
+            /** Certificate Sha256 */
+            certificate_sha256: string;
+            /** Decision */
+            decision: string;
+            /** Executing User */
+            executing_user: string;
             /** File Name */
             file_name: string;
             /** File Path */
             file_path: string;
             /** File Sha256 */
             file_sha256: string;
-            /** Executing User */
-            executing_user: string;
+            /** Hostname */
+            hostname: string;
+            /** Id */
+            id: number;
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Occurred At
+             * Format: date-time
+             */
+            occurred_at: string;
             /** Parent Name */
             parent_name: string;
             /** Pid */
             pid: number | null;
             /** Ppid */
             ppid: number | null;
-            /** Team Id */
-            team_id: string;
-            /** Signing Id */
-            signing_id: string;
-            /** Cdhash */
-            cdhash: string;
-            /** Bundle Name */
-            bundle_name: string;
-            /** Bundle Id */
-            bundle_id: string;
-            /** Certificate Sha256 */
-            certificate_sha256: string;
             /** Publisher */
             publisher: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
             /** Signing Chain */
             signing_chain: components["schemas"]["SigningCertificate"][];
+            /** Signing Id */
+            signing_id: string;
+            /** Team Id */
+            team_id: string;
         };
         /**
          * EventNumbers
@@ -339,10 +339,10 @@ export interface components {
         EventNumbers: {
             /** Blocked 24H */
             blocked_24h: number;
-            /** Unknown 24H */
-            unknown_24h: number;
             /** Total 24H */
             total_24h: number;
+            /** Unknown 24H */
+            unknown_24h: number;
         };
         /**
          * EventSeen
@@ -350,26 +350,26 @@ export interface components {
          */
         EventSeen: {
             /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "event";
-            /**
              * At
              * Format: date-time
              */
             at: string;
-            /** Machine Id */
-            machine_id: string;
-            /** Hostname */
-            hostname: string;
-            /** @default null */
-            event: components["schemas"]["Event"] | null;
             /**
              * Count
              * @default 1
              */
             count: number;
+            /** @default null */
+            event: components["schemas"]["Event"] | null;
+            /** Hostname */
+            hostname: string;
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "event";
         };
         /**
          * FieldProblem
@@ -390,32 +390,32 @@ export interface components {
          */
         Hello: {
             /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "hello";
-            /**
              * At
              * Format: date-time
              */
             at: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "hello";
         };
         /**
          * Hour
          * @description Events of one hour.
          */
         Hour: {
+            /** Allowed */
+            allowed: number;
+            /** Blocked */
+            blocked: number;
             /**
              * Hour
              * Format: date-time
              */
             hour: string;
-            /** Blocked */
-            blocked: number;
             /** Unknown */
             unknown: number;
-            /** Allowed */
-            allowed: number;
         };
         /**
          * Lagged
@@ -423,15 +423,15 @@ export interface components {
          */
         Lagged: {
             /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "lagged";
-            /**
              * At
              * Format: date-time
              */
             at: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "lagged";
         };
         /**
          * LastSync
@@ -439,29 +439,29 @@ export interface components {
          */
         LastSync: {
             /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "normal" | "clean" | "clean_all";
-            /**
              * Clean Reason
              * @description Why the rule table was rebuilt; null for a normal sync
              */
             clean_reason: string | null;
+            /** Finished At */
+            finished_at: string | null;
             /**
-             * Sent
-             * @description Rules in all pages; null while pages are being fetched
+             * Kind
+             * @enum {string}
              */
-            sent: number | null;
+            kind: "normal" | "clean" | "clean_all";
+            /** Processed */
+            processed: number | null;
             /**
              * Received
              * @description What the Mac says it received; null before its postflight
              */
             received: number | null;
-            /** Processed */
-            processed: number | null;
-            /** Finished At */
-            finished_at: string | null;
+            /**
+             * Sent
+             * @description Rules in all pages; null while pages are being fetched
+             */
+            sent: number | null;
         };
         /**
          * LiveMessage
@@ -473,53 +473,53 @@ export interface components {
          * @description A user name and its password.
          */
         Login: {
-            /** Username */
-            username: string;
             /** Password */
             password: string;
+            /** Username */
+            username: string;
         };
         /**
          * Machine
          * @description One Mac.
          */
         Machine: {
-            /** Machine Id */
-            machine_id: string;
-            /** Serial */
-            serial: string;
-            /** Hostname */
-            hostname: string;
-            /** Model */
-            model: string;
-            /** Os Version */
-            os_version: string;
-            /** Os Build */
-            os_build: string;
-            /** Santa Version */
-            santa_version: string;
-            /** Primary User */
-            primary_user: string;
             /**
              * Client Mode
              * @description Mode in force on the Mac: MONITOR, LOCKDOWN, STANDALONE or empty
              */
             client_mode: string;
             /**
-             * Sync State
-             * @enum {string}
-             */
-            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted";
-            /** Last Preflight At */
-            last_preflight_at: string | null;
-            /** Last Postflight At */
-            last_postflight_at: string | null;
-            /**
              * Enrolled At
              * Format: date-time
              */
             enrolled_at: string;
-            rule_counts: components["schemas"]["RuleCounts"];
+            /** Hostname */
+            hostname: string;
+            /** Last Postflight At */
+            last_postflight_at: string | null;
+            /** Last Preflight At */
+            last_preflight_at: string | null;
             last_sync: components["schemas"]["LastSync"] | null;
+            /** Machine Id */
+            machine_id: string;
+            /** Model */
+            model: string;
+            /** Os Build */
+            os_build: string;
+            /** Os Version */
+            os_version: string;
+            /** Primary User */
+            primary_user: string;
+            rule_counts: components["schemas"]["RuleCounts"];
+            /** Santa Version */
+            santa_version: string;
+            /** Serial */
+            serial: string;
+            /**
+             * Sync State
+             * @enum {string}
+             */
+            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted";
         };
         /**
          * MachineChanged
@@ -527,42 +527,42 @@ export interface components {
          */
         MachineChanged: {
             /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "machine";
-            /**
              * At
              * Format: date-time
              */
             at: string;
-            /** Machine Id */
-            machine_id: string;
-            /** Hostname */
-            hostname: string;
             /**
              * Change
              * @enum {string}
              */
             change: "enrolled" | "clean_sync_ordered";
+            /** Hostname */
+            hostname: string;
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "machine";
         };
         /**
          * MachineNumbers
          * @description Machines by state of their last sync.
          */
         MachineNumbers: {
-            /** Total */
-            total: number;
-            /** In Sync */
-            in_sync: number;
-            /** Pending */
-            pending: number;
-            /** Overdue */
-            overdue: number;
-            /** Never */
-            never: number;
             /** Drifted */
             drifted: number;
+            /** In Sync */
+            in_sync: number;
+            /** Never */
+            never: number;
+            /** Overdue */
+            overdue: number;
+            /** Pending */
+            pending: number;
+            /** Total */
+            total: number;
         };
         /**
          * MediaPolicy
@@ -587,10 +587,10 @@ export interface components {
          * @description Machines by the client mode they report.
          */
         ModeNumbers: {
-            /** Monitor */
-            monitor: number;
             /** Lockdown */
             lockdown: number;
+            /** Monitor */
+            monitor: number;
             /** Standalone */
             standalone: number;
         };
@@ -599,12 +599,12 @@ export interface components {
          * @description The state of the fleet in numbers.
          */
         Overview: {
-            machines: components["schemas"]["MachineNumbers"];
-            rules: components["schemas"]["RuleNumbers"];
             events: components["schemas"]["EventNumbers"];
-            modes: components["schemas"]["ModeNumbers"];
             /** Hourly */
             hourly: components["schemas"]["Hour"][];
+            machines: components["schemas"]["MachineNumbers"];
+            modes: components["schemas"]["ModeNumbers"];
+            rules: components["schemas"]["RuleNumbers"];
         };
         /** Page[Event] */
         Page_Event_: {
@@ -641,15 +641,6 @@ export interface components {
          * @description An error as RFC 9457 describes it.
          */
         ProblemBody: {
-            /**
-             * Type
-             * @default about:blank
-             */
-            type: string;
-            /** Title */
-            title: string;
-            /** Status */
-            status: number;
             /** Detail */
             detail: string;
             /**
@@ -657,32 +648,23 @@ export interface components {
              * @default []
              */
             errors: components["schemas"]["FieldProblem"][];
+            /** Status */
+            status: number;
+            /** Title */
+            title: string;
+            /**
+             * Type
+             * @default about:blank
+             */
+            type: string;
         };
         /**
          * Rule
          * @description One live rule and how many Macs have confirmed it.
          */
         Rule: {
-            /** Id */
-            id: number;
-            /**
-             * Rule Type
-             * @enum {string}
-             */
-            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
-            /** Identifier */
-            identifier: string;
-            /**
-             * Policy
-             * @enum {string}
-             */
-            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
             /** Cel Expr */
             cel_expr: string | null;
-            /** Custom Msg */
-            custom_msg: string;
-            /** Custom Url */
-            custom_url: string;
             /** Comment */
             comment: string;
             /**
@@ -695,15 +677,33 @@ export interface components {
              * @description User name; null for rules that the system made
              */
             created_by: string | null;
+            /** Custom Msg */
+            custom_msg: string;
+            /** Custom Url */
+            custom_url: string;
+            /** Id */
+            id: number;
+            /** Identifier */
+            identifier: string;
+            /** Machines Acked */
+            machines_acked: number;
+            /** Machines Total */
+            machines_total: number;
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
             /**
              * Seq
              * @description Number of the policy change that gave the rule its present content
              */
             seq: number;
-            /** Machines Acked */
-            machines_acked: number;
-            /** Machines Total */
-            machines_total: number;
         };
         /**
          * RuleChanged
@@ -711,21 +711,21 @@ export interface components {
          */
         RuleChanged: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * Action
              * @enum {string}
              */
-            type: "rule";
+            action: "created" | "changed" | "removed";
             /**
              * At
              * Format: date-time
              */
             at: string;
+            rule: components["schemas"]["Rule"];
             /**
-             * Action
+             * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
-            action: "created" | "changed" | "removed";
-            rule: components["schemas"]["Rule"];
+            type: "rule";
         };
         /**
          * RuleCounts
@@ -734,16 +734,16 @@ export interface components {
         RuleCounts: {
             /** Binary */
             binary: number;
-            /** Certificate */
-            certificate: number;
-            /** Teamid */
-            teamid: number;
-            /** Signingid */
-            signingid: number;
             /** Cdhash */
             cdhash: number;
+            /** Certificate */
+            certificate: number;
             /** Compiler */
             compiler: number;
+            /** Signingid */
+            signingid: number;
+            /** Teamid */
+            teamid: number;
             /** Transitive */
             transitive: number;
         };
@@ -753,15 +753,16 @@ export interface components {
          */
         RuleCreate: {
             /**
-             * Policy
-             * @enum {string}
-             */
-            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
-            /**
              * Cel Expr
              * @description Required for the policy CEL, else absent
              */
             cel_expr?: string | null;
+            /**
+             * Comment
+             * @description For other admins; never sent to a Mac
+             * @default
+             */
+            comment: string;
             /**
              * Custom Msg
              * @description Shown in the block dialog instead of the default
@@ -775,21 +776,20 @@ export interface components {
              */
             custom_url: string;
             /**
-             * Comment
-             * @description For other admins; never sent to a Mac
-             * @default
+             * Identifier
+             * @description Stored in the form Santa uses
              */
-            comment: string;
+            identifier: string;
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
             /**
              * Rule Type
              * @enum {string}
              */
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
-            /**
-             * Identifier
-             * @description Stored in the form Santa uses
-             */
-            identifier: string;
         };
         /**
          * RuleNumbers
@@ -805,15 +805,16 @@ export interface components {
          */
         RuleUpdate: {
             /**
-             * Policy
-             * @enum {string}
-             */
-            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
-            /**
              * Cel Expr
              * @description Required for the policy CEL, else absent
              */
             cel_expr?: string | null;
+            /**
+             * Comment
+             * @description For other admins; never sent to a Mac
+             * @default
+             */
+            comment: string;
             /**
              * Custom Msg
              * @description Shown in the block dialog instead of the default
@@ -827,25 +828,24 @@ export interface components {
              */
             custom_url: string;
             /**
-             * Comment
-             * @description For other admins; never sent to a Mac
-             * @default
+             * Policy
+             * @enum {string}
              */
-            comment: string;
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
         };
         /**
          * SigningCertificate
          * @description One certificate of a signing chain.
          */
         SigningCertificate: {
-            /** Sha256 */
-            sha256: string;
             /** Cn */
             cn: string;
             /** Org */
             org: string;
             /** Ou */
             ou: string;
+            /** Sha256 */
+            sha256: string;
             /** Valid From */
             valid_from: string | null;
             /** Valid Until */
@@ -857,41 +857,41 @@ export interface components {
          */
         SyncProgress: {
             /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "sync";
-            /**
              * At
              * Format: date-time
              */
             at: string;
-            /** Machine Id */
-            machine_id: string;
             /** Hostname */
             hostname: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "normal" | "clean" | "clean_all";
+            /** Machine Id */
+            machine_id: string;
             /**
              * Stage
              * @enum {string}
              */
             stage: "preflight" | "postflight";
             /**
-             * Kind
+             * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
-            kind: "normal" | "clean" | "clean_all";
+            type: "sync";
         };
         /**
          * SyncSettings
-         * @description Everything a preflight sets on a Mac. Each answer carries all of it, since absent fields would stick.
+         * @description Everything a preflight sets on a Mac; each answer carries all of it, for absent fields would stick.
          */
         SyncSettings: {
             /**
-             * Client Mode
-             * @default MONITOR
-             * @enum {string}
+             * Allowed Path Regex
+             * @description Empty: no path is allowed by pattern
+             * @default
              */
-            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            allowed_path_regex: string;
             /**
              * Batch Size
              * @description Events per upload
@@ -899,11 +899,63 @@ export interface components {
              */
             batch_size: number;
             /**
+             * Blocked Path Regex
+             * @description Empty: no path is blocked by pattern
+             * @default
+             */
+            blocked_path_regex: string;
+            /**
+             * Client Mode
+             * @default MONITOR
+             * @enum {string}
+             */
+            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            /**
+             * Disable Unknown Event Upload
+             * @default false
+             */
+            disable_unknown_event_upload: boolean;
+            /**
+             * Enable All Event Upload
+             * @default false
+             */
+            enable_all_event_upload: boolean;
+            /**
+             * Enable Bundles
+             * @default true
+             */
+            enable_bundles: boolean;
+            /**
+             * Enable Transitive Rules
+             * @default false
+             */
+            enable_transitive_rules: boolean;
+            /** @description For encrypted volumes; null: as for all others */
+            encrypted_removable_media_policy?: components["schemas"]["MediaPolicy"] | null;
+            /**
+             * Event Detail Text
+             * @description Label of that button
+             * @default
+             */
+            event_detail_text: string;
+            /**
+             * Event Detail Url
+             * @description Template behind the block dialog's button
+             * @default
+             */
+            event_detail_url: string;
+            /**
              * Full Sync Interval
              * @description Seconds between syncs
              * @default 600
              */
             full_sync_interval: number;
+            /**
+             * Override File Access Action
+             * @default NONE
+             * @enum {string}
+             */
+            override_file_access_action: "NONE" | "AUDIT_ONLY" | "DISABLE";
             /**
              * Push Notification Full Sync Interval
              * @description Seconds, with push
@@ -917,82 +969,30 @@ export interface components {
              */
             push_notification_global_rule_sync_deadline: number;
             /**
-             * Enable Bundles
-             * @default true
-             */
-            enable_bundles: boolean;
-            /**
-             * Enable Transitive Rules
-             * @default false
-             */
-            enable_transitive_rules: boolean;
-            /**
-             * Enable All Event Upload
-             * @default false
-             */
-            enable_all_event_upload: boolean;
-            /**
-             * Disable Unknown Event Upload
-             * @default false
-             */
-            disable_unknown_event_upload: boolean;
-            /**
-             * Allowed Path Regex
-             * @description Empty: no path is allowed by pattern
-             * @default
-             */
-            allowed_path_regex: string;
-            /**
-             * Blocked Path Regex
-             * @description Empty: no path is blocked by pattern
-             * @default
-             */
-            blocked_path_regex: string;
-            /**
              * @default {
              *       "action": "allow",
              *       "flags": []
              *     }
              */
             removable_media_policy: components["schemas"]["MediaPolicy"];
-            /** @description For encrypted volumes; null: as for all others */
-            encrypted_removable_media_policy?: components["schemas"]["MediaPolicy"] | null;
-            /**
-             * Override File Access Action
-             * @default NONE
-             * @enum {string}
-             */
-            override_file_access_action: "NONE" | "AUDIT_ONLY" | "DISABLE";
-            /**
-             * Event Detail Url
-             * @description Template behind the block dialog's button
-             * @default
-             */
-            event_detail_url: string;
-            /**
-             * Event Detail Text
-             * @description Label of that button
-             * @default
-             */
-            event_detail_text: string;
         };
         /**
          * User
          * @description Somebody who is logged in.
          */
         User: {
-            /** Id */
-            id: number;
-            /** Username */
-            username: string;
             /** Display Name */
             display_name: string;
+            /** Id */
+            id: number;
             /**
              * Role
              * @description `admin` may change rules and settings, `user` may look
              * @enum {string}
              */
             role: "admin" | "user";
+            /** Username */
+            username: string;
         };
     };
     responses: never;
@@ -1101,9 +1101,19 @@ export interface operations {
             };
         };
     };
-    get_overview: {
+    list_events: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description `blocked`, `allowed`, `unknown`, or Santa's exact word */
+                decision?: string;
+                /** @description Rows on this page */
+                limit?: number;
+                machine_id?: string;
+                /** @description Part of a name, identifier or address */
+                q?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1116,11 +1126,78 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Overview"];
+                    "application/json": components["schemas"]["Page_Event_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description The caller has to show who it is. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1166,6 +1243,55 @@ export interface operations {
             };
             /** @description The caller has to show who it is. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Machine"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1246,13 +1372,11 @@ export interface operations {
             };
         };
     };
-    get_machine: {
+    get_overview: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                machine_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -1263,29 +1387,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Machine"];
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             /** @description The caller has to show who it is. */
             401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description There is no such thing. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1302,10 +1408,10 @@ export interface operations {
                 cursor?: string | null;
                 /** @description Rows on this page */
                 limit?: number;
+                policy?: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL") | null;
                 /** @description Part of a name, identifier or address */
                 q?: string;
                 rule_type?: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
-                policy?: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL") | null;
             };
             header?: never;
             path?: never;
@@ -1551,112 +1657,6 @@ export interface operations {
             };
             /** @description The caller is known, but may not do this. */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description There is no such thing. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    list_events: {
-        parameters: {
-            query?: {
-                /** @description `next_cursor` of the page before */
-                cursor?: string | null;
-                /** @description Rows on this page */
-                limit?: number;
-                /** @description Part of a name, identifier or address */
-                q?: string;
-                /** @description `blocked`, `allowed`, `unknown`, or Santa's exact word */
-                decision?: string;
-                machine_id?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Event_"];
-                };
-            };
-            /** @description The request cannot be understood. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller has to show who it is. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    get_event: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                event_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Event"];
-                };
-            };
-            /** @description The caller has to show who it is. */
-            401: {
                 headers: {
                     [name: string]: unknown;
                 };

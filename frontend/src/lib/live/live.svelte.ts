@@ -23,15 +23,23 @@ export class Live {
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
-  #missedSome = false;
+  /** Before the first message too: something may have happened since the pages were read. */
+  #missedSome = true;
+  #lastNews = 0;
 
   constructor(options: LiveOptions) {
     this.#options = options;
   }
 
-  /** Calls `listener` with every message until the returned function is called. */
-  on(listener: Listener): () => void {
+  /**
+   * Calls `listener` with every message until the returned function is called. `since` (milliseconds since 1970) is when
+   * the listener's page began to read: if anything was told between then and now, the listener is told that it lagged.
+   */
+  on(listener: Listener, since: number): () => void {
     this.#listeners = [...this.#listeners, listener];
+    if (this.#lastNews >= since) {
+      queueMicrotask(() => this.#listeners.includes(listener) && listener(lagged()));
+    }
     return () => {
       this.#listeners = this.#listeners.filter((other) => other !== listener);
     };
@@ -45,7 +53,7 @@ export class Live {
   stop(): void {
     clearTimeout(this.#timer);
     this.status = 'off';
-    this.#missedSome = false;
+    this.#missedSome = true;
     this.#drop();
   }
 
@@ -98,6 +106,7 @@ export class Live {
   }
 
   #tell(message: LiveMessage): void {
+    if (message.type !== 'hello') this.#lastNews = Date.now();
     for (const listener of this.#listeners) listener(message);
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ApiError } from '../api/errors.ts';
 import type { Page, Position } from '../api/types.ts';
 import { PagedList } from './paged-list.svelte.ts';
@@ -91,10 +91,35 @@ describe('a paged list', () => {
     expect(list.items).toEqual(rows(5, 4));
   });
 
-  it('takes no news before it has its rows', () => {
+  it('keeps news that arrived while an older state was being read', async () => {
+    const { list, calls } = byHand();
+    list.update((items) => [{ id: 3 }, ...items.filter((row) => row.id !== 3)]);
+    call(calls, 0).give({ items: rows(2, 1), next_cursor: null });
+    await list.first;
+    expect(list.items).toEqual(rows(3, 2, 1));
+    const refresh = list.refresh();
+    list.update((items) => items.filter((row) => row.id !== 1));
+    call(calls, 1).give({ items: rows(3, 2, 1), next_cursor: null });
+    await refresh;
+    expect(list.items).toEqual(rows(3, 2));
+  });
+
+  it('never goes back to the answer of an earlier question', async () => {
+    const { list, calls } = byHand();
+    call(calls, 0).give({ items: rows(1), next_cursor: null });
+    await list.first;
+    const slow = list.refresh();
+    const quick = list.refresh();
+    call(calls, 2).give({ items: rows(2, 1), next_cursor: null });
+    await quick;
+    call(calls, 1).give({ items: rows(1), next_cursor: null });
+    await slow;
+    expect(list.items).toEqual(rows(2, 1));
+  });
+
+  it('shows no news before it has its rows', () => {
     const { list } = byHand();
-    const change = vi.fn((items: Row[]) => items);
-    list.update(change);
-    expect(change).not.toHaveBeenCalled();
+    list.update(() => rows(7));
+    expect([list.phase, list.items]).toEqual(['loading', []]);
   });
 });

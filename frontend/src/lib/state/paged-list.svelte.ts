@@ -13,6 +13,8 @@ export interface ListSource<T> {
   size?: number;
 }
 
+type Change<T> = (items: T[]) => T[];
+
 export class PagedList<T> {
   items = $state.raw<T[]>([]);
   phase = $state<'loading' | 'ready' | 'failed'>('loading');
@@ -23,9 +25,18 @@ export class PagedList<T> {
 
   /** Settles when the first page is there or has failed; never rejects. */
   readonly first: Promise<void>;
+  /** When reading began, in milliseconds since 1970: news from then on may be missing in the rows. */
+  readonly startedAt = Date.now();
 
   readonly #source: Required<ListSource<T>>;
-  #run = 0;
+  /** Counts reloads: what belongs to an earlier one is ignored. */
+  #epoch = 0;
+  /** Numbers reads from the start, so that a slow answer never replaces a newer one. */
+  #asked = 0;
+  #shown = 0;
+  /** News that arrived while a read was on its way, and may be missing in its answer. */
+  #news: Change<T>[] = [];
+  #reading = 0;
 
   constructor(source: ListSource<T>) {
     this.#source = { size: 50, ...source };
@@ -34,16 +45,29 @@ export class PagedList<T> {
 
   /** Reads from the start and forgets what was there. */
   async reload(): Promise<void> {
-    const run = ++this.#run;
+    const epoch = ++this.#epoch;
     this.phase = 'loading';
     this.error = null;
     try {
-      const page = await this.#source.read({ limit: this.#source.size });
-      if (run === this.#run) this.#show(page);
+      await this.#readStart(epoch, this.#source.size, (page) => page);
     } catch (thrown) {
-      if (run !== this.#run) return;
+      if (epoch !== this.#epoch) return;
       this.error = asApiError(thrown);
       this.phase = 'failed';
+    }
+  }
+
+  /** Reads again what is shown without hiding it; a failure leaves the rows as they are. */
+  async refresh(): Promise<void> {
+    if (this.phase !== 'ready') return this.reload();
+    const epoch = this.#epoch;
+    const limit = Math.min(LARGEST_PAGE, Math.max(this.#source.size, this.items.length));
+    try {
+      await this.#readStart(epoch, limit, (page) =>
+        refreshed(this.items, page, this.next, this.#source.key),
+      );
+    } catch (thrown) {
+      if (epoch === this.#epoch) this.error = asApiError(thrown);
     }
   }
 
@@ -51,46 +75,49 @@ export class PagedList<T> {
   async more(): Promise<void> {
     const cursor = this.next;
     if (cursor === null || this.loadingMore) return;
-    const run = this.#run;
+    const epoch = this.#epoch;
     this.loadingMore = true;
     this.error = null;
     try {
-      const page = await this.#source.read({ cursor, limit: this.#source.size });
-      if (run === this.#run) this.#append(page);
+      const page = await this.#read({ cursor, limit: this.#source.size });
+      if (epoch !== this.#epoch) return;
+      const { next_cursor } = page;
+      this.#show({ items: appended(this.items, page.items, this.#source.key), next_cursor });
     } catch (thrown) {
-      if (run === this.#run) this.error = asApiError(thrown);
+      if (epoch === this.#epoch) this.error = asApiError(thrown);
     } finally {
       this.loadingMore = false;
     }
   }
 
-  /** Reads again what is shown without hiding it; a failure leaves the rows as they are. */
-  async refresh(): Promise<void> {
-    if (this.phase !== 'ready') return this.reload();
-    const run = this.#run;
-    const limit = Math.min(LARGEST_PAGE, Math.max(this.#source.size, this.items.length));
-    try {
-      const page = await this.#source.read({ limit });
-      if (run === this.#run) this.#show(refreshed(this.items, page, this.next, this.#source.key));
-    } catch (thrown) {
-      if (run === this.#run) this.error = asApiError(thrown);
-    }
-  }
-
-  /** Changes the rows shown, for news that arrived otherwise. */
-  update(change: (items: T[]) => T[]): void {
+  /** Changes the rows shown, for news that arrived otherwise; the change must bear being made twice. */
+  update(change: Change<T>): void {
+    if (this.#reading > 0) this.#news.push(change);
     if (this.phase === 'ready') this.items = change(this.items);
   }
 
+  async #readStart(epoch: number, limit: number, merge: (page: Page<T>) => Page<T>) {
+    const ticket = ++this.#asked;
+    const page = await this.#read({ limit });
+    if (epoch !== this.#epoch || ticket < this.#shown) return;
+    this.#shown = ticket;
+    this.#show(merge(page));
+  }
+
+  async #read(position: Position): Promise<Page<T>> {
+    if (this.#reading === 0) this.#news = [];
+    this.#reading += 1;
+    try {
+      return await this.#source.read(position);
+    } finally {
+      this.#reading -= 1;
+    }
+  }
+
   #show(page: Page<T>): void {
-    this.items = page.items;
+    this.items = this.#news.reduce((items, change) => change(items), page.items);
     this.next = page.next_cursor;
     this.error = null;
     this.phase = 'ready';
-  }
-
-  #append(page: Page<T>): void {
-    this.items = appended(this.items, page.items, this.#source.key);
-    this.next = page.next_cursor;
   }
 }

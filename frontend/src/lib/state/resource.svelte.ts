@@ -7,6 +7,8 @@ export class Resource<T> {
 
   /** Settles when the first read is done or has failed; never rejects. */
   readonly first: Promise<void>;
+  /** When reading began, in milliseconds since 1970: news from then on may be missing in the value. */
+  readonly startedAt = Date.now();
 
   readonly #read: () => Promise<T>;
   #run = 0;

@@ -74,7 +74,7 @@ fn journeys(plan: &Plan, house: &House) -> Result<()> {
     shell.set_var("SANTA_E2E_ARTIFACTS", plan.home.join("artifacts"));
     run::output(
         "pass the end-to-end journeys",
-        cmd!(shell, "{python} -m pytest -q -p no:xdist tests/e2e"),
+        cmd!(shell, "{python} -m pytest -q --tb=short --no-header -p no:xdist tests/e2e"),
     )
     .map(drop)
 }

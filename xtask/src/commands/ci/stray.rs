@@ -71,7 +71,9 @@ fn needles(config: &Config) -> BTreeSet<String> {
 fn searched(file: &str) -> bool {
     let ending = file.rsplit('.').next().unwrap_or_default();
     // Tests show the documented values to prove that they are right.
-    let test = file.split('/').any(|part| part == "tests") || file.contains(".test.");
+    let test = file.ends_with("_tests.rs")
+        || file.split('/').any(|part| part == "tests")
+        || file.contains(".test.");
     SEARCHED.contains(&ending)
         && !test
         && !ALLOWED.iter().any(|(allowed, _)| file.starts_with(allowed))

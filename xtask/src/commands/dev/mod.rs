@@ -16,7 +16,7 @@ use carry::Next;
 
 use crate::layout::{self, Database, House, Plan, Source};
 use crate::supervisor::Supervisor;
-use crate::tools::postgres;
+use crate::tools::{postgres, python};
 use crate::{progress, repo, run, stamp};
 
 /// Longest the whole chain may take to answer once everything is built.
@@ -146,7 +146,10 @@ fn ports(port: u16) -> Result<()> {
 fn set_up(args: &Args, port: u16) -> Result<Plan> {
     let made = setup::everything(args.database_url.is_none())?;
     let database = match (&args.database_url, made.postgres) {
-        (Some(url), _) => Database::Url(url.clone()),
+        (Some(url), _) => {
+            postgres::reachable(&python::interpreter(), url)?;
+            Database::Url(url.clone())
+        }
         (None, Some(bin)) => Database::Embedded(bin),
         (None, None) => bail!("no database was set up"),
     };

@@ -1,0 +1,125 @@
+"""Event uploads: everything a client sends is accepted, stored once, and shown."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.postgres import fetch, value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "santa"
+BUNDLE = "89b8fc450329a10a9dd400f685b257812f78f65c302842f860a88b3e747fe989"
+
+
+def golden(name: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+    return body
+
+
+def stage_of(name: str) -> str:
+    return name.removeprefix("sync_").partition("_")[0]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.json")))
+def test_every_body_of_a_real_client_is_accepted(mac: SimulatedMac, name: str) -> None:
+    mac.post_raw("preflight", b'{"serial_num":"S"}')
+    body = golden(name)
+    if name == "ruledownload_cursor":
+        body.pop("cursor")
+    answer = mac.post_raw(stage_of(name), json.dumps(body).encode())
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def test_events_before_the_first_preflight_are_kept(admin: httpx.Client, mac: SimulatedMac) -> None:
+    mac.block("Evil")
+    assert [event["file_name"] for event in admin.get("/api/v1/events").json()["items"]] == ["Evil"]
+    assert admin.get(f"/api/v1/machines/{mac.machine_id}").json()["sync_state"] == "never"
+    assert mac.sync().kind == "CLEAN"
+
+
+def test_a_repeated_batch_is_stored_once(server: RunningServer, mac: SimulatedMac) -> None:
+    for _ in range(3):
+        mac.post("eventupload", golden("eventupload_basic_v1"))
+    assert value(server.dsn, "select count(*) from event") == 2
+    assert value(server.dsn, "select count(*) from file_access_event") == 1
+    assert value(server.dsn, "select count(*) from executable") == 2
+    assert value(server.dsn, "select count(*) from certificate") == 5
+
+
+def test_one_unusable_event_does_not_hold_up_the_others(server: RunningServer, mac: SimulatedMac) -> None:
+    good = golden("eventupload_block")["events"][0]
+    bad: list[Any] = [
+        {},
+        7,
+        None,
+        {"file_sha256": {}},
+        {**good, "pid": 2**40},
+        {**good, "signing_chain": [{"cn": 1}]},
+    ]
+    mac.post("eventupload", {"events": [*bad, good]})
+    assert value(server.dsn, "select count(*) from event") == 1
+
+
+def test_strange_times_and_long_texts_are_stored(server: RunningServer, mac: SimulatedMac) -> None:
+    base = {"file_sha256": "ab", "decision": "BLOCK_SOMETHING_NEW", "file_path": "x" * 100_000}
+    times: list[Any] = [-5, 0, 1e308, 4_102_444_800, 1, "1763900000.5"]
+    events = [{**base, "execution_time": time, "pid": index} for index, time in enumerate(times)]
+    mac.post("eventupload", {"events": events})
+    assert value(server.dsn, "select count(*) from event where occurred_at <= now()") == len(times)
+
+
+def test_a_bundle_is_asked_for_until_its_programs_are_known(server: RunningServer, mac: SimulatedMac) -> None:
+    main, members = golden("eventupload_bundle_main"), golden("eventupload_bundle_binaries")
+    assert mac.post("eventupload", main) == {"event_upload_bundle_binaries": [BUNDLE]}
+    assert mac.post("eventupload", members) == {}
+    assert mac.post("eventupload", main) == {}
+    assert value(server.dsn, "select count(*) from bundle_binary") == 3
+    assert value(server.dsn, "select count(*) from event") == 1
+
+
+def test_events_are_shown_with_their_signer(admin: httpx.Client, mac: SimulatedMac) -> None:
+    mac.post("eventupload", golden("eventupload_bundle_main"))
+    event = admin.get("/api/v1/events").json()["items"][0]
+    assert (event["publisher"], event["team_id"]) == ("Delta Sync LLC", "DELTASYN44")
+    assert (event["bundle_name"], event["blocked"]) == ("Delta Agent", True)
+    assert [cert["org"] for cert in event["signing_chain"]] == ["Delta Sync LLC", "Apple Inc.", "Apple Inc."]
+    assert admin.get(f"/api/v1/events/{event['id']}").json() == event
+    assert admin.get("/api/v1/events/999999").status_code == httpx.codes.NOT_FOUND
+
+
+def test_events_are_paged_filtered_and_searched(admin: httpx.Client, mac: SimulatedMac) -> None:
+    for number in range(5):
+        decision = "BLOCK_BINARY" if number % 2 else "ALLOW_UNKNOWN"
+        mac.block(f"App{number}", 1_763_900_000 + number, decision=decision)
+    seen, cursor = [], None
+    while True:
+        page = admin.get(
+            "/api/v1/events", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        ).json()
+        seen += [event["file_name"] for event in page["items"]]
+        cursor = page["next_cursor"]
+        if not cursor:
+            break
+    assert seen == ["App4", "App3", "App2", "App1", "App0"]
+
+    def names(query: str) -> list[str]:
+        return [event["file_name"] for event in admin.get(f"/api/v1/events?{query}").json()["items"]]
+
+    assert names("decision=blocked") == ["App3", "App1"]
+    assert names("decision=unknown") == names("decision=ALLOW_UNKNOWN") == ["App4", "App2", "App0"]
+    assert names("q=app2") == ["App2"]
+    assert names(f"machine_id={mac.machine_id}&decision=BLOCK_BINARY") == ["App3", "App1"]
+    assert names("machine_id=other") == []
+
+
+def test_events_lie_in_the_partition_of_their_day(server: RunningServer, mac: SimulatedMac) -> None:
+    now = server.clock().timestamp()
+    mac.block("Today", now)
+    mac.block("Long ago", now - 400 * 86_400)
+    rows = fetch(server.dsn, "select tableoid::regclass::text as part from event order by occurred_at")
+    assert rows[0]["part"] == "event_default"
+    assert rows[1]["part"].startswith("event_2")

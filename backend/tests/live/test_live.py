@@ -1,0 +1,141 @@
+"""The live channel."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from santaserver.live.bus import QUEUE_SIZE, Bus, Subscriber
+from santaserver.live.relay import MAX_PAYLOAD, payloads
+from tests.conftest import ADMIN
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+WAIT = 20.0
+
+
+@contextmanager
+def socket(
+    server: RunningServer, client: httpx.Client | None, origin: str | None = None
+) -> Iterator[ClientConnection]:
+    cookie = f"santa_session={client.cookies['santa_session']}" if client else ""
+    headers = {"Cookie": cookie} if cookie else {}
+    url = server.url.replace("http://", "ws://") + "/api/v1/live"
+    with connect(url, additional_headers=headers, origin=origin, compression=None) as made:  # type: ignore[arg-type]
+        yield made
+
+
+def listen(made: ClientConnection, kind: str) -> dict[str, Any]:
+    """Return the next message of a type."""
+    while True:
+        message: dict[str, Any] = json.loads(made.recv(timeout=WAIT))
+        if message["type"] == kind:
+            return message
+
+
+def test_syncs_blocks_and_rules_are_told(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    with socket(server, admin) as made:
+        assert listen(made, "hello")["at"]
+        mac.sync()
+        assert listen(made, "machine")["change"] == "enrolled"
+        assert listen(made, "sync")["stage"] == "preflight"
+        done = listen(made, "sync")
+        assert (done["stage"], done["kind"], done["machine_id"]) == ("postflight", "clean", mac.machine_id)
+        mac.block("Evil")
+        shown = listen(made, "event")["event"]
+        assert shown == admin.get("/api/v1/events").json()["items"][0]
+        mac.block("Fine", decision="ALLOW_UNKNOWN")
+        summary = listen(made, "event")
+        assert (summary["event"], summary["count"]) == (None, 1)
+        rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
+        created = admin.post("/api/v1/rules", json=rule).json()
+        told = listen(made, "rule")
+        assert (told["action"], told["rule"]) == ("created", created)
+
+
+def test_a_repeated_upload_is_told_once(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    with socket(server, admin) as made:
+        listen(made, "hello")
+        mac.block("Evil")
+        mac.block("Evil")
+        mac.block("Other")
+        assert [listen(made, "event")["event"]["file_name"] for _ in range(2)] == ["Evil", "Other"]
+
+
+@pytest.mark.parametrize(
+    ("logged_in", "origin", "code"), [(False, None, 4401), (True, "https://evil.example.com", 4403)]
+)
+def test_strangers_are_turned_away_with_a_reason(
+    server: RunningServer, admin: httpx.Client, logged_in: bool, origin: str | None, code: int
+) -> None:
+    with socket(server, admin if logged_in else None, origin) as made, pytest.raises(ConnectionClosed):
+        made.recv(timeout=WAIT)
+    assert made.close_code == code
+
+
+def test_news_reaches_the_browsers_of_other_workers(dsn: str) -> None:
+    with RunningServer(dsn) as here, RunningServer(dsn) as there, there.client() as admin:
+        login = admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert login.status_code == httpx.codes.OK
+        mac = SimulatedMac(here.url)
+        with socket(there, admin) as made:
+            listen(made, "hello")
+            told = None
+            for number in range(100):
+                mac.block(f"Evil{number}", 1_763_900_000 + number)
+                try:
+                    told = json.loads(made.recv(timeout=0.2))
+                except TimeoutError:
+                    continue
+                break
+            assert told is not None
+            assert told["type"] in {"event", "lagged"}
+        mac.close()
+
+
+def test_a_stop_ends_open_sockets(dsn: str) -> None:
+    with RunningServer(dsn) as server, server.client() as admin:
+        admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        with socket(server, admin) as made:
+            listen(made, "hello")
+            server.stop()
+            with pytest.raises(ConnectionClosed):
+                made.recv(timeout=WAIT)
+            assert made.close_code == 1012
+
+
+async def next_of(subscriber: Subscriber, number: int) -> list[Any]:
+    return [await subscriber.next() for _ in range(number)]
+
+
+def test_a_slow_reader_is_told_that_it_lagged() -> None:
+    import asyncio  # noqa: PLC0415
+
+    async def run() -> None:
+        bus = Bus()
+        slow = bus.subscribe()
+        bus.publish([{"type": "sync", "n": number} for number in range(QUEUE_SIZE + 1)])
+        bus.publish([{"type": "sync", "n": "later"}])
+        assert await next_of(slow, 1) == [None]
+        bus.publish([{"type": "sync", "n": "after"}])
+        assert await next_of(slow, 1) == [{"type": "sync", "n": "after"}]
+
+    asyncio.run(run())
+
+
+def test_notifications_fit_into_postgresqls_limit() -> None:
+    messages = [{"type": "sync", "at": "x" * 500, "n": number} for number in range(100)]
+    packed = payloads("origin", messages)
+    assert max(len(payload.encode()) for payload in packed) <= MAX_PAYLOAD
+    assert [message for payload in packed for message in json.loads(payload)["messages"]] == messages
+    too_long = payloads("origin", [{"type": "event", "text": "ü" * MAX_PAYLOAD}])
+    assert [json.loads(payload)["messages"] for payload in too_long] == [None]

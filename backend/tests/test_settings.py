@@ -1,0 +1,97 @@
+"""The environment: every variable, and mistakes named together."""
+
+from pathlib import Path
+
+import pytest
+
+from santaserver.settings import DEVELOPMENT_KEY, Settings, SettingsError, load
+
+KEY = "k" * 32
+PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": KEY, "POSTGRES_PASSWORD": "long and random"}
+
+
+def mistakes(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        load(environ)
+    return error.value.mistakes
+
+
+def test_development_needs_nothing() -> None:
+    settings = load({})
+    assert settings.security.secret_key == DEVELOPMENT_KEY
+    assert not settings.enrollment_required
+    assert settings.database.dsn == "postgresql://santaserver@localhost:5432/santaserver"
+
+
+def test_production_names_everything_that_is_missing_at_once() -> None:
+    found = mistakes({"ENVIRONMENT": "production", "UVICORN_WORKERS": "many", "PUBLIC_URL": "santa"})
+    assert [line.split()[0].rstrip(":") for line in found] == [
+        "UVICORN_WORKERS",
+        "PUBLIC_URL",
+        "SECRET_KEY",
+        "POSTGRES_PASSWORD",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"SECRET_KEY": "changeme"}, "known default"),
+        ({"SECRET_KEY": DEVELOPMENT_KEY}, "known default"),
+        ({"SECRET_KEY": "short but random"}, "characters"),
+        ({"POSTGRES_PASSWORD": "postgres"}, "known default"),
+        ({"CLIENT_SECRET": "secret"}, "known default"),
+    ],
+)
+def test_production_refuses_known_and_short_secrets(change: dict[str, str], word: str) -> None:
+    found = mistakes({**PRODUCTION, **change})
+    assert len(found) == 1
+    assert word in found[0]
+    assert next(iter(change.values())) not in found[0]
+
+
+def test_production_requires_enrolment_unless_told_otherwise() -> None:
+    assert load(PRODUCTION).enrollment_required
+    assert not load({**PRODUCTION, "REQUIRE_ENROLLMENT": "false"}).enrollment_required
+
+
+def test_secrets_can_come_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text(KEY + "\n")
+    settings = load({**PRODUCTION, "SECRET_KEY": "", "SECRET_KEY_FILE": str(secret)})
+    assert settings.security.secret_key == KEY
+    assert "both set" in mistakes({"SECRET_KEY": KEY, "SECRET_KEY_FILE": str(secret)})[0]
+    assert "cannot read" in mistakes({"SECRET_KEY_FILE": str(tmp_path / "none")})[0]
+
+
+@pytest.mark.parametrize(
+    ("environ", "dsn"),
+    [
+        ({"DATABASE_URL": "postgres://u:p@h/d"}, "postgresql://u:p@h/d"),
+        ({"DATABASE_URL": "postgresql+asyncpg://u@h/d"}, "postgresql://u@h/d"),
+        ({"DATABASE_URL": "postgresql://u@/d?host=/run/pg"}, "postgresql://u@/d?host=/run/pg"),
+        (
+            {"POSTGRES_SERVER": "db", "POSTGRES_USER": "u", "POSTGRES_PASSWORD": "p@:/", "POSTGRES_DB": "x"},
+            "postgresql://u:p%40%3A%2F@db:5432/x",
+        ),
+        ({"POSTGRES_SERVER": "/run/pg"}, "postgresql://santaserver@/santaserver?host=/run/pg&port=5432"),
+        ({"POSTGRES_SERVER": "::1"}, "postgresql://santaserver@[::1]:5432/santaserver"),
+    ],
+)
+def test_the_database_address(environ: dict[str, str], dsn: str) -> None:
+    assert load(environ).database.dsn == dsn
+
+
+def test_variables_of_the_earlier_set_up_are_noted() -> None:
+    assert len(load({"NGINX_USER": "nginx", "SUPERVISOR_USER": "root"}).notices) == 2
+
+
+def test_trusted_proxies_are_networks() -> None:
+    networks = load({"TRUSTED_PROXIES": "10.0.0.0/8, 192.168.1.1"}).security.trusted_proxies
+    assert [str(network) for network in networks] == ["10.0.0.0/8", "192.168.1.1/32"]
+    assert "TRUSTED_PROXIES" in mistakes({"TRUSTED_PROXIES": "nonsense"})[0]
+
+
+def test_secrets_do_not_show_in_a_representation() -> None:
+    assert KEY not in repr(load({"SECRET_KEY": KEY}))
+    assert isinstance(Settings(), Settings)

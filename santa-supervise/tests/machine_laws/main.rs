@@ -1,0 +1,190 @@
+//! Laws of the core that hold for every sequence of events, however unlikely.
+
+mod world;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use santa_config::{Backoff, Restart};
+use santa_supervise::machine::{Event, KILL_TIMEOUT, Phase, Readiness, SlotId, Spec};
+
+use world::{INITIAL_WAIT, Input, SHUTDOWN_TIMEOUT, World};
+
+fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        3 => (0u16..3_000).prop_map(Input::Wait),
+        5 => Just(Input::NextDeadline),
+        5 => any::<u8>().prop_map(Input::Ready),
+        5 => (any::<u8>(), 0u8..3, any::<bool>(), any::<bool>())
+            .prop_map(|(pick, code, signal, alone)| Input::Exit { pick, code, signal, alone }),
+        3 => any::<u8>().prop_map(Input::Gone),
+        1 => Just(Input::Terminate),
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(verb, target)| Input::Command(verb, target)),
+    ]
+}
+
+fn spec(index: usize) -> impl Strategy<Value = Spec> {
+    let restart =
+        prop_oneof![Just(Restart::Always), Just(Restart::OnFailure), Just(Restart::Never)];
+    let readiness = prop_oneof![
+        Just(Readiness::Probed),
+        Just(Readiness::After(Duration::ZERO)),
+        Just(Readiness::After(Duration::from_millis(700))),
+    ];
+    let needs = prop::collection::vec(any::<bool>(), index);
+    (any::<bool>(), any::<bool>(), any::<bool>(), restart, readiness, needs, 0u32..3).prop_map(
+        move |(task, critical, reloads, restart, readiness, needs, start_retries)| Spec {
+            service: format!("s{index}"),
+            instance: 0,
+            instances: 1,
+            task,
+            depends_on: (0..index).filter(|i| needs[*i]).map(|i| format!("s{i}")).collect(),
+            readiness,
+            start_timeout: Duration::from_secs(4),
+            stop_timeout: Duration::from_secs(2),
+            restart,
+            backoff: Backoff {
+                initial: INITIAL_WAIT,
+                factor: 2.0,
+                max: Duration::from_secs(30),
+                jitter: 0.2,
+                reset_after: Duration::from_secs(60),
+            },
+            start_retries,
+            critical,
+            success_codes: vec![0],
+            reloads,
+        },
+    )
+}
+
+fn specs() -> impl Strategy<Value = Vec<Spec>> {
+    (spec(0), spec(1), spec(2), spec(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_events_keeps_the_laws_and_ends_in_time(
+        specs in specs(),
+        seed: u64,
+        spawns_work in prop::collection::vec(prop::bool::weighted(0.8), 0..12),
+        inputs in prop::collection::vec(input(), 0..60),
+        killable: bool,
+    ) {
+        let mut world = World::new(specs, seed, spawns_work);
+        world.feed(Event::Start);
+        for input in &inputs {
+            if world.exit.is_none() {
+                world.take(input);
+            }
+        }
+        let took = if world.exit.is_none() { world.end(killable) } else { Duration::ZERO };
+        prop_assert!(took <= SHUTDOWN_TIMEOUT + KILL_TIMEOUT, "the stop took {took:?}");
+        prop_assert!(world.open_commands.is_empty(), "unanswered: {:?}", world.open_commands);
+        match world.expected_code {
+            Some(0) => prop_assert_eq!(world.exit, Some(0)),
+            _ => prop_assert!(world.exit != Some(0), "a critical failure ended with 0"),
+        }
+    }
+}
+
+/// Where a slot is.
+fn phase_of(world: &World, wanted: SlotId) -> Phase {
+    world.state.slot(wanted).expect("known").phase()
+}
+
+fn plain(service: &str, depends_on: &[&str]) -> Spec {
+    Spec {
+        service: service.into(),
+        instance: 0,
+        instances: 1,
+        task: false,
+        depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
+        readiness: Readiness::Probed,
+        start_timeout: Duration::from_secs(4),
+        stop_timeout: Duration::from_secs(2),
+        restart: Restart::Always,
+        backoff: Backoff {
+            initial: INITIAL_WAIT,
+            factor: 2.0,
+            max: Duration::from_secs(30),
+            jitter: 0.0,
+            reset_after: Duration::from_secs(60),
+        },
+        start_retries: 2,
+        critical: false,
+        success_codes: vec![0],
+        reloads: false,
+    }
+}
+
+#[test]
+fn a_dependent_waits_until_its_dependency_is_ready() {
+    let mut world = World::new(vec![plain("s0", &[]), plain("s1", &["s0"])], 1, vec![]);
+    world.feed(Event::Start);
+    assert_eq!(phase_of(&world, SlotId(1)), Phase::Waiting);
+    world.take(&Input::Ready(0));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Ready);
+    assert_eq!(phase_of(&world, SlotId(1)), Phase::Starting);
+}
+
+#[test]
+fn a_service_that_had_been_up_comes_back_without_a_wait() {
+    let mut world = World::new(vec![plain("s0", &[])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Ready(0));
+    world.take(&Input::Wait(500));
+    world.take(&Input::Exit { pick: 0, code: 0, signal: true, alone: true });
+    assert_eq!(world.state.next_deadline(), Some(world.now), "the next start is due at once");
+    world.feed(Event::Tick);
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Starting);
+}
+
+#[test]
+fn a_service_that_never_gets_ready_fails_after_its_retries() {
+    let mut world = World::new(vec![plain("s0", &[])], 1, vec![]);
+    world.feed(Event::Start);
+    for _ in 0..3 {
+        assert_eq!(phase_of(&world, SlotId(0)), Phase::Starting);
+        world.take(&Input::Exit { pick: 0, code: 2, signal: false, alone: true });
+        world.take(&Input::NextDeadline);
+    }
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Failed);
+    assert_eq!(world.spawns, 3, "one start and two retries");
+}
+
+#[test]
+fn a_critical_failure_ends_everything_with_its_exit_code() {
+    let critical = Spec { critical: true, restart: Restart::Never, ..plain("s0", &[]) };
+    let mut world = World::new(vec![critical, plain("s1", &[])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Exit { pick: 0, code: 2, signal: false, alone: true });
+    assert_eq!(phase_of(&world, SlotId(1)), Phase::Stopping);
+    world.take(&Input::Exit { pick: 0, code: 0, signal: false, alone: true });
+    assert_eq!(world.exit, Some(2));
+}
+
+#[test]
+fn dependents_of_a_failed_task_are_skipped() {
+    let task = Spec { task: true, restart: Restart::Never, ..plain("s0", &[]) };
+    let mut world = World::new(vec![task, plain("s1", &["s0"]), plain("s2", &["s1"])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Exit { pick: 0, code: 1, signal: false, alone: true });
+    assert_eq!(phase_of(&world, SlotId(1)), Phase::Skipped);
+    assert_eq!(phase_of(&world, SlotId(2)), Phase::Skipped);
+}
+
+#[test]
+fn leftovers_are_asked_then_killed_before_the_next_start() {
+    let mut world = World::new(vec![plain("s0", &[])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Ready(0));
+    world.take(&Input::Exit { pick: 0, code: 1, signal: false, alone: false });
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopping);
+    world.take(&Input::NextDeadline);
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopping, "killed, not yet gone");
+    world.take(&Input::Gone(0));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Backoff);
+}
