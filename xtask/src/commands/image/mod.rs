@@ -21,7 +21,7 @@ mod packages;
 pub(crate) mod platform;
 mod recipe;
 mod sbom;
-mod settings;
+pub(crate) mod settings;
 mod tree;
 mod update;
 

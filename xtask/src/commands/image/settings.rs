@@ -93,3 +93,51 @@ pub(crate) fn program(bin: &Path, name: &str) -> String {
 fn nanoseconds(seconds: u64) -> u64 {
     seconds * 1_000_000_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the instruction of this name says in the last stage, continued lines joined.
+    fn instruction(text: &str, name: &str) -> String {
+        let last = text.rsplit("\nFROM ").next().unwrap_or_default().replace("\\\n", " ");
+        let mut found = last.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_dockerfile_says_the_same() {
+        let text = crate::stamp::text(&repo::path("docker/Dockerfile"));
+        let source = Source { revision: String::new(), created: String::new() };
+        let config = config(&plan().expect("the plan"), &source).expect("settings");
+        let word = |key: &str| config[key].as_str().expect("text").to_owned();
+        assert_eq!(instruction(&text, "USER"), word("User"));
+        assert_eq!(instruction(&text, "WORKDIR"), word("WorkingDir"));
+        assert_eq!(instruction(&text, "STOPSIGNAL"), word("StopSignal"));
+        let list = |value: &Value| {
+            let words = value.as_array().expect("a list").iter().map(|word| word.to_string());
+            format!("[{}]", words.collect::<Vec<_>>().join(", "))
+        };
+        assert_eq!(instruction(&text, "ENTRYPOINT"), list(&config["Entrypoint"]));
+        assert_eq!(instruction(&text, "CMD"), list(&config["Cmd"]));
+        let environment = config["Env"].as_array().expect("a list").iter();
+        let environment: Vec<&str> = environment.filter_map(Value::as_str).collect();
+        assert_eq!(instruction(&text, "ENV"), environment.join(" "));
+        let ports: Vec<&String> =
+            config["ExposedPorts"].as_object().expect("ports").keys().collect();
+        assert_eq!(vec![&instruction(&text, "EXPOSE")], ports);
+        let health = &config["Healthcheck"];
+        let words = health["Test"].as_array().expect("a list")[1..].to_vec();
+        let expected = format!(
+            "--interval=10s --timeout=3s --start-period=30s --retries=3 CMD {}",
+            list(&words.into())
+        );
+        assert_eq!(instruction(&text, "HEALTHCHECK"), expected);
+        assert_eq!(health["Interval"], nanoseconds(10));
+        for label in ["title", "description", "licenses"] {
+            let name = format!("org.opencontainers.image.{label}");
+            let value = config["Labels"][&name].as_str().expect("a label");
+            assert!(instruction(&text, "LABEL").contains(&format!("{name}=\"{value}\"")), "{name}");
+        }
+    }
+}
