@@ -109,7 +109,7 @@ impl Engine {
         self.run("start the container", &run_words(state)?).map(drop)
     }
 
-    /// Whether the whole chain in the container answers; an error when it has ended.
+    /// Whether the whole chain in the container answers.
     pub(crate) fn ready(&self, state: &State) -> Result<bool> {
         let shell = run::shell()?;
         let supervise = settings::program(&settings::plan()?.paths.bin, "santa-supervise");
@@ -150,6 +150,10 @@ impl Engine {
 fn run_words(state: &State) -> Result<Vec<String>> {
     let mut words = strings(["run", "--detach", "--name", &state.name]);
     words.extend(HARDENED.map(str::to_owned));
+    if state.engine == "podman" {
+        // It would put writable folders beside /tmp.
+        words.push("--read-only-tmpfs=false".to_owned());
+    }
     words.push(format!("--publish={}:{}", state.publish, layout::public_port()?));
     words.extend(state.env_file.iter().map(|file| format!("--env-file={}", file.display())));
     words.extend(state.options.iter().cloned());

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => crate::layout::public_port()?.to_string(),
     };
     let current = engine.running_image(args.compose.as_deref(), &args.name)?;
-    let next = State {
+    let mut next = State {
         engine: engine.name().to_owned(),
         name: args.name.clone(),
         publish,
@@ -78,9 +78,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         compose: args.compose.as_deref().map(absolute).transpose()?,
         options: args.options.clone(),
         image: engine.pinned(&args.image)?,
-        previous: current,
+        previous: None,
     };
+    next.previous = current.map(|image| Box::new(going_back(before, &next, image)));
     replace(&engine, &next, Duration::from_secs(args.timeout))
+}
+
+/// How the running image is started again: as it was, when it was deployed from
+/// here, else as the next one is.
+fn going_back(before: Option<State>, next: &State, running: String) -> State {
+    match before {
+        Some(before) if before.image == running && before.name == next.name => {
+            State { previous: None, ..before }
+        }
+        _ => State { image: running, previous: None, ..next.clone() },
+    }
 }
 
 /// Goes back to the image before.
@@ -88,12 +100,12 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<()> {
     run::catch_interrupts()?;
     let state = state::read()?
         .context("nothing was deployed from here (.dev/deploy.json is missing), so there is nothing to go back to")?;
-    let previous = state
+    let mut back = *state
         .previous
         .clone()
         .context("the first deploy has nothing before it; deploy the image you want with cargo xtask deploy --image REF")?;
     let engine = Engine::choose(Some(&state.engine))?;
-    let back = State { previous: Some(state.image.clone()), image: previous, ..state };
+    back.previous = Some(Box::new(State { previous: None, ..state }));
     replace(&engine, &back, Duration::from_secs(args.timeout))
 }
 
@@ -114,12 +126,12 @@ fn replace(engine: &Engine, next: &State, patience: Duration) -> Result<()> {
         return Ok(());
     };
     let said = engine.last_words(next);
-    let Some(previous) = next.previous.clone() else {
+    let Some(back) = next.previous.clone() else {
         bail!("{error:#}; nothing ran before, so nothing was put back\n{said}");
     };
+    let previous = &back.image;
     // Ctrl-C during the wait must not leave the server down.
     run::rearm();
-    let back = State { image: previous.clone(), previous: None, ..next.clone() };
     progress::step(&format!("back to {previous}"), || {
         engine.start(&back)?;
         until_ready(engine, &back, patience)

@@ -18,7 +18,8 @@ pub(crate) struct State {
     pub(crate) options: Vec<String>,
     /// By its id: a tag may mean another image tomorrow.
     pub(crate) image: String,
-    pub(crate) previous: Option<String>,
+    /// What ran before, as it was started.
+    pub(crate) previous: Option<Box<State>>,
 }
 
 /// The last deployment from this repository.
@@ -38,16 +39,22 @@ pub(crate) fn write(state: &State) -> Result<()> {
 }
 
 fn format(state: &State) -> String {
-    let document = json!({
+    format!("{:#}\n", document(state))
+}
+
+fn document(state: &State) -> Value {
+    json!({
         "engine": state.engine, "name": state.name, "publish": state.publish,
         "env_file": state.env_file, "compose": state.compose, "options": state.options,
-        "image": state.image, "previous": state.previous,
-    });
-    format!("{document:#}\n")
+        "image": state.image, "previous": state.previous.as_deref().map(document),
+    })
 }
 
 fn parse(text: &str) -> Result<State> {
-    let value: Value = serde_json::from_str(text)?;
+    read_value(&serde_json::from_str(text)?)
+}
+
+fn read_value(value: &Value) -> Result<State> {
     let maybe = |key: &str| value[key].as_str().map(str::to_owned);
     let word = |key: &str| maybe(key).with_context(|| format!("{key} is missing"));
     let options = value["options"].as_array().into_iter().flatten();
@@ -59,7 +66,10 @@ fn parse(text: &str) -> Result<State> {
         compose: maybe("compose").map(PathBuf::from),
         options: options.filter_map(Value::as_str).map(str::to_owned).collect(),
         image: word("image")?,
-        previous: maybe("previous"),
+        previous: match &value["previous"] {
+            Value::Null => None,
+            before => Some(Box::new(read_value(before)?)),
+        },
     })
 }
 
@@ -69,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again() {
-        let state = State {
+        let mut state = State {
             engine: "podman".to_owned(),
             name: "santaserver".to_owned(),
             publish: "127.0.0.1:9000".to_owned(),
@@ -77,8 +87,9 @@ mod tests {
             compose: None,
             options: vec!["--network=x".to_owned()],
             image: "sha256:2".to_owned(),
-            previous: Some("sha256:1".to_owned()),
+            previous: None,
         };
+        state.previous = Some(Box::new(State { image: "sha256:1".to_owned(), ..state.clone() }));
         assert_eq!(parse(&format(&state)).expect("kept"), state);
         assert!(parse("{}").is_err());
     }
