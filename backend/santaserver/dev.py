@@ -36,6 +36,7 @@ PRELOAD = (
 PACKAGE = "santaserver"
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 STOP_TIMEOUT = 6.0
+BACKLOG = 2048
 READY = b"1"
 
 
@@ -88,7 +89,7 @@ class Zygote:
             if self.serving is not None:
                 self.dismiss(self.serving, signal.SIGTERM)
             self.serving = self.starting
-            self.sock.listen()  # readiness is looked for at this process, not at its children
+            self.sock.listen(BACKLOG)  # readiness is looked for at this process, not at its children
             self.starting = None
         self.close_pipe()
 
@@ -128,6 +129,7 @@ class Zygote:
         for pid in (self.serving, self.starting):
             if pid is not None:
                 self.dismiss(pid, signal.SIGTERM)
+        self.serving = self.starting = None
         deadline = time.monotonic() + STOP_TIMEOUT
         while self.leaving and time.monotonic() < deadline:
             self.reap()

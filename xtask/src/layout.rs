@@ -223,7 +223,7 @@ impl Plan {
 
     fn add_database(&self, table: &mut Table, bin: &Path) -> Result<()> {
         let (program, args) = postgres::server(bin, &self.cluster(), &self.sockets())?;
-        let socket = self.sockets().join(".s.PGSQL.5432");
+        let socket = self.sockets().join(postgres::SOCKET);
         let database = Table::from_iter([
             ("name".to_owned(), Value::from("database")),
             ("command".to_owned(), program.into()),

@@ -17,7 +17,8 @@ pub(crate) fn path(relative: &str) -> PathBuf {
 
 /// What the development loop keeps: database, sockets, logs, tools.
 pub(crate) fn dev(relative: &str) -> PathBuf {
-    root().join(".dev").join(relative)
+    let folder = root().join(".dev");
+    if relative.is_empty() { folder } else { folder.join(relative) }
 }
 
 /// What is built.

@@ -80,7 +80,7 @@ fn start() -> Result<()> {
         .spawn()
         .context("cannot start PostgreSQL")?;
     let deadline = Instant::now() + PATIENCE;
-    while std::os::unix::net::UnixStream::connect(sockets.join(".s.PGSQL.5432")).is_err() {
+    while !postgres::answers(&sockets) {
         if child.try_wait()?.is_some() || Instant::now() > deadline {
             let _ = child.kill();
             bail!(

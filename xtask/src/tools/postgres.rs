@@ -1,6 +1,7 @@
 //! The embedded PostgreSQL, of the same major version as in production, for
 //! the development loop and the tests. It listens on a Unix socket only.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,6 +13,9 @@ use crate::{repo, run, stamp};
 
 /// Name of the superuser; peers on the socket are trusted.
 pub(crate) const USER: &str = "postgres";
+
+/// Name of the socket in its folder.
+pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
 
 /// Name of the server's database.
 pub(crate) const DATABASE: &str = "santaserver";
@@ -180,6 +184,11 @@ except Exception as error:
         );
     }
     Ok(())
+}
+
+/// Whether a server takes connections on its socket in this folder.
+pub(crate) fn answers(sockets: &Path) -> bool {
+    UnixStream::connect(sockets.join(SOCKET)).is_ok()
 }
 
 /// The server's process id when one runs on `data`.

@@ -5,7 +5,7 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
-use super::{docs, e2e, image, locks, stray};
+use super::{dev_loop, docs, e2e, image, locks, stray};
 use crate::commands::{build, codegen, fmt};
 use crate::tools::{nextest, node, postgres, python};
 use crate::{repo, run};
@@ -128,6 +128,13 @@ pub(crate) const STEPS: &[Step] = &[
         docs::check,
     ),
     step("codegen", Lane::Console, false, "generated files are fresh", codegen::check),
+    step(
+        "dev",
+        Lane::Whole,
+        false,
+        "the development loop starts, follows saved files without a failed request, and stops",
+        dev_loop::run,
+    ),
     step(
         "e2e",
         Lane::Whole,

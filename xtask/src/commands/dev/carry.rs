@@ -84,7 +84,7 @@ impl<'a> Loop<'a> {
             Step::ConsolePackages => {
                 node::bring()?.console_packages().map(|()| "console packages installed")
             }
-            Step::Build => setup::binaries().map(|()| "built"),
+            Step::Build => setup::build().map(|()| "built"),
             Step::Migrate => self.migrate().map(|()| "database migrated"),
             Step::RestartProxy => {
                 supervisor.command(&["restart", "proxy"]).map(|()| "proxy swapped")

@@ -9,6 +9,8 @@ mod plan;
 pub(crate) mod setup;
 mod watch;
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -44,19 +46,23 @@ pub(crate) struct Args {
     /// Use this PostgreSQL instead of the embedded one
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// Keep database, sockets and credentials here instead of in .dev
+    #[arg(long, value_name = "DIR", hide = true)]
+    home: Option<PathBuf>,
 }
 
 /// Runs the development loop until Ctrl-C.
 pub(crate) fn run(args: &Args) -> Result<()> {
     run::catch_interrupts()?;
     let start = Instant::now();
-    let _lock = lock()?;
+    let home = args.home.clone().unwrap_or_else(|| repo::dev(""));
+    let _lock = lock(&home)?;
     if args.fresh {
-        forget()?;
+        forget(&home)?;
     }
     let port = args.port.map_or_else(layout::public_port, Ok)?;
     ports(port)?;
-    let plan = set_up(args, port)?;
+    let plan = set_up(args, home, port)?;
     let watch = !args.no_watch && !args.exit_when_ready;
     let watcher = watch.then(watch::Watcher::start).transpose()?;
     let mut start = start;
@@ -108,10 +114,10 @@ fn follow(
 }
 
 /// Only one loop at a time keeps this clone's database and sockets.
-fn lock() -> Result<std::fs::File> {
-    std::fs::create_dir_all(repo::dev("")).context("cannot create .dev")?;
-    let path = repo::dev("lock");
-    let file = std::fs::File::create(&path).context("cannot create .dev/lock")?;
+fn lock(home: &Path) -> Result<File> {
+    let path = home.join("lock");
+    let file = std::fs::create_dir_all(home).and_then(|()| File::create(&path));
+    let file = file.with_context(|| format!("cannot create {}", repo::shown(&path)))?;
     if file.try_lock().is_err() {
         bail!(
             "`cargo xtask dev` is already running in this clone; stop it first, or use another clone"
@@ -121,12 +127,13 @@ fn lock() -> Result<std::fs::File> {
 }
 
 /// Removes what belongs to an earlier run's data.
-fn forget() -> Result<()> {
-    if postgres::running(&repo::dev("postgres")).is_some() {
+fn forget(home: &Path) -> Result<()> {
+    let cluster = home.join("postgres");
+    if postgres::running(&cluster).is_some() {
         bail!("the embedded database is running; stop it first: cargo xtask db stop");
     }
-    stamp::remove(&repo::dev("postgres"))?;
-    let _ = std::fs::remove_file(repo::dev("credentials.json"));
+    stamp::remove(&cluster)?;
+    let _ = std::fs::remove_file(home.join("credentials.json"));
     Ok(())
 }
 
@@ -143,7 +150,7 @@ fn ports(port: u16) -> Result<()> {
     Ok(())
 }
 
-fn set_up(args: &Args, port: u16) -> Result<Plan> {
+fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
     let made = setup::everything(args.database_url.is_none())?;
     let database = match (&args.database_url, made.postgres) {
         (Some(url), _) => {
@@ -154,12 +161,15 @@ fn set_up(args: &Args, port: u16) -> Result<Plan> {
         (None, None) => bail!("no database was set up"),
     };
     let plan = Plan {
-        home: repo::dev(""),
+        home,
         port,
         bin: repo::target().join("debug"),
         console: Source::Watched { node: made.node.program() },
         database,
     };
+    if postgres::running(&plan.cluster()).is_some() && postgres::answers(&plan.sockets()) {
+        bail!("the embedded database is already running; stop it first: cargo xtask db stop");
+    }
     setup::database(&plan)?;
     Ok(plan)
 }

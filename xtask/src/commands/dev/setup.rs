@@ -47,15 +47,16 @@ fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> 
     handle.join().unwrap_or_else(|_| Err(anyhow!("a part of the set-up crashed")))
 }
 
-/// Builds the two binaries; cargo's own progress is shown only when it has
-/// something to do.
+/// Builds the two binaries and says how long it took.
 pub(crate) fn binaries() -> Result<()> {
-    progress::step("santa-proxy, santa-supervise", || {
-        let shell = run::shell()?;
-        let build =
-            cmd!(shell, "cargo build --quiet --package santa-proxy --package santa-supervise");
-        run::output("build the Rust binaries", build).map(drop)
-    })
+    progress::step("santa-proxy, santa-supervise", build)
+}
+
+/// Builds the two binaries; cargo's words are shown only when it fails.
+pub(crate) fn build() -> Result<()> {
+    let shell = run::shell()?;
+    let build = cmd!(shell, "cargo build --quiet --package santa-proxy --package santa-supervise");
+    run::output("build the Rust binaries", build).map(drop)
 }
 
 /// Makes the cluster of an embedded database and the folder of its socket.

@@ -1,0 +1,224 @@
+//! The development loop from outside: it starts in a home of its own, swaps
+//! backend and proxy when their files are saved without failing a request, and
+//! Ctrl-C leaves nothing running.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use xshell::cmd;
+
+use super::e2e::free_ports;
+use crate::{layout, repo, run, stamp};
+
+/// Longest a start, a swap or a stop may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A running `cargo xtask dev`.
+struct Dev {
+    child: Child,
+    home: PathBuf,
+    port: u16,
+}
+
+/// Starts the loop, saves files under load, interrupts it.
+pub(crate) fn run() -> Result<()> {
+    let mut dev = Dev::start()?;
+    let result = dev.journey();
+    let stopped = dev.stop();
+    let log = dev.home.join("dev.log");
+    let context =
+        || format!("last lines of {}:\n{}", repo::shown(&log), run::tail(&stamp::text(&log)));
+    result.with_context(context)?;
+    stopped.with_context(context)
+}
+
+impl Dev {
+    fn start() -> Result<Self> {
+        let (home, port) = (repo::dev("ci-dev"), free_ports()?);
+        stamp::remove(&home)?;
+        fs::create_dir_all(&home)?;
+        let log = File::create(home.join("dev.log"))?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(["dev", "--port", &port.to_string(), "--home"])
+            .arg(&home)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start cargo xtask dev")?;
+        Ok(Self { child, home, port })
+    }
+
+    fn journey(&mut self) -> Result<()> {
+        self.wait("becomes ready", |dev| dev.says("\nready in "))?;
+        let load = Load::new(self.port);
+        let swapped = std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| load.run());
+            }
+            let swapped = self.swap_both();
+            load.stop.store(true, Ordering::Relaxed);
+            swapped
+        });
+        swapped?;
+        load.verdict()
+    }
+
+    fn swap_both(&mut self) -> Result<()> {
+        let ready = self.count("backend    ready");
+        save(&repo::path("backend/santaserver/clock.py"))?;
+        self.wait("serves a saved backend", |dev| dev.count("backend    ready") > ready)?;
+        let before = self.service("proxy")?["generation"].clone();
+        save(&repo::path("santa-proxy/src/main.rs"))?;
+        self.wait("swaps a saved proxy", |dev| {
+            dev.service("proxy")
+                .is_ok_and(|now| now["generation"] != before && now["state"] == "ready")
+        })
+    }
+
+    /// Ctrl-C: the exit code says so, and nothing is left.
+    fn stop(&mut self) -> Result<()> {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, Signal::INT).context("cannot interrupt cargo xtask dev")?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            match self.child.try_wait()? {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    self.child.kill()?;
+                    bail!("Ctrl-C does not end cargo xtask dev");
+                }
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        ensure!(status.code() == Some(130), "after Ctrl-C it ended with {status} instead of 130");
+        for offset in 0..3 {
+            ensure!(
+                layout::free(([127, 0, 0, 1], self.port + offset).into()),
+                "port {} is still taken",
+                self.port + offset
+            );
+        }
+        let sockets = fs::read_dir(self.home.join("run"))?.count();
+        ensure!(
+            sockets == 0,
+            "{sockets} sockets are left in {}",
+            repo::shown(&self.home.join("run"))
+        );
+        Ok(())
+    }
+
+    fn wait(&mut self, what: &str, reached: impl Fn(&Self) -> bool) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !reached(self) {
+            run::check()?;
+            if let Some(status) = self.child.try_wait()? {
+                bail!("cargo xtask dev ended with {status} before it {what}");
+            }
+            ensure!(Instant::now() < deadline, "cargo xtask dev never {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn says(&self, text: &str) -> bool {
+        self.count(text) > 0
+    }
+
+    fn count(&self, text: &str) -> usize {
+        stamp::text(&self.home.join("dev.log")).matches(text).count()
+    }
+
+    /// What santa-supervise says of one service.
+    fn service(&self, name: &str) -> Result<Value> {
+        let shell = run::shell()?;
+        let (program, config) =
+            (repo::target().join("debug/santa-supervise"), self.home.join("santa.toml"));
+        let status = run::output(
+            "ask santa-supervise",
+            cmd!(shell, "{program} status --json --config {config}"),
+        )?;
+        let status: Value = serde_json::from_str(&status)?;
+        let services = status["services"].as_array().context("no services in the status")?;
+        services
+            .iter()
+            .find(|service| service["name"] == name)
+            .cloned()
+            .with_context(|| format!("no service {name}"))
+    }
+}
+
+/// Saves a file as an editor does, with the same content.
+fn save(path: &Path) -> Result<()> {
+    let text = fs::read(path)?;
+    fs::write(path, text).with_context(|| format!("cannot save {}", repo::shown(path)))
+}
+
+/// Requests at a steady pace, each on a connection of its own.
+struct Load {
+    port: u16,
+    stop: AtomicBool,
+    served: AtomicU64,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Load {
+    fn new(port: u16) -> Self {
+        Self {
+            port,
+            stop: AtomicBool::new(false),
+            served: AtomicU64::new(0),
+            failures: Mutex::default(),
+        }
+    }
+
+    fn run(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.ask() {
+                Ok(()) => _ = self.served.fetch_add(1, Ordering::Relaxed),
+                Err(error) => self
+                    .failures
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .push(format!("{error:#}")),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Asks who is logged in; nobody is, and it is the backend that says so.
+    fn ask(&self) -> Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.write_all(
+            b"GET /api/v1/auth/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.starts_with("HTTP/1.1 401 "), "answered {:?}", answer.lines().next());
+        Ok(())
+    }
+
+    fn verdict(&self) -> Result<()> {
+        let failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let served = self.served.load(Ordering::Relaxed);
+        ensure!(
+            failures.is_empty(),
+            "{} of {served} requests failed: {:?}",
+            failures.len(),
+            failures.first()
+        );
+        ensure!(served > 50, "only {served} requests were made");
+        Ok(())
+    }
+}
