@@ -9,6 +9,9 @@ use xshell::{Shell, cmd};
 use super::oci::Image;
 use crate::{repo, run};
 
+/// Name of the folder in `.dev/cache` that podman reads.
+const LAYOUT: &str = "santaserver-layout";
+
 /// Hands `image`, written to `archive`, to the engine called `name`.
 pub(crate) fn into(shell: &Shell, name: &str, image: &Image, archive: &Path) -> Result<()> {
     let program = run::find(name).with_context(|| {
@@ -21,10 +24,14 @@ pub(crate) fn into(shell: &Shell, name: &str, image: &Image, archive: &Path) -> 
         return run::output("load the image", cmd!(shell, "{program} load --input {archive}"))
             .map(drop);
     }
-    let folder = repo::dev("cache/oci");
+    let folder = repo::dev("cache").join(LAYOUT);
     image.write_folder(&folder)?;
-    let (layout, tag) = (format!("oci:{}:{}", folder.display(), image.tag()), image.full_tag());
+    // podman names what it pulls after the path, and takes no path with a dot in it.
+    shell.change_dir(repo::dev("cache"));
+    let (layout, own, tag) =
+        (format!("oci:{LAYOUT}"), format!("localhost/{LAYOUT}"), image.full_tag());
     let pulled = run::output("load the image", cmd!(shell, "{program} pull --quiet {layout}"))?;
     let id = pulled.trim();
-    run::output("name the image", cmd!(shell, "{program} tag {id} {tag}")).map(drop)
+    run::output("name the image", cmd!(shell, "{program} tag {id} {tag}"))?;
+    run::output("name the image", cmd!(shell, "{program} untag {id} {own}")).map(drop)
 }

@@ -69,12 +69,7 @@ impl Image {
         sha(&hash::sha256(self.manifest.as_bytes()))
     }
 
-    /// Its name and tag.
-    pub(crate) fn tag(&self) -> &str {
-        &self.tag
-    }
-
-    /// The same as engines complete it.
+    /// Its name and tag as engines complete it.
     pub(crate) fn full_tag(&self) -> String {
         full_name(&self.tag)
     }
