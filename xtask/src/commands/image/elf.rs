@@ -300,3 +300,53 @@ fn set64(bytes: &mut [u8], at: usize, value: usize) {
 fn set32(bytes: &mut [u8], at: usize, value: usize) {
     bytes[at..at + 4].copy_from_slice(&value.to_le_bytes()[..4]);
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    /// This test program itself: a real one, with everything in it.
+    fn own() -> Vec<u8> {
+        std::fs::read(std::env::current_exe().expect("a program")).expect("readable")
+    }
+
+    #[test]
+    fn a_stripped_program_is_smaller_and_still_runs() {
+        let whole = own();
+        let stripped = strip(&whole).expect("understood").expect("something to strip");
+        assert!(stripped.len() < whole.len() / 2, "{} of {}", stripped.len(), whole.len());
+        assert_eq!(wants(&stripped).expect("read"), wants(&whole).expect("read"));
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("program");
+        std::fs::write(&file, &stripped).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))
+            .expect("executable");
+        let listed = Command::new(&file).arg("--list").output().expect("it starts");
+        assert!(String::from_utf8_lossy(&listed.stdout).contains("still_runs: test"));
+    }
+
+    #[test]
+    fn what_is_stripped_stays_as_it_is() {
+        let stripped = strip(&own()).expect("understood").expect("something to strip");
+        assert_eq!(strip(&stripped).expect("understood"), None);
+    }
+
+    #[test]
+    fn a_program_names_its_loader_and_libraries() {
+        let wants = wants(&own()).expect("read");
+        assert_eq!(wants.machine, std::env::consts::ARCH);
+        assert!(wants.interpreter.is_some());
+        assert!(wants.libraries.iter().any(|name| name.starts_with("libc.so")));
+    }
+
+    #[test]
+    fn a_cut_off_file_is_an_error_and_no_panic() {
+        let whole = own();
+        for length in [64, 100, 1000, whole.len() / 2] {
+            assert!(strip(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(!is_elf(b"#!/bin/sh"));
+    }
+}

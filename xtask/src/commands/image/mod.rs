@@ -124,6 +124,46 @@ pub(crate) fn verify(archive: &Path) -> Result<()> {
     audit::run(archive, None)
 }
 
+/// Writes the root filesystem into a folder, for the checks.
+pub(crate) fn tree(folder: &Path) -> Result<()> {
+    stamp::remove(folder)?;
+    write_tree(&make(&Args::default())?, folder)
+}
+
+/// Fails when the byte code of the backend depends on anything but its sources.
+pub(crate) fn byte_code_is_deterministic() -> Result<()> {
+    let base = Base::load(Platform::of_this_machine()?, None)?;
+    let interpreter = base.interpreter(&settings::plan()?.paths.python)?;
+    let mut sources = Tree::default();
+    sources.read(&repo::path("backend/santaserver"), "app/santaserver")?;
+    sources.retain(|path, _| !path.contains("__pycache__"));
+    let mut whole = sources.clone();
+    interpreter.compile(&mut whole)?;
+    // Half of the modules, over byte code that is already there.
+    let mut half = whole.clone();
+    let mut odd = false;
+    half.retain(|path, _| {
+        odd = !odd;
+        odd || !path.ends_with(".py")
+    });
+    let mut again = Tree::default();
+    again.merge(half);
+    interpreter.compile(&mut again)?;
+    let differing: Vec<&str> = again
+        .files()
+        .filter(|(path, bytes)| {
+            path.ends_with(".pyc") && whole.get(path).is_none_or(|node| !node.holds(bytes))
+        })
+        .map(|(path, _)| path)
+        .collect();
+    anyhow::ensure!(
+        differing.is_empty(),
+        "byte code differs from run to run: {}",
+        differing.join(", ")
+    );
+    Ok(())
+}
+
 /// All layers, put together.
 fn make(args: &Args) -> Result<Image> {
     let platform = match &args.platform {

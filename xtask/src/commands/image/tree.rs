@@ -25,6 +25,13 @@ pub(crate) enum Node {
     Link(String),
 }
 
+impl Node {
+    /// Whether this is a file with exactly these bytes.
+    pub(crate) fn holds(&self, content: &[u8]) -> bool {
+        matches!(self, Self::File { bytes, .. } if bytes[..] == *content)
+    }
+}
+
 /// Entries by path, without the leading slash; a folder sorts before what it holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tree(BTreeMap<String, Node>);
@@ -116,7 +123,7 @@ impl Tree {
     }
 
     /// Keeps what the rule says, folders included.
-    pub(crate) fn retain(&mut self, rule: impl Fn(&str, &Node) -> bool) {
+    pub(crate) fn retain(&mut self, mut rule: impl FnMut(&str, &Node) -> bool) {
         self.0.retain(|path, node| rule(path, node));
     }
 
