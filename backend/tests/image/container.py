@@ -36,7 +36,9 @@ def podman(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run one podman command."""
     done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607 - the engine under test
     if check and done.returncode != 0:
-        raise AssertionError(f"podman {' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        raise AssertionError(
+            f"podman {' '.join(words)} ended with {done.returncode}: {done.stdout}{done.stderr}"
+        )
     return done
 
 

@@ -47,7 +47,12 @@ def test_a_mac_syncs_and_is_known_to_be_in_sync(running: Container, api: httpx.C
 
 
 def test_a_cel_rule_is_compiled_by_the_packages_in_the_image(api: httpx.Client) -> None:
-    rule = {"rule_type": "TEAMID", "identifier": "ZMCG7MLDV9", "policy": "CEL", "cel_expr": "args.exists(a, a.startsWith('-x'))"}
+    rule = {
+        "rule_type": "TEAMID",
+        "identifier": "ZMCG7MLDV9",
+        "policy": "CEL",
+        "cel_expr": "args.exists(a, a.startsWith('-x'))",
+    }
     made = api.post("/api/v1/rules", json=rule)
     assert made.status_code == httpx.codes.CREATED, made.text
 

@@ -1,5 +1,7 @@
 """A wrong environment ends the container at once, with a message that names what to change."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.image.conftest import NewContainer
@@ -30,16 +32,12 @@ def test_a_mistake_is_named_and_ends_the_container(
     assert "Traceback" not in container.logs()
 
 
-def test_a_secret_may_be_a_file(new_container: NewContainer, tmp_path: object) -> None:
-    from pathlib import Path
-
-    secret = Path(str(tmp_path)) / "key"
+def test_a_secret_may_be_a_file(new_container: NewContainer, tmp_path: Path) -> None:
+    secret = tmp_path / "key"
     secret.write_text("a-key-that-comes-from-a-file-and-is-long-enough\n")
     secret.chmod(0o644)
-    Path(str(tmp_path)).chmod(0o755)
     options = [f"--volume={secret}:/run/secret:ro"]
-    container = new_container({"SECRET_KEY": "", "SECRET_KEY_FILE": "/run/secret"}, options)
-    container.until_ready()
+    new_container({"SECRET_KEY": "", "SECRET_KEY_FILE": "/run/secret"}, options).until_ready()
 
 
 def test_variables_of_the_earlier_set_up_are_accepted(new_container: NewContainer) -> None:

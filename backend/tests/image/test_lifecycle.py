@@ -49,7 +49,9 @@ def until(what: str, condition: object, container: Container) -> None:
 
 
 @pytest.mark.parametrize(("service", "path"), [("proxy", "/health"), ("backend", "/api/v1/openapi.json")])
-def test_a_service_restarts_without_a_refused_request(new_container: NewContainer, service: str, path: str) -> None:
+def test_a_service_restarts_without_a_refused_request(
+    new_container: NewContainer, service: str, path: str
+) -> None:
     container = new_container().until_ready()
     before = container.services()[service]["pid"]
     with hammering(container, path) as failures:
@@ -63,7 +65,9 @@ def test_a_killed_service_comes_back(new_container: NewContainer, service: str) 
     container = new_container().until_ready()
     before = container.services()[service]["pid"]
     container.exec(PYTHON, "-c", f"import os; os.kill({before}, 9)")
-    until("it does not come back", lambda: container.services()[service]["pid"] not in {before, None}, container)
+    until(
+        "it does not come back", lambda: container.services()[service]["pid"] not in {before, None}, container
+    )
     container.until_ready()
 
 
@@ -88,11 +92,17 @@ def test_two_containers_that_start_at_once_migrate_an_empty_database_once(
         assert container.services()["migrate"]["restarts"] == 0
 
 
-def test_it_waits_for_a_database_that_comes_later(new_container: NewContainer, shared_cluster: Cluster) -> None:
+def test_it_waits_for_a_database_that_comes_later(
+    new_container: NewContainer, shared_cluster: Cluster
+) -> None:
     container = new_container().until_ready()
     shared_cluster.pause()
     try:
-        until("it stays ready", lambda: container.status("/health/ready") == httpx.codes.SERVICE_UNAVAILABLE, container)
+        until(
+            "it stays ready",
+            lambda: container.status("/health/ready") == httpx.codes.SERVICE_UNAVAILABLE,
+            container,
+        )
         assert container.status("/health") == httpx.codes.OK
     finally:
         shared_cluster.resume()

@@ -10,11 +10,13 @@ import pytest
 ARCHIVE = os.environ.get("SANTA_IMAGE_ARCHIVE", "")
 
 
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - the loaders
+
+
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
 def test_skopeo_reads_the_archive_both_ways(transport: str) -> None:
-    skopeo = shutil.which("skopeo")
-    assert skopeo is not None, "skopeo is missing; cargo xtask ci image installs it"
-    done = subprocess.run([skopeo, "inspect", "--config", f"{transport}:{ARCHIVE}"], capture_output=True, text=True, check=False)  # noqa: S603 - skopeo
+    done = run("skopeo", "inspect", "--config", f"{transport}:{ARCHIVE}")
     assert done.returncode == 0, done.stderr
     config = json.loads(done.stdout)
     assert config["config"]["User"] == "101:101"
@@ -22,10 +24,8 @@ def test_skopeo_reads_the_archive_both_ways(transport: str) -> None:
 
 
 def test_docker_loads_the_archive() -> None:
-    docker = shutil.which("docker")
-    alive = docker and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0  # noqa: S603 - docker
-    if not alive:
+    if shutil.which("docker") is None or run("docker", "info").returncode != 0:
         pytest.skip("no docker daemon runs here")
-    done = subprocess.run([docker, "load", "--input", ARCHIVE], capture_output=True, text=True, check=False)  # noqa: S603 - docker
+    done = run("docker", "load", "--input", ARCHIVE)
     assert done.returncode == 0, done.stderr
     assert "santaserver:ci" in done.stdout

@@ -30,7 +30,9 @@ print(len(sources) > 300, [spec.name for spec in sources if not os.path.exists(s
 
 
 def test_every_compiled_module_loads_although_it_is_stripped(running: Container) -> None:
-    count, _, failed = running.exec("/usr/bin/python3.13", "-c", "import os; os.chdir('/app')\n" + MODULES).stdout.partition(" ")
+    count, _, failed = running.exec(
+        "/usr/bin/python3.13", "-c", "import os; os.chdir('/app')\n" + MODULES
+    ).stdout.partition(" ")
     assert failed.strip() == "[]"
     assert int(count) > 40
 
@@ -41,8 +43,8 @@ def test_certificates_are_found_although_there_is_no_openssl(running: Container)
 
 
 def test_time_zones_are_there(running: Container) -> None:
-    code = "import zoneinfo; print(zoneinfo.ZoneInfo('Europe/Berlin'), len(zoneinfo.available_timezones()) > 400)"
-    assert running.python(code) == "Europe/Berlin True"
+    code = "import zoneinfo; zoneinfo.ZoneInfo('Europe/Berlin'); print(len(zoneinfo.available_timezones()))"
+    assert int(running.python(code)) > 400
 
 
 def test_no_module_is_compiled_at_start(running: Container) -> None:
