@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{build, ci, codegen, db, dev, doctor, fmt};
+use commands::{build, ci, codegen, db, deploy, dev, doctor, fmt, image};
 
 /// Builds, runs and checks SantaServer.
 #[derive(Parser)]
@@ -38,10 +38,16 @@ enum Command {
     Dev(dev::Args),
     /// Build the binaries, the console and the backend into dist/
     Build(build::Args),
+    /// Make the container image, without a container engine
+    Image(image::Args),
     /// Run the checks
     Ci(ci::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
     Codegen(codegen::Args),
+    /// Replace the running container; back by itself when the new one does not become ready
+    Deploy(deploy::Args),
+    /// Back to the image that ran before the last deploy
+    Rollback(deploy::RollbackArgs),
     /// Format all sources
     Fmt(fmt::Args),
     /// Manage the embedded database
@@ -54,8 +60,11 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Codegen(args) => codegen::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Rollback(args) => deploy::rollback(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Db(args) => db::run(&args),
         Command::Doctor(args) => doctor::run(&args),

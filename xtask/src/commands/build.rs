@@ -1,17 +1,17 @@
 //! `cargo xtask build`: everything that is shipped, into `dist/`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use xshell::cmd;
 
+use super::image::platform::Platform;
 use crate::tools::{node, uv};
 use crate::{progress, repo, run, stamp};
 
-/// The image's Python, and the platform its wheels are for.
+/// The image's Python.
 const IMAGE_PYTHON: &str = "3.13";
-const MANYLINUX: &str = "manylinux_2_28";
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask build\n  cargo xtask build --release\n\n\
@@ -35,18 +35,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// `dist/bin`: the two Rust programs.
 pub(crate) fn binaries(release: bool) -> Result<()> {
     progress::step("dist/bin", || {
-        let shell = run::shell()?;
-        let (flags, profile): (&[&str], _) =
-            if release { (&["--release"], "release") } else { (&[], "debug") };
-        let build = cmd!(
-            shell,
-            "cargo build --quiet --locked -p santa-proxy -p santa-supervise {flags...}"
-        );
-        run::output("build the Rust binaries", build)?;
+        let folder = programs(release, None)?;
         let bin = repo::dist("bin");
         fs::create_dir_all(&bin)?;
         for name in ["santa-proxy", "santa-supervise"] {
-            let built = repo::target().join(profile).join(name);
+            let built = folder.join(name);
             // A running program cannot be written to, but its file can be replaced.
             let partial = bin.join(format!("{name}.partial"));
             fs::copy(&built, &partial)
@@ -55,6 +48,37 @@ pub(crate) fn binaries(release: bool) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Builds the two programs, for another platform when one is given, and returns
+/// the folder they are in. Optimised ones are the same from any folder.
+pub(crate) fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf> {
+    let shell = run::shell()?;
+    let mut flags = Vec::new();
+    let mut folder = repo::target();
+    if let Some(platform) = other {
+        flags.extend(["--target", platform.rust]);
+        folder.push(platform.rust);
+        let variable = platform.rust.to_uppercase().replace('-', "_");
+        shell.set_var(format!("CARGO_TARGET_{variable}_LINKER"), platform.linker);
+    }
+    if release {
+        flags.push("--release");
+        shell.set_var("CARGO_ENCODED_RUSTFLAGS", remapped()?);
+    }
+    let build =
+        cmd!(shell, "cargo build --quiet --locked -p santa-proxy -p santa-supervise {flags...}");
+    run::output("build the Rust binaries", build)?;
+    Ok(folder.join(if release { "release" } else { "debug" }))
+}
+
+/// Flags with which no path of this machine gets into a program.
+fn remapped() -> Result<String> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
+    let home = home.or_else(user).context("neither CARGO_HOME nor HOME is set; set one")?;
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    Ok([remap(&home, "/cargo"), remap(repo::root(), "/source")].join("\u{1f}"))
 }
 
 /// `dist/www`: the console, each file precompressed, and a manifest.
@@ -80,20 +104,25 @@ pub(crate) fn backend() -> Result<()> {
         let partial = repo::dist("app.partial");
         stamp::remove(&partial)?;
         fs::create_dir_all(&partial)?;
-        let tool = uv::bring()?;
-        let (shell, uv) = (tool.shell()?, tool.program());
-        let requirements = repo::path("backend/requirements.txt");
-        let platform = format!("{}-{MANYLINUX}", std::env::consts::ARCH);
-        let install = cmd!(
-            shell,
-            "{uv} pip install --quiet --no-deps --no-build --require-hashes --link-mode copy
-             --python-version {IMAGE_PYTHON} --python-platform {platform} --target {partial} -r {requirements}"
-        );
-        run::output("install the backend's packages for the image", install)?;
+        packages(&partial, &Platform::of_this_machine()?.wheels())?;
         copy_sources(&repo::path("backend/santaserver"), &partial.join("santaserver"))?;
         fs::copy(repo::path("backend/openapi.json"), partial.join("openapi.json"))?;
         put(&partial, &repo::dist("app"))
     })
+}
+
+/// Installs the backend's packages for the image's Python into `target`;
+/// `platform` is uv's name of what the wheels are for.
+pub(crate) fn packages(target: &Path, platform: &str) -> Result<()> {
+    let tool = uv::bring()?;
+    let (shell, uv) = (tool.shell()?, tool.program());
+    let requirements = repo::path("backend/requirements.txt");
+    let install = cmd!(
+        shell,
+        "{uv} pip install --quiet --no-deps --no-build --require-hashes --link-mode copy
+         --python-version {IMAGE_PYTHON} --python-platform {platform} --target {target} -r {requirements}"
+    );
+    run::output("install the backend's packages for the image", install).map(drop)
 }
 
 /// Copies a package without byte code.

@@ -4,6 +4,8 @@ pub(crate) mod build;
 pub(crate) mod ci;
 pub(crate) mod codegen;
 pub(crate) mod db;
+pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod fmt;
+pub(crate) mod image;

@@ -5,6 +5,7 @@
 pub(crate) mod browser;
 pub(crate) mod nextest;
 pub(crate) mod node;
+pub(crate) mod podman;
 pub(crate) mod postgres;
 pub(crate) mod python;
 pub(crate) mod uv;

@@ -4,6 +4,7 @@
 mod dev_loop;
 mod docs;
 mod e2e;
+mod image;
 mod locks;
 mod schedule;
 mod steps;

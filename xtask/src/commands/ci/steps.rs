@@ -5,7 +5,7 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
-use super::{dev_loop, docs, e2e, locks, stray};
+use super::{dev_loop, docs, e2e, image, locks, stray};
 use crate::commands::{build, codegen, fmt};
 use crate::tools::{nextest, node, postgres, python};
 use crate::{repo, run};
@@ -142,6 +142,20 @@ pub(crate) const STEPS: &[Step] = &[
         "the whole chain: real binaries, PostgreSQL, a browser and a simulated Mac",
         e2e::run,
     ),
+    step(
+        "image-audit",
+        Lane::Whole,
+        false,
+        "the image is made and holds what is promised of its files",
+        image::audit,
+    ),
+    step(
+        "image",
+        Lane::Whole,
+        false,
+        "the image in podman: hardened, synced, restarted, stopped, attacked",
+        image::run,
+    ),
 ];
 
 /// The names of all checks.
@@ -182,8 +196,11 @@ fn backend_test() -> Result<()> {
     let python = python::bring()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     shell.set_var("SANTA_PG_BIN", postgres::bring()?);
-    run::output("test the backend", cmd!(shell, "{python} -m pytest -q --ignore=tests/e2e"))
-        .map(drop)
+    run::output(
+        "test the backend",
+        cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/e2e --ignore=tests/image"),
+    )
+    .map(drop)
 }
 
 fn npm(what: &str, script: &str) -> Result<()> {

@@ -1,0 +1,31 @@
+"""One archive for every engine: podman has loaded it already, here are the others."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+ARCHIVE = os.environ.get("SANTA_IMAGE_ARCHIVE", "")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - the loaders
+
+
+@pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
+def test_skopeo_reads_the_archive_both_ways(transport: str) -> None:
+    done = run("skopeo", "inspect", "--config", f"{transport}:{ARCHIVE}")
+    assert done.returncode == 0, done.stderr
+    config = json.loads(done.stdout)
+    assert config["config"]["User"] == "101:101"
+    assert len(config["rootfs"]["diff_ids"]) == 5
+
+
+def test_docker_loads_the_archive() -> None:
+    if shutil.which("docker") is None or run("docker", "info").returncode != 0:
+        pytest.skip("no docker daemon runs here")
+    done = run("docker", "load", "--input", ARCHIVE)
+    assert done.returncode == 0, done.stderr
+    assert "santaserver:ci" in done.stdout

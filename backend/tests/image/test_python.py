@@ -1,0 +1,51 @@
+"""Python in the image: every stripped module loads, certificates and time zones are there."""
+
+from tests.image.container import Container
+
+MODULES = """
+import importlib, os, sys
+tag = ".cpython-313-"
+failed, count = [], 0
+for root in ("/app", "/usr/lib/python3.13/lib-dynload"):
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.endswith(".so") and ".libs" not in folder:
+                path = os.path.relpath(os.path.join(folder, name.split(".")[0]), root)
+                try:
+                    importlib.import_module(path.replace("/", "."))
+                except Exception as error:
+                    failed.append(f"{path}: {error!r}")
+                count += 1
+print(count, failed)
+"""
+UNCOMPILED = """
+import os, sys
+os.chdir("/app")
+sys.path.insert(0, "/app")
+import santaserver.main
+specs = [module.__spec__ for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
+sources = [spec for spec in specs if (spec.origin or "").endswith(".py")]
+print(len(sources) > 300, [spec.name for spec in sources if not os.path.exists(spec.cached or "")])
+"""
+
+
+def test_every_compiled_module_loads_although_it_is_stripped(running: Container) -> None:
+    count, _, failed = running.exec(
+        "/usr/bin/python3.13", "-c", "import os; os.chdir('/app')\n" + MODULES
+    ).stdout.partition(" ")
+    assert failed.strip() == "[]"
+    assert int(count) > 40
+
+
+def test_certificates_are_found_although_there_is_no_openssl(running: Container) -> None:
+    count = running.python("import ssl; print(len(ssl.create_default_context().get_ca_certs()))")
+    assert int(count) > 100
+
+
+def test_time_zones_are_there(running: Container) -> None:
+    code = "import zoneinfo; zoneinfo.ZoneInfo('Europe/Berlin'); print(len(zoneinfo.available_timezones()))"
+    assert int(running.python(code)) > 400
+
+
+def test_no_module_is_compiled_at_start(running: Container) -> None:
+    assert running.python(UNCOMPILED) == "True []"

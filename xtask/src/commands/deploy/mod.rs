@@ -1,0 +1,162 @@
+//! `cargo xtask deploy` and `rollback`: replace the running container, and go back
+//! by itself when the new image does not become ready. What was running is kept
+//! in `.dev/deploy.json`; [`engine`] talks to podman, docker or docker compose.
+
+mod engine;
+mod state;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{progress, run};
+use engine::Engine;
+use state::State;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask deploy --image santaserver:unified --env-file docker/.env\n  \
+    cargo xtask deploy --image santaserver:unified --compose docker/compose.yaml\n\n\
+    The new container must answer `santa-supervise healthcheck --ready` in time; otherwise the one\n\
+    before it is started again and this command fails."
+)]
+/// Replace the running container; back by itself when the new one does not become ready
+pub(crate) struct Args {
+    /// The image to run
+    #[arg(long, value_name = "REF")]
+    image: String,
+    /// Replace the service santaserver of this compose file instead of a single container
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["env_file", "options"])]
+    compose: Option<PathBuf>,
+    /// Environment of the container, as `docker run --env-file` reads it
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Name of the container
+    #[arg(long, default_value = "santaserver")]
+    name: String,
+    /// Address and port that it is reached at
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    publish: Option<String>,
+    /// docker or podman [default: the one that answers]
+    #[arg(long, value_parser = ["docker", "podman"])]
+    engine: Option<String>,
+    /// How long the new container may take to become ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    timeout: u64,
+    /// Further options of `run`, after `--`
+    #[arg(last = true, value_name = "OPTION")]
+    options: Vec<String>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  cargo xtask rollback")]
+/// Back to the image that ran before the last deploy
+pub(crate) struct RollbackArgs {
+    /// How long the container may take to become ready, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    timeout: u64,
+}
+
+/// Replaces the running container.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    run::catch_interrupts()?;
+    let before = state::read()?;
+    let engine = Engine::choose(
+        args.engine.as_deref().or(before.as_ref().map(|state| state.engine.as_str())),
+    )?;
+    let publish = match &args.publish {
+        Some(publish) => publish.clone(),
+        None => crate::layout::public_port()?.to_string(),
+    };
+    let current = engine.running_image(args.compose.as_deref(), &args.name)?;
+    let mut next = State {
+        engine: engine.name().to_owned(),
+        name: args.name.clone(),
+        publish,
+        env_file: args.env_file.as_deref().map(absolute).transpose()?,
+        compose: args.compose.as_deref().map(absolute).transpose()?,
+        options: args.options.clone(),
+        image: engine.pinned(&args.image)?,
+        previous: None,
+    };
+    next.previous = current.map(|image| Box::new(going_back(before, &next, image)));
+    replace(&engine, &next, Duration::from_secs(args.timeout))
+}
+
+/// How the running image is started again: as it was, when it was deployed from
+/// here, else as the next one is.
+fn going_back(before: Option<State>, next: &State, running: String) -> State {
+    match before {
+        Some(before) if before.image == running && before.name == next.name => {
+            State { previous: None, ..before }
+        }
+        _ => State { image: running, previous: None, ..next.clone() },
+    }
+}
+
+/// Goes back to the image before.
+pub(crate) fn rollback(args: &RollbackArgs) -> Result<()> {
+    run::catch_interrupts()?;
+    let state = state::read()?
+        .context("nothing was deployed from here (.dev/deploy.json is missing), so there is nothing to go back to")?;
+    let mut back = *state
+        .previous
+        .clone()
+        .context("the first deploy has nothing before it; deploy the image you want with cargo xtask deploy --image REF")?;
+    let engine = Engine::choose(Some(&state.engine))?;
+    back.previous = Some(Box::new(State { previous: None, ..state }));
+    replace(&engine, &back, Duration::from_secs(args.timeout))
+}
+
+/// Starts the next image; when it does not become ready, the one before it.
+fn replace(engine: &Engine, next: &State, patience: Duration) -> Result<()> {
+    let what = format!("{} on {}", next.image, engine.name());
+    let started = progress::step(&what, || {
+        engine.start(next)?;
+        until_ready(engine, next, patience)
+    });
+    let Err(error) = started else {
+        state::write(next)?;
+        println!(
+            "{} runs{}",
+            next.name,
+            if next.previous.is_some() { "; back with: cargo xtask rollback" } else { "" }
+        );
+        return Ok(());
+    };
+    let said = engine.last_words(next);
+    let Some(back) = next.previous.clone() else {
+        bail!("{error:#}; nothing ran before, so nothing was put back\n{said}");
+    };
+    let previous = &back.image;
+    // Ctrl-C during the wait must not leave the server down.
+    run::rearm();
+    progress::step(&format!("back to {previous}"), || {
+        engine.start(&back)?;
+        until_ready(engine, &back, patience)
+    })
+    .with_context(|| {
+        format!(
+            "the new image failed ({error:#}) and so did the way back; start {previous} by hand"
+        )
+    })?;
+    bail!("{error:#}; {previous} runs again. The last words of {}:\n{said}", next.image)
+}
+
+fn until_ready(engine: &Engine, state: &State, patience: Duration) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    while !engine.ready(state)? {
+        run::check()?;
+        if Instant::now() > deadline {
+            bail!("{} did not become ready in {}", state.image, progress::time(patience));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// A path that means the same from any folder.
+fn absolute(path: &std::path::Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).with_context(|| format!("there is no {}", path.display()))
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask image --verify`: reads an archive, whoever made it, and says in a
+//! table what holds of it. [`checks`] and [`advisories`] are the single rules; they
+//! see plain data and touch nothing.
+
+mod advisories;
+mod archive;
+mod checks;
+mod finding;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{progress, repo};
+use finding::{Finding, Verdict};
+
+/// Prints the table of all checks; an error when one of them failed.
+pub(crate) fn run(file: &Path, advisories: Option<&Path>) -> Result<()> {
+    let file = repo::root().join(file);
+    let bytes =
+        std::fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
+    let image = archive::read(&bytes)
+        .with_context(|| format!("{} is not a container image", repo::shown(&file)))?;
+    let database = advisories.map(advisories::load).transpose()?;
+    let mut findings = checks::all(&image, &paths_of_this_machine())?;
+    findings.extend(advisories::check(&image, database.as_deref()));
+    println!("{}", table(&findings));
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let (failed, unknown) = (count(Verdict::Failed), count(Verdict::NotChecked));
+    println!("\n{} hold, {failed} failed, {unknown} not checked", count(Verdict::Holds));
+    if failed > 0 {
+        bail!("{failed} checks of {} failed; the table says which", repo::shown(&file));
+    }
+    Ok(())
+}
+
+fn table(findings: &[Finding]) -> String {
+    let lines = findings.iter().map(|finding| {
+        let word = match finding.verdict {
+            Verdict::Holds => progress::green("holds      "),
+            Verdict::Failed => progress::red("FAILED     "),
+            Verdict::NotChecked => progress::yellow("not checked"),
+        };
+        format!("{:<16} {word}  {}", finding.name, finding.detail)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Paths that must not have got into an image.
+fn paths_of_this_machine() -> Vec<String> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
+    vec![repo::root().display().to_string(), cargo]
+}

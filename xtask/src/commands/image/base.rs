@@ -1,0 +1,76 @@
+//! The base layer: the wanted files of the locked Debian packages, what belongs
+//! to no package, and the byte code of Python's own library.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::bytecode::Interpreter;
+use super::lock::{self, Pin};
+use super::platform::Platform;
+use super::recipe::{self, Recipe};
+use super::tree::Tree;
+use super::{deb, etc, hash, mirror};
+use crate::{repo, stamp};
+
+/// Where scanners look for the packages of an image without dpkg.
+const STATUS: &str = "var/lib/dpkg/status.d";
+
+/// The recipe and the packages for one platform.
+pub(crate) struct Base {
+    recipe: Recipe,
+    pub(crate) pins: Vec<Pin>,
+    platform: Platform,
+    /// `--mirror`
+    mirror: Option<String>,
+    /// What it depends on.
+    pub(crate) inputs: String,
+}
+
+impl Base {
+    /// Reads recipe and lock.
+    pub(crate) fn load(platform: Platform, mirror: Option<&str>) -> Result<Self> {
+        let text = stamp::text(&repo::path(recipe::FILE));
+        let recipe = Recipe::parse(&text)?;
+        let pins = lock::parse(&stamp::text(&repo::path(lock::FILE)))?;
+        let pins = lock::for_architecture(&pins, platform.debian, recipe.packages())?;
+        let inputs = hash::Inputs::default()
+            .add(text.as_bytes())
+            .add(lock::format(&pins).as_bytes())
+            .finish();
+        Ok(Self { recipe, pins, platform, mirror: mirror.map(str::to_owned), inputs })
+    }
+
+    /// The release by number, such as `13`.
+    pub(crate) fn release(&self) -> &str {
+        &self.recipe.version
+    }
+
+    /// The tree without byte code.
+    pub(crate) fn tree(&self) -> Result<Tree> {
+        let files = mirror::fetch(&self.pins, self.mirror.as_deref())?;
+        let mut tree = Tree::default();
+        for (pin, file) in self.pins.iter().zip(files) {
+            let bytes =
+                fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
+            let package = deb::read(&bytes, |path| self.recipe.takes(&pin.name, path))
+                .with_context(|| format!("cannot read the package {} {}", pin.name, pin.version))?;
+            tree.merge(package.files);
+            tree.file(&format!("{STATUS}/{}", pin.name), package.control.into_bytes());
+        }
+        etc::add(&mut tree, self.platform);
+        Ok(tree)
+    }
+
+    /// The interpreter of this machine's own platform, of the same version.
+    pub(crate) fn interpreter(&self, python: &std::path::Path) -> Result<Interpreter> {
+        let here = Platform::of_this_machine()?;
+        let own = if here == self.platform {
+            None
+        } else {
+            Some(Self::load(here, self.mirror.as_deref())?)
+        };
+        let base = own.as_ref().unwrap_or(self);
+        Interpreter::unpack(here, &base.inputs, python, || base.tree())
+    }
+}

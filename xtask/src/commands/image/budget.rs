@@ -1,0 +1,84 @@
+//! How large the image may be, and the table that says how large it is.
+
+use anyhow::{Result, bail};
+
+use super::oci::Image;
+
+/// Largest image in bytes, compressed with zstd.
+const COMPRESSED: u64 = 40_000_000;
+/// The same with gzip, which is weaker.
+const COMPRESSED_GZIP: u64 = 52_000_000;
+/// Largest image in bytes, all files together.
+const UNPACKED: u64 = 120_000_000;
+
+/// The table, a line for each layer and the budget below.
+pub(crate) fn table(image: &Image) -> String {
+    let mut lines =
+        vec![format!("{:<10} {:>8} {:>12} {:>12}", "layer", "entries", "compressed", "unpacked")];
+    lines.extend(image.layers.iter().map(|layer| {
+        format!(
+            "{:<10} {:>8} {:>12} {:>12}",
+            layer.name,
+            layer.entries,
+            megabytes(layer.size),
+            megabytes(layer.unpacked)
+        )
+    }));
+    let (compressed, unpacked) = (image.compressed(), image.unpacked());
+    lines.push(format!(
+        "{:<19} {:>12} {:>12}",
+        "image",
+        megabytes(compressed),
+        megabytes(unpacked)
+    ));
+    lines.push(format!(
+        "{:<19} {:>12} {:>12}",
+        "budget",
+        megabytes(limit(image)),
+        megabytes(UNPACKED)
+    ));
+    lines.join("\n")
+}
+
+/// An error when the image is larger than it may be.
+pub(crate) fn check(image: &Image) -> Result<()> {
+    for (what, size, limit) in
+        [("compressed", image.compressed(), limit(image)), ("unpacked", image.unpacked(), UNPACKED)]
+    {
+        if size > limit {
+            bail!(
+                "the image is {} {what}, over its budget of {}; the table shows which layer grew. Take less into it, or raise the budget in xtask/src/commands/image/budget.rs and say why",
+                megabytes(size),
+                megabytes(limit)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether these sizes are within the budget of the weaker compression.
+pub(crate) fn fits(compressed: u64, unpacked: u64) -> bool {
+    compressed <= COMPRESSED_GZIP && unpacked <= UNPACKED
+}
+
+fn limit(image: &Image) -> u64 {
+    let gzip =
+        image.layers.iter().any(|layer| layer.compression == super::layer::Compression::Gzip);
+    if gzip { COMPRESSED_GZIP } else { COMPRESSED }
+}
+
+/// Bytes as people read them: `12.3 MB`.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_in_millions_of_bytes() {
+        assert_eq!(megabytes(39_960_000), "39.9 MB");
+        assert_eq!(megabytes(950), "0.0 MB");
+    }
+}

@@ -1,0 +1,226 @@
+//! Where Debian packages come from: the mirror in the machine's own apt sources
+//! or the one given, fetched with the machine's own client (apt's, else curl).
+//! Whatever arrives counts only when its SHA-256 is the locked one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+use super::hash;
+use super::lock::Pin;
+use crate::{repo, run};
+
+/// The two archives of a release, by the first part of a locked path.
+const ARCHIVES: [&str; 2] = ["debian", "debian-security"];
+
+const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
+
+/// A mirror of Debian's archives.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mirror {
+    /// Base addresses in the order of [`ARCHIVES`], without a slash at the end.
+    bases: [String; 2],
+}
+
+impl Mirror {
+    /// The mirror that is given, else the machine's own.
+    pub(crate) fn choose(given: Option<&str>) -> Result<Self> {
+        if let Some(url) = given {
+            return Ok(Self::at(url));
+        }
+        let configured = match run::find("apt-get") {
+            Some(apt) => {
+                let shell = run::shell()?;
+                let format = "$(REPO_URI)";
+                run::output(
+                    "read apt's sources",
+                    cmd!(shell, "{apt} indextargets --format {format}"),
+                )?
+            }
+            None => String::new(),
+        };
+        Self::from_sources(&configured).context(
+            "this machine's apt sources name no Debian mirror; name one with --mirror URL (it ends in /debian)",
+        )
+    }
+
+    /// A mirror whose main archive is at `url`.
+    fn at(url: &str) -> Self {
+        let main = url.trim_end_matches('/').to_owned();
+        let security = format!("{main}-security");
+        Self { bases: [main, security] }
+    }
+
+    /// The first addresses of each archive in a list of apt's repositories.
+    fn from_sources(list: &str) -> Option<Self> {
+        let of = |archive: &str| {
+            let suffix = format!("/{archive}");
+            let mut addresses = list.lines().map(|line| line.trim().trim_end_matches('/'));
+            addresses.find(|address| address.ends_with(&suffix)).map(str::to_owned)
+        };
+        let mut mirror = Self::at(&of(ARCHIVES[0])?);
+        if let Some(security) = of(ARCHIVES[1]) {
+            mirror.bases[1] = security;
+        }
+        Some(mirror)
+    }
+
+    /// The addresses of the main and the security archive.
+    pub(crate) fn archives(&self) -> [&str; 2] {
+        [&self.bases[0], &self.bases[1]]
+    }
+
+    /// The address of a locked path.
+    fn address(&self, path: &str) -> Result<String> {
+        let (archive, rest) = path.split_once('/').unwrap_or_default();
+        let known = ARCHIVES.iter().position(|name| *name == archive);
+        let index = known.with_context(|| format!("{path} is in no archive of Debian"))?;
+        Ok(format!("{}/{}", self.bases[index], rest.replace('+', "%2b")))
+    }
+
+    /// A mirror's address as a locked path; the opposite of [`Self::address`].
+    pub(crate) fn locked_path(&self, address: &str) -> Option<String> {
+        let address = address.replace("%2b", "+").replace("%7e", "~");
+        ARCHIVES.iter().zip(&self.bases).find_map(|(archive, base)| {
+            Some(format!(
+                "{archive}{}",
+                address
+                    .strip_prefix(base.as_str())?
+                    .strip_prefix('/')
+                    .map(|rest| format!("/{rest}"))?
+            ))
+        })
+    }
+}
+
+/// The cache of fetched packages.
+pub(crate) fn cache() -> PathBuf {
+    repo::dev("cache/debian")
+}
+
+/// Fetches what is missing of `pins` and returns the files in their order.
+pub(crate) fn fetch(pins: &[Pin], mirror: Option<&str>) -> Result<Vec<PathBuf>> {
+    let cache = cache();
+    fs::create_dir_all(&cache).context("cannot create .dev/cache/debian")?;
+    let missing: Vec<&Pin> = pins.iter().filter(|pin| !cache.join(pin.file()).exists()).collect();
+    if !missing.is_empty() {
+        let mirror = Mirror::choose(mirror)?;
+        let shell = run::shell()?;
+        for pin in missing {
+            let partial = cache.join(format!("{}.partial", pin.sha256));
+            one(&shell, &mirror.address(&pin.path)?, &partial)
+                .map_err(|said| explain(pin, &said))?;
+            verify(pin, &partial)?;
+            fs::rename(&partial, cache.join(pin.file()))?;
+        }
+    }
+    Ok(pins.iter().map(|pin| cache.join(pin.file())).collect())
+}
+
+/// Fetches one address into a file.
+fn one(shell: &Shell, address: &str, file: &Path) -> Result<()> {
+    let what = "fetch a Debian package";
+    if Path::new(APT_HELPER).exists() {
+        // Run by root it would give up its rights, and may then not read the repository.
+        let as_root = ["-o", "APT::Sandbox::User=root"];
+        return run::output(
+            what,
+            cmd!(shell, "{APT_HELPER} {as_root...} download-file {address} {file}"),
+        )
+        .map(drop);
+    }
+    let Some(curl) = run::find("curl") else {
+        bail!("apt or curl is needed to fetch Debian packages and neither was found in PATH");
+    };
+    run::output(
+        what,
+        cmd!(shell, "{curl} --silent --show-error --fail --location --output {file} {address}"),
+    )
+    .map(drop)
+}
+
+/// Says whose fault a failed fetch is and what to do.
+fn explain(pin: &Pin, error: &anyhow::Error) -> anyhow::Error {
+    if error.is::<run::Interrupted>() {
+        return run::Interrupted.into();
+    }
+    let said = format!("{error:#}");
+    if said.contains("404") {
+        return anyhow::anyhow!(
+            "{} {} is no longer on the mirror: Debian has replaced it by a newer version; run `cargo xtask image --update-lock`, look at the difference and commit it",
+            pin.name,
+            pin.version
+        );
+    }
+    anyhow::anyhow!(
+        "{} {} could not be fetched; another mirror can be named with --mirror URL\n{said}",
+        pin.name,
+        pin.version
+    )
+}
+
+fn verify(pin: &Pin, file: &Path) -> Result<()> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", repo::shown(file)))?;
+    let found = hash::sha256(&bytes);
+    if found != pin.sha256 {
+        fs::remove_file(file)?;
+        bail!(
+            "the mirror's {} is not the locked one: SHA-256 {found} instead of {}; nothing of it was used",
+            pin.path,
+            pin.sha256
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin() -> Pin {
+        let text = format!("amd64 libz 1+x {} debian/pool/l/libz_1+x_amd64.deb", "a".repeat(64));
+        super::super::lock::parse(&text).expect("a lock").remove(0)
+    }
+
+    #[test]
+    fn the_machines_own_mirror_is_found_among_other_repositories() {
+        let list = "https://packages.example/apt/\nhttp://m.example/debian-security/\nhttp://d.example/debian/\n";
+        let mirror = Mirror::from_sources(list).expect("a mirror");
+        assert_eq!(
+            mirror.archives(),
+            ["http://d.example/debian", "http://m.example/debian-security"]
+        );
+        assert_eq!(Mirror::from_sources("https://packages.example/ubuntu/\n"), None);
+    }
+
+    #[test]
+    fn an_address_and_a_locked_path_are_each_others_opposite() {
+        let mirror = Mirror::at("http://m.example/debian/");
+        for path in ["debian/pool/a_1+b_amd64.deb", "debian-security/pool/x.deb"] {
+            let address = mirror.address(path).expect("known");
+            assert!(!address.contains('+'));
+            assert_eq!(mirror.locked_path(&address).as_deref(), Some(path));
+        }
+        assert!(mirror.address("ubuntu/pool/x.deb").is_err());
+    }
+
+    #[test]
+    fn a_vanished_package_says_how_to_renew_the_lock() {
+        let error = explain(&pin(), &anyhow::anyhow!("E: Failed to fetch x  404  Not Found"));
+        let said = error.to_string();
+        assert!(said.contains("libz 1+x is no longer") && said.contains("--update-lock"), "{said}");
+        assert!(!said.contains("404"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_the_locked_package_is_thrown_away() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("x.deb");
+        fs::write(&file, "something else").expect("written");
+        let error = verify(&pin(), &file).expect_err("refused");
+        assert!(error.to_string().contains("not the locked one"), "{error}");
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,320 @@
+//! `cargo xtask image`: the whole product as one OCI image, without a container
+//! engine and without root, the same bytes for the same commit. This file is the
+//! order of things; each layer has a file of its own.
+
+mod audit;
+mod base;
+mod binaries;
+mod budget;
+mod bytecode;
+mod deb;
+mod elf;
+mod etc;
+mod hash;
+mod layer;
+mod load;
+mod lock;
+mod mirror;
+mod notices;
+mod oci;
+mod packages;
+pub(crate) mod platform;
+mod recipe;
+mod sbom;
+pub(crate) mod settings;
+mod tree;
+mod update;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use santa_config::Config;
+
+use crate::commands::build;
+use crate::{progress, repo, run, stamp};
+use base::Base;
+use layer::{Compression, Layer, Recipe};
+use oci::Image;
+use platform::Platform;
+use settings::Source;
+use tree::Tree;
+
+/// Where licences of our own parts are in the image.
+const DOCUMENTS: &str = "usr/share/doc/santaserver";
+
+/// How hard layers are compressed that change seldom and often.
+const SELDOM: i32 = 9;
+const OFTEN: i32 = 3;
+
+#[derive(clap::Args, Default)]
+#[command(
+    after_help = "Examples:\n  cargo xtask image\n  cargo xtask image --load podman\n  cargo xtask image --platform linux/arm64 --binaries dist/arm64\n  \
+    cargo xtask image --verify dist/santaserver.oci.tar\n  cargo xtask image --update-lock\n\n\
+    The archive is loaded by `docker load`, `podman load` and skopeo. Two runs on one commit give the same digest."
+)]
+/// Make the container image, without a container engine
+pub(crate) struct Args {
+    /// Name and tag of the image
+    #[arg(long, default_value = "santaserver:unified")]
+    tag: String,
+    /// The archive to write
+    #[arg(long, value_name = "FILE", default_value = "dist/santaserver.oci.tar")]
+    output: PathBuf,
+    /// Write only the root filesystem, into this new folder
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// Hand the image to an engine of this machine
+    #[arg(long, value_name = "ENGINE", value_parser = ["docker", "podman"])]
+    load: Option<String>,
+    /// linux/amd64 or linux/arm64 [default: this machine's processor]
+    #[arg(long)]
+    platform: Option<String>,
+    /// Programs that were built elsewhere, instead of building them
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
+    /// Debian's main archive [default: the one in this machine's apt sources]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// How layers are compressed
+    #[arg(long, value_enum, default_value = "zstd")]
+    compression: Compression,
+    /// Pin the current versions of Debian's packages in docker/rootfs.lock and stop
+    #[arg(long, conflicts_with_all = ["tree", "load", "verify"])]
+    update_lock: bool,
+    /// Check an existing archive instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "load"])]
+    verify: Option<PathBuf>,
+    /// For --verify: known vulnerabilities, as OSV records in a file or folder
+    #[arg(long, value_name = "PATH", requires = "verify")]
+    advisories: Option<PathBuf>,
+}
+
+/// Makes the image, or renews the lock, or checks an archive.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    run::catch_interrupts()?;
+    if args.update_lock {
+        let recipe = recipe::Recipe::parse(&stamp::text(&repo::path(recipe::FILE)))?;
+        return update::run(&recipe, args.mirror.as_deref());
+    }
+    if let Some(file) = &args.verify {
+        return audit::run(file, args.advisories.as_deref());
+    }
+    let image = make(args)?;
+    if let Some(folder) = &args.tree {
+        return progress::step(&repo::shown(folder), || write_tree(&image, folder));
+    }
+    let output = repo::root().join(&args.output);
+    progress::step(&repo::shown(&output), || image.write_archive(&output))?;
+    if let Some(engine) = &args.load {
+        progress::step(engine, || load::into(&run::shell()?, engine, &image, &output))?;
+    }
+    println!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
+    budget::check(&image)
+}
+
+/// Makes the image for this machine's processor and writes it, for the checks.
+pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
+    let image = make(&Args { tag: tag.to_owned(), ..Args::default() })?;
+    image.write_archive(archive)?;
+    budget::check(&image)
+}
+
+/// Checks an archive, for the checks.
+pub(crate) fn verify(archive: &Path) -> Result<()> {
+    audit::run(archive, None)
+}
+
+/// Writes the root filesystem into a folder, for the checks.
+pub(crate) fn tree(folder: &Path) -> Result<()> {
+    stamp::remove(folder)?;
+    write_tree(&make(&Args::default())?, folder)
+}
+
+/// Fails when the byte code of the backend depends on anything but its sources.
+pub(crate) fn byte_code_is_deterministic() -> Result<()> {
+    let base = Base::load(Platform::of_this_machine()?, None)?;
+    let interpreter = base.interpreter(&settings::plan()?.paths.python)?;
+    let mut sources = Tree::default();
+    sources.read(&repo::path("backend/santaserver"), "app/santaserver")?;
+    sources.retain(|path, _| !path.contains("__pycache__"));
+    let mut whole = sources.clone();
+    interpreter.compile(&mut whole)?;
+    // Half of the modules, over byte code that is already there.
+    let mut half = whole.clone();
+    let mut odd = false;
+    half.retain(|path, _| {
+        odd = !odd;
+        odd || !path.ends_with(".py")
+    });
+    let mut again = Tree::default();
+    again.merge(half);
+    interpreter.compile(&mut again)?;
+    let differing: Vec<&str> = again
+        .files()
+        .filter(|(path, bytes)| {
+            path.ends_with(".pyc") && whole.get(path).is_none_or(|node| !node.holds(bytes))
+        })
+        .map(|(path, _)| path)
+        .collect();
+    anyhow::ensure!(
+        differing.is_empty(),
+        "byte code differs from run to run: {}",
+        differing.join(", ")
+    );
+    Ok(())
+}
+
+/// All layers, put together.
+fn make(args: &Args) -> Result<Image> {
+    let platform = match &args.platform {
+        Some(name) => Platform::named(name)?,
+        None => Platform::of_this_machine()?,
+    };
+    let maker = Maker {
+        platform,
+        plan: settings::plan()?,
+        base: Base::load(platform, args.mirror.as_deref())?,
+        compression: args.compression,
+        binaries: args.binaries.clone(),
+        code: hash::Inputs::default().files(&repo::path("xtask/src/commands/image"))?.finish(),
+    };
+    let layers = maker.layers()?;
+    let source = Source::find()?;
+    let settings = settings::config(&maker.plan, &source)?;
+    Ok(Image::new(&args.tag, platform, layers, &settings, &source.created))
+}
+
+/// What all layers are made with.
+struct Maker {
+    platform: Platform,
+    plan: Config,
+    base: Base,
+    compression: Compression,
+    binaries: Option<PathBuf>,
+    /// SHA-256 of the sources of this command: other code makes other layers.
+    code: String,
+}
+
+impl Maker {
+    fn recipe<'a>(&self, name: &'a str, level: i32, inputs: hash::Inputs) -> Recipe<'a> {
+        let paths = format!("{:?} {}", self.plan.paths, self.platform.name);
+        let inputs = inputs.add(self.code.as_bytes()).add(paths.as_bytes()).finish();
+        Recipe { name, inputs, compression: self.compression, level }
+    }
+
+    /// A path of the house plan in the image's tree.
+    fn path(path: &Path) -> String {
+        path.display().to_string().trim_start_matches('/').to_owned()
+    }
+
+    fn compile(&self, tree: &mut Tree) -> Result<()> {
+        self.base.interpreter(&self.plan.paths.python)?.compile(tree)
+    }
+
+    /// All layers, those that change seldom first. The programs take longest to
+    /// build and wait for nothing, so they are built beside the others.
+    fn layers(&self) -> Result<Vec<Layer>> {
+        std::thread::scope(|scope| {
+            let programs =
+                scope.spawn(|| binaries::programs(self.platform, self.binaries.as_deref()));
+            let (base, packages) = (self.base()?, self.packages()?);
+            let (console, backend) = (self.console()?, self.backend()?);
+            let programs = programs
+                .join()
+                .map_err(|_| anyhow::anyhow!("building the programs panicked"))??;
+            let binaries = self.binaries(&packages, &programs)?;
+            Ok(vec![base, packages, console, backend, binaries])
+        })
+    }
+
+    fn base(&self) -> Result<Layer> {
+        let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes());
+        self.recipe("base", SELDOM, inputs).layer(|| {
+            let mut tree = self.base.tree()?;
+            self.compile(&mut tree)?;
+            Ok(tree)
+        })
+    }
+
+    fn packages(&self) -> Result<Layer> {
+        let inputs = hash::Inputs::default()
+            .add(self.base.inputs.as_bytes())
+            .files(&repo::path("backend/requirements.txt"))?;
+        self.recipe("packages", SELDOM, inputs).layer(|| {
+            let mut tree = packages::tree(self.platform, &Self::path(&self.plan.paths.app))?;
+            self.compile(&mut tree)?;
+            Ok(tree)
+        })
+    }
+
+    fn console(&self) -> Result<Layer> {
+        let inputs = hash::Inputs::default().files(&repo::path("frontend"))?;
+        self.recipe("console", OFTEN, inputs).layer(|| {
+            build::console()?;
+            let mut tree = Tree::default();
+            tree.read(&repo::dist("www"), &Self::path(&self.plan.paths.www))?;
+            let texts = notices::texts(&notices::console()?);
+            tree.file(&format!("{DOCUMENTS}/console-libraries.txt"), texts.into_bytes());
+            Ok(tree)
+        })
+    }
+
+    fn backend(&self) -> Result<Layer> {
+        let sources = repo::path("backend/santaserver");
+        let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes()).files(&sources)?;
+        self.recipe("backend", OFTEN, inputs).layer(|| {
+            let mut tree = Tree::default();
+            tree.read(&sources, &format!("{}/santaserver", Self::path(&self.plan.paths.app)))?;
+            tree.retain(|path, _| !path.contains("__pycache__"));
+            self.compile(&mut tree)?;
+            Ok(tree)
+        })
+    }
+
+    fn binaries(&self, packages: &Layer, programs: &Path) -> Result<Layer> {
+        let inputs = hash::Inputs::default()
+            .files(programs)?
+            .add(self.base.inputs.as_bytes())
+            .add(packages.diff_id.as_bytes())
+            .files(&repo::path("docker/santa.toml"))?
+            .files(&repo::path("frontend/package-lock.json"))?;
+        self.recipe("binaries", OFTEN, inputs).layer(|| {
+            let mut tree = binaries::tree(self.platform, programs, &self.plan.paths.bin)?;
+            let rust = notices::crates(self.platform)?;
+            tree.file(
+                &format!("{DOCUMENTS}/rust-libraries.txt"),
+                notices::texts(&rust).into_bytes(),
+            );
+            tree.file(&format!("{DOCUMENTS}/copyright"), std::fs::read(repo::path("LICENSE"))?);
+            let parts = sbom::Parts {
+                release: self.base.release(),
+                debian: &self.base.pins,
+                python: sbom::python(&unpack(packages)?),
+                rust,
+                console: notices::console()?,
+            };
+            tree.file(sbom::PATH, sbom::document(&parts).into_bytes());
+            Ok(tree)
+        })
+    }
+}
+
+/// A layer as a tree again.
+fn unpack(layer: &Layer) -> Result<Tree> {
+    let bytes = std::fs::read(&layer.file)
+        .with_context(|| format!("cannot read {}", repo::shown(&layer.file)))?;
+    layer::unarchive(&layer::decompress(&bytes)?)
+}
+
+/// Writes the root filesystem into a new folder.
+fn write_tree(image: &Image, folder: &Path) -> Result<()> {
+    let folder = repo::root().join(folder);
+    let occupied = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+    anyhow::ensure!(!occupied, "{} is not empty; name a new folder", repo::shown(&folder));
+    let mut tree = Tree::default();
+    for layer in &image.layers {
+        tree.merge(unpack(layer)?);
+    }
+    std::fs::create_dir_all(&folder)?;
+    tree.write(&folder)
+}

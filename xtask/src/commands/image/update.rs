@@ -1,0 +1,151 @@
+//! `cargo xtask image --update-lock`: asks apt, in a private folder and with its
+//! signature checks, which versions of the packages are current.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xshell::cmd;
+
+use super::lock::{self, Pin};
+use super::mirror::Mirror;
+use super::platform::Platform;
+use super::recipe::Recipe;
+use crate::{progress, repo, run};
+
+/// Where Debian's keys are on Debian and its relatives.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Writes the lock file anew and says what changed.
+pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
+    if run::find("apt-get").is_none() {
+        bail!(
+            "the lock is renewed by apt, which checks Debian's signatures; run this on Debian or in a container of it"
+        );
+    }
+    let mirror = Mirror::choose(mirror)?;
+    let file = repo::path(lock::FILE);
+    let before = fs::read_to_string(&file).ok().and_then(|text| lock::parse(&text).ok());
+    let mut pins = Vec::new();
+    for platform in Platform::all() {
+        let what = format!("packages of {} for {}", recipe.suite, platform.debian);
+        pins.extend(progress::step(&what, || current(recipe, &mirror, platform.debian))?);
+    }
+    fs::write(&file, lock::format(&pins))
+        .with_context(|| format!("cannot write {}", lock::FILE))?;
+    for line in changes(&before.unwrap_or_default(), &pins) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// The current packages for one architecture.
+fn current(recipe: &Recipe, mirror: &Mirror, architecture: &str) -> Result<Vec<Pin>> {
+    let home = repo::dev("cache/apt").join(architecture);
+    let config = private_apt(&home, &recipe.suite, mirror, architecture)?;
+    let shell = run::shell()?;
+    shell.set_var("APT_CONFIG", &config);
+    run::output("read the mirror's package lists", cmd!(shell, "apt-get -qq update"))?;
+    let names: Vec<&str> = recipe.packages().collect();
+    let listed = run::output(
+        "find the packages",
+        cmd!(shell, "apt-get -qq download --print-uris {names...}"),
+    )?;
+    let mut pins = Vec::new();
+    for line in listed.lines().filter(|line| line.starts_with('\'')) {
+        pins.push(
+            parse(line, architecture, mirror)
+                .with_context(|| format!("cannot read apt's line {line}"))?,
+        );
+    }
+    lock::for_architecture(&pins, architecture, recipe.packages())
+}
+
+/// A line such as `'http://m/debian/pool/…/n_1%2b2_amd64.deb' n_1+2_amd64.deb 123 SHA256:…`.
+fn parse(line: &str, architecture: &str, mirror: &Mirror) -> Result<Pin> {
+    let mut words = line.split(' ');
+    let address = words.next().unwrap_or_default().trim_matches('\'');
+    // Here apt writes an epoch's colon as %3a.
+    let file = words.next().unwrap_or_default().replace("%3a", ":");
+    let sha256 = words.next_back().and_then(|word| word.strip_prefix("SHA256:"));
+    let [name, version, _] = file.split('_').collect::<Vec<_>>()[..] else {
+        bail!("{file} is not the name of a package file");
+    };
+    Ok(Pin {
+        architecture: architecture.to_owned(),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        sha256: sha256.context("no SHA-256 in it")?.to_owned(),
+        path: mirror.locked_path(address).context("not on the chosen mirror")?,
+    })
+}
+
+/// A configuration with which apt touches nothing of the system's.
+fn private_apt(home: &Path, suite: &str, mirror: &Mirror, architecture: &str) -> Result<PathBuf> {
+    for folder in ["state/lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(home.join(folder)).context("cannot create .dev/cache/apt")?;
+    }
+    fs::write(home.join("state/status"), "")?;
+    let [main, security] = mirror.archives();
+    let signed =
+        if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
+    let sources = format!(
+        "deb {signed}{main} {suite} main\ndeb {signed}{main} {suite}-updates main\n\
+         deb {signed}{security} {suite}-security main\n"
+    );
+    fs::write(home.join("sources.list"), sources)?;
+    let shown = home.display();
+    let config = format!(
+        "Dir::State \"{shown}/state\";\nDir::State::status \"{shown}/state/status\";\n\
+         Dir::Cache \"{shown}/cache\";\nDir::Etc::sourcelist \"{shown}/sources.list\";\n\
+         Dir::Etc::sourceparts \"/dev/null\";\nAPT::Architecture \"{architecture}\";\n\
+         APT::Architectures {{ \"{architecture}\"; }};\nAPT::Sandbox::User \"root\";\n\
+         Acquire::Languages \"none\";\nAcquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n"
+    );
+    let file = home.join("apt.conf");
+    fs::write(&file, config)?;
+    Ok(file)
+}
+
+/// One line for each package that is new, gone or of another version.
+fn changes(before: &[Pin], after: &[Pin]) -> Vec<String> {
+    let version = |pins: &[Pin], pin: &Pin| {
+        let same = |other: &&Pin| other.name == pin.name && other.architecture == pin.architecture;
+        pins.iter().find(same).map_or("none", |found| &found.version).to_owned()
+    };
+    let gone = before.iter().filter(|pin| version(after, pin) == "none");
+    let mut all: Vec<&Pin> = after.iter().chain(gone).collect();
+    all.sort();
+    all.into_iter()
+        .map(|pin| (pin, version(before, pin), version(after, pin)))
+        .filter(|(_, old, new)| old != new)
+        .map(|(pin, old, new)| format!("{} {}: {old} → {new}", pin.architecture, pin.name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apts_line_becomes_a_pin_without_a_host() {
+        let mirror = Mirror::choose(Some("http://m.example/debian")).expect("given");
+        let line = format!(
+            "'http://m.example/debian/pool/main/z/zlib/zlib1g_1.3%2breally_amd64.deb' zlib1g_1%3a1.3+really_amd64.deb 88720 SHA256:{}",
+            "b".repeat(64)
+        );
+        let pin = parse(&line, "amd64", &mirror).expect("a pin");
+        assert_eq!((pin.name.as_str(), pin.version.as_str()), ("zlib1g", "1:1.3+really"));
+        assert_eq!(pin.path, "debian/pool/main/z/zlib/zlib1g_1.3+really_amd64.deb");
+    }
+
+    #[test]
+    fn changes_name_old_and_new_version() {
+        let pin = |name: &str, version: &str| {
+            let line = format!("amd64 {name} {version} {} debian/x\n", "0".repeat(64));
+            lock::parse(&line).expect("a lock").remove(0)
+        };
+        let lines = changes(&[pin("a", "1"), pin("b", "1")], &[pin("a", "2"), pin("c", "1")]);
+        assert_eq!(lines, ["amd64 a: 1 → 2", "amd64 b: 1 → none", "amd64 c: none → 1"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! A container engine of the repository's own: the system's podman and runc with
+//! configuration, images and containers in ignored folders, so that nothing of
+//! the user's set-up is read or written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, getrlimit};
+use xshell::{Shell, cmd};
+
+use crate::{progress, repo, run};
+
+const PACKAGES: [&str; 6] = ["podman", "runc", "netavark", "aardvark-dns", "iptables", "skopeo"];
+/// Programs that must be there; Debian's packages of the same names bring them.
+const PROGRAMS: [&str; 3] = ["podman", "runc", "skopeo"];
+
+/// The engine: podman and the environment that it needs.
+pub(crate) struct Podman {
+    environment: Vec<(&'static str, PathBuf)>,
+}
+
+/// The engine, installed from the system's packages where that is possible.
+pub(crate) fn bring() -> Result<Podman> {
+    if PROGRAMS.iter().any(|program| run::find(program).is_none()) {
+        install(&PACKAGES)?;
+    }
+    let home = repo::dev("containers");
+    fs::create_dir_all(home.join("networks")).context("cannot create .dev/containers")?;
+    let conf = home.join("containers.conf");
+    fs::write(
+        &conf,
+        containers_conf(&home, hard_limit(Resource::Nofile), hard_limit(Resource::Nproc)),
+    )?;
+    let storage = home.join("storage.conf");
+    fs::write(&storage, storage_conf(&home))?;
+    let registries = home.join("registries.conf");
+    // A name without a registry is ours; nothing is ever pulled.
+    fs::write(&registries, "unqualified-search-registries = []\n")?;
+    Ok(Podman {
+        environment: vec![
+            ("CONTAINERS_CONF", conf),
+            ("CONTAINERS_STORAGE_CONF", storage),
+            ("CONTAINERS_REGISTRIES_CONF", registries),
+            ("BUILDAH_ISOLATION", PathBuf::from("chroot")),
+        ],
+    })
+}
+
+impl Podman {
+    /// A shell in the repository's root whose podman is this one.
+    pub(crate) fn shell(&self) -> Result<Shell> {
+        let shell = run::shell()?;
+        for (name, value) in &self.environment {
+            shell.set_var(name, value);
+        }
+        Ok(shell)
+    }
+}
+
+/// Installs packages of the system, which takes root and apt.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        bail!(
+            "podman and runc are needed to run containers and were not found in PATH; install them (on Debian: sudo apt-get install {list})"
+        );
+    }
+    progress::step("podman (system packages)", || {
+        let shell = run::shell()?;
+        shell.set_var("DEBIAN_FRONTEND", "noninteractive");
+        run::output("refresh the list of system packages", cmd!(shell, "apt-get update -qq"))?;
+        let options = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"];
+        run::output("install podman", cmd!(shell, "apt-get install {options...} {packages...}"))
+            .map(drop)
+    })
+}
+
+fn hard_limit(resource: Resource) -> u64 {
+    getrlimit(resource).maximum.unwrap_or(u64::MAX)
+}
+
+/// What podman needs on a machine without systemd, journal or the right to raise
+/// limits: none may be set above what this process has.
+fn containers_conf(home: &Path, files: u64, processes: u64) -> String {
+    let (files, processes) = (files.min(65_536), processes.min(32_768));
+    let home = home.display();
+    format!(
+        "[containers]\ndefault_ulimits = [\"nofile={files}:{files}\", \"nproc={processes}:{processes}\"]\n\
+         log_driver = \"k8s-file\"\n\
+         [network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = \"{home}/networks\"\n\
+         [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
+         static_dir = \"{home}/libpod\"\nvolume_path = \"{home}/volumes\"\ntmp_dir = \"{}/tmp\"\n",
+        run_root(&home.to_string())
+    )
+}
+
+fn storage_conf(home: &Path) -> String {
+    let home = home.display().to_string();
+    format!(
+        "[storage]\ndriver = \"overlay\"\ngraphroot = \"{home}/storage\"\nrunroot = \"{}\"\n",
+        run_root(&home)
+    )
+}
+
+/// Sockets go here, whose paths must stay short wherever the repository is.
+fn run_root(home: &str) -> String {
+    let number =
+        home.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    format!("/tmp/santaserver-{number:x}-c")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_never_above_those_of_this_process() {
+        let conf = containers_conf(Path::new("/r/.dev/containers"), 20_000, u64::MAX);
+        assert!(conf.contains("\"nofile=20000:20000\", \"nproc=32768:32768\""), "{conf}");
+        conf.parse::<toml::Table>().expect("TOML");
+        storage_conf(Path::new("/r")).parse::<toml::Table>().expect("TOML");
+    }
+
+    #[test]
+    fn sockets_have_short_paths_in_a_deep_repository() {
+        let path = run_root(&"/a-long-folder-name".repeat(20));
+        assert!(path.len() <= 50, "{path}");
+        assert_ne!(path, run_root("/other"));
+    }
+}
