@@ -140,6 +140,43 @@ pub enum Command {
         name: String,
         /// Name or number of the signal.
         signal: String,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show why a service is in its state
+    ///
+    /// What happens next and when, and the last exits with the last lines
+    /// before each.
+    #[command(after_help = "Example:\n  santa-supervise explain backend")]
+    Explain {
+        /// Name of the service, or NAME:INSTANCE.
+        name: String,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what services use, again and again
+    #[command(
+        after_help = "Examples:\n  santa-supervise top\n  santa-supervise top --once\n  santa-supervise top --json"
+    )]
+    Top {
+        /// Seconds between two looks.
+        #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+        every: Duration,
+        /// Show it once and end.
+        #[arg(long)]
+        once: bool,
+        /// Print as JSON, once.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print all numbers as Prometheus text
+    #[command(after_help = "Example:\n  santa-supervise metrics")]
+    Metrics {
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show recent output of one service or of all
     #[command(
@@ -171,6 +208,9 @@ pub enum Command {
         /// How long to wait, in seconds.
         #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
         timeout: Duration,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Exit 0 when all is well, else 1 (for HEALTHCHECK)
     ///
@@ -182,6 +222,9 @@ pub enum Command {
         /// All services must be ready, too.
         #[arg(long)]
         ready: bool,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -6,11 +6,13 @@
 mod actions;
 mod children;
 mod control;
+mod explain;
 mod notes;
 mod output;
 mod parent;
 mod probes;
 mod report;
+mod usage;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -26,6 +28,7 @@ use crate::spawning::Spawner;
 
 use children::Children;
 use control::Control;
+use explain::History;
 use output::Outputs;
 use probes::Probes;
 
@@ -71,6 +74,7 @@ pub struct EventLoop {
     spawner: Spawner,
     log: Log,
     children: Children,
+    history: History,
     outputs: Outputs,
     probes: Probes,
     control: Control,
@@ -127,6 +131,7 @@ impl EventLoop {
             spawner: parts.spawner,
             log: parts.log,
             children: Children::default(),
+            history: History::default(),
             outputs: Outputs::new(parts.longest_line),
             probes: Probes::default(),
             control: Control::new(parts.control),

@@ -65,6 +65,17 @@ pub struct Tree<'a> {
     pub tag: &'a str,
 }
 
+/// What a process tree uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory in bytes; shared pages count once for each process.
+    pub rss: u64,
+    /// CPU time of the living processes.
+    pub cpu: Duration,
+    /// How many they are.
+    pub processes: u32,
+}
+
 /// What differs between operating systems.
 pub trait Os {
     /// The word for it in `status` and in the log.
@@ -110,6 +121,9 @@ pub trait Os {
     /// Whether anything but the main process is left of a tree. `mains` are the
     /// living main processes of all trees.
     fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool;
+
+    /// What a tree uses now; `None` where this system does not tell.
+    fn usage(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Option<Usage>;
 
     /// Kills whatever still descends from this process.
     fn kill_descendants(&self);

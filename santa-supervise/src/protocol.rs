@@ -48,6 +48,15 @@ pub enum Request {
         /// Name or number.
         signal: String,
     },
+    /// Why a service is in its state: answered by a list of [`Explanation`].
+    Explain {
+        /// `NAME` or `NAME:INSTANCE`.
+        name: String,
+    },
+    /// What services use: answered by a list of [`ServiceUsage`].
+    Usage,
+    /// All numbers as Prometheus text: answered by [`Answer`].
+    Metrics,
     /// Recent lines, as log records.
     Logs {
         /// Of one service or instance only.
@@ -130,6 +139,53 @@ pub struct ServiceStatus {
     pub last_exit: Option<String>,
     /// Whether its failure ends everything.
     pub critical: bool,
+}
+
+/// Why a service is in its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Its state.
+    #[serde(flatten)]
+    pub status: ServiceStatus,
+    /// Whether it ought to be up.
+    pub wanted: bool,
+    /// What happens by itself, and when.
+    pub next: Option<String>,
+    /// The generation that starts beside the one that serves.
+    pub successor: Option<u64>,
+    /// Generations that still finish.
+    pub leaving: Vec<u64>,
+    /// How it ended before, newest first.
+    pub exits: Vec<PastExit>,
+}
+
+/// One end of a main process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastExit {
+    /// In seconds since 1970.
+    pub at: u64,
+    /// From its start to its end, in milliseconds.
+    pub lived_ms: u64,
+    /// Exit code or signal.
+    pub exit: String,
+    /// What it said last.
+    pub lines: Vec<String>,
+}
+
+/// What one instance uses; nothing where the system does not tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceUsage {
+    /// Its state.
+    #[serde(flatten)]
+    pub status: ServiceStatus,
+    /// Living processes.
+    pub processes: Option<u32>,
+    /// Resident memory of all of them.
+    pub rss_bytes: Option<u64>,
+    /// CPU time of the living processes.
+    pub cpu_seconds: Option<f64>,
+    /// Output read from it.
+    pub log_bytes: u64,
 }
 
 #[cfg(test)]

@@ -114,6 +114,7 @@ impl Spawner {
             credentials,
             limit_nofile: service.limits.nofile,
             limit_core: service.limits.core,
+            umask: service.umask.map(|mode| mode.0),
             output,
             sockets: handed,
         })

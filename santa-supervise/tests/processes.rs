@@ -48,6 +48,25 @@ on_every_os! {
         assert!(messages[2].ends_with(&dir), "{messages:?}");
     }
 
+    fn files_of_a_service_have_the_permissions_that_its_umask_leaves(os) {
+        let mut house = House::new(os);
+        let file = |name: &str| house.path(name).display().to_string();
+        let (narrow, closed) = (file("narrow"), file("closed"));
+        house = house
+            .service("a", &[&format!("append {narrow} x"), "forever"], "umask = \"0027\"")
+            .service("b", &[&format!("append {closed} x"), "forever"], "umask = \"0077\"")
+            .start();
+        house.until("both have written", || {
+            !house.read("narrow").is_empty() && !house.read("closed").is_empty()
+        });
+        for (name, mode) in [("narrow", 0o640), ("closed", 0o600)] {
+            let found = std::fs::metadata(house.path(name)).expect("file");
+            let bits = std::os::unix::fs::PermissionsExt::mode(&found.permissions());
+            assert_eq!(bits & 0o777, mode, "{name}");
+        }
+        assert_eq!(house.stop(), 0);
+    }
+
     fn values_with_special_characters_pass_unchanged(os) {
         let mut house = House::new(os);
         let file = house.path("state").display().to_string();

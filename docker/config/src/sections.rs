@@ -130,6 +130,9 @@ section! {
         env: BTreeMap<String, String>,
         /// Working directory; that of santa-supervise when not given.
         directory: Option<PathBuf>,
+        /// Permission bits taken away from files it makes, as in "0027"; those
+        /// of santa-supervise when not given.
+        umask: Option<Mode>,
         /// User to run as (name or number); needs root.
         user: Option<String>,
         /// Services that must be ready (daemons) or completed (tasks) first.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::cli::{Command, Common, OnService, Until};
-use crate::protocol::{Answer, Request, Status};
+use crate::protocol::{Answer, Explanation, Request, ServiceUsage, Status};
 
 use super::{Failure, config_path, exit, load, show};
 
@@ -33,17 +33,23 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
             act(common, &on, Request::Wait { name: on.name.clone(), ready })
         }
         Command::Reload(on) => act(common, &on, Request::Reload { name: on.name.clone() }),
-        Command::Signal { name, signal } => {
-            let answer =
-                Connection::open(common, Some(QUICK))?.ask(&Request::Signal { name, signal })?;
-            Ok(report(&answer, false))
+        Command::Signal { name, signal, json } => {
+            ask_quickly(common, &Request::Signal { name, signal }, json)
         }
+        Command::Metrics { json } => ask_quickly(common, &Request::Metrics, json),
+        Command::Explain { name, json } => {
+            let request = Request::Explain { name };
+            let found: Vec<Explanation> = Connection::open(common, Some(QUICK))?.ask(&request)?;
+            show::explanations(&found, json);
+            Ok(exit::OK)
+        }
+        Command::Top { every, once, json } => watch_usage(common, every, once, json),
         Command::Logs { name, follow, lines, json } => {
             Connection::open(common, None)?.watch(&Request::Logs { name, lines, follow }, json)
         }
         Command::Events { json } => Connection::open(common, None)?.watch(&Request::Events, json),
-        Command::Shutdown { timeout } => shut_down(common, timeout),
-        Command::Healthcheck { ready } => Ok(check_health(common, ready)),
+        Command::Shutdown { timeout, json } => shut_down(common, timeout, json),
+        Command::Healthcheck { ready, json } => Ok(check_health(common, ready, json)),
         Command::Run { .. } | Command::Check { .. } => unreachable!("done without a connection"),
     }
 }
@@ -53,23 +59,38 @@ fn act(common: &Common, on: &OnService, request: Request) -> Result<i32, Failure
     Ok(report(&answer, on.json))
 }
 
-fn shut_down(common: &Common, timeout: Duration) -> Result<i32, Failure> {
+fn ask_quickly(common: &Common, request: &Request, json: bool) -> Result<i32, Failure> {
+    Ok(report(&Connection::open(common, Some(QUICK))?.ask(request)?, json))
+}
+
+/// Prints what services use until nobody reads it any more.
+fn watch_usage(common: &Common, every: Duration, once: bool, json: bool) -> Result<i32, Failure> {
+    let mut connection = Connection::open(common, Some(QUICK))?;
+    let mut before: Option<Vec<ServiceUsage>> = None;
+    loop {
+        let now: Vec<ServiceUsage> = connection.ask(&Request::Usage)?;
+        if show::usage(before.as_deref(), &now, every, json).is_err() || once || json {
+            return Ok(exit::OK);
+        }
+        before = Some(now);
+        std::thread::sleep(every);
+    }
+}
+
+fn shut_down(common: &Common, timeout: Duration, json: bool) -> Result<i32, Failure> {
     let mut connection = Connection::open(common, Some(timeout))?;
     let answer: Answer = connection.ask(&Request::Shutdown)?;
     // The connection ends when santa-supervise does.
     while connection.line()?.is_some() {}
-    Ok(report(&Answer { message: "stopped".to_owned(), ..answer }, false))
+    Ok(report(&Answer { message: "stopped".to_owned(), ..answer }, json))
 }
 
 /// For HEALTHCHECK: nothing but 0 and 1.
-fn check_health(common: &Common, ready: bool) -> i32 {
+fn check_health(common: &Common, ready: bool, json: bool) -> i32 {
     let asked = Connection::open(common, Some(QUICK));
     match asked.and_then(|mut connection| connection.ask::<Answer>(&Request::Health { ready })) {
-        Ok(answer) => report(&answer, false),
-        Err(failure) => {
-            eprintln!("{}", failure.message);
-            exit::FAILED
-        }
+        Ok(answer) => report(&answer, json),
+        Err(failure) => report(&Answer { ok: false, message: failure.message }, json),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use crate::clock;
-use crate::protocol::Status;
+use crate::protocol::{Explanation, ServiceUsage, Status};
 use crate::record::{Chunk, Stream, Style};
 
 /// Prints the state of all services.
@@ -43,6 +44,71 @@ pub(super) fn status(status: &Status, json: bool) {
             status.supervisor.dropped_lines
         );
     }
+}
+
+/// Prints why services are in their states.
+pub(super) fn explanations(found: &[Explanation], json: bool) {
+    if json {
+        println!("{}", serde_json::json!(found));
+        return;
+    }
+    let now = clock::now() / 1_000;
+    for one in found {
+        let status = &one.status;
+        let since = span(now.saturating_sub(status.since));
+        println!("{} is {} for {since}: {}", status.name, status.state, status.why);
+        if let Some(next) = &one.next {
+            println!("  next: {next}");
+        }
+        if let Some(successor) = one.successor {
+            println!("  generation {successor} starts beside it");
+        }
+        for exit in &one.exits {
+            let ago = span(now.saturating_sub(exit.at));
+            println!("  {ago} ago: {} after {} ms", exit.exit, exit.lived_ms);
+            for line in &exit.lines {
+                println!("    | {}", line.escape_debug());
+            }
+        }
+    }
+}
+
+/// Prints what services use; CPU as the share since `before`.
+pub(super) fn usage(
+    before: Option<&[ServiceUsage]>,
+    now: &[ServiceUsage],
+    every: Duration,
+    json: bool,
+) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    if json {
+        return writeln!(output, "{}", serde_json::json!(now));
+    }
+    let mut rows = vec![["SERVICE", "STATE", "PID", "PROCS", "MEMORY", "CPU"].map(str::to_owned)];
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    for one in now {
+        let same = |other: &&ServiceUsage| {
+            (other.status.generation, &other.status.name)
+                == (one.status.generation, &one.status.name)
+        };
+        let earlier = before.and_then(|before| before.iter().find(same)?.cpu_seconds);
+        let share = one.cpu_seconds.zip(earlier).map(|(cpu, earlier)| {
+            format!("{:.0} %", (cpu - earlier).max(0.0) / every.as_secs_f64().max(0.001) * 100.0)
+        });
+        let total = one.cpu_seconds.map(|cpu| format!("{cpu:.1} s"));
+        rows.push([
+            format!("{}:{}", one.status.name, one.status.instance),
+            one.status.state.clone(),
+            shown(one.status.pid.map(|pid| pid.to_string())),
+            shown(one.processes.map(|count| count.to_string())),
+            shown(one.rss_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))),
+            shown(share.or(total)),
+        ]);
+    }
+    for row in &rows {
+        writeln!(output, "{}", aligned(row, &rows))?;
+    }
+    writeln!(output)
 }
 
 fn aligned<const N: usize>(row: &[String; N], rows: &[[String; N]]) -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
 use crate::os::{Pid, Tree};
 
@@ -23,11 +24,12 @@ pub(super) struct Child {
     /// Whether it is killed again as long as anything of it is found.
     pub(super) killing: bool,
     tag: String,
+    began: Millis,
 }
 
 impl Child {
     pub(super) fn new(slot: SlotId, pid: Pid, tag: String) -> Self {
-        Self { slot, pid, main_alive: true, killing: false, tag }
+        Self { slot, pid, main_alive: true, killing: false, tag, began: clock::now() }
     }
 
     pub(super) fn tree(&self) -> Tree<'_> {
@@ -105,11 +107,12 @@ impl EventLoop {
         // Its last words come before the news of its end.
         self.drain_output(generation);
         let Some(child) = self.children.get(generation) else { return };
-        let slot = child.slot;
+        let (slot, began) = (child.slot, child.began);
         let alone = !self.os.has_leftovers(child.tree(), &self.children.mains());
         if alone {
             self.forget_tree(generation);
         }
+        self.remember_exit(slot, exit, began);
         self.events.push_back(Event::Exited { slot, generation, exit, alone });
     }
 

@@ -48,6 +48,7 @@ struct Output {
 pub(super) struct Outputs {
     open: BTreeMap<Token, Output>,
     recent: BTreeMap<Arc<str>, Recent>,
+    bytes: BTreeMap<Arc<str>, u64>,
     longest_line: usize,
     buffer: Vec<u8>,
 }
@@ -74,6 +75,7 @@ impl Outputs {
         Self {
             open: BTreeMap::new(),
             recent: BTreeMap::new(),
+            bytes: BTreeMap::new(),
             longest_line,
             buffer: vec![0; BUFFER],
         }
@@ -90,6 +92,11 @@ impl Outputs {
             services.flat_map(|(_, recent)| recent.chunks.iter().cloned()).collect();
         chunks.sort_by_key(|chunk| chunk.at);
         chunks
+    }
+
+    /// How much a service has written.
+    pub(super) fn bytes_of(&self, service: &str) -> u64 {
+        self.bytes.get(service).copied().unwrap_or(0)
     }
 
     fn of(&self, generation: Generation) -> Vec<Token> {
@@ -146,6 +153,7 @@ impl EventLoop {
         let (slot, generation) = (output.slot, output.generation);
         let (service, stream, at) = (Arc::clone(&output.service), output.stream, clock::now());
         for piece in pieces {
+            *self.outputs.bytes.entry(Arc::clone(&service)).or_default() += piece.text.len() as u64;
             self.watch_for_line(slot, generation, &piece.text);
             let service = Arc::clone(&service);
             self.publish(Chunk {

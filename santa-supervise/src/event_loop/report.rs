@@ -21,7 +21,7 @@ impl EventLoop {
         }
     }
 
-    fn service_status(&self, id: SlotId, slot: &Slot) -> ServiceStatus {
+    pub(super) fn service_status(&self, id: SlotId, slot: &Slot) -> ServiceStatus {
         let child = slot.generation().and_then(|generation| self.children.get(generation));
         let since = self.begun_at + u64::try_from(slot.since().as_millis()).unwrap_or(0);
         let mut why = slot.why().to_owned();

@@ -117,6 +117,12 @@ impl Slot {
         self.run.as_ref().map(|run| run.generation)
     }
 
+    /// When its phase ends at the latest; what then happens depends on it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
     /// How often it was started again.
     #[must_use]
     pub fn restarts(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Interest, Os, Pid, Token, Tree, Wake, calls, procfs};
+use super::{Interest, Os, Pid, Token, Tree, Usage, Wake, calls, procfs};
 use crate::machine::Exit;
 
 /// Tokens of our own, out of the way of the callers'.
@@ -139,6 +139,17 @@ impl Os for Linux {
 
     fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool {
         calls::exists(-tree.main) || !procfs::members(tree, mains).is_empty()
+    }
+
+    fn usage(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Option<Usage> {
+        let main = tree.main_alive.then_some(tree.main);
+        let all = procfs::members(tree, mains).into_iter().chain(main);
+        let used = all.filter_map(procfs::usage).reduce(|sum, one| Usage {
+            rss: sum.rss + one.rss,
+            cpu: sum.cpu + one.cpu,
+            processes: sum.processes + one.processes,
+        });
+        Some(used.unwrap_or_default())
     }
 
     fn kill_descendants(&self) {

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use super::{Interest, Os, Pid, Token, Tree, Wake, calls};
+use super::{Interest, Os, Pid, Token, Tree, Usage, Wake, calls};
 use crate::machine::Exit;
 
 /// Where the handler writes the number of the signal.
@@ -116,6 +116,10 @@ impl Os for Portable {
 
     fn has_leftovers(&self, tree: Tree<'_>, _mains: &BTreeSet<Pid>) -> bool {
         calls::exists(-tree.main)
+    }
+
+    fn usage(&self, _tree: Tree<'_>, _mains: &BTreeSet<Pid>) -> Option<Usage> {
+        None
     }
 
     fn kill_descendants(&self) {}

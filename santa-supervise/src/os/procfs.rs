@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
-use super::{Pid, Tree, calls};
+use super::{Pid, Tree, Usage, calls};
 use crate::spawning::TAG;
 
 /// What belongs to `tree` besides its main process and outside its process
@@ -68,12 +69,27 @@ fn has_tag(pid: Pid, tag: &str) -> bool {
     })
 }
 
-/// State letter and parent, the fields after the name in parentheses.
-fn stat(pid: Pid) -> Option<(u8, Pid)> {
+/// What one process uses: fields 14, 15 and 24 of its stat (proc(5)).
+pub(super) fn usage(pid: Pid) -> Option<Usage> {
+    let rest = stat_fields(pid)?;
+    let field = |number: usize| rest.split(' ').nth(number - 3)?.parse::<u64>().ok();
+    let ticks = field(14)? + field(15)?;
+    let cpu = Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second());
+    let rss = field(24)? * u64::try_from(rustix::param::page_size()).ok()?;
+    Some(Usage { rss, cpu, processes: 1 })
+}
+
+/// The fields after the name in parentheses, from the third on.
+fn stat_fields(pid: Pid) -> Option<String> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything, even parentheses: look for the last one.
     let end = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = String::from_utf8_lossy(stat.get(end + 2..)?).into_owned();
+    Some(String::from_utf8_lossy(stat.get(end + 2..)?).into_owned())
+}
+
+/// State letter and parent.
+fn stat(pid: Pid) -> Option<(u8, Pid)> {
+    let rest = stat_fields(pid)?;
     let mut fields = rest.split(' ');
     let state = *fields.next()?.as_bytes().first()?;
     Some((state, fields.next()?.parse().ok()?))

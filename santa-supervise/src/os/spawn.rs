@@ -25,6 +25,8 @@ pub struct Launch {
     pub limit_nofile: Option<u64>,
     /// Size of core dumps in bytes, if limited.
     pub limit_core: Option<u64>,
+    /// Permission bits taken away from files it makes, if not ours.
+    pub umask: Option<u32>,
     /// Standard output and standard error.
     pub output: (OwnedFd, OwnedFd),
     /// Handed over as descriptors 3, 4, … (with `LISTEN_PID`, if any).
@@ -158,6 +160,9 @@ unsafe fn attempt(prepared: &mut Prepared<'_>) -> Result<std::convert::Infallibl
         connect_output(prepared)?;
         set_limits(prepared.launch)?;
         change_user(prepared)?;
+        if let Some(umask) = prepared.launch.umask {
+            libc::umask(umask as libc::mode_t);
+        }
         if let Some(directory) = &prepared.launch.directory {
             require(5, libc::chdir(directory.as_ptr()))?;
         }

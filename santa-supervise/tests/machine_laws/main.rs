@@ -1,5 +1,6 @@
 //! Laws of the core that hold for every sequence of events, however unlikely.
 
+mod exhaustive;
 mod world;
 
 use std::time::Duration;

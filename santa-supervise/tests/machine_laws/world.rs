@@ -32,6 +32,7 @@ struct Tree {
 }
 
 /// The core together with a pretended world that checks every action.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) now: Time,
@@ -72,6 +73,19 @@ impl World {
             commands: 0,
             exit: None,
         }
+    }
+
+    /// How many trees live.
+    pub(crate) fn trees(&self) -> u8 {
+        u8::try_from(self.live.len()).expect("a handful")
+    }
+
+    /// What lives, without generations: of each tree its slot and whether its
+    /// main process does; and the level of a shutdown.
+    pub(crate) fn kinds_of_trees(&self) -> Vec<u8> {
+        let trees = self.live.values();
+        let kinds = trees.map(|tree| (tree.slot.0 as u8) << 1 | u8::from(tree.main_alive));
+        kinds.chain([255, self.shutdown_level]).collect()
     }
 
     pub(crate) fn feed(&mut self, event: Event) {

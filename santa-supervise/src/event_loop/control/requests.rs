@@ -42,6 +42,12 @@ impl EventLoop {
                     format!("there is no signal \"{signal}\"; write for example TERM or 15"),
                 ),
             },
+            Request::Explain { name } => match self.explain(&name) {
+                Ok(found) => self.give_json(token, &found),
+                Err(refusal) => self.give_json(token, &refusal),
+            },
+            Request::Usage => self.give_json(token, &self.usage()),
+            Request::Metrics => self.answer(token, true, self.metrics()),
             Request::Logs { name, lines, follow } => self.give_logs(token, name, lines, follow),
             Request::Events => self.follow(token, Follow::Events),
             Request::Shutdown => {

@@ -1,0 +1,102 @@
+//! Why a service is in its state: its last exits with what it said before them,
+//! and what happens next without anybody's doing.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::clock::{self, Millis};
+use crate::machine::{Exit, Phase, Slot, SlotId};
+use crate::protocol::{Answer, Explanation, PastExit};
+
+use super::EventLoop;
+
+/// How many exits of a slot are remembered.
+const EXITS: usize = 5;
+
+/// How many of the last lines before an exit are kept, and how much of each.
+const LINES: usize = 5;
+const LINE: usize = 400;
+
+/// The last exits, by slot.
+#[derive(Debug, Default)]
+pub(super) struct History(BTreeMap<SlotId, VecDeque<PastExit>>);
+
+impl EventLoop {
+    /// Remembers an exit; its last words have been read.
+    pub(super) fn remember_exit(&mut self, slot: SlotId, exit: Exit, began: Millis) {
+        let now = clock::now();
+        let lines = self.last_lines(&self.label(slot), began);
+        let exits = self.history.0.entry(slot).or_default();
+        exits.push_back(PastExit {
+            at: now / 1_000,
+            lived_ms: now.saturating_sub(began),
+            exit: exit.to_string(),
+            lines,
+        });
+        while exits.len() > EXITS {
+            exits.pop_front();
+        }
+    }
+
+    /// The last lines that `label` wrote since `began`.
+    fn last_lines(&self, label: &str, began: Millis) -> Vec<String> {
+        let chunks = self.outputs.recent(|service| service == label);
+        let mut lines: Vec<String> = chunks
+            .iter()
+            .rev()
+            .take_while(|chunk| chunk.at >= began)
+            .flat_map(|chunk| chunk.lines().collect::<Vec<_>>().into_iter().rev())
+            .take(LINES)
+            .map(|line| String::from_utf8_lossy(&line[..line.len().min(LINE)]).into_owned())
+            .collect();
+        lines.reverse();
+        lines
+    }
+
+    /// What `NAME` or `NAME:INSTANCE` is doing and why.
+    pub(super) fn explain(&self, name: &str) -> Result<Vec<Explanation>, Answer> {
+        let meant = |slot: &Slot| slot.spec().label() == name || slot.spec().service == name;
+        let found: Vec<Explanation> = self
+            .state
+            .slots()
+            .filter(|(_, slot)| meant(slot))
+            .map(|(id, slot)| self.explanation(id, slot))
+            .collect();
+        if found.is_empty() {
+            let message =
+                format!("there is no service \"{name}\"; `santa-supervise status` lists them");
+            return Err(Answer { ok: false, message });
+        }
+        Ok(found)
+    }
+
+    fn explanation(&self, id: SlotId, slot: &Slot) -> Explanation {
+        let status = self.service_status(id, slot);
+        let exits = self.history.0.get(&id);
+        Explanation {
+            next: self.next(slot),
+            successor: slot.successor().map(|generation| generation.0),
+            leaving: slot.leavers().map(|generation| generation.0).collect(),
+            exits: exits.map(|exits| exits.iter().rev().cloned().collect()).unwrap_or_default(),
+            wanted: slot.wanted(),
+            status,
+        }
+    }
+
+    /// What comes next by itself, and when.
+    fn next(&self, slot: &Slot) -> Option<String> {
+        let seconds = |what: &str| {
+            let left = slot.deadline()?.saturating_sub(self.now());
+            Some(format!("{what} in {:.1} s", left.as_secs_f64()))
+        };
+        let spec = slot.spec();
+        match slot.phase() {
+            Phase::Waiting => Some(format!("starts when ready: {}", spec.depends_on.join(", "))),
+            Phase::Starting if spec.task => seconds("is stopped unless it has completed"),
+            Phase::Starting => seconds("is stopped unless it is ready"),
+            Phase::Stopping => seconds("is killed unless it has ended"),
+            Phase::Backoff => seconds("starts again"),
+            Phase::Failed => Some(format!("nothing; `santa-supervise start {}`", spec.service)),
+            Phase::Ready | Phase::Stopped | Phase::Completed | Phase::Skipped => None,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What the commands tell about the services.
+
+mod support;
+
+use support::{House, text};
+
+on_every_os! {
+    fn an_explanation_names_the_last_exits_their_last_lines_and_what_comes_next(os) {
+        let mut house = House::new(os);
+        house = house
+            .service("app", &["print begun", "eprint no database", "exit 3"],
+                "backoff = { initial = \"1h\", max = \"1h\" }")
+            .start();
+        house.wait_for_state("app", "backoff");
+        let told = house.ctl_ok(&["explain", "app"]);
+        for part in ["app is backoff", "exit code 3", "| no database", "next: starts again in "] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&house.ctl_ok(&["explain", "app", "--json"])).expect("JSON");
+        assert_eq!(json[0]["exits"][0]["exit"], "exit code 3");
+        assert_eq!(json[0]["state"], "backoff");
+        let output = house.ctl(&["explain", "nobody"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("there is no service"), "{output:?}");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn numbers_are_told_as_prometheus_text_and_as_a_table(os) {
+        let mut house = House::new(os).service("app", &["print four", "forever"], "").start();
+        house.wait_for_state("app", "ready");
+        house.until("its line was read", || house.ctl_ok(&["metrics"])
+            .contains("service_log_bytes_total{service=\"app\",instance=\"0\"} 5\n"));
+        let metrics = house.ctl_ok(&["metrics"]);
+        let own = "{service=\"app\",instance=\"0\"";
+        assert!(metrics.contains(&format!("santa_supervise_service_up{own}}} 1\n")), "{metrics}");
+        assert!(metrics.contains(&format!("service_state{own},state=\"ready\"}} 1\n")), "{metrics}");
+        let memory = format!("service_resident_memory_bytes{own}}}");
+        assert_eq!(metrics.contains(&memory), os != "portable", "{metrics}");
+        let top = house.ctl_ok(&["top", "--once"]);
+        assert!(top.contains("app:0") && top.contains("ready"), "{top}");
+        let json: serde_json::Value =
+            serde_json::from_str(&house.ctl_ok(&["top", "--json"])).expect("JSON");
+        assert_eq!(json[0]["processes"].as_u64(), (os != "portable").then_some(1));
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn every_answer_comes_as_json_on_request(os) {
+        let mut house = House::new(os).service("app", &["forever"], "").start();
+        house.wait_for_state("app", "ready");
+        for command in [
+            &["healthcheck", "--ready", "--json"][..],
+            &["wait", "app", "--json"],
+            &["signal", "app", "CONT", "--json"],
+            &["metrics", "--json"],
+            &["shutdown", "--json"],
+        ] {
+            let told = house.ctl_ok(command);
+            let json: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+            assert_eq!(json["ok"], true, "{command:?}");
+        }
+        assert_eq!(house.wait().code(), Some(0));
+    }
+}
