@@ -22,7 +22,8 @@ pub(crate) fn into(shell: &Shell, name: &str, image: &Image, archive: &Path) -> 
     })?;
     if name != "podman" {
         return run::output("load the image", cmd!(shell, "{program} load --input {archive}"))
-            .map(drop);
+            .map(drop)
+            .context("Docker before 23 reads no zstd; for such a one use --compression gzip");
     }
     let folder = repo::dev("cache").join(LAYOUT);
     image.write_folder(&folder)?;

@@ -14,6 +14,7 @@ mod hash;
 mod layer;
 mod load;
 mod lock;
+mod maker;
 mod mirror;
 mod notices;
 mod oci;
@@ -28,23 +29,15 @@ mod update;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use santa_config::Config;
 
-use crate::commands::build;
 use crate::{progress, repo, run, stamp};
 use base::Base;
-use layer::{Compression, Layer, Recipe};
+use layer::{Compression, Layer};
+use maker::Maker;
 use oci::Image;
 use platform::Platform;
 use settings::Source;
 use tree::Tree;
-
-/// Where licences of our own parts are in the image.
-const DOCUMENTS: &str = "usr/share/doc/santaserver";
-
-/// How hard layers are compressed that change seldom and often.
-const SELDOM: i32 = 9;
-const OFTEN: i32 = 3;
 
 #[derive(clap::Args, Default)]
 #[command(
@@ -182,121 +175,6 @@ fn make(args: &Args) -> Result<Image> {
     let source = Source::find()?;
     let settings = settings::config(&maker.plan, &source)?;
     Ok(Image::new(&args.tag, platform, layers, &settings, &source.created))
-}
-
-/// What all layers are made with.
-struct Maker {
-    platform: Platform,
-    plan: Config,
-    base: Base,
-    compression: Compression,
-    binaries: Option<PathBuf>,
-    /// SHA-256 of the sources of this command: other code makes other layers.
-    code: String,
-}
-
-impl Maker {
-    fn recipe<'a>(&self, name: &'a str, level: i32, inputs: hash::Inputs) -> Recipe<'a> {
-        let paths = format!("{:?} {}", self.plan.paths, self.platform.name);
-        let inputs = inputs.add(self.code.as_bytes()).add(paths.as_bytes()).finish();
-        Recipe { name, inputs, compression: self.compression, level }
-    }
-
-    /// A path of the house plan in the image's tree.
-    fn path(path: &Path) -> String {
-        path.display().to_string().trim_start_matches('/').to_owned()
-    }
-
-    fn compile(&self, tree: &mut Tree) -> Result<()> {
-        self.base.interpreter(&self.plan.paths.python)?.compile(tree)
-    }
-
-    /// All layers, those that change seldom first. The programs take longest to
-    /// build and wait for nothing, so they are built beside the others.
-    fn layers(&self) -> Result<Vec<Layer>> {
-        std::thread::scope(|scope| {
-            let programs =
-                scope.spawn(|| binaries::programs(self.platform, self.binaries.as_deref()));
-            let (base, packages) = (self.base()?, self.packages()?);
-            let (console, backend) = (self.console()?, self.backend()?);
-            let programs = programs
-                .join()
-                .map_err(|_| anyhow::anyhow!("building the programs panicked"))??;
-            let binaries = self.binaries(&packages, &programs)?;
-            Ok(vec![base, packages, console, backend, binaries])
-        })
-    }
-
-    fn base(&self) -> Result<Layer> {
-        let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes());
-        self.recipe("base", SELDOM, inputs).layer(|| {
-            let mut tree = self.base.tree()?;
-            self.compile(&mut tree)?;
-            Ok(tree)
-        })
-    }
-
-    fn packages(&self) -> Result<Layer> {
-        let inputs = hash::Inputs::default()
-            .add(self.base.inputs.as_bytes())
-            .files(&repo::path("backend/requirements.txt"))?;
-        self.recipe("packages", SELDOM, inputs).layer(|| {
-            let mut tree = packages::tree(self.platform, &Self::path(&self.plan.paths.app))?;
-            self.compile(&mut tree)?;
-            Ok(tree)
-        })
-    }
-
-    fn console(&self) -> Result<Layer> {
-        let inputs = hash::Inputs::default().files(&repo::path("frontend"))?;
-        self.recipe("console", OFTEN, inputs).layer(|| {
-            build::console()?;
-            let mut tree = Tree::default();
-            tree.read(&repo::dist("www"), &Self::path(&self.plan.paths.www))?;
-            let texts = notices::texts(&notices::console()?);
-            tree.file(&format!("{DOCUMENTS}/console-libraries.txt"), texts.into_bytes());
-            Ok(tree)
-        })
-    }
-
-    fn backend(&self) -> Result<Layer> {
-        let sources = repo::path("backend/santaserver");
-        let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes()).files(&sources)?;
-        self.recipe("backend", OFTEN, inputs).layer(|| {
-            let mut tree = Tree::default();
-            tree.read(&sources, &format!("{}/santaserver", Self::path(&self.plan.paths.app)))?;
-            tree.retain(|path, _| !path.contains("__pycache__"));
-            self.compile(&mut tree)?;
-            Ok(tree)
-        })
-    }
-
-    fn binaries(&self, packages: &Layer, programs: &Path) -> Result<Layer> {
-        let inputs = hash::Inputs::default()
-            .files(programs)?
-            .add(self.base.inputs.as_bytes())
-            .add(packages.diff_id.as_bytes())
-            .files(&repo::path("docker/santa.toml"))?
-            .files(&repo::path("frontend/package-lock.json"))?;
-        self.recipe("binaries", OFTEN, inputs).layer(|| {
-            let mut tree = binaries::tree(self.platform, programs, &self.plan.paths.bin)?;
-            let rust = notices::crates(self.platform)?;
-            tree.file(
-                &format!("{DOCUMENTS}/rust-libraries.txt"),
-                notices::texts(&rust).into_bytes(),
-            );
-            tree.file(&format!("{DOCUMENTS}/copyright"), std::fs::read(repo::path("LICENSE"))?);
-            let parts = sbom::Parts {
-                release: self.base.release(),
-                debian: &self.base.pins,
-                python: sbom::python(&unpack(packages)?),
-                rust,
-                console: notices::console()?,
-            };
-            tree.file(sbom::PATH, sbom::document(&parts).into_bytes());
-            Ok(tree)
-        })
-    }
 }
 
 /// A layer as a tree again.

@@ -1,10 +1,11 @@
 //! `cargo xtask image --verify`: reads an archive, whoever made it, and says in a
-//! table what holds of it. [`checks`] and [`advisories`] are the single rules; they
+//! table what holds of it. [`checks`], [`contents`] and [`advisories`] are the single rules; they
 //! see plain data and touch nothing.
 
 mod advisories;
 mod archive;
 mod checks;
+mod contents;
 mod finding;
 
 use std::path::Path;
