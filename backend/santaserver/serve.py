@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from santaserver.settings import Settings
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from uvicorn import Server
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ GRACE = 5
 """Seconds that requests in flight and sockets get after a stop signal."""
 DRAIN = 0.3
 """Seconds in which a connection that was accepted but has not spoken yet may still do so."""
+TICK = 0.1
+"""Seconds between two looks of uvicorn at its date header and limits; it counts in tenths."""
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open; santa-proxy closes its own earlier."""
 
@@ -88,9 +92,24 @@ def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
         """Ends a worker without a client noticing: listeners first, then what is already connected."""
 
         async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            self.loop = asyncio.get_running_loop()
+            self.asked_to_stop = asyncio.Event()
             with self.capture_signals():
                 await self._serve(sockets)
                 self._captured_signals.clear()  # a stop that was asked for is no failure: exit 0
+
+        def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+            super().handle_exit(sig, frame)
+            self.loop.call_soon_threadsafe(self.asked_to_stop.set)
+
+        async def main_loop(self) -> None:
+            # As uvicorn's own, which notices a stop only at its next tick.
+            counter = 0
+            while not await self.on_tick(counter):
+                counter = (counter + 1) % 864_000
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK):
+                        await self.asked_to_stop.wait()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)

@@ -1,8 +1,7 @@
-"""One archive for every engine: podman has loaded it already, here are the others."""
+"""One archive for every engine: podman has loaded it already; skopeo reads it as Docker and as others do."""
 
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -21,11 +20,3 @@ def test_skopeo_reads_the_archive_both_ways(transport: str) -> None:
     config = json.loads(done.stdout)
     assert config["config"]["User"] == "101:101"
     assert len(config["rootfs"]["diff_ids"]) == 5
-
-
-def test_docker_loads_the_archive() -> None:
-    if shutil.which("docker") is None or run("docker", "info").returncode != 0:
-        pytest.skip("no docker daemon runs here")
-    done = run("docker", "load", "--input", ARCHIVE)
-    assert done.returncode == 0, done.stderr
-    assert "santaserver:ci" in done.stdout

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A burst is over when nothing has changed for this long.
-const QUIET: Duration = Duration::from_millis(40);
+const QUIET: Duration = Duration::from_millis(20);
 /// A burst that does not end is cut here.
 const LONGEST: Duration = Duration::from_millis(500);
 
@@ -19,10 +19,10 @@ pub(crate) struct Debounce {
 }
 
 impl Debounce {
-    /// Notes changed paths.
-    pub(crate) fn add(&mut self, now: Instant, paths: impl IntoIterator<Item = PathBuf>) {
-        self.paths.extend(paths);
-        if !self.paths.is_empty() {
+    /// Notes changed paths; a look that found none does not prolong the burst.
+    pub(crate) fn add(&mut self, now: Instant, paths: Vec<PathBuf>) {
+        if !paths.is_empty() {
+            self.paths.extend(paths);
             self.first.get_or_insert(now);
             self.last = Some(now);
         }
@@ -54,10 +54,11 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut debounce = Debounce::default();
         assert_eq!(debounce.wait(start), None);
-        debounce.add(at(0), ["a".into()]);
-        debounce.add(at(30), ["b".into(), "a".into()]);
-        assert_eq!(debounce.take(at(60)), None);
-        assert_eq!(debounce.take(at(70)).map(|paths| paths.len()), Some(2));
+        debounce.add(at(0), vec!["a".into()]);
+        debounce.add(at(15), vec!["b".into(), "a".into()]);
+        assert_eq!(debounce.take(at(30)), None);
+        debounce.add(at(34), Vec::new());
+        assert_eq!(debounce.take(at(35)).map(|paths| paths.len()), Some(2));
         assert_eq!(debounce.take(at(500)), None);
     }
 
@@ -65,8 +66,8 @@ mod tests {
     fn endless_changes_do_not_starve_the_loop() {
         let start = Instant::now();
         let mut debounce = Debounce::default();
-        for ms in (0..600).step_by(20) {
-            debounce.add(start + Duration::from_millis(ms), ["a".into()]);
+        for ms in (0..600).step_by(10) {
+            debounce.add(start + Duration::from_millis(ms), vec!["a".into()]);
         }
         assert!(debounce.take(start + Duration::from_millis(600)).is_some());
     }
