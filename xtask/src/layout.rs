@@ -94,11 +94,7 @@ impl Plan {
         if inside.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY {
             return inside;
         }
-        let bytes = self.home.as_os_str().as_encoded_bytes();
-        let number = bytes
-            .iter()
-            .fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
-        PathBuf::from(format!("/tmp/santaserver-{number:x}"))
+        repo::short(&self.home)
     }
 
     fn database_url(&self) -> String {

@@ -36,3 +36,12 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
+
+/// A folder with a short path that stands for `folder`: the paths of Unix
+/// sockets are limited, and a repository may lie deep.
+pub(crate) fn short(folder: &Path) -> PathBuf {
+    let bytes = folder.as_os_str().as_encoded_bytes();
+    let number =
+        bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+    PathBuf::from(format!("/tmp/santaserver-{number:x}"))
+}

@@ -1,11 +1,11 @@
 //! The browser of the end-to-end tests: the machine's own Chromium or Chrome.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use xshell::cmd;
 
-use crate::{progress, run};
+use super::system;
+use crate::run;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const MAC: [&str; 2] = [
@@ -24,18 +24,8 @@ pub(crate) fn bring() -> Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    if rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists() {
-        progress::step("Chromium (system packages)", || {
-            let shell = run::shell()?;
-            shell.set_var("DEBIAN_FRONTEND", "noninteractive");
-            run::output("refresh the list of system packages", cmd!(shell, "apt-get update -qq"))?;
-            let options = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"];
-            run::output(
-                "install Chromium",
-                cmd!(shell, "apt-get install {options...} chromium fonts-dejavu-core"),
-            )
-            .map(drop)
-        })?;
+    if system::installs() {
+        system::install("Chromium", &["chromium", "fonts-dejavu-core"])?;
     }
     find().context("a browser is needed for the end-to-end tests and none was found; install Chromium or Chrome (on Debian: sudo apt-get install chromium, on macOS: brew install --cask google-chrome)")
 }

@@ -8,6 +8,7 @@ pub(crate) mod node;
 pub(crate) mod podman;
 pub(crate) mod postgres;
 pub(crate) mod python;
+pub(crate) mod system;
 pub(crate) mod uv;
 
 use std::path::PathBuf;

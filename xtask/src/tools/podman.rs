@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, getrlimit};
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
-use crate::{progress, repo, run};
+use super::system;
+use crate::{repo, run};
 
 const PACKAGES: [&str; 6] = ["podman", "runc", "netavark", "aardvark-dns", "iptables", "skopeo"];
 /// Programs that must be there; Debian's packages of the same names bring them.
@@ -61,19 +62,12 @@ impl Podman {
 /// Installs packages of the system, which takes root and apt.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
-    if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
+    if !system::installs() {
         bail!(
             "podman and runc are needed to run containers and were not found in PATH; install them (on Debian: sudo apt-get install {list})"
         );
     }
-    progress::step("podman (system packages)", || {
-        let shell = run::shell()?;
-        shell.set_var("DEBIAN_FRONTEND", "noninteractive");
-        run::output("refresh the list of system packages", cmd!(shell, "apt-get update -qq"))?;
-        let options = ["-qq", "-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"];
-        run::output("install podman", cmd!(shell, "apt-get install {options...} {packages...}"))
-            .map(drop)
-    })
+    system::install("podman", packages)
 }
 
 fn hard_limit(resource: Resource) -> u64 {
@@ -105,9 +99,7 @@ fn storage_conf(home: &Path) -> String {
 
 /// Sockets go here, whose paths must stay short wherever the repository is.
 fn run_root(home: &str) -> String {
-    let number =
-        home.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    format!("/tmp/santaserver-{number:x}-c")
+    format!("{}-c", repo::short(Path::new(home)).display())
 }
 
 #[cfg(test)]
