@@ -133,6 +133,19 @@ pub enum Command {
     /// Make a service reload by its reload_signal, or restart it if it has none
     #[command(after_help = "Example:\n  santa-supervise reload backend")]
     Reload(OnService),
+    /// Read the configuration anew and apply what differs (as SIGHUP does)
+    ///
+    /// New services start, those that are gone stop, and of the others only
+    /// what takes a new process gets one, without a gap where it can be rolled.
+    /// A configuration with mistakes is refused and the old one stays.
+    #[command(
+        after_help = "Examples:\n  santa-supervise check && santa-supervise reload-config\n  santa-supervise reload-config --json"
+    )]
+    ReloadConfig {
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Send a signal to the main process of a service
     #[command(after_help = "Example:\n  santa-supervise signal backend USR1")]
     Signal {

@@ -61,14 +61,9 @@ fn config_path(common: &Common) -> PathBuf {
 
 /// Reads the configuration and makes the blueprints.
 fn load(path: &Path) -> Result<(Config, Vec<Blueprint>), Failure> {
-    let mistakes = |message| Failure { message, code: exit::CONFIG };
     let config = santa_config::load(path, &santa_config::process_env())
-        .map_err(|found| mistakes(found.to_string()))?;
+        .map_err(|found| Failure { message: found.to_string(), code: exit::CONFIG })?;
     let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let blueprints = plan::blueprints(&config, &whole_path).map_err(|found| {
-        let lines: Vec<String> =
-            found.iter().map(|one| format!("{}: {one}", path.display())).collect();
-        mistakes(lines.join("\n"))
-    })?;
+    let blueprints = plan::blueprints(&config, &whole_path);
     Ok((config, blueprints))
 }

@@ -7,16 +7,24 @@ mod actions;
 mod children;
 mod control;
 mod explain;
+mod helpers;
+mod hooks;
 mod notes;
+mod notices;
 mod output;
 mod parent;
 mod probes;
+mod reload;
 mod report;
 mod usage;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use santa_config::{Config, signal};
 
 use crate::clock::{self, Millis};
 use crate::log_writer::Log;
@@ -28,7 +36,11 @@ use crate::spawning::Spawner;
 
 use children::Children;
 use control::Control;
+pub(crate) use control::{CONTROL_BACKLOG, CONTROL_MODE};
 use explain::History;
+use helpers::Helpers;
+use hooks::Hooks;
+use notices::Notices;
 use output::Outputs;
 use probes::Probes;
 
@@ -39,24 +51,30 @@ const STUCK_READER: Duration = Duration::from_millis(500);
 /// The longest that the last records may take.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// Reads the configuration anew; or tells all its mistakes.
+pub type Load = Box<dyn Fn() -> Result<(Config, Vec<Blueprint>), String>>;
+
 /// What a run is made of.
 pub struct Parts {
     /// The seam to the system.
     pub os: Box<dyn Os>,
+    /// The configuration.
+    pub config: Config,
     /// What to run, in the order of the configuration.
     pub blueprints: Vec<Blueprint>,
+    /// For a reload.
+    pub load: Load,
     /// Bound for the services.
     pub sockets: Sockets,
-    /// Bound for commands, where the file system allows it.
+    /// Path of the control socket; that of a service for its notices lies
+    /// beside it.
+    pub control_path: PathBuf,
+    /// Bound there for commands, where the file system allows it.
     pub control: Option<Listener>,
     /// Starts processes.
     pub spawner: Spawner,
     /// Where output goes.
     pub log: Log,
-    /// Longest line of output in bytes.
-    pub longest_line: usize,
-    /// Longest orderly stop.
-    pub shutdown_timeout: Duration,
     /// Decides the jitter of all waits.
     pub seed: u64,
 }
@@ -68,8 +86,11 @@ pub struct EventLoop {
     /// Zero of the core's time.
     begun: Instant,
     begun_at: Millis,
-    /// By number of the slot.
-    blueprints: Vec<Blueprint>,
+    config: Config,
+    load: Load,
+    blueprints: BTreeMap<SlotId, Rc<Blueprint>>,
+    /// The number of the last slot ever made.
+    last_slot: SlotId,
     sockets: Sockets,
     spawner: Spawner,
     log: Log,
@@ -77,6 +98,9 @@ pub struct EventLoop {
     history: History,
     outputs: Outputs,
     probes: Probes,
+    helpers: Helpers,
+    hooks: Hooks,
+    notices: Notices,
     control: Control,
     sources: Sources,
     /// Events for the core that have not been taken yet.
@@ -93,6 +117,8 @@ enum Source {
     Control,
     Client,
     Parent,
+    Notice,
+    Hook,
 }
 
 /// Gives out tokens; one that is gone wakes nobody any more.
@@ -121,25 +147,36 @@ impl EventLoop {
     /// The control socket cannot be waited on.
     pub fn new(parts: Parts) -> io::Result<Self> {
         let specs = parts.blueprints.iter().map(|blueprint| blueprint.spec.clone()).collect();
+        let supervisor = &parts.config.supervisor;
+        let blueprints: BTreeMap<SlotId, Rc<Blueprint>> =
+            (0..).map(SlotId).zip(parts.blueprints.into_iter().map(Rc::new)).collect();
         let mut event_loop = Self {
             os: parts.os,
-            state: State::new(specs, parts.shutdown_timeout, parts.seed),
+            state: State::new(specs, supervisor.shutdown_timeout, parts.seed),
             begun: Instant::now(),
             begun_at: clock::now(),
-            blueprints: parts.blueprints,
+            last_slot: blueprints.keys().next_back().copied().unwrap_or(SlotId(0)),
+            blueprints,
+            load: parts.load,
             sockets: parts.sockets,
             spawner: parts.spawner,
             log: parts.log,
             children: Children::default(),
             history: History::default(),
-            outputs: Outputs::new(parts.longest_line),
+            outputs: Outputs::new(supervisor.log.max_line.bytes()),
             probes: Probes::default(),
-            control: Control::new(parts.control),
+            helpers: Helpers::default(),
+            hooks: Hooks::new(parts.config.hooks.clone()),
+            notices: Notices::beside(parts.control_path.clone()),
+            control: Control::new(parts.control, parts.control_path),
+            config: parts.config,
             sources: Sources::default(),
             events: VecDeque::new(),
             sequence: 0,
             exit: None,
         };
+        let blueprints: Vec<_> = event_loop.blueprints.values().cloned().collect();
+        blueprints.iter().for_each(|blueprint| event_loop.limit_output(blueprint));
         event_loop.open_control()?;
         Ok(event_loop)
     }
@@ -184,6 +221,8 @@ impl EventLoop {
                 Some(Source::Control) => self.accept_clients(),
                 Some(Source::Client) => self.serve_client(token),
                 Some(Source::Parent) => self.look_at_parent(token),
+                Some(Source::Notice) => self.read_notices(token),
+                Some(Source::Hook) => self.go_on_posting(token),
                 // Closed by an earlier event of the same wait.
                 None => {}
             },
@@ -192,8 +231,10 @@ impl EventLoop {
 
     fn take_signal(&mut self, signal: i32) {
         if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&signal) {
-            let why = format!("{} received", crate::signals::name(signal));
+            let why = format!("{} received", signal::name(signal));
             self.events.push_back(Event::Terminate { why });
+        } else if signal == libc::SIGHUP {
+            self.reload_by_signal();
         }
         // All others must not end anything: they are blocked or ignored.
     }
@@ -203,7 +244,11 @@ impl EventLoop {
         let now = Instant::now();
         self.sweep(now);
         self.look_at_services(now);
+        self.end_slow_helpers(now);
+        self.end_slow_posts(now);
         self.close_lingering_output(now);
+        self.report_dropped_lines(now);
+        self.look_for_lost_sockets(now);
         if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             self.events.push_back(Event::Tick);
         }
@@ -211,13 +256,18 @@ impl EventLoop {
 
     /// Lets the core take all events, and does what it says.
     fn settle(&mut self) {
+        let mut moved = false;
         while let Some(event) = self.events.pop_front() {
+            moved = true;
             let now = self.now();
             for action in machine::step(&mut self.state, now, event) {
                 self.perform(action);
             }
         }
-        self.drop_settled_probes();
+        if moved {
+            self.settle_probes();
+            self.blueprints.retain(|slot, _| self.state.slot(*slot).is_some());
+        }
     }
 
     /// The core's time.
@@ -232,13 +282,18 @@ impl EventLoop {
             deadline,
             self.children.next_sweep(),
             self.probes.next_look(),
+            self.helpers.next_end(),
+            self.hooks.next_end(),
             self.outputs.next_close(),
+            self.outputs.next_report(),
+            self.sockets.next_look(),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))
     }
 
-    fn blueprint(&self, slot: SlotId) -> &Blueprint {
-        &self.blueprints[slot.0 as usize]
+    /// What is configured for a slot now.
+    fn blueprint(&self, slot: SlotId) -> &Rc<Blueprint> {
+        &self.blueprints[&slot]
     }
 
     fn farewell(&mut self, code: i32) {
@@ -252,12 +307,10 @@ impl EventLoop {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn(slot, generation) => self.spawn(slot, generation),
-            Action::AskToStop(slot, generation) => {
-                self.signal_main(generation, self.blueprint(slot).stop_signal);
-            }
-            Action::AskLeftovers(slot, generation) => self.ask_leftovers(slot, generation),
+            Action::AskToStop(_, generation, step) => self.ask_to_stop(generation, step),
+            Action::AskLeftovers(_, generation) => self.ask_leftovers(generation),
             Action::KillTree(_, generation) => self.kill_tree(generation),
-            Action::Signal(slot, generation, signal) => self.send_signal(slot, generation, signal),
+            Action::Signal(_, generation, signal) => self.send_signal(generation, signal),
             Action::Note(note) => self.tell(note),
             Action::Reply(id, outcome) => self.reply(id, outcome),
             Action::Exit(code) => self.exit = Some(code),

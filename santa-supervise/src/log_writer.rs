@@ -35,7 +35,8 @@ struct Queue {
     bytes: usize,
     /// Dropped lines not reported yet, by service.
     dropped: BTreeMap<Arc<str>, u64>,
-    dropped_total: u64,
+    /// Dropped lines ever, by service.
+    dropped_ever: BTreeMap<Arc<str>, u64>,
     writing: bool,
 }
 
@@ -69,7 +70,7 @@ impl Log {
             queue.chunks.push_back(chunk);
         } else {
             let lines = chunk.lines().count() as u64;
-            queue.dropped_total += lines;
+            *queue.dropped_ever.entry(Arc::clone(&chunk.service)).or_default() += lines;
             *queue.dropped.entry(Arc::clone(&chunk.service)).or_default() += lines;
         }
         drop(queue);
@@ -79,7 +80,13 @@ impl Log {
     /// Lines dropped so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.lock().dropped_total
+        self.lock().dropped_ever.values().sum()
+    }
+
+    /// Lines of one service dropped so far.
+    #[must_use]
+    pub fn dropped_of(&self, service: &str) -> u64 {
+        self.lock().dropped_ever.get(service).copied().unwrap_or(0)
     }
 
     /// Waits until everything is written. Gives up when the reader takes

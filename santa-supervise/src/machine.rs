@@ -2,13 +2,15 @@
 //! one event, and returns what must be done; it starts no process, reads no
 //! clock and opens no file. [`crate::event_loop`] feeds it and carries out the
 //! actions. Read [`table`] for the phases, `life.rs` for one service from spawn
-//! to end, `rolling.rs` for two generations side by side, `shutdown.rs` for the end of everything.
+//! to end, `rolling.rs` for two generations side by side, `reconfigure.rs` for a changed
+//! configuration, `shutdown.rs` for the end of everything.
 
 mod answers;
 mod commands;
 mod deadlines;
 mod life;
 mod model;
+mod reconfigure;
 mod rolling;
 mod shutdown;
 mod state;
@@ -17,8 +19,8 @@ pub mod table;
 use std::time::Duration;
 
 pub use model::{
-    Action, CommandId, Event, Exit, Generation, Note, Readiness, Signal, SlotId, SpawnFailure,
-    Spec, Time, Verb,
+    Action, Changes, CommandId, Event, Exit, Generation, Note, Readiness, Signal, SlotId,
+    SpawnFailure, Spec, Time, Verb,
 };
 pub use state::{Slot, State};
 pub use table::Phase;
@@ -43,6 +45,7 @@ pub fn step(state: &mut State, now: Time, event: Event) -> Vec<Action> {
     turn.promote();
     turn.continue_shutdown();
     turn.answer();
+    turn.forget_retired();
     turn.actions
 }
 
@@ -55,6 +58,9 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn take(&mut self, event: Event) {
+        if event.slot().is_some_and(|id| !self.state.slots.contains_key(&id)) {
+            return; // late news of a service that is no longer configured
+        }
         match event {
             Event::Start => self.start_everything(),
             Event::Tick => self.pass_deadlines(),
@@ -63,6 +69,8 @@ impl Turn<'_> {
                 self.spawn_failed(slot, generation, failure)
             }
             Event::Ready(slot, generation) => self.ready(slot, generation, "readiness seen"),
+            Event::Unhealthy(slot, generation, why) => self.unhealthy(slot, generation, why),
+            Event::Reconfigured(changes) => self.reconfigure(changes),
             Event::Exited { slot, generation, exit, alone } => {
                 self.exited(slot, generation, exit, alone)
             }
@@ -87,9 +95,9 @@ impl Turn<'_> {
         self.state.slots.keys().copied().collect()
     }
 
-    /// The slot; ids come from [`Self::ids`] or from [`Self::current`].
+    /// The slot; ids come from [`Self::ids`] or were checked by [`Self::take`].
     fn slot(&mut self, id: SlotId) -> &mut Slot {
-        self.state.slots.get_mut(&id).expect("slots are never removed")
+        self.state.slots.get_mut(&id).expect("slots are removed only at the end of a step")
     }
 
     /// Whether `generation` is what runs in slot `id` now.

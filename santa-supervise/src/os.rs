@@ -6,6 +6,7 @@
 mod calls;
 #[cfg(target_os = "linux")]
 mod linux;
+mod notices;
 mod portable;
 #[cfg(target_os = "linux")]
 mod procfs;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use crate::machine::Exit;
 
 pub use calls::{peer_uid, pipe, seal_inherited_descriptors, signal_process};
-pub use spawn::{Launch, StartError, start};
+pub use notices::notify_socket;
+pub use spawn::{Launch, ResourceLimits, StartError, start};
 pub use users::{Credentials, look_up as look_up_user};
 
 /// Number of a process.
@@ -127,6 +129,11 @@ pub trait Os {
 
     /// Kills whatever still descends from this process.
     fn kill_descendants(&self);
+
+    /// The next message in a datagram socket made by [`notify_socket`]; `None`
+    /// when there is none. Messages that do not come from `tree` are passed over
+    /// where this system can tell.
+    fn next_notice(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<Vec<u8>>;
 
     /// Which process listens on a Unix socket of ours: `Some(true)` when it
     /// belongs to `tree`, `None` when this system cannot tell.

@@ -1,17 +1,16 @@
 //! Pure: from the configuration to one blueprint for each instance of each
-//! service. Everything that can be wrong is found here, before anything starts;
-//! knows no descriptor and no process.
+//! service. The configuration has been checked before; knows no descriptor and
+//! no process.
 
 use std::path::Path;
 use std::time::Duration;
 
-use santa_config::{Address, Config, Kind, Ready, Service};
+use santa_config::{Address, Config, Kind, Pulse, Ready, Service};
 
 use crate::fill::{Values, fill};
 use crate::machine::{Readiness, Spec};
-use crate::signals;
 
-/// How to see that an instance is ready.
+/// How to see that an instance is ready, or still works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// Its tree listens on this inherited socket.
@@ -20,8 +19,25 @@ pub enum Probe {
     Connect(Address),
     /// A GET of this path at this address answers 200.
     Http(Address, String),
+    /// This program and its arguments end with 0.
+    Exec(Vec<String>),
+    /// It says so through `NOTIFY_SOCKET`.
+    Notify,
     /// One of its lines contains this.
     Log(String),
+}
+
+/// How to see that an instance still works, and how patiently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Liveness {
+    /// What to look at; never `Listen` or `Log`.
+    pub probe: Probe,
+    /// From the end of one look to the next.
+    pub interval: Duration,
+    /// Longest a look may take.
+    pub timeout: Duration,
+    /// Failed looks in a row that mean it does not work.
+    pub failures: u32,
 }
 
 /// All that is needed to run one instance.
@@ -39,74 +55,78 @@ pub struct Blueprint {
     pub sockets: Vec<(String, Address)>,
     /// How it becomes ready, where the event loop has to look.
     pub probe: Option<Probe>,
-    /// Number of the signal that asks it to stop.
-    pub stop_signal: i32,
+    /// How it shows that it still works.
+    pub liveness: Option<Liveness>,
+    /// Numbers of the signals that ask it to stop, one after the other.
+    pub stop_signals: Vec<i32>,
     /// Number of the signal that makes it reload.
     pub reload_signal: Option<i32>,
 }
 
-/// Blueprints for all instances, in the order of the configuration.
-///
-/// # Errors
-/// Every mistake at once, one text each.
-pub fn blueprints(config: &Config, path: &Path) -> Result<Vec<Blueprint>, Vec<String>> {
-    let mut blueprints = Vec::new();
-    let mut mistakes = Vec::new();
-    for service in &config.services {
-        for instance in 0..service.instances {
-            match blueprint(config, path, service, instance) {
-                Ok(blueprint) => blueprints.push(blueprint),
-                Err(mistake) => mistakes.push(format!("service.{}: {mistake}", service.name)),
-            }
-        }
+impl Blueprint {
+    /// Whether it is told of a `NOTIFY_SOCKET`.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        let pulse = self.liveness.as_ref().map(|liveness| &liveness.probe);
+        [self.probe.as_ref(), pulse].contains(&Some(&Probe::Notify))
     }
-    mistakes.dedup();
-    if mistakes.is_empty() { Ok(blueprints) } else { Err(mistakes) }
+
+    /// Whether a process of `self` would do for `other`, too.
+    #[must_use]
+    pub fn same_process(&self, other: &Self) -> bool {
+        let started_with = |one: &Self| {
+            let service = &one.service;
+            (
+                service.directory.clone(),
+                service.umask,
+                service.user.clone(),
+                service.env_files.clone(),
+                service.secrets.clone(),
+                service.limits.clone(),
+                service.kind,
+            )
+        };
+        self.command == other.command
+            && self.environment == other.environment
+            && self.sockets == other.sockets
+            && self.notifies() == other.notifies()
+            && started_with(self) == started_with(other)
+    }
 }
 
-fn blueprint(
-    config: &Config,
-    path: &Path,
-    service: &Service,
-    instance: u32,
-) -> Result<Blueprint, String> {
+/// Blueprints for all instances, in the order of the configuration. `path` is
+/// what `{config}` stands for.
+#[must_use]
+pub fn blueprints(config: &Config, path: &Path) -> Vec<Blueprint> {
+    let all = config.services.iter().flat_map(|service| {
+        (0..service.instances).map(move |instance| blueprint(config, path, service, instance))
+    });
+    all.collect()
+}
+
+fn blueprint(config: &Config, path: &Path, service: &Service, instance: u32) -> Blueprint {
     let address = |name: &str| address_of(config, service, name, instance);
     let config_path = path.display().to_string();
     let values =
         Values { config: &config_path, instance, handed: &service.sockets, address: &address };
-    let command = std::iter::once(&service.command).chain(&service.args);
+    let all = |texts: &[String]| texts.iter().map(|text| fill(text, &values)).collect::<Vec<_>>();
+    let probe = probe(service, &address, &all);
     let environment = service.env.iter();
-    let probe = probe(service, &address)?;
-    Ok(Blueprint {
-        command: command.map(|text| fill(text, &values)).collect::<Result<_, _>>()?,
-        environment: environment
-            .map(|(name, text)| Ok((name.clone(), fill(text, &values)?)))
-            .collect::<Result<_, String>>()?,
-        sockets: service
-            .sockets
-            .iter()
-            .map(|name| Ok((name.clone(), address(name).ok_or_else(|| unknown_socket(name))?)))
-            .collect::<Result<_, String>>()?,
+    let handed = service.sockets.iter();
+    Blueprint {
+        command: [vec![fill(&service.command, &values)], all(&service.args)].concat(),
+        environment: environment.map(|(name, text)| (name.clone(), fill(text, &values))).collect(),
+        sockets: handed.filter_map(|name| Some((name.clone(), address(name)?))).collect(),
         spec: spec(service, instance, probe.as_ref()),
-        stop_signal: signal("stop_signal", &service.stop_signal)?,
-        reload_signal: service
-            .reload_signal
-            .as_deref()
-            .map(|name| signal("reload_signal", name))
-            .transpose()?,
+        stop_signals: std::iter::once(service.stop_signal)
+            .chain(service.stop_then.iter().map(|step| step.signal))
+            .map(|signal| signal.0)
+            .collect(),
+        reload_signal: service.reload_signal.map(|signal| signal.0),
+        liveness: liveness(service, &address, &all),
         probe,
         service: service.clone(),
-    })
-}
-
-fn signal(key: &str, name: &str) -> Result<i32, String> {
-    signals::number(name).ok_or_else(|| {
-        format!("{key}: there is no signal \"{name}\"; write for example \"TERM\" or \"HUP\"")
-    })
-}
-
-fn unknown_socket(name: &str) -> String {
-    format!("there is no socket \"{name}\"; add [socket.{name}]")
+    }
 }
 
 /// The address of a socket as `service` sees it: its own instance's where it is
@@ -124,23 +144,36 @@ fn address_of(config: &Config, service: &Service, name: &str, instance: u32) -> 
 fn probe(
     service: &Service,
     address: &dyn Fn(&str) -> Option<Address>,
-) -> Result<Option<Probe>, String> {
-    let known = |name: &str| address(name).ok_or_else(|| unknown_socket(name));
-    Ok(match &service.ready {
+    fill: &dyn Fn(&[String]) -> Vec<String>,
+) -> Option<Probe> {
+    match &service.ready {
         Ready::None | Ready::Delay { .. } => None,
-        Ready::Listen { socket } => match known(socket)? {
-            unix @ Address::Unix(_) => Some(Probe::Listen(unix)),
-            Address::Tcp(_) => {
-                return Err(format!(
-                    "ready: \"listen\" needs a Unix socket and {socket} is TCP, where nobody can tell who listens; write kind = \"http\""
-                ));
-            }
-        },
-        Ready::Connect { socket } => Some(Probe::Connect(known(socket)?)),
-        Ready::Http { socket, path } => Some(Probe::Http(known(socket)?, path.clone())),
+        Ready::Listen { socket } => address(socket).map(Probe::Listen),
+        Ready::Connect { socket } => address(socket).map(Probe::Connect),
+        Ready::Http { socket, path } => {
+            address(socket).map(|address| Probe::Http(address, path.clone()))
+        }
         Ready::Unix { path } => Some(Probe::Connect(Address::Unix(path.clone()))),
+        Ready::Notify => Some(Probe::Notify),
+        Ready::Exec { command } => Some(Probe::Exec(fill(command))),
         Ready::Log { pattern } => Some(Probe::Log(pattern.clone())),
-    })
+    }
+}
+
+fn liveness(
+    service: &Service,
+    address: &dyn Fn(&str) -> Option<Address>,
+    fill: &dyn Fn(&[String]) -> Vec<String>,
+) -> Option<Liveness> {
+    let configured = service.liveness.as_ref()?;
+    let probe = match &configured.pulse {
+        Pulse::Connect { socket } => Probe::Connect(address(socket)?),
+        Pulse::Http { socket, path } => Probe::Http(address(socket)?, path.clone()),
+        Pulse::Exec { command } => Probe::Exec(fill(command)),
+        Pulse::Notify => Probe::Notify,
+    };
+    let santa_config::Liveness { interval, timeout, failures, .. } = *configured;
+    Some(Liveness { probe, interval, timeout, failures })
 }
 
 fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
@@ -158,14 +191,16 @@ fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
         stop_after: service.stop_after.clone(),
         readiness,
         start_timeout: service.start_timeout,
-        stop_timeout: service.stop_timeout,
+        stop: std::iter::once(service.stop_timeout)
+            .chain(service.stop_then.iter().map(|step| step.wait))
+            .collect(),
         restart: service.restart,
         backoff: service.backoff.clone(),
         start_retries: service.start_retries,
         critical: service.critical,
         success_codes: service.success_codes.clone(),
         reloads: service.reload_signal.is_some(),
-        rolls: matches!(probe, None | Some(Probe::Listen(_) | Probe::Log(_)))
+        rolls: matches!(probe, None | Some(Probe::Listen(_) | Probe::Notify | Probe::Log(_)))
             && service.kind == Kind::Daemon,
     }
 }

@@ -68,6 +68,9 @@ pub enum Request {
     },
     /// Every change from now on.
     Events,
+    /// Read the configuration anew and apply what differs; answered by
+    /// [`Answer`] as soon as that is under way.
+    ReloadConfig,
     /// Stop everything and end.
     Shutdown,
     /// Whether all is well: answered by [`Answer`].
@@ -127,6 +130,8 @@ pub struct ServiceStatus {
     pub state: String,
     /// Why it is in that phase.
     pub why: String,
+    /// What it last said of itself (`STATUS=` through `NOTIFY_SOCKET`).
+    pub status_text: Option<String>,
     /// Main process, if one runs.
     pub pid: Option<i32>,
     /// Number of the current spawn, if one runs.
@@ -186,6 +191,8 @@ pub struct ServiceUsage {
     pub cpu_seconds: Option<f64>,
     /// Output read from it.
     pub log_bytes: u64,
+    /// Lines of it that were dropped: over its rate, or no reader took them.
+    pub dropped_lines: u64,
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! One look at whether a service is up: a connection that never blocks, and on
-//! it a small GET. The event loop decides when to look and how often.
+//! it a small GET; or, for hooks, a POST. The event loop decides when to look and
+//! how often.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket, sockopt};
@@ -50,7 +52,8 @@ pub struct Look {
     fd: OwnedFd,
     /// What is left to be sent; nothing for a mere connection.
     request: Vec<u8>,
-    is_http: bool,
+    /// The answers that are good; none for a mere connection.
+    good: Option<RangeInclusive<u16>>,
     answer: Vec<u8>,
 }
 
@@ -68,24 +71,39 @@ pub enum Sight {
 }
 
 impl Look {
-    /// Begins to look: a mere connection, or a GET of `path`.
+    /// Begins a mere connection.
     ///
     /// # Errors
     /// Nobody listens there.
-    pub fn begin(address: &Address, path: Option<&str>) -> io::Result<Self> {
-        let host = match address {
-            Address::Tcp(address) => reachable(*address).to_string(),
-            Address::Unix(_) => "localhost".to_owned(),
-        };
-        let request = path.map(|path| {
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: santa-supervise\r\nConnection: close\r\n\r\n")
-        });
-        Ok(Self {
-            fd: connect_to(address)?,
-            is_http: request.is_some(),
-            request: request.unwrap_or_default().into_bytes(),
-            answer: Vec::new(),
-        })
+    pub fn connection(address: &Address) -> io::Result<Self> {
+        Self::begin(address, String::new(), None)
+    }
+
+    /// Begins a GET of `path`, for which only 200 is good.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn get(address: &Address, path: &str) -> io::Result<Self> {
+        Self::begin(address, request("GET", address, path, "", ""), Some(200..=200))
+    }
+
+    /// Begins a POST of a JSON text, for which every 2xx is good.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn post(address: &Address, path: &str, json: &str) -> io::Result<Self> {
+        let length = json.len();
+        let about = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+        Self::begin(address, request("POST", address, path, &about, json), Some(200..=299))
+    }
+
+    fn begin(
+        address: &Address,
+        request: String,
+        good: Option<RangeInclusive<u16>>,
+    ) -> io::Result<Self> {
+        let fd = connect_to(address)?;
+        Ok(Self { fd, good, request: request.into_bytes(), answer: Vec::new() })
     }
 
     /// The connection, to wait on.
@@ -104,9 +122,9 @@ impl Look {
 
     fn attempt(&mut self) -> io::Result<Sight> {
         sockopt::socket_error(&self.fd)??;
-        if !self.is_http {
+        let Some(good) = self.good.clone() else {
             return Ok(if is_connected(&self.fd) { Sight::Ready } else { Sight::WaitToWrite });
-        }
+        };
         while !self.request.is_empty() {
             // Never a signal: SIGPIPE is blocked or ignored.
             match rustix::io::write(&self.fd, &self.request) {
@@ -126,7 +144,7 @@ impl Look {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(judge(&self.answer))
+        Ok(judge(&self.answer, good))
     }
 }
 
@@ -134,13 +152,24 @@ fn is_connected(fd: &OwnedFd) -> bool {
     rustix::net::getpeername(fd).is_ok_and(|peer| peer.is_some())
 }
 
-/// Ready is what answers 200.
-fn judge(answer: &[u8]) -> Sight {
+fn request(method: &str, address: &Address, path: &str, about: &str, body: &str) -> String {
+    let host = match address {
+        Address::Tcp(address) => reachable(*address).to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    };
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: santa-supervise\r\n\
+         Connection: close\r\n{about}\r\n{body}"
+    )
+}
+
+/// What the status line of an answer means.
+fn judge(answer: &[u8], good: RangeInclusive<u16>) -> Sight {
     let line = answer.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
     match status {
-        Some("200") => Sight::Ready,
+        Some(status) if status.parse().is_ok_and(|status| good.contains(&status)) => Sight::Ready,
         Some(status) => Sight::NotReady(format!("it answers {status}")),
         None if line.is_empty() => {
             Sight::NotReady("it closed the connection without an answer".to_owned())
@@ -157,11 +186,13 @@ mod tests {
 
     #[test]
     fn only_200_is_ready() {
+        let judge = |answer: &[u8]| judge(answer, 200..=200);
         assert_eq!(judge(b"HTTP/1.1 200 OK\r\n"), Sight::Ready);
         assert_eq!(judge(b"HTTP/1.0 200\r\n"), Sight::Ready);
         assert!(
             matches!(judge(b"HTTP/1.1 503 no\r\n"), Sight::NotReady(why) if why.contains("503"))
         );
+        assert!(matches!(judge(b"HTTP/1.1 204 no\r\n"), Sight::NotReady(_)));
         assert!(matches!(judge(b"SSH-2.0-x\r\n"), Sight::NotReady(_)));
         assert!(matches!(judge(b""), Sight::NotReady(_)));
     }
@@ -170,7 +201,7 @@ mod tests {
     fn a_get_is_seen_through_without_blocking() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("any port");
         let address = Address::Tcp(listener.local_addr().expect("bound"));
-        let mut look = Look::begin(&address, Some("/health")).expect("listens");
+        let mut look = Look::get(&address, "/health").expect("listens");
         let (mut served, _) = listener.accept().expect("connection");
         while look.advance() == Sight::WaitToWrite {}
         assert_eq!(look.advance(), Sight::WaitToRead);

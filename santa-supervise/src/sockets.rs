@@ -7,15 +7,19 @@ use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
 use santa_config::{Address, Config};
 
 use crate::plan::Blueprint;
 use crate::readiness::connect_to;
+
+/// How often it is looked whether somebody has removed a socket's file.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// One bound socket; dropping it removes its file if that is still ours.
 #[derive(Debug)]
@@ -60,11 +64,34 @@ impl Listener {
         // Cannot fail for a socket that already listens.
         let _ = rustix::net::listen(&self.fd, self.backlog);
     }
+
+    /// Whether its file is gone, or another one is in its place.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.file
+            .as_ref()
+            .is_some_and(|file| identity(&file.path).map_or(true, |found| found != file.identity))
+    }
+
+    /// Takes over what may change without binding anew.
+    fn adapt(&mut self, mode: u32, backlog: i32) {
+        self.backlog = backlog;
+        if let Some(file) = &self.file {
+            // Refused on a read-only file system; then it stays as it was.
+            let _ = fs::set_permissions(&file.path, fs::Permissions::from_mode(mode));
+        }
+    }
 }
+
+/// A socket's permission bits and backlog.
+type Traits = (u32, i32);
 
 /// All listening sockets of the services, by address.
 #[derive(Debug, Default)]
-pub struct Sockets(BTreeMap<Address, Listener>);
+pub struct Sockets {
+    bound: BTreeMap<Address, (Listener, Traits)>,
+    next_look: Option<Instant>,
+}
 
 impl Sockets {
     /// Binds every socket that a blueprint asks for.
@@ -73,31 +100,81 @@ impl Sockets {
     /// What is in the way of each socket that cannot be bound; then none stays.
     pub fn bind(config: &Config, blueprints: &[Blueprint]) -> Result<Self, Vec<String>> {
         let mut sockets = Self::default();
+        sockets.adapt(config, blueprints)?;
+        Ok(sockets)
+    }
+
+    /// Binds what is asked for and not bound yet; lets go of what is no longer
+    /// asked for.
+    ///
+    /// # Errors
+    /// What is in the way of each socket that cannot be bound; then nothing
+    /// has changed.
+    pub fn adapt(&mut self, config: &Config, blueprints: &[Blueprint]) -> Result<(), Vec<String>> {
+        let mut wanted: BTreeMap<&Address, Traits> = BTreeMap::new();
+        let mut fresh = BTreeMap::new();
         let mut mistakes = Vec::new();
         for (name, address) in blueprints.iter().flat_map(|blueprint| &blueprint.sockets) {
-            let Some(socket) =
-                config.sockets.get(name).filter(|_| !sockets.0.contains_key(address))
-            else {
-                continue;
-            };
+            let Some(socket) = config.sockets.get(name) else { continue };
             let backlog = i32::try_from(socket.backlog).unwrap_or(i32::MAX);
+            let traits = (socket.mode.0, backlog);
+            let known = wanted.insert(address, traits).is_some();
+            if known || self.bound.contains_key(address) {
+                continue;
+            }
             match bind(address, socket.mode.0, backlog) {
-                Ok(listener) => {
-                    sockets.0.insert(address.clone(), listener);
-                }
+                Ok(listener) => drop(fresh.insert(address.clone(), (listener, traits))),
                 Err(problem) => {
-                    mistakes.push(format!("socket.{name}: cannot listen on {address}: {problem}"))
+                    mistakes.push(format!("socket.{name}: cannot listen on {address}: {problem}"));
                 }
             }
         }
         mistakes.dedup();
-        if mistakes.is_empty() { Ok(sockets) } else { Err(mistakes) }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        self.bound.retain(|address, _| wanted.contains_key(address));
+        for (address, (listener, traits)) in &mut self.bound {
+            if *traits != wanted[address] {
+                *traits = wanted[address];
+                listener.adapt(traits.0, traits.1);
+            }
+        }
+        self.bound.append(&mut fresh);
+        self.next_look.get_or_insert_with(|| Instant::now() + LOOK_EVERY);
+        Ok(())
     }
 
     /// The socket bound to `address`.
     #[must_use]
     pub fn get(&self, address: &Address) -> Option<&Listener> {
-        self.0.get(address)
+        self.bound.get(address).map(|(listener, _)| listener)
+    }
+
+    /// When it is time to look for lost files.
+    #[must_use]
+    pub fn next_look(&self) -> Option<Instant> {
+        self.next_look
+    }
+
+    /// Whether it is time to look for lost files; the next time is then set.
+    pub fn is_time_to_look(&mut self, now: Instant) -> bool {
+        let due = self.next_look.is_some_and(|due| due <= now);
+        if due {
+            self.next_look = Some(now + LOOK_EVERY);
+        }
+        due
+    }
+
+    /// Binds sockets again whose files somebody has removed; tells which, and
+    /// what is in the way of those that cannot be.
+    pub fn restore_lost(&mut self) -> Vec<(Address, Result<(), String>)> {
+        let lost = self.bound.iter_mut().filter(|(_, (listener, _))| listener.is_lost());
+        lost.map(|(address, (listener, (mode, backlog)))| {
+            let bound = bind(address, *mode, *backlog).map(|again| *listener = again);
+            (address.clone(), bound)
+        })
+        .collect()
     }
 }
 
@@ -214,6 +291,24 @@ mod tests {
         let _other = UnixListener::bind(&path).expect("other");
         drop(listener);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_socket_that_was_removed_is_bound_again_and_one_that_was_replaced_is_not() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("a.sock");
+        let address = Address::Unix(path.clone());
+        let listener = bind_unix(&path, 0o600, 16).expect("bind");
+        let bound = BTreeMap::from([(address.clone(), (listener, (0o600, 16)))]);
+        let mut sockets = Sockets { bound, next_look: None };
+        assert_eq!(sockets.restore_lost(), []);
+        fs::remove_file(&path).expect("remove");
+        assert_eq!(sockets.restore_lost(), [(address, Ok(()))]);
+        assert!(UnixStream::connect(&path).is_ok());
+        fs::remove_file(&path).expect("remove");
+        let _other = UnixListener::bind(&path).expect("other");
+        let found = sockets.restore_lost();
+        assert!(matches!(&found[..], [(_, Err(why))] if why.contains("another running process")));
     }
 
     #[test]

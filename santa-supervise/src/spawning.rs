@@ -2,29 +2,43 @@
 //! the words for everything that can go wrong. The fork itself is in
 //! [`crate::os`].
 
-use std::collections::BTreeMap;
+mod environment;
+
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::machine::{Generation, SpawnFailure};
-use crate::os::{self, Launch, Pid, StartError};
-use crate::plan::Blueprint;
+use crate::os::{self, Launch, Pid, ResourceLimits, StartError};
+use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
+
+use environment::{Environment, path_of};
 
 /// Variable that marks every process with the spawn it belongs to.
 pub const TAG: &str = "SANTA_SUPERVISE_ID";
 
 /// Variables of ours or of whoever started us that no service may see.
-const PRIVATE: [&str; 5] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", TAG];
+const PRIVATE: [&str; 7] = [
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    TAG,
+];
 
 /// What all spawns of one run of santa-supervise have in common.
 #[derive(Debug)]
 pub struct Spawner {
     /// Tells our marks from those of an earlier run.
     boot: String,
-    environment: BTreeMap<OsString, OsString>,
+    environment: Environment,
+    helpers: u64,
 }
 
 /// A running process and the read ends of its output.
@@ -38,16 +52,40 @@ pub struct Spawned {
     pub output: [OwnedFd; 2],
 }
 
+/// A short program beside the services: an `exec` probe or a hook.
+#[derive(Debug)]
+pub struct HelperSpec<'a> {
+    /// What it is for, in its mark.
+    pub purpose: &'a str,
+    /// Program and arguments.
+    pub command: &'a [String],
+    /// Run like this service.
+    pub like: Option<&'a Blueprint>,
+    /// Added to its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// What it reads on its standard input; must fit into a pipe.
+    pub input: &'a str,
+}
+
+/// A running helper.
+#[derive(Debug)]
+pub struct Helper {
+    /// Its process.
+    pub pid: Pid,
+    /// What marks its tree.
+    pub tag: String,
+}
+
 impl Spawner {
     /// Services inherit `environment`; `boot` must differ from run to run.
     #[must_use]
     pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>, boot: String) -> Self {
         let private = |name: &OsString| PRIVATE.iter().any(|private| name == private);
         let environment = environment.into_iter().filter(|(name, _)| !private(name)).collect();
-        Self { boot, environment }
+        Self { boot, environment, helpers: 0 }
     }
 
-    /// Starts one instance.
+    /// Starts one instance; `notify` is the path of its `NOTIFY_SOCKET`.
     ///
     /// # Errors
     /// Why not, with the remedy, and whether trying again may help.
@@ -56,6 +94,7 @@ impl Spawner {
         blueprint: &Blueprint,
         sockets: &Sockets,
         generation: Generation,
+        notify: Option<&Path>,
     ) -> Result<Spawned, SpawnFailure> {
         let tag = format!("{}:{}:{}", self.boot, blueprint.spec.label(), generation.0);
         let pipes = || -> std::io::Result<_> {
@@ -66,62 +105,64 @@ impl Spawner {
         };
         let (out, err) =
             pipes().map_err(|error| failure(blueprint, "make pipes for its output", &error))?;
-        let launch = self.launch(blueprint, sockets, &tag, (out.1, err.1))?;
+        let mut environment = self.environment(blueprint, &tag)?;
+        if let Some(path) = notify {
+            environment.insert("NOTIFY_SOCKET".into(), path.into());
+            if let Some(period) = watchdog_period(blueprint) {
+                environment.insert("WATCHDOG_USEC".into(), period.to_string().into());
+            }
+        }
+        let launch = launch(blueprint, sockets, &environment, (out.1, err.1))?;
         match os::start(&launch) {
             Ok(pid) => Ok(Spawned { pid, tag, output: [out.0, err.0] }),
             Err(StartError { step, error }) => Err(failure(blueprint, step, &error)),
         }
     }
 
-    fn launch(
-        &self,
-        blueprint: &Blueprint,
-        sockets: &Sockets,
-        tag: &str,
-        output: (OwnedFd, OwnedFd),
-    ) -> Result<Launch, SpawnFailure> {
-        let environment = self.environment(blueprint, tag);
-        let program = find_program(&blueprint.command[0], environment.get(OsStr::new("PATH")))
-            .ok_or_else(|| {
-                permanent(
-                    127,
-                    format!(
-                        "cannot find the program \"{}\" in PATH; check command of service {}",
-                        blueprint.command[0], blueprint.spec.service
-                    ),
-                )
-            })?;
-        let service = &blueprint.service;
-        let credentials = service.user.as_deref().map(os::look_up_user).transpose();
-        let credentials =
-            credentials.map_err(|problem| permanent(126, format!("user: {problem}")))?;
-        let mut handed = Vec::new();
-        for (_, address) in &blueprint.sockets {
-            if let Some(listener) = sockets.get(address) {
-                listener.claim();
-                handed.push(listener.fd().as_raw_fd());
+    /// Starts a helper. Its output is thrown away; its exit code is its answer.
+    ///
+    /// # Errors
+    /// What was attempted and why it did not work.
+    pub fn help(&mut self, spec: &HelperSpec<'_>) -> Result<Helper, String> {
+        self.helpers += 1;
+        let tag = format!("{}:{}:h{}", self.boot, spec.purpose, self.helpers);
+        let mut environment = match spec.like {
+            Some(blueprint) => {
+                self.environment(blueprint, &tag).map_err(|failure| failure.message)?
             }
-        }
-        Ok(Launch {
+            None => self.environment.clone(),
+        };
+        environment.insert(TAG.into(), tag.clone().into());
+        let more = spec.environment.iter().map(|(name, value)| ((*name).into(), value.into()));
+        environment.extend(more);
+        let program = find_program(&spec.command[0], path_of(&environment))
+            .ok_or_else(|| format!("cannot find the program \"{}\" in PATH", spec.command[0]))?;
+        let failed = |error: io::Error| format!("cannot start {}: {error}", spec.command[0]);
+        let service = spec.like.map(|blueprint| &blueprint.service);
+        let user = service.and_then(|service| service.user.as_deref());
+        let launch = Launch {
             program: text(program.as_os_str()),
-            arguments: blueprint
-                .command
-                .iter()
-                .map(|argument| text(OsStr::new(argument)))
-                .collect(),
-            environment: environment.iter().map(|(name, value)| variable(name, value)).collect(),
-            directory: service.directory.as_ref().map(|directory| text(directory.as_os_str())),
-            credentials,
-            limit_nofile: service.limits.nofile,
-            limit_core: service.limits.core,
-            umask: service.umask.map(|mode| mode.0),
-            output,
-            sockets: handed,
-        })
+            arguments: texts(spec.command),
+            environment: variables(&environment),
+            directory: service.and_then(directory_of),
+            credentials: user.map(os::look_up_user).transpose()?,
+            limits: ResourceLimits::default(),
+            umask: service.and_then(|service| service.umask).map(|mode| mode.0),
+            input: Some(filled_pipe(spec.input.as_bytes()).map_err(failed)?),
+            output: (nowhere().map_err(failed)?, nowhere().map_err(failed)?),
+            sockets: Vec::new(),
+        };
+        let start = os::start(&launch);
+        let pid = start.map_err(|StartError { step, error }| {
+            format!("cannot {step} ({}): {error}", spec.command[0])
+        })?;
+        Ok(Helper { pid, tag })
     }
 
-    fn environment(&self, blueprint: &Blueprint, tag: &str) -> BTreeMap<OsString, OsString> {
+    fn environment(&self, blueprint: &Blueprint, tag: &str) -> Result<Environment, SpawnFailure> {
         let mut environment = self.environment.clone();
+        environment::add_files(&mut environment, &blueprint.service)
+            .map_err(|problem| permanent(126, problem))?;
         let own = blueprint.environment.iter().map(|(name, value)| (name.into(), value.into()));
         environment.extend(own);
         environment.insert(TAG.into(), tag.into());
@@ -131,8 +172,84 @@ impl Spawner {
             environment.insert("LISTEN_FDS".into(), names.len().to_string().into());
             environment.insert("LISTEN_FDNAMES".into(), names.join(":").into());
         }
-        environment
+        Ok(environment)
     }
+}
+
+fn launch(
+    blueprint: &Blueprint,
+    sockets: &Sockets,
+    environment: &Environment,
+    output: (OwnedFd, OwnedFd),
+) -> Result<Launch, SpawnFailure> {
+    let service = &blueprint.service;
+    let program = find_program(&blueprint.command[0], path_of(environment)).ok_or_else(|| {
+        let (program, name) = (&blueprint.command[0], &blueprint.spec.service);
+        permanent(
+            127,
+            format!(
+                "cannot find the program \"{program}\" in PATH; check command of service {name}"
+            ),
+        )
+    })?;
+    let credentials = service.user.as_deref().map(os::look_up_user).transpose();
+    let limits = &service.limits;
+    let mut handed = Vec::new();
+    for (_, address) in &blueprint.sockets {
+        if let Some(listener) = sockets.get(address) {
+            listener.claim();
+            handed.push(listener.fd().as_raw_fd());
+        }
+    }
+    Ok(Launch {
+        program: text(program.as_os_str()),
+        arguments: texts(&blueprint.command),
+        environment: variables(environment),
+        directory: directory_of(service),
+        credentials: credentials.map_err(|problem| permanent(126, format!("user: {problem}")))?,
+        limits: ResourceLimits {
+            nofile: limits.nofile,
+            core: limits.core,
+            nproc: limits.nproc,
+            address_space: limits.address_space.map(|size| size.0),
+            oom_score_adj: limits.oom_score_adj,
+        },
+        umask: service.umask.map(|mode| mode.0),
+        input: None,
+        output,
+        sockets: handed,
+    })
+}
+
+/// How often it must say `WATCHDOG=1`, in microseconds (sd_watchdog_enabled(3)).
+fn watchdog_period(blueprint: &Blueprint) -> Option<u128> {
+    let liveness = blueprint.liveness.as_ref()?;
+    (liveness.probe == Probe::Notify).then_some(liveness.interval.as_micros())
+}
+
+fn directory_of(service: &santa_config::Service) -> Option<CString> {
+    service.directory.as_ref().map(|directory| text(directory.as_os_str()))
+}
+
+/// The read end of a pipe that holds `bytes` and nothing more.
+fn filled_pipe(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let (read, write) = os::pipe()?;
+    // What does not fit is an error rather than a wait.
+    os::set_nonblocking(&write)?;
+    std::fs::File::from(write).write_all(bytes)?;
+    Ok(read)
+}
+
+fn nowhere() -> io::Result<OwnedFd> {
+    Ok(OpenOptions::new().write(true).open("/dev/null")?.into())
+}
+
+fn texts(all: &[String]) -> Vec<CString> {
+    all.iter().map(|one| text(OsStr::new(one))).collect()
+}
+
+fn variables(environment: &Environment) -> Vec<CString> {
+    environment.iter().map(|(name, value)| variable(name, value)).collect()
 }
 
 /// A path is taken as it is; a bare name is looked up as a shell would.

@@ -45,7 +45,7 @@ fn mistakes_have_their_place_and_remedy() {
     );
     refused(
         &House::new("").service("app", &["forever"], "stop_signal = \"TERMINATE\""),
-        &["service.app", "stop_signal", "there is no signal \"TERMINATE\""],
+        &["santa.toml:", "service.app.stop_signal", "\"TERMINATE\"", "a signal such as \"TERM\""],
     );
     refused(
         &House::new("").socket_at("main", "127.0.0.1:1").service(
@@ -59,11 +59,9 @@ fn mistakes_have_their_place_and_remedy() {
 
 #[test]
 fn all_mistakes_come_at_once() {
-    let house = House::new("").service("a", &["forever"], "stop_signal = \"X\"").service(
-        "b",
-        &["serve {fd:none}"],
-        "",
-    );
+    let house = House::new("")
+        .service("a", &["forever"], "ready = { kind = \"http\", socket = \"none\", path = \"/\" }")
+        .service("b", &["serve {fd:none}"], "");
     house.write();
     let problem = text(&house.ctl(&["check"]).stderr);
     assert!(problem.contains("service.a") && problem.contains("service.b"), "{problem}");

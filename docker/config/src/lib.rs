@@ -15,6 +15,7 @@ mod read;
 pub mod reference;
 mod section;
 pub mod sections;
+pub mod signal;
 mod validate;
 mod values;
 
@@ -23,10 +24,11 @@ use std::path::Path;
 
 pub use mistake::{Mistake, Mistakes};
 pub use sections::{
-    Access, Admin, Backoff, ClientCertificate, Config, Console, Kind, Limits, LogFormat, Paths,
-    Proxy, ProxyLimits, ProxyTimeouts, ProxyTls, Ready, Restart, Service, Socket, Supervisor,
-    SupervisorLog,
+    Access, Admin, Backoff, ClientCertificate, Condition, Config, Console, Dependency, Hook, Kind,
+    Limits, Liveness, LogFormat, Paths, PostTarget, Proxy, ProxyLimits, ProxyTimeouts, ProxyTls,
+    Pulse, Ready, Restart, Service, ServiceLog, Socket, State, StopStep, Supervisor, SupervisorLog,
 };
+pub use signal::Signal;
 pub use values::{Address, Cidr, Mode, Size};
 
 /// The environment that a configuration is read against.

@@ -10,7 +10,7 @@
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
-        pub struct $name:ident {
+        $vis:vis struct $name:ident {
             $(
                 $(#[doc = $doc:literal])*
                 $field:ident $(as $key:literal)? : $type:ty $(= $default:tt)?,
@@ -19,8 +19,8 @@ macro_rules! section {
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, PartialEq)]
-        pub struct $name {
-            $( $(#[doc = $doc])* pub $field: $type, )*
+        $vis struct $name {
+            $( $(#[doc = $doc])* $vis $field: $type, )*
         }
 
         impl $crate::read::Setting for $name {
@@ -76,16 +76,16 @@ macro_rules! section {
 macro_rules! words {
     (
         $(#[doc = $about:literal])*
-        pub enum $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $word:literal, )* }
+        $vis:vis enum $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $word:literal, )* }
     ) => {
         $(#[doc = $about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $( $(#[doc = $doc])* $variant, )* }
+        $vis enum $name { $( $(#[doc = $doc])* $variant, )* }
 
         impl $name {
             /// The word as written in the file.
             #[must_use]
-            pub fn word(self) -> &'static str {
+            $vis fn word(self) -> &'static str {
                 match self { $( Self::$variant => $word, )* }
             }
         }

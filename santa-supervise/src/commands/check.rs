@@ -19,8 +19,8 @@ pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
         code: exit::CONFIG,
     };
     let services = &config.services;
-    let starts = order(services.iter().map(|one| (&*one.name, one.depends_on.clone())).collect())
-        .map_err(circle)?;
+    let starts =
+        order(services.iter().map(|one| (&*one.name, needs_of(one))).collect()).map_err(circle)?;
     let stops =
         order(services.iter().map(|one| (&*one.name, stops_after(services, one))).collect())
             .map_err(circle)?;
@@ -36,9 +36,14 @@ pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
     Ok(exit::OK)
 }
 
+/// The services that `one` depends on.
+fn needs_of(one: &Service) -> Vec<String> {
+    one.depends_on.iter().map(|dependency| dependency.service.clone()).collect()
+}
+
 /// The services that must have stopped before `one` is asked to.
 fn stops_after(services: &[Service], one: &Service) -> Vec<String> {
-    let dependents = services.iter().filter(|other| other.depends_on.contains(&one.name));
+    let dependents = services.iter().filter(|other| needs_of(other).contains(&one.name));
     dependents.map(|other| other.name.clone()).chain(one.stop_after.iter().cloned()).collect()
 }
 

@@ -33,6 +33,7 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
             act(common, &on, Request::Wait { name: on.name.clone(), ready })
         }
         Command::Reload(on) => act(common, &on, Request::Reload { name: on.name.clone() }),
+        Command::ReloadConfig { json } => ask_quickly(common, &Request::ReloadConfig, json),
         Command::Signal { name, signal, json } => {
             ask_quickly(common, &Request::Signal { name, signal }, json)
         }

@@ -11,7 +11,7 @@ use santa_config::{Address, Config, LogFormat};
 
 use crate::cli::Common;
 use crate::clock;
-use crate::event_loop::{EventLoop, Parts};
+use crate::event_loop::{CONTROL_BACKLOG, CONTROL_MODE, EventLoop, Parts};
 use crate::log_writer::Log;
 use crate::os;
 use crate::record::Style;
@@ -20,10 +20,6 @@ use crate::spawning::Spawner;
 
 use super::{Failure, config_path, exit, load};
 
-/// Permission bits and backlog of the control socket.
-const CONTROL_MODE: u32 = 0o600;
-const CONTROL_BACKLOG: i32 = 64;
-
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();
     let path = config_path(common);
@@ -31,8 +27,9 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     let failed = |message| Failure { message, code: exit::FAILED };
     // Signals first: the log thread must not take any.
     let os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
-    let control_path = common.socket.as_ref().unwrap_or(&config.supervisor.control_socket);
-    let control = open_control(control_path).map_err(failed)?;
+    let control_path =
+        common.socket.clone().unwrap_or_else(|| config.supervisor.control_socket.clone());
+    let control = open_control(&control_path).map_err(failed)?;
     let sockets =
         Sockets::bind(&config, &blueprints).map_err(|problems| failed(problems.join("\n")))?;
     let log =
@@ -42,13 +39,14 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     let seed = clock::now() ^ (u64::from(std::process::id()) << 32);
     let event_loop = EventLoop::new(Parts {
         os,
+        config,
         blueprints,
+        load: Box::new(move || load(&path).map_err(|failure| failure.message)),
         sockets,
+        control_path,
         control,
         spawner: Spawner::new(std::env::vars_os(), boot),
         log,
-        longest_line: config.supervisor.log.max_line.bytes(),
-        shutdown_timeout: config.supervisor.shutdown_timeout,
         seed,
     });
     let mut event_loop =

@@ -1,5 +1,7 @@
 //! Spawns and signals, as the core asks for them.
 
+use std::rc::Rc;
+
 use crate::machine::{Event, Generation, Signal, SlotId};
 use crate::record::Stream;
 
@@ -8,17 +10,22 @@ use super::children::Child;
 
 impl EventLoop {
     pub(super) fn spawn(&mut self, slot: SlotId, generation: Generation) {
-        let spawned =
-            self.spawner.spawn(&self.blueprints[slot.0 as usize], &self.sockets, generation);
+        let blueprint = Rc::clone(self.blueprint(slot));
+        let notify = self.open_notices(&blueprint, generation);
+        let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify.as_deref());
         let event = match spawned {
-            Err(failure) => Event::SpawnFailed(slot, generation, failure),
+            Err(failure) => {
+                self.close_notices(generation);
+                Event::SpawnFailed(slot, generation, failure)
+            }
             Ok(spawned) => {
                 self.os.adopt(spawned.pid);
                 let [out, err] = spawned.output;
                 self.open_output(slot, generation, Stream::Stdout, out);
                 self.open_output(slot, generation, Stream::Stderr, err);
-                self.begin_probe(slot, generation);
-                self.children.add(generation, Child::new(slot, spawned.pid, spawned.tag));
+                self.begin_probe(slot, generation, &blueprint);
+                let child = Child::new(slot, blueprint, spawned.pid, spawned.tag);
+                self.children.add(generation, child);
                 Event::Spawned(slot, generation)
             }
         };
@@ -31,24 +38,36 @@ impl EventLoop {
             return;
         };
         if let Err(error) = self.os.signal_child(child.pid, signal) {
-            let (label, name) = (self.label(child.slot), crate::signals::name(signal));
+            let (label, name) = (child.blueprint.spec.label(), santa_config::signal::name(signal));
             self.warn(&format!("cannot send {name} to {label}: {error}"));
         }
     }
 
-    pub(super) fn send_signal(&mut self, slot: SlotId, generation: Generation, signal: Signal) {
+    /// Sends the signal of this number of the stop sequence that the process
+    /// was started with.
+    pub(super) fn ask_to_stop(&mut self, generation: Generation, step: usize) {
+        let child = self.children.get(generation);
+        if let Some(signal) = child.and_then(|child| child.stop_signal(step)) {
+            self.signal_main(generation, signal);
+        }
+    }
+
+    pub(super) fn send_signal(&mut self, generation: Generation, signal: Signal) {
         let number = match signal {
             Signal::Number(number) => Some(number),
-            Signal::Reload => self.blueprint(slot).reload_signal,
+            Signal::Reload => {
+                self.children.get(generation).and_then(|child| child.blueprint.reload_signal)
+            }
         };
         if let Some(number) = number {
             self.signal_main(generation, number);
         }
     }
 
-    pub(super) fn ask_leftovers(&mut self, slot: SlotId, generation: Generation) {
-        let signal = self.blueprint(slot).stop_signal;
-        if let Some(child) = self.children.get(generation) {
+    pub(super) fn ask_leftovers(&mut self, generation: Generation) {
+        if let Some(child) = self.children.get(generation)
+            && let Some(signal) = child.stop_signal(0)
+        {
             self.os.signal_tree(child.tree(), &self.children.mains(), signal);
         }
     }

@@ -1,11 +1,13 @@
 //! Processes that ended, what they left behind, and orphans that became ours.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
 use crate::os::{Pid, Tree};
+use crate::plan::Blueprint;
 
 use super::EventLoop;
 
@@ -19,6 +21,8 @@ const EXITS_A_TURN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) slot: SlotId,
+    /// What it was started with, whatever is configured by now.
+    pub(super) blueprint: Rc<Blueprint>,
     pub(super) pid: Pid,
     pub(super) main_alive: bool,
     /// Whether it is killed again as long as anything of it is found.
@@ -28,8 +32,15 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn new(slot: SlotId, pid: Pid, tag: String) -> Self {
-        Self { slot, pid, main_alive: true, killing: false, tag, began: clock::now() }
+    pub(super) fn new(slot: SlotId, blueprint: Rc<Blueprint>, pid: Pid, tag: String) -> Self {
+        let began = clock::now();
+        Self { slot, blueprint, pid, main_alive: true, killing: false, tag, began }
+    }
+
+    /// The signal of this number of its stop sequence.
+    pub(super) fn stop_signal(&self, step: usize) -> Option<i32> {
+        let signals = &self.blueprint.stop_signals;
+        signals.get(step).or(signals.last()).copied()
     }
 
     pub(super) fn tree(&self) -> Tree<'_> {
@@ -90,6 +101,7 @@ impl EventLoop {
                     }
                     ended.push((generation, exit));
                 }
+                None if self.helper_ended(pid, exit) => {}
                 None => self.children.orphans_reaped += 1,
             }
         }
@@ -107,12 +119,12 @@ impl EventLoop {
         // Its last words come before the news of its end.
         self.drain_output(generation);
         let Some(child) = self.children.get(generation) else { return };
-        let (slot, began) = (child.slot, child.began);
+        let (slot, began, label) = (child.slot, child.began, child.blueprint.spec.label());
         let alone = !self.os.has_leftovers(child.tree(), &self.children.mains());
         if alone {
             self.forget_tree(generation);
         }
-        self.remember_exit(slot, exit, began);
+        self.remember_exit(slot, &label, exit, began);
         self.events.push_back(Event::Exited { slot, generation, exit, alone });
     }
 
@@ -144,6 +156,7 @@ impl EventLoop {
 
     fn forget_tree(&mut self, generation: Generation) {
         self.children.trees.remove(&generation);
+        self.close_notices(generation);
         self.let_output_linger(generation);
     }
 

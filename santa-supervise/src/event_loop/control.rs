@@ -6,14 +6,20 @@ mod requests;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::io::Errno;
+use santa_config::Address;
 
 use crate::machine::CommandId;
 use crate::os::{self, Interest, Token};
-use crate::sockets::Listener;
+use crate::sockets::{self, Listener};
 
 use super::{EventLoop, Source};
+
+/// Permission bits and backlog of the control socket.
+pub(crate) const CONTROL_MODE: u32 = 0o600;
+pub(crate) const CONTROL_BACKLOG: i32 = 64;
 
 /// Most connections at a time.
 const CLIENTS: usize = 64;
@@ -54,6 +60,8 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) struct Control {
     listener: Option<Listener>,
+    path: PathBuf,
+    token: Token,
     clients: BTreeMap<Token, Client>,
     /// Who waits for the answer to a command.
     asked: BTreeMap<CommandId, Token>,
@@ -63,9 +71,11 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new(listener: Option<Listener>) -> Self {
+    pub(super) fn new(listener: Option<Listener>, path: PathBuf) -> Self {
         Self {
             listener,
+            path,
+            token: 0,
             clients: BTreeMap::new(),
             asked: BTreeMap::new(),
             last_command: 0,
@@ -99,7 +109,28 @@ impl EventLoop {
         let Some(listener) = &self.control.listener else { return Ok(()) };
         os::set_nonblocking(listener.fd())?;
         let token = self.sources.add(Source::Control);
+        self.control.token = token;
         self.os.watch(listener.fd(), token, Interest::Read)
+    }
+
+    /// Binds the control socket again when somebody has removed its file.
+    pub(super) fn restore_control(&mut self) {
+        let Some(listener) = self.control.listener.as_ref().filter(|one| one.is_lost()) else {
+            return;
+        };
+        let path = Address::Unix(self.control.path.clone());
+        let bound = match sockets::bind(&path, CONTROL_MODE, CONTROL_BACKLOG) {
+            Ok(bound) => bound,
+            Err(problem) => return self.warn(&format!(
+                "the control socket was removed by somebody and cannot be bound again: {problem}"
+            )),
+        };
+        self.os.forget(listener.fd(), self.control.token);
+        self.sources.remove(self.control.token);
+        self.control.listener = Some(bound);
+        if let Err(error) = self.open_control() {
+            self.warn(&format!("the control socket cannot be waited on: {error}"));
+        }
     }
 
     pub(super) fn close_control(&mut self) {

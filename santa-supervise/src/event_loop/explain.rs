@@ -22,9 +22,9 @@ pub(super) struct History(BTreeMap<SlotId, VecDeque<PastExit>>);
 
 impl EventLoop {
     /// Remembers an exit; its last words have been read.
-    pub(super) fn remember_exit(&mut self, slot: SlotId, exit: Exit, began: Millis) {
+    pub(super) fn remember_exit(&mut self, slot: SlotId, label: &str, exit: Exit, began: Millis) {
         let now = clock::now();
-        let lines = self.last_lines(&self.label(slot), began);
+        let lines = self.last_lines(label, began);
         let exits = self.history.0.entry(slot).or_default();
         exits.push_back(PastExit {
             at: now / 1_000,
@@ -90,7 +90,13 @@ impl EventLoop {
         };
         let spec = slot.spec();
         match slot.phase() {
-            Phase::Waiting => Some(format!("starts when ready: {}", spec.depends_on.join(", "))),
+            Phase::Waiting => {
+                let needs = spec.depends_on.iter();
+                let needs: Vec<String> = needs
+                    .map(|need| format!("{} is {}", need.service, need.condition.word()))
+                    .collect();
+                Some(format!("starts when {}", needs.join(" and ")))
+            }
             Phase::Starting if spec.task => seconds("is stopped unless it has completed"),
             Phase::Starting => seconds("is stopped unless it is ready"),
             Phase::Stopping => seconds("is killed unless it has ended"),

@@ -76,7 +76,9 @@ impl EventLoop {
             "pid": live.and_then(|generation| self.pid_of(generation)),
             "generation": live.map(|generation| generation.0),
         });
-        self.event(level, &message, details);
+        let service = spec.service.clone();
+        let record = self.event(level, &message, details);
+        self.call_hooks(&service, to, &record);
     }
 
     fn pid_of(&self, generation: Generation) -> Option<i32> {
@@ -106,7 +108,7 @@ impl EventLoop {
     }
 
     /// Puts one record into the log and shows it to whoever follows events.
-    fn event(&mut self, level: &str, message: &str, details: Value) {
+    pub(super) fn event(&mut self, level: &str, message: &str, details: Value) -> Value {
         self.sequence += 1;
         let at = clock::now();
         let mut record = json!({ "level": level, "message": message, "seq": self.sequence });
@@ -120,5 +122,6 @@ impl EventLoop {
             text: format!("{record}\n").into_bytes(),
             unfinished: false,
         });
+        record
     }
 }

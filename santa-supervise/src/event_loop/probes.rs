@@ -1,38 +1,62 @@
-//! Looks at starting services until they are ready. How one look works is in
-//! [`crate::readiness`].
+//! Looks at services: at starting ones until they are ready, at ready ones to
+//! see that they still work. How one look goes is in [`crate::readiness`], those
+//! by a program in `helpers.rs`; what follows from it is for the core.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
-use crate::machine::{Event, Generation, SlotId};
-use crate::os::{Interest, Token};
-use crate::plan::Probe;
+use crate::machine::{Event, Generation, Phase, SlotId};
+use crate::os::{Interest, Pid, Token};
+use crate::plan::{Blueprint, Liveness, Probe};
 use crate::readiness::{Look, Sight};
 
+use super::helpers::Purpose;
 use super::{EventLoop, Source};
 
-/// Pause between looks: short at first, because most services start quickly.
+/// Pause between looks at a starting service: short at first, because most
+/// services start quickly.
 const QUICK: Duration = Duration::from_millis(5);
 const STEADY: Duration = Duration::from_millis(50);
 const QUICK_FOR: Duration = Duration::from_secs(3);
 
-/// Longest a single look may take.
+/// Pause between programs that look at a starting service.
+const PROGRAM_EVERY: Duration = Duration::from_millis(200);
+
+/// Longest a single look at a starting service may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The looks at one starting service.
+/// A look that is under way.
+#[derive(Debug)]
+enum Under {
+    Connection(Token, Look),
+    Program(Pid),
+}
+
+/// What the looks at a service are for.
+#[derive(Debug)]
+enum Aim {
+    /// To see that it is ready.
+    Readiness,
+    /// To see that it still works; so many looks in a row have failed.
+    Liveness { failures: u32 },
+}
+
+/// The looks at one service.
 #[derive(Debug)]
 struct Watch {
     slot: SlotId,
+    aim: Aim,
     begun: Instant,
-    look: Option<(Token, Look)>,
+    look: Option<Under>,
     /// The next look, or the end of the one under way.
     due: Instant,
     problem: String,
 }
 
-/// All starting services that have to be looked at, by generation.
+/// All services that have to be looked at, by generation.
 #[derive(Debug, Default)]
 pub(super) struct Probes(BTreeMap<Generation, Watch>);
 
@@ -41,77 +65,127 @@ impl Probes {
         self.0.values().map(|watch| watch.due).min()
     }
 
-    /// Why a generation is not ready yet, as far as is known.
+    /// What the last look at a slot found wrong, if anything.
     pub(super) fn problem(&self, slot: SlotId) -> Option<&str> {
         let watch = self.0.values().find(|watch| watch.slot == slot)?;
         Some(watch.problem.as_str()).filter(|problem| !problem.is_empty())
     }
+
+    fn add(&mut self, generation: Generation, slot: SlotId, aim: Aim, due: Instant) {
+        let begun = Instant::now();
+        let watch = Watch { slot, aim, begun, look: None, due, problem: String::new() };
+        self.0.insert(generation, watch);
+    }
 }
 
 impl EventLoop {
-    pub(super) fn begin_probe(&mut self, slot: SlotId, generation: Generation) {
-        let looks = !matches!(self.blueprint(slot).probe, None | Some(Probe::Log(_)));
-        if looks {
-            let now = Instant::now();
-            let watch = Watch { slot, begun: now, look: None, due: now, problem: String::new() };
-            self.probes.0.insert(generation, watch);
+    /// Begins to look at a starting service, where that is how it becomes ready.
+    pub(super) fn begin_probe(
+        &mut self,
+        slot: SlotId,
+        generation: Generation,
+        blueprint: &Blueprint,
+    ) {
+        if !matches!(blueprint.probe, None | Some(Probe::Log(_) | Probe::Notify)) {
+            self.probes.add(generation, slot, Aim::Readiness, Instant::now());
         }
     }
 
     /// Begins looks that are due, ends those that take too long.
     pub(super) fn look_at_services(&mut self, now: Instant) {
-        let due: Vec<Generation> = self
-            .probes
-            .0
-            .iter()
+        let watches = self.probes.0.iter();
+        let due: Vec<Generation> = watches
             .filter(|(_, watch)| watch.due <= now)
             .map(|(generation, _)| *generation)
             .collect();
         for generation in due {
-            let busy = self.probes.0.get(&generation).is_some_and(|watch| watch.look.is_some());
-            if busy {
-                self.not_ready(generation, "it does not answer in time".to_owned());
-            } else {
-                self.look(generation);
+            match self.probes.0.get(&generation).map(|watch| watch.look.is_some()) {
+                Some(true) => self.found_wrong(generation, "it does not answer in time".to_owned()),
+                Some(false) => self.look(generation),
+                None => {}
             }
         }
     }
 
+    /// What to look at, and how long a look may take.
+    fn probe_of(&self, generation: Generation) -> Option<(Rc<Blueprint>, bool)> {
+        let watch = self.probes.0.get(&generation)?;
+        let lives = matches!(watch.aim, Aim::Liveness { .. });
+        Some((Rc::clone(&self.children.get(generation)?.blueprint), lives))
+    }
+
     fn look(&mut self, generation: Generation) {
-        let Some(watch) = self.probes.0.get(&generation) else { return };
-        let slot = watch.slot;
-        let begun = match &self.blueprint(slot).probe {
+        let Some((blueprint, lives)) = self.probe_of(generation) else { return };
+        let liveness = blueprint.liveness.as_ref().filter(|_| lives);
+        let probe = liveness.map(|liveness| &liveness.probe).or(blueprint.probe.as_ref());
+        let timeout = liveness.map_or(LOOK_TIMEOUT, |liveness| liveness.timeout);
+        let begun = match probe {
             Some(Probe::Listen(_)) => return self.look_who_listens(generation),
-            Some(Probe::Connect(address)) => Look::begin(address, None),
-            Some(Probe::Http(address, path)) => Look::begin(address, Some(path)),
+            Some(Probe::Exec(command)) => {
+                return self.look_by_program(generation, &blueprint, command, timeout);
+            }
+            Some(Probe::Connect(address)) => Look::connection(address),
+            Some(Probe::Http(address, path)) => Look::get(address, path),
+            // Its message is late: nothing else makes such a watch due.
+            Some(Probe::Notify) => {
+                let why = format!("no WATCHDOG=1 for {:?}", timeout + interval_of(liveness));
+                return self.found_dead(generation, why);
+            }
             Some(Probe::Log(_)) | None => return,
         };
         match begun {
-            Err(error) => self.not_ready(generation, error.to_string()),
+            Err(error) => self.found_wrong(generation, error.to_string()),
             Ok(look) => {
                 let token = self.sources.add(Source::Probe);
                 if let Err(error) = self.os.watch(look.fd(), token, Interest::Write) {
                     self.sources.remove(token);
-                    return self.not_ready(generation, error.to_string());
+                    return self.found_wrong(generation, error.to_string());
                 }
-                if let Some(watch) = self.probes.0.get_mut(&generation) {
-                    watch.look = Some((token, look));
-                    watch.due = Instant::now() + LOOK_TIMEOUT;
-                }
+                self.under_way(generation, Under::Connection(token, look), timeout);
             }
+        }
+    }
+
+    fn under_way(&mut self, generation: Generation, look: Under, timeout: Duration) {
+        if let Some(watch) = self.probes.0.get_mut(&generation) {
+            watch.look = Some(look);
+            watch.due = Instant::now() + timeout;
+        }
+    }
+
+    fn look_by_program(
+        &mut self,
+        generation: Generation,
+        blueprint: &Blueprint,
+        command: &[String],
+        timeout: Duration,
+    ) {
+        let purpose = Purpose::Look(generation);
+        match self.run_helper(purpose, command, Some(blueprint), Vec::new(), "", timeout) {
+            // Its own deadline comes first and ends it.
+            Ok(pid) => self.under_way(generation, Under::Program(pid), timeout + LOOK_TIMEOUT),
+            Err(problem) => self.found_wrong(generation, problem),
+        }
+    }
+
+    /// The answer of a program that looked.
+    pub(super) fn program_looked(&mut self, generation: Generation, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => self.found_right(generation),
+            Err(problem) => self.found_wrong(generation, problem),
         }
     }
 
     fn look_who_listens(&mut self, generation: Generation) {
         let Some(child) = self.children.get(generation) else { return };
-        let Some(Probe::Listen(address)) = &self.blueprint(child.slot).probe else { return };
+        let Some(Probe::Listen(address)) = &child.blueprint.probe else { return };
         let Some(socket) = self.sockets.get(address) else { return };
         // Where the system cannot tell, the socket itself must do: it accepts
         // from the first moment on, and connections wait for the service.
         if self.os.listens(socket.fd(), child.tree()).unwrap_or(true) {
-            self.seen_ready(generation);
+            self.found_right(generation);
         } else {
-            self.not_ready(generation, format!("it does not listen on {address} yet"));
+            self.found_wrong(generation, format!("it does not listen on {address} yet"));
         }
     }
 
@@ -119,68 +193,137 @@ impl EventLoop {
     pub(super) fn look_again(&mut self, token: Token) {
         let found =
             self.probes.0.iter_mut().find_map(|(generation, watch)| match &mut watch.look {
-                Some((own, look)) if *own == token => Some((*generation, look)),
+                Some(Under::Connection(own, look)) if *own == token => Some((*generation, look)),
                 _ => None,
             });
         let Some((generation, look)) = found else { return };
         match look.advance() {
-            Sight::Ready => self.seen_ready(generation),
-            Sight::NotReady(why) => self.not_ready(generation, why),
+            Sight::Ready => self.found_right(generation),
+            Sight::NotReady(why) => self.found_wrong(generation, why),
             // Failure would show at the look's timeout.
             Sight::WaitToWrite => drop(self.os.rewatch(look.fd(), token, Interest::Write)),
             Sight::WaitToRead => drop(self.os.rewatch(look.fd(), token, Interest::Read)),
         }
     }
 
-    fn seen_ready(&mut self, generation: Generation) {
+    fn found_right(&mut self, generation: Generation) {
         self.end_look(generation);
-        if let Some(watch) = self.probes.0.remove(&generation) {
-            self.events.push_back(Event::Ready(watch.slot, generation));
+        let Some((blueprint, _)) = self.probe_of(generation) else { return };
+        let Some(watch) = self.probes.0.get_mut(&generation) else { return };
+        watch.problem.clear();
+        match &mut watch.aim {
+            Aim::Liveness { failures } => {
+                *failures = 0;
+                watch.due = Instant::now() + interval_of(blueprint.liveness.as_ref());
+            }
+            Aim::Readiness => {
+                let slot = watch.slot;
+                self.probes.0.remove(&generation);
+                self.events.push_back(Event::Ready(slot, generation));
+            }
         }
     }
 
-    fn not_ready(&mut self, generation: Generation, problem: String) {
+    fn found_wrong(&mut self, generation: Generation, problem: String) {
         self.end_look(generation);
-        if let Some(watch) = self.probes.0.get_mut(&generation) {
-            let now = Instant::now();
-            watch.due = now + if now - watch.begun < QUICK_FOR { QUICK } else { STEADY };
-            watch.problem = problem;
+        let Some((blueprint, _)) = self.probe_of(generation) else { return };
+        let Some(watch) = self.probes.0.get_mut(&generation) else { return };
+        let now = Instant::now();
+        watch.problem.clone_from(&problem);
+        match &mut watch.aim {
+            Aim::Readiness => {
+                let pause = match blueprint.probe {
+                    Some(Probe::Exec(_)) => PROGRAM_EVERY,
+                    _ if now - watch.begun < QUICK_FOR => QUICK,
+                    _ => STEADY,
+                };
+                watch.due = now + pause;
+            }
+            Aim::Liveness { failures } => {
+                *failures += 1;
+                watch.due = now + interval_of(blueprint.liveness.as_ref());
+                let most = blueprint.liveness.as_ref().map_or(1, |liveness| liveness.failures);
+                if *failures >= most {
+                    self.found_dead(generation, format!("{problem} ({most} times in a row)"));
+                }
+            }
+        }
+    }
+
+    fn found_dead(&mut self, generation: Generation, why: String) {
+        if let Some(watch) = self.probes.0.remove(&generation) {
+            self.events.push_back(Event::Unhealthy(watch.slot, generation, why));
+        }
+    }
+
+    /// `WATCHDOG=1`: it works for another while.
+    pub(super) fn heard_of(&mut self, generation: Generation) {
+        let Some(child) = self.children.get(generation) else { return };
+        let due = Instant::now() + patience(child.blueprint.liveness.as_ref());
+        if let Some(watch) = self.probes.0.get_mut(&generation)
+            && matches!(watch.aim, Aim::Liveness { .. })
+        {
+            watch.due = due;
         }
     }
 
     fn end_look(&mut self, generation: Generation) {
-        let look = self.probes.0.get_mut(&generation).and_then(|watch| watch.look.take());
-        if let Some((token, look)) = look {
-            self.os.forget(look.fd(), token);
-            self.sources.remove(token);
+        match self.probes.0.get_mut(&generation).and_then(|watch| watch.look.take()) {
+            Some(Under::Connection(token, look)) => {
+                self.os.forget(look.fd(), token);
+                self.sources.remove(token);
+            }
+            Some(Under::Program(pid)) => self.end_helper(pid),
+            None => {}
         }
     }
 
-    /// A service that is not starting any more needs no look.
-    pub(super) fn drop_settled_probes(&mut self) {
-        let starting = |generation: Generation, watch: &Watch| {
-            self.state.slot(watch.slot).is_some_and(|slot| slot.is_starting(generation))
+    /// Ends looks at what has moved on, begins those at what has become ready.
+    pub(super) fn settle_probes(&mut self) {
+        let apt = |generation: Generation, watch: &Watch| {
+            self.state.slot(watch.slot).is_some_and(|slot| match watch.aim {
+                Aim::Readiness => slot.is_starting(generation),
+                Aim::Liveness { .. } => {
+                    slot.phase() == Phase::Ready && slot.generation() == Some(generation)
+                }
+            })
         };
-        let settled: Vec<Generation> = self
-            .probes
-            .0
-            .iter()
-            .filter(|(id, watch)| !starting(**id, watch))
-            .map(|(id, _)| *id)
-            .collect();
-        for generation in settled {
+        let over = self.probes.0.iter().filter(|(id, watch)| !apt(**id, watch));
+        for generation in over.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end_look(generation);
             self.probes.0.remove(&generation);
+        }
+        let ready = self.state.slots().filter(|(_, slot)| slot.phase() == Phase::Ready);
+        let ready: Vec<_> = ready.filter_map(|(id, slot)| Some((id, slot.generation()?))).collect();
+        for (slot, generation) in ready {
+            let child = self.children.get(generation);
+            if let Some(liveness) = child.and_then(|child| child.blueprint.liveness.as_ref())
+                && !self.probes.0.contains_key(&generation)
+            {
+                let due = Instant::now() + patience(Some(liveness));
+                self.probes.add(generation, slot, Aim::Liveness { failures: 0 }, due);
+            }
         }
     }
 
     /// Looks for the line that means ready.
     pub(super) fn watch_for_line(&mut self, slot: SlotId, generation: Generation, text: &[u8]) {
         let starting = self.state.slot(slot).is_some_and(|slot| slot.is_starting(generation));
-        if let (true, Some(Probe::Log(pattern))) = (starting, &self.blueprint(slot).probe)
+        if let (true, Some(child)) = (starting, self.children.get(generation))
+            && let Some(Probe::Log(pattern)) = &child.blueprint.probe
             && memmem::find(text, pattern.as_bytes()).is_some()
         {
             self.events.push_back(Event::Ready(slot, generation));
         }
     }
+}
+
+fn interval_of(liveness: Option<&Liveness>) -> Duration {
+    liveness.map_or(STEADY, |liveness| liveness.interval)
+}
+
+/// How long until the first look; or until a message is late.
+fn patience(liveness: Option<&Liveness>) -> Duration {
+    let late = liveness.filter(|liveness| liveness.probe == Probe::Notify);
+    interval_of(liveness) + late.map_or(Duration::ZERO, |liveness| liveness.timeout)
 }

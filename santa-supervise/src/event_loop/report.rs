@@ -25,7 +25,7 @@ impl EventLoop {
         let child = slot.generation().and_then(|generation| self.children.get(generation));
         let since = self.begun_at + u64::try_from(slot.since().as_millis()).unwrap_or(0);
         let mut why = slot.why().to_owned();
-        if slot.phase() == Phase::Starting
+        if matches!(slot.phase(), Phase::Starting | Phase::Ready)
             && let Some(problem) = self.probes.problem(id)
         {
             why = format!("{why}; {problem}");
@@ -36,6 +36,10 @@ impl EventLoop {
             kind: if slot.spec().task { "task" } else { "daemon" }.to_owned(),
             state: slot.phase().word().to_owned(),
             why,
+            status_text: slot
+                .generation()
+                .and_then(|generation| self.notices.status_of(generation))
+                .map(str::to_owned),
             pid: child.filter(|child| child.main_alive).map(|child| child.pid),
             generation: slot.generation().map(|generation| generation.0),
             restarts: slot.restarts(),

@@ -21,6 +21,7 @@ impl EventLoop {
                 rss_bytes: used.map(|used| used.rss),
                 cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
                 log_bytes: self.outputs.bytes_of(&slot.spec().label()),
+                dropped_lines: self.dropped_lines_of(&slot.spec().label()),
             }
         });
         slots.collect()
@@ -70,6 +71,8 @@ fn prometheus(status: &Status, services: &[ServiceUsage], now: u64) -> String {
     family("service_processes", "gauge", "Its living processes.", each(&processes));
     let output = |one: &ServiceUsage| Some(one.log_bytes as f64);
     family("service_log_bytes_total", "counter", "Output read from it.", each(&output));
+    let dropped = |one: &ServiceUsage| Some(one.dropped_lines as f64);
+    family("service_dropped_lines_total", "counter", "Lines of it dropped.", each(&dropped));
     let own = &status.supervisor;
     let single = |value: u64| vec![(String::new(), value as f64)];
     family(

@@ -48,12 +48,12 @@ impl Turn<'_> {
         let deaf = |id: &&SlotId| verb == Verb::Roll && !self.state.slots[id].spec.rolls;
         let spec = &self.state.slots[slots.iter().find(deaf)?].spec;
         Some(format!(
-            "{0}: its readiness cannot tell the new process from the old one; use ready.kind \"listen\", \"log\" or \"delay\", or `restart {0}`",
+            "{0}: its readiness cannot tell the new process from the old one; use ready.kind \"listen\", \"notify\", \"log\" or \"delay\", or `restart {0}`",
             spec.service
         ))
     }
 
-    fn start(&mut self, id: SlotId) {
+    pub(super) fn start(&mut self, id: SlotId) {
         let slot = self.slot(id);
         slot.wanted = true;
         match slot.phase {
@@ -68,7 +68,7 @@ impl Turn<'_> {
         }
     }
 
-    fn stop(&mut self, id: SlotId) {
+    pub(super) fn stop(&mut self, id: SlotId) {
         if self.state.shutdown.is_some() {
             return; // its turn comes, in order
         }
@@ -123,16 +123,22 @@ impl Turn<'_> {
             None => (target, None),
         };
         let meant = |id: &SlotId| {
-            let spec = &self.state.slots[id].spec;
-            spec.service == name
-                && instance.is_none_or(|number| number == spec.instance.to_string())
+            let slot = &self.state.slots[id];
+            slot.spec.service == name
+                && !slot.retired
+                && instance.is_none_or(|number| number == slot.spec.instance.to_string())
         };
         self.state.slots.keys().copied().filter(meant).collect()
     }
 
     fn unknown(&self, target: &str) -> String {
-        let mut names: Vec<String> =
-            self.state.slots.values().map(|slot| slot.spec.label()).collect();
+        let mut names: Vec<String> = self
+            .state
+            .slots
+            .values()
+            .filter(|slot| !slot.retired)
+            .map(|slot| slot.spec.label())
+            .collect();
         names.dedup();
         format!("there is no service \"{target}\"; there are: {}", names.join(", "))
     }

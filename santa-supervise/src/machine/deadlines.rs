@@ -49,6 +49,9 @@ impl Turn<'_> {
     }
 
     fn stop_time_is_over(&mut self, id: SlotId) {
+        if self.ask_again(id) {
+            return;
+        }
         let stuck = self.slot(id).run.take_if(|run| run.killed);
         if let Some(run) = stuck {
             self.actions.push(Action::Note(Note::Stuck(id, run.generation)));
@@ -56,6 +59,21 @@ impl Turn<'_> {
         } else {
             self.kill(id);
         }
+    }
+
+    /// Sends the next signal of the stop sequence, if there is one.
+    fn ask_again(&mut self, id: SlotId) -> bool {
+        let now = self.now;
+        let slot = self.slot(id);
+        let Some(run) = slot.run.as_mut().filter(|run| run.main_alive && !run.killed) else {
+            return false;
+        };
+        let Some(wait) = slot.spec.stop.get(run.stop_step + 1) else { return false };
+        run.stop_step += 1;
+        slot.deadline = Some(now + *wait);
+        let action = Action::AskToStop(id, run.generation, run.stop_step);
+        self.actions.push(action);
+        true
     }
 
     /// Kills the whole tree of a slot that is stopping.

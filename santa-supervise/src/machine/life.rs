@@ -5,8 +5,7 @@ use santa_config::Restart;
 
 use super::state::{Cause, Run};
 use super::{
-    Action, Exit, Generation, LEFTOVER_GRACE, Phase, Readiness, SETTLE_TIME, SlotId, SpawnFailure,
-    Turn,
+    Action, Exit, Generation, Phase, Readiness, SETTLE_TIME, Slot, SlotId, SpawnFailure, Turn,
 };
 use crate::backoff;
 
@@ -22,14 +21,16 @@ pub(super) enum Dependencies {
 
 impl Turn<'_> {
     pub(super) fn dependencies(&self, id: SlotId) -> Dependencies {
-        let needs = &self.state.slots[&id].spec.depends_on;
         let mut pending = None;
-        for slot in self.state.slots.values().filter(|slot| needs.contains(&slot.spec.service)) {
-            if matches!(slot.phase, Phase::Failed | Phase::Skipped) {
-                return Dependencies::Broken(slot.spec.label(), slot.failure_code);
-            }
-            if !slot.phase.satisfies() {
-                pending = Some(slot.spec.label());
+        for dependency in &self.state.slots[&id].spec.depends_on {
+            let meant = |slot: &&Slot| slot.spec.service == dependency.service && !slot.retired;
+            for slot in self.state.slots.values().filter(meant) {
+                if matches!(slot.phase, Phase::Failed | Phase::Skipped) {
+                    return Dependencies::Broken(slot.spec.label(), slot.failure_code);
+                }
+                if !slot.phase.meets(dependency.condition) {
+                    pending = Some(slot.spec.label());
+                }
             }
         }
         pending.map_or(Dependencies::Met, Dependencies::Pending)
@@ -188,7 +189,7 @@ impl Turn<'_> {
             self.go(id, Phase::Stopping, format!("{exit}, left processes behind"));
         }
         let slot = self.slot(id);
-        let grace = now + LEFTOVER_GRACE.min(slot.spec.stop_timeout);
+        let grace = now + slot.spec.leftover_grace();
         slot.deadline = Some(slot.deadline.map_or(grace, |deadline| deadline.min(grace)));
         self.actions.push(Action::AskLeftovers(id, generation));
     }
@@ -202,6 +203,17 @@ impl Turn<'_> {
         }
     }
 
+    /// Stops what was ready and does not work any more; what happens then is
+    /// for its restart policy. One that is being replaced is left to that.
+    pub(super) fn unhealthy(&mut self, id: SlotId, generation: Generation, why: String) {
+        let slot = &self.state.slots[&id];
+        let serves = self.current(id, generation) && slot.phase == Phase::Ready;
+        // In a shutdown its turn comes, in order.
+        if serves && slot.successor.is_none() && self.state.shutdown.is_none() {
+            self.begin_stop(id, Cause::Unhealthy, &format!("does not work any more: {why}"));
+        }
+    }
+
     /// Asks a live slot to stop.
     pub(super) fn begin_stop(&mut self, id: SlotId, cause: Cause, why: &str) {
         let now = self.now;
@@ -209,9 +221,9 @@ impl Turn<'_> {
         if self.slot(id).phase != Phase::Stopping {
             self.go(id, Phase::Stopping, why);
             let slot = self.slot(id);
-            slot.deadline = Some(now + slot.spec.stop_timeout);
+            slot.deadline = Some(now + slot.spec.stop[0]);
             if let Some(generation) = slot.generation() {
-                self.actions.push(Action::AskToStop(id, generation));
+                self.actions.push(Action::AskToStop(id, generation, 0));
             }
         }
         if let Some(run) = &mut self.slot(id).run {
@@ -237,18 +249,21 @@ impl Turn<'_> {
     /// Decides about a service that ended by itself or was not ready in time.
     fn judge(&mut self, id: SlotId, run: &Run, ending: &str) {
         let slot = self.slot(id);
-        let timed_out = run.cause == Cause::StartTimeout;
+        let stopped_by_us = matches!(run.cause, Cause::StartTimeout | Cause::Unhealthy);
         let success = match run.exit {
-            Some(Exit::Code(code)) => !timed_out && slot.spec.success_codes.contains(&code),
+            Some(Exit::Code(code)) => !stopped_by_us && slot.spec.success_codes.contains(&code),
             _ => false,
         };
-        if timed_out {
+        if stopped_by_us {
             slot.failure_code = 1;
         }
-        let why = match (timed_out, slot.spec.task) {
-            (false, _) => ending.to_owned(),
-            (true, false) => format!("not ready within {:?}", slot.spec.start_timeout),
-            (true, true) => format!("not completed within {:?}", slot.spec.start_timeout),
+        let why = match run.cause {
+            Cause::Unhealthy => "it did not work any more".to_owned(),
+            Cause::StartTimeout if slot.spec.task => {
+                format!("not completed within {:?}", slot.spec.start_timeout)
+            }
+            Cause::StartTimeout => format!("not ready within {:?}", slot.spec.start_timeout),
+            Cause::Request | Cause::OwnExit => ending.to_owned(),
         };
         let again = match slot.spec.restart {
             Restart::Always => !(slot.spec.task && success),
@@ -325,6 +340,9 @@ impl Turn<'_> {
 
     fn critical_end(&mut self, id: SlotId, code: i32) {
         let slot = self.slot(id);
+        if slot.retired {
+            return; // nobody relies on it any more
+        }
         let why = format!("critical service {} is {}: {}", slot.spec.label(), slot.phase, slot.why);
         self.begin_shutdown(why, code);
     }

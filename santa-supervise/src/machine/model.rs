@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use santa_config::{Backoff, Restart};
+use santa_config::{Backoff, Dependency, Restart};
 
 use super::table::Phase;
 
@@ -45,16 +45,17 @@ pub struct Spec {
     pub instances: u32,
     /// Runs to its end instead of staying.
     pub task: bool,
-    /// Services that must be ready or completed before this one starts.
-    pub depends_on: Vec<String>,
+    /// What other services must have reached before this one starts.
+    pub depends_on: Vec<Dependency>,
     /// Services that must have stopped, in a stop of everything, before this one.
     pub stop_after: Vec<String>,
     /// How it becomes ready.
     pub readiness: Readiness,
     /// Longest way to readiness (a task: to completion).
     pub start_timeout: Duration,
-    /// From the stop signal to the kill.
-    pub stop_timeout: Duration,
+    /// From each signal of a stop to the next, and from the last to the kill;
+    /// never empty.
+    pub stop: Vec<Duration>,
     /// When to start again after it ended by itself.
     pub restart: Restart,
     /// How long to wait before that.
@@ -80,6 +81,17 @@ impl Spec {
             _ => format!("{}:{}", self.service, self.instance),
         }
     }
+
+    /// Whether it depends on `service`.
+    #[must_use]
+    pub fn needs(&self, service: &str) -> bool {
+        self.depends_on.iter().any(|dependency| dependency.service == service)
+    }
+
+    /// How long what an ended main process left behind may take.
+    pub(super) fn leftover_grace(&self) -> Duration {
+        super::LEFTOVER_GRACE.min(self.stop[0])
+    }
 }
 
 /// How a main process ended.
@@ -102,11 +114,30 @@ impl Exit {
     }
 }
 
+impl Event {
+    /// The slot that it concerns, if it is about a single one.
+    pub(super) fn slot(&self) -> Option<SlotId> {
+        match self {
+            Self::Spawned(slot, _)
+            | Self::SpawnFailed(slot, ..)
+            | Self::Ready(slot, _)
+            | Self::Unhealthy(slot, ..)
+            | Self::Exited { slot, .. }
+            | Self::Gone(slot, _) => Some(*slot),
+            Self::Start
+            | Self::Tick
+            | Self::Reconfigured(_)
+            | Self::Terminate { .. }
+            | Self::Command { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal(signal) => write!(f, "ended by {}", crate::signals::name(*signal)),
+            Self::Signal(signal) => write!(f, "ended by {}", santa_config::signal::name(*signal)),
         }
     }
 }
@@ -122,8 +153,21 @@ pub struct SpawnFailure {
     pub code: i32,
 }
 
+/// The difference between two configurations.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes {
+    /// New slots; their numbers were never used before.
+    pub added: Vec<(SlotId, Spec)>,
+    /// Slots with another spec; `true` where it takes a new process.
+    pub changed: Vec<(SlotId, Spec, bool)>,
+    /// Slots that are no longer configured.
+    pub removed: Vec<SlotId>,
+    /// Longest orderly stop, if that is another one.
+    pub shutdown_timeout: Option<Duration>,
+}
+
 /// What happens in the world.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Bring everything up.
     Start,
@@ -135,6 +179,10 @@ pub enum Event {
     SpawnFailed(SlotId, Generation, SpawnFailure),
     /// This generation answers its readiness probe.
     Ready(SlotId, Generation),
+    /// This generation was ready and does not work any more, for this reason.
+    Unhealthy(SlotId, Generation, String),
+    /// The configuration has changed.
+    Reconfigured(Changes),
     /// The main process ended.
     Exited {
         /// Whose.
@@ -191,8 +239,8 @@ pub enum Verb {
 pub enum Action {
     /// Start a process; answer with `Spawned` or `SpawnFailed`.
     Spawn(SlotId, Generation),
-    /// Send the stop signal to the main process.
-    AskToStop(SlotId, Generation),
+    /// Send the stop signal of this number (from 0) to the main process.
+    AskToStop(SlotId, Generation, usize),
     /// Send the stop signal to what the ended main process left behind.
     AskLeftovers(SlotId, Generation),
     /// Kill the whole tree, however often that takes.

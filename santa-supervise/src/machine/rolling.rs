@@ -4,8 +4,8 @@
 
 use super::state::{Cause, Leaver, Run, Slot, Successor};
 use super::{
-    Action, Exit, Generation, KILL_TIMEOUT, LEFTOVER_GRACE, Note, Phase, Readiness, SlotId,
-    SpawnFailure, Time, Turn,
+    Action, Exit, Generation, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, SpawnFailure, Time,
+    Turn,
 };
 
 impl Turn<'_> {
@@ -67,9 +67,9 @@ impl Turn<'_> {
         slot.spawns += 1;
         slot.run = Some(successor.run);
         if !alone {
-            let deadline = now + LEFTOVER_GRACE.min(slot.spec.stop_timeout);
+            let deadline = now + slot.spec.leftover_grace();
             let generation = old.generation;
-            slot.leavers.push(Leaver { generation, main_alive: false, killed: false, deadline });
+            slot.leavers.push(Leaver { main_alive: false, ..Leaver::new(generation, deadline) });
             self.actions.push(Action::AskLeftovers(id, generation));
         }
         self.go(id, Phase::Starting, format!("{exit} while its successor starts"));
@@ -128,14 +128,15 @@ impl Turn<'_> {
     fn see_off(&mut self, id: SlotId, generation: Generation) {
         let now = self.now;
         let slot = self.slot(id);
-        let deadline = now + slot.spec.stop_timeout;
-        slot.leavers.push(Leaver { generation, main_alive: true, killed: false, deadline });
-        self.actions.push(Action::AskToStop(id, generation));
+        let deadline = now + slot.spec.stop[0];
+        slot.leavers.push(Leaver::new(generation, deadline));
+        self.actions.push(Action::AskToStop(id, generation, 0));
     }
 
     fn kill_leaver(&mut self, id: SlotId, generation: Generation, main_alive: bool) {
         let deadline = self.now + KILL_TIMEOUT;
-        self.slot(id).leavers.push(Leaver { generation, main_alive, killed: true, deadline });
+        let leaver = Leaver { main_alive, killed: true, ..Leaver::new(generation, deadline) };
+        self.slot(id).leavers.push(leaver);
         self.actions.push(Action::KillTree(id, generation));
     }
 
@@ -145,7 +146,7 @@ impl Turn<'_> {
             return self.leaver_gone(id, generation);
         }
         let slot = self.slot(id);
-        let grace = now + LEFTOVER_GRACE.min(slot.spec.stop_timeout);
+        let grace = now + slot.spec.leftover_grace();
         if let Some(leaver) = slot.leavers.iter_mut().find(|one| one.generation == generation) {
             leaver.main_alive = false;
             leaver.deadline = leaver.deadline.min(grace);
@@ -157,17 +158,29 @@ impl Turn<'_> {
         self.slot(id).leavers.retain(|leaver| leaver.generation != generation);
     }
 
-    /// Kills leavers whose time is over; `all` of them at the end of a shutdown.
+    /// Asks again or kills leavers whose time is over; kills `all` of them at
+    /// the end of a shutdown.
     pub(super) fn hurry_leavers(&mut self, id: SlotId, all: bool) {
         let now = self.now;
         let mut actions = Vec::new();
-        self.slot(id).leavers.retain_mut(|leaver| {
+        let slot = self.slot(id);
+        let stop = &slot.spec.stop;
+        slot.leavers.retain_mut(|leaver| {
             let due = leaver.deadline <= now;
             if leaver.killed && due {
                 actions.push(Action::Note(Note::Stuck(id, leaver.generation)));
                 return false;
             }
-            if !leaver.killed && (due || all) {
+            if !leaver.killed
+                && due
+                && !all
+                && leaver.main_alive
+                && let Some(wait) = stop.get(leaver.stop_step + 1)
+            {
+                leaver.stop_step += 1;
+                leaver.deadline = now + *wait;
+                actions.push(Action::AskToStop(id, leaver.generation, leaver.stop_step));
+            } else if !leaver.killed && (due || all) {
                 leaver.killed = true;
                 leaver.deadline = now + KILL_TIMEOUT;
                 actions.push(Action::KillTree(id, leaver.generation));
@@ -227,7 +240,15 @@ impl Run {
             main_alive: true,
             exit: None,
             cause: Cause::OwnExit,
+            stop_step: 0,
             killed: false,
         }
+    }
+}
+
+impl Leaver {
+    /// One whose main process lives and has just been asked to stop.
+    fn new(generation: Generation, deadline: Time) -> Self {
+        Self { generation, main_alive: true, stop_step: 0, killed: false, deadline }
     }
 }

@@ -81,8 +81,7 @@ impl Turn<'_> {
     fn is_needed(&self, id: SlotId) -> bool {
         let own = &self.state.slots[&id].spec;
         self.state.slots.values().filter(|slot| slot.is_live()).any(|slot| {
-            slot.spec.depends_on.contains(&own.service)
-                || own.stop_after.contains(&slot.spec.service)
+            slot.spec.needs(&own.service) || own.stop_after.contains(&slot.spec.service)
         })
     }
 }

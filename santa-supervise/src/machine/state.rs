@@ -17,6 +17,8 @@ pub(super) enum Cause {
     OwnExit,
     /// It was not ready in time.
     StartTimeout,
+    /// It was ready and does not work any more.
+    Unhealthy,
 }
 
 /// The live process tree of a slot.
@@ -29,6 +31,8 @@ pub(super) struct Run {
     pub(super) main_alive: bool,
     pub(super) exit: Option<Exit>,
     pub(super) cause: Cause,
+    /// How many signals of its stop sequence came before the last one sent.
+    pub(super) stop_step: usize,
     pub(super) killed: bool,
 }
 
@@ -45,8 +49,9 @@ pub(super) struct Successor {
 pub(super) struct Leaver {
     pub(super) generation: Generation,
     pub(super) main_alive: bool,
+    pub(super) stop_step: usize,
     pub(super) killed: bool,
-    /// When it is killed; or, then, given up.
+    /// When it is asked again or killed; or, then, given up.
     pub(super) deadline: Time,
 }
 
@@ -61,6 +66,8 @@ pub struct Slot {
     pub(super) why: String,
     /// Whether it ought to be up.
     pub(super) wanted: bool,
+    /// No longer configured: forgotten as soon as nothing of it is left.
+    pub(super) retired: bool,
     /// Some exactly in the phases that [`Phase::is_live`] names.
     pub(super) run: Option<Run>,
     /// Only beside a run that is ready.
@@ -81,6 +88,27 @@ pub struct Slot {
 }
 
 impl Slot {
+    pub(super) fn new(spec: Spec, now: Time) -> Self {
+        Self {
+            spec,
+            phase: Phase::Stopped,
+            since: now,
+            why: "not started yet".to_owned(),
+            wanted: false,
+            retired: false,
+            run: None,
+            successor: None,
+            leavers: Vec::new(),
+            roll_problem: String::new(),
+            deadline: None,
+            failures: 0,
+            failed_starts: 0,
+            spawns: 0,
+            last_exit: None,
+            failure_code: 1,
+        }
+    }
+
     /// What it was made from.
     #[must_use]
     pub fn spec(&self) -> &Spec {
@@ -103,6 +131,12 @@ impl Slot {
     #[must_use]
     pub fn why(&self) -> &str {
         &self.why
+    }
+
+    /// Whether it is on its way out: no longer configured, not yet gone.
+    #[must_use]
+    pub fn retired(&self) -> bool {
+        self.retired
     }
 
     /// Whether it ought to be up.
@@ -184,28 +218,9 @@ impl State {
     /// Every slot stopped; `seed` decides the jitter of all waits.
     #[must_use]
     pub fn new(specs: Vec<Spec>, shutdown_timeout: Duration, seed: u64) -> Self {
-        let slots = specs.into_iter().zip(0..).map(|(spec, id)| {
-            let slot = Slot {
-                spec,
-                phase: Phase::Stopped,
-                since: Time::ZERO,
-                why: "not started yet".to_owned(),
-                wanted: false,
-                run: None,
-                successor: None,
-                leavers: Vec::new(),
-                roll_problem: String::new(),
-                deadline: None,
-                failures: 0,
-                failed_starts: 0,
-                spawns: 0,
-                last_exit: None,
-                failure_code: 1,
-            };
-            (SlotId(id), slot)
-        });
+        let slots = specs.into_iter().zip(0..);
         Self {
-            slots: slots.collect(),
+            slots: slots.map(|(spec, id)| (SlotId(id), Slot::new(spec, Time::ZERO))).collect(),
             pending: Vec::new(),
             shutdown: None,
             shutdown_timeout,

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use santa_config::Condition;
+
 /// Where a slot is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
@@ -62,10 +64,20 @@ impl Phase {
         matches!(self, Self::Starting | Self::Ready | Self::Stopping)
     }
 
-    /// Whether services that depend on this one may start.
+    /// Whether it is up, or has done what it was for.
     #[must_use]
     pub fn satisfies(self) -> bool {
-        matches!(self, Self::Ready | Self::Completed)
+        self.meets(Condition::Ready)
+    }
+
+    /// Whether services that depend on it under `condition` may start.
+    #[must_use]
+    pub fn meets(self, condition: Condition) -> bool {
+        match condition {
+            Condition::Ready => matches!(self, Self::Ready | Self::Completed),
+            Condition::Started => matches!(self, Self::Starting | Self::Ready | Self::Completed),
+            Condition::Completed => self == Self::Completed,
+        }
     }
 
     /// Whether the table allows to go from here to `to`.
@@ -119,7 +131,7 @@ pub const TABLE: &[Change] = &[
         Phase::Stopped,
         "ended by itself, or could not be started, during shutdown",
     ),
-    change(Phase::Ready, Phase::Stopping, "stop requested, or ended with leftovers"),
+    change(Phase::Ready, Phase::Stopping, "stop requested, liveness lost, or ended with leftovers"),
     change(Phase::Ready, Phase::Starting, "ended by itself while its successor starts"),
     change(Phase::Ready, Phase::Stopped, "ended by itself during shutdown"),
     change(Phase::Ready, Phase::Backoff, "ended by itself, to be started again"),

@@ -88,6 +88,64 @@ pub(super) fn peer(fd: BorrowedFd<'_>) -> Option<(Pid, u32)> {
     (done == 0).then_some((peer.pid, peer.uid))
 }
 
+/// Longest message that is read from a datagram socket, in bytes.
+pub(super) const LONGEST_DATAGRAM: usize = 4_096;
+
+/// The next datagram and, where the system tells, the process that sent it (0
+/// when it is not visible from our namespace). Descriptors sent along are closed.
+pub(super) fn receive(fd: BorrowedFd<'_>) -> Option<(Vec<u8>, Option<Pid>)> {
+    let mut text = vec![0u8; LONGEST_DATAGRAM];
+    // Words, so that the headers in it are aligned.
+    let mut control = [0u64; 16];
+    let mut part = libc::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: text.len() };
+    // SAFETY: every pointer in the message and every length are those of the
+    // buffers above, which outlive the call; the headers are walked as cmsg(3)
+    // says.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+        let read = libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT);
+        text.truncate(usize::try_from(read).ok()?);
+        let sender = take_ancillary(&message);
+        Some((text, sender))
+    }
+}
+
+/// The sender's process; closes descriptors that came along.
+#[cfg(target_os = "linux")]
+unsafe fn take_ancillary(message: &libc::msghdr) -> Option<Pid> {
+    let mut sender = None;
+    // SAFETY: `message` was filled by recvmsg; a header's data follows it.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(message);
+        while !header.is_null() {
+            let data = libc::CMSG_DATA(header);
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                    sender = Some(data.cast::<libc::ucred>().read_unaligned().pid);
+                }
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                    for index in 0..bytes / size_of::<RawFd>() {
+                        libc::close(data.cast::<RawFd>().add(index).read_unaligned());
+                    }
+                }
+                _ => {}
+            }
+            header = libc::CMSG_NXTHDR(message, header);
+        }
+    }
+    sender
+}
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn take_ancillary(_message: &libc::msghdr) -> Option<Pid> {
+    None
+}
+
 /// The user at the other end of a Unix connection.
 #[cfg(target_os = "linux")]
 #[must_use]

@@ -158,6 +158,15 @@ impl Os for Linux {
         }
     }
 
+    fn next_notice(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<Vec<u8>> {
+        loop {
+            let (text, sender) = calls::receive(socket)?;
+            if sender.is_some_and(|pid| pid > 0 && procfs::belongs(pid, tree)) {
+                return Some(text);
+            }
+        }
+    }
+
     fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool> {
         let (owner, _) = calls::peer(socket)?;
         Some(owner > 0 && procfs::belongs(owner, tree))

@@ -124,6 +124,10 @@ impl Os for Portable {
 
     fn kill_descendants(&self) {}
 
+    fn next_notice(&self, socket: BorrowedFd<'_>, _tree: Tree<'_>) -> Option<Vec<u8>> {
+        calls::receive(socket).map(|(text, _)| text)
+    }
+
     fn listens(&self, _socket: BorrowedFd<'_>, _tree: Tree<'_>) -> Option<bool> {
         None
     }

@@ -21,16 +21,31 @@ pub struct Launch {
     pub directory: Option<CString>,
     /// User and groups, if others than ours.
     pub credentials: Option<Credentials>,
-    /// Open files, if limited: soft and hard.
-    pub limit_nofile: Option<u64>,
-    /// Size of core dumps in bytes, if limited.
-    pub limit_core: Option<u64>,
+    /// Limits other than ours, each soft and hard.
+    pub limits: ResourceLimits,
     /// Permission bits taken away from files it makes, if not ours.
     pub umask: Option<u32>,
+    /// Standard input, if anything is to be read there.
+    pub input: Option<OwnedFd>,
     /// Standard output and standard error.
     pub output: (OwnedFd, OwnedFd),
     /// Handed over as descriptors 3, 4, … (with `LISTEN_PID`, if any).
     pub sockets: Vec<RawFd>,
+}
+
+/// Limits of one process; none means ours. Units as in setrlimit(2).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ResourceLimits {
+    /// Open files.
+    pub nofile: Option<u64>,
+    /// Size of core dumps in bytes.
+    pub core: Option<u64>,
+    /// Processes and threads of the user.
+    pub nproc: Option<u64>,
+    /// Address space in bytes.
+    pub address_space: Option<u64>,
+    /// How soon the kernel picks it when memory runs out (proc_pid_oom_score_adj(5)).
+    pub oom_score_adj: Option<i32>,
 }
 
 /// Why a program could not be started, and at which step.
@@ -61,7 +76,9 @@ struct Prepared<'a> {
     envp: Vec<*const c_char>,
     /// `LISTEN_PID=` and room for digits, filled in by the child.
     listen_pid: Vec<u8>,
-    null: RawFd,
+    input: RawFd,
+    /// Digits for /proc/self/oom_score_adj; empty for ours.
+    oom_score_adj: Vec<u8>,
     error_pipe: RawFd,
     parent: Pid,
     /// Room for the sockets' numbers while they are moved.
@@ -86,7 +103,8 @@ pub fn start(launch: &Launch) -> Result<Pid, StartError> {
         argv: pointers(&launch.arguments, None),
         envp: Vec::new(),
         listen_pid: [LISTEN_PID, &[0; 12]].concat(),
-        null: null.as_raw_fd(),
+        input: launch.input.as_ref().map_or(null.as_raw_fd(), AsRawFd::as_raw_fd),
+        oom_score_adj: launch.limits.oom_score_adj.map_or(Vec::new(), |adj| adj.to_string().into()),
         error_pipe: error_pipe.as_raw_fd(),
         parent: std::process::id().cast_signed(),
         moved: vec![-1; launch.sockets.len()],
@@ -158,7 +176,7 @@ unsafe fn attempt(prepared: &mut Prepared<'_>) -> Result<std::convert::Infallibl
         require(1, libc::setsid())?;
         default_signals();
         connect_output(prepared)?;
-        set_limits(prepared.launch)?;
+        set_limits(prepared)?;
         change_user(prepared)?;
         if let Some(umask) = prepared.launch.umask {
             libc::umask(umask as libc::mode_t);
@@ -209,23 +227,43 @@ unsafe fn connect_output(prepared: &mut Prepared<'_>) -> Result<(), u8> {
         let error_pipe = libc::fcntl(prepared.error_pipe, libc::F_DUPFD_CLOEXEC, above);
         require(2, error_pipe)?;
         prepared.error_pipe = error_pipe;
-        require(2, libc::dup2(prepared.null, 0))?;
+        require(2, libc::dup2(prepared.input, 0))?;
         require(2, libc::dup2(prepared.launch.output.0.as_raw_fd(), 1))?;
         require(2, libc::dup2(prepared.launch.output.1.as_raw_fd(), 2))
     }
 }
 
-unsafe fn set_limits(launch: &Launch) -> Result<(), u8> {
-    let limits =
-        [(libc::RLIMIT_NOFILE, launch.limit_nofile), (libc::RLIMIT_CORE, launch.limit_core)];
-    for (resource, value) in limits {
+unsafe fn set_limits(prepared: &Prepared<'_>) -> Result<(), u8> {
+    let limits = &prepared.launch.limits;
+    let all = [
+        (libc::RLIMIT_NOFILE, limits.nofile),
+        (libc::RLIMIT_CORE, limits.core),
+        (libc::RLIMIT_NPROC, limits.nproc),
+        (libc::RLIMIT_AS, limits.address_space),
+    ];
+    for (resource, value) in all {
         let Some(value) = value else { continue };
         let limit =
             libc::rlimit { rlim_cur: value as libc::rlim_t, rlim_max: value as libc::rlim_t };
         // SAFETY: `limit` is initialised.
         require(3, unsafe { libc::setrlimit(resource, &raw const limit) })?;
     }
-    Ok(())
+    // SAFETY: the digits live in our copy of the parent's memory.
+    unsafe { set_oom_score(&prepared.oom_score_adj) }
+}
+
+unsafe fn set_oom_score(digits: &[u8]) -> Result<(), u8> {
+    if digits.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: a constant path; the length is that of the slice.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY);
+        require(3, file)?;
+        let written = libc::write(file, digits.as_ptr().cast(), digits.len());
+        require(3, if written == -1 { -1 } else { 0 })?;
+        require(3, libc::close(file))
+    }
 }
 
 unsafe fn change_user(prepared: &Prepared<'_>) -> Result<(), u8> {

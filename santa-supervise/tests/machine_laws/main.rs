@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use santa_config::{Backoff, Restart};
+use santa_config::{Backoff, Condition, Dependency, Restart};
 use santa_supervise::machine::{Event, Generation, KILL_TIMEOUT, Phase, Readiness, SlotId, Spec};
 
 use world::{INITIAL_WAIT, Input, SHUTDOWN_TIMEOUT, World};
@@ -21,6 +21,9 @@ fn input() -> impl Strategy<Value = Input> {
         3 => any::<u8>().prop_map(Input::Gone),
         1 => Just(Input::Terminate),
         4 => (any::<u8>(), any::<u8>()).prop_map(|(verb, target)| Input::Command(verb, target)),
+        3 => any::<u8>().prop_map(Input::Unhealthy),
+        2 => (0u8..4, 0u8..4, any::<bool>())
+            .prop_map(|(what, target, anew)| Input::Reconfigure { what, target, anew }),
     ]
 }
 
@@ -32,24 +35,37 @@ fn spec(index: usize) -> impl Strategy<Value = Spec> {
         Just(Readiness::After(Duration::ZERO)),
         Just(Readiness::After(Duration::from_millis(700))),
     ];
-    let needs = prop::collection::vec(any::<bool>(), index);
+    let condition =
+        prop_oneof![Just(Condition::Ready), Just(Condition::Started), Just(Condition::Completed)];
+    let needs = prop::collection::vec(prop::option::of(condition), index);
     // Always later ones: a dependent stops first, so this goes round in no circle.
     let after = prop::collection::vec(prop::bool::weighted(0.3), 3 - index);
     let names = (needs, after);
-    (any::<bool>(), any::<bool>(), any::<bool>(), restart, readiness, names, 0u32..3).prop_map(
-        move |(task, critical, reloads, restart, readiness, (needs, after), start_retries)| Spec {
+    let numbers = (0u32..3, 1usize..4);
+    (any::<bool>(), any::<bool>(), any::<bool>(), restart, readiness, names, numbers).prop_map(
+        move |(
+            task,
+            critical,
+            reloads,
+            restart,
+            readiness,
+            (needs, after),
+            (start_retries, stops),
+        )| Spec {
             service: format!("s{index}"),
             instance: 0,
             instances: 1,
             task,
-            depends_on: (0..index).filter(|i| needs[*i]).map(|i| format!("s{i}")).collect(),
+            depends_on: (0..index)
+                .filter_map(|i| needs[i].map(|condition| need(&format!("s{i}"), condition)))
+                .collect(),
             stop_after: (index + 1..4)
                 .filter(|i| after[i - index - 1])
                 .map(|i| format!("s{i}"))
                 .collect(),
             readiness,
             start_timeout: Duration::from_secs(4),
-            stop_timeout: Duration::from_secs(2),
+            stop: (0..stops).map(|_| Duration::from_secs(2)).collect(),
             restart,
             backoff: Backoff {
                 initial: INITIAL_WAIT,
@@ -104,17 +120,21 @@ fn phase_of(world: &World, wanted: SlotId) -> Phase {
     world.state.slot(wanted).expect("known").phase()
 }
 
+fn need(service: &str, condition: Condition) -> Dependency {
+    Dependency { service: service.to_owned(), condition }
+}
+
 fn plain(service: &str, depends_on: &[&str]) -> Spec {
     Spec {
         service: service.into(),
         instance: 0,
         instances: 1,
         task: false,
-        depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
+        depends_on: depends_on.iter().map(|name| need(name, Condition::Ready)).collect(),
         stop_after: Vec::new(),
         readiness: Readiness::Probed,
         start_timeout: Duration::from_secs(4),
-        stop_timeout: Duration::from_secs(2),
+        stop: vec![Duration::from_secs(2)],
         restart: Restart::Always,
         backoff: Backoff {
             initial: INITIAL_WAIT,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use santa_supervise::machine::{
-    Action, CommandId, Event, Exit, Generation, Note, Phase, SlotId, SpawnFailure, Spec, State,
-    Time, Verb, step,
+    Action, Changes, CommandId, Event, Exit, Generation, Note, Phase, Slot, SlotId, SpawnFailure,
+    Spec, State, Time, Verb, step,
 };
 
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(9);
@@ -18,10 +18,22 @@ pub(crate) enum Input {
     Wait(u16),
     NextDeadline,
     Ready(u8),
-    Exit { pick: u8, code: u8, signal: bool, alone: bool },
+    Exit {
+        pick: u8,
+        code: u8,
+        signal: bool,
+        alone: bool,
+    },
     Gone(u8),
     Terminate,
     Command(u8, u8),
+    Unhealthy(u8),
+    /// Remove, add or change a service, or tell it anew that it is as it was.
+    Reconfigure {
+        what: u8,
+        target: u8,
+        anew: bool,
+    },
 }
 
 /// What a process tree looks like from outside.
@@ -44,6 +56,8 @@ pub(crate) struct World {
     /// Spawns that failed; the core may act on them until it is told.
     never_ran: BTreeSet<Generation>,
     last_spawn: BTreeMap<SlotId, Time>,
+    /// The last signal of its stop sequence that each generation got.
+    asked_to_stop: BTreeMap<Generation, usize>,
     /// Slots for which an operator asked something since their last spawn.
     asked: BTreeSet<SlotId>,
     shutdown_level: u8,
@@ -51,11 +65,14 @@ pub(crate) struct World {
     pub(crate) open_commands: BTreeSet<CommandId>,
     pub(crate) last_reply: Option<Result<String, String>>,
     commands: u64,
+    last_slot: SlotId,
+    first_spec: Spec,
     pub(crate) exit: Option<i32>,
 }
 
 impl World {
     pub(crate) fn new(specs: Vec<Spec>, seed: u64, spawns_work: Vec<bool>) -> Self {
+        let first = (specs[0].clone(), u32::try_from(specs.len()).expect("a handful"));
         Self {
             state: State::new(specs, SHUTDOWN_TIMEOUT, seed),
             now: Duration::ZERO,
@@ -65,12 +82,15 @@ impl World {
             dead: Vec::new(),
             never_ran: BTreeSet::new(),
             last_spawn: BTreeMap::new(),
+            asked_to_stop: BTreeMap::new(),
             asked: BTreeSet::new(),
             shutdown_level: 0,
             expected_code: None,
             open_commands: BTreeSet::new(),
             last_reply: None,
             commands: 0,
+            last_slot: SlotId(first.1),
+            first_spec: first.0,
             exit: None,
         }
     }
@@ -101,15 +121,17 @@ impl World {
     /// Checks the laws for one action and pretends to carry it out.
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::AskToStop(_, generation) | Action::KillTree(_, generation)
+            Action::AskToStop(_, generation, _) | Action::KillTree(_, generation)
                 if self.never_ran.contains(&generation) => {}
             Action::Spawn(slot, generation) => return Some(self.spawn(slot, generation)),
-            Action::AskToStop(slot, generation) => {
+            Action::AskToStop(slot, generation, step) => {
                 assert!(self.live[&generation].main_alive, "stop signal for a dead main process");
+                let before = self.asked_to_stop.insert(generation, step);
+                assert!(before.is_none_or(|before| before < step), "the same signal twice");
                 let serving = self.state.slot(slot).expect("known");
                 let serves = serving.generation() == Some(generation);
                 assert!(!(serves && serving.phase() == Phase::Ready), "asked the one that serves");
-                if self.shutdown_level == 1 && serves {
+                if self.shutdown_level == 1 && serves && step == 0 {
                     self.check_stop_order(slot);
                 }
             }
@@ -139,11 +161,16 @@ impl World {
             let leaves = own.leavers().any(|leaver| leaver == *other);
             assert!(replaced || leaves, "two live trees in one slot");
         }
-        let needs = &own.spec().depends_on;
-        for (_, other) in
-            self.state.slots().filter(|(_, other)| needs.contains(&other.spec().service))
-        {
-            assert!(succeeds || other.phase().satisfies(), "spawned before its dependency");
+        for need in &own.spec().depends_on {
+            let meant = |other: &&(SlotId, &Slot)| {
+                other.1.spec().service == need.service && !other.1.retired()
+            };
+            for (_, other) in self.state.slots().filter(|other| meant(&other)) {
+                assert!(
+                    succeeds || other.phase().meets(need.condition),
+                    "spawned before its dependency"
+                );
+            }
         }
         // A successor is always asked for, and what it replaces has its own waits.
         if !succeeds
@@ -171,17 +198,20 @@ impl World {
         let own = self.state.slot(slot).expect("known").spec();
         for tree in self.live.values() {
             let other = self.state.slot(tree.slot).expect("known").spec();
-            assert!(!other.depends_on.contains(&own.service), "stopped before its dependent");
+            assert!(!other.needs(&own.service), "stopped before its dependent");
             assert!(!own.stop_after.contains(&other.service), "stopped before its stop_after");
         }
     }
 
     fn note(&mut self, note: Note) {
         match note {
+            // One that is no longer configured may be forgotten by now.
+            Note::Changed { slot, .. } if self.state.slot(slot).is_none() => {}
             Note::Changed { slot, to, .. } => {
-                let spec = self.state.slot(slot).expect("known").spec();
+                let slot = self.state.slot(slot).expect("known");
                 let gives_up = matches!(to, Phase::Failed | Phase::Skipped);
-                if spec.critical
+                if slot.spec().critical
+                    && !slot.retired()
                     && gives_up
                     && self.shutdown_level == 0
                     && self.expected_code.is_none()
@@ -221,6 +251,12 @@ impl World {
             }
             Input::Terminate => self.feed(Event::Terminate { why: "asked".into() }),
             Input::Command(verb, target) => self.command(verb, target),
+            Input::Unhealthy(pick) => {
+                if let Some((slot, generation)) = self.pick(pick) {
+                    self.feed(Event::Unhealthy(slot, generation, "no pulse".into()));
+                }
+            }
+            Input::Reconfigure { what, target, anew } => self.reconfigure(what, target, anew),
         }
     }
 
@@ -272,9 +308,55 @@ impl World {
             6 => Verb::AwaitDown,
             _ => Verb::Signal(10),
         };
-        let slot = SlotId(u32::from(target % 4));
-        self.asked.insert(slot);
-        self.feed(Event::Command { id, verb, target: format!("s{}", slot.0) });
+        let target = format!("s{}", target % 4);
+        let meant = self.state.slots().filter(|(_, slot)| slot.spec().service == target);
+        self.asked.extend(meant.map(|(id, _)| id));
+        self.feed(Event::Command { id, verb, target });
+    }
+
+    /// Changes the configuration of one service, as a reload would.
+    fn reconfigure(&mut self, what: u8, target: u8, anew: bool) {
+        let name = format!("s{target}");
+        let found = self.state.slots().find(|(_, slot)| slot.spec().service == name);
+        let found = found.map(|(id, slot)| (id, slot.spec().clone(), slot.retired()));
+        let mut changes = Changes::default();
+        match (what, found) {
+            (0, Some((id, _, false))) => {
+                changes.removed.push(id);
+                changes.changed = self.without(&name, id);
+            }
+            (1, None) => {
+                self.last_slot = SlotId(self.last_slot.0 + 1);
+                let like = self.first_spec.clone();
+                let spec =
+                    Spec { service: name, depends_on: Vec::new(), stop_after: Vec::new(), ..like };
+                self.asked.insert(self.last_slot);
+                changes.added.push((self.last_slot, spec));
+            }
+            (2, Some((id, spec, _))) => {
+                self.asked.insert(id);
+                let critical = !spec.critical;
+                changes.changed.push((id, Spec { critical, ..spec }, anew));
+            }
+            (_, Some((id, spec, true))) => {
+                self.asked.insert(id);
+                changes.changed.push((id, spec, anew));
+            }
+            _ => return,
+        }
+        self.feed(Event::Reconfigured(changes));
+    }
+
+    /// The specs of all but `gone`, none of which refers to it any more.
+    fn without(&self, name: &str, gone: SlotId) -> Vec<(SlotId, Spec, bool)> {
+        let others = self.state.slots().filter(|(id, slot)| *id != gone && !slot.retired());
+        let cleared = others.map(|(id, slot)| {
+            let mut spec = slot.spec().clone();
+            spec.depends_on.retain(|need| need.service != name);
+            spec.stop_after.retain(|other| other != name);
+            (id, spec, false)
+        });
+        cleared.collect()
     }
 
     /// Ends everything with children that never react; `killable` ones at least

@@ -8,7 +8,6 @@ use crate::machine::{CommandId, Event, Verb};
 use crate::os::Token;
 use crate::protocol::{Answer, Request};
 use crate::record::{Chunk, OWN_NAME, Style};
-use crate::signals;
 
 use super::super::EventLoop;
 use super::Follow;
@@ -34,7 +33,7 @@ impl EventLoop {
             Request::Wait { name, ready: true } => self.command(token, Verb::AwaitUp, name),
             Request::Wait { name, ready: false } => self.command(token, Verb::AwaitDown, name),
             Request::Reload { name } => self.command(token, Verb::Reload, name),
-            Request::Signal { name, signal } => match signals::number(&signal) {
+            Request::Signal { name, signal } => match santa_config::signal::number(&signal) {
                 Some(number) => self.command(token, Verb::Signal(number), name),
                 None => self.answer(
                     token,
@@ -50,6 +49,11 @@ impl EventLoop {
             Request::Metrics => self.answer(token, true, self.metrics()),
             Request::Logs { name, lines, follow } => self.give_logs(token, name, lines, follow),
             Request::Events => self.follow(token, Follow::Events),
+            Request::ReloadConfig => {
+                let outcome = self.reload_config();
+                let ok = outcome.is_ok();
+                self.answer(token, ok, outcome.unwrap_or_else(|problem| problem));
+            }
             Request::Shutdown => {
                 self.answer(token, true, "shutting down".to_owned());
                 self.events.push_back(Event::Terminate { why: "shutdown requested".to_owned() });
@@ -87,7 +91,7 @@ impl EventLoop {
     fn give_logs(&mut self, token: Token, name: Option<String>, lines: usize, follow: bool) {
         let known = |name: &str| {
             name == OWN_NAME
-                || self.blueprints.iter().any(|blueprint| is_of(&blueprint.spec.label(), name))
+                || self.blueprints.values().any(|blueprint| is_of(&blueprint.spec.label(), name))
         };
         if let Some(name) = name.as_deref().filter(|name| !known(name)) {
             self.answer(

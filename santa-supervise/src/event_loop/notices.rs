@@ -1,0 +1,149 @@
+//! What services say of themselves through `NOTIFY_SOCKET` (sd_notify(3)). Every
+//! generation has a socket of its own, so nothing that an older one says is
+//! taken for the newer one's; strangers are passed over.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use crate::machine::{Event, Generation};
+use crate::os::{self, Interest, Token};
+use crate::plan::{Blueprint, Probe};
+
+use super::{EventLoop, Source};
+
+/// Most messages of one socket before others get their turn.
+const MESSAGES_A_TURN: usize = 32;
+
+/// How much of a `STATUS=` is kept, in bytes.
+const LONGEST_STATUS: usize = 400;
+
+#[derive(Debug)]
+struct Notice {
+    token: Token,
+    fd: OwnedFd,
+    path: PathBuf,
+    /// What it last said of itself.
+    status: Option<String>,
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        // A read-only file system keeps it; nobody reads it any more.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The sockets, by generation.
+#[derive(Debug)]
+pub(super) struct Notices {
+    control: PathBuf,
+    open: BTreeMap<Generation, Notice>,
+}
+
+impl Notices {
+    /// They lie beside the control socket.
+    pub(super) fn beside(control: PathBuf) -> Self {
+        Self { control, open: BTreeMap::new() }
+    }
+
+    pub(super) fn status_of(&self, generation: Generation) -> Option<&str> {
+        self.open.get(&generation)?.status.as_deref()
+    }
+
+    fn path(&self, generation: Generation) -> PathBuf {
+        let mut path = self.control.clone().into_os_string();
+        path.push(format!("-n{}", generation.0));
+        path.into()
+    }
+}
+
+impl EventLoop {
+    /// Makes the socket for a service that is to be told of one; gives its path.
+    pub(super) fn open_notices(
+        &mut self,
+        blueprint: &Blueprint,
+        generation: Generation,
+    ) -> Option<PathBuf> {
+        if !blueprint.notifies() {
+            return None;
+        }
+        let path = self.notices.path(generation);
+        // Of an earlier run that could not take it away.
+        let _ = fs::remove_file(&path);
+        match self.listen_for_notices(&path) {
+            Ok((token, fd)) => {
+                let notice = Notice { token, fd, path: path.clone(), status: None };
+                self.notices.open.insert(generation, notice);
+                Some(path)
+            }
+            Err(error) => {
+                let label = blueprint.spec.label();
+                let place = path.display();
+                self.warn(&format!("{label} cannot say that it is ready: {place}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn listen_for_notices(&mut self, path: &Path) -> std::io::Result<(Token, OwnedFd)> {
+        let fd = os::notify_socket(path)?;
+        let token = self.sources.add(Source::Notice);
+        self.os.watch(fd.as_fd(), token, Interest::Read).inspect_err(|_| {
+            self.sources.remove(token);
+        })?;
+        Ok((token, fd))
+    }
+
+    pub(super) fn close_notices(&mut self, generation: Generation) {
+        if let Some(notice) = self.notices.open.remove(&generation) {
+            self.os.forget(notice.fd.as_fd(), notice.token);
+            self.sources.remove(notice.token);
+        }
+    }
+
+    /// Reads what a service says.
+    pub(super) fn read_notices(&mut self, token: Token) {
+        let mut open = self.notices.open.iter();
+        let Some(generation) =
+            open.find(|(_, notice)| notice.token == token).map(|(generation, _)| *generation)
+        else {
+            return;
+        };
+        for _ in 0..MESSAGES_A_TURN {
+            let (Some(notice), Some(child)) =
+                (self.notices.open.get(&generation), self.children.get(generation))
+            else {
+                return;
+            };
+            let Some(text) = self.os.next_notice(notice.fd.as_fd(), child.tree()) else { return };
+            self.take_notice(generation, &String::from_utf8_lossy(&text));
+        }
+    }
+
+    fn take_notice(&mut self, generation: Generation, text: &str) {
+        for line in text.lines() {
+            match line.split_once('=') {
+                Some(("READY", "1")) => self.said_ready(generation),
+                Some(("WATCHDOG", "1")) => self.heard_of(generation),
+                Some(("STATUS", status)) => {
+                    let end = status.floor_char_boundary(LONGEST_STATUS);
+                    if let Some(notice) = self.notices.open.get_mut(&generation) {
+                        notice.status = Some(status[..end].to_owned());
+                    }
+                }
+                // The protocol has more, and asks to pass over what is not known.
+                _ => {}
+            }
+        }
+    }
+
+    fn said_ready(&mut self, generation: Generation) {
+        if let Some(child) = self.children.get(generation)
+            && child.blueprint.probe == Some(Probe::Notify)
+        {
+            self.events.push_back(Event::Ready(child.slot, generation));
+        }
+    }
+}

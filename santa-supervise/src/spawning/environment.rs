@@ -1,0 +1,110 @@
+//! The environment of a service: what it inherits, what its files hold, what the
+//! configuration adds.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use santa_config::Service;
+
+/// Names and values.
+pub(super) type Environment = BTreeMap<OsString, OsString>;
+
+/// More than any file of variables or secret has.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Adds what `service` reads from files: first its `env_files`, then its
+/// `secrets`, so that the latter win.
+///
+/// # Errors
+/// Which file cannot be used, why, and what to do. Never shows a value.
+pub(super) fn add_files(environment: &mut Environment, service: &Service) -> Result<(), String> {
+    for path in &service.env_files {
+        let problem = |what: String| format!("env_files: {}: {what}", path.display());
+        let bytes = read(path).map_err(problem)?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| problem("it is not UTF-8".to_owned()))?;
+        for (name, value) in parse(text).map_err(problem)? {
+            environment.insert(name.into(), value.into());
+        }
+    }
+    for (name, path) in &service.secrets {
+        let problem = |what: String| format!("secrets.{name}: {}: {what}", path.display());
+        let mut value = read(path).map_err(problem)?;
+        while value.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            value.pop();
+        }
+        if value.contains(&0) {
+            return Err(problem("it holds a NUL, which no variable can".to_owned()));
+        }
+        environment.insert(name.into(), OsString::from_vec(value));
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: std::io::Error| {
+        format!("cannot be read: {error}; is it mounted, and readable by santa-supervise?")
+    };
+    let size = fs::metadata(path).map_err(cannot)?.len();
+    if size > LARGEST {
+        return Err(format!("has {size} bytes; more than {LARGEST} cannot be right"));
+    }
+    fs::read(path).map_err(cannot)
+}
+
+/// The lines `NAME=value` of a file. Empty lines and those that begin with `#`
+/// are passed over; quotes around a whole value are taken off; nothing else is
+/// changed or filled in.
+fn parse(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = line
+            .split_once('=')
+            .filter(|(name, value)| is_name(name) && !value.contains('\0'))
+            .ok_or_else(|| format!("line {} is not NAME=value", number + 1))?;
+        found.push((name, unquoted(value)));
+    }
+    Ok(found)
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(plain) && !name.is_empty() && !name.as_bytes()[0].is_ascii_digit()
+}
+
+fn unquoted(value: &str) -> &str {
+    let inside = |quote| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    inside('"').or_else(|| inside('\'')).unwrap_or(value)
+}
+
+/// The value of `PATH`.
+pub(super) fn path_of(environment: &Environment) -> Option<&OsString> {
+    environment.get(OsStr::new("PATH"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_variables_are_taken_as_they_stand() {
+        let text = "# a comment\n\nA=1\n B=two words \nC='$A #\"'\nD=\"x\"y\"\nE=\n";
+        let expected = [("A", "1"), ("B", "two words"), ("C", "$A #\""), ("D", "x\"y"), ("E", "")];
+        assert_eq!(parse(text).expect("right"), expected);
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named_but_not_shown() {
+        for text in ["A=1\nsecret", "A=1\n=secret", "A=1\n9A=secret", "A=1\nexport A=secret"] {
+            let problem = parse(text).expect_err(text);
+            assert_eq!(problem, "line 2 is not NAME=value");
+        }
+    }
+}
