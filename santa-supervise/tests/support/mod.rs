@@ -1,6 +1,9 @@
 //! Runs the real santa-supervise on a configuration made for one test.
 #![allow(dead_code, unreachable_pub, reason = "a module of several test crates, each using a part")]
 
+#[cfg(target_os = "linux")]
+pub mod privileged;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
@@ -136,9 +139,19 @@ impl House {
 
     /// Starts it as the command of another program.
     pub fn start_through(self, program: &str, arguments: &[&str]) -> Self {
+        self.start_through_with(program, arguments, &[])
+    }
+
+    /// The same, with further variables.
+    pub fn start_through_with(
+        self,
+        program: &str,
+        arguments: &[&str],
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).arg(SUPERVISE).arg("--config").arg(self.path("santa.toml"));
-        command.env("SANTA_SUPERVISE_OS", &self.os);
+        command.env("SANTA_SUPERVISE_OS", &self.os).envs(variables.iter().copied());
         let log = File::create(self.path("log")).expect("log");
         self.run(command, log.into())
     }
