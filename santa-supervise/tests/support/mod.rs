@@ -47,6 +47,7 @@ pub struct House {
     os: String,
     text: String,
     proxy_socket: bool,
+    variables: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -54,7 +55,14 @@ impl House {
     pub fn new(os: &str) -> Self {
         let dir =
             tempfile::Builder::new().prefix("supervise-").tempdir().expect("temporary directory");
-        Self { dir, os: os.to_owned(), text: String::new(), proxy_socket: false, child: None }
+        Self {
+            dir,
+            os: os.to_owned(),
+            text: String::new(),
+            proxy_socket: false,
+            variables: Vec::new(),
+            child: None,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -105,6 +113,12 @@ impl House {
         self
     }
 
+    /// Sets a variable of santa-supervise itself.
+    pub fn setting(mut self, name: &'static str, value: &Path) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
     /// Writes the configuration: what every one needs, then what was added.
     pub fn write(&self) -> PathBuf {
         let path = self.path("santa.toml");
@@ -139,19 +153,9 @@ impl House {
 
     /// Starts it as the command of another program.
     pub fn start_through(self, program: &str, arguments: &[&str]) -> Self {
-        self.start_through_with(program, arguments, &[])
-    }
-
-    /// The same, with further variables.
-    pub fn start_through_with(
-        self,
-        program: &str,
-        arguments: &[&str],
-        variables: &[(&str, &Path)],
-    ) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).arg(SUPERVISE).arg("--config").arg(self.path("santa.toml"));
-        command.env("SANTA_SUPERVISE_OS", &self.os).envs(variables.iter().copied());
+        command.env("SANTA_SUPERVISE_OS", &self.os);
         let log = File::create(self.path("log")).expect("log");
         self.run(command, log.into())
     }
@@ -176,6 +180,7 @@ impl House {
     fn spawn(mut self, command: &mut Command, stdout: Stdio) -> Self {
         self.write();
         let errors = File::create(self.path("errors")).expect("errors");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let child = command.stdout(stdout).stderr(errors).spawn();
         self.child = Some(child.expect("santa-supervise starts"));
         self

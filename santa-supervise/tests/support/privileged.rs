@@ -46,10 +46,7 @@ pub fn after_mounting(house: House, script: &str) -> Option<House> {
     permitted("`unshare -m`", "unshare -m mount -t tmpfs none /tmp").then(|| {
         let dir = house.dir.path().to_owned();
         let script = format!("set -e; {script}");
-        house.start_through_with(
-            "unshare",
-            &["-m", "sh", "-c", &script, "sh"],
-            &[("DIR", dir.as_path())],
-        )
+        let arguments = ["-m", "sh", "-c", &script, "sh"];
+        house.setting("DIR", &dir).start_through("unshare", &arguments)
     })
 }
