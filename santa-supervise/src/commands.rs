@@ -6,6 +6,7 @@ mod client;
 mod run;
 mod show;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use santa_config::Config;
@@ -36,6 +37,15 @@ pub struct Failure {
     pub message: String,
     /// One of [`exit`].
     pub code: i32,
+}
+
+/// Tells people something on standard error. One that takes nothing (a full
+/// disk, a closed pipe) is no reason to do anything else.
+pub fn complain(message: &str) {
+    let mut out = std::io::stderr().lock();
+    for line in message.lines() {
+        let _ = writeln!(out, "santa-supervise: {line}");
+    }
 }
 
 /// Carries out a command; gives the exit code.

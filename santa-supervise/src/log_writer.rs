@@ -37,7 +37,16 @@ struct Queue {
     dropped: BTreeMap<Arc<str>, u64>,
     /// Dropped lines ever, by service.
     dropped_ever: BTreeMap<Arc<str>, u64>,
+    /// Why the output last refused what was written to it.
+    refusal: Option<io::Error>,
     writing: bool,
+}
+
+impl Queue {
+    fn drop_lines(&mut self, service: &Arc<str>, lines: u64) {
+        *self.dropped_ever.entry(Arc::clone(service)).or_default() += lines;
+        *self.dropped.entry(Arc::clone(service)).or_default() += lines;
+    }
 }
 
 impl Log {
@@ -69,9 +78,7 @@ impl Log {
             queue.bytes += chunk.text.len();
             queue.chunks.push_back(chunk);
         } else {
-            let lines = chunk.lines().count() as u64;
-            *queue.dropped_ever.entry(Arc::clone(&chunk.service)).or_default() += lines;
-            *queue.dropped.entry(Arc::clone(&chunk.service)).or_default() += lines;
+            queue.drop_lines(&chunk.service, chunk.lines().count() as u64);
         }
         drop(queue);
         self.shared.changed.notify_all();
@@ -116,21 +123,57 @@ impl Log {
 
     fn write(&self, mut output: impl Write + AsFd, style: Style) {
         let mut text = Vec::with_capacity(BATCH);
+        let mut ends = Vec::new();
+        // Whether a refusal has left half a record behind.
+        let mut torn = false;
         loop {
-            let chunks = self.next_batch();
+            let batch = self.next_batch();
             text.clear();
-            for chunk in &chunks {
-                chunk.write(style, &mut text);
+            ends.clear();
+            if torn {
+                text.push(b'\n');
             }
-            // A closed or failing output must not end anything: its lines are
-            // lost like those that nobody reads.
-            let _ = write_all(&mut output, &text);
+            for chunk in &batch.chunks {
+                chunk.write(style, &mut text);
+                ends.push(text.len());
+            }
+            let mut written = 0;
+            // A closed or failing output must not end anything: what it
+            // refuses is lost like what nobody reads.
+            let refusal = write_all(&mut output, &text, &mut written).err();
+            if written > 0 {
+                torn = text[written - 1] != b'\n';
+            }
+            if let Some(refusal) = refusal {
+                self.lose(batch, &ends, &text, written, refusal);
+            }
             text.shrink_to(2 * BATCH);
         }
     }
 
+    /// Counts the lines of a batch of which only `written` bytes went out.
+    fn lose(&self, batch: Batch, ends: &[usize], text: &[u8], written: usize, refusal: io::Error) {
+        let mut queue = self.lock();
+        queue.refusal = Some(refusal);
+        let reports = batch.reported.len();
+        // A report that was lost is made again.
+        for ((service, lines), end) in batch.reported.into_iter().zip(ends) {
+            if *end > written {
+                *queue.dropped.entry(service).or_default() += lines;
+            }
+        }
+        for (index, chunk) in batch.chunks.iter().enumerate().skip(reports) {
+            let begin = if index == 0 { 0 } else { ends[index - 1] };
+            let lost = &text[begin.max(written).min(ends[index])..ends[index]];
+            let lines = memchr::memchr_iter(b'\n', lost).count() as u64;
+            if lines > 0 {
+                queue.drop_lines(&chunk.service, lines);
+            }
+        }
+    }
+
     /// Waits for the next chunks to write, reports of dropped lines first.
-    fn next_batch(&self) -> Vec<Arc<Chunk>> {
+    fn next_batch(&self) -> Batch {
         let mut queue = self.lock();
         queue.writing = false;
         self.shared.changed.notify_all();
@@ -138,24 +181,36 @@ impl Log {
             queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         queue.writing = true;
-        let dropped = std::mem::take(&mut queue.dropped);
-        let mut batch: Vec<_> = dropped
-            .into_iter()
-            .map(|(service, lines)| Arc::new(dropped_note(&service, lines)))
+        let refusal = queue.refusal.take();
+        let reported = std::mem::take(&mut queue.dropped);
+        let mut chunks: Vec<_> = reported
+            .iter()
+            .map(|(service, lines)| Arc::new(dropped_note(service, *lines, refusal.as_ref())))
             .collect();
         let mut bytes = 0;
         while bytes < BATCH {
             let Some(chunk) = queue.chunks.pop_front() else { break };
             bytes += chunk.text.len();
             queue.bytes -= chunk.text.len();
-            batch.push(chunk);
+            chunks.push(chunk);
         }
-        batch
+        Batch { reported, chunks }
     }
 }
 
-fn dropped_note(service: &str, lines: u64) -> Chunk {
-    let message = format!("dropped {lines} lines of {service}: the reader of the log is too slow");
+/// What is written at one go.
+struct Batch {
+    /// Dropped lines that the first chunks report, one each.
+    reported: BTreeMap<Arc<str>, u64>,
+    chunks: Vec<Arc<Chunk>>,
+}
+
+fn dropped_note(service: &str, lines: u64, refusal: Option<&io::Error>) -> Chunk {
+    let why = match refusal {
+        None => "the reader of the log is too slow".to_owned(),
+        Some(refusal) => format!("the log could not be written ({refusal})"),
+    };
+    let message = format!("dropped {lines} lines of {service}: {why}");
     let record = serde_json::json!({
         "level": "warning", "message": message, "event": "dropped", "name": service, "lines": lines,
     });
@@ -169,12 +224,12 @@ fn dropped_note(service: &str, lines: u64) -> Chunk {
 }
 
 /// Writes everything, also to an output that another holder of the same pipe
-/// has made non-blocking.
-fn write_all(output: &mut (impl Write + AsFd), mut text: &[u8]) -> io::Result<()> {
-    while !text.is_empty() {
-        match output.write(text) {
+/// has made non-blocking. `written` tells how far it came.
+fn write_all(output: &mut (impl Write + AsFd), text: &[u8], written: &mut usize) -> io::Result<()> {
+    while *written < text.len() {
+        match output.write(&text[*written..]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => text = &text[written..],
+            Ok(more) => *written += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut fds = [rustix::event::PollFd::new(output, rustix::event::PollFlags::OUT)];

@@ -8,9 +8,7 @@ fn main() {
     let code = match commands::perform(Cli::parse()) {
         Ok(code) => code,
         Err(failure) => {
-            for line in failure.message.lines() {
-                eprintln!("santa-supervise: {line}");
-            }
+            commands::complain(&failure.message);
             failure.code
         }
     };

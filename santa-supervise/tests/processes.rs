@@ -3,8 +3,6 @@
 mod support;
 
 use std::fs;
-#[cfg(target_os = "linux")]
-use std::process::Command;
 
 use support::House;
 
@@ -151,29 +149,6 @@ fn a_service_runs_as_its_user_with_that_users_groups() {
     assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
 }
 
-/// Runs it as PID 1 of a namespace of its own; nothing where that is not
-/// permitted, which the checks of a submission do not accept.
-#[cfg(target_os = "linux")]
-fn as_pid_1(house: House) -> Option<(House, i32)> {
-    let permitted = Command::new("unshare").args(["-pf", "--mount-proc", "true"]).status();
-    if !permitted.is_ok_and(|status| status.success()) {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "`unshare -pf --mount-proc` is not permitted here"
-        );
-        return None;
-    }
-    let house = house.start_through("unshare", &["-pf", "--mount-proc", "--kill-child"]);
-    let (outer, mut inner) = (house.pid(), None);
-    house.until("PID 1 runs", || {
-        let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
-        inner = children.ok().and_then(|list| list.trim().parse().ok());
-        inner.is_some()
-    });
-    house.wait_for_control();
-    Some((house, inner.expect("a child")))
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn as_pid_1_it_reaps_survives_stray_signals_and_stops_in_order() {
@@ -182,7 +157,7 @@ fn as_pid_1_it_reaps_survives_stray_signals_and_stops_in_order() {
         &["orphans 10", "child setsid; forever", "print done", "forever"],
         "ready = { kind = \"log\", pattern = \"done\" }",
     );
-    let Some((mut house, pid)) = as_pid_1(house) else { return };
+    let Some((mut house, pid)) = support::privileged::as_pid_1(house) else { return };
     let pid = rustix::process::Pid::from_raw(pid).expect("pid");
     use rustix::process::Signal;
     for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::PIPE, Signal::ALARM] {

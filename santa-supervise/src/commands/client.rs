@@ -134,8 +134,11 @@ impl Connection {
 
     fn send(&mut self, request: &Request) -> Result<(), Failure> {
         let line = format!("{}\n", serde_json::json!(request));
-        let sent = self.reader.get_mut().write_all(line.as_bytes());
-        sent.map_err(|error| self.broken(&error))
+        match self.reader.get_mut().write_all(line.as_bytes()) {
+            // It has hung up on us, after a line that says why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent.map_err(|error| self.broken(&error)),
+        }
     }
 
     fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Failure> {

@@ -18,7 +18,7 @@ use crate::record::Style;
 use crate::sockets::{self, Listener, Sockets};
 use crate::spawning::Spawner;
 
-use super::{Failure, config_path, exit, load};
+use super::{Failure, complain, config_path, exit, load};
 
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();
@@ -87,10 +87,10 @@ fn guard(mut event_loop: EventLoop) -> Result<i32, Failure> {
 fn open_control(path: &Path) -> Result<Option<Listener>, String> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     if rustix::fs::access(directory, Access::WRITE_OK) == Err(rustix::io::Errno::ROFS) {
-        eprintln!(
-            "santa-supervise: warning: {} is read-only, so there is no control socket; mount a tmpfs there to use status and restart",
+        complain(&format!(
+            "warning: {} is read-only, so there is no control socket; mount a tmpfs there to use status and restart",
             directory.display()
-        );
+        ));
         return Ok(None);
     }
     match sockets::bind(&Address::Unix(path.to_owned()), CONTROL_MODE, CONTROL_BACKLOG) {

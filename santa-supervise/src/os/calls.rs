@@ -53,6 +53,14 @@ pub(super) fn exists(pid: Pid) -> bool {
     }
 }
 
+/// Whether the process group of a tree, by the number of its main process, is
+/// there and still the tree's. The kernel gives the number to nobody else as
+/// long as the main process is not reaped or a member of its group or session
+/// lives; so a process that has it later is a stranger, and the group with it.
+pub(super) fn has_group(main: Pid, main_alive: bool) -> bool {
+    exists(-main) && (main_alive || !exists(main))
+}
+
 /// Session of a process; -1 when there is no such process.
 #[cfg(target_os = "linux")]
 pub(super) fn session(pid: Pid) -> Pid {

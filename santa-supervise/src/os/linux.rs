@@ -129,16 +129,17 @@ impl Os for Linux {
     }
 
     fn signal_tree(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>, signal: i32) {
-        // The kernel gives the group's number to nobody else as long as a member
-        // lives. Whoever is gone already needs no signal.
-        let _ = calls::signal_process(-tree.main, signal);
+        // Whoever is gone already needs no signal.
+        if calls::has_group(tree.main, tree.main_alive) {
+            let _ = calls::signal_process(-tree.main, signal);
+        }
         for pid in procfs::members(tree, mains) {
             let _ = calls::signal_process(pid, signal);
         }
     }
 
     fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool {
-        calls::exists(-tree.main) || !procfs::members(tree, mains).is_empty()
+        calls::has_group(tree.main, tree.main_alive) || !procfs::members(tree, mains).is_empty()
     }
 
     fn usage(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Option<Usage> {

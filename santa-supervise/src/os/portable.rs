@@ -111,11 +111,13 @@ impl Os for Portable {
 
     fn signal_tree(&self, tree: Tree<'_>, _mains: &BTreeSet<Pid>, signal: i32) {
         // Whoever is gone already needs no signal.
-        let _ = calls::signal_process(-tree.main, signal);
+        if calls::has_group(tree.main, tree.main_alive) {
+            let _ = calls::signal_process(-tree.main, signal);
+        }
     }
 
     fn has_leftovers(&self, tree: Tree<'_>, _mains: &BTreeSet<Pid>) -> bool {
-        calls::exists(-tree.main)
+        calls::has_group(tree.main, tree.main_alive)
     }
 
     fn usage(&self, _tree: Tree<'_>, _mains: &BTreeSet<Pid>) -> Option<Usage> {

@@ -43,10 +43,10 @@ pub(super) fn descendants(root: Pid) -> Vec<Pid> {
 /// Whether `pid` is the main process of `tree`, in its session, below it, or
 /// marked as its own.
 pub(super) fn belongs(pid: Pid, tree: Tree<'_>) -> bool {
-    pid == tree.main
-        || calls::session(pid) == tree.main
-        || is_below(pid, tree.main)
-        || has_tag(pid, tree.tag)
+    // A main process that has been reaped may have left its number to a stranger.
+    let by_number =
+        || pid == tree.main || calls::session(pid) == tree.main || is_below(pid, tree.main);
+    (tree.main_alive || !calls::exists(tree.main)) && by_number() || has_tag(pid, tree.tag)
 }
 
 fn is_below(mut pid: Pid, ancestor: Pid) -> bool {

@@ -41,6 +41,10 @@ fn perform(verb: &str, rest: &str) {
         "forever" => loop {
             thread::sleep(Duration::from_secs(3_600));
         },
+        // Takes that many megabytes and uses them.
+        "hoard" => {
+            drop(std::hint::black_box(vec![1u8; rest.parse::<usize>().expect("megabytes") << 20]))
+        }
         "exit" => exit(rest.parse().expect("exit code")),
         "append" => append(rest),
         "pid" => fs::write(rest, id().to_string()).expect("pid file"),

@@ -1,6 +1,9 @@
 //! Runs the real santa-supervise on a configuration made for one test.
 #![allow(dead_code, unreachable_pub, reason = "a module of several test crates, each using a part")]
 
+#[cfg(target_os = "linux")]
+pub mod privileged;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
@@ -44,6 +47,7 @@ pub struct House {
     os: String,
     text: String,
     proxy_socket: bool,
+    variables: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -51,7 +55,14 @@ impl House {
     pub fn new(os: &str) -> Self {
         let dir =
             tempfile::Builder::new().prefix("supervise-").tempdir().expect("temporary directory");
-        Self { dir, os: os.to_owned(), text: String::new(), proxy_socket: false, child: None }
+        Self {
+            dir,
+            os: os.to_owned(),
+            text: String::new(),
+            proxy_socket: false,
+            variables: Vec::new(),
+            child: None,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -99,6 +110,12 @@ impl House {
     pub fn extra(mut self, text: &str) -> Self {
         self.text += text;
         self.text += "\n";
+        self
+    }
+
+    /// Sets a variable of santa-supervise itself.
+    pub fn setting(mut self, name: &'static str, value: &Path) -> Self {
+        self.variables.push((name, value.to_owned()));
         self
     }
 
@@ -163,6 +180,7 @@ impl House {
     fn spawn(mut self, command: &mut Command, stdout: Stdio) -> Self {
         self.write();
         let errors = File::create(self.path("errors")).expect("errors");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let child = command.stdout(stdout).stderr(errors).spawn();
         self.child = Some(child.expect("santa-supervise starts"));
         self

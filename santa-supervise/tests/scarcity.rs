@@ -1,0 +1,201 @@
+//! What runs out: descriptors, processes, memory, room on a disk.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use support::House;
+use support::privileged::{after_mounting, is_root};
+
+/// The services in this state.
+fn names(house: &House, state: &str) -> Vec<String> {
+    let status = house.status();
+    let all = status["services"].as_array().expect("services").iter();
+    let found = all.filter(|one| one["state"] == state);
+    found.map(|one| one["name"].as_str().expect("name").to_owned()).collect()
+}
+
+fn count(house: &House, state: &str) -> usize {
+    names(house, state).len()
+}
+
+/// `amount` services that try again only when asked to.
+fn patient_services(mut house: House, amount: usize) -> House {
+    for number in 0..amount {
+        house = house.service(
+            &format!("s{number}"),
+            &["forever"],
+            "backoff = { initial = \"1h\", max = \"1h\" }",
+        );
+    }
+    house
+}
+
+/// CPU time of a process in ticks.
+fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    // utime and stime are fields 14 and 15; the first one here is the third.
+    [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("ticks")).sum()
+}
+
+#[test]
+fn without_descriptors_some_services_wait_and_the_rest_runs() {
+    let house = patient_services(House::new("linux"), 30);
+    let mut house = house.start_through("prlimit", &["--nofile=40:4096"]);
+    house.wait_for_control();
+    house.until("every service runs or waits", || {
+        count(&house, "ready") + count(&house, "backoff") == 30
+    });
+    let (running, waiting) = (count(&house, "ready"), count(&house, "backoff"));
+    assert!(running >= 5 && waiting >= 5, "{running} run, {waiting} wait");
+    let why = house.service_status("s29")["why"].as_str().expect("why").to_owned();
+    assert!(why.contains("Too many open files") && why.contains("tried again"), "{why}");
+
+    // It waits for its clock and does not spin on what it cannot have.
+    let (before, pause) = (ticks(house.pid()), std::time::Duration::from_millis(500));
+    std::thread::sleep(pause);
+    assert!(ticks(house.pid()) - before < 25, "it used more than half of a processor");
+
+    let enough = Rlimit { current: Some(4_096), maximum: Some(4_096) };
+    prlimit(Pid::from_raw(house.pid()), Resource::Nofile, enough).expect("prlimit");
+    for number in 0..30 {
+        house.ctl_ok(&["start", &format!("s{number}")]);
+    }
+    assert_eq!(count(&house, "ready"), 30);
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_refused_fork_is_tried_again_when_there_is_room() {
+    if !is_root() {
+        return;
+    }
+    // A real user of its own, whose processes are counted; what may exceed the
+    // limit is taken away. As the effective user it stays root, so that it may
+    // read where the tests are built.
+    let house = patient_services(House::new("linux"), 10);
+    let caged = ["--ruid=54333", "--euid=0", "--bounding-set=-sys_resource,-sys_admin"];
+    let mut house =
+        house.start_through("prlimit", &[&["--nproc=6", "setpriv"], &caged[..]].concat());
+    house.wait_for_control();
+    house.until("every service runs or waits", || {
+        count(&house, "ready") + count(&house, "backoff") == 10
+    });
+    assert!(count(&house, "ready") >= 1 && count(&house, "backoff") >= 1);
+    let why = house.service_status("s9")["why"].as_str().expect("why").to_owned();
+    assert!(why.contains("cannot make a process: Resource temporarily unavailable"), "{why}");
+    let (running, waiting) = (names(&house, "ready"), names(&house, "backoff"));
+    house.ctl_ok(&["stop", &running[0]]);
+    house.ctl_ok(&["start", &waiting[0]]);
+    assert_eq!(house.state(&waiting[0]), "ready");
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn on_a_read_only_file_system_it_runs_without_a_control_socket() {
+    let house = House::new("linux").service("app", &["print hello", "forever"], "");
+    let read_only =
+        "mount --bind \"$DIR\" \"$DIR\"; mount -o remount,bind,ro \"$DIR\"; exec \"$@\"";
+    let Some(mut house) = after_mounting(house, read_only) else { return };
+    house.until("the service runs", || house.log().contains("hello"));
+    assert!(house.errors().contains("is read-only, so there is no control socket"));
+    assert_eq!(house.stop(), 0);
+    assert!(house.messages("supervise").contains(&"app is ready".to_owned()));
+}
+
+#[test]
+fn a_full_disk_under_the_log_stops_nothing_and_is_told_when_there_is_room() {
+    let house = House::new("linux")
+        .service(
+            "chatty",
+            &["flood 20000 a line that finds no room on the disk", "print the end", "forever"],
+            "ready = { kind = \"log\", pattern = \"the end\" }",
+        )
+        .service("app", &["forever"], "restart = \"always\"");
+    let small = "mkdir \"$DIR/small\"; mount -t tmpfs -o size=64k none \"$DIR/small\"; exec \"$@\" >> \"$DIR/small/log\"";
+    let Some(mut house) = after_mounting(house, small) else { return };
+    house.wait_for_state("chatty", "ready");
+    house.ctl_ok(&["restart", "app"]);
+    house.ctl_ok(&["signal", "app", "KILL"]);
+    house.until("it was restarted", || house.service_status("app")["restarts"] == 2);
+    house.until("what was lost is counted", || {
+        house.status()["supervisor"]["dropped_lines"].as_u64() > Some(0)
+    });
+
+    // Its log as the mount namespace shows it.
+    let inside = house.dir.path().strip_prefix("/").expect("absolute").join("small/log");
+    let log = PathBuf::from(format!("/proc/{}/root", house.pid())).join(inside);
+    OpenOptions::new().write(true).truncate(true).open(&log).expect("log");
+    house.ctl_ok(&["restart", "app"]);
+    house.until("the loss is told", || read(&log).contains("No space left on device"));
+    let told = read(&log);
+    // The record that filled the disk is torn; none after it is.
+    let records: Vec<serde_json::Value> = told
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_str(line).expect("whole records only"))
+        .collect();
+    let note = records.iter().find(|record| record["name"] == "chatty").expect("a note");
+    assert!(note["lines"].as_u64() > Some(10_000), "{note}");
+    assert!(note["message"].as_str().expect("text").contains("No space left on device"), "{note}");
+    assert_eq!(house.stop(), 0);
+}
+
+fn read(path: &Path) -> String {
+    fs::read(path).map(|bytes| support::text(&bytes)).unwrap_or_default()
+}
+
+/// A control group with little memory, removed at the end.
+struct LittleMemory(PathBuf);
+
+impl LittleMemory {
+    /// By either version of control groups.
+    fn new() -> Option<Self> {
+        let versions =
+            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+        let found = versions.into_iter().find_map(|(root, limit)| {
+            // Refused where it has been done, or where the first version rules.
+            let _ = fs::write(Path::new(root).join("cgroup.subtree_control"), "+memory");
+            let path = Path::new(root).join(format!("santa-supervise-{}", std::process::id()));
+            fs::create_dir(&path).ok()?;
+            let group = Self(path);
+            fs::write(group.0.join(limit), (64 << 20).to_string()).ok().map(|()| group)
+        });
+        assert!(found.is_some() || std::env::var_os("CI").is_none(), "no control group for memory");
+        found
+    }
+}
+
+impl Drop for LittleMemory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_service_that_takes_all_memory_is_killed_alone_and_starts_again() {
+    let Some(group) = LittleMemory::new() else { return };
+    let mut house = House::new("linux");
+    let marker = house.path("marker").display().to_string();
+    house = house
+        .service(
+            "greedy",
+            &[&format!("first-only {marker} hoard 200"), "forever"],
+            "restart = \"always\"",
+        )
+        .service("app", &["forever"], "");
+    let script = format!("echo $$ > {}/cgroup.procs; exec \"$@\"", group.0.display());
+    let mut house = house.start_through("sh", &["-c", &script, "sh"]);
+    house.wait_for_control();
+    house.until("the greedy one was killed and is back", || {
+        let greedy = house.service_status("greedy");
+        greedy["restarts"] == 1 && greedy["state"] == "ready"
+    });
+    assert_eq!(house.service_status("greedy")["last_exit"], "ended by SIGKILL");
+    assert_eq!(house.service_status("app")["restarts"], 0, "its neighbour lives on");
+    assert_eq!(house.stop(), 0);
+}

@@ -1,0 +1,52 @@
+//! What takes root or namespaces of its own. The checks of a submission run
+//! where both are there, so under `CI` nothing is left out.
+
+use std::fs;
+use std::process::Command;
+
+use super::House;
+
+/// Whether this machine lets us do what a test needs: `probe` is a shell
+/// script that tries. Under `CI` the answer must be yes.
+pub fn permitted(what: &str, probe: &str) -> bool {
+    let tried = Command::new("sh").args(["-c", probe]).output().expect("sh runs");
+    if !tried.status.success() {
+        let problem = String::from_utf8_lossy(&tried.stderr).into_owned();
+        assert!(std::env::var_os("CI").is_none(), "{what} is not permitted here: {problem}");
+        eprintln!("not run: {what} is not permitted here: {problem}");
+    }
+    tried.status.success()
+}
+
+/// Whether tests can become other users.
+pub fn is_root() -> bool {
+    permitted("changing users", "test \"$(id -u)\" = 0 || { echo needs root >&2; false; }")
+}
+
+/// Runs it as PID 1 of a namespace of its own; gives its number as seen from
+/// here.
+pub fn as_pid_1(house: House) -> Option<(House, i32)> {
+    if !permitted("`unshare -pf --mount-proc`", "unshare -pf --mount-proc true") {
+        return None;
+    }
+    let house = house.start_through("unshare", &["-pf", "--mount-proc", "--kill-child"]);
+    let (outer, mut inner) = (house.pid(), None);
+    house.until("PID 1 runs", || {
+        let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
+        inner = children.ok().and_then(|list| list.trim().parse().ok());
+        inner.is_some()
+    });
+    house.wait_for_control();
+    Some((house, inner.expect("a child")))
+}
+
+/// Runs it in a mount namespace of its own, after a shell script that sees its
+/// directory as `$DIR` and ends in running `"$@"`.
+pub fn after_mounting(house: House, script: &str) -> Option<House> {
+    permitted("`unshare -m`", "unshare -m mount -t tmpfs none /tmp").then(|| {
+        let dir = house.dir.path().to_owned();
+        let script = format!("set -e; {script}");
+        let arguments = ["-m", "sh", "-c", &script, "sh"];
+        house.setting("DIR", &dir).start_through("unshare", &arguments)
+    })
+}
