@@ -115,6 +115,23 @@ on_every_os! {
         assert_eq!(seen + reported, 20_000, "every line is shown or counted");
     }
 
+    fn lines_over_the_rate_of_a_service_are_dropped_and_counted(os) {
+        let mut house = House::new(os)
+            .service("chatty", &["flood 5000 again and again", "print through", "forever"], "log = { rate = 1, burst = 100 }")
+            .service("quiet", &["flood 500 something to say", "forever"], "")
+            .start();
+        house.wait_for_state("chatty", "ready");
+        house.until("it is told", || house.log().contains("it writes more than its log.rate"));
+        house.until("all is read", || house.log().matches("something to say").count() == 500);
+        let usage: serde_json::Value = serde_json::from_str(&house.ctl_ok(&["top", "--json"])).expect("JSON");
+        let dropped = usage[0]["dropped_lines"].as_u64().expect("count");
+        assert!((4_800..=4_901).contains(&dropped), "{dropped}");
+        assert_eq!(usage[1]["dropped_lines"], 0, "the other one is not concerned");
+        assert_eq!(house.stop(), 0);
+        let seen = house.messages("chatty").len() as u64;
+        assert!((100..=201).contains(&seen), "{seen}");
+    }
+
     fn a_closed_log_stops_nothing(os) {
         let (read, write) = os::pipe().expect("pipe");
         drop(read);

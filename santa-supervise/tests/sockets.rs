@@ -159,6 +159,27 @@ on_every_os! {
         assert!(!exists(&house.path("control.sock")));
     }
 
+    fn a_socket_that_somebody_removes_is_bound_again_and_served(os) {
+        let mut house = House::new(os)
+            .socket("app")
+            .service("app", &["serve app"],
+                "sockets = [\"app\"]\nready = { kind = \"listen\", socket = \"app\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        let (app, control) = (house.path("app.sock"), house.path("control.sock"));
+        fs::remove_file(&app).expect("removed");
+        fs::remove_file(&control).expect("removed");
+        house.until("both are back", || app.exists() && control.exists());
+        house.wait_for_state("app", "ready");
+        let mut served = UnixStream::connect(&app).expect("it accepts");
+        served.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("request");
+        let mut answer = String::new();
+        served.read_to_string(&mut answer).expect("answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(house.stop(), 0);
+        assert!(!app.exists() && !control.exists());
+    }
+
     fn a_tcp_port_outlives_the_service_that_serves_it(os) {
         let mut house = House::new(os);
         let port = free_port();

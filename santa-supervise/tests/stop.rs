@@ -142,6 +142,18 @@ on_every_os! {
         assert!(!is_alive(pid));
     }
 
+    fn one_that_does_not_stop_is_asked_by_other_signals_before_it_is_killed(os) {
+        let stop = "stop_timeout = \"50ms\"\nstop_then = [{ signal = \"HUP\", wait = \"50ms\" }, { signal = \"INT\", wait = \"1h\" }]\n";
+        let ready = "ready = { kind = \"log\", pattern = \"deaf\" }";
+        let mut house = House::new(os)
+            .service("app", &["ignore-term", "ignore 1", "print deaf", "forever"], &format!("{stop}{ready}"))
+            .start();
+        house.wait_for_state("app", "ready");
+        house.ctl_ok(&["stop", "app"]);
+        assert_eq!(house.service_status("app")["last_exit"], "ended by SIGINT");
+        assert_eq!(house.stop(), 0);
+    }
+
     fn a_shutdown_by_command_ends_like_a_signal(os) {
         let mut house = House::new(os).service("app", &["forever"], "").start();
         house.wait_for_state("app", "ready");

@@ -20,14 +20,16 @@ mod validate;
 mod values;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use mistake::{Mistake, Mistakes};
+use read::Setting as _;
 pub use sections::{
     Access, Admin, Backoff, ClientCertificate, Condition, Config, Console, Dependency, Hook, Kind,
     Limits, Liveness, LogFormat, Paths, PostTarget, Proxy, ProxyLimits, ProxyTimeouts, ProxyTls,
     Pulse, Ready, Restart, Service, ServiceLog, Socket, State, StopStep, Supervisor, SupervisorLog,
 };
+
 pub use signal::Signal;
 pub use values::{Address, Cidr, Mode, Size};
 
@@ -59,16 +61,41 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
     }
 }
 
+/// Where santa-supervise listens for commands, by the file at `path`. Whatever
+/// else is wrong with the file is no reason not to reach it.
+///
+/// # Errors
+/// Every mistake in the file, when this value cannot be read from it.
+pub fn control_socket(path: &Path, env: &Env) -> Result<PathBuf, Mistakes> {
+    let name = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(&name, &error))?;
+    let mut mistakes = Mistakes::new(&name);
+    let root = tree(&text, env, &mut mistakes);
+    let key = "supervisor.control_socket";
+    let node = root.get("supervisor").and_then(|section| section.get("control_socket"));
+    match node.and_then(|node| PathBuf::read(node, key, &mut mistakes)) {
+        Some(path) => Ok(path),
+        None => Err(parse(&text, &name, env).err().unwrap_or(mistakes)),
+    }
+}
+
+/// The values of a file, its variables and overrides filled in.
+fn tree(text: &str, env: &Env, mistakes: &mut Mistakes) -> node::Node {
+    let mut root = node::parse(text, mistakes);
+    overrides::apply(&mut root, env, mistakes);
+    expand::environment(&mut root, env, mistakes);
+    expand::paths(&mut root, mistakes);
+    root
+}
+
 /// Reads and checks configuration `text`; `name` is what mistakes call it.
 ///
 /// # Errors
 /// Every mistake in the text at once.
 pub fn parse(text: &str, name: &str, env: &Env) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::new(name);
-    let mut root = node::parse(text, &mut mistakes);
-    overrides::apply(&mut root, env, &mut mistakes);
-    expand::environment(&mut root, env, &mut mistakes);
-    expand::paths(&mut root, &mut mistakes);
+    let root = tree(text, env, &mut mistakes);
     let config = read::document::<Config>(&root, &mut mistakes);
     if let Some(config) = &config {
         validate::config(config, &root, &mut mistakes);

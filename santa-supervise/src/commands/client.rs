@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::{Command, Common, OnService, Until};
 use crate::protocol::{Answer, Explanation, Request, ServiceUsage, Status};
 
-use super::{Failure, config_path, exit, load, show};
+use super::{Failure, config_path, exit, show};
 
 /// How long a question may take that needs no service.
 const QUICK: Duration = Duration::from_secs(10);
@@ -117,7 +117,10 @@ impl Connection {
     fn open(common: &Common, timeout: Option<Duration>) -> Result<Self, Failure> {
         let path = match &common.socket {
             Some(path) => path.clone(),
-            None => load(&config_path(common))?.0.supervisor.control_socket,
+            None => {
+                santa_config::control_socket(&config_path(common), &santa_config::process_env())
+                    .map_err(|found| Failure { message: found.to_string(), code: exit::CONFIG })?
+            }
         };
         let stream = UnixStream::connect(&path).map_err(|error| Failure {
             message: format!(

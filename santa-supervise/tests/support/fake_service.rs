@@ -8,7 +8,7 @@ mod drain;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::{Command, exit, id};
 use std::time::Duration;
 use std::{env, thread};
@@ -76,6 +76,10 @@ fn perform(verb: &str, rest: &str) {
             // SAFETY: no handler is installed.
             unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
         }
+        "ignore" => {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(rest.parse().expect("signal"), libc::SIG_IGN) };
+        }
         // On SIGTERM: append to a file, then end with 0.
         "say-when-told" => say_when_told(rest),
         // A child in our group, or in a session of its own, that lives on.
@@ -85,6 +89,44 @@ fn perform(verb: &str, rest: &str) {
         "orphans" => orphans(rest.parse().expect("count")),
         "state" => fs::write(rest, own_state()).expect("state file"),
         "serve" => serve(rest),
+        // NAME FILE: answers 503 as long as the file exists.
+        "serve-unless" => {
+            let (name, file) = rest.split_once(' ').expect("NAME FILE");
+            answer_with(&inherited(name), || {
+                if fs::metadata(file).is_ok() { "503 Service Unavailable" } else { "200 OK" }
+            });
+        }
+        // Ends with 1 unless the file exists.
+        "need" => {
+            if fs::metadata(rest).is_err() {
+                exit(1);
+            }
+        }
+        // To NOTIFY_SOCKET.
+        "notify" => notify(&env::var("NOTIFY_SOCKET").expect("NOTIFY_SOCKET"), rest),
+        // FILE TEXT: to the socket whose path the file holds.
+        "notify-at" => {
+            let (file, text) = rest.split_once(' ').expect("FILE TEXT");
+            notify(&fs::read_to_string(file).expect("path"), text);
+        }
+        // FILE: says that it works as long as the file exists, then nothing more.
+        "watchdog" => loop {
+            if fs::metadata(rest).is_ok() {
+                notify(&env::var("NOTIFY_SOCKET").expect("NOTIFY_SOCKET"), "WATCHDOG=1");
+            }
+            thread::sleep(Duration::from_millis(20));
+        },
+        // NAME FILE: writes the value of a variable.
+        "variable" => {
+            let (name, file) = rest.split_once(' ').expect("NAME FILE");
+            fs::write(file, env::var(name).unwrap_or_default()).expect("file");
+        }
+        // FILE: writes what comes on standard input.
+        "input" => {
+            let mut input = String::new();
+            io::stdin().read_to_string(&mut input).expect("input");
+            append(&format!("{rest} {}", input.trim_end()));
+        }
         "serve-draining" => drain::serve(rest),
         "serve-path" => answer(&UnixListener::bind(rest).expect("bind").into()),
         other => panic!("no such step: {other}"),
@@ -182,8 +224,17 @@ fn inherited(name: &str) -> OwnedFd {
     fd
 }
 
+fn notify(path: &str, text: &str) {
+    let socket = UnixDatagram::unbound().expect("socket");
+    socket.send_to(text.as_bytes(), path).expect("notice");
+}
+
 /// One HTTP answer a connection, for ever, on a Unix or TCP socket.
 fn answer(listener: &OwnedFd) {
+    answer_with(listener, || "200 OK");
+}
+
+fn answer_with(listener: &OwnedFd, status: impl Fn() -> &'static str) {
     loop {
         let Ok(stream) = rustix::net::accept(listener) else { continue };
         let mut stream = fs::File::from(stream);
@@ -191,7 +242,8 @@ fn answer(listener: &OwnedFd) {
         let _ = stream.read(&mut request);
         let body = id().to_string();
         let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            status(),
             body.len()
         );
         let _ = stream.write_all(answer.as_bytes());

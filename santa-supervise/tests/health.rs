@@ -1,0 +1,156 @@
+//! How a service shows that it is ready, and that it still works.
+
+mod support;
+
+use std::fs;
+
+use support::{FAKE, House, is_alive};
+
+on_every_os! {
+    fn a_service_is_ready_when_it_says_so(os) {
+        let mut house = House::new(os)
+            .service(
+                "app",
+                &["wait-for {dir}/go", "notify STATUS=warming up\nREADY=1", "forever"],
+                "ready = { kind = \"notify\" }",
+            )
+            .service("web", &["forever"], "depends_on = [\"app\"]")
+            .replacing_dir()
+            .start();
+        house.wait_for_state("app", "starting");
+        assert_eq!(house.state("web"), "waiting");
+        fs::write(house.path("go"), "").expect("go");
+        house.wait_for_state("web", "ready");
+        assert_eq!(house.service_status("app")["status_text"], "warming up");
+        assert_eq!(house.stop(), 0);
+        assert_eq!(house.leftover_files(), ["go"], "its socket went with it");
+    }
+
+    fn a_program_tells_when_a_service_is_ready(os) {
+        let ready = format!("ready = {{ kind = \"exec\", command = [{FAKE:?}, \"need {{dir}}/go\"] }}");
+        let mut house =
+            House::new(os).service("app", &["forever"], &ready).replacing_dir().start();
+        house.wait_for_state("app", "starting");
+        house.until("the failed looks are told", || {
+            house.service_status("app")["why"].as_str().expect("why").contains("exit code 1")
+        });
+        fs::write(house.path("go"), "").expect("go");
+        house.wait_for_state("app", "ready");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_program_that_hangs_while_it_looks_is_ended(os) {
+        let liveness = format!(
+            "restart = \"always\"\nliveness = {{ kind = \"exec\", command = [{FAKE:?}, \"pid {{dir}}/look\", \"forever\"], interval = \"50ms\", timeout = \"300ms\", failures = 2 }}"
+        );
+        let mut house =
+            House::new(os).service("app", &["forever"], &liveness).replacing_dir().start();
+        house.wait_for_control();
+        house.until("it is started again", || house.service_status("app")["restarts"] == 1);
+        assert_eq!(house.stop(), 0);
+        let why = house.messages("supervise").join("\n");
+        assert!(why.contains("it took longer than 300ms (2 times in a row)"), "{why}");
+        assert!(!is_alive(house.number_in("look")));
+    }
+
+    fn a_service_that_does_not_answer_any_more_is_started_again(os) {
+        let mut house = House::new(os)
+            .socket("main")
+            .service(
+                "app",
+                &["serve-unless main {dir}/ill"],
+                "sockets = [\"main\"]\nrestart = \"always\"\nready = { kind = \"http\", socket = \"main\", path = \"/\" }\n\
+                 liveness = { kind = \"http\", socket = \"main\", path = \"/\", interval = \"20ms\", timeout = \"5s\", failures = 3 }",
+            )
+            .replacing_dir()
+            .start();
+        house.wait_for_state("app", "ready");
+        let first = house.service_pid("app");
+        fs::write(house.path("ill"), "").expect("ill");
+        house.until("the sick one is gone", || !is_alive(first));
+        fs::remove_file(house.path("ill")).expect("well");
+        house.wait_for_state("app", "ready");
+        assert_ne!(house.service_pid("app"), first);
+        assert_eq!(house.stop(), 0);
+        let told = house.messages("supervise").join("\n");
+        assert!(told.contains("it answers 503 (3 times in a row)"), "{told}");
+    }
+
+    fn a_service_that_falls_silent_is_started_again(os) {
+        let house = House::new(os);
+        fs::write(house.path("well"), "").expect("well");
+        let mut house = house
+            .service(
+                "app",
+                &["notify READY=1", "watchdog {dir}/well"],
+                "restart = \"always\"\nready = { kind = \"notify\" }\n\
+                 liveness = { kind = \"notify\", interval = \"500ms\", timeout = \"500ms\" }",
+            )
+            .replacing_dir()
+            .start();
+        house.wait_for_state("app", "ready");
+        let first = house.service_pid("app");
+        fs::remove_file(house.path("well")).expect("silence");
+        house.until("another one runs", || house.service_status("app")["restarts"] == 1);
+        fs::write(house.path("well"), "").expect("well");
+        house.until("the first one is gone", || !is_alive(first));
+        assert_eq!(house.stop(), 0);
+        let told = house.messages("supervise").join("\n");
+        assert!(told.contains("no WATCHDOG=1 for 1s"), "{told}");
+    }
+
+    fn a_service_that_must_not_be_started_again_fails_with_its_liveness(os) {
+        let mut house = House::new(os)
+            .socket("main")
+            .service(
+                "app",
+                &["serve-unless main {dir}/ill"],
+                "sockets = [\"main\"]\nrestart = \"never\"\ncritical = true\n\
+                 liveness = { kind = \"http\", socket = \"main\", path = \"/\", interval = \"20ms\", failures = 1 }",
+            )
+            .replacing_dir()
+            .start();
+        house.wait_for_state("app", "ready");
+        fs::write(house.path("ill"), "").expect("ill");
+        assert_eq!(house.wait().code(), Some(1), "the container ends with a failure");
+    }
+}
+
+/// Where the system tells who wrote a message.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stranger_and_an_older_one_cannot_say_ready() {
+    let mut house = House::new("linux")
+        .service(
+            "app",
+            &[
+                "variable NOTIFY_SOCKET {dir}/where",
+                "wait-for {dir}/go",
+                "notify READY=1",
+                "forever",
+            ],
+            "ready = { kind = \"notify\" }",
+        )
+        .service(
+            "stranger",
+            &[
+                "wait-for {dir}/where",
+                "sleep 50",
+                "notify-at {dir}/where READY=1",
+                "print said",
+                "forever",
+            ],
+            "",
+        )
+        .replacing_dir()
+        .start();
+    house.until("the stranger spoke", || house.log().contains("said"));
+    let first = house.read("where");
+    assert_eq!(house.state("app"), "starting");
+    fs::write(house.path("go"), "").expect("go");
+    house.wait_for_state("app", "ready");
+    house.ctl_ok(&["rolling-restart", "app"]);
+    assert_ne!(house.read("where"), first, "every generation has a socket of its own");
+    house.until("the older one's socket is gone", || !std::path::Path::new(&first).exists());
+    assert_eq!(house.stop(), 0);
+}

@@ -1,0 +1,117 @@
+//! A changed configuration is applied while everything runs.
+
+mod support;
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+
+use support::{House, is_alive};
+
+/// Replaces the services of a running house and reloads by command.
+fn reload(house: &House, change: impl Fn(String) -> String) -> std::process::Output {
+    let path = house.path("santa.toml");
+    let text = fs::read_to_string(&path).expect("configuration");
+    fs::write(&path, change(text)).expect("configuration");
+    house.ctl(&["reload-config"])
+}
+
+fn told(output: &std::process::Output) -> String {
+    support::text(&output.stdout) + &support::text(&output.stderr)
+}
+
+on_every_os! {
+    fn only_what_differs_gets_a_new_process(os) {
+        let mut house = House::new(os)
+            .service("same", &["forever"], "")
+            .service("gone", &["forever"], "")
+            .service("anew", &["forever"], "env = { FAKE_X = \"1\" }")
+            .service("tuned", &["forever"], "stop_timeout = \"1s\"")
+            .start();
+        for name in ["same", "gone", "anew", "tuned"] {
+            house.wait_for_state(name, "ready");
+        }
+        let pids = ["same", "gone", "anew", "tuned"].map(|name| house.service_pid(name));
+        let output = reload(&house, |text| {
+            let text = text.replace("FAKE_X = \"1\"", "FAKE_X = \"2\"");
+            let text = text.replace("stop_timeout = \"1s\"", "stop_timeout = \"2s\"");
+            text.replace("name = \"gone\"", "name = \"fresh\"")
+        });
+        assert!(output.status.success(), "{}", told(&output));
+        let expected = "added: fresh; renewed: anew; changed in place: tuned; removed: gone\n";
+        assert_eq!(told(&output), expected);
+        house.wait_for_state("fresh", "ready");
+        house.until("the removed one is gone", || !is_alive(pids[1]));
+        house.until("it is forgotten", || !house.ctl_ok(&["status"]).contains("gone"));
+        house.until("the changed one is replaced", || !is_alive(pids[2]));
+        house.wait_for_state("anew", "ready");
+        assert_eq!(house.service_pid("same"), pids[0]);
+        assert_eq!(house.service_pid("tuned"), pids[3]);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_wrong_configuration_is_refused_and_the_old_one_stays(os) {
+        let mut house = House::new(os).service("app", &["forever"], "").start();
+        house.wait_for_state("app", "ready");
+        let pid = house.service_pid("app");
+        for (wrong, part) in [
+            ("restrat = \"always\"", "did you mean \"restart\"?"),
+            ("depends_on = [\"nobody\"]", "there is no service \"nobody\""),
+            ("= broken", "not valid TOML"),
+        ] {
+            let before = fs::read_to_string(house.path("santa.toml")).expect("configuration");
+            let output = reload(&house, |text| format!("{text}\n{wrong}\n"));
+            assert_eq!(output.status.code(), Some(1));
+            let problem = told(&output);
+            assert!(problem.contains(part) && problem.contains("santa.toml:"), "{problem}");
+            fs::write(house.path("santa.toml"), before).expect("configuration");
+        }
+        let moved = reload(&house, |text| text.replace("/control.sock", "/elsewhere.sock"));
+        // The client looks at the new place, where nobody is.
+        assert_eq!(moved.status.code(), Some(4), "{}", told(&moved));
+        let control = house.path("control.sock").display().to_string();
+        let refused = house.ctl(&["--socket", &control, "reload-config"]);
+        assert!(told(&refused).contains("cannot change while"), "{}", told(&refused));
+        reload(&house, |text| text.replace("/elsewhere.sock", "/control.sock"));
+        assert_eq!(house.service_pid("app"), pid, "nothing else was disturbed");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_signal_reloads_too_and_a_socket_comes_and_goes(os) {
+        let mut house = House::new(os).service("app", &["forever"], "").start();
+        house.wait_for_state("app", "ready");
+        let path = house.path("extra.sock");
+        let socket = format!("[socket.extra]\nlisten = \"unix:{}\"\n[[service]]", path.display());
+        let text = fs::read_to_string(house.path("santa.toml")).expect("configuration");
+        let with = text.replace("[[service]]", &socket).replace("name = \"app\"", "name = \"app\"\nsockets = [\"extra\"]");
+        fs::write(house.path("santa.toml"), with).expect("configuration");
+        house.signal(libc::SIGHUP);
+        house.until("the new socket accepts", || UnixStream::connect(&path).is_ok());
+        house.wait_for_state("app", "ready");
+        fs::write(house.path("santa.toml"), text).expect("configuration");
+        house.signal(libc::SIGHUP);
+        house.until("the socket is gone", || !path.exists());
+        house.wait_for_state("app", "ready");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_service_that_rolls_serves_without_a_gap_over_a_reload(os) {
+        let mut house = House::new(os)
+            .service(
+                "app",
+                &["serve-draining app"],
+                "env = { FAKE_X = \"1\" }\nsockets = [\"app\"]\nready = { kind = \"listen\", socket = \"app\" }",
+            )
+            .socket("app")
+            .start();
+        house.wait_for_state("app", "ready");
+        let first = house.service_pid("app");
+        let output = reload(&house, |text| text.replace("FAKE_X = \"1\"", "FAKE_X = \"2\""));
+        assert_eq!(told(&output), "renewed: app\n");
+        house.until("the old one has left", || !is_alive(first));
+        assert_eq!(house.state("app"), "ready");
+        assert_eq!(house.stop(), 0);
+        let states = house.messages("supervise").join("\n");
+        assert!(states.contains("has taken over"), "{states}");
+        assert_eq!(states.matches("app is ready").count(), 1, "never down: {states}");
+    }
+}
