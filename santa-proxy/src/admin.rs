@@ -1,12 +1,15 @@
-//! The listener for operators: `/metrics`, on an address of its own and never
-//! on the public port. Runs on the main thread.
+//! The listener for operators: `/metrics` of all parts, on an address of its own
+//! and never on the public port. Runs on the main thread.
+
+mod supervisor;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::http::reject::phrase;
 use crate::http::request::{HeadLimits, Request};
@@ -17,6 +20,8 @@ use crate::log::sink::Sink;
 use crate::metrics::{WorkerMetrics, render};
 
 const LIMITS: HeadLimits = HeadLimits { head: 8192, target: 1024, fields: 64 };
+/// Scrapes that may wait.
+const BACKLOG: u32 = 64;
 /// Longest a scrape may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -26,6 +31,8 @@ pub(crate) struct Admin {
     listener: TcpListener,
     workers: Arc<[Arc<WorkerMetrics>]>,
     sink: Sink,
+    /// The control socket of santa-supervise.
+    control: PathBuf,
 }
 
 impl Admin {
@@ -33,15 +40,15 @@ impl Admin {
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub(crate) async fn bind(
+    pub(crate) fn bind(
         address: SocketAddr,
         workers: Arc<[Arc<WorkerMetrics>]>,
         sink: Sink,
+        control: PathBuf,
     ) -> Result<Self> {
-        let listener = TcpListener::bind(address)
-            .await
+        let listener = listen(address)
             .with_context(|| format!("binding the admin listener ([admin] listen) to {address}"))?;
-        Ok(Self { listener, workers, sink })
+        Ok(Self { listener, workers, sink, control })
     }
 
     /// Answers until the task ends.
@@ -52,13 +59,24 @@ impl Admin {
                 continue;
             };
             let workers = Arc::clone(&self.workers);
-            let sink = self.sink.clone();
+            let (sink, control) = (self.sink.clone(), self.control.clone());
             tokio::task::spawn_local(async move {
+                let served = serve(stream, &workers, &sink, &control);
                 // A scrape that fails is the scraper's to report.
-                let _ = tokio::time::timeout(PATIENCE, serve(stream, &workers, &sink)).await;
+                let _ = tokio::time::timeout(PATIENCE, served).await;
             });
         }
     }
+}
+
+/// Binds the listener such that the next process can, too, while this one still
+/// drains.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Answers one request and closes.
@@ -66,6 +84,7 @@ async fn serve(
     stream: TcpStream,
     workers: &[Arc<WorkerMetrics>],
     sink: &Sink,
+    control: &Path,
 ) -> std::io::Result<()> {
     let mut stream = Stream::Tcp(stream);
     let (mut reader, mut writer) = stream.split();
@@ -85,7 +104,11 @@ async fn serve(
         }
     };
     let (kind, text) = match status {
-        200 => ("text/plain; version=0.0.4; charset=utf-8", render(workers, sink.dropped())),
+        200 => {
+            let own = render(workers, sink.dropped());
+            let all = own + &supervisor::numbers(control).await;
+            ("text/plain; version=0.0.4; charset=utf-8", all)
+        }
         _ => ("text/plain; charset=utf-8", format!("{status} {}\n", phrase(status))),
     };
     let head = format!(

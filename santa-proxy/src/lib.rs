@@ -25,6 +25,7 @@ mod io;
 pub mod lifecycle;
 mod log;
 mod metrics;
+mod notify;
 mod preface;
 pub mod route;
 mod server;

@@ -20,6 +20,7 @@ use crate::generation::Generation;
 use crate::inherit::{self, Public};
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
+use crate::notify;
 use crate::server::worker::{self, Orders, Start};
 use crate::watch::{Look, Watch};
 
@@ -90,7 +91,10 @@ async fn run(
     let count = worker_count(config.proxy.workers);
     let metrics: Arc<[Arc<WorkerMetrics>]> = (0..count).map(|_| Arc::default()).collect();
     let admin = match config.admin.listen {
-        Some(address) => Some(Admin::bind(address, Arc::clone(&metrics), sink.clone()).await?),
+        Some(address) => {
+            let control = config.supervisor.control_socket.clone();
+            Some(Admin::bind(address, Arc::clone(&metrics), sink.clone(), control)?)
+        }
         None => None,
     };
     if let Some(admin) = admin {
@@ -116,6 +120,9 @@ async fn run(
             ("files", &files.to_string()),
         ],
     );
+    if let Err(error) = notify::ready() {
+        sink.notice(Level::Warning, "cannot tell the supervisor", &[("error", &error.to_string())]);
+    }
     loop {
         match signals.next().await {
             Event::Stop => break,

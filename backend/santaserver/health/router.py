@@ -1,10 +1,12 @@
-"""`GET /health/ready`: santa-proxy asks it on the upstream socket and adds its own line."""
+"""`GET /health/ready`, which santa-proxy asks on the upstream socket and adds its own line to;
+and `GET /health/live`, by which santa-supervise sees that the event loop still turns.
+"""
 
 import asyncio
 from typing import Literal
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from santaserver.db import OUTAGES
@@ -41,6 +43,11 @@ async def ready(request: Request) -> Response:
     )
 
 
+async def live(_: Request) -> Response:
+    """Say that requests are answered at all; a database that is away is no reason for a restart."""
+    return PlainTextResponse("live\n")
+
+
 def _migrations(database: Check, revision: str | None) -> Check:
     if database != "ok":
         return "unknown"
@@ -49,4 +56,8 @@ def _migrations(database: Check, revision: str | None) -> Check:
 
 def routes() -> list[BaseRoute]:
     """Return the health routes."""
-    return [Route("/health/ready", ready), Route("/health/detailed", ready)]
+    return [
+        Route("/health/ready", ready),
+        Route("/health/detailed", ready),
+        Route("/health/live", live),
+    ]

@@ -100,10 +100,11 @@ class Load:
 
 
 @pytest.mark.parametrize("service", ["backend", "proxy"])
-def test_a_restart_under_load_fails_no_request(house: House, service: str) -> None:
+@pytest.mark.parametrize("restart", ["restart", "rolling-restart"])
+def test_a_restart_under_load_fails_no_request(house: House, restart: str, service: str) -> None:
     with Load(house.url) as load:
         for _ in range(3):
-            house.supervise("restart", service)
+            house.supervise(restart, service)
             load.wait_for_answers(20)
     assert load.failures == []
     assert load.served > 60

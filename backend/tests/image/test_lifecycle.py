@@ -48,14 +48,15 @@ def until(what: str, condition: object, container: Container) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("restart", ["restart", "rolling-restart"])
 @pytest.mark.parametrize(("service", "path"), [("proxy", "/health"), ("backend", "/api/v1/openapi.json")])
 def test_a_service_restarts_without_a_refused_request(
-    new_container: NewContainer, service: str, path: str
+    new_container: NewContainer, restart: str, service: str, path: str
 ) -> None:
     container = new_container().until_ready()
     before = container.services()[service]["pid"]
     with hammering(container, path) as failures:
-        container.exec(SUPERVISE, "restart", service)
+        container.exec(SUPERVISE, restart, service)
     assert failures == []
     assert container.services()[service]["pid"] != before
 

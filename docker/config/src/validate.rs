@@ -12,6 +12,11 @@ use crate::values::Address;
 /// (`sun_path` holds 104 on macOS, 108 on Linux, one of them for the NUL).
 const LONGEST_SOCKET_PATH: usize = 103;
 
+/// Room for the numbers of several instances, and of the sockets for notices
+/// that lie beside the control socket.
+const WORKERS: usize = 4;
+const NOTICES: usize = 10;
+
 /// Notes every broken rule of a file whose single values are all right.
 pub(crate) fn config(config: &Config, root: &Node, mistakes: &mut Mistakes) {
     let mut check = Check { config, root, mistakes };
@@ -35,18 +40,18 @@ impl Check<'_> {
 
     fn sockets(&mut self) {
         let control = Address::Unix(self.config.supervisor.control_socket.clone());
-        self.socket_path("supervisor.control_socket", &control);
+        self.socket_path("supervisor.control_socket", &control, NOTICES);
         for (name, socket) in &self.config.sockets {
-            self.socket_path(&format!("socket.{name}.listen"), &socket.listen);
+            self.socket_path(&format!("socket.{name}.listen"), &socket.listen, WORKERS);
         }
     }
 
-    fn socket_path(&mut self, key: &str, address: &Address) {
+    /// `room` is for the number that is added.
+    fn socket_path(&mut self, key: &str, address: &Address, room: usize) {
         if let Address::Unix(path) = address {
-            // Room for the number that several instances add.
-            let length = path.as_os_str().len() + 4;
+            let length = path.as_os_str().len() + room;
             if length > LONGEST_SOCKET_PATH {
-                self.add(key, format!("the path has {length} bytes with a worker number; a Unix socket takes {LONGEST_SOCKET_PATH}: choose a shorter directory"));
+                self.add(key, format!("the path has {length} bytes with the number that is added; a Unix socket takes {LONGEST_SOCKET_PATH}: choose a shorter directory"));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The admin listener: metrics there and nowhere else.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 
 use crate::support::client::Client;
 use crate::support::eventually;
@@ -27,8 +29,33 @@ fn metrics_tell_of_requests_on_the_admin_listener_only() {
     let upstream =
         format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
     assert!(text.contains(&format!("santa_proxy_upstream_down{{{upstream}}} 0\n")), "{text}");
+    assert!(text.contains("\n# santa-supervise does not answer: "), "{text}");
     assert_eq!(Client::connect(address).get("/").status, 404);
     let post = "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(Client::connect(address).request(post).status, 405);
     assert_eq!(Client::connect(address).request("GET /metrics HTTP/1.1\n\n").status, 400);
+}
+
+#[test]
+fn metrics_tell_of_santa_supervise_too() {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new().set("ADMIN__LISTEN", &address.to_string());
+    let path = setup.directory.path().join("control.sock");
+    let control = UnixListener::bind(&path).expect("control socket");
+    let setup = setup.set("SUPERVISOR__CONTROL_SOCKET", &path.display().to_string());
+    let _proxy = setup.start();
+    let supervisor = std::thread::spawn(move || {
+        let (mut client, _) = control.accept().expect("a client");
+        let mut request = String::new();
+        BufReader::new(client.try_clone().expect("clone"))
+            .read_line(&mut request)
+            .expect("request");
+        client
+            .write_all(b"{\"ok\":true,\"message\":\"santa_supervise_x 1\\n\"}\n")
+            .expect("answer");
+        request
+    });
+    let text = Client::connect(address).get("/metrics").text();
+    assert!(text.ends_with("santa_supervise_x 1\n"), "{text}");
+    assert_eq!(supervisor.join().expect("asked"), "{\"op\":\"metrics\"}\n");
 }

@@ -38,6 +38,18 @@ fn the_inherited_listener_is_used_and_outlives_the_process() {
 }
 
 #[test]
+fn the_supervisor_is_told_when_requests_are_taken() {
+    let setup = Setup::new();
+    let path = setup.directory.path().join("notices");
+    let notices = std::os::unix::net::UnixDatagram::bind(&path).expect("socket");
+    let proxy = setup.variable("NOTIFY_SOCKET", &path.display().to_string()).start();
+    let mut text = [0u8; 64];
+    let length = notices.recv(&mut text).expect("a notice");
+    assert_eq!(&text[..length], b"READY=1\n");
+    assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
+}
+
+#[test]
 fn a_drain_finishes_what_is_under_way_and_closes_the_rest() {
     let setup = Setup::new();
     let backend = Backend::start(&setup.socket());
