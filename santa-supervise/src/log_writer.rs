@@ -73,9 +73,9 @@ impl Log {
     /// waits for the reader.
     pub fn push(&self, chunk: Arc<Chunk>) {
         let mut queue = self.lock();
-        let fits = queue.bytes + chunk.text.len() <= self.shared.capacity;
+        let fits = queue.bytes + chunk.weight() <= self.shared.capacity;
         if fits || chunk.stream == Stream::Event {
-            queue.bytes += chunk.text.len();
+            queue.bytes += chunk.weight();
             queue.chunks.push_back(chunk);
         } else {
             queue.drop_lines(&chunk.service, chunk.lines().count() as u64);
@@ -191,7 +191,7 @@ impl Log {
         while bytes < BATCH {
             let Some(chunk) = queue.chunks.pop_front() else { break };
             bytes += chunk.text.len();
-            queue.bytes -= chunk.text.len();
+            queue.bytes -= chunk.weight();
             chunks.push(chunk);
         }
         Batch { reported, chunks }

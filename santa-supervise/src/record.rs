@@ -62,7 +62,18 @@ pub enum Style {
     },
 }
 
+/// What keeping a chunk takes beside itself and its text: counters, a place in
+/// a queue, and what the allocator adds to two allocations.
+const KEEPING: usize = 64;
+
 impl Chunk {
+    /// The memory that it takes, in bytes. A service may write one short line
+    /// at a time, and then the text is the smallest part of it.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.text.len() + size_of::<Self>() + KEEPING
+    }
+
     /// Its lines, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let text = self.text.strip_suffix(b"\n").unwrap_or(&self.text);

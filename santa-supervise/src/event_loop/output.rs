@@ -106,10 +106,10 @@ impl Tally {
 
 impl Recent {
     fn add(&mut self, chunk: Arc<Chunk>) {
-        self.bytes += chunk.text.len();
+        self.bytes += chunk.weight();
         self.chunks.push_back(chunk);
         while self.bytes > REMEMBERED && self.chunks.len() > 1 {
-            self.bytes -= self.chunks.pop_front().map_or(0, |chunk| chunk.text.len());
+            self.bytes -= self.chunks.pop_front().map_or(0, |chunk| chunk.weight());
         }
     }
 }
