@@ -99,6 +99,49 @@ on_every_os! {
         assert!(told.contains("no WATCHDOG=1 for 1s"), "{told}");
     }
 
+    fn liveness_is_not_looked_at_before_readiness(os) {
+        let house = House::new(os);
+        fs::write(house.path("ill"), "").expect("ill");
+        let mut house = house
+            .socket("main")
+            .service(
+                "app",
+                &["print up soon", "serve-unless main {dir}/ill"],
+                "sockets = [\"main\"]\nrestart = \"always\"\nready = { kind = \"http\", socket = \"main\", path = \"/\" }\n\
+                 liveness = { kind = \"http\", socket = \"main\", path = \"/\", interval = \"10ms\", failures = 1 }",
+            )
+            .replacing_dir()
+            .start();
+        house.wait_for_state("app", "starting");
+        // Long enough for many looks that would each have been the last.
+        house.until("it was looked at", || {
+            house.service_status("app")["why"].as_str().expect("why").contains("it answers 503")
+        });
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert_eq!(house.state("app"), "starting");
+        fs::remove_file(house.path("ill")).expect("well");
+        house.wait_for_state("app", "ready");
+        assert_eq!(house.service_status("app")["restarts"], 0);
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn an_answer_without_end_is_not_waited_for(os) {
+        let mut house = House::new(os)
+            .socket("main")
+            .service(
+                "app",
+                &["serve-babble main"],
+                "sockets = [\"main\"]\nrestart = \"always\"\n\
+                 liveness = { kind = \"http\", socket = \"main\", path = \"/\", interval = \"10ms\", timeout = \"200ms\", failures = 2 }",
+            )
+            .start();
+        house.wait_for_control();
+        house.until("it is started again", || house.service_status("app")["restarts"] == 1);
+        assert_eq!(house.stop(), 0);
+        let told = house.messages("supervise").join("\n");
+        assert!(told.contains("its answer is not HTTP (2 times in a row)"), "{told}");
+    }
+
     fn a_service_that_must_not_be_started_again_fails_with_its_liveness(os) {
         let mut house = House::new(os)
             .socket("main")

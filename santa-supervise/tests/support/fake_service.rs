@@ -96,6 +96,8 @@ fn perform(verb: &str, rest: &str) {
                 if fs::metadata(file).is_ok() { "503 Service Unavailable" } else { "200 OK" }
             });
         }
+        // Answers with what is no HTTP, a byte at a time, for ever.
+        "serve-babble" => babble(&inherited(rest)),
         // Ends with 1 unless the file exists.
         "need" => {
             if fs::metadata(rest).is_err() {
@@ -227,6 +229,17 @@ fn inherited(name: &str) -> OwnedFd {
 fn notify(path: &str, text: &str) {
     let socket = UnixDatagram::unbound().expect("socket");
     socket.send_to(text.as_bytes(), path).expect("notice");
+}
+
+fn babble(listener: &OwnedFd) {
+    loop {
+        let Ok(stream) = rustix::net::accept(listener) else { continue };
+        let mut stream = fs::File::from(stream);
+        // Its reader has heard enough at some time.
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_micros(100));
+        }
+    }
 }
 
 /// One HTTP answer a connection, for ever, on a Unix or TCP socket.
