@@ -16,6 +16,7 @@ mod parent;
 mod probes;
 mod reload;
 mod report;
+mod tallies;
 mod usage;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,6 +44,7 @@ use hooks::Hooks;
 use notices::Notices;
 use output::Outputs;
 use probes::Probes;
+use tallies::Tallies;
 
 /// A reader of the log that takes nothing for this long at the end is stuck and
 /// must not hold up the exit.
@@ -97,6 +99,7 @@ pub struct EventLoop {
     children: Children,
     history: History,
     outputs: Outputs,
+    tallies: Tallies,
     probes: Probes,
     helpers: Helpers,
     hooks: Hooks,
@@ -164,6 +167,7 @@ impl EventLoop {
             children: Children::default(),
             history: History::default(),
             outputs: Outputs::new(supervisor.log.max_line.bytes()),
+            tallies: Tallies::default(),
             probes: Probes::default(),
             helpers: Helpers::default(),
             hooks: Hooks::new(parts.config.hooks.clone()),
@@ -285,7 +289,7 @@ impl EventLoop {
             self.helpers.next_end(),
             self.hooks.next_end(),
             self.outputs.next_close(),
-            self.outputs.next_report(),
+            self.tallies.next_report(),
             self.sockets.next_look(),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))

@@ -6,14 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::clock;
 use crate::lines::{Lines, Piece};
-use crate::machine::{Generation, SlotId, Time};
+use crate::machine::{Generation, SlotId};
 use crate::os::{Interest, Token};
-use crate::plan::Blueprint;
-use crate::rate::Bucket;
 use crate::record::{Chunk, Stream};
 
 use super::{EventLoop, Source};
@@ -30,9 +26,6 @@ const READS_AT_END: usize = 64;
 /// How long a pipe that something unknown still holds open is read after the
 /// tree is gone.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// How long lines over the rate are counted before that is told.
-const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// How much recent output is kept for each service, in bytes.
 const REMEMBERED: usize = 128 * 1024;
@@ -55,7 +48,6 @@ struct Output {
 pub(super) struct Outputs {
     open: BTreeMap<Token, Output>,
     recent: BTreeMap<Arc<str>, Recent>,
-    tallies: BTreeMap<Arc<str>, Tally>,
     longest_line: usize,
     buffer: Vec<u8>,
 }
@@ -65,43 +57,6 @@ pub(super) struct Outputs {
 struct Recent {
     chunks: VecDeque<Arc<Chunk>>,
     bytes: usize,
-}
-
-/// What one service has written, and may still.
-#[derive(Debug, Default)]
-struct Tally {
-    bytes: u64,
-    /// None for as much as it likes.
-    bucket: Option<Bucket>,
-    /// Lines over its rate.
-    over: u64,
-    /// Of those, how many nobody was told of, and since when.
-    unreported: Option<(u64, Instant)>,
-}
-
-impl Tally {
-    /// Counts a piece of output; gives what of it may pass.
-    fn admit(&mut self, mut text: Vec<u8>, now: Time) -> Vec<u8> {
-        self.bytes += text.len() as u64;
-        let Some(bucket) = &mut self.bucket else { return text };
-        // A piece of a long line counts like a line.
-        let lines = memchr::memchr_iter(b'\n', &text).count().max(1);
-        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
-        let passing = bucket.take(lines, now);
-        if passing < lines {
-            let over = u64::from(lines - passing);
-            self.over += over;
-            self.unreported.get_or_insert((0, Instant::now())).0 += over;
-            let end = match passing {
-                0 => 0,
-                _ => memchr::memchr_iter(b'\n', &text)
-                    .nth(passing as usize - 1)
-                    .map_or(0, |at| at + 1),
-            };
-            text.truncate(end);
-        }
-        text
-    }
 }
 
 impl Recent {
@@ -119,7 +74,6 @@ impl Outputs {
         Self {
             open: BTreeMap::new(),
             recent: BTreeMap::new(),
-            tallies: BTreeMap::new(),
             longest_line,
             buffer: vec![0; BUFFER],
         }
@@ -136,17 +90,6 @@ impl Outputs {
             services.flat_map(|(_, recent)| recent.chunks.iter().cloned()).collect();
         chunks.sort_by_key(|chunk| chunk.at);
         chunks
-    }
-
-    /// How much a service has written.
-    pub(super) fn bytes_of(&self, service: &str) -> u64 {
-        self.tallies.get(service).map_or(0, |tally| tally.bytes)
-    }
-
-    /// When somebody has to be told of lines over a rate.
-    pub(super) fn next_report(&self) -> Option<Instant> {
-        let since = self.tallies.values().filter_map(|tally| tally.unreported);
-        since.map(|(_, since)| since + REPORT_AFTER).min()
     }
 
     fn of(&self, generation: Generation) -> Vec<Token> {
@@ -205,50 +148,12 @@ impl EventLoop {
         let now = self.now();
         for piece in pieces {
             self.watch_for_line(slot, generation, &piece.text);
-            let tally = self.outputs.tallies.entry(Arc::clone(&service)).or_default();
-            let text = tally.admit(piece.text, now);
+            let text = self.tallies.of(&service).admit(piece.text, now);
             if !text.is_empty() {
                 let (service, unfinished) = (Arc::clone(&service), piece.unfinished);
                 self.publish(Chunk { service, stream, at, text, unfinished });
             }
         }
-    }
-
-    /// Lets a service write at the rate of its blueprint from now on.
-    pub(super) fn limit_output(&mut self, blueprint: &Blueprint) {
-        let log = &blueprint.service.log;
-        let now = self.now();
-        let tally = self.outputs.tallies.entry(Arc::from(blueprint.spec.label())).or_default();
-        tally.bucket = log.rate.map(|rate| Bucket::new(rate, log.burst, now));
-    }
-
-    /// Tells of lines that were dropped because a service writes too many.
-    pub(super) fn report_dropped_lines(&mut self, now: Instant) {
-        let due = |tally: &Tally| {
-            tally
-                .unreported
-                .filter(|(_, since)| *since + REPORT_AFTER <= now)
-                .map(|(lines, _)| lines)
-        };
-        let tallies = self.outputs.tallies.iter();
-        let over: Vec<(Arc<str>, u64)> = tallies
-            .filter_map(|(service, tally)| Some((Arc::clone(service), due(tally)?)))
-            .collect();
-        for (service, lines) in over {
-            if let Some(tally) = self.outputs.tallies.get_mut(&service) {
-                tally.unreported = None;
-            }
-            let message =
-                format!("dropped {lines} lines of {service}: it writes more than its log.rate");
-            let details = json!({ "event": "dropped", "name": &*service, "lines": lines });
-            self.event("warning", &message, details);
-        }
-    }
-
-    /// Lines of a service that were dropped for either reason.
-    pub(super) fn dropped_lines_of(&self, service: &str) -> u64 {
-        let over = self.outputs.tallies.get(service).map_or(0, |tally| tally.over);
-        over + self.log.dropped_of(service)
     }
 
     /// Gives output to the log, to memory and to followers.

@@ -20,7 +20,7 @@ impl EventLoop {
                 processes: used.map(|used| used.processes),
                 rss_bytes: used.map(|used| used.rss),
                 cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
-                log_bytes: self.outputs.bytes_of(&slot.spec().label()),
+                log_bytes: self.tallies.bytes_of(&slot.spec().label()),
                 dropped_lines: self.dropped_lines_of(&slot.spec().label()),
             }
         });
