@@ -5,12 +5,12 @@
 mod engine;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{progress, run};
+use crate::{progress, repo, run};
 use engine::Engine;
 use state::State;
 
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// How long the new container may take to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     timeout: u64,
+    /// Where it is kept what runs and what ran before; one file for each deployment
+    #[arg(long, value_name = "FILE", default_value = state::FILE)]
+    state: PathBuf,
     /// Further options of `run`, after `--`
     #[arg(last = true, value_name = "OPTION")]
     options: Vec<String>,
@@ -53,6 +56,9 @@ pub(crate) struct Args {
 #[command(after_help = "Example:\n  cargo xtask rollback")]
 /// Back to the image that ran before the last deploy
 pub(crate) struct RollbackArgs {
+    /// Where the deploy has kept what ran before
+    #[arg(long, value_name = "FILE", default_value = state::FILE)]
+    state: PathBuf,
     /// How long the container may take to become ready, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     timeout: u64,
@@ -61,7 +67,8 @@ pub(crate) struct RollbackArgs {
 /// Replaces the running container.
 pub(crate) fn run(args: &Args) -> Result<()> {
     run::catch_interrupts()?;
-    let before = state::read()?;
+    let file = repo::root().join(&args.state);
+    let before = state::read(&file)?;
     let engine = Engine::choose(
         args.engine.as_deref().or(before.as_ref().map(|state| state.engine.as_str())),
     )?;
@@ -81,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         previous: None,
     };
     next.previous = current.map(|image| Box::new(going_back(before, &next, image)));
-    replace(&engine, &next, Duration::from_secs(args.timeout))
+    replace(&engine, &next, Duration::from_secs(args.timeout), &file)
 }
 
 /// How the running image is started again: as it was, when it was deployed from
@@ -98,26 +105,31 @@ fn going_back(before: Option<State>, next: &State, running: String) -> State {
 /// Goes back to the image before.
 pub(crate) fn rollback(args: &RollbackArgs) -> Result<()> {
     run::catch_interrupts()?;
-    let state = state::read()?
-        .context("nothing was deployed from here (.dev/deploy.json is missing), so there is nothing to go back to")?;
+    let file = repo::root().join(&args.state);
+    let state = state::read(&file)?.with_context(|| {
+        let file = repo::shown(&file);
+        format!(
+            "nothing was deployed from here ({file} is missing), so there is nothing to go back to"
+        )
+    })?;
     let mut back = *state
         .previous
         .clone()
         .context("the first deploy has nothing before it; deploy the image you want with cargo xtask deploy --image REF")?;
     let engine = Engine::choose(Some(&state.engine))?;
     back.previous = Some(Box::new(State { previous: None, ..state }));
-    replace(&engine, &back, Duration::from_secs(args.timeout))
+    replace(&engine, &back, Duration::from_secs(args.timeout), &file)
 }
 
 /// Starts the next image; when it does not become ready, the one before it.
-fn replace(engine: &Engine, next: &State, patience: Duration) -> Result<()> {
+fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Result<()> {
     let what = format!("{} on {}", next.image, engine.name());
     let started = progress::step(&what, || {
         engine.start(next)?;
         until_ready(engine, next, patience)
     });
     let Err(error) = started else {
-        state::write(next)?;
+        state::write(file, next)?;
         println!(
             "{} runs{}",
             next.name,
@@ -157,6 +169,6 @@ fn until_ready(engine: &Engine, state: &State, patience: Duration) -> Result<()>
 }
 
 /// A path that means the same from any folder.
-fn absolute(path: &std::path::Path) -> Result<PathBuf> {
+fn absolute(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).with_context(|| format!("there is no {}", path.display()))
 }

@@ -1,11 +1,14 @@
-//! What runs and what ran before, in `.dev/deploy.json`.
+//! What runs and what ran before, in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{layout, repo};
+
+/// Where it is kept unless another place is named, in the repository.
+pub(crate) const FILE: &str = ".dev/deploy.json";
 
 /// One deployment, with everything that is needed to start it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +25,22 @@ pub(crate) struct State {
     pub(crate) previous: Option<Box<State>>,
 }
 
-/// The last deployment from this repository.
-pub(crate) fn read() -> Result<Option<State>> {
-    let file = repo::dev("deploy.json");
-    let text = match std::fs::read_to_string(&file) {
+/// The last deployment that was kept in `file`.
+pub(crate) fn read(file: &Path) -> Result<Option<State>> {
+    let text = match std::fs::read_to_string(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.with_context(|| format!("cannot read {}", repo::shown(&file)))?,
+        other => other.with_context(|| format!("cannot read {}", repo::shown(file)))?,
     };
-    parse(&text).with_context(|| format!("{} is damaged; remove it", repo::shown(&file))).map(Some)
+    parse(&text).with_context(|| format!("{} is damaged; remove it", repo::shown(file))).map(Some)
 }
 
 /// Keeps it. The options may hold secrets, so only the owner reads the file.
-pub(crate) fn write(state: &State) -> Result<()> {
-    std::fs::create_dir_all(repo::dev("")).context("cannot create .dev")?;
-    layout::secret_file(&repo::dev("deploy.json"), &format(state))
+pub(crate) fn write(file: &Path, state: &State) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", repo::shown(folder)))?;
+    }
+    layout::secret_file(file, &format(state))
 }
 
 fn format(state: &State) -> String {
