@@ -1,0 +1,203 @@
+//! HTTP/1.1 requests, one at a time on each connection.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::Common;
+use crate::message::Answer;
+use crate::pace::Pace;
+use crate::report::{self, Tally};
+use crate::target::{NAME, Stream, Target};
+
+/// Longest that answers may take after the end of a run.
+const GRACE: Duration = Duration::from_secs(5);
+/// Pause after a failure, so that a dead server is not hammered.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Size of the buffer answers are read into.
+const BUFFER: usize = 64 * 1024;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Path to ask for; several are asked for in turn
+    #[arg(long, required = true)]
+    path: Vec<String>,
+    /// Method of the requests
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// File with the content of each request
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// Open a connection for each request
+    #[arg(long)]
+    close: bool,
+    /// How long
+    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = crate::seconds)]
+    seconds: Duration,
+    /// Requests a second of all connections together; without it as fast as they are answered
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
+}
+
+/// What all connections of a run share.
+struct Run {
+    target: Target,
+    requests: Vec<Vec<u8>>,
+    to_head: bool,
+    close: bool,
+    start: Instant,
+    end: Instant,
+    tally: RefCell<Tally>,
+}
+
+/// Carries out a run.
+pub(crate) async fn run(args: Args) -> Result<report::Http> {
+    ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
+    let start = Instant::now();
+    let run = Rc::new(Run {
+        target: args.common.target()?,
+        requests: requests(&args)?,
+        to_head: args.method == "HEAD",
+        close: args.close,
+        start,
+        end: start + args.seconds,
+        tally: RefCell::new(Tally::new()?),
+    });
+    let count = args.common.connections;
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let (run, pace) = (Rc::clone(&run), Pace::new(args.rate, count, index));
+            spawn_local(async move { run.connection(pace, index as usize).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.context("a connection's task failed")?;
+    }
+    let tally = run.tally.borrow();
+    Ok(report::Http {
+        answers: tally.answers(),
+        refused: tally.refused,
+        errors: tally.errors,
+        first_error: tally.first_error.clone(),
+        bytes: tally.bytes,
+        seconds: start.elapsed().as_secs_f64(),
+        latency: tally.latency(),
+    })
+}
+
+/// One request for each path, ready to be sent.
+fn requests(args: &Args) -> Result<Vec<Vec<u8>>> {
+    let body = match &args.body {
+        Some(file) => {
+            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
+        }
+        None => Vec::new(),
+    };
+    let mut fields = args.common.header.clone();
+    if args.body.is_some() {
+        fields.push(format!("Content-Length: {}", body.len()));
+    }
+    if args.close {
+        fields.push("Connection: close".to_owned());
+    }
+    Ok(args.path.iter().map(|path| request(&args.method, path, &fields, &body)).collect())
+}
+
+/// A request as bytes.
+pub(crate) fn request(method: &str, path: &str, fields: &[String], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {NAME}\r\n");
+    for field in fields {
+        head.push_str(field);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+impl Run {
+    /// Serves one connection's schedule to the end of the run.
+    async fn connection(&self, mut pace: Pace, first: usize) {
+        let mut stream: Option<Stream> = None;
+        let mut buffer = vec![0; BUFFER];
+        let mut next = first;
+        loop {
+            let due = self.start + pace.due(self.start.elapsed());
+            if due >= self.end {
+                return;
+            }
+            if due > Instant::now() {
+                sleep_until(due).await;
+            }
+            let request = &self.requests[next % self.requests.len()];
+            next += 1;
+            let work = self.exchange(&mut stream, request, &mut buffer);
+            let done = timeout_at(self.end + GRACE, work).await;
+            let mut tally = self.tally.borrow_mut();
+            match done.context("no answer in time").and_then(|result| result) {
+                Ok(answer) => {
+                    tally.answer(due.elapsed());
+                    tally.bytes += answer.content;
+                    tally.refused += u64::from(answer.status >= 400);
+                    if self.close || !answer.keep {
+                        stream = None;
+                    }
+                }
+                Err(error) => {
+                    tally.error(&error);
+                    drop(tally);
+                    stream = None;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        stream: &mut Option<Stream>,
+        request: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Answer> {
+        let stream = match stream {
+            Some(stream) => stream,
+            None => stream.insert(self.target.connect().await?),
+        };
+        exchange(stream, request, buffer, self.to_head).await
+    }
+}
+
+/// Sends a request and reads past its answer.
+pub(crate) async fn exchange(
+    stream: &mut Stream,
+    request: &[u8],
+    buffer: &mut [u8],
+    to_head: bool,
+) -> Result<Answer> {
+    stream.write_all(request).await.context("cannot send a request")?;
+    stream.flush().await.context("cannot send a request")?;
+    let mut filled = 0;
+    let answer = loop {
+        ensure!(filled < buffer.len(), "the head of the answer is too long");
+        let count = stream.read(&mut buffer[filled..]).await.context("cannot read an answer")?;
+        ensure!(count > 0, "the server closed the connection before its answer was complete");
+        filled += count;
+        if let Some(answer) = Answer::read(&buffer[..filled], to_head)? {
+            break answer;
+        }
+    };
+    let mut left = answer.content.saturating_sub((filled - answer.head) as u64);
+    while left > 0 {
+        let count = stream.read(buffer).await.context("cannot read an answer")?;
+        ensure!(count > 0, "the server closed the connection before its answer was complete");
+        left = left.saturating_sub(count as u64);
+    }
+    Ok(answer)
+}
