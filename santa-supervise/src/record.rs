@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use memchr::memchr;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -76,19 +77,49 @@ impl Chunk {
 
     /// Its lines, without their ends.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        let text = self.text.strip_suffix(b"\n").unwrap_or(&self.text);
-        text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        let mut rest = Some(self.text.strip_suffix(b"\n").unwrap_or(&self.text));
+        let next = move || {
+            let text = rest?;
+            let (line, after) = match memchr(b'\n', text) {
+                Some(end) => (&text[..end], Some(&text[end + 1..])),
+                None => (text, None),
+            };
+            rest = after;
+            Some(line)
+        };
+        std::iter::from_fn(next).map(|line| line.strip_suffix(b"\r").unwrap_or(line))
     }
 
     /// Appends all its lines as records; people are spared the empty ones.
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {
-        for line in self.lines() {
-            match style {
-                Style::Json => json(self, line, out),
-                Style::Pretty { .. } if line.trim_ascii().is_empty() => {}
-                Style::Pretty { colours } => crate::pretty::line(self, line, colours, out),
+        match style {
+            Style::Json => {
+                let frame = Frame::new(self);
+                self.lines().for_each(|line| json(self, &frame, line, out));
+            }
+            Style::Pretty { colours } => {
+                let told = self.lines().filter(|line| !line.trim_ascii().is_empty());
+                told.for_each(|line| crate::pretty::line(self, line, colours, out));
             }
         }
+    }
+}
+
+/// What all records of a chunk have in common, as bytes of JSON.
+struct Frame {
+    /// `"ts":"…",`
+    time: Vec<u8>,
+    /// `"service":"…","stream":"…",`
+    origin: Vec<u8>,
+}
+
+impl Frame {
+    fn new(chunk: &Chunk) -> Self {
+        let (mut time, mut origin) = (Vec::new(), Vec::new());
+        member(&mut time, "ts", &clock::rfc3339(chunk.at));
+        member(&mut origin, "service", &chunk.service);
+        member(&mut origin, "stream", chunk.stream.word());
+        Self { time, origin }
     }
 }
 
@@ -149,20 +180,25 @@ impl<'a> Visitor<'a> for ReadMembers {
 /// Appends one line as a JSON record. A line that is itself a JSON object is
 /// merged in: its members win, except `service` and `stream`, which nobody can
 /// claim for himself.
-fn json(chunk: &Chunk, line: &[u8], out: &mut Vec<u8>) {
+fn json(chunk: &Chunk, frame: &Frame, line: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line);
     let members = Members::read(&text).filter(|_| !chunk.unfinished);
     out.push(b'{');
     if !members.as_ref().is_some_and(|members| members.has("ts")) {
-        member(out, "ts", &clock::rfc3339(chunk.at));
+        out.extend_from_slice(&frame.time);
     }
     if !members.as_ref().is_some_and(|members| members.has("level")) {
-        member(out, "level", level(&text, chunk.stream));
+        out.extend_from_slice(b"\"level\":\"");
+        out.extend_from_slice(level(&text, chunk.stream).as_bytes());
+        out.extend_from_slice(b"\",");
     }
-    member(out, "service", &chunk.service);
-    member(out, "stream", chunk.stream.word());
+    out.extend_from_slice(&frame.origin);
     match members {
-        None => member(out, "message", &text),
+        None => {
+            out.extend_from_slice(b"\"message\":");
+            string(out, &text);
+            out.push(b',');
+        }
         Some(members) => {
             let own = members.0.iter().filter(|(key, _)| key != "service" && key != "stream");
             for (key, value) in own {
@@ -216,23 +252,30 @@ const LEVEL_WITHIN: usize = 64;
 /// The level of a line that does not say so in JSON: by one of the usual words
 /// near its beginning, else by its stream.
 pub(crate) fn level(line: &str, stream: Stream) -> &'static str {
-    let words = line.split(|c: char| !c.is_ascii_alphabetic());
-    let mut seen = 0;
-    for word in words {
-        let is_level =
-            |(name, _): &&(&str, &str)| word.starts_with(name) && word.len() <= name.len() + 3;
-        if let Some((_, level)) = LEVELS.iter().find(is_level) {
+    let bytes = line.as_bytes();
+    let mut begin = 0;
+    while begin <= LEVEL_WITHIN && begin < bytes.len() {
+        // Most words begin with no letter of a level.
+        let length = bytes[begin..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        if length > 0
+            && bytes[begin].is_ascii_uppercase()
+            && let Some(level) = level_of_word(&bytes[begin..begin + length])
+        {
             return level;
         }
-        seen += word.len() + 1;
-        if seen > LEVEL_WITHIN {
-            break;
-        }
+        begin += length + 1;
     }
     match stream {
         Stream::Stderr => "warning",
         Stream::Stdout | Stream::Event => "info",
     }
+}
+
+fn level_of_word(word: &[u8]) -> Option<&'static str> {
+    let means = |(name, _): &&(&str, &str)| {
+        word.starts_with(name.as_bytes()) && word.len() <= name.len() + 3
+    };
+    LEVELS.iter().find(means).map(|(_, level)| *level)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{build, ci, codegen, db, deploy, dev, doctor, fmt, image};
+use commands::{bench, build, ci, codegen, db, deploy, dev, doctor, fmt, image};
 
 /// Builds, runs and checks SantaServer.
 #[derive(Parser)]
@@ -44,6 +44,8 @@ enum Command {
     Ci(ci::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
     Codegen(codegen::Args),
+    /// Measure the parts beside their peers
+    Bench(bench::Args),
     /// Replace the running container; back by itself when the new one does not become ready
     Deploy(deploy::Args),
     /// Back to the image that ran before the last deploy
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Image(args) => image::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Codegen(args) => codegen::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => deploy::rollback(&args),
         Command::Fmt(args) => fmt::run(&args),

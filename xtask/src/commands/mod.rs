@@ -1,5 +1,6 @@
 //! One file for each command; its name is the command's.
 
+pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod ci;
 pub(crate) mod codegen;

@@ -57,7 +57,7 @@ fn prepare() -> Result<Plan> {
 }
 
 /// Three free ports in a row, away from those of the development loop.
-pub(super) fn free_ports() -> Result<u16> {
+pub(crate) fn free_ports() -> Result<u16> {
     let candidates = (28080..28980u16).step_by(10);
     let free =
         |port: &u16| (0..3).all(|offset| layout::free(([127, 0, 0, 1], port + offset).into()));

@@ -3,7 +3,7 @@
 
 mod dev_loop;
 mod docs;
-mod e2e;
+pub(crate) mod e2e;
 mod image;
 mod locks;
 mod schedule;
