@@ -18,6 +18,7 @@ mod reload;
 mod report;
 mod tallies;
 mod usage;
+mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -45,6 +46,7 @@ use notices::Notices;
 use output::Outputs;
 use probes::Probes;
 use tallies::Tallies;
+use watched::Watched;
 
 /// A reader of the log that takes nothing for this long at the end is stuck and
 /// must not hold up the exit.
@@ -104,6 +106,7 @@ pub struct EventLoop {
     helpers: Helpers,
     hooks: Hooks,
     notices: Notices,
+    watched: Watched,
     control: Control,
     sources: Sources,
     /// Events for the core that have not been taken yet.
@@ -170,6 +173,7 @@ impl EventLoop {
             tallies: Tallies::default(),
             probes: Probes::default(),
             helpers: Helpers::default(),
+            watched: Watched::default(),
             hooks: Hooks::new(parts.config.hooks.clone()),
             notices: Notices::beside(parts.control_path.clone()),
             control: Control::new(parts.control, parts.control_path),
@@ -253,6 +257,7 @@ impl EventLoop {
         self.close_lingering_output(now);
         self.report_dropped_lines(now);
         self.look_for_lost_sockets(now);
+        self.look_at_files(now);
         if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             self.events.push_back(Event::Tick);
         }
@@ -271,6 +276,7 @@ impl EventLoop {
         if moved {
             self.settle_probes();
             self.blueprints.retain(|slot, _| self.state.slot(*slot).is_some());
+            self.settle_watches();
         }
     }
 
@@ -291,6 +297,7 @@ impl EventLoop {
             self.outputs.next_close(),
             self.tallies.next_report(),
             self.sockets.next_look(),
+            self.watched.next_look(),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))
     }

@@ -143,6 +143,26 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
     }
 
+    fn a_service_reloads_when_a_file_that_it_watches_has_changed(os) {
+        let house = House::new(os);
+        std::fs::create_dir(house.path("certs")).expect("folder");
+        std::fs::write(house.path("certs/key"), "old").expect("file");
+        let mut house = house
+            .service("app", &["forever"], "watch = [\"{dir}/certs\"]")
+            .service("other", &["forever"], "")
+            .start();
+        house.wait_for_state("app", "ready");
+        // As most programs write: beside it, then in its place.
+        std::fs::write(house.path("certs/next"), "new").expect("file");
+        std::fs::rename(house.path("certs/next"), house.path("certs/key")).expect("rename");
+        house.until("it is restarted", || house.service_status("app")["restarts"] == 1);
+        house.wait_for_state("app", "ready");
+        assert_eq!(house.service_status("other")["restarts"], 0);
+        assert_eq!(house.stop(), 0);
+        let told = house.messages("supervise").join("\n");
+        assert_eq!(told.matches("a file that it watches has changed").count(), 1, "{told}");
+    }
+
     fn a_reload_sends_the_signal_or_restarts(os) {
         let mut house = House::new(os)
             .service("signalled", &["forever"], "reload_signal = \"HUP\"\nrestart = \"always\"")

@@ -62,6 +62,8 @@ words! {
         None = "none",
         /// Listens on an inherited Unix socket.
         Listen = "listen",
+        /// The same, by the name that says what is inherited.
+        Fd = "fd",
         /// Accepts a connection.
         Connect = "connect",
         /// Answers 200.
@@ -82,14 +84,14 @@ words! {
 section! {
     /// How to tell that a service is ready: `kind` and what that kind needs.
     pub(super) struct ReadySpec {
-        /// `none` as soon as started; `listen` its process listens on the
-        /// inherited Unix socket `socket`; `connect` that socket accepts;
+        /// `none` as soon as started; `listen` (or `fd`) its process listens on
+        /// the inherited Unix socket `socket`; `connect` that socket accepts;
         /// `http` a GET of `path` on `socket` answers 200; `unix` something
         /// accepts on the Unix socket `path`; `notify` it sends `READY=1` to
         /// `NOTIFY_SOCKET`; `exec` the program `command` ends with 0; `log` a
         /// line contains `pattern`; `delay` it has been running for `time`.
         kind: ReadyKind = "none",
-        /// Name of the socket, for `listen`, `connect` and `http`.
+        /// Name of the socket, for `listen`, `fd`, `connect` and `http`.
         socket: Option<String>,
         /// Path of the request for `http`, of the socket for `unix`.
         path: Option<String>,
@@ -109,7 +111,7 @@ impl Setting for Ready {
         let spec = ReadySpec::read(node, key, mistakes)?;
         let ready = match spec.kind {
             ReadyKind::None => Some(Self::None),
-            ReadyKind::Listen => spec.socket.map(|socket| Self::Listen { socket }),
+            ReadyKind::Listen | ReadyKind::Fd => spec.socket.map(|socket| Self::Listen { socket }),
             ReadyKind::Connect => spec.socket.map(|socket| Self::Connect { socket }),
             ReadyKind::Http => {
                 spec.socket.zip(spec.path).map(|(socket, path)| Self::Http { socket, path })
@@ -135,7 +137,7 @@ impl Setting for Ready {
 fn needs(kind: ReadyKind) -> String {
     let keys = match kind {
         ReadyKind::None | ReadyKind::Notify => "nothing else",
-        ReadyKind::Listen | ReadyKind::Connect => "socket = \"NAME\"",
+        ReadyKind::Listen | ReadyKind::Fd | ReadyKind::Connect => "socket = \"NAME\"",
         ReadyKind::Http => "socket = \"NAME\" and path = \"/…\"",
         ReadyKind::Unix => "path = \"/…\"",
         ReadyKind::Exec => "command = [\"…\"]",

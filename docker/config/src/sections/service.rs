@@ -79,6 +79,9 @@ section! {
         instances: u32 = 1,
         /// Limits set before it starts.
         limits: Limits,
+        /// Files and folders, looked at every second while it runs: when one
+        /// has changed, it reloads (by `reload_signal`, else by a restart).
+        watch: Vec<PathBuf>,
         /// How much it may write.
         log: ServiceLog,
     }
