@@ -19,6 +19,7 @@ from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
 from santaserver.rules.router import router as rules
+from santaserver.schedule import keep_schedule
 from santaserver.settings import Settings
 from santaserver.state import AppState
 from santaserver.sync.caches import SyncCaches
@@ -75,6 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(Relay(state.database, state.bus).run(), name="live relay"),
         asyncio.create_task(keep_partitions(state.database, state.clock), name="event partitions"),
+        asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
     ]
     try:
         yield

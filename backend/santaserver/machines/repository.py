@@ -10,8 +10,8 @@ from sqlalchemy.orm import aliased
 from santaserver.models import Machine, MachineSync, PolicyHead, SyncSession
 from santaserver.paging import like_pattern
 
-MachineRow = tuple[Machine, SyncSession | None, str]
-"""(machine, its newest sync, its sync state)"""
+MachineRow = tuple[Machine, MachineSync, SyncSession | None, str]
+"""(machine, how far it is, its newest sync that sent something, its sync state)"""
 
 CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
@@ -21,15 +21,15 @@ def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
     """Return the expression for a machine's sync state; the first that holds."""
     head = select(PolicyHead.seq).scalar_subquery()
     return case(
-        (Machine.last_postflight_at.is_(None), "never"),
-        (Machine.last_preflight_at < now - overdue_after, "overdue"),
+        (MachineSync.last_postflight_at.is_(None), "never"),
+        (MachineSync.last_preflight_at < now - overdue_after, "overdue"),
         (or_(MachineSync.drift_held, Machine.identity_conflict_at > now - CONFLICT_SHOWN), "drifted"),
         (or_(MachineSync.acked_seq.is_(None), MachineSync.acked_seq < head), "pending"),
         else_="in_sync",
     )
 
 
-def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, SyncSession, str]:
+def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, MachineSync, SyncSession, str]:
     newest = (
         select(SyncSession)
         .where(SyncSession.machine_id == Machine.id)
@@ -38,7 +38,7 @@ def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, SyncSessio
         .lateral()
     )
     return (
-        select(Machine, aliased(SyncSession, newest), sync_state(now, overdue_after))
+        select(Machine, MachineSync, aliased(SyncSession, newest), sync_state(now, overdue_after))
         .join(MachineSync, MachineSync.machine_id == Machine.id)
         .outerjoin(newest, true())
     )
@@ -60,7 +60,7 @@ async def list_machines(
         pattern = like_pattern(text)
         columns = (Machine.hostname, Machine.serial, Machine.machine_id, Machine.primary_user, Machine.model)
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+    return [(row[0], row[1], row[2], row[3]) for row in await session.execute(query)]
 
 
 async def find_machine(
@@ -70,7 +70,7 @@ async def find_machine(
     row = (
         await session.execute(_base(now, overdue_after).where(Machine.machine_id == machine_id))
     ).one_or_none()
-    return (row[0], row[1], row[2]) if row else None
+    return (row[0], row[1], row[2], row[3]) if row else None
 
 
 async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:

@@ -11,7 +11,7 @@ from santaserver.machines import repository
 from santaserver.machines.repository import MachineRow
 from santaserver.machines.schemas import CleanKind, LastSync, Machine, RuleCounts, SyncState
 from santaserver.models import Machine as Row
-from santaserver.models import SyncSession
+from santaserver.models import MachineSync, SyncSession
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.sync_settings.service import get_settings
 from santaserver.users.repository import audit
@@ -70,7 +70,7 @@ async def _find(session: AsyncSession, machine_id: str, now: datetime) -> Machin
 
 
 def _machine(row: MachineRow) -> Machine:
-    machine, sync, state = row
+    machine, progress, newest, state = row
     return Machine(
         machine_id=machine.machine_id,
         serial=machine.serial,
@@ -82,11 +82,11 @@ def _machine(row: MachineRow) -> Machine:
         primary_user=machine.primary_user,
         client_mode=machine.client_mode,
         sync_state=cast("SyncState", state),
-        last_preflight_at=machine.last_preflight_at,
-        last_postflight_at=machine.last_postflight_at,
+        last_preflight_at=progress.last_preflight_at,
+        last_postflight_at=progress.last_postflight_at,
         enrolled_at=machine.enrolled_at,
         rule_counts=_counts(machine),
-        last_sync=_last_sync(sync) if sync else None,
+        last_sync=_last_sync(progress, newest),
     )
 
 
@@ -102,14 +102,25 @@ def _counts(machine: Row) -> RuleCounts:
     )
 
 
-def _last_sync(sync: SyncSession) -> LastSync:
+def _last_sync(progress: MachineSync, newest: SyncSession | None) -> LastSync | None:
+    """Show the newest sync; one that had nothing to send has left no row of its own."""
+    began = progress.last_preflight_at
+    if newest is None or (began is not None and newest.started_at < began):
+        if began is None:
+            return None
+        ended = progress.last_postflight_at
+        done = ended if ended is not None and ended >= began else None
+        got = None if done is None else 0
+        return LastSync(
+            kind="normal", clean_reason=None, sent=0, received=got, processed=got, finished_at=done
+        )
     return LastSync.model_validate(
         {
-            "kind": sync.kind,
-            "clean_reason": sync.clean_reason,
-            "sent": sync.sent_count,
-            "received": sync.received_count,
-            "processed": sync.processed_count,
-            "finished_at": sync.finished_at if sync.state in {"acked", "refused"} else None,
+            "kind": newest.kind,
+            "clean_reason": newest.clean_reason,
+            "sent": progress.pending_sent if newest.id == progress.pending_session else newest.sent_count,
+            "received": newest.received_count,
+            "processed": newest.processed_count,
+            "finished_at": newest.finished_at if newest.state in {"acked", "refused"} else None,
         }
     )

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import FieldProblem, Unprocessable
-from santaserver.policy_head import lock_policy, next_seq
+from santaserver.policy_head import lock_policy, next_seq, settings_changed
 from santaserver.sync_settings import repository
 from santaserver.sync_settings.schemas import SyncSettings
 from santaserver.users.repository import audit
@@ -29,6 +29,7 @@ async def replace_settings(
     changed = _difference(before, wanted)
     if changed:
         seq = await next_seq(session)
+        await settings_changed(session, seq)
         await repository.replace(session, changed, seq, user.id if user else None, now)
         actor = (user.id, user.username) if user else (None, "system")
         old = before.model_dump(mode="json")
