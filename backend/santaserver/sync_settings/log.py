@@ -23,7 +23,7 @@ class LayeredSettings:
 async def settings_at(connection: Connection, layers: Sequence[int], seq: int) -> LayeredSettings:
     """Return the settings; precedence is that of rules, a missing one is the default."""
     rows = await connection.fetch(
-        f"""select distinct on (v.key) v.key, v.value, v.layer_id, v.locked from setting_version v
+        f"""select distinct on (v.key) v.key, v.value::text, v.layer_id, v.locked from setting_version v
             where v.layer_id = any($1) and {OPEN_AT}
             order by v.key, {PRECEDENCE}""",  # noqa: S608 - constants of rule_log.py
         layers,

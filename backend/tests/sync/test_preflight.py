@@ -102,5 +102,7 @@ def test_a_pause_for_drift_does_not_hold_up_other_reasons() -> None:
         (Known(), Evidence(), False),
     ],
 )
-def test_counts_stand_in_only_where_a_hash_proves_nothing(known: Known, evidence: Evidence, needed: bool) -> None:
+def test_counts_stand_in_only_where_a_hash_proves_nothing(
+    known: Known, evidence: Evidence, needed: bool
+) -> None:
     assert needs_counts(known, evidence) is needed
