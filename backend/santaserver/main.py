@@ -11,20 +11,24 @@ from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
 from santaserver.events.partitions import keep_partitions
 from santaserver.events.router import router as events
+from santaserver.explain.router import router as explain
 from santaserver.headers import NoStore
 from santaserver.health.router import routes as health_routes
+from santaserver.layers.router import router as layers
 from santaserver.live.bus import Bus
 from santaserver.live.relay import Relay
 from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
 from santaserver.rules.router import router as rules
+from santaserver.schedule import keep_schedule
 from santaserver.settings import Settings
 from santaserver.state import AppState
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.router import routes as sync_routes
 from santaserver.sync_settings.router import router as sync_settings
+from santaserver.tags.router import router as tags
 from santaserver.users.origin import OriginGuard
 from santaserver.users.router import router as users
 
@@ -53,7 +57,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     )
     errors.install(app)
     api = APIRouter(prefix=API)
-    for router in (users, overview, machines, rules, events, sync_settings, live):
+    for router in (users, overview, machines, rules, layers, tags, explain, events, sync_settings, live):
         api.include_router(router)
     app.include_router(api)
     app.router.routes += [*sync_routes(), *health_routes(), *docs.routes(API)]
@@ -75,6 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(Relay(state.database, state.bus).run(), name="live relay"),
         asyncio.create_task(keep_partitions(state.database, state.clock), name="event partitions"),
+        asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
     ]
     try:
         yield

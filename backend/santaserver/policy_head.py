@@ -2,12 +2,30 @@
 
 The row lock is held until the commit, so numbers become visible in their own order: a Mac that
 confirmed number 11 cannot have missed number 10. A sequence or a time would not promise that.
+Whoever locks rows of machines as well locks those first: syncs do it in that order.
 """
 
-from sqlalchemy import select, update
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.models import PolicyHead
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The policy's present numbers."""
+
+    seq: int
+    """The newest change."""
+    settings_seq: int
+    """The newest change of any setting."""
+    layer_version: int
+    """Grows with every change of who belongs to which layer."""
+    next_change_at: datetime | None
+    """When the next activation or expiry is due."""
 
 
 async def next_seq(session: AsyncSession) -> int:
@@ -19,3 +37,21 @@ async def next_seq(session: AsyncSession) -> int:
 async def lock_policy(session: AsyncSession) -> None:
     """Keep other writers out while a change is compared with what is stored; takes no number yet."""
     await session.execute(select(PolicyHead.seq).with_for_update())
+
+
+async def settings_changed(session: AsyncSession, seq: int) -> None:
+    """Say that settings changed under number `seq`."""
+    await session.execute(update(PolicyHead).values(settings_seq=seq))
+
+
+async def layers_changed(session: AsyncSession) -> None:
+    """Have every machine's layers looked up anew at its next preflight."""
+    await session.execute(update(PolicyHead).values(layer_version=PolicyHead.layer_version + 1))
+
+
+async def change_due_at(session: AsyncSession, *moments: datetime | None) -> None:
+    """See to it that somebody looks at the schedule at these times; None stands for never."""
+    for moment in moments:
+        if moment is not None:
+            earliest = func.least(PolicyHead.next_change_at, moment)
+            await session.execute(update(PolicyHead).values(next_change_at=earliest))

@@ -32,7 +32,7 @@ def test_the_named_head_is_the_newest_revision() -> None:
     script = ScriptDirectory(str(FOLDER))
     assert script.get_heads() == [migrations.HEAD]
     numbers = sorted(path.name[:4] for path in (FOLDER / "versions").glob("0*.py"))
-    assert numbers == [f"{number:04d}" for number in range(1, len(numbers) + 1)]
+    assert [revision.revision for revision in reversed(list(script.walk_revisions()))] == numbers
 
 
 def test_a_second_run_changes_nothing(empty: str) -> None:

@@ -79,7 +79,7 @@ def test_a_crash_is_answered_as_a_problem(
     def broken(*_: object) -> None:
         raise RuntimeError("made to fail")
 
-    monkeypatch.setattr("santaserver.rules.repository.acked_seqs", broken)
+    monkeypatch.setattr("santaserver.rules.repository.progress", broken)
     rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
     answer = admin.post("/api/v1/rules", json=rule)
     assert answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR

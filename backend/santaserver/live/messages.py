@@ -24,6 +24,9 @@ class Lagged(BaseModel):
     at: datetime
 
 
+MachineChange = Literal["enrolled", "clean_sync_ordered", "monitor_mode_started", "monitor_mode_ended"]
+
+
 class MachineChanged(BaseModel):
     """A machine was enrolled or got an order."""
 
@@ -31,7 +34,7 @@ class MachineChanged(BaseModel):
     at: datetime
     machine_id: str
     hostname: str
-    change: Literal["enrolled", "clean_sync_ordered"]
+    change: MachineChange
 
 
 class SyncProgress(BaseModel):

@@ -2,16 +2,33 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from santaserver.models import Machine, MachineSync, PolicyHead, SyncSession
+from santaserver.models import (
+    Layer,
+    Machine,
+    MachineSync,
+    MonitorWindow,
+    PolicyHead,
+    PolicySignature,
+    SyncSession,
+    Tag,
+)
 from santaserver.paging import like_pattern
 
-MachineRow = tuple[Machine, SyncSession | None, str]
-"""(machine, its newest sync, its sync state)"""
+
+class MachineRow(NamedTuple):
+    """A machine, how far it is, its newest sync that sent something, and its sync state."""
+
+    machine: Machine
+    progress: MachineSync
+    newest: SyncSession | None
+    state: str
+
 
 CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
@@ -21,15 +38,15 @@ def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
     """Return the expression for a machine's sync state; the first that holds."""
     head = select(PolicyHead.seq).scalar_subquery()
     return case(
-        (Machine.last_postflight_at.is_(None), "never"),
-        (Machine.last_preflight_at < now - overdue_after, "overdue"),
+        (MachineSync.last_postflight_at.is_(None), "never"),
+        (MachineSync.last_preflight_at < now - overdue_after, "overdue"),
         (or_(MachineSync.drift_held, Machine.identity_conflict_at > now - CONFLICT_SHOWN), "drifted"),
         (or_(MachineSync.acked_seq.is_(None), MachineSync.acked_seq < head), "pending"),
         else_="in_sync",
     )
 
 
-def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, SyncSession, str]:
+def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, MachineSync, SyncSession, str]:
     newest = (
         select(SyncSession)
         .where(SyncSession.machine_id == Machine.id)
@@ -38,7 +55,8 @@ def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, SyncSessio
         .lateral()
     )
     return (
-        select(Machine, aliased(SyncSession, newest), sync_state(now, overdue_after))
+        select(Machine, MachineSync, aliased(SyncSession, newest), sync_state(now, overdue_after))
+        .select_from(Machine)
         .join(MachineSync, MachineSync.machine_id == Machine.id)
         .outerjoin(newest, true())
     )
@@ -60,7 +78,7 @@ async def list_machines(
         pattern = like_pattern(text)
         columns = (Machine.hostname, Machine.serial, Machine.machine_id, Machine.primary_user, Machine.model)
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+    return [MachineRow(*row) for row in await session.execute(query)]
 
 
 async def find_machine(
@@ -70,7 +88,7 @@ async def find_machine(
     row = (
         await session.execute(_base(now, overdue_after).where(Machine.machine_id == machine_id))
     ).one_or_none()
-    return (row[0], row[1], row[2]) if row else None
+    return MachineRow(*row) if row else None
 
 
 async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:
@@ -79,6 +97,46 @@ async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:
         update(MachineSync)
         .where(MachineSync.machine_id == row_id)
         .values(queued_clean=case((MachineSync.queued_clean == "clean_all", "clean_all"), else_=kind))
+    )
+
+
+async def tags_of(session: AsyncSession, signatures: set[int]) -> dict[int, list[str]]:
+    """Return the names of the tags in each signature, the lowest first."""
+    member = (
+        func.unnest(PolicySignature.layers).table_valued("layer_id", with_ordinality="place").render_derived()
+    )
+    query = (
+        select(PolicySignature.id, Tag.name)
+        .select_from(PolicySignature)
+        .join(member, true())
+        .join(Layer, Layer.id == member.c.layer_id)
+        .join(Tag, Tag.id == Layer.tag_id)
+        .where(PolicySignature.id.in_(signatures))
+        .order_by(PolicySignature.id, member.c.place)
+    )
+    found: dict[int, list[str]] = {}
+    for signature, name in await session.execute(query):
+        found.setdefault(signature, []).append(name)
+    return found
+
+
+async def set_monitor_until(session: AsyncSession, row_id: int, until: datetime | None) -> None:
+    """Say until when a machine's syncs answer MONITOR."""
+    await session.execute(
+        update(MachineSync).where(MachineSync.machine_id == row_id).values(monitor_until=until)
+    )
+
+
+async def end_monitor_windows(session: AsyncSession, row_id: int, user: int, now: datetime) -> None:
+    """End the windows of a machine that are still open."""
+    await session.execute(
+        update(MonitorWindow)
+        .where(
+            MonitorWindow.machine_id == row_id,
+            MonitorWindow.ended_at.is_(None),
+            MonitorWindow.ends_at > now,
+        )
+        .values(ended_at=now, ended_by=user)
     )
 
 

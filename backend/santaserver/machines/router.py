@@ -5,9 +5,17 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
-from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, responses
+from santaserver.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unprocessable,
+    responses,
+)
 from santaserver.machines import service
-from santaserver.machines.schemas import CleanSync, Machine
+from santaserver.machines.schemas import CleanSync, Machine, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 
 router = APIRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
@@ -34,6 +42,22 @@ async def order_clean_sync(
 ) -> Machine:
     """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded."""
     return await service.order_clean_sync(session, machine_id, order.kind, user, now)
+
+
+@router.post(
+    "/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden, Conflict, Unprocessable)
+)
+async def start_monitor_mode(
+    machine_id: str, order: MonitorMode, session: SessionDep, user: AdminUser, now: NowDep
+) -> Machine:
+    """Let the machine run in MONITOR mode for a while, from its next sync on."""
+    return await service.start_monitor_mode(session, machine_id, order, user, now)
+
+
+@router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden))
+async def end_monitor_mode(machine_id: str, session: SessionDep, user: AdminUser, now: NowDep) -> Machine:
+    """End the machine's monitor mode early, at its next sync."""
+    return await service.end_monitor_mode(session, machine_id, user, now)
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))

@@ -45,6 +45,10 @@ class Machine(BaseModel):
     primary_user: str
     client_mode: str = Field(description="Mode in force on the Mac: MONITOR, LOCKDOWN, STANDALONE or empty")
     sync_state: SyncState
+    tags: list[str] = Field(description="Tags whose layers held something at the last preflight")
+    monitor_until: datetime | None = Field(
+        description="Until then its syncs say MONITOR; it may take one sync interval longer on the Mac"
+    )
     last_preflight_at: datetime | None
     last_postflight_at: datetime | None
     enrolled_at: datetime
@@ -56,3 +60,10 @@ class CleanSync(BaseModel):
     """An order to rebuild a machine's rule table at its next sync."""
 
     kind: CleanKind = Field(description="`clean` keeps transitive rules, `clean_all` removes them too")
+
+
+class MonitorMode(BaseModel):
+    """An order to let one machine run in MONITOR mode for a while."""
+
+    minutes: int = Field(ge=1, le=7 * 24 * 60)
+    reason: str = Field(min_length=1, max_length=4000)

@@ -2,8 +2,19 @@
 
 from santaserver.models.base import Base
 from santaserver.models.events import Bundle, BundleBinary, Certificate, Event, Executable, FileAccessEvent
-from santaserver.models.machines import Enrollment, Machine, MachineSync, SyncSession
-from santaserver.models.policy import Layer, PolicyHead, PolicySignature, Rule, RuleVersion, SettingVersion
+from santaserver.models.machines import Enrollment, Machine, MachineSync, MonitorWindow, SyncSession
+from santaserver.models.policy import (
+    Layer,
+    PolicyHead,
+    PolicySignature,
+    Rule,
+    RuleVersion,
+    SettingVersion,
+    Tag,
+    TagEnrollment,
+    TagMember,
+    TagOrderVersion,
+)
 from santaserver.models.users import AppUser, AuditLog, LoginFailure, UserSession
 
 __all__ = [
@@ -21,11 +32,16 @@ __all__ = [
     "LoginFailure",
     "Machine",
     "MachineSync",
+    "MonitorWindow",
     "PolicyHead",
     "PolicySignature",
     "Rule",
     "RuleVersion",
     "SettingVersion",
     "SyncSession",
+    "Tag",
+    "TagEnrollment",
+    "TagMember",
+    "TagOrderVersion",
     "UserSession",
 ]

@@ -53,6 +53,7 @@ class Machine(Base):
     identity_conflict_at: Mapped[datetime | None]
     last_preflight_at: Mapped[datetime | None]
     last_postflight_at: Mapped[datetime | None]
+    """Both live in `MachineSync` now; these columns are the release before's."""
 
 
 class SyncSession(Base):
@@ -81,7 +82,10 @@ class SyncSession(Base):
 
 
 class MachineSync(Base):
-    """What a Mac confirmed (acked), may have (possible) and is about to get (pending)."""
+    """What a Mac confirmed (acked), may have (possible) and is about to get (pending).
+
+    One row of some 250 bytes that every sync updates, so nothing that rarely changes belongs here.
+    """
 
     __tablename__ = "machine_sync"
 
@@ -91,8 +95,38 @@ class MachineSync(Base):
     acked_hash: Mapped[str]
     possible_signatures: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     possible_seqs: Mapped[list[int]]
-    pending_session: Mapped[int | None] = mapped_column(ForeignKey("sync_session.id"))
+    pending_session: Mapped[int | None]
+    """The open sync; syncs that send nothing leave no row in `SyncSession`."""
+    pending_signature: Mapped[int | None] = mapped_column(Integer, ForeignKey("policy_signature.id"))
+    pending_seq: Mapped[int | None]
+    pending_kind: Mapped[str | None]
+    pending_hash: Mapped[str | None]
+    pending_served: Mapped[bool]
+    pending_sent: Mapped[int | None] = mapped_column(Integer)
+    recent_counts: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     queued_clean: Mapped[str | None]
     drift_cleans: Mapped[int] = mapped_column(Integer)
     last_drift_clean_at: Mapped[datetime | None]
     drift_held: Mapped[bool]
+    signature: Mapped[int | None] = mapped_column(Integer, ForeignKey("policy_signature.id"))
+    facts_key: Mapped[bytes | None]
+    """Digest of what the machine reported and of the layers' version: `signature` holds while it does."""
+    last_preflight_at: Mapped[datetime | None]
+    last_postflight_at: Mapped[datetime | None]
+    last_clean_at: Mapped[datetime | None]
+    monitor_until: Mapped[datetime | None]
+
+
+class MonitorWindow(Base):
+    """A time in which one machine runs in MONITOR mode whatever its settings say."""
+
+    __tablename__ = "monitor_window"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    reason: Mapped[str]
+    opened_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))

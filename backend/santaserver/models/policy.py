@@ -15,6 +15,9 @@ from santaserver.models.base import Base
 
 GLOBAL_LAYER = 1
 """Id of the one global layer, made by the first migration."""
+USER_RANK = 1_000_000
+MACHINE_RANK = 1_000_001
+"""Tags rank from 1 upwards below them."""
 
 
 class PolicyHead(Base):
@@ -24,6 +27,9 @@ class PolicyHead(Base):
 
     only_row: Mapped[bool] = mapped_column(primary_key=True)
     seq: Mapped[int]
+    settings_seq: Mapped[int]
+    layer_version: Mapped[int]
+    next_change_at: Mapped[datetime | None]
 
 
 class Layer(Base):
@@ -36,6 +42,60 @@ class Layer(Base):
     name: Mapped[str]
     rank: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime]
+    tag_id: Mapped[int | None] = mapped_column(ForeignKey("tag.id"))
+    machine_id: Mapped[int | None] = mapped_column(ForeignKey("machine.id"))
+    used: Mapped[bool] = mapped_column(default=False)
+    removed_at: Mapped[datetime | None]
+
+
+class Tag(Base):
+    """A named set of machines; members come by hand, by enrolment, by directory group or by predicate."""
+
+    __tablename__ = "tag"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    description: Mapped[str]
+    predicate: Mapped[str | None]
+    groups: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    removed_at: Mapped[datetime | None]
+
+
+class TagEnrollment(Base):
+    """Machines of this enrolment have this tag."""
+
+    __tablename__ = "tag_enrollment"
+
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), primary_key=True)
+    enrollment_id: Mapped[int] = mapped_column(ForeignKey("enrollment.id"), primary_key=True)
+
+
+class TagMember(Base):
+    """A machine's time in a tag, by one source; `left_at` null while it lasts."""
+
+    __tablename__ = "tag_member"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"))
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    source: Mapped[str]
+    joined_at: Mapped[datetime]
+    joined_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+    left_at: Mapped[datetime | None]
+    left_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
+
+
+class TagOrderVersion(Base):
+    """The order of the tags, lowest first, from a policy number until the next entry."""
+
+    __tablename__ = "tag_order_version"
+
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    tags: Mapped[list[int]]
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
 
 
 class PolicySignature(Base):
@@ -64,7 +124,10 @@ class Rule(Base):
 
 
 class RuleVersion(Base):
-    """The content of a rule from `opened_seq` until before `closed_seq`. Append-only."""
+    """The content of a rule from `opened_seq` until before `closed_seq`. Append-only.
+
+    Without `opened_seq` it waits for `starts_at`, or was cancelled before that.
+    """
 
     __tablename__ = "rule_version"
 
@@ -80,7 +143,11 @@ class RuleVersion(Base):
     needs_level: Mapped[int] = mapped_column(Integer)
     grants_compiler: Mapped[bool]
     locked: Mapped[bool] = mapped_column(default=False)
-    opened_seq: Mapped[int]
+    reason: Mapped[str] = mapped_column(default="")
+    starts_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    opened_seq: Mapped[int | None]
     closed_seq: Mapped[int | None]
     opened_at: Mapped[datetime]
     opened_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
@@ -95,6 +162,7 @@ class SettingVersion(Base):
     layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
     key: Mapped[str]
     value: Mapped[Any] = mapped_column(JSONB)
+    locked: Mapped[bool] = mapped_column(default=False)
     opened_seq: Mapped[int]
     closed_seq: Mapped[int | None]
     opened_at: Mapped[datetime]

@@ -1,8 +1,10 @@
 """Decides whether a rule can be stored. Pure but for the CEL compiler; the database repeats the rules."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from santaserver.errors import FieldProblem, Unprocessable
+from santaserver.layers.schemas import GLOBAL
 from santaserver.rules import cel
 from santaserver.rules.schemas import RuleContent, RuleType
 from santaserver.rules.targets import COMPILER_TYPES, FORMATS, canonical_identifier
@@ -19,6 +21,15 @@ class CheckedContent:
     custom_url: str
     needs_level: int
     grants_compiler: bool
+    locked: bool
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a rule is in force; None for now and for ever."""
+
+    starts_at: datetime | None
+    expires_at: datetime | None
 
 
 def check_identifier(rule_type: RuleType, identifier: str) -> str:
@@ -52,12 +63,32 @@ def check_content(rule_type: RuleType, content: RuleContent) -> CheckedContent:
         custom_url=_text("custom_url", content.custom_url),
         needs_level=int(facts.needs_level),
         grants_compiler=facts.grants_compiler,
+        locked=content.locked,
     )
+
+
+def check_layer(layer_kind: str, content: RuleContent) -> None:
+    """Raise `Unprocessable` for a rule that would mean nothing in this kind of layer."""
+    if content.policy == "NONE" and layer_kind == GLOBAL:
+        raise _wrong("policy", "NONE masks rules of lower layers; below the global layer there is none")
+
+
+def check_schedule(content: RuleContent, now: datetime) -> Schedule:
+    """Return the times to store; a start that has passed means now."""
+    starts_at = content.starts_at if content.starts_at and content.starts_at > now else None
+    if content.expires_at is not None and content.expires_at <= (starts_at or now):
+        raise _wrong("expires_at", "A rule has to expire after it starts, in the future")
+    return Schedule(starts_at, content.expires_at)
 
 
 def check_comment(comment: str) -> str:
     """Return the comment to store."""
     return _text("comment", comment)
+
+
+def check_reason(reason: str) -> str:
+    """Return the reason to store."""
+    return _text("reason", reason)
 
 
 def _check_cel(expression: str) -> cel.CelFacts:

@@ -2,26 +2,57 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.models import AppUser, Machine, MachineSync, Rule, RuleVersion
+from santaserver.layers.repository import layer_name
+from santaserver.models import (
+    AppUser,
+    Layer,
+    Machine,
+    MachineSync,
+    PolicySignature,
+    Rule,
+    RuleVersion,
+    Tag,
+)
 from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.paging import like_pattern
-from santaserver.rules.checks import CheckedContent
-
-RuleRow = tuple[Rule, RuleVersion, str | None]
-"""(rule, its open version, name of who made it)"""
+from santaserver.rules.checks import CheckedContent, Schedule
 
 
-def _base() -> Select[Rule, RuleVersion, str]:
+class RuleRow(NamedTuple):
+    """A rule, its live version, who made it and its layer's name."""
+
+    rule: Rule
+    version: RuleVersion
+    author: str | None
+    layer: str
+
+
+class Target(NamedTuple):
+    """What a version is about."""
+
+    rule: int
+    layer: int
+    rule_type: str
+    identifier: str
+
+
+def _base() -> Select[Rule, RuleVersion, str, str]:
+    live = RuleVersion.closed_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
     return (
-        select(Rule, RuleVersion, AppUser.username)
-        .join(RuleVersion, (RuleVersion.rule_id == Rule.id) & RuleVersion.closed_seq.is_(None))
+        select(Rule, RuleVersion, AppUser.username, layer_name())
+        .select_from(Rule)
+        .join(RuleVersion, (RuleVersion.rule_id == Rule.id) & live)
+        .join(Layer, Layer.id == Rule.layer_id)
+        .outerjoin(Tag, Tag.id == Layer.tag_id)
+        .outerjoin(Machine, Machine.id == Layer.machine_id)
         .outerjoin(AppUser, AppUser.id == Rule.created_by)
-        .where(Rule.removed_at.is_(None), Rule.layer_id == GLOBAL_LAYER)
+        .where(Rule.removed_at.is_(None))
     )
 
 
@@ -30,6 +61,7 @@ async def list_rules(
     before: int | None,
     limit: int,
     text: str,
+    layer: int | None,
     rule_type: str | None,
     policy: str | None,
 ) -> Sequence[RuleRow]:
@@ -37,6 +69,8 @@ async def list_rules(
     query = _base().order_by(Rule.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Rule.id < before)
+    if layer is not None:
+        query = query.where(Rule.layer_id == layer)
     if rule_type:
         query = query.where(Rule.rule_type == rule_type)
     if policy:
@@ -45,25 +79,35 @@ async def list_rules(
         pattern = like_pattern(text)
         columns = (Rule.identifier, Rule.comment, RuleVersion.custom_msg, RuleVersion.cel_expr)
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+    return [RuleRow(*row) for row in await session.execute(query)]
 
 
 async def find_rule(session: AsyncSession, rule_id: int) -> RuleRow | None:
     """Return one live rule."""
     row = (await session.execute(_base().where(Rule.id == rule_id))).one_or_none()
-    return (row[0], row[1], row[2]) if row else None
+    return RuleRow(*row) if row else None
+
+
+async def rules_of_layer(session: AsyncSession, layer: int) -> Sequence[RuleRow]:
+    """Return all live rules of a layer."""
+    return [RuleRow(*row) for row in await session.execute(_base().where(Rule.layer_id == layer))]
 
 
 async def add_rule(
-    session: AsyncSession, rule_type: str, identifier: str, comment: str, user: int | None, now: datetime
+    session: AsyncSession,
+    layer: int,
+    key: tuple[str, str],
+    comment: str,
+    user: int | None,
+    now: datetime,
 ) -> int | None:
-    """Add a rule without content; return None when its target has a live one already."""
+    """Add a rule without content for (type, identifier); return None when its target has a live one."""
     statement = (
         insert(Rule)
         .values(
-            layer_id=GLOBAL_LAYER,
-            rule_type=rule_type,
-            identifier=identifier,
+            layer_id=layer,
+            rule_type=key[0],
+            identifier=key[1],
             comment=comment,
             created_at=now,
             created_by=user,
@@ -76,38 +120,58 @@ async def add_rule(
 
 def open_version(
     session: AsyncSession,
-    rule: tuple[int, str, str],
+    target: Target,
     content: CheckedContent,
+    schedule: Schedule,
+    reason: str,
     seq: int,
     user: int | None,
     now: datetime,
 ) -> None:
-    """Give a rule (id, type, identifier) content from `seq` on."""
+    """Give a rule content from `seq` on, or from a later number when it has to wait."""
     session.add(
         RuleVersion(
-            rule_id=rule[0],
-            layer_id=GLOBAL_LAYER,
-            rule_type=rule[1],
-            identifier=rule[2],
+            rule_id=target.rule,
+            layer_id=target.layer,
+            rule_type=target.rule_type,
+            identifier=target.identifier,
             policy=content.policy,
             cel_expr=content.cel_expr,
             custom_msg=content.custom_msg,
             custom_url=content.custom_url,
             needs_level=content.needs_level,
             grants_compiler=content.grants_compiler,
-            opened_seq=seq,
+            locked=content.locked,
+            reason=reason,
+            starts_at=schedule.starts_at,
+            expires_at=schedule.expires_at,
+            opened_seq=None if schedule.starts_at else seq,
             opened_at=now,
             opened_by=user,
         )
     )
 
 
-async def close_version(session: AsyncSession, rule_id: int, seq: int) -> None:
-    """End a rule's content before `seq`."""
+async def end_version(session: AsyncSession, rule_id: int, seq: int, now: datetime) -> None:
+    """End a rule's content before `seq`; one that still waited is cancelled."""
+    live = (RuleVersion.rule_id == rule_id) & RuleVersion.closed_seq.is_(None)
+    waiting = live & RuleVersion.opened_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
+    await session.execute(update(RuleVersion).where(waiting).values(cancelled_at=now))
     await session.execute(
-        update(RuleVersion)
-        .where(RuleVersion.rule_id == rule_id, RuleVersion.closed_seq.is_(None))
-        .values(closed_seq=seq)
+        update(RuleVersion).where(live, RuleVersion.opened_seq.is_not(None)).values(closed_seq=seq)
+    )
+
+
+async def end_layer(session: AsyncSession, layer: int, seq: int, now: datetime) -> None:
+    """End all content of a layer before `seq`."""
+    live = (RuleVersion.layer_id == layer) & RuleVersion.closed_seq.is_(None)
+    waiting = live & RuleVersion.opened_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
+    await session.execute(update(RuleVersion).where(waiting).values(cancelled_at=now))
+    await session.execute(
+        update(RuleVersion).where(live, RuleVersion.opened_seq.is_not(None)).values(closed_seq=seq)
+    )
+    await session.execute(
+        update(Rule).where(Rule.layer_id == layer, Rule.removed_at.is_(None)).values(removed_at=now)
     )
 
 
@@ -121,17 +185,36 @@ async def set_comment(session: AsyncSession, rule_id: int, comment: str) -> None
     await session.execute(update(Rule).where(Rule.id == rule_id).values(comment=comment))
 
 
-async def acked_seqs(session: AsyncSession) -> list[tuple[int, int]]:
-    """Return (confirmed number, machines), the highest number first."""
-    query = (
-        select(MachineSync.acked_seq, func.count())
-        .where(MachineSync.acked_seq.is_not(None))
-        .group_by(MachineSync.acked_seq)
-        .order_by(MachineSync.acked_seq.desc())
-    )
-    return [(seq, number) for seq, number in await session.execute(query) if seq is not None]
+Progress = tuple[int, list[tuple[int, int]]]
+"""(machines of a layer, [(confirmed number, machines)])"""
 
 
-async def count_machines(session: AsyncSession) -> int:
-    """Return the size of the fleet."""
-    return (await session.execute(select(func.count()).select_from(Machine))).scalar_one()
+async def progress(session: AsyncSession, layers: set[int]) -> dict[int, Progress]:
+    """Return how far the machines of each of these layers are."""
+    found: dict[int, Progress] = {}
+    if GLOBAL_LAYER in layers:
+        everybody = select(MachineSync.acked_seq, func.count()).group_by(MachineSync.acked_seq)
+        rows = [(row[0], row[1]) for row in await session.execute(everybody)]
+        confirmed = [(seq, number) for seq, number in rows if seq is not None]
+        found[GLOBAL_LAYER] = (sum(number for _, number in rows), confirmed)
+    others = sorted(layers - {GLOBAL_LAYER})
+    if others:
+        member = func.unnest(PolicySignature.layers).table_valued("layer_id").render_derived()
+        base = select(member.c.layer_id, func.count()).select_from(MachineSync)
+        inside = base.join(PolicySignature, PolicySignature.id == MachineSync.signature)
+        acked = base.join(PolicySignature, PolicySignature.id == MachineSync.acked_signature)
+        for layer in others:
+            found[layer] = (0, [])
+        totals = inside.join(member, true()).where(member.c.layer_id.in_(others)).group_by(member.c.layer_id)
+        for layer, number in await session.execute(totals):
+            found[layer] = (number, [])
+        numbers = (
+            acked.join(member, true())
+            .add_columns(MachineSync.acked_seq)
+            .where(member.c.layer_id.in_(others))
+            .group_by(member.c.layer_id, MachineSync.acked_seq)
+        )
+        for layer, number, seq in await session.execute(numbers):
+            if seq is not None:
+                found[layer][1].append((seq, number))
+    return found

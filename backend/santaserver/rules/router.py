@@ -15,6 +15,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
+from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.rules import service
 from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUpdate
@@ -22,23 +23,26 @@ from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUp
 router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
 
 
-@router.get("", responses=responses(BadRequest))
+@router.get("", responses=responses(BadRequest, NotFound))
 async def list_rules(
     session: SessionDep,
     _: CurrentUser,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
+    layer: Annotated[
+        LayerName | None, Query(description="Only this layer's; without it, all layers'")
+    ] = None,
     rule_type: Annotated[RuleType | None, Query()] = None,
     policy: Annotated[Policy | None, Query()] = None,
 ) -> Page[Rule]:
     """List live rules, the newest first."""
-    return await service.list_rules(session, cursor, limit, q, rule_type, policy)
+    return await service.list_rules(session, cursor, limit, q, layer, rule_type, policy)
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
 async def create_rule(rule: RuleCreate, session: SessionDep, user: AdminUser, now: NowDep) -> Rule:
-    """Create a rule; every Mac gets it at its next sync."""
+    """Create a rule; every Mac of its layer gets it at its next sync."""
     return await service.create_rule(session, rule, user, now)
 
 

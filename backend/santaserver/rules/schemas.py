@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
+
+from santaserver.layers.schemas import GLOBAL, LayerName
 
 RuleType = Literal["BINARY", "CERTIFICATE", "TEAMID", "SIGNINGID", "CDHASH"]
 Policy = Literal[
@@ -14,7 +16,9 @@ Policy = Literal[
     "SILENT_GUI_BLOCKLIST",
     "SILENT_TTY_BLOCKLIST",
     "CEL",
+    "NONE",
 ]
+RuleState = Literal["waiting", "active"]
 
 MAX_TEXT = 4000
 MAX_CEL = 10_000
@@ -23,7 +27,9 @@ MAX_CEL = 10_000
 class RuleContent(BaseModel):
     """What a rule does; everything about it that can be changed."""
 
-    policy: Policy
+    policy: Policy = Field(
+        description="`NONE` takes the target's rules in lower layers away and puts nothing in their place"
+    )
     cel_expr: str | None = Field(
         None, max_length=MAX_CEL, description="Required for the policy CEL, else absent"
     )
@@ -34,11 +40,20 @@ class RuleContent(BaseModel):
         "", max_length=MAX_TEXT, description="Button of the block dialog; `null` hides it"
     )
     comment: str = Field("", max_length=MAX_TEXT, description="For other admins; never sent to a Mac")
+    reason: str = Field("", max_length=MAX_TEXT, description="Why it became so; kept with this version")
+    locked: bool = Field(
+        False, description="Higher layers cannot override it; among locked rules the lowest layer wins"
+    )
+    starts_at: AwareDatetime | None = Field(
+        None, description="When it comes into force; null: now. Not for a rule that is in force"
+    )
+    expires_at: AwareDatetime | None = Field(None, description="When Macs are told to remove it; null: never")
 
 
 class RuleCreate(RuleContent):
-    """A new rule: its target and what it does."""
+    """A new rule: its layer, its target and what it does."""
 
+    layer: LayerName = GLOBAL
     rule_type: RuleType
     identifier: str = Field(min_length=1, max_length=1000, description="Stored in the form Santa uses")
 
@@ -51,6 +66,7 @@ class Rule(BaseModel):
     """One live rule and how many Macs have confirmed it."""
 
     id: int
+    layer: LayerName
     rule_type: RuleType
     identifier: str
     policy: Policy
@@ -58,8 +74,15 @@ class Rule(BaseModel):
     custom_msg: str
     custom_url: str
     comment: str
+    reason: str
+    locked: bool
+    state: RuleState
+    starts_at: datetime | None
+    expires_at: datetime | None
     created_at: datetime
     created_by: str | None = Field(description="User name; null for rules that the system made")
-    seq: int = Field(description="Number of the policy change that gave the rule its present content")
-    machines_acked: int
-    machines_total: int
+    seq: int | None = Field(
+        description="Number of the policy change that gave the rule its present content; null while it waits"
+    )
+    machines_acked: int = Field(description="Macs of the layer that confirmed this content")
+    machines_total: int = Field(description="Macs of the layer")

@@ -6,13 +6,25 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.errors import Conflict, NotFound
+from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
+from santaserver.layers.schemas import GLOBAL
+from santaserver.layers.service import find_layer, layer_to_fill
 from santaserver.live.messages import RuleChanged, message
+from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.paging import Page, decode_cursor, encode_cursor
-from santaserver.policy_head import lock_policy, next_seq
+from santaserver.policy_head import change_due_at, lock_policy, next_seq
 from santaserver.rules import repository
-from santaserver.rules.checks import CheckedContent, check_comment, check_content, check_identifier
-from santaserver.rules.repository import RuleRow
+from santaserver.rules.checks import (
+    CheckedContent,
+    Schedule,
+    check_comment,
+    check_content,
+    check_identifier,
+    check_layer,
+    check_reason,
+    check_schedule,
+)
+from santaserver.rules.repository import Progress, RuleRow, Target
 from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUpdate
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
@@ -25,15 +37,17 @@ async def list_rules(
     cursor: str | None,
     limit: int,
     text: str,
+    layer: str | None,
     rule_type: RuleType | None,
     policy: Policy | None,
 ) -> Page[Rule]:
-    """Return a page of live rules, the newest first."""
+    """Return a page of live rules of one layer or of all, the newest first."""
     key = decode_cursor(cursor, (int,))
     before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
-    rows = await repository.list_rules(session, before, limit + 1, text, rule_type, policy)
+    layer_id = (await find_layer(session, layer)).id if layer else None
+    rows = await repository.list_rules(session, before, limit + 1, text, layer_id, rule_type, policy)
     page = rows[:limit]
-    following = encode_cursor((page[-1][0].id,)) if len(rows) > limit else None
+    following = encode_cursor((page[-1].rule.id,)) if len(rows) > limit else None
     return Page(items=await _show(session, page), next_cursor=following)
 
 
@@ -43,18 +57,20 @@ async def get_rule(session: AsyncSession, rule_id: int) -> Rule:
 
 
 async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None, now: datetime) -> Rule:
-    """Add a rule; raise `Conflict` when its target has one."""
+    """Add a rule; raise `Conflict` when its target has one in this layer."""
     identifier = check_identifier(rule.rule_type, rule.identifier)
     content = check_content(rule.rule_type, rule)
+    schedule = check_schedule(rule, now)
     actor = user.id if user else None
-    seq = await next_seq(session)
-    rule_id = await repository.add_rule(
-        session, rule.rule_type, identifier, check_comment(rule.comment), actor, now
-    )
+    await lock_policy(session)
+    layer = await layer_to_fill(session, rule.layer)
+    check_layer(layer.kind, rule)
+    key = (rule.rule_type, identifier)
+    rule_id = await repository.add_rule(session, layer.id, key, check_comment(rule.comment), actor, now)
     if rule_id is None:
-        raise Conflict(f"There is a rule for this {rule.rule_type} already; change it instead")
-    repository.open_version(session, (rule_id, rule.rule_type, identifier), content, seq, actor, now)
-    await session.flush()
+        raise Conflict(f"There is a rule for this {rule.rule_type} in this layer already; change it instead")
+    target = Target(rule_id, layer.id, *key)
+    await _open(session, target, content, schedule, check_reason(rule.reason), actor, now)
     created = await get_rule(session, rule_id)
     _record(session, user, now, "created", None, created)
     return created
@@ -63,16 +79,26 @@ async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None
 async def update_rule(
     session: AsyncSession, rule_id: int, rule: RuleUpdate, user: User, now: datetime
 ) -> Rule:
-    """Give a rule new content; without a difference for Macs no number is used."""
+    """Give a rule new content; without a difference no number is used."""
     await lock_policy(session)
-    row, version, _ = await _live(session, rule_id)
+    row, version, *_ = await _live(session, rule_id)
     content = check_content(cast("RuleType", row.rule_type), rule)
+    check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
+    schedule = check_schedule(rule, now)
+    if schedule.starts_at is not None and version.opened_seq is not None:
+        raise Unprocessable(
+            "A rule that is in force cannot start later; make another one or change it when the time comes",
+            errors=(FieldProblem(field="starts_at", message="The rule is in force"),),
+        )
     comment = check_comment(rule.comment)
     before = await get_rule(session, rule_id)
-    if _content(version) != content:
-        seq = await next_seq(session)
-        await repository.close_version(session, rule_id, seq)
-        repository.open_version(session, (rule_id, row.rule_type, row.identifier), content, seq, user.id, now)
+    if (_content(version), version.expires_at, version.starts_at if version.opened_seq is None else None) != (
+        content,
+        schedule.expires_at,
+        schedule.starts_at,
+    ):
+        target = Target(rule_id, row.layer_id, row.rule_type, row.identifier)
+        await _open(session, target, content, schedule, check_reason(rule.reason), user.id, now)
     await repository.set_comment(session, rule_id, comment)
     await session.flush()
     session.expire_all()
@@ -87,9 +113,33 @@ async def remove_rule(session: AsyncSession, rule_id: int, user: User, now: date
     await lock_policy(session)
     before = await get_rule(session, rule_id)
     seq = await next_seq(session)
-    await repository.close_version(session, rule_id, seq)
+    await repository.end_version(session, rule_id, seq, now)
     await repository.mark_removed(session, rule_id, now)
     _record(session, user, now, "removed", before, None)
+
+
+async def remove_layers_rules(session: AsyncSession, layer: int, seq: int, user: User, now: datetime) -> None:
+    """Take all rules of a layer out of use under the number `seq`."""
+    before = await _show(session, await repository.rules_of_layer(session, layer))
+    await repository.end_layer(session, layer, seq, now)
+    for rule in before:
+        _record(session, user, now, "removed", rule, None)
+
+
+async def _open(
+    session: AsyncSession,
+    target: Target,
+    content: CheckedContent,
+    schedule: Schedule,
+    reason: str,
+    actor: int | None,
+    now: datetime,
+) -> None:
+    seq = await next_seq(session)
+    await repository.end_version(session, target.rule, seq, now)
+    repository.open_version(session, target, content, schedule, reason, seq, actor, now)
+    await change_due_at(session, schedule.starts_at, schedule.expires_at)
+    await session.flush()
 
 
 async def _live(session: AsyncSession, rule_id: int) -> RuleRow:
@@ -135,17 +185,17 @@ def _content(version: object) -> CheckedContent:
 
 
 async def _show(session: AsyncSession, rows: Sequence[RuleRow]) -> list[Rule]:
-    if not rows:
-        return []
-    acked = await repository.acked_seqs(session)
-    total = await repository.count_machines(session)
-    return [_rule(row, acked, total) for row in rows]
+    progress = await repository.progress(session, {row.rule.layer_id for row in rows})
+    return [_rule(row, progress[row.rule.layer_id]) for row in rows]
 
 
-def _rule(row: RuleRow, acked: Sequence[tuple[int, int]], total: int) -> Rule:
-    rule, version, author = row
+def _rule(row: RuleRow, progress: Progress) -> Rule:
+    rule, version, author, layer = row
+    total, acked = progress
+    seq = version.opened_seq
     return Rule(
         id=rule.id,
+        layer=layer,
         rule_type=cast("RuleType", rule.rule_type),
         identifier=rule.identifier,
         policy=cast("Policy", version.policy),
@@ -153,9 +203,14 @@ def _rule(row: RuleRow, acked: Sequence[tuple[int, int]], total: int) -> Rule:
         custom_msg=version.custom_msg,
         custom_url=version.custom_url,
         comment=rule.comment,
+        reason=version.reason,
+        locked=version.locked,
+        state="waiting" if seq is None else "active",
+        starts_at=version.starts_at,
+        expires_at=version.expires_at,
         created_at=rule.created_at,
         created_by=author,
-        seq=version.opened_seq,
-        machines_acked=sum(number for seq, number in acked if seq >= version.opened_seq),
+        seq=seq,
+        machines_acked=0 if seq is None else sum(number for confirmed, number in acked if confirmed >= seq),
         machines_total=total,
     )

@@ -49,12 +49,3 @@ def level_of(santa_version: str) -> Level:
     if known is None:
         return Level.BASE
     return next((level for since, level in SINCE if known >= since), Level.BASE)
-
-
-def deliverable_policy(policy: str, needs: int, level: int) -> str | None:
-    """Return the policy to send to a machine of `level`, or None when the rule cannot be sent."""
-    if policy == "CEL":
-        return policy if needs <= level else None
-    if level < Level.SILENT_CHANNELS:
-        return OLDER_POLICY.get(policy, policy)
-    return policy

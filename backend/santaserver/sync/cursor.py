@@ -12,13 +12,11 @@ TAG_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the next page of a session begins: after this target."""
+    """Where the next page of a session begins."""
 
     session: int
-    sent: int
+    offset: int
     """Rules in the pages before."""
-    rule_type: str
-    identifier: str
 
 
 class CursorSigner:
@@ -30,7 +28,7 @@ class CursorSigner:
 
     def encode(self, cursor: Cursor) -> str:
         """Return the text for the client, which hands it back unread."""
-        content = json.dumps(astuple(cursor), separators=(",", ":"), ensure_ascii=False).encode()
+        content = json.dumps(astuple(cursor), separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._tag(content) + content).decode()
 
     def decode(self, text: str) -> Cursor | None:
@@ -42,8 +40,7 @@ class CursorSigner:
         tag, content = signed[:TAG_BYTES], signed[TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(content)):
             return None
-        session, sent, rule_type, identifier = json.loads(content)
-        return Cursor(session, sent, rule_type, identifier)
+        return Cursor(*json.loads(content))
 
     def _tag(self, content: bytes) -> bytes:
         return hmac.digest(self._key, content, "sha256")[:TAG_BYTES]

@@ -3,78 +3,164 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
-from santaserver.sync.capabilities import deliverable_policy
-from santaserver.sync.states import PolicyState
+import msgspec
+
+from santaserver.sync.capabilities import OLDER_POLICY, Level
+from santaserver.sync.states import RuleCounts
 from santaserver.sync.wire import RuleAnswer
 
 Key = tuple[str, str]
 """A target: (rule type, identifier)."""
 
-TOMBSTONE = RuleAnswer(
-    identifier=hashlib.sha256(b"SantaServer: no rules").hexdigest(), policy="REMOVE", rule_type="BINARY"
-)
-"""Sent when a clean sync has no rule to send: a clean download without rules would change nothing."""
+PAGE_SIZE = 1000
+"""Rules in a page: about 125 kB of JSON."""
+
+
+MASK = "NONE"
+"""The policy of a rule that takes lower layers' rules away and puts nothing in their place."""
 
 
 @dataclass(frozen=True, slots=True)
-class Winner:
-    """The rule that is in force for a target; `policy` None means that there is none."""
+class RuleText:
+    """One version of a rule as Macs are sent it: JSON that is made once and shared by all sets."""
+
+    key: Key
+    needs_level: int
+    """Below it the rule cannot be sent at all."""
+    text: bytes | None
+    """None masks the target's rules in lower layers."""
+    older_text: bytes | None
+    """For releases before `Level.SILENT_CHANNELS`."""
+    grants_compiler: bool
+    """Whether programs that this one writes may run: those permissions outlive the rule on the Mac."""
+
+    def at(self, level: int) -> bytes | None:
+        """Return what a machine of `level` is sent, None when it can have no such rule."""
+        if self.needs_level > level:
+            return None
+        return self.text if level >= Level.SILENT_CHANNELS else self.older_text
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContent:
+    """One version of a rule as it is stored."""
 
     rule_type: str
     identifier: str
-    policy: str | None
-    cel_expr: str | None = None
-    custom_msg: str = ""
-    custom_url: str = ""
-    needs_level: int = 0
-
-    @property
-    def key(self) -> Key:
-        """The target."""
-        return self.rule_type, self.identifier
+    policy: str
+    cel_expr: str | None
+    custom_msg: str
+    custom_url: str
+    needs_level: int
+    grants_compiler: bool
 
 
-def render(winner: Winner, level: int) -> RuleAnswer | None:
-    """Return the rule as a machine of `level` is sent it, or None when it can have none."""
-    policy = deliverable_policy(winner.policy, winner.needs_level, level) if winner.policy else None
-    if policy is None:
-        return None
-    return RuleAnswer(
-        identifier=winner.identifier,
-        policy=policy,
-        rule_type=winner.rule_type,
-        custom_msg=winner.custom_msg,
-        custom_url=winner.custom_url,
-        cel_expr=winner.cel_expr or "",
+def rule_text(content: RuleContent) -> RuleText:
+    """Write a version down for every release."""
+    key = (content.rule_type, content.identifier)
+    if content.policy == MASK:
+        return RuleText(key, 0, None, None, False)
+    newest = _encode(content, content.policy)
+    older = OLDER_POLICY.get(content.policy, content.policy)
+    older_text = newest if older == content.policy else _encode(content, older)
+    return RuleText(key, content.needs_level, newest, older_text, content.grants_compiler)
+
+
+def _encode(content: RuleContent, policy: str) -> bytes:
+    return msgspec.json.encode(
+        RuleAnswer(
+            identifier=content.identifier,
+            policy=policy,
+            rule_type=content.rule_type,
+            custom_msg=content.custom_msg,
+            custom_url=content.custom_url,
+            cel_expr=content.cel_expr or "",
+        )
     )
 
 
-def changes(winners: Iterable[Winner], level: int) -> list[RuleAnswer]:
-    """Render a normal sync: the rule in force, or its removal."""
-    return [
-        render(winner, level)
-        or RuleAnswer(identifier=winner.identifier, policy="REMOVE", rule_type=winner.rule_type)
-        for winner in winners
-    ]
+def removal(key: Key) -> bytes:
+    """Write down that a target has no rule any more."""
+    return msgspec.json.encode(RuleAnswer(identifier=key[1], policy="REMOVE", rule_type=key[0]))
 
 
-def whole_set(winners: Iterable[Winner], level: int) -> list[RuleAnswer]:
-    """Render a clean sync: every rule the machine can have."""
-    return [rule for rule in (render(winner, level) for winner in winners) if rule is not None]
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Everything a machine in one state has, ordered by target; two lists of equal length."""
+
+    keys: Sequence[Key]
+    texts: Sequence[bytes]
+
+    def by_key(self) -> dict[Key, bytes]:
+        """Return it for comparing."""
+        return dict(zip(self.keys, self.texts, strict=True))
+
+    def counts(self) -> RuleCounts:
+        """Count the rows of a table that has exactly these rules."""
+        types = [rule_type for rule_type, _ in self.keys]
+        return RuleCounts(
+            binary=types.count("BINARY"),
+            certificate=types.count("CERTIFICATE"),
+            teamid=types.count("TEAMID"),
+            signingid=types.count("SIGNINGID"),
+            cdhash=types.count("CDHASH"),
+        )
 
 
-def differing_keys(before: Mapping[Key, RuleAnswer], after: Mapping[Key, RuleAnswer]) -> set[Key]:
-    """Return the targets whose rule is not the same in two rendered sets."""
-    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+def rule_set(rules: Mapping[Key, bytes]) -> RuleSet:
+    """Order rules by target."""
+    keys = sorted(rules)
+    return RuleSet(keys, [rules[key] for key in keys])
 
 
-def earliest_seq(bases: Sequence[PolicyState], target: PolicyState) -> int | None:
-    """Return the number since which changes must be sent when all bases share the target's signature.
+def changes(keys: Iterable[Key], target: Mapping[Key, bytes]) -> list[bytes]:
+    """Write down a normal sync: for each target the rule in force, or its removal."""
+    return [target.get(key) or removal(key) for key in sorted(keys)]
 
-    Changes since the earliest base cover the later ones. None: a signature differs, so whole sets
-    have to be compared.
+
+def differing_keys(before: Mapping[Key, bytes], after: Mapping[Key, bytes]) -> set[Key]:
+    """Return the targets whose rule is not the same in two sets."""
+    return {key for key, _ in before.items() ^ after.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RulesPage:
+    """JSON of the rules on one page; `following` is the offset of the next one, None on the last."""
+
+    rules: Sequence[bytes]
+    following: int | None
+    total: int
+    """Rules in all pages."""
+
+
+def page_of(rules: Sequence[bytes], offset: int, *, clean: bool, recent: Sequence[int]) -> RulesPage:
+    """Cut a page out of a session's rules; the last one carries what makes the session's count its own.
+
+    A postflight names no session. A late one of an earlier sync may arrive when this sync's last
+    page has been served, and must not confirm it. So a sync's number of rules differs from those
+    of the syncs before, and from what a client may have counted that lost a page (a multiple of
+    the page size). Removals of rules that never were make up the number; a clean sync without
+    rules needs one anyway, for without any it would change nothing.
     """
-    if any(base.signature != target.signature for base in bases):
-        return None
-    return min((base.seq for base in bases), default=0)
+    fillers = _fillers(len(rules), clean=clean, recent=recent)
+    following = offset + PAGE_SIZE
+    if following < len(rules):
+        return RulesPage(rules[offset:following], following, len(rules) + fillers)
+    last = [*rules[offset:], *islice(map(tombstone, count()), fillers)]
+    return RulesPage(last, None, len(rules) + fillers)
+
+
+def _fillers(number: int, *, clean: bool, recent: Sequence[int]) -> int:
+    if number == 0 and not clean:
+        return 0
+    wanted = max(number, 1)
+    while wanted in recent or wanted % PAGE_SIZE == 0:
+        wanted += 1
+    return wanted - number
+
+
+def tombstone(number: int) -> bytes:
+    """Write down the removal of a rule that never was."""
+    return removal(("BINARY", hashlib.sha256(f"SantaServer: no rule {number}".encode()).hexdigest()))

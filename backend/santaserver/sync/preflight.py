@@ -5,10 +5,10 @@ postflight, never computed here. Next: delta.py says what a normal sync sends.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
-from santaserver.sync.states import Kind, Known, PolicyState, Reason
+from santaserver.sync.states import Kind, Known, PolicyState, Reason, RuleCounts
 
 DRIFT_REASONS = frozenset({Reason.LOST_POSTFLIGHT, Reason.RULES_HASH_CHANGED, Reason.RULE_COUNTS_CHANGED})
 MAX_DRIFT_CLEANS = 2
@@ -17,6 +17,10 @@ DRIFT_PAUSE = timedelta(hours=24)
 """After that many, drift causes none for this long: something on the Mac keeps changing its rules."""
 MAX_STATES = 8
 """States a machine may be in before guessing becomes dearer than a clean sync."""
+SELF_HEAL_AFTER = timedelta(days=30)
+"""Agents before 2025.7 prove nothing by their counts, so their tables are rebuilt after this long."""
+SELF_HEAL_SPREAD = timedelta(days=7)
+"""By how much one machine's turn may come later than another's."""
 
 STANDALONE = "STANDALONE"
 
@@ -33,6 +37,10 @@ class Evidence:
     """A rule that let a compiler's output run is gone; the rules it caused outlive it."""
     counts_fit: bool | None = None
     """Whether the reported counts fit any possible state; None when they were not compared."""
+    rules_missing: bool = False
+    """The rule table is empty although every possible state has rules."""
+    turn: float = 0.0
+    """This machine's place, from 0 to 1, among those whose tables are rebuilt one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ def decide(known: Known, evidence: Evidence, now: datetime) -> Plan:
     """Choose the kind of sync: the strongest that anything asks for, named by its first reason."""
     bases = possible_states(known)
     drift = _drift(known, evidence)
-    claims = list(_claims(known, evidence, bases))
+    claims = list(_claims(known, evidence, bases, now))
     paused = _paused(known, now)
     if drift is not None and not paused:
         claims.append((Kind.CLEAN, drift))
@@ -73,8 +81,19 @@ def decide(known: Known, evidence: Evidence, now: datetime) -> Plan:
     )
 
 
+def counts_fit(reported: RuleCounts, expected: RuleCounts, client_mode: str) -> bool:
+    """Tell whether a rule table may be in a state; in standalone mode it may have rules of its own too."""
+    pairs = zip(astuple(reported), astuple(expected), strict=True)
+    if client_mode == STANDALONE:
+        return all(there >= ours for there, ours in pairs)
+    return all(there == ours for there, ours in pairs)
+
+
 def possible_states(known: Known) -> tuple[PolicyState, ...]:
-    """List every state the Mac may be in, without repetition: confirmed, and sent but not confirmed."""
+    """List every state the Mac may be in, without repetition: confirmed, and sent but not confirmed.
+
+    While the confirmed state is unknown these are only states that it may have compilers' output of.
+    """
     states = [known.acked] if known.acked else []
     states += known.possible
     if known.pending and known.pending.page_served:
@@ -83,13 +102,14 @@ def possible_states(known: Known) -> tuple[PolicyState, ...]:
 
 
 def needs_counts(known: Known, evidence: Evidence) -> bool:
-    """Tell whether counts have to stand in for the hash (agents before 2025.7)."""
-    hashes = evidence.rules_hash and known.acked_hash
-    return known.acked is not None and not hashes and evidence.client_mode != STANDALONE
+    """Tell whether counts have to stand in for the hash: before 2025.7, and with local approvals in it."""
+    return known.acked is not None and not (
+        evidence.rules_hash and known.acked_hash and evidence.client_mode != STANDALONE
+    )
 
 
 def _claims(
-    known: Known, evidence: Evidence, bases: tuple[PolicyState, ...]
+    known: Known, evidence: Evidence, bases: tuple[PolicyState, ...], now: datetime
 ) -> Iterator[tuple[Kind, Reason]]:
     if known.queued_clean:
         yield known.queued_clean, Reason.OPERATOR
@@ -103,14 +123,24 @@ def _claims(
         yield known.pending.kind, Reason.UNFINISHED_CLEAN
     if evidence.compiler_withdrawn:
         yield Kind.CLEAN_ALL, Reason.COMPILER_WITHDRAWN
+    if evidence.rules_missing:
+        yield Kind.CLEAN, Reason.RULES_MISSING
     if len(bases) > MAX_STATES:
         yield Kind.CLEAN, Reason.TOO_MANY_STATES
+    if _self_heal_due(known, evidence, now):
+        yield Kind.CLEAN, Reason.SELF_HEAL
+
+
+def _self_heal_due(known: Known, evidence: Evidence, now: datetime) -> bool:
+    if evidence.rules_hash or known.last_clean_at is None:
+        return False
+    return now - known.last_clean_at >= SELF_HEAL_AFTER + evidence.turn * SELF_HEAL_SPREAD
 
 
 def _drift(known: Known, evidence: Evidence) -> Reason | None:
-    if known.acked is None or evidence.client_mode == STANDALONE:
+    if known.acked is None:
         return None
-    if evidence.rules_hash and known.acked_hash:
+    if evidence.rules_hash and known.acked_hash and evidence.client_mode != STANDALONE:
         if evidence.rules_hash == known.acked_hash:
             return None
         unconfirmed = known.pending is not None and known.pending.page_served
@@ -119,8 +149,8 @@ def _drift(known: Known, evidence: Evidence) -> Reason | None:
 
 
 def _comparable(known: Known, evidence: Evidence) -> bool:
-    return evidence.client_mode != STANDALONE and bool(
-        (evidence.rules_hash and known.acked_hash) or evidence.counts_fit
+    return bool(evidence.counts_fit) or (
+        evidence.client_mode != STANDALONE and bool(evidence.rules_hash and known.acked_hash)
     )
 
 

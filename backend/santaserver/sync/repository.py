@@ -1,4 +1,8 @@
-"""The SQL of the hot path: machines and sync sessions. Plain asyncpg; see rule_log.py for rules."""
+"""The SQL of the hot path: machines and their open syncs. Plain asyncpg; see rule_log.py for rules.
+
+A sync that sends nothing reads one row and updates it twice. Only syncs that send something leave
+a row in `sync_session`, which no decision reads.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +10,18 @@ from datetime import datetime
 from typing import Any
 
 from santaserver.db import Connection
-from santaserver.sync.preflight import Plan
+from santaserver.policy_head import Head
+from santaserver.sync.preflight import Plan, possible_states
 from santaserver.sync.states import Kind, Known, PolicyState, Session
 from santaserver.sync.wire import PreflightRequest
 
-SESSION_COLUMNS = """
-  s.id as session_id, s.target_signature, s.target_seq, s.kind, s.base_signatures, s.base_seqs,
-  s.hash_before, s.held, s.first_page_at, s.sent_count
-"""
+RECENT_COUNTS = 4
+"""How many earlier syncs' postflights may still be under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """A machine with its sync state, locked until the transaction ends."""
+    """A machine with its sync state, locked until the transaction ends, and the policy's numbers."""
 
     id: int
     machine_id: str
@@ -26,38 +29,39 @@ class MachineRow:
     hostname: str
     client_mode: str
     santa_version: str
+    enrollment: int | None
     seen_before: bool
     known: Known
-    head: int
-    """The number of the newest policy change, read after the lock was taken."""
+    signature: int | None
+    """Its layers and release as they were when `facts_key` was made."""
+    facts_key: bytes | None
+    monitor_until: datetime | None
+    head: Head
 
 
 async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | None:
     """Return a machine and keep other stages of it waiting.
 
-    Two statements on purpose: the second one sees what the holder of the lock before committed.
+    After such a wait the machine's sync state is the newest, the numbers may be a moment older: then
+    a sync's target is that moment's policy, but never one before what the machine has already.
     """
-    row_id = await connection.fetchval(
-        """select machine_id from machine_sync
-           where machine_id = (select id from machine where machine_id = $1) for update""",
-        machine_id,
-    )
-    if row_id is None:
-        return None
     row = await connection.fetchrow(
-        f"""select m.id, m.machine_id, m.serial, m.hostname, m.client_mode, m.santa_version,
-                   m.last_preflight_at, m.last_postflight_at,
-                   y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
-                   y.queued_clean, y.drift_cleans, y.last_drift_clean_at,
-                   (select seq from policy_head) as head, {SESSION_COLUMNS}
-            from machine m
-            join machine_sync y on y.machine_id = m.id
-            left join sync_session s on s.id = y.pending_session
-            where m.id = $1""",  # noqa: S608 - a constant of this file
-        row_id,
+        """select m.id, m.machine_id, m.serial, m.hostname, m.client_mode, m.santa_version, m.enrollment_id,
+             y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
+             y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
+             y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
+             y.last_drift_clean_at, y.drift_held, y.signature, y.facts_key, y.last_preflight_at,
+             y.last_postflight_at, y.last_clean_at, y.monitor_until,
+             h.seq, h.settings_seq, h.layer_version, h.next_change_at
+           from machine m join machine_sync y on y.machine_id = m.id, policy_head h
+           where m.machine_id = $1 for no key update of y""",
+        machine_id,
     )
     if row is None:
         return None
+    known = _known(row)
+    seen = [state.seq for state in possible_states(known)]
+    head = Head(max(row["seq"], *seen, 0), row["settings_seq"], row["layer_version"], row["next_change_at"])
     return MachineRow(
         id=row["id"],
         machine_id=row["machine_id"],
@@ -65,9 +69,13 @@ async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | 
         hostname=row["hostname"],
         client_mode=row["client_mode"],
         santa_version=row["santa_version"],
+        enrollment=row["enrollment_id"],
         seen_before=row["last_preflight_at"] is not None,
-        known=_known(row),
-        head=row["head"],
+        known=known,
+        signature=row["signature"],
+        facts_key=row["facts_key"],
+        monitor_until=row["monitor_until"],
+        head=head,
     )
 
 
@@ -95,17 +103,16 @@ async def store_report(
     await connection.execute(
         """update machine set serial = $2, hostname = $3, model = $4, os_version = $5, os_build = $6,
              santa_version = $7, primary_user = $8, primary_user_groups = $9, client_mode = $10,
-             sip_status = $11, rules_hash = $12, binary_rules = $13, certificate_rules = $14,
-             teamid_rules = $15, signingid_rules = $16, cdhash_rules = $17, compiler_rules = $18,
-             transitive_rules = $19, last_preflight_at = $20,
-             identity_conflict_at = case when $21 then $20 else identity_conflict_at end
+             sip_status = $11, binary_rules = $12, certificate_rules = $13,
+             teamid_rules = $14, signingid_rules = $15, cdhash_rules = $16, compiler_rules = $17,
+             transitive_rules = $18,
+             identity_conflict_at = case when $19 then $20 else identity_conflict_at end
            where id = $1""",
         row_id,
         *(clip(text) for text in facts + more),
         [clip(group) for group in report.primary_user_groups[:200]],
         mode,
         report.sip_status,
-        clip(report.rules_hash),
         report.binary_rule_count,
         report.certificate_rule_count,
         report.teamid_rule_count,
@@ -113,66 +120,90 @@ async def store_report(
         report.cdhash_rule_count,
         report.compiler_rule_count,
         report.transitive_rule_count,
-        now,
         conflict,
+        now,
     )
 
 
-async def open_session(
-    connection: Connection,
-    machine: MachineRow,
-    target: PolicyState,
-    plan: Plan,
-    rules_hash: str,
-    now: datetime,
-) -> int:
-    """Freeze a sync and make it the pending one; the one before stays as history."""
-    if machine.known.pending is not None:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A sync that begins."""
+
+    target: PolicyState
+    plan: Plan
+    idle: bool
+    """There is nothing to send."""
+    rules_hash: str
+    facts_key: bytes | None
+    preflight: bool
+    """Whether a preflight announced it."""
+
+
+async def open_session(connection: Connection, machine: MachineRow, opening: Opening, now: datetime) -> int:
+    """Freeze a sync and make it the open one; return its number."""
+    known, plan, target = machine.known, opening.plan, opening.target
+    if known.pending is not None and not known.pending.idle:
         await connection.execute(
-            "update sync_session set state = 'superseded', finished_at = $2 where id = $1",
-            machine.known.pending.id,
+            """update sync_session set state = 'superseded', sent_count = $2, finished_at = $3
+               where id = $1 and state = 'open'""",
+            known.pending.id,
+            known.pending.sent,
             now,
         )
-    idle = plan.kind is Kind.NORMAL and set(plan.bases) == {target}
-    possible = [state for state in plan.bases if state != machine.known.acked]
-    session: int = await connection.fetchval(
-        """with opened as (
-             insert into sync_session (machine_id, target_signature, target_seq, kind, clean_reason,
-               base_signatures, base_seqs, hash_before, held, sent_count, started_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id)
-           update machine_sync set pending_session = (select id from opened),
-             possible_signatures = $12, possible_seqs = $13,
-             drift_cleans = $14, last_drift_clean_at = $15, drift_held = $9
-           where machine_id = $1 returning pending_session""",
+    # A clean sync ends all doubt, but for the compilers' output of states that had no more than the target.
+    states = plan.bases if plan.kind is Kind.NORMAL else (target,)
+    possible = [state for state in states if state != known.acked]
+    values: list[object] = [
         machine.id,
         target.signature,
         target.seq,
         plan.kind.value,
-        plan.reason.value if plan.reason else None,
-        [state.signature for state in plan.bases],
-        [state.seq for state in plan.bases],
-        clip(rules_hash),
-        plan.held,
-        0 if idle else None,
-        now,
+        clip(opening.rules_hash),
+        0 if opening.idle else None,
         [state.signature for state in possible],
         [state.seq for state in possible],
         plan.drift_cleans,
         plan.last_drift_clean_at,
+        plan.held,
+        _recent(known, *([known.pending.sent] if known.pending else [])),
+        opening.facts_key,
+        now if opening.preflight else None,
+    ]
+    number = "nextval('sync_session_id_seq')"
+    before = ""
+    if not opening.idle:
+        number = "(select id from opened)"
+        before = """with opened as (
+          insert into sync_session (machine_id, target_signature, target_seq, kind, clean_reason,
+            base_signatures, base_seqs, hash_before, held, started_at)
+          values ($1, $2, $3, $4, $15, $16, $17, $5, $11, $18) returning id)"""
+        values += [
+            plan.reason.value if plan.reason else None,
+            [state.signature for state in plan.bases],
+            [state.seq for state in plan.bases],
+            now,
+        ]
+    session: int = await connection.fetchval(
+        f"""{before} update machine_sync set pending_session = {number}, pending_signature = $2,
+              pending_seq = $3, pending_kind = $4, pending_hash = $5, pending_served = false,
+              pending_sent = $6, possible_signatures = $7, possible_seqs = $8, drift_cleans = $9,
+              last_drift_clean_at = $10, drift_held = $11, recent_counts = $12,
+              signature = case when $13::bytea is null then signature else $2 end,
+              facts_key = coalesce($13, facts_key),
+              last_preflight_at = coalesce($14, last_preflight_at)
+            where machine_id = $1 returning pending_session""",  # noqa: S608 - constants of this function
+        *values,
     )
     return session
 
 
-async def mark_pages(
-    connection: Connection, session: Session, first: bool, sent: int | None, now: datetime
-) -> None:
-    """Note that a session's first page, or its last one with all rules counted, is being served."""
-    if (first and not session.page_served) or (sent is not None and sent != session.sent):
+async def mark_page(connection: Connection, machine: MachineRow, session: Session, sent: int | None) -> None:
+    """Note that a page is being served; `sent` counts all rules once it is the last one."""
+    if not session.page_served or (sent is not None and sent != session.sent):
         await connection.execute(
-            """update sync_session set first_page_at = coalesce(first_page_at, $2),
-                 sent_count = coalesce($3, sent_count) where id = $1""",
-            session.id,
-            now,
+            """update machine_sync set pending_served = true, pending_sent = coalesce($2, pending_sent)
+               where machine_id = $1""",
+            machine.id,
             sent,
         )
 
@@ -188,7 +219,10 @@ async def confirm(
     """Make the session's target the confirmed state. `hashes`: reported, and to compare with later."""
     await connection.execute(
         """update machine_sync set acked_signature = $2, acked_seq = $3, acked_hash = $4,
-             possible_signatures = '{}', possible_seqs = '{}', pending_session = null,
+             possible_signatures = '{}', possible_seqs = '{}', pending_session = null, pending_kind = null,
+             pending_signature = null, pending_seq = null, pending_hash = null, pending_sent = null,
+             pending_served = false, recent_counts = $6, last_postflight_at = $7,
+             last_clean_at = case when $5 = 'normal' then last_clean_at else $7 end,
              queued_clean = case when $5 = 'normal' then queued_clean
                                  when queued_clean = 'clean_all' and $5 = 'clean' then queued_clean end
            where machine_id = $1""",
@@ -197,8 +231,11 @@ async def confirm(
         session.target.seq,
         clip(hashes[1]),
         session.kind.value,
+        _recent(machine.known, session.sent),
+        now,
     )
-    await _finish(connection, machine, session, "acked", counts, hashes[0], now)
+    if not session.idle:
+        await _finish(connection, session, "acked", counts, hashes[0], now)
 
 
 async def refuse(
@@ -209,19 +246,29 @@ async def refuse(
     rules_hash: str,
     now: datetime,
 ) -> None:
-    """Forget what the machine has: its next sync is a clean one."""
+    """Forget what the machine has: its next sync is a clean one.
+
+    A refused clean sync stays open, to be repeated at least as strong as it was.
+    """
     await connection.execute(
         """update machine_sync set acked_signature = null, acked_seq = null, acked_hash = '',
-             possible_signatures = '{}', possible_seqs = '{}', pending_session = null
+             possible_signatures = array[$2::integer], possible_seqs = array[$3::bigint],
+             pending_session = case when $4 then null else pending_session end,
+             pending_sent = null, recent_counts = $5, last_postflight_at = $6
            where machine_id = $1""",
         machine.id,
+        session.target.signature,
+        session.target.seq,
+        session.kind is Kind.NORMAL,
+        _recent(machine.known, counts[0], session.sent),
+        now,
     )
-    await _finish(connection, machine, session, "refused", counts, rules_hash, now)
+    if not session.idle:
+        await _finish(connection, session, "refused", counts, rules_hash, now)
 
 
 async def _finish(
     connection: Connection,
-    machine: MachineRow,
     session: Session,
     state: str,
     counts: tuple[int, int],
@@ -229,17 +276,15 @@ async def _finish(
     now: datetime,
 ) -> None:
     await connection.execute(
-        """with done as (
-             update sync_session set state = $2, received_count = $3, processed_count = $4,
-               hash_after = $5, finished_at = $6 where id = $1)
-           update machine set last_postflight_at = $6, rules_hash = $5 where id = $7""",
+        """update sync_session set state = $2, received_count = $3, processed_count = $4,
+             hash_after = $5, finished_at = $6, sent_count = $7 where id = $1""",
         session.id,
         state,
         counts[0],
         counts[1],
         clip(rules_hash),
         now,
-        machine.id,
+        session.sent,
     )
 
 
@@ -248,30 +293,39 @@ def clip(text: str, length: int = 500) -> str:
     return text[:length]
 
 
+def _recent(known: Known, *counts: int | None) -> list[int]:
+    """Put new counts before those that are remembered; 0 tells no sync from another."""
+    added = (min(count, 2**31 - 1) for count in counts if count)
+    return list(dict.fromkeys((*added, *known.recent_counts)))[:RECENT_COUNTS]
+
+
 def _known(row: Any) -> Known:  # noqa: ANN401 - a record
     acked = PolicyState(row["acked_signature"], row["acked_seq"]) if row["acked_seq"] is not None else None
+    possible = _states(row["possible_signatures"], row["possible_seqs"])
     return Known(
         acked=acked,
         acked_hash=row["acked_hash"],
-        possible=_states(row["possible_signatures"], row["possible_seqs"]),
-        pending=_session(row) if row["session_id"] is not None else None,
+        possible=possible,
+        recent_counts=tuple(row["recent_counts"]),
+        pending=_session(row, acked, possible) if row["pending_session"] is not None else None,
         queued_clean=Kind(row["queued_clean"]) if row["queued_clean"] else None,
         drift_cleans=row["drift_cleans"],
         last_drift_clean_at=row["last_drift_clean_at"],
         confirmed_before=row["last_postflight_at"] is not None,
+        last_clean_at=row["last_clean_at"],
     )
 
 
-def _session(row: Any) -> Session:  # noqa: ANN401 - a record
+def _session(row: Any, acked: PolicyState | None, possible: tuple[PolicyState, ...]) -> Session:  # noqa: ANN401
     return Session(
-        id=row["session_id"],
-        target=PolicyState(row["target_signature"], row["target_seq"]),
-        kind=Kind(row["kind"]),
-        bases=_states(row["base_signatures"], row["base_seqs"]),
-        hash_before=row["hash_before"],
-        held=row["held"],
-        page_served=row["first_page_at"] is not None,
-        sent=row["sent_count"],
+        id=row["pending_session"],
+        target=PolicyState(row["pending_signature"], row["pending_seq"]),
+        kind=Kind(row["pending_kind"]),
+        bases=tuple(dict.fromkeys((acked, *possible) if acked else possible)),
+        hash_before=row["pending_hash"],
+        held=row["drift_held"],
+        page_served=row["pending_served"],
+        sent=row["pending_sent"],
     )
 
 

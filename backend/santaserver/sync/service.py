@@ -1,31 +1,43 @@
 """Puts the stages together: reads what is known, asks the pure decisions, stores what they say.
 
 One call is one transaction; the machine's row lock keeps its own retries in order. Next:
-preflight.py and postflight.py decide, rules_page.py finds the rules of a page.
+preflight.py and postflight.py decide, rule_sets.py finds the rules, membership.py the layers.
 """
 
+import hashlib
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
+from santaserver import schedule
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress, message
 from santaserver.live.outbox import Outbox
 from santaserver.models.policy import GLOBAL_LAYER
-from santaserver.sync import enrollment, repository, rules_page
+from santaserver.policy_head import Head
+from santaserver.sync import enrollment, membership, repository, rule_sets
 from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import level_of
+from santaserver.sync.capabilities import Level
 from santaserver.sync.cursor import Cursor, CursorSigner
+from santaserver.sync.delta import page_of
 from santaserver.sync.enrollment import Enrollment
+from santaserver.sync.membership import Subject, facts_key
 from santaserver.sync.postflight import Report, Verdict, judge
-from santaserver.sync.preflight import Evidence, Plan, decide, needs_counts, possible_states
-from santaserver.sync.repository import MachineRow
-from santaserver.sync.rule_log import FIRST_KEY, Signature, signature_id
+from santaserver.sync.preflight import (
+    Evidence,
+    Plan,
+    counts_fit,
+    decide,
+    needs_counts,
+    possible_states,
+)
+from santaserver.sync.repository import MachineRow, Opening
+from santaserver.sync.rule_log import signature_id, signature_of
 from santaserver.sync.settings_wire import preflight_answer, render_settings
-from santaserver.sync.states import Kind, Known, PolicyState, RuleCounts, Session
+from santaserver.sync.states import Kind, PolicyState, RuleCounts, Session
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadAnswer, RuleDownloadRequest
 from santaserver.sync_settings.log import settings_at
 
@@ -50,19 +62,27 @@ class Stage:
 async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) -> bytes:
     """Take the machine's report, choose the kind of sync, freeze its target, answer all settings."""
     machine = await known_machine(stage, machine_id, request.serial_number)
+    head = await _present(stage, machine.head)
     mode = client_mode(request.client_mode)
-    target = await _target(stage, request.santa_version, machine.head)
-    evidence = await _evidence(stage, machine, request, mode, target)
-    plan = decide(machine.known, evidence, stage.now)
-    session = await repository.open_session(
-        stage.connection, machine, target, plan, request.rules_hash, stage.now
+    conflict = bool(
+        machine.serial and request.serial_number and machine.serial != repository.clip(request.serial_number)
     )
-    await repository.store_report(
-        stage.connection, machine.id, request, mode, evidence.identity_conflict, stage.now
-    )
+    key = facts_key(request, machine.enrollment, head.layer_version)
+    signature = machine.signature
+    if key != machine.facts_key or signature is None:
+        subject = Subject(machine.id, machine_id, machine.enrollment)
+        signature = await membership.signature(
+            stage.connection, stage.caches, subject, request, mode, head.layer_version, stage.now
+        )
+        await repository.store_report(stage.connection, machine.id, request, mode, conflict, stage.now)
+    target = PolicyState(signature, head.seq)
+    plan = decide(machine.known, await _evidence(stage, machine, request, mode, conflict, target), stage.now)
+    opening = Opening(target, plan, await _idle(stage, plan, target), request.rules_hash, key, preflight=True)
+    session = await repository.open_session(stage.connection, machine, opening, stage.now)
     _tell_preflight(stage, machine, request, plan)
     log.debug("preflight of %s: session %d is %s %s", machine_id, session, plan.kind, plan.reason or "")
-    return preflight_answer(plan.kind.wire, await _settings(stage, (GLOBAL_LAYER,), machine.head))
+    monitored = machine.monitor_until is not None and machine.monitor_until > stage.now
+    return preflight_answer(plan.kind.wire, await _settings(stage, signature, head, monitored))
 
 
 async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequest) -> bytes:
@@ -70,23 +90,23 @@ async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequ
     machine = await repository.lock_machine(stage.connection, machine_id)
     if machine is None:
         raise NotFound("This machine is not known here; it has to begin with a preflight")
-    cursor = None
+    offset = 0
     if request.cursor:
         cursor = stage.signer.decode(request.cursor)
         if cursor is None or machine.known.pending is None or cursor.session != machine.known.pending.id:
             raise Conflict("The cursor does not belong to this machine's open sync; begin with a preflight")
+        offset = cursor.offset
     session = machine.known.pending or await _unannounced(stage, machine)
-    if session.kind is Kind.NORMAL and session.bases == (session.target,):
+    if session.idle:
         return msgspec.json.encode(RuleDownloadAnswer(rules=[]))
-    after = (cursor.rule_type, cursor.identifier) if cursor else FIRST_KEY
-    sent_before = cursor.sent if cursor else 0
-    page = await rules_page.load(stage.connection, stage.caches, session, after, sent_before)
-    sent = sent_before + len(page.rules)
-    await repository.mark_pages(
-        stage.connection, session, cursor is None, sent if page.last is None else session.sent, stage.now
-    )
-    following = "" if page.last is None else stage.signer.encode(Cursor(session.id, sent, *page.last))
-    return msgspec.json.encode(RuleDownloadAnswer(rules=page.rules, cursor=following))
+    rules = await rule_sets.rules_of(stage.connection, stage.caches, session)
+    clean = session.kind is not Kind.NORMAL
+    page = page_of(rules, offset, clean=clean, recent=machine.known.recent_counts)
+    last = page.following is None
+    await repository.mark_page(stage.connection, machine, session, page.total if last else None)
+    following = "" if page.following is None else stage.signer.encode(Cursor(session.id, page.following))
+    answer = RuleDownloadAnswer(rules=[msgspec.Raw(rule) for rule in page.rules], cursor=following)
+    return msgspec.json.encode(answer)
 
 
 async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) -> bytes:
@@ -152,66 +172,85 @@ def client_mode(said: str | int) -> str:
     return name if name in KNOWN_MODES else ""
 
 
-async def _target(stage: Stage, santa_version: str, head: int) -> PolicyState:
-    signature = Signature((GLOBAL_LAYER,), level_of(santa_version))
-    key = (signature.layers, signature.level)
-    known = stage.caches.signatures.get(key)
-    if known is None:
-        known = stage.caches.signatures.put(key, await signature_id(stage.connection, signature))
-    return PolicyState(known, head)
+async def _present(stage: Stage, head: Head) -> Head:
+    """Return the policy's numbers after whatever is due by now."""
+    if head.next_change_at is None or head.next_change_at > stage.now:
+        return head
+    present = await schedule.apply_due(stage.connection, stage.outbox, stage.now)
+    return replace(present, seq=max(present.seq, head.seq))
 
 
 async def _evidence(
-    stage: Stage, machine: MachineRow, request: PreflightRequest, mode: str, target: PolicyState
+    stage: Stage,
+    machine: MachineRow,
+    request: PreflightRequest,
+    mode: str,
+    conflict: bool,
+    target: PolicyState,
 ) -> Evidence:
+    known = machine.known
+    states = possible_states(known)
     evidence = Evidence(
         wants_clean=request.request_clean_sync,
         rules_hash=repository.clip(request.rules_hash),
         client_mode=mode,
-        identity_conflict=bool(
-            machine.serial
-            and request.serial_number
-            and machine.serial != repository.clip(request.serial_number)
-        ),
-        compiler_withdrawn=await rules_page.compiler_withdrawn(
-            stage.connection, possible_states(machine.known), target
-        ),
+        identity_conflict=conflict,
+        compiler_withdrawn=await rule_sets.compiler_withdrawn(stage.connection, stage.caches, states, target),
+        turn=hashlib.blake2b(machine.machine_id.encode(), digest_size=1).digest()[0] / 255,
     )
-    if needs_counts(machine.known, evidence):
-        fits = await _counts_fit(stage, machine.known, request)
+    reported = _reported(request)
+    empty = reported == RuleCounts() and evidence.rules_hash != known.acked_hash
+    if known.acked is None or not (empty or needs_counts(known, evidence)):
+        return evidence
+    expected = [await rule_sets.counts(stage.connection, stage.caches, state) for state in states]
+    missing = empty and all(counts != RuleCounts() for counts in expected)
+    if needs_counts(known, evidence):
+        fits = any(counts_fit(reported, counts, mode) for counts in expected)
         evidence = replace(evidence, counts_fit=fits)
-    return evidence
+    return replace(evidence, rules_missing=missing)
 
 
-async def _counts_fit(stage: Stage, known: Known, request: PreflightRequest) -> bool:
-    reported = RuleCounts(
+def _reported(request: PreflightRequest) -> RuleCounts:
+    return RuleCounts(
         binary=max(request.binary_rule_count - request.transitive_rule_count, 0),
         certificate=request.certificate_rule_count,
         teamid=request.teamid_rule_count,
         signingid=request.signingid_rule_count,
         cdhash=request.cdhash_rule_count,
     )
-    for state in possible_states(known):
-        if reported == await rules_page.expected_counts(stage.connection, stage.caches, state):
-            return True
-    return False
 
 
-async def _settings(stage: Stage, layers: tuple[int, ...], head: int) -> bytes:
-    cached = stage.caches.settings.get((layers, head))
+async def _idle(stage: Stage, plan: Plan, target: PolicyState) -> bool:
+    if plan.kind is not Kind.NORMAL:
+        return False
+    return not await rule_sets.delta(stage.connection, stage.caches, plan.bases, target)
+
+
+async def _settings(stage: Stage, signature: int, head: Head, monitored: bool) -> bytes:
+    key = (signature, head.settings_seq, monitored)
+    cached = stage.caches.settings.get(key)
     if cached is None:
-        settings = await settings_at(stage.connection, layers, head)
-        cached = stage.caches.settings.put((layers, head), render_settings(settings))
+        layers, _ = await signature_of(stage.connection, stage.caches, signature)
+        settings = await settings_at(stage.connection, layers, head.settings_seq)
+        values = settings.values
+        if monitored and "client_mode" not in settings.locked:
+            values = values.model_copy(update={"client_mode": "MONITOR"})
+        cached = stage.caches.settings.put(key, render_settings(values))
     return cached
 
 
 async def _unannounced(stage: Stage, machine: MachineRow) -> Session:
     """Open a normal session for a download without a preflight; its target becomes a possible state."""
-    target = await _target(stage, machine.santa_version, machine.head)
-    bases = possible_states(machine.known)
+    head = await _present(stage, machine.head)
     known = machine.known
+    signature = machine.signature
+    if signature is None:
+        signature = await signature_id(stage.connection, stage.caches, (GLOBAL_LAYER,), Level.BASE)
+    target = PolicyState(signature, head.seq)
+    bases = possible_states(known) if known.acked else ()
     plan = Plan(Kind.NORMAL, None, bases, False, known.drift_cleans, known.last_drift_clean_at)
-    session = await repository.open_session(stage.connection, machine, target, plan, "", stage.now)
+    opening = Opening(target, plan, idle=False, rules_hash="", facts_key=None, preflight=False)
+    session = await repository.open_session(stage.connection, machine, opening, stage.now)
     return Session(session, target, Kind.NORMAL, bases, "", held=False, page_served=False, sent=None)
 
 

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     LOST_POSTFLIGHT = "lost_postflight"
     RULES_HASH_CHANGED = "rules_hash_changed"
     RULE_COUNTS_CHANGED = "rule_counts_changed"
+    RULES_MISSING = "rules_missing"
+    SELF_HEAL = "self_heal"
     TOO_MANY_STATES = "too_many_states"
 
 
@@ -68,7 +70,12 @@ class Session:
     held: bool
     page_served: bool
     sent: int | None
-    """Rules in all pages, known once the last page has been served."""
+    """Rules in all pages, known once the last page has been served; 0 when there is nothing to send."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it sends nothing, because every base has the target's rules."""
+        return self.sent == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +86,13 @@ class Known:
     """The state the Mac confirmed; None when it is unknown."""
     acked_hash: str = ""
     possible: tuple[PolicyState, ...] = ()
-    """Further states it may be in, because a confirmation never came."""
+    """Further states it may be in, or have rules of, because a confirmation never came."""
+    recent_counts: tuple[int, ...] = ()
+    """Rules sent by the syncs before, or received as their postflights said, the newest first."""
     pending: Session | None = None
     queued_clean: Kind | None = None
     drift_cleans: int = 0
     last_drift_clean_at: datetime | None = None
     confirmed_before: bool = False
     """Whether any sync of this machine has ever been confirmed."""
+    last_clean_at: datetime | None = None

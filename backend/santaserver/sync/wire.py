@@ -72,9 +72,9 @@ class RuleAnswer(Struct, kw_only=True, omit_defaults=True):
 
 
 class RuleDownloadAnswer(Struct, kw_only=True, omit_defaults=True):
-    """A page of rules; a cursor means that there are more."""
+    """A page of rules, each already written as a `RuleAnswer`; a cursor means that there are more."""
 
-    rules: list[RuleAnswer]
+    rules: list[msgspec.Raw]
     cursor: str = ""
 
 

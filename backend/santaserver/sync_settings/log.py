@@ -2,18 +2,35 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from santaserver.db import Connection
+from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
 from santaserver.sync_settings.schemas import SyncSettings
 
 
-async def settings_at(connection: Connection, layers: Sequence[int], seq: int) -> SyncSettings:
-    """Return the settings; a higher layer's value wins, a missing one is the default."""
+@dataclass(frozen=True, slots=True)
+class LayeredSettings:
+    """Complete settings and what decided them."""
+
+    values: SyncSettings
+    owners: dict[str, int]
+    """Setting → the layer whose value is in force; defaults have none."""
+    locked: frozenset[str]
+    """Settings whose value no higher layer can change."""
+
+
+async def settings_at(connection: Connection, layers: Sequence[int], seq: int) -> LayeredSettings:
+    """Return the settings; precedence is that of rules, a missing one is the default."""
     rows = await connection.fetch(
-        """select distinct on (key) key, value from setting_version
-           where layer_id = any($1) and opened_seq <= $2 and (closed_seq is null or closed_seq > $2)
-           order by key, array_position($1, layer_id) desc""",
+        f"""select distinct on (v.key) v.key, v.value::text, v.layer_id, v.locked from setting_version v
+            where v.layer_id = any($1) and {OPEN_AT}
+            order by v.key, {PRECEDENCE}""",  # noqa: S608 - constants of rule_log.py
         layers,
         seq,
     )
-    return SyncSettings.model_validate({row["key"]: json.loads(row["value"]) for row in rows})
+    return LayeredSettings(
+        SyncSettings.model_validate({row["key"]: json.loads(row["value"]) for row in rows}),
+        {row["key"]: row["layer_id"] for row in rows},
+        frozenset(row["key"] for row in rows if row["locked"]),
+    )

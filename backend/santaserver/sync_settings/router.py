@@ -1,11 +1,14 @@
 """Read and replace the settings that syncs hand out."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
-from santaserver.errors import Forbidden, Unauthorized, Unprocessable, responses
+from santaserver.errors import Forbidden, NotFound, Unauthorized, Unprocessable, responses
+from santaserver.layers.schemas import LayerName
 from santaserver.sync_settings import service
-from santaserver.sync_settings.schemas import SyncSettings
+from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
 
 router = APIRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized))
 
@@ -22,3 +25,22 @@ async def replace_settings(
 ) -> SyncSettings:
     """Replace the settings of the global layer; every Mac takes them over at its next sync."""
     return await service.replace_settings(session, settings, user, now)
+
+
+LayerParam = Annotated[LayerName, Query()]
+
+
+@router.get("/layer", response_model_exclude_unset=True, responses=responses(NotFound))
+async def get_layer_settings(layer: LayerParam, session: SessionDep, _: CurrentUser) -> LayerSettings:
+    """Show what one layer says itself."""
+    return await service.layer_settings(session, layer)
+
+
+@router.put(
+    "/layer", response_model_exclude_unset=True, responses=responses(Forbidden, NotFound, Unprocessable)
+)
+async def replace_layer_settings(
+    layer: LayerParam, settings: LayerSettingsUpdate, session: SessionDep, user: AdminUser, now: NowDep
+) -> LayerSettings:
+    """Replace what one layer says; its Macs take it over at their next sync."""
+    return await service.replace_layer_settings(session, layer, settings, user, now)

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.layers.schemas import LayerName
+
 MountFlag = Literal["rdonly", "noexec", "nosuid", "nobrowse", "noowners", "nodev", "async", "-j"]
 
 
@@ -39,3 +41,16 @@ class SyncSettings(BaseModel):
         "", max_length=2000, description="Template behind the block dialog's button"
     )
     event_detail_text: str = Field("", max_length=200, description="Label of that button")
+
+
+class LayerSettingsUpdate(BaseModel):
+    """What one layer is to say itself: settings left out come from the layers below, or are defaults."""
+
+    values: SyncSettings = Field(description="Only the settings named in the request belong to the layer")
+    locked: list[str] = Field([], max_length=100, description="Of these, what higher layers cannot change")
+
+
+class LayerSettings(LayerSettingsUpdate):
+    """What one layer says itself."""
+
+    layer: LayerName

@@ -1,57 +1,122 @@
-"""Reads and replaces synced settings; each difference is an entry of the policy log."""
+"""Reads and replaces synced settings, layer by layer; each difference is an entry of the policy log."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import FieldProblem, Unprocessable
-from santaserver.policy_head import lock_policy, next_seq
+from santaserver.layers.schemas import GLOBAL
+from santaserver.layers.service import find_layer, layer_to_fill
+from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.policy_head import lock_policy, next_seq, settings_changed
 from santaserver.sync_settings import repository
-from santaserver.sync_settings.schemas import SyncSettings
+from santaserver.sync_settings.repository import Owned
+from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
 
 async def get_settings(session: AsyncSession) -> SyncSettings:
-    """Return the settings of the global layer."""
-    return SyncSettings.model_validate(await repository.open_settings(session))
+    """Return the settings of the global layer, complete."""
+    owned = await repository.open_settings(session, GLOBAL_LAYER)
+    return SyncSettings.model_validate({key: value for key, (value, _) in owned.items()})
 
 
 async def replace_settings(
     session: AsyncSession, settings: SyncSettings, user: User | None, now: datetime
 ) -> SyncSettings:
-    """Store what differs; without a difference no number is used."""
-    wanted = settings.model_dump(mode="json")
-    _check(wanted)
+    """Store what differs in the global layer; without a difference no number is used."""
     await lock_policy(session)
-    before = await get_settings(session)
-    changed = _difference(before, wanted)
-    if changed:
-        seq = await next_seq(session)
-        await repository.replace(session, changed, seq, user.id if user else None, now)
-        actor = (user.id, user.username) if user else (None, "system")
-        old = before.model_dump(mode="json")
-        audit(
-            session,
-            actor,
-            now,
-            "settings_changed",
-            ("layer", "global"),
-            {key: old[key] for key in changed},
-            changed,
-            seq,
-        )
+    before = await repository.open_settings(session, GLOBAL_LAYER)
+    defaults = SyncSettings().model_dump(mode="json")
+    wanted = {
+        key: (value, before.get(key, (None, False))[1])
+        for key, value in settings.model_dump(mode="json").items()
+        if key in before or value != defaults[key]
+    }
+    await _store(session, (GLOBAL_LAYER, GLOBAL), before, wanted, user, now)
     return settings
 
 
-def _difference(before: SyncSettings, wanted: dict[str, Any]) -> dict[str, Any]:
-    old = before.model_dump(mode="json")
-    return {key: value for key, value in wanted.items() if old[key] != value}
+async def layer_settings(session: AsyncSession, layer: str) -> LayerSettings:
+    """Return only what a layer says itself."""
+    found = await find_layer(session, layer)
+    return _shown(found.name, await repository.open_settings(session, found.id))
 
 
-def _check(wanted: dict[str, Any]) -> None:
-    for field, value in wanted.items():
-        if isinstance(value, str) and "\0" in value:
+async def replace_layer_settings(
+    session: AsyncSession, layer: str, settings: LayerSettingsUpdate, user: User, now: datetime
+) -> LayerSettings:
+    """Have a layer say exactly this; what it leaves out is decided by the layers below."""
+    values = settings.values.model_dump(mode="json", exclude_unset=True)
+    strangers = set(settings.locked) - values.keys()
+    if strangers:
+        message = f"Only settings that the layer has itself can be locked, not {', '.join(sorted(strangers))}"
+        raise Unprocessable(message, errors=(FieldProblem(field="locked", message=message),))
+    await lock_policy(session)
+    found = await layer_to_fill(session, layer)
+    before = await repository.open_settings(session, found.id)
+    wanted = {key: (value, key in settings.locked) for key, value in values.items()}
+    await _store(session, (found.id, found.name), before, wanted, user, now)
+    return _shown(found.name, wanted)
+
+
+async def locked_mode_owner(session: AsyncSession, signature: int | None) -> str | None:
+    """Return the name of the layer that locks the client mode for a signature's machines, if one does."""
+    return await repository.locking_layer(session, signature, "client_mode")
+
+
+async def remove_layers_settings(session: AsyncSession, layer: int, seq: int) -> None:
+    """Take back everything that a layer says, under the number `seq`."""
+    owned = await repository.open_settings(session, layer)
+    if owned:
+        await repository.close(session, layer, owned.keys(), seq)
+        await settings_changed(session, seq)
+
+
+async def _store(
+    session: AsyncSession,
+    layer: tuple[int, str],
+    before: Mapping[str, Owned],
+    wanted: Mapping[str, Owned],
+    user: User | None,
+    now: datetime,
+) -> None:
+    _check(wanted)
+    changed = {key: owned for key, owned in wanted.items() if before.get(key) != owned}
+    dropped = before.keys() - wanted.keys()
+    if not changed and not dropped:
+        return
+    seq = await next_seq(session)
+    await settings_changed(session, seq)
+    await repository.close(session, layer[0], dropped, seq)
+    await repository.replace(session, layer[0], changed, seq, user.id if user else None, now)
+    actor = (user.id, user.username) if user else (None, "system")
+    touched = changed.keys() | dropped
+    audit(
+        session,
+        actor,
+        now,
+        "settings_changed",
+        ("layer", layer[1]),
+        {key: value for key, (value, _) in before.items() if key in touched},
+        {key: value for key, (value, _) in changed.items()},
+        seq,
+    )
+
+
+def _shown(name: str, owned: Mapping[str, Owned]) -> LayerSettings:
+    return LayerSettings(
+        layer=name,
+        values=SyncSettings.model_validate({key: value for key, (value, _) in owned.items()}),
+        locked=sorted(key for key, (_, locked) in owned.items() if locked),
+    )
+
+
+def _check(wanted: Mapping[str, Any]) -> None:
+    for field, (value, _) in wanted.items():
+        if isinstance(value, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
             message = "The text contains characters that cannot be stored"
             raise Unprocessable(message, errors=(FieldProblem(field=field, message=message),))

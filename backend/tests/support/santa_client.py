@@ -66,6 +66,8 @@ class SimulatedMac:
     encoding: str = "deflate"
     reports_hash: bool = True
     client_mode: str = "MONITOR"
+    primary_user: str = "sim"
+    groups: list[str] = field(default_factory=list)
     rules: dict[Key, Rule] = field(default_factory=dict)
     transitive: set[str] = field(default_factory=set)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -178,7 +180,8 @@ class SimulatedMac:
             "os_build": "24G90",
             "model_identifier": "Mac16,1",
             "santa_version": self.santa_version,
-            "primary_user": "sim",
+            "primary_user": self.primary_user,
+            "primary_user_groups": self.groups,
             "client_mode": self.client_mode,
             "request_clean_sync": self.wants_clean,
             **counts,

@@ -1,8 +1,11 @@
 """What a Santa release is sent."""
 
+import json
+
 import pytest
 
-from santaserver.sync.capabilities import Level, deliverable_policy, level_of
+from santaserver.sync.capabilities import Level, level_of
+from santaserver.sync.delta import RuleContent, rule_text
 
 
 @pytest.mark.parametrize(
@@ -35,9 +38,14 @@ def test_the_level_follows_the_release(version: str, level: Level) -> None:
         ("CEL", Level.CEL, Level.BASE, None),
         ("CEL", Level.CEL, Level.CEL, "CEL"),
         ("CEL", Level.CEL_PATH, Level.CEL_PROCESS, None),
+        ("NONE", 0, Level.SILENT_CHANNELS, None),
     ],
 )
 def test_a_policy_is_sent_in_the_nearest_form_a_release_knows(
     policy: str, needs: int, level: Level, sent: str | None
 ) -> None:
-    assert deliverable_policy(policy, needs, level) == sent
+    content = RuleContent(
+        "BINARY", "a" * 64, policy, "true" if policy == "CEL" else None, "", "", needs, False
+    )
+    text = rule_text(content).at(level)
+    assert (json.loads(text)["policy"] if text else None) == sent

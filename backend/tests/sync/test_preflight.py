@@ -98,9 +98,11 @@ def test_a_pause_for_drift_does_not_hold_up_other_reasons() -> None:
         (SETTLED, SAME, False),
         (SETTLED, Evidence(), True),
         (replace(SETTLED, acked_hash=""), SAME, True),
-        (SETTLED, Evidence(client_mode="STANDALONE"), False),
+        (SETTLED, replace(SAME, client_mode="STANDALONE"), True),
         (Known(), Evidence(), False),
     ],
 )
-def test_counts_stand_in_only_where_a_hash_is_missing(known: Known, evidence: Evidence, needed: bool) -> None:
+def test_counts_stand_in_only_where_a_hash_proves_nothing(
+    known: Known, evidence: Evidence, needed: bool
+) -> None:
     assert needs_counts(known, evidence) is needed

@@ -104,6 +104,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/explain/program": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Program
+         * @description Explain which rule decides about a program on a machine, and which rules lose, layer by layer.
+         */
+        get: operations["explain_program"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/explain/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Settings
+         * @description Explain which layer each of a machine's settings comes from.
+         */
+        get: operations["explain_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/layers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Layers
+         * @description List layers from the lowest to the highest; a higher one's rule wins unless a lower one is locked.
+         */
+        get: operations["list_layers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/machines": {
         parameters: {
             query?: never;
@@ -164,6 +224,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/machines/{machine_id}/monitor-mode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Monitor Mode
+         * @description Let the machine run in MONITOR mode for a while, from its next sync on.
+         */
+        post: operations["start_monitor_mode"];
+        /**
+         * End Monitor Mode
+         * @description End the machine's monitor mode early, at its next sync.
+         */
+        delete: operations["end_monitor_mode"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -199,7 +283,7 @@ export interface paths {
         put?: never;
         /**
          * Create Rule
-         * @description Create a rule; every Mac gets it at its next sync.
+         * @description Create a rule; every Mac of its layer gets it at its next sync.
          */
         post: operations["create_rule"];
         delete?: never;
@@ -260,10 +344,180 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/layer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Layer Settings
+         * @description Show what one layer says itself.
+         */
+        get: operations["get_layer_settings"];
+        /**
+         * Replace Layer Settings
+         * @description Replace what one layer says; its Macs take it over at their next sync.
+         */
+        put: operations["replace_layer_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tags
+         * @description List tags in their order, the lowest first.
+         */
+        get: operations["list_tags"];
+        put?: never;
+        /**
+         * Create Tag
+         * @description Create a tag above all others.
+         */
+        post: operations["create_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/{tag_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tag
+         * @description Show one tag.
+         */
+        get: operations["get_tag"];
+        /**
+         * Update Tag
+         * @description Change a tag; memberships that follow from it change at each Mac's next sync.
+         */
+        put: operations["update_tag"];
+        post?: never;
+        /**
+         * Remove Tag
+         * @description Remove a tag with all rules and settings of its layer.
+         */
+        delete: operations["remove_tag"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/{tag_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Members
+         * @description List the Macs that have a tag, and why.
+         */
+        get: operations["list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/{tag_id}/members/{machine_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Add Member
+         * @description Give a Mac a tag by hand.
+         */
+        put: operations["add_member"];
+        post?: never;
+        /**
+         * Remove Member
+         * @description Take back a tag that was given by hand; enrolment, group and predicate may still give it.
+         */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Order Tags
+         * @description Put the tags into a new order; Macs get what it changes at their next sync.
+         */
+        put: operations["order_tags"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Candidate
+         * @description A rule for the target in one of the machine's layers.
+         */
+        Candidate: {
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /** Locked */
+            locked: boolean;
+            /**
+             * Outcome
+             * @description `masks`: it wins and takes the target's rules away; `not_supported`: it wins, but the Mac's Santa release cannot have it
+             * @enum {string}
+             */
+            outcome: "wins" | "loses" | "masks" | "not_supported";
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /** Rule Id */
+            rule_id: number;
+            /** Why */
+            why: string;
+        };
         /**
          * CleanSync
          * @description An order to rebuild a machine's rule table at its next sync.
@@ -372,6 +626,36 @@ export interface components {
             type: "event";
         };
         /**
+         * Explanation
+         * @description What decides about a program on one machine, in the order in which Santa looks.
+         */
+        Explanation: {
+            /**
+             * Confirmed
+             * @description Whether the Mac confirmed exactly this policy
+             */
+            confirmed: boolean;
+            /**
+             * Decided By
+             * @description Whose rule Santa uses; null: without one, path patterns and the mode decide
+             */
+            decided_by: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
+            /**
+             * Layers
+             * @description The machine's layers that hold something, the lowest first
+             */
+            layers: string[];
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Seq
+             * @description Number of the policy change up to which this is true
+             */
+            seq: number;
+            /** Targets */
+            targets: components["schemas"]["TargetExplanation"][];
+        };
+        /**
          * FieldProblem
          * @description One wrong field of a request.
          */
@@ -464,6 +748,74 @@ export interface components {
             sent: number | null;
         };
         /**
+         * Layer
+         * @description One layer that holds something, or could: every tag has one, users and machines get theirs at need.
+         */
+        Layer: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "global" | "tag" | "user" | "machine";
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Machines
+             * @description Macs that were in it at their last preflight
+             */
+            machines: number;
+            /**
+             * Rules
+             * @description Live rules
+             */
+            rules: number;
+            /**
+             * Settings
+             * @description Settings of its own
+             */
+            settings: number;
+        };
+        /**
+         * LayerSettings
+         * @description What one layer says itself.
+         */
+        LayerSettings: {
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Locked
+             * @description Of these, what higher layers cannot change
+             * @default []
+             */
+            locked: string[];
+            /** @description Only the settings named in the request belong to the layer */
+            values: components["schemas"]["SyncSettings"];
+        };
+        /**
+         * LayerSettingsUpdate
+         * @description What one layer is to say itself: settings left out come from the layers below, or are defaults.
+         */
+        LayerSettingsUpdate: {
+            /**
+             * Locked
+             * @description Of these, what higher layers cannot change
+             * @default []
+             */
+            locked: string[];
+            /** @description Only the settings named in the request belong to the layer */
+            values: components["schemas"]["SyncSettings"];
+        };
+        /**
          * LiveMessage
          * @description One text frame of the live channel.
          */
@@ -504,6 +856,11 @@ export interface components {
             machine_id: string;
             /** Model */
             model: string;
+            /**
+             * Monitor Until
+             * @description Until then its syncs say MONITOR; it may take one sync interval longer on the Mac
+             */
+            monitor_until: string | null;
             /** Os Build */
             os_build: string;
             /** Os Version */
@@ -520,6 +877,11 @@ export interface components {
              * @enum {string}
              */
             sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted";
+            /**
+             * Tags
+             * @description Tags whose layers held something at the last preflight
+             */
+            tags: string[];
         };
         /**
          * MachineChanged
@@ -535,7 +897,7 @@ export interface components {
              * Change
              * @enum {string}
              */
-            change: "enrolled" | "clean_sync_ordered";
+            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended";
             /** Hostname */
             hostname: string;
             /** Machine Id */
@@ -595,6 +957,16 @@ export interface components {
             standalone: number;
         };
         /**
+         * MonitorMode
+         * @description An order to let one machine run in MONITOR mode for a while.
+         */
+        MonitorMode: {
+            /** Minutes */
+            minutes: number;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * Overview
          * @description The state of the fleet in numbers.
          */
@@ -630,6 +1002,16 @@ export interface components {
         Page_Rule_: {
             /** Items */
             items: components["schemas"]["Rule"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
+        };
+        /** Page[TagMember] */
+        Page_TagMember_: {
+            /** Items */
+            items: components["schemas"]["TagMember"][];
             /**
              * Next Cursor
              * @description Hand in as `cursor` for the rows after these
@@ -681,19 +1063,38 @@ export interface components {
             custom_msg: string;
             /** Custom Url */
             custom_url: string;
+            /** Expires At */
+            expires_at: string | null;
             /** Id */
             id: number;
             /** Identifier */
             identifier: string;
-            /** Machines Acked */
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /** Locked */
+            locked: boolean;
+            /**
+             * Machines Acked
+             * @description Macs of the layer that confirmed this content
+             */
             machines_acked: number;
-            /** Machines Total */
+            /**
+             * Machines Total
+             * @description Macs of the layer
+             */
             machines_total: number;
             /**
              * Policy
              * @enum {string}
              */
-            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /** Reason */
+            reason: string;
             /**
              * Rule Type
              * @enum {string}
@@ -701,9 +1102,16 @@ export interface components {
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
             /**
              * Seq
-             * @description Number of the policy change that gave the rule its present content
+             * @description Number of the policy change that gave the rule its present content; null while it waits
              */
-            seq: number;
+            seq: number | null;
+            /** Starts At */
+            starts_at: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "active";
         };
         /**
          * RuleChanged
@@ -749,7 +1157,7 @@ export interface components {
         };
         /**
          * RuleCreate
-         * @description A new rule: its target and what it does.
+         * @description A new rule: its layer, its target and what it does.
          */
         RuleCreate: {
             /**
@@ -776,20 +1184,51 @@ export interface components {
              */
             custom_url: string;
             /**
+             * Expires At
+             * @description When Macs are told to remove it; null: never
+             */
+            expires_at?: string | null;
+            /**
              * Identifier
              * @description Stored in the form Santa uses
              */
             identifier: string;
             /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @default global
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Locked
+             * @description Higher layers cannot override it; among locked rules the lowest layer wins
+             * @default false
+             */
+            locked: boolean;
+            /**
              * Policy
+             * @description `NONE` takes the target's rules in lower layers away and puts nothing in their place
              * @enum {string}
              */
-            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /**
+             * Reason
+             * @description Why it became so; kept with this version
+             * @default
+             */
+            reason: string;
             /**
              * Rule Type
              * @enum {string}
              */
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+            /**
+             * Starts At
+             * @description When it comes into force; null: now. Not for a rule that is in force
+             */
+            starts_at?: string | null;
         };
         /**
          * RuleNumbers
@@ -828,10 +1267,64 @@ export interface components {
              */
             custom_url: string;
             /**
+             * Expires At
+             * @description When Macs are told to remove it; null: never
+             */
+            expires_at?: string | null;
+            /**
+             * Locked
+             * @description Higher layers cannot override it; among locked rules the lowest layer wins
+             * @default false
+             */
+            locked: boolean;
+            /**
              * Policy
+             * @description `NONE` takes the target's rules in lower layers away and puts nothing in their place
              * @enum {string}
              */
-            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL";
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /**
+             * Reason
+             * @description Why it became so; kept with this version
+             * @default
+             */
+            reason: string;
+            /**
+             * Starts At
+             * @description When it comes into force; null: now. Not for a rule that is in force
+             */
+            starts_at?: string | null;
+        };
+        /**
+         * SettingExplanation
+         * @description Who decides about one setting.
+         */
+        SettingExplanation: {
+            /**
+             * Layer
+             * @description null: the default is in force
+             */
+            layer: string | null;
+            /** Locked */
+            locked: boolean;
+        };
+        /**
+         * SettingsExplanation
+         * @description The settings that a machine is answered, each with the layer that it comes from.
+         */
+        SettingsExplanation: {
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Monitored
+             * @description A time-boxed monitor mode stands above the client mode
+             */
+            monitored: boolean;
+            /** Origins */
+            origins: {
+                [key: string]: components["schemas"]["SettingExplanation"];
+            };
+            settings: components["schemas"]["SyncSettings"];
         };
         /**
          * SigningCertificate
@@ -975,6 +1468,148 @@ export interface components {
              *     }
              */
             removable_media_policy: components["schemas"]["MediaPolicy"];
+        };
+        /**
+         * Tag
+         * @description A live tag.
+         */
+        Tag: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Enrollments
+             * @description Enrolments whose Macs are members
+             * @default []
+             */
+            enrollments: number[];
+            /**
+             * Groups
+             * @description Directory groups whose users' Macs are members
+             * @default []
+             */
+            groups: string[];
+            /** Id */
+            id: number;
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /** Members */
+            members: number;
+            /**
+             * Name
+             * @description Letters, digits, space, dot, dash and underscore; case does not tell tags apart
+             */
+            name: string;
+            /**
+             * Position
+             * @description Place in the order, from 1; a higher tag's rules win
+             */
+            position: number;
+            /**
+             * Predicate
+             * @description CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight
+             * @example hostname.startsWith('lab-') && os_version.startsWith('26.')
+             */
+            predicate?: string | null;
+            /** Rules */
+            rules: number;
+        };
+        /**
+         * TagContent
+         * @description What a tag is and who its members are, besides those added by hand.
+         */
+        TagContent: {
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Enrollments
+             * @description Enrolments whose Macs are members
+             * @default []
+             */
+            enrollments: number[];
+            /**
+             * Groups
+             * @description Directory groups whose users' Macs are members
+             * @default []
+             */
+            groups: string[];
+            /**
+             * Name
+             * @description Letters, digits, space, dot, dash and underscore; case does not tell tags apart
+             */
+            name: string;
+            /**
+             * Predicate
+             * @description CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight
+             * @example hostname.startsWith('lab-') && os_version.startsWith('26.')
+             */
+            predicate?: string | null;
+        };
+        /**
+         * TagMember
+         * @description A Mac that has a tag.
+         */
+        TagMember: {
+            /** Hostname */
+            hostname: string;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+            /** Machine Id */
+            machine_id: string;
+            /** Sources */
+            sources: ("manual" | "enrollment" | "group" | "predicate")[];
+        };
+        /**
+         * TagOrder
+         * @description All live tags in their new order.
+         */
+        TagOrder: {
+            /**
+             * Tags
+             * @description Ids, the lowest first
+             */
+            tags: number[];
+        };
+        /**
+         * TargetExplanation
+         * @description What is in force for one target, and every rule that wanted to be.
+         */
+        TargetExplanation: {
+            /**
+             * Candidates
+             * @description From the lowest layer to the highest
+             */
+            candidates: components["schemas"]["Candidate"][];
+            /** Identifier */
+            identifier: string;
+            /**
+             * Policy
+             * @description What the Mac is sent; null when it has no rule for the target
+             */
+            policy: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
          * User
@@ -1207,6 +1842,138 @@ export interface operations {
             };
         };
     };
+    explain_program: {
+        parameters: {
+            query: {
+                cdhash?: string | null;
+                certificate?: string | null;
+                machine_id: string;
+                sha256?: string | null;
+                signing_id?: string | null;
+                team_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    explain_settings: {
+        parameters: {
+            query: {
+                machine_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsExplanation"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_layers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Layer"][];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_machines: {
         parameters: {
             query?: {
@@ -1372,6 +2139,135 @@ export interface operations {
             };
         };
     };
+    start_monitor_mode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MonitorMode"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Machine"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    end_monitor_mode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Machine"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -1406,9 +2302,11 @@ export interface operations {
             query?: {
                 /** @description `next_cursor` of the page before */
                 cursor?: string | null;
+                /** @description Only this layer's; without it, all layers' */
+                layer?: string | null;
                 /** @description Rows on this page */
                 limit?: number;
-                policy?: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL") | null;
+                policy?: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
                 /** @description Part of a name, identifier or address */
                 q?: string;
                 rule_type?: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
@@ -1439,6 +2337,15 @@ export interface operations {
             };
             /** @description The caller has to show who it is. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1754,6 +2661,621 @@ export interface operations {
                 };
             };
             /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_layer_settings: {
+        parameters: {
+            query: {
+                /** @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID` */
+                layer: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerSettings"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    replace_layer_settings: {
+        parameters: {
+            query: {
+                /** @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID` */
+                layer: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LayerSettingsUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerSettings"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"][];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagContent"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagContent"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Rows on this page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TagMember_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                machine_id: string;
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                machine_id: string;
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    order_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"][];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;

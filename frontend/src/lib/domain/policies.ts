@@ -40,20 +40,34 @@ export const POLICY_KINDS: Readonly<Record<Policy, PolicyKind>> = {
     tone: 'info',
     help: 'A CEL expression decides at each execution. Needs Santa 2025.6.',
   },
+  NONE: {
+    label: 'No rule',
+    tone: 'neutral',
+    help: 'Takes away what lower layers say about the program, and puts nothing in its place.',
+  },
 };
 
 export const POLICIES = Object.keys(POLICY_KINDS) as Policy[];
 
+/** The layer of every machine. */
+export const GLOBAL_LAYER = 'global';
+
 const COMPILER_TYPES: readonly RuleType[] = ['BINARY', 'SIGNINGID', 'CDHASH'];
 
-/** The policies Santa honours for a rule type: it never matches a compiler rule by certificate or team. */
-export function policiesFor(type: RuleType): Policy[] {
-  return POLICIES.filter(
-    (policy) => policy !== 'ALLOWLIST_COMPILER' || COMPILER_TYPES.includes(type),
-  );
+/**
+ * The policies that mean something for a rule type in a layer: Santa never matches a compiler rule by
+ * certificate or team, and below the global layer there is nothing to take away.
+ */
+export function policiesFor(type: RuleType, layer: string = GLOBAL_LAYER): Policy[] {
+  return POLICIES.filter((policy) => {
+    if (policy === 'ALLOWLIST_COMPILER') return COMPILER_TYPES.includes(type);
+    return policy !== 'NONE' || layer !== GLOBAL_LAYER;
+  });
 }
+
+const SPEECHLESS: readonly Policy[] = ['ALLOWLIST', 'ALLOWLIST_COMPILER', 'SILENT_BLOCKLIST', 'NONE'];
 
 /** Whether the user sees a message of ours, so that a custom text or address has an effect. */
 export function showsMessage(policy: Policy): boolean {
-  return policy !== 'ALLOWLIST' && policy !== 'ALLOWLIST_COMPILER' && policy !== 'SILENT_BLOCKLIST';
+  return !SPEECHLESS.includes(policy);
 }

@@ -1,11 +1,12 @@
 // The rule form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
 import type { Policy, Rule, RuleCreate, RuleType, RuleUpdate } from '../api/types.ts';
 import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
-import { policiesFor, showsMessage } from './policies.ts';
+import { GLOBAL_LAYER, policiesFor, showsMessage } from './policies.ts';
 import type { RuleDraft } from './rule-candidates.ts';
 
 /** Field names are those of the API, so that a refused field is found by its name. */
 export interface RuleForm {
+  layer: string;
   rule_type: RuleType;
   identifier: string;
   policy: Policy;
@@ -13,12 +14,18 @@ export interface RuleForm {
   custom_msg: string;
   custom_url: string;
   comment: string;
+  /** Not on the form yet: kept as they are. */
+  reason: string;
+  locked: boolean;
+  starts_at: string | null;
+  expires_at: string | null;
 }
 
 export type RuleMistakes = Partial<Record<keyof RuleForm, string>>;
 
 export function emptyRuleForm(): RuleForm {
   return {
+    layer: GLOBAL_LAYER,
     rule_type: 'BINARY',
     identifier: '',
     policy: 'BLOCKLIST',
@@ -26,6 +33,10 @@ export function emptyRuleForm(): RuleForm {
     custom_msg: '',
     custom_url: '',
     comment: '',
+    reason: '',
+    locked: false,
+    starts_at: null,
+    expires_at: null,
   };
 }
 
@@ -36,6 +47,7 @@ export function formFromDraft(draft: RuleDraft): RuleForm {
 
 export function formFromRule(rule: Rule): RuleForm {
   return {
+    layer: rule.layer,
     rule_type: rule.rule_type,
     identifier: rule.identifier,
     policy: rule.policy,
@@ -43,16 +55,26 @@ export function formFromRule(rule: Rule): RuleForm {
     custom_msg: rule.custom_msg,
     custom_url: rule.custom_url,
     comment: rule.comment,
+    reason: rule.reason,
+    locked: rule.locked,
+    starts_at: rule.state === 'waiting' ? rule.starts_at : null,
+    expires_at: rule.expires_at,
   };
 }
 
 /** The form after another type was chosen: a policy the type does not have becomes plain Allow. */
 export function withType(form: RuleForm, type: RuleType, draft?: RuleDraft): RuleForm {
-  const policy = policiesFor(type).includes(form.policy) ? form.policy : 'ALLOWLIST';
+  const policy = policiesFor(type, form.layer).includes(form.policy) ? form.policy : 'ALLOWLIST';
   const offered = draft?.candidates[type];
   const wasOffered = form.identifier === (draft?.candidates[form.rule_type] ?? '');
   const identifier = offered !== undefined && wasOffered ? offered : form.identifier;
   return { ...form, rule_type: type, policy, identifier };
+}
+
+/** The form after another layer was chosen: a policy that means nothing there becomes plain Block. */
+export function withLayer(form: RuleForm, layer: string): RuleForm {
+  const policy = policiesFor(form.rule_type, layer).includes(form.policy) ? form.policy : 'BLOCKLIST';
+  return { ...form, layer, policy };
 }
 
 /** What is wrong, by field; an empty object when the form can be sent. */
@@ -81,10 +103,14 @@ export function toRuleUpdate(form: RuleForm): RuleUpdate {
     custom_msg: message ? form.custom_msg.trim() : '',
     custom_url: message ? form.custom_url.trim() : '',
     comment: form.comment.trim(),
+    reason: form.reason,
+    locked: form.locked,
+    starts_at: form.starts_at,
+    expires_at: form.expires_at,
   };
 }
 
 export function toRuleCreate(form: RuleForm): RuleCreate {
   const identifier = normalizeIdentifier(form.rule_type, form.identifier);
-  return { rule_type: form.rule_type, identifier, ...toRuleUpdate(form) };
+  return { layer: form.layer, rule_type: form.rule_type, identifier, ...toRuleUpdate(form) };
 }

@@ -35,6 +35,7 @@ export function someEvent(part: Partial<ExecEvent> = {}): ExecEvent {
 export function someRule(part: Partial<Rule> = {}): Rule {
   return {
     id: 1,
+    layer: 'global',
     rule_type: 'BINARY',
     identifier: SHA256,
     policy: 'BLOCKLIST',
@@ -42,6 +43,11 @@ export function someRule(part: Partial<Rule> = {}): Rule {
     custom_msg: '',
     custom_url: '',
     comment: '',
+    reason: '',
+    locked: false,
+    state: 'active',
+    starts_at: null,
+    expires_at: null,
     created_at: '2026-11-23T12:00:00Z',
     created_by: 'admin',
     seq: 1,
@@ -63,6 +69,8 @@ export function someMachine(part: Partial<Machine> = {}): Machine {
     primary_user: 'lena',
     client_mode: 'MONITOR',
     sync_state: 'in_sync',
+    tags: [],
+    monitor_until: null,
     last_preflight_at: '2026-11-23T12:00:00Z',
     last_postflight_at: '2026-11-23T12:00:00Z',
     enrolled_at: '2026-11-01T12:00:00Z',

@@ -1,0 +1,1 @@
+"""Explains what a Mac has, and why."""

@@ -1,0 +1,63 @@
+"""Explanations as the REST interface gives them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from santaserver.layers.schemas import LayerName
+from santaserver.rules.schemas import Policy, RuleType
+from santaserver.sync_settings.schemas import SyncSettings
+
+Outcome = Literal["wins", "loses", "masks", "not_supported"]
+
+
+class Candidate(BaseModel):
+    """A rule for the target in one of the machine's layers."""
+
+    rule_id: int
+    layer: LayerName
+    policy: Policy
+    locked: bool
+    outcome: Outcome = Field(
+        description="`masks`: it wins and takes the target's rules away; "
+        "`not_supported`: it wins, but the Mac's Santa release cannot have it"
+    )
+    why: str
+
+
+class TargetExplanation(BaseModel):
+    """What is in force for one target, and every rule that wanted to be."""
+
+    rule_type: RuleType
+    identifier: str
+    policy: Policy | None = Field(description="What the Mac is sent; null when it has no rule for the target")
+    candidates: list[Candidate] = Field(description="From the lowest layer to the highest")
+
+
+class Explanation(BaseModel):
+    """What decides about a program on one machine, in the order in which Santa looks."""
+
+    machine_id: str
+    seq: int = Field(description="Number of the policy change up to which this is true")
+    confirmed: bool = Field(description="Whether the Mac confirmed exactly this policy")
+    layers: list[LayerName] = Field(description="The machine's layers that hold something, the lowest first")
+    targets: list[TargetExplanation]
+    decided_by: RuleType | None = Field(
+        description="Whose rule Santa uses; null: without one, path patterns and the mode decide"
+    )
+
+
+class SettingExplanation(BaseModel):
+    """Who decides about one setting."""
+
+    layer: LayerName | None = Field(description="null: the default is in force")
+    locked: bool
+
+
+class SettingsExplanation(BaseModel):
+    """The settings that a machine is answered, each with the layer that it comes from."""
+
+    machine_id: str
+    settings: SyncSettings
+    origins: dict[str, SettingExplanation]
+    monitored: bool = Field(description="A time-boxed monitor mode stands above the client mode")

@@ -1,0 +1,109 @@
+"""Explains rules and settings of one machine."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.errors import NotFound, Unprocessable
+from santaserver.explain import repository
+from santaserver.explain.repository import Position
+from santaserver.explain.schemas import (
+    Candidate,
+    Explanation,
+    Outcome,
+    SettingExplanation,
+    SettingsExplanation,
+    TargetExplanation,
+)
+from santaserver.explain.verdict import Claim, rule_on, sent_policy, winner
+from santaserver.rules.checks import check_identifier
+from santaserver.rules.schemas import Policy, RuleType
+from santaserver.sync_settings.log import settings_at
+from santaserver.sync_settings.schemas import SyncSettings
+
+ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TEAMID")
+"""Santa uses the first of these that has a rule."""
+
+
+async def explain(
+    session: AsyncSession, machine_id: str, identifiers: Mapping[RuleType, str | None]
+) -> Explanation:
+    """Say what decides about a program that has these identifiers on a machine."""
+    place = await _position(session, machine_id)
+    asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
+    if not asked:
+        raise Unprocessable("Name at least one identifier of the program: its hash, or who signed it")
+    names = await repository.layer_names(session, place.layers)
+    targets = [
+        await _target(session, place, names, kind, check_identifier(kind, identifier or ""))
+        for kind, identifier in asked
+    ]
+    return Explanation(
+        machine_id=place.machine_id,
+        seq=place.head,
+        confirmed=place.confirmed,
+        layers=[names[layer] for layer in place.layers if layer in names],
+        targets=targets,
+        decided_by=next((target.rule_type for target in targets if target.policy is not None), None),
+    )
+
+
+async def explain_settings(session: AsyncSession, machine_id: str, now: datetime) -> SettingsExplanation:
+    """Say which settings a machine is answered, and which layers they come from."""
+    place = await _position(session, machine_id)
+    names = await repository.layer_names(session, place.layers)
+    raw = await (await session.connection()).get_raw_connection()
+    connection = cast("asyncpg.Connection", raw.driver_connection)
+    settings = await settings_at(connection, place.layers, place.head)
+    origins = {
+        key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
+        for key in SyncSettings.model_fields
+    }
+    window = place.monitor_until is not None and place.monitor_until > now
+    return SettingsExplanation(
+        machine_id=place.machine_id,
+        settings=settings.values,
+        origins=origins,
+        monitored=window and "client_mode" not in settings.locked,
+    )
+
+
+async def _position(session: AsyncSession, machine_id: str) -> Position:
+    place = await repository.position(session, machine_id.replace("\0", ""))
+    if place is None:
+        raise NotFound("There is no such machine, or it has not begun a sync yet")
+    return place
+
+
+async def _target(
+    session: AsyncSession, place: Position, names: Mapping[int, str], kind: RuleType, identifier: str
+) -> TargetExplanation:
+    versions = await repository.candidates(session, place.layers, kind, identifier)
+    claims = sorted(
+        (
+            (Claim(place.layers.index(row.layer_id), row.policy, row.locked, row.needs_level), row)
+            for row in versions
+        ),
+        key=lambda pair: pair[0].rank,
+    )
+    best = winner([claim for claim, _ in claims])
+    candidates = []
+    for claim, row in claims:
+        ruling = rule_on(claim, best or claim, place.level)
+        candidates.append(
+            Candidate(
+                rule_id=row.rule_id,
+                layer=names[row.layer_id],
+                policy=cast("Policy", row.policy),
+                locked=row.locked,
+                outcome=cast("Outcome", ruling.outcome),
+                why=ruling.why,
+            )
+        )
+    policy = sent_policy(best, place.level)
+    return TargetExplanation(
+        rule_type=kind, identifier=identifier, policy=cast("Policy | None", policy), candidates=candidates
+    )

@@ -1,0 +1,28 @@
+"""Layers as the REST interface names and shows them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+LayerKind = Literal["global", "tag", "user", "machine"]
+GLOBAL = "global"
+
+LayerName = Annotated[
+    str,
+    Field(
+        max_length=1100,
+        pattern=r"^(global|tag:.+|user:.+|machine:.+)$",
+        description="`global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`",
+        examples=["global", "tag:finance"],
+    ),
+]
+
+
+class Layer(BaseModel):
+    """One layer that holds something, or could: every tag has one, users and machines get theirs at need."""
+
+    layer: LayerName
+    kind: LayerKind
+    rules: int = Field(description="Live rules")
+    settings: int = Field(description="Settings of its own")
+    machines: int = Field(description="Macs that were in it at their last preflight")

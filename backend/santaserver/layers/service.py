@@ -1,0 +1,58 @@
+"""Finds layers by name and makes those of users and machines when they are first needed."""
+
+from typing import cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.errors import FieldProblem, NotFound, Unprocessable
+from santaserver.layers import repository
+from santaserver.layers.repository import NamedLayer
+from santaserver.layers.schemas import GLOBAL, Layer, LayerKind
+from santaserver.policy_head import layers_changed
+
+MISSING = {
+    "tag": "There is no tag of this name",
+    "machine": "There is no machine with this id; it gets a layer once it has synced",
+    "user": "This user has no layer: no rule or setting was ever made for it",
+}
+
+
+async def list_layers(session: AsyncSession) -> list[Layer]:
+    """Return all live layers, the lowest first."""
+    return [
+        Layer(layer=name, kind=cast("LayerKind", kind), rules=rules, settings=settings, machines=machines)
+        for name, kind, rules, settings, machines in await repository.list_layers(session)
+    ]
+
+
+async def find_layer(session: AsyncSession, name: str) -> NamedLayer:
+    """Return a layer to read from; raise `NotFound` when there is none."""
+    kind, owner = _parts(name)
+    layer = await repository.find_layer(session, kind, owner)
+    if layer is None:
+        raise NotFound(MISSING.get(kind, "There is no such layer"))
+    return layer
+
+
+async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:
+    """Return a layer that is about to hold something. The policy's head must be locked by the caller."""
+    kind, owner = _parts(name)
+    if kind == "user":
+        await repository.add_user_layer(session, owner)
+    elif kind == "machine":
+        await repository.add_machine_layer(session, owner)
+    layer = await repository.find_layer(session, kind, owner)
+    if layer is None:
+        message = MISSING.get(kind, "There is no such layer")
+        raise Unprocessable(message, errors=(FieldProblem(field="layer", message=message),))
+    if not layer.used:
+        await repository.mark_used(session, layer.id)
+        await layers_changed(session)
+    return layer
+
+
+def _parts(name: str) -> tuple[str, str]:
+    kind, _, owner = name.partition(":")
+    if (kind == GLOBAL and owner) or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in owner):
+        raise NotFound("There is no such layer")
+    return kind, owner

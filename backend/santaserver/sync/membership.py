@@ -1,0 +1,151 @@
+"""Which layers a machine is in: the global one, its tags in their order, its user's, its own.
+
+Looked up when the machine's report or the layers themselves have changed since the last time, which
+`facts_key` tells; otherwise the signature of the last time holds.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from santaserver.db import Connection
+from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.sync.caches import SyncCaches, TagRule
+from santaserver.sync.capabilities import level_of
+from santaserver.sync.rule_log import signature_id
+from santaserver.sync.wire import PreflightRequest
+from santaserver.tags.predicate import MachineFacts, holds
+
+BY_HAND = "manual"
+
+Source = tuple[int, str]
+"""A membership: (tag, source)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The machine whose layers are looked up."""
+
+    id: int
+    machine_id: str
+    enrollment: int | None
+
+
+def facts_key(report: PreflightRequest, enrollment: int | None, layer_version: int) -> bytes:
+    """Digest everything that a machine's layers and stored facts depend on."""
+    facts = msgspec.structs.replace(report, rules_hash="", request_clean_sync=False)
+    text = msgspec.json.encode((facts, enrollment, layer_version))
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+async def signature(
+    connection: Connection,
+    caches: SyncCaches,
+    subject: Subject,
+    report: PreflightRequest,
+    mode: str,
+    layer_version: int,
+    now: datetime,
+) -> int:
+    """Bring the machine's tags up to date; return the signature of its layers and its release."""
+    tags = await _tags(connection, caches, layer_version)
+    wanted = _by_itself(tags, facts_of(subject, report, mode), subject.enrollment)
+    rows = await connection.fetch(
+        "select tag_id, source from tag_member where machine_id = $1 and left_at is null", subject.id
+    )
+    present: set[Source] = {(row[0], row[1]) for row in rows}
+    by_hand = {member for member in present if member[1] == BY_HAND}
+    await _leave(connection, subject.id, present - by_hand - wanted, now)
+    await _join(connection, subject.id, wanted - present, now)
+    names = {tag for tag, _ in wanted | by_hand}
+    layers = [GLOBAL_LAYER, *(tag.layer for tag in tags if tag.used and tag.id in names)]
+    layers += await _own_layers(connection, subject.id, report.primary_user)
+    return await signature_id(connection, caches, layers, level_of(report.santa_version))
+
+
+def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFacts:
+    """Return what a tag's predicate can ask about."""
+    return MachineFacts(
+        machine_id=subject.machine_id,
+        serial=report.serial_number,
+        hostname=report.hostname,
+        model=report.model_identifier,
+        os_version=report.os_version,
+        os_build=report.os_build,
+        santa_version=report.santa_version,
+        primary_user=report.primary_user,
+        groups=report.primary_user_groups,
+        client_mode=mode,
+        sip_enabled=report.sip_status == 0,
+    )
+
+
+def _by_itself(tags: tuple[TagRule, ...], facts: MachineFacts, enrollment: int | None) -> set[Source]:
+    groups = {group.casefold() for group in facts.groups}
+    members: set[Source] = set()
+    for tag in tags:
+        if enrollment in tag.enrollments:
+            members.add((tag.id, "enrollment"))
+        if groups & tag.groups:
+            members.add((tag.id, "group"))
+        if tag.predicate is not None and holds(tag.predicate, facts):
+            members.add((tag.id, "predicate"))
+    return members
+
+
+async def _tags(connection: Connection, caches: SyncCaches, layer_version: int) -> tuple[TagRule, ...]:
+    known = caches.tags.get(layer_version)
+    if known is None:
+        rows = await connection.fetch(
+            """select t.id, l.id, l.used, t.predicate, t.groups,
+                 array(select enrollment_id from tag_enrollment e where e.tag_id = t.id)
+               from tag t join layer l on l.tag_id = t.id
+               where t.removed_at is null order by l.rank"""
+        )
+        known = caches.tags.put(
+            layer_version,
+            tuple(
+                TagRule(
+                    row[0], row[1], row[2], row[3], frozenset(map(str.casefold, row[4])), frozenset(row[5])
+                )
+                for row in rows
+            ),
+        )
+    return known
+
+
+async def _own_layers(connection: Connection, machine: int, user: str) -> list[int]:
+    rows = await connection.fetch(
+        """select id from layer where used and kind = 'user' and name = lower($2)
+           union all
+           select id from layer where used and kind = 'machine' and machine_id = $1""",
+        machine,
+        user,
+    )
+    return [row[0] for row in rows]
+
+
+async def _join(connection: Connection, machine: int, members: set[Source], now: datetime) -> None:
+    if members:
+        await connection.execute(
+            """insert into tag_member (tag_id, machine_id, source, joined_at)
+               select t, $1, s, $4 from unnest($2::bigint[], $3::text[]) m(t, s)""",
+            machine,
+            [tag for tag, _ in members],
+            [source for _, source in members],
+            now,
+        )
+
+
+async def _leave(connection: Connection, machine: int, members: set[Source], now: datetime) -> None:
+    if members:
+        await connection.execute(
+            """update tag_member set left_at = $4 where machine_id = $1 and left_at is null
+                 and (tag_id, source) in (select * from unnest($2::bigint[], $3::text[]))""",
+            machine,
+            [tag for tag, _ in members],
+            [source for _, source in members],
+            now,
+        )

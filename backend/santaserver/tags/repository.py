@@ -1,0 +1,186 @@
+"""Tags, their order and their members in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.models import (
+    Enrollment,
+    Layer,
+    Machine,
+    MachineSync,
+    Rule,
+    Tag,
+    TagEnrollment,
+    TagMember,
+    TagOrderVersion,
+)
+
+MANUAL = "manual"
+
+
+class TagRow(NamedTuple):
+    """A tag, its layer and what is counted of it."""
+
+    tag: Tag
+    layer: int
+    rank: int
+    enrollments: Sequence[int]
+    members: int
+    rules: int
+
+
+def _base() -> Select[Tag, int, int, list[int], int, int]:
+    enrollments = (
+        select(func.array_agg(aggregate_order_by(TagEnrollment.enrollment_id, TagEnrollment.enrollment_id)))
+        .where(TagEnrollment.tag_id == Tag.id)
+        .scalar_subquery()
+    )
+    members = (
+        select(func.count(TagMember.machine_id.distinct()))
+        .where(TagMember.tag_id == Tag.id, TagMember.left_at.is_(None))
+        .scalar_subquery()
+    )
+    rules = (
+        select(func.count())
+        .where(Rule.layer_id == Layer.id, Rule.removed_at.is_(None))
+        .correlate(Layer)
+        .scalar_subquery()
+    )
+    return (
+        select(Tag, Layer.id, Layer.rank, enrollments, members, rules)
+        .select_from(Tag)
+        .join(Layer, Layer.tag_id == Tag.id)
+        .where(Tag.removed_at.is_(None))
+    )
+
+
+async def list_tags(session: AsyncSession) -> list[TagRow]:
+    """Return live tags in their order, the lowest first."""
+    rows = await session.execute(_base().order_by(Layer.rank))
+    return [TagRow(row[0], row[1], row[2], row[3] or [], row[4], row[5]) for row in rows]
+
+
+async def find_tag(session: AsyncSession, tag_id: int) -> TagRow | None:
+    """Return one live tag."""
+    row = (await session.execute(_base().where(Tag.id == tag_id))).one_or_none()
+    return TagRow(row[0], row[1], row[2], row[3] or [], row[4], row[5]) if row else None
+
+
+async def name_taken(session: AsyncSession, name: str, but: int | None) -> bool:
+    """Tell whether another live tag has this name."""
+    query = select(Tag.id).where(Tag.removed_at.is_(None), func.lower(Tag.name) == func.lower(name))
+    if but is not None:
+        query = query.where(Tag.id != but)
+    return (await session.execute(query)).first() is not None
+
+
+async def unknown_enrollments(session: AsyncSession, wanted: Sequence[int]) -> set[int]:
+    """Return those that do not exist."""
+    found = await session.scalars(select(Enrollment.id).where(Enrollment.id.in_(wanted)))
+    return set(wanted) - set(found)
+
+
+async def add_tag(session: AsyncSession, tag: Tag) -> None:
+    """Store a new tag and its layer above all other tags."""
+    session.add(tag)
+    await session.flush()
+    highest = select(func.coalesce(func.max(Layer.rank), 0)).where(
+        Layer.kind == "tag", Layer.removed_at.is_(None)
+    )
+    rank = (await session.execute(highest)).scalar_one() + 1
+    await session.execute(insert(Layer).values(kind="tag", name=str(tag.id), rank=rank, tag_id=tag.id))
+
+
+async def set_enrollments(session: AsyncSession, tag_id: int, enrollments: Sequence[int]) -> None:
+    """Replace the enrolments whose machines are members."""
+    await session.execute(delete(TagEnrollment).where(TagEnrollment.tag_id == tag_id))
+    if enrollments:
+        rows = [{"tag_id": tag_id, "enrollment_id": number} for number in sorted(set(enrollments))]
+        await session.execute(insert(TagEnrollment), rows)
+
+
+async def set_order(
+    session: AsyncSession, tags: Sequence[int], seq: int, user: int | None, now: datetime
+) -> None:
+    """Rank tags' layers from 1 on; the database checks at the end that no two share a rank."""
+    for rank, tag in enumerate(tags, 1):
+        await session.execute(update(Layer).where(Layer.tag_id == tag).values(rank=rank))
+    await session.execute(
+        upsert(TagOrderVersion).values(seq=seq, tags=list(tags), opened_at=now, opened_by=user)
+    )
+
+
+async def remove_tag(session: AsyncSession, row: TagRow, user: int, now: datetime) -> None:
+    """Take a tag out of use with its layer and memberships; all of it stays as history."""
+    await session.execute(update(Tag).where(Tag.id == row.tag.id).values(removed_at=now))
+    await session.execute(update(Layer).where(Layer.id == row.layer).values(removed_at=now))
+    await session.execute(
+        update(TagMember)
+        .where(TagMember.tag_id == row.tag.id, TagMember.left_at.is_(None))
+        .values(left_at=now, left_by=user)
+    )
+
+
+async def lock_machine(session: AsyncSession, machine_id: str) -> tuple[int, str] | None:
+    """Keep syncs of a machine out and have its layers looked up anew; return its row id and host name."""
+    statement = (
+        update(MachineSync)
+        .where(MachineSync.machine_id == Machine.id, Machine.machine_id == machine_id)
+        .values(facts_key=None)
+        .returning(Machine.id, Machine.hostname)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+async def join(session: AsyncSession, tag: int, machine: int, user: int, now: datetime) -> bool:
+    """Make a machine a member by hand; return whether it was none before."""
+    statement = (
+        upsert(TagMember)
+        .values(tag_id=tag, machine_id=machine, source=MANUAL, joined_at=now, joined_by=user)
+        .on_conflict_do_nothing()
+        .returning(TagMember.id)
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def leave(session: AsyncSession, tag: int, machine: int, user: int, now: datetime) -> bool:
+    """End a membership by hand; return whether there was one."""
+    statement = (
+        update(TagMember)
+        .where(
+            TagMember.tag_id == tag,
+            TagMember.machine_id == machine,
+            TagMember.source == MANUAL,
+            TagMember.left_at.is_(None),
+        )
+        .values(left_at=now, left_by=user)
+        .returning(TagMember.id)
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+MemberRow = tuple[int, str, str, list[str], datetime]
+"""(row id of the machine, its id, host name, sources, earliest join)"""
+
+
+async def list_members(session: AsyncSession, tag: int, after: int | None, limit: int) -> Sequence[MemberRow]:
+    """Return members by the order in which their machines became known."""
+    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source))
+    query = (
+        select(Machine.id, Machine.machine_id, Machine.hostname, sources, func.min(TagMember.joined_at))
+        .join(TagMember, TagMember.machine_id == Machine.id)
+        .where(TagMember.tag_id == tag, TagMember.left_at.is_(None))
+        .group_by(Machine.id)
+        .order_by(Machine.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(Machine.id > after)
+    return [(row[0], row[1], row[2], list(row[3]), row[4]) for row in await session.execute(query)]

@@ -1,0 +1,91 @@
+"""Tags, their order and their members."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+
+from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
+from santaserver.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unprocessable,
+    responses,
+)
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.tags import service
+from santaserver.tags.schemas import Tag, TagContent, TagMember, TagOrder
+
+router = APIRouter(prefix="/tags", tags=["tags"], responses=responses(Unauthorized))
+
+
+@router.get("")
+async def list_tags(session: SessionDep, _: CurrentUser) -> list[Tag]:
+    """List tags in their order, the lowest first."""
+    return await service.list_tags(session)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
+async def create_tag(tag: TagContent, session: SessionDep, user: AdminUser, now: NowDep) -> Tag:
+    """Create a tag above all others."""
+    return await service.create_tag(session, tag, user, now)
+
+
+@router.put("/order", responses=responses(Forbidden, Conflict))
+async def order_tags(order: TagOrder, session: SessionDep, user: AdminUser, now: NowDep) -> list[Tag]:
+    """Put the tags into a new order; Macs get what it changes at their next sync."""
+    return await service.order_tags(session, order.tags, user, now)
+
+
+@router.get("/{tag_id}", responses=responses(NotFound))
+async def get_tag(tag_id: int, session: SessionDep, _: CurrentUser) -> Tag:
+    """Show one tag."""
+    return await service.get_tag(session, tag_id)
+
+
+@router.put("/{tag_id}", responses=responses(NotFound, Forbidden, Conflict, Unprocessable))
+async def update_tag(tag_id: int, tag: TagContent, session: SessionDep, user: AdminUser, now: NowDep) -> Tag:
+    """Change a tag; memberships that follow from it change at each Mac's next sync."""
+    return await service.update_tag(session, tag_id, tag, user, now)
+
+
+@router.delete("/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
+async def remove_tag(tag_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+    """Remove a tag with all rules and settings of its layer."""
+    await service.remove_tag(session, tag_id, user, now)
+
+
+@router.get("/{tag_id}/members", responses=responses(BadRequest, NotFound))
+async def list_members(
+    tag_id: int,
+    session: SessionDep,
+    _: CurrentUser,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+) -> Page[TagMember]:
+    """List the Macs that have a tag, and why."""
+    return await service.list_members(session, tag_id, cursor, limit)
+
+
+@router.put(
+    "/{tag_id}/members/{machine_id:path}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(NotFound, Forbidden),
+)
+async def add_member(tag_id: int, machine_id: str, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+    """Give a Mac a tag by hand."""
+    await service.set_member(session, tag_id, machine_id, user, now, member=True)
+
+
+@router.delete(
+    "/{tag_id}/members/{machine_id:path}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(NotFound, Forbidden),
+)
+async def remove_member(
+    tag_id: int, machine_id: str, session: SessionDep, user: AdminUser, now: NowDep
+) -> None:
+    """Take back a tag that was given by hand; enrolment, group and predicate may still give it."""
+    await service.set_member(session, tag_id, machine_id, user, now, member=False)

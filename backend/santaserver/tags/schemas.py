@@ -1,0 +1,62 @@
+"""Tags as the REST interface takes and shows them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from santaserver.layers.schemas import LayerName
+
+MemberSource = Literal["manual", "enrollment", "group", "predicate"]
+
+TagName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$",
+        description="Letters, digits, space, dot, dash and underscore; case does not tell tags apart",
+    ),
+]
+
+
+class TagContent(BaseModel):
+    """What a tag is and who its members are, besides those added by hand."""
+
+    name: TagName
+    description: str = Field("", max_length=4000)
+    predicate: str | None = Field(
+        None,
+        max_length=10_000,
+        description="CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, "
+        "primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight",
+        examples=["hostname.startsWith('lab-') && os_version.startsWith('26.')"],
+    )
+    groups: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
+        [], max_length=200, description="Directory groups whose users' Macs are members"
+    )
+    enrollments: list[int] = Field([], max_length=200, description="Enrolments whose Macs are members")
+
+
+class Tag(TagContent):
+    """A live tag."""
+
+    id: int
+    layer: LayerName
+    position: int = Field(description="Place in the order, from 1; a higher tag's rules win")
+    members: int
+    rules: int
+    created_at: datetime
+
+
+class TagOrder(BaseModel):
+    """All live tags in their new order."""
+
+    tags: list[int] = Field(max_length=10_000, description="Ids, the lowest first")
+
+
+class TagMember(BaseModel):
+    """A Mac that has a tag."""
+
+    machine_id: str
+    hostname: str
+    sources: list[MemberSource]
+    joined_at: datetime

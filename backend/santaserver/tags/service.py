@@ -1,0 +1,207 @@
+"""Makes, changes, orders and removes tags; adds and removes members."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
+from santaserver.models import Tag as Row
+from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.policy_head import layers_changed, lock_policy, next_seq
+from santaserver.rules.service import remove_layers_rules
+from santaserver.sync_settings.service import remove_layers_settings
+from santaserver.tags import repository
+from santaserver.tags.predicate import PredicateError, check_predicate
+from santaserver.tags.repository import TagRow
+from santaserver.tags.schemas import Tag, TagContent, TagMember
+from santaserver.users.repository import audit
+from santaserver.users.schemas import User
+
+MAX_ROW_ID = 2**63 - 1
+
+
+async def list_tags(session: AsyncSession) -> list[Tag]:
+    """Return live tags in their order, the lowest first."""
+    rows = await repository.list_tags(session)
+    return [_tag(row, position) for position, row in enumerate(rows, 1)]
+
+
+async def get_tag(session: AsyncSession, tag_id: int) -> Tag:
+    """Return one live tag."""
+    tag = next((tag for tag in await list_tags(session) if tag.id == tag_id), None)
+    if tag is None:
+        raise NotFound("There is no such tag; it may have been removed")
+    return tag
+
+
+async def create_tag(session: AsyncSession, content: TagContent, user: User, now: datetime) -> Tag:
+    """Add a tag above all others."""
+    await lock_policy(session)
+    await _check(session, content, None)
+    row = Row(**_columns(content), created_at=now, created_by=user.id)
+    await repository.add_tag(session, row)
+    await repository.set_enrollments(session, row.id, content.enrollments)
+    await layers_changed(session)
+    tags = [present.tag.id for present in await repository.list_tags(session)]
+    await repository.set_order(session, tags, await next_seq(session), user.id, now)
+    created = await get_tag(session, row.id)
+    _record(session, user, now, "created", None, created)
+    return created
+
+
+async def update_tag(
+    session: AsyncSession, tag_id: int, content: TagContent, user: User, now: datetime
+) -> Tag:
+    """Change a tag; Macs become or stop being members at their next preflight."""
+    await lock_policy(session)
+    before = await get_tag(session, tag_id)
+    await _check(session, content, tag_id)
+    row = (await _live(session, tag_id)).tag
+    for name, value in _columns(content).items():
+        setattr(row, name, value)
+    await session.flush()
+    await repository.set_enrollments(session, tag_id, content.enrollments)
+    await layers_changed(session)
+    after = await get_tag(session, tag_id)
+    if after != before:
+        _record(session, user, now, "changed", before, after)
+    return after
+
+
+async def remove_tag(session: AsyncSession, tag_id: int, user: User, now: datetime) -> None:
+    """Take a tag out of use with all rules and settings of its layer."""
+    await lock_policy(session)
+    before = await get_tag(session, tag_id)
+    row = await _live(session, tag_id)
+    seq = await next_seq(session)
+    await remove_layers_rules(session, row.layer, seq, user, now)
+    await remove_layers_settings(session, row.layer, seq)
+    await repository.remove_tag(session, row, user.id, now)
+    await layers_changed(session)
+    _record(session, user, now, "removed", before, None)
+
+
+async def order_tags(session: AsyncSession, tags: list[int], user: User, now: datetime) -> list[Tag]:
+    """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
+    await lock_policy(session)
+    before = [tag.id for tag in await list_tags(session)]
+    if sorted(tags) != sorted(before):
+        raise Conflict("The order has to name every live tag once; tags may have been added meanwhile")
+    if tags != before:
+        seq = await next_seq(session)
+        await repository.set_order(session, tags, seq, user.id, now)
+        await layers_changed(session)
+        actor = (user.id, user.username)
+        audit(session, actor, now, "tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, seq)
+    return await list_tags(session)
+
+
+async def list_members(session: AsyncSession, tag_id: int, cursor: str | None, limit: int) -> Page[TagMember]:
+    """Return a page of a tag's members."""
+    await _live(session, tag_id)
+    key = decode_cursor(cursor, (int,))
+    after = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
+    rows = await repository.list_members(session, tag_id, after, limit + 1)
+    page = rows[:limit]
+    return Page(
+        items=[
+            TagMember.model_validate(
+                {"machine_id": row[1], "hostname": row[2], "sources": row[3], "joined_at": row[4]}
+            )
+            for row in page
+        ],
+        next_cursor=encode_cursor((page[-1][0],)) if len(rows) > limit else None,
+    )
+
+
+async def set_member(
+    session: AsyncSession, tag_id: int, machine_id: str, user: User, now: datetime, *, member: bool
+) -> None:
+    """Make a machine a member by hand, or no longer; other sources of membership stay."""
+    machine = await repository.lock_machine(session, machine_id.replace("\0", ""))
+    if machine is None:
+        raise NotFound("There is no such machine")
+    tag = (await _live(session, tag_id)).tag
+    change = repository.join if member else repository.leave
+    if await change(session, tag_id, machine[0], user.id, now):
+        action = "tag_member_added" if member else "tag_member_removed"
+        audit(
+            session,
+            (user.id, user.username),
+            now,
+            action,
+            ("machine", machine_id),
+            None,
+            {"tag": tag.name, "tag_id": tag_id},
+        )
+
+
+async def _live(session: AsyncSession, tag_id: int) -> TagRow:
+    row = await repository.find_tag(session, tag_id) if 0 < tag_id <= MAX_ROW_ID else None
+    if row is None:
+        raise NotFound("There is no such tag; it may have been removed")
+    return row
+
+
+async def _check(session: AsyncSession, content: TagContent, tag_id: int | None) -> None:
+    if await repository.name_taken(session, content.name, tag_id):
+        raise Conflict("There is a tag of this name already")
+    texts = {"description": content.description, "predicate": content.predicate or ""}
+    texts |= {f"groups.{number}": group for number, group in enumerate(content.groups)}
+    for field, text in texts.items():
+        if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+            raise _wrong(field, "The text contains characters that cannot be stored")
+    if content.predicate and content.predicate.strip():
+        try:
+            check_predicate(content.predicate.strip())
+        except PredicateError as error:
+            raise _wrong("predicate", f"The expression is no predicate: {error}") from error
+    wanted = [number for number in content.enrollments if 0 < number <= MAX_ROW_ID]
+    unknown = await repository.unknown_enrollments(session, wanted)
+    if unknown or len(wanted) != len(content.enrollments):
+        raise _wrong("enrollments", "There is no such enrolment")
+
+
+def _columns(content: TagContent) -> dict[str, Any]:
+    return {
+        "name": content.name,
+        "description": content.description,
+        "predicate": (content.predicate or "").strip() or None,
+        "groups": content.groups,
+    }
+
+
+def _tag(row: TagRow, position: int) -> Tag:
+    tag = row.tag
+    return Tag(
+        id=tag.id,
+        name=tag.name,
+        description=tag.description,
+        predicate=tag.predicate,
+        groups=tag.groups,
+        enrollments=list(row.enrollments),
+        layer=f"tag:{tag.name}",
+        position=position,
+        members=row.members,
+        rules=row.rules,
+        created_at=tag.created_at,
+    )
+
+
+def _record(
+    session: AsyncSession, user: User, now: datetime, action: str, before: Tag | None, after: Tag | None
+) -> None:
+    shown = after or before
+    if shown is None:
+        return
+    actor, target = (user.id, user.username), ("tag", str(shown.id))
+    audit(session, actor, now, f"tag_{action}", target, _plain(before), _plain(after))
+
+
+def _plain(tag: Tag | None) -> dict[str, Any] | None:
+    return tag.model_dump(mode="json", exclude={"members", "rules"}) if tag else None
+
+
+def _wrong(field: str, message: str) -> Unprocessable:
+    return Unprocessable(message, errors=(FieldProblem(field=field, message=message),))
