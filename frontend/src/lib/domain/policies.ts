@@ -65,7 +65,12 @@ export function policiesFor(type: RuleType, layer: string = GLOBAL_LAYER): Polic
   });
 }
 
-const SPEECHLESS: readonly Policy[] = ['ALLOWLIST', 'ALLOWLIST_COMPILER', 'SILENT_BLOCKLIST', 'NONE'];
+const SPEECHLESS: readonly Policy[] = [
+  'ALLOWLIST',
+  'ALLOWLIST_COMPILER',
+  'SILENT_BLOCKLIST',
+  'NONE',
+];
 
 /** Whether the user sees a message of ours, so that a custom text or address has an effect. */
 export function showsMessage(policy: Policy): boolean {

@@ -73,7 +73,9 @@ export function withType(form: RuleForm, type: RuleType, draft?: RuleDraft): Rul
 
 /** The form after another layer was chosen: a policy that means nothing there becomes plain Block. */
 export function withLayer(form: RuleForm, layer: string): RuleForm {
-  const policy = policiesFor(form.rule_type, layer).includes(form.policy) ? form.policy : 'BLOCKLIST';
+  const policy = policiesFor(form.rule_type, layer).includes(form.policy)
+    ? form.policy
+    : 'BLOCKLIST';
   return { ...form, layer, policy };
 }
 
