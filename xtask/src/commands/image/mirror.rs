@@ -32,12 +32,9 @@ impl Mirror {
         }
         let configured = match run::find("apt-get") {
             Some(apt) => {
+                // Unlike `indextargets`, this needs no lists that were fetched before.
                 let shell = run::shell()?;
-                let format = "$(REPO_URI)";
-                run::output(
-                    "read apt's sources",
-                    cmd!(shell, "{apt} indextargets --format {format}"),
-                )?
+                run::output("read apt's sources", cmd!(shell, "{apt} --print-uris update"))?
             }
             None => String::new(),
         };
@@ -53,11 +50,14 @@ impl Mirror {
         Self { bases: [main, security] }
     }
 
-    /// The first addresses of each archive in a list of apt's repositories.
+    /// The first addresses of each archive in what apt would fetch: lines such as
+    /// `'http://m.example/debian/dists/trixie/InRelease' NAME 0`.
     fn from_sources(list: &str) -> Option<Self> {
         let of = |archive: &str| {
             let suffix = format!("/{archive}");
-            let mut addresses = list.lines().map(|line| line.trim().trim_end_matches('/'));
+            let quoted = list.lines().filter_map(|line| line.trim().strip_prefix('\''));
+            let mut addresses =
+                quoted.filter_map(|line| line.split_once("/dists/")).map(|(address, _)| address);
             addresses.find(|address| address.ends_with(&suffix)).map(str::to_owned)
         };
         let mut mirror = Self::at(&of(ARCHIVES[0])?);
@@ -186,13 +186,18 @@ mod tests {
 
     #[test]
     fn the_machines_own_mirror_is_found_among_other_repositories() {
-        let list = "https://packages.example/apt/\nhttp://m.example/debian-security/\nhttp://d.example/debian/\n";
+        let list = "'https://packages.example/apt/dists/a/InRelease' a 0\n\
+             'http://m.example/debian-security/dists/trixie-security/InRelease' b 0\n\
+             'http://d.example/debian/dists/trixie/InRelease' c 0\n";
         let mirror = Mirror::from_sources(list).expect("a mirror");
         assert_eq!(
             mirror.archives(),
             ["http://d.example/debian", "http://m.example/debian-security"]
         );
-        assert_eq!(Mirror::from_sources("https://packages.example/ubuntu/\n"), None);
+        assert_eq!(
+            Mirror::from_sources("'https://packages.example/ubuntu/dists/x/InRelease' a 0\n"),
+            None
+        );
     }
 
     #[test]
