@@ -54,7 +54,6 @@ fn brought(path: &str) -> Option<String> {
 }
 
 fn findings() -> Vec<Finding> {
-    let own_node = run::find("node").as_deref().and_then(node::version);
     vec![
         Finding {
             name: "Rust",
@@ -83,18 +82,11 @@ fn findings() -> Vec<Finding> {
             needed: true,
         },
         Finding {
-            name: "npm",
-            found: says("npm", &["--version"]),
-            remedy: "install Node.js 20 or later with npm (Debian: apt-get install nodejs npm, macOS: brew install node)",
-            needed: true,
-        },
-        Finding {
             name: "Node.js",
-            found: own_node
-                .filter(|version| node::new_enough(*version))
+            found: node::own_version()
                 .map(|(major, minor)| format!("v{major}.{minor}"))
                 .or_else(|| brought("tools/node")),
-            remedy: "brought by cargo xtask dev (this machine's is too old)",
+            remedy: "brought by cargo xtask dev, with npm (this machine has none that is new enough)",
             needed: false,
         },
         Finding {

