@@ -251,6 +251,7 @@ impl EventLoop {
         self.end_slow_helpers(now);
         self.end_slow_posts(now);
         self.close_lingering_output(now);
+        self.release_output(now);
         self.report_dropped_lines(now);
         self.look_for_lost_sockets(now);
         if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
