@@ -255,6 +255,7 @@ impl EventLoop {
         self.end_slow_helpers(now);
         self.end_slow_posts(now);
         self.close_lingering_output(now);
+        self.release_output(now);
         self.report_dropped_lines(now);
         self.look_for_lost_sockets(now);
         self.look_at_files(now);

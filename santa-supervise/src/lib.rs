@@ -17,6 +17,7 @@ pub mod machine;
 pub mod order;
 pub mod os;
 pub mod plan;
+pub mod pressure;
 mod pretty;
 pub mod protocol;
 pub mod rate;

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::pressure::Pressure;
 use crate::record::{Chunk, OWN_NAME, Stream, Style};
 
 /// How much is formatted before it is written.
@@ -40,6 +41,7 @@ struct Queue {
     /// Why the output last refused what was written to it.
     refusal: Option<io::Error>,
     writing: bool,
+    pressure: Pressure,
 }
 
 impl Queue {
@@ -77,11 +79,19 @@ impl Log {
         if fits || chunk.stream == Stream::Event {
             queue.bytes += chunk.weight();
             queue.chunks.push_back(chunk);
+            let bytes = queue.bytes;
+            queue.pressure.added(Instant::now(), bytes, self.shared.capacity);
         } else {
             queue.drop_lines(&chunk.service, chunk.lines().count() as u64);
         }
         drop(queue);
         self.shared.changed.notify_all();
+    }
+
+    /// Whether services should be read no further for a moment.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.lock().pressure.holds(Instant::now())
     }
 
     /// Lines dropped so far.
@@ -194,6 +204,8 @@ impl Log {
             queue.bytes -= chunk.weight();
             chunks.push(chunk);
         }
+        let left = queue.bytes;
+        queue.pressure.taken(Instant::now(), left, self.shared.capacity);
         Batch { reported, chunks }
     }
 }

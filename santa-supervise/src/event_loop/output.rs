@@ -30,6 +30,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much recent output is kept for each service, in bytes.
 const REMEMBERED: usize = 128 * 1024;
 
+/// How soon a log that was behind is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// One pipe.
 #[derive(Debug)]
 struct Output {
@@ -41,6 +44,8 @@ struct Output {
     lines: Lines,
     /// When it is closed, whoever still holds the other end.
     close_at: Option<Instant>,
+    /// Whether it is not read because the log is behind.
+    held: bool,
 }
 
 /// All pipes, and what came out of them lately.
@@ -50,6 +55,8 @@ pub(super) struct Outputs {
     recent: BTreeMap<Arc<str>, Recent>,
     longest_line: usize,
     buffer: Vec<u8>,
+    /// When to look whether the log has caught up.
+    look_again: Option<Instant>,
 }
 
 /// The last output of one service.
@@ -76,11 +83,12 @@ impl Outputs {
             recent: BTreeMap::new(),
             longest_line,
             buffer: vec![0; BUFFER],
+            look_again: None,
         }
     }
 
     pub(super) fn next_close(&self) -> Option<Instant> {
-        self.open.values().filter_map(|output| output.close_at).min()
+        self.open.values().filter_map(|output| output.close_at).chain(self.look_again).min()
     }
 
     /// Recent chunks of the services that `wanted` names, oldest first.
@@ -113,30 +121,75 @@ impl EventLoop {
         }
         let service = Arc::from(self.label(slot));
         let lines = Lines::new(self.outputs.longest_line);
-        let output = Output { fd, slot, generation, service, stream, lines, close_at: None };
+        let output =
+            Output { fd, slot, generation, service, stream, lines, close_at: None, held: false };
         self.outputs.open.insert(token, output);
     }
 
     pub(super) fn read_output(&mut self, token: Token) {
-        self.read_some(token, READS_A_TURN);
+        for _ in 0..READS_A_TURN {
+            if self.log.holds() {
+                return self.hold_output(token);
+            }
+            if !self.read_once(token) {
+                return;
+            }
+        }
+    }
+
+    /// Leaves a pipe unread for a moment.
+    fn hold_output(&mut self, token: Token) {
+        let Some(output) = self.outputs.open.get_mut(&token) else { return };
+        self.os.forget(output.fd.as_fd(), token);
+        output.held = true;
+        self.outputs.look_again = Some(Instant::now() + LOOK_AGAIN);
+    }
+
+    /// Reads held pipes again once the log has caught up.
+    pub(super) fn release_output(&mut self, now: Instant) {
+        if self.outputs.look_again.is_none_or(|due| due > now) {
+            return;
+        }
+        if self.log.holds() {
+            self.outputs.look_again = Some(now + LOOK_AGAIN);
+            return;
+        }
+        self.outputs.look_again = None;
+        let mut lost = Vec::new();
+        for (token, output) in self.outputs.open.iter_mut().filter(|(_, output)| output.held) {
+            output.held = false;
+            if self.os.watch(output.fd.as_fd(), *token, Interest::Read).is_err() {
+                lost.push(*token);
+            }
+        }
+        for token in lost {
+            self.close_output(token);
+        }
     }
 
     /// Reads what there is, at most `reads` times; closes at the end of file.
     fn read_some(&mut self, token: Token, reads: usize) {
         for _ in 0..reads {
-            let Some(output) = self.outputs.open.get_mut(&token) else { return };
-            match rustix::io::read(&output.fd, &mut self.outputs.buffer[..]) {
-                Ok(0) => return self.close_output(token),
-                Ok(read) => {
-                    let mut pieces = Vec::new();
-                    output.lines.push(&self.outputs.buffer[..read], |piece| pieces.push(piece));
-                    self.publish_output(token, pieces);
-                    if read < BUFFER {
-                        return;
-                    }
-                }
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return,
-                Err(_) => return self.close_output(token),
+            if !self.read_once(token) {
+                return;
+            }
+        }
+    }
+
+    /// Reads one buffer; whether there may be more.
+    fn read_once(&mut self, token: Token) -> bool {
+        let Some(output) = self.outputs.open.get_mut(&token) else { return false };
+        match rustix::io::read(&output.fd, &mut self.outputs.buffer[..]) {
+            Ok(read @ 1..) => {
+                let mut pieces = Vec::new();
+                output.lines.push(&self.outputs.buffer[..read], |piece| pieces.push(piece));
+                self.publish_output(token, pieces);
+                read == BUFFER
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => false,
+            Ok(0) | Err(_) => {
+                self.close_output(token);
+                false
             }
         }
     }
