@@ -1,21 +1,18 @@
 """What the command line creates: administrators and enrolments."""
 
-import secrets
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
 
 from santaserver.clock import system_clock
 from santaserver.db import Database
+from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.live.outbox import discard
 from santaserver.models import Enrollment
 from santaserver.settings import Settings
-from santaserver.sync.enrollment import hash_secret
 from santaserver.users.passwords import hash_password
 from santaserver.users.repository import upsert_user
 from santaserver.users.service import normalise_username
-
-SECRET_BYTES = 24
 
 
 async def create_admin(settings: Settings, username: str, password: str) -> None:
@@ -38,7 +35,7 @@ async def create_enrollment(
 ) -> str:
     """Create an enrolment and return its secret; one with the same secret stays as it is."""
     database = Database(settings.database.dsn)
-    chosen = secret or secrets.token_urlsafe(SECRET_BYTES)
+    chosen = secret or new_secret()
     try:
         async with database.session(discard) as session:
             statement = insert(Enrollment).values(

@@ -23,6 +23,8 @@ CONNECT_TIMEOUT = 5.0
 ACQUIRE_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 30.0
 SYNC_CONNECTIONS = 10
+EVENT_CONNECTIONS = 4
+"""Of their own, so that a burst of events leaves those of the syncs alone."""
 REST_CONNECTIONS = 5
 REST_OVERFLOW = 5
 
@@ -64,6 +66,7 @@ class Database:
         """Prepare for `dsn` (postgresql://…) without connecting."""
         self.dsn = dsn
         self._pool: asyncpg.Pool | None = None
+        self._event_pool: asyncpg.Pool | None = None
         self._reachable = True
         self.engine = make_engine(
             dsn,
@@ -76,9 +79,10 @@ class Database:
 
     async def close(self) -> None:
         """Give all connections back."""
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        for pool in (self._pool, self._event_pool):
+            if pool is not None:
+                await pool.close()
+        self._pool = self._event_pool = None
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -118,19 +122,40 @@ class Database:
         self._recovered()
         publish(outbox.messages)
 
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[Connection]:
+        """Yield a bare connection on which each statement commits by itself: for events."""
+        try:
+            pool = await self.event_pool()
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                yield connection
+        except OUTAGES as error:
+            raise self._outage(error) from error
+        self._recovered()
+
     async def pool(self) -> asyncpg.Pool:
         """Return the pool, making it (without a connection) the first time."""
         if self._pool is None:
-            pool = asyncpg.create_pool(
-                self.dsn,
-                min_size=0,
-                max_size=SYNC_CONNECTIONS,
-                timeout=CONNECT_TIMEOUT,
-                command_timeout=COMMAND_TIMEOUT,
-            )
-            self._pool = pool
-            await pool
+            self._pool = self._make_pool(SYNC_CONNECTIONS)
+            await self._pool
         return self._pool
+
+    async def event_pool(self) -> asyncpg.Pool:
+        """Return the pool for events, making it the first time."""
+        if self._event_pool is None:
+            self._event_pool = self._make_pool(EVENT_CONNECTIONS)
+            await self._event_pool
+        return self._event_pool
+
+    def _make_pool(self, size: int) -> asyncpg.Pool:
+        return asyncpg.create_pool(
+            self.dsn,
+            min_size=0,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            reset=_nothing_to_reset,
+        )
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own, outside the pool (LISTEN)."""
@@ -146,6 +171,19 @@ class Database:
         if not self._reachable:
             self._reachable = True
             log.warning("database reachable again")
+
+
+async def driver(session: AsyncSession) -> Connection:
+    """Return the driver's connection under a session, inside the session's transaction."""
+    raw = await (await session.connection()).get_raw_connection()
+    connection: Connection | None = raw.driver_connection
+    if connection is None:
+        raise DatabaseUnavailable
+    return connection
+
+
+async def _nothing_to_reset(_: object) -> None:
+    """Spare the round trip that clears a connection: nobody here leaves settings or locks on one."""
 
 
 def describe(error: BaseException) -> str:

@@ -29,7 +29,9 @@ from santaserver.demo_data import (
     digest,
     rules,
 )
-from santaserver.events.ingest import event_upload
+from santaserver.events.catalogue import ProgramCache
+from santaserver.events.ingest import Intake, event_upload
+from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
 from santaserver.live.outbox import discard
 from santaserver.rules.service import create_rule
@@ -112,7 +114,13 @@ async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
         await _sync(stage, report, clean=True)
     events = sorted(_events(stage.now, number, chance), key=lambda event: str(event["execution_time"]))
     for start in range(0, len(events), 20):
-        await event_upload(stage, machine_id, {"events": events[start : start + 20]})
+        body = msgspec.json.encode({"events": events[start : start + 20]})
+        intake = Intake(stage.connection, ProgramCache(), _no_enrolment, stage.now)
+        await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
+
+
+async def _no_enrolment() -> None:
+    """Do nothing: the machine has synced already."""
 
 
 async def _sync(stage: Stage, report: PreflightRequest, *, clean: bool) -> None:

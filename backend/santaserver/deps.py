@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection, driver
 from santaserver.errors import Forbidden, Unauthorized
 from santaserver.state import AppState
 from santaserver.users import service as users
@@ -30,6 +31,14 @@ async def get_session(state: StateDep) -> AsyncIterator[AsyncSession]:
 
 
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+
+
+async def get_connection(session: SessionDep) -> Connection:
+    """Return the driver's connection under the request's session, for queries that are written by hand."""
+    return await driver(session)
+
+
+ConnectionDep = Annotated[Connection, Depends(get_connection)]
 
 
 def get_now(state: StateDep) -> datetime:

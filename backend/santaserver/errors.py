@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
+SECRET_PATH = "/api/santa/e/"  # noqa: S105 - what comes before one
+"""A path below this begins with an enrolment secret."""
 
 
 class FieldProblem(BaseModel):
@@ -117,6 +119,16 @@ class DatabaseUnavailable(Problem):
         super().__init__("The database cannot be reached; try again shortly", headers={"Retry-After": "5"})
 
 
+class Overloaded(Problem):
+    """There is more to do than this server takes on at a time."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, what: str) -> None:
+        """Say what there is too much of; Santa tries again by itself, with growing pauses."""
+        super().__init__(f"Too many {what} at the moment; try again shortly", headers={"Retry-After": "10"})
+
+
 def problem_response(
     status: int, detail: str, errors: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -146,6 +158,12 @@ async def _on_validation(_: Request, error: Exception) -> Response:
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
 
 
+def without_secret(path: str) -> str:
+    """Return a path as it may be logged: an enrolment secret in it is masked."""
+    before, mark, rest = path.partition(SECRET_PATH)
+    return f"{before}{mark}***/{rest.partition('/')[2]}" if mark else path
+
+
 class CatchCrashes:
     """ASGI middleware: answers what nobody expected, once logged.
 
@@ -168,7 +186,8 @@ class CatchCrashes:
         try:
             await self.app(scope, receive, watched)
         except Exception:
-            log.exception("request failed: %s %s", scope.get("method", scope["type"]), scope.get("path", ""))
+            path = without_secret(scope.get("path", ""))
+            log.exception("request failed: %s %s", scope.get("method", scope["type"]), path)
             if started or scope["type"] != "http":
                 raise
             answer = problem_response(

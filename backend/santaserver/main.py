@@ -9,8 +9,9 @@ from fastapi import APIRouter, FastAPI
 from santaserver import __version__, docs, errors, openapi
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
-from santaserver.events.partitions import keep_partitions
+from santaserver.enrollment.router import router as enrollments
 from santaserver.events.router import router as events
+from santaserver.events.upkeep import keep_in_order
 from santaserver.explain.router import router as explain
 from santaserver.headers import NoStore
 from santaserver.health.router import routes as health_routes
@@ -57,7 +58,19 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     )
     errors.install(app)
     api = APIRouter(prefix=API)
-    for router in (users, overview, machines, rules, layers, tags, explain, events, sync_settings, live):
+    for router in (
+        users,
+        overview,
+        machines,
+        rules,
+        layers,
+        tags,
+        explain,
+        events,
+        sync_settings,
+        enrollments,
+        live,
+    ):
         api.include_router(router)
     app.include_router(api)
     app.router.routes += [*sync_routes(), *health_routes(), *docs.routes(API)]
@@ -78,7 +91,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: AppState = app.state.santa
     tasks = [
         asyncio.create_task(Relay(state.database, state.bus).run(), name="live relay"),
-        asyncio.create_task(keep_partitions(state.database, state.clock), name="event partitions"),
+        asyncio.create_task(
+            keep_in_order(state.database, state.clock, state.settings.retention), name="event upkeep"
+        ),
         asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
     ]
     try:

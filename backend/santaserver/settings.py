@@ -5,7 +5,7 @@ environment. All mistakes are collected and reported together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -106,6 +106,15 @@ class IdentitySettings(_Area):
     oidc_issuer: str = Field("", alias="OIDC_ISSUER")
 
 
+class RetentionSettings(_Area):
+    """How long events are kept."""
+
+    event_days: int = Field(90, alias="EVENT_RETENTION_DAYS", ge=1, le=3650)
+    """Days that events, file accesses and audit events of Macs are kept, by when they happened."""
+    count_days: int = Field(400, alias="COUNT_RETENTION_DAYS", ge=1, le=3650)
+    """Days that the counts of events by hour, day and program are kept."""
+
+
 class ServerSettings(_Area):
     """How this process serves and speaks."""
 
@@ -127,6 +136,7 @@ class Settings:
     security: SecuritySettings = field(default_factory=lambda: SecuritySettings.model_validate({}))
     identity: IdentitySettings = field(default_factory=lambda: IdentitySettings.model_validate({}))
     server: ServerSettings = field(default_factory=lambda: ServerSettings.model_validate({}))
+    retention: RetentionSettings = field(default_factory=lambda: RetentionSettings.model_validate({}))
     notices: tuple[str, ...] = ()
 
     @property
@@ -165,6 +175,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         security=_area(SecuritySettings, values, mistakes),
         identity=_area(IdentitySettings, values, mistakes),
         server=_area(ServerSettings, values, mistakes),
+        retention=_area(RetentionSettings, values, mistakes),
         notices=tuple(
             f"{name} belongs to the earlier set-up and has no effect"
             for name in IGNORED_VARIABLES
@@ -233,4 +244,4 @@ def _production_mistakes(settings: Settings) -> list[str]:
 
 def _with_development_key(settings: Settings) -> Settings:
     security = settings.security.model_copy(update={"secret_key": DEVELOPMENT_KEY})
-    return Settings(settings.database, security, settings.identity, settings.server, settings.notices)
+    return replace(settings, security=security)

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from santaserver.clock import Clock
 from santaserver.db import Database
+from santaserver.enrollment.admission import EnrollmentCache
+from santaserver.events.catalogue import ProgramCache
 from santaserver.live.bus import Bus
 from santaserver.settings import Settings
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
+from santaserver.sync.overload import Limits
 
 PASSWORD_THREADS = 2
 """Password checks at the same time: each takes 19 MiB and a core for some 30 ms."""
@@ -16,7 +19,7 @@ PASSWORD_THREADS = 2
 
 @dataclass(frozen=True)
 class AppState:
-    """Settings, database, clock, live bus, caches and cursor key of this process."""
+    """Settings, database, clock, live bus, caches, cursor key and limits of this process."""
 
     settings: Settings
     database: Database
@@ -24,4 +27,7 @@ class AppState:
     bus: Bus
     caches: SyncCaches
     signer: CursorSigner
+    limits: Limits = field(default_factory=Limits)
+    enrollments: EnrollmentCache = field(default_factory=EnrollmentCache)
+    programs: ProgramCache = field(default_factory=ProgramCache)
     password_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORD_THREADS))

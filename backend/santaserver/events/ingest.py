@@ -1,19 +1,25 @@
 """The stage eventupload: stores a batch, asks for bundles, tells open browsers of blocks.
 
-Takes no lock on the machine: batches arrive beside a running sync and before the first one.
+Takes no lock on the machine and no part in its syncs: batches arrive beside a running sync and
+before the first one, and have connections of their own, so that a burst never holds up a sync.
 """
 
 import logging
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
-from santaserver.events import store
-from santaserver.events.parse import ExecutionRow, Upload, parse_upload
-from santaserver.events.schemas import Event, SigningCertificate
+from santaserver.db import Connection
+from santaserver.events import repository, store
+from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
+from santaserver.events.parse import Upload
+from santaserver.events.schemas import Event
+from santaserver.events.shape import digests, show
+from santaserver.events.store import Added
 from santaserver.live.messages import EventSeen, message
-from santaserver.sync import enrollment, repository
-from santaserver.sync.service import Stage
+from santaserver.live.outbox import Message
 from santaserver.sync.wire import EventUploadAnswer
 
 log = logging.getLogger(__name__)
@@ -22,18 +28,33 @@ MAX_LIVE = 20
 """Blocked executions of one batch that are shown one by one; more become a number."""
 
 
-async def event_upload(stage: Stage, machine_id: str, raw: dict[str, Any]) -> bytes:
-    """Store a batch and answer which bundles to upload in full."""
-    row_id, hostname = await _machine(stage, machine_id)
-    upload = parse_upload(raw, machine_id, stage.now)
+@dataclass(frozen=True)
+class Intake:
+    """What an upload works with."""
+
+    connection: Connection
+    """Outside of a transaction: each statement commits by itself, and repeating one is harmless."""
+    programs: ProgramCache
+    enrol: Callable[[], Awaitable[None]]
+    """Makes the machine known, or raises what its enrolment says against it."""
+    now: datetime
+
+
+async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple[bytes, list[Message]]:
+    """Store a batch; return which bundles to upload in full, and what to tell open browsers."""
+    connection, now = intake.connection, intake.now
     everything = (*upload.executions, *upload.bundle_binaries)
-    await store.store_certificates(stage.connection, everything)
-    programs = await store.store_executables(stage.connection, everything, stage.now)
-    added = await store.store_executions(stage.connection, row_id, upload.executions, programs, stage.now)
-    await store.store_bundles(
-        stage.connection, [row for row in everything if row.event.file_bundle_hash], programs, stage.now
-    )
-    await store.store_file_accesses(stage.connection, row_id, upload.file_accesses, stage.now)
+    programs = await program_ids(connection, intake.programs, everything, now)
+    added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
+    if added is None:
+        await intake.enrol()
+        added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
+    if added is None:
+        raise LookupError(f"machine {machine_id} vanished between two statements")
+    bundled = [row for row in everything if row.event.file_bundle_hash]
+    await store_bundles(connection, bundled, programs, now)
+    await store.add_file_accesses(connection, added.machine, upload.file_accesses, now)
+    await store.add_audits(connection, added.machine, upload.audits, now)
     if upload.unusable or upload.unsupported:
         log.warning(
             "%s uploaded %d unusable events and %d of kinds that are not stored",
@@ -41,82 +62,33 @@ async def event_upload(stage: Stage, machine_id: str, raw: dict[str, Any]) -> by
             upload.unusable,
             upload.unsupported,
         )
-    _tell(stage, machine_id, hostname, [row for row in upload.executions if row.key in added], added)
-    return msgspec.json.encode(EventUploadAnswer(event_upload_bundle_binaries=await _wanted(stage, upload)))
+    answer = EventUploadAnswer(event_upload_bundle_binaries=await _wanted(connection, upload))
+    return msgspec.json.encode(answer), await _news(intake, machine_id, added)
 
 
-async def _machine(stage: Stage, machine_id: str) -> tuple[int, str]:
-    query = "select id, hostname from machine where machine_id = $1"
-    row = await stage.connection.fetchrow(query, machine_id)
-    if row is None:
-        await enrollment.admit(stage.connection, stage.enrollment, "")
-        enrolled_by = stage.enrollment.id if stage.enrollment else None
-        await repository.create_machine(stage.connection, machine_id, enrolled_by, stage.now)
-        row = await stage.connection.fetchrow(query, machine_id)
-    if row is None:
-        raise LookupError(f"machine {machine_id} vanished between two statements")
-    return row["id"], row["hostname"]
-
-
-async def _wanted(stage: Stage, upload: Upload) -> list[str]:
+async def _wanted(connection: Connection, upload: Upload) -> list[str]:
     """Ask only where the client listens: it uploads the one bundle of a batch with a single event."""
     hashes = {
         row.event.file_bundle_hash
         for row in upload.executions
         if row.event.file_bundle_hash and row.event.file_bundle_binary_count
     }
-    return await store.incomplete_bundles(stage.connection, sorted(hashes))
+    return await incomplete_bundles(connection, sorted(hashes))
 
 
-def _tell(
-    stage: Stage, machine_id: str, hostname: str, rows: list[ExecutionRow], ids: dict[bytes, int]
-) -> None:
-    shown = [row for row in rows if row.blocked][:MAX_LIVE]
-    for row in shown:
-        event = _event(row, ids[row.key], machine_id, hostname, stage)
-        stage.outbox.add(
-            message(EventSeen(at=stage.now, machine_id=machine_id, hostname=hostname, event=event))
-        )
-    others = len(rows) - len(shown)
-    if others:
-        stage.outbox.add(
-            message(EventSeen(at=stage.now, machine_id=machine_id, hostname=hostname, count=others))
+async def _news(intake: Intake, machine_id: str, added: Added) -> list[Message]:
+    def seen(event: Event | None = None, count: int = 1) -> Message:
+        return message(
+            EventSeen(at=intake.now, machine_id=machine_id, hostname=added.hostname, event=event, count=count)
         )
 
-
-def _event(row: ExecutionRow, event_id: int, machine_id: str, hostname: str, stage: Stage) -> Event:
-    event, leaf = row.event, store.leaf(row)
-    return Event(
-        id=event_id,
-        machine_id=machine_id,
-        hostname=hostname,
-        occurred_at=row.occurred_at,
-        received_at=stage.now,
-        decision=row.decision,
-        blocked=row.blocked,
-        file_name=event.file_name,
-        file_path=event.file_path,
-        file_sha256=row.sha256,
-        executing_user=event.executing_user,
-        parent_name=event.parent_name,
-        pid=event.pid,
-        ppid=event.ppid,
-        team_id=event.team_id,
-        signing_id=event.signing_id,
-        cdhash=event.cdhash,
-        bundle_name=event.file_bundle_name,
-        bundle_id=event.file_bundle_id,
-        certificate_sha256=leaf.sha256 if leaf else "",
-        publisher=(leaf.org or leaf.cn) if leaf else "",
-        signing_chain=[
-            SigningCertificate(
-                sha256=cert.sha256,
-                cn=cert.cn,
-                org=cert.org,
-                ou=cert.ou,
-                valid_from=store.valid_time(cert.valid_from),
-                valid_until=store.valid_time(cert.valid_until),
-            )
-            for cert in row.chain
-        ],
-    )
+    news: list[Message] = []
+    shown = added.blocked[:MAX_LIVE]
+    if shown:
+        rows = await repository.events_by_id(intake.connection, shown)
+        certificates = await repository.certificates(intake.connection, digests(rows))
+        news += [seen(show(row, certificates)) for row in rows]
+    others = added.count - len(news)
+    if others > 0:
+        news.append(seen(count=others))
+    return news

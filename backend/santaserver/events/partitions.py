@@ -1,47 +1,24 @@
-"""Keeps a partition of the event table ready for each day, some days ahead.
+"""Partitions of the event tables: one for each day, made ahead and dropped when too old.
 
 Events of any other day go to the default partition, so a missing one never loses an event.
 """
 
-import asyncio
-import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
-import asyncpg
+from santaserver.db import Connection
 
-from santaserver.clock import Clock
-from santaserver.db import Connection, Database, describe
-from santaserver.errors import DatabaseUnavailable
-from santaserver.live.outbox import discard
-
-log = logging.getLogger(__name__)
-
-DAYS_BACK = 1
-DAYS_AHEAD = 7
-EVERY = timedelta(hours=6)
-RETRY = timedelta(seconds=30)
+TABLES = ("event", "file_access_event")
 LOCK_KEY = 0x6576656E74
 """Advisory lock, so that one worker at a time does this."""
+BATCH = 5_000
+"""Rows of a default partition that one statement deletes."""
 
 
-async def keep_partitions(database: Database, clock: Clock) -> None:
-    """Look after the partitions until cancelled."""
-    while True:
-        pause = EVERY
-        today = clock().date()
-        try:
-            async with database.transaction(discard) as (connection, _):
-                await create_partitions(
-                    connection, today - timedelta(days=DAYS_BACK), today + timedelta(days=DAYS_AHEAD)
-                )
-        except (DatabaseUnavailable, asyncpg.UndefinedTableError, asyncpg.LockNotAvailableError) as error:
-            log.debug("event partitions wait: %s", describe(error))
-            pause = RETRY
-        except Exception:
-            log.exception("event partitions could not be made; events of new days go to the default one")
-            pause = RETRY
-        await asyncio.sleep(pause.total_seconds())
+async def lock(connection: Connection) -> None:
+    """Wait for other workers, but not for long for readers: called at the beginning of a transaction."""
+    await connection.execute("set local lock_timeout = '2s'")
+    await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
 
 
 async def create_partitions(connection: Connection, first: date, last: date) -> None:
@@ -50,30 +27,54 @@ async def create_partitions(connection: Connection, first: date, last: date) -> 
     The lock keeps uploads waiting for the few milliseconds that this takes: one that had chosen a
     partition before would be refused by the default one after.
     """
-    await connection.execute("set local lock_timeout = '2s'")
-    await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
-    missing = [day for day in _days(first, last) if not await _exists(connection, day)]
-    if missing:
-        await connection.execute("lock table event in access exclusive mode")
-    for day in missing:
-        start = datetime.combine(day, time(), UTC)
-        end = start + timedelta(days=1)
-        strayed = await connection.fetchval(
-            "select exists (select from event_default where occurred_at >= $1 and occurred_at < $2)",
-            start,
-            end,
-        )
-        if not strayed:
-            bounds = f"for values from ('{start}') to ('{end}')"
-            await connection.execute(f"create table {_name(day)} partition of event {bounds}")
+    await lock(connection)
+    for table in TABLES:
+        there = await existing(connection, table)
+        missing = [day for day in _days(first, last) if day not in there]
+        if missing:
+            await connection.execute(f"lock table {table} in access exclusive mode")
+        for day in missing:
+            start = datetime.combine(day, time(), UTC)
+            end = start + timedelta(days=1)
+            strayed = await connection.fetchval(
+                f"select exists (select from {table}_default where occurred_at >= $1 and occurred_at < $2)",  # noqa: S608
+                start,
+                end,
+            )
+            if not strayed:
+                bounds = f"for values from ('{start}') to ('{end}')"
+                await connection.execute(f"create table {name(table, day)} partition of {table} {bounds}")
 
 
-async def _exists(connection: Connection, day: date) -> bool:
-    return await connection.fetchval("select to_regclass($1)", _name(day)) is not None
+async def existing(connection: Connection, table: str) -> set[date]:
+    """Return the days that have a partition."""
+    rows = await connection.fetch(
+        """select right(c.relname, 8) as day from pg_inherits i join pg_class c on c.oid = i.inhrelid
+           where i.inhparent = $1::text::regclass and c.relname ~ '_[0-9]{8}$'""",
+        table,
+    )
+    return {datetime.strptime(row["day"], "%Y%m%d").replace(tzinfo=UTC).date() for row in rows}
 
 
-def _name(day: date) -> str:
-    return f"event_{day:%Y%m%d}"
+async def drop_partition(connection: Connection, table: str, day: date) -> None:
+    """Drop one day's events."""
+    await lock(connection)
+    await connection.execute(f"drop table if exists {name(table, day)}")
+
+
+async def delete_strayed(connection: Connection, table: str, before: datetime) -> int:
+    """Delete some of the events that are too old and lie in the default partition; return how many."""
+    tag = await connection.execute(
+        f"""delete from {table}_default where (occurred_at, id) in (
+              select occurred_at, id from {table}_default where occurred_at < $1 limit {BATCH})""",  # noqa: S608
+        before,
+    )
+    return int(tag.rpartition(" ")[2])
+
+
+def name(table: str, day: date) -> str:
+    """Return the name of a day's partition."""
+    return f"{table}_{day:%Y%m%d}"
 
 
 def _days(first: date, last: date) -> Iterator[date]:

@@ -1,73 +1,164 @@
-"""Events in the database, as the REST interface reads them."""
+"""Reads events: by id, and lists by what the console filters and searches.
 
-from collections.abc import Sequence
-from datetime import datetime
+Every list is cut from indexes that lie in its order. A filter or a search becomes a set of index
+keys, and of each key's events only as many are read as the page has rows; so a word that matches
+nothing, or half the fleet, costs about the same. Time is looked at in growing windows, the newest
+first: most pages are filled from today's partition.
+"""
 
-from sqlalchemy import ColumnElement, Select, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from santaserver.models import Certificate, Event, Executable, Machine
+from santaserver.db import Connection
+from santaserver.events.shape import EVENT_COLUMNS, EVENT_JOINS, StoredEvent
 from santaserver.paging import like_pattern
+from santaserver.sync.santa_v1_pb2 import Decision
 
-EventRow = tuple[Event, Executable, str, str]
-"""(event, program, machine id, host name)"""
-
-GROUPS: dict[str, ColumnElement[bool]] = {
-    "blocked": Event.blocked.is_(True),
-    "allowed": Event.decision.like("ALLOW%"),
-    "unknown": Event.decision.in_(("ALLOW_UNKNOWN", "BLOCK_UNKNOWN")),
+WORDS = tuple(Decision.keys())
+GROUPS: dict[str, tuple[str, ...]] = {
+    "blocked": tuple(word for word in WORDS if word.startswith("BLOCK")),
+    "allowed": tuple(word for word in WORDS if word.startswith("ALLOW")),
+    "unknown": ("ALLOW_UNKNOWN", "BLOCK_UNKNOWN"),
 }
 """Words for groups of decisions; any other word is an exact decision."""
 
+WINDOWS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
+"""How far back the first looks for a page go; the last one goes all the way."""
+BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+MAX_KEYS = 200
+"""Programs, and as many machines, that a search follows; those seen last count."""
 
-def _base() -> Select[Event, Executable, str, str]:
-    return (
-        select(Event, Executable, Machine.machine_id, Machine.hostname)
-        .join(Executable, Executable.id == Event.executable_id)
-        .join(Machine, Machine.id == Event.machine_id)
-    )
+Position = tuple[datetime, int]
+"""(time, id) of a row; lists go from the newest down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a list of events is narrowed down to; empty means everything."""
+
+    text: str = ""
+    decision: str = ""
+    machine_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Where to look: an indexed column and the values it may have."""
+
+    column: str
+    kind: str
+    values: Sequence[Any]
 
 
 async def list_events(
-    session: AsyncSession,
-    before: tuple[datetime, int] | None,
-    limit: int,
-    text: str,
-    decision: str,
-    machine_id: str,
-) -> Sequence[EventRow]:
-    """Return the newest events that fit, before the given (time, id)."""
-    query = _base().order_by(Event.occurred_at.desc(), Event.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(tuple_(Event.occurred_at, Event.id) < tuple_(*before))
-    if decision:
-        query = query.where(GROUPS.get(decision, Event.decision == decision))
-    if machine_id:
-        query = query.where(Machine.machine_id == machine_id)
-    if text.strip():
-        pattern = like_pattern(text)
-        columns = (
-            Event.file_name,
-            Event.file_path,
-            Event.executing_user,
-            Machine.hostname,
-            Executable.sha256,
-            Executable.signing_id,
-            Executable.bundle_name,
-        )
-        query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return [(row[0], row[1], row[2], row[3]) for row in await session.execute(query)]
+    connection: Connection, search: Search, before: Position, limit: int
+) -> list[StoredEvent]:
+    """Return the newest events that fit, before the given position."""
+    keys, conditions = await _plan(connection, search)
+    found: list[StoredEvent] = []
+    for start, end in _windows(before[0]):
+        query, values = _query(keys, conditions)
+        found += await connection.fetch(query, start, end, *before, limit - len(found), *values)
+        if len(found) >= limit:
+            break
+    return found
 
 
-async def find_event(session: AsyncSession, event_id: int) -> EventRow | None:
-    """Return one event."""
-    row = (await session.execute(_base().where(Event.id == event_id).limit(1))).one_or_none()
-    return (row[0], row[1], row[2], row[3]) if row else None
+async def events_by_id(connection: Connection, ids: Sequence[int]) -> list[StoredEvent]:
+    """Return events by id, those that are there."""
+    rows = await connection.fetch(
+        f"select {EVENT_COLUMNS} from event e {EVENT_JOINS} where e.id = any($1) order by e.id",  # noqa: S608
+        ids,
+    )
+    return list(rows)
 
 
-async def certificates(session: AsyncSession, digests: set[str]) -> dict[str, Certificate]:
+async def certificates(connection: Connection, digests: Sequence[str]) -> dict[str, Any]:
     """Return certificates by SHA-256."""
     if not digests:
         return {}
-    rows = (await session.execute(select(Certificate).where(Certificate.sha256.in_(digests)))).scalars()
-    return {row.sha256: row for row in rows}
+    rows = await connection.fetch(
+        "select sha256, cn, org, ou, valid_from, valid_until from certificate where sha256 = any($1)", digests
+    )
+    return {row["sha256"]: row for row in rows}
+
+
+def _windows(before: datetime) -> Iterator[tuple[datetime, datetime]]:
+    end = before
+    for length in WINDOWS:
+        if before - BEGINNING <= length:
+            break
+        yield before - length, end
+        end = before - length
+    yield BEGINNING, end
+
+
+async def _plan(connection: Connection, search: Search) -> tuple[list[_Keys], list[_Keys]]:
+    """Choose the keys to follow (any of them) and what else has to hold."""
+    machine: list[_Keys] = []
+    if search.machine_id:
+        number = await connection.fetchval("select id from machine where machine_id = $1", search.machine_id)
+        machine.append(_Keys("machine_id", "bigint", [] if number is None else [number]))
+    words = GROUPS.get(search.decision, (search.decision,)) if search.decision else ()
+    decision = [_Keys("decision", "text", words)] if words else []
+    if search.text.strip():
+        return await _matches(connection, search.text.strip()), [*machine, *decision]
+    if machine:
+        return machine, decision
+    return decision, []
+
+
+async def _matches(connection: Connection, text: str) -> list[_Keys]:
+    """Find the programs, machines and users that a text names."""
+    pattern = like_pattern(text)
+    programs = await connection.fetch(
+        """select id from executable
+           where file_name ilike $1 or file_path ilike $1 or signing_id ilike $1 or bundle_name ilike $1
+             or sha256 = lower($2) or cdhash = lower($2) or team_id = upper($2)
+           order by last_seen_at desc limit $3""",
+        pattern,
+        text,
+        MAX_KEYS,
+    )
+    machines = await connection.fetch(
+        """select id from machine where hostname ilike $1 or serial ilike $1 or machine_id = $2
+           order by hostname, id limit $3""",
+        pattern,
+        text,
+        MAX_KEYS,
+    )
+    return [
+        _Keys("executable_id", "bigint", [row["id"] for row in programs]),
+        _Keys("machine_id", "bigint", [row["id"] for row in machines]),
+        _Keys("executing_user", "text", [text]),
+    ]
+
+
+def _query(keys: Sequence[_Keys], conditions: Sequence[_Keys]) -> tuple[str, list[Any]]:
+    """Write the statement for one window: $1 ≤ time < or = $2, before ($3, $4), at most $5 rows."""
+    values: list[Any] = []
+
+    def number(of: _Keys) -> str:
+        values.append(list(of.values))
+        return f"${len(values) + 5}::{of.kind}[]"
+
+    holds = "occurred_at >= $1 and occurred_at <= $2 and (occurred_at, id) < ($3, $4)"
+    for condition in conditions:
+        holds += f" and {condition.column} = any({number(condition)})"
+    order = "order by occurred_at desc, id desc limit $5"
+    places = " union ".join(
+        f"""select e.occurred_at, e.id from unnest({number(key)}) k(value) cross join lateral (
+              select occurred_at, id from event where {key.column} = k.value and {holds} {order}) e"""  # noqa: S608
+        for key in keys
+    )
+    if not keys:
+        places = f"select occurred_at, id from event where {holds} {order}"  # noqa: S608
+    return (
+        f"""with place as (select * from ({places}) found {order})
+            select {EVENT_COLUMNS} from place
+            join event e on e.occurred_at = place.occurred_at and e.id = place.id {EVENT_JOINS}
+            order by e.occurred_at desc, e.id desc""",  # noqa: S608
+        values,
+    )

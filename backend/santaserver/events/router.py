@@ -4,32 +4,44 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from santaserver.deps import CurrentUser, SessionDep
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
 from santaserver.events import service
+from santaserver.events.repository import Search
 from santaserver.events.schemas import Event
-from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 
 router = APIRouter(prefix="/events", tags=["events"], responses=responses(Unauthorized))
+
+TextParam = Annotated[
+    str,
+    Query(
+        max_length=200,
+        description="Part of a program's name, path, signing ID or bundle, or of a host name or serial "
+        "number; or a whole SHA-256, CDHash, team ID, machine id or user name",
+    ),
+]
 
 
 @router.get("", responses=responses(BadRequest))
 async def list_events(
-    session: SessionDep,
+    connection: ConnectionDep,
     _: CurrentUser,
+    now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
-    q: SearchParam = "",
+    q: TextParam = "",
     decision: Annotated[
         str, Query(max_length=64, description="`blocked`, `allowed`, `unknown`, or Santa's exact word")
     ] = "",
     machine_id: Annotated[str, Query(max_length=1000)] = "",
 ) -> Page[Event]:
     """List executions, the newest first."""
-    return await service.list_events(session, cursor, limit, q, decision, machine_id)
+    words = (text.replace("\0", "") for text in (q, decision, machine_id))
+    return await service.list_events(connection, cursor, limit, Search(*words), now)
 
 
 @router.get("/{event_id}", responses=responses(NotFound))
-async def get_event(event_id: int, session: SessionDep, _: CurrentUser) -> Event:
+async def get_event(event_id: int, connection: ConnectionDep, _: CurrentUser) -> Event:
     """Show one execution."""
-    return await service.get_event(session, event_id)
+    return await service.get_event(connection, event_id)

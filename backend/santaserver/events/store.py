@@ -1,130 +1,113 @@
-"""Writes uploads in bulk: each kind of row in one statement, repetitions dropped by their key."""
+"""Writes uploads in bulk: each kind of event in one statement that commits by itself.
 
-import json
+A repetition is recognised by machine, time, program, decision and process: the unique key. Counts by
+hour and by day are kept by the same statement, from the rows that were really added.
+"""
+
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
 
 from santaserver.db import Connection
 from santaserver.events.parse import (
+    MAX_LIST,
     MAX_NAME,
     MAX_TEXT,
+    AuditRow,
     ExecutionRow,
     FileAccessRow,
-    entitlements,
     quarantine,
-    unique_by,
 )
-from santaserver.events.wire import Certificate
+
+ADD_EXECUTIONS = """
+with reporter as (select id, hostname from machine where machine_id = $1),
+added as (
+  insert into event (occurred_at, received_at, machine_id, executable_id, pid, ppid, decision, static_rule,
+    file_name, file_path, executing_user, parent_name, logged_in_users, current_sessions, quarantine)
+  select e.occurred_at, $2, reporter.id, e.program, e.pid, e.ppid, e.decision, e.static_rule, e.file_name,
+    e.file_path, e.executing_user, e.parent_name, string_to_array(e.logged_in, E'\\n'),
+    string_to_array(e.sessions, E'\\n'), e.quarantine
+  from reporter, unnest($3::timestamptz[], $4::boolean[], $5::bigint[], $6::integer[], $7::integer[],
+    $8::text[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $16::jsonb[])
+    e(occurred_at, timed, program, pid, ppid, decision, static_rule, file_name, file_path, executing_user,
+      parent_name, logged_in, sessions, quarantine)
+  where e.timed or not exists (
+    select from event other
+    where other.machine_id = reporter.id and other.occurred_at > $2::timestamptz - interval '2 days'
+      and other.executable_id = e.program and other.pid = e.pid and other.decision = e.decision)
+  on conflict do nothing returning id, occurred_at, executable_id, decision, blocked),
+hours as (
+  insert into event_hour as h (hour, decision, events)
+  select date_trunc('hour', occurred_at, 'UTC'), decision, count(*) from added group by 1, 2 order by 1, 2
+  on conflict (hour, decision) do update set events = h.events + excluded.events),
+days as (
+  insert into program_day as d (day, executable_id, decision, events)
+  select (occurred_at at time zone 'UTC')::date, executable_id, decision, count(*) from added
+  group by 1, 2, 3 order by 1, 2, 3
+  on conflict (day, executable_id, decision) do update set events = d.events + excluded.events)
+select id, hostname, (select count(*) from added) as added,
+  (select array_agg(id order by id) from added where blocked) as blocked
+from reporter
+"""
 
 
-async def store_certificates(connection: Connection, rows: Sequence[ExecutionRow]) -> None:
-    """Keep every certificate of the signing chains."""
-    chain = sorted({cert.sha256: cert for row in rows for cert in row.chain}.items())
-    if chain:
-        await connection.execute(
-            """insert into certificate (sha256, cn, org, ou, valid_from, valid_until)
-               select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
-                 $6::timestamptz[]) on conflict do nothing""",
-            [key[:MAX_NAME] for key, _ in chain],
-            [cert.cn[:MAX_NAME] for _, cert in chain],
-            [cert.org[:MAX_NAME] for _, cert in chain],
-            [cert.ou[:MAX_NAME] for _, cert in chain],
-            [valid_time(cert.valid_from) for _, cert in chain],
-            [valid_time(cert.valid_until) for _, cert in chain],
-        )
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an upload added."""
+
+    machine: int
+    hostname: str
+    count: int = 0
+    blocked: tuple[int, ...] = ()
+    """Ids of the blocked executions that are new."""
 
 
-async def store_executables(
-    connection: Connection, rows: Sequence[ExecutionRow], now: datetime
-) -> dict[str, int]:
-    """Keep what is known of each program; return ids by SHA-256."""
-    programs = unique_by(rows, lambda row: row.sha256)
-    found: dict[str, int] = {}
-    if not programs:
-        return found
-    events = [row.event for row in programs]
-    await connection.execute(
-        """insert into executable (sha256, file_name, team_id, signing_id, cdhash, bundle_id, bundle_name,
-             bundle_path, bundle_version, bundle_hash, signing_chain, signing_status, cs_flags, entitlements,
-             first_seen_at, last_seen_at)
-           select p.sha256, p.file_name, p.team_id, p.signing_id, p.cdhash, p.bundle_id, p.bundle_name,
-             p.bundle_path, p.bundle_version, p.bundle_hash,
-             array(select jsonb_array_elements_text(p.chain)), p.signing_status, p.cs_flags,
-             p.entitlements, $15, $15
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-             $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::bigint[], $14::jsonb[])
-             p(sha256, file_name, team_id, signing_id, cdhash, bundle_id, bundle_name, bundle_path,
-               bundle_version, bundle_hash, chain, signing_status, cs_flags, entitlements)
-           on conflict (sha256) do update set last_seen_at = excluded.last_seen_at
-             where executable.last_seen_at < excluded.last_seen_at - interval '1 hour'""",
-        [row.sha256 for row in programs],
-        [event.file_name[:MAX_NAME] for event in events],
-        [event.team_id[:MAX_NAME] for event in events],
-        [event.signing_id[:MAX_NAME] for event in events],
-        [event.cdhash[:MAX_NAME] for event in events],
-        [event.file_bundle_id[:MAX_NAME] for event in events],
-        [event.file_bundle_name[:MAX_NAME] for event in events],
-        [event.file_bundle_path[:MAX_TEXT] for event in events],
-        [(event.file_bundle_version_string or event.file_bundle_version)[:MAX_NAME] for event in events],
-        [event.file_bundle_hash[:MAX_NAME] for event in events],
-        [json.dumps([cert.sha256[:MAX_NAME] for cert in row.chain]) for row in programs],
-        [str(event.signing_status)[:MAX_NAME] for event in events],
-        [event.cs_flags for event in events],
-        [_json(entitlements(event)) for event in events],
-        now,
-    )
-    stored = await connection.fetch(
-        "select sha256, id from executable where sha256 = any($1)", [row.sha256 for row in programs]
-    )
-    return {row["sha256"]: row["id"] for row in stored}
+async def find_machine(connection: Connection, machine_id: str) -> Added | None:
+    """Return the machine that reports; None when it is not known."""
+    row = await connection.fetchrow("select id, hostname from machine where machine_id = $1", machine_id)
+    return None if row is None else Added(row["id"], row["hostname"])
 
 
-async def store_executions(
+async def add_executions(
     connection: Connection,
-    machine: int,
+    machine_id: str,
     rows: Sequence[ExecutionRow],
     programs: dict[str, int],
     now: datetime,
-) -> dict[bytes, int]:
-    """Add events; return the ids of those that were not there yet, by key."""
+) -> Added | None:
+    """Add the executions that are not there yet; None when the machine is not known."""
     if not rows:
-        return {}
+        return await find_machine(connection, machine_id)
     events = [row.event for row in rows]
-    added = await connection.fetch(
-        """insert into event (occurred_at, received_at, machine_id, executable_id, decision, file_name,
-             file_path, executing_user, parent_name, pid, ppid, static_rule, logged_in_users,
-             current_sessions, quarantine, dedupe_key)
-           select e.occurred_at, $1, $2, e.program, e.decision, e.file_name, e.file_path, e.executing_user,
-             e.parent_name, e.pid, e.ppid, e.static_rule,
-             array(select jsonb_array_elements_text(e.logged_in)),
-             array(select jsonb_array_elements_text(e.sessions)), e.quarantine, e.key
-           from unnest($3::timestamptz[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-             $9::text[], $10::integer[], $11::integer[], $12::boolean[], $13::jsonb[], $14::jsonb[],
-             $15::jsonb[], $16::bytea[])
-             e(occurred_at, program, decision, file_name, file_path, executing_user, parent_name, pid, ppid,
-               static_rule, logged_in, sessions, quarantine, key)
-           on conflict do nothing returning dedupe_key, id""",
+    row = await connection.fetchrow(
+        ADD_EXECUTIONS,
+        machine_id,
         now,
-        machine,
         [row.occurred_at for row in rows],
+        [row.timed for row in rows],
         [programs[row.sha256] for row in rows],
+        [event.pid for event in events],
+        [event.ppid for event in events],
         [row.decision for row in rows],
+        [event.static_rule for event in events],
         [event.file_name[:MAX_NAME] for event in events],
         [event.file_path[:MAX_TEXT] for event in events],
         [event.executing_user[:MAX_NAME] for event in events],
         [event.parent_name[:MAX_NAME] for event in events],
-        [event.pid for event in events],
-        [event.ppid for event in events],
-        [event.static_rule for event in events],
-        [json.dumps([user[:MAX_NAME] for user in event.logged_in_users]) for event in events],
-        [json.dumps([session[:MAX_NAME] for session in event.current_sessions]) for event in events],
+        [_lines(event.logged_in_users) for event in events],
+        [_lines(event.current_sessions) for event in events],
         [_json(quarantine(event)) for event in events],
-        [row.key for row in rows],
     )
-    return {bytes(row["dedupe_key"]): row["id"] for row in added}
+    return (
+        None if row is None else Added(row["id"], row["hostname"], row["added"], tuple(row["blocked"] or ()))
+    )
 
 
-async def store_file_accesses(
+async def add_file_accesses(
     connection: Connection, machine: int, rows: Sequence[FileAccessRow], now: datetime
 ) -> None:
     """Add file accesses that were not there yet."""
@@ -135,6 +118,10 @@ async def store_file_accesses(
                select a.at, $1, $2, a.rule_name, a.rule_version, a.target, a.decision, a.chain, a.key
                from unnest($3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
                  $9::bytea[]) a(at, rule_name, rule_version, target, decision, chain, key)
+               where not exists (
+                 select from file_access_event other
+                 where other.machine_id = $2 and other.occurred_at > $1::timestamptz - interval '2 days'
+                   and other.dedupe_key = a.key)
                on conflict do nothing""",
             now,
             machine,
@@ -143,64 +130,31 @@ async def store_file_accesses(
             [row.event.rule_version[:MAX_NAME] for row in rows],
             [row.event.target[:MAX_TEXT] for row in rows],
             [row.decision for row in rows],
-            [json.dumps(row.event.process_chain) for row in rows],
+            [_json(row.event.process_chain[:MAX_LIST]) for row in rows],
             [row.key for row in rows],
         )
 
 
-async def store_bundles(
-    connection: Connection, rows: Sequence[ExecutionRow], programs: dict[str, int], now: datetime
-) -> None:
-    """Keep the bundles that events name, and which programs belong to them."""
-    bundles = unique_by(rows, lambda row: row.event.file_bundle_hash[:MAX_NAME])
-    if not bundles:
-        return
-    events = [row.event for row in bundles]
-    await connection.execute(
-        """insert into bundle (hash, bundle_id, name, path, version, binary_count, first_seen_at)
-           select b.*, $7
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[]) b
-           on conflict do nothing""",
-        [event.file_bundle_hash[:MAX_NAME] for event in events],
-        [event.file_bundle_id[:MAX_NAME] for event in events],
-        [event.file_bundle_name[:MAX_NAME] for event in events],
-        [event.file_bundle_path[:MAX_TEXT] for event in events],
-        [(event.file_bundle_version_string or event.file_bundle_version)[:MAX_NAME] for event in events],
-        [min(event.file_bundle_binary_count, 2**31 - 1) for event in events],
-        now,
-    )
-    members = sorted({(row.event.file_bundle_hash[:MAX_NAME], programs[row.sha256]) for row in rows})
-    members = [(bundle, program) for bundle, program in members if bundle]
-    await connection.execute(
-        """insert into bundle_binary (bundle_hash, executable_id)
-           select * from unnest($1::text[], $2::bigint[]) on conflict do nothing""",
-        [bundle for bundle, _ in members],
-        [program for _, program in members],
-    )
+async def add_audits(connection: Connection, machine: int, rows: Sequence[AuditRow], now: datetime) -> None:
+    """Add what the agent did, unless it is there already."""
+    if rows:
+        await connection.execute(
+            """insert into agent_audit_event (occurred_at, received_at, machine_id, kind, detail, dedupe_key)
+               select a.at, $1, $2, a.kind, a.detail, a.key
+               from unnest($3::timestamptz[], $4::text[], $5::jsonb[], $6::bytea[]) a(at, kind, detail, key)
+               on conflict do nothing""",
+            now,
+            machine,
+            [row.occurred_at for row in rows],
+            [row.kind for row in rows],
+            [_json(row.detail) for row in rows],
+            [row.key for row in rows],
+        )
 
 
-async def incomplete_bundles(connection: Connection, hashes: Sequence[str]) -> list[str]:
-    """Return which of these bundles have programs that were never seen."""
-    if not hashes:
-        return []
-    rows = await connection.fetch(
-        """select b.hash from bundle b where b.hash = any($1)
-             and (select count(*) from bundle_binary m where m.bundle_hash = b.hash) < b.binary_count
-           order by b.hash""",
-        hashes,
-    )
-    return [row["hash"] for row in rows]
+def _lines(names: Sequence[str]) -> str:
+    return "\n".join(name[:MAX_NAME].replace("\n", " ") for name in names[:MAX_LIST])
 
 
-def valid_time(seconds: int) -> datetime | None:
-    """Return a certificate's date, None when it has none."""
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
-
-
-def leaf(row: ExecutionRow) -> Certificate | None:
-    """Return the certificate that signed the program."""
-    return row.chain[0] if row.chain else None
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value)
+def _json(value: Any) -> str | None:  # noqa: ANN401 - anything that has a JSON form
+    return None if value is None else msgspec.json.encode(value).decode()

@@ -1,8 +1,8 @@
 """Events as Macs upload them, field for field; see sync/wire.py for the rules of reading."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from santaserver.sync.wire import UInt32
 
@@ -12,7 +12,7 @@ BUNDLE_BINARY = "BUNDLE_BINARY"
 """Not an execution: one program of a bundle that the server asked about."""
 
 
-class Certificate(Struct, kw_only=True):
+class Certificate(Struct, kw_only=True, omit_defaults=True):
     """One certificate of a signing chain; times are epoch seconds."""
 
     sha256: str = ""
@@ -23,7 +23,30 @@ class Certificate(Struct, kw_only=True):
     valid_until: UInt32 = 0
 
 
-class Execution(Struct, kw_only=True):
+class Entitlement(Struct, kw_only=True):
+    """One entitlement; the value is JSON text."""
+
+    key: str = ""
+    value: str = ""
+
+
+class EntitlementInfo(Struct, kw_only=True):
+    """What a program may do; the client leaves out what it finds too long."""
+
+    entitlements: list[Entitlement] = []
+
+
+class Execution(
+    Struct,
+    kw_only=True,
+    rename={
+        "entitlement_info": "entitlementInfo",
+        "cs_flags": "csFlags",
+        "signing_status": "signingStatus",
+        "secure_signing_time": "secureSigningTime",
+        "signing_time": "signingTime",
+    },
+):
     """One event; `execution_time` is epoch seconds with a fraction, 0 when it did not run."""
 
     file_sha256: str = ""
@@ -51,11 +74,25 @@ class Execution(Struct, kw_only=True):
     quarantine_referer_url: str = ""
     quarantine_timestamp: UInt32 = 0
     quarantine_agent_bundle_id: str = ""
-    signing_chain: list[dict[str, Any]] = []
-    entitlement_info: dict[str, Any] = {}
+    signing_chain: list[Certificate] = []
+    entitlement_info: EntitlementInfo | None = None
     cs_flags: UInt32 = 0
     signing_status: str | int = ""
+    secure_signing_time: UInt32 = 0
+    signing_time: UInt32 = 0
     static_rule: bool = False
+
+
+class Process(Struct, kw_only=True, omit_defaults=True):
+    """One process of the chain that led to a file access; the first is the actor."""
+
+    file_path: str = ""
+    cdhash: str = ""
+    file_sha256: str = ""
+    signing_id: str = ""
+    team_id: str = ""
+    pid: Int32 = 0
+    signing_chain: list[Certificate] = []
 
 
 class FileAccess(Struct, kw_only=True):
@@ -64,6 +101,31 @@ class FileAccess(Struct, kw_only=True):
     rule_version: str = ""
     rule_name: str = ""
     target: str = ""
-    process_chain: list[dict[str, Any]] = []
+    process_chain: list[Process] = []
     access_time: float = 0
     decision: str | int = ""
+
+
+class StandaloneRuleCreation(Struct, kw_only=True, omit_defaults=True):
+    """A program that a user approved on a Mac in standalone mode; `timestamp` is epoch seconds."""
+
+    decision: str | int = ""
+    identifier: str = ""
+    timestamp: UInt32 = 0
+
+
+class Audit(Struct, kw_only=True):
+    """What the agent did; version 1 knows one kind."""
+
+    standalone_mode_rule_creation: StandaloneRuleCreation | None = None
+
+
+class UploadFrame(Struct, kw_only=True):
+    """A request whose events are not parsed yet, so that a bad one does not spoil the others."""
+
+    events: list[Raw] = []
+    file_access_events: list[Raw] = []
+    audit_events: list[Raw] = []
+    network_mount_events: list[Raw] = []
+    usb_mount_events: list[Raw] = []
+    network_flow_events: list[Raw] = []

@@ -1,8 +1,25 @@
 """The tables as SQLAlchemy sees them: columns only, no logic. Constraints live in the migrations."""
 
 from santaserver.models.base import Base
-from santaserver.models.events import Bundle, BundleBinary, Certificate, Event, Executable, FileAccessEvent
-from santaserver.models.machines import Enrollment, Machine, MachineSync, MonitorWindow, SyncSession
+from santaserver.models.events import (
+    AgentAuditEvent,
+    Bundle,
+    BundleBinary,
+    Certificate,
+    Event,
+    EventHour,
+    Executable,
+    FileAccessEvent,
+    ProgramDay,
+)
+from santaserver.models.machines import (
+    Enrollment,
+    Machine,
+    MachineSerial,
+    MachineSync,
+    MonitorWindow,
+    SyncSession,
+)
 from santaserver.models.policy import (
     Layer,
     PolicyHead,
@@ -18,6 +35,7 @@ from santaserver.models.policy import (
 from santaserver.models.users import AppUser, AuditLog, LoginFailure, UserSession
 
 __all__ = [
+    "AgentAuditEvent",
     "AppUser",
     "AuditLog",
     "Base",
@@ -26,15 +44,18 @@ __all__ = [
     "Certificate",
     "Enrollment",
     "Event",
+    "EventHour",
     "Executable",
     "FileAccessEvent",
     "Layer",
     "LoginFailure",
     "Machine",
+    "MachineSerial",
     "MachineSync",
     "MonitorWindow",
     "PolicyHead",
     "PolicySignature",
+    "ProgramDay",
     "Rule",
     "RuleVersion",
     "SettingVersion",

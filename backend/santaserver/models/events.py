@@ -1,6 +1,6 @@
 """Executions, the programs behind them, bundles and file accesses."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Computed, ForeignKey, Integer, Sequence
@@ -31,6 +31,7 @@ class Executable(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str]
     file_name: Mapped[str]
+    file_path: Mapped[str]
     team_id: Mapped[str]
     signing_id: Mapped[str]
     cdhash: Mapped[str]
@@ -80,33 +81,67 @@ class Event(Base):
     received_at: Mapped[datetime]
     machine_id: Mapped[int]
     executable_id: Mapped[int]
+    pid: Mapped[int] = mapped_column(Integer)
+    ppid: Mapped[int] = mapped_column(Integer)
     decision: Mapped[str]
-    blocked: Mapped[bool] = mapped_column(Computed("decision like 'BLOCK%'", persisted=True))
+    blocked: Mapped[bool] = mapped_column(Computed("starts_with(decision, 'BLOCK')", persisted=True))
+    static_rule: Mapped[bool]
     file_name: Mapped[str]
     file_path: Mapped[str]
     executing_user: Mapped[str]
     parent_name: Mapped[str]
-    pid: Mapped[int | None] = mapped_column(Integer)
-    ppid: Mapped[int | None] = mapped_column(Integer)
-    static_rule: Mapped[bool]
     logged_in_users: Mapped[list[str]]
     current_sessions: Mapped[list[str]]
     quarantine: Mapped[dict[str, Any] | None]
-    dedupe_key: Mapped[bytes]
+
+
+class EventHour(Base):
+    """How many events happened in an hour."""
+
+    __tablename__ = "event_hour"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    decision: Mapped[str] = mapped_column(primary_key=True)
+    events: Mapped[int]
+
+
+class ProgramDay(Base):
+    """How many events a program caused on a day, in UTC."""
+
+    __tablename__ = "program_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    executable_id: Mapped[int] = mapped_column(primary_key=True)
+    decision: Mapped[str] = mapped_column(primary_key=True)
+    events: Mapped[int]
 
 
 class FileAccessEvent(Base):
-    """One file access that a rule in a Mac's profile watched."""
+    """One file access that a rule in a Mac's profile watched; partitioned by day of `occurred_at`."""
 
     __tablename__ = "file_access_event"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    occurred_at: Mapped[datetime]
+    id: Mapped[int] = mapped_column(Sequence("file_access_id_seq"), primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
     received_at: Mapped[datetime]
-    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    machine_id: Mapped[int]
     rule_name: Mapped[str]
     rule_version: Mapped[str]
     target: Mapped[str]
     decision: Mapped[str]
     process_chain: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    dedupe_key: Mapped[bytes]
+
+
+class AgentAuditEvent(Base):
+    """Something the agent did by itself, such as making a rule that a user approved."""
+
+    __tablename__ = "agent_audit_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    kind: Mapped[str]
+    detail: Mapped[dict[str, Any]]
     dedupe_key: Mapped[bytes]

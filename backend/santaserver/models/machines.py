@@ -19,8 +19,11 @@ class Enrollment(Base):
     quota: Mapped[int | None] = mapped_column(Integer)
     serial_allowlist: Mapped[list[str] | None]
     expires_at: Mapped[datetime | None]
+    client_certificate: Mapped[bool] = mapped_column(default=False)
     revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
 
 
 class Machine(Base):
@@ -51,9 +54,21 @@ class Machine(Base):
     enrollment_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment.id"))
     enrolled_at: Mapped[datetime]
     identity_conflict_at: Mapped[datetime | None]
+    client_certificate: Mapped[bytes | None]
     last_preflight_at: Mapped[datetime | None]
     last_postflight_at: Mapped[datetime | None]
     """Both live in `MachineSync` now; these columns are the release before's."""
+
+
+class MachineSerial(Base):
+    """A serial number that a machine id was used with; more than one is a conflict."""
+
+    __tablename__ = "machine_serial"
+
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    serial: Mapped[str] = mapped_column(primary_key=True)
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
 
 
 class SyncSession(Base):

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.events.repository import GROUPS
-from santaserver.models import Event, Rule
+from santaserver.models import EventHour, Rule
 
 
 async def count_rules(session: AsyncSession) -> int:
@@ -19,7 +19,12 @@ async def count_events_by_hour(
     session: AsyncSession, since: datetime
 ) -> dict[datetime, tuple[int, int, int, int]]:
     """Return (blocked, unknown, allowed, total) by the hour in which the events happened, in UTC."""
-    hour = func.date_trunc("hour", Event.occurred_at, "UTC")
-    groups = [func.count().filter(GROUPS[name]) for name in ("blocked", "unknown", "allowed")]
-    query = select(hour, *groups, func.count()).where(Event.occurred_at >= since).group_by(hour)
-    return {row[0]: (row[1], row[2], row[3], row[4]) for row in await session.execute(query)}
+    total = func.sum(EventHour.events)
+    groups = [
+        total.filter(EventHour.decision.in_(GROUPS[name])) for name in ("blocked", "unknown", "allowed")
+    ]
+    query = select(EventHour.hour, *groups, total).where(EventHour.hour >= since).group_by(EventHour.hour)
+    return {
+        row[0]: (int(row[1] or 0), int(row[2] or 0), int(row[3] or 0), int(row[4]))
+        for row in await session.execute(query)
+    }

@@ -1,37 +1,56 @@
 """Reads a request body: size limits, content encodings, content type. Knows no stage."""
 
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
+from santaserver.sync.overload import Budget
 
-MAX_BODY = 16 * 1024 * 1024
-"""Bytes on the wire; a batch of the largest possible events is about 1.5 MB."""
-MAX_PLAIN = 32 * 1024 * 1024
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes on the wire; a batch of 50 of the largest possible events is about 1.5 MB without compression."""
+MAX_PLAIN = 16 * 1024 * 1024
 """Bytes after decompression."""
 
-PROTOBUF = "application/x-protobuf"
 ZLIB = {"deflate", "zlib"}
 """What the client calls deflate is a zlib container; releases before 1.17 said zlib."""
 PLAIN = {"", "identity", "none"}
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the decompressed body; raise the problem that says what is wrong with it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF:
-        raise UnsupportedMedia("Protobuf bodies are not read yet: leave SyncEnableProtoTransfer off")
+class Form(Enum):
+    """How messages are written; answers come in the form of the request."""
+
+    JSON = "application/json"
+    PROTOBUF = "application/x-protobuf"
+
+
+def form_of(headers: Headers) -> Form:
+    """Return the form of a request; the doctor's probe names none."""
+    named = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Form.PROTOBUF if named in {Form.PROTOBUF.value, "application/protobuf"} else Form.JSON
+
+
+@asynccontextmanager
+async def received(request: Request, budget: Budget) -> AsyncIterator[bytes]:
+    """Yield the body as it came, counted against the budget for as long as it is used."""
     chunks: list[bytes] = []
     size = 0
     try:
         async for chunk in request.stream():
+            budget.take(len(chunk))
             size += len(chunk)
             if size > MAX_BODY:
                 raise TooLarge(f"The body is larger than {MAX_BODY} bytes")
             chunks.append(chunk)
+        yield b"".join(chunks)
     except ClientDisconnect as error:
         raise BadRequest("The connection ended inside the body") from error
-    return decompress(b"".join(chunks), request.headers.get("content-encoding", ""))
+    finally:
+        budget.give_back(size)
 
 
 def decompress(body: bytes, encoding: str) -> bytes:
@@ -41,7 +60,7 @@ def decompress(body: bytes, encoding: str) -> bytes:
         return body
     if name in ZLIB:
         window = zlib.MAX_WBITS if body[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
-    elif name == "gzip":
+    elif name in {"gzip", "x-gzip"}:
         window = zlib.MAX_WBITS | 16
     else:
         raise UnsupportedMedia(f"The content encoding {name!r} is not read here: use deflate, gzip or none")

@@ -8,18 +8,32 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from santaserver.enrollment import admission
+from santaserver.enrollment.admission import Enrollment
+from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import BadRequest, NotFound
-from santaserver.events import ingest
+from santaserver.events.ingest import Intake, event_upload
+from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.state import AppState
-from santaserver.sync import enrollment, service
-from santaserver.sync.body import read_body
+from santaserver.sync import protobuf, repository, service
+from santaserver.sync.answers import answer
+from santaserver.sync.body import Form, decompress, form_of, received
 from santaserver.sync.service import Stage
-from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest, parse_object, read
+from santaserver.sync.wire import (
+    MessageT,
+    PostflightRequest,
+    PreflightRequest,
+    RuleDownloadRequest,
+    parse_object,
+    read,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,59 +41,65 @@ PREFIX = "/api/santa"
 DOCTOR = "santactl-doctor-test"
 """The id that `santactl doctor` probes with: answered, but no machine."""
 MAX_ID = 1000
-
-StageHandler = Callable[[Stage, str, bytes], Awaitable[bytes]]
-
-
-async def _preflight(stage: Stage, machine_id: str, body: bytes) -> bytes:
-    return await service.preflight(stage, machine_id, read(parse_object(body), PreflightRequest))
+EMPTY = b"{}"
 
 
-async def _event_upload(stage: Stage, machine_id: str, body: bytes) -> bytes:
-    return await ingest.event_upload(stage, machine_id, parse_object(body))
+@dataclass(frozen=True)
+class Content:
+    """A request's body and how it is written."""
+
+    form: Form
+    encoding: str
+    sent: bytes
+
+    def plain(self) -> bytes:
+        """Return the body without its content encoding."""
+        return decompress(self.sent, self.encoding)
+
+    def message(self, kind: type[MessageT]) -> MessageT:
+        """Return the message in the body."""
+        if self.form is Form.PROTOBUF:
+            return protobuf.read(self.plain(), kind)
+        return read(parse_object(self.plain()), kind)
 
 
-async def _rule_download(stage: Stage, machine_id: str, body: bytes) -> bytes:
-    return await service.rule_download(stage, machine_id, read(parse_object(body), RuleDownloadRequest))
+async def _preflight(stage: Stage, machine_id: str, content: Content) -> bytes:
+    request = content.message(PreflightRequest)
+    admission.check_serial(stage.enrollment, request.serial_number)
+    return await service.preflight(stage, machine_id, request)
 
 
-async def _postflight(stage: Stage, machine_id: str, body: bytes) -> bytes:
-    return await service.postflight(stage, machine_id, read(parse_object(body), PostflightRequest))
+async def _rule_download(stage: Stage, machine_id: str, content: Content) -> bytes:
+    return await service.rule_download(stage, machine_id, content.message(RuleDownloadRequest))
 
 
-async def _metrics(_: Stage, machine_id: str, body: bytes) -> bytes:
-    count = len(parse_object(body).get("metrics") or ())
-    log.debug("%s reported %d metrics", machine_id, count)
-    return b"{}"
+async def _postflight(stage: Stage, machine_id: str, content: Content) -> bytes:
+    return await service.postflight(stage, machine_id, content.message(PostflightRequest))
 
 
-STAGES: dict[str, StageHandler] = {
+SYNC_STAGES: dict[str, Callable[[Stage, str, Content], Awaitable[bytes]]] = {
     "preflight": _preflight,
-    "eventupload": _event_upload,
     "ruledownload": _rule_download,
     "postflight": _postflight,
-    "metrics": _metrics,
 }
 
 
 async def handle_stage(request: Request) -> Response:
-    """Check the secret, read the body, run the stage in one transaction."""
+    """Receive the body, then run the stage when there is a free place for it."""
     state: AppState = request.app.state.santa
     name, machine_id = _path(request)
-    handler = STAGES.get(name)
-    if handler is None:
-        raise NotFound(f"There is no stage {name!r} in this version of the protocol")
-    body = await read_body(request)
-    now = state.clock()
-    secret = enrollment.shown_secret(request.headers, request.path_params.get("secret"))
-    async with state.database.transaction(state.bus.publish) as (connection, outbox):
-        enrolled = await enrollment.authorise(connection, secret, state.settings.enrollment_required, now)
-        if machine_id == DOCTOR:
-            answer = b"{}"
+    form = form_of(request.headers)
+    async with received(request, state.limits.bodies) as sent:
+        content = Content(form, request.headers.get("content-encoding", ""), sent)
+        if machine_id == DOCTOR or name in SYNC_STAGES:
+            async with state.limits.syncs.seat():
+                body = await _sync(state, request, name, machine_id, content)
+        elif name in {"eventupload", "metrics"}:
+            async with state.limits.events.seat():
+                body = await _report(state, request, name, machine_id, content)
         else:
-            stage = Stage(connection, outbox, state.caches, state.signer, enrolled, now)
-            answer = await handler(stage, machine_id, body)
-    return Response(answer, media_type="application/json")
+            raise NotFound(f"There is no stage {name!r} in this version of the protocol")
+    return answer(name, form, body, request.headers)
 
 
 async def handle_xsrf(request: Request) -> Response:
@@ -89,6 +109,54 @@ async def handle_xsrf(request: Request) -> Response:
     key = state.settings.security.secret_key.encode()
     token = hmac.new(key, b"xsrf\0" + machine_id.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     return Response(b"", media_type="application/json", headers={"X-XSRF-TOKEN": token})
+
+
+async def _sync(state: AppState, request: Request, name: str, machine_id: str, content: Content) -> bytes:
+    """Run a stage of a sync in one transaction."""
+    now = state.clock()
+    async with state.database.transaction(state.bus.publish) as (connection, outbox):
+        secret = shown_secret(request.headers, request.path_params.get("secret"))
+        required = state.settings.enrollment_required
+        enrolled = await admission.authorise(connection, state.enrollments, secret, required, now)
+        if machine_id == DOCTOR:
+            return EMPTY
+        stage = Stage(connection, outbox, state.caches, state.signer, enrolled, now)
+        return await SYNC_STAGES[name](stage, machine_id, content)
+
+
+async def _report(state: AppState, request: Request, name: str, machine_id: str, content: Content) -> bytes:
+    """Take what a Mac reports beside its syncs; each statement is a transaction of its own."""
+    now = state.clock()
+    async with state.database.statements() as connection:
+        secret = shown_secret(request.headers, request.path_params.get("secret"))
+        required = state.settings.enrollment_required
+        enrolled = await admission.authorise(connection, state.enrollments, secret, required, now)
+        if name == "metrics":
+            _metrics(machine_id, content)
+            return EMPTY
+
+        async def enrol() -> None:
+            await _enrol(state, enrolled, machine_id, now)
+
+        parse = parse_binary_upload if content.form is Form.PROTOBUF else parse_upload
+        upload = parse(content.plain(), machine_id, now)
+        intake = Intake(connection, state.programs, enrol, now)
+        body, news = await event_upload(intake, machine_id, upload)
+    state.bus.publish(news)
+    return body
+
+
+def _metrics(machine_id: str, content: Content) -> None:
+    """Accept what an agent measured; nothing is kept of it."""
+    plain = content.plain()
+    if content.form is Form.JSON and log.isEnabledFor(logging.DEBUG):
+        log.debug("%s reported %d metrics", machine_id, len(parse_object(plain).get("metrics") or ()))
+
+
+async def _enrol(state: AppState, enrolled: Enrollment | None, machine_id: str, now: datetime) -> None:
+    async with state.database.transaction(state.bus.publish) as (connection, _):
+        await admission.admit(connection, enrolled, "")
+        await repository.create_machine(connection, machine_id, enrolled.id if enrolled else None, now)
 
 
 def _path(request: Request) -> tuple[str, str]:

@@ -13,17 +13,18 @@ import msgspec
 
 from santaserver import schedule
 from santaserver.db import Connection
+from santaserver.enrollment import admission
+from santaserver.enrollment.admission import Enrollment
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress, message
 from santaserver.live.outbox import Outbox
 from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.policy_head import Head
-from santaserver.sync import enrollment, membership, repository, rule_sets
+from santaserver.sync import membership, repository, rule_sets
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.capabilities import Level
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.delta import page_of
-from santaserver.sync.enrollment import Enrollment
 from santaserver.sync.membership import Subject, facts_key
 from santaserver.sync.postflight import Report, Verdict, judge
 from santaserver.sync.preflight import (
@@ -157,7 +158,7 @@ async def known_machine(stage: Stage, machine_id: str, serial: str) -> MachineRo
     """Return the machine, locked; enrol it when it is new."""
     machine = await repository.lock_machine(stage.connection, machine_id)
     if machine is None:
-        await enrollment.admit(stage.connection, stage.enrollment, serial)
+        await admission.admit(stage.connection, stage.enrollment, serial)
         enrolled_by = stage.enrollment.id if stage.enrollment else None
         await repository.create_machine(stage.connection, machine_id, enrolled_by, stage.now)
         machine = await repository.lock_machine(stage.connection, machine_id)

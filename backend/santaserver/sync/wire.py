@@ -2,11 +2,12 @@
 
 The client prints proto3 JSON: fields at their default are absent, most names are snake_case, a few
 camelCase. Both spellings of every field are read, unknown fields are ignored, null means absent.
+The same messages as protobuf: santa_v1.proto, read by protobuf.py.
 """
 
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,13 +16,14 @@ from santaserver.errors import BadRequest
 
 UInt32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
-JSON_NAMES = {"serial_num": "serial_number"}
-"""JSON names that are neither the proto name nor its camelCase."""
-
 MessageT = TypeVar("MessageT", bound=Struct)
 
 
-class PreflightRequest(Struct, kw_only=True):
+class PreflightRequest(
+    Struct,
+    kw_only=True,
+    rename={"serial_number": "serial_num", "sip_status": "sipStatus", "rules_hash": "rulesHash"},
+):
     """The first stage: what the Mac is and what its rule table looks like."""
 
     serial_number: str = ""
@@ -51,7 +53,7 @@ class RuleDownloadRequest(Struct, kw_only=True):
     cursor: str = ""
 
 
-class PostflightRequest(Struct, kw_only=True):
+class PostflightRequest(Struct, kw_only=True, rename={"sync_type": "syncType", "rules_hash": "rulesHash"}):
     """The last stage: what the Mac did with the rules."""
 
     rules_received: UInt32 = 0
@@ -97,22 +99,45 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def read(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
     """Turn a parsed object into a message, accepting every spelling of its fields."""
-    names = _spellings(kind)
     try:
-        return msgspec.convert(
-            {names[key]: value for key, value in raw.items() if value is not None and key in names},
-            kind,
-            strict=False,
-        )
+        return msgspec.convert(_respelled(raw, kind), kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body does not fit the protocol: {error}") from error
 
 
+def inner_message(declared: Any) -> type[Struct] | None:  # noqa: ANN401 - a type annotation
+    """Return the message type in a field's annotation: the type itself, or that of a list's items."""
+    for part in (declared, *get_args(declared)):
+        if isinstance(part, type) and issubclass(part, Struct):
+            return part
+    return None
+
+
+def _respelled(raw: Mapping[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    names = _spellings(kind)
+    known: dict[str, Any] = {}
+    for key, value in raw.items():
+        if value is None or key not in names:
+            continue
+        name, inner = names[key]
+        known[name] = value if inner is None else _respelled_inside(value, inner)
+    return known
+
+
+def _respelled_inside(value: Any, kind: type[Struct]) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, list):
+        return [_respelled_inside(item, kind) for item in value]
+    return _respelled(value, kind) if isinstance(value, dict) else value
+
+
 @functools.cache
-def _spellings(kind: type[Struct]) -> dict[str, str]:
-    fields = [field.name for field in msgspec.structs.fields(kind)]
-    names = {camel_case(name): name for name in fields} | {name: name for name in fields}
-    return names | {json: proto for json, proto in JSON_NAMES.items() if proto in names}
+def _spellings(kind: type[Struct]) -> dict[str, tuple[str, type[Struct] | None]]:
+    """Map each spelling of a field to the printed one and the message type inside."""
+    names: dict[str, tuple[str, type[Struct] | None]] = {}
+    for field in msgspec.structs.fields(kind):
+        target = (field.encode_name, inner_message(field.type))
+        names |= dict.fromkeys((field.name, camel_case(field.name), field.encode_name), target)
+    return names
 
 
 def camel_case(name: str) -> str:

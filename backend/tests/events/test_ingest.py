@@ -123,3 +123,55 @@ def test_events_lie_in_the_partition_of_their_day(server: RunningServer, mac: Si
     rows = fetch(server.dsn, "select tableoid::regclass::text as part from event order by occurred_at")
     assert rows[0]["part"] == "event_default"
     assert rows[1]["part"].startswith("event_2")
+
+
+def test_a_repetition_without_a_usable_time_is_found_too(server: RunningServer, mac: SimulatedMac) -> None:
+    for _ in range(3):
+        mac.block("Clockless", 0.0)
+        mac.block("From the future", 4_102_444_800.0)
+        server.clock.advance(seconds=20)
+    assert value(server.dsn, "select count(*) from event") == 2
+
+
+def test_approvals_in_standalone_mode_are_kept_once(server: RunningServer, mac: SimulatedMac) -> None:
+    created = {
+        "decision": "ALLOW_SIGNINGID",
+        "identifier": "platform:com.example",
+        "timestamp": 1_763_900_000,
+    }
+    for _ in range(2):
+        mac.post("eventupload", {"audit_events": [{"standalone_mode_rule_creation": created}]})
+    rows = fetch(server.dsn, "select kind, detail::text as detail from agent_audit_event")
+    assert [(row["kind"], json.loads(row["detail"])) for row in rows] == [
+        ("standalone_mode_rule_creation", created)
+    ]
+
+
+def test_a_search_finds_programs_machines_and_users(admin: httpx.Client, mac: SimulatedMac) -> None:
+    mac.sync()
+    mac.block("Needle", 1_763_900_000, executing_user="alice", team_id="ABCDE12345")
+    mac.block("Straw", 1_763_900_001)
+
+    def names(text: str) -> list[str]:
+        items = admin.get("/api/v1/events", params={"q": text}).json()["items"]
+        return [event["file_name"] for event in items]
+
+    assert names("needl") == names("alice") == names("abcde12345") == ["Needle"]
+    assert names("sim.example") == names(mac.machine_id) == names(mac.serial.lower()) == ["Straw", "Needle"]
+    assert names("nothing of the kind") == names("%") == []
+
+
+def test_a_batch_in_the_other_spelling_is_read(server: RunningServer, mac: SimulatedMac) -> None:
+    event = golden("eventupload_block")["events"][0]
+
+    def camel(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, list):
+            return [camel(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        parts = ((name.split("_"), item) for name, item in value.items())
+        return {first + "".join(map(str.capitalize, rest)): camel(item) for (first, *rest), item in parts}
+
+    mac.post("eventupload", {"events": [event]})
+    mac.post("eventupload", {"events": [camel(event)]})
+    assert value(server.dsn, "select count(*) from event") == 1

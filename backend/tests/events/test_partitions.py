@@ -10,9 +10,8 @@ from tests.support.postgres import value
 
 DAY = date(2031, 5, 17)
 ADD_EVENT = """insert into event (occurred_at, received_at, machine_id, executable_id, decision, file_name,
-    file_path, executing_user, parent_name, static_rule, logged_in_users, current_sessions, dedupe_key)
-  values ($1, $1, 1, 1, 'BLOCK_UNKNOWN', '', '', '', '', false, '{}', '{}', $2)"""
-KEY = b"k" * 16
+    file_path, executing_user, parent_name, static_rule, logged_in_users, current_sessions, pid, ppid)
+  values ($1, $1, 1, 1, 'BLOCK_UNKNOWN', '', '', '', '', false, '{}', '{}', 7, 1)"""
 
 
 def at(day: date) -> datetime:
@@ -26,10 +25,10 @@ def test_an_upload_beside_the_making_of_partitions_is_neither_refused_nor_stuck(
         first, second, maker = [await asyncpg.connect(dsn) for _ in range(3)]
         opened = first.transaction()
         await opened.start()
-        await first.execute(ADD_EVENT, at(DAY - timedelta(days=9)), KEY)
+        await first.execute(ADD_EVENT, at(DAY - timedelta(days=9)))
         making = asyncio.create_task(make(maker))
-        waiting = asyncio.create_task(second.execute(ADD_EVENT, at(DAY), KEY))
-        await first.execute(ADD_EVENT, at(DAY - timedelta(days=8)), KEY)
+        waiting = asyncio.create_task(second.execute(ADD_EVENT, at(DAY)))
+        await first.execute(ADD_EVENT, at(DAY - timedelta(days=8)))
         await opened.commit()
         await asyncio.gather(making, waiting)
         for connection in (first, second, maker):
@@ -46,7 +45,7 @@ def test_an_upload_beside_the_making_of_partitions_is_neither_refused_nor_stuck(
 def test_a_day_with_events_in_the_default_partition_stays_there(dsn: str) -> None:
     async def run() -> None:
         connection = await asyncpg.connect(dsn)
-        await connection.execute(ADD_EVENT, at(DAY), KEY)
+        await connection.execute(ADD_EVENT, at(DAY))
         for _ in range(2):
             async with connection.transaction():
                 await create_partitions(connection, DAY, DAY + timedelta(days=1))
@@ -63,7 +62,7 @@ def test_a_repetition_is_found_in_its_partition(dsn: str) -> None:
         async with connection.transaction():
             await create_partitions(connection, DAY, DAY)
         for _ in range(2):
-            await connection.execute(ADD_EVENT + " on conflict do nothing", at(DAY), KEY)
+            await connection.execute(ADD_EVENT + " on conflict do nothing", at(DAY))
         await connection.close()
 
     asyncio.run(run())

@@ -39,7 +39,12 @@ class RunningServer:
         """Prepare a server on `dsn` with further environment variables."""
         self.dsn = dsn
         self.clock = MovableClock()
-        variables = {"DATABASE_URL": dsn, "PUBLIC_URL": "http://testserver", **(environ or {})}
+        variables = {
+            "DATABASE_URL": dsn,
+            "PUBLIC_URL": "http://testserver",
+            "EVENT_RETENTION_DAYS": "3650",  # the recorded events of real clients are some years old
+            **(environ or {}),
+        }
         self.app = create_app(load(variables), self.clock)
         self._sock = listen_on_loopback()
         self.url = f"http://127.0.0.1:{self._sock.getsockname()[1]}"

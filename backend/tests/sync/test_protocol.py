@@ -40,12 +40,6 @@ def test_a_whole_sync_works_in_every_content_encoding(
     mac.close()
 
 
-def test_protobuf_is_refused_in_plain_words(mac: SimulatedMac) -> None:
-    answer = mac.post_raw("preflight", b"\x0a\x00", {"Content-Type": "application/x-protobuf"})
-    assert answer.status_code == httpx.codes.UNSUPPORTED_MEDIA_TYPE
-    assert "SyncEnableProtoTransfer" in answer.json()["detail"]
-
-
 def test_xsrf_and_metrics_are_answered(mac: SimulatedMac) -> None:
     token = mac.post_raw("xsrf", b"")
     assert token.status_code == httpx.codes.OK

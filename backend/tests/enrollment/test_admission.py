@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from santaserver.sync.enrollment import hash_secret
+from santaserver.enrollment.secrets import hash_secret
 from tests.conftest import SECRET
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
@@ -67,6 +67,7 @@ def test_an_enrolment_ends_with_its_date_quota_and_revocation(strict: RunningSer
     assert preflight(strict, "listed", machine_id="M3") == httpx.codes.UNAUTHORIZED
     assert preflight(strict, "listed", serial="S9", machine_id="M3") == httpx.codes.OK
     execute(strict.dsn, "update enrollment set expires_at = now() where label = 't'")
+    strict.clock.advance(seconds=6)
     assert preflight(strict, "few") == httpx.codes.UNAUTHORIZED
 
 

@@ -1,0 +1,89 @@
+"""Checks the enrolment secret that a Mac shows, and what its enrolment asks of a new machine.
+
+The database is asked by the secret's SHA-256, so that nothing can be learned from how long a
+comparison takes. A process remembers the answer for a moment; a revocation made elsewhere takes
+that long to be noticed.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from santaserver.db import Connection
+from santaserver.enrollment.secrets import hash_secret
+from santaserver.errors import Unauthorized
+from santaserver.sync.caches import LruCache
+
+REMEMBERED = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """What a secret stands for."""
+
+    id: int
+    quota: int | None
+    serials: frozenset[str] | None
+    expires_at: datetime | None
+    client_certificate: bool = False
+    """Whether a Mac has to show a client certificate as well."""
+
+
+@dataclass(frozen=True)
+class EnrollmentCache:
+    """Secret's hash → (enrolment, when the database said so)."""
+
+    known: LruCache[bytes, tuple[Enrollment, datetime]] = field(default_factory=lambda: LruCache(256))
+
+
+async def authorise(
+    connection: Connection, cache: EnrollmentCache, secret: str | None, required: bool, now: datetime
+) -> Enrollment | None:
+    """Return the enrolment of a secret; raise `Unauthorized` for a wrong one, and for none when required."""
+    if secret is None:
+        if required:
+            raise Unauthorized("Show the enrolment secret: Authorization: Bearer … in SyncExtraHeaders")
+        return None
+    hashed = hash_secret(secret)
+    known = cache.known.get(hashed)
+    if known is not None and timedelta(0) <= now - known[1] < REMEMBERED:
+        enrollment = known[0]
+    else:
+        found = await _find(connection, hashed)
+        if found is None:
+            raise Unauthorized("The enrolment secret is not known here")
+        enrollment, _ = cache.known.put(hashed, (found, now))
+    if enrollment.expires_at is not None and enrollment.expires_at <= now:
+        raise Unauthorized("The enrolment secret has expired; put a new one into the profile")
+    return enrollment
+
+
+def check_serial(enrollment: Enrollment | None, serial: str) -> None:
+    """Raise `Unauthorized` when an enrolment lists serial numbers and this one is not among them."""
+    if enrollment is not None and enrollment.serials is not None and serial.upper() not in enrollment.serials:
+        raise Unauthorized("This enrolment does not list the machine's serial number")
+
+
+async def admit(connection: Connection, enrollment: Enrollment | None, serial: str) -> None:
+    """Check what an enrolment asks of a new machine; raise `Unauthorized` when it does not fit."""
+    check_serial(enrollment, serial)
+    if enrollment is not None and enrollment.quota is not None:
+        # The lock makes two machines that arrive together count one after the other.
+        await connection.execute("select from enrollment where id = $1 for update", enrollment.id)
+        used = await connection.fetchval(
+            "select count(*) from machine where enrollment_id = $1", enrollment.id
+        )
+        if used >= enrollment.quota:
+            raise Unauthorized("All places of this enrolment are taken")
+
+
+async def _find(connection: Connection, hashed: bytes) -> Enrollment | None:
+    row = await connection.fetchrow(
+        """select id, quota, serial_allowlist, expires_at, client_certificate from enrollment
+           where secret_hash = $1 and revoked_at is null""",
+        hashed,
+    )
+    if row is None:
+        return None
+    listed = row["serial_allowlist"]
+    serials = None if listed is None else frozenset(serial.upper() for serial in listed)
+    return Enrollment(row["id"], row["quota"], serials, row["expires_at"], row["client_certificate"])

@@ -1,0 +1,29 @@
+"""Publishers that a Mac may need to get out of a lock-out: allowed by the profile, before any synced rule.
+
+A rule of the profile wins over everything the server says, so that a mistake in the rules can never
+cut a Mac off from the device management that would mend it. Santa itself and Apple's critical
+binaries need no rule. Team IDs as the publishers sign.
+"""
+
+from santaserver.enrollment.schemas import Essential
+
+ESSENTIALS = tuple(
+    Essential(key=key, name=name, use=use, team_id=team_id)
+    for key, name, use, team_id in (
+        ("santa", "Santa", "this agent and its helpers", "ZMCG7MLDV9"),
+        ("jamf", "Jamf", "device management", "483DWKW443"),
+        ("microsoft", "Microsoft Intune, Edge, Teams", "device management, browser, chat", "UBF8T346G9"),
+        ("iru", "Iru (Kandji)", "device management", "P3FGV63VK7"),
+        ("google", "Google Chrome", "browser, updates", "EQHXZ8M8AV"),
+        ("mozilla", "Firefox", "browser", "43AQ936H96"),
+        ("slack", "Slack", "chat", "BQR82RBBHL"),
+        ("zoom", "Zoom", "meetings", "BJ4HAAB9B3"),
+        ("okta", "Okta Verify", "sign-in", "B7F62B65BN"),
+        ("1password", "1Password", "passwords", "2BUA8C4S2C"),
+        ("cisco", "Cisco Secure Client", "VPN", "DE8Y96K9QP"),
+        ("paloalto", "GlobalProtect", "VPN", "PXPZ95SK77"),
+        ("cloudflare", "Cloudflare WARP", "VPN", "68WVV388M8"),
+        ("tailscale", "Tailscale", "VPN", "W5364U7YZB"),
+    )
+)
+BY_KEY = {essential.key: essential for essential in ESSENTIALS}

@@ -1,0 +1,94 @@
+"""List, make and revoke enrolments; download a profile."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
+from santaserver.enrollment import service
+from santaserver.enrollment.essentials import ESSENTIALS
+from santaserver.enrollment.schemas import (
+    Enrollment,
+    EnrollmentCreate,
+    EnrollmentCreated,
+    Essential,
+    ProfileRequest,
+)
+from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+
+PROFILE_TYPE = "application/x-apple-aspen-config"
+
+router = APIRouter(prefix="/enrollments", tags=["enrollments"], responses=responses(Unauthorized, Forbidden))
+
+
+@router.get("", responses=responses(BadRequest))
+async def list_enrollments(
+    session: SessionDep,
+    _: AdminUser,
+    now: NowDep,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+) -> Page[Enrollment]:
+    """List enrolments, the newest first."""
+    return await service.list_enrollments(session, cursor, limit, now)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))
+async def create_enrollment(
+    wanted: EnrollmentCreate, session: SessionDep, user: AdminUser, now: NowDep
+) -> EnrollmentCreated:
+    """Make an enrolment. The secret is in this answer only."""
+    return await service.create_enrollment(session, wanted, user, now)
+
+
+@router.get("/essentials")
+async def list_essentials(_: AdminUser) -> list[Essential]:
+    """List publishers that a profile can allow, so that a mistake in the rules locks nobody out."""
+    return list(ESSENTIALS)
+
+
+@router.get("/{enrollment_id}", responses=responses(NotFound))
+async def get_enrollment(enrollment_id: int, session: SessionDep, _: AdminUser, now: NowDep) -> Enrollment:
+    """Show one enrolment."""
+    return await service.get_enrollment(session, enrollment_id, now)
+
+
+@router.post("/{enrollment_id}/revoke", responses=responses(NotFound))
+async def revoke_enrollment(
+    enrollment_id: int, session: SessionDep, user: AdminUser, now: NowDep
+) -> Enrollment:
+    """Refuse the secret from now on, also to Macs that enrolled with it."""
+    return await service.revoke_enrollment(session, enrollment_id, user, now)
+
+
+@router.post(
+    "/{enrollment_id}/profile",
+    response_class=Response,
+    responses={
+        **responses(NotFound, Unprocessable),
+        200: {"content": {PROFILE_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
+    },
+)
+async def make_profile(
+    enrollment_id: int,
+    wanted: ProfileRequest,
+    request: Request,
+    session: SessionDep,
+    state: StateDep,
+    _: AdminUser,
+) -> Response:
+    """Make a configuration profile (mobileconfig) that connects a Mac with this enrolment."""
+    server = state.settings.server.public_url.rstrip("/") or _address(request)
+    content = await service.make_profile(session, enrollment_id, wanted, server)
+    name = f"santaserver-enrollment-{enrollment_id}.mobileconfig"
+    return Response(
+        content, media_type=PROFILE_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+def _address(request: Request) -> str:
+    """Return where the browser found this server; santa-proxy says so."""
+    scheme = request.headers.get("x-forwarded-proto") or request.url.scheme
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+    return f"{scheme}://{host}"

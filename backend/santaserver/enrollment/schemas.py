@@ -1,0 +1,72 @@
+"""Enrolments as the REST interface takes and shows them."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from santaserver.rules.schemas import RuleType
+
+MAX_SERIALS = 5_000
+
+State = Literal["active", "full", "expired", "revoked"]
+
+
+class EnrollmentCreate(BaseModel):
+    """A new enrolment."""
+
+    label: str = Field(min_length=1, max_length=200, description="What the secret is for")
+    quota: int | None = Field(None, ge=1, le=2**31 - 1, description="How many Macs may use it; null: any")
+    serial_allowlist: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(
+        None, max_length=MAX_SERIALS, description="Serial numbers that may use it; null: any"
+    )
+    expires_at: AwareDatetime | None = Field(
+        None, description="From then on the secret is refused, also to Macs that enrolled with it"
+    )
+    client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
+
+
+class Enrollment(EnrollmentCreate):
+    """An enrolment; its secret is not kept."""
+
+    id: int
+    state: State
+    machines: int = Field(description="Macs that enrolled with it")
+    created_at: AwareDatetime
+    created_by: str = Field(description="User name, empty when it was made on the command line")
+    revoked_at: AwareDatetime | None
+
+
+class EnrollmentCreated(BaseModel):
+    """A new enrolment with its secret, which is shown this once."""
+
+    enrollment: Enrollment
+    secret: str
+
+
+class StaticRule(BaseModel):
+    """A program that the profile allows, whatever the server says."""
+
+    rule_type: RuleType
+    identifier: str = Field(min_length=1, max_length=500)
+
+
+class Essential(BaseModel):
+    """A publisher whose programs a Mac may need to get out of a lock-out."""
+
+    key: str
+    name: str
+    use: str = Field(description="What it is for, such as device management")
+    team_id: str
+
+
+class ProfileRequest(BaseModel):
+    """What a configuration profile is to hold."""
+
+    secret: str = Field(min_length=1, max_length=500, description="The enrolment's secret, shown at creation")
+    secret_in: Literal["header", "url"] = Field(
+        "header", description="`url` for agents that cannot send headers of their own"
+    )
+    essentials: list[Annotated[str, Field(max_length=50)]] = Field(
+        [], max_length=50, description="Keys of essential publishers to allow always"
+    )
+    static_rules: list[StaticRule] = Field([], max_length=200, description="Further programs to allow always")

@@ -1,0 +1,30 @@
+"""The secrets of enrolments: how they are made, shown by a Mac, and stored."""
+
+import hashlib
+import secrets
+
+from starlette.datastructures import Headers
+
+HEADER = "X-Santa-Enrollment"
+"""For agents whose system reserves Authorization."""
+SECRET_BYTES = 24
+
+
+def new_secret() -> str:
+    """Return a secret that nobody can guess; it fits into a URL as it is."""
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return the form a secret is stored in; secrets are long and random, so one hash is enough."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def shown_secret(headers: Headers, in_path: str | None) -> str | None:
+    """Return the secret a request carries: in the path, as a bearer token, or in a header of its own."""
+    if in_path:
+        return in_path
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return headers.get(HEADER) or None

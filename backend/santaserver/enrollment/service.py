@@ -1,0 +1,160 @@
+"""Makes and revokes enrolments, and the profiles that carry their secrets."""
+
+import hmac
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.enrollment import profile as profiles
+from santaserver.enrollment import repository
+from santaserver.enrollment.essentials import BY_KEY
+from santaserver.enrollment.repository import EnrollmentRow
+from santaserver.enrollment.schemas import (
+    Enrollment,
+    EnrollmentCreate,
+    EnrollmentCreated,
+    ProfileRequest,
+    State,
+    StaticRule,
+)
+from santaserver.enrollment.secrets import hash_secret, new_secret
+from santaserver.errors import FieldProblem, NotFound, Unprocessable
+from santaserver.models import Enrollment as Row
+from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.rules.checks import check_identifier
+from santaserver.users.repository import audit
+from santaserver.users.schemas import User
+
+MAX_ROW_ID = 2**63 - 1
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+async def list_enrollments(
+    session: AsyncSession, cursor: str | None, limit: int, now: datetime
+) -> Page[Enrollment]:
+    """Return a page of enrolments, the newest first."""
+    key = decode_cursor(cursor, (int,))
+    before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
+    rows = await repository.list_enrollments(session, before, limit + 1)
+    page = rows[:limit]
+    following = encode_cursor((page[-1][0].id,)) if len(rows) > limit else None
+    return Page(items=[_show(row, now) for row in page], next_cursor=following)
+
+
+async def get_enrollment(session: AsyncSession, number: int, now: datetime) -> Enrollment:
+    """Return one enrolment."""
+    return _show(await _find(session, number), now)
+
+
+async def create_enrollment(
+    session: AsyncSession, wanted: EnrollmentCreate, user: User, now: datetime
+) -> EnrollmentCreated:
+    """Store an enrolment; its secret is in the answer and nowhere else."""
+    label = _stored("label", wanted.label)
+    listed = wanted.serial_allowlist
+    serials = sorted({_stored("serial_allowlist", serial).upper() for serial in listed}) if listed else None
+    if wanted.expires_at is not None and wanted.expires_at <= now:
+        raise _wrong("expires_at", "The enrolment would have expired already: choose a later time")
+    secret = new_secret()
+    row = Row(
+        label=label,
+        secret_hash=hash_secret(secret),
+        quota=wanted.quota,
+        serial_allowlist=serials,
+        expires_at=wanted.expires_at,
+        client_certificate=wanted.client_certificate,
+        created_at=now,
+        created_by=user.id,
+    )
+    await repository.add_enrollment(session, row)
+    shown = _show((row, 0, user.username), now)
+    after = shown.model_dump(mode="json", exclude={"machines", "state"})
+    audit(session, (user.id, user.username), now, "enrollment_created", _target(row), None, after)
+    return EnrollmentCreated(enrollment=shown, secret=secret)
+
+
+async def revoke_enrollment(session: AsyncSession, number: int, user: User, now: datetime) -> Enrollment:
+    """Refuse an enrolment's secret within seconds; a second time changes nothing."""
+    found = await _find(session, number)
+    row = found[0]
+    if row.revoked_at is None:
+        await repository.revoke(session, row, user.id, now)
+        audit(
+            session, (user.id, user.username), now, "enrollment_revoked", _target(row), {"label": row.label}
+        )
+    return _show(found, now)
+
+
+async def make_profile(session: AsyncSession, number: int, wanted: ProfileRequest, server: str) -> bytes:
+    """Return the configuration profile of an enrolment; `server` is where Macs find this one."""
+    row = (await _find(session, number))[0]
+    if not hmac.compare_digest(hash_secret(wanted.secret), row.secret_hash):
+        raise _wrong("secret", "This is not the secret of this enrolment")
+    address = urlsplit(server)
+    if address.scheme != "https" and address.hostname not in LOOPBACK:
+        raise Unprocessable(
+            f"Santa refuses to sync with {server} because it is not HTTPS: set PUBLIC_URL to the https:// "
+            "address of this server"
+        )
+    rules = [_essential(key) for key in dict.fromkeys(wanted.essentials)]
+    rules += [
+        StaticRule(rule_type=rule.rule_type, identifier=check_identifier(rule.rule_type, rule.identifier))
+        for rule in wanted.static_rules
+    ]
+    return profiles.profile(server, (row.id, row.label), wanted.secret, wanted.secret_in, rules)
+
+
+def state_of(row: Row, machines: int, now: datetime) -> State:
+    """Say whether a new Mac could use it, and if not, why."""
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at is not None and row.expires_at <= now:
+        return "expired"
+    return "full" if row.quota is not None and machines >= row.quota else "active"
+
+
+def _show(found: EnrollmentRow, now: datetime) -> Enrollment:
+    row, machines, creator = found
+    return Enrollment(
+        id=row.id,
+        label=row.label,
+        state=state_of(row, machines, now),
+        machines=machines,
+        quota=row.quota,
+        serial_allowlist=row.serial_allowlist,
+        expires_at=row.expires_at,
+        client_certificate=row.client_certificate,
+        created_at=row.created_at,
+        created_by=creator or "",
+        revoked_at=row.revoked_at,
+    )
+
+
+async def _find(session: AsyncSession, number: int) -> EnrollmentRow:
+    found = await repository.find_enrollment(session, number) if 0 < number <= MAX_ROW_ID else None
+    if found is None:
+        raise NotFound("There is no such enrolment")
+    return found
+
+
+def _essential(key: str) -> StaticRule:
+    known = BY_KEY.get(key)
+    if known is None:
+        raise _wrong("essentials", f"{key!r} is not one of {', '.join(BY_KEY)}")
+    return StaticRule(rule_type="TEAMID", identifier=known.team_id)
+
+
+def _target(row: Row) -> tuple[str, str]:
+    return "enrollment", str(row.id)
+
+
+def _stored(field: str, text: str) -> str:
+    cleaned = text.strip()
+    if not cleaned or not cleaned.isprintable():
+        raise _wrong(field, "Only printable characters, and at least one of them")
+    return cleaned
+
+
+def _wrong(field: str, message: str) -> Unprocessable:
+    return Unprocessable(message, errors=(FieldProblem(field=field, message=message),))

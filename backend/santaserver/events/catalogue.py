@@ -1,0 +1,159 @@
+"""The catalogue of programs: what is known of each file, certificate and bundle that was ever seen.
+
+Stored before the events that name it and in a transaction of its own: it says nothing about a
+machine, so it may be there without them, and nobody waits for anybody's upload. A process
+remembers which programs it has stored, so that most uploads need no statement for this at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from santaserver.db import Connection
+from santaserver.events.parse import MAX_NAME, MAX_TEXT, ExecutionRow, entitlements, unique_by
+from santaserver.sync.caches import LruCache
+
+REMEMBERED = 50_000
+"""Programs whose ids a process knows by heart: some 15 MB."""
+TOUCH_AFTER = timedelta(hours=1)
+"""`last_seen_at` is as exact as this."""
+
+
+@dataclass(frozen=True)
+class ProgramCache:
+    """SHA-256 → (id, when it was last written). Programs are never deleted, so ids stay right."""
+
+    known: LruCache[str, tuple[int, datetime]] = field(default_factory=lambda: LruCache(REMEMBERED))
+
+
+async def program_ids(
+    connection: Connection, cache: ProgramCache, rows: Sequence[ExecutionRow], now: datetime
+) -> dict[str, int]:
+    """Return the ids of the programs by SHA-256, storing those that are new or were not seen for a while."""
+    ids: dict[str, int] = {}
+    missing: list[ExecutionRow] = []
+    for row in rows:
+        found = cache.known.get(row.sha256)
+        if found is not None and now - found[1] < TOUCH_AFTER:
+            ids[row.sha256] = found[0]
+        else:
+            missing.append(row)
+    if missing:
+        await _store_certificates(connection, missing)
+        for sha256, number in (await _store_programs(connection, missing, now)).items():
+            cache.known.put(sha256, (number, now))
+            ids[sha256] = number
+    return ids
+
+
+async def _store_certificates(connection: Connection, rows: Sequence[ExecutionRow]) -> None:
+    chain = sorted({cert.sha256: cert for row in rows for cert in row.event.signing_chain}.items())
+    if chain:
+        await connection.execute(
+            """insert into certificate (sha256, cn, org, ou, valid_from, valid_until)
+               select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
+                 $6::timestamptz[]) on conflict do nothing""",
+            [key[:MAX_NAME] for key, _ in chain],
+            [cert.cn[:MAX_NAME] for _, cert in chain],
+            [cert.org[:MAX_NAME] for _, cert in chain],
+            [cert.ou[:MAX_NAME] for _, cert in chain],
+            [_valid_time(cert.valid_from) for _, cert in chain],
+            [_valid_time(cert.valid_until) for _, cert in chain],
+        )
+
+
+async def _store_programs(
+    connection: Connection, rows: Sequence[ExecutionRow], now: datetime
+) -> dict[str, int]:
+    programs = unique_by(rows, lambda row: row.sha256)
+    events = [row.event for row in programs]
+    stored = await connection.fetch(
+        """insert into executable (sha256, file_name, file_path, team_id, signing_id, cdhash, bundle_id,
+             bundle_name, bundle_path, bundle_version, bundle_hash, signing_chain, signing_status, cs_flags,
+             entitlements, first_seen_at, last_seen_at)
+           select p.sha256, p.file_name, p.file_path, p.team_id, p.signing_id, p.cdhash, p.bundle_id,
+             p.bundle_name, p.bundle_path, p.bundle_version, p.bundle_hash,
+             array(select jsonb_array_elements_text(p.chain)), p.signing_status, p.cs_flags,
+             p.entitlements, $16, $16
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+             $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::text[], $14::bigint[],
+             $15::jsonb[])
+             p(sha256, file_name, file_path, team_id, signing_id, cdhash, bundle_id, bundle_name,
+               bundle_path, bundle_version, bundle_hash, chain, signing_status, cs_flags, entitlements)
+           on conflict (sha256) do update set
+             last_seen_at = greatest(executable.last_seen_at, excluded.last_seen_at),
+             file_path = case when executable.file_path = '' then excluded.file_path
+                              else executable.file_path end
+           returning sha256, id""",
+        [row.sha256 for row in programs],
+        [event.file_name[:MAX_NAME] for event in events],
+        [event.file_path[:MAX_TEXT] for event in events],
+        [event.team_id[:MAX_NAME] for event in events],
+        [event.signing_id[:MAX_NAME] for event in events],
+        [event.cdhash[:MAX_NAME] for event in events],
+        [event.file_bundle_id[:MAX_NAME] for event in events],
+        [event.file_bundle_name[:MAX_NAME] for event in events],
+        [event.file_bundle_path[:MAX_TEXT] for event in events],
+        [(event.file_bundle_version_string or event.file_bundle_version)[:MAX_NAME] for event in events],
+        [event.file_bundle_hash[:MAX_NAME] for event in events],
+        [_json([cert.sha256[:MAX_NAME] for cert in event.signing_chain]) for event in events],
+        [str(event.signing_status)[:MAX_NAME] for event in events],
+        [event.cs_flags for event in events],
+        [_json(entitlements(event)) for event in events],
+        now,
+    )
+    return {row["sha256"]: row["id"] for row in stored}
+
+
+async def store_bundles(
+    connection: Connection, rows: Sequence[ExecutionRow], programs: dict[str, int], now: datetime
+) -> None:
+    """Keep the bundles that events name, and which programs belong to them."""
+    bundles = unique_by(rows, lambda row: row.event.file_bundle_hash[:MAX_NAME])
+    if not bundles:
+        return
+    events = [row.event for row in bundles]
+    await connection.execute(
+        """insert into bundle (hash, bundle_id, name, path, version, binary_count, first_seen_at)
+           select b.*, $7
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[]) b
+           on conflict do nothing""",
+        [event.file_bundle_hash[:MAX_NAME] for event in events],
+        [event.file_bundle_id[:MAX_NAME] for event in events],
+        [event.file_bundle_name[:MAX_NAME] for event in events],
+        [event.file_bundle_path[:MAX_TEXT] for event in events],
+        [(event.file_bundle_version_string or event.file_bundle_version)[:MAX_NAME] for event in events],
+        [min(event.file_bundle_binary_count, 2**31 - 1) for event in events],
+        now,
+    )
+    members = {(row.event.file_bundle_hash[:MAX_NAME], programs[row.sha256]) for row in rows}
+    ordered = sorted((bundle, program) for bundle, program in members if bundle)
+    await connection.execute(
+        """insert into bundle_binary (bundle_hash, executable_id)
+           select * from unnest($1::text[], $2::bigint[]) on conflict do nothing""",
+        [bundle for bundle, _ in ordered],
+        [program for _, program in ordered],
+    )
+
+
+async def incomplete_bundles(connection: Connection, hashes: Sequence[str]) -> list[str]:
+    """Return which of these bundles have programs that were never seen."""
+    if not hashes:
+        return []
+    rows = await connection.fetch(
+        """select b.hash from bundle b where b.hash = any($1)
+             and (select count(*) from bundle_binary m where m.bundle_hash = b.hash) < b.binary_count
+           order by b.hash""",
+        hashes,
+    )
+    return [row["hash"] for row in rows]
+
+
+def _valid_time(seconds: int) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

@@ -1,0 +1,78 @@
+"""Keeps the event tables in order: tomorrow's partitions made, old ones dropped, old counts deleted.
+
+Runs beside the requests, in small transactions with a deadline each, and stops at any point without
+harm: what was not done is done next time.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, date, datetime, time, timedelta
+
+import asyncpg
+
+from santaserver.clock import Clock
+from santaserver.db import Database, describe
+from santaserver.errors import DatabaseUnavailable
+from santaserver.events import partitions
+from santaserver.live.outbox import discard
+from santaserver.settings import RetentionSettings
+
+log = logging.getLogger(__name__)
+
+DAYS_BACK = 1
+DAYS_AHEAD = 7
+EVERY = timedelta(hours=1)
+RETRY = timedelta(seconds=30)
+DEADLINE = timedelta(minutes=10)
+"""For one round; what is left is done in the next."""
+
+LATER = (TimeoutError, DatabaseUnavailable, asyncpg.UndefinedTableError, asyncpg.LockNotAvailableError)
+"""Reasons to try again soon that need nobody's attention."""
+
+
+async def keep_in_order(database: Database, clock: Clock, keep: RetentionSettings) -> None:
+    """Look after the event tables until cancelled."""
+    while True:
+        pause = EVERY
+        try:
+            async with asyncio.timeout(DEADLINE.total_seconds()):
+                await run_once(database, clock().date(), keep)
+        except LATER as error:
+            log.debug("event tables wait: %s", describe(error))
+            pause = RETRY
+        except Exception:
+            log.exception("event tables could not be kept in order; the next try is in %s", RETRY)
+            pause = RETRY
+        await asyncio.sleep(pause.total_seconds())
+
+
+async def run_once(database: Database, today: date, keep: RetentionSettings) -> None:
+    """Make the coming days' partitions, then remove what is older than is to be kept."""
+    async with database.transaction(discard) as (connection, _):
+        await partitions.create_partitions(
+            connection, today - timedelta(days=DAYS_BACK), today + timedelta(days=DAYS_AHEAD)
+        )
+    first = today - timedelta(days=keep.event_days)
+    for table in partitions.TABLES:
+        await _drop_old(database, table, first)
+    begin = datetime.combine(first, time(), UTC)
+    counted = today - timedelta(days=keep.count_days)
+    async with database.statements() as connection:
+        await connection.execute("delete from agent_audit_event where occurred_at < $1", begin)
+        await connection.execute("delete from program_day where day < $1", counted)
+        await connection.execute(
+            "delete from event_hour where hour < $1", datetime.combine(counted, time(), UTC)
+        )
+
+
+async def _drop_old(database: Database, table: str, first: date) -> None:
+    async with database.statements() as connection:
+        there = await partitions.existing(connection, table)
+    for day in sorted(day for day in there if day < first):
+        async with database.transaction(discard) as (connection, _):
+            await partitions.drop_partition(connection, table, day)
+        log.info("events of %s were dropped: they are older than is to be kept", day)
+    begin = datetime.combine(first, time(), UTC)
+    async with database.statements() as connection:
+        while await partitions.delete_strayed(connection, table, begin):
+            log.debug("events before %s were deleted from %s_default", begin, table)

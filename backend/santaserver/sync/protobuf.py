@@ -1,0 +1,119 @@
+"""The protocol in protobuf: requests into the messages of wire.py, JSON answers into binary ones.
+
+Stages know one form, JSON's. What the two forms do not share is small: enums are numbers here, and
+one that the client's newest release added has no name yet, so it stays a number.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from msgspec import Struct
+
+from santaserver.errors import BadRequest
+from santaserver.sync import santa_v1_pb2 as pb
+from santaserver.sync.wire import (
+    PostflightRequest,
+    PreflightRequest,
+    RuleDownloadRequest,
+    inner_message,
+)
+
+MessageT = TypeVar("MessageT", bound=Struct)
+
+REQUESTS: dict[type[Struct], type[Message]] = {
+    PreflightRequest: pb.PreflightRequest,
+    RuleDownloadRequest: pb.RuleDownloadRequest,
+    PostflightRequest: pb.PostflightRequest,
+}
+ANSWERS: dict[str, type[Message]] = {
+    "preflight": pb.PreflightResponse,
+    "eventupload": pb.EventUploadResponse,
+    "ruledownload": pb.RuleDownloadResponse,
+}
+"""Answers by stage; the other stages' are empty."""
+
+
+def parse(body: bytes, kind: type[Message]) -> Message:
+    """Parse a binary message; fields that are not known here are skipped."""
+    try:
+        return kind.FromString(body)
+    except DecodeError as error:
+        raise BadRequest(f"The body is not a protobuf {kind.DESCRIPTOR.name}: {error}") from error
+
+
+def read(body: bytes, kind: type[MessageT]) -> MessageT:
+    """Turn a binary request into its message."""
+    return to_struct(parse(body, REQUESTS[kind]), kind)
+
+
+def to_struct(message: Message, kind: type[MessageT]) -> MessageT:
+    """Return what a protobuf message says as one of ours; NUL characters are dropped from strings."""
+    readers = _readers(message.DESCRIPTOR, kind)
+    values = {}
+    for field, value in message.ListFields():
+        reader = readers.get(field.number)
+        if reader is not None:
+            values[field.name] = reader(value)
+    return kind(**values)
+
+
+def answer(stage: str, body: bytes) -> bytes:
+    """Turn a stage's JSON answer into a binary one."""
+    kind = ANSWERS.get(stage)
+    if kind is None:
+        return b""
+    fields = msgspec.json.decode(body)
+    try:
+        return kind(**fields).SerializeToString()
+    except ValueError:  # a field that has a JSON form only
+        return json_format.ParseDict(fields, kind(), ignore_unknown_fields=True).SerializeToString()
+
+
+@functools.cache
+def _readers(descriptor: Any, kind: type[Struct]) -> dict[int, Callable[[Any], Any]]:  # noqa: ANN401
+    return {
+        descriptor.fields_by_name[field.name].number: _reader(
+            descriptor.fields_by_name[field.name], inner_message(field.type)
+        )
+        for field in msgspec.structs.fields(kind)
+        if field.name in descriptor.fields_by_name
+    }
+
+
+def _reader(field: Any, inner: type[Struct] | None) -> Callable[[Any], Any]:  # noqa: ANN401
+    single: Callable[[Any], Any] | None = None
+    if inner is not None:
+        single = functools.partial(_struct, inner)
+    elif field.type == FieldDescriptor.TYPE_ENUM:
+        names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
+        single = functools.partial(_word, names)
+    elif field.type == FieldDescriptor.TYPE_STRING:
+        single = _text
+    if field.is_repeated:
+        return list if single is None else functools.partial(_each, single)
+    return single or _same
+
+
+def _struct(kind: type[Struct], message: Message) -> Struct:
+    return to_struct(message, kind)
+
+
+def _word(names: dict[int, str], number: int) -> str | int:
+    return names.get(number, number)
+
+
+def _text(text: str) -> str:
+    return text.replace("\0", "") if "\0" in text else text
+
+
+def _each(single: Callable[[Any], Any], values: Any) -> list[Any]:  # noqa: ANN401
+    return [single(value) for value in values]
+
+
+def _same(value: Any) -> Any:  # noqa: ANN401
+    return value

@@ -1,0 +1,131 @@
+"""Making and revoking enrolments, and the profiles that carry them."""
+
+import plistlib
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.postgres import value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+
+def make(admin: httpx.Client, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    answer = admin.post("/api/v1/enrollments", json={"label": "office", **fields})
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def sync_status(server: RunningServer, secret: str, machine_id: str = "M1", serial: str = "S1") -> int:
+    mac = SimulatedMac(server.url, secret=secret, machine_id=machine_id, serial=serial)
+    status = mac.post_raw("preflight", b'{"serial_num":"%s"}' % serial.encode()).status_code
+    mac.close()
+    return status
+
+
+def test_a_secret_is_shown_once_and_lets_macs_in(server: RunningServer, admin: httpx.Client) -> None:
+    made = make(admin, quota=1)
+    assert sync_status(server, made["secret"]) == httpx.codes.OK
+    listed = admin.get("/api/v1/enrollments").json()["items"]
+    assert [(item["label"], item["state"], item["machines"]) for item in listed] == [
+        ("office", "full", 1),
+        ("tests", "active", 0),
+    ]
+    assert made["secret"] not in str(listed)
+    assert listed[0]["created_by"] == "admin"
+    assert sync_status(server, made["secret"], "M2") == httpx.codes.UNAUTHORIZED
+
+
+def test_a_revoked_secret_is_refused_within_seconds(server: RunningServer, admin: httpx.Client) -> None:
+    made = make(admin)
+    assert sync_status(server, made["secret"]) == httpx.codes.OK
+    revoked = admin.post(f"/api/v1/enrollments/{made['enrollment']['id']}/revoke").json()
+    again = admin.post(f"/api/v1/enrollments/{made['enrollment']['id']}/revoke").json()
+    assert revoked == again
+    assert revoked["state"] == "revoked"
+    server.clock.advance(seconds=6)
+    assert sync_status(server, made["secret"]) == httpx.codes.UNAUTHORIZED
+    actions = "select string_agg(action, ',' order by id) from audit_log where object_type = 'enrollment'"
+    assert value(server.dsn, actions) == "enrollment_created,enrollment_revoked"
+
+
+def test_listed_serials_are_asked_of_every_preflight(server: RunningServer, admin: httpx.Client) -> None:
+    made = make(admin, serial_allowlist=["c02aaa", " C02BBB "])
+    assert made["enrollment"]["serial_allowlist"] == ["C02AAA", "C02BBB"]
+    assert sync_status(server, made["secret"], serial="C02AAA") == httpx.codes.OK
+    assert sync_status(server, made["secret"], serial="C02ZZZ") == httpx.codes.UNAUTHORIZED
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"label": ""},
+        {"label": "\u0000"},
+        {"quota": 0},
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"expires_at": "2090-01-01T00:00:00"},
+        {"serial_allowlist": [" "]},
+    ],
+)
+def test_what_makes_no_sense_is_named(admin: httpx.Client, fields: dict[str, Any]) -> None:
+    answer = admin.post("/api/v1/enrollments", json={"label": "x", **fields})
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert answer.json()["errors"][0]["field"].startswith(next(iter(fields)))
+
+
+def test_a_profile_connects_a_mac_and_guards_against_a_lock_out(admin: httpx.Client) -> None:
+    made = make(admin)
+    address = f"/api/v1/enrollments/{made['enrollment']['id']}/profile"
+    wanted = {
+        "secret": made["secret"],
+        "essentials": ["santa", "jamf"],
+        "static_rules": [{"rule_type": "SIGNINGID", "identifier": "abcde12345:com.example.vpn"}],
+    }
+    refused = admin.post(address, json=wanted)
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "PUBLIC_URL" in refused.json()["detail"]
+
+
+def test_a_profile_holds_the_address_the_secret_and_static_rules(dsn: str) -> None:
+    from tests.conftest import ADMIN  # noqa: PLC0415
+
+    with (
+        RunningServer(dsn, {"PUBLIC_URL": "https://santa.example.com/"}) as running,
+        running.client(Origin="https://santa.example.com") as admin,
+    ):
+        login = {"username": ADMIN[0], "password": ADMIN[1]}
+        cookie = admin.post("/api/v1/auth/login", json=login).headers["set-cookie"].partition(";")[0]
+        admin.headers["Cookie"] = cookie
+        made = make(admin)
+        address = f"/api/v1/enrollments/{made['enrollment']['id']}/profile"
+        wanted = {
+            "secret": made["secret"],
+            "essentials": ["santa"],
+            "static_rules": [{"rule_type": "SIGNINGID", "identifier": "abcde12345:com.example.vpn"}],
+        }
+        answer = admin.post(address, json=wanted)
+        assert answer.headers["content-type"] == "application/x-apple-aspen-config"
+        profile = plistlib.loads(answer.content)
+        santa = profile["PayloadContent"][0]
+        assert santa["PayloadType"] == "com.northpolesec.santa"
+        assert santa["SyncBaseURL"] == "https://santa.example.com/api/santa/"
+        assert santa["SyncExtraHeaders"]["Authorization"] == f"Bearer {made['secret']}"
+        assert santa["StaticRules"] == [
+            {"identifier": "ZMCG7MLDV9", "rule_type": "TEAMID", "policy": "ALLOWLIST"},
+            {"identifier": "ABCDE12345:com.example.vpn", "rule_type": "SIGNINGID", "policy": "ALLOWLIST"},
+        ]
+        assert admin.post(address, json=wanted).content == answer.content
+        by_url = plistlib.loads(admin.post(address, json={**wanted, "secret_in": "url"}).content)
+        assert by_url["PayloadUUID"] == profile["PayloadUUID"]
+        assert made["secret"] in by_url["PayloadContent"][0]["SyncBaseURL"]
+        assert "SyncExtraHeaders" not in by_url["PayloadContent"][0]
+        wrong = admin.post(address, json={**wanted, "secret": "guess"})
+        assert wrong.json()["errors"][0]["field"] == "secret"
+        unknown = admin.post(address, json={**wanted, "essentials": ["nobody"]})
+        assert unknown.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+
+
+def test_only_administrators_see_enrolments(anonymous: httpx.Client) -> None:
+    assert anonymous.get("/api/v1/enrollments").status_code == httpx.codes.UNAUTHORIZED

@@ -1,0 +1,66 @@
+"""Old events go by partition, and what lies elsewhere goes too."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from santaserver.db import Database
+from santaserver.events.partitions import create_partitions
+from santaserver.events.upkeep import run_once
+from santaserver.live.outbox import discard
+from santaserver.settings import RetentionSettings
+from tests.support.postgres import fetch, value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+KEEP = RetentionSettings.model_validate({"EVENT_RETENTION_DAYS": 30, "COUNT_RETENTION_DAYS": 60})
+
+
+def tidy(dsn: str, now: datetime) -> None:
+    async def run() -> None:
+        database = Database(dsn)
+        await run_once(database, now.date(), KEEP)
+        await database.close()
+
+    asyncio.run(run())
+
+
+def prepare(dsn: str, day: datetime) -> None:
+    async def run() -> None:
+        database = Database(dsn)
+        async with database.transaction(discard) as (connection, _):
+            await create_partitions(connection, day.date(), day.date())
+        await database.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_too_old_is_dropped_and_counts_stay_longer(server: RunningServer, mac: SimulatedMac) -> None:
+    now = server.clock()
+    old, strayed, ancient = (now - timedelta(days=days) for days in (40, 45, 100))
+    prepare(server.dsn, old)
+    for name, at in (("New", now), ("Old", old), ("Strayed", strayed), ("Ancient", ancient)):
+        mac.block(name, at.timestamp())
+    tidy(server.dsn, now)
+    assert [row["file_name"] for row in fetch(server.dsn, "select file_name from event")] == ["New"]
+    assert value(server.dsn, "select to_regclass($1)", f"event_{old:%Y%m%d}") is None
+    assert value(server.dsn, "select sum(events) from program_day") == 3
+    assert value(server.dsn, "select sum(events) from event_hour") == 3
+
+
+def test_a_second_round_changes_nothing(server: RunningServer, mac: SimulatedMac) -> None:
+    now = server.clock()
+    mac.block("New", now.timestamp())
+    for _ in range(2):
+        tidy(server.dsn, now)
+    assert value(server.dsn, "select count(*) from event") == 1
+
+
+def test_counts_are_of_what_was_added_not_of_what_was_sent(server: RunningServer, mac: SimulatedMac) -> None:
+    at = datetime(2026, 3, 4, 5, 6, tzinfo=UTC).timestamp()
+    for _ in range(3):
+        mac.block("Evil", at)
+    mac.block("Evil", at + 1)
+    assert fetch(server.dsn, "select hour, decision, events from event_hour") == [
+        {"hour": datetime(2026, 3, 4, 5, tzinfo=UTC), "decision": "BLOCK_UNKNOWN", "events": 2}
+    ]
+    assert value(server.dsn, "select events from program_day") == 2
