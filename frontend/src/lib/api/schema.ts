@@ -64,6 +64,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/enrollments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Enrollments
+         * @description List enrolments, the newest first.
+         */
+        get: operations["list_enrollments"];
+        put?: never;
+        /**
+         * Create Enrollment
+         * @description Make an enrolment. The secret is in this answer only.
+         */
+        post: operations["create_enrollment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrollments/{enrollment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Enrollment
+         * @description Show one enrolment.
+         */
+        get: operations["get_enrollment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrollments/{enrollment_id}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Profile
+         * @description Make a configuration profile (mobileconfig) that connects a Mac with this enrolment.
+         */
+        post: operations["make_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrollments/{enrollment_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Enrollment
+         * @description Refuse the secret from now on, also to Macs that enrolled with it.
+         */
+        post: operations["revoke_enrollment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrollments/essentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Essentials
+         * @description List publishers that a profile can allow, so that a mistake in the rules locks nobody out.
+         */
+        get: operations["list_essentials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -531,6 +635,120 @@ export interface components {
             kind: "clean" | "clean_all";
         };
         /**
+         * Enrollment
+         * @description An enrolment; its secret is not kept.
+         */
+        Enrollment: {
+            /**
+             * Client Certificate
+             * @description Whether a Mac has to show a client certificate too
+             * @default false
+             */
+            client_certificate: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Created By
+             * @description User name, empty when it was made on the command line
+             */
+            created_by: string;
+            /**
+             * Expires At
+             * @description From then on the secret is refused, also to Macs that enrolled with it
+             */
+            expires_at?: string | null;
+            /** Id */
+            id: number;
+            /**
+             * Label
+             * @description What the secret is for
+             */
+            label: string;
+            /**
+             * Machines
+             * @description Macs that enrolled with it
+             */
+            machines: number;
+            /**
+             * Quota
+             * @description How many Macs may use it; null: any
+             */
+            quota?: number | null;
+            /** Revoked At */
+            revoked_at: string | null;
+            /**
+             * Serial Allowlist
+             * @description Serial numbers that may use it; null: any
+             */
+            serial_allowlist?: string[] | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "active" | "full" | "expired" | "revoked";
+        };
+        /**
+         * EnrollmentCreate
+         * @description A new enrolment.
+         */
+        EnrollmentCreate: {
+            /**
+             * Client Certificate
+             * @description Whether a Mac has to show a client certificate too
+             * @default false
+             */
+            client_certificate: boolean;
+            /**
+             * Expires At
+             * @description From then on the secret is refused, also to Macs that enrolled with it
+             */
+            expires_at?: string | null;
+            /**
+             * Label
+             * @description What the secret is for
+             */
+            label: string;
+            /**
+             * Quota
+             * @description How many Macs may use it; null: any
+             */
+            quota?: number | null;
+            /**
+             * Serial Allowlist
+             * @description Serial numbers that may use it; null: any
+             */
+            serial_allowlist?: string[] | null;
+        };
+        /**
+         * EnrollmentCreated
+         * @description A new enrolment with its secret, which is shown this once.
+         */
+        EnrollmentCreated: {
+            enrollment: components["schemas"]["Enrollment"];
+            /** Secret */
+            secret: string;
+        };
+        /**
+         * Essential
+         * @description A publisher whose programs a Mac may need to get out of a lock-out.
+         */
+        Essential: {
+            /** Key */
+            key: string;
+            /** Name */
+            name: string;
+            /** Team Id */
+            team_id: string;
+            /**
+             * Use
+             * @description What it is for, such as device management
+             */
+            use: string;
+        };
+        /**
          * Event
          * @description One execution that a Mac reported.
          */
@@ -978,6 +1196,16 @@ export interface components {
             modes: components["schemas"]["ModeNumbers"];
             rules: components["schemas"]["RuleNumbers"];
         };
+        /** Page[Enrollment] */
+        Page_Enrollment_: {
+            /** Items */
+            items: components["schemas"]["Enrollment"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
+        };
         /** Page[Event] */
         Page_Event_: {
             /** Items */
@@ -1039,6 +1267,36 @@ export interface components {
              * @default about:blank
              */
             type: string;
+        };
+        /**
+         * ProfileRequest
+         * @description What a configuration profile is to hold.
+         */
+        ProfileRequest: {
+            /**
+             * Essentials
+             * @description Keys of essential publishers to allow always
+             * @default []
+             */
+            essentials: string[];
+            /**
+             * Secret
+             * @description The enrolment's secret, shown at creation
+             */
+            secret: string;
+            /**
+             * Secret In
+             * @description `url` for agents that cannot send headers of their own
+             * @default header
+             * @enum {string}
+             */
+            secret_in: "header" | "url";
+            /**
+             * Static Rules
+             * @description Further programs to allow always
+             * @default []
+             */
+            static_rules: components["schemas"]["StaticRule"][];
         };
         /**
          * Rule
@@ -1343,6 +1601,19 @@ export interface components {
             valid_from: string | null;
             /** Valid Until */
             valid_until: string | null;
+        };
+        /**
+         * StaticRule
+         * @description A program that the profile allows, whatever the server says.
+         */
+        StaticRule: {
+            /** Identifier */
+            identifier: string;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
          * SyncProgress
@@ -1736,6 +2007,334 @@ export interface operations {
             };
         };
     };
+    list_enrollments: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Rows on this page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Enrollment_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_enrollment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrollmentCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrollmentCreated"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_enrollment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrollment"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    make_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-apple-aspen-config": string;
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_enrollment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrollment"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_essentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Essential"][];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -1746,7 +2345,7 @@ export interface operations {
                 /** @description Rows on this page */
                 limit?: number;
                 machine_id?: string;
-                /** @description Part of a name, identifier or address */
+                /** @description Part of a program's name, path, signing ID or bundle, or of a host name or serial number; or a whole SHA-256, CDHash, team ID, machine id or user name */
                 q?: string;
             };
             header?: never;
