@@ -14,6 +14,7 @@ function query(params: Query): '' | `?${string}` {
 
 export const overviewLink = () => resolve('/(console)');
 export const settingsLink = () => resolve('/(console)/settings');
+export const enrollmentsLink = () => resolve('/(console)/enrollments');
 export const machineLink = (id: string) => resolve('/(console)/machines/[id]', { id });
 export const machinesLink = (filters: MachineFilters = {}) =>
   resolve(`/(console)/machines${query(filters)}`);

@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: the contract flows one way, from the backend's schemas
-//! to openapi.json to the console's typed client; and from the types of the
-//! house plan to their reference page.
+//! to openapi.json to the console's typed client; from Santa's protocol to the
+//! backend's protobuf classes; and from the types of the house plan to their
+//! reference page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,12 +16,15 @@ use crate::{progress, repo, run};
 #[command(
     after_help = "Example:\n  cargo xtask codegen          after changing a schema of the backend or a key of the house plan"
 )]
-/// Write openapi.json, the typed client and docs/configuration.md
+/// Write openapi.json, the typed client, the protobuf classes and docs/configuration.md
 pub(crate) struct Args {
     /// Change nothing; fail when a generated file is not fresh
     #[arg(long)]
     check: bool,
 }
+
+/// Where the backend speaks Santa's protocol.
+const SYNC: &str = "backend/santaserver/sync";
 
 /// A generated file and what it should hold.
 struct Generated {
@@ -70,7 +74,10 @@ fn generate(document: &Path) -> Result<Vec<Generated>> {
     fs::write(document, &openapi)
         .with_context(|| format!("cannot write {}", repo::shown(document)))?;
     let client = client(document)?;
+    let [classes, types] = protobuf()?;
     Ok(vec![
+        Generated { path: repo::path(SYNC).join("santa_v1_pb2.py"), text: classes },
+        Generated { path: repo::path(SYNC).join("santa_v1_pb2.pyi"), text: types },
         Generated { path: repo::path("backend/openapi.json"), text: openapi },
         Generated { path: repo::path("frontend/src/lib/api/schema.ts"), text: client },
         Generated { path: repo::path("docs/configuration.md"), text: configuration() },
@@ -81,6 +88,27 @@ fn openapi() -> Result<String> {
     let python = python::bring()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     run::output("write the OpenAPI document", cmd!(shell, "{python} -m santaserver openapi"))
+}
+
+/// The classes of `santa_v1.proto` and their types, in a folder of their own
+/// on the way.
+fn protobuf() -> Result<[String; 2]> {
+    let python = python::bring()?;
+    let scratch = repo::dev("protobuf");
+    fs::create_dir_all(&scratch)?;
+    let shell = run::shell_in(&repo::path(SYNC))?;
+    let command = cmd!(
+        shell,
+        "{python} -m grpc_tools.protoc -I . --python_out={scratch} --pyi_out={scratch} santa_v1.proto"
+    );
+    run::output("make the protobuf classes", command)?;
+    let read = |name: &str| {
+        let path = scratch.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", repo::shown(&path)))
+    };
+    let made = [read("santa_v1_pb2.py")?, read("santa_v1_pb2.pyi")?];
+    fs::remove_dir_all(&scratch)?;
+    Ok(made)
 }
 
 fn client(document: &Path) -> Result<String> {

@@ -18,6 +18,12 @@ export type ExecEvent = Schemas['Event'];
 export type Certificate = Schemas['SigningCertificate'];
 export type SyncSettings = Schemas['SyncSettings'];
 export type MediaPolicy = Schemas['MediaPolicy'];
+export type Enrollment = Schemas['Enrollment'];
+export type EnrollmentCreate = Schemas['EnrollmentCreate'];
+export type EnrollmentCreated = Schemas['EnrollmentCreated'];
+export type EnrollmentState = Enrollment['state'];
+export type Essential = Schemas['Essential'];
+export type ProfileRequest = Schemas['ProfileRequest'];
 export type CleanSyncKind = Schemas['CleanSync']['kind'];
 /** One message of the live channel. */
 export type LiveMessage = Schemas['LiveMessage'];

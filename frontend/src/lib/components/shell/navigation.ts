@@ -1,5 +1,12 @@
 // The pages of the console, in the order of the navigation.
-import { eventsLink, machinesLink, overviewLink, rulesLink, settingsLink } from '../../links.ts';
+import {
+  enrollmentsLink,
+  eventsLink,
+  machinesLink,
+  overviewLink,
+  rulesLink,
+  settingsLink,
+} from '../../links.ts';
 import type { IconName } from '../../ui/icons.ts';
 
 export interface NavigationEntry {
@@ -13,6 +20,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Machines', href: machinesLink(), icon: 'machine' },
   { label: 'Rules', href: rulesLink(), icon: 'rule' },
   { label: 'Events', href: eventsLink(), icon: 'event' },
+  { label: 'Enrolments', href: enrollmentsLink(), icon: 'key' },
   { label: 'Settings', href: settingsLink(), icon: 'settings' },
 ];
 

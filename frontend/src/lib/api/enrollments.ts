@@ -1,0 +1,43 @@
+// Who may sync: enrolments, and the profiles that carry their secrets.
+import { api, unwrap, type CallOptions } from './client.ts';
+import type {
+  Enrollment,
+  EnrollmentCreate,
+  EnrollmentCreated,
+  Essential,
+  Page,
+  Position,
+  ProfileRequest,
+} from './types.ts';
+
+export function listEnrollments(
+  position: Position,
+  options: CallOptions = {},
+): Promise<Page<Enrollment>> {
+  return unwrap(api.GET('/api/v1/enrollments', { params: { query: position }, ...options }));
+}
+
+export function createEnrollment(wanted: EnrollmentCreate): Promise<EnrollmentCreated> {
+  return unwrap(api.POST('/api/v1/enrollments', { body: wanted }));
+}
+
+export function revokeEnrollment(id: Enrollment['id']): Promise<Enrollment> {
+  const params = { path: { enrollment_id: id } };
+  return unwrap(api.POST('/api/v1/enrollments/{enrollment_id}/revoke', { params }));
+}
+
+export function listEssentials(): Promise<Essential[]> {
+  return unwrap(api.GET('/api/v1/enrollments/essentials'));
+}
+
+/** The configuration profile as a file. */
+export function makeProfile(id: Enrollment['id'], wanted: ProfileRequest): Promise<Blob> {
+  const params = { path: { enrollment_id: id } };
+  return unwrap<Blob>(
+    api.POST('/api/v1/enrollments/{enrollment_id}/profile', {
+      params,
+      body: wanted,
+      parseAs: 'blob',
+    }) as Promise<{ data?: Blob; error?: unknown; response: Response }>,
+  );
+}

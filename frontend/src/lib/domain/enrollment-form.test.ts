@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import {
+  emptyEnrollmentForm,
+  enrollmentMistakes,
+  isUsable,
+  serialsIn,
+  toEnrollmentCreate,
+} from './enrollment-form.ts';
+
+const NOW = Date.parse('2026-11-25T12:00:00Z');
+
+describe('the enrolment form', () => {
+  it('asks for a label only', () => {
+    expect(Object.keys(enrollmentMistakes(emptyEnrollmentForm(), NOW))).toEqual(['label']);
+    expect(enrollmentMistakes({ ...emptyEnrollmentForm(), label: 'x' }, NOW)).toEqual({});
+  });
+
+  it.each(['0', '-1', '1.5', 'many', '12345678901'])('refuses %s places', (quota) => {
+    expect(enrollmentMistakes({ ...emptyEnrollmentForm(), label: 'x', quota }, NOW)).toHaveProperty(
+      'quota',
+    );
+  });
+
+  it('refuses a time that has passed', () => {
+    const form = { ...emptyEnrollmentForm(), label: 'x', expires_at: '2026-11-24T12:00' };
+    expect(enrollmentMistakes(form, NOW)).toHaveProperty('expires_at');
+    expect(enrollmentMistakes({ ...form, expires_at: '2026-12-24T12:00' }, NOW)).toEqual({});
+  });
+
+  it('reads serial numbers however they are separated', () => {
+    expect(serialsIn(' c02a, C02B;c02c\n\nC02D ')).toEqual(['C02A', 'C02B', 'C02C', 'C02D']);
+  });
+
+  it('sends nothing for what was left empty', () => {
+    expect(toEnrollmentCreate({ ...emptyEnrollmentForm(), label: ' Office ' })).toEqual({
+      label: 'Office',
+      quota: null,
+      serial_allowlist: null,
+      expires_at: null,
+      client_certificate: false,
+    });
+  });
+
+  it('knows which enrolments still let Macs sync', () => {
+    expect(
+      (['active', 'full', 'expired', 'revoked'] as const).map((state) => isUsable({ state })),
+    ).toEqual([true, true, false, false]);
+  });
+});

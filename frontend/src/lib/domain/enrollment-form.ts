@@ -1,0 +1,64 @@
+// The enrolment form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+import type { Enrollment, EnrollmentCreate, EnrollmentState } from '../api/types.ts';
+import type { Tone } from '../ui/tone.ts';
+
+/** Field names are those of the API, so that a refused field is found by its name. */
+export interface EnrollmentForm {
+  label: string;
+  quota: string;
+  /** One to a line, or separated by commas. */
+  serial_allowlist: string;
+  /** A date and time as the browser's input has it, in the reader's time zone. */
+  expires_at: string;
+}
+
+export type EnrollmentMistakes = Partial<Record<keyof EnrollmentForm, string>>;
+
+export const STATE_KINDS: Readonly<
+  Record<EnrollmentState, { label: string; tone: Tone; help: string }>
+> = {
+  active: { label: 'Active', tone: 'ok', help: 'Macs can enrol and sync with it.' },
+  full: { label: 'Full', tone: 'warn', help: 'All places are taken; enrolled Macs go on syncing.' },
+  expired: { label: 'Expired', tone: 'neutral', help: 'Its secret is refused.' },
+  revoked: { label: 'Revoked', tone: 'danger', help: 'Its secret is refused.' },
+};
+
+export function emptyEnrollmentForm(): EnrollmentForm {
+  return { label: '', quota: '', serial_allowlist: '', expires_at: '' };
+}
+
+export function serialsIn(text: string): string[] {
+  return text
+    .split(/[\s,;]+/)
+    .map((serial) => serial.toUpperCase())
+    .filter((serial) => serial !== '');
+}
+
+/** What is wrong, by field; `now` in milliseconds. */
+export function enrollmentMistakes(form: EnrollmentForm, now: number): EnrollmentMistakes {
+  const mistakes: EnrollmentMistakes = {};
+  if (form.label.trim() === '') mistakes.label = 'Say what the secret is for.';
+  if (form.quota.trim() !== '' && !/^[1-9]\d{0,8}$/.test(form.quota.trim())) {
+    mistakes.quota = 'Enter a whole number of Macs, or leave it empty.';
+  }
+  if (form.expires_at !== '' && !(Date.parse(form.expires_at) > now)) {
+    mistakes.expires_at = 'Choose a time in the future, or leave it empty.';
+  }
+  return mistakes;
+}
+
+export function toEnrollmentCreate(form: EnrollmentForm): EnrollmentCreate {
+  const serials = serialsIn(form.serial_allowlist);
+  return {
+    label: form.label.trim(),
+    quota: form.quota.trim() === '' ? null : Number(form.quota),
+    serial_allowlist: serials.length > 0 ? serials : null,
+    expires_at: form.expires_at === '' ? null : new Date(form.expires_at).toISOString(),
+    client_certificate: false,
+  };
+}
+
+/** Whether a Mac may still sync with it. */
+export function isUsable(enrollment: Pick<Enrollment, 'state'>): boolean {
+  return enrollment.state === 'active' || enrollment.state === 'full';
+}
