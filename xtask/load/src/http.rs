@@ -201,3 +201,25 @@ pub(crate) async fn exchange(
     }
     Ok(answer)
 }
+
+/// Sends a request and returns its answer with all of its content.
+pub(crate) async fn exchange_for_content(
+    stream: &mut Stream,
+    request: &[u8],
+    most: usize,
+) -> Result<(Answer, Vec<u8>)> {
+    stream.write_all(request).await.context("cannot send a request")?;
+    stream.flush().await.context("cannot send a request")?;
+    let mut bytes = Vec::with_capacity(4 * 1024);
+    loop {
+        let count = stream.read_buf(&mut bytes).await.context("cannot read an answer")?;
+        ensure!(count > 0, "the server closed the connection before its answer was complete");
+        let Some(answer) = Answer::read(&bytes, false)? else { continue };
+        let whole = answer.head + usize::try_from(answer.content)?;
+        ensure!(whole <= most, "the answer is too long");
+        if bytes.len() >= whole {
+            let content = bytes[answer.head..whole].to_vec();
+            return Ok((answer, content));
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `http` | requests over kept or new connections, as fast as they are answered or at a fixed rate | [`report::Http`] |
 //! | `ws` | WebSockets that send a message and wait for its echo, likewise | [`report::WebSocket`] |
+//! | `fleet` | Macs that sync with a SantaServer, or only upload events | [`report::Fleet`] |
 //! | `hold` | opens idle connections or WebSockets, says `{"held":N}`, keeps them until its input ends | [`report::Held`] |
 //! | `serve` | the canned backend; says `{"listening":ADDRESS}` and answers until it is stopped | |
 //! | `certificate` | an authority and a certificate for `localhost`, as PEM files | |
@@ -16,6 +17,8 @@
 //! that had to wait (no coordinated omission).
 
 mod certificate;
+mod events;
+mod fleet;
 mod hold;
 mod http;
 mod message;
@@ -48,6 +51,8 @@ enum Command {
     Http(http::Args),
     /// Send messages over WebSockets and wait for their echo
     Ws(websocket::Args),
+    /// Let a fleet of Macs sync with a SantaServer
+    Fleet(fleet::Args),
     /// Open connections and keep them idle until standard input ends
     Hold(hold::Args),
     /// Answer with canned content: /…/bytes/N with N bytes, WebSockets with an echo
@@ -113,6 +118,7 @@ fn run(command: Command) -> Result<()> {
         match command {
             Command::Http(args) => report::print(&http::run(args).await?),
             Command::Ws(args) => report::print(&websocket::run(args).await?),
+            Command::Fleet(args) => report::print(&fleet::run(args).await?),
             Command::Hold(args) => hold::run(args).await,
             Command::Serve { listen } => serve::run(listen).await,
             Command::Certificate { directory } => certificate::write(&directory),

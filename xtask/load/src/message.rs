@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     pub(crate) content: u64,
     /// Whether the connection stays open.
     pub(crate) keep: bool,
+    /// Whether the content is compressed with gzip.
+    pub(crate) gzip: bool,
 }
 
 impl Answer {
@@ -29,11 +31,14 @@ impl Answer {
         let status = response.code.context("the answer has no status")?;
         let mut length = None;
         let mut keep = response.version == Some(1);
+        let mut gzip = false;
         for field in response.headers.iter() {
             if field.name.eq_ignore_ascii_case("content-length") {
                 length = Some(number(field.value)?);
             } else if field.name.eq_ignore_ascii_case("connection") {
                 keep &= !field.value.eq_ignore_ascii_case(b"close");
+            } else if field.name.eq_ignore_ascii_case("content-encoding") {
+                gzip = field.value.eq_ignore_ascii_case(b"gzip");
             } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
                 bail!("the answer has no fixed length, which this load generator needs");
             }
@@ -41,7 +46,7 @@ impl Answer {
         let empty = to_head || status < 200 || status == 204 || status == 304;
         ensure!(empty || length.is_some(), "the answer has no Content-Length");
         let content = if empty { 0 } else { length.unwrap_or(0) };
-        Ok(Some(Self { status, head, content, keep }))
+        Ok(Some(Self { status, head, content, keep, gzip }))
     }
 }
 
@@ -105,7 +110,7 @@ mod tests {
         for end in 0..38 {
             assert_eq!(Answer::read(&bytes[..end], false).expect("no error"), None, "{end}");
         }
-        let answer = Answer { status: 200, head: 38, content: 5, keep: true };
+        let answer = Answer { status: 200, head: 38, content: 5, keep: true, gzip: false };
         assert_eq!(Answer::read(bytes, false).expect("valid"), Some(answer));
     }
 

@@ -1,5 +1,6 @@
 //! What was measured, as the JSON that `cargo xtask bench` reads.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -42,6 +43,31 @@ pub(crate) struct WebSocket {
     pub(crate) seconds: f64,
     /// Latencies.
     pub(crate) latency: Latency,
+}
+
+/// Outcome of `santa-load fleet`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Fleet {
+    /// Syncs that came to their end.
+    pub(crate) syncs: u64,
+    /// Answers that came completely.
+    pub(crate) answers: u64,
+    /// Those of them with a status other than 200.
+    pub(crate) refused: u64,
+    /// Syncs or uploads that failed.
+    pub(crate) errors: u64,
+    /// What the first of them failed with.
+    pub(crate) first_error: Option<String>,
+    /// Events that were accepted.
+    pub(crate) events: u64,
+    /// Rules that were received.
+    pub(crate) rules: u64,
+    /// Seconds it took.
+    pub(crate) seconds: f64,
+    /// Latencies of all stages.
+    pub(crate) latency: Latency,
+    /// Latencies by stage.
+    pub(crate) stages: BTreeMap<String, Latency>,
 }
 
 /// What `santa-load hold` says once everything is open.
