@@ -78,7 +78,7 @@ pub(super) fn peak(pids: &BTreeSet<i32>) -> u64 {
 
 pub(super) fn activity(pids: &BTreeSet<i32>) -> Activity {
     pids.iter().fold(Activity::default(), |sum, pid| {
-        let own = threads(*pid).into_iter().fold(sum, |sum, thread| {
+        threads(*pid).into_iter().fold(sum, |sum, thread| {
             let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
             let switches = field(&status, "voluntary_ctxt_switches")
                 + field(&status, "nonvoluntary_ctxt_switches");
@@ -89,8 +89,7 @@ pub(super) fn activity(pids: &BTreeSet<i32>) -> Activity {
                 context_switches: sum.context_switches + switches,
                 cpu: sum.cpu + Duration::from_nanos(ran),
             }
-        });
-        own
+        })
     })
 }
 
