@@ -58,22 +58,60 @@ impl Tally {
     }
 }
 
-trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+/// A connection of either kind.
+enum Connection {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
 
-fn connect(target: &Target) -> io::Result<Box<dyn Stream>> {
-    Ok(match target {
-        Target::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            Box::new(stream)
+impl Connection {
+    fn open(target: &Target) -> io::Result<Self> {
+        Ok(match target {
+            Target::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                Self::Unix(stream)
+            }
+            Target::Tcp(address) => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                Self::Tcp(stream)
+            }
+        })
+    }
+
+    /// Whether the other side has not closed it meanwhile: every pool of
+    /// connections looks before it uses one again.
+    fn is_open(&mut self) -> bool {
+        let mut byte = [0];
+        let looked = self.set_nonblocking(true).and_then(|()| match self {
+            Self::Unix(stream) => stream.read(&mut byte),
+            Self::Tcp(stream) => stream.read(&mut byte),
+        });
+        let quiet = looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        quiet && self.set_nonblocking(false).is_ok()
+    }
+
+    fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_nonblocking(on),
+            Self::Tcp(stream) => stream.set_nonblocking(on),
         }
-        Target::Tcp(address) => {
-            let stream = TcpStream::connect(address)?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            Box::new(stream)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.write_all(bytes),
+            Self::Tcp(stream) => stream.write_all(bytes),
         }
-    })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.read(buffer),
+            Self::Tcp(stream) => stream.read(buffer),
+        }
+    }
 }
 
 /// `rate` requests a second until `done`, on kept or on fresh connections.
@@ -102,7 +140,7 @@ fn client(
     done: &AtomicBool,
 ) -> Tally {
     let mut tally = Tally::default();
-    let mut connection: Option<Box<dyn Stream>> = None;
+    let mut connection: Option<Connection> = None;
     for turn in 0.. {
         let due = Duration::from_secs_f64(f64::from(turn * CLIENTS + number) / f64::from(rate));
         std::thread::sleep(due.saturating_sub(begun.elapsed()));
@@ -110,11 +148,10 @@ fn client(
             break;
         }
         let asked = Instant::now();
-        let result = match connection.take() {
-            Some(kept) => Ok(kept),
-            None => connect(target),
-        }
-        .and_then(|mut stream| Ok((ask(&mut *stream, keep_alive)?, stream)));
+        let kept = connection.take().and_then(|mut kept| kept.is_open().then_some(kept));
+        let result = kept
+            .map_or_else(|| Connection::open(target), Ok)
+            .and_then(|mut stream| Ok((ask(&mut stream, keep_alive)?, stream)));
         tally.add(
             asked,
             result.map(|(stays, stream)| connection = (keep_alive && stays).then_some(stream)),
@@ -124,7 +161,7 @@ fn client(
 }
 
 /// One request; whether the connection may be used again.
-fn ask(stream: &mut dyn Stream, keep_alive: bool) -> io::Result<bool> {
+fn ask(stream: &mut Connection, keep_alive: bool) -> io::Result<bool> {
     let kind = if keep_alive { "keep-alive" } else { "close" };
     stream.write_all(
         format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: {kind}\r\n\r\n").as_bytes(),
