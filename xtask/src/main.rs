@@ -42,10 +42,10 @@ enum Command {
     Image(image::Args),
     /// Run the checks
     Ci(ci::Args),
+    /// Measure the parts beside their peers on this machine
+    Bench(bench::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
     Codegen(codegen::Args),
-    /// Measure the parts beside their peers
-    Bench(bench::Args),
     /// Replace the running container; back by itself when the new one does not become ready
     Deploy(deploy::Args),
     /// Back to the image that ran before the last deploy

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::Common;
 use crate::message::Answer;
@@ -140,22 +140,31 @@ impl Run {
             next += 1;
             let work = self.exchange(&mut stream, request, &mut buffer);
             let done = timeout_at(self.end + GRACE, work).await;
-            let mut tally = self.tally.borrow_mut();
-            match done.context("no answer in time").and_then(|result| result) {
-                Ok(answer) => {
-                    tally.answer(due.elapsed());
-                    tally.bytes += answer.content;
-                    tally.refused += u64::from(answer.status >= 400);
-                    if self.close || !answer.keep {
-                        stream = None;
-                    }
-                }
-                Err(error) => {
-                    tally.error(&error);
-                    drop(tally);
-                    stream = None;
-                    tokio::time::sleep(PAUSE).await;
-                }
+            let done = done.context("no answer in time").and_then(|result| result);
+            let failed = done.is_err();
+            if self.count(done, due) {
+                continue;
+            }
+            stream = None;
+            if failed {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Counts an exchange; gives whether its connection is used again.
+    fn count(&self, done: Result<Answer>, due: Instant) -> bool {
+        let mut tally = self.tally.borrow_mut();
+        match done {
+            Ok(answer) => {
+                tally.answer(due.elapsed());
+                tally.bytes += answer.content;
+                tally.refused += u64::from(answer.status >= 400);
+                answer.keep && !self.close
+            }
+            Err(error) => {
+                tally.error(&error);
+                false
             }
         }
     }

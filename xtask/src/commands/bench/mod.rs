@@ -1,26 +1,131 @@
-//! `cargo xtask bench`: figures, beside those of the peers.
+//! `cargo xtask bench`: load beside the peers on this machine, in the same run.
+//!
+//! A scenario is a line in [`scenario::SCENARIOS`]: a name, a sentence, and a
+//! function in the file of its subject (`bench/proxy.rs`, …) that takes a
+//! [`scenario::Bench`] and gives [`table::Case`]s (or, as [`supervise`], a text
+//! of its own form). To write one:
+//!
+//! 1. Start what is compared as [`contestant::Contestant`]s (processes with all
+//!    their children; CPU time and memory are read from `/proc`).
+//! 2. Call [`scenario::Bench::alternate`] with a closure that measures one
+//!    contestant once and returns a [`table::Sample`]: values by
+//!    [`table::Metric`]. It alternates (A B A B …) over the rounds.
+//! 3. Load comes from [`load`], which runs `santa-load` (`xtask/load/`).
+//!
+//! The first contestant of a case is the one that the others are compared with:
+//! ratios are those of medians. [`report`] writes Markdown, SVG and JSON.
 
-pub(crate) mod supervise;
+mod contestant;
+mod load;
+mod machine;
+mod peers;
+mod plot;
+mod proxy;
+mod report;
+mod scenario;
+mod supervise;
+mod table;
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::{progress, repo, run};
+use scenario::{Bench, SCENARIOS, Scenario};
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  cargo xtask bench supervise")]
-/// Measure the parts beside their peers
+#[command(after_help = "Examples:\n  cargo xtask bench --list\n  cargo xtask bench proxy\n  \
+    cargo xtask bench proxy-static --seconds 1 --rounds 3\n\n\
+    Result: dist/bench/report.md, report.svg and report.json. Peers (nginx, HAProxy, Caddy, …) are installed\n\
+    from the system's packages when that is possible and left out, with the command to get them, when not.")]
+/// Measure the parts beside their peers on this machine
 pub(crate) struct Args {
-    #[command(subcommand)]
-    scenario: Scenario,
+    /// Which; a name stands for all that begin with it (none: every one)
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Say what can be measured
+    #[arg(long)]
+    list: bool,
+    /// How long each measurement takes, in seconds
+    #[arg(long, default_value_t = 2.0, value_name = "N")]
+    seconds: f64,
+    /// How often each contestant is measured; the median counts
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Write the figures here as well
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only cases (supervise: supervisors) whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    case: Option<String>,
+    /// Build and install what is needed, and measure nothing
+    #[arg(long)]
+    prepare: bool,
+    /// Leave the proxy's peers out
+    #[arg(long)]
+    alone: bool,
 }
 
-#[derive(clap::Subcommand)]
-enum Scenario {
-    /// Measure santa-supervise beside supervisord, s6, runit, circus and Horust
-    Supervise(supervise::Args),
-}
-
-/// Runs one scenario.
+/// Measures and reports.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    match &args.scenario {
-        Scenario::Supervise(args) => supervise::run(args),
+    if args.list {
+        for Scenario { name, about, .. } in SCENARIOS {
+            println!("{name:<16} {about}");
+        }
+        return Ok(());
+    }
+    ensure!(args.seconds.is_finite() && args.seconds > 0.0, "--seconds must be above 0");
+    let chosen = choose(&args.scenarios)?;
+    run::catch_interrupts()?;
+    let mut bench = Bench::prepare(args.seconds, args.rounds, args.case.clone(), !args.alone)?;
+    for scenario in &chosen {
+        (scenario.prepare)(&mut bench)?;
+    }
+    if args.prepare {
+        return Ok(());
+    }
+    let machine = machine::Machine::look()?;
+    let mut sections = Vec::new();
+    for scenario in chosen {
+        let outcome = (scenario.run)(&mut bench)?;
+        sections.push(report::Section { name: scenario.name, about: scenario.about, outcome });
+    }
+    let load_after = machine::load_average();
+    let report = report::Report { machine, load_after, sections, notes: bench.notes() };
+    let folder = repo::dist("bench");
+    let markdown = report.write(&folder, args.json.as_deref())?;
+    println!("{markdown}");
+    progress::note(&format!("also in {}", repo::shown(&folder)));
+    Ok(())
+}
+
+/// The scenarios that these names stand for.
+fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(SCENARIOS.iter().collect());
+    }
+    for name in names {
+        if !SCENARIOS.iter().any(|scenario| scenario.is_called(name)) {
+            let known: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            bail!("there is no scenario {name:?}; there are: {}", known.join(", "));
+        }
+    }
+    let wanted = |scenario: &&Scenario| names.iter().any(|name| scenario.is_called(name));
+    Ok(SCENARIOS.iter().filter(wanted).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_its_family() {
+        let names = |given: &str| -> Vec<&str> {
+            let chosen = choose(&[given.to_owned()]).expect("known");
+            chosen.iter().map(|scenario| scenario.name).collect()
+        };
+        assert!(names("proxy").len() > 1);
+        assert_eq!(names("proxy-static"), ["proxy-static"]);
+        assert!(choose(&["prox".to_owned()]).is_err());
     }
 }

@@ -11,47 +11,17 @@ mod requests;
 mod site;
 mod table;
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use serde_json::json;
+use anyhow::Result;
 
 use self::figures::{FIGURES, Values};
 use self::peer::{PEERS, Peer};
-use crate::{progress, repo, run};
+use super::scenario::{Bench, Outcome};
+use crate::{progress, run};
 
-#[derive(clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask bench supervise\n  \
-    cargo xtask bench supervise --rounds 1 --only santa-supervise --only runit\n\n\
-    Result: dist/bench/supervise.md and dist/bench/supervise.json")]
-/// Measure santa-supervise beside supervisord, s6, runit, circus and Horust
-pub(crate) struct Args {
-    /// How often each is measured, in turn
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
-    rounds: u32,
-    /// Only these supervisors (may be given several times)
-    #[arg(long, value_name = "NAME", value_parser = PEERS.map(|peer| peer.name))]
-    only: Vec<String>,
-    /// Only one half of the work
-    #[arg(long, value_enum)]
-    part: Option<Part>,
-    /// Rolling restarts in the second half
-    #[arg(long, default_value_t = 50)]
-    restarts: u32,
-    /// Build and install what is needed, and measure nothing
-    #[arg(long)]
-    prepare: bool,
-}
-
-/// The two halves of the work.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
-    /// Processes: start, size, idleness, restart, stop, output
-    Processes,
-    /// Requests while the backend is restarted and killed
-    Requests,
-}
+/// Rolling restarts while requests are made.
+const RESTARTS: u32 = 50;
 
 /// All values of one supervisor, a round each.
 struct Measured {
@@ -59,40 +29,27 @@ struct Measured {
     rounds: Vec<Values>,
 }
 
-/// Brings everything, measures, writes the tables.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    run::catch_interrupts()?;
-    let wants = |part| args.part.is_none_or(|only| only == part);
-    let folders = install::everything()?;
-    let chain = wants(Part::Requests).then(|| requests::prepare(&folders)).transpose()?;
-    if args.prepare {
-        return Ok(());
-    }
-    let mut text = String::new();
-    let mut found = json!({});
-    if wants(Part::Processes) {
-        let measured = processes(args, &folders)?;
-        text += &table::processes(&measured);
-        found["processes"] = table::json(&measured);
-    }
-    if let Some(chain) = chain {
-        let outcomes = chain.run(args.restarts)?;
-        text += &table::requests(&outcomes);
-        found["requests"] = outcomes.iter().map(requests::Outcome::json).collect();
-    }
-    let folder = repo::dist("bench");
-    fs::create_dir_all(&folder)?;
-    let (page, data) = (folder.join("supervise.md"), folder.join("supervise.json"));
-    fs::write(&page, &text).with_context(|| format!("cannot write {}", repo::shown(&page)))?;
-    fs::write(&data, format!("{found:#}\n"))?;
-    println!("{text}");
-    progress::note(&format!("{} and {}", repo::shown(&page), repo::shown(&data)));
-    Ok(())
+/// Builds and installs what is needed.
+pub(crate) fn prepare(_: &mut Bench) -> Result<()> {
+    install::everything().map(drop)
 }
 
-fn processes(args: &Args, folders: &[PathBuf]) -> Result<Vec<Measured>> {
-    let wanted =
-        |peer: &&Peer| args.only.is_empty() || args.only.iter().any(|name| name == peer.name);
+/// `supervise-processes`: start, size, idleness, restart, stop, output.
+pub(crate) fn all_processes(bench: &mut Bench) -> Result<Outcome> {
+    let measured = processes(bench, &install::everything()?)?;
+    let data = table::json(&measured);
+    Ok(Outcome::Text { markdown: table::processes(&measured), data })
+}
+
+/// `supervise-requests`: requests while the backend is restarted and killed.
+pub(crate) fn all_requests(_: &mut Bench) -> Result<Outcome> {
+    let outcomes = requests::prepare(&install::everything()?)?.run(RESTARTS)?;
+    let data = outcomes.iter().map(requests::Outcome::json).collect();
+    Ok(Outcome::Text { markdown: table::requests(&outcomes), data })
+}
+
+fn processes(bench: &Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
+    let wanted = |peer: &&Peer| bench.wants(peer.name);
     let mut all: Vec<Measured> = Vec::new();
     for peer in PEERS.iter().filter(wanted) {
         let missing = peer.programs().iter().find(|name| peer::find(name, folders).is_none());
@@ -104,10 +61,10 @@ fn processes(args: &Args, folders: &[PathBuf]) -> Result<Vec<Measured>> {
             None => all.push(Measured { peer, rounds: Vec::new() }),
         }
     }
-    for round in 1..=args.rounds {
+    for round in 1..=bench.rounds {
         for one in &mut all {
             run::check()?;
-            let what = format!("{}, round {round} of {}", one.peer.name, args.rounds);
+            let what = format!("{}, round {round} of {}", one.peer.name, bench.rounds);
             let values = progress::step(&what, || figures::measure(one.peer, folders));
             match values {
                 Ok(values) => one.rounds.push(values),

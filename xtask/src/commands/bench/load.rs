@@ -1,0 +1,239 @@
+//! Load from `santa-load` (`xtask/load/`), on the cores that contestants do not use.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::contestant::pinned;
+
+/// The core of the load generator and of the canned backend.
+const LOAD_CORE: usize = 1;
+/// Fields as a browser sends them.
+const BROWSER: [&str; 9] = [
+    "User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15",
+    "Accept: */*",
+    "Accept-Language: en-GB,en;q=0.9",
+    "Accept-Encoding: gzip, deflate, br",
+    "Referer: https://santa.example.org/machines",
+    "Sec-Fetch-Dest: empty",
+    "Sec-Fetch-Mode: cors",
+    "Sec-Fetch-Site: same-origin",
+    "Cookie: session=4f1c0b5d7a9e4c52b6a8d0e1f2a3b4c5",
+];
+
+/// The load generator.
+#[derive(Clone)]
+pub(crate) struct Program(PathBuf);
+
+/// A run of `santa-load http` or `santa-load ws`, to be completed and started.
+pub(crate) struct Load {
+    /// `http` or `ws`.
+    pub(crate) kind: &'static str,
+    /// The server: `ADDRESS:PORT` or `unix:/path`.
+    pub(crate) to: String,
+    /// Paths; several are asked for in turn.
+    pub(crate) paths: Vec<String>,
+    /// Connections at a time.
+    pub(crate) connections: u32,
+    /// How long, in seconds.
+    pub(crate) seconds: f64,
+    /// Requests a second; nothing: as fast as they are answered.
+    pub(crate) rate: Option<f64>,
+    /// A connection for each request.
+    pub(crate) close: bool,
+    /// TLS, with this authority.
+    pub(crate) authority: Option<PathBuf>,
+    /// More arguments of `santa-load`.
+    pub(crate) more: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Outcome {
+    /// Answers or echoes.
+    pub(crate) answers: f64,
+    /// Answers a second.
+    pub(crate) rate: f64,
+    /// Latency that half kept, in microseconds.
+    pub(crate) p50: f64,
+    /// Latency that 99 of 100 kept, in microseconds.
+    pub(crate) p99: f64,
+}
+
+/// Connections that are kept idle, or the canned backend; ended when dropped.
+pub(crate) struct Held(Child);
+
+impl Program {
+    /// The program at `path`.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    fn command(&self) -> Command {
+        pinned(LOAD_CORE, &self.0)
+    }
+
+    /// Runs a load to its end.
+    ///
+    /// # Errors
+    /// When the generator fails, or one request failed or was refused.
+    pub(crate) fn run(&self, load: &Load) -> Result<Outcome> {
+        let output = self
+            .command()
+            .arg(load.kind)
+            .args(load.arguments())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start the load generator")?;
+        ensure!(output.status.success(), "the load generator failed ({})", output.status);
+        let line = String::from_utf8_lossy(&output.stdout);
+        Outcome::read(&serde_json::from_str(&line).context("the load generator's result")?)
+    }
+
+    /// Opens idle connections and keeps them while the result lives.
+    pub(crate) fn hold(
+        &self,
+        to: &str,
+        path: &str,
+        connections: u32,
+        websocket: bool,
+    ) -> Result<Held> {
+        let mut command = self.command();
+        command.args(["hold", "--to", to, "--path", path, "--connections"]);
+        command.arg(connections.to_string());
+        if websocket {
+            command.arg("--websocket");
+        }
+        let held = Held::start(command)?;
+        Ok(held)
+    }
+
+    /// Starts the canned backend.
+    pub(crate) fn backend(&self, socket: &Path) -> Result<Held> {
+        let mut command = self.command();
+        command.args(["serve", "--listen"]).arg(format!("unix:{}", socket.display()));
+        Held::start(command)
+    }
+
+    /// Writes `ca.pem`, `certificate.pem` and `key.pem` into `folder`.
+    pub(crate) fn certificate(&self, folder: &Path) -> Result<()> {
+        let made = Command::new(&self.0).args(["certificate", "--directory"]).arg(folder).status();
+        ensure!(made.context("cannot start the load generator")?.success(), "no certificate");
+        Ok(())
+    }
+}
+
+impl Load {
+    /// Requests for `path` over 64 kept connections, with a browser's fields.
+    pub(crate) fn http(to: &str, path: &str, seconds: f64) -> Self {
+        Self {
+            kind: "http",
+            to: to.to_owned(),
+            paths: vec![path.to_owned()],
+            connections: 64,
+            seconds,
+            rate: None,
+            close: false,
+            authority: None,
+            more: BROWSER.iter().map(|field| format!("--header={field}")).collect(),
+        }
+    }
+
+    /// Messages over WebSockets to `path`.
+    pub(crate) fn websockets(to: &str, path: &str, connections: u32, seconds: f64) -> Self {
+        Self { kind: "ws", connections, more: Vec::new(), ..Self::http(to, path, seconds) }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--to={}", self.to),
+            format!("--connections={}", self.connections),
+            format!("--seconds={}", self.seconds),
+        ];
+        arguments.extend(self.paths.iter().map(|path| format!("--path={path}")));
+        arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
+        arguments.extend(self.close.then(|| "--close".to_owned()));
+        arguments.extend(self.authority.as_ref().map(|file| format!("--ca={}", file.display())));
+        arguments.extend(self.more.iter().cloned());
+        arguments
+    }
+}
+
+impl Outcome {
+    fn read(value: &Value) -> Result<Self> {
+        let count = |name: &str| value[name].as_u64().unwrap_or(0);
+        let failed = count("errors") + count("refused");
+        let why = value["first_error"].as_str().unwrap_or("a status of 400 or more");
+        ensure!(failed == 0, "{failed} requests failed; the first with: {why}");
+        let answers = value["answers"].as_f64().context("no count of answers")?;
+        let seconds = value["seconds"].as_f64().context("no duration")?;
+        ensure!(answers > 0.0, "not one answer came");
+        let latency = |name: &str| {
+            value["latency"][name].as_f64().with_context(|| format!("no latency {name}"))
+        };
+        let (p50, p99) = (latency("p50_us")?, latency("p99_us")?);
+        Ok(Self { answers, rate: answers / seconds, p50, p99 })
+    }
+}
+
+impl Held {
+    /// Starts a command and waits for its line.
+    fn start(mut command: Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the load generator")?;
+        let output = child.stdout.take().context("no output of the load generator")?;
+        let held = Self(child);
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).context("the load generator's line")?;
+        ensure!(!line.is_empty(), "the load generator ended early; its message is above");
+        Ok(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn result(errors: u64, refused: u64) -> Value {
+        json!({
+            "answers": 100, "errors": errors, "refused": refused, "first_error": "cut off",
+            "seconds": 2.0, "latency": { "p50_us": 5.0, "p99_us": 9.0 },
+        })
+    }
+
+    #[test]
+    fn a_run_with_a_failure_has_no_figures() {
+        let outcome = Outcome::read(&result(0, 0)).expect("figures");
+        assert_eq!(outcome, Outcome { answers: 100.0, rate: 50.0, p50: 5.0, p99: 9.0 });
+        let error = Outcome::read(&result(1, 0)).expect_err("an error").to_string();
+        assert!(error.contains("cut off"), "{error}");
+        assert!(Outcome::read(&result(0, 1)).is_err());
+    }
+
+    #[test]
+    fn a_load_says_everything_to_the_generator() {
+        let mut load = Load::http("127.0.0.1:1", "/a", 0.5);
+        load.paths.push("/b".to_owned());
+        load.rate = Some(8000.0);
+        load.close = true;
+        let line = load.arguments().join(" ");
+        assert!(line.starts_with(
+            "--to=127.0.0.1:1 --connections=64 --seconds=0.5 --path=/a --path=/b --rate=8000 --close --header="
+        ), "{line}");
+    }
+}

@@ -1,0 +1,200 @@
+//! What can be measured, and what every measurement has at hand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use xshell::cmd;
+
+use super::table::{Case, Sample};
+use super::{load, proxy, supervise};
+use crate::commands::build;
+use crate::{progress, repo, run, stamp};
+
+/// One entry of `cargo xtask bench --list`.
+pub(crate) struct Scenario {
+    /// How it is called; a family shares what comes before the hyphen.
+    pub(crate) name: &'static str,
+    /// What is measured, in one line.
+    pub(crate) about: &'static str,
+    /// Builds and installs what it needs, so that measuring is all that is left.
+    pub(crate) prepare: fn(&mut Bench) -> Result<()>,
+    /// Measures it.
+    pub(crate) run: fn(&mut Bench) -> Result<Outcome>,
+}
+
+/// What a scenario found.
+pub(crate) enum Outcome {
+    /// Figures, from which tables and plots are made.
+    Cases(Vec<Case>),
+    /// A text in Markdown and data of its own form.
+    Text {
+        /// For people.
+        markdown: String,
+        /// For programs.
+        data: Value,
+    },
+}
+
+/// Every scenario, in the order in which they run.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "proxy-static",
+        about: "files of 1 KiB, 30 KiB precompressed and 1 MiB; access log on and off",
+        prepare: proxy::prepare,
+        run: proxy::files,
+    },
+    Scenario {
+        name: "proxy-api",
+        about: "answers of a canned backend, 200 B and 16 KiB; access log on and off",
+        prepare: proxy::prepare,
+        run: proxy::forwarding,
+    },
+    Scenario {
+        name: "proxy-paced",
+        about: "the same at a fixed rate: latency corrected for coordinated omission",
+        prepare: proxy::prepare,
+        run: proxy::paced,
+    },
+    Scenario {
+        name: "proxy-connect",
+        about: "a new connection for each request, in the clear and with TLS",
+        prepare: proxy::prepare,
+        run: proxy::connecting,
+    },
+    Scenario {
+        name: "proxy-tls",
+        about: "files and answers over kept TLS connections",
+        prepare: proxy::prepare,
+        run: proxy::tls,
+    },
+    Scenario {
+        name: "proxy-ws",
+        about: "500 WebSockets whose messages are echoed",
+        prepare: proxy::prepare,
+        run: proxy::websockets,
+    },
+    Scenario {
+        name: "proxy-memory",
+        about: "memory at rest, of an idle connection and of an idle WebSocket",
+        prepare: proxy::prepare,
+        run: proxy::memory,
+    },
+    Scenario {
+        name: "supervise-processes",
+        about: "santa-supervise beside supervisord, s6, runit, circus and Horust: start, size, restart, stop",
+        prepare: supervise::prepare,
+        run: supervise::all_processes,
+    },
+    Scenario {
+        name: "supervise-requests",
+        about: "requests while the backend is restarted and killed, under each supervisor",
+        prepare: supervise::prepare,
+        run: supervise::all_requests,
+    },
+];
+
+impl Scenario {
+    /// Whether `name` is its name or that of its family.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'))
+    }
+}
+
+/// What every measurement has at hand.
+pub(crate) struct Bench {
+    /// Seconds that one measurement takes.
+    pub(crate) seconds: f64,
+    /// How often each contestant is measured.
+    pub(crate) rounds: u32,
+    /// Whether peers take part.
+    pub(crate) peers: bool,
+    /// A folder for configurations, sockets and logs; empty at the start.
+    pub(crate) folder: PathBuf,
+    /// The load generator.
+    pub(crate) load: load::Program,
+    /// Folder of the optimised programs.
+    pub(crate) bin: PathBuf,
+    only: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Bench {
+    /// Builds what is measured and what measures.
+    pub(crate) fn prepare(
+        seconds: f64,
+        rounds: u32,
+        only: Option<String>,
+        peers: bool,
+    ) -> Result<Self> {
+        let bin = progress::step("optimised programs", || {
+            let shell = run::shell()?;
+            let build = cmd!(shell, "cargo build --quiet --locked --release -p santa-load");
+            run::output("build the load generator", build)?;
+            build::programs(true, None)
+        })?;
+        // Sockets lie in it, whose paths must stay short.
+        let folder = repo::short(&repo::dev("bench"));
+        stamp::remove(&folder)?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let load = load::Program::new(bin.join("santa-load"));
+        Ok(Self { seconds, rounds, peers, folder, load, bin, only, notes: Vec::new() })
+    }
+
+    /// Something that the reader of the report must know, such as a missing peer.
+    pub(crate) fn note(&mut self, text: String) {
+        if !self.notes.contains(&text) {
+            progress::note(&text);
+            self.notes.push(text);
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    /// Whether this case, or this contestant of an outcome of its own form, was asked for.
+    pub(crate) fn wants(&self, case: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| case.contains(only.as_str()))
+    }
+
+    /// A fresh folder for one contestant.
+    pub(crate) fn folder_for(&self, name: &str) -> Result<PathBuf> {
+        fresh(&self.folder.join(name))
+    }
+
+    /// Measures contestants in turn, A B A B …, and gives their samples.
+    ///
+    /// # Errors
+    /// The first failure of `measure`, with the contestant and case named.
+    pub(crate) fn alternate<C>(
+        &self,
+        case: &str,
+        contestants: &mut [C],
+        name: impl Fn(&C) -> String,
+        mut measure: impl FnMut(&mut C) -> Result<Sample>,
+    ) -> Result<Case> {
+        progress::step(case, || {
+            let mut result = Case::new(case, contestants.iter().map(&name));
+            for _ in 0..self.rounds {
+                for (index, contestant) in contestants.iter_mut().enumerate() {
+                    run::check()?;
+                    let sample = measure(contestant)
+                        .with_context(|| format!("cannot measure {}", name(contestant)))?;
+                    result.add(index, sample);
+                }
+            }
+            Ok(result)
+        })
+    }
+}
+
+/// An empty folder.
+fn fresh(folder: &Path) -> Result<PathBuf> {
+    stamp::remove(folder)?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder.to_owned())
+}
