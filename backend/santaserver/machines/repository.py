@@ -41,7 +41,14 @@ def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
         (MachineSync.last_postflight_at.is_(None), "never"),
         (MachineSync.last_preflight_at < now - overdue_after, "overdue"),
         (or_(MachineSync.drift_held, Machine.identity_conflict_at > now - CONFLICT_SHOWN), "drifted"),
-        (or_(MachineSync.acked_seq.is_(None), MachineSync.acked_seq < head), "pending"),
+        (
+            or_(
+                MachineSync.acked_seq.is_(None),
+                MachineSync.acked_seq < head,
+                MachineSync.pending_kind.in_(("clean", "clean_all")),
+            ),
+            "pending",
+        ),
         else_="in_sync",
     )
 

@@ -1,5 +1,6 @@
 """Decides whether a postflight confirms a sync. Pure; algorithm E, step 5."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,7 +22,7 @@ class Verdict(Enum):
 
     CONFIRMED = "confirmed"
     STRAY = "stray"
-    """It belongs to no open sync, or to one whose last page was never fetched: nothing changes."""
+    """It belongs to no open sync, perhaps to an earlier one: nothing changes, as if it had been lost."""
     REFUSED = "refused"
     """The Mac has something else than what was sent: its state is unknown from here on."""
 
@@ -45,12 +46,19 @@ class Judgement:
     acked_hash: str = ""
 
 
-def judge(session: Session | None, report: Report, acked_hash: str, client_mode: str) -> Judgement:
-    """Compare what the Mac says with what the open session sent."""
+def judge(
+    session: Session | None, report: Report, acked_hash: str, client_mode: str, recent: Sequence[int] = ()
+) -> Judgement:
+    """Compare what the Mac says with what the open session sent.
+
+    `recent` are the numbers of rules of earlier syncs, from which `delta.page_of` keeps this one's apart.
+    """
     if session is None:
         return Judgement(Verdict.STRAY, "no sync is open")
     if session.sent is None:
         return Judgement(Verdict.STRAY, "the last page of rules was not fetched")
+    if report.received != session.sent and (report.received == 0 or report.received in recent):
+        return Judgement(Verdict.STRAY, f"received {report.received} rules: it may be an earlier sync's")
     if report.received != session.sent:
         return Judgement(Verdict.REFUSED, f"received {report.received} of {session.sent} rules")
     if report.sync_type not in UNSAID and report.sync_type not in WORDS_FOR[session.kind]:

@@ -15,8 +15,8 @@ from santaserver.sync.preflight import Plan, possible_states
 from santaserver.sync.states import Kind, Known, PolicyState, Session
 from santaserver.sync.wire import PreflightRequest
 
-RECENT_COUNTS = 4
-"""How many earlier syncs' postflights may still be under way."""
+RECENT_COUNTS = 8
+"""Numbers of rules that a postflight still under way may report: those of four syncs and more."""
 
 
 @dataclass(frozen=True, slots=True)

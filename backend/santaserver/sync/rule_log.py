@@ -30,13 +30,16 @@ async def signature_id(connection: Connection, caches: SyncCaches, layers: Seque
     known = caches.signatures.get(key)
     if known is not None:
         return known
+    query = "select id from policy_signature where layers = $1 and capabilities = $2"
+    found: int | None = await connection.fetchval(query, *key)
+    if found is not None:
+        return caches.signatures.put(key, found)
+    # A new one is not remembered: nobody else can refer to it before this transaction commits.
     await connection.execute(
         "insert into policy_signature (layers, capabilities) values ($1, $2) on conflict do nothing", *key
     )
-    found: int = await connection.fetchval(
-        "select id from policy_signature where layers = $1 and capabilities = $2", *key
-    )
-    return caches.signatures.put(key, found)
+    stored: int = await connection.fetchval(query, *key)
+    return stored
 
 
 async def signature_of(

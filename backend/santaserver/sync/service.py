@@ -122,7 +122,9 @@ async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) 
         request.sync_type,
         repository.clip(request.rules_hash),
     )
-    judgement = judge(session, report, machine.known.acked_hash, machine.client_mode)
+    judgement = judge(
+        session, report, machine.known.acked_hash, machine.client_mode, machine.known.recent_counts
+    )
     if session is None or judgement.verdict is Verdict.STRAY:
         log.info("postflight of %s left aside: %s", machine_id, judgement.why)
         return b"{}"

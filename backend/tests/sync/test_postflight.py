@@ -40,6 +40,13 @@ def test_a_hash_that_moved_without_rules_is_not_taken_as_confirmed() -> None:
     assert (judgement.verdict, judgement.acked_hash) == (Verdict.CONFIRMED, "aa")
 
 
+def test_a_count_of_an_earlier_sync_is_left_aside() -> None:
+    for received in (0, 2):
+        report = replace(FULL, received=received)
+        assert judge(NORMAL, report, "aa", "LOCKDOWN", recent=(2, 5)).verdict is Verdict.STRAY
+    assert judge(NORMAL, replace(FULL, received=1), "aa", "LOCKDOWN", recent=(2,)).verdict is Verdict.REFUSED
+
+
 def test_local_approvals_may_move_the_hash_in_standalone_mode() -> None:
     judgement = judge(replace(NORMAL, sent=0), replace(FULL, received=0), "aa", "STANDALONE")
     assert judgement.acked_hash == "bb"

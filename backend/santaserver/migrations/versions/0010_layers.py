@@ -108,7 +108,7 @@ alter table machine_sync
   add column pending_hash text,
   add column pending_served boolean not null default false,
   add column pending_sent integer,
-  add column recent_counts integer[] not null default '{}' check (cardinality(recent_counts) <= 4),
+  add column recent_counts integer[] not null default '{}' check (cardinality(recent_counts) <= 8),
   add column signature integer references policy_signature,
   add column facts_key bytea check (octet_length(facts_key) = 16),
   add column last_preflight_at timestamptz,

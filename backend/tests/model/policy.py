@@ -1,0 +1,98 @@
+"""What a Mac should have, in plain words: written from the product's rules, without a look at the server."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+Key = tuple[str, str]
+Content = tuple[str, str, str]
+"""(policy, CEL expression, message)"""
+
+CAN_CEL = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False}
+CAN_SILENCE = {"2026.8.1": True, "2026.2.1": False, "2025.5.1": False}
+
+
+@dataclass
+class Rule:
+    """A rule of one layer."""
+
+    id: int
+    content: Content
+    locked: bool = False
+    starts_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    def over(self, now: datetime) -> bool:
+        """Tell whether its time has passed."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether it is in force."""
+        return not self.over(now) and (self.starts_at is None or self.starts_at <= now)
+
+
+@dataclass
+class Tag:
+    """A tag; a Mac is a member by hand, by group, or when its host name begins with a prefix."""
+
+    id: int
+    name: str
+    group: str
+    prefix: str
+    by_hand: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Facts:
+    """What the model has to know of a Mac."""
+
+    machine_id: str
+    version: str
+    user: str
+    groups: list[str]
+    hostname: str
+
+
+@dataclass
+class Policy:
+    """All layers by name, and tags from the lowest to the highest."""
+
+    layers: dict[str, dict[Key, Rule]] = field(default_factory=dict)
+    tags: list[Tag] = field(default_factory=list)
+
+    def layers_of(self, mac: Facts) -> list[str]:
+        """Return the names of a Mac's layers, the lowest first."""
+        mine = [
+            f"tag:{tag.name}"
+            for tag in self.tags
+            if mac.machine_id in tag.by_hand
+            or tag.group in mac.groups
+            or (tag.prefix and mac.hostname.startswith(tag.prefix))
+        ]
+        return ["global", *mine, f"user:{mac.user.lower()}", f"machine:{mac.machine_id}"]
+
+    def effective(self, mac: Facts, now: datetime) -> dict[Key, Content]:
+        """Return exactly the rules that the Mac should have."""
+        found: dict[Key, Rule] = {}
+        for layer in self.layers_of(mac):
+            for key, rule in self.layers.get(layer, {}).items():
+                below = found.get(key)
+                if rule.holds(now) and not (below and below.locked):
+                    found[key] = rule
+        sent = {key: in_release(rule.content, mac.version) for key, rule in found.items()}
+        return {key: content for key, content in sent.items() if content}
+
+    def forget_expired(self, now: datetime) -> None:
+        """Drop rules whose time has passed: the server removes them for good."""
+        for rules in self.layers.values():
+            for key in [key for key, rule in rules.items() if rule.over(now)]:
+                del rules[key]
+
+
+def in_release(content: Content, version: str) -> Content | None:
+    """Return what a release is sent of a rule, None for nothing."""
+    policy, expression, message = content
+    if policy == "NONE" or (policy == "CEL" and not CAN_CEL[version]):
+        return None
+    if policy == "SILENT_GUI_BLOCKLIST" and not CAN_SILENCE[version]:
+        return ("SILENT_BLOCKLIST", expression, message)
+    return content
