@@ -3,23 +3,31 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, insert, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.models import AppUser, Enrollment, Machine
+from santaserver.models import AppUser, Enrollment, Machine, Tag, TagEnrollment
 
-EnrollmentRow = tuple[Enrollment, int, str | None]
-"""(enrolment, machines, who made it)"""
+EnrollmentRow = tuple[Enrollment, int, str | None, list[str]]
+"""(enrolment, machines, who made it, its tags)"""
 
 
-def _base() -> Select[Enrollment, int, str]:
+def _base() -> Select[Enrollment, int, str, list[str] | None]:
+    tags = (
+        select(func.array_agg(aggregate_order_by(Tag.name, Tag.name)))
+        .join(TagEnrollment, TagEnrollment.tag_id == Tag.id)
+        .where(TagEnrollment.enrollment_id == Enrollment.id, Tag.removed_at.is_(None))
+        .correlate(Enrollment)
+        .scalar_subquery()
+    )
     machines = (
         select(func.count())
         .where(Machine.enrollment_id == Enrollment.id)
         .correlate(Enrollment)
         .scalar_subquery()
     )
-    return select(Enrollment, machines, AppUser.username).outerjoin(
+    return select(Enrollment, machines, AppUser.username, tags).outerjoin(
         AppUser, AppUser.id == Enrollment.created_by
     )
 
@@ -29,19 +37,32 @@ async def list_enrollments(session: AsyncSession, before: int | None, limit: int
     query = _base().order_by(Enrollment.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Enrollment.id < before)
-    return [(row[0], row[1], row[2]) for row in await session.execute(query)]
+    return [(row[0], row[1], row[2], row[3] or []) for row in await session.execute(query)]
 
 
 async def find_enrollment(session: AsyncSession, number: int) -> EnrollmentRow | None:
     """Return one enrolment."""
     row = (await session.execute(_base().where(Enrollment.id == number))).one_or_none()
-    return (row[0], row[1], row[2]) if row else None
+    return (row[0], row[1], row[2], row[3] or []) if row else None
 
 
 async def add_enrollment(session: AsyncSession, enrollment: Enrollment) -> None:
     """Store a new enrolment and learn its id."""
     session.add(enrollment)
     await session.flush()
+
+
+async def tags_by_name(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
+    """Return the ids of live tags by name in lower case."""
+    wanted = [name.lower() for name in names]
+    query = select(Tag.name, Tag.id).where(func.lower(Tag.name).in_(wanted), Tag.removed_at.is_(None))
+    return {row[0].lower(): row[1] for row in await session.execute(query)}
+
+
+async def add_tags(session: AsyncSession, enrollment: int, tags: Sequence[int]) -> None:
+    """Make the enrolment's machines members of these tags."""
+    rows = [{"tag_id": tag, "enrollment_id": enrollment} for tag in sorted(set(tags))]
+    await session.execute(insert(TagEnrollment), rows)
 
 
 async def revoke(session: AsyncSession, enrollment: Enrollment, user_id: int, now: datetime) -> None:

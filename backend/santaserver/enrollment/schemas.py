@@ -23,6 +23,9 @@ class EnrollmentCreate(BaseModel):
         None, description="From then on the secret is refused, also to Macs that enrolled with it"
     )
     client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
+    tags: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        [], max_length=50, description="Names of tags whose members its Macs become"
+    )
 
 
 class Enrollment(EnrollmentCreate):

@@ -22,6 +22,7 @@ from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import FieldProblem, NotFound, Unprocessable
 from santaserver.models import Enrollment as Row
 from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.policy_head import layers_changed, lock_policy
 from santaserver.rules.checks import check_identifier
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
@@ -67,8 +68,13 @@ async def create_enrollment(
         created_at=now,
         created_by=user.id,
     )
+    tags = await _tags(session, wanted.tags)
     await repository.add_enrollment(session, row)
-    shown = _show((row, 0, user.username), now)
+    if tags:
+        await lock_policy(session)
+        await repository.add_tags(session, row.id, tags)
+        await layers_changed(session)
+    shown = _show(await _find(session, row.id), now)
     after = shown.model_dump(mode="json", exclude={"machines", "state"})
     audit(session, (user.id, user.username), now, "enrollment_created", _target(row), None, after)
     return EnrollmentCreated(enrollment=shown, secret=secret)
@@ -115,7 +121,7 @@ def state_of(row: Row, machines: int, now: datetime) -> State:
 
 
 def _show(found: EnrollmentRow, now: datetime) -> Enrollment:
-    row, machines, creator = found
+    row, machines, creator, tags = found
     return Enrollment(
         id=row.id,
         label=row.label,
@@ -125,10 +131,19 @@ def _show(found: EnrollmentRow, now: datetime) -> Enrollment:
         serial_allowlist=row.serial_allowlist,
         expires_at=row.expires_at,
         client_certificate=row.client_certificate,
+        tags=tags,
         created_at=row.created_at,
         created_by=creator or "",
         revoked_at=row.revoked_at,
     )
+
+
+async def _tags(session: AsyncSession, names: list[str]) -> list[int]:
+    known = await repository.tags_by_name(session, names)
+    missing = [name for name in names if name.lower() not in known]
+    if missing:
+        raise _wrong("tags", f"There is no tag named {', '.join(missing)}; make it first")
+    return list(known.values())
 
 
 async def _find(session: AsyncSession, number: int) -> EnrollmentRow:

@@ -13,7 +13,7 @@ import msgspec
 
 from santaserver import schedule
 from santaserver.db import Connection
-from santaserver.enrollment import admission
+from santaserver.enrollment import admission, identity
 from santaserver.enrollment.admission import Enrollment
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress, message
@@ -63,6 +63,7 @@ class Stage:
 async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) -> bytes:
     """Take the machine's report, choose the kind of sync, freeze its target, answer all settings."""
     machine = await known_machine(stage, machine_id, request.serial_number)
+    machine = await _identified(stage, machine, request.serial_number)
     head = await _present(stage, machine.head)
     mode = client_mode(request.client_mode)
     conflict = bool(
@@ -167,6 +168,16 @@ async def known_machine(stage: Stage, machine_id: str, serial: str) -> MachineRo
     if machine is None:
         raise NotFound("The machine was removed while it was syncing; it has to begin again")
     return machine
+
+
+async def _identified(stage: Stage, machine: MachineRow, serial: str) -> MachineRow:
+    """Keep who the machine says it is: the enrolment it shows and its serial number."""
+    connection = stage.connection
+    enrolled = await identity.keep_enrollment(
+        connection, machine.id, machine.enrollment, stage.enrollment, serial
+    )
+    await identity.note_serial(connection, machine.id, machine.serial, serial, stage.now)
+    return replace(machine, enrollment=enrolled)
 
 
 def client_mode(said: str | int) -> str:

@@ -129,3 +129,35 @@ def test_a_profile_holds_the_address_the_secret_and_static_rules(dsn: str) -> No
 
 def test_only_administrators_see_enrolments(anonymous: httpx.Client) -> None:
     assert anonymous.get("/api/v1/enrollments").status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_macs_get_the_tags_of_their_enrolment(server: RunningServer, admin: httpx.Client) -> None:
+    tag = admin.post("/api/v1/tags", json={"name": "Lab"})
+    assert tag.status_code == httpx.codes.CREATED, tag.text
+    unknown = admin.post("/api/v1/enrollments", json={"label": "x", "tags": ["nowhere"]})
+    assert unknown.json()["errors"][0]["field"] == "tags"
+    made = make(admin, tags=["lab"])
+    assert made["enrollment"]["tags"] == ["Lab"]
+    assert sync_status(server, made["secret"]) == httpx.codes.OK
+    assert value(server.dsn, "select source from tag_member where left_at is null") == "enrollment"
+
+
+def test_a_machine_moves_to_the_enrolment_whose_secret_it_shows(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    first, second, full = make(admin), make(admin), make(admin, quota=1)
+    assert sync_status(server, full["secret"], "M9") == httpx.codes.OK
+    for made in (first, second):
+        assert sync_status(server, made["secret"]) == httpx.codes.OK
+        enrolled = value(server.dsn, "select enrollment_id from machine where machine_id = 'M1'")
+        assert enrolled == made["enrollment"]["id"]
+    assert sync_status(server, full["secret"]) == httpx.codes.UNAUTHORIZED
+
+
+def test_two_macs_with_one_id_are_written_down(server: RunningServer) -> None:
+    for serial in ("S1", "S2", "S1", "S1"):
+        mac = SimulatedMac(server.url, machine_id="SHARED", serial=serial)
+        assert mac.sync().kind == "CLEAN"
+        mac.close()
+    assert value(server.dsn, "select string_agg(serial, ',' order by serial) from machine_serial") == "S1,S2"
+    assert value(server.dsn, "select identity_conflict_at from machine") is not None

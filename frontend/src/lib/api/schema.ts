@@ -689,6 +689,12 @@ export interface components {
              * @enum {string}
              */
             state: "active" | "full" | "expired" | "revoked";
+            /**
+             * Tags
+             * @description Names of tags whose members its Macs become
+             * @default []
+             */
+            tags: string[];
         };
         /**
          * EnrollmentCreate
@@ -721,6 +727,12 @@ export interface components {
              * @description Serial numbers that may use it; null: any
              */
             serial_allowlist?: string[] | null;
+            /**
+             * Tags
+             * @description Names of tags whose members its Macs become
+             * @default []
+             */
+            tags: string[];
         };
         /**
          * EnrollmentCreated

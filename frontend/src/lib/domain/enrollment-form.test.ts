@@ -4,6 +4,7 @@ import {
   enrollmentMistakes,
   isUsable,
   serialsIn,
+  tagsIn,
   toEnrollmentCreate,
 } from './enrollment-form.ts';
 
@@ -31,6 +32,10 @@ describe('the enrolment form', () => {
     expect(serialsIn(' c02a, C02B;c02c\n\nC02D ')).toEqual(['C02A', 'C02B', 'C02C', 'C02D']);
   });
 
+  it('reads tags with spaces in their names', () => {
+    expect(tagsIn('Design lab, Pilots ,')).toEqual(['Design lab', 'Pilots']);
+  });
+
   it('sends nothing for what was left empty', () => {
     expect(toEnrollmentCreate({ ...emptyEnrollmentForm(), label: ' Office ' })).toEqual({
       label: 'Office',
@@ -38,6 +43,7 @@ describe('the enrolment form', () => {
       serial_allowlist: null,
       expires_at: null,
       client_certificate: false,
+      tags: [],
     });
   });
 

@@ -8,6 +8,8 @@ export interface EnrollmentForm {
   quota: string;
   /** One to a line, or separated by commas. */
   serial_allowlist: string;
+  /** Names of tags, separated by commas. */
+  tags: string;
   /** A date and time as the browser's input has it, in the reader's time zone. */
   expires_at: string;
 }
@@ -24,7 +26,7 @@ export const STATE_KINDS: Readonly<
 };
 
 export function emptyEnrollmentForm(): EnrollmentForm {
-  return { label: '', quota: '', serial_allowlist: '', expires_at: '' };
+  return { label: '', quota: '', serial_allowlist: '', tags: '', expires_at: '' };
 }
 
 export function serialsIn(text: string): string[] {
@@ -32,6 +34,13 @@ export function serialsIn(text: string): string[] {
     .split(/[\s,;]+/)
     .map((serial) => serial.toUpperCase())
     .filter((serial) => serial !== '');
+}
+
+export function tagsIn(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }
 
 /** What is wrong, by field; `now` in milliseconds. */
@@ -55,6 +64,7 @@ export function toEnrollmentCreate(form: EnrollmentForm): EnrollmentCreate {
     serial_allowlist: serials.length > 0 ? serials : null,
     expires_at: form.expires_at === '' ? null : new Date(form.expires_at).toISOString(),
     client_certificate: false,
+    tags: tagsIn(form.tags),
   };
 }
 

@@ -1,0 +1,38 @@
+"""Which enrolment a known machine belongs to, and which serial numbers its id was used with.
+
+A machine id is a claim, and two Macs can be given the same one by mistake. Each serial number is
+written down when it differs from the one before; the sync decision takes such a preflight for a
+conflict. Nothing is read or written for a Mac that says what it said last time.
+"""
+
+from datetime import datetime
+
+from santaserver.db import Connection
+from santaserver.enrollment.admission import Enrollment, admit
+
+MAX_SERIAL = 500
+
+
+async def keep_enrollment(
+    connection: Connection, row_id: int, before: int | None, shown: Enrollment | None, serial: str
+) -> int | None:
+    """Move a machine that shows another enrolment's secret there, if that has a place; return where it is."""
+    if shown is None or shown.id == before:
+        return before
+    await admit(connection, shown, serial)
+    await connection.execute("update machine set enrollment_id = $2 where id = $1", row_id, shown.id)
+    return shown.id
+
+
+async def note_serial(connection: Connection, row_id: int, before: str, serial: str, now: datetime) -> None:
+    """Write down that a machine id is used with another serial number than before."""
+    said = serial[:MAX_SERIAL]
+    if said and said != before:
+        await connection.execute(
+            """insert into machine_serial as s (machine_id, serial, first_seen_at, last_seen_at)
+               values ($1, $2, $3, $3)
+               on conflict (machine_id, serial) do update set last_seen_at = excluded.last_seen_at""",
+            row_id,
+            said,
+            now,
+        )
