@@ -57,15 +57,19 @@ def judge(
         return Judgement(Verdict.STRAY, "no sync is open")
     if session.sent is None:
         return Judgement(Verdict.STRAY, "the last page of rules was not fetched")
-    if report.received != session.sent and (report.received == 0 or report.received in recent):
-        return Judgement(Verdict.STRAY, f"received {report.received} rules: it may be an earlier sync's")
     if report.received != session.sent:
-        return Judgement(Verdict.REFUSED, f"received {report.received} of {session.sent} rules")
+        return _other_number(report, session.sent, recent)
     if report.sync_type not in UNSAID and report.sync_type not in WORDS_FOR[session.kind]:
         return Judgement(Verdict.REFUSED, f"did {report.sync_type} instead of {session.kind.wire}")
     if session.held or _moved_without_rules(session, report, client_mode):
         return Judgement(Verdict.CONFIRMED, "the rules changed by other means", acked_hash)
     return Judgement(Verdict.CONFIRMED, "", report.rules_hash)
+
+
+def _other_number(report: Report, sent: int, recent: Sequence[int]) -> Judgement:
+    if report.received == 0 or report.received in recent:
+        return Judgement(Verdict.STRAY, f"received {report.received} rules: it may be an earlier sync's")
+    return Judgement(Verdict.REFUSED, f"received {report.received} of {sent} rules")
 
 
 def _moved_without_rules(session: Session, report: Report, client_mode: str) -> bool:

@@ -140,7 +140,6 @@ MUTANTS: tuple[Mutant, ...] = (
     sequence_instead_of_head,
     any_number_of_rules_confirms,
     no_hash,
-    same_number_as_before,
     locks_do_not_count,
     compare_with_the_confirmed_layers_only,
     clean_syncs_need_no_end,
