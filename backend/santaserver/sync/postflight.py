@@ -53,10 +53,9 @@ def judge(
 
     `recent` are the numbers of rules of earlier syncs, from which `delta.page_of` keeps this one's apart.
     """
-    if session is None:
-        return Judgement(Verdict.STRAY, "no sync is open")
-    if session.sent is None:
-        return Judgement(Verdict.STRAY, "the last page of rules was not fetched")
+    if session is None or session.sent is None:
+        why = "no sync is open" if session is None else "the last page of rules was not fetched"
+        return Judgement(Verdict.STRAY, why)
     if report.received != session.sent:
         return _other_number(report, session.sent, recent)
     if report.sync_type not in UNSAID and report.sync_type not in WORDS_FOR[session.kind]:

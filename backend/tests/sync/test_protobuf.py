@@ -133,8 +133,9 @@ def test_long_answers_are_compressed_where_the_client_takes_it(
     for accepted in ("gzip, deflate", "identity", "gzip;q=0"):
         mac.post("preflight", mac.preflight_body())
         answer = mac.post_raw("ruledownload", b"{}", {"Accept-Encoding": accepted})
-        assert len(answer.json()["rules"]) == 40
+        sent = [rule for rule in answer.json()["rules"] if rule["policy"] != "REMOVE"]
+        assert len(sent) == 40
         sizes[accepted] = answer.headers.get("content-encoding"), int(answer.headers["content-length"])
     assert sizes["gzip, deflate"][0] == "gzip"
     assert sizes["gzip, deflate"][1] < sizes["identity"][1] / 2
-    assert sizes["identity"] == sizes["gzip;q=0"]
+    assert sizes["identity"][0] is sizes["gzip;q=0"][0] is None

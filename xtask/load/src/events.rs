@@ -25,7 +25,7 @@ pub(crate) fn upload(machine: u32, count: u32, programs: u32, now: f64) -> Vec<u
 fn event(body: &mut String, machine: u32, program: u32, at: f64, pid: u16) {
     let publisher = program % 97;
     let team = format!("TEAM{publisher:06}");
-    let decision = if program % 10 == 0 { "BLOCK_UNKNOWN" } else { "ALLOW_UNKNOWN" };
+    let decision = if program.is_multiple_of(10) { "BLOCK_UNKNOWN" } else { "ALLOW_UNKNOWN" };
     // Writing to a string cannot fail.
     let _ = write!(
         body,
