@@ -48,13 +48,15 @@ pub(crate) fn all_requests(_: &mut Bench) -> Result<Outcome> {
     Ok(Outcome::Text { markdown: table::requests(&outcomes), data })
 }
 
-fn processes(bench: &Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
-    let wanted = |peer: &&Peer| bench.wants(peer.name);
+fn processes(bench: &mut Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
     let mut all: Vec<Measured> = Vec::new();
-    for peer in PEERS.iter().filter(wanted) {
+    for peer in &PEERS {
+        if !bench.wants(peer.name) {
+            continue;
+        }
         let missing = peer.programs().iter().find(|name| peer::find(name, folders).is_none());
         match missing {
-            Some(name) => progress::warn(&format!(
+            Some(name) => bench.note(format!(
                 "{} is left out: {name} is not installed ({})",
                 peer.name, peer.remedy
             )),
@@ -70,7 +72,7 @@ fn processes(bench: &Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
                 Ok(values) => one.rounds.push(values),
                 Err(error) if error.is::<run::Interrupted>() => return Err(error),
                 // A peer that does not keep up is a result, too.
-                Err(error) => progress::warn(&format!("{}: {error:#}", one.peer.name)),
+                Err(error) => bench.note(format!("{}: {error:#}", one.peer.name)),
             }
         }
     }

@@ -29,6 +29,8 @@ const PEER_RESTARTS: u32 = 5;
 const READY_DEADLINE: Duration = Duration::from_secs(90);
 /// Between two restarts.
 const PAUSE: Duration = Duration::from_millis(200);
+/// For a new worker to serve the requests that came while there was none.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The chain, put up but not running.
 pub(super) struct Chain {
@@ -136,7 +138,10 @@ impl Chain {
                     ours.command(&["signal", "backend", "KILL"])?;
                     // The signal is answered before its effect is seen.
                     std::thread::sleep(PAUSE);
-                    ours.command(&["wait", "backend", "--for", "ready"])
+                    ours.command(&["wait", "backend", "--for", "ready"])?;
+                    // What has waited meanwhile is answered before the next kill.
+                    std::thread::sleep(CATCH_UP);
+                    Ok(())
                 },
             )?);
         }
