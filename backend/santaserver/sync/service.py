@@ -64,7 +64,7 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
     """Take the machine's report, choose the kind of sync, freeze its target, answer all settings."""
     machine = await known_machine(stage, machine_id, request.serial_number)
     machine = await _identified(stage, machine, request.serial_number)
-    head = await _present(stage, machine.head)
+    stage, head = await _present(stage, machine.head)
     mode = client_mode(request.client_mode)
     conflict = bool(
         machine.serial and request.serial_number and machine.serial != repository.clip(request.serial_number)
@@ -98,7 +98,9 @@ async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequ
         if cursor is None or machine.known.pending is None or cursor.session != machine.known.pending.id:
             raise Conflict("The cursor does not belong to this machine's open sync; begin with a preflight")
         offset = cursor.offset
-    session = machine.known.pending or await _unannounced(stage, machine)
+    session = machine.known.pending
+    if session is None:
+        stage, session = await _unannounced(stage, machine)
     if session.idle:
         return msgspec.json.encode(RuleDownloadAnswer(rules=[]))
     rules = await rule_sets.rules_of(stage.connection, stage.caches, session)
@@ -186,12 +188,16 @@ def client_mode(said: str | int) -> str:
     return name if name in KNOWN_MODES else ""
 
 
-async def _present(stage: Stage, head: Head) -> Head:
-    """Return the policy's numbers after whatever is due by now."""
+async def _present(stage: Stage, head: Head) -> tuple[Stage, Head]:
+    """Return the policy's numbers after whatever is due by now, and the stage to go on with.
+
+    A number that this transaction takes itself is not settled before its commit: after a rollback it
+    would be taken again, for another change. So nothing that follows from it may be remembered.
+    """
     if head.next_change_at is None or head.next_change_at > stage.now:
-        return head
+        return stage, head
     present = await schedule.apply_due(stage.connection, stage.outbox, stage.now)
-    return replace(present, seq=max(present.seq, head.seq))
+    return replace(stage, caches=SyncCaches()), replace(present, seq=max(present.seq, head.seq))
 
 
 async def _evidence(
@@ -253,9 +259,9 @@ async def _settings(stage: Stage, signature: int, head: Head, monitored: bool) -
     return cached
 
 
-async def _unannounced(stage: Stage, machine: MachineRow) -> Session:
+async def _unannounced(stage: Stage, machine: MachineRow) -> tuple[Stage, Session]:
     """Open a normal session for a download without a preflight; its target becomes a possible state."""
-    head = await _present(stage, machine.head)
+    stage, head = await _present(stage, machine.head)
     known = machine.known
     signature = machine.signature
     if signature is None:
@@ -264,8 +270,9 @@ async def _unannounced(stage: Stage, machine: MachineRow) -> Session:
     bases = possible_states(known) if known.acked else ()
     plan = Plan(Kind.NORMAL, None, bases, False, known.drift_cleans, known.last_drift_clean_at)
     opening = Opening(target, plan, idle=False, rules_hash="", facts_key=None, preflight=False)
-    session = await repository.open_session(stage.connection, machine, opening, stage.now)
-    return Session(session, target, Kind.NORMAL, bases, "", held=False, page_served=False, sent=None)
+    number = await repository.open_session(stage.connection, machine, opening, stage.now)
+    session = Session(number, target, Kind.NORMAL, bases, "", held=False, page_served=False, sent=None)
+    return stage, session
 
 
 def _tell_preflight(stage: Stage, machine: MachineRow, request: PreflightRequest, plan: Plan) -> None:

@@ -1,11 +1,13 @@
 """Layers over HTTP: which rules and settings of which layer reach which Mac."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from santaserver.sync import repository
 from tests.support.postgres import execute, fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -237,6 +239,26 @@ def test_a_rule_starts_and_expires_on_time(
     actions = fetch(server.dsn, "select action from audit_log where actor_name = 'schedule' order by id")
     assert [row["action"] for row in actions] == ["rule_activated", "rule_expired", "rule_expired"]
     assert value(server.dsn, "select next_change_at from policy_head") is None
+
+
+def test_a_number_that_was_rolled_back_leaves_nothing_behind(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A preflight expires a rule and fails; the number that it took is then another change's."""
+    add_rule(admin, sha(1), expires_at=(server.clock() + timedelta(hours=1)).isoformat())
+    mac.sync()
+    server.clock.advance(hours=2)
+    open_session = repository.open_session
+
+    async def broken(*_: object) -> int:
+        raise RuntimeError("made to fail")
+
+    monkeypatch.setattr(repository, "open_session", broken)
+    failed = mac.post_raw("preflight", json.dumps(mac.preflight_body()).encode())
+    assert failed.status_code == httpx.codes.INTERNAL_SERVER_ERROR
+    monkeypatch.setattr(repository, "open_session", open_session)
+    add_rule(admin, sha(2))
+    assert set(policies(mac)) == {sha(2)}
 
 
 def test_a_time_that_makes_no_sense_is_refused(

@@ -84,6 +84,9 @@ export function ruleMistakes(form: RuleForm): RuleMistakes {
   const mistakes: RuleMistakes = {};
   const identifier = identifierMistake(form.rule_type, form.identifier);
   if (identifier) mistakes.identifier = identifier;
+  if (!/^(global|(tag|user|machine):.+)$/.test(form.layer.trim())) {
+    mistakes.layer = 'Enter global, tag:NAME, user:NAME or machine:ID.';
+  }
   if (form.policy === 'CEL' && form.cel_expr.trim() === '') {
     mistakes.cel_expr = 'Enter an expression, or choose another policy.';
   }
@@ -114,5 +117,5 @@ export function toRuleUpdate(form: RuleForm): RuleUpdate {
 
 export function toRuleCreate(form: RuleForm): RuleCreate {
   const identifier = normalizeIdentifier(form.rule_type, form.identifier);
-  return { layer: form.layer, rule_type: form.rule_type, identifier, ...toRuleUpdate(form) };
+  return { layer: form.layer.trim(), rule_type: form.rule_type, identifier, ...toRuleUpdate(form) };
 }

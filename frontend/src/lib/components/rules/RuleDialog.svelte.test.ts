@@ -42,6 +42,29 @@ describe('the rule dialog', () => {
     });
   });
 
+  it('makes a rule for one layer, where masks mean something', async () => {
+    vi.mocked(createRule).mockResolvedValue(someRule());
+    const onsaved = open();
+    type('Identifier', SHA256);
+    type('Layer', 'tag:finance');
+    await choose('Policy', 'NONE');
+    screen.getByText('Create rule').click();
+    await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
+    expect(vi.mocked(createRule).mock.calls[0]?.[0]).toMatchObject({
+      layer: 'tag:finance',
+      policy: 'NONE',
+    });
+  });
+
+  it('refuses a layer that is none', async () => {
+    open();
+    type('Identifier', SHA256);
+    type('Layer', 'finance');
+    screen.getByText('Create rule').click();
+    await screen.findByText('Enter global, tag:NAME, user:NAME or machine:ID.');
+    expect(createRule).not.toHaveBeenCalled();
+  });
+
   it('shows what is wrong and moves the focus there instead of sending it', async () => {
     open();
     type('Identifier', 'abc');
