@@ -63,16 +63,17 @@ def test_only_its_own_number_of_rules_keeps_a_late_postflight_from_confirming(
         world = World(dsn, seed=3)
         await world._begin()
         mac = world.macs[2]
-        await world._admin("POST", "/api/v1/rules", RULE | {"identifier": "a" * 64})
+        rule = await world._admin("POST", "/api/v1/rules", RULE | {"identifier": "a" * 64})
         await mac.sync()
         late = {"rules_received": 1, "rules_processed": 1, "syncType": "NORMAL", "rulesHash": mac._hash()}
-        await world._admin("POST", "/api/v1/rules", RULE | {"identifier": "b" * 64})
+        # As many rules as before, or this agent's counts would give the mistake away.
+        await world._admin("PUT", f"/api/v1/rules/{rule['id']}", {"policy": "ALLOWLIST"})
         await mac._post("preflight", mac._report())
         page = await mac._post("ruledownload", {})
-        assert [rule["policy"] for rule in page["rules"]][:1] == ["BLOCKLIST"]
+        assert [rule["policy"] for rule in page["rules"]][:1] == ["ALLOWLIST"]
         await mac._post("postflight", late)
         await mac.sync()
         await world.state.database.close()
-        return ("BINARY", "b" * 64) in mac.table
+        return mac.table["BINARY", "a" * 64][0] == "ALLOWLIST"
 
     assert asyncio.run(story()) is not mutated
