@@ -73,6 +73,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) shed: Counter,
     /// Connections whose TLS handshake or PROXY header was not as it should be.
     pub(crate) handshakes_failed: Counter,
+    /// HTTP/2 connections ended because their client only cancelled streams.
+    pub(crate) streams_abused: Counter,
     /// Instances of the backends in use; only what is scraped and a reload lock it.
     instances: Mutex<Vec<Weak<InstanceMetrics>>>,
     /// Requests waiting for the backend to have room.
@@ -124,7 +126,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
     requests(&mut out, workers);
     latency(&mut out, workers);
     type Field = fn(&WorkerMetrics) -> &Counter;
-    let plain: [(&str, &str, &str, Field); 13] = [
+    let plain: [(&str, &str, &str, Field); 14] = [
         ("counter", "sent_bytes_total", "Content bytes sent to clients.", |w| &w.bytes_sent),
         ("counter", "received_bytes_total", "Content bytes received from clients.", |w| {
             &w.bytes_received
@@ -134,6 +136,9 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
         ("counter", "handshakes_failed_total", "Connections without a proper beginning.", |w| {
             &w.handshakes_failed
+        }),
+        ("counter", "streams_abused_total", "HTTP/2 clients that only cancelled.", |w| {
+            &w.streams_abused
         }),
         ("gauge", "queue_waiting", "Requests that wait for room at the backend.", |w| &w.queued),
         ("counter", "queue_refused_total", "Requests that the backend had no room for.", |w| {

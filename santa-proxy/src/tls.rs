@@ -14,8 +14,9 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// What is spoken inside: HTTP/1.1 only.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// What is spoken inside, the preferred first. WebSockets need HTTP/1.1: browsers
+/// open a connection of its own for them (RFC 8441 §3 is not offered).
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// How to accept TLS, and what to say about it.
 #[derive(Clone)]
@@ -62,7 +63,8 @@ impl Tls {
             .with_context(|| {
                 format!("{} is not the key of {}", key.display(), certificate.display())
             })?;
-        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        let first = usize::from(!settings.http2);
+        config.alpn_protocols = PROTOCOLS[first..].iter().map(|name| name.to_vec()).collect();
         let hsts = match settings.hsts.as_secs() {
             0 => Vec::new(),
             age => format!("Strict-Transport-Security: max-age={age}\r\n").into_bytes(),

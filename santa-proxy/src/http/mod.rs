@@ -12,6 +12,7 @@ pub mod field;
 pub mod forwarded;
 pub mod framing;
 pub mod host;
+pub mod http2;
 pub mod path;
 pub mod range;
 pub mod reject;

@@ -22,6 +22,8 @@ pub struct Onward<'a> {
     pub upgrade: bool,
     /// The client's verified certificate as a value of `Client-Cert`.
     pub certificate: Option<&'a [u8]>,
+    /// Whether it came over HTTP/2.
+    pub multiplexed: bool,
 }
 
 /// How the content of an answer is delimited towards the client.
@@ -156,19 +158,20 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
         push_line(out, "Client-Cert", certificate);
     }
     push_line(out, "X-Request-Id", onward.request_id.as_bytes());
-    push_via(out, request);
+    push_via(out, request, onward.multiplexed);
     push_hops(out, request);
     push_request_framing(out, request, onward);
 }
 
 /// `Via` (RFC 9110 §7.6.3): what came before, and this hop.
-fn push_via(out: &mut Vec<u8>, request: &Request<'_>) {
+fn push_via(out: &mut Vec<u8>, request: &Request<'_>, multiplexed: bool) {
     out.extend_from_slice(b"Via: ");
     for value in request.fields.all(Name::Via).filter(|value| !value.is_empty()) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
     out.extend_from_slice(match request.version {
+        _ if multiplexed => b"2.0 santa-proxy\r\n",
         Version::Http10 => b"1.0 santa-proxy\r\n",
         Version::Http11 => b"1.1 santa-proxy\r\n",
     });

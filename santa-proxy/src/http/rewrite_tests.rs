@@ -14,6 +14,7 @@ fn onward(text: &str, trusted: bool) -> String {
     let peer = "192.0.2.7".parse().expect("address");
     let onward = Onward {
         certificate: None,
+        multiplexed: false,
         sender: Sender { peer, trusted, scheme: "http" },
         request_id: "id",
         fallback_host: "fallback",

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::server::TlsStream;
 
@@ -26,6 +26,8 @@ pub(crate) enum Stream {
     Tls(Box<RefCell<Secure>>),
     /// Within the machine.
     Unix(UnixStream),
+    /// Within this process: the other end is a stream of an HTTP/2 connection.
+    Pipe(Box<RefCell<DuplexStream>>),
 }
 
 /// The receiving direction.
@@ -34,6 +36,7 @@ pub(crate) enum Reader<'s> {
     Tcp(tcp::ReadHalf<'s>),
     Tls(&'s RefCell<Secure>),
     Unix(unix::ReadHalf<'s>),
+    Pipe(&'s RefCell<DuplexStream>),
 }
 
 /// The sending direction.
@@ -42,9 +45,15 @@ pub(crate) enum Writer<'s> {
     Tcp(tcp::WriteHalf<'s>),
     Tls(&'s RefCell<Secure>),
     Unix(unix::WriteHalf<'s>),
+    Pipe(&'s RefCell<DuplexStream>),
 }
 
 impl Stream {
+    /// One end of a pipe.
+    pub(crate) fn pipe(end: DuplexStream) -> Self {
+        Self::Pipe(Box::new(RefCell::new(end)))
+    }
+
     /// Both directions, to be used side by side.
     pub(crate) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {
@@ -57,6 +66,7 @@ impl Stream {
                 let (reader, writer) = stream.split();
                 (Reader::Unix(reader), Writer::Unix(writer))
             }
+            Self::Pipe(end) => (Reader::Pipe(end), Writer::Pipe(end)),
         }
     }
 
@@ -70,6 +80,8 @@ impl Stream {
                 rustix::net::recv(session.borrow().get_ref().0, &mut byte[..], flags)
             }
             Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
+            // Never kept from one request to the next.
+            Self::Pipe(_) => return true,
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
@@ -79,7 +91,7 @@ impl Stream {
         let address = match self {
             Self::Tcp(stream) => stream.local_addr(),
             Self::Tls(session) => session.borrow().get_ref().0.local_addr(),
-            Self::Unix(_) => return "localhost".to_owned(),
+            Self::Unix(_) | Self::Pipe(_) => return "localhost".to_owned(),
         };
         address.map_or_else(|_| String::new(), |address| address.to_string())
     }
@@ -90,7 +102,7 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.set_zero_linger(),
             Self::Tls(session) => session.borrow().get_ref().0.set_zero_linger(),
-            Self::Unix(_) => Ok(()),
+            Self::Unix(_) | Self::Pipe(_) => Ok(()),
         };
     }
 
@@ -118,6 +130,7 @@ impl Reader<'_> {
                 Pin::new(&mut *session.borrow_mut()).poll_read(context, &mut space)
             }
             Self::Unix(reader) => Pin::new(reader).poll_read(context, &mut space),
+            Self::Pipe(end) => Pin::new(&mut *end.borrow_mut()).poll_read(context, &mut space),
         };
         let count = space.filled().len();
         match polled {
@@ -151,6 +164,7 @@ impl Writer<'_> {
                 Pin::new(&mut *session.borrow_mut()).poll_write_vectored(context, parts)
             }
             Self::Unix(writer) => Pin::new(writer).poll_write_vectored(context, parts),
+            Self::Pipe(end) => Pin::new(&mut *end.borrow_mut()).poll_write_vectored(context, parts),
         }
     }
 
@@ -158,7 +172,7 @@ impl Writer<'_> {
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_flush(context),
-            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipe(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -198,6 +212,7 @@ impl Writer<'_> {
             Self::Tcp(writer) => Pin::new(writer).poll_shutdown(context),
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_shutdown(context),
             Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
+            Self::Pipe(end) => Pin::new(&mut *end.borrow_mut()).poll_shutdown(context),
         }
     }
 

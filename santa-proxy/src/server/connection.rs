@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::arrive::{Arrival, Arrived};
 use super::forward::{self, End};
+use super::http2;
 use super::peer::Peer;
 use super::plan::{self, Plan};
 use super::ready;
@@ -83,6 +84,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
         }
     };
     let Arrived { stream, peer, place: _place } = arrived;
+    let stream = match stream {
+        Stream::Tls(session) if peer.multiplexes => {
+            let session = session.into_inner();
+            return Box::pin(http2::serve(&worker, session, peer, &seat, &deadline)).await;
+        }
+        other => other,
+    };
     let mut connection =
         Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
     connection.run().await;
@@ -90,7 +98,19 @@ pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
 }
 
 impl Connection {
-    async fn run(&mut self) {
+    /// A stream of an HTTP/2 connection, which is served as a connection.
+    pub(super) fn of_stream(worker: Rc<Worker>, stream: Stream, peer: Peer, seat: Seat) -> Self {
+        let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
+        Self { worker, stream, buffer: Buffer::default(), deadline, seat, peer }
+    }
+
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Serves requests until one side has had enough.
+    pub(super) async fn run(&mut self) {
         loop {
             let keep = match self.next_head().await {
                 Next::End => return,
@@ -207,7 +227,7 @@ impl Connection {
     }
 
     /// Writes an answer of our own; gives whether the connection stays open.
-    async fn reply(&mut self, reply: Reply) -> bool {
+    pub(super) async fn reply(&mut self, reply: Reply) -> bool {
         let (_, mut writer) = self.stream.split();
         let Ok((keep, content)) = reply.write(&mut writer, &self.deadline).await else {
             self.stream.abort_on_close();

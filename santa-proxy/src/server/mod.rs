@@ -7,6 +7,7 @@ mod connection;
 mod exchange;
 mod forward;
 mod gate;
+mod http2;
 mod peer;
 mod plan;
 mod ready;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::http::bytes::push_base64;
+use crate::http::request::Version;
 use crate::io::stream::Secure;
 
 /// The other end of a connection.
@@ -14,6 +15,8 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// Whether TLS is spoken with it.
     pub(crate) secure: bool,
+    /// Whether HTTP/2 is spoken with it.
+    pub(crate) multiplexes: bool,
     /// Its verified certificate as a value of `Client-Cert` (RFC 9440 §2.2).
     pub(crate) certificate: Option<Rc<[u8]>>,
 }
@@ -21,13 +24,19 @@ pub(crate) struct Peer {
 impl Peer {
     /// The other end of a connection without TLS.
     pub(crate) fn plain(address: IpAddr) -> Self {
-        Self { address: address.to_canonical(), secure: false, certificate: None }
+        Self {
+            address: address.to_canonical(),
+            secure: false,
+            multiplexes: false,
+            certificate: None,
+        }
     }
 
     /// The same end after its TLS handshake.
     pub(crate) fn secured(mut self, stream: &Secure) -> Self {
         self.secure = true;
         let (_, session) = stream.get_ref();
+        self.multiplexes = session.alpn_protocol() == Some(b"h2");
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         self.certificate = certificate.map(|certificate| {
             let mut value = vec![b':'];
@@ -36,6 +45,11 @@ impl Peer {
             value.into()
         });
         self
+    }
+
+    /// The protocol of a request whose head reads `version`, in logs.
+    pub(crate) fn protocol(&self, version: Version) -> &'static str {
+        if self.multiplexes { "HTTP/2.0" } else { version.name() }
     }
 
     /// The scheme that is spoken with it.

@@ -252,6 +252,7 @@ impl<'a, 'b> Case<'a, 'b> {
             fallback_host: &fallback_host,
             upgrade,
             certificate: self.peer.certificate.as_deref(),
+            multiplexed: self.peer.multiplexes,
         };
         let mut head = take_vec();
         rewrite::request_head(&mut head, request, &onward);
@@ -310,6 +311,7 @@ impl<'a, 'b> Case<'a, 'b> {
     }
 
     fn record(&self, path: &str) -> Record {
-        Record::of(self.worker, self.request, path, self.client(), &self.request_id)
+        let protocol = self.peer.protocol(self.request.version);
+        Record::of(self.worker, self.request, path, self.client(), (&self.request_id, protocol))
     }
 }

@@ -47,12 +47,13 @@ impl Record {
     }
 
     /// A record of `request`; `path` is its decoded path, empty when it has none.
+    /// The last are its identifier and the protocol it came by.
     pub(crate) fn of(
         worker: &Rc<Worker>,
         request: &Request<'_>,
         path: &str,
         client: IpAddr,
-        request_id: &str,
+        (request_id, protocol): (&str, &str),
     ) -> Self {
         let mut record = Self::new(worker);
         record.route = Route::of(path);
@@ -68,7 +69,7 @@ impl Record {
             }
             let agent = request.fields.first(Name::UserAgent).unwrap_or_default();
             push_field(line, "user_agent", agent);
-            push_field(line, "protocol", request.version.name().as_bytes());
+            push_field(line, "protocol", protocol.as_bytes());
         }
         record
     }

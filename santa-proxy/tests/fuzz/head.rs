@@ -124,6 +124,7 @@ fn check_onward(request: &Request<'_>) {
         fallback_host: "fallback",
         upgrade: request.is_websocket(),
         certificate: None,
+        multiplexed: false,
     };
     let mut head = Vec::new();
     request_head(&mut head, request, &onward);

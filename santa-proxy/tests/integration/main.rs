@@ -6,6 +6,7 @@ mod balancer;
 mod command_line;
 mod corpus;
 mod development;
+mod http2;
 #[cfg(target_os = "linux")]
 mod leaks;
 mod life;

@@ -63,6 +63,8 @@ section! {
         client_authorities: Option<PathBuf>,
         /// Whether a client must have a certificate.
         client_certificate: ClientCertificate = "optional",
+        /// Whether HTTP/2 is offered there beside HTTP/1.1.
+        http2: bool = true,
         /// How long browsers shall insist on TLS (`Strict-Transport-Security`);
         /// `0s` does not say.
         hsts: Duration = "365d",
@@ -98,6 +100,8 @@ section! {
         /// proxies excepted; 0 means as many as there are. Macs behind one
         /// router share an address.
         connections_per_address: u32 = 4096,
+        /// Most requests at a time on one HTTP/2 connection.
+        streams: u32 = 100,
         /// Most requests a second from one address, on average over two
         /// seconds; what is above is answered 429. 0 means any number.
         requests_per_address: u32 = 0,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -45,6 +46,20 @@ impl Authority {
         preface: &[u8],
     ) -> std::io::Result<Secure> {
         Secure::connect_after(address, preface, self, None)
+    }
+
+    /// What a client that trusts it needs for a handshake that offers HTTP/2.
+    pub(crate) fn connector(&self) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("authority");
+        roots.add(root).expect("root");
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsConnector::from(Arc::new(config))
     }
 
     /// A certificate for `name`.
@@ -107,7 +122,7 @@ impl Secure {
                 builder.with_client_auth_cert(vec![pair.der()], key).expect("own certificate")
             }
         };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = ServerName::try_from("santa.test").expect("name");
         let session = ClientConnection::new(Arc::new(config), name).expect("session");
         let mut stream = TcpStream::connect(address)?;

@@ -1,0 +1,186 @@
+//! One HTTP/2 connection (behind TLS only): its streams, and the limits that a
+//! client cannot get around by opening many. Each stream is served by
+//! `exchange` as if it were a connection of its own.
+
+mod exchange;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use tokio::time::Instant;
+
+use super::peer::Peer;
+use super::seats::{Activity, Seat};
+use super::worker::Worker;
+use crate::http::http2::is_abuse;
+use crate::io::deadline::{Deadline, Phase};
+use crate::io::stream::Secure;
+
+/// What a client may send on one stream before we have passed it on.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for all streams of a connection.
+const CONNECTION_WINDOW: u32 = 512 * 1024;
+/// Streams that may be reset for errors of the client before it is sent away.
+const MOST_ERRORS: usize = 100;
+/// How long a client may take to learn that the connection ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A new stream.
+type Stream = (http::Request<RecvStream>, SendResponse<Bytes>);
+
+/// What the streams of a connection have done.
+#[derive(Debug)]
+struct Tally {
+    open: Cell<usize>,
+    opened: Cell<u64>,
+    cancelled: Cell<u64>,
+    last_end: Cell<Instant>,
+}
+
+/// Counts a stream for as long as it lives.
+struct Counted(Rc<Tally>);
+
+impl Counted {
+    fn new(tally: &Rc<Tally>) -> Self {
+        tally.open.set(tally.open.get() + 1);
+        tally.opened.set(tally.opened.get() + 1);
+        Self(Rc::clone(tally))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.last_end.set(Instant::now());
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(
+    worker: &Rc<Worker>,
+    session: Secure,
+    peer: Peer,
+    seat: &Seat,
+    deadline: &Deadline,
+) {
+    let local = worker.local();
+    let limits = &local.shared.limits;
+    let handshake = Builder::new()
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(local.shared.head.head).unwrap_or(u32::MAX))
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_local_error_reset_streams(Some(MOST_ERRORS))
+        .handshake(session);
+    let Ok(Ok(connection)) = deadline.limit(handshake).await else {
+        return worker.metrics.handshakes_failed.add(1);
+    };
+    seat.set(Activity::Busy);
+    let tally = Tally {
+        open: Cell::new(0),
+        opened: Cell::new(0),
+        cancelled: Cell::new(0),
+        last_end: Cell::new(Instant::now()),
+    };
+    let idle = local.shared.timeouts.idle;
+    let session = Session {
+        worker,
+        connection,
+        peer,
+        seat,
+        deadline,
+        idle,
+        tally: Rc::new(tally),
+        ending: false,
+    };
+    session.run().await;
+}
+
+struct Session<'s> {
+    worker: &'s Rc<Worker>,
+    connection: Connection<Secure, Bytes>,
+    peer: Peer,
+    seat: &'s Seat,
+    deadline: &'s Deadline,
+    /// How long it may be without a stream.
+    idle: Duration,
+    tally: Rc<Tally>,
+    /// The client has been told to open no more streams.
+    ending: bool,
+}
+
+impl Session<'_> {
+    async fn run(mut self) {
+        self.deadline.set(Phase::Idle, self.idle);
+        loop {
+            let deadline = self.deadline;
+            match deadline.limit(poll_fn(|context| self.poll_stream(context))).await {
+                Ok(Some(Ok(stream))) => self.open(stream),
+                // An error has been told to the client, or it is gone.
+                Ok(None | Some(Err(_))) => return,
+                Err(_) if self.ending && self.tally.open.get() == 0 => return,
+                Err(_) => self.look_around(),
+            }
+        }
+    }
+
+    /// The next stream; drives all others along.
+    fn poll_stream(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Stream, h2::Error>>> {
+        self.seat.wait(context);
+        if self.worker.is_draining() {
+            self.end();
+        }
+        let Tally { opened, cancelled, .. } = &*self.tally;
+        if is_abuse(opened.get(), cancelled.get()) && !self.ending {
+            self.ending = true;
+            self.worker.metrics.streams_abused.add(1);
+            self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.deadline.set(Phase::Idle, FAREWELL);
+        }
+        self.connection.poll_accept(context)
+    }
+
+    fn open(&self, (request, respond): Stream) {
+        let (worker, peer) = (Rc::clone(self.worker), self.peer.clone());
+        let seat = worker.seats.take();
+        let index = seat.index();
+        let counted = Counted::new(&self.tally);
+        let task = tokio::task::spawn_local(async move {
+            let outcome = exchange::serve(worker, peer, seat, request, respond).await;
+            if outcome == Err(exchange::Failure::Cancelled) {
+                counted.0.cancelled.set(counted.0.cancelled.get() + 1);
+            }
+        });
+        self.worker.seats.assign(index, task.abort_handle());
+    }
+
+    /// Time is up: for good when nothing has happened for `idle`.
+    fn look_around(&mut self) {
+        let quiet = self.tally.last_end.get().elapsed();
+        if self.tally.open.get() > 0 {
+            self.deadline.set(Phase::Idle, self.idle.max(FAREWELL));
+        } else if quiet >= self.idle {
+            self.end();
+        } else {
+            self.deadline.set(Phase::Idle, self.idle - quiet);
+        }
+    }
+
+    /// Tells the client that streams under way are the last (RFC 9113 §6.8).
+    fn end(&mut self) {
+        if !self.ending {
+            self.ending = true;
+            self.connection.graceful_shutdown();
+            self.deadline.set(Phase::Idle, FAREWELL);
+        }
+    }
+}
