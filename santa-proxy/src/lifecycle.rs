@@ -65,7 +65,7 @@ pub fn check(path: &Path) -> Result<(), Failure> {
 pub fn serve(path: &Path) -> Result<(), Failure> {
     let env = process_env();
     let config = santa_config::load(path, &env).map_err(Failure::Config)?;
-    let paths = watched(&config);
+    let paths = watched(path, &config);
     let look = Look::at(&paths);
     let watch = Watch::new(paths, look);
     let generation = Arc::new(Generation::load(&config)?);
@@ -174,8 +174,9 @@ fn start_workers(
 }
 
 /// The files whose change is noticed.
-fn watched(config: &Config) -> Vec<PathBuf> {
+fn watched(file: &Path, config: &Config) -> Vec<PathBuf> {
     let mut paths = crate::tls::files(&config.proxy.tls);
+    paths.push(file.to_owned());
     if config.proxy.console.upstream.is_none() {
         paths.push(config.paths.www.clone());
     }
@@ -189,7 +190,7 @@ fn reload(path: &Path, orders: &watch::Sender<Orders>, watch: &mut Watch, sink: 
     let loaded = santa_config::load(path, &process_env())
         .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
         .and_then(|config| {
-            let paths = watched(&config);
+            let paths = watched(path, &config);
             let before = Look::at(&paths);
             let loaded = Generation::load(&config);
             let after = Look::at(&paths);

@@ -58,9 +58,9 @@ pub(crate) struct InstanceMetrics {
 pub(crate) struct WorkerMetrics {
     /// By route and class of status.
     requests: [[Counter; 5]; Route::ALL.len()],
-    /// Requests not above each bound of `BUCKETS`, and above all of them.
-    latency: [Counter; BUCKETS.len() + 1],
-    latency_micros: Counter,
+    /// By route: requests not above each bound of `BUCKETS`, and above all of them.
+    latency: [[Counter; BUCKETS.len() + 1]; Route::ALL.len()],
+    latency_micros: [Counter; Route::ALL.len()],
     /// Content bytes sent to clients.
     pub(crate) bytes_sent: Counter,
     /// Content bytes received from clients.
@@ -71,6 +71,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) open: Counter,
     /// Connections answered 503 because there were too many.
     pub(crate) shed: Counter,
+    /// Idle connections that were ended to make room for others.
+    pub(crate) shed_idle: Counter,
     /// Connections whose TLS handshake or PROXY header was not as it should be.
     pub(crate) handshakes_failed: Counter,
     /// HTTP/2 connections ended because their client only cancelled streams.
@@ -110,8 +112,8 @@ impl WorkerMetrics {
         self.requests[route as usize][class].add(1);
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         let bucket = BUCKETS.iter().position(|bound| micros <= *bound).unwrap_or(BUCKETS.len());
-        self.latency[bucket].add(1);
-        self.latency_micros.add(micros);
+        self.latency[route as usize][bucket].add(1);
+        self.latency_micros[route as usize].add(micros);
     }
 }
 
@@ -126,7 +128,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
     requests(&mut out, workers);
     latency(&mut out, workers);
     type Field = fn(&WorkerMetrics) -> &Counter;
-    let plain: [(&str, &str, &str, Field); 14] = [
+    let plain: [(&str, &str, &str, Field); 15] = [
         ("counter", "sent_bytes_total", "Content bytes sent to clients.", |w| &w.bytes_sent),
         ("counter", "received_bytes_total", "Content bytes received from clients.", |w| {
             &w.bytes_received
@@ -134,6 +136,9 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "connections_accepted_total", "Client connections accepted.", |w| &w.accepted),
         ("gauge", "connections", "Client connections open.", |w| &w.open),
         ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
+        ("counter", "connections_shed_idle_total", "Idle connections ended for others.", |w| {
+            &w.shed_idle
+        }),
         ("counter", "handshakes_failed_total", "Connections without a proper beginning.", |w| {
             &w.handshakes_failed
         }),
@@ -221,17 +226,22 @@ fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
 fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
     let name = "request_duration_seconds";
     head(out, "histogram", name, "Time from the request's head to the end of its answer.");
-    let mut total = 0;
-    for (index, micros) in BUCKETS.iter().enumerate() {
-        total += sum(workers, |worker| &worker.latency[index]);
-        let bound = Duration::from_micros(*micros).as_secs_f64();
-        let _ = writeln!(out, "santa_proxy_{name}_bucket{{le=\"{bound}\"}} {total}");
+    for route in Route::ALL {
+        let of = format!("santa_proxy_{name}");
+        let label = format!("route=\"{}\"", route.name());
+        let mut total = 0;
+        for (index, micros) in BUCKETS.iter().enumerate() {
+            total += sum(workers, |worker| &worker.latency[route as usize][index]);
+            let bound = Duration::from_micros(*micros).as_secs_f64();
+            let _ = writeln!(out, "{of}_bucket{{{label},le=\"{bound}\"}} {total}");
+        }
+        total += sum(workers, |worker| &worker.latency[route as usize][BUCKETS.len()]);
+        let _ = writeln!(out, "{of}_bucket{{{label},le=\"+Inf\"}} {total}");
+        let micros = sum(workers, |worker| &worker.latency_micros[route as usize]);
+        let seconds = Duration::from_micros(micros).as_secs_f64();
+        let _ = writeln!(out, "{of}_sum{{{label}}} {seconds}");
+        let _ = writeln!(out, "{of}_count{{{label}}} {total}");
     }
-    total += sum(workers, |worker| &worker.latency[BUCKETS.len()]);
-    let _ = writeln!(out, "santa_proxy_{name}_bucket{{le=\"+Inf\"}} {total}");
-    let micros = sum(workers, |worker| &worker.latency_micros);
-    let _ = writeln!(out, "santa_proxy_{name}_sum {}", Duration::from_micros(micros).as_secs_f64());
-    let _ = writeln!(out, "santa_proxy_{name}_count {total}");
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use santa_config::Size;
 
+use super::compress;
 use super::content::Content;
 use super::{Asset, Site, Variant};
 use crate::answer::push_security;
@@ -131,14 +132,21 @@ fn load_asset(file: &Found, found: &[Found]) -> Result<Asset> {
             (sibling.modified >= file.modified).then_some((*coding, sibling))
         })
         .collect();
-    let varies = !siblings.is_empty();
     let identity = fs::read(&file.path)?;
-    let mut variants: [Option<Variant>; 4] = [const { None }; 4];
-    for (coding, sibling) in siblings {
+    let mut forms = Vec::new();
+    for (coding, sibling) in &siblings {
         let content = fs::read(&sibling.path)?;
         if content.len() < identity.len() {
-            variants[coding as usize] = Some(variant(file, coding, content, varies)?);
+            forms.push((*coding, content));
         }
+    }
+    if siblings.is_empty() {
+        forms = compress::forms(media_type(&file.url), &identity)?;
+    }
+    let varies = !forms.is_empty();
+    let mut variants: [Option<Variant>; 4] = [const { None }; 4];
+    for (coding, content) in forms {
+        variants[coding as usize] = Some(variant(file, coding, content, varies)?);
     }
     variants[Coding::Identity as usize] = Some(variant(file, Coding::Identity, identity, varies)?);
     Ok(Asset { variants, modified: file.modified })

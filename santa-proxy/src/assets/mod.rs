@@ -2,6 +2,7 @@
 //! decision which answer a request gets. Knows nothing of sockets; `load` is
 //! the only part that reads the directory.
 
+mod compress;
 mod content;
 mod load;
 mod media;

@@ -93,6 +93,21 @@ fn the_smallest_acceptable_form_is_sent() {
 }
 
 #[test]
+fn a_file_without_forms_is_compressed_when_that_pays() {
+    let (root, _) = site();
+    let text = "console.log('again and again');\n".repeat(100);
+    std::fs::write(root.path().join("plain.js"), &text).expect("file");
+    let site = Site::load(root.path(), MOST).expect("loads");
+    for coding in ["br", "zstd", "gzip"] {
+        let ask_for = format!("GET /plain.js HTTP/1.1\r\nAccept-Encoding: {coding}");
+        let (status, lines, body) = ask(&site, &ask_for);
+        assert!(status == 200 && body.len() < text.len() / 4, "{coding}");
+        assert!(lines.contains(&format!("Content-Encoding: {coding}\r\n")), "{lines}");
+    }
+    assert!(ask(&site, "GET /plain.js HTTP/1.1").1.contains("Vary: Accept-Encoding"));
+}
+
+#[test]
 fn every_form_has_a_tag_of_its_own() {
     let (_root, site) = site();
     let tag = |coding: &str| {

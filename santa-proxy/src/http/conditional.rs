@@ -60,10 +60,9 @@ pub fn range_applies(fields: &Fields<'_>, current: &Validators<'_>, now: u64) ->
     if value.first() == Some(&b'"') {
         return value == current.etag.as_bytes();
     }
-    // A date is a strong validator only when it is exactly ours and not of this
-    // very minute (RFC 9110 §8.8.2.2).
-    date::parse(value, now)
-        .is_some_and(|date| date == current.modified && current.modified + 60 <= now)
+    // A date is a strong validator when it is exactly ours, and the second that it
+    // names is over: within it the file might still change (RFC 9110 §8.8.2.2).
+    date::parse(value, now).is_some_and(|date| date == current.modified && date < now)
 }
 
 fn date_of(fields: &Fields<'_>, name: Name, now: u64) -> Option<u64> {

@@ -152,6 +152,23 @@ impl<'b> Fields<'b> {
     }
 }
 
+/// Moves white space between a field name and its colon behind the colon, where
+/// it means nothing. Only for answers of a backend: RFC 9112 §5.1 has a proxy
+/// remove it there, and has requests with it refused. Gives whether any was found.
+pub fn mend_colons(block: &mut [u8]) -> bool {
+    let mut found = false;
+    for line in block.split_mut(|byte| *byte == b'\n') {
+        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let name = line[..colon].iter().rposition(|byte| !blank(byte)).map_or(0, |last| last + 1);
+        if 0 < name && name < colon && !line[..name].iter().any(blank) {
+            line.swap(name, colon);
+            found = true;
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +194,15 @@ mod tests {
             let text = String::from_utf8_lossy(block);
             assert!(matches!(Fields::parse(block, 100), Err(FieldError::Syntax(_))), "{text:?}");
         }
+    }
+
+    #[test]
+    fn white_space_before_a_colon_moves_behind_it() {
+        let mut block = *b"A: b\r\nC \t: d : e\r\n folded: f\r\nG h : i\r\n : j\r\nK\r\n\r\n";
+        assert!(mend_colons(&mut block));
+        assert!(!mend_colons(&mut block), "once is enough");
+        let text = b"A: b\r\nC:\t  d : e\r\n folded: f\r\nG h : i\r\n : j\r\nK\r\n\r\n";
+        assert_eq!(block, *text);
     }
 
     #[test]

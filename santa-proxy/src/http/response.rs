@@ -1,7 +1,7 @@
 //! The head of an answer from a backend, under the same strictness as a
 //! request: what is not exactly HTTP/1.x is the backend's fault and becomes 502.
 
-use super::field::{FieldError, Fields};
+use super::field::{FieldError, Fields, Name};
 use super::framing::{ResponseBody, response_body};
 use super::request::{Connection, Version};
 use super::scan::{HeadSpan, ScanRules};
@@ -52,6 +52,13 @@ impl<'b> Response<'b> {
     /// Whether the connection may carry another request after this answer.
     #[must_use]
     pub fn keeps_alive(&self) -> bool {
+        // Some servers send content although 204 has none; announced, it would
+        // be read as the beginning of the next answer.
+        let announced = self.fields.first(Name::TransferEncoding).is_some()
+            || self.fields.single(Name::ContentLength).is_some_and(|length| length != b"0");
+        if self.status == 204 && announced {
+            return false;
+        }
         let kept = match self.version {
             Version::Http11 => !self.connection.close,
             Version::Http10 => self.connection.keep_alive && !self.connection.close,
@@ -62,12 +69,15 @@ impl<'b> Response<'b> {
 
 /// `HTTP-version SP status-code SP [ reason-phrase ]`
 fn status_line(line: &[u8]) -> Result<(Version, u16, &[u8]), &'static str> {
-    let (version, rest) = if let Some(rest) = line.strip_prefix(b"HTTP/1.1 ") {
-        (Version::Http11, rest)
-    } else if let Some(rest) = line.strip_prefix(b"HTTP/1.0 ") {
-        (Version::Http10, rest)
-    } else {
-        return Err("status line does not start with HTTP/1.x");
+    let (version, rest) = match line {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', b' ', rest @ ..] => {
+            (Version::Http10, rest)
+        }
+        // A later minor version is read as the highest one known (RFC 9110 §2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9', b' ', rest @ ..] => {
+            (Version::Http11, rest)
+        }
+        _ => return Err("status line does not start with HTTP/1.x"),
     };
     let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] = rest else {
         return Err("status line without a status code from 100 to 599 and a space");

@@ -116,6 +116,15 @@ fn needs_trust(name: Name) -> bool {
     )
 }
 
+/// A field that backends which know names as variables (CGI, WSGI) would take
+/// for one that is not a stranger's to say: `X_Forwarded_For`, `Content_Length`.
+fn is_disguised(name: Name, text: &str) -> bool {
+    name == Name::Other && text.contains('_') && {
+        let meant = Name::of(&text.replace('_', "-"));
+        is_hop(meant) || is_replaced_in_request(meant) || needs_trust(meant)
+    }
+}
+
 /// Whether a `Connection` field names `name` as one that ends here.
 fn is_nominated(fields: &Fields<'_>, name: &str) -> bool {
     fields
@@ -148,6 +157,7 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
         let dropped = is_hop(name)
             || is_replaced_in_request(name)
             || (needs_trust(name) && !onward.sender.trusted)
+            || is_disguised(name, text)
             || (nominates && is_nominated(fields, text));
         if !dropped {
             push_line(out, text, value);
@@ -266,6 +276,12 @@ pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Down
             out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
         }
         Delimiter::None(None) | Delimiter::Close => {}
+    }
+    // 426 says which protocol it takes instead (RFC 9110 §15.5.22).
+    let wanted = response.fields.first(Name::Upgrade).filter(|_| response.status == 426);
+    if let Some(protocol) = wanted {
+        push_line(out, "Upgrade", protocol);
+        out.extend_from_slice(b"Connection: Upgrade\r\n");
     }
     push_persistence(out, downward.version, downward.keep_alive, downward.delimiter);
     out.extend_from_slice(b"\r\n");

@@ -14,6 +14,7 @@ use super::connection;
 use super::shed::Door;
 use super::worker::Worker;
 use crate::inherit::Entrance;
+use crate::log::sink::Level;
 
 /// Rest after an accept that failed for lack of descriptors or memory.
 const REST: Duration = Duration::from_millis(50);
@@ -29,9 +30,11 @@ pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, terms: Entran
             Err(error) => {
                 let text = error.to_string();
                 accepting.worker.notice(
+                    Level::Error,
                     "cannot accept connections; raise the limit of open files",
                     &[("error", &text)],
                 );
+                accepting.make_room();
                 sleep(REST).await;
             }
         }
@@ -60,7 +63,7 @@ impl Accepting {
         let worker = &self.worker;
         worker.metrics.accepted.add(1);
         let most = usize::try_from(worker.local().shared.limits.connections).unwrap_or(usize::MAX);
-        if worker.connections.fetch_add(1, Ordering::Relaxed) >= most {
+        if worker.connections.fetch_add(1, Ordering::Relaxed) >= most && !self.make_room() {
             worker.connections.fetch_sub(1, Ordering::Relaxed);
             return self.turn_away(stream);
         }
@@ -76,6 +79,13 @@ impl Accepting {
         let arrival = Arrival { stream, peer, secure: self.terms.secure, place };
         let task = tokio::task::spawn_local(connection::serve(Rc::clone(worker), arrival, seat));
         worker.seats.assign(index, task.abort_handle());
+    }
+
+    /// Has an idle connection leave, if there is one.
+    fn make_room(&self) -> bool {
+        let made = self.worker.seats.make_room();
+        self.worker.metrics.shed_idle.add(u64::from(made));
+        made
     }
 
     fn turn_away(&self, stream: TcpStream) {

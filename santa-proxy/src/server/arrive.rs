@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use super::peer::Peer;
 use super::worker::Worker;
 use crate::addresses::Place;
-use crate::io::deadline::Deadline;
+use crate::io::deadline::{Deadline, Expired};
 use crate::io::stream::Stream;
+use crate::log::sink::Level;
 use crate::preface::{FIXED, Preface};
 
 /// A connection that was accepted.
@@ -37,6 +38,42 @@ pub(crate) struct Arrived {
     pub(crate) place: Option<Place>,
 }
 
+/// Why no request can be read on a connection.
+#[derive(Debug)]
+pub(crate) enum Ungreeted {
+    /// It took too long.
+    Late,
+    /// No proper PROXY protocol header.
+    Preface(io::Error),
+    /// Its address has all the connections that it may have.
+    NoPlace,
+    /// A reload has switched TLS off.
+    NoTls,
+    /// The handshake failed.
+    Tls(io::Error),
+}
+
+impl From<Expired> for Ungreeted {
+    fn from(_: Expired) -> Self {
+        Self::Late
+    }
+}
+
+impl Ungreeted {
+    /// Says so in the log; scans of the internet make that a matter of routine.
+    pub(crate) fn tell(&self, worker: &Worker, remote: IpAddr) {
+        let (message, error) = match self {
+            Self::Late => ("a connection took too long to begin", String::new()),
+            Self::Preface(error) => ("no proper PROXY protocol header", error.to_string()),
+            Self::NoPlace => ("too many connections from one address", String::new()),
+            Self::NoTls => ("TLS is switched off", String::new()),
+            Self::Tls(error) => ("a TLS handshake failed", error.to_string()),
+        };
+        let remote = remote.to_canonical().to_string();
+        worker.notice(Level::Info, message, &[("remote", &remote), ("error", &error)]);
+    }
+}
+
 impl Arrival {
     /// Whether something has to be read before the first request.
     pub(crate) fn is_plain(&self, worker: &Worker) -> bool {
@@ -55,26 +92,33 @@ impl Arrival {
         Arrived { stream: Stream::Tcp(self.stream), peer, place: self.place }
     }
 
-    /// Reads what comes before the first request; nothing when that is not as
-    /// it should be, or takes too long.
-    pub(crate) async fn greet(mut self, worker: &Worker, deadline: &Deadline) -> Option<Arrived> {
+    /// Reads what comes before the first request.
+    ///
+    /// # Errors
+    /// What is not as it should be, or takes too long.
+    pub(crate) async fn greet(
+        mut self,
+        worker: &Worker,
+        deadline: &Deadline,
+    ) -> Result<Arrived, Ungreeted> {
         let mut address = self.peer.ip();
         if self.has_preface(worker) {
-            let named = deadline.limit(read_preface(&self.stream)).await.ok()?.ok()?;
-            if let Some(client) = named {
+            let named = deadline.limit(read_preface(&self.stream)).await?;
+            if let Some(client) = named.map_err(Ungreeted::Preface)? {
                 address = client;
-                self.place = place(worker, client)?;
+                self.place = place(worker, client).ok_or(Ungreeted::NoPlace)?;
             }
         }
         let peer = Peer::plain(address);
         if !self.secure {
-            return Some(Arrived { stream: Stream::Tcp(self.stream), peer, place: self.place });
+            return Ok(Arrived { stream: Stream::Tcp(self.stream), peer, place: self.place });
         }
         let local = worker.local();
-        let accepting = local.shared.tls.as_ref()?.acceptor.accept(self.stream);
-        let session = deadline.limit(accepting).await.ok()?.ok()?;
+        let tls = local.shared.tls.as_ref().ok_or(Ungreeted::NoTls)?;
+        let accepting = tls.acceptor.accept(self.stream);
+        let session = deadline.limit(accepting).await?.map_err(Ungreeted::Tls)?;
         let peer = peer.secured(&session);
-        Some(Arrived {
+        Ok(Arrived {
             stream: Stream::Tls(Box::new(RefCell::new(session))),
             peer,
             place: self.place,

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::arrive::{Arrival, Arrived};
@@ -78,9 +79,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
     let arrived = if arrival.is_plain(&worker) {
         arrival.plain()
     } else {
+        let remote = arrival.peer.ip();
         match Box::pin(arrival.greet(&worker, &deadline)).await {
-            Some(arrived) => arrived,
-            None => return worker.metrics.handshakes_failed.add(1),
+            Ok(arrived) => arrived,
+            Err(why) => {
+                why.tell(&worker, remote);
+                return worker.metrics.handshakes_failed.add(1);
+            }
         }
     };
     let Arrived { stream, peer, place: _place } = arrived;
@@ -215,6 +220,9 @@ impl Connection {
         let arrival = poll_fn(|context| {
             let polled = reader.poll_fill(context, buffer);
             if polled.is_pending() && idle {
+                if seat.leaves() {
+                    return Poll::Ready(Ok(0));
+                }
                 seat.wait(context);
                 if !draining && worker.is_draining() {
                     draining = true;

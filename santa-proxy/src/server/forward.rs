@@ -11,6 +11,7 @@ use crate::http::bytes::push_hex;
 use crate::http::reject::Reject;
 use crate::io::buffer::give_vec;
 use crate::io::deadline::Phase;
+use crate::log::sink::Level;
 use crate::upstream::pool::{Lease, Unreachable};
 
 /// How a forwarded request left the client's connection.
@@ -160,6 +161,7 @@ fn may_retry(fault: &Fault, request: &Forward) -> bool {
 fn unreachable_backend(connection: &Connection, request: Forward, why: &Unreachable) -> End {
     let error = why.error.to_string();
     connection.worker.notice(
+        Level::Error,
         "cannot reach the backend; see `santa-supervise status` for what became of it",
         &[("address", &why.address), ("error", &error)],
     );
@@ -174,7 +176,7 @@ fn failed(connection: &Connection, request: Forward, fault: Fault, lease: &Lease
             metrics.upstream_errors.add(1);
             let address = lease.address();
             let fields = [("address", address.as_str()), ("reason", reason)];
-            connection.worker.notice("the backend broke off its answer", &fields);
+            connection.worker.notice(Level::Error, "the backend broke off its answer", &fields);
             connection.stream.abort_on_close();
             return End::Close;
         }
@@ -192,7 +194,7 @@ fn failed(connection: &Connection, request: Forward, fault: Fault, lease: &Lease
     metrics.upstream_errors.add(1);
     let address = lease.address();
     let fields = [("address", address.as_str()), ("reason", reject.reason)];
-    connection.worker.notice("the backend did not answer properly", &fields);
+    connection.worker.notice(Level::Error, "the backend did not answer properly", &fields);
     let reject = match fault {
         Fault::BackendBad(_) => Reject::new(502, "the backend's answer is not valid HTTP"),
         _ => reject,

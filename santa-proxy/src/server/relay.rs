@@ -10,6 +10,7 @@ use super::send::Terms;
 use super::worker::Worker;
 use crate::http::bytes::push_hex;
 use crate::http::content::Content;
+use crate::http::field::mend_colons;
 use crate::http::request::Version;
 use crate::http::response::{Response, SCAN_RULES};
 use crate::http::rewrite::{self, Delimiter, Downward};
@@ -125,8 +126,19 @@ impl Relay<'_> {
         }
     }
 
-    /// Checks the head and makes the one for the client.
+    /// Checks the head, mended where a proxy has to, and makes the one for the client.
     fn read_kind(&mut self, span: &HeadSpan) -> Result<Kind, Fault> {
+        match self.kind(span) {
+            Err(Fault::BackendBad(_))
+                if mend_colons(&mut self.buffer.filled_mut()[span.line_end + 2..span.end]) =>
+            {
+                self.kind(span)
+            }
+            kind => kind,
+        }
+    }
+
+    fn kind(&mut self, span: &HeadSpan) -> Result<Kind, Fault> {
         let terms = self.terms;
         let response = Response::parse(self.buffer.filled(), span, terms.to_head)
             .map_err(Fault::BackendBad)?;

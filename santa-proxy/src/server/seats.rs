@@ -30,6 +30,10 @@ struct Entry {
 #[derive(Debug)]
 struct State {
     activity: Cell<Activity>,
+    /// Which of the worker's waits for a request this is, while it is one.
+    wait: Cell<u64>,
+    /// It shall make room for another connection, unless a request has come.
+    leaves: Cell<bool>,
     /// Wakes the connection while it waits for a request.
     waiting: RefCell<Option<Waker>>,
 }
@@ -39,6 +43,9 @@ struct State {
 pub(crate) struct Seats {
     entries: RefCell<Vec<Option<Entry>>>,
     free: RefCell<Vec<usize>>,
+    /// Connections between two requests, the latest last; some are so no longer.
+    idle: RefCell<Vec<(usize, u64)>>,
+    waits: Cell<u64>,
 }
 
 /// One connection's place among them; leaving it is dropping it.
@@ -52,8 +59,12 @@ pub(crate) struct Seat {
 impl Seats {
     /// A place for a new connection.
     pub(crate) fn take(self: &Rc<Self>) -> Seat {
-        let state =
-            Rc::new(State { activity: Cell::new(Activity::Fresh), waiting: RefCell::default() });
+        let state = Rc::new(State {
+            activity: Cell::new(Activity::Fresh),
+            wait: Cell::new(0),
+            leaves: Cell::new(false),
+            waiting: RefCell::default(),
+        });
         let entry = Some(Entry { state: Rc::clone(&state), task: None });
         let mut entries = self.entries.borrow_mut();
         let index = match self.free.borrow_mut().pop() {
@@ -98,9 +109,50 @@ impl Seats {
         }
     }
 
+    /// Has an idle connection leave to make room: the one that became idle last,
+    /// so that a flood sends itself away and not those who were there before.
+    pub(crate) fn make_room(&self) -> bool {
+        let entries = self.entries.borrow();
+        let mut idle = self.idle.borrow_mut();
+        while let Some((index, wait)) = idle.pop() {
+            if let Some(Some(entry)) = entries.get(index)
+                && entry.state.is_idle(wait)
+            {
+                entry.state.leaves.set(true);
+                if let Some(waiting) = entry.state.waiting.take() {
+                    waiting.wake();
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Notes that the connection at `index` waits for a request.
+    fn note_idle(&self, index: usize, state: &State) {
+        let wait = self.waits.get() + 1;
+        self.waits.set(wait);
+        state.wait.set(wait);
+        let mut idle = self.idle.borrow_mut();
+        let entries = self.entries.borrow();
+        if idle.len() > 2 * entries.len() {
+            idle.retain(|(index, wait)| {
+                let entry = entries.get(*index).and_then(Option::as_ref);
+                entry.is_some_and(|entry| entry.state.is_idle(*wait))
+            });
+        }
+        idle.push((index, wait));
+    }
+
     /// Whether no connection is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.borrow().len() == self.free.borrow().len()
+    }
+}
+
+impl State {
+    fn is_idle(&self, wait: u64) -> bool {
+        self.activity.get() == Activity::Idle && self.wait.get() == wait
     }
 }
 
@@ -113,6 +165,14 @@ impl Seat {
     /// Says what the connection is doing now.
     pub(crate) fn set(&self, activity: Activity) {
         self.state.activity.set(activity);
+        if activity == Activity::Idle {
+            self.seats.note_idle(self.index, &self.state);
+        }
+    }
+
+    /// Whether it shall make room for another connection.
+    pub(crate) fn leaves(&self) -> bool {
+        self.state.leaves.get()
     }
 
     /// Has the task of `context` woken by `Seats::wake`.
@@ -150,6 +210,27 @@ mod tests {
         assert_eq!(seats.take().index(), 0);
         drop(second);
         assert!(seats.is_empty());
+    }
+
+    #[test]
+    fn the_connection_that_became_idle_last_makes_room() {
+        let seats = Rc::new(Seats::default());
+        let all: Vec<Seat> = (0..4).map(|_| seats.take()).collect();
+        assert!(!seats.make_room(), "none is idle");
+        for round in 0..100 {
+            all[round % 3].set(Activity::Idle);
+            all[round % 3].set(Activity::Busy);
+        }
+        assert!(seats.idle.borrow().len() <= 2 * all.len() + 1, "what is over is forgotten");
+        for index in [1, 0, 2] {
+            all[index].set(Activity::Idle);
+        }
+        all[2].set(Activity::Busy);
+        assert!(seats.make_room());
+        let leaving = |seat: &&Seat| seat.leaves();
+        assert_eq!(all.iter().filter(leaving).map(Seat::index).collect::<Vec<_>>(), [0]);
+        assert!(seats.make_room() && all[1].leaves());
+        assert!(!seats.make_room(), "nobody else is idle");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! with connections.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -29,7 +30,7 @@ const LOG_BATCH: usize = 16 * 1024;
 const LOG_DELAY: Duration = Duration::from_millis(20);
 /// How often idle backend connections are looked through, while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
-/// At most one notice about backends in this time from each worker.
+/// At most one notice of a kind in this time from each worker.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the main thread tells the workers.
@@ -71,6 +72,13 @@ pub(crate) struct Local {
     pub(crate) console: Option<Rc<Backend>>,
 }
 
+/// When a notice was given last, and how often it was not since.
+#[derive(Debug)]
+struct Told {
+    last: Option<Instant>,
+    untold: u64,
+}
+
 /// The state of one worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -93,7 +101,7 @@ pub(crate) struct Worker {
     date: RefCell<(u64, Rc<str>)>,
     next_id: Cell<u64>,
     id_seed: u64,
-    last_notice: Cell<Option<Instant>>,
+    notices: RefCell<HashMap<&'static str, Told>>,
     sweeping: Cell<bool>,
 }
 
@@ -162,7 +170,7 @@ impl Worker {
             date: RefCell::new((0, Rc::from(date::format(0)))),
             next_id: Cell::new(0),
             id_seed: random(),
-            last_notice: Cell::new(None),
+            notices: RefCell::default(),
             sweeping: Cell::new(false),
         };
         worker.adjust_gate();
@@ -267,13 +275,21 @@ impl Worker {
         }
     }
 
-    /// Tells of a failing backend, at most once a second.
-    pub(crate) fn notice(&self, message: &str, fields: &[(&str, &str)]) {
+    /// Tells of something that may happen to every request, at most once a second,
+    /// and how often it went untold meanwhile.
+    pub(crate) fn notice(&self, level: Level, message: &'static str, fields: &[(&str, &str)]) {
         let now = Instant::now();
-        if self.last_notice.get().is_none_or(|last| now >= last + NOTICE_EVERY) {
-            self.last_notice.set(Some(now));
-            self.sink.notice(Level::Error, message, fields);
+        let mut notices = self.notices.borrow_mut();
+        let told = notices.entry(message).or_insert(Told { last: None, untold: 0 });
+        if told.last.is_some_and(|last| now < last + NOTICE_EVERY) {
+            told.untold += 1;
+            return;
         }
+        let untold = std::mem::take(&mut told.untold).to_string();
+        told.last = Some(now);
+        let count = [("untold", untold.as_str())];
+        let fields = [fields, if untold == "0" { &[] } else { &count }].concat();
+        self.sink.notice(level, message, &fields);
     }
 
     /// Closes idle backend connections in time, for as long as there are any.

@@ -136,7 +136,7 @@ impl Session<'_> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Stream, h2::Error>>> {
         self.seat.wait(context);
-        if self.worker.is_draining() {
+        if self.worker.is_draining() || (self.seat.leaves() && self.tally.open.get() == 0) {
             self.end();
         }
         let Tally { opened, cancelled, .. } = &*self.tally;
