@@ -2,14 +2,14 @@
 //! passes `/api` on to the backend's Unix sockets, and is strict about HTTP.
 //!
 //! The layers, each knowing only those above it in this list:
-//! - [`http`]: HTTP/1.1 as plain functions over bytes
+//! - [`http`]: HTTP/1.1 as plain functions over bytes, and HTTP/2 heads in terms of it
 //! - [`route`]: who answers a path
 //! - `assets`, `answer`: what the console and this proxy itself answer
 //! - `io`: sockets, buffers, deadlines
 //! - `log`, `metrics`: what is told about it
 //! - `preface`, `tls`, `addresses`: PROXY protocol, certificates, what each client has open
 //! - `upstream`: connections to backends
-//! - `server`: workers, connections, forwarding, tunnels
+//! - `server`: workers, connections, HTTP/2 streams, forwarding, tunnels
 //! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`,
 //!   [`cli`] beside it
 

@@ -280,10 +280,11 @@ mod tests {
         for line in [
             "santa_proxy_requests_total{route=\"api\",status=\"2xx\"} 2",
             "santa_proxy_requests_total{route=\"console\",status=\"4xx\"} 1",
-            "santa_proxy_request_duration_seconds_bucket{le=\"0.0005\"} 1",
-            "santa_proxy_request_duration_seconds_bucket{le=\"0.001\"} 2",
-            "santa_proxy_request_duration_seconds_bucket{le=\"+Inf\"} 3",
-            "santa_proxy_request_duration_seconds_count 3",
+            "santa_proxy_request_duration_seconds_bucket{route=\"api\",le=\"0.0005\"} 0",
+            "santa_proxy_request_duration_seconds_bucket{route=\"api\",le=\"0.001\"} 1",
+            "santa_proxy_request_duration_seconds_bucket{route=\"api\",le=\"+Inf\"} 2",
+            "santa_proxy_request_duration_seconds_count{route=\"api\"} 2",
+            "santa_proxy_request_duration_seconds_count{route=\"console\"} 1",
             "santa_proxy_log_dropped_total 3",
             "santa_proxy_workers 2",
         ] {

@@ -162,6 +162,9 @@ impl Chunked {
     }
 
     fn trailer_byte(&mut self, byte: u8) -> Result<State, ChunkError> {
+        if self.trailer.last() == Some(&b'\r') && byte != b'\n' {
+            return Err(ChunkError("carriage return inside the trailer section"));
+        }
         self.trailer.push(byte);
         if byte != b'\n' {
             return if self.trailer.len() > LONGEST_TRAILER {

@@ -120,7 +120,8 @@ impl Connection {
             let keep = match self.next_head().await {
                 Next::End => return,
                 Next::Refuse(reject) => {
-                    let reply = plan::refuse(&self.worker, &self.peer, reject);
+                    let reply =
+                        plan::refuse(&self.worker, &self.peer, self.buffer.filled(), reject);
                     self.reply(reply).await
                 }
                 Next::Head(span) => self.serve_request(&span).await,
@@ -202,7 +203,8 @@ impl Connection {
                     return Next::Refuse(Reject::bad("request head ends too early"));
                 }
                 Err(_) | Ok(Ok(0) | Err(_)) => return Next::End,
-                Ok(Ok(_)) => {}
+                // It no longer makes room for others.
+                Ok(Ok(_)) => self.seat.set(Activity::Busy),
             }
         }
     }

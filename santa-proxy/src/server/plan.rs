@@ -86,14 +86,15 @@ pub(crate) struct Forward {
 }
 
 /// The refusal of a head that could not be read; the connection is closed.
-pub(crate) fn refuse(worker: &Rc<Worker>, peer: &Peer, reject: Reject) -> Reply {
+/// `head` is what there is of it: an answer to HEAD has no content in any case.
+pub(crate) fn refuse(worker: &Rc<Worker>, peer: &Peer, head: &[u8], reject: Reject) -> Reply {
     let request_id = worker.request_id();
     let record = Record::refused(worker, peer.address, &request_id);
     let terms = Terms {
         request_id,
         version: Version::Http11,
         keep: false,
-        to_head: false,
+        to_head: head.starts_with(b"HEAD "),
         to_api: false,
         secure: peer.secure,
     };
@@ -111,7 +112,7 @@ pub(crate) fn decide(
     let local = worker.local();
     let request = match Request::parse(buffer, span, &local.shared.head) {
         Ok(request) => request,
-        Err(reject) => return Plan::Reply(refuse(worker, peer, reject)),
+        Err(reject) => return Plan::Reply(refuse(worker, peer, &buffer[span.start..], reject)),
     };
     let case = Case::new(worker, &local, &request, peer);
     if let Some(answer) = case.answer_to_haste() {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -240,4 +240,44 @@ fn workers_share_one_listener() {
         assert!(client.is_closed());
     }
     assert!(proxy.end().success());
+}
+
+#[test]
+fn a_changed_configuration_is_taken_without_a_signal() {
+    let setup = Setup::new().set("PROXY__WATCH", "50ms");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/file.txt").status, 200);
+    let config = proxy.directory.path().join("santa.toml");
+    let text = std::fs::read_to_string(&config).expect("config");
+    let new = proxy.directory.path().join("new.toml");
+    std::fs::write(&new, text + "\n[proxy.limits]\ntarget_size = \"64B\"\n").expect("config");
+    std::fs::rename(&new, &config).expect("config");
+    proxy.line_with("reloaded");
+    let long = format!("/{}", "a".repeat(100));
+    assert_eq!(client.get(&long).status, 414, "on the connection that was open");
+}
+
+#[test]
+fn a_new_binary_takes_over_the_listener_without_a_failed_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let mut old = hand_down(Setup::new(), &listener).start();
+    let address = listener.local_addr().expect("an address");
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let asking = std::thread::spawn(move || {
+        let mut answered = 0;
+        while !stopping.load(Ordering::SeqCst) {
+            assert_eq!(Client::connect(address).get("/file.txt").status, 200);
+            answered += 1;
+        }
+        answered
+    });
+    let new = hand_down(Setup::new(), &listener).start();
+    old.signal(Signal::TERM);
+    assert!(old.end().success());
+    assert_eq!(Client::connect(address).get("/file.txt").status, 200, "by the new one");
+    stop.store(true, Ordering::SeqCst);
+    assert!(asking.join().expect("no request failed") > 0);
+    drop(new);
 }

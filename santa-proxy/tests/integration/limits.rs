@@ -39,17 +39,55 @@ fn idle_connections_are_closed_without_a_word() {
 
 #[test]
 fn connections_above_the_limit_are_told_503() {
-    let proxy = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "2").start();
-    let mut first = Client::connect(proxy.address);
-    let mut second = Client::connect(proxy.address);
-    assert_eq!((first.get("/health").status, second.get("/health").status), (200, 200));
-    let mut third = Client::connect(proxy.address);
-    assert_eq!(third.answer(false).status, 503);
-    drop(first);
+    let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "2");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Silence);
+    let proxy = setup.start();
+    let mut clients = [Client::connect(proxy.address), Client::connect(proxy.address)];
+    for client in &mut clients {
+        client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+    }
+    // Within a request, neither makes room.
+    eventually("both are busy", || backend.received().len() == 2);
+    assert_eq!(Client::connect(proxy.address).answer(false).status, 503);
+    drop(clients);
+    backend.close_all();
     eventually("there is room again", || {
         let mut client = Client::connect(proxy.address);
         client.get("/health").status == 200
     });
+}
+
+#[test]
+fn at_the_limit_the_connection_that_became_idle_last_makes_room() {
+    let proxy = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "3").start();
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(proxy.address)).collect();
+    for place in [1, 2, 0] {
+        assert_eq!(clients[place].get("/health").status, 200);
+    }
+    assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+    assert!(clients[0].is_closed(), "it became idle last");
+    assert_eq!(clients[1].get("/health").status, 200);
+    assert_eq!(clients[2].get("/health").status, 200);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_descriptors_those_who_are_there_are_served_and_room_is_made() {
+    let proxy = Setup::new().with_open_files(64).start();
+    let mut first = Client::connect(proxy.address);
+    assert_eq!(first.get("/file.txt").status, 200);
+    // More than there are descriptors for; they say nothing, so none makes room.
+    let crowd: Vec<Client> = (0..100).map(|_| Client::connect(proxy.address)).collect();
+    proxy.line_with("cannot accept connections");
+    first.send("GET /file.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
+    // It may have made room before it asked again; then it is told so by the end.
+    let answered = !first.is_closed();
+    drop(crowd);
+    eventually("newcomers are served again", || {
+        Client::connect(proxy.address).get("/file.txt").status == 200
+    });
+    assert!(!answered || first.answer(false).status == 200);
 }
 
 #[test]

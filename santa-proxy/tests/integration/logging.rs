@@ -75,6 +75,27 @@ fn a_stalled_reader_of_the_log_stalls_nobody() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_the_log_stops_nobody() {
+    // Every write to it fails as one to a full disk does.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = port.local_addr().expect("an address");
+    drop(port);
+    let setup = Setup::new().set("SOCKET__HTTP__LISTEN", &address.to_string());
+    let mut child = setup.command().stdout(full).spawn().expect("the proxy starts");
+    let up = || std::net::TcpStream::connect(address).is_ok();
+    crate::support::eventually("it serves", up);
+    let mut client = Client::connect(address);
+    for _ in 0..500 {
+        assert_eq!(client.get("/file.txt").status, 200);
+    }
+    assert!(child.try_wait().expect("wait").is_none(), "it goes on");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+}
+
 #[test]
 fn the_access_log_can_be_switched_off() {
     let proxy = Setup::new().set("PROXY__ACCESS__LOG", "false").start();

@@ -91,7 +91,7 @@ async fn refuse(
     respond: SendResponse<Bytes>,
     patience: Duration,
 ) -> Result<(), Failure> {
-    let reply = plan::refuse(worker, engine.peer(), reject);
+    let reply = plan::refuse(worker, engine.peer(), b"", reject);
     let exchange = async move {
         let mut far = Stream::pipe(far);
         let (reader, _) = far.split();

@@ -187,3 +187,43 @@ fn fields_pass_or_end_here() {
 fn faulty_backends_do_no_harm() {
     check("faults", include_str!("faults.txt"));
 }
+
+#[test]
+fn chunks_are_read_one_way_or_refused() {
+    check("chunks", include_str!("chunks.txt"));
+}
+
+#[test]
+fn delimiters_that_two_readers_could_read_differently_are_refused() {
+    check("smuggling", include_str!("smuggling.txt"));
+}
+
+#[test]
+fn methods_targets_hosts_and_versions_keep_their_grammar() {
+    check("hosts", include_str!("hosts.txt"));
+}
+
+#[test]
+fn ranges_are_cut_ignored_or_refused() {
+    check("ranges", include_str!("ranges.txt"));
+}
+
+#[test]
+fn preconditions_are_weighed_in_order() {
+    check("conditions", include_str!("conditions.txt"));
+}
+
+#[test]
+fn codings_follow_the_clients_weights() {
+    check("codings", include_str!("codings.txt"));
+}
+
+#[test]
+fn a_hop_keeps_its_own_fields() {
+    check("hops", include_str!("hops.txt"));
+}
+
+#[test]
+fn answers_are_passed_on_or_502() {
+    check("answers", include_str!("answers.txt"));
+}

@@ -95,7 +95,7 @@ fn unescape(text: &str) -> Vec<u8> {
             '{' if rest.starts_with(|digit: char| digit.is_ascii_digit()) => {
                 let (repeated, after) = rest.split_once('}').expect("closing brace");
                 let (count, what) = repeated.split_once('*').expect("count*text");
-                out.extend(what.repeat(count.parse().expect("a count")).bytes());
+                out.extend(unescape(what).repeat(count.parse().expect("a count")));
                 rest = after;
             }
             other => out.extend(other.encode_utf8(&mut [0; 4]).bytes()),

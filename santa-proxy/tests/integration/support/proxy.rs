@@ -16,6 +16,7 @@ pub(crate) struct Setup {
     pub(crate) directory: TempDir,
     environment: Vec<(String, String)>,
     read_log: bool,
+    open_files: Option<u32>,
 }
 
 /// A running proxy; killed when dropped.
@@ -30,9 +31,14 @@ impl Setup {
     /// A console of a few files, no backend, one worker.
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("proxy-").tempdir().expect("directory");
-        let setup = Self { directory, environment: Vec::new(), read_log: true };
+        let setup = Self { directory, environment: Vec::new(), read_log: true, open_files: None };
         setup.file("index.html", "<!doctype html><title>console</title>\n");
         setup.file("file.txt", "0123456789abcdefghijklmnopqrstuvwxyz");
+        // Its time is no longer within the present second, which would be a weak validator.
+        let past = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        let file = setup.directory.path().join("www/file.txt");
+        let file = std::fs::File::options().write(true).open(file).expect("file");
+        file.set_modified(past).expect("its time");
         setup.file("_app/immutable/app.js", "console.log('the whole application')");
         setup.file("_app/immutable/app.js.gz", "gzip form");
         setup.file("_app/immutable/app.js.br", "br form");
@@ -65,6 +71,12 @@ impl Setup {
         self
     }
 
+    /// Gives it so many descriptors and no more.
+    pub(crate) fn with_open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     /// Leaves the log unread, as a stalled reader would.
     pub(crate) fn with_stalled_log(mut self) -> Self {
         self.read_log = false;
@@ -88,7 +100,15 @@ impl Setup {
 
     /// The command that serves this configuration.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_santa-proxy"));
+        let program = env!("CARGO_BIN_EXE_santa-proxy");
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(most) => {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string(), program]);
+                command
+            }
+        };
         command.arg("--config").arg(self.config());
         command.env_clear().envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
