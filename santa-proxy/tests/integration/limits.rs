@@ -203,9 +203,13 @@ fn an_answer_under_way_and_a_tunnel_leave_the_backend_free_for_others() {
 
 #[test]
 fn a_connection_that_is_turned_away_while_it_sends_learns_why() {
-    let proxy = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "1").start();
+    let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "1");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Silence);
+    let proxy = setup.start();
     let mut first = Client::connect(proxy.address);
-    assert_eq!(first.get("/health").status, 200);
+    first.send("POST /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+    eventually("it is busy", || backend.received().len() == 1);
     for _ in 0..20 {
         let mut client = Client::connect(proxy.address);
         client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 30000\r\n\r\n");

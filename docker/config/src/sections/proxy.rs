@@ -22,9 +22,9 @@ section! {
         /// Whether connections from `trusted_proxies` begin with a PROXY protocol
         /// header (version 2) that names the client. Others never do.
         proxy_protocol: bool = false,
-        /// How often the console's files and the certificates are looked at
-        /// for changes; what has changed and come to rest is read again. `0s`
-        /// leaves that to a reload (SIGHUP).
+        /// How often this file, the console's files and the certificates are
+        /// looked at for changes; what has changed and come to rest is read
+        /// again. `0s` leaves that to a reload (SIGHUP).
         watch: Duration = "5s",
         /// Where the console comes from.
         console: Console,
@@ -94,7 +94,8 @@ section! {
         body_size: Size = "16MiB",
         /// Most bytes of console files; all of them are kept in memory.
         console_size: Size = "256MiB",
-        /// Most connections at a time; the next one is answered 503.
+        /// Most connections at a time; above it the one that became idle last
+        /// makes room, and when none is idle the next one is answered 503.
         connections: u32 = 16384,
         /// Most of them from one address (IPv6: one /64 network), trusted
         /// proxies excepted; 0 means as many as there are. Macs behind one
