@@ -130,8 +130,8 @@ def test_long_answers_are_compressed_where_the_client_takes_it(
     for number in range(40):
         add_rule(admin, sha(number))
     sizes = {}
+    mac.post("preflight", mac.preflight_body())
     for accepted in ("gzip, deflate", "identity", "gzip;q=0"):
-        mac.post("preflight", mac.preflight_body())
         answer = mac.post_raw("ruledownload", b"{}", {"Accept-Encoding": accepted})
         sent = [rule for rule in answer.json()["rules"] if rule["policy"] != "REMOVE"]
         assert len(sent) == 40

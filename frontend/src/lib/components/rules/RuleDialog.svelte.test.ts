@@ -47,6 +47,7 @@ describe('the rule dialog', () => {
     const onsaved = open();
     type('Identifier', SHA256);
     type('Layer', 'tag:finance');
+    await waitFor(() => expect(field('Policy').querySelector('[value="NONE"]')).not.toBeNull());
     await choose('Policy', 'NONE');
     screen.getByText('Create rule').click();
     await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
