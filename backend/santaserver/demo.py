@@ -31,6 +31,7 @@ from santaserver.demo_data import (
 )
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.ingest import Intake, event_upload
+from santaserver.events.news import NewsBudget
 from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
 from santaserver.live.outbox import discard
@@ -115,7 +116,7 @@ async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
     events = sorted(_events(stage.now, number, chance), key=lambda event: str(event["execution_time"]))
     for start in range(0, len(events), 20):
         body = msgspec.json.encode({"events": events[start : start + 20]})
-        intake = Intake(stage.connection, ProgramCache(), _no_enrolment, stage.now)
+        intake = Intake(stage.connection, ProgramCache(), _no_enrolment, NewsBudget(), stage.now)
         await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
 
 

@@ -196,6 +196,25 @@ class CatchCrashes:
             await answer(scope, receive, send)
 
 
+class AnswerProblems:
+    """ASGI middleware: answers the errors of routes that stand outside of FastAPI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        try:
+            await self.app(scope, receive, send)
+        except Problem as error:
+            answer = problem_response(error.status, error.detail, error.errors, error.headers)
+            await answer(scope, receive, send)
+        except HTTPException as error:
+            answer = problem_response(error.status_code, str(error.detail), headers=error.headers)
+            await answer(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Make `app` answer every error as a problem."""
     app.add_exception_handler(Problem, _on_problem)

@@ -27,7 +27,7 @@ from santaserver.settings import Settings
 from santaserver.state import AppState
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
-from santaserver.sync.router import routes as sync_routes
+from santaserver.sync.router import Stages
 from santaserver.sync_settings.router import router as sync_settings
 from santaserver.tags.router import router as tags
 from santaserver.users.origin import OriginGuard
@@ -73,9 +73,10 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         api.include_router(router)
     app.include_router(api)
-    app.router.routes += [*sync_routes(), *health_routes(), *docs.routes(API)]
+    app.router.routes += [*health_routes(), *docs.routes(API)]
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(NoStore, prefix=API)
+    app.add_middleware(Stages)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 

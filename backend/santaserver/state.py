@@ -7,6 +7,7 @@ from santaserver.clock import Clock
 from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.events.catalogue import ProgramCache
+from santaserver.events.news import NewsBudget
 from santaserver.live.bus import Bus
 from santaserver.settings import Settings
 from santaserver.sync.caches import SyncCaches
@@ -30,4 +31,5 @@ class AppState:
     limits: Limits = field(default_factory=Limits)
     enrollments: EnrollmentCache = field(default_factory=EnrollmentCache)
     programs: ProgramCache = field(default_factory=ProgramCache)
+    news: NewsBudget = field(default_factory=NewsBudget)
     password_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORD_THREADS))

@@ -14,6 +14,7 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
+from santaserver.events.news import NewsBudget
 from santaserver.events.parse import Upload
 from santaserver.events.schemas import Event
 from santaserver.events.shape import digests, show
@@ -23,9 +24,6 @@ from santaserver.live.outbox import Message
 from santaserver.sync.wire import EventUploadAnswer
 
 log = logging.getLogger(__name__)
-
-MAX_LIVE = 20
-"""Blocked executions of one batch that are shown one by one; more become a number."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Intake:
     programs: ProgramCache
     enrol: Callable[[], Awaitable[None]]
     """Makes the machine known, or raises what its enrolment says against it."""
+    news: NewsBudget
     now: datetime
 
 
@@ -83,7 +82,7 @@ async def _news(intake: Intake, machine_id: str, added: Added) -> list[Message]:
         )
 
     news: list[Message] = []
-    shown = added.blocked[:MAX_LIVE]
+    shown = added.blocked[: intake.news.take(len(added.blocked), intake.now)]
     if shown:
         rows = await repository.events_by_id(intake.connection, shown)
         certificates = await repository.certificates(intake.connection, digests(rows))
