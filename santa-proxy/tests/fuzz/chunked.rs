@@ -85,13 +85,29 @@ fn check(bytes: &[u8], random: &mut Random) -> bool {
 
 #[test]
 fn chunks_mean_one_thing_however_they_arrive() {
+    let accepted = fuzz(&seeds(), &WORDS, check);
+    assert!(accepted > 0, "some are valid");
+}
+
+#[test]
+fn chunks_split_at_any_byte_are_the_same_content() {
+    for seed in seeds() {
+        let whole = decode(&seed, || usize::MAX);
+        assert!(whole.is_some());
+        for split in 1..seed.len() {
+            let mut first = true;
+            let piece = || if std::mem::take(&mut first) { split } else { usize::MAX };
+            assert_eq!(decode(&seed, piece), whole, "split at {split}");
+        }
+    }
+}
+
+fn seeds() -> Vec<Vec<u8>> {
     let seeds = [
         "5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n",
         "a\r\n0123456789\r\n1;x=y\r\nz\r\n0\r\nA: b\r\nC: d\r\n\r\n",
         "3;a=\"b;c\\\"\"\r\nabc\r\n00\r\n\r\n",
         "0\r\n\r\n",
     ];
-    let seeds = seeds.map(|seed| seed.as_bytes().to_vec());
-    let accepted = fuzz(&seeds, &WORDS, check);
-    assert!(accepted > 0, "some are valid");
+    seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()
 }

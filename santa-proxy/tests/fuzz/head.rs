@@ -154,3 +154,29 @@ fn heads_mean_one_thing_however_they_arrive() {
     let accepted = fuzz(&requests(), &WORDS, check);
     assert!(accepted > 0, "some are valid");
 }
+
+#[test]
+fn a_head_split_at_any_byte_is_the_same_head() {
+    for request in requests() {
+        let expected = whole(&request);
+        for split in 0..=request.len() {
+            let mut scan = Scan::default();
+            let rules = LIMITS.scan_rules();
+            // Judged in two steps, as the connection does with what it has read.
+            let found = match scan.advance(&request[..split], &rules) {
+                Ok(Found::More(_)) => match scan.advance(&request, &rules) {
+                    Ok(Found::More(_)) => None,
+                    Ok(Found::Head(span)) => Some(Ok(span)),
+                    Err(error) => Some(Err(scan_reject(error))),
+                },
+                Ok(Found::Head(span)) => Some(Ok(span)),
+                Err(error) => Some(Err(scan_reject(error))),
+            };
+            let end = |found: &Option<Result<HeadSpan, Reject>>| {
+                found.as_ref().map(|found| found.as_ref().ok().map(|span| span.end))
+            };
+            let text = String::from_utf8_lossy(&request);
+            assert_eq!(end(&found), end(&expected), "split at {split}: {text:?}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod leaks;
 mod life;
 mod limits;
 mod logging;
+mod messages;
 mod support;
 mod tls;
 mod upstreams;
