@@ -85,17 +85,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let machine = machine::Machine::look()?;
-    let mut sections = Vec::new();
+    let (mut sections, mut failures) = (Vec::new(), Vec::new());
     for scenario in chosen {
-        let outcome = (scenario.run)(&mut bench)?;
-        sections.push(report::Section { name: scenario.name, about: scenario.about, outcome });
+        run::check()?;
+        // What the others have measured is not thrown away.
+        match (scenario.run)(&mut bench) {
+            Ok(outcome) => {
+                let Scenario { name, about, .. } = *scenario;
+                sections.push(report::Section { name, about, outcome });
+            }
+            Err(error) => failures.push(format!("{} did not run: {error:#}", scenario.name)),
+        }
     }
     let load_after = machine::load_average();
-    let report = report::Report { machine, load_after, sections, notes: bench.notes() };
+    let notes = [bench.notes(), failures.clone()].concat();
+    let report = report::Report { machine, load_after, sections, notes };
     let folder = repo::dist("bench");
     let markdown = report.write(&folder, args.json.as_deref())?;
     println!("{markdown}");
     progress::note(&format!("also in {}", repo::shown(&folder)));
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
 }
 
