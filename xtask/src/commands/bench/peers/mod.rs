@@ -148,14 +148,17 @@ impl Server {
         let path = |path: &Path| path.display().to_string();
         let tls = path(job.tls);
         let user = if geteuid().is_root() { "root" } else { "nobody" };
-        let plain = if self == Self::Caddy { format!("http://{plain}") } else { plain.to_owned() };
+        // Caddy answers for the host of its address alone; without one, for all.
+        let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
+        let caddy = self == Self::Caddy;
+        let plain = if caddy { format!("http://:{}", port(plain)) } else { plain.to_owned() };
         vec![
             ("FOLDER", path(folder)),
             ("WWW", path(job.www)),
             ("BACKEND", path(job.backend)),
             ("USER", user.to_owned()),
             ("PLAIN", plain),
-            ("SECURE_URL", format!("https://{secure}")),
+            ("SECURE_URL", format!("https://:{}", port(secure))),
             ("SECURE", secure.to_owned()),
             ("TLS", format!("tls {tls}/certificate.pem {tls}/key.pem")),
             ("LOG", self.log(folder, job.log)),
