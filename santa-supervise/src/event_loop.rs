@@ -156,6 +156,7 @@ impl EventLoop {
         let supervisor = &parts.config.supervisor;
         let blueprints: BTreeMap<SlotId, Rc<Blueprint>> =
             (0..).map(SlotId).zip(parts.blueprints.into_iter().map(Rc::new)).collect();
+        let children = Children::new(parts.os.oom_kills());
         let mut event_loop = Self {
             os: parts.os,
             state: State::new(specs, supervisor.shutdown_timeout, parts.seed),
@@ -167,7 +168,7 @@ impl EventLoop {
             sockets: parts.sockets,
             spawner: parts.spawner,
             log: parts.log,
-            children: Children::default(),
+            children,
             history: History::default(),
             outputs: Outputs::new(supervisor.log.max_line.bytes()),
             tallies: Tallies::default(),

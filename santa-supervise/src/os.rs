@@ -127,6 +127,10 @@ pub trait Os {
     /// What a tree uses now; `None` where this system does not tell.
     fn usage(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Option<Usage>;
 
+    /// How many processes the kernel has killed because memory ran out, as far
+    /// as this system tells: in our control group, else on the whole machine.
+    fn oom_kills(&self) -> Option<u64>;
+
     /// Kills whatever still descends from this process.
     fn kill_descendants(&self);
 

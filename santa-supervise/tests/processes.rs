@@ -170,3 +170,32 @@ fn as_pid_1_it_reaps_survives_stray_signals_and_stops_in_order() {
     assert_eq!(house.wait().code(), Some(0));
     assert_eq!(house.leftover_files(), Vec::<String>::new());
 }
+
+/// Limits that only Linux has, or shows.
+#[cfg(target_os = "linux")]
+#[test]
+fn limits_are_those_of_the_configuration() {
+    let mut house = House::new("linux")
+        .service(
+            "app",
+            &["forever"],
+            "limits = { nofile = 77, core = 0, nproc = 4000, address_space = \"512MiB\", oom_score_adj = 321 }",
+        )
+        .start();
+    house.wait_for_state("app", "ready");
+    let proc = format!("/proc/{}", house.service_pid("app"));
+    let limits = std::fs::read_to_string(format!("{proc}/limits")).expect("limits");
+    for (name, value) in [
+        ("Max open files", "77"),
+        ("Max core file size", "0"),
+        ("Max processes", "4000"),
+        ("Max address space", "536870912"),
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(name)).expect("a limit");
+        let values: Vec<&str> = line[name.len()..].split_whitespace().collect();
+        assert_eq!(values[..2], [value, value], "{line}");
+    }
+    let score = std::fs::read_to_string(format!("{proc}/oom_score_adj")).expect("score");
+    assert_eq!(score.trim(), "321");
+    assert_eq!(house.stop(), 0);
+}

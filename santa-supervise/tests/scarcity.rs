@@ -196,6 +196,8 @@ fn a_service_that_takes_all_memory_is_killed_alone_and_starts_again() {
         greedy["restarts"] == 1 && greedy["state"] == "ready"
     });
     assert_eq!(house.service_status("greedy")["last_exit"], "ended by SIGKILL");
+    let explained = house.ctl_ok(&["explain", "greedy"]);
+    assert!(explained.contains("probably for want of memory"), "{explained}");
     assert_eq!(house.service_status("app")["restarts"], 0, "its neighbour lives on");
     assert_eq!(house.stop(), 0);
 }

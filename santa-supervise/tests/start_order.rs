@@ -5,6 +5,25 @@ mod support;
 use support::House;
 
 on_every_os! {
+    fn a_service_may_be_content_with_a_dependency_that_has_started_or_wait_for_its_end(os) {
+        let mut house = House::new(os)
+            .service("slow", &["wait-for {dir}/go", "print up", "forever"], "ready = { kind = \"log\", pattern = \"up\" }")
+            .service("early", &["forever"], "depends_on = [{ name = \"slow\", condition = \"started\" }]")
+            .service("late", &["forever"], "depends_on = [\"slow\"]")
+            .service("job", &["wait-for {dir}/go"], "restart = \"never\"")
+            .service("after", &["forever"], "depends_on = [{ name = \"job\", condition = \"completed\" }]")
+            .replacing_dir()
+            .start();
+        house.wait_for_state("early", "ready");
+        assert_eq!((house.state("slow"), house.state("late")), ("starting".into(), "waiting".into()));
+        assert_eq!((house.state("job"), house.state("after")), ("ready".into(), "waiting".into()));
+        std::fs::write(house.path("go"), "").expect("go");
+        house.wait_for_state("late", "ready");
+        house.wait_for_state("after", "ready");
+        assert_eq!(house.state("job"), "completed");
+        assert_eq!(house.stop(), 0);
+    }
+
     fn dependents_start_after_what_they_depend_on_is_ready(os) {
         let mut house = House::new(os);
         let file = house.path("order").display().to_string();

@@ -54,9 +54,15 @@ pub(super) struct Children {
     trees: BTreeMap<Generation, Child>,
     next_sweep: Option<Instant>,
     pub(super) orphans_reaped: u64,
+    /// Kills for want of memory that are known.
+    oom_kills: Option<u64>,
 }
 
 impl Children {
+    pub(super) fn new(oom_kills: Option<u64>) -> Self {
+        Self { oom_kills, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, generation: Generation, child: Child) {
         self.trees.insert(generation, child);
     }
@@ -124,8 +130,24 @@ impl EventLoop {
         if alone {
             self.forget_tree(generation);
         }
-        self.remember_exit(slot, &label, exit, began);
+        let ending = self.ending(generation, &label, exit);
+        self.remember_exit(slot, &label, ending, began);
         self.events.push_back(Event::Exited { slot, generation, exit, alone });
+    }
+
+    /// How a main process ended, in words. SIGKILL that is not ours and comes
+    /// with another kill for want of memory is told as what it probably was.
+    fn ending(&mut self, generation: Generation, label: &str, exit: Exit) -> String {
+        let ours = self.children.get(generation).is_some_and(|child| child.killing);
+        if exit != Exit::Signal(libc::SIGKILL) || ours {
+            return exit.to_string();
+        }
+        let known = std::mem::replace(&mut self.children.oom_kills, self.os.oom_kills());
+        if self.children.oom_kills <= known {
+            return exit.to_string();
+        }
+        self.warn(&format!("{label} was probably killed because memory ran out; give it more, or look for what takes it"));
+        format!("{exit}, probably for want of memory")
     }
 
     /// Looks for leftovers when it is time to.

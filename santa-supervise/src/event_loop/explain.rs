@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{self, Millis};
-use crate::machine::{Exit, Phase, Slot, SlotId};
+use crate::machine::{Phase, Slot, SlotId};
 use crate::protocol::{Answer, Explanation, PastExit};
 
 use super::EventLoop;
@@ -22,14 +22,20 @@ pub(super) struct History(BTreeMap<SlotId, VecDeque<PastExit>>);
 
 impl EventLoop {
     /// Remembers an exit; its last words have been read.
-    pub(super) fn remember_exit(&mut self, slot: SlotId, label: &str, exit: Exit, began: Millis) {
+    pub(super) fn remember_exit(
+        &mut self,
+        slot: SlotId,
+        label: &str,
+        ending: String,
+        began: Millis,
+    ) {
         let now = clock::now();
         let lines = self.last_lines(label, began);
         let exits = self.history.0.entry(slot).or_default();
         exits.push_back(PastExit {
             at: now / 1_000,
             lived_ms: now.saturating_sub(began),
-            exit: exit.to_string(),
+            exit: ending,
             lines,
         });
         while exits.len() > EXITS {

@@ -153,6 +153,10 @@ impl Os for Linux {
         Some(used.unwrap_or_default())
     }
 
+    fn oom_kills(&self) -> Option<u64> {
+        procfs::oom_kills()
+    }
+
     fn kill_descendants(&self) {
         for pid in procfs::descendants(std::process::id().cast_signed()) {
             let _ = calls::signal_process(pid, libc::SIGKILL);

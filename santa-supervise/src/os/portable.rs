@@ -124,6 +124,10 @@ impl Os for Portable {
         None
     }
 
+    fn oom_kills(&self) -> Option<u64> {
+        None
+    }
+
     fn kill_descendants(&self) {}
 
     fn next_notice(&self, socket: BorrowedFd<'_>, _tree: Tree<'_>) -> Option<Vec<u8>> {

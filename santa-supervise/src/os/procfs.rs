@@ -125,3 +125,25 @@ fn children_by_search(of: Pid) -> Vec<Pid> {
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<Pid>().ok());
     numbers.filter(|pid| parent(*pid) == Some(of)).collect()
 }
+
+/// Kills for want of memory: by our control group of either version (a container
+/// may see it as the root), else by the whole machine's count.
+pub(super) fn oom_kills() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path_of = |controllers: &str| {
+        let mut lines = groups.lines().filter_map(|line| line.split_once(':'));
+        lines.find_map(|(_, rest)| rest.strip_prefix(controllers)?.strip_prefix(':'))
+    };
+    let second = path_of("")
+        .into_iter()
+        .flat_map(|path| [path, ""].map(|path| format!("/sys/fs/cgroup{path}/memory.events")));
+    let first = path_of("memory").into_iter().flat_map(|path| {
+        [path, ""].map(|path| format!("/sys/fs/cgroup/memory{path}/memory.oom_control"))
+    });
+    let whole = std::iter::once("/proc/vmstat".to_owned());
+    second.chain(first).chain(whole).find_map(|file| {
+        let text = fs::read_to_string(file).ok()?;
+        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+        count.trim().parse().ok()
+    })
+}
