@@ -35,10 +35,20 @@ class EnrollmentCache:
     known: LruCache[bytes, tuple[Enrollment, datetime]] = field(default_factory=lambda: LruCache(256))
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a Mac shows of itself with a request."""
+
+    secret: str | None
+    certificate: bool
+    """Whether santa-proxy has verified a client certificate (`Client-Cert`, RFC 9440)."""
+
+
 async def authorise(
-    connection: Connection, cache: EnrollmentCache, secret: str | None, required: bool, now: datetime
+    connection: Connection, cache: EnrollmentCache, proof: Proof, required: bool, now: datetime
 ) -> Enrollment | None:
     """Return the enrolment of a secret; raise `Unauthorized` for a wrong one, and for none when required."""
+    secret = proof.secret
     if secret is None:
         if required:
             raise Unauthorized("Show the enrolment secret: Authorization: Bearer … in SyncExtraHeaders")
@@ -54,6 +64,8 @@ async def authorise(
         enrollment, _ = cache.known.put(hashed, (found, now))
     if enrollment.expires_at is not None and enrollment.expires_at <= now:
         raise Unauthorized("The enrolment secret has expired; put a new one into the profile")
+    if enrollment.client_certificate and not proof.certificate:
+        raise Unauthorized("This enrolment asks for a client certificate beside its secret")
     return enrollment
 
 

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from santaserver.enrollment import admission
-from santaserver.enrollment.admission import Enrollment
+from santaserver.enrollment.admission import Enrollment, Proof
 from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import AnswerProblems, BadRequest, CatchCrashes, NotFound
 from santaserver.events.ingest import Intake, event_upload
@@ -116,9 +116,8 @@ async def _sync(state: AppState, request: Request, name: str, machine_id: str, c
     """Run a stage of a sync in one transaction."""
     now = state.clock()
     async with state.database.transaction(state.bus.publish) as (connection, outbox):
-        secret = shown_secret(request.headers, request.path_params.get("secret"))
         required = state.settings.enrollment_required
-        enrolled = await admission.authorise(connection, state.enrollments, secret, required, now)
+        enrolled = await admission.authorise(connection, state.enrollments, _proof(request), required, now)
         if machine_id == DOCTOR:
             return EMPTY
         stage = Stage(connection, outbox, state.caches, state.signer, enrolled, now)
@@ -129,9 +128,8 @@ async def _report(state: AppState, request: Request, name: str, machine_id: str,
     """Take what a Mac reports beside its syncs; each statement is a transaction of its own."""
     now = state.clock()
     async with state.database.statements() as connection:
-        secret = shown_secret(request.headers, request.path_params.get("secret"))
         required = state.settings.enrollment_required
-        enrolled = await admission.authorise(connection, state.enrollments, secret, required, now)
+        enrolled = await admission.authorise(connection, state.enrollments, _proof(request), required, now)
         if name == "metrics":
             _metrics(machine_id, content)
             return EMPTY
@@ -145,6 +143,12 @@ async def _report(state: AppState, request: Request, name: str, machine_id: str,
         body, news = await event_upload(intake, machine_id, upload)
     state.bus.publish(news)
     return body
+
+
+def _proof(request: Request) -> Proof:
+    # Only santa-proxy sets the header: it takes it away from what clients send.
+    secret = shown_secret(request.headers, request.path_params.get("secret"))
+    return Proof(secret, "client-cert" in request.headers)
 
 
 def _metrics(machine_id: str, content: Content) -> None:

@@ -58,6 +58,18 @@ def test_listed_serials_are_asked_of_every_preflight(server: RunningServer, admi
     assert sync_status(server, made["secret"], serial="C02ZZZ") == httpx.codes.UNAUTHORIZED
 
 
+def test_an_enrolment_may_ask_for_a_client_certificate_too(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    made = make(admin, client_certificate=True)
+    assert sync_status(server, made["secret"]) == httpx.codes.UNAUTHORIZED
+    mac = SimulatedMac(server.url, secret=made["secret"], machine_id="M1", serial="S1")
+    # As santa-proxy passes on what it has verified (RFC 9440).
+    shown = mac.post_raw("preflight", b'{"serial_num":"S1"}', {"Client-Cert": ":MIIB:"})
+    assert shown.status_code == httpx.codes.OK
+    mac.close()
+
+
 @pytest.mark.parametrize(
     "fields",
     [
