@@ -1,5 +1,5 @@
-//! What takes root or namespaces of its own. The checks of a submission run
-//! where both are there, so under `CI` nothing is left out.
+//! What takes root or namespaces of its own. Where all checks must pass (`CI`)
+//! both are there, so nothing is left out.
 
 use std::fs;
 use std::process::Command;
