@@ -19,6 +19,17 @@ fn descriptors(proxy: &Proxy) -> usize {
     std::fs::read_dir(process(proxy).join("fd")).expect("descriptors").count()
 }
 
+/// The number of descriptors once connections that have ended are closed.
+fn settled(proxy: &Proxy) -> usize {
+    let mut last = 0;
+    eventually("descriptors settle", || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let now = descriptors(proxy);
+        std::mem::replace(&mut last, now) == now
+    });
+    last
+}
+
 /// Resident memory in bytes.
 fn resident(proxy: &Proxy) -> u64 {
     let status = std::fs::read_to_string(process(proxy).join("status")).expect("status");
@@ -67,7 +78,9 @@ fn long_use_leaves_neither_descriptors_nor_memory_behind() {
     let proxy = setup.start();
     let rounds = std::env::var("SANTA_LEAK_ROUNDS").ok().and_then(|text| text.parse().ok());
     let rounds: u32 = rounds.unwrap_or(60);
-    let at_rest = descriptors(&proxy);
+    // A worker that has answered has opened what it works with.
+    assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
+    let at_rest = settled(&proxy);
     for _ in 0..rounds {
         round(&proxy);
     }
