@@ -71,13 +71,16 @@ def test_a_rule_made_and_removed_in_the_browser_reaches_the_mac(mac: NewMac, log
     expect(row).to_be_visible()
 
     result = known.sync()
-    assert (result.kind, result.received) == ("NORMAL", 1)
+    # At least: a sync may add removals, so that its number of rules is its own.
+    assert result.kind == "NORMAL"
+    assert result.received >= 1
     assert known.rules["TEAMID", TEAM][0] == "BLOCKLIST"
 
     row.get_by_role("button", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove rule").click()
     expect(row).to_be_hidden()
-    assert known.sync().received == 1
+    removed = known.sync()
+    assert (removed.kind, removed.received >= 1) == ("NORMAL", True)
     assert ("TEAMID", TEAM) not in known.rules
 
 
