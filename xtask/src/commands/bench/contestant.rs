@@ -83,26 +83,35 @@ impl Contestant {
 
     /// Memory of all processes.
     pub(crate) fn memory(&self) -> Result<Memory> {
-        let mut total = Memory::default();
-        for process in self.processes()? {
-            let path = format!("/proc/{process}/smaps_rollup");
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-            let one = memory(&text);
-            total.resident += one.resident;
-            total.proportional += one.proportional;
-        }
-        Ok(total)
+        memory_of(self.child.id())
     }
 
     fn processes(&self) -> Result<Vec<u32>> {
-        let mut parents = BTreeMap::new();
-        for process in numbers("/proc")? {
-            if let Ok(text) = fs::read_to_string(format!("/proc/{process}/stat")) {
-                parents.insert(process, parent(&text));
-            }
-        }
-        Ok(family(self.child.id(), &parents))
+        processes(self.child.id())
     }
+}
+
+/// Memory of a process and all that descend from it.
+pub(crate) fn memory_of(root: u32) -> Result<Memory> {
+    let mut total = Memory::default();
+    for process in processes(root)? {
+        let path = format!("/proc/{process}/smaps_rollup");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let one = memory(&text);
+        total.resident += one.resident;
+        total.proportional += one.proportional;
+    }
+    Ok(total)
+}
+
+fn processes(root: u32) -> Result<Vec<u32>> {
+    let mut parents = BTreeMap::new();
+    for process in numbers("/proc")? {
+        if let Ok(text) = fs::read_to_string(format!("/proc/{process}/stat")) {
+            parents.insert(process, parent(&text));
+        }
+    }
+    Ok(family(root, &parents))
 }
 
 impl Drop for Contestant {

@@ -15,6 +15,7 @@
 //! The first contestant of a case is the one that the others are compared with:
 //! ratios are those of medians. [`report`] writes Markdown, SVG and JSON.
 
+mod container;
 mod contestant;
 mod load;
 mod machine;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use xshell::cmd;
 
 use super::table::{Case, Sample};
-use super::{load, proxy, supervise};
+use super::{container, load, proxy, supervise};
 use crate::commands::build;
 use crate::{progress, repo, run, stamp};
 
@@ -91,6 +91,24 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "requests while the backend is restarted and killed, under each supervisor",
         prepare: supervise::prepare,
         run: supervise::all_requests,
+    },
+    Scenario {
+        name: "startup",
+        about: "container start to /health and /health/ready, beside nginx + supervisord in one image",
+        prepare: container::prepare,
+        run: container::startup,
+    },
+    Scenario {
+        name: "memory",
+        about: "memory of the container after a sync and with 50 WebSockets, beside the same",
+        prepare: container::prepare,
+        run: container::memory,
+    },
+    Scenario {
+        name: "size",
+        about: "the image, packed and unpacked, beside the same",
+        prepare: container::prepare,
+        run: container::size,
     },
 ];
 

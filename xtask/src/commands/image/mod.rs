@@ -123,6 +123,11 @@ pub(crate) fn tree(folder: &Path) -> Result<()> {
     write_tree(&make(&Args::default())?, folder)
 }
 
+/// This machine's mirror of Debian's main archive.
+pub(crate) fn debian_archive() -> Result<String> {
+    Ok(mirror::Mirror::choose(None)?.archives()[0].to_owned())
+}
+
 /// Fails when the byte code of the backend depends on anything but its sources.
 pub(crate) fn byte_code_is_deterministic() -> Result<()> {
     let base = Base::load(Platform::of_this_machine()?, None)?;
