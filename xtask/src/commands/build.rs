@@ -66,8 +66,9 @@ pub(crate) fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf
         flags.push("--release");
         shell.set_var("CARGO_ENCODED_RUSTFLAGS", remapped()?);
     }
-    let build =
-        cmd!(shell, "cargo build --quiet --locked -p santa-proxy -p santa-supervise {flags...}");
+    // By name: the supervisor's tests have a program of their own.
+    let programs = ["--bin", "santa-proxy", "--bin", "santa-supervise"];
+    let build = cmd!(shell, "cargo build --quiet --locked {programs...} {flags...}");
     run::output("build the Rust binaries", build)?;
     Ok(folder.join(if release { "release" } else { "debug" }))
 }
