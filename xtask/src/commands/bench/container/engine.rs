@@ -173,7 +173,10 @@ fn answers(address: SocketAddr, path: &str) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
         stream.set_read_timeout(Some(ANSWER))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        // In one piece: a server may answer and close after the first one it sees.
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut status = [0; 12];
         stream.read_exact(&mut status)?;
         Ok(status == *b"HTTP/1.1 200")
@@ -192,7 +195,7 @@ mod tests {
         let server = std::thread::spawn(move || {
             for status in ["503 Service Unavailable", "200 OK"] {
                 let (mut stream, _) = listener.accept().expect("a connection");
-                let mut head = [0; 64];
+                let mut head = [0; 1024];
                 let _ = stream.read(&mut head).expect("a request");
                 write!(stream, "HTTP/1.1 {status}\r\n\r\n").expect("answered");
             }
