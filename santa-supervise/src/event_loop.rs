@@ -52,6 +52,10 @@ use watched::Watched;
 /// must not hold up the exit.
 const STUCK_READER: Duration = Duration::from_millis(500);
 
+/// How long hooks that are under way at the end may still take: the news of a
+/// failed critical service must get out.
+const LAST_HOOKS: Duration = Duration::from_secs(2);
+
 /// The longest that the last records may take.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -112,7 +116,8 @@ pub struct EventLoop {
     /// Events for the core that have not been taken yet.
     events: VecDeque<Event>,
     sequence: u64,
-    exit: Option<i32>,
+    /// The exit code, and until when hooks are waited for.
+    exit: Option<(i32, Instant)>,
 }
 
 /// What a token stands for.
@@ -200,7 +205,9 @@ impl EventLoop {
         self.settle();
         let mut wakes = Vec::new();
         loop {
-            if let Some(code) = self.exit {
+            if let Some((code, until)) = self.exit
+                && (!self.hooks_under_way() || until <= Instant::now())
+            {
                 self.farewell(code);
                 return Ok(code);
             }
@@ -217,6 +224,7 @@ impl EventLoop {
     /// Kills everything at once: the end after a defect of our own.
     pub fn abandon(&mut self) {
         self.kill_all_trees();
+        self.end_all_helpers();
         self.os.kill_descendants();
     }
 
@@ -300,6 +308,7 @@ impl EventLoop {
             self.tallies.next_report(),
             self.sockets.next_look(),
             self.watched.next_look(),
+            self.exit.map(|(_, until)| until),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))
     }
@@ -310,6 +319,7 @@ impl EventLoop {
     }
 
     fn farewell(&mut self, code: i32) {
+        self.end_all_helpers();
         self.os.kill_descendants();
         self.close_control();
         self.drain_all_output();
@@ -326,7 +336,7 @@ impl EventLoop {
             Action::Signal(_, generation, signal) => self.send_signal(generation, signal),
             Action::Note(note) => self.tell(note),
             Action::Reply(id, outcome) => self.reply(id, outcome),
-            Action::Exit(code) => self.exit = Some(code),
+            Action::Exit(code) => self.exit = Some((code, Instant::now() + LAST_HOOKS)),
         }
     }
 }

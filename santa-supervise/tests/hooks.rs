@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use serde_json::Value;
-use support::{FAKE, House};
+use support::{FAKE, House, is_alive};
 
 /// A hook that runs the fake with `steps`.
 fn hook(name: &str, steps: &[&str], more: &str) -> String {
@@ -48,6 +48,18 @@ on_every_os! {
         });
         assert!(told().contains("it took longer than 200ms"));
         assert_eq!(house.stop(), 0);
+    }
+
+    fn the_end_of_a_critical_service_is_told_before_santa_supervise_ends(os) {
+        let mut house = House::new(os)
+            .service("app", &["exit 3"], "restart = \"never\"\ncritical = true")
+            .extra(&hook("alarm", &["sleep 200", "input {dir}/told"], ""))
+            .extra(&hook("hangs", &["pid {dir}/hangs", "forever"], "timeout = \"1h\""))
+            .replacing_dir()
+            .start();
+        assert_eq!(house.wait().code(), Some(3));
+        assert!(house.read("told").contains("exit code 3"), "{}", house.log());
+        assert!(!is_alive(house.number_in("hangs")), "one that hangs is not waited for");
     }
 
     fn json_is_posted_to_whoever_wants_it(os) {

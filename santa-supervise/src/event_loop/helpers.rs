@@ -92,6 +92,14 @@ impl EventLoop {
         }
     }
 
+    /// Kills all helpers: the end of everything.
+    pub(super) fn end_all_helpers(&self) {
+        let mains = self.children.mains();
+        for running in self.helpers.0.values() {
+            self.os.signal_tree(tree(&running.helper, true), &mains, libc::SIGKILL);
+        }
+    }
+
     /// Whether the process that ended was a helper; then its answer is taken.
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
         let Some(running) = self.helpers.0.remove(&pid) else { return false };

@@ -76,6 +76,10 @@ impl EventLoop {
         }
     }
 
+    pub(super) fn hooks_under_way(&self) -> bool {
+        !self.hooks.posts.is_empty() || self.helpers.hooks() > 0
+    }
+
     fn run_hook(&mut self, hook: &Hook, record: &Value, text: &str) -> Result<(), String> {
         let word = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
         let environment = vec![
