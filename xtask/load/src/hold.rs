@@ -38,8 +38,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         let first = async {
             let mut stream = target.connect().await?;
-            let answer = http::exchange(&mut stream, &request, &mut buffer, false).await?;
-            ensure!(answer.status < 400, "{path} was answered with {}", answer.status);
+            let answer = http::exchange(&mut stream, &request, &mut buffer, false, |_| {}).await?;
+            ensure!(answer.status == 200, "{path} was answered with {}", answer.status);
             ensure!(answer.keep, "the server does not keep the connection open");
             Ok(stream)
         };

@@ -36,6 +36,10 @@ pub(crate) struct Args {
     /// File with the content of each request
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
+    /// File with the content that answers must have, with status 200; one for each
+    /// path. The length is checked every time, the bytes once on each connection.
+    #[arg(long, value_name = "FILE")]
+    expect: Vec<PathBuf>,
     /// Open a connection for each request
     #[arg(long)]
     close: bool,
@@ -51,6 +55,7 @@ pub(crate) struct Args {
 struct Run {
     target: Target,
     requests: Vec<Vec<u8>>,
+    expected: Vec<Vec<u8>>,
     to_head: bool,
     close: bool,
     start: Instant,
@@ -65,6 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<report::Http> {
     let run = Rc::new(Run {
         target: args.common.target()?,
         requests: requests(&args)?,
+        expected: expected(&args)?,
         to_head: args.method == "HEAD",
         close: args.close,
         start,
@@ -93,14 +99,20 @@ pub(crate) async fn run(args: Args) -> Result<report::Http> {
     })
 }
 
+fn read_file(file: &PathBuf) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// The content expected for each path, or none at all.
+fn expected(args: &Args) -> Result<Vec<Vec<u8>>> {
+    let fits = args.expect.is_empty() || args.expect.len() == args.path.len();
+    ensure!(fits, "--expect must be given as often as --path, or not at all");
+    args.expect.iter().map(read_file).collect()
+}
+
 /// One request for each path, ready to be sent.
 fn requests(args: &Args) -> Result<Vec<Vec<u8>>> {
-    let body = match &args.body {
-        Some(file) => {
-            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
-        }
-        None => Vec::new(),
-    };
+    let body = args.body.as_ref().map(read_file).transpose()?.unwrap_or_default();
     let mut fields = args.common.header.clone();
     if args.body.is_some() {
         fields.push(format!("Content-Length: {}", body.len()));
@@ -136,9 +148,9 @@ impl Run {
             if due > Instant::now() {
                 sleep_until(due).await;
             }
-            let request = &self.requests[next % self.requests.len()];
+            let which = next % self.requests.len();
             next += 1;
-            let work = self.exchange(&mut stream, request, &mut buffer);
+            let work = self.exchange(&mut stream, which, &mut buffer);
             let done = timeout_at(self.end + GRACE, work).await;
             let done = done.context("no answer in time").and_then(|result| result);
             let failed = done.is_err();
@@ -172,43 +184,77 @@ impl Run {
     async fn exchange(
         &self,
         stream: &mut Option<Stream>,
-        request: &[u8],
+        which: usize,
         buffer: &mut [u8],
     ) -> Result<Answer> {
+        let expected = self.expected.get(which);
+        let is_new = stream.is_none();
         let stream = match stream {
             Some(stream) => stream,
             None => stream.insert(self.target.connect().await?),
         };
-        exchange(stream, request, buffer, self.to_head).await
+        let (mut at, mut same) = (0, true);
+        let compare = |piece: &[u8]| {
+            if let Some(expected) = expected.filter(|_| is_new) {
+                same &= expected.get(at..at + piece.len()) == Some(piece);
+                at += piece.len();
+            }
+        };
+        let request = &self.requests[which];
+        let answer = exchange(stream, request, buffer, self.to_head, compare).await?;
+        if let Some(expected) = expected {
+            check(&answer, expected.len(), same)?;
+        }
+        Ok(answer)
     }
 }
 
-/// Sends a request and reads past its answer.
+/// Whether an answer is the one that was meant.
+fn check(answer: &Answer, length: usize, same: bool) -> Result<()> {
+    let Answer { status, content, .. } = answer;
+    ensure!(
+        *status == 200 && *content == length as u64,
+        "answered with {status} and {content} bytes instead of 200 and {length}"
+    );
+    ensure!(same, "the content is not what it should be");
+    Ok(())
+}
+
+/// Sends a request and reads past its answer, whose content is shown to `see`.
 pub(crate) async fn exchange(
     stream: &mut Stream,
     request: &[u8],
     buffer: &mut [u8],
     to_head: bool,
+    mut see: impl FnMut(&[u8]),
 ) -> Result<Answer> {
     stream.write_all(request).await.context("cannot send a request")?;
     stream.flush().await.context("cannot send a request")?;
     let mut filled = 0;
     let answer = loop {
         ensure!(filled < buffer.len(), "the head of the answer is too long");
-        let count = stream.read(&mut buffer[filled..]).await.context("cannot read an answer")?;
-        ensure!(count > 0, "the server closed the connection before its answer was complete");
-        filled += count;
+        filled += read(stream, &mut buffer[filled..]).await?;
         if let Some(answer) = Answer::read(&buffer[..filled], to_head)? {
             break answer;
         }
     };
-    let mut left = answer.content.saturating_sub((filled - answer.head) as u64);
-    while left > 0 {
-        let count = stream.read(buffer).await.context("cannot read an answer")?;
-        ensure!(count > 0, "the server closed the connection before its answer was complete");
-        left = left.saturating_sub(count as u64);
+    let mut left = answer.content;
+    let mut piece = answer.head..filled;
+    loop {
+        let rest = left.checked_sub(piece.len() as u64);
+        left = rest.context("more came than the answer announced")?;
+        see(&buffer[piece]);
+        if left == 0 {
+            return Ok(answer);
+        }
+        piece = 0..read(stream, buffer).await?;
     }
-    Ok(answer)
+}
+
+async fn read(stream: &mut Stream, buffer: &mut [u8]) -> Result<usize> {
+    let count = stream.read(buffer).await.context("cannot read an answer")?;
+    ensure!(count > 0, "the server closed the connection before its answer was complete");
+    Ok(count)
 }
 
 /// Sends a request and returns its answer with all of its content.
@@ -229,6 +275,42 @@ pub(crate) async fn exchange_for_content(
         if bytes.len() >= whole {
             let content = bytes[answer.head..whole].to_vec();
             return Ok((answer, content));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_only_when_it_is_the_one_that_was_meant() {
+        let answer = |status, content| Answer { status, head: 9, content, keep: true, gzip: false };
+        assert!(check(&answer(200, 5), 5, true).is_ok());
+        for wrong in [check(&answer(404, 5), 5, true), check(&answer(200, 4), 5, true)] {
+            let said = wrong.expect_err("a wrong answer").to_string();
+            assert!(said.ends_with("instead of 200 and 5"), "{said}");
+        }
+        assert!(check(&answer(200, 5), 5, false).is_err());
+    }
+
+    #[test]
+    fn content_is_seen_in_full_and_no_byte_more_is_taken_for_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(async { see_contents().await });
+    }
+
+    async fn see_contents() {
+        for (sent, seen) in [("hello", Some("hello")), ("hello!", None), ("hel", None)] {
+            let (near, mut far) = tokio::io::duplex(256);
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+            far.write_all(format!("{head}{sent}").as_bytes()).await.expect("sent");
+            far.shutdown().await.expect("ended");
+            let (mut stream, mut buffer) = (Box::new(near) as Stream, [0; 64]);
+            let mut content = Vec::new();
+            let see = |piece: &[u8]| content.extend_from_slice(piece);
+            let done = exchange(&mut stream, b"GET", &mut buffer, false, see).await;
+            assert_eq!(done.is_ok().then_some(content), seen.map(|text| text.as_bytes().to_vec()));
         }
     }
 }

@@ -36,6 +36,9 @@ pub(crate) struct Load {
     pub(crate) to: String,
     /// Paths; several are asked for in turn.
     pub(crate) paths: Vec<String>,
+    /// Files with the content that answers must have; one for each path, or none
+    /// where the echo is compared.
+    pub(crate) expect: Vec<PathBuf>,
     /// Connections at a time.
     pub(crate) connections: u32,
     /// How long, in seconds.
@@ -127,12 +130,14 @@ impl Program {
 }
 
 impl Load {
-    /// Requests for `path` over 64 kept connections, with a browser's fields.
-    pub(crate) fn http(to: &str, path: &str, seconds: f64) -> Self {
+    /// Requests for `path` over 64 kept connections, with a browser's fields. What
+    /// comes must be what is in the file `expect`.
+    pub(crate) fn http(to: &str, path: &str, expect: PathBuf, seconds: f64) -> Self {
         Self {
             kind: "http",
             to: to.to_owned(),
             paths: vec![path.to_owned()],
+            expect: vec![expect],
             connections: 64,
             seconds,
             rate: None,
@@ -144,7 +149,8 @@ impl Load {
 
     /// Messages over WebSockets to `path`.
     pub(crate) fn websockets(to: &str, path: &str, connections: u32, seconds: f64) -> Self {
-        Self { kind: "ws", connections, more: Vec::new(), ..Self::http(to, path, seconds) }
+        let http = Self::http(to, path, PathBuf::new(), seconds);
+        Self { kind: "ws", connections, expect: Vec::new(), more: Vec::new(), ..http }
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -154,6 +160,7 @@ impl Load {
             format!("--seconds={}", self.seconds),
         ];
         arguments.extend(self.paths.iter().map(|path| format!("--path={path}")));
+        arguments.extend(self.expect.iter().map(|file| format!("--expect={}", file.display())));
         arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
         arguments.extend(self.close.then(|| "--close".to_owned()));
         arguments.extend(self.authority.as_ref().map(|file| format!("--ca={}", file.display())));
@@ -227,13 +234,13 @@ mod tests {
 
     #[test]
     fn a_load_says_everything_to_the_generator() {
-        let mut load = Load::http("127.0.0.1:1", "/a", 0.5);
+        let mut load = Load::http("127.0.0.1:1", "/a", "/f".into(), 0.5);
         load.paths.push("/b".to_owned());
         load.rate = Some(8000.0);
         load.close = true;
         let line = load.arguments().join(" ");
         assert!(line.starts_with(
-            "--to=127.0.0.1:1 --connections=64 --seconds=0.5 --path=/a --path=/b --rate=8000 --close --header="
+            "--to=127.0.0.1:1 --connections=64 --seconds=0.5 --path=/a --path=/b --expect=/f --rate=8000 --close --header="
         ), "{line}");
     }
 }

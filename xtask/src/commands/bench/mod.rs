@@ -98,6 +98,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Err(error) => failures.push(format!("{} did not run: {error:#}", scenario.name)),
         }
     }
+    let cases = sections.iter().flat_map(report::Section::cases);
+    failures.extend(cases.flat_map(table::Case::failures));
     let load_after = machine::load_average();
     let notes = [bench.notes(), failures.clone()].concat();
     let report = report::Report { machine, load_after, sections, notes };

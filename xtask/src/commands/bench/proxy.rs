@@ -12,7 +12,7 @@ use super::load::{self, Held, Load};
 use super::peers::{FOR_BACKENDS, FOR_FILES, Job, Running, Server};
 use super::scenario::{Bench, Outcome};
 use super::table::{CPU, Case, EACH, MEMORY, P50, P99, RATE, RESIDENT, Sample};
-use crate::stamp;
+use crate::{run, stamp};
 
 /// Requests a second of the paced load: far from what one core can do.
 const PACE: f64 = 8000.0;
@@ -20,11 +20,26 @@ const PACE: f64 = 8000.0;
 const MANY: u32 = 500;
 /// Messages a second that the active WebSockets exchange together.
 const MESSAGES: f64 = 5000.0;
-const FILES: [(&str, &str); 3] =
-    [("1 KiB", "/1k.txt"), ("30 KiB precompressed", "/30k.js"), ("1 MiB", "/1m.bin")];
-const ANSWERS: [(&str, &str); 2] =
-    [("200 B proxied", "/api/v1/bytes/200"), ("16 KiB proxied", "/api/v1/bytes/16384")];
+const FILES: [Content; 3] = [
+    Content { name: "1 KiB", path: "/1k.txt", file: "www/1k.txt" },
+    // Its compressed forms are all the same to those who count.
+    Content { name: "30 KiB precompressed", path: "/30k.js", file: "www/30k.js.br" },
+    Content { name: "1 MiB", path: "/1m.bin", file: "www/1m.bin" },
+];
+const ANSWERS: [Content; 2] = [
+    Content { name: "200 B proxied", path: "/api/v1/bytes/200", file: "200" },
+    Content { name: "16 KiB proxied", path: "/api/v1/bytes/16384", file: "16384" },
+];
 const WEBSOCKET: &str = "/api/v1/live";
+
+/// What is asked for, and what must come.
+#[derive(Clone, Copy)]
+struct Content {
+    name: &'static str,
+    path: &'static str,
+    /// In the folder of the benchmarks.
+    file: &'static str,
+}
 
 /// What all servers of one scenario share.
 struct Stage {
@@ -52,6 +67,9 @@ impl Stage {
         for ending in ["gz", "br", "zst"] {
             write(&format!("30k.js.{ending}"), noise(30 * 1024))?;
         }
+        for (name, length) in [("200", 200), ("16384", 16384)] {
+            fs::write(folder.join(name), "x".repeat(length)).context("cannot write an answer")?;
+        }
         let tls = folder.join("tls");
         fs::create_dir_all(&tls).context("cannot create the folder of certificates")?;
         bench.load.certificate(&tls)?;
@@ -70,6 +88,11 @@ impl Stage {
             running.extend(server.start(bench, &job)?);
         }
         Ok(running)
+    }
+
+    /// Requests for `content`.
+    fn load(&self, to: &str, content: Content, seconds: f64) -> Load {
+        Load::http(to, content.path, self.folder.join(content.file), seconds)
     }
 
     fn authority(&self) -> PathBuf {
@@ -127,18 +150,15 @@ fn compare(
 }
 
 /// The same loads with and without an access log.
-fn logged_and_not(
-    bench: &mut Bench,
-    servers: &[Server],
-    loads: &[(&str, &str)],
-) -> Result<Outcome> {
+fn logged_and_not(bench: &mut Bench, servers: &[Server], contents: &[Content]) -> Result<Outcome> {
     let stage = Stage::set(bench)?;
     let mut cases = Vec::new();
     for (log, suffix) in [(true, "access log"), (false, "no log")] {
         let mut running = stage.start(bench, servers, log)?;
-        for (name, path) in loads {
-            compare(bench, &mut cases, &format!("{name}, {suffix}"), &mut running, |running| {
-                Load::http(&running.plain, path, bench.seconds)
+        for content in contents {
+            let name = format!("{}, {suffix}", content.name);
+            compare(bench, &mut cases, &name, &mut running, |running| {
+                stage.load(&running.plain, *content, bench.seconds)
             })?;
         }
     }
@@ -170,7 +190,7 @@ pub(crate) fn paced(bench: &mut Bench) -> Result<Outcome> {
     let mut cases = Vec::new();
     let name = format!("200 B proxied, {PACE} requests/s, access log");
     compare(bench, &mut cases, &name, &mut running, |running| {
-        let mut load = Load::http(&running.plain, ANSWERS[0].1, bench.seconds);
+        let mut load = stage.load(&running.plain, ANSWERS[0], bench.seconds);
         load.rate = Some(PACE);
         load
     })?;
@@ -178,7 +198,7 @@ pub(crate) fn paced(bench: &mut Bench) -> Result<Outcome> {
     let mut running = stage.start(bench, &[Server::Nginx, Server::Santa], true)?;
     let name = format!("1 KiB, {PACE} requests/s, access log");
     compare(bench, &mut cases, &name, &mut running, |running| {
-        let mut load = Load::http(&running.plain, FILES[0].1, bench.seconds);
+        let mut load = stage.load(&running.plain, FILES[0], bench.seconds);
         load.rate = Some(PACE);
         load
     })?;
@@ -193,7 +213,7 @@ pub(crate) fn connecting(bench: &mut Bench) -> Result<Outcome> {
     for (name, secure) in [("200 B proxied, a connection each", false), ("the same, TLS", true)] {
         compare(bench, &mut cases, name, &mut running, |running| {
             let to = if secure { &running.secure } else { &running.plain };
-            let mut load = Load::http(to, ANSWERS[0].1, bench.seconds);
+            let mut load = stage.load(to, ANSWERS[0], bench.seconds);
             load.close = true;
             load.authority = secure.then(|| stage.authority());
             load
@@ -206,11 +226,12 @@ pub(crate) fn connecting(bench: &mut Bench) -> Result<Outcome> {
 pub(crate) fn tls(bench: &mut Bench) -> Result<Outcome> {
     let stage = Stage::set(bench)?;
     let mut cases = Vec::new();
-    for (servers, loads) in [(FOR_FILES, &FILES[..]), (FOR_BACKENDS, &ANSWERS[..])] {
+    for (servers, contents) in [(FOR_FILES, &FILES[..]), (FOR_BACKENDS, &ANSWERS[..])] {
         let mut running = stage.start(bench, servers, true)?;
-        for (name, path) in loads {
-            compare(bench, &mut cases, &format!("{name}, TLS"), &mut running, |running| {
-                let mut load = Load::http(&running.secure, path, bench.seconds);
+        for content in contents {
+            let name = format!("{}, TLS", content.name);
+            compare(bench, &mut cases, &name, &mut running, |running| {
+                let mut load = stage.load(&running.secure, *content, bench.seconds);
                 load.authority = Some(stage.authority());
                 load
             })?;
@@ -243,7 +264,7 @@ pub(crate) fn memory(bench: &mut Bench) -> Result<Outcome> {
     let stage = Stage::set(bench)?;
     let mut cases = Vec::new();
     for (name, path, websocket) in [
-        (format!("{MANY} idle connections"), ANSWERS[0].1, false),
+        (format!("{MANY} idle connections"), ANSWERS[0].path, false),
         (format!("{MANY} idle WebSockets"), WEBSOCKET, true),
     ] {
         if !bench.wants(&name) {
@@ -256,14 +277,13 @@ pub(crate) fn memory(bench: &mut Bench) -> Result<Outcome> {
                 servers.push(*server);
             }
         }
-        let mut samples = Vec::new();
-        for server in &servers {
-            samples.push(at_rest(bench, &stage, *server, path, websocket)?);
-        }
-        let called = servers.iter().map(|server| server.name().to_owned());
-        let mut case = Case::new(&name, called);
-        for (index, sample) in samples.into_iter().enumerate() {
-            case.add(index, sample);
+        let mut case = Case::new(&name, servers.iter().map(|server| server.name().to_owned()));
+        for (index, server) in servers.iter().enumerate() {
+            run::check()?;
+            match at_rest(bench, &stage, *server, path, websocket) {
+                Ok(sample) => case.add(index, sample),
+                Err(error) => case.fail(index, format!("{error:#}")),
+            }
         }
         cases.push(case);
     }

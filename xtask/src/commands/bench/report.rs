@@ -20,7 +20,7 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    fn cases(&self) -> &[Case] {
+    pub(crate) fn cases(&self) -> &[Case] {
         match &self.outcome {
             Outcome::Cases(cases) => cases,
             Outcome::Text { .. } => &[],

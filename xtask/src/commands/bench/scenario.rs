@@ -183,10 +183,11 @@ impl Bench {
         fresh(&self.folder.join(name))
     }
 
-    /// Measures contestants in turn, A B A B …, and gives their samples.
+    /// Measures contestants in turn, A B A B …, and gives their samples. One that
+    /// fails gets no figures, and the reason instead.
     ///
     /// # Errors
-    /// The first failure of `measure`, with the contestant and case named.
+    /// When the run is interrupted.
     pub(crate) fn alternate<C>(
         &self,
         case: &str,
@@ -199,9 +200,16 @@ impl Bench {
             for _ in 0..self.rounds {
                 for (index, contestant) in contestants.iter_mut().enumerate() {
                     run::check()?;
-                    let sample = measure(contestant)
-                        .with_context(|| format!("cannot measure {}", name(contestant)))?;
-                    result.add(index, sample);
+                    if result.rows[index].failure.is_some() {
+                        continue;
+                    }
+                    match measure(contestant) {
+                        Ok(sample) => result.add(index, sample),
+                        Err(error) => {
+                            run::check()?;
+                            result.fail(index, format!("{error:#}"));
+                        }
+                    }
                 }
             }
             Ok(result)

@@ -45,13 +45,15 @@ pub(crate) struct Case {
 pub(crate) struct Row {
     /// The contestant.
     pub(crate) name: String,
+    /// Why it has no figures.
+    pub(crate) failure: Option<String>,
     columns: Vec<(Metric, Vec<f64>)>,
 }
 
 impl Case {
     /// Nothing measured yet.
     pub(crate) fn new(name: &str, contestants: impl Iterator<Item = String>) -> Self {
-        let rows = contestants.map(|name| Row { name, columns: Vec::new() }).collect();
+        let rows = contestants.map(Row::new).collect();
         Self { name: name.to_owned(), rows }
     }
 
@@ -64,6 +66,21 @@ impl Case {
                 None => row.columns.push((metric, vec![value])),
             }
         }
+    }
+
+    /// Takes a contestant's figures away: what it did was not what is measured.
+    pub(crate) fn fail(&mut self, contestant: usize, why: String) {
+        let row = &mut self.rows[contestant];
+        *row = Row { failure: Some(why), ..Row::new(std::mem::take(&mut row.name)) };
+    }
+
+    /// Every failure, with the case and the contestant named.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = String> {
+        let told = |row: &Row| {
+            let why = row.failure.as_ref()?;
+            Some(format!("{}: {} has no figures: {why}", self.name, row.name))
+        };
+        self.rows.iter().filter_map(told)
     }
 
     /// The metrics that were measured, in their order.
@@ -96,7 +113,7 @@ impl Case {
                 });
                 figures.insert(metric.name.to_owned(), figure);
             }
-            json!({ "contestant": row.name, "figures": figures })
+            json!({ "contestant": row.name, "figures": figures, "failure": row.failure })
         };
         json!({ "case": self.name, "contestants": self.rows.iter().map(row).collect::<Vec<_>>() })
     }
@@ -126,6 +143,10 @@ impl Case {
 }
 
 impl Row {
+    fn new(name: String) -> Self {
+        Self { name, failure: None, columns: Vec::new() }
+    }
+
     /// The median of what was measured.
     pub(crate) fn median(&self, metric: Metric) -> Option<f64> {
         let (_, values) = self.columns.iter().find(|(known, _)| *known == metric)?;
@@ -184,6 +205,16 @@ mod tests {
             "| 1 KiB | CPU/request, µs | p99, µs |\n|---|--:|--:|\n\
              | nginx | 12.0 | 300 |\n| santa-proxy | 6.00 (0.50) | – |\n"
         );
+    }
+
+    #[test]
+    fn who_fails_has_no_figures_but_a_reason() {
+        let mut case = case();
+        case.fail(1, "answered with 404".to_owned());
+        assert!(case.markdown().ends_with("| santa-proxy | – | – |\n"), "{}", case.markdown());
+        let told: Vec<String> = case.failures().collect();
+        assert_eq!(told, ["1 KiB: santa-proxy has no figures: answered with 404"]);
+        assert_eq!(case.json()["contestants"][1]["failure"], "answered with 404");
     }
 
     #[test]
