@@ -3,11 +3,12 @@
 //! moment that counts by then.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a connection is waiting for; decides who is at fault when time is up.
@@ -57,13 +58,8 @@ impl Deadline {
     }
 
     /// Drives `future` until it is done or time is up.
-    pub(crate) async fn limit<F: Future>(&self, future: F) -> Result<F::Output, Expired> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => self.poll_expired(context).map(Err),
-        })
-        .await
+    pub(crate) fn limit<F: Future>(&self, future: F) -> Limit<'_, F> {
+        Limit { deadline: self, future }
     }
 
     fn poll_expired(&self, context: &mut Context<'_>) -> Poll<Expired> {
@@ -78,6 +74,29 @@ impl Deadline {
                 return Poll::Ready(Expired(self.phase.get()));
             }
             timer.as_mut().reset(at);
+        }
+    }
+}
+
+pin_project! {
+    /// A future with a deadline. A type of its own, since an async block would
+    /// have room for the future twice.
+    #[derive(Debug)]
+    pub(crate) struct Limit<'d, F> {
+        deadline: &'d Deadline,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Limit<'_, F> {
+    type Output = Result<F::Output, Expired>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.future.poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => this.deadline.poll_expired(context).map(Err),
         }
     }
 }

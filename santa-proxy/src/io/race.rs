@@ -1,30 +1,55 @@
 //! Two halves of one exchange driven by one task.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// See [`alongside`]. A type of its own, since an async block would have room
+    /// for both futures twice.
+    #[derive(Debug)]
+    pub(crate) struct Alongside<M, H: Future, S> {
+        #[pin]
+        main: M,
+        #[pin]
+        helper: H,
+        helped: Option<H::Output>,
+        stop: S,
+    }
+}
 
 /// Drives `helper` along until `main` is done; gives the outcome of both, the
 /// helper's when it had one. Once `stop` says so of the helper's outcome, `main`
 /// is not awaited any longer.
-pub(crate) async fn alongside<M: Future, H: Future>(
-    main: M,
-    helper: H,
-    stop: impl Fn(&H::Output) -> bool,
-) -> (Option<M::Output>, Option<H::Output>) {
-    let mut main = pin!(main);
-    let mut helper = pin!(helper);
-    let mut helped = None;
-    poll_fn(move |context| {
-        if helped.is_none()
-            && let Poll::Ready(output) = Pin::new(&mut helper).poll(context)
+pub(crate) fn alongside<M, H, S>(main: M, helper: H, stop: S) -> Alongside<M, H, S>
+where
+    M: Future,
+    H: Future,
+    S: Fn(&H::Output) -> bool,
+{
+    Alongside { main, helper, helped: None, stop }
+}
+
+impl<M, H, S> Future for Alongside<M, H, S>
+where
+    M: Future,
+    H: Future,
+    S: Fn(&H::Output) -> bool,
+{
+    type Output = (Option<M::Output>, Option<H::Output>);
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.helped.is_none()
+            && let Poll::Ready(output) = this.helper.poll(context)
         {
-            if stop(&output) {
+            if (this.stop)(&output) {
                 return Poll::Ready((None, Some(output)));
             }
-            helped = Some(output);
+            *this.helped = Some(output);
         }
-        Pin::new(&mut main).poll(context).map(|output| (Some(output), helped.take()))
-    })
-    .await
+        this.main.poll(context).map(|output| (Some(output), this.helped.take()))
+    }
 }

@@ -157,7 +157,7 @@ impl Connection {
                 End::Reply(reply) => self.reply(*reply).await,
                 End::Tunnel(tunnel) => {
                     self.seat.set(Activity::Tunnel);
-                    tunnel::run(self, *tunnel).await;
+                    tunnel::run(self, tunnel).await;
                     false
                 }
             },

@@ -82,7 +82,7 @@ impl Reply {
     /// Writes it all; gives whether the connection stays open and what is left
     /// of the request's content.
     pub(crate) async fn write(
-        mut self,
+        self,
         writer: &mut Writer<'_>,
         deadline: &Deadline,
     ) -> Result<(bool, Content), Lost> {
@@ -96,19 +96,23 @@ impl Reply {
         let patience = self.local.shared.timeouts.body;
         let extend = || deadline.set(Phase::Send, patience);
         extend();
-        self.record.bytes = match body {
+        let bytes = match body {
             Part::Memory(bytes) => {
                 deadline.limit(writer.write_with([&self.head, bytes, &[]], extend)).await??;
                 bytes.len() as u64
             }
             Part::File(file, range) => {
                 let sent = range.end - range.start;
-                deadline.limit(writer.write_file(&self.head, file, range, extend)).await??;
+                // Large, and waited for less often than it would take room.
+                let writing = Box::pin(writer.write_file(&self.head, file, range, extend));
+                deadline.limit(writing).await??;
                 sent
             }
         };
-        give_vec(std::mem::take(&mut self.head));
-        Ok((self.keep, self.content))
+        let Self { head, mut record, content, keep, .. } = self;
+        record.bytes = bytes;
+        give_vec(head);
+        Ok((keep, content))
     }
 }
 

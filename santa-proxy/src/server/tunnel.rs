@@ -35,8 +35,8 @@ impl Drop for Counted {
 }
 
 /// Runs a tunnel to its end.
-pub(crate) async fn run(connection: &mut Connection, tunnel: Tunnel) {
-    let Tunnel { mut lease, left, mut record } = tunnel;
+pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
+    let Tunnel { lease, left, record } = &mut *tunnel;
     record.shrink();
     let _counted = Counted(Rc::clone(&connection.worker));
     connection.worker.metrics.tunnels.add(1);
@@ -45,7 +45,7 @@ pub(crate) async fn run(connection: &mut Connection, tunnel: Tunnel) {
     let (mut client_reader, mut client_writer) = stream.split();
     let (mut backend_reader, mut backend_writer) = lease.stream.split();
     let mut up = Flow { buffer: std::mem::take(buffer), ended: false, moved: 0 };
-    let mut down = Flow { buffer: left, ended: false, moved: 0 };
+    let mut down = Flow { buffer: std::mem::take(left), ended: false, moved: 0 };
     let extend = |deadline: &Deadline| deadline.set(Phase::Tunnel, patience);
     extend(deadline);
     let both = poll_fn(|context| {
