@@ -15,19 +15,19 @@ const BUCKETS: [u64; 12] = [
     5_000_000,
 ];
 
-/// A number that goes up, or up and down for a gauge.
+/// A number that goes up, or up and down for a gauge; one thread writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds.
     pub(crate) fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
+        self.set(self.get().wrapping_add(amount));
     }
 
     /// Takes away, for gauges.
     pub(crate) fn sub(&self, amount: u64) {
-        self.0.fetch_sub(amount, Ordering::Relaxed);
+        self.set(self.get().wrapping_sub(amount));
     }
 
     /// Sets it, for states.

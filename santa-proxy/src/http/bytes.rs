@@ -32,6 +32,8 @@ static PATH: [bool; 256] = table(LETTERS_AND_DIGITS, b"-._~!$&'()*+,;=:@%/|[]");
 /// `query` of RFC 3986 §3.4 and what browsers leave unescaped there.
 static QUERY: [bool; 256] = table(LETTERS_AND_DIGITS, b"-._~!$&'()*+,;=:@%/?|[]{}^\\`");
 
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// `tchar` of RFC 9110 §5.6.2.
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {
@@ -118,12 +120,21 @@ pub fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
+/// Appends `number` as 16 lower-case hexadecimal digits.
+pub fn push_hex_padded(out: &mut String, number: u64) {
+    for byte in number.to_be_bytes() {
+        for digit in [byte >> 4, byte & 15] {
+            out.push(char::from(HEX_DIGITS[usize::from(digit)]));
+        }
+    }
+}
+
 /// Appends `number` in lower-case hexadecimal without leading zeros.
 pub fn push_hex(out: &mut Vec<u8>, number: u64) {
     let digits = (64 - number.leading_zeros()).div_ceil(4).max(1);
     for place in (0..digits).rev() {
         let nibble = usize::try_from(number >> (place * 4) & 0xf).unwrap_or(0);
-        out.push(b"0123456789abcdef"[nibble]);
+        out.push(HEX_DIGITS[nibble]);
     }
 }
 

@@ -6,6 +6,8 @@ use httparse::{EMPTY_HEADER, Header};
 
 /// Most field lines that are ever looked at; `header_count` may only be lower.
 pub const MOST_FIELDS: usize = 128;
+/// As many as ordinary heads have: room for more costs time to clear.
+const USUAL_FIELDS: usize = 24;
 
 macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
@@ -18,14 +20,7 @@ macro_rules! names {
         }
 
         impl Name {
-            /// Recognises a field name, in any case.
-            #[must_use]
-            pub fn of(name: &str) -> Self {
-                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text) {
-                    return Self::$name;
-                })*
-                Self::Other
-            }
+            const ALL: &[(Self, &str)] = &[$((Self::$name, $text),)*];
         }
     };
 }
@@ -79,6 +74,37 @@ names! {
     ClientCertChain = "client-cert-chain",
 }
 
+/// Length of the longest of the names.
+const LONGEST: usize = 26;
+/// Most names of one length.
+const OF_ONE_LENGTH: usize = 6;
+
+/// The names by their length, so that few are compared.
+static BY_LENGTH: [[(Name, &str); OF_ONE_LENGTH]; LONGEST + 1] = {
+    let mut table = [[(Name::Other, ""); OF_ONE_LENGTH]; LONGEST + 1];
+    let mut counts = [0; LONGEST + 1];
+    let mut index = 0;
+    while index < Name::ALL.len() {
+        let length = Name::ALL[index].1.len();
+        table[length][counts[length]] = Name::ALL[index];
+        counts[length] += 1;
+        index += 1;
+    }
+    table
+};
+
+impl Name {
+    /// Recognises a field name, in any case.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let candidates = BY_LENGTH.get(name.len()).into_iter().flatten();
+        candidates
+            .take_while(|(candidate, _)| *candidate != Self::Other)
+            .find(|(_, text)| name.eq_ignore_ascii_case(text))
+            .map_or(Self::Other, |(found, _)| *found)
+    }
+}
+
 /// Why the field lines of a head cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldError {
@@ -91,9 +117,7 @@ pub enum FieldError {
 /// The field lines of one head, in order, each with its recognised name.
 #[derive(Debug, Clone)]
 pub struct Fields<'b> {
-    lines: [Header<'b>; MOST_FIELDS],
-    names: [Name; MOST_FIELDS],
-    len: usize,
+    lines: Vec<(Name, Header<'b>)>,
 }
 
 impl<'b> Fields<'b> {
@@ -103,33 +127,19 @@ impl<'b> Fields<'b> {
     /// # Errors
     /// When a line breaks RFC 9112 §5 in any way, or there are more than `most`.
     pub fn parse(block: &'b [u8], most: usize) -> Result<Self, FieldError> {
-        let mut fields =
-            Self { lines: [EMPTY_HEADER; MOST_FIELDS], names: [Name::Other; MOST_FIELDS], len: 0 };
-        let len = match httparse::parse_headers(block, &mut fields.lines) {
-            Ok(httparse::Status::Complete((used, lines))) if used == block.len() => lines.len(),
-            Ok(_) => return Err(FieldError::Syntax("field lines end too early")),
-            Err(httparse::Error::TooManyHeaders) => return Err(FieldError::TooMany),
-            Err(httparse::Error::HeaderName) => {
-                return Err(FieldError::Syntax("field name is not a token followed by a colon"));
-            }
-            Err(_) => return Err(FieldError::Syntax("control character in a field line")),
-        };
-        if len > most {
-            return Err(FieldError::TooMany);
+        match parse(block, &mut [EMPTY_HEADER; USUAL_FIELDS]) {
+            Err(FieldError::TooMany) => parse(block, &mut [EMPTY_HEADER; MOST_FIELDS]),
+            usual => usual,
         }
-        fields.len = len;
-        for (line, name) in fields.lines[..len].iter().zip(&mut fields.names) {
-            *name = Name::of(line.name);
-        }
-        Ok(fields)
+        .and_then(|fields| match fields.lines.len() {
+            len if len > most => Err(FieldError::TooMany),
+            _ => Ok(fields),
+        })
     }
 
     /// All lines in order: recognised name, name as written, value.
     pub fn iter(&self) -> impl Iterator<Item = (Name, &'b str, &'b [u8])> + '_ {
-        self.lines[..self.len].iter().zip(&self.names).map(|(line, name)| {
-            let line: Header<'b> = *line;
-            (*name, line.name, line.value)
-        })
+        self.lines.iter().map(|(name, line)| (*name, line.name, line.value))
     }
 
     /// The values of every line called `name`, in order.
@@ -149,6 +159,22 @@ impl<'b> Fields<'b> {
         let mut values = self.all(name);
         let value = values.next()?;
         values.next().is_none().then_some(value)
+    }
+}
+
+/// Parses lines into `room`, and keeps as many as there are.
+fn parse<'b>(block: &'b [u8], room: &mut [Header<'b>]) -> Result<Fields<'b>, FieldError> {
+    match httparse::parse_headers(block, room) {
+        Ok(httparse::Status::Complete((used, lines))) if used == block.len() => {
+            let lines = lines.iter().map(|line| (Name::of(line.name), *line)).collect();
+            Ok(Fields { lines })
+        }
+        Ok(_) => Err(FieldError::Syntax("field lines end too early")),
+        Err(httparse::Error::TooManyHeaders) => Err(FieldError::TooMany),
+        Err(httparse::Error::HeaderName) => {
+            Err(FieldError::Syntax("field name is not a token followed by a colon"))
+        }
+        Err(_) => Err(FieldError::Syntax("control character in a field line")),
     }
 }
 

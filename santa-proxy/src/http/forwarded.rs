@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::bytes::{is_token, list};
+use super::bytes::{is_token, list, push_decimal};
 use super::field::{Fields, Name};
 use super::request::Request;
 
@@ -101,8 +101,19 @@ fn push_forwarded(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
 /// Appends an address in its canonical text.
 pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     use std::io::Write;
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{address}");
+    match address {
+        // By far the most, and the formatting machinery costs ten times as much.
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                push_decimal(out, u64::from(octet));
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
+    }
 }
 
 #[cfg(test)]

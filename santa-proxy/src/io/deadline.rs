@@ -1,6 +1,7 @@
 //! One timer for a whole connection. Moving the deadline costs a store: the
-//! timer fires at most once too early and then goes back to sleep until the
-//! moment that counts by then.
+//! clock is read once there is something to wait for, and the timer fires at
+//! most once too early and then goes back to sleep until the moment that counts
+//! by then.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -32,10 +33,19 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expired(pub(crate) Phase);
 
+/// When time is up.
+#[derive(Debug, Clone, Copy)]
+enum When {
+    /// This long after the first wait.
+    After(Duration),
+    /// Then.
+    At(Instant),
+}
+
 /// The deadline of a connection.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    at: Cell<Instant>,
+    when: Cell<When>,
     phase: Cell<Phase>,
     timer: RefCell<Pin<Box<Sleep>>>,
 }
@@ -45,16 +55,27 @@ impl Deadline {
     pub(crate) fn new(phase: Phase, after: Duration) -> Self {
         let at = Instant::now() + after;
         Self {
-            at: Cell::new(at),
+            when: Cell::new(When::At(at)),
             phase: Cell::new(phase),
             timer: RefCell::new(Box::pin(sleep_until(at))),
         }
     }
 
-    /// Moves the deadline.
+    /// Moves the deadline: `after` from when there is something to wait for.
     pub(crate) fn set(&self, phase: Phase, after: Duration) {
         self.phase.set(phase);
-        self.at.set(Instant::now() + after);
+        self.when.set(When::After(after));
+    }
+
+    fn at(&self) -> Instant {
+        match self.when.get() {
+            When::At(at) => at,
+            When::After(after) => {
+                let at = Instant::now() + after;
+                self.when.set(When::At(at));
+                at
+            }
+        }
     }
 
     /// Drives `future` until it is done or time is up.
@@ -65,7 +86,7 @@ impl Deadline {
     fn poll_expired(&self, context: &mut Context<'_>) -> Poll<Expired> {
         let mut timer = self.timer.borrow_mut();
         loop {
-            let at = self.at.get();
+            let at = self.at();
             if timer.deadline() > at {
                 timer.as_mut().reset(at);
             }

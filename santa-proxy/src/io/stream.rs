@@ -7,11 +7,15 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::server::TlsStream;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, give_vec, take_vec};
+
+/// Up to so many bytes it costs less to copy the parts together than to have the
+/// kernel gather them.
+const JOINED: usize = 4096;
 
 /// A TLS session over the network.
 pub(crate) type Secure = TlsStream<TcpStream>;
@@ -84,6 +88,19 @@ impl Stream {
             Self::Pipe(_) => return true,
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
+    }
+
+    /// The same as far as the runtime has heard, which costs no system call. An
+    /// end or bytes of the last moment may be unheard of yet.
+    pub(crate) fn seems_quiet(&self) -> bool {
+        // Only asked when there was an event; else it would block.
+        let peek = || if self.is_quiet() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) };
+        let peeked = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, peek),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, peek),
+            Self::Tls(_) | Self::Pipe(_) => peek(),
+        };
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Our own address, for messages and as a host of last resort.
@@ -159,6 +176,8 @@ impl Writer<'_> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
+            Self::Tcp(writer) if alone(parts) => Pin::new(writer).poll_write(context, &parts[0]),
+            Self::Unix(writer) if alone(parts) => Pin::new(writer).poll_write(context, &parts[0]),
             Self::Tcp(writer) => Pin::new(writer).poll_write_vectored(context, parts),
             Self::Tls(session) => {
                 Pin::new(&mut *session.borrow_mut()).poll_write_vectored(context, parts)
@@ -187,8 +206,24 @@ impl Writer<'_> {
         parts: [&[u8]; 3],
         progress: impl Fn(),
     ) -> io::Result<()> {
-        let mut written = 0;
         let total: usize = parts.iter().map(|part| part.len()).sum();
+        if total > JOINED || parts[0].len() == total {
+            return self.write_parts(parts, total, progress).await;
+        }
+        let mut joined = take_vec();
+        parts.iter().for_each(|part| joined.extend_from_slice(part));
+        let written = self.write_parts([&joined, &[], &[]], total, progress).await;
+        give_vec(joined);
+        written
+    }
+
+    async fn write_parts(
+        &mut self,
+        parts: [&[u8]; 3],
+        total: usize,
+        progress: impl Fn(),
+    ) -> io::Result<()> {
+        let mut written = 0;
         poll_fn(|context| {
             while written < total {
                 let slices = unwritten(parts, written);
@@ -220,6 +255,11 @@ impl Writer<'_> {
     pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
         poll_fn(|context| self.poll_shutdown(context)).await
     }
+}
+
+/// Whether only the first part holds anything.
+fn alone(parts: &[IoSlice<'_>]) -> bool {
+    parts.iter().skip(1).all(|part| part.is_empty())
 }
 
 /// What is left of `parts` after `written` bytes.

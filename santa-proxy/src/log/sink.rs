@@ -1,17 +1,25 @@
 //! The thread that writes to standard output, fed by a bounded queue of whole
-//! lines. A full queue drops lines and counts them; nobody waits for it.
+//! lines. A full queue drops lines and counts them; nobody waits for it. Its
+//! buffers go round, so that gathering lines neither allocates nor copies.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::json::{push_field, push_number, push_time};
 
-/// Batches that may wait; a batch is at most a few tens of kilobytes.
-const QUEUE: usize = 128;
+/// Batches that may wait; a batch is at most some 64 KiB.
+const QUEUE: usize = 32;
+/// Empty buffers kept for the batches to come.
+const SPARE: usize = 8;
+/// How long the writer rests after it has written all there was. What comes
+/// meanwhile waits together, and waking the writer for it costs nobody anything.
+const REST: Duration = Duration::from_millis(5);
+
+type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
 
 enum Message {
     Lines(Vec<u8>),
@@ -46,6 +54,7 @@ pub(crate) struct Sink {
     queue: SyncSender<Message>,
     dropped: Arc<AtomicU64>,
     pending: Arc<AtomicU64>,
+    spare: Spare,
     pretty: bool,
 }
 
@@ -53,15 +62,23 @@ impl Sink {
     /// Starts the writing thread.
     pub(crate) fn start() -> io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE);
-        thread::Builder::new().name("log".into()).spawn(move || write_all(&messages))?;
+        let spare = Spare::default();
+        let given_back = Arc::clone(&spare);
+        let write = move || write_all(&messages, &given_back);
+        thread::Builder::new().name("log".into()).spawn(write)?;
         let counter = || Arc::new(AtomicU64::new(0));
         let pretty = io::stdout().is_terminal();
-        Ok(Self { queue, dropped: counter(), pending: counter(), pretty })
+        Ok(Self { queue, dropped: counter(), pending: counter(), spare, pretty })
     }
 
     /// Lines lost so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// An empty buffer for lines, one used before if there is any.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Hands over whole lines; never waits.
@@ -130,18 +147,32 @@ fn insert_count(line: &mut Vec<u8>, lost: u64) {
     }
 }
 
-fn write_all(messages: &Receiver<Message>) {
+fn write_all(messages: &Receiver<Message>, spare: &Spare) {
     // Once standard output has gone away, lines are taken and forgotten.
     let mut gone = false;
     let mut output = io::stdout().lock();
-    while let Ok(message) = messages.recv() {
-        match message {
-            Message::Flush(done) => {
-                let _ = output.flush();
-                let _ = done.try_send(());
+    while let Ok(first) = messages.recv() {
+        for message in std::iter::once(first).chain(messages.try_iter()) {
+            match message {
+                Message::Flush(done) => {
+                    let _ = output.flush();
+                    let _ = done.try_send(());
+                }
+                Message::Lines(lines) => {
+                    gone = gone || write_lines(&mut output, &lines).is_err();
+                    keep(lines, spare);
+                }
             }
-            Message::Lines(lines) => gone = gone || write_lines(&mut output, &lines).is_err(),
         }
+        thread::sleep(REST);
+    }
+}
+
+fn keep(mut buffer: Vec<u8>, spare: &Spare) {
+    buffer.clear();
+    let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+    if spare.len() < SPARE {
+        spare.push(buffer);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::http::reject::Reject;
 use crate::io::buffer::give_vec;
 use crate::io::deadline::Phase;
 use crate::log::sink::Level;
-use crate::upstream::pool::{Lease, Unreachable};
+use crate::upstream::pool::{Lease, Reuse, Unreachable};
 
 /// How a forwarded request left the client's connection.
 pub(crate) enum End {
@@ -131,13 +131,18 @@ async fn take_turn(connection: &Connection, request: &mut Forward) -> Result<(),
 async fn lease(
     connection: &Connection,
     request: &Forward,
-    fresh: bool,
+    retried: bool,
 ) -> Result<Lease, Unreachable> {
+    let reuse = match retried {
+        true => Reuse::Never,
+        false if request.idempotent && request.content.is_done() => Reuse::Likely,
+        false => Reuse::Certain,
+    };
     let limit = request.local.shared.timeouts.connect;
     let metrics = &connection.worker.metrics;
     // A TCP connect that gets no answer at all ends with the same limit.
     connection.deadline.set(Phase::Backend, limit * 2);
-    match connection.deadline.limit(request.backend.lease(fresh, limit, metrics)).await {
+    match connection.deadline.limit(request.backend.lease(reuse, limit, metrics)).await {
         Ok(result) => result,
         Err(_) => Err(Unreachable {
             address: String::new(),

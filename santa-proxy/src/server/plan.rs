@@ -209,10 +209,10 @@ impl<'a, 'b> Case<'a, 'b> {
                 self.reply(path, Answer::document(200, "text/plain; charset=utf-8", text), None)
             }
             Route::Ready => Plan::Ready(Pending {
-                terms: self.terms(path),
                 content: Content::of_request(self.request.body),
                 record: self.record(path),
                 local: Rc::clone(self.local),
+                terms: self.terms(path),
             }),
             Route::Nowhere => {
                 self.reply(path, Answer::refusal(Reject::new(404, "nothing here"), false), None)
@@ -269,8 +269,8 @@ impl<'a, 'b> Case<'a, 'b> {
             upgrade,
             trailers: rewrite::wants_trailers(&request.fields),
             record: self.record(path),
-            terms: self.terms(path),
             local: Rc::clone(self.local),
+            terms: self.terms(path),
         }))
     }
 
@@ -283,15 +283,16 @@ impl<'a, 'b> Case<'a, 'b> {
 
     /// An answer of our own; `keep` overrules whether the connection stays open.
     fn reply(self, path: &str, answer: Answer<'_>, keep: Option<bool>) -> Plan {
+        let record = self.record(path);
+        let (worker, local, body) = (self.worker, self.local, self.request.body);
         let mut terms = self.terms(path);
         terms.keep = keep.unwrap_or(terms.keep);
-        let record = self.record(path);
-        let mut reply = Reply::new(self.worker, self.local, answer, terms, record);
-        reply.content = Content::of_request(self.request.body);
+        let mut reply = Reply::new(worker, local, answer, terms, record);
+        reply.content = Content::of_request(body);
         Plan::Reply(reply)
     }
 
-    fn terms(&self, path: &str) -> Terms {
+    fn terms(self, path: &str) -> Terms {
         // Content that the client only sends after 100 is never asked for when
         // the answer is our own, so the connection cannot be used further.
         let forwarded = match Route::of(path) {
@@ -302,7 +303,7 @@ impl<'a, 'b> Case<'a, 'b> {
         let stuck =
             !forwarded && self.request.expects_continue && self.request.body != RequestBody::None;
         Terms {
-            request_id: self.request_id.clone(),
+            request_id: self.request_id,
             version: self.request.version,
             keep: self.request.keeps_alive() && !self.worker.is_draining() && !stuck,
             to_head: self.request.method == "HEAD",

@@ -11,7 +11,7 @@ use crate::http::content::Content;
 use crate::http::response::{Response, SCAN_RULES};
 use crate::http::scan::{Found, Scan};
 use crate::io::buffer::Buffer;
-use crate::upstream::pool::Lease;
+use crate::upstream::pool::{Lease, Reuse};
 
 /// The question.
 const QUESTION: &[u8] =
@@ -26,7 +26,7 @@ pub(crate) async fn reply(worker: &Rc<Worker>, pending: Pending) -> Reply {
     let Pending { terms, content, record, local } = pending;
     let limit = local.shared.timeouts.ready;
     let asking = async {
-        let mut lease = local.api.lease(false, limit, &worker.metrics).await.ok()?;
+        let mut lease = local.api.lease(Reuse::Certain, limit, &worker.metrics).await.ok()?;
         let (status, text, reusable) = ask(&mut lease).await?;
         if reusable {
             lease.keep();

@@ -18,6 +18,7 @@ use super::gate::Gate;
 use super::seats::{Activity, Seats};
 use crate::addresses::Addresses;
 use crate::generation::Generation;
+use crate::http::bytes::push_hex_padded;
 use crate::http::date;
 use crate::inherit::Public;
 use crate::log::sink::{Level, Sink};
@@ -25,7 +26,7 @@ use crate::metrics::WorkerMetrics;
 use crate::upstream::pool::Backend;
 
 /// Log lines are handed to the writing thread when this much has gathered…
-const LOG_BATCH: usize = 16 * 1024;
+const LOG_BATCH: usize = 64 * 1024;
 /// …or after this long.
 const LOG_DELAY: Duration = Duration::from_millis(20);
 /// How often idle backend connections are looked through, while there are any.
@@ -245,7 +246,10 @@ impl Worker {
     pub(crate) fn request_id(&self) -> String {
         let number = self.next_id.get();
         self.next_id.set(number.wrapping_add(1));
-        format!("{:016x}{:016x}", self.id_seed, mix(self.id_seed ^ mix(number)))
+        let mut id = String::with_capacity(32);
+        push_hex_padded(&mut id, self.id_seed);
+        push_hex_padded(&mut id, mix(self.id_seed ^ mix(number)));
+        id
     }
 
     /// Adds a line to the log.
@@ -271,7 +275,8 @@ impl Worker {
     fn flush(&self) {
         let count = self.line_count.replace(0);
         if count > 0 {
-            self.sink.send(self.lines.take(), count);
+            let lines = self.lines.replace(self.sink.buffer());
+            self.sink.send(lines, count);
         }
     }
 

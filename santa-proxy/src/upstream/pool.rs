@@ -65,6 +65,17 @@ impl Drop for Counted {
     }
 }
 
+/// Whether a connection that was used before will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// No: a new one.
+    Never,
+    /// Yes, when nothing was heard of its end: the request can be sent again.
+    Likely,
+    /// Yes, once the kernel was asked: the request cannot be sent again.
+    Certain,
+}
+
 /// Why no connection could be had.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
@@ -118,22 +129,23 @@ impl Backend {
         left
     }
 
-    /// A connection that is kept or new. `fresh` insists on a new one; `limit`
+    /// A connection that is kept, as far as `reuse` allows, or new. `limit`
     /// bounds the wait for a backend that is busy or restarting.
     pub(crate) async fn lease(
         &self,
-        fresh: bool,
+        reuse: Reuse,
         limit: Duration,
         metrics: &WorkerMetrics,
     ) -> Result<Lease, Unreachable> {
-        let deadline = Instant::now() + limit;
+        let begun = Instant::now();
+        let mut now = begun;
         let mut tries = 0;
         loop {
-            let Some(instance) = self.choose() else {
+            let Some(instance) = self.choose(now) else {
                 let error = io::Error::new(io::ErrorKind::NotFound, "no instance is configured");
                 return Err(Unreachable { address: String::new(), error, temporary: false });
             };
-            if !fresh && let Some(lease) = instance.reuse() {
+            if let Some(lease) = instance.reuse(reuse, now) {
                 metrics.upstream_reuses.add(1);
                 return Ok(lease);
             }
@@ -148,14 +160,15 @@ impl Backend {
                 Err(error) => error,
             };
             drop(counted);
+            now = Instant::now();
             tries += 1;
             let remedy = remedy(&error);
             if remedy != Remedy::Soon {
-                instance.down_until.set(Some(Instant::now() + DOWN_FOR));
+                instance.down_until.set(Some(now + DOWN_FOR));
                 instance.metrics.down.set(1);
                 instance.metrics.failures.add(1);
             }
-            if remedy == Remedy::GiveUp || Instant::now() >= deadline {
+            if remedy == Remedy::GiveUp || now >= begun + limit {
                 metrics.upstream_errors.add(1);
                 let temporary = remedy != Remedy::GiveUp;
                 return Err(Unreachable {
@@ -173,9 +186,8 @@ impl Backend {
 
     /// The instance with the fewest connections among those not known to be
     /// down; ties go round.
-    fn choose(&self) -> Option<Rc<Instance>> {
+    fn choose(&self, now: Instant) -> Option<Rc<Instance>> {
         let count = self.instances.len();
-        let now = Instant::now();
         let start = self.next.get();
         self.next.set(start.wrapping_add(1));
         let rank = |instance: &&Rc<Instance>| {
@@ -191,10 +203,15 @@ impl Backend {
 
 impl Instance {
     /// The connection used last that is still open.
-    fn reuse(self: &Rc<Self>) -> Option<Lease> {
+    fn reuse(self: &Rc<Self>, reuse: Reuse, now: Instant) -> Option<Lease> {
+        let quiet = match reuse {
+            Reuse::Never => return None,
+            Reuse::Likely => Stream::seems_quiet,
+            Reuse::Certain => Stream::is_quiet,
+        };
         loop {
             let (stream, since) = self.idle.borrow_mut().pop()?;
-            if Instant::now() < since + KEPT_FOR && stream.is_quiet() {
+            if now < since + KEPT_FOR && quiet(&stream) {
                 return Some(Lease { stream, counted: Counted::new(self) });
             }
         }
@@ -215,14 +232,14 @@ mod tests {
     fn the_least_busy_instance_is_chosen_and_ties_go_round() {
         let backend = backend(3);
         let held: Vec<Counted> = (0..6)
-            .filter_map(|_| backend.choose())
+            .filter_map(|_| backend.choose(Instant::now()))
             .map(|instance| Counted::new(&instance))
             .collect();
         assert!(backend.instances.iter().all(|instance| instance.active.get() == 2));
         drop(held);
         let _busy = Counted::new(&backend.instances[0]);
         for _ in 0..4 {
-            let chosen = backend.choose().expect("an instance");
+            let chosen = backend.choose(Instant::now()).expect("an instance");
             assert_ne!(chosen.address, backend.instances[0].address);
         }
     }
@@ -233,7 +250,7 @@ mod tests {
         backend.instances[0].down_until.set(Some(Instant::now() + DOWN_FOR));
         let _busy = Counted::new(&backend.instances[1]);
         for _ in 0..4 {
-            let chosen = backend.choose().expect("an instance");
+            let chosen = backend.choose(Instant::now()).expect("an instance");
             assert_eq!(chosen.address, backend.instances[1].address);
         }
     }
