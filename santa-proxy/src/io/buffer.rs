@@ -5,6 +5,8 @@ use std::cell::RefCell;
 
 /// Size of a block. Large enough for a head and for efficient streaming.
 pub(crate) const BLOCK: usize = 32 * 1024;
+/// Bytes are read to the start of a cache line, which the kernel copies to faster.
+const LINE: usize = 64;
 /// Blocks kept for reuse by one worker.
 const KEPT: usize = 64;
 
@@ -14,11 +16,11 @@ thread_local! {
 }
 
 fn take_block() -> Vec<u8> {
-    BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BLOCK])
+    BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BLOCK + LINE])
 }
 
 fn give_block(block: Vec<u8>) {
-    if block.len() == BLOCK {
+    if block.len() == BLOCK + LINE {
         BLOCKS.with_borrow_mut(|blocks| {
             if blocks.len() < KEPT {
                 blocks.push(block);
@@ -72,8 +74,7 @@ impl Buffer {
     pub(crate) fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
         if self.is_empty() {
-            self.start = 0;
-            self.end = 0;
+            self.rewind();
         }
     }
 
@@ -81,17 +82,29 @@ impl Buffer {
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.block.is_empty() {
             self.block = take_block();
+            self.rewind();
         } else if self.end == self.block.len() {
-            if self.start > 0 {
-                self.block.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
+            let origin = self.origin();
+            if self.start > origin {
+                self.block.copy_within(self.start..self.end, origin);
+                self.end -= self.start - origin;
+                self.start = origin;
             } else {
                 let longer = self.block.len() * 2;
                 self.block.resize(longer, 0);
             }
         }
         &mut self.block[self.end..]
+    }
+
+    /// The first byte of the block that starts a cache line; 0 while there is none.
+    fn origin(&self) -> usize {
+        self.block.as_ptr().align_offset(LINE).min(self.block.len())
+    }
+
+    fn rewind(&mut self) {
+        self.start = self.origin();
+        self.end = self.start;
     }
 
     /// Marks `count` bytes of the space as filled.
@@ -103,6 +116,8 @@ impl Buffer {
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.block.is_empty() {
             give_block(std::mem::take(&mut self.block));
+            self.start = 0;
+            self.end = 0;
         }
     }
 }
@@ -138,6 +153,13 @@ mod tests {
             }
             buffer.consume(used);
         }
+    }
+
+    #[test]
+    fn using_up_nothing_needs_no_memory() {
+        let mut buffer = Buffer::default();
+        buffer.consume(0);
+        assert!(buffer.filled().is_empty() && buffer.block.is_empty());
     }
 
     #[test]
