@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, select, true
+from sqlalchemy import and_, case, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.layers.repository import named_layers
@@ -26,7 +26,11 @@ class Position:
 
 async def position(session: AsyncSession, machine_id: str) -> Position | None:
     """Return a machine's layers; None when it is unknown or has never begun a sync."""
-    acked = (MachineSync.acked_seq == PolicyHead.seq) & (MachineSync.acked_signature == MachineSync.signature)
+    acked = and_(
+        MachineSync.acked_seq == PolicyHead.seq,
+        MachineSync.acked_signature == MachineSync.signature,
+        MachineSync.facts_key.is_not(None),
+    )
     query = (
         select(
             Machine.machine_id,

@@ -45,6 +45,7 @@ def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
             or_(
                 MachineSync.acked_seq.is_(None),
                 MachineSync.acked_seq < head,
+                MachineSync.facts_key.is_(None),  # its layers are looked up at its next preflight
                 MachineSync.pending_kind.in_(("clean", "clean_all")),
             ),
             "pending",

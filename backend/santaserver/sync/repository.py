@@ -135,6 +135,7 @@ class Opening:
     """There is nothing to send."""
     rules_hash: str
     facts_key: bytes | None
+    """What the target's layers follow from; None when they were not looked up."""
     preflight: bool
     """Whether a preflight announced it."""
 
@@ -189,7 +190,7 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
               pending_sent = $6, possible_signatures = $7, possible_seqs = $8, drift_cleans = $9,
               last_drift_clean_at = $10, drift_held = $11, recent_counts = $12,
               signature = case when $13::bytea is null then signature else $2 end,
-              facts_key = coalesce($13, facts_key),
+              facts_key = $13,
               last_preflight_at = coalesce($14, last_preflight_at)
             where machine_id = $1 returning pending_session""",  # noqa: S608 - constants of this function
         *values,

@@ -18,11 +18,9 @@ from santaserver.enrollment.admission import Enrollment
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress, message
 from santaserver.live.outbox import Outbox
-from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.policy_head import Head
 from santaserver.sync import membership, repository, rule_sets
 from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import Level
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.delta import page_of
 from santaserver.sync.membership import Subject, facts_key
@@ -36,7 +34,7 @@ from santaserver.sync.preflight import (
     possible_states,
 )
 from santaserver.sync.repository import MachineRow, Opening
-from santaserver.sync.rule_log import signature_id, signature_of
+from santaserver.sync.rule_log import signature_of
 from santaserver.sync.settings_wire import preflight_answer, render_settings
 from santaserver.sync.states import Kind, PolicyState, RuleCounts, Session
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadAnswer, RuleDownloadRequest
@@ -260,14 +258,17 @@ async def _settings(stage: Stage, signature: int, head: Head, monitored: bool) -
 
 
 async def _unannounced(stage: Stage, machine: MachineRow) -> tuple[Stage, Session]:
-    """Open a normal session for a download without a preflight; its target becomes a possible state."""
-    stage, head = await _present(stage, machine.head)
+    """Open a normal session for a download without a preflight; its target becomes a possible state.
+
+    The machine's layers are those of its last preflight, which later ones may not be in: they are
+    looked up anew at the next.
+    """
     known = machine.known
-    signature = machine.signature
-    if signature is None:
-        signature = await signature_id(stage.connection, stage.caches, (GLOBAL_LAYER,), Level.BASE)
-    target = PolicyState(signature, head.seq)
-    bases = possible_states(known) if known.acked else ()
+    if known.acked is None or machine.signature is None:
+        raise Conflict("It is not known which rules this machine has; it has to begin with a preflight")
+    stage, head = await _present(stage, machine.head)
+    target = PolicyState(machine.signature, head.seq)
+    bases = possible_states(known)
     plan = Plan(Kind.NORMAL, None, bases, False, known.drift_cleans, known.last_drift_clean_at)
     opening = Opening(target, plan, idle=False, rules_hash="", facts_key=None, preflight=False)
     number = await repository.open_session(stage.connection, machine, opening, stage.now)

@@ -64,6 +64,8 @@ async def update_tag(
     await repository.set_enrollments(session, tag_id, content.enrollments)
     await layers_changed(session)
     after = await get_tag(session, tag_id)
+    if _membership(after) != _membership(before):
+        await next_seq(session)  # no Mac is up to date before it has been asked again
     if after != before:
         _record(session, user, now, "changed", before, after)
     return after
@@ -170,6 +172,10 @@ def _columns(content: TagContent) -> dict[str, Any]:
         "predicate": (content.predicate or "").strip() or None,
         "groups": content.groups,
     }
+
+
+def _membership(tag: Tag) -> tuple[object, ...]:
+    return (tag.predicate, tag.groups, tag.enrollments)
 
 
 def _tag(row: TagRow, position: int) -> Tag:

@@ -1,92 +1,113 @@
-"""The long form: `python -m tests.model --syncs 1000000`. Worlds of one seed each, some at the same time.
-
-Exit code 0 when no Mac was ever wrong; 1 with the first wrong one and the seed that leads there.
-"""
+"""The long form of the model check; `cargo xtask model` brings what it needs and runs it."""
 
 import argparse
-import asyncio
-import logging
-import multiprocessing
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from pathlib import Path
 
-import uvloop
+from tests.model.runs import Outcome, Wanted, run_all
+from tests.model.stacks import Proxied, Served, Stack
 
-from santaserver.accounts import create_admin
-from santaserver.migrations.runner import migrate
-from santaserver.settings import load
-from santaserver.sync import delta
-from tests.conftest import ADMIN
-from tests.model.world import World, WrongError
-from tests.support.postgres import Cluster
-
-PAGE_SIZE = 3
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one world."""
-
-    seed: int
-    syncs: int
-    settled: int
-    kinds: Counter[str]
-    wrong: str = ""
-
-
-def run_world(dsn: str, seed: int, syncs: int) -> Outcome:
-    """Run one world in this process."""
-    logging.disable(logging.CRITICAL)
-    delta.PAGE_SIZE = PAGE_SIZE
-    world = World(dsn, seed)
-    wrong = ""
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(world.run(syncs))
-    except* (WrongError, AssertionError) as errors:
-        wrong = "; ".join(str(error) for error in errors.exceptions)
-    return Outcome(seed, world.syncs, world.settled, world.kinds, wrong)
+DESCRIPTION = """Lets simulated Macs, administrators and time loose on the real application and a PostgreSQL.
+Exit code 0 when no Mac was ever wrong, 1 with the first wrong one."""
+EVERY = 15.0
+"""Seconds between two lines of progress."""
 
 
 def main() -> int:
-    """Run worlds until there were enough machine-syncs."""
-    parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
+    """Run worlds, tell how it goes, and say what came of them."""
+    options = arguments()
+    stacks = tuple(options.stack) or (Stack.name, Served.name, *([Proxied.name] if options.proxy else []))
+    wanted = Wanted(
+        options.syncs,
+        None if options.minutes is None else options.minutes * 60,
+        options.seed,
+        min(options.world, options.syncs),
+        options.processes,
+        stacks,
+        options.proxy,
+    )
+    began = said = time.monotonic()
+    total = Outcome()
+    for outcome in run_all(wanted):
+        total += outcome
+        now = time.monotonic()
+        if total.wrong:
+            break
+        if now - said >= EVERY:
+            said = now
+            say(f"{total.syncs} machine-syncs, 0 wrong machines, {total.syncs / (now - began):.0f}/s")
+    say(table(total, time.monotonic() - began, wanted))
+    if total.wrong:
+        say(f"\nWRONG: {total.wrong}\n\nTo repeat it: {again(total.wrong, wanted)}")
+    return 1 if total.wrong else 0
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.model", description=DESCRIPTION)
     parser.add_argument("--syncs", type=int, default=1_000_000, help="machine-syncs in all")
-    parser.add_argument("--world", type=int, default=10_000, help="machine-syncs of one world")
-    parser.add_argument("--seed", type=int, default=1000, help="seed of the first world")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--minutes", type=float, help="begin no world after so many minutes")
+    parser.add_argument("--world", type=int, default=5_000, help="machine-syncs of one world")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first world")
+    parser.add_argument("--processes", type=int, default=2, help="worlds at the same time")
+    parser.add_argument(
+        "--stack",
+        action="append",
+        default=[],
+        choices=[Stack.name, Served.name, Proxied.name],
+        help="what syncs go through; repeat it for several in turn (default: all)",
+    )
+    parser.add_argument("--proxy", type=Path, help="the built santa-proxy")
     options = parser.parse_args()
-    worlds = -(-options.syncs // options.world)
-    cluster = Cluster()
-    began = time.monotonic()
-    done, settled, kinds = 0, 0, Counter[str]()
-    try:
-        template = cluster.create()
-        asyncio.run(migrate(cluster.dsn(template)))
-        asyncio.run(create_admin(load({"DATABASE_URL": cluster.dsn(template)}), *ADMIN))
-        for first in range(0, worlds, options.processes):
-            seeds = range(options.seed + first, options.seed + min(first + options.processes, worlds))
-            names = [cluster.create(template) for _ in seeds]
-            work = [(cluster.dsn(name), seed, options.world) for name, seed in zip(names, seeds, strict=True)]
-            with multiprocessing.get_context("spawn").Pool(len(work)) as pool:
-                outcomes = pool.starmap(run_world, work)
-            for outcome in outcomes:
-                done, settled, kinds = done + outcome.syncs, settled + outcome.settled, kinds + outcome.kinds
-                if outcome.wrong:
-                    sys.stdout.write(f"seed {outcome.seed}: {outcome.wrong}\n")
-                    return 1
-            for name in names:
-                cluster.drop(name)
-            rate = done / (time.monotonic() - began)
-            sys.stdout.write(
-                f"{done} machine-syncs, {settled} settled Macs, 0 wrong, {rate:.0f}/s {dict(kinds)}\n"
-            )
-            sys.stdout.flush()
-    finally:
-        cluster.stop()
-    return 0
+    if Proxied.name in options.stack and options.proxy is None:
+        parser.error(f"--stack {Proxied.name} needs --proxy")
+    return options
+
+
+def table(total: Outcome, seconds: float, wanted: Wanted) -> str:
+    """Return the sums as text."""
+    seeds = f"{wanted.seed} to {wanted.seed + total.worlds - 1}"
+    head = [
+        ("machine-syncs", f"{total.syncs}"),
+        ("of them after faults ended", f"{total.quiet_syncs}"),
+        ("wrong machines", "1, see below" if total.wrong else "0"),
+        ("settled machines compared", f"{total.settled}"),
+        ("claims of being up to date compared", f"{total.claims}"),
+        ("worlds (seeds)", f"{total.worlds} ({seeds})"),
+        ("rate", f"{total.syncs / seconds:.0f}/s over {seconds:.0f} s"),
+    ]
+    sections = (
+        ("machine-syncs through", total.stacks),
+        ("syncs as Macs saw them", total.kinds),
+        ("faults", total.faults),
+        ("clean syncs ordered because of", total.reasons),
+    )
+    lines = [f"{name:<36} {value}" for name, value in head]
+    for title, counts in sections:
+        lines += [f"\n{title}", *rows(counts)]
+    return "\n".join(lines)
+
+
+def rows(counts: Counter[str]) -> list[str]:
+    """Return counts as lines, the most frequent first."""
+    return [f"  {name:<34} {number:>9}" for name, number in counts.most_common()]
+
+
+def again(wrong: str, wanted: Wanted) -> str:
+    """Return the command that runs the wrong world again."""
+    seed, name = wrong.removeprefix("seed ").split(":", 1)[0].split(", ")
+    return (
+        f"cargo xtask model --syncs {wanted.world} --seed {seed} --stack {name}\n"
+        "(the seed decides what happens, PostgreSQL in which order: it may take some runs)"
+    )
+
+
+def say(text: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,29 +1,39 @@
 """A Mac whose syncs go wrong in every way that the protocol allows."""
 
+import gzip
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from fastapi import FastAPI
-
 from tests.model.policy import CAN_CEL, CAN_SILENCE, Content, Facts, Key
-from tests.model.wire import call
+from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
 TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True}
-"""Releases that take an answer whose connection broke for an empty one."""
+"""Releases that take an answer whose connection broke inside the body for an empty one."""
 HASHES = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False}
+ENCODINGS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+    "2026.8.1": (b"deflate", zlib.compress),
+    "2026.2.1": (b"gzip", lambda body: gzip.compress(body, 1, mtime=0)),
+    "2025.5.1": (b"identity", lambda body: body),
+}
 LOCAL = "LOCAL"
 """A rule that the user approved on the Mac, in standalone mode."""
 
-FAULTS = ("cut_request", "lose_answer", "tear_answer", "repeat", "give_up", "delay")
+CUTS = {breaks.value: breaks for breaks in Breaks}
+REPEATED, GIVEN_UP, DELAYED = "repeated", "given up", "delayed"
+LATE, TORN = "come late as well", "answer torn inside its body"
+FAULTS = (*CUTS, Breaks.IN_ANSWER.value, REPEATED, GIVEN_UP, DELAYED)
 ATTEMPTS = 3
 LATEST = 3
 """By how many syncs a postflight may come late."""
+REMEMBERED = 80
+"""Posts of a Mac that are told when it is wrong."""
 
 
 class GaveUpError(Exception):
@@ -34,7 +44,7 @@ class GaveUpError(Exception):
 class Mac:
     """One Mac; `trouble` is the share of posts that something happens to."""
 
-    app: FastAPI
+    wire: Wire
     facts: Facts
     serial: str
     chance: Random
@@ -46,30 +56,44 @@ class Mac:
     mode: str = "MONITOR"
     wants_clean: bool = True
     syncs: int = 0
-    doubtful: bool = True
-    """Something happened that no complete sync has told the server of."""
+    doubts: int = 1
+    """How often something happened that the server has to be told of."""
+    told: int = 0
+    """How much of it was there when the last preflight that was answered began."""
     late: list[tuple[int, bytes]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    journal: deque[tuple[int, str, str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """What it did: (sync, stage or happening, fault, outcome)."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something happened that no answered preflight has told the server of."""
+        return self.doubts != self.told
 
     async def sync(self) -> None:
-        """Run one sync, or as much of it as there is."""
+        """Run one sync, or as much of it as there is, on a connection of its own."""
         self.syncs += 1
         self.late = [(born, body) for born, body in self.late if self.syncs - born <= LATEST]
+        line = self.wire.line()
         try:
-            await self._sync()
+            await self._sync(line)
         except GaveUpError:
             self.kinds["given up"] += 1
+        finally:
+            line.close()
 
-    async def _sync(self) -> None:
-        answer = await self._post("preflight", self._report())
-        self.doubtful = False
+    async def _sync(self, line: Line) -> None:
+        doubts = self.doubts
+        answer = await self.post(line, "preflight", self.report())
+        self.told = doubts
         kind = answer.get("sync_type", "NORMAL")
         if self.wants_clean and kind == "CLEAN":
             kind = "CLEAN_ALL"
         rules: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            page = await self._post("ruledownload", {"cursor": cursor} if cursor else {})
+            page = await self.post(line, "ruledownload", {"cursor": cursor} if cursor else {})
             rules += page.get("rules", [])
             cursor = page.get("cursor", "")
             if not cursor:
@@ -80,10 +104,11 @@ class Mac:
         self.kinds[kind] += 1
         done = {"rules_received": len(rules), "rules_processed": len(rules), "syncType": kind}
         if HASHES[self.facts.version]:
-            done["rulesHash"] = self._hash()
-        await self._post("postflight", done)
+            done["rulesHash"] = self.hash()
+        await self.post(line, "postflight", done)
 
     def _apply(self, kind: str, rules: list[dict[str, Any]]) -> None:
+        self.journal.append((self.syncs, "applied", "", f"{kind}: {len(rules)} rules"))
         if not rules:
             return
         if kind != "NORMAL":
@@ -109,11 +134,13 @@ class Mac:
         """Return the rules that came from the server."""
         return {key: content for key, content in self.table.items() if content[0] != LOCAL}
 
-    def _hash(self) -> str:
+    def hash(self) -> str:
+        """Return a digest of the table in its order, without messages, as Santa's is."""
         rows = "".join(f"{key}{content[:2]}" for key, content in self.table.items())
         return hashlib.blake2b(rows.encode(), digest_size=16).hexdigest()
 
-    def _report(self) -> Mapping[str, Any]:
+    def report(self) -> Mapping[str, Any]:
+        """Return what a preflight says."""
         counts = Counter(COUNTED[rule_type] for rule_type, _ in self.table)
         counts["binary"] += len(self.transitive)
         report: dict[str, Any] = {f"{name}_rule_count": number for name, number in counts.items() if number}
@@ -127,48 +154,72 @@ class Mac:
             "request_clean_sync": self.wants_clean,
             "transitive_rule_count": len(self.transitive),
         }
-        return report | ({"rulesHash": self._hash()} if HASHES[self.facts.version] else {})
+        return report | ({"rulesHash": self.hash()} if HASHES[self.facts.version] else {})
 
-    async def _post(self, stage: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, line: Line, stage: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Post a stage until it is answered or the Mac gives up."""
         body = json.dumps(content).encode()
         for _ in range(ATTEMPTS):
-            await self._late()
+            await self._late(line)
             fault = self.chance.choice(FAULTS) if self.chance.random() < self.trouble else ""
-            if fault == "give_up":
+            if fault == DELAYED and stage != "postflight":
+                fault = ""
+            if fault:
+                self.faults[fault] += 1
+            if fault == GIVEN_UP:
+                self.journal.append((self.syncs, stage, fault, ""))
                 raise GaveUpError
-            if fault == "delay" and stage == "postflight":
+            if fault == DELAYED:
+                self.journal.append((self.syncs, stage, fault, ""))
                 self.late.append((self.syncs, body))
                 return {}
-            answer = await self._send(stage, body, fault)
+            answer = await self._send(line, stage, body, fault)
             if answer is not None:
                 return answer
         raise GaveUpError
 
-    async def _send(self, stage: str, body: bytes, fault: str) -> dict[str, Any] | None:
-        path = f"/api/santa/{stage}/{self.facts.machine_id}"
-        if fault == "cut_request":
-            await call(self.app, "POST", path, body, cut_at=self.chance.randrange(len(body)))
-            return None
-        if fault == "repeat":
-            await call(self.app, "POST", path, body)
+    async def _send(self, line: Line, stage: str, body: bytes, fault: str) -> dict[str, Any] | None:
+        cut = Cut(CUTS[fault], self.chance.random()) if fault in CUTS else None
+        if fault == REPEATED:
+            await line.exchange(self.request(stage, body))
         if stage == "postflight" and self.chance.random() < self.trouble:
+            self.faults[LATE] += 1
             self.late.append((self.syncs, body))
-        answer = await call(self.app, "POST", path, body)
+        try:
+            answer = await line.exchange(self.request(stage, body), cut)
+        except BrokenError:
+            assert cut is not None, f"{stage}: the server hung up"
+            self.journal.append((self.syncs, stage, f"{fault} at {cut.share:.3f}", "nothing came back"))
+            if cut.where is Breaks.UNHEARD:
+                self.doubts += 1
+            return None
+        return self._understood(stage, fault, answer)
+
+    def _understood(self, stage: str, fault: str, answer: Answer) -> dict[str, Any] | None:
+        self.journal.append(
+            (self.syncs, stage, fault, f"{answer.status}" if answer.whole else f"{answer.status}, torn")
+        )
         if answer.status == 409:
             raise GaveUpError
         assert answer.status == 200, f"{stage} answered {answer.status}: {answer.body!r}"
-        if fault == "lose_answer":
-            return None
-        if fault == "tear_answer":
+        if not answer.whole:
+            self.faults[TORN] += 1
             return {} if TEARS[self.facts.version] else None
-        parsed: dict[str, Any] = json.loads(answer.body)
+        parsed: dict[str, Any] = answer.json()
         return parsed
 
-    async def _late(self) -> None:
+    async def _late(self, line: Line) -> None:
         """Let a postflight of an earlier sync arrive now."""
         old = [entry for entry in self.late if entry[0] < self.syncs]
         if old and self.chance.random() < 0.3:
             entry = self.chance.choice(old)
             self.late.remove(entry)
-            path = f"/api/santa/postflight/{self.facts.machine_id}"
-            assert (await call(self.app, "POST", path, entry[1])).status == 200
+            answer = await line.exchange(self.request("postflight", entry[1]))
+            assert answer.status == 200, f"a late postflight was answered {answer.status}: {answer.body!r}"
+            self.journal.append((self.syncs, f"postflight of {entry[0]}", "late", "200"))
+
+    def request(self, stage: str, body: bytes) -> Request:
+        """Return a post as this release writes it."""
+        encoding, encode = ENCODINGS[self.facts.version]
+        headers = ((b"content-encoding", encoding), (b"accept-encoding", b"gzip, deflate"))
+        return Request("POST", f"/api/santa/{stage}/{self.facts.machine_id}", encode(body), headers)

@@ -1,40 +1,37 @@
-"""Lets Macs, administrators and time loose on one application, then holds it to the plain model."""
+"""Lets Macs, administrators and time loose on one application, then holds it to the plain model.
+
+All that happens is decided by the seed, when it begins; in which order PostgreSQL gets to see what
+happens at the same time is not. Next: checks.py says what is wrong, and with what a Mac.
+"""
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from santaserver import schedule
-from santaserver.main import create_app
-from santaserver.settings import load
-from santaserver.state import AppState
+from santaserver.clock import Clock as AnyClock
+from tests.model.admin import TARGETS, Administrators
+from tests.model.checks import WrongError, claimed, clean_reasons, compare, server_side
 from tests.model.mac import HASHES, LOCAL, Mac
-from tests.model.policy import Content, Facts, Key, Policy, Rule, Tag
-from tests.model.wire import call
+from tests.model.policy import Facts, Policy
+from tests.model.stacks import Stack
 
 VERSIONS = ("2026.8.1", "2026.2.1", "2025.5.1")
 USERS = ("Ann", "bob")
-GROUPS = ("staff", "lab")
+GROUPS: tuple[list[str], ...] = ([], ["staff"])
 HOSTS = ("desk-1", "lab-1")
-POLICIES = ("ALLOWLIST", "BLOCKLIST", "BLOCKLIST", "SILENT_GUI_BLOCKLIST", "CEL", "NONE")
-COMPILER = "ALLOWLIST_COMPILER"
-TARGETS: tuple[Key, ...] = (
-    *(("BINARY", f"{number:064x}") for number in range(6)),
-    *(("CDHASH", f"{number:040x}") for number in range(2)),
-    *(("SIGNINGID", f"platform:com.example.{number}") for number in range(2)),
-    *(("TEAMID", f"TEAM{number:06d}") for number in range(2)),
-)
-QUIET_SYNCS = 4
-"""Syncs without a fault after which a Mac has to be right and is sent nothing more."""
-
-
-class WrongError(AssertionError):
-    """A Mac has something else than the model says, or the server claims what is not so."""
+ROUNDS = (10, 30)
+"""Fewest and most rounds with faults before all of them end."""
+QUIET_SYNCS = 2
+"""Syncs without a fault after which a Mac has to be right."""
+TROUBLE = (0.0, 0.1, 0.1, 0.3)
+"""Shares of a sync's posts that something happens to."""
+MINUTES = (10, 60, 180, 1500)
+"""By how many time may move."""
 
 
 @dataclass
@@ -48,28 +45,38 @@ class Clock:
         return self.now
 
 
+def direct(dsn: str) -> Callable[[AnyClock], Stack]:
+    """Return the plainest stack over a database."""
+    return lambda clock: Stack(dsn, clock)
+
+
 class World:
     """One application with an empty fleet and its model."""
 
-    def __init__(self, dsn: str, seed: int, macs: int = 24) -> None:
+    def __init__(self, make_stack: Callable[[AnyClock], Stack], seed: int, macs: int = 24) -> None:
         """Prepare everything that `seed` decides."""
         self.chance = Random(seed)
         self.clock = Clock()
-        self.app = create_app(load({"DATABASE_URL": dsn, "SESSION_HOURS": "720"}), self.clock)
-        self.state: AppState = self.app.state.santa
+        self.stack = make_stack(self.clock)
+        self.database = self.stack.state.database
         self.policy = Policy()
-        self.cookie = b""
+        self.admins = Administrators(self.stack.wire, self.clock, self.policy)
         self.macs = [self._mac(number) for number in range(macs)]
         # Two Macs that were given the same id by mistake.
         self.macs[1].facts.machine_id = self.macs[0].facts.machine_id
         self.macs[0].shared = self.macs[1].shared = True
-        self.settled = 0
+        self.settled = self.quiet_syncs = self.claims = 0
+        self.reasons = Counter[str]()
 
     def _mac(self, number: int) -> Mac:
         facts = Facts(
             f"M-{number}", VERSIONS[number % 3], self.chance.choice(USERS), [], self.chance.choice(HOSTS)
         )
-        return Mac(self.app, facts, f"SERIAL{number}", Random(self.chance.random()))
+        return Mac(self.stack.wire, facts, f"SERIAL{number}", self._decider())
+
+    def _decider(self) -> Random:
+        """Return chance of its own for something that goes on beside other things."""
+        return Random(self.chance.random())
 
     @property
     def syncs(self) -> int:
@@ -81,119 +88,40 @@ class World:
         """Return how often Macs did what."""
         return sum((mac.kinds for mac in self.macs), Counter())
 
+    @property
+    def faults(self) -> Counter[str]:
+        """Return how often what went wrong."""
+        return sum((mac.faults for mac in self.macs), Counter())
+
     async def run(self, syncs: int) -> None:
         """Go on until so many machine-syncs were made; raise `WrongError` as soon as something is wrong."""
-        try:
-            await self._begin()
-            while self.syncs < syncs:
-                for _ in range(self.chance.randint(2, 6)):
-                    await self._round()
-                await self._settle()
-        finally:
-            await self.state.database.close()
+        async with self.stack.serving():
+            try:
+                await self.begin()
+                while self.syncs < syncs:
+                    for _ in range(self.chance.randint(*ROUNDS)):
+                        await self._round()
+                    await self._settle()
+                self.reasons = await clean_reasons(self.database)
+            except WrongError as error:
+                error.add_note(await server_side(self.database, error.machine_id))
+                raise
 
-    # --- administrators --------------------------------------------------------------------------
-
-    async def _begin(self) -> None:
-        await self._log_in()
-        for number, (group, prefix) in enumerate((("staff", ""), ("", "lab-"), ("", ""))):
-            content = {"name": f"t{number}", "groups": [group] if group else []}
-            if prefix:
-                content["predicate"] = f"hostname.startsWith('{prefix}')"
-            answer = await self._admin("POST", "/api/v1/tags", content)
-            self.policy.tags.append(Tag(answer["id"], f"t{number}", group or "-", prefix))
+    async def begin(self) -> None:
+        """Log in, make the tags, let every Mac sync once."""
+        await self.admins.begin()
         for mac in self.macs:
             await mac.sync()
-
-    async def _log_in(self) -> None:
-        body = json.dumps({"username": "admin", "password": "correct horse battery"}).encode()
-        answer = await call(self.app, "POST", "/api/v1/auth/login", body)
-        self.cookie = answer.cookies[0].partition(";")[0].encode()
-
-    async def _admin(self, method: str, path: str, content: object = None, query: str = "") -> Any:  # noqa: ANN401
-        headers = ((b"cookie", self.cookie),)
-        body = b"" if content is None else json.dumps(content).encode()
-        answer = await call(self.app, method, path, body, headers, query.encode())
-        if answer.status == 401:
-            await self._log_in()
-            return await self._admin(method, path, content, query)
-        assert answer.status in {200, 201, 204}, f"{method} {path}: {answer.status} {answer.body!r}"
-        return json.loads(answer.body) if answer.body else None
-
-    async def _change_rule(self, layer: str, key: Key) -> None:
-        rules = self.policy.layers.setdefault(layer, {})
-        present = rules.get(key)
-        if present is not None and self.chance.random() < 0.4:
-            await self._admin("DELETE", f"/api/v1/rules/{present.id}")
-            del rules[key]
-            return
-        rule = self._some_rule(layer, key, active=present is not None and present.holds(self.clock.now))
-        body: dict[str, Any] = {
-            "policy": rule.content[0],
-            "cel_expr": rule.content[1] or None,
-            "custom_msg": rule.content[2],
-            "locked": rule.locked,
-            "starts_at": rule.starts_at.isoformat() if rule.starts_at else None,
-            "expires_at": rule.expires_at.isoformat() if rule.expires_at else None,
-        }
-        if present is not None:
-            rule.id = present.id
-            await self._admin("PUT", f"/api/v1/rules/{rule.id}", body)
-        else:
-            body |= {"layer": layer, "rule_type": key[0], "identifier": key[1]}
-            rule.id = (await self._admin("POST", "/api/v1/rules", body))["id"]
-        rules[key] = rule
-
-    def _some_rule(self, layer: str, key: Key, *, active: bool) -> Rule:
-        policy = self.chance.choice(POLICIES)
-        if key[0] != "TEAMID" and self.chance.random() < 0.03:
-            policy = COMPILER
-        if policy == "NONE" and layer == "global":
-            policy = "BLOCKLIST"
-        expression = "args.size() > 1" if policy == "CEL" else ""
-        content: Content = (policy, expression, self.chance.choice(("", "text")))
-        rule = Rule(0, content, locked=self.chance.random() < 0.15)
-        if not active and self.chance.random() < 0.1:
-            rule.starts_at = self.clock.now + timedelta(hours=self.chance.randint(1, 6))
-        if self.chance.random() < 0.15:
-            start = rule.starts_at or self.clock.now
-            rule.expires_at = start + timedelta(hours=self.chance.randint(1, 6))
-        return rule
-
-    async def _change_structure(self) -> None:
-        what = self.chance.randrange(3)
-        self._doubt()
-        if what == 0:
-            order = self.chance.sample(self.policy.tags, len(self.policy.tags))
-            await self._admin("PUT", "/api/v1/tags/order", {"tags": [tag.id for tag in order]})
-            self.policy.tags = order
-        elif what == 1:
-            tag, mac = self.chance.choice(self.policy.tags), self.chance.choice(self.macs)
-            path = f"/api/v1/tags/{tag.id}/members/{mac.facts.machine_id}"
-            there = mac.facts.machine_id in tag.by_hand
-            await self._admin("DELETE" if there else "PUT", path)
-            tag.by_hand ^= {mac.facts.machine_id}
-        else:
-            # The last Macs are now and then in standalone mode, by their own layers.
-            mac = self.macs[-1 - self.chance.randrange(3)]
-            values = {"client_mode": self.chance.choice(("STANDALONE", "LOCKDOWN"))}
-            query = f"layer=machine:{mac.facts.machine_id}"
-            await self._admin("PUT", "/api/v1/settings/layer", {"values": values}, query)
-        self._doubt()
-
-    def _doubt(self) -> None:
-        for mac in self.macs:
-            mac.doubtful = True
 
     # --- what happens ----------------------------------------------------------------------------
 
     async def _round(self) -> None:
         """Let some Macs sync while administrators write; check the server's claims when all is quiet."""
         if self.chance.random() < 0.15:
-            self.clock.now += timedelta(minutes=self.chance.choice((10, 60, 180, 1500)))
+            self._pass_time(timedelta(minutes=self.chance.choice(MINUTES)))
             if self.chance.random() < 0.5:
                 await self._together([self._sync(mac) for mac in self._some_macs()])
-            async with self.state.database.transaction(lambda _: None) as (connection, outbox):
+            async with self.database.transaction(lambda _: None) as (connection, outbox):
                 await schedule.apply_due(connection, outbox, self.clock.now)
             self.policy.forget_expired(self.clock.now)
         for mac in self._some_macs():
@@ -203,37 +131,46 @@ class World:
             "global",
             *(f"tag:{tag.name}" for tag in self.policy.tags),
             *map("user:{}".format, ("ann", "bob")),
+            *(f"machine:{mac.facts.machine_id}" for mac in self.macs[2:5]),
         ]
-        layers += [f"machine:{mac.facts.machine_id}" for mac in self.macs[2:5]]
         places = [(layer, key) for layer in layers for key in TARGETS]
-        jobs: list[Coroutine[Any, Any, None]] = [
-            self._change_rule(*place)
-            for place in self.chance.sample(places, self.chance.choice((0, 0, 1, 3)))
-        ]
+        if self.chance.random() < 0.02:
+            jobs: list[Coroutine[Any, Any, None]] = [self.admins.remove_all_rules()]
+        else:
+            changed = self.chance.sample(places, self.chance.choice((0, 0, 1, 3)))
+            jobs = [self.admins.change_rule(*place, self._decider()) for place in changed]
         if self.chance.random() < 0.1:
-            jobs.append(self._change_structure())
+            jobs.append(self.admins.change_structure(self.macs, self._decider()))
         jobs += [self._sync(mac) for mac in self._some_macs()]
         self.chance.shuffle(jobs)
         await self._together(jobs)
         await self._check_claims()
 
-    async def _sync(self, mac: Mac) -> None:
-        mac.trouble = self.chance.choice((0.0, 0.0, 0.1, 0.3))
-        await mac.sync()
+    def _sync(self, mac: Mac) -> Coroutine[Any, Any, None]:
+        mac.trouble = self.chance.choice(TROUBLE)
+        return mac.sync()
 
     def _some_macs(self) -> list[Mac]:
         return self.chance.sample(self.macs, self.chance.randint(1, len(self.macs)))
 
     async def _together(self, jobs: list[Coroutine[Any, Any, None]]) -> None:
+        """Do everything at the same time, and go on when nothing of it is still under way."""
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(job)
+        await self.stack.wire.quiet()
+
+    def _pass_time(self, amount: timedelta) -> None:
+        self.clock.now += amount
+        self.admins.journal.append((self.clock.now, "time has passed", str(amount)))
 
     def _happen(self, mac: Mac) -> None:
         """Something that only the Mac knows of."""
-        mac.doubtful = True
+        mac.doubts += 1
         alone = mac in self.macs[-3:]
         what = self.chance.choice(("wipe", "lose", "alter", "move", "update", "approve"))
+        mac.journal.append((mac.syncs, what, "", ""))
+        mac.faults[f"happening: {what}"] += 1
         if what == "wipe":
             mac.table.clear()
             mac.transitive.clear()
@@ -251,7 +188,7 @@ class World:
         elif what == "move":
             mac.facts.user = self.chance.choice(USERS)
             mac.facts.hostname = self.chance.choice(HOSTS)
-            mac.facts.groups = self.chance.choice(([], ["staff"]))
+            mac.facts.groups = self.chance.choice(GROUPS)
         elif what == "update" and not alone:
             later = [version for version in VERSIONS if HASHES[version] or version == mac.facts.version]
             mac.facts.version = self.chance.choice(later)
@@ -262,23 +199,15 @@ class World:
 
     async def _check_claims(self) -> None:
         """A Mac that the server calls up to date is."""
-        async with self.state.database.transaction(lambda _: None) as (connection, _):
-            rows = await connection.fetch(
-                """select m.machine_id
-                   from machine m join machine_sync y on y.machine_id = m.id, policy_head h
-                   where y.acked_seq = h.seq and y.acked_signature = y.signature and y.facts_key is not null
-                     and not y.drift_held and coalesce(y.pending_kind, 'normal') = 'normal'
-                     and (h.next_change_at is null or h.next_change_at > $1)""",
-                self.clock.now,
-            )
-        claimed = {row["machine_id"] for row in rows}
+        up_to_date = await claimed(self.database, self.clock.now)
         for mac in self.macs[2:]:
-            if mac.facts.machine_id in claimed and not mac.doubtful:
+            if mac.facts.machine_id in up_to_date and not mac.doubtful:
+                self.claims += 1
                 self._compare(mac, "is called up to date")
 
     async def _settle(self) -> None:
         """Let faults end and time pass; every Mac has to become right."""
-        self.clock.now += timedelta(hours=25)
+        self._pass_time(timedelta(hours=25))
         self.policy.forget_expired(self.clock.now)
         for mac in self.macs:
             mac.trouble, mac.late = 0.0, []
@@ -286,22 +215,10 @@ class World:
         for group in (self.macs[:1], self.macs[1:2], self.macs[2:]):
             for _ in range(QUIET_SYNCS):
                 await self._together([mac.sync() for mac in group])
+                self.quiet_syncs += len(group)
             for mac in group:
                 self._compare(mac, "has settled")
         self.settled += len(self.macs)
 
     def _compare(self, mac: Mac, when: str) -> None:
-        wanted = self.policy.effective(mac.facts, self.clock.now)
-        if mac.given() != wanted:
-            there = mac.given()
-            missing = {key: wanted[key] for key in wanted if there.get(key) != wanted[key]}
-            extra = {key: there[key] for key in there if key not in wanted}
-            rules = {
-                (layer, key): self.policy.layers.get(layer, {}).get(key)
-                for layer in self.policy.layers_of(mac.facts)
-                for key in (*missing, *extra)
-            }
-            raise WrongError(
-                f"{mac.facts} {when} at {self.clock.now}, but lacks {missing} and has {extra} instead: "
-                f"{ {place: rule for place, rule in rules.items() if rule} }"
-            )
+        compare(self.policy, mac, self.admins.journal, when, self.clock.now)

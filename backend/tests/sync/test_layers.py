@@ -116,6 +116,24 @@ def test_members_come_by_group_predicate_and_enrolment(
     assert [row["source"] for row in left] == ["group", "predicate"]
 
 
+def test_a_mac_is_not_called_in_sync_before_it_was_asked_for_a_tags_new_members(
+    admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    tag_id = tag(admin, "lab")
+    add_rule(admin, sha(1), layer="tag:lab")
+    mac.sync()
+    assert machine(admin, mac)["sync_state"] == "in_sync"
+    changed = admin.put(f"/api/v1/tags/{tag_id}", json={"name": "lab", "predicate": "true"})
+    assert changed.status_code == httpx.codes.OK, changed.text
+    assert machine(admin, mac)["sync_state"] == "pending"
+    assert policies(mac) == {sha(1): BLOCK}
+    assert machine(admin, mac)["sync_state"] == "in_sync"
+    give(admin, tag(admin, "other"), mac)
+    assert machine(admin, mac)["sync_state"] == "pending"
+    mac.sync()
+    assert machine(admin, mac)["sync_state"] == "in_sync"
+
+
 def test_a_predicate_that_fails_makes_no_member(admin: httpx.Client, mac: SimulatedMac) -> None:
     tag(admin, "t", predicate="groups[7] == 'x'")
     add_rule(admin, sha(1), layer="tag:t")

@@ -272,6 +272,39 @@ def test_a_download_without_a_preflight_is_served_but_not_confirmed(
     assert machine(admin, mac)["sync_state"] == "in_sync"
 
 
+def test_a_download_without_a_preflight_confirms_no_layers_that_came_meanwhile(
+    admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    """A late postflight may end the sync that a preflight began; then a layer comes before the download."""
+    add_rule(admin, sha(1))
+    mac.sync()
+    add_rule(admin, sha(2), layer=f"user:{mac.primary_user}")
+    page = mac.post("ruledownload", {"machine_id": mac.machine_id})
+    mac.apply("NORMAL", page.get("rules", []))
+    mac.post("postflight", mac.postflight_body("NORMAL", len(page.get("rules", []))))
+    assert set(mac.rules) == {("BINARY", sha(1))}
+    assert machine(admin, mac)["sync_state"] == "pending"
+    mac.sync()
+    assert set(mac.rules) == {("BINARY", sha(1)), ("BINARY", sha(2))}
+    assert machine(admin, mac)["sync_state"] == "in_sync"
+
+
+def test_a_download_without_a_preflight_is_refused_to_a_mac_in_an_unknown_state(
+    admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    add_rule(admin, sha(1))
+    mac.sync()
+    add_rule(admin, sha(2))
+    mac.post("preflight", mac.preflight_body())
+    mac.post("ruledownload", {"machine_id": mac.machine_id})
+    mac.post("postflight", mac.postflight_body("NORMAL", 77))
+    with pytest.raises(SyncError) as error:
+        mac.post("ruledownload", {"machine_id": mac.machine_id})
+    assert error.value.status == httpx.codes.CONFLICT
+    assert mac.sync().kind == "CLEAN"
+    assert mac.rules == effective(admin)
+
+
 def test_settings_reach_the_mac_complete(admin: httpx.Client, mac: SimulatedMac) -> None:
     before = mac.sync().settings
     wanted = {**admin.get("/api/v1/settings").json(), "client_mode": "LOCKDOWN", "full_sync_interval": 120}

@@ -1,0 +1,159 @@
+"""Administrators who write while Macs sync; whatever they do, the plain model is told."""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.conftest import ADMIN
+from tests.model.mac import Mac
+from tests.model.policy import Content, Key, Policy, Rule, Tag
+from tests.model.wire import Answer, Request, Wire
+
+POLICIES = ("ALLOWLIST", "BLOCKLIST", "BLOCKLIST", "SILENT_GUI_BLOCKLIST", "CEL", "NONE")
+COMPILER = "ALLOWLIST_COMPILER"
+TARGETS: tuple[Key, ...] = (
+    *(("BINARY", f"{number:064x}") for number in range(6)),
+    *(("CDHASH", f"{number:040x}") for number in range(2)),
+    *(("SIGNINGID", f"platform:com.example.{number}") for number in range(2)),
+    *(("TEAMID", f"TEAM{number:06d}") for number in range(2)),
+)
+TAGS = (("staff", ""), ("", "lab-"), ("", ""))
+"""Directory group and prefix of host names of each tag; members by hand may be in any."""
+REMEMBERED = 60
+"""Changes that are told when a Mac is wrong."""
+
+
+@dataclass
+class Administrators:
+    """Everything they can do, at any moment and several at a time."""
+
+    wire: Wire
+    now: Callable[[], datetime]
+    policy: Policy
+    cookie: bytes = b""
+    journal: deque[tuple[datetime, str, object]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    async def begin(self) -> None:
+        """Log in and make the tags."""
+        await self._log_in()
+        for number, (group, prefix) in enumerate(TAGS):
+            answer = await self.call("POST", "/api/v1/tags", tag_content(f"t{number}", group, prefix))
+            self.policy.tags.append(Tag(answer["id"], f"t{number}", group, prefix))
+
+    async def call(self, method: str, path: str, content: object = None, query: str = "") -> Any:  # noqa: ANN401
+        """Make a request to the REST interface and return what it answers."""
+        body = b"" if content is None else json.dumps(content).encode()
+        answer = await self._send(Request(method, path, body, ((b"cookie", self.cookie),), query))
+        if answer.status == 401:
+            await self._log_in()
+            return await self.call(method, path, content, query)
+        assert answer.status in {200, 201, 204}, f"{method} {path}: {answer.status} {answer.body!r}"
+        self.journal.append((self.now(), f"{method} {path} {query}", content))
+        return answer.json()
+
+    async def change_rule(self, layer: str, key: Key, chance: Random) -> None:
+        """Add, change or delete the rule of a layer for a target."""
+        rules = self.policy.layers.setdefault(layer, {})
+        present = rules.get(key)
+        if present is not None and chance.random() < 0.4:
+            await self.call("DELETE", f"/api/v1/rules/{present.id}")
+            del rules[key]
+            return
+        now = self.now()
+        active = present is not None and present.holds(now)
+        rule = some_rule(chance, layer, key, now, active=active)
+        body: dict[str, Any] = {
+            "policy": rule.content[0],
+            "cel_expr": rule.content[1] or None,
+            "custom_msg": rule.content[2],
+            "locked": rule.locked,
+            "starts_at": rule.starts_at.isoformat() if rule.starts_at else None,
+            "expires_at": rule.expires_at.isoformat() if rule.expires_at else None,
+        }
+        if present is not None:
+            rule.id = present.id
+            await self.call("PUT", f"/api/v1/rules/{rule.id}", body)
+        else:
+            body |= {"layer": layer, "rule_type": key[0], "identifier": key[1]}
+            rule.id = (await self.call("POST", "/api/v1/rules", body))["id"]
+        rules[key] = rule
+
+    async def remove_all_rules(self) -> None:
+        """Delete every rule of every layer: then Macs have to have none at all."""
+        for rules in self.policy.layers.values():
+            for key, rule in list(rules.items()):
+                await self.call("DELETE", f"/api/v1/rules/{rule.id}")
+                del rules[key]
+
+    async def change_structure(self, macs: list[Mac], chance: Random) -> None:
+        """Put the tags in another order, flip a membership, change a tag, or switch a Mac's mode."""
+        what = chance.randrange(4)
+        doubt(macs)
+        if what == 0:
+            order = chance.sample(self.policy.tags, len(self.policy.tags))
+            await self.call("PUT", "/api/v1/tags/order", {"tags": [tag.id for tag in order]})
+            self.policy.tags = order
+        elif what == 1:
+            tag, mac = chance.choice(self.policy.tags), chance.choice(macs)
+            path = f"/api/v1/tags/{tag.id}/members/{mac.facts.machine_id}"
+            there = mac.facts.machine_id in tag.by_hand
+            await self.call("DELETE" if there else "PUT", path)
+            tag.by_hand ^= {mac.facts.machine_id}
+        elif what == 2:
+            tag = chance.choice(self.policy.tags)
+            group, prefix = chance.choice(TAGS)
+            await self.call("PUT", f"/api/v1/tags/{tag.id}", tag_content(tag.name, group, prefix))
+            tag.group, tag.prefix = group, prefix
+        else:
+            # The last Macs are now and then in standalone mode, by their own layers.
+            mac = macs[-1 - chance.randrange(3)]
+            values = {"client_mode": chance.choice(("STANDALONE", "LOCKDOWN"))}
+            query = f"layer=machine:{mac.facts.machine_id}"
+            await self.call("PUT", "/api/v1/settings/layer", {"values": values}, query)
+        doubt(macs)
+
+    async def _log_in(self) -> None:
+        body = json.dumps({"username": ADMIN[0], "password": ADMIN[1]}).encode()
+        answer = await self._send(Request("POST", "/api/v1/auth/login", body))
+        self.cookie = answer.cookies[0].partition(";")[0].encode()
+
+    async def _send(self, request: Request) -> Answer:
+        line = self.wire.line()
+        try:
+            return await line.exchange(request)
+        finally:
+            line.close()
+
+
+def tag_content(name: str, group: str, prefix: str) -> dict[str, Any]:
+    """Return what the REST interface is told of a tag."""
+    predicate = {"predicate": f"hostname.startsWith('{prefix}')"} if prefix else {}
+    return {"name": name, "groups": [group] if group else [], **predicate}
+
+
+def some_rule(chance: Random, layer: str, key: Key, now: datetime, *, active: bool) -> Rule:
+    """Think up a rule; one that is in force cannot be put off."""
+    policy = chance.choice(POLICIES)
+    if key[0] != "TEAMID" and chance.random() < 0.03:
+        policy = COMPILER
+    if policy == "NONE" and layer == "global":
+        policy = "BLOCKLIST"
+    expression = "args.size() > 1" if policy == "CEL" else ""
+    content: Content = (policy, expression, chance.choice(("", "text")))
+    rule = Rule(0, content, locked=chance.random() < 0.15)
+    if not active and chance.random() < 0.1:
+        rule.starts_at = now + timedelta(hours=chance.randint(1, 6))
+    if chance.random() < 0.15:
+        start = rule.starts_at or now
+        rule.expires_at = start + timedelta(hours=chance.randint(1, 6))
+    return rule
+
+
+def doubt(macs: list[Mac]) -> None:
+    """From now on only what Macs say later tells the server what they should have."""
+    for mac in macs:
+        mac.doubts += 1
