@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, build, ci, codegen, db, deploy, dev, doctor, fmt, image};
+use commands::{bench, build, ci, codegen, db, deploy, dev, doctor, fmt, image, model};
 
 /// Builds, runs and checks SantaServer.
 #[derive(Parser)]
@@ -44,6 +44,8 @@ enum Command {
     Ci(ci::Args),
     /// Measure the parts beside their peers on this machine
     Bench(bench::Args),
+    /// Let simulated Macs and faults loose on the backend and look for a wrong one
+    Model(model::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
     Codegen(codegen::Args),
     /// Replace the running container; back by itself when the new one does not become ready
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Codegen(args) => codegen::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Model(args) => model::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => deploy::rollback(&args),
         Command::Fmt(args) => fmt::run(&args),

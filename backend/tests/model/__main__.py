@@ -10,7 +10,8 @@ from tests.model.runs import Outcome, Wanted, run_all
 from tests.model.stacks import Proxied, Served, Stack
 
 DESCRIPTION = """Lets simulated Macs, administrators and time loose on the real application and a PostgreSQL.
-Exit code 0 when no Mac was ever wrong, 1 with the first wrong one."""
+Exit code 0 when no Mac was ever wrong, 1 with the first wrong one, 130 when interrupted."""
+INTERRUPTED = 130
 EVERY = 15.0
 """Seconds between two lines of progress."""
 
@@ -30,18 +31,22 @@ def main() -> int:
     )
     began = said = time.monotonic()
     total = Outcome()
-    for outcome in run_all(wanted):
-        total += outcome
-        now = time.monotonic()
-        if total.wrong:
-            break
-        if now - said >= EVERY:
-            said = now
-            say(f"{total.syncs} machine-syncs, 0 wrong machines, {total.syncs / (now - began):.0f}/s")
+    interrupted = False
+    try:
+        for outcome in run_all(wanted):
+            total += outcome
+            now = time.monotonic()
+            if total.wrong:
+                break
+            if now - said >= EVERY:
+                said = now
+                say(f"{total.syncs} machine-syncs, 0 wrong machines, {total.syncs / (now - began):.0f}/s")
+    except KeyboardInterrupt:
+        interrupted = True
     say(table(total, time.monotonic() - began, wanted))
     if total.wrong:
         say(f"\nWRONG: {total.wrong}\n\nTo repeat it: {again(total.wrong, wanted)}")
-    return 1 if total.wrong else 0
+    return 1 if total.wrong else INTERRUPTED if interrupted else 0
 
 
 def arguments() -> argparse.Namespace:

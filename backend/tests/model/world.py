@@ -134,7 +134,7 @@ class World:
             *(f"machine:{mac.facts.machine_id}" for mac in self.macs[2:5]),
         ]
         places = [(layer, key) for layer in layers for key in TARGETS]
-        if self.chance.random() < 0.02:
+        if self.chance.random() < 0.01:
             jobs: list[Coroutine[Any, Any, None]] = [self.admins.remove_all_rules()]
         else:
             changed = self.chance.sample(places, self.chance.choice((0, 0, 1, 3)))

@@ -10,3 +10,4 @@ pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod fmt;
 pub(crate) mod image;
+pub(crate) mod model;

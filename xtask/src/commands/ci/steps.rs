@@ -6,7 +6,7 @@ use xshell::cmd;
 
 use super::schedule::Lane;
 use super::{dev_loop, docs, e2e, image, locks, stray};
-use crate::commands::{build, codegen, fmt};
+use crate::commands::{build, codegen, fmt, model};
 use crate::tools::{nextest, node, postgres, python};
 use crate::{repo, run};
 
@@ -128,6 +128,13 @@ pub(crate) const STEPS: &[Step] = &[
         docs::check,
     ),
     step("codegen", Lane::Console, false, "generated files are fresh", codegen::check),
+    step(
+        "model",
+        Lane::Whole,
+        false,
+        "simulated Macs whose connections break at any byte end with exactly their rules",
+        model::check,
+    ),
     step(
         "dev",
         Lane::Whole,
