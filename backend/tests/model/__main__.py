@@ -24,7 +24,7 @@ def main() -> int:
         options.syncs,
         None if options.minutes is None else options.minutes * 60,
         options.seed,
-        min(options.world, options.syncs),
+        min(options.world, -(-options.syncs // len(stacks))),
         options.processes,
         stacks,
         options.proxy,
@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=DESCRIPTION)
     parser.add_argument("--syncs", type=int, default=1_000_000, help="machine-syncs in all")
     parser.add_argument("--minutes", type=float, help="begin no world after so many minutes")
-    parser.add_argument("--world", type=int, default=5_000, help="machine-syncs of one world")
+    parser.add_argument("--world", type=int, default=5_000, help="most machine-syncs of one world")
     parser.add_argument("--seed", type=int, default=1, help="seed of the first world")
     parser.add_argument("--processes", type=int, default=2, help="worlds at the same time")
     parser.add_argument(

@@ -13,8 +13,8 @@ use super::build;
 use crate::tools::{postgres, python};
 use crate::{repo, run};
 
-/// Machine-syncs of the check: some seconds of each way to the application.
-const CHECKED: u64 = 6_000;
+/// Machine-syncs of the check, a third through each way to the application.
+const CHECKED: u64 = 3_000;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask model\n  cargo xtask model --syncs 1000000\n  \
