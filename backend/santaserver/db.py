@@ -7,7 +7,7 @@ published. An unreachable database becomes `DatabaseUnavailable`, logged once pe
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 import asyncpg
@@ -58,6 +58,12 @@ class Connection(Protocol):
     async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a value of any type
         """Return the first column of the first row, or None."""
 
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Begin a transaction; commit at its end, roll back on an error."""
+
+    def is_closed(self) -> bool:
+        """Tell whether the connection has ended."""
+
 
 class Database:
     """The engine and the pool of one process; connects on first use, so a start needs no database."""
@@ -65,8 +71,8 @@ class Database:
     def __init__(self, dsn: str) -> None:
         """Prepare for `dsn` (postgresql://…) without connecting."""
         self.dsn = dsn
-        self._pool: asyncpg.Pool | None = None
-        self._event_pool: asyncpg.Pool | None = None
+        self._syncs = Connections(dsn, SYNC_CONNECTIONS)
+        self._events = Connections(dsn, EVENT_CONNECTIONS)
         self._reachable = True
         self.engine = make_engine(
             dsn,
@@ -79,10 +85,8 @@ class Database:
 
     async def close(self) -> None:
         """Give all connections back."""
-        for pool in (self._pool, self._event_pool):
-            if pool is not None:
-                await pool.close()
-        self._pool = self._event_pool = None
+        await self._syncs.close()
+        await self._events.close()
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -112,50 +116,36 @@ class Database:
     @asynccontextmanager
     async def transaction(self, publish: Publish) -> AsyncIterator[tuple[Connection, Outbox]]:
         """Yield a bare connection inside one transaction; commit at the end, roll back on an error."""
+        async with self.connection(publish) as (connection, outbox), connection.transaction():
+            yield connection, outbox
+
+    @asynccontextmanager
+    async def connection(self, publish: Publish) -> AsyncIterator[tuple[Connection, Outbox]]:
+        """Yield a bare connection; each statement commits by itself unless a transaction is begun."""
         outbox = Outbox()
-        try:
-            pool = await self.pool()
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection, connection.transaction():
-                yield connection, outbox
-        except OUTAGES as error:
-            raise self._outage(error) from error
-        self._recovered()
+        async with self._lent(self._syncs) as connection:
+            yield connection, outbox
         publish(outbox.messages)
 
     @asynccontextmanager
     async def statements(self) -> AsyncIterator[Connection]:
         """Yield a bare connection on which each statement commits by itself: for events."""
+        async with self._lent(self._events) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self, connections: "Connections") -> AsyncIterator[Connection]:
         try:
-            pool = await self.event_pool()
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+            connection = await connections.take()
+            try:
                 yield connection
+            except BaseException:
+                await connections.dismiss(connection)
+                raise
+            await connections.give_back(connection)
         except OUTAGES as error:
             raise self._outage(error) from error
         self._recovered()
-
-    async def pool(self) -> asyncpg.Pool:
-        """Return the pool, making it (without a connection) the first time."""
-        if self._pool is None:
-            self._pool = self._make_pool(SYNC_CONNECTIONS)
-            await self._pool
-        return self._pool
-
-    async def event_pool(self) -> asyncpg.Pool:
-        """Return the pool for events, making it the first time."""
-        if self._event_pool is None:
-            self._event_pool = self._make_pool(EVENT_CONNECTIONS)
-            await self._event_pool
-        return self._event_pool
-
-    def _make_pool(self, size: int) -> asyncpg.Pool:
-        return asyncpg.create_pool(
-            self.dsn,
-            min_size=0,
-            max_size=size,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=COMMAND_TIMEOUT,
-            reset=_nothing_to_reset,
-        )
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own, outside the pool (LISTEN)."""
@@ -171,6 +161,62 @@ class Database:
         if not self._reachable:
             self._reachable = True
             log.warning("database reachable again")
+
+
+class Connections:
+    """A pool whose connections stay at hand between requests: its own way to lend one costs half a query."""
+
+    def __init__(self, dsn: str, size: int) -> None:
+        """Prepare for up to `size` connections without opening one."""
+        self._dsn = dsn
+        self._size = size
+        self._pool: asyncpg.Pool | None = None
+        self._at_hand: list[Connection] = []
+        self._waiting = 0
+
+    async def take(self) -> Connection:
+        """Return a connection that nobody else uses, opening one when there is room."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if not connection.is_closed():
+                return connection
+            await self.dismiss(connection)
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self._dsn,
+                min_size=0,
+                max_size=self._size,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT,
+                reset=_nothing_to_reset,
+            )
+            await self._pool
+        self._waiting += 1
+        try:
+            lent: Connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+        finally:
+            self._waiting -= 1
+        return lent
+
+    async def give_back(self, connection: Connection) -> None:
+        """Take a connection back in good order; whoever waits in the pool for one gets it."""
+        if self._waiting:
+            await self.dismiss(connection)
+        else:
+            self._at_hand.append(connection)
+
+    async def dismiss(self, connection: Connection) -> None:
+        """Leave a connection to the pool, which looks after one that was interrupted or is closed."""
+        if self._pool is not None:
+            await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """Close all of them."""
+        while self._at_hand:
+            await self.dismiss(self._at_hand.pop())
+        if self._pool is not None:
+            await self._pool.close()
+        self._pool = None
 
 
 async def driver(session: AsyncSession) -> Connection:

@@ -2,8 +2,7 @@
 
 import hashlib
 import secrets
-
-from starlette.datastructures import Headers
+from collections.abc import Mapping
 
 HEADER = "X-Santa-Enrollment"
 """For agents whose system reserves Authorization."""
@@ -20,11 +19,14 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
-def shown_secret(headers: Headers, in_path: str | None) -> str | None:
-    """Return the secret a request carries: in the path, as a bearer token, or in a header of its own."""
+def shown_secret(fields: Mapping[str, str], in_path: str | None) -> str | None:
+    """Return the secret a request carries: in the path, as a bearer token, or in a field of its own.
+
+    The names of `fields` are in lower case.
+    """
     if in_path:
         return in_path
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    scheme, _, token = fields.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return headers.get(HEADER) or None
+    return fields.get(HEADER.lower()) or None

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from santaserver.db import OUTAGES
+from santaserver.errors import DatabaseUnavailable
+from santaserver.live.outbox import discard
 from santaserver.migrations import HEAD
 from santaserver.state import AppState
 
@@ -26,11 +27,10 @@ async def ready(request: Request) -> Response:
     database: Check = "ok"
     try:
         async with asyncio.timeout(DEADLINE):
-            pool = await state.database.pool()
-            async with pool.acquire() as connection:
+            async with state.database.connection(discard) as (connection, _):
                 if await connection.fetchval("select to_regclass('alembic_version')") is not None:
                     revision = await connection.fetchval("select version_num from alembic_version")
-    except OUTAGES:
+    except (TimeoutError, DatabaseUnavailable):
         database = "failed"
     checks: dict[str, Check] = {
         "backend": "ok",

@@ -93,18 +93,19 @@ class Relay:
 def payloads(origin: str, messages: Sequence[Message]) -> list[str]:
     """Pack messages into as few notifications as fit; one that is too long becomes "reload"."""
     packed: list[str] = []
-    room: list[Message] = []
-
-    def pack(content: list[Message] | None) -> str:
-        return json.dumps({"from": origin, "messages": content}, separators=(",", ":"))
-
+    head, tail = f'{{"from":"{origin}","messages":', "}"
+    around = len(head) + len("[]") + len(tail)
+    room: list[str] = []
+    size = around
     for message in messages:
-        if message["type"] == "lagged" or len(pack([message]).encode()) > MAX_PAYLOAD:
-            return [pack(None)]
-        if room and len(pack([*room, message]).encode()) > MAX_PAYLOAD:
-            packed.append(pack(room))
-            room = []
-        room.append(message)
+        text = json.dumps(message, separators=(",", ":"))  # ASCII, so characters are bytes
+        if message["type"] == "lagged" or around + len(text) > MAX_PAYLOAD:
+            return [f"{head}null{tail}"]
+        if room and size + len(text) > MAX_PAYLOAD:
+            packed.append(f"{head}[{','.join(room)}]{tail}")
+            room, size = [], around
+        room.append(text)
+        size += len(text) + 1
     if room:
-        packed.append(pack(room))
+        packed.append(f"{head}[{','.join(room)}]{tail}")
     return packed

@@ -1,12 +1,11 @@
 """Reads a request body: size limits, content encodings, content type. Knows no stage."""
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
 from santaserver.sync.overload import Budget
@@ -28,27 +27,31 @@ class Form(Enum):
     PROTOBUF = "application/x-protobuf"
 
 
-def form_of(headers: Headers) -> Form:
+def form_of(fields: Mapping[str, str]) -> Form:
     """Return the form of a request; the doctor's probe names none."""
-    named = headers.get("content-type", "").partition(";")[0].strip().lower()
+    named = fields.get("content-type", "").partition(";")[0].strip().lower()
     return Form.PROTOBUF if named in {Form.PROTOBUF.value, "application/protobuf"} else Form.JSON
 
 
 @asynccontextmanager
-async def received(request: Request, budget: Budget) -> AsyncIterator[bytes]:
+async def received(receive: Receive, budget: Budget) -> AsyncIterator[bytes]:
     """Yield the body as it came, counted against the budget for as long as it is used."""
     chunks: list[bytes] = []
     size = 0
+    more = True
     try:
-        async for chunk in request.stream():
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("The connection ended inside the body")
+            chunk: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
             budget.take(len(chunk))
             size += len(chunk)
             if size > MAX_BODY:
                 raise TooLarge(f"The body is larger than {MAX_BODY} bytes")
             chunks.append(chunk)
         yield b"".join(chunks)
-    except ClientDisconnect as error:
-        raise BadRequest("The connection ended inside the body") from error
     finally:
         budget.give_back(size)
 

@@ -1,7 +1,7 @@
 """The SQL of the hot path: machines and their open syncs. Plain asyncpg; see rule_log.py for rules.
 
-A sync that sends nothing reads one row and updates it twice. Only syncs that send something leave
-a row in `sync_session`, which no decision reads.
+A sync that sends nothing reads one row three times and updates it twice. Only syncs that send
+something leave a row in `sync_session`, which no decision reads.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,19 @@ from santaserver.sync.preflight import Plan, possible_states
 from santaserver.sync.states import Kind, Known, PolicyState, Session
 from santaserver.sync.wire import PreflightRequest
 
+AS_READ = "({0}::xid is null or xmin = {0})"
+"""A condition that its `MachineRow.version` is still the machine's: xmin changes with each update."""
 RECENT_COUNTS = 8
 """Numbers of rules that a postflight still under way may report: those of four syncs and more."""
 
 
+class Overtaken(Exception):  # noqa: N818 - nothing is wrong
+    """Another request changed the machine since it was read without a lock; nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """A machine with its sync state, locked until the transaction ends, and the policy's numbers."""
+    """A machine with its sync state, and the policy's numbers."""
 
     id: int
     machine_id: str
@@ -37,6 +43,27 @@ class MachineRow:
     facts_key: bytes | None
     monitor_until: datetime | None
     head: Head
+    version: int | None
+    """What its sync state has to be for a write to happen; None when a lock holds it as it is."""
+
+
+MACHINE = """
+  select m.id, m.machine_id, m.serial, m.hostname, m.client_mode, m.santa_version, m.enrollment_id,
+    y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
+    y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
+    y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
+    y.last_drift_clean_at, y.drift_held, y.signature, y.facts_key, y.last_preflight_at,
+    y.last_postflight_at, y.last_clean_at, y.monitor_until, y.xmin as version,
+    h.seq, h.settings_seq, h.layer_version, h.next_change_at
+  from machine m join machine_sync y on y.machine_id = m.id, policy_head h
+  where m.machine_id = $1
+"""
+
+
+async def find_machine(connection: Connection, machine_id: str) -> MachineRow | None:
+    """Return a machine as it is at this moment; writes to it happen only while it still is."""
+    row = await connection.fetchrow(MACHINE, machine_id)
+    return None if row is None else _machine(row, row["version"])
 
 
 async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | None:
@@ -45,20 +72,11 @@ async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | 
     After such a wait the machine's sync state is the newest, the numbers may be a moment older: then
     a sync's target is that moment's policy, but never one before what the machine has already.
     """
-    row = await connection.fetchrow(
-        """select m.id, m.machine_id, m.serial, m.hostname, m.client_mode, m.santa_version, m.enrollment_id,
-             y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
-             y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
-             y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
-             y.last_drift_clean_at, y.drift_held, y.signature, y.facts_key, y.last_preflight_at,
-             y.last_postflight_at, y.last_clean_at, y.monitor_until,
-             h.seq, h.settings_seq, h.layer_version, h.next_change_at
-           from machine m join machine_sync y on y.machine_id = m.id, policy_head h
-           where m.machine_id = $1 for no key update of y""",
-        machine_id,
-    )
-    if row is None:
-        return None
+    row = await connection.fetchrow(MACHINE + "for no key update of y", machine_id)
+    return None if row is None else _machine(row, None)
+
+
+def _machine(row: Any, version: int | None) -> MachineRow:  # noqa: ANN401 - a record
     known = _known(row)
     seen = [state.seq for state in possible_states(known)]
     head = Head(max(row["seq"], *seen, 0), row["settings_seq"], row["layer_version"], row["next_change_at"])
@@ -76,6 +94,7 @@ async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | 
         facts_key=row["facts_key"],
         monitor_until=row["monitor_until"],
         head=head,
+        version=version,
     )
 
 
@@ -141,7 +160,10 @@ class Opening:
 
 
 async def open_session(connection: Connection, machine: MachineRow, opening: Opening, now: datetime) -> int:
-    """Freeze a sync and make it the open one; return its number."""
+    """Freeze a sync and make it the open one; return its number.
+
+    It takes several statements, and so a transaction, unless both this sync and the one before are idle.
+    """
     known, plan, target = machine.known, opening.plan, opening.target
     if known.pending is not None and not known.pending.idle:
         await connection.execute(
@@ -169,6 +191,7 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
         _recent(known, *([known.pending.sent] if known.pending else [])),
         opening.facts_key,
         now if opening.preflight else None,
+        machine.version,
     ]
     number = "nextval('sync_session_id_seq')"
     before = ""
@@ -177,14 +200,14 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
         before = """with opened as (
           insert into sync_session (machine_id, target_signature, target_seq, kind, clean_reason,
             base_signatures, base_seqs, hash_before, held, started_at)
-          values ($1, $2, $3, $4, $15, $16, $17, $5, $11, $18) returning id)"""
+          values ($1, $2, $3, $4, $16, $17, $18, $5, $11, $19) returning id)"""
         values += [
             plan.reason.value if plan.reason else None,
             [state.signature for state in plan.bases],
             [state.seq for state in plan.bases],
             now,
         ]
-    session: int = await connection.fetchval(
+    session: int | None = await connection.fetchval(
         f"""{before} update machine_sync set pending_session = {number}, pending_signature = $2,
               pending_seq = $3, pending_kind = $4, pending_hash = $5, pending_served = false,
               pending_sent = $6, possible_signatures = $7, possible_seqs = $8, drift_cleans = $9,
@@ -192,21 +215,26 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
               signature = case when $13::bytea is null then signature else $2 end,
               facts_key = $13,
               last_preflight_at = coalesce($14, last_preflight_at)
-            where machine_id = $1 returning pending_session""",  # noqa: S608 - constants of this function
+            where machine_id = $1 and {AS_READ.format("$15")}
+            returning pending_session""",  # noqa: S608 - constants of this file
         *values,
     )
+    if session is None:
+        raise Overtaken
     return session
 
 
 async def mark_page(connection: Connection, machine: MachineRow, session: Session, sent: int | None) -> None:
     """Note that a page is being served; `sent` counts all rules once it is the last one."""
     if not session.page_served or (sent is not None and sent != session.sent):
-        await connection.execute(
-            """update machine_sync set pending_served = true, pending_sent = coalesce($2, pending_sent)
-               where machine_id = $1""",
+        tag = await connection.execute(
+            f"""update machine_sync set pending_served = true, pending_sent = coalesce($2, pending_sent)
+                where machine_id = $1 and {AS_READ.format("$3")}""",  # noqa: S608 - constants of this file
             machine.id,
             sent,
+            machine.version,
         )
+        _written(tag)
 
 
 async def confirm(
@@ -218,15 +246,15 @@ async def confirm(
     now: datetime,
 ) -> None:
     """Make the session's target the confirmed state. `hashes`: reported, and to compare with later."""
-    await connection.execute(
-        """update machine_sync set acked_signature = $2, acked_seq = $3, acked_hash = $4,
-             possible_signatures = '{}', possible_seqs = '{}', pending_session = null, pending_kind = null,
-             pending_signature = null, pending_seq = null, pending_hash = null, pending_sent = null,
-             pending_served = false, recent_counts = $6, last_postflight_at = $7,
+    tag = await connection.execute(
+        f"""update machine_sync set acked_signature = $2, acked_seq = $3, acked_hash = $4,
+             possible_signatures = '{{}}', possible_seqs = '{{}}', pending_session = null,
+             pending_kind = null, pending_signature = null, pending_seq = null, pending_hash = null,
+             pending_sent = null, pending_served = false, recent_counts = $6, last_postflight_at = $7,
              last_clean_at = case when $5 = 'normal' then last_clean_at else $7 end,
              queued_clean = case when $5 = 'normal' then queued_clean
                                  when queued_clean = 'clean_all' and $5 = 'clean' then queued_clean end
-           where machine_id = $1""",
+           where machine_id = $1 and {AS_READ.format("$8")}""",  # noqa: S608 - constants of this file
         machine.id,
         session.target.signature,
         session.target.seq,
@@ -234,7 +262,9 @@ async def confirm(
         session.kind.value,
         _recent(machine.known, session.sent),
         now,
+        machine.version,
     )
+    _written(tag)
     if not session.idle:
         await _finish(connection, session, "acked", counts, hashes[0], now)
 
@@ -251,19 +281,21 @@ async def refuse(
 
     A refused clean sync stays open, to be repeated at least as strong as it was.
     """
-    await connection.execute(
-        """update machine_sync set acked_signature = null, acked_seq = null, acked_hash = '',
+    tag = await connection.execute(
+        f"""update machine_sync set acked_signature = null, acked_seq = null, acked_hash = '',
              possible_signatures = array[$2::integer], possible_seqs = array[$3::bigint],
              pending_session = case when $4 then null else pending_session end,
              pending_sent = null, recent_counts = $5, last_postflight_at = $6
-           where machine_id = $1""",
+           where machine_id = $1 and {AS_READ.format("$7")}""",  # noqa: S608 - constants of this file
         machine.id,
         session.target.signature,
         session.target.seq,
         session.kind is Kind.NORMAL,
         _recent(machine.known, counts[0], session.sent),
         now,
+        machine.version,
     )
+    _written(tag)
     if not session.idle:
         await _finish(connection, session, "refused", counts, rules_hash, now)
 
@@ -287,6 +319,11 @@ async def _finish(
         now,
         session.sent,
     )
+
+
+def _written(tag: str) -> None:
+    if tag == "UPDATE 0":
+        raise Overtaken
 
 
 def clip(text: str, length: int = 500) -> str:

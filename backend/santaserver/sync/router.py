@@ -2,18 +2,22 @@
 
 Only 200 is success to a client, 403 means "fetch an XSRF token" to it, and 4xx other than 408 and
 429 end its sync: so nothing here answers 201, 204 or 403.
+
+Bare ASGI: the stages are most of what a server does, and what the REST interface has around its
+endpoints would cost each of them a fifth of its time.
 """
 
 import hashlib
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router
+from msgspec import Struct
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from santaserver.enrollment import admission
@@ -23,8 +27,8 @@ from santaserver.errors import AnswerProblems, BadRequest, CatchCrashes, NotFoun
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.state import AppState
-from santaserver.sync import protobuf, repository, service
-from santaserver.sync.answers import answer
+from santaserver.sync import protobuf, quick, repository, service
+from santaserver.sync.answers import Fields, answer
 from santaserver.sync.body import Form, decompress, form_of, received
 from santaserver.sync.service import Stage
 from santaserver.sync.wire import (
@@ -64,73 +68,108 @@ class Content:
         return read(parse_object(self.plain()), kind)
 
 
-async def _preflight(stage: Stage, machine_id: str, content: Content) -> bytes:
-    request = content.message(PreflightRequest)
-    admission.check_serial(stage.enrollment, request.serial_number)
-    return await service.preflight(stage, machine_id, request)
+@dataclass(frozen=True)
+class SyncStage:
+    """A stage of a sync: its message, and the two ways to carry it out."""
+
+    message: type[Struct]
+    quick: Callable[[Stage, str, Any], Awaitable[bytes | None]]
+    locked: Callable[[Stage, str, Any], Awaitable[bytes]]
 
 
-async def _rule_download(stage: Stage, machine_id: str, content: Content) -> bytes:
-    return await service.rule_download(stage, machine_id, content.message(RuleDownloadRequest))
-
-
-async def _postflight(stage: Stage, machine_id: str, content: Content) -> bytes:
-    return await service.postflight(stage, machine_id, content.message(PostflightRequest))
-
-
-SYNC_STAGES: dict[str, Callable[[Stage, str, Content], Awaitable[bytes]]] = {
-    "preflight": _preflight,
-    "ruledownload": _rule_download,
-    "postflight": _postflight,
+SYNC_STAGES = {
+    "preflight": SyncStage(PreflightRequest, quick.preflight, service.preflight),
+    "ruledownload": SyncStage(RuleDownloadRequest, quick.rule_download, service.rule_download),
+    "postflight": SyncStage(PostflightRequest, quick.postflight, service.postflight),
 }
 
 
-async def handle_stage(request: Request) -> Response:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: its stage, or `xsrf`; whose it is; what its fields say, names in lower case."""
+
+    state: AppState
+    stage: str
+    machine_id: str
+    secret: str | None
+    fields: Mapping[str, str]
+
+    def proof(self) -> Proof:
+        """Return what the Mac shows of itself."""
+        # Only santa-proxy sets the field: it takes it away from what clients send.
+        return Proof(shown_secret(self.fields, self.secret), "client-cert" in self.fields)
+
+
+async def answer_call(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request below the prefix."""
+    call = _call(scope)
+    if scope["method"] != "POST":
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
+    if call.stage == "xsrf":
+        body, fields = b"", _token(call)
+    else:
+        body, fields = await _run(call, receive)
+    await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     """Receive the body, then run the stage when there is a free place for it."""
-    state: AppState = request.app.state.santa
-    name, machine_id = _path(request)
-    form = form_of(request.headers)
-    async with received(request, state.limits.bodies) as sent:
-        content = Content(form, request.headers.get("content-encoding", ""), sent)
-        if machine_id == DOCTOR or name in SYNC_STAGES:
-            async with state.limits.syncs.seat():
-                body = await _sync(state, request, name, machine_id, content)
-        elif name in {"eventupload", "metrics"}:
-            async with state.limits.events.seat():
-                body = await _report(state, request, name, machine_id, content)
+    limits = call.state.limits
+    form = form_of(call.fields)
+    async with received(receive, limits.bodies) as sent:
+        content = Content(form, call.fields.get("content-encoding", ""), sent)
+        if call.machine_id == DOCTOR or call.stage in SYNC_STAGES:
+            async with limits.syncs.seat():
+                body = await _sync(call, content)
+        elif call.stage in {"eventupload", "metrics"}:
+            async with limits.events.seat():
+                body = await _report(call, content)
         else:
-            raise NotFound(f"There is no stage {name!r} in this version of the protocol")
-    return answer(name, form, body, request.headers)
+            raise NotFound(f"There is no stage {call.stage!r} in this version of the protocol")
+    return answer(call.stage, form, body, call.fields.get("accept-encoding", ""))
 
 
-async def handle_xsrf(request: Request) -> Response:
+def _token(call: Call) -> Fields:
     """Hand out a token for a client that was told 403 by something in between; none is ever required."""
-    state: AppState = request.app.state.santa
-    _, machine_id = _path(request)
-    key = state.settings.security.secret_key.encode()
-    token = hmac.new(key, b"xsrf\0" + machine_id.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-    return Response(b"", media_type="application/json", headers={"X-XSRF-TOKEN": token})
+    key = call.state.settings.security.secret_key.encode()
+    token = hmac.new(key, b"xsrf\0" + call.machine_id.encode(), hashlib.sha256).hexdigest()
+    return [
+        (b"content-type", b"application/json"),
+        (b"x-xsrf-token", token.encode()),
+        (b"content-length", b"0"),
+    ]
 
 
-async def _sync(state: AppState, request: Request, name: str, machine_id: str, content: Content) -> bytes:
-    """Run a stage of a sync in one transaction."""
+async def _sync(call: Call, content: Content) -> bytes:
+    """Run a stage of a sync: the quick way if it leads anywhere, else in one transaction."""
+    state, machine_id = call.state, call.machine_id
     now = state.clock()
-    async with state.database.transaction(state.bus.publish) as (connection, outbox):
+    async with state.database.connection(state.bus.publish) as (connection, outbox):
         required = state.settings.enrollment_required
-        enrolled = await admission.authorise(connection, state.enrollments, _proof(request), required, now)
+        enrolled = await admission.authorise(connection, state.enrollments, call.proof(), required, now)
         if machine_id == DOCTOR:
             return EMPTY
+        way = SYNC_STAGES[call.stage]
+        message = content.message(way.message)
+        if isinstance(message, PreflightRequest):
+            admission.check_serial(enrolled, message.serial_number)
         stage = Stage(connection, outbox, state.caches, state.signer, enrolled, now)
-        return await SYNC_STAGES[name](stage, machine_id, content)
+        body = await quick.attempt(way.quick, stage, machine_id, message)
+        if body is None:
+            async with connection.transaction():
+                body = await way.locked(stage, machine_id, message)
+        return body
 
 
-async def _report(state: AppState, request: Request, name: str, machine_id: str, content: Content) -> bytes:
+async def _report(call: Call, content: Content) -> bytes:
     """Take what a Mac reports beside its syncs; each statement is a transaction of its own."""
+    state, machine_id = call.state, call.machine_id
     now = state.clock()
     async with state.database.statements() as connection:
         required = state.settings.enrollment_required
-        enrolled = await admission.authorise(connection, state.enrollments, _proof(request), required, now)
-        if name == "metrics":
+        enrolled = await admission.authorise(connection, state.enrollments, call.proof(), required, now)
+        if call.stage == "metrics":
             _metrics(machine_id, content)
             return EMPTY
 
@@ -143,12 +182,6 @@ async def _report(state: AppState, request: Request, name: str, machine_id: str,
         body, news = await event_upload(intake, machine_id, upload)
     state.bus.publish(news)
     return body
-
-
-def _proof(request: Request) -> Proof:
-    # Only santa-proxy sets the header: it takes it away from what clients send.
-    secret = shown_secret(request.headers, request.path_params.get("secret"))
-    return Proof(secret, "client-cert" in request.headers)
 
 
 def _metrics(machine_id: str, content: Content) -> None:
@@ -164,11 +197,22 @@ async def _enrol(state: AppState, enrolled: Enrollment | None, machine_id: str, 
         await repository.create_machine(connection, machine_id, enrolled.id if enrolled else None, now)
 
 
-def _path(request: Request) -> tuple[str, str]:
-    machine_id: str = request.path_params["machine_id"]
+def _call(scope: Scope) -> Call:
+    """Take a request apart; machine ids may contain anything, even slashes."""
+    secret = None
+    stage, slash, machine_id = scope["path"][len(PREFIX) + 1 :].partition("/")
+    if stage == "e":
+        shown, _, rest = machine_id.partition("/")
+        inner, inner_slash, inner_id = rest.partition("/")
+        if shown and inner and inner_slash:
+            secret, stage, machine_id = shown, inner, inner_id
+    if not (stage and slash):
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     if not machine_id or "\0" in machine_id or len(machine_id) > MAX_ID or not _storable(machine_id):
         raise BadRequest(f"A machine id has 1 to {MAX_ID} characters")
-    return request.path_params.get("stage", "xsrf"), machine_id
+    # Of a field that comes twice, the first counts.
+    fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    return Call(scope["app"].state.santa, stage, machine_id, secret, fields)
 
 
 def _storable(text: str) -> bool:
@@ -179,26 +223,11 @@ def _storable(text: str) -> bool:
     return True
 
 
-class Stages:
-    """ASGI middleware: answers Santa itself and passes everything else on.
-
-    The stages are most of what a server does; what the REST interface needs around its endpoints
-    would cost each of them a fifth of its time.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self.app = app
-        self.stages = CatchCrashes(AnswerProblems(Router(_routes())))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer or pass on."""
-        ours = scope["type"] == "http" and scope["path"].startswith(PREFIX + "/")
-        await (self.stages if ours else self.app)(scope, receive, send)
+def is_stage(scope: Scope) -> bool:
+    """Tell whether a request is one of Santa's."""
+    path: str = scope["path"] if scope["type"] == "http" else ""
+    return path.startswith(PREFIX + "/")
 
 
-def _routes() -> list[BaseRoute]:
-    """Return the protocol's routes; machine ids may contain anything, even slashes."""
-    bases = (f"{PREFIX}/e/{{secret}}", PREFIX)
-    handlers = (("/xsrf/{machine_id:path}", handle_xsrf), ("/{stage}/{machine_id:path}", handle_stage))
-    return [Route(base + path, handler, methods=["POST"]) for base in bases for path, handler in handlers]
+answer_stage: ASGIApp = CatchCrashes(AnswerProblems(answer_call))
+"""The whole protocol, errors included."""

@@ -76,13 +76,37 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
         )
         await repository.store_report(stage.connection, machine.id, request, mode, conflict, stage.now)
     target = PolicyState(signature, head.seq)
-    plan = decide(machine.known, await _evidence(stage, machine, request, mode, conflict, target), stage.now)
-    opening = Opening(target, plan, await _idle(stage, plan, target), request.rules_hash, key, preflight=True)
+    opening = await opening_of(stage, machine, request, target, key, conflict=conflict)
+    return await begin(stage, machine, request, opening, head)
+
+
+async def opening_of(
+    stage: Stage,
+    machine: MachineRow,
+    request: PreflightRequest,
+    target: PolicyState,
+    key: bytes,
+    *,
+    conflict: bool,
+) -> Opening:
+    """Decide what kind of sync leads a machine to `target`, and whether it sends anything."""
+    evidence = await _evidence(stage, machine, request, conflict, target)
+    plan = decide(machine.known, evidence, stage.now)
+    return Opening(target, plan, await _idle(stage, plan, target), request.rules_hash, key, preflight=True)
+
+
+async def begin(
+    stage: Stage, machine: MachineRow, request: PreflightRequest, opening: Opening, head: Head
+) -> bytes:
+    """Open a sync and answer its preflight."""
+    plan = opening.plan
     session = await repository.open_session(stage.connection, machine, opening, stage.now)
     _tell_preflight(stage, machine, request, plan)
-    log.debug("preflight of %s: session %d is %s %s", machine_id, session, plan.kind, plan.reason or "")
+    log.debug(
+        "preflight of %s: session %d is %s %s", machine.machine_id, session, plan.kind, plan.reason or ""
+    )
     monitored = machine.monitor_until is not None and machine.monitor_until > stage.now
-    return preflight_answer(plan.kind.wire, await _settings(stage, signature, head, monitored))
+    return preflight_answer(plan.kind.wire, await _settings(stage, opening.target.signature, head, monitored))
 
 
 async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequest) -> bytes:
@@ -90,6 +114,11 @@ async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequ
     machine = await repository.lock_machine(stage.connection, machine_id)
     if machine is None:
         raise NotFound("This machine is not known here; it has to begin with a preflight")
+    return await page(stage, machine, request)
+
+
+async def page(stage: Stage, machine: MachineRow, request: RuleDownloadRequest) -> bytes:
+    """Serve one page of a machine's open session."""
     offset = 0
     if request.cursor:
         cursor = stage.signer.decode(request.cursor)
@@ -103,11 +132,11 @@ async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequ
         return msgspec.json.encode(RuleDownloadAnswer(rules=[]))
     rules = await rule_sets.rules_of(stage.connection, stage.caches, session)
     clean = session.kind is not Kind.NORMAL
-    page = page_of(rules, offset, clean=clean, recent=machine.known.recent_counts)
-    last = page.following is None
-    await repository.mark_page(stage.connection, machine, session, page.total if last else None)
-    following = "" if page.following is None else stage.signer.encode(Cursor(session.id, page.following))
-    answer = RuleDownloadAnswer(rules=[msgspec.Raw(rule) for rule in page.rules], cursor=following)
+    cut = page_of(rules, offset, clean=clean, recent=machine.known.recent_counts)
+    last = cut.following is None
+    await repository.mark_page(stage.connection, machine, session, cut.total if last else None)
+    following = "" if cut.following is None else stage.signer.encode(Cursor(session.id, cut.following))
+    answer = RuleDownloadAnswer(rules=[msgspec.Raw(rule) for rule in cut.rules], cursor=following)
     return msgspec.json.encode(answer)
 
 
@@ -116,6 +145,11 @@ async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) 
     machine = await repository.lock_machine(stage.connection, machine_id)
     if machine is None:
         raise NotFound("This machine is not known here; it has to begin with a preflight")
+    return await conclude(stage, machine, request)
+
+
+async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest) -> bytes:
+    """Compare what a machine did with its open session and store the outcome."""
     session = machine.known.pending
     report = Report(
         request.rules_received,
@@ -127,17 +161,19 @@ async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) 
         session, report, machine.known.acked_hash, machine.client_mode, machine.known.recent_counts
     )
     if session is None or judgement.verdict is Verdict.STRAY:
-        log.info("postflight of %s left aside: %s", machine_id, judgement.why)
+        log.info("postflight of %s left aside: %s", machine.machine_id, judgement.why)
         return b"{}"
     counts = (report.received, report.processed)
     if judgement.verdict is Verdict.REFUSED:
-        log.warning("postflight of %s refused, its next sync is a clean one: %s", machine_id, judgement.why)
+        log.warning(
+            "postflight of %s refused, its next sync is a clean one: %s", machine.machine_id, judgement.why
+        )
         await repository.refuse(stage.connection, machine, session, counts, report.rules_hash, stage.now)
     else:
         if report.processed < report.received:
             log.warning(
                 "%s could not use %d of %d rules",
-                machine_id,
+                machine.machine_id,
                 report.received - report.processed,
                 report.received,
             )
@@ -202,11 +238,10 @@ async def _evidence(
     stage: Stage,
     machine: MachineRow,
     request: PreflightRequest,
-    mode: str,
     conflict: bool,
     target: PolicyState,
 ) -> Evidence:
-    known = machine.known
+    known, mode = machine.known, client_mode(request.client_mode)
     states = possible_states(known)
     evidence = Evidence(
         wants_clean=request.request_clean_sync,
