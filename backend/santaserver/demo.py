@@ -132,11 +132,11 @@ async def _sync(stage: Stage, report: PreflightRequest, *, clean: bool) -> None:
     answer = msgspec.json.decode(await service.preflight(stage, machine_id, said))
     received, cursor = 0, ""
     while True:
-        page = msgspec.json.decode(
-            await service.rule_download(stage, machine_id, RuleDownloadRequest(cursor=cursor))
-        )
-        received += len(page["rules"])
-        cursor = page.get("cursor", "")
+        page = await service.rule_download(stage, machine_id, RuleDownloadRequest(cursor=cursor))
+        if isinstance(page, bytes):
+            break
+        received += len(page.rules)
+        cursor = page.cursor
         if not cursor:
             break
     finished = PostflightRequest(

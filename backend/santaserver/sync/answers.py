@@ -4,26 +4,37 @@ import gzip
 
 from santaserver.sync import protobuf
 from santaserver.sync.body import Form
+from santaserver.sync.caches import SyncCaches
+from santaserver.sync.pages import LEVEL, WORTH_COMPRESSING, Page, shared_part, whole_page
 
 Fields = list[tuple[bytes, bytes]]
 """The fields of an answer, as ASGI has them."""
-
-WORTH_COMPRESSING = 1400
-"""Bytes; what fits into one packet is sent as it is."""
-LEVEL = 1
-"""A page of 500 rules: half a millisecond for a quarter of its size."""
 
 
 def answer(stage: str, form: Form, body: bytes, accepted: str) -> tuple[bytes, Fields]:
     """Return a stage's JSON answer as the client wants it, with its fields."""
     if form is Form.PROTOBUF:
         body = protobuf.answer(stage, body)
-    fields = [(b"content-type", form.value.encode()), (b"vary", b"Accept-Encoding")]
-    if len(body) > WORTH_COMPRESSING and takes_gzip(accepted):
+    coded = len(body) > WORTH_COMPRESSING and takes_gzip(accepted)
+    if coded:
         body = gzip.compress(body, LEVEL, mtime=0)
+    return body, _fields(form, body, coded=coded)
+
+
+def page_answer(caches: SyncCaches, page: Page, form: Form, accepted: str) -> tuple[bytes, Fields]:
+    """Return a page of rules as the client wants it, with its fields."""
+    pack = takes_gzip(accepted)
+    key = (page.content, form, pack)
+    shared = caches.pages.get(key) or caches.pages.put(key, shared_part(page, form, pack=pack))
+    body = whole_page(shared, page, form)
+    return body, _fields(form, body, coded=shared.packed)
+
+
+def _fields(form: Form, body: bytes, *, coded: bool) -> Fields:
+    fields = [(b"content-type", form.value.encode()), (b"vary", b"Accept-Encoding")]
+    if coded:
         fields.append((b"content-encoding", b"gzip"))
-    fields.append((b"content-length", str(len(body)).encode()))
-    return body, fields
+    return [*fields, (b"content-length", str(len(body)).encode())]
 
 
 def takes_gzip(accepted: str) -> bool:

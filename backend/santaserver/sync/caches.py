@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from santaserver.sync.delta import Key, RuleSet, RuleText
+from santaserver.sync.pages import SharedPart
 from santaserver.sync.states import PolicyState, RuleCounts
 
 KeyT = TypeVar("KeyT", bound=Hashable)
@@ -100,6 +101,10 @@ def _texts(value: Sequence[bytes]) -> int:
     return len(value) + 10
 
 
+def _bytes(value: SharedPart) -> int:
+    return len(value.sent)
+
+
 @dataclass(frozen=True)
 class SyncCaches:
     """The caches of one process."""
@@ -122,6 +127,8 @@ class SyncCaches:
         default_factory=lambda: LruCache(500_000, _texts)
     )
     """(bases, target) → what a normal sync sends; a change is worked out once for a whole fleet."""
+    pages: LruCache[Hashable, SharedPart] = field(default_factory=lambda: LruCache(32 * 2**20, _bytes))
+    """Pages of rules by content, form and coding, as Macs are sent them: 32 MiB."""
     counts: LruCache[PolicyState, RuleCounts] = field(default_factory=lambda: LruCache(8192))
     """What a rule table in this state counts."""
     authorities: LruCache[PolicyState, frozenset[Key]] = field(default_factory=lambda: LruCache(8192))

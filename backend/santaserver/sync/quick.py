@@ -10,6 +10,7 @@ from typing import Any
 
 from santaserver.sync import repository, service
 from santaserver.sync.membership import facts_key
+from santaserver.sync.pages import Page
 from santaserver.sync.repository import MachineRow, Overtaken
 from santaserver.sync.service import Stage
 from santaserver.sync.states import PolicyState
@@ -30,7 +31,7 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
     return await service.begin(stage, machine, request, opening, head) if opening.idle else None
 
 
-async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequest) -> bytes | None:
+async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequest) -> Page | bytes | None:
     """Serve a page of the open session."""
     machine = await repository.find_machine(stage.connection, machine_id)
     if machine is None or machine.known.pending is None:
@@ -62,8 +63,11 @@ def _idle(machine: MachineRow) -> bool:
 
 
 async def attempt(
-    way: Callable[[Stage, str, Any], Awaitable[bytes | None]], stage: Stage, machine_id: str, request: object
-) -> bytes | None:
+    way: Callable[[Stage, str, Any], Awaitable[Page | bytes | None]],
+    stage: Stage,
+    machine_id: str,
+    request: object,
+) -> Page | bytes | None:
     """Go one of these ways; None when it leads nowhere and nothing was written."""
     try:
         return await way(stage, machine_id, request)

@@ -28,8 +28,9 @@ from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.state import AppState
 from santaserver.sync import protobuf, quick, repository, service
-from santaserver.sync.answers import Fields, answer
+from santaserver.sync.answers import Fields, answer, page_answer
 from santaserver.sync.body import Form, decompress, form_of, received
+from santaserver.sync.pages import Page
 from santaserver.sync.service import Stage
 from santaserver.sync.wire import (
     MessageT,
@@ -73,8 +74,8 @@ class SyncStage:
     """A stage of a sync: its message, and the two ways to carry it out."""
 
     message: type[Struct]
-    quick: Callable[[Stage, str, Any], Awaitable[bytes | None]]
-    locked: Callable[[Stage, str, Any], Awaitable[bytes]]
+    quick: Callable[[Stage, str, Any], Awaitable[Page | bytes | None]]
+    locked: Callable[[Stage, str, Any], Awaitable[Page | bytes]]
 
 
 SYNC_STAGES = {
@@ -117,6 +118,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     """Receive the body, then run the stage when there is a free place for it."""
     limits = call.state.limits
     form = form_of(call.fields)
+    body: Page | bytes
     async with received(receive, limits.bodies) as sent:
         content = Content(form, call.fields.get("content-encoding", ""), sent)
         if call.machine_id == DOCTOR or call.stage in SYNC_STAGES:
@@ -127,7 +129,10 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
                 body = await _report(call, content)
         else:
             raise NotFound(f"There is no stage {call.stage!r} in this version of the protocol")
-    return answer(call.stage, form, body, call.fields.get("accept-encoding", ""))
+    accepted = call.fields.get("accept-encoding", "")
+    if isinstance(body, Page):
+        return page_answer(call.state.caches, body, form, accepted)
+    return answer(call.stage, form, body, accepted)
 
 
 def _token(call: Call) -> Fields:
@@ -141,7 +146,7 @@ def _token(call: Call) -> Fields:
     ]
 
 
-async def _sync(call: Call, content: Content) -> bytes:
+async def _sync(call: Call, content: Content) -> Page | bytes:
     """Run a stage of a sync: the quick way if it leads anywhere, else in one transaction."""
     state, machine_id = call.state, call.machine_id
     now = state.clock()

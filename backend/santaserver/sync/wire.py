@@ -73,13 +73,6 @@ class RuleAnswer(Struct, kw_only=True, omit_defaults=True):
     cel_expr: str = ""
 
 
-class RuleDownloadAnswer(Struct, kw_only=True, omit_defaults=True):
-    """A page of rules, each already written as a `RuleAnswer`; a cursor means that there are more."""
-
-    rules: list[msgspec.Raw]
-    cursor: str = ""
-
-
 class EventUploadAnswer(Struct, kw_only=True, omit_defaults=True):
     """Bundles whose programs the server wants to see."""
 
