@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Events that each sync, or upload, brings
     #[arg(long, default_value_t = 10, value_name = "N")]
     events: u32,
+    /// How often each page of rules is asked for
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
     /// Only upload events, over `--connections`, as fast as they are taken
     #[arg(long)]
     uploads: bool,
@@ -57,6 +60,8 @@ struct Run {
     start: Instant,
     all: RefCell<Tally>,
     stages: [RefCell<Tally>; 4],
+    /// For whole syncs, what their Macs waited for answers.
+    waits: RefCell<Tally>,
     syncs: Cell<u64>,
     events: Cell<u64>,
     rules: Cell<u64>,
@@ -82,6 +87,7 @@ pub(crate) async fn run(args: Args) -> Result<report::Fleet> {
             RefCell::new(Tally::new()?),
             RefCell::new(Tally::new()?),
         ],
+        waits: RefCell::new(Tally::new()?),
         syncs: Cell::new(0),
         events: Cell::new(0),
         rules: Cell::new(0),
@@ -103,6 +109,7 @@ pub(crate) async fn run(args: Args) -> Result<report::Fleet> {
         rules: run.rules.get(),
         seconds: run.start.elapsed().as_secs_f64(),
         latency: all.latency(),
+        sync: run.waits.borrow().latency(),
         stages: STAGES
             .iter()
             .zip(&run.stages)
@@ -134,13 +141,16 @@ impl Run {
 
     async fn sync_until_done(&self, machine: u32, due: Instant) {
         match self.sync(machine, due).await {
-            Ok(()) => self.syncs.set(self.syncs.get() + 1),
+            Ok(waited) => {
+                self.waits.borrow_mut().answer(waited);
+                self.syncs.set(self.syncs.get() + 1);
+            }
             Err(error) => self.all.borrow_mut().error(&error),
         }
     }
 
-    /// One sync of a Mac that has every rule and keeps its hash.
-    async fn sync(&self, machine: u32, due: Instant) -> Result<()> {
+    /// One sync of a Mac that keeps its hash; gives how long it waited for answers.
+    async fn sync(&self, machine: u32, due: Instant) -> Result<Duration> {
         let mut stream = self.target.connect().await?;
         let name = format!("bench-{machine}");
         let hash = format!("{machine:032x}");
@@ -150,11 +160,12 @@ impl Run {
              \"primary_user\":\"user{machine}\",\"client_mode\":\"LOCKDOWN\",\"machine_id\":\"{name}\",\
              \"rulesHash\":\"{hash}\"}}"
         );
-        let answer = self.stage(&mut stream, 0, &name, preflight.as_bytes(), due).await?;
+        let (answer, mut waited) =
+            self.stage(&mut stream, 0, &name, preflight.as_bytes(), due).await?;
         let kind = text_after(&answer, b"\"sync_type\":\"").unwrap_or("NORMAL").to_owned();
         if self.args.events > 0 {
             let body = self.events_of(machine);
-            self.stage(&mut stream, 1, &name, &body, Instant::now()).await?;
+            waited += self.stage(&mut stream, 1, &name, &body, Instant::now()).await?.1;
             self.events.set(self.events.get() + u64::from(self.args.events));
         }
         let mut received = 0;
@@ -164,7 +175,12 @@ impl Run {
                 "" => format!("{{\"machine_id\":\"{name}\"}}"),
                 cursor => format!("{{\"cursor\":\"{cursor}\",\"machine_id\":\"{name}\"}}"),
             };
-            let page = self.stage(&mut stream, 2, &name, body.as_bytes(), Instant::now()).await?;
+            for _ in 1..self.args.repeat {
+                self.stage(&mut stream, 2, &name, body.as_bytes(), Instant::now()).await?;
+            }
+            let (page, wait) =
+                self.stage(&mut stream, 2, &name, body.as_bytes(), Instant::now()).await?;
+            waited += wait;
             received += memchr::memmem::find_iter(&page, b"\"identifier\":").count();
             match text_after(&page, b"\"cursor\":\"") {
                 Some(next) if !next.is_empty() => next.clone_into(&mut cursor),
@@ -176,8 +192,8 @@ impl Run {
             "{{\"rules_received\":{received},\"rules_processed\":{received},\"machine_id\":\"{name}\",\
              \"syncType\":\"{kind}\",\"rulesHash\":\"{hash}\"}}"
         );
-        self.stage(&mut stream, 3, &name, postflight.as_bytes(), Instant::now()).await?;
-        Ok(())
+        waited += self.stage(&mut stream, 3, &name, postflight.as_bytes(), Instant::now()).await?.1;
+        Ok(waited)
     }
 
     async fn upload_for_all(self: &Rc<Self>) -> Result<()> {
@@ -224,7 +240,7 @@ impl Run {
         upload(machine, self.args.events, self.args.programs, since)
     }
 
-    /// Posts one stage and returns the content of its answer.
+    /// Posts one stage; gives the content of its answer and how long that took.
     async fn stage(
         &self,
         stream: &mut Stream,
@@ -232,7 +248,7 @@ impl Run {
         machine: &str,
         body: &[u8],
         due: Instant,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<(Vec<u8>, Duration)> {
         let name = STAGES[stage];
         let packed = miniz_oxide::deflate::compress_to_vec_zlib(body, 1);
         let mut fields = self.fields.clone();
@@ -244,14 +260,16 @@ impl Run {
         let (answer, content) = timeout(PATIENCE, work)
             .await
             .with_context(|| format!("{name}: no answer in time"))??;
+        let wait = due.elapsed();
         for tally in [&self.all, &self.stages[stage]] {
-            tally.borrow_mut().answer(due.elapsed());
+            tally.borrow_mut().answer(wait);
         }
         if answer.status != 200 {
             self.all.borrow_mut().refused += 1;
         }
         ensure!(answer.status == 200, "{name} was answered with {}", answer.status);
-        if answer.gzip { crate::events::gunzip(&content) } else { Ok(content) }
+        let content = if answer.gzip { crate::events::gunzip(&content)? } else { content };
+        Ok((content, wait))
     }
 }
 

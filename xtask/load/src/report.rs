@@ -66,6 +66,8 @@ pub(crate) struct Fleet {
     pub(crate) seconds: f64,
     /// Latencies of all stages.
     pub(crate) latency: Latency,
+    /// What the Macs waited for all answers of a sync together.
+    pub(crate) sync: Latency,
     /// Latencies by stage.
     pub(crate) stages: BTreeMap<String, Latency>,
 }

@@ -144,6 +144,21 @@ pub(crate) fn server(bin: &Path, data: &Path, sockets: &Path) -> Result<(String,
     Ok((program, args))
 }
 
+/// The same with the durability of a server in production, and memory to match.
+pub(crate) fn durable_server(
+    bin: &Path,
+    data: &Path,
+    sockets: &Path,
+) -> Result<(String, Vec<String>)> {
+    let (program, mut args) = program(&bin.join("postgres"))?;
+    args.extend(["-D".to_owned(), data.display().to_string()]);
+    let place = format!("unix_socket_directories={}", sockets.display());
+    for setting in ["listen_addresses=", "shared_buffers=512MB", "max_wal_size=4GB", &place] {
+        args.extend(["-c".to_owned(), setting.to_owned()]);
+    }
+    Ok((program, args))
+}
+
 /// Arguments of the server: this socket directory only, and no care for what a
 /// power cut would leave, since the data is for development.
 fn server_args(data: &Path, sockets: &Path) -> Vec<String> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,24 +40,33 @@ pub(crate) struct Memory {
 impl Contestant {
     /// Starts a program on the contestants' core. Its output goes to a file in `folder`.
     pub(crate) fn start(name: &str, folder: &Path, program: &Path, args: &[&str]) -> Result<Self> {
+        let mut command = pinned(SERVER_CORE, program);
+        command.args(args).current_dir(folder);
+        Self::launch(name, folder, command)
+    }
+
+    /// Starts what a command says. Its output goes to a file in `folder`.
+    pub(crate) fn launch(name: &str, folder: &Path, mut command: Command) -> Result<Self> {
         let log = folder.join("output.log");
         let output =
             fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let child = pinned(SERVER_CORE, program)
-            .args(args)
-            .current_dir(folder)
+        let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+            .with_context(|| format!("cannot start {name}"))?;
         Ok(Self { name: name.to_owned(), child, log })
     }
 
-    /// Waits until a TCP connection is taken.
+    /// Waits until a connection to `ADDRESS:PORT` or `unix:/path` is taken.
     pub(crate) fn wait_for(&mut self, address: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
+        let taken = || match address.strip_prefix("unix:") {
+            Some(path) => UnixStream::connect(path).is_ok(),
+            None => TcpStream::connect(address).is_ok(),
+        };
+        while !taken() {
             run::check()?;
             let ended = self.child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
@@ -116,6 +126,13 @@ fn processes(root: u32) -> Result<Vec<u32>> {
 
 impl Drop for Contestant {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Contestant {
+    /// Stops it and waits for its end.
+    pub(crate) fn stop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // It may have ended by itself.
         let _ = pid.map(|pid| kill_process(pid, Signal::TERM));

@@ -96,6 +96,19 @@ impl Program {
         Outcome::read(&serde_json::from_str(&line).context("the load generator's result")?)
     }
 
+    /// Runs a fleet to its end, whatever its requests are answered with.
+    pub(crate) fn fleet(&self, load: &Fleet) -> Result<FleetOutcome> {
+        let output = Command::new(&self.0)
+            .arg("fleet")
+            .args(load.arguments())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start the load generator")?;
+        ensure!(output.status.success(), "the load generator failed ({})", output.status);
+        let line = String::from_utf8_lossy(&output.stdout);
+        FleetOutcome::read(&serde_json::from_str(&line).context("the load generator's result")?)
+    }
+
     /// Opens idle connections and keeps them while the result lives.
     pub(crate) fn hold(
         &self,
@@ -125,6 +138,96 @@ impl Program {
     pub(crate) fn certificate(&self, folder: &Path) -> Result<()> {
         let made = Command::new(&self.0).args(["certificate", "--directory"]).arg(folder).status();
         ensure!(made.context("cannot start the load generator")?.success(), "no certificate");
+        Ok(())
+    }
+}
+
+/// A run of `santa-load fleet`; it is not pinned, as little as what answers it.
+pub(crate) struct Fleet {
+    to: String,
+    machines: u32,
+    first: u32,
+    interval: f64,
+    seconds: f64,
+    /// Events that each sync, or upload, brings.
+    pub(crate) events: u32,
+    /// How often each page of rules is asked for.
+    pub(crate) repeat: u32,
+    /// Only uploads of events, over so many connections, as fast as they are taken.
+    pub(crate) uploads: Option<u32>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct FleetOutcome {
+    /// Answers to all stages.
+    pub(crate) answers: f64,
+    /// Syncs that came to their end, if any did.
+    pub(crate) syncs: Option<f64>,
+    /// Events that were accepted.
+    pub(crate) events: f64,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// Latency that half of the answers kept, in microseconds.
+    pub(crate) p50: f64,
+    /// Latency that 99 of 100 answers kept, in microseconds.
+    pub(crate) p99: f64,
+    /// What half of the Macs waited at most for all answers of a sync, in microseconds.
+    pub(crate) sync: f64,
+    failure: Option<String>,
+}
+
+impl Fleet {
+    /// So many Macs that sync once in `interval` seconds each, beginning with number `first`.
+    pub(crate) fn new(to: &str, machines: u32, first: u32, interval: f64, seconds: f64) -> Self {
+        let to = to.to_owned();
+        Self { to, machines, first, interval, seconds, events: 10, repeat: 1, uploads: None }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--to={}", self.to),
+            format!("--machines={}", self.machines),
+            format!("--first={}", self.first),
+            format!("--interval={}", self.interval),
+            format!("--seconds={}", self.seconds),
+            format!("--events={}", self.events),
+            format!("--repeat={}", self.repeat),
+        ];
+        if let Some(connections) = self.uploads {
+            arguments.extend(["--uploads".to_owned(), format!("--connections={connections}")]);
+        }
+        arguments
+    }
+}
+
+impl FleetOutcome {
+    fn read(value: &Value) -> Result<Self> {
+        let figure = |place: &Value, name: &str| {
+            place[name].as_f64().with_context(|| format!("the load generator names no {name}"))
+        };
+        let failed = figure(value, "errors")? + figure(value, "refused")?;
+        let why = value["first_error"].as_str().unwrap_or("a status other than 200");
+        let latency = &value["latency"];
+        Ok(Self {
+            answers: figure(value, "answers")?,
+            syncs: Some(figure(value, "syncs")?).filter(|syncs| *syncs > 0.0),
+            events: figure(value, "events")?,
+            seconds: figure(value, "seconds")?,
+            p50: figure(latency, "p50_us")?,
+            p99: figure(latency, "p99_us")?,
+            sync: figure(&value["sync"], "p50_us")?,
+            failure: (failed > 0.0)
+                .then(|| format!("{failed} requests failed; the first with: {why}")),
+        })
+    }
+
+    /// An error when one request failed or none was answered.
+    pub(crate) fn whole(&self) -> Result<()> {
+        if let Some(failure) = &self.failure {
+            anyhow::bail!("{failure}");
+        }
+        ensure!(self.answers > 0.0, "not one answer came");
         Ok(())
     }
 }

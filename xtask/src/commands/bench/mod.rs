@@ -17,6 +17,7 @@
 
 mod container;
 mod contestant;
+mod fleet;
 mod load;
 mod machine;
 mod peers;
@@ -62,7 +63,7 @@ pub(crate) struct Args {
     /// Build and install what is needed, and measure nothing
     #[arg(long)]
     prepare: bool,
-    /// Leave the proxy's peers out
+    /// Leave the peers out
     #[arg(long)]
     alone: bool,
 }
@@ -71,7 +72,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
         for Scenario { name, about, .. } in SCENARIOS {
-            println!("{name:<16} {about}");
+            println!("{name:<20} {about}");
         }
         return Ok(());
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use xshell::cmd;
 
 use super::table::{Case, Sample};
-use super::{container, load, proxy, supervise};
+use super::{container, fleet, load, proxy, supervise};
 use crate::commands::build;
 use crate::{progress, repo, run, stamp};
 
@@ -109,6 +109,36 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "the image, packed and unpacked, beside the same",
         prepare: container::prepare,
         run: container::size,
+    },
+    Scenario {
+        name: "sync-steady",
+        about: "fleets of 100,000 and 200,000 Macs with nothing new; a small one beside two peers; state of a Mac",
+        prepare: fleet::prepare,
+        run: fleet::steady,
+    },
+    Scenario {
+        name: "sync-rules",
+        about: "a page of 500 rules, 100 changes at 80,000 rules, a first clean sync of 80,000 rules",
+        prepare: fleet::prepare,
+        run: fleet::rules,
+    },
+    Scenario {
+        name: "sync-capacity",
+        about: "the largest fleet that is served without errors, beside two peers",
+        prepare: fleet::prepare,
+        run: fleet::capacity,
+    },
+    Scenario {
+        name: "sync-growth",
+        about: "costs as the fleet grows from 1,000 to 100,000 Macs and from 1,000 to 100,000 rules",
+        prepare: fleet::prepare,
+        run: fleet::growth,
+    },
+    Scenario {
+        name: "events",
+        about: "events accepted a second, beside the same with an ORM",
+        prepare: fleet::prepare,
+        run: fleet::events,
     },
 ];
 

@@ -192,7 +192,7 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Two free ports, away from those of the development loop and the tests.
-fn free_ports() -> Result<[u16; 2]> {
+pub(crate) fn free_ports() -> Result<[u16; 2]> {
     let mut free = (29080..29980u16).filter(|port| layout::free(([127, 0, 0, 1], *port).into()));
     let next = free.next().zip(free.next());
     let (plain, secure) = next.context("no two free ports from 29080 on")?;
@@ -200,7 +200,7 @@ fn free_ports() -> Result<[u16; 2]> {
 }
 
 /// The template with `@NAME@` replaced by its value.
-fn filled(template: &str, values: &[(&str, String)]) -> String {
+pub(crate) fn filled(template: &str, values: &[(&str, String)]) -> String {
     let replace =
         |text: String, (name, value): &(&str, String)| text.replace(&format!("@{name}@"), value);
     values.iter().fold(template.to_owned(), replace)

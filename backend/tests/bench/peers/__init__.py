@@ -1,0 +1,31 @@
+"""Two other ways to write the same server, with care: what the benchmarks compare SantaServer with.
+
+`ledger` writes down every rule of every Mac and compares sets in SQL, on the same quick stack;
+`orm` is what a good template leads to: SQLAlchemy entities, pydantic models, dependencies.
+Both speak the same four stages to `santa-load fleet`. Neither has sessions, reasons, layers,
+protobuf or enrolment, which is in their favour.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import asyncpg
+from fastapi import FastAPI
+
+from tests.bench.fleet import Size
+from tests.bench.peers import ledger, orm
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One of them: its application and its database."""
+
+    create_app: Callable[[str], FastAPI]
+    fill: Callable[[asyncpg.Connection, Size], Awaitable[None]]
+    measure: Callable[[asyncpg.Connection], Awaitable[dict[str, float]]]
+
+
+PEERS = {
+    "ledger": Peer(ledger.create_app, ledger.fill, ledger.measure),
+    "orm": Peer(orm.create_app, orm.fill, orm.measure),
+}

@@ -1,0 +1,188 @@
+//! santa-proxy → Unix socket → one worker of a backend → PostgreSQL, and what a
+//! fleet's load on it costs each of them.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::cluster::{Cluster, Database};
+use crate::commands::bench::contestant::Contestant;
+use crate::commands::bench::load::{Fleet, FleetOutcome};
+use crate::commands::bench::peers::{filled, free_ports};
+use crate::commands::bench::scenario::Bench;
+use crate::commands::bench::table::{Metric, P50, P99, RATE, Sample};
+use crate::repo;
+use crate::tools::python;
+
+pub(crate) const BACKEND: Metric =
+    Metric { name: "backend CPU/request", unit: "µs", compared: true };
+pub(crate) const DATABASE: Metric =
+    Metric { name: "PostgreSQL CPU/request", unit: "µs", compared: true };
+pub(crate) const PROXY: Metric = Metric { name: "proxy CPU/request", unit: "µs", compared: true };
+
+/// What answers the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The backend of this repository.
+    Santa,
+    /// A peer that keeps a ledger of each Mac's rules and compares sets in SQL.
+    Ledger,
+    /// A peer written the plain way with an ORM.
+    Orm,
+}
+
+impl Kind {
+    /// How it is called in the report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Santa => "SantaServer",
+            Self::Ledger => "ledger of each Mac's rules",
+            Self::Orm => "plain ORM",
+        }
+    }
+
+    /// How `backend/tests/bench/` calls it.
+    pub(crate) fn name_in_python(self) -> &'static str {
+        match self {
+            Self::Santa => "santaserver",
+            Self::Ledger => "ledger",
+            Self::Orm => "orm",
+        }
+    }
+}
+
+/// A running chain; stopped when dropped.
+pub(crate) struct Chain {
+    /// What it answers with.
+    pub(crate) kind: Kind,
+    /// Where its Macs are.
+    pub(crate) database: Database,
+    proxy: Contestant,
+    backend: Contestant,
+    address: String,
+    next: u32,
+}
+
+/// CPU time of the three parts.
+struct Spent {
+    proxy: Duration,
+    backend: Duration,
+    database: Duration,
+}
+
+impl Chain {
+    /// Starts a backend on `database`, and a proxy before it.
+    pub(crate) fn start(bench: &Bench, kind: Kind, database: Database) -> Result<Self> {
+        let size = database.size;
+        let name = format!("{}-{}-{}", kind.name_in_python(), size.machines, size.rules);
+        let folder = bench.folder_for(&name)?;
+        let backend = backend(&folder, kind, &database)?;
+        let [port, _] = free_ports()?;
+        let address = format!("127.0.0.1:{port}");
+        let place = [("FOLDER", folder.display().to_string()), ("LISTEN", address.clone())];
+        let file = folder.join("santa.toml");
+        std::fs::write(&file, filled(include_str!("santa.toml"), &place))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::create_dir_all(folder.join("www"))?;
+        std::fs::write(folder.join("www/index.html"), "<!doctype html>")?;
+        let mut command = Command::new(bench.bin.join("santa-proxy"));
+        command.arg("--config").arg(&file);
+        let mut proxy = Contestant::launch("santa-proxy", &folder, command)?;
+        proxy.wait_for(&address)?;
+        Ok(Self { kind, database, proxy, backend, address, next: 0 })
+    }
+
+    /// Starts the backend anew, so that it remembers nothing.
+    pub(crate) fn forget(&mut self, bench: &Bench) -> Result<()> {
+        let size = self.database.size;
+        let name = format!("{}-{}-{}", self.kind.name_in_python(), size.machines, size.rules);
+        self.backend.stop();
+        self.backend = backend(&bench.folder.join(name), self.kind, &self.database)?;
+        Ok(())
+    }
+
+    /// Lets a fleet of `macs`, each of which syncs every ten minutes, ask for so long.
+    ///
+    /// There may be fewer in the database: then those sync more often, at the same rate.
+    pub(crate) fn fleet(&mut self, macs: u32, seconds: f64) -> Fleet {
+        let machines = macs.min(self.database.size.machines);
+        let interval = 600.0 * f64::from(machines) / f64::from(macs);
+        let first = self.next;
+        let syncs = (seconds * f64::from(macs) / 600.0).ceil() as u32 + 1;
+        // Each Mac has its turn: none syncs twice while others wait.
+        self.next = (self.next + syncs) % machines;
+        Fleet::new(&self.address, machines, first, interval, seconds)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Lets a fleet ask, and says what an answer costs.
+    pub(crate) fn measure(
+        &self,
+        bench: &Bench,
+        cluster: &Cluster,
+        load: &Fleet,
+    ) -> Result<(FleetOutcome, [f64; 3])> {
+        let before = self.spent(cluster)?;
+        let outcome = bench.load.fleet(load)?;
+        let after = self.spent(cluster)?;
+        let each = |after: Duration, before: Duration| {
+            after.saturating_sub(before).as_secs_f64() * 1e6 / outcome.answers.max(1.0)
+        };
+        let costs = [
+            each(after.backend, before.backend),
+            each(after.database, before.database),
+            each(after.proxy, before.proxy),
+        ];
+        Ok((outcome, costs))
+    }
+
+    /// The same as a sample of all of it; one failure, and there is none.
+    pub(crate) fn sample(&self, bench: &Bench, cluster: &Cluster, load: &Fleet) -> Result<Sample> {
+        let (outcome, [backend, database, proxy]) = self.measure(bench, cluster, load)?;
+        outcome.whole()?;
+        Ok(vec![
+            (BACKEND, backend),
+            (DATABASE, database),
+            (PROXY, proxy),
+            (RATE, outcome.answers / outcome.seconds),
+            (P50, outcome.p50),
+            (P99, outcome.p99),
+        ])
+    }
+
+    fn spent(&self, cluster: &Cluster) -> Result<Spent> {
+        Ok(Spent {
+            proxy: self.proxy.cpu()?,
+            backend: self.backend.cpu()?,
+            database: cluster.processes().cpu()?,
+        })
+    }
+}
+
+fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant> {
+    let socket = folder.join("backend.sock");
+    let mut command = Command::new(python::interpreter());
+    match kind {
+        Kind::Santa => command.args(["-m", "santaserver", "serve"]),
+        Kind::Ledger | Kind::Orm => {
+            command.args(["-m", "tests.bench.peers", kind.name_in_python()])
+        }
+    };
+    command
+        .arg("--uds")
+        .arg(&socket)
+        .current_dir(repo::path("backend"))
+        .env("ENVIRONMENT", "development")
+        .env("DATABASE_URL", &database.url);
+    let log = folder.join("backend");
+    std::fs::create_dir_all(&log)?;
+    let mut backend = Contestant::launch(kind.name(), &log, command)?;
+    backend.wait_for(&format!("unix:{}", socket.display()))?;
+    Ok(backend)
+}
