@@ -9,7 +9,7 @@ import pytest
 from santaserver.accounts import create_admin, create_enrollment
 from santaserver.migrations.runner import migrate
 from santaserver.settings import load
-from tests.support.postgres import Cluster
+from tests.support.postgres import Cluster, execute
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
@@ -64,6 +64,20 @@ def admin(server: RunningServer) -> Iterator[httpx.Client]:
     """A client that an administrator is logged in with."""
     with server.client() as client:
         answer = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert answer.status_code == httpx.codes.OK, answer.text
+        yield client
+
+
+@pytest.fixture
+def viewer(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client that somebody without an administrator's rights is logged in with."""
+    execute(
+        server.dsn,
+        "insert into app_user (username, display_name, password_hash, role, created_at) "
+        "select 'viewer', 'Viewer', password_hash, 'user', created_at from app_user where username = 'admin'",
+    )
+    with server.client() as client:
+        answer = client.post("/api/v1/auth/login", json={"username": "viewer", "password": ADMIN[1]})
         assert answer.status_code == httpx.codes.OK, answer.text
         yield client
 

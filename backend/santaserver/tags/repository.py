@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, union, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from santaserver.models import (
     Enrollment,
     Layer,
     Machine,
     MachineSync,
+    PolicySignature,
     Rule,
+    RuleVersion,
+    SettingVersion,
     Tag,
     TagEnrollment,
     TagMember,
@@ -33,9 +37,10 @@ class TagRow(NamedTuple):
     enrollments: Sequence[int]
     members: int
     rules: int
+    settings: int
 
 
-def _base() -> Select[Tag, int, int, list[int], int, int]:
+def _base() -> Select[Tag, int, int, list[int] | None, int, int, int]:
     enrollments = (
         select(func.array_agg(aggregate_order_by(TagEnrollment.enrollment_id, TagEnrollment.enrollment_id)))
         .where(TagEnrollment.tag_id == Tag.id)
@@ -52,8 +57,14 @@ def _base() -> Select[Tag, int, int, list[int], int, int]:
         .correlate(Layer)
         .scalar_subquery()
     )
+    settings = (
+        select(func.count())
+        .where(SettingVersion.layer_id == Layer.id, SettingVersion.closed_seq.is_(None))
+        .correlate(Layer)
+        .scalar_subquery()
+    )
     return (
-        select(Tag, Layer.id, Layer.rank, enrollments, members, rules)
+        select(Tag, Layer.id, Layer.rank, enrollments, members, rules, settings)
         .select_from(Tag)
         .join(Layer, Layer.tag_id == Tag.id)
         .where(Tag.removed_at.is_(None))
@@ -63,13 +74,13 @@ def _base() -> Select[Tag, int, int, list[int], int, int]:
 async def list_tags(session: AsyncSession) -> list[TagRow]:
     """Return live tags in their order, the lowest first."""
     rows = await session.execute(_base().order_by(Layer.rank))
-    return [TagRow(row[0], row[1], row[2], row[3] or [], row[4], row[5]) for row in rows]
+    return [TagRow(*row[:3], row[3] or [], *row[4:]) for row in rows]
 
 
 async def find_tag(session: AsyncSession, tag_id: int) -> TagRow | None:
     """Return one live tag."""
     row = (await session.execute(_base().where(Tag.id == tag_id))).one_or_none()
-    return TagRow(row[0], row[1], row[2], row[3] or [], row[4], row[5]) if row else None
+    return TagRow(*row[:3], row[3] or [], *row[4:]) if row else None
 
 
 async def name_taken(session: AsyncSession, name: str, but: int | None) -> bool:
@@ -184,3 +195,49 @@ async def list_members(session: AsyncSession, tag: int, after: int | None, limit
     if after is not None:
         query = query.where(Machine.id > after)
     return [(row[0], row[1], row[2], list(row[3]), row[4]) for row in await session.execute(query)]
+
+
+async def machines_by_layers(session: AsyncSession) -> Sequence[tuple[Sequence[int], int]]:
+    """Return each set of layers that Macs had at their last preflight, and how many had it."""
+    query = (
+        select(PolicySignature.layers, func.count())
+        .join(MachineSync, MachineSync.signature == PolicySignature.id)
+        .group_by(PolicySignature.layers)
+    )
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+async def rivals(session: AsyncSession, layers: Sequence[int]) -> set[tuple[int, int]]:
+    """Return pairs of these layers, the smaller id first, that have something to say about the same thing."""
+    one, two = aliased(RuleVersion), aliased(RuleVersion)
+    targets = (
+        select(one.layer_id, two.layer_id)
+        .join(two, (two.rule_type == one.rule_type) & (two.identifier == one.identifier))
+        .where(*(_in_force(version, layers) for version in (one, two)), one.layer_id < two.layer_id)
+        .where(one.opened_seq.is_not(None), two.opened_seq.is_not(None))
+    )
+    first, second = aliased(SettingVersion), aliased(SettingVersion)
+    keys = (
+        select(first.layer_id, second.layer_id)
+        .join(second, second.key == first.key)
+        .where(*(_in_force(version, layers) for version in (first, second)))
+        .where(first.layer_id < second.layer_id)
+    )
+    return {(row[0], row[1]) for row in await session.execute(union(targets, keys))}
+
+
+def _in_force(
+    version: type[RuleVersion] | type[SettingVersion], layers: Sequence[int]
+) -> ColumnElement[bool]:
+    return version.closed_seq.is_(None) & version.layer_id.in_(layers)
+
+
+async def newest_machines(session: AsyncSession, limit: int) -> Sequence[Machine]:
+    """Return the machines that synced last."""
+    query = (
+        select(Machine)
+        .join(MachineSync, MachineSync.machine_id == Machine.id)
+        .order_by(MachineSync.last_preflight_at.desc().nulls_last(), Machine.id.desc())
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()

@@ -16,7 +16,15 @@ from santaserver.errors import (
 )
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.tags import service
-from santaserver.tags.schemas import Tag, TagContent, TagMember, TagOrder
+from santaserver.tags.schemas import (
+    PredicateResult,
+    PredicateTrial,
+    Tag,
+    TagContent,
+    TagMember,
+    TagOrder,
+    TagOrderImpact,
+)
 
 router = APIRouter(prefix="/tags", tags=["tags"], responses=responses(Unauthorized))
 
@@ -37,6 +45,18 @@ async def create_tag(tag: TagContent, session: SessionDep, user: AdminUser, now:
 async def order_tags(order: TagOrder, session: SessionDep, user: AdminUser, now: NowDep) -> list[Tag]:
     """Put the tags into a new order; Macs get what it changes at their next sync."""
     return await service.order_tags(session, order.tags, user, now)
+
+
+@router.post("/order/impact", responses=responses(Forbidden, Conflict))
+async def tag_order_impact(order: TagOrder, session: SessionDep, _: AdminUser) -> TagOrderImpact:
+    """Say how many Macs another order would concern, without applying it."""
+    return await service.order_impact(session, order.tags)
+
+
+@router.post("/predicate", responses=responses(Forbidden))
+async def try_predicate(trial: PredicateTrial, session: SessionDep, _: AdminUser) -> PredicateResult:
+    """Try a predicate on the Macs that synced last, without storing it."""
+    return await service.try_predicate(session, trial.predicate)
 
 
 @router.get("/{tag_id}", responses=responses(NotFound))

@@ -44,6 +44,7 @@ class Tag(TagContent):
     position: int = Field(description="Place in the order, from 1; a higher tag's rules win")
     members: int
     rules: int
+    settings: int = Field(description="Settings of its layer")
     created_at: datetime
 
 
@@ -60,3 +61,28 @@ class TagMember(BaseModel):
     hostname: str
     sources: list[MemberSource]
     joined_at: datetime
+
+
+class TagOrderImpact(BaseModel):
+    """What another order of the tags would mean, judged by each Mac's last preflight."""
+
+    machines: int = Field(description="Macs that have tags whose order among each other would change")
+    differing: int = Field(
+        description="Of these, Macs for which two such tags have a rule for the same target or the same "
+        "setting, so that what they are sent can change"
+    )
+
+
+class PredicateTrial(BaseModel):
+    """A predicate to try out."""
+
+    predicate: str = Field(min_length=1, max_length=10_000)
+
+
+class PredicateResult(BaseModel):
+    """What a predicate would do."""
+
+    error: str | None = Field(description="Why it is no predicate; null when it is one")
+    tried: int = Field(description="Macs that it was tried on: those that synced last")
+    matching: int = Field(description="Of these, how many would be members")
+    examples: list[str] = Field(description="Host names of the first that would be")

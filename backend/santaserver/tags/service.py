@@ -6,19 +6,24 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
+from santaserver.models import Machine
 from santaserver.models import Tag as Row
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.policy_head import layers_changed, lock_policy, next_seq
 from santaserver.rules.service import remove_layers_rules
 from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import repository
-from santaserver.tags.predicate import PredicateError, check_predicate
+from santaserver.tags.impact import count_affected
+from santaserver.tags.predicate import MachineFacts, PredicateError, check_predicate, holds
 from santaserver.tags.repository import TagRow
-from santaserver.tags.schemas import Tag, TagContent, TagMember
+from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagMember, TagOrderImpact
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
+TRIED = 1000
+"""Macs that a predicate is tried on: some 50 ms."""
+EXAMPLES = 5
 
 
 async def list_tags(session: AsyncSession) -> list[Tag]:
@@ -87,9 +92,7 @@ async def remove_tag(session: AsyncSession, tag_id: int, user: User, now: dateti
 async def order_tags(session: AsyncSession, tags: list[int], user: User, now: datetime) -> list[Tag]:
     """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
     await lock_policy(session)
-    before = [tag.id for tag in await list_tags(session)]
-    if sorted(tags) != sorted(before):
-        raise Conflict("The order has to name every live tag once; tags may have been added meanwhile")
+    before = [row.tag.id for row in await _whole_order(session, tags)]
     if tags != before:
         seq = await next_seq(session)
         await repository.set_order(session, tags, seq, user.id, now)
@@ -97,6 +100,33 @@ async def order_tags(session: AsyncSession, tags: list[int], user: User, now: da
         actor = (user.id, user.username)
         audit(session, actor, now, "tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, seq)
     return await list_tags(session)
+
+
+async def order_impact(session: AsyncSession, tags: list[int]) -> TagOrderImpact:
+    """Say how many Macs another order would concern; changes nothing."""
+    rows = await _whole_order(session, tags)
+    before = {row.layer: row.rank for row in rows}
+    after = {row.layer: tags.index(row.tag.id) for row in rows}
+    pairs = await repository.rivals(session, sorted(before))
+    machines = await repository.machines_by_layers(session)
+    concerned, differing = count_affected(machines, before, after, pairs)
+    return TagOrderImpact(machines=concerned, differing=differing)
+
+
+async def try_predicate(session: AsyncSession, predicate: str) -> PredicateResult:
+    """Check a predicate and say which of the Macs that synced last it would hold for."""
+    expression = predicate.strip()
+    wrong = _unstorable(expression) or _predicate_mistake(expression)
+    if wrong:
+        return PredicateResult(error=wrong, tried=0, matching=0, examples=[])
+    machines = await repository.newest_machines(session, TRIED)
+    members = [row for row in machines if holds(expression, _facts(row))]
+    return PredicateResult(
+        error=None,
+        tried=len(machines),
+        matching=len(members),
+        examples=[row.hostname or row.machine_id for row in members[:EXAMPLES]],
+    )
 
 
 async def list_members(session: AsyncSession, tag_id: int, cursor: str | None, limit: int) -> Page[TagMember]:
@@ -139,6 +169,14 @@ async def set_member(
         )
 
 
+async def _whole_order(session: AsyncSession, tags: list[int]) -> list[TagRow]:
+    """Return the live tags in their present order; raise `Conflict` unless `tags` names each once."""
+    rows = await repository.list_tags(session)
+    if sorted(tags) != sorted(row.tag.id for row in rows):
+        raise Conflict("The order has to name every live tag once; tags may have been added meanwhile")
+    return rows
+
+
 async def _live(session: AsyncSession, tag_id: int) -> TagRow:
     row = await repository.find_tag(session, tag_id) if 0 < tag_id <= MAX_ROW_ID else None
     if row is None:
@@ -152,17 +190,47 @@ async def _check(session: AsyncSession, content: TagContent, tag_id: int | None)
     texts = {"description": content.description, "predicate": content.predicate or ""}
     texts |= {f"groups.{number}": group for number, group in enumerate(content.groups)}
     for field, text in texts.items():
-        if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
-            raise _wrong(field, "The text contains characters that cannot be stored")
-    if content.predicate and content.predicate.strip():
-        try:
-            check_predicate(content.predicate.strip())
-        except PredicateError as error:
-            raise _wrong("predicate", f"The expression is no predicate: {error}") from error
+        if wrong := _unstorable(text):
+            raise _wrong(field, wrong)
+    predicate = (content.predicate or "").strip()
+    if predicate and (wrong := _predicate_mistake(predicate)):
+        raise _wrong("predicate", wrong)
     wanted = [number for number in content.enrollments if 0 < number <= MAX_ROW_ID]
     unknown = await repository.unknown_enrollments(session, wanted)
     if unknown or len(wanted) != len(content.enrollments):
         raise _wrong("enrollments", "There is no such enrolment")
+
+
+def _unstorable(text: str) -> str | None:
+    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+        return "The text contains characters that cannot be stored"
+    return None
+
+
+def _predicate_mistake(expression: str) -> str | None:
+    if not expression:
+        return "The expression is empty"
+    try:
+        check_predicate(expression)
+    except PredicateError as error:
+        return f"The expression is no predicate: {error}"
+    return None
+
+
+def _facts(row: Machine) -> MachineFacts:
+    return MachineFacts(
+        machine_id=row.machine_id,
+        serial=row.serial,
+        hostname=row.hostname,
+        model=row.model,
+        os_version=row.os_version,
+        os_build=row.os_build,
+        santa_version=row.santa_version,
+        primary_user=row.primary_user,
+        groups=row.primary_user_groups,
+        client_mode=row.client_mode,
+        sip_enabled=row.sip_status == 0,
+    )
 
 
 def _columns(content: TagContent) -> dict[str, Any]:
@@ -191,6 +259,7 @@ def _tag(row: TagRow, position: int) -> Tag:
         position=position,
         members=row.members,
         rules=row.rules,
+        settings=row.settings,
         created_at=tag.created_at,
     )
 
@@ -206,7 +275,7 @@ def _record(
 
 
 def _plain(tag: Tag | None) -> dict[str, Any] | None:
-    return tag.model_dump(mode="json", exclude={"members", "rules"}) if tag else None
+    return tag.model_dump(mode="json", exclude={"members", "rules", "settings"}) if tag else None
 
 
 def _wrong(field: str, message: str) -> Unprocessable:

@@ -9,6 +9,7 @@ PAGES = [
     ("/", "Overview"),
     ("/machines", "Machines"),
     ("/rules", "Rules"),
+    ("/tags", "Tags"),
     ("/events", "Events"),
     ("/settings", "Settings"),
 ]

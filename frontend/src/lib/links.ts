@@ -15,6 +15,8 @@ function query(params: Query): '' | `?${string}` {
 export const overviewLink = () => resolve('/(console)');
 export const settingsLink = () => resolve('/(console)/settings');
 export const enrollmentsLink = () => resolve('/(console)/enrollments');
+export const tagsLink = () => resolve('/(console)/tags');
+export const tagLink = (id: number) => resolve('/(console)/tags/[id]', { id: String(id) });
 export const machineLink = (id: string) => resolve('/(console)/machines/[id]', { id });
 export const machinesLink = (filters: MachineFilters = {}) =>
   resolve(`/(console)/machines${query(filters)}`);

@@ -588,6 +588,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tags/order/impact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag Order Impact
+         * @description Say how many Macs another order would concern, without applying it.
+         */
+        post: operations["tag_order_impact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tags/predicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Predicate
+         * @description Try a predicate on the Macs that synced last, without storing it.
+         */
+        post: operations["try_predicate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1259,6 +1299,40 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * PredicateResult
+         * @description What a predicate would do.
+         */
+        PredicateResult: {
+            /**
+             * Error
+             * @description Why it is no predicate; null when it is one
+             */
+            error: string | null;
+            /**
+             * Examples
+             * @description Host names of the first that would be
+             */
+            examples: string[];
+            /**
+             * Matching
+             * @description Of these, how many would be members
+             */
+            matching: number;
+            /**
+             * Tried
+             * @description Macs that it was tried on: those that synced last
+             */
+            tried: number;
+        };
+        /**
+         * PredicateTrial
+         * @description A predicate to try out.
+         */
+        PredicateTrial: {
+            /** Predicate */
+            predicate: string;
+        };
+        /**
          * ProblemBody
          * @description An error as RFC 9457 describes it.
          */
@@ -1808,6 +1882,11 @@ export interface components {
             predicate?: string | null;
             /** Rules */
             rules: number;
+            /**
+             * Settings
+             * @description Settings of its layer
+             */
+            settings: number;
         };
         /**
          * TagContent
@@ -1870,6 +1949,22 @@ export interface components {
              * @description Ids, the lowest first
              */
             tags: number[];
+        };
+        /**
+         * TagOrderImpact
+         * @description What another order of the tags would mean, judged by each Mac's last preflight.
+         */
+        TagOrderImpact: {
+            /**
+             * Differing
+             * @description Of these, Macs for which two such tags have a rule for the same target or the same setting, so that what they are sent can change
+             */
+            differing: number;
+            /**
+             * Machines
+             * @description Macs that have tags whose order among each other would change
+             */
+            machines: number;
         };
         /**
          * TargetExplanation
@@ -3879,6 +3974,117 @@ export interface operations {
             };
             /** @description The request contradicts what is stored. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    tag_order_impact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagOrderImpact"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    try_predicate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PredicateTrial"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredicateResult"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

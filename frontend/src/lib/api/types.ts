@@ -24,6 +24,12 @@ export type EnrollmentCreated = Schemas['EnrollmentCreated'];
 export type EnrollmentState = Enrollment['state'];
 export type Essential = Schemas['Essential'];
 export type ProfileRequest = Schemas['ProfileRequest'];
+export type Tag = Schemas['Tag'];
+export type TagContent = Schemas['TagContent'];
+export type TagMember = Schemas['TagMember'];
+export type MemberSource = TagMember['sources'][number];
+export type TagOrderImpact = Schemas['TagOrderImpact'];
+export type PredicateResult = Schemas['PredicateResult'];
 export type CleanSyncKind = Schemas['CleanSync']['kind'];
 /** One message of the live channel. */
 export type LiveMessage = Schemas['LiveMessage'];

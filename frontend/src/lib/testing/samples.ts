@@ -1,5 +1,5 @@
 // Complete things for tests, typed by the schema; a test names only what it is about.
-import type { ExecEvent, Machine, Rule, SyncSettings } from '../api/types.ts';
+import type { ExecEvent, Machine, Rule, SyncSettings, Tag } from '../api/types.ts';
 
 export const SHA256 = 'f6b0d2c5'.repeat(8);
 export const CDHASH = 'dbe8c398'.repeat(5);
@@ -106,6 +106,24 @@ export function someSettings(part: Partial<SyncSettings> = {}): SyncSettings {
     override_file_access_action: 'NONE',
     event_detail_url: '',
     event_detail_text: '',
+    ...part,
+  };
+}
+
+export function someTag(part: Partial<Tag> = {}): Tag {
+  return {
+    id: 1,
+    name: 'finance',
+    description: 'Macs of the finance team',
+    predicate: null,
+    groups: [],
+    enrollments: [],
+    layer: 'tag:finance',
+    position: 1,
+    members: 0,
+    rules: 0,
+    settings: 0,
+    created_at: '2026-11-23T12:00:00Z',
     ...part,
   };
 }

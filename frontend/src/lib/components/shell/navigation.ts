@@ -6,6 +6,7 @@ import {
   overviewLink,
   rulesLink,
   settingsLink,
+  tagsLink,
 } from '../../links.ts';
 import type { IconName } from '../../ui/icons.ts';
 
@@ -19,6 +20,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Overview', href: overviewLink(), icon: 'overview' },
   { label: 'Machines', href: machinesLink(), icon: 'machine' },
   { label: 'Rules', href: rulesLink(), icon: 'rule' },
+  { label: 'Tags', href: tagsLink(), icon: 'tag' },
   { label: 'Events', href: eventsLink(), icon: 'event' },
   { label: 'Enrolments', href: enrollmentsLink(), icon: 'key' },
   { label: 'Settings', href: settingsLink(), icon: 'settings' },

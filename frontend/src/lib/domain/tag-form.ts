@@ -1,0 +1,97 @@
+// The tag form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+import type { MemberSource, PredicateResult, Tag, TagContent } from '../api/types.ts';
+import { plural } from './format.ts';
+
+/** Field names are those of the API, so that a refused field is found by its name. */
+export interface TagForm {
+  name: string;
+  description: string;
+  predicate: string;
+  /** One to a line: names of directory groups may contain commas. */
+  groups: string;
+  enrollments: number[];
+}
+
+export type TagMistakes = Partial<Record<keyof TagForm, string>>;
+
+export const MEMBER_SOURCES: Readonly<Record<MemberSource, { label: string; help: string }>> = {
+  manual: { label: 'by hand', help: 'An administrator made it a member.' },
+  enrollment: { label: 'enrolment', help: 'Its enrolment has this tag.' },
+  group: { label: 'group', help: 'Its user is in one of the tag’s directory groups.' },
+  predicate: { label: 'expression', help: 'The tag’s expression holds for it.' },
+};
+
+/** What a predicate can ask about, for someone writing one. */
+export const PREDICATE_NAMES: readonly string[] = [
+  'machine_id',
+  'serial',
+  'hostname',
+  'model',
+  'os_version',
+  'os_build',
+  'santa_version',
+  'primary_user',
+  'groups',
+  'client_mode',
+  'sip_enabled',
+];
+
+export function emptyTagForm(): TagForm {
+  return { name: '', description: '', predicate: '', groups: '', enrollments: [] };
+}
+
+export function formFromTag(tag: Tag): TagForm {
+  return {
+    name: tag.name,
+    description: tag.description,
+    predicate: tag.predicate ?? '',
+    groups: tag.groups.join('\n'),
+    enrollments: [...tag.enrollments],
+  };
+}
+
+export function groupsIn(text: string): string[] {
+  const names = text.split('\n').map((name) => name.trim());
+  return [...new Set(names.filter((name) => name !== ''))];
+}
+
+/** What is wrong, by field. */
+export function tagMistakes(form: TagForm): TagMistakes {
+  const mistakes: TagMistakes = {};
+  const name = form.name.trim();
+  if (name === '') mistakes.name = 'Give the tag a name.';
+  else if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$/.test(name)) {
+    mistakes.name =
+      'Use letters, digits, space, dot, dash and underscore, a letter or digit first.';
+  }
+  return mistakes;
+}
+
+export function toTagContent(form: TagForm): TagContent {
+  const predicate = form.predicate.trim();
+  return {
+    name: form.name.trim(),
+    description: form.description.trim(),
+    predicate: predicate === '' ? null : predicate,
+    groups: groupsIn(form.groups),
+    enrollments: form.enrollments,
+  };
+}
+
+/** What trying a predicate has shown, in a sentence; its mistake is shown at the field instead. */
+export function describeTrial(result: PredicateResult): string {
+  if (result.tried === 0) return 'The expression is right. There is no Mac yet to try it on.';
+  const share = `Holds for ${result.matching} of ${plural(result.tried, 'Mac')}`;
+  if (result.examples.length === 0) return `${share}.`;
+  const more = result.matching > result.examples.length ? ' and others' : '';
+  return `${share}: ${result.examples.join(', ')}${more}.`;
+}
+
+/** How Macs become members, in a few words. */
+export function describeSources(tag: Pick<Tag, 'predicate' | 'groups' | 'enrollments'>): string {
+  const ways = ['by hand'];
+  if (tag.enrollments.length > 0) ways.push(plural(tag.enrollments.length, 'enrolment'));
+  if (tag.groups.length > 0) ways.push(plural(tag.groups.length, 'directory group'));
+  if (tag.predicate) ways.push('an expression');
+  return ways.join(', ');
+}

@@ -1,0 +1,10 @@
+import { listTags } from '#lib/api/tags.ts';
+import { Resource } from '#lib/state/resource.svelte.ts';
+import { briefly } from '#lib/state/timing.ts';
+import type { PageLoad } from './$types';
+
+export const load: PageLoad = async ({ fetch }) => {
+  const tags = new Resource(() => listTags({ fetch }));
+  await briefly(tags.first);
+  return { title: 'Tags', tags };
+};
