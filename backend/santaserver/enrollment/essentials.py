@@ -27,3 +27,5 @@ ESSENTIALS = tuple(
     )
 )
 BY_KEY = {essential.key: essential for essential in ESSENTIALS}
+LIFELINES = tuple(BY_KEY[key] for key in ("santa", "jamf", "microsoft", "iru"))
+"""Those without which nobody can mend a Mac from afar: rules that block them are refused at first."""

@@ -48,6 +48,9 @@ class RuleContent(BaseModel):
         None, description="When it comes into force; null: now. Not for a rule that is in force"
     )
     expires_at: AwareDatetime | None = Field(None, description="When Macs are told to remove it; null: never")
+    override_guard: bool = Field(
+        False, description="Store the rule even if it blocks what a Mac needs to be reached; never kept"
+    )
 
 
 class RuleCreate(RuleContent):

@@ -24,8 +24,9 @@ from santaserver.rules.checks import (
     check_reason,
     check_schedule,
 )
+from santaserver.rules.guard import endangered, refusal, signer_named_by
 from santaserver.rules.repository import Progress, RuleRow, Target
-from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUpdate
+from santaserver.rules.schemas import Policy, Rule, RuleContent, RuleCreate, RuleType, RuleUpdate
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
@@ -66,13 +67,14 @@ async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None
     layer = await layer_to_fill(session, rule.layer)
     check_layer(layer.kind, rule)
     key = (rule.rule_type, identifier)
+    overridden = await _guard(session, key, rule)
     rule_id = await repository.add_rule(session, layer.id, key, check_comment(rule.comment), actor, now)
     if rule_id is None:
         raise Conflict(f"There is a rule for this {rule.rule_type} in this layer already; change it instead")
     target = Target(rule_id, layer.id, *key)
     await _open(session, target, content, schedule, check_reason(rule.reason), actor, now)
     created = await get_rule(session, rule_id)
-    _record(session, user, now, "created", None, created)
+    _record(session, user, now, "created", None, created, overridden=overridden)
     return created
 
 
@@ -90,6 +92,7 @@ async def update_rule(
             "A rule that is in force cannot start later; make another one or change it when the time comes",
             errors=(FieldProblem(field="starts_at", message="The rule is in force"),),
         )
+    overridden = await _guard(session, (row.rule_type, row.identifier), rule)
     comment = check_comment(rule.comment)
     before = await get_rule(session, rule_id)
     if (_content(version), version.expires_at, version.starts_at if version.opened_seq is None else None) != (
@@ -104,7 +107,7 @@ async def update_rule(
     session.expire_all()
     after = await get_rule(session, rule_id)
     if after != before:
-        _record(session, user, now, "changed", before, after)
+        _record(session, user, now, "changed", before, after, overridden=overridden)
     return after
 
 
@@ -124,6 +127,16 @@ async def remove_layers_rules(session: AsyncSession, layer: int, seq: int, user:
     await repository.end_layer(session, layer, seq, now)
     for rule in before:
         _record(session, user, now, "removed", rule, None)
+
+
+async def _guard(session: AsyncSession, key: tuple[str, str], rule: RuleContent) -> bool:
+    """Refuse a rule that would lock Macs out; return whether one may pass because it is meant."""
+    named = signer_named_by(*key)
+    signers = [named] if named else await repository.signers_of(session, *key)
+    needed = endangered(rule.policy, signers)
+    if needed is not None and not rule.override_guard:
+        raise refusal(needed)
+    return needed is not None
 
 
 async def _open(
@@ -156,6 +169,8 @@ def _record(
     action: str,
     before: Rule | None,
     after: Rule | None,
+    *,
+    overridden: bool = False,
 ) -> None:
     shown = after or before
     if shown is None:
@@ -168,7 +183,7 @@ def _record(
         f"rule_{action}",
         ("rule", str(shown.id)),
         _plain(before),
-        _plain(after),
+        (_plain(after) or {}) | {"guard_overridden": True} if overridden else _plain(after),
         shown.seq,
     )
     session.info["outbox"].add(

@@ -1552,6 +1552,12 @@ export interface components {
              */
             locked: boolean;
             /**
+             * Override Guard
+             * @description Store the rule even if it blocks what a Mac needs to be reached; never kept
+             * @default false
+             */
+            override_guard: boolean;
+            /**
              * Policy
              * @description `NONE` takes the target's rules in lower layers away and puts nothing in their place
              * @enum {string}
@@ -1621,6 +1627,12 @@ export interface components {
              * @default false
              */
             locked: boolean;
+            /**
+             * Override Guard
+             * @description Store the rule even if it blocks what a Mac needs to be reached; never kept
+             * @default false
+             */
+            override_guard: boolean;
             /**
              * Policy
              * @description `NONE` takes the target's rules in lower layers away and puts nothing in their place

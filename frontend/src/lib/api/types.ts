@@ -24,6 +24,7 @@ export type EnrollmentCreated = Schemas['EnrollmentCreated'];
 export type EnrollmentState = Enrollment['state'];
 export type Essential = Schemas['Essential'];
 export type ProfileRequest = Schemas['ProfileRequest'];
+export type Layer = Schemas['Layer'];
 export type Tag = Schemas['Tag'];
 export type TagContent = Schemas['TagContent'];
 export type TagMember = Schemas['TagMember'];

@@ -11,6 +11,7 @@ import {
   withType,
 } from './rule-form.ts';
 
+const NOW = Date.parse('2026-11-25T12:00:00Z');
 const filled = { ...emptyRuleForm(), identifier: SHA256 };
 const signed = someEvent({
   signing_id: 'ABCDE12345:com.example.tool',
@@ -20,18 +21,20 @@ const signed = someEvent({
 
 describe('a rule form', () => {
   it('can be sent with a valid identifier and nothing else', () => {
-    expect(ruleMistakes(filled)).toEqual({});
+    expect(ruleMistakes(filled, NOW)).toEqual({});
   });
 
   it('asks for an expression when the policy is one', () => {
-    expect(ruleMistakes({ ...filled, policy: 'CEL' })).toHaveProperty('cel_expr');
+    expect(ruleMistakes({ ...filled, policy: 'CEL' }, NOW)).toHaveProperty('cel_expr');
   });
 
   it('takes web addresses and the word null for the button', () => {
-    const wrong = ruleMistakes({ ...filled, custom_url: 'javascript:alert(1)' });
+    const wrong = ruleMistakes({ ...filled, custom_url: 'javascript:alert(1)' }, NOW);
     expect(wrong).toHaveProperty('custom_url');
-    expect(ruleMistakes({ ...filled, custom_url: 'null' })).toEqual({});
-    expect(ruleMistakes({ ...filled, custom_url: 'https://x.example/%machine_id%' })).toEqual({});
+    expect(ruleMistakes({ ...filled, custom_url: 'null' }, NOW)).toEqual({});
+    expect(ruleMistakes({ ...filled, custom_url: 'https://x.example/%machine_id%' }, NOW)).toEqual(
+      {},
+    );
   });
 
   it('sends no message, address or expression that its policy does not use', () => {
@@ -46,6 +49,40 @@ describe('a rule form', () => {
   it('sends the identifier as Santa stores it', () => {
     const form = { ...filled, identifier: ` ${SHA256.toUpperCase()}` };
     expect(toRuleCreate(form).identifier).toBe(SHA256);
+  });
+
+  it('asks for an end after the start and after now', () => {
+    const early = { ...filled, expires_at: '2026-11-25T11:00:00Z' };
+    expect(ruleMistakes(early, NOW)).toHaveProperty('expires_at');
+    const later = { ...filled, expires_at: '2026-11-25T13:00:00Z' };
+    expect(ruleMistakes(later, NOW)).toEqual({});
+    const waits = { ...later, starts_at: '2026-11-25T14:00:00Z' };
+    expect(ruleMistakes(waits, NOW)).toHaveProperty('expires_at');
+  });
+
+  it('asks for the owner of a layer', () => {
+    expect(ruleMistakes({ ...filled, layer: 'tag:' }, NOW).layer).toBe('Choose a tag.');
+  });
+
+  it('keeps layer, lock and times of a rule that is edited', () => {
+    const rule = someRule({
+      layer: 'tag:lab',
+      locked: true,
+      state: 'waiting',
+      starts_at: '2026-12-01T08:00:30Z',
+      expires_at: '2026-12-31T08:00:00Z',
+    });
+    expect(toRuleCreate(formFromRule(rule))).toMatchObject({
+      layer: 'tag:lab',
+      locked: true,
+      starts_at: '2026-12-01T08:00:30Z',
+      expires_at: '2026-12-31T08:00:00Z',
+    });
+  });
+
+  it('sends no start for a rule that is in force', () => {
+    const rule = someRule({ starts_at: '2026-11-01T08:00:00Z' });
+    expect(formFromRule(rule).starts_at).toBeNull();
   });
 
   it('shows a rule as it is', () => {

@@ -1,6 +1,7 @@
 // The rule form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
 import type { Policy, Rule, RuleCreate, RuleType, RuleUpdate } from '../api/types.ts';
 import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
+import { layerMistake } from './layers.ts';
 import { GLOBAL_LAYER, policiesFor, showsMessage } from './policies.ts';
 import type { RuleDraft } from './rule-candidates.ts';
 
@@ -14,11 +15,13 @@ export interface RuleForm {
   custom_msg: string;
   custom_url: string;
   comment: string;
-  /** Not on the form yet: kept as they are. */
   reason: string;
   locked: boolean;
+  /** Moments in UTC, as they are sent. */
   starts_at: string | null;
   expires_at: string | null;
+  /** Store it although it blocks what Macs need to be reached. */
+  override_guard: boolean;
 }
 
 export type RuleMistakes = Partial<Record<keyof RuleForm, string>>;
@@ -37,6 +40,7 @@ export function emptyRuleForm(): RuleForm {
     locked: false,
     starts_at: null,
     expires_at: null,
+    override_guard: false,
   };
 }
 
@@ -55,10 +59,11 @@ export function formFromRule(rule: Rule): RuleForm {
     custom_msg: rule.custom_msg,
     custom_url: rule.custom_url,
     comment: rule.comment,
-    reason: rule.reason,
+    reason: '',
     locked: rule.locked,
     starts_at: rule.state === 'waiting' ? rule.starts_at : null,
     expires_at: rule.expires_at,
+    override_guard: false,
   };
 }
 
@@ -79,19 +84,22 @@ export function withLayer(form: RuleForm, layer: string): RuleForm {
   return { ...form, layer, policy };
 }
 
-/** What is wrong, by field; an empty object when the form can be sent. */
-export function ruleMistakes(form: RuleForm): RuleMistakes {
+/** What is wrong, by field; an empty object when the form can be sent. `now` in milliseconds. */
+export function ruleMistakes(form: RuleForm, now: number): RuleMistakes {
   const mistakes: RuleMistakes = {};
   const identifier = identifierMistake(form.rule_type, form.identifier);
   if (identifier) mistakes.identifier = identifier;
-  if (!/^(global|(tag|user|machine):.+)$/.test(form.layer.trim())) {
-    mistakes.layer = 'Enter global, tag:NAME, user:NAME or machine:ID.';
-  }
+  const layer = layerMistake(form.layer);
+  if (layer) mistakes.layer = layer;
   if (form.policy === 'CEL' && form.cel_expr.trim() === '') {
     mistakes.cel_expr = 'Enter an expression, or choose another policy.';
   }
   const address = addressMistake(form.custom_url.trim());
   if (address && showsMessage(form.policy)) mistakes.custom_url = address;
+  const from = Math.max(now, form.starts_at ? Date.parse(form.starts_at) : 0);
+  if (form.expires_at && Date.parse(form.expires_at) <= from) {
+    mistakes.expires_at = 'Choose a time in the future, after the start, or leave it empty.';
+  }
   return mistakes;
 }
 
@@ -108,10 +116,11 @@ export function toRuleUpdate(form: RuleForm): RuleUpdate {
     custom_msg: message ? form.custom_msg.trim() : '',
     custom_url: message ? form.custom_url.trim() : '',
     comment: form.comment.trim(),
-    reason: form.reason,
+    reason: form.reason.trim(),
     locked: form.locked,
     starts_at: form.starts_at,
     expires_at: form.expires_at,
+    override_guard: form.override_guard,
   };
 }
 

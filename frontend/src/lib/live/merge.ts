@@ -77,7 +77,8 @@ export function withRuleChange(
 }
 
 function ruleFits(rule: Rule, filters: RuleFilters): boolean {
-  const { rule_type, policy, q } = filters;
+  const { rule_type, policy, layer, q } = filters;
+  if (layer && rule.layer.toLowerCase() !== layer.toLowerCase()) return false;
   if (rule_type && rule.rule_type !== rule_type) return false;
   if (policy && rule.policy !== policy) return false;
   return !q || contains([rule.identifier, rule.comment, rule.custom_msg], q);

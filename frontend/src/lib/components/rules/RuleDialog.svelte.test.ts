@@ -1,12 +1,17 @@
 import { render, screen, waitFor } from '@testing-library/svelte';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../../api/errors.ts';
+import { listMachines } from '../../api/machines.ts';
 import { changeRule, createRule } from '../../api/rules.ts';
+import { listTags } from '../../api/tags.ts';
 import { draftFromEvent } from '../../domain/rule-candidates.ts';
-import { SHA256, someEvent, someRule } from '../../testing/samples.ts';
+import { SHA256, someEvent, someMachine, someRule, someTag } from '../../testing/samples.ts';
 import RuleDialog from './RuleDialog.svelte';
 
 vi.mock('../../api/rules.ts');
+vi.mock('../../api/tags.ts');
+vi.mock('../../api/machines.ts');
+beforeEach(() => void vi.mocked(listTags).mockResolvedValue([someTag()]));
 afterEach(() => void vi.resetAllMocks());
 
 const field = (name: string) => screen.getByLabelText<HTMLInputElement>(name);
@@ -46,8 +51,9 @@ describe('the rule dialog', () => {
     vi.mocked(createRule).mockResolvedValue(someRule());
     const onsaved = open();
     type('Identifier', SHA256);
-    type('Layer', 'tag:finance');
-    await waitFor(() => expect(field('Policy').querySelector('[value="NONE"]')).not.toBeNull());
+    await choose('Applies to', 'tag');
+    await screen.findByRole('option', { name: 'finance' });
+    await choose('Tag', 'finance');
     await choose('Policy', 'NONE');
     screen.getByText('Create rule').click();
     await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
@@ -57,13 +63,64 @@ describe('the rule dialog', () => {
     });
   });
 
-  it('refuses a layer that is none', async () => {
+  it('asks which tag is meant', async () => {
     open();
     type('Identifier', SHA256);
-    type('Layer', 'finance');
+    await choose('Applies to', 'tag');
     screen.getByText('Create rule').click();
-    await screen.findByText('Enter global, tag:NAME, user:NAME or machine:ID.');
+    await screen.findByText('Choose a tag.');
     expect(createRule).not.toHaveBeenCalled();
+  });
+
+  it('finds the machine that a rule is for', async () => {
+    vi.mocked(createRule).mockResolvedValue(someRule());
+    vi.mocked(listMachines).mockResolvedValue({ items: [someMachine()], next_cursor: null });
+    const onsaved = open();
+    type('Identifier', SHA256);
+    await choose('Applies to', 'machine');
+    type('Machine', 'lab');
+    const offer = await screen.findByRole('option', { name: /lab-mac/ });
+    offer.dispatchEvent(new Event('pointerdown', { bubbles: true, cancelable: true }));
+    await waitFor(() => expect(field('Machine').value).toBe('lab-mac'));
+    screen.getByText('Create rule').click();
+    await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
+    expect(vi.mocked(createRule).mock.calls[0]?.[0]).toMatchObject({ layer: 'machine:M-1' });
+  });
+
+  it('sends a time as UTC and keeps the lock', async () => {
+    vi.mocked(createRule).mockResolvedValue(someRule());
+    const onsaved = open();
+    type('Identifier', SHA256);
+    field('Locked').click();
+    field('Expires').value = '2099-01-01T12:00';
+    field('Expires').dispatchEvent(new Event('change', { bubbles: true }));
+    screen.getByText('Create rule').click();
+    await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
+    expect(vi.mocked(createRule).mock.calls[0]?.[0]).toMatchObject({
+      locked: true,
+      expires_at: new Date('2099-01-01T12:00').toISOString(),
+    });
+  });
+
+  it('lets someone insist on a rule that the guard refuses', async () => {
+    vi.mocked(createRule).mockRejectedValueOnce(
+      new ApiError(422, 'Refused', 'Locks out', {
+        identifier: 'Blocking this locks Macs out',
+        override_guard: 'Set it',
+      }),
+    );
+    const onsaved = open();
+    expect(screen.queryByLabelText('Store it all the same')).toBeNull();
+    type('Identifier', SHA256);
+    screen.getByText('Create rule').click();
+    await screen.findByText('Blocking this locks Macs out');
+    vi.mocked(createRule).mockResolvedValue(someRule());
+    (await screen.findByLabelText('Store it all the same')).click();
+    const button = screen.getByRole<HTMLButtonElement>('button', { name: 'Create rule' });
+    await waitFor(() => expect(button.disabled).toBe(false));
+    screen.getByText('Create rule').click();
+    await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
+    expect(vi.mocked(createRule).mock.calls[1]?.[0]).toMatchObject({ override_guard: true });
   });
 
   it('shows what is wrong and moves the focus there instead of sending it', async () => {

@@ -1,8 +1,10 @@
+import { listLayers } from '#lib/api/layers.ts';
 import { listRules } from '#lib/api/rules.ts';
 import { RULE_TYPES } from '#lib/domain/identifiers.ts';
 import { POLICIES } from '#lib/domain/policies.ts';
 import { choiceParam, textParam } from '#lib/domain/url-state.ts';
 import { PagedList } from '#lib/state/paged-list.svelte.ts';
+import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
@@ -11,11 +13,13 @@ export const load: PageLoad = async ({ url, fetch }) => {
     q: textParam(url.searchParams, 'q'),
     rule_type: choiceParam(url.searchParams, 'rule_type', RULE_TYPES),
     policy: choiceParam(url.searchParams, 'policy', POLICIES),
+    layer: textParam(url.searchParams, 'layer'),
   };
   const list = new PagedList({
     read: (position) => listRules(filters, position, { fetch }),
     key: (rule) => rule.id,
   });
-  await briefly(list.first);
-  return { title: 'Rules', filters, list };
+  const layers = new Resource(() => listLayers({ fetch }));
+  await briefly(Promise.all([list.first, layers.first]));
+  return { title: 'Rules', filters, list, layers };
 };

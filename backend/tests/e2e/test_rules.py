@@ -1,0 +1,111 @@
+"""The rule form in the browser: layers, locks, times, masks and the lock-out guard."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import House, OpenPage
+from tests.support.santa_client import SimulatedMac
+
+NewMac = Callable[..., SimulatedMac]
+TARGET = "c0ffee" * 10 + "beef"
+
+
+@pytest.fixture(autouse=True)
+def no_rule_is_left(house: House) -> Iterator[None]:
+    """Rules for the target are removed at the end, whatever happened."""
+    yield
+    with house.api() as api:
+        for rule in api.get("/api/v1/rules", params={"q": TARGET}).json()["items"]:
+            api.delete(f"/api/v1/rules/{rule['id']}").raise_for_status()
+
+
+def new_rule(page: Page, identifier: str) -> Locator:
+    page.get_by_role("button", name="New rule").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Identifier").fill(identifier)
+    return dialog
+
+
+def test_a_rule_for_one_machine_is_found_filtered_and_edited(
+    house: House, mac: NewMac, logged_in: OpenPage
+) -> None:
+    name = f"scoped-{time.time_ns()}"
+    one, other = mac(hostname=f"{name}.example.com"), mac()
+    one.sync(), other.sync()
+    visit = logged_in("/rules")
+    page = visit.page
+    dialog = new_rule(page, TARGET)
+    dialog.get_by_label("Applies to").select_option("machine")
+    dialog.get_by_role("button", name="Create rule").click()
+    expect(dialog.get_by_text("Choose a machine.")).to_be_visible()
+    dialog.get_by_label("Machine", exact=True).fill(name)
+    expect(page.locator("[role=option]").filter(has_text=name)).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_label("Machine", exact=True)).to_have_value(re.compile(name))
+    dialog.get_by_label("Locked").check()
+    dialog.get_by_label("Expires").fill("2098-05-04T12:30")
+    dialog.get_by_role("button", name="Create rule").click()
+    expect(dialog).to_be_hidden()
+    one.sync(), other.sync()
+    assert one.rules["BINARY", TARGET][0] == "BLOCKLIST"
+    assert ("BINARY", TARGET) not in other.rules
+
+    page.get_by_label("Show layer").select_option(f"machine:{one.machine_id}")
+    rows = page.get_by_role("row").filter(has_text="Machine")
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(rows.first).to_contain_text("locked")
+    expect(rows.first).to_contain_text("expires")
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Locked")).to_be_checked()
+    expect(dialog.get_by_label("Expires")).to_have_value("2098-05-04T12:30")
+    dialog.get_by_label("Policy").select_option("ALLOWLIST")
+    dialog.get_by_role("button", name="Save rule").click()
+    expect(dialog).to_be_hidden()
+    with house.api() as api:
+        rule = api.get("/api/v1/rules", params={"q": TARGET}).json()["items"][0]
+    assert (rule["locked"], rule["policy"], rule["layer"]) == (
+        True,
+        "ALLOWLIST",
+        f"machine:{one.machine_id}",
+    )
+    assert rule["expires_at"].startswith("2098-05-04T")
+    assert visit.complaints == []
+
+
+def test_a_mask_is_explained_and_takes_the_rule_away(house: House, mac: NewMac, logged_in: OpenPage) -> None:
+    user = f"mask{time.time_ns()}"
+    masked = mac(primary_user=user)
+    with house.api() as api:
+        body = {"rule_type": "BINARY", "identifier": TARGET, "policy": "BLOCKLIST"}
+        api.post("/api/v1/rules", json=body).raise_for_status()
+    masked.sync()
+    assert ("BINARY", TARGET) in masked.rules
+    page = logged_in("/rules").page
+    dialog = new_rule(page, TARGET)
+    expect(dialog.locator("option[value=NONE]")).to_have_count(0)
+    dialog.get_by_label("Applies to").select_option("user")
+    dialog.get_by_label("User", exact=True).fill(user)
+    dialog.get_by_label("Policy").select_option("NONE")
+    expect(dialog.get_by_text("Takes away what lower layers say")).to_be_visible()
+    dialog.get_by_role("button", name="Create rule").click()
+    expect(dialog).to_be_hidden()
+    masked.sync()
+    assert ("BINARY", TARGET) not in masked.rules
+
+
+def test_the_guard_speaks_at_the_field(logged_in: OpenPage) -> None:
+    page = logged_in("/rules").page
+    dialog = new_rule(page, "")
+    dialog.get_by_label("Type").select_option(label="Team ID")
+    dialog.get_by_label("Identifier").fill("ZMCG7MLDV9")
+    expect(dialog.get_by_label("Store it all the same")).to_have_count(0)
+    dialog.get_by_role("button", name="Create rule").click()
+    expect(dialog.get_by_label("Identifier")).to_be_focused()
+    expect(dialog.get_by_text("Blocking this locks Macs out: it is Santa")).to_be_visible()
+    expect(dialog.get_by_label("Store it all the same")).not_to_be_checked()

@@ -1,0 +1,85 @@
+"""The lock-out guard: rules that would cut Macs off are stored only when that is meant."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from santaserver.enrollment.essentials import LIFELINES
+from santaserver.rules.guard import Signer, endangered, signer_named_by
+from tests.support.postgres import value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+SANTA = "ZMCG7MLDV9"
+SEEN: dict[str, Any] = {
+    "file_sha256": "c" * 64,
+    "team_id": "483DWKW443",
+    "signing_id": "483DWKW443:com.jamf.management.Jamf",
+    "cdhash": "d" * 40,
+    "signing_chain": [{"sha256": "e" * 64, "cn": "Jamf", "org": "JAMF", "ou": "483DWKW443"}],
+}
+
+
+def rule(rule_type: str, identifier: str, policy: str = "BLOCKLIST", **more: object) -> dict[str, object]:
+    return {"rule_type": rule_type, "identifier": identifier, "policy": policy, **more}
+
+
+@pytest.mark.parametrize("essential", LIFELINES, ids=lambda essential: essential.key)
+@pytest.mark.parametrize("policy", ["BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST"])
+def test_what_a_mac_needs_is_not_blocked_by_mistake(
+    admin: httpx.Client, essential: object, policy: str
+) -> None:
+    team = essential.team_id  # type: ignore[attr-defined]
+    for body in (rule("TEAMID", team, policy), rule("SIGNINGID", f"{team}:any.thing", policy)):
+        answer = admin.post("/api/v1/rules", json=body)
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+        assert {error["field"] for error in answer.json()["errors"]} == {"identifier", "override_guard"}
+    assert admin.get("/api/v1/rules").json()["items"] == []
+
+
+def test_a_hash_is_judged_by_the_programs_that_were_seen(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    mac.sync()
+    mac.block("Jamf", **SEEN)
+    for kind, identifier in (("BINARY", "c" * 64), ("CDHASH", "d" * 40), ("CERTIFICATE", "e" * 64)):
+        answer = admin.post("/api/v1/rules", json=rule(kind, identifier))
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, kind
+        unknown = identifier.replace(identifier[0], "a")
+        assert admin.post("/api/v1/rules", json=rule(kind, unknown)).status_code == httpx.codes.CREATED
+    assert value(server.dsn, "select count(*) from rule") == 3
+
+
+def test_who_means_it_gets_it_and_it_is_written_down(server: RunningServer, admin: httpx.Client) -> None:
+    made = admin.post("/api/v1/rules", json=rule("TEAMID", SANTA, override_guard=True))
+    assert made.status_code == httpx.codes.CREATED
+    assert value(server.dsn, "select after->>'guard_overridden' from audit_log where action = 'rule_created'")
+
+
+def test_a_change_is_guarded_as_well(admin: httpx.Client) -> None:
+    made = admin.post("/api/v1/rules", json=rule("TEAMID", SANTA, "ALLOWLIST")).json()
+    changed = admin.put(f"/api/v1/rules/{made['id']}", json={"policy": "BLOCKLIST"})
+    assert changed.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert admin.get(f"/api/v1/rules/{made['id']}").json()["policy"] == "ALLOWLIST"
+
+
+@pytest.mark.parametrize(
+    ("policy", "signer", "refused"),
+    [
+        ("BLOCKLIST", Signer("platform", "platform:com.apple.mdmclient"), True),
+        ("BLOCKLIST", Signer("platform", "platform:com.apple.curl"), False),
+        ("ALLOWLIST", Signer(SANTA, ""), False),
+        ("CEL", Signer(SANTA, ""), False),
+        ("NONE", Signer(SANTA, ""), False),
+    ],
+)
+def test_only_a_block_of_a_lifeline_is_refused(policy: str, signer: Signer, refused: bool) -> None:
+    assert (endangered(policy, [signer]) is not None) is refused
+
+
+def test_hashes_name_nobody_by_themselves() -> None:
+    assert signer_named_by("BINARY", "a" * 64) is None
+    assert signer_named_by("SIGNINGID", "platform:com.apple.yes") == Signer(
+        "platform", "platform:com.apple.yes"
+    )

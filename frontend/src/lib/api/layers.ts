@@ -1,0 +1,8 @@
+// Layers: where rules and settings belong to.
+import { api, unwrap, type CallOptions } from './client.ts';
+import type { Layer } from './types.ts';
+
+/** All layers that hold something or could, the lowest first. */
+export function listLayers(options: CallOptions = {}): Promise<Layer[]> {
+  return unwrap(api.GET('/api/v1/layers', options));
+}

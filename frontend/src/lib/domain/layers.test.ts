@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { describeLayer, layerMistake, layerName, layerParts } from './layers.ts';
+
+describe('the name of a layer', () => {
+  it.each(['global', 'tag:Finance 2.0', 'user:lena', 'machine:A:B-C'])(
+    'is read and written: %s',
+    (name) => {
+      expect(layerName(layerParts(name))).toBe(name);
+    },
+  );
+
+  it('keeps colons of the owner', () => {
+    expect(layerParts('machine:A:B')).toEqual({ kind: 'machine', owner: 'A:B' });
+  });
+
+  it('is incomplete without an owner', () => {
+    expect(layerMistake('global')).toBeNull();
+    expect(layerMistake('tag:x')).toBeNull();
+    expect(layerMistake('tag:')).toBe('Choose a tag.');
+    expect(layerMistake('user: ')).toBe('Enter a user name.');
+    expect(layerMistake('machine:')).toBe('Choose a machine.');
+  });
+
+  it('is said in words', () => {
+    expect(describeLayer('global')).toBe('Every machine');
+    expect(describeLayer('tag:finance')).toBe('Tag finance');
+    expect(describeLayer('machine:M-1', { 'M-1': 'lab-mac' })).toBe('Machine lab-mac');
+  });
+});

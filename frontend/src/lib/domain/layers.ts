@@ -1,0 +1,47 @@
+// Layers by name: what a rule or setting is for. Pure.
+import type { Layer } from '../api/types.ts';
+
+export type LayerKind = Layer['kind'];
+
+export const LAYER_KINDS: Readonly<Record<LayerKind, { label: string; help: string }>> = {
+  global: { label: 'Every machine', help: 'The lowest layer: all others can say otherwise.' },
+  tag: { label: 'A tag', help: 'For its members. Wins over the global layer and lower tags.' },
+  user: { label: 'A user', help: 'For Macs with this primary user. Wins over all tags.' },
+  machine: { label: 'One machine', help: 'For this Mac only. Wins over everything else.' },
+};
+
+export const LAYER_ORDER = Object.keys(LAYER_KINDS) as LayerKind[];
+
+export interface LayerParts {
+  kind: LayerKind;
+  /** The tag's or user's name, or the machine's id; empty for the global layer. */
+  owner: string;
+}
+
+/** `tag:NAME` as kind and owner; a name that is none counts as global. */
+export function layerParts(layer: string): LayerParts {
+  const colon = layer.indexOf(':');
+  const kind = LAYER_ORDER.find((known) => known === layer.slice(0, colon));
+  if (!kind || kind === 'global') return { kind: 'global', owner: '' };
+  return { kind, owner: layer.slice(colon + 1) };
+}
+
+export function layerName({ kind, owner }: LayerParts): string {
+  return kind === 'global' ? kind : `${kind}:${owner}`;
+}
+
+/** What is missing in a layer's name, or nothing. */
+export function layerMistake(layer: string): string | null {
+  const { kind, owner } = layerParts(layer);
+  if (kind === 'global' || owner.trim() !== '') return null;
+  if (kind === 'tag') return 'Choose a tag.';
+  return kind === 'user' ? 'Enter a user name.' : 'Choose a machine.';
+}
+
+/** A layer for people: "Every machine", "Tag finance". `names` gives machines' host names by id. */
+export function describeLayer(layer: string, names: Readonly<Record<string, string>> = {}): string {
+  const { kind, owner } = layerParts(layer);
+  if (kind === 'global') return LAYER_KINDS.global.label;
+  if (kind === 'machine') return `Machine ${names[owner] ?? owner}`;
+  return `${kind === 'tag' ? 'Tag' : 'User'} ${owner}`;
+}
