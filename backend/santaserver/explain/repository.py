@@ -1,14 +1,19 @@
 """What explanations are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, case, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection
 from santaserver.layers.repository import named_layers
 from santaserver.models import Layer, Machine, MachineSync, PolicyHead, PolicySignature, RuleVersion
+from santaserver.paging import like_pattern
+from santaserver.sync.delta import MASK
+from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,35 @@ async def layer_names(session: AsyncSession, layers: Sequence[int]) -> dict[int,
     """Return the outside names of layers; removed ones have none."""
     rows = await session.execute(named_layers().where(Layer.id.in_(layers)))
     return {row[0]: row[2] for row in rows}
+
+
+async def effective_rules(
+    connection: Connection,
+    place: Position,
+    after: tuple[str, str],
+    limit: int,
+    text: str,
+) -> Sequence[Mapping[str, Any]]:
+    """Return the winning rules of a machine that can be sent to it, by type and identifier, after a key."""
+    rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+        f"""select w.*, r.comment from (
+              select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
+                v.cel_expr, v.layer_id, v.locked, v.expires_at, v.needs_level
+              from rule_version v where v.layer_id = any($1) and {OPEN_AT}
+                and (v.rule_type, v.identifier) > ($3, $4)
+              order by v.rule_type, v.identifier, {PRECEDENCE}) w
+            join rule r on r.id = w.rule_id
+            where w.policy <> '{MASK}' and w.needs_level <= $5
+              and ($6 = '%%' or w.identifier ilike $6 or r.comment ilike $6)
+            order by w.rule_type, w.identifier limit $7""",  # noqa: S608 - constants of this package
+        place.layers,
+        place.head,
+        *after,
+        place.level,
+        like_pattern(text),
+        limit,
+    )
+    return rows
 
 
 async def candidates(

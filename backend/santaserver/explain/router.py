@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from santaserver.deps import CurrentUser, NowDep, SessionDep
-from santaserver.errors import NotFound, Unauthorized, Unprocessable, responses
+from santaserver.errors import BadRequest, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.explain import service
-from santaserver.explain.schemas import Explanation, SettingsExplanation
+from santaserver.explain.schemas import EffectiveRule, Explanation, SettingsExplanation
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 
 router = APIRouter(prefix="/explain", tags=["explain"], responses=responses(Unauthorized, NotFound))
 
@@ -38,6 +39,19 @@ async def explain_program(
             "TEAMID": team_id,
         },
     )
+
+
+@router.get("/rules", responses=responses(BadRequest))
+async def list_effective_rules(
+    session: SessionDep,
+    _: CurrentUser,
+    machine_id: MachineParam,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    q: SearchParam = "",
+) -> Page[EffectiveRule]:
+    """List the rules that a machine should have by type and identifier, each with its layer."""
+    return await service.effective_rules(session, machine_id, cursor, limit, q)
 
 
 @router.get("/settings")

@@ -1,5 +1,6 @@
 """Explanations as the REST interface gives them."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -61,3 +62,17 @@ class SettingsExplanation(BaseModel):
     settings: SyncSettings
     origins: dict[str, SettingExplanation]
     monitored: bool = Field(description="A time-boxed monitor mode stands above the client mode")
+
+
+class EffectiveRule(BaseModel):
+    """A rule that a machine should have, and the layer that it comes from."""
+
+    rule_id: int
+    rule_type: RuleType
+    identifier: str
+    policy: Policy = Field(description="As the Mac is sent it; older releases may get a near one")
+    cel_expr: str | None
+    layer: LayerName
+    locked: bool
+    expires_at: datetime | None
+    comment: str

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import driver
 from santaserver.errors import NotFound, Unprocessable
 from santaserver.explain import repository
 from santaserver.explain.repository import Position
 from santaserver.explain.schemas import (
     Candidate,
+    EffectiveRule,
     Explanation,
     Outcome,
     SettingExplanation,
@@ -19,6 +20,7 @@ from santaserver.explain.schemas import (
     TargetExplanation,
 )
 from santaserver.explain.verdict import Claim, rule_on, sent_policy, winner
+from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.rules.checks import check_identifier
 from santaserver.rules.schemas import Policy, RuleType
 from santaserver.sync_settings.log import settings_at
@@ -55,9 +57,7 @@ async def explain_settings(session: AsyncSession, machine_id: str, now: datetime
     """Say which settings a machine is answered, and which layers they come from."""
     place = await _position(session, machine_id)
     names = await repository.layer_names(session, place.layers)
-    raw = await (await session.connection()).get_raw_connection()
-    connection = cast("asyncpg.Connection", raw.driver_connection)
-    settings = await settings_at(connection, place.layers, place.head)
+    settings = await settings_at(await driver(session), place.layers, place.head)
     origins = {
         key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
         for key in SyncSettings.model_fields
@@ -69,6 +69,32 @@ async def explain_settings(session: AsyncSession, machine_id: str, now: datetime
         origins=origins,
         monitored=window and "client_mode" not in settings.locked,
     )
+
+
+async def effective_rules(
+    session: AsyncSession, machine_id: str, cursor: str | None, limit: int, text: str
+) -> Page[EffectiveRule]:
+    """Return a page of the rules that a machine should have, each with the layer that it comes from."""
+    place = await _position(session, machine_id)
+    key = decode_cursor(cursor, (str, str))
+    after = (str(key[0]), str(key[1])) if key else ("", "")
+    names = await repository.layer_names(session, place.layers)
+    rows = await repository.effective_rules(await driver(session), place, after, limit + 1, text)
+    page = rows[:limit]
+    items = [
+        EffectiveRule.model_validate(
+            {
+                **{name: row[name] for name in EffectiveRule.model_fields if name in row},
+                "layer": names[row["layer_id"]],
+                "policy": sent_policy(
+                    Claim(0, row["policy"], row["locked"], row["needs_level"]), place.level
+                ),
+            }
+        )
+        for row in map(dict, page)
+    ]
+    following = encode_cursor((page[-1]["rule_type"], page[-1]["identifier"])) if len(rows) > limit else None
+    return Page(items=items, next_cursor=following)
 
 
 async def _position(session: AsyncSession, machine_id: str) -> Position:

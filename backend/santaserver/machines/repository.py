@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -17,6 +18,7 @@ from santaserver.models import (
     PolicySignature,
     SyncSession,
     Tag,
+    TagMember,
 )
 from santaserver.paging import like_pattern
 
@@ -126,6 +128,24 @@ async def tags_of(session: AsyncSession, signatures: set[int]) -> dict[int, list
     for signature, name in await session.execute(query):
         found.setdefault(signature, []).append(name)
     return found
+
+
+Membership = tuple[int, str, list[str], datetime]
+"""(tag, its name, sources, earliest join)"""
+
+
+async def memberships(session: AsyncSession, row_id: int) -> Sequence[Membership]:
+    """Return the tags of a machine with the reasons for each, the highest first."""
+    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source))
+    query = (
+        select(Tag.id, Tag.name, sources, func.min(TagMember.joined_at))
+        .join(TagMember, TagMember.tag_id == Tag.id)
+        .join(Layer, Layer.tag_id == Tag.id)
+        .where(TagMember.machine_id == row_id, TagMember.left_at.is_(None), Tag.removed_at.is_(None))
+        .group_by(Tag.id, Layer.rank)
+        .order_by(Layer.rank.desc())
+    )
+    return [(row[0], row[1], list(row[2]), row[3]) for row in await session.execute(query)]
 
 
 async def set_monitor_until(session: AsyncSession, row_id: int, until: datetime | None) -> None:

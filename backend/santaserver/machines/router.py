@@ -15,7 +15,7 @@ from santaserver.errors import (
     responses,
 )
 from santaserver.machines import service
-from santaserver.machines.schemas import CleanSync, Machine, MonitorMode
+from santaserver.machines.schemas import CleanSync, Machine, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 
 router = APIRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
@@ -58,6 +58,14 @@ async def start_monitor_mode(
 async def end_monitor_mode(machine_id: str, session: SessionDep, user: AdminUser, now: NowDep) -> Machine:
     """End the machine's monitor mode early, at its next sync."""
     return await service.end_monitor_mode(session, machine_id, user, now)
+
+
+@router.get("/{machine_id:path}/tags", responses=responses(NotFound))
+async def list_machine_tags(
+    machine_id: str, session: SessionDep, _: CurrentUser, now: NowDep
+) -> list[MachineTag]:
+    """List the tags of a machine with the reasons for each, the highest first."""
+    return await service.tags_of_machine(session, machine_id, now)
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.tags.schemas import MemberSource
+
 SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted"]
 CleanKind = Literal["clean", "clean_all"]
 
@@ -49,8 +51,10 @@ class Machine(BaseModel):
     monitor_until: datetime | None = Field(
         description="Until then its syncs say MONITOR; it may take one sync interval longer on the Mac"
     )
+    queued_clean: CleanKind | None = Field(description="A clean sync that is ordered and has not begun")
     last_preflight_at: datetime | None
     last_postflight_at: datetime | None
+    last_clean_at: datetime | None = Field(description="When its rule table was last rebuilt")
     enrolled_at: datetime
     rule_counts: RuleCounts
     last_sync: LastSync | None
@@ -67,3 +71,12 @@ class MonitorMode(BaseModel):
 
     minutes: int = Field(ge=1, le=7 * 24 * 60)
     reason: str = Field(min_length=1, max_length=4000)
+
+
+class MachineTag(BaseModel):
+    """A tag that a machine has, and why."""
+
+    id: int
+    name: str
+    sources: list[MemberSource]
+    joined_at: datetime

@@ -10,7 +10,15 @@ from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.live.messages import MachineChange, MachineChanged, message
 from santaserver.machines import repository
 from santaserver.machines.repository import MachineRow
-from santaserver.machines.schemas import CleanKind, LastSync, Machine, MonitorMode, RuleCounts, SyncState
+from santaserver.machines.schemas import (
+    CleanKind,
+    LastSync,
+    Machine,
+    MachineTag,
+    MonitorMode,
+    RuleCounts,
+    SyncState,
+)
 from santaserver.models import Machine as Row
 from santaserver.models import MachineSync, MonitorWindow, SyncSession
 from santaserver.paging import Page, decode_cursor, encode_cursor
@@ -40,20 +48,24 @@ async def get_machine(session: AsyncSession, machine_id: str, now: datetime) -> 
     return (await _show(session, [await _find(session, machine_id, now)]))[0]
 
 
+async def tags_of_machine(session: AsyncSession, machine_id: str, now: datetime) -> list[MachineTag]:
+    """Return the tags that a machine has, the highest first."""
+    row = (await _find(session, machine_id, now)).machine
+    return [
+        MachineTag.model_validate({"id": tag, "name": name, "sources": sources, "joined_at": joined_at})
+        for tag, name, sources, joined_at in await repository.memberships(session, row.id)
+    ]
+
+
 async def order_clean_sync(
     session: AsyncSession, machine_id: str, kind: CleanKind, user: User, now: datetime
 ) -> Machine:
     """Have the machine's rule table rebuilt at its next sync."""
-    found = await _find(session, machine_id, now)
-    row = found.machine
+    row = (await _find(session, machine_id, now)).machine
     await repository.queue_clean(session, row.id, kind)
     actor = (user.id, user.username)
     audit(session, actor, now, "clean_sync_ordered", ("machine", row.machine_id), None, {"kind": kind})
-    change = MachineChanged(
-        at=now, machine_id=row.machine_id, hostname=row.hostname, change="clean_sync_ordered"
-    )
-    session.info["outbox"].add(message(change))
-    return (await _show(session, [found]))[0]
+    return await _changed(session, machine_id, "clean_sync_ordered", now)
 
 
 async def start_monitor_mode(
@@ -142,8 +154,10 @@ def _machine(row: MachineRow, tags: list[str]) -> Machine:
         sync_state=cast("SyncState", state),
         tags=tags,
         monitor_until=progress.monitor_until,
+        queued_clean=cast("CleanKind | None", progress.queued_clean),
         last_preflight_at=progress.last_preflight_at,
         last_postflight_at=progress.last_postflight_at,
+        last_clean_at=progress.last_clean_at,
         enrolled_at=machine.enrolled_at,
         rule_counts=_counts(machine),
         last_sync=_last_sync(progress, newest),

@@ -55,9 +55,6 @@ class Machine(Base):
     enrolled_at: Mapped[datetime]
     identity_conflict_at: Mapped[datetime | None]
     client_certificate: Mapped[bytes | None]
-    last_preflight_at: Mapped[datetime | None]
-    last_postflight_at: Mapped[datetime | None]
-    """Both live in `MachineSync` now; these columns are the release before's."""
 
 
 class MachineSerial(Base):

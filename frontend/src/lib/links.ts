@@ -13,7 +13,7 @@ function query(params: Query): '' | `?${string}` {
 }
 
 export const overviewLink = () => resolve('/(console)');
-export const settingsLink = () => resolve('/(console)/settings');
+export const settingsLink = (layer?: string) => resolve(`/(console)/settings${query({ layer })}`);
 export const enrollmentsLink = () => resolve('/(console)/enrollments');
 export const tagsLink = () => resolve('/(console)/tags');
 export const tagLink = (id: number) => resolve('/(console)/tags/[id]', { id: String(id) });

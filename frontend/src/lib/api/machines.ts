@@ -1,6 +1,13 @@
 // Macs that sync with this server.
 import { api, unwrap, type CallOptions } from './client.ts';
-import type { CleanSyncKind, Machine, MachineFilters, Page, Position } from './types.ts';
+import type {
+  CleanSyncKind,
+  Machine,
+  MachineFilters,
+  MachineTag,
+  Page,
+  Position,
+} from './types.ts';
 
 export function listMachines(
   filters: MachineFilters,
@@ -20,4 +27,22 @@ export function readMachine(id: string, options: CallOptions = {}): Promise<Mach
 export async function requestCleanSync(id: string, kind: CleanSyncKind): Promise<void> {
   const params = { path: { machine_id: id } };
   await unwrap(api.POST('/api/v1/machines/{machine_id}/clean-sync', { params, body: { kind } }));
+}
+
+/** The machine's tags with the reasons for each, the highest first. */
+export function listMachineTags(id: string, options: CallOptions = {}): Promise<MachineTag[]> {
+  const params = { path: { machine_id: id } };
+  return unwrap(api.GET('/api/v1/machines/{machine_id}/tags', { params, ...options }));
+}
+
+/** Lets the machine run in monitor mode from its next sync on. */
+export function startMonitorMode(id: string, minutes: number, reason: string): Promise<Machine> {
+  const params = { path: { machine_id: id } };
+  const body = { minutes, reason };
+  return unwrap(api.POST('/api/v1/machines/{machine_id}/monitor-mode', { params, body }));
+}
+
+export function endMonitorMode(id: string): Promise<Machine> {
+  const params = { path: { machine_id: id } };
+  return unwrap(api.DELETE('/api/v1/machines/{machine_id}/monitor-mode', { params }));
 }

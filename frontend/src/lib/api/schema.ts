@@ -228,6 +228,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/explain/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Effective Rules
+         * @description List the rules that a machine should have by type and identifier, each with its layer.
+         */
+        get: operations["list_effective_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/explain/settings": {
         parameters: {
             query?: never;
@@ -347,6 +367,26 @@ export interface paths {
          * @description End the machine's monitor mode early, at its next sync.
          */
         delete: operations["end_monitor_mode"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/{machine_id}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Machine Tags
+         * @description List the tags of a machine with the reasons for each, the highest first.
+         */
+        get: operations["list_machine_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -673,6 +713,42 @@ export interface components {
              * @enum {string}
              */
             kind: "clean" | "clean_all";
+        };
+        /**
+         * EffectiveRule
+         * @description A rule that a machine should have, and the layer that it comes from.
+         */
+        EffectiveRule: {
+            /** Cel Expr */
+            cel_expr: string | null;
+            /** Comment */
+            comment: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Identifier */
+            identifier: string;
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /** Locked */
+            locked: boolean;
+            /**
+             * Policy
+             * @description As the Mac is sent it; older releases may get a near one
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /** Rule Id */
+            rule_id: number;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
          * Enrollment
@@ -1117,6 +1193,11 @@ export interface components {
             enrolled_at: string;
             /** Hostname */
             hostname: string;
+            /**
+             * Last Clean At
+             * @description When its rule table was last rebuilt
+             */
+            last_clean_at: string | null;
             /** Last Postflight At */
             last_postflight_at: string | null;
             /** Last Preflight At */
@@ -1137,6 +1218,11 @@ export interface components {
             os_version: string;
             /** Primary User */
             primary_user: string;
+            /**
+             * Queued Clean
+             * @description A clean sync that is ordered and has not begun
+             */
+            queued_clean: ("clean" | "clean_all") | null;
             rule_counts: components["schemas"]["RuleCounts"];
             /** Santa Version */
             santa_version: string;
@@ -1197,6 +1283,23 @@ export interface components {
             total: number;
         };
         /**
+         * MachineTag
+         * @description A tag that a machine has, and why.
+         */
+        MachineTag: {
+            /** Id */
+            id: number;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+            /** Name */
+            name: string;
+            /** Sources */
+            sources: ("manual" | "enrollment" | "group" | "predicate")[];
+        };
+        /**
          * MediaPolicy
          * @description What happens when removable media is mounted.
          */
@@ -1247,6 +1350,16 @@ export interface components {
             machines: components["schemas"]["MachineNumbers"];
             modes: components["schemas"]["ModeNumbers"];
             rules: components["schemas"]["RuleNumbers"];
+        };
+        /** Page[EffectiveRule] */
+        Page_EffectiveRule_: {
+            /** Items */
+            items: components["schemas"]["EffectiveRule"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
         };
         /** Page[Enrollment] */
         Page_Enrollment_: {
@@ -2614,6 +2727,70 @@ export interface operations {
             };
         };
     };
+    list_effective_rules: {
+        parameters: {
+            query: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Rows on this page */
+                limit?: number;
+                machine_id: string;
+                /** @description Part of a name, identifier or address */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_EffectiveRule_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     explain_settings: {
         parameters: {
             query: {
@@ -2959,6 +3136,55 @@ export interface operations {
             };
             /** @description The caller is known, but may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_machine_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineTag"][];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

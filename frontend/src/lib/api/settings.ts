@@ -1,6 +1,7 @@
 // Settings that every machine gets at its next sync.
 import { api, unwrap, type CallOptions } from './client.ts';
-import type { SyncSettings } from './types.ts';
+import { ApiError } from './errors.ts';
+import type { LayerSettings, SettingsExplanation, SyncSettings } from './types.ts';
 
 export function readSettings(options: CallOptions = {}): Promise<SyncSettings> {
   return unwrap(api.GET('/api/v1/settings', options));
@@ -8,4 +9,38 @@ export function readSettings(options: CallOptions = {}): Promise<SyncSettings> {
 
 export function saveSettings(settings: SyncSettings): Promise<SyncSettings> {
   return unwrap(api.PUT('/api/v1/settings', { body: settings }));
+}
+
+/** What one layer says itself; a user or machine for which nothing was ever said has a layer only then. */
+export async function readLayerSettings(
+  layer: string,
+  options: CallOptions = {},
+): Promise<LayerSettings> {
+  const params = { query: { layer } };
+  try {
+    return await unwrap(api.GET('/api/v1/settings/layer', { params, ...options }));
+  } catch (thrown) {
+    const absent = thrown instanceof ApiError && thrown.status === 404;
+    if (absent && /^(user|machine):/.test(layer)) return { layer, values: {}, locked: [] };
+    throw thrown;
+  }
+}
+
+export function saveLayerSettings({
+  layer,
+  values,
+  locked,
+}: LayerSettings): Promise<LayerSettings> {
+  // The schema names every setting; those that are left out are decided by lower layers.
+  const body = { values: values as SyncSettings, locked };
+  return unwrap(api.PUT('/api/v1/settings/layer', { params: { query: { layer } }, body }));
+}
+
+/** A machine's settings in force, each with the layer it comes from. */
+export function explainSettings(
+  machineId: string,
+  options: CallOptions = {},
+): Promise<SettingsExplanation> {
+  const params = { query: { machine_id: machineId } };
+  return unwrap(api.GET('/api/v1/explain/settings', { params, ...options }));
 }

@@ -17,6 +17,18 @@ export type RuleUpdate = Schemas['RuleUpdate'];
 export type ExecEvent = Schemas['Event'];
 export type Certificate = Schemas['SigningCertificate'];
 export type SyncSettings = Schemas['SyncSettings'];
+export type SettingKey = keyof SyncSettings;
+/** What one layer says itself: only its own settings are there. */
+export interface LayerSettings {
+  layer: string;
+  values: Partial<SyncSettings>;
+  locked: string[];
+}
+export type SettingsExplanation = Schemas['SettingsExplanation'];
+export type EffectiveRule = Schemas['EffectiveRule'];
+export type Explanation = Schemas['Explanation'];
+export type TargetExplanation = Schemas['TargetExplanation'];
+export type MachineTag = Schemas['MachineTag'];
 export type MediaPolicy = Schemas['MediaPolicy'];
 export type Enrollment = Schemas['Enrollment'];
 export type EnrollmentCreate = Schemas['EnrollmentCreate'];

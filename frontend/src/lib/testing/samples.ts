@@ -71,6 +71,8 @@ export function someMachine(part: Partial<Machine> = {}): Machine {
     sync_state: 'in_sync',
     tags: [],
     monitor_until: null,
+    queued_clean: null,
+    last_clean_at: null,
     last_preflight_at: '2026-11-23T12:00:00Z',
     last_postflight_at: '2026-11-23T12:00:00Z',
     enrolled_at: '2026-11-01T12:00:00Z',

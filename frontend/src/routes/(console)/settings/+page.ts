@@ -1,10 +1,16 @@
-import { readSettings } from '#lib/api/settings.ts';
+import { listLayers } from '#lib/api/layers.ts';
+import { readLayerSettings, readSettings } from '#lib/api/settings.ts';
+import { textParam } from '#lib/domain/url-state.ts';
+import { GLOBAL_LAYER } from '#lib/domain/policies.ts';
 import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ fetch }) => {
-  const settings = new Resource(() => readSettings({ fetch }));
-  await briefly(settings.first);
-  return { title: 'Settings', settings };
+export const load: PageLoad = async ({ url, fetch }) => {
+  const layer = textParam(url.searchParams, 'layer') ?? GLOBAL_LAYER;
+  const layers = new Resource(() => listLayers({ fetch }));
+  const settings = layer === GLOBAL_LAYER ? new Resource(() => readSettings({ fetch })) : undefined;
+  const own = settings ? undefined : new Resource(() => readLayerSettings(layer, { fetch }));
+  await briefly(Promise.all([settings?.first, own?.first, layers.first]));
+  return { title: 'Settings', layer, layers, settings, own };
 };

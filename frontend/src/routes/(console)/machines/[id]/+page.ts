@@ -1,5 +1,6 @@
 import { listEvents } from '#lib/api/events.ts';
-import { readMachine } from '#lib/api/machines.ts';
+import { listMachineTags, readMachine } from '#lib/api/machines.ts';
+import { explainSettings } from '#lib/api/settings.ts';
 import { machineName } from '#lib/domain/machines.ts';
 import { PagedList } from '#lib/state/paged-list.svelte.ts';
 import { Resource } from '#lib/state/resource.svelte.ts';
@@ -14,7 +15,9 @@ export const load: PageLoad = async ({ params, fetch }) => {
     key: (event) => event.id,
     size: 10,
   });
-  await briefly(Promise.all([machine.first, events.first]));
+  const tags = new Resource(() => listMachineTags(params.id, { fetch }));
+  const settings = new Resource(() => explainSettings(params.id, { fetch }));
+  await briefly(Promise.all([machine.first, events.first, tags.first, settings.first]));
   const title = machine.value ? machineName(machine.value) : 'Machine';
-  return { title, id: params.id, machine, events, eventFilters };
+  return { title, id: params.id, machine, events, eventFilters, tags, settings };
 };

@@ -1,0 +1,176 @@
+// Settings one by one, as a layer owns them: their names, how they are edited, their values in words. Pure.
+import type { LayerSettings, MediaPolicy, SettingKey, SyncSettings } from '../api/types.ts';
+import { seconds } from './format.ts';
+import { CLIENT_MODES } from './machines.ts';
+import { EVENT_SWITCHES, MEDIA_ACTIONS, NUMBER_SETTINGS, RULE_SWITCHES } from './settings-form.ts';
+
+type Choices = readonly { value: string; label: string }[];
+export type SettingEditor =
+  | { kind: 'choice'; choices: Choices }
+  | { kind: 'switch' }
+  | { kind: 'number'; min: number; max: number }
+  | { kind: 'text'; code: boolean; longest: number }
+  | { kind: 'media'; nullable: boolean };
+
+export interface SettingKind {
+  key: SettingKey;
+  label: string;
+  editor: SettingEditor;
+}
+
+const MODES: Choices = Object.entries(CLIENT_MODES).map(([value, { label }]) => ({ value, label }));
+const FILE_ACCESS: Choices = [
+  { value: 'NONE', label: 'As each rule says' },
+  { value: 'AUDIT_ONLY', label: 'Only report' },
+  { value: 'DISABLE', label: 'Off' },
+];
+
+const PUSH: readonly SettingKind[] = [
+  {
+    key: 'push_notification_full_sync_interval',
+    label: 'Seconds between syncs with push',
+    editor: { kind: 'number', min: 60, max: 86_400 },
+  },
+  {
+    key: 'push_notification_global_rule_sync_deadline',
+    label: 'Deadline of a global rule with push, in seconds',
+    editor: { kind: 'number', min: 600, max: 86_400 },
+  },
+];
+
+const PATHS: readonly SettingKind[] = [
+  ['blocked_path_regex', 'Blocked paths', true, 4000] as const,
+  ['allowed_path_regex', 'Allowed paths', true, 4000] as const,
+  ['event_detail_url', 'Address of the block dialog’s button', false, 2000] as const,
+  ['event_detail_text', 'Label of that button', false, 200] as const,
+].map(([key, label, code, longest]) => ({ key, label, editor: { kind: 'text', code, longest } }));
+
+/** All settings, in the order of the settings page. */
+export const SETTING_KINDS: readonly SettingKind[] = [
+  { key: 'client_mode', label: 'Mode', editor: { kind: 'choice', choices: MODES } },
+  ...NUMBER_SETTINGS.map(({ key, label, min, max }): SettingKind => {
+    return { key, label, editor: { kind: 'number', min, max } };
+  }),
+  ...PUSH,
+  ...[...RULE_SWITCHES, ...EVENT_SWITCHES].map(({ key, label }): SettingKind => {
+    return { key, label, editor: { kind: 'switch' } };
+  }),
+  ...PATHS,
+  {
+    key: 'removable_media_policy',
+    label: 'When a volume is attached',
+    editor: { kind: 'media', nullable: false },
+  },
+  {
+    key: 'encrypted_removable_media_policy',
+    label: 'When an encrypted volume is attached',
+    editor: { kind: 'media', nullable: true },
+  },
+  {
+    key: 'override_file_access_action',
+    label: 'File-access rules',
+    editor: { kind: 'choice', choices: FILE_ACCESS },
+  },
+];
+
+/** What a setting starts with when a layer takes it over: the server's defaults. */
+export const SETTING_DEFAULTS: Readonly<SyncSettings> = {
+  client_mode: 'MONITOR',
+  batch_size: 50,
+  full_sync_interval: 600,
+  push_notification_full_sync_interval: 14_400,
+  push_notification_global_rule_sync_deadline: 600,
+  enable_bundles: true,
+  enable_transitive_rules: false,
+  enable_all_event_upload: false,
+  disable_unknown_event_upload: false,
+  allowed_path_regex: '',
+  blocked_path_regex: '',
+  removable_media_policy: { action: 'allow', flags: [] },
+  encrypted_removable_media_policy: null,
+  override_file_access_action: 'NONE',
+  event_detail_url: '',
+  event_detail_text: '',
+};
+
+/** The layer with a setting of its own, or with another value for it. */
+export function withSetting(
+  settings: LayerSettings,
+  key: SettingKey,
+  value: unknown,
+): LayerSettings {
+  return { ...settings, values: { ...settings.values, [key]: value } };
+}
+
+/** The layer without a setting, which lower layers then decide. */
+export function withoutSetting(settings: LayerSettings, key: SettingKey): LayerSettings {
+  const entries = Object.entries(settings.values).filter(([name]) => name !== key);
+  return {
+    ...settings,
+    values: Object.fromEntries(entries),
+    locked: settings.locked.filter((name) => name !== key),
+  };
+}
+
+export function withLock(settings: LayerSettings, key: SettingKey, lock: boolean): LayerSettings {
+  const others = settings.locked.filter((name) => name !== key);
+  return { ...settings, locked: lock ? [...others, key] : others };
+}
+
+/** Whether both say the same; the order of settings, locks and flags does not matter. */
+export function sameLayer(one: LayerSettings, other: LayerSettings): boolean {
+  const plain = ({ values, locked }: LayerSettings) =>
+    JSON.stringify([
+      Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+      locked.toSorted(),
+    ]);
+  return plain(one) === plain(other);
+}
+
+/** What is wrong with a layer's own settings, by setting. */
+export function layerMistakes({ values }: LayerSettings): Partial<Record<SettingKey, string>> {
+  const mistakes: Partial<Record<SettingKey, string>> = {};
+  for (const { key, editor } of SETTING_KINDS) {
+    const value = values[key];
+    if (value === undefined) continue;
+    if (editor.kind === 'number') {
+      const number = value as number;
+      if (!Number.isInteger(number) || number < editor.min || number > editor.max) {
+        mistakes[key] = `Enter a whole number from ${editor.min} to ${editor.max}.`;
+      }
+    } else if (editor.kind === 'media') {
+      const policy = value as MediaPolicy | null;
+      if (policy?.action === 'remount' && policy.flags.length === 0) {
+        mistakes[key] = 'Choose at least one restriction.';
+      }
+    }
+  }
+  const address = values.event_detail_url;
+  if (address !== undefined && !/^$|^null$|^https?:\/\/\S+$/i.test(address)) {
+    mistakes.event_detail_url = 'Enter an address that starts with https://';
+  }
+  return mistakes;
+}
+
+/** A setting's value in words. */
+export function describeSetting({ key, editor }: SettingKind, settings: SyncSettings): string {
+  const value = settings[key];
+  switch (editor.kind) {
+    case 'choice':
+      return editor.choices.find((choice) => choice.value === value)?.label ?? String(value);
+    case 'switch':
+      return value ? 'On' : 'Off';
+    case 'number':
+      return key === 'batch_size' ? String(value) : seconds(value as number);
+    case 'text':
+      return String(value) || '–';
+    case 'media':
+      return describeMedia(value as MediaPolicy | null | undefined);
+  }
+}
+
+function describeMedia(policy: MediaPolicy | null | undefined): string {
+  if (!policy) return 'As any other volume';
+  const action = MEDIA_ACTIONS.find(({ value }) => value === policy.action)?.label ?? policy.action;
+  return policy.flags.length > 0 ? `${action}: ${policy.flags.join(', ')}` : action;
+}
