@@ -11,6 +11,7 @@ from santaserver import __version__, docs, errors, openapi
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
 from santaserver.enrollment.router import router as enrollments
+from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
 from santaserver.explain.router import router as explain
@@ -22,6 +23,7 @@ from santaserver.live.relay import Relay
 from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
+from santaserver.programs.router import router as programs
 from santaserver.rules.router import router as rules
 from santaserver.schedule import keep_schedule
 from santaserver.settings import Settings
@@ -80,6 +82,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         tags,
         explain,
         events,
+        event_reports,
+        programs,
         sync_settings,
         enrollments,
         live,

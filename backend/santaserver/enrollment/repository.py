@@ -46,6 +46,12 @@ async def find_enrollment(session: AsyncSession, number: int) -> EnrollmentRow |
     return (row[0], row[1], row[2], row[3] or []) if row else None
 
 
+async def lock_enrollment(session: AsyncSession, number: int) -> Enrollment:
+    """Return an enrolment that nobody else changes until the end of the transaction."""
+    query = select(Enrollment).where(Enrollment.id == number).with_for_update()
+    return (await session.scalars(query, execution_options={"populate_existing": True})).one()
+
+
 async def add_enrollment(session: AsyncSession, enrollment: Enrollment) -> None:
     """Store a new enrolment and learn its id."""
     session.add(enrollment)

@@ -13,6 +13,8 @@ from santaserver.enrollment.schemas import (
     EnrollmentCreated,
     Essential,
     ProfileRequest,
+    SerialChange,
+    SerialList,
 )
 from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
@@ -60,6 +62,26 @@ async def revoke_enrollment(
 ) -> Enrollment:
     """Refuse the secret from now on, also to Macs that enrolled with it."""
     return await service.revoke_enrollment(session, enrollment_id, user, now)
+
+
+@router.get("/{enrollment_id}/serials", responses=responses(NotFound))
+async def list_serials(enrollment_id: int, session: SessionDep, _: AdminUser) -> SerialList:
+    """List the serial numbers that may use an enrolment."""
+    return await service.list_serials(session, enrollment_id)
+
+
+@router.patch("/{enrollment_id}/serials", responses=responses(NotFound, Unprocessable))
+async def change_serials(
+    enrollment_id: int, change: SerialChange, session: SessionDep, user: AdminUser, now: NowDep
+) -> SerialList:
+    """Add serial numbers to an enrolment's list and take others off; without a list the first makes one."""
+    return await service.change_serials(session, enrollment_id, change, user, now)
+
+
+@router.delete("/{enrollment_id}/serials", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+async def drop_serials(enrollment_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+    """Give up an enrolment's list, so that Macs of any serial number may use it."""
+    await service.drop_serials(session, enrollment_id, user, now)
 
 
 @router.post(

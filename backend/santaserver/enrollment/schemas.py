@@ -28,6 +28,19 @@ class EnrollmentCreate(BaseModel):
     )
 
 
+class SerialChange(BaseModel):
+    """Serial numbers to add to an enrolment's list, and to take off it."""
+
+    add: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
+    remove: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
+
+
+class SerialList(BaseModel):
+    """Which serial numbers may use an enrolment."""
+
+    serials: list[str] | None = Field(description="In upper case, sorted; null: any; empty: none")
+
+
 class Enrollment(EnrollmentCreate):
     """An enrolment; its secret is not kept."""
 

@@ -11,10 +11,13 @@ from santaserver.enrollment import repository
 from santaserver.enrollment.essentials import BY_KEY
 from santaserver.enrollment.repository import EnrollmentRow
 from santaserver.enrollment.schemas import (
+    MAX_SERIALS,
     Enrollment,
     EnrollmentCreate,
     EnrollmentCreated,
     ProfileRequest,
+    SerialChange,
+    SerialList,
     State,
     StaticRule,
 )
@@ -90,6 +93,49 @@ async def revoke_enrollment(session: AsyncSession, number: int, user: User, now:
             session, (user.id, user.username), now, "enrollment_revoked", _target(row), {"label": row.label}
         )
     return _show(found, now)
+
+
+async def list_serials(session: AsyncSession, number: int) -> SerialList:
+    """Return which serial numbers may use an enrolment."""
+    return SerialList(serials=(await _find(session, number))[0].serial_allowlist)
+
+
+async def change_serials(
+    session: AsyncSession, number: int, change: SerialChange, user: User, now: datetime
+) -> SerialList:
+    """Add and take off serial numbers; the first one that is added makes a list where there was none."""
+    row = await repository.lock_enrollment(session, (await _find(session, number))[0].id)
+    before = row.serial_allowlist
+    added, removed = (
+        {_stored(field, serial).upper() for serial in serials}
+        for field, serials in (("add", change.add), ("remove", change.remove))
+    )
+    if both := added & removed:
+        raise _wrong("remove", f"{', '.join(sorted(both))} cannot be added and taken off at once")
+    if before is None and not added:
+        return SerialList(serials=None)
+    after = sorted({serial.upper() for serial in before or []} - removed | added)
+    if len(after) > MAX_SERIALS:
+        raise _wrong("add", f"A list holds {MAX_SERIALS} serial numbers at most; this would be {len(after)}")
+    _keep_serials(session, row, after, user, now)
+    return SerialList(serials=after)
+
+
+async def drop_serials(session: AsyncSession, number: int, user: User, now: datetime) -> None:
+    """Let any serial number use an enrolment."""
+    row = await repository.lock_enrollment(session, (await _find(session, number))[0].id)
+    _keep_serials(session, row, None, user, now)
+
+
+def _keep_serials(
+    session: AsyncSession, row: Row, after: list[str] | None, user: User, now: datetime
+) -> None:
+    before = row.serial_allowlist
+    if after == before:
+        return
+    row.serial_allowlist = after
+    actor, shown = (user.id, user.username), ({"serials": before}, {"serials": after})
+    audit(session, actor, now, "enrollment_serials_changed", _target(row), *shown)
 
 
 async def make_profile(session: AsyncSession, number: int, wanted: ProfileRequest, server: str) -> bytes:

@@ -74,6 +74,14 @@ async def add_machine_layer(session: AsyncSession, machine_id: str) -> None:
     await session.execute(statement.on_conflict_do_nothing(index_elements=["machine_id"]))
 
 
+async def could_exist(session: AsyncSession, kind: str, owner: str) -> bool:
+    """Tell whether a layer would be made for this owner when something is said for it."""
+    if kind == "machine":
+        known = select(Machine.id).where(Machine.machine_id == owner)
+        return (await session.execute(known)).first() is not None
+    return kind == "user"
+
+
 async def mark_used(session: AsyncSession, layer_id: int) -> None:
     """Remember that a layer holds something, so that signatures name it from now on."""
     await session.execute(update(Layer).where(Layer.id == layer_id).values(used=True))

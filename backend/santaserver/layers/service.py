@@ -34,6 +34,16 @@ async def find_layer(session: AsyncSession, name: str) -> NamedLayer:
     return layer
 
 
+async def layer_to_read(session: AsyncSession, name: str) -> NamedLayer | None:
+    """Return a layer; None when nothing was ever said for its owner, who is known or could be."""
+    kind, owner = _parts(name)
+    if await repository.find_layer(session, kind, owner) is None and await repository.could_exist(
+        session, kind, owner
+    ):
+        return None
+    return await find_layer(session, name)
+
+
 async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:
     """Return a layer that is about to hold something. The policy's head must be locked by the caller."""
     kind, owner = _parts(name)

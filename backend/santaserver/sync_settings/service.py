@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import FieldProblem, Unprocessable
 from santaserver.layers.schemas import GLOBAL
-from santaserver.layers.service import find_layer, layer_to_fill
+from santaserver.layers.service import layer_to_fill, layer_to_read
 from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.policy_head import lock_policy, next_seq, settings_changed
 from santaserver.sync_settings import repository
@@ -42,7 +42,9 @@ async def replace_settings(
 
 async def layer_settings(session: AsyncSession, layer: str) -> LayerSettings:
     """Return only what a layer says itself."""
-    found = await find_layer(session, layer)
+    found = await layer_to_read(session, layer)
+    if found is None:
+        return _shown(layer, {})
     return _shown(found.name, await repository.open_settings(session, found.id))
 
 

@@ -11,6 +11,9 @@ PAGES = [
     ("/rules", "Rules"),
     ("/tags", "Tags"),
     ("/events", "Events"),
+    ("/events/file-accesses", "File accesses"),
+    ("/events/agents", "Agents"),
+    ("/programs", "Programs"),
     ("/settings", "Settings"),
 ]
 WIDTHS = {"phone": {"width": 375, "height": 812}, "desktop": {"width": 1440, "height": 900}}

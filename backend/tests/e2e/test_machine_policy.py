@@ -65,7 +65,7 @@ def test_a_machines_rules_are_found_and_explained(house: House, mac: NewMac, log
         one.sync()
         visit = logged_in(f"/machines/{one.machine_id}", viewport=NARROW)
         page = visit.page
-        page.get_by_label("Search this machine’s rules").fill("facade")
+        page.get_by_label("Search this machine").fill("facade")
         row = page.get_by_role("row").filter(has_text="to explain")
         expect(row).to_contain_text("Allow")
         row.get_by_role("button", name="Explain").click()

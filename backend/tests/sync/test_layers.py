@@ -405,3 +405,13 @@ def test_a_late_postflight_confirms_no_other_sync(
     assert value(server.dsn, "select coalesce(acked_seq, 0) from machine_sync") <= seq
     mac.sync()
     assert set(mac.rules) == {("BINARY", sha(1)), ("BINARY", sha(2))}
+
+
+def test_a_layer_that_nothing_was_said_for_says_nothing(admin: httpx.Client, mac: SimulatedMac) -> None:
+    mac.sync()
+    for layer in ("user:nobody", f"machine:{mac.machine_id}"):
+        shown = admin.get("/api/v1/settings/layer", params={"layer": layer})
+        assert shown.json() == {"layer": layer, "values": {}, "locked": []}
+    for layer in ("machine:unknown", "tag:unknown"):
+        answer = admin.get("/api/v1/settings/layer", params={"layer": layer})
+        assert answer.status_code == httpx.codes.NOT_FOUND

@@ -1,6 +1,12 @@
 // Addresses of the console's pages, checked against the routes that exist.
 import { resolve } from '$app/paths';
-import type { EventFilters, MachineFilters, RuleFilters } from './api/types.ts';
+import type {
+  EventFilters,
+  FileAccessFilters,
+  MachineFilters,
+  ProgramFilters,
+  RuleFilters,
+} from './api/types.ts';
 
 type Query = Readonly<Record<string, string | number | null | undefined>>;
 
@@ -24,4 +30,9 @@ export const rulesLink = (filters: RuleFilters = {}) =>
   resolve(`/(console)/rules${query(filters)}`);
 export const eventsLink = (filters: EventFilters & { event?: number } = {}) =>
   resolve(`/(console)/events${query(filters)}`);
+export const fileAccessesLink = (filters: FileAccessFilters = {}) =>
+  resolve(`/(console)/events/file-accesses${query(filters)}`);
+export const agentAuditsLink = () => resolve('/(console)/events/agents');
+export const programsLink = (filters: ProgramFilters = {}) =>
+  resolve(`/(console)/programs${query(filters)}`);
 export const loginLink = (next: string) => resolve(`/login${query({ next })}`);

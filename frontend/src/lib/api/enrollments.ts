@@ -41,3 +41,22 @@ export function makeProfile(id: Enrollment['id'], wanted: ProfileRequest): Promi
     }) as Promise<{ data?: Blob; error?: unknown; response: Response }>,
   );
 }
+
+/** Adds serial numbers and takes others off; the answer is the whole list, null for any. */
+export async function changeSerials(
+  id: Enrollment['id'],
+  change: { add?: string[]; remove?: string[] },
+): Promise<string[] | null> {
+  const params = { path: { enrollment_id: id } };
+  const body = { add: change.add ?? [], remove: change.remove ?? [] };
+  const answer = await unwrap(
+    api.PATCH('/api/v1/enrollments/{enrollment_id}/serials', { params, body }),
+  );
+  return answer.serials;
+}
+
+/** Lets Macs of any serial number use the enrolment. */
+export async function dropSerials(id: Enrollment['id']): Promise<void> {
+  const params = { path: { enrollment_id: id } };
+  await unwrap(api.DELETE('/api/v1/enrollments/{enrollment_id}/serials', { params }));
+}

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/agent-audits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Agent Audits
+         * @description List what agents did by themselves, the newest first.
+         */
+        get: operations["list_agent_audits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -148,6 +168,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/enrollments/{enrollment_id}/serials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Serials
+         * @description List the serial numbers that may use an enrolment.
+         */
+        get: operations["list_serials"];
+        put?: never;
+        post?: never;
+        /**
+         * Drop Serials
+         * @description Give up an enrolment's list, so that Macs of any serial number may use it.
+         */
+        delete: operations["drop_serials"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Serials
+         * @description Add serial numbers to an enrolment's list and take others off; without a list the first makes one.
+         */
+        patch: operations["change_serials"];
+        trace?: never;
+    };
     "/api/v1/enrollments/essentials": {
         parameters: {
             query?: never;
@@ -260,6 +308,26 @@ export interface paths {
          * @description Explain which layer each of a machine's settings comes from.
          */
         get: operations["explain_settings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/file-accesses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List File Accesses
+         * @description List accesses to watched files, the newest first.
+         */
+        get: operations["list_file_accesses"];
         put?: never;
         post?: never;
         delete?: never;
@@ -404,6 +472,46 @@ export interface paths {
          * @description Count machines, rules and the events of the last 24 hours.
          */
         get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/programs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Programs
+         * @description List programs that Macs reported, those seen last first.
+         */
+        get: operations["list_programs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/programs/{program_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Program
+         * @description Show one program.
+         */
+        get: operations["get_program"];
         put?: never;
         post?: never;
         delete?: never;
@@ -672,6 +780,55 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AccessingProcess
+         * @description One process of the chain that led to a file access.
+         */
+        AccessingProcess: {
+            /** Cdhash */
+            cdhash: string;
+            /** File Path */
+            file_path: string;
+            /** File Sha256 */
+            file_sha256: string;
+            /** Pid */
+            pid: number;
+            /** Signing Id */
+            signing_id: string;
+            /** Team Id */
+            team_id: string;
+        };
+        /**
+         * AgentAudit
+         * @description Something an agent did by itself, such as a rule that a user approved in standalone mode.
+         */
+        AgentAudit: {
+            /** Decision */
+            decision: string;
+            /** Hostname */
+            hostname: string;
+            /** Id */
+            id: number;
+            /**
+             * Identifier
+             * @description What it is about; empty when the agent did not say
+             */
+            identifier: string;
+            /** Kind */
+            kind: string;
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Occurred At
+             * Format: date-time
+             */
+            occurred_at: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+        };
         /**
          * Candidate
          * @description A rule for the target in one of the machine's layers.
@@ -1015,6 +1172,47 @@ export interface components {
             message: string;
         };
         /**
+         * FileAccess
+         * @description An access to a file that a rule in the Mac's profile watches.
+         */
+        FileAccess: {
+            /**
+             * Decision
+             * @description Santa's word, such as FILE_ACCESS_DECISION_DENIED
+             */
+            decision: string;
+            /** Hostname */
+            hostname: string;
+            /** Id */
+            id: number;
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Occurred At
+             * Format: date-time
+             */
+            occurred_at: string;
+            /**
+             * Process Chain
+             * @description The process that did it, then its parents
+             */
+            process_chain: components["schemas"]["AccessingProcess"][];
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Rule Name */
+            rule_name: string;
+            /** Rule Version */
+            rule_version: string;
+            /**
+             * Target
+             * @description The path that was accessed
+             */
+            target: string;
+        };
+        /**
          * Hello
          * @description The first message on every socket.
          */
@@ -1351,6 +1549,16 @@ export interface components {
             modes: components["schemas"]["ModeNumbers"];
             rules: components["schemas"]["RuleNumbers"];
         };
+        /** Page[AgentAudit] */
+        Page_AgentAudit_: {
+            /** Items */
+            items: components["schemas"]["AgentAudit"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
+        };
         /** Page[EffectiveRule] */
         Page_EffectiveRule_: {
             /** Items */
@@ -1381,10 +1589,30 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[FileAccess] */
+        Page_FileAccess_: {
+            /** Items */
+            items: components["schemas"]["FileAccess"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
+        };
         /** Page[Machine] */
         Page_Machine_: {
             /** Items */
             items: components["schemas"]["Machine"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
+        };
+        /** Page[Program] */
+        Page_Program_: {
+            /** Items */
+            items: components["schemas"]["Program"][];
             /**
              * Next Cursor
              * @description Hand in as `cursor` for the rows after these
@@ -1496,6 +1724,65 @@ export interface components {
              * @default []
              */
             static_rules: components["schemas"]["StaticRule"][];
+        };
+        /**
+         * Program
+         * @description One program file by content, with everything that a rule can name it by.
+         */
+        Program: {
+            /**
+             * Allowed
+             * @description Executions that were allowed, as long as counts are kept
+             */
+            allowed: number;
+            /**
+             * Blocked
+             * @description Executions that were blocked, as long as counts are kept
+             */
+            blocked: number;
+            /** Bundle Hash */
+            bundle_hash: string;
+            /** Bundle Id */
+            bundle_id: string;
+            /** Bundle Name */
+            bundle_name: string;
+            /** Bundle Version */
+            bundle_version: string;
+            /** Cdhash */
+            cdhash: string;
+            /**
+             * Certificate Sha256
+             * @description Leaf certificate; empty when it is not signed
+             */
+            certificate_sha256: string;
+            /** File Name */
+            file_name: string;
+            /**
+             * File Path
+             * @description Where it was first seen
+             */
+            file_path: string;
+            /**
+             * First Seen At
+             * Format: date-time
+             */
+            first_seen_at: string;
+            /** Id */
+            id: number;
+            /**
+             * Last Seen At
+             * Format: date-time
+             * @description Exact to an hour
+             */
+            last_seen_at: string;
+            /** Publisher */
+            publisher: string;
+            /** Sha256 */
+            sha256: string;
+            /** Signing Id */
+            signing_id: string;
+            /** Team Id */
+            team_id: string;
         };
         /**
          * Rule
@@ -1763,6 +2050,33 @@ export interface components {
              * @description When it comes into force; null: now. Not for a rule that is in force
              */
             starts_at?: string | null;
+        };
+        /**
+         * SerialChange
+         * @description Serial numbers to add to an enrolment's list, and to take off it.
+         */
+        SerialChange: {
+            /**
+             * Add
+             * @default []
+             */
+            add: string[];
+            /**
+             * Remove
+             * @default []
+             */
+            remove: string[];
+        };
+        /**
+         * SerialList
+         * @description Which serial numbers may use an enrolment.
+         */
+        SerialList: {
+            /**
+             * Serials
+             * @description In upper case, sorted; null: any; empty: none
+             */
+            serials: string[] | null;
         };
         /**
          * SettingExplanation
@@ -2141,6 +2455,60 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_agent_audits: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Rows on this page */
+                limit?: number;
+                /** @description Only this machine's */
+                machine_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AgentAudit_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -2529,6 +2897,182 @@ export interface operations {
             };
         };
     };
+    list_serials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SerialList"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    drop_serials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    change_serials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SerialChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SerialList"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_essentials: {
         parameters: {
             query?: never;
@@ -2822,6 +3366,64 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_file_accesses: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Santa's exact word */
+                decision?: string;
+                /** @description Rows on this page */
+                limit?: number;
+                /** @description Only this machine's */
+                machine_id?: string;
+                /** @description Part of a rule's name or of a path */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FileAccess_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3232,6 +3834,111 @@ export interface operations {
             };
             /** @description The caller has to show who it is. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_programs: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Rows on this page */
+                limit?: number;
+                /** @description Only programs that were blocked, or allowed, at least once */
+                outcome?: ("blocked" | "allowed") | null;
+                /** @description Part of a name, path, signing ID, bundle or publisher; or a whole hash or team ID */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Program_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_program: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                program_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Program"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,6 +1,5 @@
 // Settings that every machine gets at its next sync.
 import { api, unwrap, type CallOptions } from './client.ts';
-import { ApiError } from './errors.ts';
 import type { LayerSettings, SettingsExplanation, SyncSettings } from './types.ts';
 
 export function readSettings(options: CallOptions = {}): Promise<SyncSettings> {
@@ -11,19 +10,12 @@ export function saveSettings(settings: SyncSettings): Promise<SyncSettings> {
   return unwrap(api.PUT('/api/v1/settings', { body: settings }));
 }
 
-/** What one layer says itself; a user or machine for which nothing was ever said has a layer only then. */
-export async function readLayerSettings(
+/** What one layer says itself. */
+export function readLayerSettings(
   layer: string,
   options: CallOptions = {},
 ): Promise<LayerSettings> {
-  const params = { query: { layer } };
-  try {
-    return await unwrap(api.GET('/api/v1/settings/layer', { params, ...options }));
-  } catch (thrown) {
-    const absent = thrown instanceof ApiError && thrown.status === 404;
-    if (absent && /^(user|machine):/.test(layer)) return { layer, values: {}, locked: [] };
-    throw thrown;
-  }
+  return unwrap(api.GET('/api/v1/settings/layer', { params: { query: { layer } }, ...options }));
 }
 
 export function saveLayerSettings({

@@ -15,6 +15,9 @@ export type Policy = Rule['policy'];
 export type RuleCreate = Schemas['RuleCreate'];
 export type RuleUpdate = Schemas['RuleUpdate'];
 export type ExecEvent = Schemas['Event'];
+export type FileAccess = Schemas['FileAccess'];
+export type AgentAudit = Schemas['AgentAudit'];
+export type Program = Schemas['Program'];
 export type Certificate = Schemas['SigningCertificate'];
 export type SyncSettings = Schemas['SyncSettings'];
 export type SettingKey = keyof SyncSettings;
@@ -69,5 +72,13 @@ export type RuleFilters = Omit<
 >;
 export type EventFilters = Omit<
   NonNullable<paths['/api/v1/events']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;
+export type FileAccessFilters = Omit<
+  NonNullable<paths['/api/v1/file-accesses']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;
+export type ProgramFilters = Omit<
+  NonNullable<paths['/api/v1/programs']['get']['parameters']['query']>,
   'cursor' | 'limit'
 >;

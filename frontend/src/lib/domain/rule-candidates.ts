@@ -1,5 +1,5 @@
 // Which rules could be made from an execution that was seen, from the narrowest to the widest.
-import type { ExecEvent, Policy, RuleType } from '../api/types.ts';
+import type { ExecEvent, Policy, Program, RuleType } from '../api/types.ts';
 import { IDENTIFIER_KINDS, RULE_TYPES, normalizeIdentifier } from './identifiers.ts';
 
 export type Candidates = Partial<Record<RuleType, string>>;
@@ -16,21 +16,32 @@ export interface RuleDraft {
 
 /** The identifiers an event offers, in the order of RULE_TYPES; those that do not fit the type are left out. */
 export function candidatesOf(event: ExecEvent): Candidates {
-  const found: Record<RuleType, string | null | undefined> = {
-    CDHASH: event.cdhash,
-    BINARY: event.file_sha256,
-    SIGNINGID: event.signing_id,
-    CERTIFICATE: event.certificate_sha256,
-    TEAMID: event.team_id,
+  return candidates(event.file_sha256, event);
+}
+
+/** The identifiers a program of the catalogue offers. */
+export function candidatesOfProgram(program: Program): Candidates {
+  return candidates(program.sha256, program);
+}
+
+type Signed = Pick<ExecEvent, 'cdhash' | 'signing_id' | 'certificate_sha256' | 'team_id'>;
+
+function candidates(sha256: string, signed: Signed): Candidates {
+  const found: Record<RuleType, string> = {
+    CDHASH: signed.cdhash,
+    BINARY: sha256,
+    SIGNINGID: signed.signing_id,
+    CERTIFICATE: signed.certificate_sha256,
+    TEAMID: signed.team_id,
   };
-  const candidates: Candidates = {};
+  const offered: Candidates = {};
   for (const type of RULE_TYPES) {
     const identifier = found[type];
     if (identifier && IDENTIFIER_KINDS[type].pattern.test(identifier)) {
-      candidates[type] = normalizeIdentifier(type, identifier);
+      offered[type] = normalizeIdentifier(type, identifier);
     }
   }
-  return candidates;
+  return offered;
 }
 
 /**
@@ -38,12 +49,23 @@ export function candidatesOf(event: ExecEvent): Candidates {
  * for all versions of the program when it is signed, else for the file.
  */
 export function draftFromEvent(event: ExecEvent): RuleDraft {
-  const candidates = candidatesOf(event);
-  const type = candidates.SIGNINGID ? 'SIGNINGID' : 'BINARY';
+  const offered = candidatesOf(event);
+  const type = offered.SIGNINGID ? 'SIGNINGID' : 'BINARY';
   return {
     type,
     policy: event.blocked ? 'ALLOWLIST' : 'BLOCKLIST',
-    candidates,
+    candidates: offered,
     subject: event.file_name || event.file_path || 'this program',
+  };
+}
+
+/** The draft for a program: the opposite of what mostly happened to it. */
+export function draftFromProgram(program: Program): RuleDraft {
+  const offered = candidatesOfProgram(program);
+  return {
+    type: offered.SIGNINGID ? 'SIGNINGID' : 'BINARY',
+    policy: program.blocked > program.allowed ? 'ALLOWLIST' : 'BLOCKLIST',
+    candidates: offered,
+    subject: program.file_name || 'this program',
   };
 }

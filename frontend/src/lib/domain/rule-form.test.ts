@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { SHA256, someEvent, someRule } from '../testing/samples.ts';
+import { SHA256, someEvent, someProgram, someRule } from '../testing/samples.ts';
 import { policiesFor } from './policies.ts';
-import { candidatesOf, draftFromEvent } from './rule-candidates.ts';
+import { candidatesOf, draftFromEvent, draftFromProgram } from './rule-candidates.ts';
 import {
   emptyRuleForm,
   formFromDraft,
@@ -124,5 +124,24 @@ describe('a draft from an event', () => {
   it('blocks what ran, for the one file when it is not signed', () => {
     const event = someEvent({ blocked: false, decision: 'ALLOW_UNKNOWN' });
     expect(draftFromEvent(event)).toMatchObject({ type: 'BINARY', policy: 'BLOCKLIST' });
+  });
+});
+
+describe('a draft from a program', () => {
+  it('offers its identifiers, and the opposite of what mostly happened', () => {
+    const program = someProgram({
+      team_id: 'ABCDE12345',
+      signing_id: 'ABCDE12345:tool',
+      blocked: 3,
+    });
+    expect(draftFromProgram(program)).toMatchObject({
+      type: 'SIGNINGID',
+      policy: 'ALLOWLIST',
+      candidates: { BINARY: SHA256, SIGNINGID: 'ABCDE12345:tool', TEAMID: 'ABCDE12345' },
+    });
+    expect(draftFromProgram(someProgram({ allowed: 3 }))).toMatchObject({
+      type: 'BINARY',
+      policy: 'BLOCKLIST',
+    });
   });
 });

@@ -1,5 +1,5 @@
 // Complete things for tests, typed by the schema; a test names only what it is about.
-import type { ExecEvent, Machine, Rule, SyncSettings, Tag } from '../api/types.ts';
+import type { ExecEvent, Machine, Program, Rule, SyncSettings, Tag } from '../api/types.ts';
 
 export const SHA256 = 'f6b0d2c5'.repeat(8);
 export const CDHASH = 'dbe8c398'.repeat(5);
@@ -126,6 +126,29 @@ export function someTag(part: Partial<Tag> = {}): Tag {
     rules: 0,
     settings: 0,
     created_at: '2026-11-23T12:00:00Z',
+    ...part,
+  };
+}
+
+export function someProgram(part: Partial<Program> = {}): Program {
+  return {
+    id: 1,
+    file_name: 'tool',
+    file_path: '/opt',
+    sha256: SHA256,
+    cdhash: '',
+    signing_id: '',
+    certificate_sha256: '',
+    team_id: '',
+    publisher: '',
+    bundle_id: '',
+    bundle_name: '',
+    bundle_version: '',
+    bundle_hash: '',
+    first_seen_at: '2026-11-23T12:00:00Z',
+    last_seen_at: '2026-11-23T12:00:00Z',
+    blocked: 0,
+    allowed: 0,
     ...part,
   };
 }

@@ -4,6 +4,7 @@ import {
   eventsLink,
   machinesLink,
   overviewLink,
+  programsLink,
   rulesLink,
   settingsLink,
   tagsLink,
@@ -22,6 +23,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Rules', href: rulesLink(), icon: 'rule' },
   { label: 'Tags', href: tagsLink(), icon: 'tag' },
   { label: 'Events', href: eventsLink(), icon: 'event' },
+  { label: 'Programs', href: programsLink(), icon: 'program' },
   { label: 'Enrolments', href: enrollmentsLink(), icon: 'key' },
   { label: 'Settings', href: settingsLink(), icon: 'settings' },
 ];

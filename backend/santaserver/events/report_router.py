@@ -1,0 +1,44 @@
+"""List file accesses and what agents did by themselves."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep
+from santaserver.errors import BadRequest, Unauthorized, responses
+from santaserver.events import report_service as service
+from santaserver.events.report_schemas import AgentAudit, FileAccess
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+
+router = APIRouter(tags=["events"], responses=responses(Unauthorized))
+
+MachineParam = Annotated[str, Query(max_length=1000, description="Only this machine's")]
+
+
+@router.get("/file-accesses", responses=responses(BadRequest))
+async def list_file_accesses(
+    connection: ConnectionDep,
+    _: CurrentUser,
+    now: NowDep,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    q: Annotated[str, Query(max_length=200, description="Part of a rule's name or of a path")] = "",
+    decision: Annotated[str, Query(max_length=64, description="Santa's exact word")] = "",
+    machine_id: MachineParam = "",
+) -> Page[FileAccess]:
+    """List accesses to watched files, the newest first."""
+    text, word, machine = (part.replace("\0", "") for part in (q, decision, machine_id))
+    return await service.list_file_accesses(connection, cursor, limit, text, word, machine, now)
+
+
+@router.get("/agent-audits", responses=responses(BadRequest))
+async def list_agent_audits(
+    connection: ConnectionDep,
+    _: CurrentUser,
+    now: NowDep,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    machine_id: MachineParam = "",
+) -> Page[AgentAudit]:
+    """List what agents did by themselves, the newest first."""
+    return await service.list_agent_audits(connection, cursor, limit, machine_id.replace("\0", ""), now)

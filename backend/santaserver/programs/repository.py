@@ -1,0 +1,52 @@
+"""Reads the catalogue of programs, those seen last first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from santaserver.db import Connection
+from santaserver.events.repository import Position
+from santaserver.paging import like_pattern
+
+Row = Mapping[str, Any]
+
+PROGRAM = """
+  select x.id, x.file_name, x.file_path, x.sha256, x.cdhash, x.signing_id, x.team_id, x.bundle_id,
+    x.bundle_name, x.bundle_version, x.bundle_hash, x.first_seen_at, x.last_seen_at,
+    coalesce(x.signing_chain[1], '') as certificate_sha256,
+    coalesce(nullif(c.org, ''), c.cn, '') as publisher, counts.blocked, counts.allowed
+  from executable x
+  left join certificate c on c.sha256 = x.signing_chain[1]
+  cross join lateral (
+    select coalesce(sum(events) filter (where starts_with(decision, 'BLOCK')), 0)::bigint as blocked,
+      coalesce(sum(events) filter (where starts_with(decision, 'ALLOW')), 0)::bigint as allowed
+    from program_day where executable_id = x.id) counts
+"""
+
+
+async def list_programs(
+    connection: Connection, text: str, prefix: str, before: Position, limit: int
+) -> Sequence[Row]:
+    """Return programs seen before a position; `prefix` begins the decisions that one of them has to have."""
+    rows: Sequence[Row] = await connection.fetch(
+        f"""{PROGRAM}
+            where (x.last_seen_at, x.id) < ($1, $2)
+              and ($3 = '%%' or x.file_name ilike $3 or x.file_path ilike $3 or x.signing_id ilike $3
+                or x.bundle_name ilike $3 or x.sha256 = lower($4) or x.cdhash = lower($4)
+                or x.team_id = upper($4) or x.signing_chain[1] = lower($4)
+                or c.org ilike $3)
+              and ($5 = '' or exists (select from program_day d
+                where d.executable_id = x.id and starts_with(d.decision, $5)))
+            order by x.last_seen_at desc, x.id desc limit $6""",
+        *before,
+        like_pattern(text),
+        text.strip(),
+        prefix,
+        limit,
+    )
+    return rows
+
+
+async def find_program(connection: Connection, number: int) -> Row | None:
+    """Return one program."""
+    row: Row | None = await connection.fetchrow(f"{PROGRAM} where x.id = $1", number)
+    return row

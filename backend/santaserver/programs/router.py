@@ -1,0 +1,43 @@
+"""List programs that were seen, look at one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep
+from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.programs import service
+from santaserver.programs.schemas import Outcome, Program
+
+router = APIRouter(prefix="/programs", tags=["programs"], responses=responses(Unauthorized))
+
+TextParam = Annotated[
+    str,
+    Query(
+        max_length=200,
+        description="Part of a name, path, signing ID, bundle or publisher; or a whole hash or team ID",
+    ),
+]
+
+
+@router.get("", responses=responses(BadRequest))
+async def list_programs(
+    connection: ConnectionDep,
+    _: CurrentUser,
+    now: NowDep,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    q: TextParam = "",
+    outcome: Annotated[
+        Outcome | None, Query(description="Only programs that were blocked, or allowed, at least once")
+    ] = None,
+) -> Page[Program]:
+    """List programs that Macs reported, those seen last first."""
+    return await service.list_programs(connection, cursor, limit, q.replace("\0", ""), outcome, now)
+
+
+@router.get("/{program_id}", responses=responses(NotFound))
+async def get_program(program_id: int, connection: ConnectionDep, _: CurrentUser) -> Program:
+    """Show one program."""
+    return await service.get_program(connection, program_id)

@@ -1,0 +1,30 @@
+"""Programs as the REST interface shows them."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Outcome = Literal["blocked", "allowed"]
+
+
+class Program(BaseModel):
+    """One program file by content, with everything that a rule can name it by."""
+
+    id: int
+    file_name: str
+    file_path: str = Field(description="Where it was first seen")
+    sha256: str
+    cdhash: str
+    signing_id: str
+    certificate_sha256: str = Field(description="Leaf certificate; empty when it is not signed")
+    team_id: str
+    publisher: str
+    bundle_id: str
+    bundle_name: str
+    bundle_version: str
+    bundle_hash: str
+    first_seen_at: datetime
+    last_seen_at: datetime = Field(description="Exact to an hour")
+    blocked: int = Field(description="Executions that were blocked, as long as counts are kept")
+    allowed: int = Field(description="Executions that were allowed, as long as counts are kept")
