@@ -25,6 +25,7 @@ from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
 from santaserver.programs.router import router as programs
 from santaserver.rules.router import router as rules
+from santaserver.rules.transfer_router import router as rule_files
 from santaserver.schedule import keep_schedule
 from santaserver.settings import Settings
 from santaserver.state import AppState
@@ -77,6 +78,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         users,
         overview,
         machines,
+        rule_files,  # before `rules`, whose paths take any word for an id
         rules,
         layers,
         tags,

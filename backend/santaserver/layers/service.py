@@ -34,14 +34,20 @@ async def find_layer(session: AsyncSession, name: str) -> NamedLayer:
     return layer
 
 
+async def layer_if_known(session: AsyncSession, name: str) -> tuple[bool, NamedLayer | None]:
+    """Return whether something could be said for a layer's owner, and the layer when something ever was."""
+    try:
+        kind, owner = _parts(name)
+    except NotFound:
+        return False, None
+    layer = await repository.find_layer(session, kind, owner)
+    return layer is not None or await repository.could_exist(session, kind, owner), layer
+
+
 async def layer_to_read(session: AsyncSession, name: str) -> NamedLayer | None:
     """Return a layer; None when nothing was ever said for its owner, who is known or could be."""
-    kind, owner = _parts(name)
-    if await repository.find_layer(session, kind, owner) is None and await repository.could_exist(
-        session, kind, owner
-    ):
-        return None
-    return await find_layer(session, name)
+    known, layer = await layer_if_known(session, name)
+    return layer if known else await find_layer(session, name)
 
 
 async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:

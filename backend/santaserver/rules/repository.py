@@ -44,7 +44,8 @@ class Target(NamedTuple):
     identifier: str
 
 
-def _base() -> Select[Rule, RuleVersion, str, str]:
+def live_rules() -> Select[Rule, RuleVersion, str, str]:
+    """Select live rules with their version, author and layer."""
     live = RuleVersion.closed_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
     return (
         select(Rule, RuleVersion, AppUser.username, layer_name())
@@ -68,7 +69,7 @@ async def list_rules(
     policy: str | None,
 ) -> Sequence[RuleRow]:
     """Return live rules with an id below `before`, the newest first."""
-    query = _base().order_by(Rule.id.desc()).limit(limit)
+    query = live_rules().order_by(Rule.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Rule.id < before)
     if layer is not None:
@@ -86,13 +87,13 @@ async def list_rules(
 
 async def find_rule(session: AsyncSession, rule_id: int) -> RuleRow | None:
     """Return one live rule."""
-    row = (await session.execute(_base().where(Rule.id == rule_id))).one_or_none()
+    row = (await session.execute(live_rules().where(Rule.id == rule_id))).one_or_none()
     return RuleRow(*row) if row else None
 
 
 async def rules_of_layer(session: AsyncSession, layer: int) -> Sequence[RuleRow]:
     """Return all live rules of a layer."""
-    return [RuleRow(*row) for row in await session.execute(_base().where(Rule.layer_id == layer))]
+    return [RuleRow(*row) for row in await session.execute(live_rules().where(Rule.layer_id == layer))]
 
 
 async def add_rule(

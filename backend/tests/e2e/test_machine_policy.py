@@ -14,9 +14,7 @@ TARGET = "facade" * 10 + "0000"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 812}
 
 
-def test_a_setting_of_one_machine_is_locked_delivered_and_explained(
-    house: House, mac: NewMac, logged_in: OpenPage
-) -> None:
+def test_a_setting_of_one_machine_is_locked_delivered_and_explained(mac: NewMac, logged_in: OpenPage) -> None:
     one = mac(hostname=f"settings-{time.time_ns()}.example.com")
     one.sync()
     visit = logged_in("/settings", viewport=WIDE)

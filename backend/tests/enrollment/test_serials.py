@@ -45,7 +45,8 @@ def test_the_list_decides_who_enrols(server: RunningServer, admin: httpx.Client)
     server.clock.advance(seconds=10)
     other = SimulatedMac(server.url, secret=secret, serial="C02WHOEVER")
     other.sync()
-    mac.close(), other.close()
+    for used in (mac, other):
+        used.close()
 
 
 @pytest.mark.parametrize(

@@ -572,6 +572,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Rules
+         * @description Download rules as a file that `import` takes back; the same rules give the same bytes.
+         */
+        get: operations["export_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Rules
+         * @description Import a file of rules in one step, or say what that would do (`dry_run`).
+         */
+        post: operations["import_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -1213,6 +1253,24 @@ export interface components {
             target: string;
         };
         /**
+         * FileMistake
+         * @description Something in the file that cannot be imported.
+         */
+        FileMistake: {
+            /**
+             * Field
+             * @description Empty when it is about the whole line or file
+             */
+            field: string;
+            /**
+             * Line
+             * @description From 1; for a rule the line that it begins on
+             */
+            line: number;
+            /** Message */
+            message: string;
+        };
+        /**
          * Hello
          * @description The first message on every socket.
          */
@@ -1244,6 +1302,44 @@ export interface components {
             hour: string;
             /** Unknown */
             unknown: number;
+        };
+        /**
+         * ImportPlan
+         * @description What an import would do, or has done.
+         */
+        ImportPlan: {
+            /** Added */
+            added: number;
+            /** Applied */
+            applied: boolean;
+            /** Changed */
+            changed: number;
+            /**
+             * Changes
+             * @description The first 500
+             */
+            changes: components["schemas"]["PlannedChange"][];
+            /**
+             * Mistakes
+             * @description The first 500; with any, nothing is done
+             */
+            mistakes: components["schemas"]["FileMistake"][];
+            /** Mistakes Total */
+            mistakes_total: number;
+            /**
+             * Policy Seq
+             * @description Number of the policy that it was made for, or has made
+             */
+            policy_seq: number;
+            /** Removed */
+            removed: number;
+            /**
+             * Rules
+             * @description Rules in the file
+             */
+            rules: number;
+            /** Unchanged */
+            unchanged: number;
         };
         /**
          * Lagged
@@ -1640,6 +1736,40 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * PlannedChange
+         * @description What an import does to one rule.
+         */
+        PlannedChange: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "add" | "change" | "remove";
+            /** After */
+            after: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
+            /** Before */
+            before: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
+            /** Identifier */
+            identifier: string;
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Line
+             * @description Where the file names it; null for a removal
+             */
+            line: number | null;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+        };
+        /**
          * PredicateResult
          * @description What a predicate would do.
          */
@@ -1979,6 +2109,51 @@ export interface components {
              * @description When it comes into force; null: now. Not for a rule that is in force
              */
             starts_at?: string | null;
+        };
+        /**
+         * RuleImport
+         * @description A file of rules and what to do with it.
+         */
+        RuleImport: {
+            /**
+             * Content
+             * @description The file's text
+             */
+            content: string;
+            /**
+             * Dry Run
+             * @description Only say what would happen
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "json" | "csv";
+            /**
+             * Override Guard
+             * @description Store rules even if they block what a Mac needs to be reached
+             * @default false
+             */
+            override_guard: boolean;
+            /**
+             * Policy Seq
+             * @description Import only if the policy is still what this plan was made for
+             */
+            policy_seq?: number | null;
+            /**
+             * Reason
+             * @description Kept with every version that it makes
+             * @default
+             */
+            reason: string;
+            /**
+             * Remove Missing
+             * @description In the layers that the file names, remove rules that it does not name
+             * @default false
+             */
+            remove_missing: boolean;
         };
         /**
          * RuleNumbers
@@ -4232,6 +4407,127 @@ export interface operations {
                 };
             };
             /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    export_rules: {
+        parameters: {
+            query?: {
+                format?: "json" | "csv";
+                /** @description Only this layer's */
+                layer?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    import_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleImport"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportPlan"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request contradicts what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -1,0 +1,183 @@
+"""Reads and writes files of rules, JSON and CSV. Pure.
+
+Both are written in one order and form, so that two exports of the same rules are the same bytes, and
+an export that is imported changes nothing. A mistake names its line.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from json.decoder import JSONDecodeError
+from typing import Any
+
+from pydantic import ValidationError
+
+from santaserver.rules.transfer_schemas import MAX_ROWS, FileFormat, FileMistake, FileRule
+
+VERSION = 1
+COLUMNS = tuple(FileRule.model_fields)
+ALWAYS = ("layer", "rule_type", "identifier", "policy")
+BLANK = " \t\n\r"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A rule and the line that it begins on."""
+
+    line: int
+    rule: FileRule
+
+
+class FileError(Exception):
+    """The file cannot be read on from a line."""
+
+    def __init__(self, line: int, message: str) -> None:
+        """Keep where and why."""
+        super().__init__(message)
+        self.line = line
+
+
+def read_rules(kind: FileFormat, text: str) -> tuple[list[FileRow], list[FileMistake]]:
+    """Return the rules of a file and every mistake in it."""
+    rows: list[FileRow] = []
+    mistakes: list[FileMistake] = []
+    items = _json_items(text) if kind == "json" else _csv_items(text)
+    try:
+        for line, item in items:
+            if len(rows) >= MAX_ROWS or len(mistakes) >= MAX_ROWS:
+                message = f"A file holds {MAX_ROWS} rules at most"
+                mistakes.append(FileMistake(line=line, field="", message=message))
+                break
+            try:
+                rows.append(FileRow(line, FileRule.model_validate(item)))
+            except ValidationError as error:
+                mistakes += _mistakes(line, error)
+    except FileError as error:
+        mistakes.append(FileMistake(line=error.line, field="", message=str(error)))
+    return rows, mistakes
+
+
+def write_rules(kind: FileFormat, rules: Iterable[FileRule]) -> str:
+    """Return a file of rules, in an order that depends on nothing but them."""
+    ordered = sorted(rules, key=lambda rule: (rule.layer, rule.rule_type, rule.identifier))
+    plain = [rule.model_dump(mode="json") for rule in ordered]
+    return _json_text(plain) if kind == "json" else _csv_text(plain)
+
+
+def _json_text(rules: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        json.dumps(
+            {name: value for name, value in rule.items() if name in ALWAYS or value}, ensure_ascii=False
+        )
+        for rule in rules
+    ]
+    body = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
+    return f'{{\n  "version": {VERSION},\n  "rules": {body}\n}}\n'
+
+
+def _csv_text(rules: Sequence[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for rule in rules:
+        writer.writerow("true" if value is True else value or "" for value in map(rule.get, COLUMNS))
+    return out.getvalue()
+
+
+def _csv_items(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows by column name; an empty cell stands for the default."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    header: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise FileError(line, f"This is no CSV: {error}") from error
+        if header is None:
+            header = _checked_header(cells)
+        elif cells is None:
+            return
+        elif len(cells) > len(header):
+            raise FileError(line, f"This line has {len(cells)} cells, the header {len(header)}")
+        elif cells:
+            yield line, {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}
+
+
+def _checked_header(header: list[str] | None) -> list[str]:
+    if header is None:
+        raise FileError(1, f"The file is empty; its first line names the columns: {', '.join(COLUMNS)}")
+    unknown = [name for name in header if name not in COLUMNS]
+    missing = [name for name in ALWAYS[1:] if name not in header]
+    if unknown:
+        raise FileError(1, f"Unknown column {', '.join(map(repr, unknown))}; known: {', '.join(COLUMNS)}")
+    if missing:
+        raise FileError(1, f"The column {', '.join(missing)} is missing")
+    if len(set(header)) != len(header):
+        raise FileError(1, "A column is named twice")
+    return header
+
+
+def _json_items(text: str) -> Iterator[tuple[int, Any]]:
+    """Yield the elements of the list of rules, each with its line."""
+    try:
+        yield from _elements(text.removeprefix("\ufeff"), json.JSONDecoder())
+    except JSONDecodeError as error:
+        raise FileError(error.lineno, f"This is no JSON: {error.msg}, column {error.colno}") from error
+    except RecursionError as error:
+        raise FileError(1, "This is nested too deeply") from error
+
+
+def _elements(source: str, decoder: json.JSONDecoder) -> Iterator[tuple[int, Any]]:
+    place = _start_of_rules(source, decoder)
+    line, counted = 1, 0
+    place = _skip(source, place + 1)
+    while source[place : place + 1] != "]":
+        line, counted = line + source.count("\n", counted, place), place
+        item, place = decoder.raw_decode(source, place)
+        yield line, item
+        place = _skip(source, place)
+        if source[place : place + 1] == ",":
+            place = _skip(source, place + 1)
+        elif source[place : place + 1] != "]":
+            raise JSONDecodeError("Expecting ',' or ']'", source, place)
+
+
+def _start_of_rules(source: str, decoder: json.JSONDecoder) -> int:
+    """Return where the list begins: the file itself, or `rules` of an object."""
+    place = _skip(source, 0)
+    if source[place : place + 1] == "[":
+        return place
+    if source[place : place + 1] != "{":
+        raise FileError(1, 'The file has to be {"version": 1, "rules": [...]}, or the list alone')
+    place = _skip(source, place + 1)
+    while source[place : place + 1] == '"':
+        name, place = decoder.raw_decode(source, place)
+        place = _skip(source, place)
+        if source[place : place + 1] != ":":
+            raise JSONDecodeError("Expecting ':'", source, place)
+        place = _skip(source, place + 1)
+        if name == "rules" and source[place : place + 1] == "[":
+            return place
+        value, end = decoder.raw_decode(source, place)
+        if name == "version" and value != VERSION:
+            raise FileError(source.count("\n", 0, place) + 1, f"This server reads version {VERSION}")
+        place = _skip(source, end)
+        if source[place : place + 1] == ",":
+            place = _skip(source, place + 1)
+    raise FileError(source.count("\n", 0, place) + 1, 'There is no list named "rules" in the file')
+
+
+def _skip(source: str, place: int) -> int:
+    while source[place : place + 1] and source[place] in BLANK:
+        place += 1
+    return place
+
+
+def _mistakes(line: int, error: ValidationError) -> Iterator[FileMistake]:
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"])
+        message = "There is no such column" if item["type"] == "extra_forbidden" else item["msg"]
+        yield FileMistake(line=line, field=field[:200], message=message)

@@ -1,0 +1,88 @@
+"""Many rules at once: the file's rows and the plan of an import."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from santaserver.layers.schemas import GLOBAL, LayerName
+from santaserver.rules.schemas import MAX_CEL, MAX_TEXT, Policy, RuleType
+
+FileFormat = Literal["json", "csv"]
+Action = Literal["add", "change", "remove"]
+
+MAX_FILE = 12 * 1024 * 1024
+"""Characters; as JSON text it has to fit into what santa-proxy passes on."""
+MAX_ROWS = 100_000
+SHOWN = 500
+"""Changes and mistakes that a plan shows; all of them are counted."""
+
+
+class FileRule(BaseModel):
+    """One rule of a file; what is left out has its default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    layer: LayerName = GLOBAL
+    rule_type: RuleType
+    identifier: str = Field(min_length=1, max_length=1000)
+    policy: Policy
+    cel_expr: str | None = Field(None, max_length=MAX_CEL)
+    custom_msg: str = Field("", max_length=MAX_TEXT)
+    custom_url: str = Field("", max_length=MAX_TEXT)
+    comment: str = Field("", max_length=MAX_TEXT)
+    locked: bool = False
+    starts_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class RuleImport(BaseModel):
+    """A file of rules and what to do with it."""
+
+    format: FileFormat
+    content: str = Field(max_length=MAX_FILE, description="The file's text")
+    remove_missing: bool = Field(
+        False, description="In the layers that the file names, remove rules that it does not name"
+    )
+    dry_run: bool = Field(True, description="Only say what would happen")
+    override_guard: bool = Field(
+        False, description="Store rules even if they block what a Mac needs to be reached"
+    )
+    policy_seq: int | None = Field(
+        None, ge=0, le=2**63 - 1, description="Import only if the policy is still what this plan was made for"
+    )
+    reason: str = Field("", max_length=MAX_TEXT, description="Kept with every version that it makes")
+
+
+class PlannedChange(BaseModel):
+    """What an import does to one rule."""
+
+    action: Action
+    line: int | None = Field(description="Where the file names it; null for a removal")
+    layer: LayerName
+    rule_type: RuleType
+    identifier: str
+    before: Policy | None
+    after: Policy | None
+
+
+class FileMistake(BaseModel):
+    """Something in the file that cannot be imported."""
+
+    line: int = Field(description="From 1; for a rule the line that it begins on")
+    field: str = Field(description="Empty when it is about the whole line or file")
+    message: str
+
+
+class ImportPlan(BaseModel):
+    """What an import would do, or has done."""
+
+    applied: bool
+    policy_seq: int = Field(description="Number of the policy that it was made for, or has made")
+    rules: int = Field(description="Rules in the file")
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    changes: Annotated[list[PlannedChange], Field(description=f"The first {SHOWN}")]
+    mistakes: Annotated[list[FileMistake], Field(description=f"The first {SHOWN}; with any, nothing is done")]
+    mistakes_total: int

@@ -1,0 +1,74 @@
+"""Rules as files in the browser: preview with every mistake, guard, apply in one step, export."""
+
+import json
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import FilePayload, expect
+
+from tests.e2e.conftest import House, OpenPage
+from tests.support.santa_client import SimulatedMac
+
+NewMac = Callable[..., SimulatedMac]
+
+
+def csv(*lines: str) -> FilePayload:
+    text = "\n".join(("layer,rule_type,identifier,policy,comment", *lines)) + "\n"
+    return {"name": "rules.csv", "mimeType": "text/csv", "buffer": text.encode()}
+
+
+def test_a_file_is_previewed_corrected_applied_and_exported(
+    house: House, mac: NewMac, logged_in: OpenPage
+) -> None:
+    number = time.time_ns()
+    one, two = f"{number:064x}", f"{number + 1:064x}"
+    known = mac()
+    known.sync()
+    visit = logged_in("/rules", accept_downloads=True)
+    page = visit.page
+    page.get_by_role("link", name="Import and export").click()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Choose a file.")).to_be_visible()
+
+    page.get_by_label("File").set_input_files(
+        csv(f"global,BINARY,{one},BLOCKLIST,", "global,BINARY,short,BLOCKLIST,", "tag:nobody,TEAMID,A,CEL,")
+    )
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("2 mistakes in the file")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="There is no such layer")).to_contain_text("4")
+    expect(page.get_by_role("button", name="Apply import")).to_be_hidden()
+
+    page.get_by_label("File").set_input_files(csv("global,TEAMID,ZMCG7MLDV9,BLOCKLIST,"))
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Blocking this locks Macs out")).to_be_visible()
+    expect(page.get_by_label("Import it all the same")).not_to_be_checked()
+
+    right = csv(f"global,BINARY,{one},BLOCKLIST,", f"machine:{known.machine_id},BINARY,{two},ALLOWLIST,mine")
+    page.get_by_label("File").set_input_files(right)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("2 rules are added.")).to_be_visible()
+    page.get_by_role("button", name="Apply import").click()
+    expect(page.get_by_text("Imported as number")).to_be_visible()
+    known.sync()
+    assert (known.rules["BINARY", one][0], known.rules["BINARY", two][0]) == ("BLOCKLIST", "ALLOWLIST")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Nothing changes: 2 rules are there already.")).to_be_visible()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export JSON").click()
+    exported = json.loads(download.value.path().read_text())
+    assert {one, two} <= {rule["identifier"] for rule in exported["rules"]}
+    again: FilePayload = {
+        "name": "rules.json",
+        "mimeType": "application/json",
+        "buffer": download.value.path().read_bytes(),
+    }
+    page.get_by_label("File").set_input_files(again)
+    page.get_by_label("Remove rules that the file does not name").check()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Nothing changes:")).to_be_visible()
+    with house.api() as api:
+        for identifier in (one, two):
+            for rule in api.get("/api/v1/rules", params={"q": identifier}).json()["items"]:
+                api.delete(f"/api/v1/rules/{rule['id']}").raise_for_status()
+    assert visit.complaints == []
