@@ -77,7 +77,7 @@ pub(crate) struct Args {
     /// Check an existing archive instead of making one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "load"])]
     verify: Option<PathBuf>,
-    /// For --verify: known vulnerabilities, as OSV records in a file or folder
+    /// For --verify: known vulnerabilities, as OSV records in a file or a folder of folders
     #[arg(long, value_name = "PATH", requires = "verify")]
     advisories: Option<PathBuf>,
 }
@@ -112,9 +112,11 @@ pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
     budget::check(&image)
 }
 
-/// Checks an archive, for the checks.
+/// Checks an archive, for the checks; `SANTA_ADVISORIES` may name a database of
+/// vulnerabilities.
 pub(crate) fn verify(archive: &Path) -> Result<()> {
-    audit::run(archive, None)
+    let advisories = std::env::var_os("SANTA_ADVISORIES").filter(|value| !value.is_empty());
+    audit::run(archive, advisories.as_deref().map(Path::new))
 }
 
 /// Writes the root filesystem into a folder, for the checks.

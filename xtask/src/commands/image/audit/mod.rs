@@ -7,6 +7,7 @@ mod archive;
 mod checks;
 mod contents;
 mod finding;
+mod versions;
 
 use std::path::Path;
 
