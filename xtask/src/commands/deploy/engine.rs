@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use xshell::{Cmd, cmd};
 
 use super::state::State;
@@ -34,22 +34,27 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The named one, or the first that answers.
-    pub(crate) fn choose(name: Option<&str>) -> Result<Self> {
+    /// The named one, or the first that answers; with Compose where that is needed.
+    pub(crate) fn choose(name: Option<&str>, compose: bool) -> Result<Self> {
         let names = name.map_or(vec!["docker", "podman"], |name| vec![name]);
+        let mut without = Vec::new();
         for name in &names {
             let Some(program) = run::find(name) else { continue };
-            let shell = run::shell()?;
-            if cmd!(shell, "{program} info").quiet().ignore_stdout().ignore_stderr().run().is_ok() {
+            if !answers(&program, &["info"])? {
+                continue;
+            }
+            if !compose || answers(&program, &["compose", "version"])? {
                 return Ok(Self { name: (*name).to_owned(), program });
             }
+            without.push(*name);
         }
-        None.with_context(|| {
-            format!(
-                "{} does not answer; start it, or choose another with --engine",
-                names.join(" nor ")
-            )
-        })
+        if !without.is_empty() {
+            bail!(
+                "{} answers but has no Compose; install it (Debian 13: apt-get install docker-compose; podman takes it from version 4.7 on), or deploy a single container without --compose",
+                without.join(" and ")
+            );
+        }
+        bail!("{} does not answer; start it, or choose another with --engine", names.join(" nor "))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -96,7 +101,11 @@ impl Engine {
     pub(crate) fn start(&self, state: &State) -> Result<()> {
         if let Some(file) = &state.compose {
             let shell = run::shell()?;
-            let words = compose_words(file, &["up", "--detach", "--no-deps", SERVICE]);
+            // What it depends on is left alone once it is there.
+            let alone = state.previous.as_ref().map(|_| "--no-deps");
+            let rest: Vec<&str> =
+                ["up", "--detach"].into_iter().chain(alone).chain([SERVICE]).collect();
+            let words = compose_words(file, &rest);
             let program = &self.program;
             let command: Cmd<'_> = cmd!(shell, "{program} {words...}").env(VARIABLE, &state.image);
             return run::output("start the service", command).map(drop);
@@ -144,6 +153,14 @@ impl Engine {
             })
             .unwrap_or_default()
     }
+}
+
+/// Whether a program understands these words and ends well.
+fn answers(program: &Path, words: &[&str]) -> Result<bool> {
+    let shell = run::shell()?;
+    run::check()?;
+    let command = cmd!(shell, "{program} {words...}");
+    Ok(command.quiet().ignore_stdout().ignore_stderr().run().is_ok())
 }
 
 /// How a single container is started.

@@ -71,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let before = state::read(&file)?;
     let engine = Engine::choose(
         args.engine.as_deref().or(before.as_ref().map(|state| state.engine.as_str())),
+        args.compose.is_some(),
     )?;
     let publish = match &args.publish {
         Some(publish) => publish.clone(),
@@ -116,10 +117,14 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<()> {
         .previous
         .clone()
         .context("the first deploy has nothing before it; deploy the image you want with cargo xtask deploy --image REF")?;
-    let engine = Engine::choose(Some(&state.engine))?;
+    let engine = Engine::choose(Some(&state.engine), back.compose.is_some())?;
     back.previous = Some(Box::new(State { previous: None, ..state }));
     replace(&engine, &back, Duration::from_secs(args.timeout), &file)
 }
+
+/// What ran before has shown that it can: however little time the next image has, it
+/// gets this.
+const WAY_BACK: Duration = Duration::from_secs(60);
 
 /// Starts the next image; when it does not become ready, the one before it.
 fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Result<()> {
@@ -146,7 +151,7 @@ fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Re
     run::rearm();
     progress::step(&format!("back to {previous}"), || {
         engine.start(&back)?;
-        until_ready(engine, &back, patience)
+        until_ready(engine, &back, patience.max(WAY_BACK))
     })
     .with_context(|| {
         format!(
