@@ -28,6 +28,23 @@ sources = [spec for spec in specs if (spec.origin or "").endswith(".py")]
 print(len(sources) > 300, [spec.name for spec in sources if not os.path.exists(spec.cached or "")])
 """
 
+MIGRATION = """
+import asyncio, os, sys
+os.chdir("/app")
+sys.path.insert(0, "/app")
+from santaserver.migrations.runner import migrate
+from santaserver.settings import load
+outcome = asyncio.run(migrate(load(os.environ).database.dsn))
+print(outcome.value, [name for name in ("alembic", "sqlalchemy", "fastapi") if name in sys.modules])
+"""
+SERVER = """
+import os, sys
+os.chdir("/app")
+sys.path.insert(0, "/app")
+import santaserver.main
+print([name for name in ("alembic", "mako", "santaserver.demo") if name in sys.modules])
+"""
+
 
 def test_every_compiled_module_loads_although_it_is_stripped(running: Container) -> None:
     count, _, failed = running.exec(
@@ -49,3 +66,11 @@ def test_time_zones_are_there(running: Container) -> None:
 
 def test_no_module_is_compiled_at_start(running: Container) -> None:
     assert running.python(UNCOMPILED) == "True []"
+
+
+def test_an_up_to_date_database_is_recognised_without_what_migrates_it(running: Container) -> None:
+    assert running.python(MIGRATION) == "up to date []"
+
+
+def test_the_server_loads_nothing_that_only_commands_need(running: Container) -> None:
+    assert running.python(SERVER) == "[]"

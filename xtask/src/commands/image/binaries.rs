@@ -65,20 +65,24 @@ pub(crate) fn tree(platform: Platform, folder: &Path, bin: &Path) -> Result<Tree
     Ok(tree)
 }
 
-/// Builds the programs, or says what is missing on this machine for that.
-fn build(platform: Platform) -> Result<PathBuf> {
-    if platform.runs_here() {
-        return build::programs(true, None);
+/// Fails at once when the programs are neither given nor can be built here.
+pub(crate) fn possible(platform: Platform, given: Option<&Path>) -> Result<()> {
+    if given.is_some() || platform.runs_here() {
+        return Ok(());
     }
     let missing = missing(platform)?;
-    if !missing.is_empty() {
-        bail!(
-            "this machine cannot build the programs for {}: {}. Or build them on such a machine (cargo xtask build --release) and hand them in with --binaries DIR",
-            platform.name,
-            missing.join("; ")
-        );
+    if missing.is_empty() {
+        return Ok(());
     }
-    build::programs(true, Some(platform))
+    bail!(
+        "this machine cannot build the programs for {}: {}. Or build them on such a machine (cargo xtask build --release) and hand them in with --binaries DIR",
+        platform.name,
+        missing.join("; ")
+    )
+}
+
+fn build(platform: Platform) -> Result<PathBuf> {
+    build::programs(true, (!platform.runs_here()).then_some(platform))
 }
 
 /// What cross-compiling needs and is not here, as things to do.

@@ -109,14 +109,18 @@ pub(crate) fn fetch(pins: &[Pin], mirror: Option<&str>) -> Result<Vec<PathBuf>> 
         let mirror = Mirror::choose(mirror)?;
         let shell = run::shell()?;
         for pin in missing {
-            let partial = cache.join(format!("{}.partial", pin.sha256));
-            one(&shell, &mirror.address(&pin.path)?, &partial)
-                .map_err(|said| explain(pin, &said))?;
-            verify(pin, &partial)?;
-            fs::rename(&partial, cache.join(pin.file()))?;
+            package(&shell, &mirror, pin, &cache)?;
         }
     }
     Ok(pins.iter().map(|pin| cache.join(pin.file())).collect())
+}
+
+/// Fetches one package into the cache, where only what is locked gets.
+fn package(shell: &Shell, mirror: &Mirror, pin: &Pin, cache: &Path) -> Result<()> {
+    let partial = cache.join(format!("{}.partial", pin.sha256));
+    one(shell, &mirror.address(&pin.path)?, &partial).map_err(|said| explain(pin, &said))?;
+    verify(pin, &partial)?;
+    Ok(fs::rename(&partial, cache.join(pin.file()))?)
 }
 
 /// Fetches one address into a file.
@@ -177,6 +181,9 @@ fn verify(pin: &Pin, file: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
 
     fn pin() -> Pin {
@@ -211,21 +218,59 @@ mod tests {
         assert!(mirror.address("ubuntu/pool/x.deb").is_err());
     }
 
+    /// What is said when the package is fetched from a mirror that answers so.
+    fn fetched_from(answer: &'static str) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bound");
+        let address = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        said(&format!("http://{address}/debian"))
+    }
+
+    fn said(mirror: &str) -> String {
+        let cache = tempfile::tempdir().expect("temporary folder");
+        let shell = run::shell().expect("a shell");
+        let error =
+            package(&shell, &Mirror::at(mirror), &pin(), cache.path()).expect_err("refused");
+        let kept = fs::read_dir(cache.path()).expect("there").flatten();
+        let kept: Vec<_> = kept.map(|entry| entry.file_name()).collect();
+        assert!(!kept.contains(&pin().file().into()), "{kept:?}");
+        format!("{error:#}")
+    }
+
     #[test]
     fn a_vanished_package_says_how_to_renew_the_lock() {
-        let error = explain(&pin(), &anyhow::anyhow!("E: Failed to fetch x  404  Not Found"));
-        let said = error.to_string();
+        let said = fetched_from(
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
         assert!(said.contains("libz 1+x is no longer") && said.contains("--update-lock"), "{said}");
         assert!(!said.contains("404"), "{said}");
     }
 
     #[test]
     fn what_is_not_the_locked_package_is_thrown_away() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let file = folder.path().join("x.deb");
-        fs::write(&file, "something else").expect("written");
-        let error = verify(&pin(), &file).expect_err("refused");
-        assert!(error.to_string().contains("not the locked one"), "{error}");
-        assert!(!file.exists());
+        let said =
+            fetched_from("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nother");
+        assert!(
+            said.contains("not the locked one") && said.contains("nothing of it was used"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_mirror_that_does_not_answer_says_that_there_are_others() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bound");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let said = said(&format!("http://{address}/debian"));
+        assert!(
+            said.contains("libz 1+x could not be fetched") && said.contains("--mirror URL"),
+            "{said}"
+        );
     }
 }

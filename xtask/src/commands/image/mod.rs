@@ -130,6 +130,11 @@ pub(crate) fn debian_archive() -> Result<String> {
     Ok(mirror::Mirror::choose(None)?.archives()[0].to_owned())
 }
 
+/// Puts the programs of Debian's packages into a folder, for the checks.
+pub(crate) fn unpack_packages(suite: &str, names: &[&str], folder: &Path) -> Result<()> {
+    update::unpack(suite, names, folder)
+}
+
 /// Fails when the byte code of the backend depends on anything but its sources.
 pub(crate) fn byte_code_is_deterministic() -> Result<()> {
     let base = Base::load(Platform::of_this_machine()?, None)?;
@@ -161,6 +166,15 @@ pub(crate) fn byte_code_is_deterministic() -> Result<()> {
         "byte code differs from run to run: {}",
         differing.join(", ")
     );
+    // It is not compared with its source at run time, so a stale one would be run.
+    let (source, compiled) =
+        ("app/santaserver/clock.py", "app/santaserver/__pycache__/clock.cpython-313.pyc");
+    again.file(source, *b"now = None\n");
+    interpreter.compile(&mut again)?;
+    let stale = again.get(compiled).zip(whole.get(compiled)).is_none_or(
+        |(one, other)| matches!(other, tree::Node::File { bytes, .. } if one.holds(bytes)),
+    );
+    anyhow::ensure!(!stale, "a changed source keeps the byte code of the one before");
     Ok(())
 }
 
@@ -170,6 +184,7 @@ fn make(args: &Args) -> Result<Image> {
         Some(name) => Platform::named(name)?,
         None => Platform::of_this_machine()?,
     };
+    binaries::possible(platform, args.binaries.as_deref())?;
     let maker = Maker {
         platform,
         plan: settings::plan()?,

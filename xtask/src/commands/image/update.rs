@@ -1,5 +1,6 @@
-//! `cargo xtask image --update-lock`: asks apt, in a private folder and with its
-//! signature checks, which versions of the packages are current.
+//! Which versions of Debian's packages are current, asked of apt in a private folder
+//! and with its signature checks: for `cargo xtask image --update-lock`, and for
+//! tools that are unpacked instead of installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +8,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use xshell::cmd;
 
+use super::deb;
 use super::lock::{self, Pin};
-use super::mirror::Mirror;
+use super::mirror::{self, Mirror};
 use super::platform::Platform;
 use super::recipe::Recipe;
 use crate::{progress, repo, run};
 
 /// Where Debian's keys are on Debian and its relatives.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Where packages have programs.
+const PROGRAMS: [&str; 3] = ["usr/bin/", "usr/libexec/", "usr/sbin/"];
 
 /// Writes the lock file anew and says what changed.
 pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
@@ -29,7 +34,10 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
     let mut pins = Vec::new();
     for platform in Platform::all() {
         let what = format!("packages of {} for {}", recipe.suite, platform.debian);
-        pins.extend(progress::step(&what, || current(recipe, &mirror, platform.debian))?);
+        let names: Vec<&str> = recipe.packages().collect();
+        pins.extend(progress::step(&what, || {
+            current(&recipe.suite, &names, &mirror, platform.debian)
+        })?);
     }
     fs::write(&file, lock::format(&pins))
         .with_context(|| format!("cannot write {}", lock::FILE))?;
@@ -39,14 +47,32 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// Puts the programs of packages into a folder, in the versions that are current on
+/// this machine's mirror. apt checks their signatures; nothing is installed.
+pub(crate) fn unpack(suite: &str, names: &[&str], folder: &Path) -> Result<()> {
+    if run::find("apt-get").is_none() {
+        bail!("the packages {} are fetched by apt; run this on Debian", names.join(", "));
+    }
+    let mirror = Mirror::choose(None)?;
+    let pins = current(suite, names, &mirror, Platform::of_this_machine()?.debian)?;
+    for file in mirror::fetch(&pins, None)? {
+        let bytes =
+            fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
+        let programs = |path: &str| PROGRAMS.iter().any(|start| path.starts_with(start));
+        deb::read(&bytes, programs)?.files.write(folder)?;
+        // Only those of the image are asked for again.
+        fs::remove_file(&file)?;
+    }
+    Ok(())
+}
+
 /// The current packages for one architecture.
-fn current(recipe: &Recipe, mirror: &Mirror, architecture: &str) -> Result<Vec<Pin>> {
+fn current(suite: &str, names: &[&str], mirror: &Mirror, architecture: &str) -> Result<Vec<Pin>> {
     let home = repo::dev("cache/apt").join(architecture);
-    let config = private_apt(&home, &recipe.suite, mirror, architecture)?;
+    let config = private_apt(&home, suite, mirror, architecture)?;
     let shell = run::shell()?;
     shell.set_var("APT_CONFIG", &config);
     run::output("read the mirror's package lists", cmd!(shell, "apt-get -qq update"))?;
-    let names: Vec<&str> = recipe.packages().collect();
     let listed = run::output(
         "find the packages",
         cmd!(shell, "apt-get -qq download --print-uris {names...}"),
@@ -58,7 +84,7 @@ fn current(recipe: &Recipe, mirror: &Mirror, architecture: &str) -> Result<Vec<P
                 .with_context(|| format!("cannot read apt's line {line}"))?,
         );
     }
-    lock::for_architecture(&pins, architecture, recipe.packages())
+    lock::for_architecture(&pins, architecture, names.iter().copied())
 }
 
 /// A line such as `'http://m/debian/pool/…/n_1%2b2_amd64.deb' n_1+2_amd64.deb 123 SHA256:…`.

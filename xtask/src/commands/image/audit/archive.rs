@@ -21,7 +21,7 @@ pub(crate) struct Image {
     pub(crate) layers: Vec<Tree>,
     /// Paths of entries that are not root's, or have a set-uid or set-gid bit.
     pub(crate) privileged: Vec<String>,
-    /// Bytes of all compressed layers.
+    /// Bytes of all compressed layers; 0 when the archive has them as they are.
     pub(crate) compressed: u64,
 }
 
@@ -53,8 +53,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Image> {
     let mut image = Image { config, ..Image::default() };
     for (index, part) in parts.iter().enumerate() {
         let packed = blob(part)?;
-        image.compressed += packed.len() as u64;
         let archive = layer::decompress(&packed)?;
+        if packed != archive {
+            image.compressed += packed.len() as u64;
+        }
         let diff_id = format!("sha256:{}", hash::sha256(&archive));
         if image.config["rootfs"]["diff_ids"][index] != diff_id.as_str() {
             bail!("layer {index} is not the one that the configuration names");

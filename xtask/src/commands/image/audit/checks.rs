@@ -183,11 +183,12 @@ fn machine(tree: &Tree, paths: &[String]) -> Vec<String> {
 
 fn size(image: &Image) -> Finding {
     let (compressed, unpacked) = (image.compressed, image.tree.size());
-    let text = format!(
-        "{} compressed, {} unpacked",
-        budget::megabytes(compressed),
-        budget::megabytes(unpacked)
-    );
+    let unpacked_text = budget::megabytes(unpacked);
+    let text = match compressed {
+        // As `docker save` writes it; in a registry it is smaller.
+        0 => format!("not compressed in this archive, {unpacked_text} unpacked"),
+        _ => format!("{} compressed, {unpacked_text} unpacked", budget::megabytes(compressed)),
+    };
     let wrong = if budget::fits(compressed, unpacked) {
         vec![]
     } else {

@@ -155,4 +155,30 @@ mod tests {
         etc::add(&mut found, Platform::named("linux/amd64").expect("known"));
         assert_eq!(certificates(&found).verdict, Verdict::Holds);
     }
+
+    #[test]
+    fn a_package_without_its_licence_is_found() {
+        let status = ("var/lib/dpkg/status.d/libz", "Package: libz");
+        assert_eq!(licences(&tree(&[status])).verdict, Verdict::Failed);
+        let licence = ("usr/share/doc/libz/copyright", "zlib");
+        assert_eq!(licences(&tree(&[status, licence])).verdict, Verdict::Holds);
+    }
+
+    #[test]
+    fn a_package_that_the_bill_of_materials_leaves_out_is_found() {
+        let image = |urls: &[&str]| {
+            let parts: Vec<Value> =
+                urls.iter().map(|url| serde_json::json!({ "purl": url })).collect();
+            let bill = serde_json::json!({ "components": parts }).to_string();
+            let status = ("var/lib/dpkg/status.d/libz", "Package: libz");
+            let python = ("app/x-1.dist-info/METADATA", "Name: x");
+            Image { tree: tree(&[status, python, (sbom::PATH, &bill)]), ..Image::default() }
+        };
+        let all = ["pkg:deb/debian/libz@1", "pkg:pypi/x@1", "pkg:cargo/y@1", "pkg:npm/z@1"];
+        assert_eq!(bill(&image(&all)).verdict, Verdict::Holds);
+        for missing in 0..all.len() {
+            let some: Vec<&str> = all.into_iter().filter(|url| *url != all[missing]).collect();
+            assert_eq!(bill(&image(&some)).verdict, Verdict::Failed, "{}", all[missing]);
+        }
+    }
 }
