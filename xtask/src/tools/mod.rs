@@ -3,6 +3,8 @@
 //! installed outside the repository.
 
 pub(crate) mod browser;
+pub(crate) mod debian;
+pub(crate) mod docker;
 pub(crate) mod nextest;
 pub(crate) mod node;
 pub(crate) mod podman;

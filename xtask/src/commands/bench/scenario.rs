@@ -140,6 +140,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         prepare: fleet::prepare,
         run: fleet::events,
     },
+    Scenario {
+        name: "rebuild",
+        about: "from a changed line of the backend or the console to the loaded image, beside the same",
+        prepare: container::prepare,
+        run: container::rebuild,
+    },
 ];
 
 impl Scenario {

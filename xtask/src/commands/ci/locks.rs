@@ -9,9 +9,10 @@ use toml::Table;
 use crate::{repo, stamp};
 
 const NPM: [&str; 2] = ["frontend/package-lock.json", "xtask/tools/package-lock.json"];
-const PYTHON: [&str; 5] = [
+const PYTHON: [&str; 6] = [
     "backend/requirements.txt",
     "backend/requirements-dev.txt",
+    "xtask/tools/kubernetes.txt",
     "xtask/tools/uv.txt",
     "xtask/tools/node.txt",
     "xtask/tools/nextest.txt",

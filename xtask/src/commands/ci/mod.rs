@@ -2,9 +2,11 @@
 //! order and the parallel running are here, one file for each check of our own.
 
 mod dev_loop;
+mod docker;
 mod docs;
 pub(crate) mod e2e;
 mod image;
+mod kubernetes;
 mod locks;
 mod schedule;
 mod steps;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
-use super::{dev_loop, docs, e2e, image, locks, stray};
+use super::{dev_loop, docker, docs, e2e, image, kubernetes, locks, stray};
 use crate::commands::{build, codegen, fmt, model};
 use crate::tools::{nextest, node, postgres, python};
 use crate::{repo, run};
@@ -127,6 +127,13 @@ pub(crate) const STEPS: &[Step] = &[
         "commands, paths and links named in the documentation exist",
         docs::check,
     ),
+    step(
+        "kubernetes",
+        Lane::Text,
+        false,
+        "docker/k8s is valid by the schemas of Kubernetes",
+        kubernetes::check,
+    ),
     step("codegen", Lane::Console, false, "generated files are fresh", codegen::check),
     step(
         "model",
@@ -162,6 +169,13 @@ pub(crate) const STEPS: &[Step] = &[
         false,
         "the image in podman: hardened, synced, restarted, stopped, attacked",
         image::run,
+    ),
+    step(
+        "docker",
+        Lane::Whole,
+        false,
+        "the image in Docker: made by docker/Dockerfile, loaded, composed, deployed, rolled back",
+        docker::run,
     ),
 ];
 
@@ -205,7 +219,7 @@ fn backend_test() -> Result<()> {
     shell.set_var("SANTA_PG_BIN", postgres::bring()?);
     run::output(
         "test the backend",
-        cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/e2e --ignore=tests/image"),
+        cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),
     )
     .map(drop)
 }

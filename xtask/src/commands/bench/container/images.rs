@@ -2,15 +2,15 @@
 //! of the same release and of the same backend and console; its files lie in
 //! `earlier/`.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use xshell::{Shell, cmd};
 
 use crate::commands::{build, image};
-use crate::tools::system;
-use crate::{progress, repo, run, stamp};
+use crate::tools::debian;
+use crate::{progress, repo, run};
 
 /// An image that takes part.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Image {
     /// How it is called in the report.
     pub(crate) name: &'static str,
@@ -19,13 +19,14 @@ pub(crate) struct Image {
 }
 
 const OURS: Image = Image { name: "SantaServer's image", tag: "localhost/santaserver:bench" };
-const EARLIER: Image = Image { name: "nginx + supervisord", tag: "localhost/santaserver:earlier" };
+/// The arrangement that came before.
+pub(crate) const EARLIER: Image =
+    Image { name: "nginx + supervisord", tag: "localhost/santaserver:earlier" };
 
 /// In the order of the tables; the first is what the other is compared with.
 pub(crate) const IMAGES: [Image; 2] = [EARLIER, OURS];
 
-/// Debian's release of both images, and the packages of the earlier one.
-const RELEASE: &str = "trixie";
+/// Debian's packages of the earlier one.
 const PACKAGES: &str = "ca-certificates,nginx,python3,supervisor";
 const BASE: &str = "localhost/earlier-base";
 const FILES: &str = "xtask/src/commands/bench/container/earlier";
@@ -37,12 +38,17 @@ pub(crate) fn make(shell: &Shell) -> Result<()> {
     progress::step(OURS.name, || {
         run::output("load the image", cmd!(shell, "podman load --quiet --input {archive}"))
     })?;
+    let base = debian::root("earlier", PACKAGES)?;
+    let import = cmd!(shell, "podman import --quiet {base} {BASE}");
+    run::output("import the packages of the earlier arrangement", import)?;
+    earlier(shell)
+}
+
+/// Builds the earlier arrangement of the console and the backend as they are now.
+pub(crate) fn earlier(shell: &Shell) -> Result<()> {
     build::console()?;
     build::backend()?;
-    let base = base()?;
     progress::step(EARLIER.name, || {
-        let import = cmd!(shell, "podman import --quiet {base} {BASE}");
-        run::output("import the packages of the earlier arrangement", import)?;
         let context = |name: &str| format!("{name}={}", repo::dist(name).display());
         let (www, app, tag) = (context("www"), context("app"), EARLIER.tag);
         let files = repo::path(FILES);
@@ -52,27 +58,4 @@ pub(crate) fn make(shell: &Shell) -> Result<()> {
         );
         run::output("build the image of the earlier arrangement", build).map(drop)
     })
-}
-
-/// The root filesystem of ordinary packages, as an archive that is kept.
-fn base() -> Result<std::path::PathBuf> {
-    let folder = repo::dev("cache/earlier");
-    let inputs = [RELEASE.to_owned(), PACKAGES.to_owned()];
-    stamp::folder("packages of the earlier arrangement", &folder, &inputs, |partial| {
-        if run::find("mmdebstrap").is_none() {
-            anyhow::ensure!(
-                system::installs(),
-                "mmdebstrap makes the image to compare with and was not found in PATH; install it (on Debian: sudo apt-get install mmdebstrap)"
-            );
-            system::install("mmdebstrap", &["mmdebstrap"])?;
-        }
-        let mirror = image::debian_archive()
-            .context("the image to compare with is made of Debian's packages")?;
-        let shell = run::shell()?;
-        let (include, file) = (format!("--include={PACKAGES}"), partial.join("base.tar"));
-        let make =
-            cmd!(shell, "mmdebstrap --quiet --variant=minbase {include} {RELEASE} {file} {mirror}");
-        run::output("put the packages of the earlier arrangement together", make).map(drop)
-    })?;
-    Ok(folder.join("base.tar"))
 }

@@ -1,11 +1,12 @@
 //! The whole container beside the earlier arrangement (nginx, supervisord and
 //! the same backend from ordinary packages, in one image built here): how soon it
 //! answers, how much memory it takes, how large it is. [`images`] makes both,
-//! [`database`] is the PostgreSQL beside them, [`engine`] runs them.
+//! [`database`] is the PostgreSQL beside them, [`engine`] runs them, [`rebuild()`] changes them.
 
 mod database;
 mod engine;
 mod images;
+mod rebuild;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::{repo, run};
 use database::Database;
 use engine::Container;
 use images::{IMAGES, Image};
+pub(crate) use rebuild::rebuild;
 
 /// From the moment that the engine calls the container started.
 const HEALTH: Metric = Metric { name: "/health", unit: "s", compared: true };

@@ -1,0 +1,112 @@
+"""One archive for every engine, and one source of truth for what is inside."""
+
+import hashlib
+import io
+import json
+import os
+import shlex
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.docker.engine import BUILT, IMAGE, ROOT, XTASK, docker, inspect, run, until_healthy
+from tests.image.container import KEY, free_port
+
+ARCHIVE = os.environ.get("SANTA_IMAGE_ARCHIVE", "")
+OURS = {"usr/bin/santa-proxy", "usr/bin/santa-supervise"}
+"""Compiled where they are made: with another C library they have other bytes."""
+SETTINGS = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "StopSignal", "User", "WorkingDir")
+POSTGRES = "santa-readme-postgres"
+NETWORK = "santa-readme"
+Entry = tuple[bytes, int, int, int, str]
+
+
+@pytest.fixture
+def network() -> Iterator[str]:
+    """A network with a PostgreSQL in it."""
+    docker("network", "create", NETWORK)
+    words = [f"--env=POSTGRES_{name}=santaserver" for name in ("USER", "DB", "PASSWORD")]
+    options = ("--detach", f"--name={POSTGRES}", f"--network={NETWORK}")
+    docker("run", *options, *words, "docker.io/library/postgres:17")
+    yield NETWORK
+    docker("rm", "--force", "--volumes", POSTGRES, "santaserver", check=False)
+    docker("network", "rm", NETWORK)
+
+
+def entries(image: str) -> dict[str, Entry]:
+    """Return what Docker puts into a container's root: kind, mode, owners and content by path."""
+    container = docker("create", image).stdout.strip()
+    export = subprocess.run(["docker", "export", container], capture_output=True, check=True)  # noqa: S603, S607
+    docker("rm", container)
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(export.stdout)) as archive:
+        for entry in archive:
+            file = archive.extractfile(entry) if entry.isreg() else None
+            content = hashlib.sha256(file.read()).hexdigest() if file else entry.linkname
+            found[entry.name] = (entry.type, entry.mode, entry.uid, entry.gid, content)
+    return found
+
+
+def test_docker_loads_the_archive_as_the_image_that_it_describes() -> None:
+    assert IMAGE in docker("load", "--input", ARCHIVE).stdout
+    with tarfile.open(ARCHIVE) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        config = json.loads(manifest.read())[0]["Config"]
+    assert inspect(IMAGE)["Id"] == "sha256:" + config.rpartition("/")[2]
+
+
+def test_the_line_of_the_readme_starts_a_container_that_docker_finds_healthy(
+    network: str, tmp_path: Path
+) -> None:
+    text = (ROOT / "README.md").read_text().replace("\\\n", " ")
+    line = next(line for line in text.splitlines() if line.startswith("docker run "))
+    port = free_port()
+    environment = tmp_path / "santaserver.env"
+    environment.write_text(
+        f"DATABASE_URL=postgresql://santaserver:santaserver@{POSTGRES}/santaserver\n"
+        f"SECRET_KEY={KEY}\nPUBLIC_URL=http://127.0.0.1:{port}\n"
+    )
+    changes = {
+        "8080:8080": f"127.0.0.1:{port}:8080",
+        "santaserver.env": str(environment),
+        "santaserver:unified": IMAGE,
+    }
+    words = [changes.get(word, word) for word in shlex.split(line)]
+    assert len([word for word in words if word in changes.values()]) == len(changes), line
+    run(*words[:2], f"--network={network}", *words[2:])
+    until_healthy("santaserver")
+    assert httpx.get(f"http://127.0.0.1:{port}/health").text == "healthy\n"
+    docker("stop", "santaserver")
+    assert inspect("santaserver")["State"]["ExitCode"] == 0
+
+
+def test_the_dockerfile_makes_the_same_image_from_nothing() -> None:
+    ours, built = entries(IMAGE), entries(BUILT)
+    assert set(ours) == set(built)
+    assert {path for path in ours if ours[path] != built[path]} <= OURS
+    assert all(ours[path][:4] == built[path][:4] for path in ours)
+    one, other = inspect(IMAGE)["Config"], inspect(BUILT)["Config"]
+    for key in (
+        "User",
+        "ExposedPorts",
+        "Env",
+        "Entrypoint",
+        "Cmd",
+        "WorkingDir",
+        "StopSignal",
+        "Healthcheck",
+    ):
+        assert one[key] == other[key], key
+
+
+def test_what_docker_saves_of_it_passes_the_audit(tmp_path: Path) -> None:
+    archive = tmp_path / "saved.tar"
+    docker("save", "--output", str(archive), BUILT)
+    done = run(XTASK, "image", "--verify", str(archive), check=False)
+    assert done.returncode == 0, done.stdout
+    assert " 0 failed" in done.stdout
