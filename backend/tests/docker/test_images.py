@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import shlex
 import subprocess
 import tarfile
@@ -16,7 +15,6 @@ import pytest
 from tests.docker.engine import BUILT, IMAGE, ROOT, XTASK, docker, inspect, run, until_healthy
 from tests.image.container import KEY, free_port
 
-ARCHIVE = os.environ.get("SANTA_IMAGE_ARCHIVE", "")
 OURS = {"usr/bin/santa-proxy", "usr/bin/santa-supervise"}
 """Compiled where they are made: with another C library they have other bytes."""
 SETTINGS = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "StopSignal", "User", "WorkingDir")
@@ -51,13 +49,18 @@ def entries(image: str) -> dict[str, Entry]:
     return found
 
 
-def test_docker_loads_the_archive_as_the_image_that_it_describes() -> None:
-    assert IMAGE in docker("load", "--input", ARCHIVE).stdout
-    with tarfile.open(ARCHIVE) as archive:
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_docker_loads_the_archive_as_the_image_that_it_describes(tmp_path: Path, compression: str) -> None:
+    file, tag = tmp_path / "image.tar", f"santaserver:{compression}"
+    made = ("--load=docker", f"--compression={compression}", f"--tag={tag}", f"--output={file}")
+    run(XTASK, "image", *made)
+    with tarfile.open(file) as archive:
         manifest = archive.extractfile("manifest.json")
         assert manifest is not None
         config = json.loads(manifest.read())[0]["Config"]
-    assert inspect(IMAGE)["Id"] == "sha256:" + config.rpartition("/")[2]
+    assert inspect(tag)["Id"] == "sha256:" + config.rpartition("/")[2]
+    # Compression changes the way, not the image.
+    assert inspect(tag)["RootFS"] == inspect(IMAGE)["RootFS"]
 
 
 def test_the_line_of_the_readme_starts_a_container_that_docker_finds_healthy(
@@ -102,6 +105,9 @@ def test_the_dockerfile_makes_the_same_image_from_nothing() -> None:
         "Healthcheck",
     ):
         assert one[key] == other[key], key
+    assert other["Labels"].items() <= one["Labels"].items()
+    labels = {label.removeprefix("org.opencontainers.image.") for label in one["Labels"]}
+    assert labels == {"created", "description", "licenses", "revision", "title", "version"}
 
 
 def test_what_docker_saves_of_it_passes_the_audit(tmp_path: Path) -> None:

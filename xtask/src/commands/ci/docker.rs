@@ -46,7 +46,6 @@ pub(crate) fn run() -> Result<()> {
     shell.change_dir(repo::path("backend"));
     shell.set_var("SANTA_PG_BIN", database);
     shell.set_var("SANTA_IMAGE", TAG);
-    shell.set_var("SANTA_IMAGE_ARCHIVE", &archive);
     shell.set_var("SANTA_IMAGE_BUILT", BUILT);
     shell.set_var("SANTA_XTASK", std::env::current_exe()?);
     let tests = cmd!(shell, "{python} -m pytest -q -p no:xdist tests/docker");

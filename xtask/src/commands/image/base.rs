@@ -14,7 +14,7 @@ use super::{deb, etc, hash, mirror};
 use crate::{repo, stamp};
 
 /// Where scanners look for the packages of an image without dpkg.
-const STATUS: &str = "var/lib/dpkg/status.d";
+pub(crate) const STATUS: &str = "var/lib/dpkg/status.d";
 
 /// The recipe and the packages for one platform.
 pub(crate) struct Base {

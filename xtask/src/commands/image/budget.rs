@@ -74,7 +74,45 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layer::{Compression, Layer};
+    use super::super::platform::Platform;
     use super::*;
+
+    fn image(compression: Compression, size: u64, unpacked: u64) -> Image {
+        let layer = Layer {
+            name: "packages".to_owned(),
+            file: "unread".into(),
+            diff_id: String::new(),
+            digest: String::new(),
+            size,
+            unpacked,
+            entries: 1,
+            compression,
+        };
+        let platform = Platform::named("linux/amd64").expect("known");
+        Image::new("x", platform, vec![layer], &serde_json::json!({}), "2025-01-01T00:00:00Z")
+    }
+
+    #[test]
+    fn an_image_over_the_budget_fails_and_says_how_far() {
+        for (compression, size, unpacked, said) in [
+            (Compression::Zstd, COMPRESSED, UNPACKED, None),
+            (Compression::Zstd, COMPRESSED + 1_000_000, UNPACKED, Some("41.0 MB compressed")),
+            (Compression::Gzip, COMPRESSED + 1_000_000, UNPACKED, None),
+            (Compression::Gzip, COMPRESSED_GZIP + 1_000_000, UNPACKED, Some("53.0 MB compressed")),
+            (Compression::Zstd, COMPRESSED, UNPACKED + 1_000_000, Some("121.0 MB unpacked")),
+        ] {
+            let image = image(compression, size, unpacked);
+            let found = check(&image).err().map(|error| error.to_string());
+            match (said, found) {
+                (None, found) => assert_eq!(found, None),
+                (Some(said), found) => {
+                    assert!(found.is_some_and(|text| text.contains(said)), "{said}")
+                }
+            }
+            assert!(table(&image).lines().any(|line| line.starts_with("packages ")));
+        }
+    }
 
     #[test]
     fn sizes_are_in_millions_of_bytes() {

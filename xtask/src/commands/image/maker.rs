@@ -58,7 +58,7 @@ impl Maker {
             let programs = programs
                 .join()
                 .map_err(|_| anyhow::anyhow!("building the programs panicked"))??;
-            let binaries = self.binaries(&packages, &programs)?;
+            let binaries = self.binaries(&base, &packages, &programs)?;
             Ok(vec![base, packages, console, backend, binaries])
         })
     }
@@ -107,10 +107,10 @@ impl Maker {
         })
     }
 
-    fn binaries(&self, packages: &Layer, programs: &Path) -> Result<Layer> {
+    fn binaries(&self, base: &Layer, packages: &Layer, programs: &Path) -> Result<Layer> {
         let inputs = hash::Inputs::default()
             .files(programs)?
-            .add(self.base.inputs.as_bytes())
+            .add(base.diff_id.as_bytes())
             .add(packages.diff_id.as_bytes())
             .files(&repo::path("docker/santa.toml"))?
             .files(&repo::path("frontend/package-lock.json"))?;
@@ -125,6 +125,7 @@ impl Maker {
             let parts = sbom::Parts {
                 release: self.base.release(),
                 debian: &self.base.pins,
+                base: &unpack(base)?,
                 python: sbom::python(&unpack(packages)?),
                 rust,
                 console: notices::console()?,

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::base::STATUS;
 use super::lock::Pin;
 use super::notices::Library;
 use super::tree::{Node, Tree};
@@ -15,6 +16,8 @@ pub(crate) struct Parts<'a> {
     /// Debian's release by number.
     pub(crate) release: &'a str,
     pub(crate) debian: &'a [Pin],
+    /// The base layer, whose control files say what Debian's packages are made from.
+    pub(crate) base: &'a Tree,
     pub(crate) python: Vec<Library>,
     pub(crate) rust: Vec<Library>,
     pub(crate) console: Vec<Library>,
@@ -23,7 +26,7 @@ pub(crate) struct Parts<'a> {
 /// The document.
 pub(crate) fn document(parts: &Parts<'_>) -> String {
     let mut components: Vec<Value> =
-        parts.debian.iter().map(|pin| debian(pin, parts.release)).collect();
+        parts.debian.iter().map(|pin| debian(pin, parts.base, parts.release)).collect();
     for (kind, libraries) in
         [("pypi", &parts.python), ("cargo", &parts.rust), ("npm", &parts.console)]
     {
@@ -46,10 +49,16 @@ pub(crate) fn document(parts: &Parts<'_>) -> String {
     format!("{document:#}\n")
 }
 
-fn debian(pin: &Pin, release: &str) -> Value {
+fn debian(pin: &Pin, base: &Tree, release: &str) -> Value {
+    let (name, version) = made_from(base, &pin.name, &pin.version);
+    let upstream = match (name == pin.name, version == pin.version) {
+        (true, true) => String::new(),
+        (_, true) => format!("&upstream={}", escape(&name)),
+        (_, false) => format!("&upstream={}", escape(&format!("{name}@{version}"))),
+    };
     let url = format!(
-        "pkg:deb/debian/{}@{}?arch={}&distro=debian-{release}",
-        pin.name,
+        "pkg:deb/debian/{}@{}?arch={}{upstream}&distro=debian-{release}",
+        escape(&pin.name),
         escape(&pin.version),
         pin.architecture
     );
@@ -57,6 +66,23 @@ fn debian(pin: &Pin, release: &str) -> Value {
         "type": "library", "bom-ref": url, "name": pin.name, "version": pin.version, "purl": url,
         "hashes": [{ "alg": "SHA-256", "content": pin.sha256 }],
     })
+}
+
+/// Name and version of the source package that a Debian package is made from, which
+/// Debian's advisories speak of. Its control file says it where it is another one:
+/// `Source: NAME`, or `Source: NAME (VERSION)`.
+pub(crate) fn made_from(tree: &Tree, package: &str, version: &str) -> (String, String) {
+    let text = match tree.get(&format!("{STATUS}/{package}")) {
+        Some(Node::File { bytes, .. }) => String::from_utf8_lossy(bytes),
+        _ => "".into(),
+    };
+    let field =
+        text.lines().find_map(|line| line.strip_prefix("Source:")).unwrap_or(package).trim();
+    let (name, version) = match field.split_once(" (") {
+        Some((name, version)) => (name, version.trim_end_matches(')')),
+        None => (field, version),
+    };
+    (name.to_owned(), version.to_owned())
 }
 
 fn component(kind: &str, library: &Library) -> Value {
@@ -120,13 +146,17 @@ mod tests {
             "app/x-1.dist-info/METADATA",
             *b"Name: X\nVersion: 1\nLicense-Expression: MIT\n\nName: no\n",
         );
-        let pins = super::super::lock::parse(&format!(
-            "amd64 zlib1g 1:1.3+d {} debian/x\n",
-            "0".repeat(64)
-        ));
+        for (name, source) in [("zlib1g", "zlib"), ("libx", "x (2)"), ("tzdata", "tzdata")] {
+            let control = format!("Package: {name}\nSource: {source}\n");
+            tree.file(&format!("{STATUS}/{name}"), control.into_bytes());
+        }
+        let lines = ["zlib1g 1:1.3+d", "libx 2+b1", "tzdata 3"]
+            .map(|package| format!("amd64 {package} {} debian/x\n", "0".repeat(64)));
+        let pins = super::super::lock::parse(&lines.concat());
         let parts = Parts {
             release: "13",
             debian: &pins.expect("a lock"),
+            base: &tree,
             python: python(&tree),
             rust: vec![Library::new("libc".to_owned(), "0.2.1".to_owned(), "MIT".to_owned())],
             console: vec![Library::new("@sveltejs/kit".to_owned(), "3".to_owned(), String::new())],
@@ -141,7 +171,9 @@ mod tests {
         assert_eq!(
             urls,
             [
-                "pkg:deb/debian/zlib1g@1%3A1.3%2Bd?arch=amd64&distro=debian-13",
+                "pkg:deb/debian/zlib1g@1%3A1.3%2Bd?arch=amd64&upstream=zlib&distro=debian-13",
+                "pkg:deb/debian/libx@2%2Bb1?arch=amd64&upstream=x%402&distro=debian-13",
+                "pkg:deb/debian/tzdata@3?arch=amd64&distro=debian-13",
                 "pkg:pypi/x@1",
                 "pkg:cargo/libc@0.2.1",
                 "pkg:npm/%40sveltejs/kit@3",

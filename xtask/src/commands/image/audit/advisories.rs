@@ -83,7 +83,6 @@ pub(crate) fn check(image: &Image, database: Option<&[Value]>) -> Vec<Finding> {
     let text = image.text(sbom::PATH).unwrap_or_default();
     let bill: Value = serde_json::from_str(&text).unwrap_or_default();
     let components = bill["components"].as_array().cloned().unwrap_or_default();
-    let control = |name: &str| image.text(&format!("var/lib/dpkg/status.d/{name}"));
     KINDS
         .iter()
         .map(|kind| {
@@ -97,7 +96,11 @@ pub(crate) fn check(image: &Image, database: Option<&[Value]>) -> Vec<Finding> {
                     version: text_of(&part["version"]),
                 })
                 .map(|package| match kind.scheme {
-                    Scheme::Debian => source(&package, &control(&package.name).unwrap_or_default()),
+                    Scheme::Debian => {
+                        let (name, version) =
+                            sbom::made_from(&image.tree, &package.name, &package.version);
+                        Package { name, version }
+                    }
                     Scheme::Python => Package { name: normal(&package.name), ..package },
                     Scheme::Semantic => package,
                 })
@@ -112,17 +115,6 @@ fn release(url: &str) -> Option<String> {
     let (_, qualifiers) = url.split_once('?')?;
     let mut found = qualifiers.split('&').filter_map(|part| part.strip_prefix("distro=debian-"));
     found.next().map(str::to_owned)
-}
-
-/// Debian's advisories speak of source packages; `control` says which a package is
-/// made from: `Source: NAME`, or `Source: NAME (VERSION)`.
-fn source(package: &Package, control: &str) -> Package {
-    let field = control.lines().find_map(|line| line.strip_prefix("Source:")).map(str::trim);
-    let (name, version) = match field.unwrap_or(&package.name).split_once(" (") {
-        Some((name, version)) => (name, version.trim_end_matches(')')),
-        None => (field.unwrap_or(&package.name), package.version.as_str()),
-    };
-    Package { name: name.to_owned(), version: version.to_owned() }
 }
 
 /// A Python name as the index compares names.
