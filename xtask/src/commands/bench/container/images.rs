@@ -41,13 +41,13 @@ pub(crate) fn make(shell: &Shell) -> Result<()> {
     let base = debian::root("earlier", PACKAGES)?;
     let import = cmd!(shell, "podman import --quiet {base} {BASE}");
     run::output("import the packages of the earlier arrangement", import)?;
+    build::console()?;
+    build::backend()?;
     earlier(shell)
 }
 
-/// Builds the earlier arrangement of the console and the backend as they are now.
+/// Builds the earlier arrangement of the console and the backend in dist/.
 pub(crate) fn earlier(shell: &Shell) -> Result<()> {
-    build::console()?;
-    build::backend()?;
     progress::step(EARLIER.name, || {
         let context = |name: &str| format!("{name}={}", repo::dist(name).display());
         let (www, app, tag) = (context("www"), context("app"), EARLIER.tag);
