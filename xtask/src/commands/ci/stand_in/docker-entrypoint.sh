@@ -6,9 +6,10 @@ if [ "$(id -u)" = 0 ]; then
 fi
 if [ ! -e "$PGDATA/PG_VERSION" ]; then
     secret=$(mktemp) && echo "$POSTGRES_PASSWORD" > "$secret"
-    initdb --username="$POSTGRES_USER" --pwfile="$secret" --auth-host=scram-sha-256 --auth-local=trust > /dev/null
+    initdb --no-sync --username="$POSTGRES_USER" --pwfile="$secret" --auth-host=scram-sha-256 --auth-local=trust > /dev/null
     rm "$secret"
     echo "CREATE DATABASE $POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
     echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
 fi
-exec "$@" -c listen_addresses='*'
+# What a power cut would leave does not matter here.
+exec "$@" -c listen_addresses='*' -c fsync=off
