@@ -30,7 +30,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Choose a file.")).to_be_visible()
 
-    page.get_by_label("File").set_input_files(
+    page.get_by_label("File", exact=True).set_input_files(
         csv(f"global,BINARY,{one},BLOCKLIST,", "global,BINARY,short,BLOCKLIST,", "tag:nobody,TEAMID,A,CEL,")
     )
     page.get_by_role("button", name="Preview").click()
@@ -38,13 +38,13 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
     expect(page.get_by_role("row").filter(has_text="There is no such layer")).to_contain_text("4")
     expect(page.get_by_role("button", name="Apply import")).to_be_hidden()
 
-    page.get_by_label("File").set_input_files(csv("global,TEAMID,ZMCG7MLDV9,BLOCKLIST,"))
+    page.get_by_label("File", exact=True).set_input_files(csv("global,TEAMID,ZMCG7MLDV9,BLOCKLIST,"))
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Blocking this locks Macs out")).to_be_visible()
     expect(page.get_by_label("Import it all the same")).not_to_be_checked()
 
     right = csv(f"global,BINARY,{one},BLOCKLIST,", f"machine:{known.machine_id},BINARY,{two},ALLOWLIST,mine")
-    page.get_by_label("File").set_input_files(right)
+    page.get_by_label("File", exact=True).set_input_files(right)
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("2 rules are added.")).to_be_visible()
     page.get_by_role("button", name="Apply import").click()
@@ -63,7 +63,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
         "mimeType": "application/json",
         "buffer": download.value.path().read_bytes(),
     }
-    page.get_by_label("File").set_input_files(again)
+    page.get_by_label("File", exact=True).set_input_files(again)
     page.get_by_label("Remove rules that the file does not name").check()
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Nothing changes:")).to_be_visible()
