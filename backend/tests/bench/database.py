@@ -23,7 +23,7 @@ from tests.bench.peers import PEERS
 CHANGE = """
 with old as (
   select v.* from rule_version v where v.closed_seq is null and v.layer_id = 1
-  order by md5(v.id::text || $1::text) limit $2),
+  order by md5(v.id::text || $1::bigint::text) limit $2),
 closed as (update rule_version v set closed_seq = $1 from old where v.id = old.id returning v.id)
 insert into rule_version (rule_id, layer_id, rule_type, identifier, policy, custom_msg, grants_compiler,
   opened_seq, opened_at)

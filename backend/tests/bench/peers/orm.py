@@ -14,6 +14,7 @@ import asyncpg
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import ForeignKey, Index, func, insert, or_, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime
@@ -278,21 +279,28 @@ async def event_upload(machine: MachineDep, body: BodyDep, session: SessionDep) 
     """Store a batch."""
     upload = Upload.model_validate_json(body)
     by_content = {event.file_sha256: event for event in upload.events}
-    rows = await session.scalars(select(Program).where(Program.sha256.in_(by_content)))
-    known = {program.sha256: program for program in rows}
-    for sha256, event in by_content.items():
-        if sha256 not in known:
-            known[sha256] = Program(
-                sha256=sha256, file_name=event.file_name, team_id=event.team_id, signing_id=event.signing_id
-            )
-            session.add(known[sha256])
-    await session.flush()
+    wanted = select(Program.sha256, Program.id).where(Program.sha256.in_(by_content))
+    known = {row.sha256: row.id for row in await session.execute(wanted)}
+    new = [
+        {
+            "sha256": sha256,
+            "file_name": event.file_name,
+            "team_id": event.team_id,
+            "signing_id": event.signing_id,
+        }
+        for sha256, event in sorted(by_content.items())
+        if sha256 not in known
+    ]
+    if new:
+        # Another upload may bring the same one at the same time.
+        await session.execute(postgresql.insert(Program).values(new).on_conflict_do_nothing())
+        known = {row.sha256: row.id for row in await session.execute(wanted)}
     await session.execute(
         insert(Event),
         [
             {
                 "machine_id": machine.id,
-                "program_id": known[event.file_sha256].id,
+                "program_id": known[event.file_sha256],
                 "occurred_at": datetime.fromtimestamp(event.execution_time, UTC),
                 "decision": event.decision,
                 "file_path": event.file_path,

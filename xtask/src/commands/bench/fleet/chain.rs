@@ -1,6 +1,8 @@
 //! santa-proxy → Unix socket → one worker of a backend → PostgreSQL, and what a
 //! fleet's load on it costs each of them.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +17,9 @@ use crate::commands::bench::scenario::Bench;
 use crate::commands::bench::table::{Metric, P50, P99, RATE, Sample};
 use crate::repo;
 use crate::tools::python;
+
+/// Longest that a backend may take to its first answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const BACKEND: Metric =
     Metric { name: "backend CPU/request", unit: "µs", compared: true };
@@ -184,5 +189,16 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant>
     std::fs::create_dir_all(&log)?;
     let mut backend = Contestant::launch(kind.name(), &log, command)?;
     backend.wait_for(&format!("unix:{}", socket.display()))?;
+    first_answer(&socket).with_context(|| format!("{} does not answer", kind.name()))?;
     Ok(backend)
+}
+
+/// Waits until the application behind a socket has been loaded: before that, connections only wait.
+fn first_answer(socket: &Path) -> Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(())
 }
