@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, build, ci, codegen, db, deploy, dev, doctor, fmt, image, model};
+use commands::{bench, build, ci, codegen, db, deploy, dev, doctor, fmt, fuzz, image, model};
 
 /// Builds, runs and checks SantaServer.
 #[derive(Parser)]
@@ -46,6 +46,8 @@ enum Command {
     Bench(bench::Args),
     /// Let simulated Macs and faults loose on the backend and look for a wrong one
     Model(model::Args),
+    /// Look for bytes that break the laws of santa-proxy's parsers
+    Fuzz(fuzz::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
     Codegen(codegen::Args),
     /// Replace the running container; back by itself when the new one does not become ready
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Codegen(args) => codegen::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => deploy::rollback(&args),
         Command::Fmt(args) => fmt::run(&args),

@@ -9,5 +9,6 @@ pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod fmt;
+pub(crate) mod fuzz;
 pub(crate) mod image;
 pub(crate) mod model;

@@ -8,8 +8,11 @@ use santa_proxy::http::request::{HeadLimits, Request, Version, scan_reject};
 use santa_proxy::http::rewrite::{Onward, request_head};
 use santa_proxy::http::scan::{Found, HeadSpan, Scan};
 
-use super::mutate::Random;
-use super::{fuzz, requests};
+use crate::random::Random;
+use crate::{Target, corpus};
+
+/// See the module.
+pub const TARGET: Target = Target { name: "head", words: &WORDS, seeds, check };
 
 const LIMITS: HeadLimits = HeadLimits { head: 4096, target: 1024, fields: 50 };
 const WORDS: [&[u8]; 26] = [
@@ -65,9 +68,11 @@ fn in_pieces(bytes: &[u8], random: &mut Random) -> Option<Result<HeadSpan, Rejec
     None
 }
 
-fn check(bytes: &[u8], random: &mut Random) -> bool {
+/// Panics when a head could be read in two ways; says whether it is taken.
+pub fn check(bytes: &[u8]) -> bool {
+    let mut random = Random::of(bytes);
     let found = whole(bytes);
-    let pieces = in_pieces(bytes, random);
+    let pieces = in_pieces(bytes, &mut random);
     let end = |found: &Option<Result<HeadSpan, Reject>>| match found {
         Some(Ok(span)) => Some(span.end),
         _ => None,
@@ -149,34 +154,37 @@ fn check_onward(request: &Request<'_>) {
     }
 }
 
-#[test]
-fn heads_mean_one_thing_however_they_arrive() {
-    let accepted = fuzz(&requests(), &WORDS, check);
-    assert!(accepted > 0, "some are valid");
+fn seeds() -> Vec<Vec<u8>> {
+    corpus(|case| case.request)
 }
 
-#[test]
-fn a_head_split_at_any_byte_is_the_same_head() {
-    for request in requests() {
-        let expected = whole(&request);
-        for split in 0..=request.len() {
-            let mut scan = Scan::default();
-            let rules = LIMITS.scan_rules();
-            // Judged in two steps, as the connection does with what it has read.
-            let found = match scan.advance(&request[..split], &rules) {
-                Ok(Found::More(_)) => match scan.advance(&request, &rules) {
-                    Ok(Found::More(_)) => None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_split_at_any_byte_is_the_same_head() {
+        for request in seeds() {
+            let expected = whole(&request);
+            for split in 0..=request.len() {
+                let mut scan = Scan::default();
+                let rules = LIMITS.scan_rules();
+                // Judged in two steps, as the connection does with what it has read.
+                let found = match scan.advance(&request[..split], &rules) {
+                    Ok(Found::More(_)) => match scan.advance(&request, &rules) {
+                        Ok(Found::More(_)) => None,
+                        Ok(Found::Head(span)) => Some(Ok(span)),
+                        Err(error) => Some(Err(scan_reject(error))),
+                    },
                     Ok(Found::Head(span)) => Some(Ok(span)),
                     Err(error) => Some(Err(scan_reject(error))),
-                },
-                Ok(Found::Head(span)) => Some(Ok(span)),
-                Err(error) => Some(Err(scan_reject(error))),
-            };
-            let end = |found: &Option<Result<HeadSpan, Reject>>| {
-                found.as_ref().map(|found| found.as_ref().ok().map(|span| span.end))
-            };
-            let text = String::from_utf8_lossy(&request);
-            assert_eq!(end(&found), end(&expected), "split at {split}: {text:?}");
+                };
+                let end = |found: &Option<Result<HeadSpan, Reject>>| {
+                    found.as_ref().map(|found| found.as_ref().ok().map(|span| span.end))
+                };
+                let text = String::from_utf8_lossy(&request);
+                assert_eq!(end(&found), end(&expected), "split at {split}: {text:?}");
+            }
         }
     }
 }

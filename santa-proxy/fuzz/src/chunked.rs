@@ -3,8 +3,11 @@
 
 use santa_proxy::http::chunked::Chunked;
 
-use super::fuzz;
-use super::mutate::Random;
+use crate::Target;
+use crate::random::Random;
+
+/// See the module.
+pub const TARGET: Target = Target { name: "chunked", words: &WORDS, seeds, check };
 
 const WORDS: [&[u8]; 18] = [
     b"\r\n",
@@ -73,7 +76,9 @@ fn plain(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-fn check(bytes: &[u8], random: &mut Random) -> bool {
+/// Panics when they can be read in two ways; says whether they are chunks.
+pub fn check(bytes: &[u8]) -> bool {
+    let mut random = Random::of(bytes);
     let whole = decode(bytes, || usize::MAX);
     let pieces = decode(bytes, || 1 + random.below(7));
     assert_eq!(whole, pieces, "the same in pieces");
@@ -81,25 +86,6 @@ fn check(bytes: &[u8], random: &mut Random) -> bool {
         assert_eq!(whole, plain(bytes), "what anybody would read");
     }
     whole.is_some()
-}
-
-#[test]
-fn chunks_mean_one_thing_however_they_arrive() {
-    let accepted = fuzz(&seeds(), &WORDS, check);
-    assert!(accepted > 0, "some are valid");
-}
-
-#[test]
-fn chunks_split_at_any_byte_are_the_same_content() {
-    for seed in seeds() {
-        let whole = decode(&seed, || usize::MAX);
-        assert!(whole.is_some());
-        for split in 1..seed.len() {
-            let mut first = true;
-            let piece = || if std::mem::take(&mut first) { split } else { usize::MAX };
-            assert_eq!(decode(&seed, piece), whole, "split at {split}");
-        }
-    }
 }
 
 fn seeds() -> Vec<Vec<u8>> {
@@ -110,4 +96,22 @@ fn seeds() -> Vec<Vec<u8>> {
         "0\r\n\r\n",
     ];
     seeds.map(|seed| seed.as_bytes().to_vec()).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_split_at_any_byte_are_the_same_content() {
+        for seed in seeds() {
+            let whole = decode(&seed, || usize::MAX);
+            assert!(whole.is_some());
+            for split in 1..seed.len() {
+                let mut first = true;
+                let piece = || if std::mem::take(&mut first) { split } else { usize::MAX };
+                assert_eq!(decode(&seed, piece), whole, "split at {split}");
+            }
+        }
+    }
 }
