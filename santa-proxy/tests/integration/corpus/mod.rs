@@ -227,3 +227,8 @@ fn a_hop_keeps_its_own_fields() {
 fn answers_are_passed_on_or_502() {
     check("answers", include_str!("answers.txt"));
 }
+
+#[test]
+fn rules_hold_where_they_meet() {
+    check("gaps", include_str!("gaps.txt"));
+}
