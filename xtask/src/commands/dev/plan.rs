@@ -77,7 +77,8 @@ fn interesting(path: &Path) -> bool {
         part.starts_with('.')
             || part.ends_with('~')
             || part.starts_with('#')
-            || ["__pycache__", "node_modules", "target", "tests", "benches", "fuzz", "dist"].contains(&part)
+            || ["__pycache__", "node_modules", "target", "tests", "benches", "fuzz", "dist"]
+                .contains(&part)
     };
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     !["pyc", "swp", "tmp", "md", "orig"].contains(&extension)
