@@ -73,33 +73,36 @@ impl Drop for Counted {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) {
-    let _counted = Counted::new(&worker);
-    let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
-    let arrived = if arrival.is_plain(&worker) {
-        arrival.plain()
-    } else {
-        let remote = arrival.peer.ip();
-        match Box::pin(arrival.greet(&worker, &deadline)).await {
-            Ok(arrived) => arrived,
-            Err(why) => {
-                why.tell(&worker, remote);
-                return worker.metrics.handshakes_failed.add(1);
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps room for its arguments twice")]
+pub(crate) fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) -> impl Future<Output = ()> {
+    async move {
+        let _counted = Counted::new(&worker);
+        let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
+        let arrived = if arrival.is_plain(&worker) {
+            arrival.plain()
+        } else {
+            let remote = arrival.peer.ip();
+            match Box::pin(arrival.greet(&worker, &deadline)).await {
+                Ok(arrived) => arrived,
+                Err(why) => {
+                    why.tell(&worker, remote);
+                    return worker.metrics.handshakes_failed.add(1);
+                }
             }
-        }
-    };
-    let Arrived { stream, peer, place: _place } = arrived;
-    let stream = match stream {
-        Stream::Tls(session) if peer.multiplexes => {
-            let session = session.into_inner();
-            return Box::pin(http2::serve(&worker, session, peer, &seat, &deadline)).await;
-        }
-        other => other,
-    };
-    let mut connection =
-        Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
-    connection.run().await;
-    connection.stream.say_goodbye();
+        };
+        let Arrived { stream, peer, place: _place } = arrived;
+        let stream = match stream {
+            Stream::Tls(session) if peer.multiplexes => {
+                let session = session.into_inner();
+                return Box::pin(http2::serve(&worker, session, peer, &seat, &deadline)).await;
+            }
+            other => other,
+        };
+        let mut connection =
+            Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
+        connection.run().await;
+        connection.stream.say_goodbye();
+    }
 }
 
 impl Connection {

@@ -81,38 +81,41 @@ impl Reply {
 
     /// Writes it all; gives whether the connection stays open and what is left
     /// of the request's content.
-    pub(crate) async fn write(
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps room for its arguments twice")]
+    pub(crate) fn write<'w, 's>(
         self,
-        writer: &mut Writer<'_>,
-        deadline: &Deadline,
-    ) -> Result<(bool, Content), Lost> {
-        let body = match (&self.body, &self.local.shared.site) {
-            (Body::Bytes(bytes), _) => Part::Memory(bytes),
-            (Body::Asset { index, coding, range }, Some(site)) => {
-                site.content(*index, *coding, range.clone())
-            }
-            _ => Part::Memory(&[]),
-        };
-        let patience = self.local.shared.timeouts.body;
-        let extend = || deadline.set(Phase::Send, patience);
-        extend();
-        let bytes = match body {
-            Part::Memory(bytes) => {
-                deadline.limit(writer.write_with([&self.head, bytes, &[]], extend)).await??;
-                bytes.len() as u64
-            }
-            Part::File(file, range) => {
-                let sent = range.end - range.start;
-                // Large, and waited for less often than it would take room.
-                let writing = Box::pin(writer.write_file(&self.head, file, range, extend));
-                deadline.limit(writing).await??;
-                sent
-            }
-        };
-        let Self { head, mut record, content, keep, .. } = self;
-        record.bytes = bytes;
-        give_vec(head);
-        Ok((keep, content))
+        writer: &'w mut Writer<'s>,
+        deadline: &'w Deadline,
+    ) -> impl Future<Output = Result<(bool, Content), Lost>> {
+        async move {
+            let body = match (&self.body, &self.local.shared.site) {
+                (Body::Bytes(bytes), _) => Part::Memory(bytes),
+                (Body::Asset { index, coding, range }, Some(site)) => {
+                    site.content(*index, *coding, range.clone())
+                }
+                _ => Part::Memory(&[]),
+            };
+            let patience = self.local.shared.timeouts.body;
+            let extend = || deadline.set(Phase::Send, patience);
+            extend();
+            let bytes = match body {
+                Part::Memory(bytes) => {
+                    deadline.limit(writer.write_with([&self.head, bytes, &[]], extend)).await??;
+                    bytes.len() as u64
+                }
+                Part::File(file, range) => {
+                    let sent = range.end - range.start;
+                    // Large, and waited for less often than it would take room.
+                    let writing = Box::pin(writer.write_file(&self.head, file, range, extend));
+                    deadline.limit(writing).await??;
+                    sent
+                }
+            };
+            let Self { head, mut record, content, keep, .. } = self;
+            record.bytes = bytes;
+            give_vec(head);
+            Ok((keep, content))
+        }
     }
 }
 
