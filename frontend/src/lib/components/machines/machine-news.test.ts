@@ -30,13 +30,15 @@ describe('news of machines', () => {
     expect(list.items.map((machine) => machine.sync_state)).toEqual(['in_sync']);
   });
 
-  it('adds a new one to an unfiltered list only', async () => {
+  it('adds a new one to an unfiltered list, and reads a filtered one again', async () => {
     const open = setUp(true);
     const filtered = setUp(false);
     for (const { news } of [open, filtered]) news.hear(sync('B'));
     await vi.advanceTimersByTimeAsync(0);
     expect(open.list.items.map((machine) => machine.machine_id)).toEqual(['B', 'A']);
+    expect(open.list.refresh).not.toHaveBeenCalled();
     expect(filtered.list.items.map((machine) => machine.machine_id)).toEqual(['A']);
+    expect(filtered.list.refresh).toHaveBeenCalledOnce();
   });
 
   it('reads the whole list once when many changed', async () => {

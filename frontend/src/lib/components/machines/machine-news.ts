@@ -12,7 +12,7 @@ interface Target {
 
 interface Options {
   list: () => Target;
-  /** Whether machines that are not in the list belong to it: only when it is not filtered. */
+  /** Whether every machine belongs to the list. If not, only the server knows where one that is not in it belongs. */
   takesNew: () => boolean;
   read: (id: string) => Promise<Machine>;
 }
@@ -33,7 +33,9 @@ export function machineNews({ list, takesNew, read }: Options): MachineNews {
 
   const catchUp = throttled(() => {
     const ids = changed;
-    const everything = all || ids.size > FEW;
+    const known = new Set(list().items.map((machine) => machine.machine_id));
+    const unclear = !takesNew() && [...ids].some((id) => !known.has(id));
+    const everything = all || unclear || ids.size > FEW;
     changed = new Set();
     all = false;
     if (everything) void list().refresh();
@@ -42,8 +44,6 @@ export function machineNews({ list, takesNew, read }: Options): MachineNews {
 
   async function readOne(id: string) {
     const target = list();
-    const known = target.items.some((machine) => machine.machine_id === id);
-    if (!known && !takesNew()) return;
     const machine = await read(id).catch(() => null); // the next message tries again
     if (machine) target.update((items) => upsert(items, machine, (item) => item.machine_id));
   }
