@@ -55,6 +55,8 @@ class Machine(Base):
     enrolled_at: Mapped[datetime]
     identity_conflict_at: Mapped[datetime | None]
     client_certificate: Mapped[bytes | None]
+    # The table still has last_preflight_at and last_postflight_at, for a rollback to the release
+    # before; the times live in `MachineSync`.
 
 
 class MachineSerial(Base):
