@@ -242,6 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn heads_with_more_lines_than_usual_are_read_whole() {
+        for count in [USUAL_FIELDS, USUAL_FIELDS + 1, MOST_FIELDS] {
+            let block: String = (0..count).map(|line| format!("A{line}: {line}\r\n")).collect();
+            let block = block + "\r\n";
+            let fields = Fields::parse(block.as_bytes(), MOST_FIELDS).expect("valid");
+            let last = count - 1;
+            assert_eq!(fields.iter().count(), count);
+            let (_, name, value) = fields.iter().last().expect("a line");
+            assert_eq!((name, value), (&*format!("A{last}"), format!("{last}").as_bytes()));
+        }
+    }
+
+    #[test]
+    fn every_name_is_recognised_and_nothing_else_of_its_length() {
+        for (name, text) in Name::ALL {
+            assert_eq!(Name::of(&text.to_uppercase()), *name);
+            assert_eq!(Name::of(&"x".repeat(text.len())), Name::Other);
+        }
+    }
+
+    #[test]
     fn more_lines_than_allowed_are_refused() {
         assert_eq!(Fields::parse(b"A: 1\r\nB: 2\r\n\r\n", 1).err(), Some(FieldError::TooMany));
         let many = "A: 1\r\n".repeat(MOST_FIELDS + 1) + "\r\n";

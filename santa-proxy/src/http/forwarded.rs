@@ -129,6 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_written_as_the_standard_library_writes_them() {
+        for text in ["0.0.0.0", "10.0.200.9", "255.255.255.255", "::1", "2001:db8::a:0:1"] {
+            let mut out = Vec::new();
+            push_address(&mut out, text.parse().expect("address"));
+            assert_eq!(out, text.as_bytes());
+        }
+    }
+
+    #[test]
     fn the_client_is_the_last_address_that_is_not_trusted() {
         let chain = "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-For: 10.0.0.1\r\n";
         assert_eq!(client_of(chain, true), "2.2.2.2");
