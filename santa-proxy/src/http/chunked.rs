@@ -74,6 +74,12 @@ impl Chunked {
         self.trailer.strip_suffix(b"\r\n").unwrap_or_default()
     }
 
+    /// Bytes of the chunk under way that are still to come.
+    #[must_use]
+    pub fn left_of_chunk(&self) -> u64 {
+        self.left
+    }
+
     /// Takes from `buffer` what belongs to the content and moves the data to
     /// its front.
     ///

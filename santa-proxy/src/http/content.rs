@@ -63,6 +63,16 @@ impl Content {
         }
     }
 
+    /// Bytes that are certainly still to come: the rest, or that of a chunk.
+    #[must_use]
+    pub fn announced(&self) -> u64 {
+        match self {
+            Self::Length(left) => *left,
+            Self::Chunked(decoder) => decoder.left_of_chunk(),
+            Self::UntilClose => 0,
+        }
+    }
+
     /// Whether the end of the connection is an orderly end here.
     #[must_use]
     pub fn may_end_now(&self) -> bool {

@@ -43,6 +43,14 @@ pub fn is_valid(authority: &[u8]) -> bool {
     is_host(host) && is_port(port)
 }
 
+/// `uri-host ":" port` with a port that can be connected to (RFC 9110 §9.3.6).
+#[must_use]
+pub fn is_valid_with_port(authority: &[u8]) -> bool {
+    let Some(colon) = memchr::memrchr(b':', authority) else { return false };
+    is_valid(authority)
+        && super::bytes::decimal(&authority[colon + 1..]).is_some_and(|port| port > 0)
+}
+
 fn is_host(host: &[u8]) -> bool {
     if let [b'[', address @ .., b']'] = host {
         return std::str::from_utf8(address)
@@ -79,6 +87,16 @@ mod tests {
         ];
         for bad in bad {
             assert!(!is_valid(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_to_connect_to_has_a_port() {
+        for good in ["a:80", "a:65535", "[::1]:443"] {
+            assert!(is_valid_with_port(good.as_bytes()), "{good}");
+        }
+        for bad in ["a", "a:", "a:0", "a:65536", "[::1]", "[::1]:", ":80", "/a:80", "a:80/"] {
+            assert!(!is_valid_with_port(bad.as_bytes()), "{bad}");
         }
     }
 }

@@ -124,6 +124,9 @@ impl<'b> Request<'b> {
         let fields = Fields::parse(&buffer[span.line_end + 2..span.end], limits.fields)
             .map_err(field_reject)?;
         let host = host::effective(&fields, target.authority, version)?;
+        if method == "CONNECT" {
+            return Err(Reject::new(501, "CONNECT is not supported"));
+        }
         let body = request_body(&fields, version)?;
         let expects_continue = expectation(&fields, version)?;
         let connection = Connection::of(&fields);
@@ -226,7 +229,10 @@ fn http_version(text: &[u8]) -> Result<Version, Reject> {
 
 fn request_target<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Reject> {
     if method == "CONNECT" {
-        return Err(Reject::new(501, "CONNECT is not supported"));
+        if !host::is_valid_with_port(target) {
+            return Err(Reject::bad("target of CONNECT is not a host and a port"));
+        }
+        return Ok(Target { path: b"", query: None, authority: Some(target) });
     }
     if target == b"*" {
         if method != "OPTIONS" {

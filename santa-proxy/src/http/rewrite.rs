@@ -95,7 +95,6 @@ fn is_replaced_in_request(name: Name) -> bool {
         Name::Host
             | Name::Expect
             | Name::Via
-            | Name::MaxForwards
             | Name::RequestId
             | Name::Forwarded
             | Name::ForwardedFor
@@ -116,12 +115,24 @@ fn needs_trust(name: Name) -> bool {
     )
 }
 
+/// `X-Forwarded-User`, `X-Forwarded-Scheme` and whatever else proxies say that way.
+fn is_of_a_proxy(name: Name, text: &str) -> bool {
+    const START: &str = "x-forwarded";
+    name == Name::Other
+        && text.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+        && matches!(text.as_bytes().get(START.len()), None | Some(b'-'))
+}
+
 /// A field that backends which know names as variables (CGI, WSGI) would take
 /// for one that is not a stranger's to say: `X_Forwarded_For`, `Content_Length`.
 fn is_disguised(name: Name, text: &str) -> bool {
     name == Name::Other && text.contains('_') && {
-        let meant = Name::of(&text.replace('_', "-"));
-        is_hop(meant) || is_replaced_in_request(meant) || needs_trust(meant)
+        let text = text.replace('_', "-");
+        let meant = Name::of(&text);
+        is_hop(meant)
+            || is_replaced_in_request(meant)
+            || needs_trust(meant)
+            || is_of_a_proxy(meant, &text)
     }
 }
 
@@ -156,7 +167,8 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
     for (name, text, value) in fields.iter() {
         let dropped = is_hop(name)
             || is_replaced_in_request(name)
-            || (needs_trust(name) && !onward.sender.trusted)
+            || (name == Name::MaxForwards && counts_hops(request))
+            || (!onward.sender.trusted && (needs_trust(name) || is_of_a_proxy(name, text)))
             || is_disguised(name, text)
             || (nominates && is_nominated(fields, text));
         if !dropped {
@@ -187,10 +199,16 @@ fn push_via(out: &mut Vec<u8>, request: &Request<'_>, multiplexed: bool) {
     });
 }
 
+/// `Max-Forwards` means something for TRACE, which ends here, and OPTIONS only
+/// (RFC 9110 §7.6.2); with any other method it is passed on as it is.
+fn counts_hops(request: &Request<'_>) -> bool {
+    request.method == "OPTIONS"
+}
+
 /// One `Max-Forwards` less; the layer above has answered when it was zero.
 fn push_hops(out: &mut Vec<u8>, request: &Request<'_>) {
     let hops = request.fields.single(Name::MaxForwards).and_then(super::bytes::decimal);
-    if let Some(hops) = hops.filter(|_| request.method == "OPTIONS") {
+    if let Some(hops) = hops.filter(|_| counts_hops(request)) {
         out.extend_from_slice(b"Max-Forwards: ");
         push_decimal(out, hops.saturating_sub(1));
         out.extend_from_slice(b"\r\n");
@@ -255,18 +273,25 @@ pub fn interim_head(out: &mut Vec<u8>, response: &Response<'_>) {
 pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Downward<'_>) {
     push_status_line(out, response.status, response.reason);
     push_end_to_end(out, response);
+    let fields = &response.fields;
+    let nominates = fields.first(Name::Connection).is_some();
+    // A line that `Connection` names was not passed on.
+    let lacks = |name: Name| {
+        let line = fields.iter().find(|(found, _, _)| *found == name);
+        line.is_none_or(|(_, text, _)| nominates && is_nominated(fields, text))
+    };
     if response.status != 101 {
         for (name, line) in SECURITY {
-            if response.fields.first(name).is_none() {
+            if lacks(name) {
                 out.extend_from_slice(line);
             }
         }
-        if response.fields.first(Name::TransportSecurity).is_none() {
+        if lacks(Name::TransportSecurity) {
             out.extend_from_slice(downward.hsts);
         }
     }
     push_line(out, "X-Request-Id", downward.request_id.as_bytes());
-    if response.fields.first(Name::Date).is_none() {
+    if lacks(Name::Date) {
         push_line(out, "Date", downward.date.as_bytes());
     }
     match downward.delimiter {

@@ -224,6 +224,7 @@ impl Sending<'_> {
         self.left = self
             .left
             .checked_sub(done.produced as u64)
+            .filter(|left| self.content.announced() <= *left)
             .ok_or(Unsent::Client(Reject::new(413, "content too long")))?;
         let payload = &self.buffer.filled()[..done.produced];
         let last = self.content.is_done();

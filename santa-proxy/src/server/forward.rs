@@ -80,7 +80,7 @@ fn append_content_at_hand(
     let most = request.local.shared.limits.body_size.0;
     let decoded = request.content.decode(connection.buffer.filled_mut());
     let done = decoded.map_err(|error| Reject::bad(error.0))?;
-    if done.produced as u64 > most {
+    if (done.produced as u64).saturating_add(request.content.announced()) > most {
         return Err(Reject::new(413, "content too long"));
     }
     let payload = &connection.buffer.filled()[..done.produced];

@@ -232,3 +232,8 @@ fn answers_are_passed_on_or_502() {
 fn rules_hold_where_they_meet() {
     check("gaps", include_str!("gaps.txt"));
 }
+
+#[test]
+fn rules_hold_at_their_edges() {
+    check("edges", include_str!("edges.txt"));
+}
