@@ -21,7 +21,7 @@ use crate::support::tls::Authority;
 use crate::tls::{tls_address, with_tls};
 
 /// Runs a client; one that hangs fails.
-fn run<T>(client: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(client: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let local = tokio::task::LocalSet::new();
     let limited = async { tokio::time::timeout(PATIENCE, client).await.expect("in time") };
@@ -29,7 +29,7 @@ fn run<T>(client: impl Future<Output = T>) -> T {
 }
 
 /// The encrypted stream with HTTP/2 agreed on.
-async fn session(proxy: &Proxy, authority: &Authority) -> TlsStream<TcpStream> {
+pub(crate) async fn session(proxy: &Proxy, authority: &Authority) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(tls_address(proxy)).await.expect("connect");
     let name = ServerName::try_from("santa.test").expect("name");
     let session = authority.connector().connect(name, stream).await.expect("handshake");
@@ -37,7 +37,7 @@ async fn session(proxy: &Proxy, authority: &Authority) -> TlsStream<TcpStream> {
     session
 }
 
-async fn client(proxy: &Proxy, authority: &Authority) -> SendRequest<Bytes> {
+pub(crate) async fn client(proxy: &Proxy, authority: &Authority) -> SendRequest<Bytes> {
     let session = session(proxy, authority).await;
     let (client, connection) = h2::client::handshake(session).await.expect("HTTP/2");
     tokio::task::spawn_local(async { drop(connection.await) });
@@ -48,7 +48,7 @@ fn get(path: &str) -> Request<()> {
     Request::get(format!("https://santa.test{path}")).body(()).expect("a request")
 }
 
-async fn content(mut stream: RecvStream) -> Result<(Vec<u8>, HeaderMap), h2::Error> {
+pub(crate) async fn content(mut stream: RecvStream) -> Result<(Vec<u8>, HeaderMap), h2::Error> {
     let mut content = Vec::new();
     while let Some(piece) = stream.data().await {
         let piece = piece?;
@@ -66,7 +66,7 @@ async fn ask(client: &mut SendRequest<Bytes>, request: Request<()>) -> Response<
     Response::from_parts(head, content(stream).await.expect("its content").0)
 }
 
-fn start(setup: Setup) -> (Authority, Proxy, Backend) {
+pub(crate) fn start(setup: Setup) -> (Authority, Proxy, Backend) {
     let authority = Authority::new();
     let setup = with_tls(setup, &authority);
     let backend = Backend::start(&setup.socket());
@@ -232,7 +232,7 @@ fn streams_that_are_only_cancelled_end_the_connection() {
 }
 
 /// A frame of RFC 9113 §4.1.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend_from_slice(&[kind, flags, 0, 0, 0, stream]);
@@ -240,12 +240,12 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const SETTINGS: u8 = 4;
-const HEADERS: u8 = 1;
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 /// `:method GET`, `:scheme https`, `:path /` and `:authority x` (RFC 7541).
-const GET: &[u8] = b"\x82\x87\x84\x41\x01x";
+pub(crate) const GET: &[u8] = b"\x82\x87\x84\x41\x01x";
 
 /// Sends bytes until the server ends the connection; gives what it said.
 async fn attack(proxy: &Proxy, authority: &Authority, piece: &[u8], times: usize) -> Vec<u8> {

@@ -7,6 +7,8 @@ mod command_line;
 mod corpus;
 mod development;
 mod http2;
+mod http2_requests;
+mod instances;
 #[cfg(target_os = "linux")]
 mod leaks;
 mod life;

@@ -1,0 +1,126 @@
+//! Several instances of the backend: who gets the next request, and what
+//! happens while one of them is away.
+
+use std::io::Write;
+use std::net::TcpListener;
+
+use crate::support::backend::{Act, Backend, ok};
+use crate::support::client::Client;
+use crate::support::eventually;
+use crate::support::proxy::{Proxy, Setup};
+
+/// Nobody reads further requests from a connection that was handed over.
+const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone";
+
+const GET: &str = "GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n";
+
+/// A proxy before `count` instances, each on its own socket.
+fn start(count: usize, setup: Setup) -> (Proxy, Vec<Backend>) {
+    let lines = "name = \"backend\"\ncommand = \"/nowhere\"\nsockets = [\"backend\"]\ninstances = ";
+    // Services are a list: `[[service]]`.
+    let setup = setup.section("[service]", &format!("{lines}{count}"));
+    let directory = setup.directory.path().to_owned();
+    let backends = (0..count)
+        .map(|number| Backend::start(&directory.join(format!("backend-{number}.sock"))))
+        .collect();
+    (setup.start(), backends)
+}
+
+/// Sends a request on a connection of its own that some instance holds.
+fn hold(proxy: &Proxy, backends: &[Backend]) -> (Client, usize) {
+    let before: Vec<usize> = backends.iter().map(|b| b.received().len()).collect();
+    let mut client = Client::connect(proxy.address);
+    client.send(GET);
+    let mut at = None;
+    eventually("an instance gets the request", || {
+        at = (0..backends.len()).find(|place| backends[*place].received().len() > before[*place]);
+        at.is_some()
+    });
+    (client, at.expect("an instance"))
+}
+
+#[test]
+fn requests_go_to_the_instance_with_the_fewest() {
+    let (proxy, backends) = start(3, Setup::new());
+    for backend in &backends {
+        backend.always(Act::HandOver);
+    }
+    let mut held = Vec::new();
+    let mut counts = [0; 3];
+    for _ in 0..6 {
+        let (client, at) = hold(&proxy, &backends);
+        counts[at] += 1;
+        held.push((client, at));
+    }
+    assert_eq!(counts, [2, 2, 2]);
+    // The second is free again; the next two go there.
+    for _ in 0..2 {
+        let mut server = backends[1].handed_over();
+        let place = held.iter().rposition(|(_, at)| *at == 1).expect("held");
+        server.write_all(LAST).expect("write");
+        // Handed over last is answered first, and so is asked for last.
+        assert_eq!(held.remove(place).0.answer(false).text(), "done");
+    }
+    let next = [hold(&proxy, &backends), hold(&proxy, &backends)];
+    assert_eq!(next.map(|(_, at)| at), [1, 1]);
+}
+
+#[test]
+fn an_instance_that_is_away_is_passed_over_and_comes_back() {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new().set("ADMIN__LISTEN", &address.to_string());
+    let (proxy, mut backends) = start(2, setup);
+    let mut client = Client::connect(proxy.address);
+    for _ in 0..4 {
+        assert_eq!(client.get("/api/x").status, 200);
+    }
+    assert!(backends.iter().all(|backend| !backend.received().is_empty()), "both are used");
+    backends.remove(0).stop();
+    let post = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
+    for round in 0..20 {
+        let answer = if round % 2 == 0 { client.get("/api/x") } else { client.request(post) };
+        assert_eq!(answer.status, 200, "round {round}");
+    }
+    let down = |value| {
+        let text = Client::connect(address).get("/metrics").text();
+        text.lines().any(|line| {
+            line.contains("upstream_down{")
+                && line.contains("backend-0.sock")
+                && line.ends_with(value)
+        })
+    };
+    assert!(down("\"} 1"), "the metrics say which one is away");
+    let back = Backend::start(&proxy.directory.path().join("backend-0.sock"));
+    eventually("the instance is used again", || {
+        assert_eq!(client.get("/api/x").status, 200);
+        !back.received().is_empty()
+    });
+}
+
+#[test]
+fn an_instance_that_stops_finishes_what_it_has_and_the_others_take_the_rest() {
+    let (proxy, backends) = start(2, Setup::new());
+    backends[0].always(Act::HandOver);
+    backends[1].always(Act::Answer(ok("other")));
+    let mut clients: Vec<Client> = Vec::new();
+    let mut server = None;
+    eventually("the first instance has a request", || {
+        let mut client = Client::connect(proxy.address);
+        client.send(GET);
+        clients.push(client);
+        let count = backends[0].received().len();
+        if count > 0 {
+            server = Some(backends[0].handed_over());
+        }
+        count > 0
+    });
+    // It no longer listens, as a server that stops; the request goes on.
+    std::fs::remove_file(proxy.directory.path().join("backend-0.sock")).expect("socket file");
+    for _ in 0..10 {
+        assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "other");
+    }
+    let mut server = server.expect("handed over");
+    server.write_all(LAST).expect("write");
+    let texts: Vec<String> = clients.iter_mut().map(|client| client.answer(false).text()).collect();
+    assert!(texts.contains(&"done".to_owned()), "{texts:?}");
+}
