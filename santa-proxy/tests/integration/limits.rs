@@ -165,6 +165,53 @@ fn what_the_backend_cannot_take_yet_queues_and_what_the_queue_cannot_is_503() {
 }
 
 #[test]
+fn those_who_wait_are_served_in_turn_whoever_asked_most() {
+    let setup = Setup::new()
+        .set("PROXY__TRUSTED_PROXIES", "127.0.0.1")
+        .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1");
+    let backend = Backend::start(&setup.socket());
+    backend.script(|received| match received.head.starts_with("GET /api/first") {
+        true => Act::HandOver,
+        false => Act::Answer(ok("ok")),
+    });
+    let proxy = setup.start();
+    let ask = |path: &str, from: &str| {
+        let mut client = Client::connect(proxy.address);
+        let from = format!("X-Forwarded-For: {from}\r\n\r\n");
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: santa\r\n{from}"));
+        // What is sent next is read next.
+        assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+        client
+    };
+    let mut first = ask("/api/first", "192.0.2.1");
+    let mut server = backend.handed_over();
+    let greedy = (0..4).map(|number| ask(&format!("/api/greedy/{number}"), "192.0.2.1"));
+    let mut clients: Vec<Client> = greedy.collect();
+    clients.push(ask("/api/modest", "192.0.2.2"));
+    clients.push(ask("/api/santa/preflight/1", "192.0.2.3"));
+    clients.push(ask("/api/santa/preflight/2", "192.0.2.4"));
+    let last = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nfinished";
+    server.write_all(last).expect("write");
+    assert_eq!(first.answer(false).text(), "finished");
+    for client in &mut clients {
+        assert_eq!(client.answer(false).status, 200);
+    }
+    let received = backend.received();
+    let paths: Vec<&str> =
+        received[1..].iter().map(|r| r.head.split(' ').nth(1).expect("a path")).collect();
+    let in_turn = [
+        "/api/greedy/0",
+        "/api/santa/preflight/1",
+        "/api/modest",
+        "/api/santa/preflight/2",
+        "/api/greedy/1",
+        "/api/greedy/2",
+        "/api/greedy/3",
+    ];
+    assert_eq!(paths, in_turn);
+}
+
+#[test]
 fn nobody_waits_in_the_queue_for_ever() {
     let setup = Setup::new()
         .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1")
