@@ -49,7 +49,8 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 
 /// Appends the lines that tell the backend about the client.
 pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
-    let believed = |name| request.fields.first(name).filter(|_| sender.trusted);
+    // Of two lines nobody knows which one the next reader takes.
+    let believed = |name| request.fields.single(name).filter(|_| sender.trusted);
     out.extend_from_slice(b"X-Forwarded-For: ");
     if sender.trusted {
         for value in request.fields.all(Name::ForwardedFor).filter(|value| !value.is_empty()) {
@@ -67,15 +68,20 @@ pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
         out.extend_from_slice(host);
     }
     out.extend_from_slice(b"\r\n");
-    if believed(Name::Forwarded).is_some() {
+    if sender.trusted && chain(request).next().is_some() {
         push_forwarded(out, request, sender);
     }
+}
+
+/// The lines of the `Forwarded` chain so far.
+fn chain<'r>(request: &'r Request<'_>) -> impl Iterator<Item = &'r [u8]> {
+    request.fields.all(Name::Forwarded).filter(|value| !value.is_empty())
 }
 
 /// Continues a `Forwarded` chain that a trusted proxy began.
 fn push_forwarded(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
     out.extend_from_slice(b"Forwarded: ");
-    for value in request.fields.all(Name::Forwarded) {
+    for value in chain(request) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }

@@ -94,6 +94,18 @@ fn only_trusted_proxies_are_believed() {
 }
 
 #[test]
+fn what_a_trusted_proxy_says_twice_or_not_at_all_is_not_believed() {
+    let twice = "GET /api HTTP/1.1\r\nHost: santa\r\nX-Forwarded-Proto: https\r\n\
+        X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nX-Forwarded-Host: b\r\n\
+        Forwarded: for=1.1.1.1\r\nForwarded:\r\nForwarded: for=2.2.2.2\r\n\r\n";
+    let head = onward(twice, true);
+    assert!(head.contains("X-Forwarded-Proto: http\r\nX-Forwarded-Host: santa\r\n"), "{head}");
+    assert!(head.contains("\r\nForwarded: for=1.1.1.1, for=2.2.2.2, for=192.0.2.7;"), "{head}");
+    let nothing = "GET /api HTTP/1.1\r\nHost: santa\r\nForwarded:\r\n\r\n";
+    assert!(!onward(nothing, true).contains("\r\nForwarded:"));
+}
+
+#[test]
 fn a_websocket_handshake_is_the_only_upgrade() {
     let text = "GET /api/v1/live HTTP/1.1\r\nHost: santa\r\nConnection: keep-alive, Upgrade\r\n\
         Upgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n";
