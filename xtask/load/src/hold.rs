@@ -1,4 +1,5 @@
-//! Connections that do nothing: for what each of them costs in memory.
+//! Connections that do nothing after their first answer or echo: for what each of
+//! them costs in memory.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use crate::{Common, http, websocket};
 
 /// Longest that the first answer on a connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of the message that a WebSocket exchanges before it is idle.
+const SIZE: usize = 64;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -33,7 +37,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let request = http::request("GET", path, fields, b"");
     for _ in 0..args.common.connections {
         if args.websocket {
-            sockets.push(websocket::open(&target, path, fields).await?);
+            let mut socket = websocket::open(&target, path, fields).await?;
+            let message = websocket::message(SIZE);
+            let echo = websocket::echo(&mut socket, &message);
+            timeout(PATIENCE, echo).await.context("no echo in time")??;
+            sockets.push(socket);
             continue;
         }
         let first = async {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 requests, one at a time on each connection.
+//! HTTP/1.1 requests, one at a time on each connection; [`http2`] has those over streams.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -11,44 +11,54 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::Common;
+use crate::http2;
 use crate::message::Answer;
 use crate::pace::Pace;
 use crate::report::{self, Tally};
 use crate::target::{NAME, Stream, Target};
 
 /// Longest that answers may take after the end of a run.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// Pause after a failure, so that a dead server is not hammered.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// Size of the buffer answers are read into.
 const BUFFER: usize = 64 * 1024;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    common: Common,
+    pub(crate) common: Common,
     /// Path to ask for; several are asked for in turn
     #[arg(long, required = true)]
-    path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// Method of the requests
     #[arg(long, default_value = "GET")]
-    method: String,
+    pub(crate) method: String,
     /// File with the content of each request
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
     /// File with the content that answers must have, with status 200; one for each
-    /// path. The length is checked every time, the bytes once on each connection.
+    /// path. The length is checked every time, the bytes once on each connection or stream.
     #[arg(long, value_name = "FILE")]
     expect: Vec<PathBuf>,
     /// Open a connection for each request
     #[arg(long)]
     close: bool,
+    /// Speak HTTP/2 over TLS, with so many streams at a time on each connection
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "ca",
+        conflicts_with_all = ["close", "body"],
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(crate) streams: Option<u32>,
     /// How long
     #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = crate::seconds)]
-    seconds: Duration,
+    pub(crate) seconds: Duration,
     /// Requests a second of all connections together; without it as fast as they are answered
     #[arg(long, value_name = "N")]
-    rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
 }
 
 /// What all connections of a run share.
@@ -66,6 +76,9 @@ struct Run {
 /// Carries out a run.
 pub(crate) async fn run(args: Args) -> Result<report::Http> {
     ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
+    if let Some(streams) = args.streams {
+        return http2::run(&args, streams).await;
+    }
     let start = Instant::now();
     let run = Rc::new(Run {
         target: args.common.target()?,
@@ -88,15 +101,7 @@ pub(crate) async fn run(args: Args) -> Result<report::Http> {
         task.await.context("a connection's task failed")?;
     }
     let tally = run.tally.borrow();
-    Ok(report::Http {
-        answers: tally.answers(),
-        refused: tally.refused,
-        errors: tally.errors,
-        first_error: tally.first_error.clone(),
-        bytes: tally.bytes,
-        seconds: start.elapsed().as_secs_f64(),
-        latency: tally.latency(),
-    })
+    Ok(report::Http::new(&tally, start.elapsed()))
 }
 
 fn read_file(file: &PathBuf) -> Result<Vec<u8>> {
@@ -104,7 +109,7 @@ fn read_file(file: &PathBuf) -> Result<Vec<u8>> {
 }
 
 /// The content expected for each path, or none at all.
-fn expected(args: &Args) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn expected(args: &Args) -> Result<Vec<Vec<u8>>> {
     let fits = args.expect.is_empty() || args.expect.len() == args.path.len();
     ensure!(fits, "--expect must be given as often as --path, or not at all");
     args.expect.iter().map(read_file).collect()
@@ -203,17 +208,16 @@ impl Run {
         let request = &self.requests[which];
         let answer = exchange(stream, request, buffer, self.to_head, compare).await?;
         if let Some(expected) = expected {
-            check(&answer, expected.len(), same)?;
+            check(answer.status, answer.content, expected.len(), same)?;
         }
         Ok(answer)
     }
 }
 
 /// Whether an answer is the one that was meant.
-fn check(answer: &Answer, length: usize, same: bool) -> Result<()> {
-    let Answer { status, content, .. } = answer;
+pub(crate) fn check(status: u16, content: u64, length: usize, same: bool) -> Result<()> {
     ensure!(
-        *status == 200 && *content == length as u64,
+        status == 200 && content == length as u64,
         "answered with {status} and {content} bytes instead of 200 and {length}"
     );
     ensure!(same, "the content is not what it should be");
@@ -285,13 +289,12 @@ mod tests {
 
     #[test]
     fn an_answer_counts_only_when_it_is_the_one_that_was_meant() {
-        let answer = |status, content| Answer { status, head: 9, content, keep: true, gzip: false };
-        assert!(check(&answer(200, 5), 5, true).is_ok());
-        for wrong in [check(&answer(404, 5), 5, true), check(&answer(200, 4), 5, true)] {
+        assert!(check(200, 5, 5, true).is_ok());
+        for wrong in [check(404, 5, 5, true), check(200, 4, 5, true)] {
             let said = wrong.expect_err("a wrong answer").to_string();
             assert!(said.ends_with("instead of 200 and 5"), "{said}");
         }
-        assert!(check(&answer(200, 5), 5, false).is_err());
+        assert!(check(200, 5, 5, false).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! | command | what it does | its line |
 //! |---|---|---|
-//! | `http` | requests over kept or new connections, as fast as they are answered or at a fixed rate | [`report::Http`] |
+//! | `http` | requests over kept or new connections or HTTP/2 streams, as fast as they are answered or at a fixed rate | [`report::Http`] |
 //! | `ws` | WebSockets that send a message and wait for its echo, likewise | [`report::WebSocket`] |
 //! | `fleet` | Macs that sync with a SantaServer, or only upload events | [`report::Fleet`] |
 //! | `hold` | opens idle connections or WebSockets, says `{"held":N}`, keeps them until its input ends | [`report::Held`] |
@@ -21,6 +21,7 @@ mod events;
 mod fleet;
 mod hold;
 mod http;
+mod http2;
 mod message;
 mod pace;
 mod report;
@@ -35,7 +36,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use target::Target;
+use target::{Protocol, Target};
 
 /// Load generator and canned backend of `cargo xtask bench`.
 #[derive(Parser)]
@@ -47,7 +48,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make HTTP/1.1 requests
+    /// Make requests over HTTP/1.1, or over HTTP/2 with --streams
     Http(http::Args),
     /// Send messages over WebSockets and wait for their echo
     Ws(websocket::Args),
@@ -87,8 +88,13 @@ struct Common {
 }
 
 impl Common {
+    /// Where HTTP/1.1 is spoken.
     fn target(&self) -> Result<Target> {
-        Target::new(self.to.clone(), self.ca.as_deref())
+        self.target_for(Protocol::Http1)
+    }
+
+    fn target_for(&self, protocol: Protocol) -> Result<Target> {
+        Target::new(self.to.clone(), protocol, self.ca.as_deref())
     }
 }
 

@@ -30,6 +30,21 @@ pub(crate) struct Http {
     pub(crate) latency: Latency,
 }
 
+impl Http {
+    /// What was counted in so long.
+    pub(crate) fn new(tally: &Tally, took: Duration) -> Self {
+        Self {
+            answers: tally.answers(),
+            refused: tally.refused,
+            errors: tally.errors,
+            first_error: tally.first_error.clone(),
+            bytes: tally.bytes,
+            seconds: took.as_secs_f64(),
+            latency: tally.latency(),
+        }
+    }
+}
+
 /// Outcome of `santa-load ws`.
 #[derive(Debug, Serialize)]
 pub(crate) struct WebSocket {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -46,17 +46,38 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 /// A connection of any kind.
 pub(crate) type Stream = Box<dyn Duplex>;
 
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2
+    Http2,
+}
+
+impl Protocol {
+    /// Its name in a TLS handshake (RFC 7301).
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
+}
+
 /// A server that connections can be opened to.
 #[derive(Clone)]
 pub(crate) struct Target {
     place: Place,
+    protocol: Protocol,
     tls: Option<TlsConnector>,
 }
 
 impl Target {
     /// A server at `place`, over TLS when an authority is given.
-    pub(crate) fn new(place: Place, authority: Option<&Path>) -> Result<Self> {
-        Ok(Self { place, tls: authority.map(connector).transpose()? })
+    pub(crate) fn new(place: Place, protocol: Protocol, authority: Option<&Path>) -> Result<Self> {
+        let tls = authority.map(|file| connector(file, protocol)).transpose()?;
+        Ok(Self { place, protocol, tls })
     }
 
     /// Opens a connection.
@@ -77,18 +98,23 @@ impl Target {
         };
         let Some(tls) = &self.tls else { return Ok(stream) };
         let name = ServerName::try_from(NAME).context("a name for TLS")?;
-        Ok(Box::new(tls.connect(name, stream).await.context("the TLS handshake failed")?))
+        let stream = tls.connect(name, stream).await.context("the TLS handshake failed")?;
+        let chosen = stream.get_ref().1.alpn_protocol();
+        // Without a choice it is HTTP/1.1.
+        let agreed = chosen.unwrap_or(Protocol::Http1.name()) == self.protocol.name();
+        ensure!(agreed, "the server does not speak {:?}", self.protocol);
+        Ok(Box::new(stream))
     }
 }
 
-/// HTTP/1.1 over TLS, whole handshakes every time: resumption would hide their cost.
-fn connector(authority: &Path) -> Result<TlsConnector> {
+/// Whole handshakes every time: resumption would hide their cost.
+fn connector(authority: &Path, protocol: Protocol) -> Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(authority)
         .with_context(|| format!("cannot read the certificate in {}", authority.display()))?;
     roots.add(certificate).context("the authority is not usable")?;
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.name().to_vec()];
     config.resumption = tokio_rustls::rustls::client::Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }

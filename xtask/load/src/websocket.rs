@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<report::WebSocket> {
         sockets.push(open(&target, &args.path, &args.common.header).await?);
     }
     let tally = Rc::new(RefCell::new(Tally::new()?));
-    let message = Message::text("x".repeat(args.size));
+    let message = message(args.size);
     let start = Instant::now();
     let end = start + args.seconds;
     let tasks: Vec<_> = (0u32..)
@@ -121,12 +121,21 @@ async fn talk(
         if due > Instant::now() {
             sleep_until(due).await;
         }
-        let echo = async {
-            socket.send(message.clone()).await.context("cannot send a message")?;
-            socket.next().await.context("the server closed the WebSocket")?.context("no echo")
-        };
-        let echo = timeout_at(end + GRACE, echo).await.context("no echo in time")??;
-        ensure!(echo == *message, "the echo is not what was sent");
+        let echo = echo(socket, message);
+        timeout_at(end + GRACE, echo).await.context("no echo in time")??;
         tally.borrow_mut().answer(due.elapsed());
     }
+}
+
+/// A message of so many bytes.
+pub(crate) fn message(size: usize) -> Message {
+    Message::text("x".repeat(size))
+}
+
+/// Sends a message and waits for the same to come back.
+pub(crate) async fn echo(socket: &mut WebSocketStream<Stream>, message: &Message) -> Result<()> {
+    socket.send(message.clone()).await.context("cannot send a message")?;
+    let echo = socket.next().await.context("the server closed the WebSocket")?;
+    ensure!(echo.context("no echo")? == *message, "the echo is not what was sent");
+    Ok(())
 }

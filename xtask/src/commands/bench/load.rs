@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::contestant::pinned;
 
-/// The core of the load generator and of the canned backend.
-const LOAD_CORE: usize = 1;
+/// The core of the load generator and of what is behind the contestants.
+pub(crate) const LOAD_CORE: usize = 1;
 /// Fields as a browser sends them.
 const BROWSER: [&str; 9] = [
     "User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15",
@@ -49,6 +49,8 @@ pub(crate) struct Load {
     pub(crate) close: bool,
     /// TLS, with this authority.
     pub(crate) authority: Option<PathBuf>,
+    /// HTTP/2, with so many streams on each connection.
+    pub(crate) streams: Option<u32>,
     /// More arguments of `santa-load`.
     pub(crate) more: Vec<String>,
 }
@@ -64,6 +66,18 @@ pub(crate) struct Outcome {
     pub(crate) p50: f64,
     /// Latency that 99 of 100 kept, in microseconds.
     pub(crate) p99: f64,
+}
+
+/// What idle connections are.
+pub(crate) struct Hold<'h> {
+    /// The server.
+    pub(crate) to: &'h str,
+    /// What each asks for once, or where the WebSockets are.
+    pub(crate) path: &'h str,
+    /// TLS, with this authority.
+    pub(crate) authority: Option<PathBuf>,
+    /// WebSockets, which exchange one message.
+    pub(crate) websocket: bool,
 }
 
 /// Connections that are kept idle, or the canned backend; ended when dropped.
@@ -109,22 +123,14 @@ impl Program {
         FleetOutcome::read(&serde_json::from_str(&line).context("the load generator's result")?)
     }
 
-    /// Opens idle connections and keeps them while the result lives.
-    pub(crate) fn hold(
-        &self,
-        to: &str,
-        path: &str,
-        connections: u32,
-        websocket: bool,
-    ) -> Result<Held> {
+    /// Opens so many idle connections and keeps them while the result lives.
+    pub(crate) fn hold(&self, hold: &Hold<'_>, connections: u32) -> Result<Held> {
         let mut command = self.command();
-        command.args(["hold", "--to", to, "--path", path, "--connections"]);
+        command.args(["hold", "--to", hold.to, "--path", hold.path, "--connections"]);
         command.arg(connections.to_string());
-        if websocket {
-            command.arg("--websocket");
-        }
-        let held = Held::start(command)?;
-        Ok(held)
+        command.args(hold.websocket.then_some("--websocket"));
+        command.args(hold.authority.as_ref().map(|file| format!("--ca={}", file.display())));
+        Held::start(command)
     }
 
     /// Starts the canned backend.
@@ -246,6 +252,7 @@ impl Load {
             rate: None,
             close: false,
             authority: None,
+            streams: None,
             more: BROWSER.iter().map(|field| format!("--header={field}")).collect(),
         }
     }
@@ -267,6 +274,7 @@ impl Load {
         arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
         arguments.extend(self.close.then(|| "--close".to_owned()));
         arguments.extend(self.authority.as_ref().map(|file| format!("--ca={}", file.display())));
+        arguments.extend(self.streams.map(|streams| format!("--streams={streams}")));
         arguments.extend(self.more.iter().cloned());
         arguments
     }

@@ -1,5 +1,6 @@
 //! What can be measured, and what every measurement has at hand.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -69,16 +70,28 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: proxy::tls,
     },
     Scenario {
+        name: "proxy-h2",
+        about: "the same over HTTP/2: 64 streams on 4 connections",
+        prepare: proxy::prepare,
+        run: proxy::http2,
+    },
+    Scenario {
         name: "proxy-ws",
-        about: "500 WebSockets whose messages are echoed",
+        about: "500 active WebSockets, whose messages are echoed",
         prepare: proxy::prepare,
         run: proxy::websockets,
     },
     Scenario {
         name: "proxy-memory",
-        about: "memory at rest, of an idle connection and of an idle WebSocket",
+        about: "memory at rest, of an idle connection, TLS connection and WebSocket",
         prepare: proxy::prepare,
         run: proxy::memory,
+    },
+    Scenario {
+        name: "proxy-backend",
+        about: "answers of the real backend, uvicorn and FastAPI; what a proxy adds to its latency",
+        prepare: proxy::prepare_backend,
+        run: proxy::backend,
     },
     Scenario {
         name: "supervise-processes",
@@ -170,7 +183,7 @@ pub(crate) struct Bench {
     /// Folder of the optimised programs.
     pub(crate) bin: PathBuf,
     only: Option<String>,
-    notes: Vec<String>,
+    notes: RefCell<Vec<String>>,
 }
 
 impl Bench {
@@ -193,20 +206,21 @@ impl Bench {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let load = load::Program::new(bin.join("santa-load"));
-        Ok(Self { seconds, rounds, peers, folder, load, bin, only, notes: Vec::new() })
+        Ok(Self { seconds, rounds, peers, folder, load, bin, only, notes: RefCell::default() })
     }
 
     /// Something that the reader of the report must know, such as a missing peer.
-    pub(crate) fn note(&mut self, text: String) {
-        if !self.notes.contains(&text) {
+    pub(crate) fn note(&self, text: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&text) {
             progress::note(&text);
-            self.notes.push(text);
+            notes.push(text);
         }
     }
 
     /// All of them.
     pub(crate) fn notes(&self) -> Vec<String> {
-        self.notes.clone()
+        self.notes.borrow().clone()
     }
 
     /// Whether this case, or this contestant of an outcome of its own form, was asked for.

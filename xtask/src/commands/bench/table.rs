@@ -15,6 +15,9 @@ pub(crate) struct Metric {
 
 /// CPU time of all threads and processes of a contestant for one request or message.
 pub(crate) const CPU: Metric = Metric { name: "CPU/request", unit: "µs", compared: true };
+/// CPU time of the backend behind a contestant for one request.
+pub(crate) const BACKEND: Metric =
+    Metric { name: "backend CPU/request", unit: "µs", compared: true };
 /// Answers a second.
 pub(crate) const RATE: Metric = Metric { name: "rate", unit: "1/s", compared: false };
 /// Latency that half of the answers kept.

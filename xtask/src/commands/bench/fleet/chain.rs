@@ -14,15 +14,13 @@ use crate::commands::bench::contestant::Contestant;
 use crate::commands::bench::load::{Fleet, FleetOutcome};
 use crate::commands::bench::peers::{filled, free_ports};
 use crate::commands::bench::scenario::Bench;
-use crate::commands::bench::table::{Metric, P50, P99, RATE, Sample};
+use crate::commands::bench::table::{BACKEND, Metric, P50, P99, RATE, Sample};
 use crate::repo;
 use crate::tools::python;
 
 /// Longest that a backend may take to its first answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) const BACKEND: Metric =
-    Metric { name: "backend CPU/request", unit: "µs", compared: true };
 pub(crate) const DATABASE: Metric =
     Metric { name: "PostgreSQL CPU/request", unit: "µs", compared: true };
 pub(crate) const PROXY: Metric = Metric { name: "proxy CPU/request", unit: "µs", compared: true };

@@ -13,10 +13,10 @@ use anyhow::{Context, Result};
 
 use super::load::Fleet;
 use super::scenario::{Bench, Outcome};
-use super::table::{Case, Metric, P99, Sample};
+use super::table::{BACKEND, Case, Metric, P99, Sample};
 use crate::run;
 use crate::tools::{postgres, python};
-use chain::{BACKEND, Chain, DATABASE, Kind, PROXY};
+use chain::{Chain, DATABASE, Kind, PROXY};
 use cluster::{Cluster, Size};
 
 /// Macs whose load the peers can stand.

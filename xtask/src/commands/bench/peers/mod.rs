@@ -16,6 +16,8 @@ use crate::{layout, run};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
     Nginx,
+    /// nginx with an access log as it is without more words: written line by line.
+    NginxWritingAtOnce,
     Santa,
     HaProxy,
     Caddy,
@@ -55,6 +57,7 @@ impl Server {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
+            Self::NginxWritingAtOnce => "nginx, log not buffered",
             Self::Santa => "santa-proxy",
             Self::HaProxy => "HAProxy",
             Self::Caddy => "Caddy",
@@ -64,7 +67,7 @@ impl Server {
     /// The program, and the package that has it, both under one name.
     fn program(self) -> &'static str {
         match self {
-            Self::Nginx => "nginx",
+            Self::Nginx | Self::NginxWritingAtOnce => "nginx",
             Self::Santa => "santa-proxy",
             Self::HaProxy => "haproxy",
             Self::Caddy => "caddy",
@@ -73,7 +76,7 @@ impl Server {
 
     /// Where its program is, which may first have to be installed; nothing,
     /// with a note in the report, when it cannot be had.
-    pub(crate) fn bring(self, bench: &mut Bench) -> Option<PathBuf> {
+    pub(crate) fn bring(self, bench: &Bench) -> Option<PathBuf> {
         if self == Self::Santa {
             return Some(bench.bin.join(self.program()));
         }
@@ -94,19 +97,23 @@ impl Server {
     }
 
     /// Starts it; nothing when it is not installed or not wanted.
-    pub(crate) fn start(self, bench: &mut Bench, job: &Job<'_>) -> Result<Option<Running>> {
+    pub(crate) fn start(self, bench: &Bench, job: &Job<'_>) -> Result<Option<Running>> {
         if self != Self::Santa && !bench.peers {
             return Ok(None);
         }
         let Some(program) = self.bring(bench) else { return Ok(None) };
         let name = self.name();
-        let log = if job.log { "logged" } else { "silent" };
+        let log = match self {
+            Self::NginxWritingAtOnce => "writing",
+            _ if job.log => "logged",
+            _ => "silent",
+        };
         let folder = bench.folder_for(&format!("{}-{log}", self.program()))?;
         let [plain, secure] = free_ports()?.map(|port| format!("127.0.0.1:{port}"));
         let file = self.configure(&folder, job, &plain, &secure)?;
         let file = file.to_string_lossy().into_owned();
         let args: Vec<&str> = match self {
-            Self::Nginx => vec!["-c", &file, "-e", "stderr"],
+            Self::Nginx | Self::NginxWritingAtOnce => vec!["-c", &file, "-e", "stderr"],
             Self::Santa => vec!["--config", &file],
             Self::HaProxy => vec!["-db", "-f", &file],
             Self::Caddy => vec!["run", "--adapter", "caddyfile", "--config", &file],
@@ -120,7 +127,7 @@ impl Server {
     /// Writes its configuration.
     fn configure(self, folder: &Path, job: &Job<'_>, plain: &str, secure: &str) -> Result<PathBuf> {
         let (name, template) = match self {
-            Self::Nginx => ("nginx.conf", include_str!("nginx.conf")),
+            Self::Nginx | Self::NginxWritingAtOnce => ("nginx.conf", include_str!("nginx.conf")),
             Self::Santa => ("santa.toml", include_str!("santa.toml")),
             Self::HaProxy => ("haproxy.cfg", include_str!("haproxy.cfg")),
             Self::Caddy => ("Caddyfile", include_str!("Caddyfile")),
@@ -177,7 +184,8 @@ impl Server {
         let folder = folder.display();
         match (self, on) {
             (Self::Nginx, true) => format!("{folder}/access.log json buffer=32k flush=1s"),
-            (Self::Nginx, false) => "off".to_owned(),
+            (Self::NginxWritingAtOnce, true) => format!("{folder}/access.log json"),
+            (Self::Nginx | Self::NginxWritingAtOnce, false) => "off".to_owned(),
             (Self::Caddy, true) => "log {\n\t\toutput stdout\n\t\tformat json\n\t}".to_owned(),
             (Self::Caddy, false) => String::new(),
             (Self::Santa | Self::HaProxy, on) => on.to_string(),
