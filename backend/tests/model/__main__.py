@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from santaserver.sync.states import Reason
 from tests.model.runs import Outcome, Wanted, run_all
 from tests.model.stacks import Proxied, Served, Stack
 
@@ -86,13 +87,19 @@ def table(total: Outcome, seconds: float, wanted: Wanted) -> str:
     sections = (
         ("machine-syncs through", total.stacks),
         ("syncs as Macs saw them", total.kinds),
+        ("posts by form and coding, and what was posted beside syncs", total.posts),
         ("faults", total.faults),
-        ("clean syncs ordered because of", total.reasons),
+        ("clean syncs ordered because of", seen_or_not(total.reasons)),
     )
     lines = [f"{name:<36} {value}" for name, value in head]
     for title, counts in sections:
         lines += [f"\n{title}", *rows(counts)]
     return "\n".join(lines)
+
+
+def seen_or_not(reasons: Counter[str]) -> Counter[str]:
+    """Return counts of all reasons there are, 0 for those that never occurred."""
+    return Counter({reason.value: reasons[reason.value] for reason in Reason})
 
 
 def rows(counts: Counter[str]) -> list[str]:

@@ -51,7 +51,7 @@ class Administrators:
         if answer.status == 401:
             await self._log_in()
             return await self.call(method, path, content, query)
-        assert answer.status in {200, 201, 204}, f"{method} {path}: {answer.status} {answer.body!r}"
+        assert answer.status in {200, 201, 202, 204}, f"{method} {path}: {answer.status} {answer.body!r}"
         self.journal.append((self.now(), f"{method} {path} {query}", content))
         return answer.json()
 
@@ -115,6 +115,12 @@ class Administrators:
             query = f"layer=machine:{mac.facts.machine_id}"
             await self.call("PUT", "/api/v1/settings/layer", {"values": values}, query)
         doubt(macs)
+
+    async def order_clean_sync(self, mac: Mac, chance: Random) -> None:
+        """Have a Mac's rule table rebuilt; from the moment this begins it may happen."""
+        kind = chance.choice(("clean", "clean_all"))
+        mac.ordered = "CLEAN_ALL" if "CLEAN_ALL" in {mac.ordered, kind.upper()} else "CLEAN"
+        await self.call("POST", f"/api/v1/machines/{mac.facts.machine_id}/clean-sync", {"kind": kind})
 
     async def _log_in(self) -> None:
         body = json.dumps({"username": ADMIN[0], "password": ADMIN[1]}).encode()

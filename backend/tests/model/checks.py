@@ -61,6 +61,20 @@ async def claimed(database: Database, now: datetime) -> set[str]:
     return {row["machine_id"] for row in rows}
 
 
+async def check_stored(database: Database, machine_id: str, accepted: set[int]) -> None:
+    """Raise `WrongError` unless every accepted execution of a machine is stored, and none twice."""
+    async with database.transaction(lambda _: None) as (connection, _):
+        rows = await connection.fetch(
+            "select e.pid from event e join machine m on m.id = e.machine_id where m.machine_id = $1",
+            machine_id,
+        )
+    stored = Counter(row["pid"] for row in rows)
+    lost = accepted - stored.keys()
+    twice = [pid for pid, number in stored.items() if number > 1]
+    if lost or twice:
+        raise WrongError(machine_id, f"{machine_id}: executions lost {sorted(lost)}, stored twice {twice}")
+
+
 async def clean_reasons(database: Database) -> Counter[str]:
     """Return why clean syncs were ordered, and how often."""
     async with database.transaction(lambda _: None) as (connection, _):

@@ -1,13 +1,17 @@
-"""Makes rare things frequent: pages so small that there are many, writers that take their time."""
+"""Makes rare things frequent: small pages, slow writers, little patience with doubtful rule tables."""
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.sync import delta
+from santaserver.sync import delta, preflight
 
 PAGE_SIZE = 3
+MAX_STATES = 2
+SELF_HEAL_AFTER = timedelta(days=2)
+SELF_HEAL_SPREAD = timedelta(hours=12)
 SLOW = 0.01
 """Seconds between the last statement of an administrator's change and its commit."""
 
@@ -15,6 +19,9 @@ SLOW = 0.01
 def hard(put: Callable[[object, str, object], None]) -> None:
     """Change the running server; `put` sets an attribute, as `setattr` does."""
     put(delta, "PAGE_SIZE", PAGE_SIZE)
+    put(preflight, "MAX_STATES", MAX_STATES)
+    put(preflight, "SELF_HEAL_AFTER", SELF_HEAL_AFTER)
+    put(preflight, "SELF_HEAL_SPREAD", SELF_HEAL_SPREAD)
     commit = AsyncSession.commit
 
     async def slow(session: AsyncSession) -> None:

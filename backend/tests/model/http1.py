@@ -113,8 +113,9 @@ def written(request: Request) -> bytes:
     target = f"{request.path}?{request.query}" if request.query else request.path
     fields = b"".join(b"%b: %b\r\n" % field for field in request.headers)
     line = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), target.encode())
-    usual = b"Host: testserver\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(
-        request.body
+    usual = b"Host: testserver\r\nContent-Type: %b\r\nContent-Length: %d\r\n" % (
+        request.content_type,
+        len(request.body),
     )
     return b"".join((line, usual, fields, b"\r\n", request.body))
 

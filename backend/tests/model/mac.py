@@ -1,27 +1,22 @@
 """A Mac whose syncs go wrong in every way that the protocol allows."""
 
-import gzip
 import hashlib
-import json
-import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import Any
 
 from tests.model.policy import CAN_CEL, CAN_SILENCE, Content, Facts, Key
+from tests.model.reports import DOCTOR, METRICS, Reports, bundle_programs
+from tests.model.speech import JSON, TYPES, Speech
 from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
 TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True}
 """Releases that take an answer whose connection broke inside the body for an empty one."""
 HASHES = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False}
-ENCODINGS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
-    "2026.8.1": (b"deflate", zlib.compress),
-    "2026.2.1": (b"gzip", lambda body: gzip.compress(body, 1, mtime=0)),
-    "2025.5.1": (b"identity", lambda body: body),
-}
 LOCAL = "LOCAL"
 """A rule that the user approved on the Mac, in standalone mode."""
 
@@ -48,6 +43,8 @@ class Mac:
     facts: Facts
     serial: str
     chance: Random
+    speech: Speech
+    reports: Reports
     shared: bool = False
     """Another Mac has the same id, so it may get what was meant for that one."""
     trouble: float = 0.0
@@ -56,13 +53,19 @@ class Mac:
     mode: str = "MONITOR"
     wants_clean: bool = True
     syncs: int = 0
+    whole: bool = True
+    """Whether the last answer came whole: what was torn may have been taken for an empty one."""
     doubts: int = 1
     """How often something happened that the server has to be told of."""
     told: int = 0
     """How much of it was there when the last preflight that was answered began."""
-    late: list[tuple[int, bytes]] = field(default_factory=list)
+    ordered: str = ""
+    """The clean sync that an administrator ordered and that was not seen yet."""
+    late: list[tuple[int, Request]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    posts: Counter[str] = field(default_factory=Counter)
+    """What it posted, by form and coding; and what beside syncs."""
     journal: deque[tuple[int, str, str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     """What it did: (sync, stage or happening, fault, outcome)."""
 
@@ -74,7 +77,7 @@ class Mac:
     async def sync(self) -> None:
         """Run one sync, or as much of it as there is, on a connection of its own."""
         self.syncs += 1
-        self.late = [(born, body) for born, body in self.late if self.syncs - born <= LATEST]
+        self.late = [(born, post) for born, post in self.late if self.syncs - born <= LATEST]
         line = self.wire.line()
         try:
             await self._sync(line)
@@ -82,6 +85,40 @@ class Mac:
             self.kinds["given up"] += 1
         finally:
             line.close()
+
+    async def report_events(self, now: datetime) -> None:
+        """Upload what just ran, beside any sync and perhaps before the first, until it is answered."""
+        line = self.wire.line()
+        try:
+            await self._report_events(line, self.reports.executions(self.chance, now))
+        except GaveUpError:
+            self.posts["given up uploads"] += 1
+        finally:
+            line.close()
+
+    async def _report_events(self, line: Line, events: list[dict[str, Any]]) -> None:
+        answer = await self.post(line, "eventupload", {"events": events})
+        if self.whole:
+            self.reports.accepted |= {event["pid"] for event in events}
+            self.posts["executions accepted"] += len(events)
+        for wanted in answer.get("event_upload_bundle_binaries", ()):
+            self.posts["bundles asked for"] += 1
+            await self.post(line, "eventupload", {"events": bundle_programs(wanted)})
+
+    async def probe(self) -> None:
+        """Do what `santactl doctor` and the metrics service do."""
+        line = self.wire.line()
+        try:
+            doctor = await line.exchange(Request("POST", f"/api/santa/preflight/{DOCTOR}"))
+            metrics = await line.exchange(
+                Request(
+                    "POST", f"/api/santa/metrics/{self.facts.machine_id}", METRICS, content_type=TYPES[JSON]
+                )
+            )
+        finally:
+            line.close()
+        assert (doctor.status, metrics.status) == (200, 200), (doctor, metrics)
+        self.posts["doctor and metrics"] += 1
 
     async def _sync(self, line: Line) -> None:
         doubts = self.doubts
@@ -115,6 +152,8 @@ class Mac:
             self.table.clear()
         if kind == "CLEAN_ALL":
             self.transitive.clear()
+        if kind == "CLEAN_ALL" or (kind == "CLEAN" and self.ordered == "CLEAN"):
+            self.ordered = ""
         for rule in rules:
             key = (rule["rule_type"], rule["identifier"])
             self.table.pop(key, None)
@@ -158,7 +197,8 @@ class Mac:
 
     async def post(self, line: Line, stage: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Post a stage until it is answered or the Mac gives up."""
-        body = json.dumps(content).encode()
+        request = self.request(stage, self.speech.write(stage, content))
+        self.posts[str(self.speech)] += 1
         for _ in range(ATTEMPTS):
             await self._late(line)
             fault = self.chance.choice(FAULTS) if self.chance.random() < self.trouble else ""
@@ -171,22 +211,22 @@ class Mac:
                 raise GaveUpError
             if fault == DELAYED:
                 self.journal.append((self.syncs, stage, fault, ""))
-                self.late.append((self.syncs, body))
+                self.late.append((self.syncs, request))
                 return {}
-            answer = await self._send(line, stage, body, fault)
+            answer = await self._send(line, stage, request, fault)
             if answer is not None:
                 return answer
         raise GaveUpError
 
-    async def _send(self, line: Line, stage: str, body: bytes, fault: str) -> dict[str, Any] | None:
+    async def _send(self, line: Line, stage: str, request: Request, fault: str) -> dict[str, Any] | None:
         cut = Cut(CUTS[fault], self.chance.random()) if fault in CUTS else None
         if fault == REPEATED:
-            await line.exchange(self.request(stage, body))
+            await line.exchange(request)
         if stage == "postflight" and self.chance.random() < self.trouble:
             self.faults[LATE] += 1
-            self.late.append((self.syncs, body))
+            self.late.append((self.syncs, request))
         try:
-            answer = await line.exchange(self.request(stage, body), cut)
+            answer = await line.exchange(request, cut)
         except BrokenError:
             assert cut is not None, f"{stage}: the server hung up"
             self.journal.append((self.syncs, stage, f"{fault} at {cut.share:.3f}", "nothing came back"))
@@ -202,11 +242,11 @@ class Mac:
         if answer.status == 409:
             raise GaveUpError
         assert answer.status == 200, f"{stage} answered {answer.status}: {answer.body!r}"
+        self.whole = answer.whole
         if not answer.whole:
             self.faults[TORN] += 1
             return {} if TEARS[self.facts.version] else None
-        parsed: dict[str, Any] = answer.json()
-        return parsed
+        return self.speech.read(stage, answer.body)
 
     async def _late(self, line: Line) -> None:
         """Let a postflight of an earlier sync arrive now."""
@@ -214,12 +254,11 @@ class Mac:
         if old and self.chance.random() < 0.3:
             entry = self.chance.choice(old)
             self.late.remove(entry)
-            answer = await line.exchange(self.request("postflight", entry[1]))
+            answer = await line.exchange(entry[1])
             assert answer.status == 200, f"a late postflight was answered {answer.status}: {answer.body!r}"
             self.journal.append((self.syncs, f"postflight of {entry[0]}", "late", "200"))
 
     def request(self, stage: str, body: bytes) -> Request:
-        """Return a post as this release writes it."""
-        encoding, encode = ENCODINGS[self.facts.version]
-        headers = ((b"content-encoding", encoding), (b"accept-encoding", b"gzip, deflate"))
-        return Request("POST", f"/api/santa/{stage}/{self.facts.machine_id}", encode(body), headers)
+        """Return a post as this Mac's profile has it."""
+        path, form = f"/api/santa/{stage}/{self.facts.machine_id}", TYPES[self.speech.form]
+        return Request("POST", path, body, self.speech.headers(), content_type=form)

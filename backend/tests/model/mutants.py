@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
-from santaserver.sync import delta, postflight, preflight, repository, rule_log, service
-from santaserver.sync.states import Kind, Known, PolicyState
+from santaserver.sync import delta, postflight, preflight, protobuf, repository, rule_log, service
+from santaserver.sync.states import Kind, Known, PolicyState, Reason
 
 Mutant = Callable[[pytest.MonkeyPatch, str], None]
 
@@ -133,6 +134,49 @@ def clean_syncs_need_no_end(patch: pytest.MonkeyPatch, _: str) -> None:
     patch.setattr(preflight, "_drift", lambda *_: None)
 
 
+def orders_are_not_carried_out(patch: pytest.MonkeyPatch, _: str) -> None:
+    """What an administrator ordered is no reason for a clean sync."""
+    claims = preflight._claims
+
+    def disobedient(*arguments: Any) -> Any:  # noqa: ANN401
+        return (claim for claim in claims(*arguments) if claim[1] is not Reason.OPERATOR)
+
+    patch.setattr(preflight, "_claims", disobedient)
+
+
+def protobuf_without(patch: pytest.MonkeyPatch, stage: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Leave something out of binary answers."""
+    whole = protobuf.answer
+
+    def partial(said: str, body: bytes) -> bytes:
+        fields = msgspec.json.decode(body)
+        if said == stage:
+            change(fields)
+        return whole(said, msgspec.json.encode(fields))
+
+    patch.setattr(protobuf, "answer", partial)
+
+
+def protobuf_drops_messages(patch: pytest.MonkeyPatch, _: str) -> None:
+    """Binary rules come without their message, which Santa's hash does not cover."""
+
+    def dropped(fields: dict[str, Any]) -> None:
+        for rule in fields.get("rules", ()):
+            rule.pop("custom_msg", None)
+
+    protobuf_without(patch, "ruledownload", dropped)
+
+
+def protobuf_drops_cursors(patch: pytest.MonkeyPatch, _: str) -> None:
+    """Macs that speak protobuf never ask for a second page."""
+    protobuf_without(patch, "ruledownload", lambda fields: fields.pop("cursor", None))
+
+
+def protobuf_drops_the_kind_of_sync(patch: pytest.MonkeyPatch, _: str) -> None:
+    """Macs that speak protobuf take every sync for a normal one."""
+    protobuf_without(patch, "preflight", lambda fields: fields.pop("sync_type", None))
+
+
 MUTANTS: tuple[Mutant, ...] = (
     forget_possible_states,
     confirm_at_the_last_page,
@@ -143,4 +187,8 @@ MUTANTS: tuple[Mutant, ...] = (
     locks_do_not_count,
     compare_with_the_confirmed_layers_only,
     clean_syncs_need_no_end,
+    orders_are_not_carried_out,
+    protobuf_drops_messages,
+    protobuf_drops_cursors,
+    protobuf_drops_the_kind_of_sync,
 )

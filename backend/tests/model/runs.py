@@ -66,6 +66,7 @@ class Outcome:
     kinds: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    posts: Counter[str] = field(default_factory=Counter)
     wrong: str = ""
 
     def __add__(self, other: "Outcome") -> "Outcome":
@@ -80,6 +81,7 @@ class Outcome:
             self.kinds + other.kinds,
             self.faults + other.faults,
             self.reasons + other.reasons,
+            self.posts + other.posts,
             self.wrong or other.wrong,
         )
 
@@ -105,6 +107,7 @@ def run_world(dsn: str, seed: int, wanted: Wanted) -> Outcome:
         world.kinds,
         world.faults,
         world.reasons,
+        world.posts,
         wrong,
     )
 

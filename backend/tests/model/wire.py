@@ -47,6 +47,7 @@ class Request:
     body: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     query: str = ""
+    content_type: bytes = b"application/json"
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class InProcess:
             "root_path": "",
             "headers": [
                 (b"host", b"testserver"),
-                (b"content-type", b"application/json"),
+                (b"content-type", request.content_type),
                 *request.headers,
             ],
             "client": ("127.0.0.1", 1),

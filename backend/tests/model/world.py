@@ -15,9 +15,11 @@ from typing import Any
 from santaserver import schedule
 from santaserver.clock import Clock as AnyClock
 from tests.model.admin import TARGETS, Administrators
-from tests.model.checks import WrongError, claimed, clean_reasons, compare, server_side
+from tests.model.checks import WrongError, check_stored, claimed, clean_reasons, compare, server_side
 from tests.model.mac import HASHES, LOCAL, Mac
 from tests.model.policy import Facts, Policy
+from tests.model.reports import Reports
+from tests.model.speech import some_speech
 from tests.model.stacks import Stack
 
 VERSIONS = ("2026.8.1", "2026.2.1", "2025.5.1")
@@ -72,7 +74,9 @@ class World:
         facts = Facts(
             f"M-{number}", VERSIONS[number % 3], self.chance.choice(USERS), [], self.chance.choice(HOSTS)
         )
-        return Mac(self.stack.wire, facts, f"SERIAL{number}", self._decider())
+        chance = self._decider()
+        reports = Reports(first_pid=number * 10_000_000)
+        return Mac(self.stack.wire, facts, f"SERIAL{number}", chance, some_speech(chance), reports)
 
     def _decider(self) -> Random:
         """Return chance of its own for something that goes on beside other things."""
@@ -93,6 +97,11 @@ class World:
         """Return how often what went wrong."""
         return sum((mac.faults for mac in self.macs), Counter())
 
+    @property
+    def posts(self) -> Counter[str]:
+        """Return how often Macs posted in which form, and what beside syncs."""
+        return sum((mac.posts for mac in self.macs), Counter())
+
     async def run(self, syncs: int) -> None:
         """Go on until so many machine-syncs were made; raise `WrongError` as soon as something is wrong."""
         async with self.stack.serving():
@@ -102,6 +111,7 @@ class World:
                     for _ in range(self.chance.randint(*ROUNDS)):
                         await self._round()
                     await self._settle()
+                await self._check_events()
                 self.reasons = await clean_reasons(self.database)
             except WrongError as error:
                 error.add_note(await server_side(self.database, error.machine_id))
@@ -111,6 +121,8 @@ class World:
         """Log in, make the tags, let every Mac sync once."""
         await self.admins.begin()
         for mac in self.macs:
+            if self.chance.random() < 0.3:
+                await mac.report_events(self.clock.now)
             await mac.sync()
 
     # --- what happens ----------------------------------------------------------------------------
@@ -141,7 +153,14 @@ class World:
             jobs = [self.admins.change_rule(*place, self._decider()) for place in changed]
         if self.chance.random() < 0.1:
             jobs.append(self.admins.change_structure(self.macs, self._decider()))
+        if self.chance.random() < 0.2:
+            # One of those whose id is theirs alone: an order is for an id.
+            mac = self.chance.choice(self.macs[2:])
+            jobs.append(self.admins.order_clean_sync(mac, self._decider()))
         jobs += [self._sync(mac) for mac in self._some_macs()]
+        jobs += [mac.report_events(self.clock.now) for mac in self.chance.sample(self.macs, 2)]
+        if self.chance.random() < 0.1:
+            jobs.append(self.chance.choice(self.macs).probe())
         self.chance.shuffle(jobs)
         await self._together(jobs)
         await self._check_claims()
@@ -168,7 +187,7 @@ class World:
         """Something that only the Mac knows of."""
         mac.doubts += 1
         alone = mac in self.macs[-3:]
-        what = self.chance.choice(("wipe", "lose", "alter", "move", "update", "approve"))
+        what = self.chance.choice(("wipe", "lose", "alter", "move", "update", "approve", "configure"))
         mac.journal.append((mac.syncs, what, "", ""))
         mac.faults[f"happening: {what}"] += 1
         if what == "wipe":
@@ -192,6 +211,8 @@ class World:
         elif what == "update" and not alone:
             later = [version for version in VERSIONS if HASHES[version] or version == mac.facts.version]
             mac.facts.version = self.chance.choice(later)
+        elif what == "configure":
+            mac.speech = some_speech(self.chance)
         elif what == "approve" and mac.mode == "STANDALONE":
             mac.table[("BINARY", f"{self.chance.randrange(900, 999):064x}")] = (LOCAL, "", "")
 
@@ -204,6 +225,12 @@ class World:
             if mac.facts.machine_id in up_to_date and not mac.doubtful:
                 self.claims += 1
                 self._compare(mac, "is called up to date")
+
+    async def _check_events(self) -> None:
+        """Every execution that the server accepted is stored once."""
+        for machine_id in sorted({mac.facts.machine_id for mac in self.macs}):
+            same = [mac.reports.accepted for mac in self.macs if mac.facts.machine_id == machine_id]
+            await check_stored(self.database, machine_id, set().union(*same))
 
     async def _settle(self) -> None:
         """Let faults end and time pass; every Mac has to become right."""
@@ -218,6 +245,9 @@ class World:
                 self.quiet_syncs += len(group)
             for mac in group:
                 self._compare(mac, "has settled")
+                if mac.ordered:
+                    text = f"{mac.facts} has settled, but never did the {mac.ordered} sync that was ordered"
+                    raise WrongError(mac.facts.machine_id, text)
         self.settled += len(self.macs)
 
     def _compare(self, mac: Mac, when: str) -> None:
