@@ -11,7 +11,7 @@
 //! - `upstream`: connections to backends
 //! - `server`: workers, connections, HTTP/2 streams, forwarding, tunnels
 //! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`,
-//!   [`cli`] beside it
+//!   `resident`, [`cli`] beside it
 
 mod addresses;
 mod admin;
@@ -27,6 +27,7 @@ mod log;
 mod metrics;
 mod notify;
 mod preface;
+mod resident;
 pub mod route;
 mod server;
 mod tls;

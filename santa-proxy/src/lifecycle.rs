@@ -21,6 +21,7 @@ use crate::inherit::{self, Public};
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
 use crate::notify;
+use crate::resident;
 use crate::server::worker::{self, Orders, Start};
 use crate::watch::{Look, Watch};
 
@@ -123,6 +124,7 @@ async fn run(
     if let Err(error) = notify::ready() {
         sink.notice(Level::Warning, "cannot tell the supervisor", &[("error", &error.to_string())]);
     }
+    resident::give_back();
     loop {
         match signals.next().await {
             Event::Stop => break,
@@ -130,6 +132,7 @@ async fn run(
             Event::Look | Event::Reload => {
                 let whole = reload(path, &orders, &mut watch, sink);
                 signals.look_every(config.proxy.watch, !whole);
+                resident::give_back();
             }
         }
     }
