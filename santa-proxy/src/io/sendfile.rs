@@ -60,15 +60,13 @@ mod linux {
     use std::task::{Poll, ready};
 
     use rustix::net::SendFlags;
-    use rustix::net::sockopt::set_tcp_cork;
     use tokio::io::Interest;
     use tokio::net::TcpStream;
 
     /// Most bytes in one call, so that other connections get their turn.
     const MOST: usize = 1024 * 1024;
 
-    /// Sends all of it. Meanwhile only full packets leave: else each acknowledgement
-    /// would push out whatever has gathered since, and every packet wakes the client.
+    /// Sends all of it; the end of the head shares a packet with what follows.
     pub(super) async fn send(
         stream: &TcpStream,
         mut head: &[u8],
@@ -76,11 +74,9 @@ mod linux {
         range: Range<u64>,
         progress: impl Fn(),
     ) -> io::Result<()> {
-        set_tcp_cork(stream, true)?;
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
         while !head.is_empty() {
-            let sent =
-                writing(stream, || Ok(rustix::net::send(stream, head, SendFlags::NOSIGNAL)?))
-                    .await?;
+            let sent = writing(stream, || Ok(rustix::net::send(stream, head, flags)?)).await?;
             head = &head[sent..];
         }
         let mut offset = range.start;
@@ -95,7 +91,6 @@ mod linux {
             }
             progress();
         }
-        set_tcp_cork(stream, false)?;
         Ok(())
     }
 
