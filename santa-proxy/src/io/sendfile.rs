@@ -35,7 +35,8 @@ impl Writer<'_> {
         mut range: Range<u64>,
         progress: impl Fn(),
     ) -> io::Result<()> {
-        let mut piece = vec![0; BLOCK];
+        let whole = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let mut piece = vec![0; whole.min(BLOCK)];
         loop {
             let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
             let count = left.min(BLOCK);
