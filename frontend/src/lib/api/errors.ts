@@ -18,7 +18,7 @@ export class ApiError extends Error {
 }
 
 /** The message for a whole form: nothing when the fields that it shows say it already. */
-export function formMessage(error: ApiError, form: object): string {
+export function formMessage(error: Pick<ApiError, 'fields' | 'message'>, form: object): string {
   return Object.keys(error.fields).some((field) => field in form) ? '' : error.message;
 }
 

@@ -1,13 +1,24 @@
 // Settings that every machine gets at its next sync.
 import { api, unwrap, type CallOptions } from './client.ts';
+import { globalLayer, globalSettings, type GlobalSettings } from '../domain/global-settings.ts';
+import { GLOBAL_LAYER } from '../domain/policies.ts';
 import type { LayerSettings, SettingsExplanation, SyncSettings } from './types.ts';
 
-export function readSettings(options: CallOptions = {}): Promise<SyncSettings> {
-  return unwrap(api.GET('/api/v1/settings', options));
+/** The settings of all machines, complete, with what of them the global layer says and locks. */
+export async function readSettings(options: CallOptions = {}): Promise<GlobalSettings> {
+  const [values, own] = await Promise.all([
+    unwrap(api.GET('/api/v1/settings', options)),
+    readLayerSettings(GLOBAL_LAYER, options),
+  ]);
+  return globalSettings(values, own);
 }
 
-export function saveSettings(settings: SyncSettings): Promise<SyncSettings> {
-  return unwrap(api.PUT('/api/v1/settings', { body: settings }));
+/** Values and locks in one step. */
+export async function saveSettings(
+  draft: GlobalSettings,
+  saved: GlobalSettings,
+): Promise<GlobalSettings> {
+  return globalSettings(draft.values, await saveLayerSettings(globalLayer(draft, saved)));
 }
 
 /** What one layer says itself. */

@@ -1,0 +1,53 @@
+// The settings of all machines with their locks, and when a change puts machines into Lockdown. Pure.
+import type { LayerSettings, SettingKey, SyncSettings } from '../api/types.ts';
+import { GLOBAL_LAYER } from './policies.ts';
+import { SETTING_KINDS, withLock } from './layer-settings.ts';
+import { sameSettings } from './settings-form.ts';
+
+/** Complete: what the global layer does not say itself has the server's default. */
+export interface GlobalSettings {
+  values: SyncSettings;
+  locked: string[];
+  /** What the layer says itself, also when it says the default. */
+  owned: readonly string[];
+}
+
+export function globalSettings(values: SyncSettings, own: LayerSettings): GlobalSettings {
+  return { values, locked: own.locked, owned: Object.keys(own.values) };
+}
+
+export function sameGlobal(one: GlobalSettings, other: GlobalSettings): boolean {
+  const locks = ({ locked }: GlobalSettings) => locked.toSorted().join();
+  return sameSettings(one.values, other.values) && locks(one) === locks(other);
+}
+
+/**
+ * What the global layer has to say so that the draft comes true. What nobody touched stays the server's default, so
+ * that a release with a better one brings it.
+ */
+export function globalLayer(draft: GlobalSettings, saved: GlobalSettings): LayerSettings {
+  const kept = SETTING_KINDS.map(({ key }) => key).filter(
+    (key) =>
+      saved.owned.includes(key) ||
+      draft.locked.includes(key) ||
+      !sameSettings({ ...saved.values, [key]: draft.values[key] }, saved.values),
+  );
+  return {
+    layer: GLOBAL_LAYER,
+    values: Object.fromEntries(kept.map((key) => [key, draft.values[key]])),
+    locked: draft.locked,
+  };
+}
+
+export function withGlobalLock(locked: string[], key: SettingKey, lock: boolean): string[] {
+  return withLock({ layer: GLOBAL_LAYER, values: {}, locked }, key, lock).locked;
+}
+
+type Mode = Pick<LayerSettings, 'locked'> & { values: Partial<SyncSettings> };
+
+/** Whether saving lets Lockdown reach machines that it did not reach before: a new mode, or a lock on it. */
+export function entersLockdown(after: Mode, before: Mode): boolean {
+  if (after.values.client_mode !== 'LOCKDOWN') return false;
+  const locks = ({ locked }: Mode) => locked.includes('client_mode');
+  return before.values.client_mode !== 'LOCKDOWN' || (locks(after) && !locks(before));
+}

@@ -1,0 +1,80 @@
+import { flushSync } from 'svelte';
+import { describe, expect, it, vi } from 'vitest';
+import { ApiError } from '../api/errors.ts';
+import { FormDraft } from './form-draft.svelte.ts';
+
+interface Thing {
+  size: number;
+}
+
+function form(question?: (draft: Thing) => boolean) {
+  const save = vi.fn((draft: Thing) => Promise.resolve(draft));
+  const calls = { save, onsaved: vi.fn(), onmistake: vi.fn() };
+  const draft = new FormDraft<Thing>({
+    start: { size: 1 },
+    same: (one, other) => one.size === other.size,
+    mistakes: ({ size }) => (size < 0 ? { size: 'Too small.' } : {}),
+    fields: (thing) => thing,
+    ...(question ? { question } : {}),
+    ...calls,
+  });
+  return { draft, ...calls };
+}
+
+describe('a form’s draft', () => {
+  it('is saved, and is then no change any more', async () => {
+    const { draft, save, onsaved } = form();
+    draft.draft.size = 2;
+    flushSync();
+    expect(draft.changed).toBe(true);
+    await draft.submit();
+    expect(save).toHaveBeenCalledExactlyOnceWith({ size: 2 }, { size: 1 });
+    expect([draft.changed, draft.saved.size, draft.busy]).toEqual([false, 2, false]);
+    expect(onsaved).toHaveBeenCalledOnce();
+  });
+
+  it('goes back to what is stored, which it never changed', () => {
+    const { draft } = form();
+    draft.draft.size = 2;
+    expect(draft.saved.size).toBe(1);
+    draft.reset();
+    expect(draft.draft.size).toBe(1);
+  });
+
+  it('says its mistakes only once saving was tried, and is not sent with one', async () => {
+    const { draft, save, onmistake } = form();
+    draft.draft.size = -1;
+    expect(draft.mistakes).toEqual({});
+    await draft.submit();
+    expect(draft.mistakes).toEqual({ size: 'Too small.' });
+    expect([save.mock.calls.length, onmistake.mock.calls.length]).toEqual([0, 1]);
+    draft.draft.size = 3;
+    expect(draft.mistakes).toEqual({});
+  });
+
+  it('shows a refusal at the field, and keeps what was typed', async () => {
+    const { draft, save, onmistake } = form();
+    save.mockRejectedValueOnce(new ApiError(422, 'Refused', 'All wrong', { 'values.size': 'No.' }));
+    draft.draft.size = 2;
+    await draft.submit();
+    expect([draft.mistakes, draft.failure]).toEqual([{ size: 'No.' }, '']);
+    expect([draft.draft.size, draft.busy]).toEqual([2, false]);
+    expect(onmistake).toHaveBeenCalledOnce();
+  });
+
+  it('says a failure that no field can show', async () => {
+    const { draft, save } = form();
+    save.mockRejectedValueOnce(new ApiError(503, 'Down', 'Try again.', { elsewhere: 'No.' }));
+    await draft.submit();
+    expect(draft.failure).toBe('Try again.');
+  });
+
+  it('waits for the answer when saving has to be confirmed', async () => {
+    const { draft, save } = form(({ size }) => size > 5);
+    draft.draft.size = 6;
+    await draft.submit();
+    expect([draft.asking, save.mock.calls.length]).toEqual([true, 0]);
+    await draft.send();
+    expect([draft.asking, save.mock.calls.length]).toEqual([false, 1]);
+  });
+});
