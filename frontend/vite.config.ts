@@ -24,7 +24,7 @@ export default defineConfig({
     sveltekit({
       compilerOptions: { runes: true },
       adapter: adapter({ fallback: 'index.html' }),
-      // Less than 90 KB compressed in all: one file loads faster over HTTP/1.1 than many small ones, and a page that stays
+      // About 100 KB compressed in all: one file loads faster over HTTP/1.1 than many small ones, and a page that stays
       // open across an update never asks for a part that is gone.
       output: { bundleStrategy: 'single' },
       // A fixed name makes two builds of one commit the same, byte for byte.

@@ -1,8 +1,12 @@
-"""Every page, at phone and desktop width, light and dark, without a complaint in the console."""
+"""Every page, at phone and desktop width, light and dark: no complaint in the console or by axe-core."""
+
+import re
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import House, OpenPage, log_in
 
 PAGES = [
@@ -18,6 +22,8 @@ PAGES = [
     ("/programs", "Programs"),
     ("/settings", "Settings"),
 ]
+FIRST_VISIT = 128 * 1024
+"""What a first visit may transfer, in bytes."""
 WIDTHS = {"phone": {"width": 375, "height": 812}, "desktop": {"width": 1440, "height": 900}}
 
 
@@ -36,6 +42,7 @@ def test_a_page_shows_its_content(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert overflow <= 0, f"{path} is {overflow} pixels wider than the {width}"
+    assert violations(visit.page) == []
 
 
 def test_a_link_deep_into_the_console_asks_for_the_log_in_and_comes_back(
@@ -71,3 +78,33 @@ def test_an_unknown_page_says_so_and_leads_back(logged_in: OpenPage) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.get_by_role("link", name="Overview").first.click()
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+
+
+def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
+    open_page: OpenPage, house: House
+) -> None:
+    page = open_page("/health").page
+    answers = []
+    page.on("requestfinished", answers.append)
+    page.goto("/login")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert {urlsplit(one.url).netloc for one in answers} == {urlsplit(house.url).netloc}
+    assert sum(one.sizes()["responseBodySize"] for one in answers) < FIRST_VISIT
+    policy = page.locator('meta[http-equiv="content-security-policy"]').get_attribute("content") or ""
+    assert "default-src 'none'" in policy
+    assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "https:", "data:"} & set(re.split(r"[ ;]+", policy))
+
+
+def test_a_slow_connection_sees_that_the_console_is_loading(open_page: OpenPage) -> None:
+    page = open_page("/health").page
+    held: list[Route] = []
+    page.route("**/_app/immutable/*.js", held.append)
+    page.goto("/login", wait_until="commit")
+    expect(page.get_by_text("Loading SantaServer")).to_be_visible()
+    page.wait_for_function("performance.getEntriesByType('paint').length > 0")
+    page.unroute("**/_app/immutable/*.js")
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    expect(page.get_by_text("Loading SantaServer")).to_be_hidden()

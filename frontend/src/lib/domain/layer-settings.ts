@@ -42,7 +42,7 @@ const PATHS: readonly SettingKind[] = [
   ['blocked_path_regex', 'Blocked paths', true, 4000] as const,
   ['allowed_path_regex', 'Allowed paths', true, 4000] as const,
   ['event_detail_url', 'Address of the block dialog’s button', false, 2000] as const,
-  ['event_detail_text', 'Label of that button', false, 200] as const,
+  ['event_detail_text', 'Words on the block dialog’s button', false, 200] as const,
 ].map(([key, label, code, longest]) => ({ key, label, editor: { kind: 'text', code, longest } }));
 
 /** All settings, in the order of the settings page. */

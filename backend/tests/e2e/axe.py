@@ -1,0 +1,22 @@
+"""axe-core, run in the page that is shown."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+AXE = Path(__file__).parents[3] / "frontend/node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def violations(page: Page) -> list[str]:
+    """Let axe look at what is shown. That some rules passed shows that it did look."""
+    # Evaluated by the browser's own tools: the pages' policy lets no foreign script in.
+    page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished))")
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    assert "button-name" in {rule["id"] for rule in found["passes"]}
+    return [
+        f"{rule['id']}: {node['html'][:200]} ({node['failureSummary']})"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]

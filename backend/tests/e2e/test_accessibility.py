@@ -1,0 +1,119 @@
+"""Dialogs, long and missing things by axe-core (WCAG 2.2 A and AA); the pages as they are: test_console.py."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.axe import violations
+from tests.e2e.conftest import House, OpenPage
+from tests.e2e.test_console import WIDTHS
+from tests.support.santa_client import SimulatedMac
+
+LONG_SIGNING_ID = "ABCDE12345:" + "com.example.a-rather-long-name." * 6 + "helper"
+LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels the page is wider than the window."""
+    wider: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return wider
+
+
+@pytest.fixture(scope="module")
+def filled(house: House) -> Iterator[dict[str, str]]:
+    """Fill the pages of one tag and one Mac with long and foreign names; give their paths."""
+    number = time.time_ns()
+    one = SimulatedMac(house.url, secret=house.secret, hostname=f"{'very-long-' * 6}{number}.example.com")
+    with house.api() as api, closing(one):
+        one.sync()
+        tag = api.post("/api/v1/tags", json={"name": f"long-{number}", "description": "😀 مرحبا " * 12})
+        made = tag.raise_for_status().json()
+        rules = []
+        for layer in (made["layer"], f"machine:{one.machine_id}", f"user:lena-{number}"):
+            body = {"layer": layer, "rule_type": "SIGNINGID", "identifier": LONG_SIGNING_ID, "locked": True}
+            body |= {"policy": "BLOCKLIST", "comment": "😀 مرحبا " * 12, "expires_at": "2999-01-01T00:00:00Z"}
+            rules.append(api.post("/api/v1/rules", json=body).raise_for_status().json()["id"])
+        settings = {
+            "values": {"event_detail_url": "https://example.com/" + "a" * 300, "client_mode": "MONITOR"},
+            "locked": ["client_mode"],
+        }
+        api.put("/api/v1/settings/layer", params={"layer": made["layer"]}, json=settings).raise_for_status()
+        yield {
+            "tag": f"/tags/{made['id']}",
+            "machine": f"/machines/{one.machine_id}",
+            "settings": f"/settings?layer={made['layer']}",
+            "rules": f"/rules?q={LONG_SIGNING_ID}",
+            "unknown page": "/no-such-page",
+            "unknown machine": "/machines/nobody",
+            "unknown tag": "/tags/999999",
+            "empty list": "/programs?q=nothing-has-this-name",
+        }
+        for rule in rules:
+            api.delete(f"/api/v1/rules/{rule}").raise_for_status()
+        api.delete(f"/api/v1/tags/{made['id']}").raise_for_status()
+
+
+def settled(page: Page) -> None:
+    """Wait until everything is shown."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_long_and_missing_things_have_no_violation_and_fit(
+    logged_in: OpenPage, filled: dict[str, str], width: str, scheme: str
+) -> None:
+    page = logged_in("/", viewport=WIDTHS[width], color_scheme=scheme).page
+    for name, path in filled.items():
+        page.goto(path)
+        settled(page)
+        assert (name, violations(page), max(overflow(page), 0)) == (name, [], 0)
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_the_log_in_has_no_violation(open_page: OpenPage, width: str, scheme: str) -> None:
+    page = open_page("/login", viewport=WIDTHS[width], color_scheme=scheme).page
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    assert violations(page) == []
+
+
+DIALOGS = [
+    ("/rules", "New rule", "Create rule"),
+    ("/tags", "New tag", None),
+    ("/enrollments", "New enrolment", None),
+    ("/enrollments", "Serials", None),
+    ("/enrollments", "Profile", None),
+    ("machine", "Monitor mode", None),
+    ("machine", "Clean sync", None),
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [("phone", "dark"), ("desktop", "light")])
+@pytest.mark.parametrize(("path", "button", "submit"), DIALOGS)
+def test_a_dialog_has_no_violation_and_gives_the_focus_back(
+    logged_in: OpenPage,
+    filled: dict[str, str],
+    path: str,
+    button: str,
+    submit: str | None,
+    width: str,
+    scheme: str,
+) -> None:
+    page = logged_in(filled.get(path, path), viewport=WIDTHS[width], color_scheme=scheme).page
+    settled(page)
+    opener = page.get_by_role("button", name=button).first
+    opener.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert violations(page) == []
+    if submit:
+        dialog.get_by_role("button", name=submit).click()
+        expect(dialog.locator("[aria-invalid=true]").first).to_be_focused()
+        assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(opener).to_be_focused()
