@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import House, OpenPage, log_in
@@ -84,7 +84,7 @@ def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
     open_page: OpenPage, house: House
 ) -> None:
     page = open_page("/health").page
-    answers = []
+    answers: list[Request] = []
     page.on("requestfinished", answers.append)
     page.goto("/login")
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
