@@ -85,7 +85,7 @@ def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
 ) -> None:
     page = open_page("/health").page
     answers: list[Request] = []
-    page.on("requestfinished", lambda one: answers.append(one))
+    page.on("requestfinished", lambda one: answers.append(one))  # noqa: PLW0108 - Playwright cannot take list methods
     page.goto("/login")
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     page.wait_for_load_state("networkidle")
@@ -99,7 +99,7 @@ def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
 def test_a_slow_connection_sees_that_the_console_is_loading(open_page: OpenPage) -> None:
     page = open_page("/health").page
     held: list[Route] = []
-    page.route("**/_app/immutable/*.js", lambda route: held.append(route))
+    page.route("**/_app/immutable/*.js", lambda route: held.append(route))  # noqa: PLW0108 - as above
     page.goto("/login", wait_until="commit")
     expect(page.get_by_text("Loading SantaServer")).to_be_visible()
     page.wait_for_function("performance.getEntriesByType('paint').length > 0")
