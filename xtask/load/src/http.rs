@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Common;
 use crate::http2;
@@ -145,14 +145,7 @@ impl Run {
         let mut stream: Option<Stream> = None;
         let mut buffer = vec![0; BUFFER];
         let mut next = first;
-        loop {
-            let due = self.start + pace.due(self.start.elapsed());
-            if due >= self.end {
-                return;
-            }
-            if due > Instant::now() {
-                sleep_until(due).await;
-            }
+        while let Some(due) = pace.turn(self.start, self.end).await {
             let which = next % self.requests.len();
             next += 1;
             let work = self.exchange(&mut stream, which, &mut buffer);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::http::{Args, GRACE, PAUSE, check, expected};
 use crate::pace::Pace;
@@ -105,14 +105,7 @@ impl Run {
     async fn stream(&self, sender: SendRequest<Bytes>, mut pace: Pace, first: usize) {
         let mut is_new = true;
         let mut next = first;
-        loop {
-            let due = self.start + pace.due(self.start.elapsed());
-            if due >= self.end {
-                return;
-            }
-            if due > Instant::now() {
-                sleep_until(due).await;
-            }
+        while let Some(due) = pace.turn(self.start, self.end).await {
             let work = self.exchange(sender.clone(), next % self.requests.len(), is_new);
             next += 1;
             let done = timeout_at(self.end + GRACE, work).await;

@@ -1,6 +1,8 @@
-//! When the next request of a connection is due. Pure: the time is passed in.
+//! When the next request of a connection is due, and waiting for it.
 
 use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 /// The schedule of one connection among several that share a rate.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +31,21 @@ impl Pace {
         }
     }
 
-    /// When the next request is due, since the start of the run.
-    pub(crate) fn due(&mut self, now: Duration) -> Duration {
+    /// Waits until the next request is due and gives when that was; nothing once
+    /// the run has ended.
+    pub(crate) async fn turn(&mut self, start: Instant, end: Instant) -> Option<Instant> {
+        let due = start + self.due(start.elapsed());
+        if due >= end {
+            return None;
+        }
+        if due > Instant::now() {
+            sleep_until(due).await;
+        }
+        Some(due)
+    }
+
+    /// When the next request is due, since the start of the run. Pure.
+    fn due(&mut self, now: Duration) -> Duration {
         match self {
             Self::Closed => now,
             Self::Open { interval, next } => {

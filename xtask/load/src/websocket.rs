@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures_util::{SinkExt, StreamExt};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -113,18 +113,12 @@ async fn talk(
     end: Instant,
     tally: &RefCell<Tally>,
 ) -> Result<()> {
-    loop {
-        let due = start + pace.due(start.elapsed());
-        if due >= end {
-            return Ok(());
-        }
-        if due > Instant::now() {
-            sleep_until(due).await;
-        }
+    while let Some(due) = pace.turn(start, end).await {
         let echo = echo(socket, message);
         timeout_at(end + GRACE, echo).await.context("no echo in time")??;
         tally.borrow_mut().answer(due.elapsed());
     }
+    Ok(())
 }
 
 /// A message of so many bytes.
