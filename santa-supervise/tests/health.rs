@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use support::{FAKE, House, is_alive};
+use support::{FAKE, House, holds_in_time, is_alive};
 
 on_every_os! {
     fn a_service_is_ready_when_it_says_so(os) {
@@ -50,7 +50,8 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
         let why = house.messages("supervise").join("\n");
         assert!(why.contains("it took longer than 300ms (2 times in a row)"), "{why}");
-        assert!(!is_alive(house.number_in("look")));
+        let look = house.number_in("look");
+        assert!(holds_in_time(|| !is_alive(look)), "the last look is killed");
     }
 
     fn a_service_that_does_not_answer_any_more_is_started_again(os) {
