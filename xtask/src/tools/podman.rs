@@ -12,9 +12,17 @@ use xshell::Shell;
 use super::system;
 use crate::{repo, run};
 
-const PACKAGES: [&str; 6] = ["podman", "runc", "netavark", "aardvark-dns", "iptables", "skopeo"];
+const PACKAGES: [&str; 7] =
+    ["podman", "catatonit", "runc", "netavark", "aardvark-dns", "iptables", "skopeo"];
 /// Programs that must be there; Debian's packages of the same names bring them.
 const PROGRAMS: [&str; 3] = ["podman", "runc", "skopeo"];
+/// Where podman looks for the first process of a pod, besides PATH. Debian's
+/// podman only recommends its package.
+const POD_INIT: [&str; 3] = [
+    "/usr/libexec/podman/catatonit",
+    "/usr/lib/podman/catatonit",
+    "/usr/libexec/catatonit/catatonit",
+];
 
 /// The engine: podman and the environment that it needs.
 pub(crate) struct Podman {
@@ -23,7 +31,8 @@ pub(crate) struct Podman {
 
 /// The engine, installed from the system's packages where that is possible.
 pub(crate) fn bring() -> Result<Podman> {
-    if PROGRAMS.iter().any(|program| run::find(program).is_none()) {
+    let has_programs = PROGRAMS.iter().all(|program| run::find(program).is_some());
+    if !has_programs || !has_pod_init() {
         install(&PACKAGES)?;
     }
     let home = repo::dev("containers");
@@ -59,12 +68,16 @@ impl Podman {
     }
 }
 
+fn has_pod_init() -> bool {
+    run::find("catatonit").is_some() || POD_INIT.iter().any(|path| Path::new(path).exists())
+}
+
 /// Installs packages of the system, which takes root and apt.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     if !system::installs() {
         bail!(
-            "podman and runc are needed to run containers and were not found in PATH; install them (on Debian: sudo apt-get install {list})"
+            "podman, runc, skopeo and catatonit are needed to run containers and not all were found; install them (on Debian: sudo apt-get install {list})"
         );
     }
     system::install("podman", packages)
