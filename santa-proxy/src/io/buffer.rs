@@ -112,6 +112,18 @@ impl Buffer {
         self.end = (self.end + count).min(self.block.len());
     }
 
+    /// Adds bytes from elsewhere.
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let count = space.len().min(bytes.len());
+            let (now, later) = bytes.split_at(count);
+            space[..count].copy_from_slice(now);
+            self.fill(count);
+            bytes = later;
+        }
+    }
+
     /// Gives the memory back while nothing is in it.
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.block.is_empty() {

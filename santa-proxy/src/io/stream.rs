@@ -2,12 +2,14 @@
 //! waits does so through `poll_*`, so that no buffer is held while idle.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::server::TlsStream;
 
@@ -20,6 +22,23 @@ const JOINED: usize = 4096;
 /// A TLS session over the network.
 pub(crate) type Secure = TlsStream<TcpStream>;
 
+/// What is read and written like a socket, and is none.
+pub(crate) trait Endpoint: fmt::Debug {
+    /// Reads once; 0 means that nothing more will come.
+    fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut Buffer,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Writes once.
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+}
+
 /// A connected socket.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -30,8 +49,8 @@ pub(crate) enum Stream {
     Tls(Box<RefCell<Secure>>),
     /// Within the machine.
     Unix(UnixStream),
-    /// Within this process: the other end is a stream of an HTTP/2 connection.
-    Pipe(Box<RefCell<DuplexStream>>),
+    /// Within this process: a part of a connection that carries several.
+    Within(Rc<RefCell<dyn Endpoint>>),
 }
 
 /// The receiving direction.
@@ -40,7 +59,7 @@ pub(crate) enum Reader<'s> {
     Tcp(tcp::ReadHalf<'s>),
     Tls(&'s RefCell<Secure>),
     Unix(unix::ReadHalf<'s>),
-    Pipe(&'s RefCell<DuplexStream>),
+    Within(&'s RefCell<dyn Endpoint>),
 }
 
 /// The sending direction.
@@ -49,15 +68,10 @@ pub(crate) enum Writer<'s> {
     Tcp(tcp::WriteHalf<'s>),
     Tls(&'s RefCell<Secure>),
     Unix(unix::WriteHalf<'s>),
-    Pipe(&'s RefCell<DuplexStream>),
+    Within(&'s RefCell<dyn Endpoint>),
 }
 
 impl Stream {
-    /// One end of a pipe.
-    pub(crate) fn pipe(end: DuplexStream) -> Self {
-        Self::Pipe(Box::new(RefCell::new(end)))
-    }
-
     /// Both directions, to be used side by side.
     pub(crate) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {
@@ -70,7 +84,7 @@ impl Stream {
                 let (reader, writer) = stream.split();
                 (Reader::Unix(reader), Writer::Unix(writer))
             }
-            Self::Pipe(end) => (Reader::Pipe(end), Writer::Pipe(end)),
+            Self::Within(end) => (Reader::Within(end), Writer::Within(end)),
         }
     }
 
@@ -85,7 +99,7 @@ impl Stream {
             }
             Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
             // Never kept from one request to the next.
-            Self::Pipe(_) => return true,
+            Self::Within(_) => return true,
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
@@ -98,7 +112,7 @@ impl Stream {
         let peeked = match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, peek),
             Self::Unix(stream) => stream.try_io(Interest::READABLE, peek),
-            Self::Tls(_) | Self::Pipe(_) => peek(),
+            Self::Tls(_) | Self::Within(_) => peek(),
         };
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -108,7 +122,7 @@ impl Stream {
         let address = match self {
             Self::Tcp(stream) => stream.local_addr(),
             Self::Tls(session) => session.borrow().get_ref().0.local_addr(),
-            Self::Unix(_) | Self::Pipe(_) => return "localhost".to_owned(),
+            Self::Unix(_) | Self::Within(_) => return "localhost".to_owned(),
         };
         address.map_or_else(|_| String::new(), |address| address.to_string())
     }
@@ -119,7 +133,7 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.set_zero_linger(),
             Self::Tls(session) => session.borrow().get_ref().0.set_zero_linger(),
-            Self::Unix(_) | Self::Pipe(_) => Ok(()),
+            Self::Unix(_) | Self::Within(_) => Ok(()),
         };
     }
 
@@ -140,26 +154,16 @@ impl Reader<'_> {
         context: &mut Context<'_>,
         buffer: &mut Buffer,
     ) -> Poll<io::Result<usize>> {
-        let mut space = ReadBuf::new(buffer.space());
         let polled = match self {
-            Self::Tcp(reader) => Pin::new(reader).poll_read(context, &mut space),
-            Self::Tls(session) => {
-                Pin::new(&mut *session.borrow_mut()).poll_read(context, &mut space)
-            }
-            Self::Unix(reader) => Pin::new(reader).poll_read(context, &mut space),
-            Self::Pipe(end) => Pin::new(&mut *end.borrow_mut()).poll_read(context, &mut space),
+            Self::Tcp(reader) => read_once(reader, context, buffer),
+            Self::Tls(session) => read_once(&mut *session.borrow_mut(), context, buffer),
+            Self::Unix(reader) => read_once(reader, context, buffer),
+            Self::Within(end) => end.borrow_mut().poll_fill(context, buffer),
         };
-        let count = space.filled().len();
-        match polled {
-            Poll::Ready(result) => {
-                buffer.fill(count);
-                Poll::Ready(result.map(|()| count))
-            }
-            Poll::Pending => {
-                buffer.release();
-                Poll::Pending
-            }
+        if polled.is_pending() {
+            buffer.release();
         }
+        polled
     }
 
     /// Waits for bytes; 0 means that the peer has ended its direction.
@@ -183,7 +187,7 @@ impl Writer<'_> {
                 Pin::new(&mut *session.borrow_mut()).poll_write_vectored(context, parts)
             }
             Self::Unix(writer) => Pin::new(writer).poll_write_vectored(context, parts),
-            Self::Pipe(end) => Pin::new(&mut *end.borrow_mut()).poll_write_vectored(context, parts),
+            Self::Within(end) => end.borrow_mut().poll_write(context, parts),
         }
     }
 
@@ -191,7 +195,7 @@ impl Writer<'_> {
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_flush(context),
-            Self::Tcp(_) | Self::Unix(_) | Self::Pipe(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::Within(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -247,7 +251,8 @@ impl Writer<'_> {
             Self::Tcp(writer) => Pin::new(writer).poll_shutdown(context),
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_shutdown(context),
             Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
-            Self::Pipe(end) => Pin::new(&mut *end.borrow_mut()).poll_shutdown(context),
+            // Its end shows in what is written.
+            Self::Within(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -255,6 +260,20 @@ impl Writer<'_> {
     pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
         poll_fn(|context| self.poll_shutdown(context)).await
     }
+}
+
+fn read_once(
+    reader: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+    buffer: &mut Buffer,
+) -> Poll<io::Result<usize>> {
+    let mut space = ReadBuf::new(buffer.space());
+    let polled = Pin::new(reader).poll_read(context, &mut space);
+    let count = space.filled().len();
+    polled.map_ok(|()| {
+        buffer.fill(count);
+        count
+    })
 }
 
 /// Whether only the first part holds anything.

@@ -106,10 +106,17 @@ pub(crate) fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) -> impl Fu
 }
 
 impl Connection {
-    /// A stream of an HTTP/2 connection, which is served as a connection.
-    pub(super) fn of_stream(worker: Rc<Worker>, stream: Stream, peer: Peer, seat: Seat) -> Self {
+    /// A stream of an HTTP/2 connection, which is served as a connection of its
+    /// own; `buffer` holds its head.
+    pub(super) fn of_stream(
+        worker: Rc<Worker>,
+        stream: Stream,
+        buffer: Buffer,
+        peer: Peer,
+        seat: Seat,
+    ) -> Self {
         let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
-        Self { worker, stream, buffer: Buffer::default(), deadline, seat, peer }
+        Self { worker, stream, buffer, deadline, seat, peer }
     }
 
     /// Who is at the other end.

@@ -3,6 +3,7 @@
 //! `exchange` as if it were a connection of its own.
 
 mod exchange;
+mod frames;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -156,7 +157,7 @@ impl Session<'_> {
         let counted = Counted::new(&self.tally);
         let task = tokio::task::spawn_local(async move {
             let outcome = exchange::serve(worker, peer, seat, request, respond).await;
-            if outcome == Err(exchange::Failure::Cancelled) {
+            if outcome == Err(frames::Failure::Cancelled) {
                 counted.0.cancelled.set(counted.0.cancelled.get() + 1);
             }
         });
