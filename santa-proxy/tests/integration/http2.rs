@@ -242,13 +242,18 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> 
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 /// `:method GET`, `:scheme https`, `:path /` and `:authority x` (RFC 7541).
 pub(crate) const GET: &[u8] = b"\x82\x87\x84\x41\x01x";
 
-/// Sends bytes until the server ends the connection; gives what it said.
-async fn attack(proxy: &Proxy, authority: &Authority, piece: &[u8], times: usize) -> Vec<u8> {
+/// Error code of RFC 9113 §7.
+const ENHANCE_YOUR_CALM: u8 = 11;
+
+/// Sends bytes until the server ends the connection; gives the reason that it
+/// gave last (RFC 9113 §6.8).
+async fn attack(proxy: &Proxy, authority: &Authority, piece: &[u8], times: usize) -> Option<u8> {
     let mut session = session(proxy, authority).await;
     session.write_all(PREFACE).await.expect("sent");
     session.write_all(&frame(SETTINGS, 0, 0, b"")).await.expect("sent");
@@ -261,7 +266,17 @@ async fn attack(proxy: &Proxy, authority: &Authority, piece: &[u8], times: usize
     let mut said = Vec::new();
     // However it ends the connection, what came before counts.
     let _ = session.read_to_end(&mut said).await;
-    said
+    let mut frames = said.as_slice();
+    let mut reason = None;
+    while let Some((head, rest)) = frames.split_first_chunk::<9>() {
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let (payload, next) = rest.split_at_checked(length).unwrap_or_default();
+        if head[3] == GOAWAY {
+            reason = payload.get(7).copied();
+        }
+        frames = next;
+    }
+    reason
 }
 
 #[test]
@@ -273,8 +288,10 @@ fn endless_continuations_and_header_bombs_end_the_connection() {
     bomb.extend(std::iter::repeat_n(0xbe, 10_000));
     run(async {
         let endless = frame(CONTINUATION, 0, 1, b"\x00\x01a\x01b");
-        attack(&proxy, &authority, &endless, 100_000).await;
-        attack(&proxy, &authority, &frame(CONTINUATION, 0, 1, &bomb), 1_000).await;
+        let calm = Some(ENHANCE_YOUR_CALM);
+        assert_eq!(attack(&proxy, &authority, &endless, 100_000).await, calm);
+        let bombs = frame(CONTINUATION, 0, 1, &bomb);
+        assert_eq!(attack(&proxy, &authority, &bombs, 1_000).await, calm);
         let mut client = client(&proxy, &authority).await;
         assert_eq!(ask(&mut client, get("/file.txt")).await.status(), 200);
     });

@@ -5,13 +5,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::http2::{GET, HEADERS, PREFACE, SETTINGS, client, content, frame, run, session, start};
+use crate::http2::{
+    GET, GOAWAY, HEADERS, PREFACE, SETTINGS, client, content, frame, run, session, start,
+};
 use crate::support::backend::Backend;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::tls::Authority;
 
 const RST_STREAM: u8 = 3;
-const GOAWAY: u8 = 7;
 /// END_STREAM and END_HEADERS.
 const WHOLE: u8 = 5;
 /// `:status 200` (RFC 7541 appendix A).
@@ -104,6 +105,22 @@ fn malformed_requests_do_not_reach_the_backend() {
     let same_host: Vec<_> = START.iter().chain(&[("host", "santa.test")]).copied().collect();
     assert_eq!(run(send(&proxy, &authority, &block(&same_host))), (HEADERS, STATUS_200));
     assert_eq!(run(send(&proxy, &authority, GET)).0, HEADERS);
+}
+
+#[test]
+fn a_refused_head_request_ends_without_content() {
+    let (authority, proxy, _backend) = start(Setup::new());
+    run(async {
+        let mut client = client(&proxy, &authority).await.ready().await.expect("room");
+        let request = Request::head("https://santa.test/api/x").header("host", "other.test");
+        let request = request.body(()).expect("a request");
+        let (answer, _) = client.send_request(request, true).expect("sent");
+        let answer = answer.await.expect("an answer");
+        assert_eq!(answer.status(), 400);
+        assert!(answer.headers().contains_key("content-length"));
+        let (content, _) = content(answer.into_body()).await.expect("an orderly end");
+        assert!(content.is_empty());
+    });
 }
 
 #[test]

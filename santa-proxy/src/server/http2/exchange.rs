@@ -46,7 +46,8 @@ pub(super) async fn serve(
         match read {
             Ok(_) => engine.run().await,
             Err(reject) => {
-                let reply = plan::refuse(&engine.worker, engine.peer(), b"", reject);
+                let head = engine.buffer.filled();
+                let reply = plan::refuse(&engine.worker, engine.peer(), head, reject);
                 // The stream ends with the answer, whatever a connection would do.
                 let _: bool = engine.reply(reply).await;
             }

@@ -3,7 +3,7 @@
 //! between the two but the unfinished head of an answer.
 
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -93,6 +93,7 @@ impl Frames {
     /// Nothing more will be written: what is incomplete has broken off, and the
     /// client is to see that.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        let _: Poll<()> = self.poll_cancelled(&mut Context::from_waker(Waker::noop()));
         let (reason, failure) = match self.stuck {
             true => (Reason::ENHANCE_YOUR_CALM, Failure::Cancelled),
             false => (Reason::INTERNAL_ERROR, Failure::Broken),
@@ -144,13 +145,14 @@ impl Frames {
         let count = bytes.len();
         let done = content.decode(&mut bytes).map_err(|_| improper())?;
         bytes.truncate(done.produced);
-        let trailer = http2::trailers(content.trailer()).filter(|fields| !fields.is_empty());
         let ends = content.is_done();
+        let trailer = content.trailer();
+        let trailer = (ends && !trailer.is_empty()).then(|| http2::trailers(trailer)).flatten();
         let last = ends && trailer.is_none();
         if last || !bytes.is_empty() {
             stream.send_data(bytes.into(), last).map_err(io::Error::other)?;
         }
-        if let Some(fields) = trailer.filter(|_| ends) {
+        if let Some(fields) = trailer {
             stream.send_trailers(fields).map_err(io::Error::other)?;
         }
         if ends {
