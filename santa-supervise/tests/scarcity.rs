@@ -7,6 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::Value;
 use support::House;
 use support::privileged::{after_mounting, is_root};
 
@@ -118,17 +119,18 @@ fn a_full_disk_under_the_log_stops_nothing_and_is_told_when_there_is_room() {
         .service("app", &["forever"], "restart = \"always\"");
     let small = "mkdir \"$DIR/small\"; mount -t tmpfs -o size=64k none \"$DIR/small\"; exec \"$@\" >> \"$DIR/small/log\"";
     let Some(mut house) = after_mounting(house, small) else { return };
-    house.wait_for_state("chatty", "ready");
-    house.ctl_ok(&["restart", "app"]);
-    house.ctl_ok(&["signal", "app", "KILL"]);
-    house.until("it was restarted", || house.service_status("app")["restarts"] == 2);
-    house.until("what was lost is counted", || {
-        house.status()["supervisor"]["dropped_lines"].as_u64() > Some(0)
-    });
-
     // Its log as the mount namespace shows it.
     let inside = house.dir.path().strip_prefix("/").expect("absolute").join("small/log");
     let log = PathBuf::from(format!("/proc/{}/root", house.pid())).join(inside);
+    house.wait_for_state("chatty", "ready");
+    house.until("each line is written or counted as lost", || {
+        whole_lines(&read(&log), "chatty") + dropped_lines(&house, "chatty") == 20_001
+    });
+    house.ctl_ok(&["restart", "app"]);
+    house.ctl_ok(&["signal", "app", "KILL"]);
+    house.until("it was restarted", || house.service_status("app")["restarts"] == 2);
+    assert!(dropped_lines(&house, "chatty") > 10_000);
+
     OpenOptions::new().write(true).truncate(true).open(&log).expect("log");
     house.ctl_ok(&["restart", "app"]);
     house.until("the loss is told", || read(&log).contains("No space left on device"));
@@ -146,8 +148,20 @@ fn a_full_disk_under_the_log_stops_nothing_and_is_told_when_there_is_room() {
     assert_eq!(house.stop(), 0);
 }
 
+fn whole_lines(log: &str, service: &str) -> u64 {
+    let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    records.filter(|record| record["service"] == service).count() as u64
+}
+
+fn dropped_lines(house: &House, service: &str) -> u64 {
+    let usage: Value = serde_json::from_str(&house.ctl_ok(&["top", "--json"])).expect("JSON");
+    let all = usage.as_array().expect("services");
+    let found = all.iter().find(|one| one["name"] == service).expect("known service");
+    found["dropped_lines"].as_u64().expect("a number")
+}
+
 /// The records of a log, or nothing if one of them is torn.
-fn records_in(log: &str) -> Option<Vec<serde_json::Value>> {
+fn records_in(log: &str) -> Option<Vec<Value>> {
     log.lines()
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_str(line).ok())

@@ -197,7 +197,9 @@ mod tests {
                 let (mut stream, _) = listener.accept().expect("a connection");
                 let mut head = [0; 1024];
                 let _ = stream.read(&mut head).expect("a request");
-                write!(stream, "HTTP/1.1 {status}\r\n\r\n").expect("answered");
+                // In one piece: whoever asks closes once the status has come.
+                let answer = format!("HTTP/1.1 {status}\r\n\r\n");
+                stream.write_all(answer.as_bytes()).expect("answered");
             }
         });
         assert!(!answers(address, "/"));
