@@ -1,1 +1,1 @@
-"""The container image in a real Docker; `cargo xtask ci docker` makes it and runs these."""
+"""The container image in a real Docker; `cargo xtask ci dockerfile docker` make it and run these."""

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use xshell::cmd;
 
+use super::image::hash::Inputs;
 use super::image::platform::Platform;
 use crate::tools::{node, uv};
 use crate::{progress, repo, run, stamp};
@@ -82,11 +83,13 @@ fn remapped() -> Result<String> {
     Ok([remap(&home, "/cargo"), remap(repo::root(), "/source")].join("\u{1f}"))
 }
 
-/// `dist/www`: the console, each file precompressed, and a manifest.
+/// `dist/www`: the console, each file precompressed, and a manifest; made anew when
+/// its sources are others.
 pub(crate) fn console() -> Result<()> {
     let node = node::bring()?;
     node.console_packages()?;
-    progress::step("dist/www", || {
+    let sources = Inputs::default().files(&repo::path("frontend"))?.finish();
+    stamp::once("dist/www", &repo::dist("www"), &[sources], || {
         let frontend = repo::path("frontend");
         node.npm("build the console", &frontend, &["run", "--silent", "build"])?;
         let (shell, program) = (node.shell_in(&frontend)?, node.program());

@@ -2,6 +2,7 @@
 //! and the container engine of the tests.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use xshell::cmd;
@@ -15,6 +16,9 @@ pub(crate) fn installs() -> bool {
 
 /// Installs packages; `what` is how people call them.
 pub(crate) fn install(what: &str, packages: &[&str]) -> Result<()> {
+    // apt refuses a second one at the same time.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     progress::step(&format!("{what} (system packages)"), || {
         let shell = run::shell()?;
         shell.set_var("DEBIAN_FRONTEND", "noninteractive");

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::commands::image;
-use crate::tools::{debian, docker, postgres, python};
+use crate::tools::docker::{self, Docker};
+use crate::tools::{debian, postgres, python};
 use crate::{progress, repo, run};
 
 /// What the tests call the image of `cargo xtask image` and that of the Dockerfile.
@@ -23,18 +24,17 @@ const STAND_INS: &str = "xtask/src/commands/ci/stand_in";
 /// Where Debian and its relatives keep the authorities that this machine trusts.
 const CERTIFICATES: &str = "/etc/ssl/certs";
 
-/// Builds both images and runs the journeys.
-pub(crate) fn run() -> Result<()> {
-    let archive = repo::dist("santaserver.oci.tar");
-    image::write(TAG, &archive)?;
-    let (python, database) = (python::bring()?, postgres::bring()?);
-    let base = debian::root("docker-base", PACKAGES)?;
-    let engine = docker::start()?;
+/// Builds docker/Dockerfile from nothing and holds the result to our image.
+pub(crate) fn dockerfile() -> Result<()> {
+    let (engine, python) = (engine()?, python::bring()?);
     let shell = engine.shell()?;
-    progress::step("load the image", || {
-        run::output("load the image", cmd!(shell, "docker load --quiet --input {archive}"))
-    })?;
-    progress::step("stand-ins", || stand_ins(&shell, &base))?;
+    let rust = run::output("ask rustc for its folder", cmd!(shell, "rustc --print sysroot"))?;
+    let contexts = [
+        format!("--build-context=rust={}", rust.trim()),
+        format!("--build-context=certificates={CERTIFICATES}"),
+    ];
+    let name = named("docker/Dockerfile", "FROM ")?;
+    stand_in(&shell, &name, "rust.Dockerfile", &contexts)?;
     progress::step("docker/Dockerfile, both stages", || {
         // The machine's name service is not always reached from a bridge.
         let build = cmd!(
@@ -43,35 +43,54 @@ pub(crate) fn run() -> Result<()> {
         );
         run::output("build docker/Dockerfile", build).map(drop)
     })?;
-    shell.change_dir(repo::path("backend"));
-    shell.set_var("SANTA_PG_BIN", database);
-    shell.set_var("SANTA_IMAGE", TAG);
     shell.set_var("SANTA_IMAGE_BUILT", BUILT);
-    shell.set_var("SANTA_XTASK", std::env::current_exe()?);
-    let tests = cmd!(shell, "{python} -m pytest -q -p no:xdist tests/docker");
-    run::output("pass the journeys in Docker", tests).map(drop)
+    let what = "find the image of docker/Dockerfile the same";
+    journeys(&shell, &python, what, &["tests/docker/test_dockerfile.py"])
 }
 
-/// Makes the two images that the repository's files name.
-fn stand_ins(shell: &Shell, base: &Path) -> Result<()> {
+/// Loads our image and runs the journeys.
+pub(crate) fn run() -> Result<()> {
+    let (database, python) = (postgres::bring()?, python::bring()?);
+    let engine = engine()?;
+    let shell = engine.shell()?;
+    let name = named("docker/compose.yaml", "    image: ")?;
+    stand_in(&shell, &name, "postgres.Dockerfile", &[])?;
+    shell.set_var("SANTA_PG_BIN", database);
+    let rest = ["tests/docker", "--ignore=tests/docker/test_dockerfile.py"];
+    journeys(&shell, &python, "pass the journeys in Docker", &rest)
+}
+
+/// A daemon with our image and with what the stand-ins are made on.
+fn engine() -> Result<Docker> {
+    let archive = repo::dist("santaserver.oci.tar");
+    image::write(TAG, &archive)?;
+    let base = debian::root("docker-base", PACKAGES)?;
+    let engine = docker::start()?;
+    let shell = engine.shell()?;
+    progress::step("load the image", || {
+        run::output("load the image", cmd!(shell, "docker load --quiet --input {archive}"))
+    })?;
     run::output("import Debian's packages", cmd!(shell, "docker import {base} {BASE}"))?;
-    let rust = run::output("ask rustc for its folder", cmd!(shell, "rustc --print sysroot"))?;
-    let contexts = &[
-        format!("--build-context=rust={}", rust.trim()),
-        format!("--build-context=certificates={CERTIFICATES}"),
-    ];
-    for (name, file) in [
-        (named("docker/Dockerfile", "FROM ")?, "rust.Dockerfile"),
-        (named("docker/compose.yaml", "    image: ")?, "postgres.Dockerfile"),
-    ] {
+    Ok(engine)
+}
+
+/// Makes an image that the repository's files name.
+fn stand_in(shell: &Shell, name: &str, file: &str, contexts: &[String]) -> Result<()> {
+    progress::step(&format!("a stand-in for {name}"), || {
         let (folder, file) = (repo::path(STAND_INS), repo::path(STAND_INS).join(file));
         let build = cmd!(
             shell,
             "docker build --quiet --network host {contexts...} --file {file} --tag {name} {folder}"
         );
-        run::output(&format!("make a stand-in for {name}"), build)?;
-    }
-    Ok(())
+        run::output(&format!("make a stand-in for {name}"), build).map(drop)
+    })
+}
+
+fn journeys(shell: &Shell, python: &Path, what: &str, tests: &[&str]) -> Result<()> {
+    let _folder = shell.push_dir(repo::path("backend"));
+    shell.set_var("SANTA_IMAGE", TAG);
+    shell.set_var("SANTA_XTASK", std::env::current_exe()?);
+    run::output(what, cmd!(shell, "{python} -m pytest -q -p no:xdist {tests...}")).map(drop)
 }
 
 /// The first image that a file of the repository names.

@@ -19,11 +19,15 @@ use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 
 use crate::{progress, run};
-use schedule::Schedule;
+use schedule::{Lane, Schedule};
 use steps::{STEPS, Step};
 
 /// Steps that run side by side.
 const WORKERS: usize = 2;
+
+/// What is added to the nice value of work that can wait.
+#[cfg(target_os = "linux")]
+const LEAST_URGENT: i32 = 19;
 
 #[derive(clap::Args)]
 #[command(
@@ -114,13 +118,30 @@ fn worker(
 
 fn run_one(step: &'static Step) -> Outcome {
     let start = Instant::now();
-    let result = progress::step(step.name, || (step.run)());
+    let result = progress::step(step.name, || match step.lane {
+        Lane::Image => in_the_background(step.run),
+        _ => (step.run)(),
+    });
     if let Err(error) = &result
         && !error.is::<run::Interrupted>()
     {
         eprintln!("{error:#}\n{}", progress::dim(&format!("alone: cargo xtask ci {}", step.name)));
     }
     Outcome { step, taken: start.elapsed(), error: result.err() }
+}
+
+/// On a thread that takes only what others leave of the processor, and so do the
+/// processes that it starts.
+fn in_the_background(work: fn() -> Result<()>) -> Result<()> {
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            // For each thread on Linux alone; elsewhere it would be for all of us.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::process::nice(LEAST_URGENT);
+            work()
+        });
+        worker.join().unwrap_or_else(|_| bail!("it panicked"))
+    })
 }
 
 fn report(chosen: &[&'static Step], outcomes: &[Outcome], total: Duration) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Which step may run next, as plain data: steps of one lane run one after the
-//! other (cargo and npm lock their folders anyway), lanes run side by side, and
-//! steps that need the whole machine run alone at the end.
+//! other (cargo and npm lock their folders anyway), lanes of one stage run side by
+//! side, and a stage begins when the one before is done.
 
 /// What a step works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,25 @@ pub(crate) enum Lane {
     Console,
     /// The text of the repository.
     Text,
-    /// Everything together, after all others.
+    /// The development loop, alone: it saves files that others read.
+    Loop,
+    /// Everything together.
     Whole,
+    /// Making images, with what the lane beside it leaves of the processor.
+    Image,
+    /// Images in container engines, alone.
+    Engine,
+}
+
+impl Lane {
+    fn stage(self) -> u8 {
+        match self {
+            Self::Rust | Self::Backend | Self::Console | Self::Text => 0,
+            Self::Loop => 1,
+            Self::Whole | Self::Image => 2,
+            Self::Engine => 3,
+        }
+    }
 }
 
 /// What a worker should do.
@@ -55,13 +72,12 @@ impl Schedule {
         if !all.clone().any(|index| waiting(&index)) {
             return Next::End;
         }
-        let unfinished = all
-            .clone()
-            .any(|index| self.lanes[index] != Lane::Whole && self.states[index] != State::Done);
+        let unfinished = |index: &usize| self.states[*index] != State::Done;
+        let stage = all.clone().filter(unfinished).map(|index| self.lanes[index].stage()).min();
         let may_run = |index: &usize| {
             let lane = self.lanes[*index];
             let busy = all.clone().filter(running).any(|other| self.lanes[other] == lane);
-            waiting(index) && !busy && !(lane == Lane::Whole && unfinished)
+            waiting(index) && !busy && Some(lane.stage()) == stage
         };
         match all.clone().find(may_run) {
             Some(index) => {
@@ -91,8 +107,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_run_side_by_side_and_the_whole_comes_last() {
-        let mut schedule = Schedule::new(vec![Lane::Rust, Lane::Rust, Lane::Backend, Lane::Whole]);
+    fn lanes_run_side_by_side_and_stages_one_after_the_other() {
+        let lanes = vec![Lane::Rust, Lane::Rust, Lane::Backend, Lane::Whole, Lane::Image];
+        let mut schedule = Schedule::new(lanes);
         assert_eq!(schedule.next(), Next::Run(0));
         assert_eq!(schedule.next(), Next::Run(2));
         assert_eq!(schedule.next(), Next::Wait);
@@ -102,6 +119,7 @@ mod tests {
         assert_eq!(schedule.next(), Next::Wait);
         schedule.done(1);
         assert_eq!(schedule.next(), Next::Run(3));
+        assert_eq!(schedule.next(), Next::Run(4));
         assert_eq!(schedule.next(), Next::End);
     }
 

@@ -10,7 +10,7 @@ mod bytecode;
 mod deb;
 mod elf;
 mod etc;
-mod hash;
+pub(crate) mod hash;
 mod layer;
 mod load;
 mod lock;
