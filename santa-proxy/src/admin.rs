@@ -1,8 +1,6 @@
 //! The listener for operators: `/metrics` of all parts, on an address of its own
 //! and never on the public port. Runs on the main thread.
 
-mod supervisor;
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +16,7 @@ use crate::io::buffer::Buffer;
 use crate::io::stream::Stream;
 use crate::log::sink::Sink;
 use crate::metrics::{WorkerMetrics, render};
+use crate::supervisor::numbers;
 
 const LIMITS: HeadLimits = HeadLimits { head: 8192, target: 1024, fields: 64 };
 /// Scrapes that may wait.
@@ -106,7 +105,7 @@ async fn serve(
     let (kind, text) = match status {
         200 => {
             let own = render(workers, sink.dropped());
-            let all = own + &supervisor::numbers(control).await;
+            let all = own + &numbers(control).await;
             ("text/plain; version=0.0.4; charset=utf-8", all)
         }
         _ => ("text/plain; charset=utf-8", format!("{status} {}\n", phrase(status))),

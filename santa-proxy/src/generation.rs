@@ -10,6 +10,7 @@ use crate::assets::Site;
 use crate::http::field::MOST_FIELDS;
 use crate::http::request::HeadLimits;
 use crate::tls::Tls;
+use crate::upstream::standing::{Supervised, supervised};
 
 /// Settings and content as of one load.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Generation {
     pub(crate) proxy_protocol: bool,
     /// Where the backend's instances answer.
     pub(crate) api: Vec<Address>,
+    /// Which of them santa-supervise runs, when there are several.
+    pub(crate) supervised: Vec<Supervised>,
     /// A development server for the console.
     pub(crate) console: Option<Address>,
     /// The console's files, when there is no development server.
@@ -64,6 +67,7 @@ impl Generation {
             trusted: proxy.trusted_proxies.clone(),
             proxy_protocol: proxy.proxy_protocol,
             api: config.upstreams(),
+            supervised: supervised(config),
             console,
             site,
             tls: Tls::load(&proxy.tls)?,

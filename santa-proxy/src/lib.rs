@@ -8,9 +8,9 @@
 //! - `io`: sockets, buffers, deadlines
 //! - `log`, `metrics`: what is told about it
 //! - `preface`, `tls`, `addresses`: PROXY protocol, certificates, what each client has open
-//! - `upstream`: connections to backends
+//! - `upstream`: connections to backends, and which of them serve
 //! - `server`: workers, connections, HTTP/2 streams, forwarding, tunnels
-//! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`,
+//! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`, `supervisor`,
 //!   `resident`, [`cli`] beside it
 
 mod addresses;
@@ -30,6 +30,7 @@ mod preface;
 mod resident;
 pub mod route;
 mod server;
+mod supervisor;
 mod tls;
 mod upstream;
 mod watch;

@@ -23,6 +23,7 @@ use crate::metrics::WorkerMetrics;
 use crate::notify;
 use crate::resident;
 use crate::server::worker::{self, Orders, Start};
+use crate::upstream::standing;
 use crate::watch::{Look, Watch};
 
 /// Time beyond the drain for the workers to notice and end.
@@ -108,7 +109,10 @@ async fn run(
         .collect::<Result<_, _>>()
         .context("reading a public address")?;
     let files = generation.site.as_ref().map_or(0, crate::assets::Site::len);
-    let (orders, receiver) = watch::channel(Orders { generation, draining: false });
+    let (orders, receiver) =
+        watch::channel(Orders { generation, drained: Arc::default(), draining: false });
+    let control = config.supervisor.control_socket.clone();
+    tokio::task::spawn_local(standing::follow(control, orders.clone(), sink.clone()));
     let workers = start_workers(&public, &receiver, &metrics, sink)?;
     drop(public);
     sink.notice(

@@ -51,6 +51,8 @@ pub(crate) struct InstanceMetrics {
     pub(crate) failures: Counter,
     /// 1 after an attempt that failed, until one succeeds.
     pub(crate) down: Counter,
+    /// 1 while it is to get no further requests.
+    pub(crate) drained: Counter,
 }
 
 /// What one worker counts.
@@ -198,21 +200,24 @@ fn requests(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
 }
 
 fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
-    // Connections, failures, and whether any worker fails to reach it.
-    let mut known: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    // Connections, failures, and whether any worker fails to reach it or passes it over.
+    let mut known: BTreeMap<String, [u64; 4]> = BTreeMap::new();
     for worker in workers {
         let instances = worker.instances.lock().unwrap_or_else(PoisonError::into_inner);
         for instance in instances.iter().filter_map(Weak::upgrade) {
-            let [active, failures, down] = known.entry(instance.address.clone()).or_default();
+            let [active, failures, down, drained] =
+                known.entry(instance.address.clone()).or_default();
             *active += instance.active.get();
             *failures += instance.failures.get();
             *down |= instance.down.get();
+            *drained |= instance.drained.get();
         }
     }
     let tables = [
         ("gauge", "upstream_active", "Connections to it in use."),
         ("counter", "upstream_failures_total", "Attempts to reach it that failed."),
         ("gauge", "upstream_down", "1 when the last attempt to reach it failed."),
+        ("gauge", "upstream_drained", "1 while santa-supervise does not call it ready."),
     ];
     for (index, (kind, name, help)) in tables.into_iter().enumerate() {
         head(out, kind, name, help);

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use santa_config::{Address, Config, Kind, Pulse, Ready, Service};
+use santa_config::{Address, Config, Kind, Pulse, Ready, Service, Signal};
 
 use crate::fill::{Values, fill};
 use crate::machine::{Readiness, Spec};
@@ -57,8 +57,9 @@ pub struct Blueprint {
     pub probe: Option<Probe>,
     /// How it shows that it still works.
     pub liveness: Option<Liveness>,
-    /// Numbers of the signals that ask it to stop, one after the other.
-    pub stop_signals: Vec<i32>,
+    /// Numbers of the signals that ask it to stop, one after the other; none in
+    /// the time before the first.
+    pub stop_signals: Vec<Option<i32>>,
     /// Number of the signal that makes it reload.
     pub reload_signal: Option<i32>,
 }
@@ -118,9 +119,8 @@ fn blueprint(config: &Config, path: &Path, service: &Service, instance: u32) -> 
         environment: environment.map(|(name, text)| (name.clone(), fill(text, &values))).collect(),
         sockets: handed.filter_map(|name| Some((name.clone(), address(name)?))).collect(),
         spec: spec(service, instance, probe.as_ref()),
-        stop_signals: std::iter::once(service.stop_signal)
-            .chain(service.stop_then.iter().map(|step| step.signal))
-            .map(|signal| signal.0)
+        stop_signals: stop_steps(service)
+            .map(|(signal, _)| signal.map(|signal| signal.0))
             .collect(),
         reload_signal: service.reload_signal.map(|signal| signal.0),
         liveness: liveness(service, &address, &all),
@@ -176,6 +176,14 @@ fn liveness(
     Some(Liveness { probe, interval, timeout, failures })
 }
 
+/// How it is asked to stop: signals, each with the time until the next.
+fn stop_steps(service: &Service) -> impl Iterator<Item = (Option<Signal>, Duration)> {
+    let delay = Some(service.stop_delay).filter(|delay| !delay.is_zero());
+    let first = (Some(service.stop_signal), service.stop_timeout);
+    let then = service.stop_then.iter().map(|step| (Some(step.signal), step.wait));
+    delay.map(|delay| (None, delay)).into_iter().chain(std::iter::once(first)).chain(then)
+}
+
 fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
     let readiness = match service.ready {
         Ready::Delay { time } => Readiness::After(time),
@@ -191,9 +199,7 @@ fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
         stop_after: service.stop_after.clone(),
         readiness,
         start_timeout: service.start_timeout,
-        stop: std::iter::once(service.stop_timeout)
-            .chain(service.stop_then.iter().map(|step| step.wait))
-            .collect(),
+        stop: stop_steps(service).map(|(_, wait)| wait).collect(),
         restart: service.restart,
         backoff: service.backoff.clone(),
         start_retries: service.start_retries,

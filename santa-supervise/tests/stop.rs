@@ -154,6 +154,25 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
     }
 
+    fn its_stop_is_announced_before_the_signal(os) {
+        let mut house = House::new(os)
+            .service("soon", &["forever"], "stop_delay = \"50ms\"")
+            .service("app", &["forever"], "stop_delay = \"1h\"")
+            .start();
+        house.wait_for_state("app", "ready");
+        let pid = house.service_pid("app");
+        let mut stop = house.command().args(["stop", "app"]).spawn().expect("client runs");
+        house.wait_for_state("app", "stopping");
+        house.ctl_ok(&["stop", "soon"]);
+        assert_eq!(house.service_status("soon")["last_exit"], "ended by SIGTERM");
+        assert_eq!(house.state("app"), "stopping");
+        assert!(is_alive(pid));
+        house.ctl_ok(&["signal", "app", "INT"]);
+        assert!(stop.wait().expect("client").success());
+        assert_eq!(house.service_status("app")["last_exit"], "ended by SIGINT");
+        assert_eq!(house.stop(), 0);
+    }
+
     fn a_shutdown_by_command_ends_like_a_signal(os) {
         let mut house = House::new(os).service("app", &["forever"], "").start();
         house.wait_for_state("app", "ready");

@@ -1,14 +1,12 @@
 """The house itself from outside: health, files, log-in rules, restarts under load."""
 
 import json
-import threading
-import time
-from typing import Self
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import House
+from tests.e2e.load import Load
 
 READY = {"status": "ready", "checks": {"proxy": "ok", "backend": "ok", "database": "ok", "migrations": "ok"}}
 
@@ -52,51 +50,6 @@ def test_metrics_stand_on_the_admin_listener_only(house: House) -> None:
     assert "santa_proxy_requests_total" in inside.text
     outside = httpx.get(f"{house.url}/metrics", headers={"Accept": "text/plain"})
     assert "santa_proxy" not in outside.text
-
-
-class Load:
-    """Requests at a steady pace from several clients; remembers every failure."""
-
-    def __init__(self, url: str, clients: int = 4) -> None:
-        """Prepare clients."""
-        self.url = url
-        self.served = 0
-        self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self) -> Self:
-        """Start."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop and wait."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def wait_for_answers(self, number: int, seconds: float = 30) -> None:
-        """Wait until so many more requests were answered; fail when it takes too long."""
-        wanted = self.served + number
-        deadline = time.monotonic() + seconds
-        while self.served < wanted:
-            if time.monotonic() > deadline:
-                pytest.fail("requests are not answered any more")
-            time.sleep(0.02)
-
-    def _run(self) -> None:
-        with httpx.Client(base_url=self.url, timeout=30) as client:
-            while not self._stop.wait(0.01):
-                try:
-                    answer = client.get("/api/v1/auth/me")
-                except httpx.HTTPError as error:
-                    self.failures.append(repr(error))
-                else:
-                    self.served += 1
-                    if answer.status_code != 401:
-                        self.failures.append(str(answer.status_code))
 
 
 @pytest.mark.parametrize("service", ["backend", "proxy"])

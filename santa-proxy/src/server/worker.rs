@@ -24,6 +24,7 @@ use crate::inherit::Public;
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
 use crate::upstream::pool::Backend;
+use crate::upstream::standing::Drained;
 
 /// Log lines are handed to the writing thread when this much has gathered…
 const LOG_BATCH: usize = 64 * 1024;
@@ -39,6 +40,8 @@ const NOTICE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Orders {
     /// Settings and content to use from now on.
     pub(crate) generation: Arc<Generation>,
+    /// Instances of the backend that are to get no further requests.
+    pub(crate) drained: Arc<Drained>,
     /// Whether to finish and end.
     pub(crate) draining: bool,
 }
@@ -154,7 +157,7 @@ impl Worker {
         let local = Local {
             api: Rc::new(Backend::new(&first.generation.api, &metrics)),
             console: first.generation.console.as_ref().map(|at| console_backend(at, &metrics)),
-            shared: first.generation,
+            shared: Arc::clone(&first.generation),
         };
         let worker = Self {
             local: RefCell::new(Rc::new(local)),
@@ -175,6 +178,7 @@ impl Worker {
             sweeping: Cell::new(false),
         };
         worker.adjust_gate();
+        worker.local().api.drain(&first.drained);
         (Rc::new(worker), listeners, orders)
     }
 
@@ -194,13 +198,17 @@ impl Worker {
         self.draining.get()
     }
 
-    /// Takes over a new generation; connections to unchanged backends are kept.
+    /// Does what the main thread says, but for the draining.
     fn adopt(&self, orders: Orders) {
-        let old = self.local();
-        if Arc::ptr_eq(&old.shared, &orders.generation) {
-            return;
+        if !Arc::ptr_eq(&self.local().shared, &orders.generation) {
+            self.take_over(orders.generation);
         }
-        let new = orders.generation;
+        self.local().api.drain(&orders.drained);
+    }
+
+    /// Takes over a new generation; connections to unchanged backends are kept.
+    fn take_over(&self, new: Arc<Generation>) {
+        let old = self.local();
         let api = if new.api == old.shared.api {
             Rc::clone(&old.api)
         } else {

@@ -1,5 +1,6 @@
 //! The instances of a backend as one worker sees them: least connections first,
-//! those that failed lately last, idle connections kept for the next request.
+//! those that failed lately later and drained ones last, idle connections kept for
+//! the next request.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,6 +12,7 @@ use santa_config::Address;
 use tokio::time::{Instant, sleep};
 
 use super::connect::{Remedy, attempt, pause, remedy};
+use super::standing::Drained;
 use crate::io::stream::Stream;
 use crate::metrics::{InstanceMetrics, WorkerMetrics};
 
@@ -36,6 +38,7 @@ pub(crate) struct Instance {
     idle: RefCell<Vec<(Stream, Instant)>>,
     active: Cell<u32>,
     down_until: Cell<Option<Instant>>,
+    drained: Cell<bool>,
     metrics: Arc<InstanceMetrics>,
 }
 
@@ -88,10 +91,10 @@ pub(crate) struct Unreachable {
 }
 
 impl Lease {
-    /// Keeps the connection for the next request.
+    /// Keeps the connection for the next request, if there will be one.
     pub(crate) fn keep(self) {
         let mut idle = self.counted.0.idle.borrow_mut();
-        if idle.len() < KEPT {
+        if idle.len() < KEPT && !self.counted.0.drained.get() {
             idle.push((self.stream, Instant::now()));
         }
     }
@@ -111,10 +114,24 @@ impl Backend {
                 idle: RefCell::default(),
                 active: Cell::new(0),
                 down_until: Cell::new(None),
+                drained: Cell::new(false),
                 metrics: metrics.instance(&address.to_string()),
             })
         };
         Self { instances: addresses.iter().map(instance).collect(), next: Cell::new(0) }
+    }
+
+    /// Gives those instances no further requests while others serve, and ends what
+    /// is kept for them.
+    pub(crate) fn drain(&self, drained: &Drained) {
+        for instance in &self.instances {
+            let now = drained.contains_key(&instance.address);
+            instance.drained.set(now);
+            instance.metrics.drained.set(now.into());
+            if now {
+                instance.idle.borrow_mut().clear();
+            }
+        }
     }
 
     /// Closes connections that have been idle for too long; says whether any is left.
@@ -185,14 +202,15 @@ impl Backend {
     }
 
     /// The instance with the fewest connections among those not known to be
-    /// down; ties go round.
+    /// drained or down; ties go round. If there are only such, one of them: it may
+    /// be back in time.
     fn choose(&self, now: Instant) -> Option<Rc<Instance>> {
         let count = self.instances.len();
         let start = self.next.get();
         self.next.set(start.wrapping_add(1));
         let rank = |instance: &&Rc<Instance>| {
             let down = instance.down_until.get().is_some_and(|until| now < until);
-            (down, instance.active.get())
+            (instance.drained.get(), down, instance.active.get())
         };
         (0..count)
             .map(|offset| &self.instances[start.wrapping_add(offset) % count])
@@ -253,5 +271,22 @@ mod tests {
             let chosen = backend.choose(Instant::now()).expect("an instance");
             assert_eq!(chosen.address, backend.instances[1].address);
         }
+    }
+    #[test]
+    fn a_drained_instance_gets_requests_only_when_all_are() {
+        let backend = backend(2);
+        let chosen = || backend.choose(Instant::now()).expect("an instance").address.clone();
+        let [first, second] = [0, 1].map(|at| backend.instances[at].address.clone());
+        let drained = |addresses: &[&Address]| -> Drained {
+            addresses.iter().map(|&at| (at.clone(), "stopping".to_owned())).collect()
+        };
+        backend.drain(&drained(&[&first]));
+        backend.instances[1].down_until.set(Some(Instant::now() + DOWN_FOR));
+        let _busy = Counted::new(&backend.instances[1]);
+        assert_eq!([(); 4].map(|()| chosen()), [(); 4].map(|()| second.clone()));
+        backend.drain(&drained(&[&first, &second]));
+        assert_eq!(chosen(), first);
+        backend.drain(&Drained::new());
+        assert_eq!(chosen(), first);
     }
 }

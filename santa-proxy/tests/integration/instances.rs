@@ -10,12 +10,13 @@ use crate::support::eventually;
 use crate::support::proxy::{Proxy, Setup};
 
 /// Nobody reads further requests from a connection that was handed over.
-const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone";
+pub(crate) const LAST: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone";
 
 const GET: &str = "GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n";
 
 /// A proxy before `count` instances, each on its own socket.
-fn start(count: usize, setup: Setup) -> (Proxy, Vec<Backend>) {
+pub(crate) fn start(count: usize, setup: Setup) -> (Proxy, Vec<Backend>) {
     let lines = "name = \"backend\"\ncommand = \"/nowhere\"\nsockets = [\"backend\"]\ninstances = ";
     // Services are a list: `[[service]]`.
     let setup = setup.section("[service]", &format!("{lines}{count}"));

@@ -6,6 +6,7 @@ mod balancer;
 mod command_line;
 mod corpus;
 mod development;
+mod draining;
 mod http2;
 mod http2_requests;
 mod instances;

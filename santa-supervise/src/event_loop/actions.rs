@@ -66,7 +66,7 @@ impl EventLoop {
 
     pub(super) fn ask_leftovers(&mut self, generation: Generation) {
         if let Some(child) = self.children.get(generation)
-            && let Some(signal) = child.stop_signal(0)
+            && let Some(signal) = child.first_stop_signal()
         {
             self.os.signal_tree(child.tree(), &self.children.mains(), signal);
         }

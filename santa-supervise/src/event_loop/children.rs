@@ -37,10 +37,16 @@ impl Child {
         Self { slot, blueprint, pid, main_alive: true, killing: false, tag, began }
     }
 
-    /// The signal of this number of its stop sequence.
+    /// The signal of this number of its stop sequence; none while its stop is
+    /// only announced.
     pub(super) fn stop_signal(&self, step: usize) -> Option<i32> {
         let signals = &self.blueprint.stop_signals;
-        signals.get(step).or(signals.last()).copied()
+        signals.get(step).or(signals.last()).copied().flatten()
+    }
+
+    /// The first signal of its stop sequence.
+    pub(super) fn first_stop_signal(&self) -> Option<i32> {
+        self.blueprint.stop_signals.iter().copied().find_map(|signal| signal)
     }
 
     pub(super) fn tree(&self) -> Tree<'_> {

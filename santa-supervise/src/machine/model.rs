@@ -53,7 +53,7 @@ pub struct Spec {
     pub readiness: Readiness,
     /// Longest way to readiness (a task: to completion).
     pub start_timeout: Duration,
-    /// From each signal of a stop to the next, and from the last to the kill;
+    /// From each step of a stop to the next, and from the last to the kill;
     /// never empty.
     pub stop: Vec<Duration>,
     /// When to start again after it ended by itself.
@@ -90,7 +90,7 @@ impl Spec {
 
     /// How long what an ended main process left behind may take.
     pub(super) fn leftover_grace(&self) -> Duration {
-        super::LEFTOVER_GRACE.min(self.stop[0])
+        super::LEFTOVER_GRACE.min(self.stop.iter().sum())
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Common;
+use crate::content::{Chunk, Content};
 use crate::http2;
 use crate::message::Answer;
 use crate::pace::Pace;
@@ -228,24 +229,27 @@ pub(crate) async fn exchange(
     stream.write_all(request).await.context("cannot send a request")?;
     stream.flush().await.context("cannot send a request")?;
     let mut filled = 0;
-    let answer = loop {
+    let mut answer = loop {
         ensure!(filled < buffer.len(), "the head of the answer is too long");
         filled += read(stream, &mut buffer[filled..]).await?;
         if let Some(answer) = Answer::read(&buffer[..filled], to_head)? {
             break answer;
         }
     };
-    let mut left = answer.content;
+    let mut content = match answer.chunked {
+        true => Content::Chunks(Chunk::Size(None)),
+        false => Content::Length(answer.content),
+    };
+    answer.content = 0;
+    let mut count = |piece: &[u8]| {
+        answer.content += piece.len() as u64;
+        see(piece);
+    };
     let mut piece = answer.head..filled;
-    loop {
-        let rest = left.checked_sub(piece.len() as u64);
-        left = rest.context("more came than the answer announced")?;
-        see(&buffer[piece]);
-        if left == 0 {
-            return Ok(answer);
-        }
+    while !content.take(&buffer[piece], &mut count)? {
         piece = 0..read(stream, buffer).await?;
     }
+    Ok(answer)
 }
 
 async fn read(stream: &mut Stream, buffer: &mut [u8]) -> Result<usize> {
@@ -267,6 +271,7 @@ pub(crate) async fn exchange_for_content(
         let count = stream.read_buf(&mut bytes).await.context("cannot read an answer")?;
         ensure!(count > 0, "the server closed the connection before its answer was complete");
         let Some(answer) = Answer::read(&bytes, false)? else { continue };
+        ensure!(!answer.chunked, "the answer comes in chunks instead of with a length");
         let whole = answer.head + usize::try_from(answer.content)?;
         ensure!(whole <= most, "the answer is too long");
         if bytes.len() >= whole {
@@ -297,9 +302,16 @@ mod tests {
     }
 
     async fn see_contents() {
-        for (sent, seen) in [("hello", Some("hello")), ("hello!", None), ("hel", None)] {
+        let (fixed, chunked) = ("Content-Length: 5", "Transfer-Encoding: chunked");
+        for (field, sent, seen) in [
+            (fixed, "hello", Some("hello")),
+            (fixed, "hello!", None),
+            (fixed, "hel", None),
+            (chunked, "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", Some("hello")),
+            (chunked, "3\r\nhel\r\n", None),
+        ] {
             let (near, mut far) = tokio::io::duplex(256);
-            let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+            let head = format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n");
             far.write_all(format!("{head}{sent}").as_bytes()).await.expect("sent");
             far.shutdown().await.expect("ended");
             let (mut stream, mut buffer) = (Box::new(near) as Stream, [0; 64]);

@@ -17,6 +17,7 @@
 //! that had to wait (no coordinated omission).
 
 mod certificate;
+mod content;
 mod events;
 mod fleet;
 mod hold;

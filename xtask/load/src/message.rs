@@ -1,5 +1,5 @@
 //! Messages of HTTP/1.1 as far as load needs them: heads that arrive in pieces
-//! and content of a known length. Pure.
+//! and how long their content is. Pure.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -13,8 +13,10 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Bytes of the head.
     pub(crate) head: usize,
-    /// Bytes of content behind it.
+    /// Bytes of content behind it, when it says so.
     pub(crate) content: u64,
+    /// Whether that comes in chunks, which say how many.
+    pub(crate) chunked: bool,
     /// Whether the connection stays open.
     pub(crate) keep: bool,
     /// Whether the content is compressed with gzip.
@@ -31,7 +33,7 @@ impl Answer {
         let status = response.code.context("the answer has no status")?;
         let mut length = None;
         let mut keep = response.version == Some(1);
-        let mut gzip = false;
+        let (mut gzip, mut chunked) = (false, false);
         for field in response.headers.iter() {
             if field.name.eq_ignore_ascii_case("content-length") {
                 length = Some(number(field.value)?);
@@ -40,13 +42,16 @@ impl Answer {
             } else if field.name.eq_ignore_ascii_case("content-encoding") {
                 gzip = field.value.eq_ignore_ascii_case(b"gzip");
             } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
-                bail!("the answer has no fixed length, which this load generator needs");
+                chunked = field.value.eq_ignore_ascii_case(b"chunked");
+                ensure!(chunked, "the answer has a transfer coding that was not asked for");
             }
         }
         let empty = to_head || status < 200 || status == 204 || status == 304;
-        ensure!(empty || length.is_some(), "the answer has no Content-Length");
+        chunked &= !empty;
+        let known = empty || chunked != length.is_some();
+        ensure!(known, "the end of the answer can be known in no way or in two");
         let content = if empty { 0 } else { length.unwrap_or(0) };
-        Ok(Some(Self { status, head, content, keep, gzip }))
+        Ok(Some(Self { status, head, content, chunked, keep, gzip }))
     }
 }
 
@@ -110,17 +115,24 @@ mod tests {
         for end in 0..38 {
             assert_eq!(Answer::read(&bytes[..end], false).expect("no error"), None, "{end}");
         }
-        let answer = Answer { status: 200, head: 38, content: 5, keep: true, gzip: false };
+        let answer =
+            Answer { status: 200, head: 38, content: 5, chunked: false, keep: true, gzip: false };
         assert_eq!(Answer::read(bytes, false).expect("valid"), Some(answer));
     }
 
     #[test]
     fn answers_whose_end_cannot_be_known_are_errors() {
-        for head in
-            ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
-        {
+        for fields in [
+            "",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
             assert!(Answer::read(head.as_bytes(), false).is_err(), "{head}");
         }
+        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let of = |to_head| Answer::read(chunked, to_head).expect("valid").expect("complete");
+        assert!(of(false).chunked && !of(true).chunked);
         let not_modified = Answer::read(b"HTTP/1.1 304 Not Modified\r\n\r\n", false);
         assert_eq!(not_modified.expect("valid").map(|answer| answer.content), Some(0));
     }

@@ -54,6 +54,9 @@ section! {
         liveness: Option<Liveness>,
         /// Longest a daemon may take to become ready, and a task to complete.
         start_timeout: Duration = "30s",
+        /// How long before that signal it is already called stopping, for those
+        /// who send it work to turn to other instances.
+        stop_delay: Duration = "0s",
         /// Signal that asks it to stop.
         stop_signal: Signal = "TERM",
         /// How long it may take to stop before `stop_then`, or the kill.

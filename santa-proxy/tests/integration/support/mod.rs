@@ -1,8 +1,10 @@
-//! What the tests share: a proxy process, a client, an instrumented backend.
+//! What the tests share: a proxy process, a client, an instrumented
+//! backend, the control socket of a supervisor.
 
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod proxy;
+pub(crate) mod supervisor;
 pub(crate) mod tls;
 
 use std::time::{Duration, Instant};

@@ -19,8 +19,8 @@ pub(crate) enum Lane {
     Whole,
     /// Making images, with what the lane beside it leaves of the processor.
     Image,
-    /// Images in container engines, alone.
-    Engine,
+    /// Containers in Docker, alone.
+    Docker,
 }
 
 impl Lane {
@@ -29,7 +29,7 @@ impl Lane {
             Self::Rust | Self::Backend | Self::Console | Self::Text => 0,
             Self::Loop => 1,
             Self::Whole | Self::Image => 2,
-            Self::Engine => 3,
+            Self::Docker => 3,
         }
     }
 }

@@ -157,6 +157,13 @@ pub(crate) const STEPS: &[Step] = &[
         e2e::run,
     ),
     step(
+        "image",
+        Lane::Whole,
+        false,
+        "the image in podman: hardened, synced, restarted, stopped, attacked",
+        image::run,
+    ),
+    step(
         "image-audit",
         Lane::Image,
         false,
@@ -171,15 +178,8 @@ pub(crate) const STEPS: &[Step] = &[
         docker::dockerfile,
     ),
     step(
-        "image",
-        Lane::Engine,
-        false,
-        "the image in podman: hardened, synced, restarted, stopped, attacked",
-        image::run,
-    ),
-    step(
         "docker",
-        Lane::Engine,
+        Lane::Docker,
         false,
         "the image in Docker: loaded, composed, deployed, rolled back",
         docker::run,

@@ -27,6 +27,7 @@ mod tree;
 mod update;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -107,6 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Makes the image for this machine's processor and writes it, for the checks.
 pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
+    let _alone = alone();
     let image = make(&Args { tag: tag.to_owned(), ..Args::default() })?;
     image.write_archive(archive)?;
     budget::check(&image)
@@ -121,6 +123,7 @@ pub(crate) fn verify(archive: &Path) -> Result<()> {
 
 /// Writes the root filesystem into a folder, for the checks.
 pub(crate) fn tree(folder: &Path) -> Result<()> {
+    let _alone = alone();
     stamp::remove(folder)?;
     write_tree(&make(&Args::default())?, folder)
 }
@@ -176,6 +179,12 @@ pub(crate) fn byte_code_is_deterministic() -> Result<()> {
     );
     anyhow::ensure!(!stale, "a changed source keeps the byte code of the one before");
     Ok(())
+}
+
+/// Waits until no other check makes the image: both would write the same files.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// All layers, put together.

@@ -1,0 +1,61 @@
+"""Clients that ask all the time, for what must go on under them."""
+
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from typing import Self
+
+import httpx
+import pytest
+
+READ = ("GET", "/api/v1/auth/me")
+SYNC = ("POST", "/api/santa/preflight/unknown-mac")
+
+
+class Load:
+    """Requests at a steady pace from several clients; remembers every failure."""
+
+    def __init__(self, url: str, requests: Sequence[tuple[str, str]] = (READ,), clients: int = 4) -> None:
+        """Prepare clients; the requests take turns, and all are answered 401."""
+        self.url = url
+        self.requests = requests
+        self.served = 0
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> Self:
+        """Start."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop and wait."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_answers(self, number: int, seconds: float = 30) -> None:
+        """Wait until so many more requests were answered; fail when it takes too long."""
+        wanted = self.served + number
+        deadline = time.monotonic() + seconds
+        while self.served < wanted:
+            if time.monotonic() > deadline:
+                pytest.fail("requests are not answered any more")
+            time.sleep(0.02)
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            for method, path in itertools.cycle(self.requests):
+                if self._stop.wait(0.01):
+                    return
+                try:
+                    answer = client.request(method, path, content=b"{}" if method == "POST" else None)
+                except httpx.HTTPError as error:
+                    self.failures.append(repr(error))
+                else:
+                    self.served += 1
+                    if answer.status_code != 401:
+                        self.failures.append(f"{method} {path}: {answer.status_code}")

@@ -1,0 +1,121 @@
+"""Two instances of the backend under santa-supervise: one may go at any moment."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import House
+from tests.e2e.load import READ, SYNC, Load
+from tests.image.container import free_port
+
+PATIENCE = 60.0
+"""How long a state may take to come, in seconds."""
+
+
+class Pair:
+    """santa-supervise with santa-proxy and two backends, on the database of the house."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write its configuration and start it."""
+        text = Path(os.environ["SANTA_E2E_CONFIG"]).read_text()
+        head, *rest = re.split(r"(?m)^(?=\[\[service\]\]$|\[socket\.backend\]$)", text)
+        parts = [part for part in rest if not re.search(r'(?m)^name = "(migrate|demo|database)"$', part)]
+        self.config = folder / "santa.toml"
+        self.config.write_text(re.sub(r"(?m)^depends_on = .*$", "", head + "".join(parts)))
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.environment = os.environ | {
+            "UVICORN_WORKERS": "2",
+            "SANTA__ADMIN__LISTEN": f"127.0.0.1:{free_port()}",
+            "SANTA__SOCKET__HTTP__LISTEN": self.url.removeprefix("http://"),
+            "SANTA__SOCKET__BACKEND__LISTEN": f"unix:{folder}/backend.sock",
+            "SANTA__SUPERVISOR__CONTROL_SOCKET": f"{folder}/supervise.sock",
+            "SANTA__SUPERVISOR__LOG__FORMAT": "json",
+        }
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            command = [os.environ["SANTA_E2E_SUPERVISE"], "run", "--config", str(self.config)]
+            self.process = subprocess.Popen(  # noqa: S603 - ours
+                command, env=self.environment, stdout=log, stderr=log
+            )
+
+    def supervise(self, *words: str) -> str:
+        """Give it a command."""
+        command = [os.environ["SANTA_E2E_SUPERVISE"], *words, "--config", str(self.config)]
+        done = subprocess.run(  # noqa: S603 - ours
+            command, env=self.environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def until(self, *states: str) -> None:
+        """Wait until its backends are in these states."""
+        deadline = time.monotonic() + PATIENCE
+        while self._states() != list(states):
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                pytest.fail(f"the backends are not {states}:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def _states(self) -> list[str]:
+        try:
+            status = json.loads(self.supervise("status", "--json"))
+        except subprocess.CalledProcessError:
+            return []
+        return [service["state"] for service in status["services"] if service["name"] == "backend"]
+
+    def stop(self) -> int:
+        """Stop everything; return the exit code."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def pair(house: House) -> Iterator[Pair]:
+    """Return the two, both ready; the house brings the database."""
+    assert httpx.get(f"{house.url}/health").status_code == 200
+    with tempfile.TemporaryDirectory(prefix="santa-") as folder:
+        pair = Pair(Path(folder))
+        try:
+            pair.until("ready", "ready")
+            yield pair
+        finally:
+            code = pair.stop()
+        assert code == 0
+
+
+def test_stopping_and_starting_one_under_load_fails_no_request(pair: Pair) -> None:
+    with Load(pair.url, (READ, SYNC)) as load:
+        load.wait_for_answers(40)
+        for instance in ("backend:0", "backend:1", "backend:0"):
+            pair.supervise("stop", instance)
+            load.wait_for_answers(60)
+            pair.supervise("start", instance)
+            load.wait_for_answers(60)
+    assert load.failures == []
+
+
+def test_restarting_each_under_load_fails_no_request(pair: Pair) -> None:
+    with Load(pair.url, (READ, SYNC)) as load:
+        load.wait_for_answers(40)
+        for command in ("restart", "rolling-restart"):
+            for instance in ("backend:0", "backend:1"):
+                pair.supervise(command, instance)
+                load.wait_for_answers(40)
+    assert load.failures == []
+
+
+def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
+    with Load(pair.url) as load:
+        load.wait_for_answers(40)
+        for _ in range(3):
+            pair.supervise("signal", "backend:1", "KILL")
+            load.wait_for_answers(40)
+            pair.until("ready", "ready")
+    assert load.failures == []
+    assert "a backend gets no further requests" in pair.log.read_text()

@@ -1,0 +1,146 @@
+//! Which instances of the backend are to get no further requests, because
+//! santa-supervise is stopping, starting or restarting them. Failed connections do
+//! not tell: the sockets stay open for the instance to come, and take connections
+//! that nobody serves yet.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use santa_config::{Address, Config};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::log::sink::{Level, Sink};
+use crate::server::worker::Orders;
+use crate::supervisor::{Changes, ServiceState, states};
+
+/// How often the states are asked for when nothing is told.
+const REFRESH: Duration = Duration::from_secs(10);
+/// How long after a failure santa-supervise is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The phase in which an instance serves; one whose successor starts stays in it.
+const READY: &str = "ready";
+
+/// An instance of a service of santa-supervise that serves the backend's requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Supervised {
+    service: String,
+    instance: u32,
+    address: Address,
+}
+
+/// Instances that are to get no further requests, each with its phase.
+pub(crate) type Drained = BTreeMap<Address, String>;
+
+/// The backend's instances that santa-supervise runs; none when there is but one,
+/// which gets all requests whatever becomes of it.
+pub(crate) fn supervised(config: &Config) -> Vec<Supervised> {
+    let upstream = &config.proxy.upstream;
+    let owner = config.services.iter().find(|service| service.sockets.contains(upstream));
+    let Some(owner) = owner else { return Vec::new() };
+    let instance =
+        |(instance, address)| Supervised { service: owner.name.clone(), instance, address };
+    let all: Vec<_> = (0..).zip(config.upstreams()).map(instance).collect();
+    if all.len() > 1 { all } else { Vec::new() }
+}
+
+/// The instances that do not serve; one that santa-supervise does not know does.
+fn drained(supervised: &[Supervised], states: &[ServiceState]) -> Drained {
+    let of = |one: &Supervised| {
+        let same = |state: &&ServiceState| {
+            state.name == one.service && state.instance == one.instance && state.state != READY
+        };
+        let phase = states.iter().find(same)?.state.clone();
+        Some((one.address.clone(), phase))
+    };
+    supervised.iter().filter_map(of).collect()
+}
+
+/// Follows santa-supervise and tells the workers, until they are gone.
+pub(crate) async fn follow(control: PathBuf, orders: watch::Sender<Orders>, sink: Sink) {
+    let mut several = orders.subscribe();
+    while several.wait_for(|orders| !orders.generation.supervised.is_empty()).await.is_ok() {
+        if let Ok(changes) = Changes::follow(&control).await {
+            while let Ok(states) = states(&control).await {
+                tell(&orders, &states, &sink);
+                if let Ok(Err(_)) = timeout(REFRESH, changes.next()).await {
+                    break;
+                }
+            }
+            // Without news, all are tried, those that fail last.
+            tell(&orders, &[], &sink);
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Tells the workers and the log what has changed.
+fn tell(orders: &watch::Sender<Orders>, states: &[ServiceState], sink: &Sink) {
+    let (now, before) = {
+        let orders = orders.borrow();
+        (drained(&orders.generation.supervised, states), Arc::clone(&orders.drained))
+    };
+    if now == *before {
+        return;
+    }
+    for (address, phase) in now.iter().filter(|(address, _)| !before.contains_key(address)) {
+        let fields = [("address", &*address.to_string()), ("state", phase)];
+        sink.notice(Level::Info, "a backend gets no further requests", &fields);
+    }
+    for address in before.keys().filter(|address| !now.contains_key(address)) {
+        let fields = [("address", &*address.to_string())];
+        sink.notice(Level::Info, "a backend gets requests again", &fields);
+    }
+    orders.send_modify(|orders| orders.drained = Arc::new(now));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let socket = "version = 1\n[socket.backend]\nlisten = \"unix:/b.sock\"\n";
+        let rest = "[socket.http]\nlisten = \"127.0.0.1:1\"\n[proxy]\nsocket = \"http\"\nupstream = \"backend\"\n";
+        santa_config::parse(&format!("{socket}{rest}{text}"), "test", &santa_config::Env::default())
+            .expect("a configuration")
+    }
+
+    fn service(instances: u32) -> String {
+        format!(
+            "[[service]]\nname = \"app\"\ncommand = \"/x\"\nsockets = [\"backend\"]\ninstances = {instances}\n"
+        )
+    }
+
+    fn state(name: &str, instance: u32, state: &str) -> ServiceState {
+        ServiceState { name: name.to_owned(), instance, state: state.to_owned() }
+    }
+
+    #[test]
+    fn instances_are_known_by_their_service_and_number() {
+        let two = supervised(&config(&service(2)));
+        let addresses: Vec<String> = two.iter().map(|one| one.address.to_string()).collect();
+        assert_eq!(addresses, ["unix:/b-0.sock", "unix:/b-1.sock"]);
+        assert_eq!(two.iter().map(|one| one.instance).collect::<Vec<_>>(), [0, 1]);
+        assert!(two.iter().all(|one| one.service == "app"));
+        assert!(supervised(&config(&service(1))).is_empty());
+        assert!(supervised(&config("")).is_empty());
+    }
+
+    #[test]
+    fn all_but_ready_ones_are_drained_and_unknown_ones_serve() {
+        let two = supervised(&config(&service(2)));
+        let of = |states: &[ServiceState]| -> Vec<String> {
+            drained(&two, states).into_keys().map(|address| address.to_string()).collect()
+        };
+        assert!(of(&[]).is_empty());
+        assert!(of(&[state("app", 0, "ready"), state("app", 1, "ready")]).is_empty());
+        assert!(of(&[state("other", 0, "stopped"), state("app", 2, "stopped")]).is_empty());
+        for phase in ["waiting", "starting", "stopping", "stopped", "backoff", "failed"] {
+            let states = [state("app", 0, "ready"), state("app", 1, phase)];
+            assert_eq!(of(&states), ["unix:/b-1.sock"], "{phase}");
+        }
+    }
+}

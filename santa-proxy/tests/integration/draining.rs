@@ -1,0 +1,123 @@
+//! Instances that santa-supervise is stopping get no further requests, although
+//! their sockets still take connections.
+
+use std::io::Write;
+use std::net::TcpListener;
+
+use crate::instances::{LAST, start};
+use crate::support::backend::{Act, Backend};
+use crate::support::client::Client;
+use crate::support::eventually;
+use crate::support::proxy::{Proxy, Setup};
+use crate::support::supervisor::Supervisor;
+
+const POST: &str = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
+const DRAINED: &str = "a backend gets no further requests";
+const BACK: &str = "a backend gets requests again";
+
+fn started(setup: Setup, phases: &[&str]) -> (Proxy, Vec<Backend>, Supervisor) {
+    let supervisor = Supervisor::start(setup.directory.path(), phases);
+    let (proxy, backends) = start(phases.len(), setup);
+    (proxy, backends, supervisor)
+}
+
+/// Which instances get something of some requests.
+fn used(proxy: &Proxy, backends: &[Backend]) -> Vec<bool> {
+    let before: Vec<usize> = backends.iter().map(|backend| backend.received().len()).collect();
+    let mut client = Client::connect(proxy.address);
+    for round in 0..10 {
+        let answer = if round % 2 == 0 { client.get("/api/x") } else { client.request(POST) };
+        assert_eq!(answer.status, 200);
+    }
+    let more = |(backend, before): (&Backend, usize)| backend.received().len() > before;
+    backends.iter().zip(before).map(more).collect()
+}
+
+/// Waits until exactly these instances are used.
+fn until_used(proxy: &Proxy, backends: &[Backend], wanted: &[bool]) {
+    eventually(&format!("{wanted:?} are used"), || used(proxy, backends) == wanted);
+}
+
+#[test]
+fn one_that_stops_gets_nothing_more_until_it_is_ready_again() {
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let (proxy, backends, supervisor) = started(setup, &["ready", "ready"]);
+    assert_eq!(used(&proxy, &backends), [true, true]);
+    let kept = backends[0].received().last().expect("a request").connection;
+    supervisor.say(&["stopping", "ready"]);
+    let line = proxy.line_with(DRAINED);
+    assert!(line.contains("backend-0.sock") && line.contains("\"state\":\"stopping\""), "{line}");
+    until_used(&proxy, &backends, &[false, true]);
+    supervisor.say(&["stopped", "ready"]);
+    proxy.signal(rustix::process::Signal::HUP);
+    proxy.line_with("reloaded");
+    assert_eq!(used(&proxy, &backends), [false, true]);
+    supervisor.say(&["ready", "ready"]);
+    assert!(proxy.line_with(BACK).contains("backend-0.sock"));
+    until_used(&proxy, &backends, &[true, true]);
+    // What was kept for it was closed.
+    let received = backends[0].received();
+    assert!(received.iter().skip_while(|one| one.connection <= kept).count() > 0);
+}
+
+#[test]
+fn the_metrics_say_which_one_is_drained() {
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    // The same socket tells numbers; here it tells none.
+    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let (proxy, _backends, _supervisor) = started(setup, &["ready", "backoff"]);
+    proxy.line_with(DRAINED);
+    eventually("a worker is told", || {
+        let text = Client::connect(admin).get("/metrics").text();
+        let of = |number: u8, value: u8| {
+            text.lines().any(|line| {
+                line.starts_with("santa_proxy_upstream_drained{")
+                    && line.ends_with(&format!("/backend-{number}.sock\"}} {value}"))
+            })
+        };
+        of(0, 0) && of(1, 1)
+    });
+}
+
+#[test]
+fn what_it_has_already_is_finished() {
+    let (proxy, backends, supervisor) = started(Setup::new(), &["ready", "ready"]);
+    backends[0].always(Act::HandOver);
+    let mut clients = Vec::new();
+    eventually("the first instance has a request", || {
+        let mut client = Client::connect(proxy.address);
+        client.send(POST);
+        clients.push(client);
+        !backends[0].received().is_empty()
+    });
+    supervisor.say(&["stopping", "ready"]);
+    proxy.line_with(DRAINED);
+    backends[0].handed_over().write_all(LAST).expect("write");
+    let answers: Vec<String> =
+        clients.into_iter().map(|mut client| client.answer(false).text()).collect();
+    assert!(answers.contains(&"done".to_owned()), "{answers:?}");
+}
+
+#[test]
+fn when_none_is_ready_all_are_tried() {
+    let (proxy, backends, _supervisor) = started(Setup::new(), &["starting", "backoff"]);
+    proxy.line_with(DRAINED);
+    assert_eq!(used(&proxy, &backends), [true, true]);
+}
+
+#[test]
+fn without_news_all_are_tried() {
+    for fault in ["gone", "silent", "garbage"] {
+        let (proxy, backends, supervisor) = started(Setup::new(), &["stopping", "ready"]);
+        proxy.line_with(DRAINED);
+        until_used(&proxy, &backends, &[false, true]);
+        match fault {
+            "gone" => supervisor.stop(),
+            "silent" => supervisor.fall_silent(),
+            _ => supervisor.say_text("{\"services\":7}\n"),
+        }
+        proxy.line_with(BACK);
+        until_used(&proxy, &backends, &[true, true]);
+    }
+}
