@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 READ = ("GET", "/api/v1/auth/me")
-SYNC = ("POST", "/api/santa/preflight/unknown-mac")
+SYNC = ("POST", "/api/santa/e/wrong/preflight/unknown-mac")
 
 
 class Load:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import time
@@ -14,10 +15,18 @@ import pytest
 
 from tests.e2e.conftest import House
 from tests.e2e.load import READ, SYNC, Load
-from tests.image.container import free_port
 
 PATIENCE = 60.0
 """How long a state may take to come, in seconds."""
+
+
+def free_addresses(count: int) -> list[str]:
+    """Return addresses that nobody listens on, each another."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
 
 
 class Pair:
@@ -30,11 +39,12 @@ class Pair:
         parts = [part for part in rest if not re.search(r'(?m)^name = "(migrate|demo|database)"$', part)]
         self.config = folder / "santa.toml"
         self.config.write_text(re.sub(r"(?m)^depends_on = .*$", "", head + "".join(parts)))
-        self.url = f"http://127.0.0.1:{free_port()}"
+        public, admin = free_addresses(2)
+        self.url = f"http://{public}"
         self.environment = os.environ | {
             "UVICORN_WORKERS": "2",
-            "SANTA__ADMIN__LISTEN": f"127.0.0.1:{free_port()}",
-            "SANTA__SOCKET__HTTP__LISTEN": self.url.removeprefix("http://"),
+            "SANTA__ADMIN__LISTEN": admin,
+            "SANTA__SOCKET__HTTP__LISTEN": public,
             "SANTA__SOCKET__BACKEND__LISTEN": f"unix:{folder}/backend.sock",
             "SANTA__SUPERVISOR__CONTROL_SOCKET": f"{folder}/supervise.sock",
             "SANTA__SUPERVISOR__LOG__FORMAT": "json",
@@ -97,7 +107,7 @@ def test_stopping_and_starting_one_under_load_fails_no_request(pair: Pair) -> No
             load.wait_for_answers(60)
             pair.supervise("start", instance)
             load.wait_for_answers(60)
-    assert load.failures == []
+    assert load.failures == [], pair.log.read_text()
 
 
 def test_restarting_each_under_load_fails_no_request(pair: Pair) -> None:
@@ -107,7 +117,7 @@ def test_restarting_each_under_load_fails_no_request(pair: Pair) -> None:
             for instance in ("backend:0", "backend:1"):
                 pair.supervise(command, instance)
                 load.wait_for_answers(40)
-    assert load.failures == []
+    assert load.failures == [], pair.log.read_text()
 
 
 def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
@@ -117,5 +127,5 @@ def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
             pair.supervise("signal", "backend:1", "KILL")
             load.wait_for_answers(40)
             pair.until("ready", "ready")
-    assert load.failures == []
+    assert load.failures == [], pair.log.read_text()
     assert "a backend gets no further requests" in pair.log.read_text()

@@ -1,6 +1,8 @@
 //! Passing a request on: a connection to the backend, one exchange over it, one
 //! more attempt where that is safe, and what the client is told otherwise.
 
+use std::rc::Rc;
+
 use super::connection::Connection;
 use super::exchange::{Fault, exchange};
 use super::plan::Forward;
@@ -12,7 +14,7 @@ use crate::http::reject::Reject;
 use crate::io::buffer::give_vec;
 use crate::io::deadline::Phase;
 use crate::log::sink::Level;
-use crate::upstream::pool::{Lease, Reuse, Unreachable};
+use crate::upstream::pool::{Instance, Lease, Reuse, Unreachable};
 
 /// How a forwarded request left the client's connection.
 pub(crate) enum End {
@@ -37,9 +39,9 @@ pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forwar
         connection.worker.metrics.refused.add(1);
         return answer(connection, *request, reject, true);
     }
-    let mut retried = false;
+    let mut retried = None;
     loop {
-        let mut lease = match lease(connection, &request, retried).await {
+        let mut lease = match lease(connection, &request, retried.as_ref()).await {
             Ok(lease) => lease,
             Err(unreachable) => return unreachable_backend(connection, *request, &unreachable),
         };
@@ -62,9 +64,9 @@ pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forwar
                     (false, _) => End::Linger,
                 };
             }
-            Err(fault) if !retried && may_retry(&fault, &request) => {
+            Err(fault) if retried.is_none() && may_retry(&fault, &request) => {
                 connection.worker.metrics.upstream_retries.add(1);
-                retried = true;
+                retried = Some(lease.instance());
             }
             Err(fault) => return failed(connection, *request, fault, &lease),
         }
@@ -131,18 +133,18 @@ async fn take_turn(connection: &Connection, request: &mut Forward) -> Result<(),
 async fn lease(
     connection: &Connection,
     request: &Forward,
-    retried: bool,
+    failed: Option<&Rc<Instance>>,
 ) -> Result<Lease, Unreachable> {
-    let reuse = match retried {
-        true => Reuse::Never,
-        false if request.idempotent && request.content.is_done() => Reuse::Likely,
-        false => Reuse::Certain,
+    let reuse = match failed {
+        Some(_) => Reuse::Never,
+        None if request.idempotent && request.content.is_done() => Reuse::Likely,
+        None => Reuse::Certain,
     };
     let limit = request.local.shared.timeouts.connect;
     let metrics = &connection.worker.metrics;
     // A TCP connect that gets no answer at all ends with the same limit.
     connection.deadline.set(Phase::Backend, limit * 2);
-    match connection.deadline.limit(request.backend.lease(reuse, limit, metrics)).await {
+    match connection.deadline.limit(request.backend.lease(reuse, failed, limit, metrics)).await {
         Ok(result) => result,
         Err(_) => Err(Unreachable {
             address: String::new(),

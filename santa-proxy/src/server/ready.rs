@@ -26,7 +26,7 @@ pub(crate) async fn reply(worker: &Rc<Worker>, pending: Pending) -> Reply {
     let Pending { terms, content, record, local } = pending;
     let limit = local.shared.timeouts.ready;
     let asking = async {
-        let mut lease = local.api.lease(Reuse::Certain, limit, &worker.metrics).await.ok()?;
+        let mut lease = local.api.lease(Reuse::Certain, None, limit, &worker.metrics).await.ok()?;
         let (status, text, reusable) = ask(&mut lease).await?;
         if reusable {
             lease.keep();

@@ -99,6 +99,11 @@ impl Lease {
         }
     }
 
+    /// Whose connection it is.
+    pub(crate) fn instance(&self) -> Rc<Instance> {
+        Rc::clone(&self.counted.0)
+    }
+
     /// The address, for messages.
     pub(crate) fn address(&self) -> String {
         self.counted.0.address.to_string()
@@ -146,11 +151,13 @@ impl Backend {
         left
     }
 
-    /// A connection that is kept, as far as `reuse` allows, or new. `limit`
-    /// bounds the wait for a backend that is busy or restarting.
+    /// A connection that is kept, as far as `reuse` allows, or new; of another
+    /// instance than `failed` where there is one as good. `limit` bounds the wait
+    /// for a backend that is busy or restarting.
     pub(crate) async fn lease(
         &self,
         reuse: Reuse,
+        failed: Option<&Rc<Instance>>,
         limit: Duration,
         metrics: &WorkerMetrics,
     ) -> Result<Lease, Unreachable> {
@@ -158,7 +165,7 @@ impl Backend {
         let mut now = begun;
         let mut tries = 0;
         loop {
-            let Some(instance) = self.choose(now) else {
+            let Some(instance) = self.choose(now, failed) else {
                 let error = io::Error::new(io::ErrorKind::NotFound, "no instance is configured");
                 return Err(Unreachable { address: String::new(), error, temporary: false });
             };
@@ -202,15 +209,16 @@ impl Backend {
     }
 
     /// The instance with the fewest connections among those not known to be
-    /// drained or down; ties go round. If there are only such, one of them: it may
-    /// be back in time.
-    fn choose(&self, now: Instant) -> Option<Rc<Instance>> {
+    /// drained or down, nor to have `failed` this request; ties go round. If there are
+    /// only such, one of them: it may be back in time.
+    fn choose(&self, now: Instant, failed: Option<&Rc<Instance>>) -> Option<Rc<Instance>> {
         let count = self.instances.len();
         let start = self.next.get();
         self.next.set(start.wrapping_add(1));
         let rank = |instance: &&Rc<Instance>| {
             let down = instance.down_until.get().is_some_and(|until| now < until);
-            (instance.drained.get(), down, instance.active.get())
+            let same = failed.is_some_and(|failed| Rc::ptr_eq(failed, instance));
+            (instance.drained.get(), down, same, instance.active.get())
         };
         (0..count)
             .map(|offset| &self.instances[start.wrapping_add(offset) % count])
@@ -250,14 +258,14 @@ mod tests {
     fn the_least_busy_instance_is_chosen_and_ties_go_round() {
         let backend = backend(3);
         let held: Vec<Counted> = (0..6)
-            .filter_map(|_| backend.choose(Instant::now()))
+            .filter_map(|_| backend.choose(Instant::now(), None))
             .map(|instance| Counted::new(&instance))
             .collect();
         assert!(backend.instances.iter().all(|instance| instance.active.get() == 2));
         drop(held);
         let _busy = Counted::new(&backend.instances[0]);
         for _ in 0..4 {
-            let chosen = backend.choose(Instant::now()).expect("an instance");
+            let chosen = backend.choose(Instant::now(), None).expect("an instance");
             assert_ne!(chosen.address, backend.instances[0].address);
         }
     }
@@ -268,14 +276,14 @@ mod tests {
         backend.instances[0].down_until.set(Some(Instant::now() + DOWN_FOR));
         let _busy = Counted::new(&backend.instances[1]);
         for _ in 0..4 {
-            let chosen = backend.choose(Instant::now()).expect("an instance");
+            let chosen = backend.choose(Instant::now(), None).expect("an instance");
             assert_eq!(chosen.address, backend.instances[1].address);
         }
     }
     #[test]
     fn a_drained_instance_gets_requests_only_when_all_are() {
         let backend = backend(2);
-        let chosen = || backend.choose(Instant::now()).expect("an instance").address.clone();
+        let chosen = || backend.choose(Instant::now(), None).expect("an instance").address.clone();
         let [first, second] = [0, 1].map(|at| backend.instances[at].address.clone());
         let drained = |addresses: &[&Address]| -> Drained {
             addresses.iter().map(|&at| (at.clone(), "stopping".to_owned())).collect()
@@ -288,5 +296,15 @@ mod tests {
         assert_eq!(chosen(), first);
         backend.drain(&Drained::new());
         assert_eq!(chosen(), first);
+    }
+    #[test]
+    fn what_has_failed_a_request_gets_it_again_only_when_no_other_would_do() {
+        let backend = backend(2);
+        let [first, second] = [0, 1].map(|at| &backend.instances[at]);
+        let chosen = || backend.choose(Instant::now(), Some(first)).expect("an instance");
+        let _busy = Counted::new(second);
+        assert!(Rc::ptr_eq(&chosen(), second));
+        second.down_until.set(Some(Instant::now() + DOWN_FOR));
+        assert!(Rc::ptr_eq(&chosen(), first));
     }
 }

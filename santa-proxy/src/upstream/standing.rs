@@ -101,11 +101,27 @@ fn tell(orders: &watch::Sender<Orders>, states: &[ServiceState], sink: &Sink) {
 mod tests {
     use super::*;
 
+    const PLAN: &str = r#"
+        version = 1
+        [paths]
+        www = "/w"
+        app = "/a"
+        bin = "/b"
+        python = "/p"
+        [supervisor]
+        control_socket = "/s"
+        [socket.http]
+        listen = "127.0.0.1:1"
+        [socket.backend]
+        listen = "unix:/b.sock"
+        [proxy]
+        socket = "http"
+        upstream = "backend"
+    "#;
+
     fn config(text: &str) -> Config {
-        let socket = "version = 1\n[socket.backend]\nlisten = \"unix:/b.sock\"\n";
-        let rest = "[socket.http]\nlisten = \"127.0.0.1:1\"\n[proxy]\nsocket = \"http\"\nupstream = \"backend\"\n";
-        santa_config::parse(&format!("{socket}{rest}{text}"), "test", &santa_config::Env::default())
-            .expect("a configuration")
+        let env = santa_config::Env::default();
+        santa_config::parse(&format!("{PLAN}{text}"), "test", &env).expect("a configuration")
     }
 
     fn service(instances: u32) -> String {

@@ -125,3 +125,20 @@ fn an_instance_that_stops_finishes_what_it_has_and_the_others_take_the_rest() {
     let texts: Vec<String> = clients.iter_mut().map(|client| client.answer(false).text()).collect();
     assert!(texts.contains(&"done".to_owned()), "{texts:?}");
 }
+
+#[test]
+fn a_request_that_one_instance_has_failed_goes_to_another() {
+    let (proxy, backends) = start(2, Setup::new());
+    backends[0].always(Act::Close);
+    backends[1].always(Act::HandOver);
+    let mut busy = Client::connect(proxy.address);
+    busy.send(GET);
+    let _held = backends[1].handed_over();
+    backends[1].always(Act::Answer(ok("other")));
+    let before = backends[0].received().len();
+    // Each is the first one's turn, which has less to do.
+    for _ in 0..4 {
+        assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "other");
+    }
+    assert_eq!(backends[0].received().len(), before + 4);
+}
