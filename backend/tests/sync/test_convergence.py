@@ -193,7 +193,7 @@ def world_parts(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run
 
 def test_every_mac_ends_with_exactly_its_rules(world_parts: tuple[RunningServer, httpx.Client]) -> None:
     @settings(
-        max_examples=25,
+        max_examples=12,
         deadline=None,
         derandomize=True,
         database=None,

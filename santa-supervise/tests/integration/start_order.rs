@@ -1,8 +1,6 @@
 //! What starts when: dependencies, tasks, and every way to be ready.
 
-mod support;
-
-use support::House;
+use crate::support::House;
 
 on_every_os! {
     fn a_service_may_be_content_with_a_dependency_that_has_started_or_wait_for_its_end(os) {

@@ -1,11 +1,9 @@
 //! What is wrong with a configuration is said before anything starts.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::{House, SUPERVISE, text};
+use crate::support::{House, SUPERVISE, text};
 
 /// `check` and `run` end with 78 and one line that names all of `parts`.
 fn refused(house: &House, parts: &[&str]) {

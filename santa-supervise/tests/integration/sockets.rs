@@ -1,7 +1,5 @@
 //! Listening sockets: bound once, handed over, never refused, never stolen.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use support::{House, exists, text};
+use crate::support::{House, exists, text};
 
 /// One request; gives the process that answered, or why there was no answer.
 fn ask(path: &std::path::Path) -> Result<String, std::io::Error> {

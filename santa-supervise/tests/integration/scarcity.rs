@@ -1,15 +1,12 @@
 //! What runs out: descriptors, processes, memory, room on a disk.
-#![cfg(target_os = "linux")]
-
-mod support;
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use crate::support::House;
+use crate::support::privileged::{after_mounting, is_root};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
-use support::House;
-use support::privileged::{after_mounting, is_root};
 
 /// The services in this state.
 fn names(house: &House, state: &str) -> Vec<String> {
@@ -169,7 +166,7 @@ fn records_in(log: &str) -> Option<Vec<Value>> {
 }
 
 fn read(path: &Path) -> String {
-    fs::read(path).map(|bytes| support::text(&bytes)).unwrap_or_default()
+    fs::read(path).map(|bytes| crate::support::text(&bytes)).unwrap_or_default()
 }
 
 /// A control group with little memory, removed at the end.

@@ -1,8 +1,6 @@
 //! What the container's exit code says.
 
-mod support;
-
-use support::House;
+use crate::support::House;
 
 on_every_os! {
     fn the_end_of_a_critical_service_is_the_end_of_the_container_with_its_code(os) {

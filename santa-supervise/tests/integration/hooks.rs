@@ -1,12 +1,10 @@
 //! Who is told when a service changes its state.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use crate::support::{FAKE, House, holds_in_time, is_alive};
 use serde_json::Value;
-use support::{FAKE, House, holds_in_time, is_alive};
 
 /// A hook that runs the fake with `steps`.
 fn hook(name: &str, steps: &[&str], more: &str) -> String {

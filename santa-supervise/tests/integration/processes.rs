@@ -1,10 +1,8 @@
 //! What a service inherits and what becomes of orphans.
 
-mod support;
-
 use std::fs;
 
-use support::House;
+use crate::support::House;
 
 on_every_os! {
     fn a_service_sees_clean_descriptors_and_signals(os) {
@@ -157,7 +155,7 @@ fn as_pid_1_it_reaps_survives_stray_signals_and_stops_in_order() {
         &["orphans 10", "child setsid; forever", "print done", "forever"],
         "ready = { kind = \"log\", pattern = \"done\" }",
     );
-    let Some((mut house, pid)) = support::privileged::as_pid_1(house) else { return };
+    let Some((mut house, pid)) = crate::support::privileged::as_pid_1(house) else { return };
     let pid = rustix::process::Pid::from_raw(pid).expect("pid");
     use rustix::process::Signal;
     for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::PIPE, Signal::ALARM] {

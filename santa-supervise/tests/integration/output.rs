@@ -1,13 +1,11 @@
 //! Output of services: whole lines, whoever reads them, however slowly.
 
-mod support;
-
 use std::fs::File;
 use std::io::Read;
 use std::process::Stdio;
 
+use crate::support::{House, text};
 use santa_supervise::os;
-use support::{House, text};
 
 on_every_os! {
     fn lines_of_two_services_are_never_mixed(os) {

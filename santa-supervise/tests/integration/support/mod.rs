@@ -1,8 +1,7 @@
 //! Runs the real santa-supervise on a configuration made for one test.
-#![allow(dead_code, unreachable_pub, reason = "a module of several test crates, each using a part")]
 
 #[cfg(target_os = "linux")]
-pub mod privileged;
+pub(crate) mod privileged;
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,14 +14,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const SUPERVISE: &str = env!("CARGO_BIN_EXE_santa-supervise");
-pub const FAKE: &str = env!("CARGO_BIN_EXE_fake-service");
+pub(crate) const SUPERVISE: &str = env!("CARGO_BIN_EXE_santa-supervise");
+pub(crate) const FAKE: &str = env!("CARGO_BIN_EXE_fake-service");
 
 /// Far longer than anything takes: only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes one test for each seam to the system.
-#[macro_export]
 macro_rules! on_every_os {
     ($(fn $name:ident($os:ident) $body:block)+) => {
         $(mod $name {
@@ -42,8 +40,8 @@ macro_rules! on_every_os {
 }
 
 /// A directory, a configuration, and the santa-supervise that runs on it.
-pub struct House {
-    pub dir: TempDir,
+pub(crate) struct House {
+    pub(crate) dir: TempDir,
     os: String,
     text: String,
     proxy_socket: bool,
@@ -52,7 +50,7 @@ pub struct House {
 }
 
 impl House {
-    pub fn new(os: &str) -> Self {
+    pub(crate) fn new(os: &str) -> Self {
         let dir =
             tempfile::Builder::new().prefix("supervise-").tempdir().expect("temporary directory");
         Self {
@@ -65,17 +63,17 @@ impl House {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Adds a Unix socket `DIR/NAME.sock`.
-    pub fn socket(self, name: &str) -> Self {
+    pub(crate) fn socket(self, name: &str) -> Self {
         let listen = format!("unix:{}", self.path(&format!("{name}.sock")).display());
         self.socket_at(name, &listen)
     }
 
-    pub fn socket_at(mut self, name: &str, listen: &str) -> Self {
+    pub(crate) fn socket_at(mut self, name: &str, listen: &str) -> Self {
         self.proxy_socket |= name == "main";
         self.text += &format!("[socket.{name}]\nlisten = \"{listen}\"\n");
         self
@@ -83,44 +81,44 @@ impl House {
 
     /// Adds a service that runs the fake with `steps`. `{dir}` stands for the
     /// directory; `more` are further keys.
-    pub fn service(self, name: &str, steps: &[&str], more: &str) -> Self {
+    pub(crate) fn service(self, name: &str, steps: &[&str], more: &str) -> Self {
         let args: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
         let more = format!("args = [{}]\n{more}", args.join(", "));
         self.program(name, FAKE, &more)
     }
 
-    pub fn program(mut self, name: &str, command: &str, more: &str) -> Self {
+    pub(crate) fn program(mut self, name: &str, command: &str, more: &str) -> Self {
         let more = more.replace("{dir}", &self.dir.path().display().to_string());
         self.text += &format!("[[service]]\nname = \"{name}\"\ncommand = {command:?}\n{more}\n");
         self
     }
 
     /// Lets `{dir}` stand for the directory in steps, too.
-    pub fn replacing_dir(mut self) -> Self {
+    pub(crate) fn replacing_dir(mut self) -> Self {
         self.text = self.text.replace("{dir}", &self.dir.path().display().to_string());
         self
     }
 
     /// For a test that writes `[socket.main]` itself.
-    pub fn without_main_socket(mut self) -> Self {
+    pub(crate) fn without_main_socket(mut self) -> Self {
         self.proxy_socket = true;
         self
     }
 
-    pub fn extra(mut self, text: &str) -> Self {
+    pub(crate) fn extra(mut self, text: &str) -> Self {
         self.text += text;
         self.text += "\n";
         self
     }
 
     /// Sets a variable of santa-supervise itself.
-    pub fn setting(mut self, name: &'static str, value: &Path) -> Self {
+    pub(crate) fn setting(mut self, name: &'static str, value: &Path) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
 
     /// Writes the configuration: what every one needs, then what was added.
-    pub fn write(&self) -> PathBuf {
+    pub(crate) fn write(&self) -> PathBuf {
         let path = self.path("santa.toml");
         let main = if self.proxy_socket { "" } else { "[socket.main]\nlisten = \"127.0.0.1:1\"\n" };
         let dir = self.dir.path().display();
@@ -134,25 +132,25 @@ impl House {
         path
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(SUPERVISE);
         command.arg("--config").arg(self.path("santa.toml")).env("SANTA_SUPERVISE_OS", &self.os);
         command
     }
 
     /// Starts it; its log goes to `DIR/log`.
-    pub fn start(self) -> Self {
+    pub(crate) fn start(self) -> Self {
         let log = File::create(self.path("log")).expect("log");
         self.start_into(log.into())
     }
 
-    pub fn start_into(self, stdout: Stdio) -> Self {
+    pub(crate) fn start_into(self, stdout: Stdio) -> Self {
         let command = self.command();
         self.run(command, stdout)
     }
 
     /// Starts it as the command of another program.
-    pub fn start_through(self, program: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start_through(self, program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).arg(SUPERVISE).arg("--config").arg(self.path("santa.toml"));
         command.env("SANTA_SUPERVISE_OS", &self.os);
@@ -161,7 +159,7 @@ impl House {
     }
 
     /// Starts it with `--with-parent`; [`Self::let_go`] ends its input.
-    pub fn start_with_parent(self) -> Self {
+    pub(crate) fn start_with_parent(self) -> Self {
         let mut command = self.command();
         command.args(["run", "--with-parent"]).stdin(Stdio::piped());
         let log = File::create(self.path("log")).expect("log");
@@ -169,7 +167,7 @@ impl House {
     }
 
     /// Closes our end of its standard input.
-    pub fn let_go(&mut self) {
+    pub(crate) fn let_go(&mut self) {
         drop(self.child.as_mut().expect("started").stdin.take());
     }
 
@@ -186,18 +184,18 @@ impl House {
         self
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.as_ref().expect("started").id().cast_signed()
     }
 
-    pub fn signal(&self, signal: i32) {
+    pub(crate) fn signal(&self, signal: i32) {
         let signal = rustix::process::Signal::from_named_raw(signal).expect("signal");
         let pid = rustix::process::Pid::from_raw(self.pid()).expect("pid");
         rustix::process::kill_process(pid, signal).expect("kill");
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let child = self.child.as_mut().expect("started");
         let begun = Instant::now();
         loop {
@@ -212,34 +210,34 @@ impl House {
         }
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.as_mut().expect("started").try_wait().expect("wait").is_none()
     }
 
     /// Stops it with SIGTERM; gives the exit code.
-    pub fn stop(&mut self) -> i32 {
+    pub(crate) fn stop(&mut self) -> i32 {
         self.signal(libc::SIGTERM);
         self.wait().code().expect("an exit code")
     }
 
     /// Runs a client command.
-    pub fn ctl(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).output().expect("client runs")
     }
 
-    pub fn ctl_ok(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ctl_ok(&self, arguments: &[&str]) -> String {
         let output = self.ctl(arguments);
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {out}{err}\nlog:\n{}", self.log());
         out
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         serde_json::from_str(&self.ctl_ok(&["status", "--json"])).expect("JSON")
     }
 
     /// The entry of `NAME` or `NAME:INSTANCE`.
-    pub fn service_status(&self, name: &str) -> Value {
+    pub(crate) fn service_status(&self, name: &str) -> Value {
         let (name, instance) =
             name.split_once(':').map_or((name, 0), |(name, n)| (name, n.parse().expect("number")));
         let status = self.status();
@@ -248,43 +246,43 @@ impl House {
         found.cloned().expect("known service")
     }
 
-    pub fn state(&self, name: &str) -> String {
+    pub(crate) fn state(&self, name: &str) -> String {
         self.service_status(name)["state"].as_str().expect("state").to_owned()
     }
 
-    pub fn service_pid(&self, name: &str) -> i32 {
+    pub(crate) fn service_pid(&self, name: &str) -> i32 {
         i32::try_from(self.service_status(name)["pid"].as_i64().expect("a pid")).expect("a pid")
     }
 
-    pub fn wait_for_state(&self, name: &str, state: &str) {
+    pub(crate) fn wait_for_state(&self, name: &str, state: &str) {
         self.wait_for_control();
         self.until(&format!("{name} is {state}"), || self.state(name) == state);
     }
 
-    pub fn wait_for_control(&self) {
+    pub(crate) fn wait_for_control(&self) {
         self.until("the control socket answers", || {
             UnixStream::connect(self.path("control.sock")).is_ok()
         });
     }
 
     /// Waits until a condition holds; tells the log when it never does.
-    pub fn until(&self, what: &str, condition: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, condition: impl FnMut() -> bool) {
         if !holds_in_time(condition) {
             panic!("in vain: {what}; log:\n{}\nerrors:\n{}", self.log(), self.errors());
         }
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read(self.path("log")).map(|bytes| text(&bytes)).unwrap_or_default()
     }
 
-    pub fn errors(&self) -> String {
+    pub(crate) fn errors(&self) -> String {
         fs::read(self.path("errors")).map(|bytes| text(&bytes)).unwrap_or_default()
     }
 
     /// The log as JSON; every line must be. Complete only after the end: the
     /// log is written by a thread of its own.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let parse = |line: &str| {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
         };
@@ -292,17 +290,17 @@ impl House {
     }
 
     /// All messages of one service.
-    pub fn messages(&self, service: &str) -> Vec<String> {
+    pub(crate) fn messages(&self, service: &str) -> Vec<String> {
         let own = self.records().into_iter().filter(|record| record["service"] == service);
         own.map(|record| record["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
     /// Reads a number that a child writes to a file.
-    pub fn number_in(&self, name: &str) -> i32 {
+    pub(crate) fn number_in(&self, name: &str) -> i32 {
         let mut number = None;
         self.until(&format!("{name} holds a number"), || {
             number = self.read(name).trim().parse().ok();
@@ -312,7 +310,7 @@ impl House {
     }
 
     /// What lies in the directory beside the log and the configuration.
-    pub fn leftover_files(&self) -> Vec<String> {
+    pub(crate) fn leftover_files(&self) -> Vec<String> {
         let ours = ["santa.toml", "log", "errors"];
         let entries = fs::read_dir(self.dir.path()).expect("directory");
         let names =
@@ -321,13 +319,13 @@ impl House {
     }
 
     /// Speaks the protocol itself.
-    pub fn connect(&self) -> UnixStream {
+    pub(crate) fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(self.path("control.sock")).expect("control socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream
     }
 
-    pub fn send(&self, text: &[u8]) -> UnixStream {
+    pub(crate) fn send(&self, text: &[u8]) -> UnixStream {
         let mut stream = self.connect();
         stream.write_all(text).expect("send");
         stream
@@ -353,7 +351,7 @@ impl Drop for House {
     }
 }
 
-pub fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
+pub(crate) fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !condition() {
         if begun.elapsed() > PATIENCE {
@@ -365,7 +363,7 @@ pub fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
 }
 
 /// Whether a process exists; one that waits to be reaped counts as gone.
-pub fn is_alive(pid: i32) -> bool {
+pub(crate) fn is_alive(pid: i32) -> bool {
     if cfg!(target_os = "linux") {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         return stat
@@ -377,10 +375,10 @@ pub fn is_alive(pid: i32) -> bool {
     rustix::process::test_kill_process(pid).is_ok()
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-pub fn exists(path: &Path) -> bool {
+pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }

@@ -1,8 +1,5 @@
 //! What is odd around santa-supervise: clocks, process numbers, users,
 //! descriptors, and at last santa-supervise itself.
-#![cfg(target_os = "linux")]
-
-mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,21 +8,21 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::privileged::{as_pid_1, is_root};
+use crate::support::{House, holds_in_time, is_alive};
 use rustix::process::{Pid, Signal, Uid};
-use support::privileged::{as_pid_1, is_root};
-use support::{House, holds_in_time, is_alive};
 
 /// Builds the library that stands before the C library's clock.
 fn odd_clock(house: &House) -> PathBuf {
     let library = house.path("odd_clock.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/odd_clock.rs");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support/odd_clock.rs");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let built = Command::new(rustc)
         .args(["--edition=2024", "--crate-type=cdylib", "-o"])
         .args([library.as_path(), Path::new(source)])
         .output()
         .expect("rustc runs");
-    assert!(built.status.success(), "{}", support::text(&built.stderr));
+    assert!(built.status.success(), "{}", crate::support::text(&built.stderr));
     library
 }
 

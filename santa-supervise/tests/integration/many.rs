@@ -1,14 +1,11 @@
 //! Many services, and many restarts.
-#![cfg(target_os = "linux")]
-
-mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::support::House;
 use serde_json::Value;
-use support::House;
 
 /// Restarts by command before anything is measured, and after.
 const WARM_UP: usize = 1_000;

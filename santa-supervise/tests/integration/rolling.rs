@@ -1,7 +1,5 @@
 //! A rolling restart: the next process serves before the old one stops.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use support::{House, holds_in_time, is_alive, text};
+use crate::support::{House, holds_in_time, is_alive, text};
 
 const LISTENS: &str =
     "sockets = [\"app\"]\nready = { kind = \"listen\", socket = \"app\" }\nstop_timeout = \"20s\"";

@@ -1,12 +1,10 @@
 //! The control socket and the commands that use it.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::support::{House, text};
 use serde_json::Value;
-use support::{House, text};
 
 fn running(os: &str) -> House {
     let house = House::new(os)

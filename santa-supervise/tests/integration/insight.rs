@@ -1,8 +1,6 @@
 //! What the commands tell about the services.
 
-mod support;
-
-use support::{House, text};
+use crate::support::{House, text};
 
 on_every_os! {
     fn an_explanation_names_the_last_exits_their_last_lines_and_what_comes_next(os) {

@@ -1,8 +1,6 @@
 //! The end: in order, in time, completely.
 
-mod support;
-
-use support::{House, exists, is_alive};
+use crate::support::{House, exists, is_alive};
 
 on_every_os! {
     fn dependents_stop_before_what_they_depend_on(os) {

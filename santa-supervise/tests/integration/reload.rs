@@ -1,11 +1,9 @@
 //! A changed configuration is applied while everything runs.
 
-mod support;
-
 use std::fs;
 use std::os::unix::net::UnixStream;
 
-use support::{House, is_alive};
+use crate::support::{House, is_alive};
 
 /// Replaces the services of a running house and reloads by command.
 fn reload(house: &House, change: impl Fn(String) -> String) -> std::process::Output {
@@ -16,7 +14,7 @@ fn reload(house: &House, change: impl Fn(String) -> String) -> std::process::Out
 }
 
 fn told(output: &std::process::Output) -> String {
-    support::text(&output.stdout) + &support::text(&output.stderr)
+    crate::support::text(&output.stdout) + &crate::support::text(&output.stderr)
 }
 
 on_every_os! {

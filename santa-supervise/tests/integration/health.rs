@@ -1,10 +1,8 @@
 //! How a service shows that it is ready, and that it still works.
 
-mod support;
-
 use std::fs;
 
-use support::{FAKE, House, holds_in_time, is_alive};
+use crate::support::{FAKE, House, holds_in_time, is_alive};
 
 on_every_os! {
     fn a_service_is_ready_when_it_says_so(os) {

@@ -1,10 +1,8 @@
 //! Variables from files, and secrets that are mounted.
 
-mod support;
-
 use std::fs;
 
-use support::House;
+use crate::support::House;
 
 #[test]
 fn files_of_variables_and_secrets_are_read_at_each_start() {

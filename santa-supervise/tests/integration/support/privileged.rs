@@ -8,7 +8,7 @@ use super::House;
 
 /// Whether this machine lets us do what a test needs: `probe` is a shell
 /// script that tries. Under `CI` the answer must be yes.
-pub fn permitted(what: &str, probe: &str) -> bool {
+pub(crate) fn permitted(what: &str, probe: &str) -> bool {
     let tried = Command::new("sh").args(["-c", probe]).output().expect("sh runs");
     if !tried.status.success() {
         let problem = String::from_utf8_lossy(&tried.stderr).into_owned();
@@ -19,13 +19,13 @@ pub fn permitted(what: &str, probe: &str) -> bool {
 }
 
 /// Whether tests can become other users.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     permitted("changing users", "test \"$(id -u)\" = 0 || { echo needs root >&2; false; }")
 }
 
 /// Runs it as PID 1 of a namespace of its own; gives its number as seen from
 /// here.
-pub fn as_pid_1(house: House) -> Option<(House, i32)> {
+pub(crate) fn as_pid_1(house: House) -> Option<(House, i32)> {
     if !permitted("`unshare -pf --mount-proc`", "unshare -pf --mount-proc true") {
         return None;
     }
@@ -42,7 +42,7 @@ pub fn as_pid_1(house: House) -> Option<(House, i32)> {
 
 /// Runs it in a mount namespace of its own, after a shell script that sees its
 /// directory as `$DIR` and ends in running `"$@"`.
-pub fn after_mounting(house: House, script: &str) -> Option<House> {
+pub(crate) fn after_mounting(house: House, script: &str) -> Option<House> {
     permitted("`unshare -m`", "unshare -m mount -t tmpfs none /tmp").then(|| {
         let dir = house.dir.path().to_owned();
         let script = format!("set -e; {script}");

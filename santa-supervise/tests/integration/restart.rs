@@ -1,11 +1,9 @@
 //! What happens when a service ends by itself, cannot be started, or is to be
 //! restarted.
 
-mod support;
-
 use std::fs;
 
-use support::{House, is_alive};
+use crate::support::{House, is_alive};
 
 on_every_os! {
     fn a_killed_service_comes_back(os) {
@@ -87,7 +85,7 @@ on_every_os! {
         fs::remove_file(&marker).expect("marker");
         let output = house.ctl(&["restart", "app"]);
         assert_eq!(output.status.code(), Some(1));
-        let problem = support::text(&output.stderr);
+        let problem = crate::support::text(&output.stderr);
         assert!(problem.contains("exit code 9") && problem.contains("starts again"), "{problem}");
         assert_eq!(house.stop(), 0);
     }

@@ -1,0 +1,29 @@
+//! Drives the real binary and its client with scripted services. Each file is a
+//! promise; `support` makes the house, `machine_laws` drives the core alone.
+
+#[macro_use]
+mod support;
+
+mod configuration;
+mod control;
+mod environment;
+mod exit_code;
+mod faults_page;
+mod health;
+mod hooks;
+mod insight;
+mod machine_laws;
+#[cfg(target_os = "linux")]
+mod many;
+mod output;
+mod processes;
+mod reload;
+mod restart;
+mod rolling;
+#[cfg(target_os = "linux")]
+mod scarcity;
+mod sockets;
+mod start_order;
+mod stop;
+#[cfg(target_os = "linux")]
+mod surroundings;
