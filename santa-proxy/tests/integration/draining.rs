@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::TcpListener;
 
-use crate::instances::{LAST, start};
+use crate::instances::{LAST, hold_until, start};
 use crate::support::backend::{Act, Backend};
 use crate::support::client::Client;
 use crate::support::eventually;
@@ -84,19 +84,12 @@ fn the_metrics_say_which_one_is_drained() {
 fn what_it_has_already_is_finished() {
     let (proxy, backends, supervisor) = started(Setup::new(), &["ready", "ready"]);
     backends[0].always(Act::HandOver);
-    let mut clients = Vec::new();
-    eventually("the first instance has a request", || {
-        let mut client = Client::connect(proxy.address);
-        client.send(POST);
-        clients.push(client);
-        !backends[0].received().is_empty()
-    });
+    let mut clients = hold_until(&proxy, &backends, 0);
     supervisor.say(&["stopping", "ready"]);
     proxy.line_with(DRAINED);
     backends[0].handed_over().write_all(LAST).expect("write");
-    let answers: Vec<String> =
-        clients.into_iter().map(|mut client| client.answer(false).text()).collect();
-    assert!(answers.contains(&"done".to_owned()), "{answers:?}");
+    let last = clients.last_mut().expect("the one that is held");
+    assert_eq!(last.answer(false).text(), "done");
 }
 
 #[test]

@@ -40,6 +40,18 @@ fn hold(proxy: &Proxy, backends: &[Backend]) -> (Client, usize) {
     (client, at.expect("an instance"))
 }
 
+/// Sends requests one after the other until this instance has one: the last.
+pub(crate) fn hold_until(proxy: &Proxy, backends: &[Backend], place: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    loop {
+        let (client, at) = hold(proxy, backends);
+        clients.push(client);
+        if at == place {
+            return clients;
+        }
+    }
+}
+
 #[test]
 fn requests_go_to_the_instance_with_the_fewest() {
     let (proxy, backends) = start(3, Setup::new());
@@ -103,27 +115,16 @@ fn an_instance_that_stops_finishes_what_it_has_and_the_others_take_the_rest() {
     let (proxy, backends) = start(2, Setup::new());
     backends[0].always(Act::HandOver);
     backends[1].always(Act::Answer(ok("other")));
-    let mut clients: Vec<Client> = Vec::new();
-    let mut server = None;
-    eventually("the first instance has a request", || {
-        let mut client = Client::connect(proxy.address);
-        client.send(GET);
-        clients.push(client);
-        let count = backends[0].received().len();
-        if count > 0 {
-            server = Some(backends[0].handed_over());
-        }
-        count > 0
-    });
+    let mut clients = hold_until(&proxy, &backends, 0);
+    let mut server = backends[0].handed_over();
     // It no longer listens, as a server that stops; the request goes on.
     std::fs::remove_file(proxy.directory.path().join("backend-0.sock")).expect("socket file");
     for _ in 0..10 {
         assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "other");
     }
-    let mut server = server.expect("handed over");
     server.write_all(LAST).expect("write");
-    let texts: Vec<String> = clients.iter_mut().map(|client| client.answer(false).text()).collect();
-    assert!(texts.contains(&"done".to_owned()), "{texts:?}");
+    let last = clients.last_mut().expect("the one that is held");
+    assert_eq!(last.answer(false).text(), "done");
 }
 
 #[test]
