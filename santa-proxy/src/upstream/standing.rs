@@ -35,8 +35,8 @@ pub(crate) struct Supervised {
 /// Instances that are to get no further requests, each with its phase.
 pub(crate) type Drained = BTreeMap<Address, String>;
 
-/// The backend's instances that santa-supervise runs; none when there is but one,
-/// which gets all requests whatever becomes of it.
+/// The backend's instances that santa-supervise runs; none when they have but one
+/// address, which gets all requests whatever becomes of them.
 pub(crate) fn supervised(config: &Config) -> Vec<Supervised> {
     let upstream = &config.proxy.upstream;
     let owner = config.services.iter().find(|service| service.sockets.contains(upstream));
@@ -44,7 +44,8 @@ pub(crate) fn supervised(config: &Config) -> Vec<Supervised> {
     let instance =
         |(instance, address)| Supervised { service: owner.name.clone(), instance, address };
     let all: Vec<_> = (0..).zip(config.upstreams()).map(instance).collect();
-    if all.len() > 1 { all } else { Vec::new() }
+    let several = all.windows(2).any(|two| two[0].address != two[1].address);
+    if several { all } else { Vec::new() }
 }
 
 /// The instances that do not serve; one that santa-supervise does not know does.

@@ -47,7 +47,9 @@ impl EventLoop {
     /// was started with.
     pub(super) fn ask_to_stop(&mut self, generation: Generation, step: usize) {
         let child = self.children.get(generation);
-        if let Some(signal) = child.and_then(|child| child.stop_signal(step)) {
+        if let Some(signal) =
+            child.and_then(|child| child.stop_signal(step, self.blueprint(child.slot)))
+        {
             self.signal_main(generation, signal);
         }
     }

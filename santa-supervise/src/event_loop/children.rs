@@ -37,11 +37,13 @@ impl Child {
         Self { slot, blueprint, pid, main_alive: true, killing: false, tag, began }
     }
 
-    /// The signal of this number of its stop sequence; none while its stop is
-    /// only announced.
-    pub(super) fn stop_signal(&self, step: usize) -> Option<i32> {
-        let signals = &self.blueprint.stop_signals;
-        signals.get(step).or(signals.last()).copied().flatten()
+    /// Its signal for a step of the stop sequence that `now` is planned, which may
+    /// have changed since it started; none while its stop is only announced.
+    pub(super) fn stop_signal(&self, step: usize, now: &Blueprint) -> Option<i32> {
+        let announced = usize::from(now.stop_signals.first() == Some(&None));
+        let step = step.checked_sub(announced)?;
+        let signals = || self.blueprint.stop_signals.iter().copied().flatten();
+        signals().nth(step).or(signals().last())
     }
 
     /// The first signal of its stop sequence.
