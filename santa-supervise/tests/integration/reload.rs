@@ -47,6 +47,26 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
     }
 
+    fn a_stop_follows_the_steps_that_are_planned_now(os) {
+        let mut house = House::new(os)
+            .service("sooner", &["forever"], "stop_delay = \"40ms\"")
+            .service("later", &["forever"], "stop_delay = \"0s\"")
+            .start();
+        for name in ["sooner", "later"] {
+            house.wait_for_state(name, "ready");
+        }
+        let output = reload(&house, |text| {
+            let text = text.replace("\"0s\"", "\"30ms\"");
+            text.replace("\"40ms\"", "\"0s\"")
+        });
+        assert_eq!(told(&output), "changed in place: sooner, later\n");
+        for name in ["sooner", "later"] {
+            house.ctl_ok(&["stop", name]);
+            assert_eq!(house.service_status(name)["last_exit"], "ended by SIGTERM");
+        }
+        assert_eq!(house.stop(), 0);
+    }
+
     fn a_wrong_configuration_is_refused_and_the_old_one_stays(os) {
         let mut house = House::new(os).service("app", &["forever"], "").start();
         house.wait_for_state("app", "ready");
