@@ -11,6 +11,10 @@ use std::os::unix::fs::FileExt;
 /// both cost the same.
 const LARGE: usize = 12 * 1024;
 
+/// From this size on large pages are worth the milliseconds that they cost at the start.
+#[cfg(target_os = "linux")]
+const HUGE: usize = 512 * 1024;
+
 /// The bytes of one representation.
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -87,6 +91,11 @@ fn seal(bytes: &[u8]) -> io::Result<Option<File>> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = File::from(memfd_create("console", flags)?);
     file.write_all_at(bytes, 0)?;
+    if bytes.len() >= HUGE {
+        // Small pages do as well, only slower.
+        let _ = super::pages::join(&file, bytes.len());
+        file.set_len(bytes.len() as u64)?;
+    }
     let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     fcntl_add_seals(&file, all)?;
     Ok(Some(file))
@@ -104,7 +113,7 @@ mod tests {
 
     #[test]
     fn small_and_large_content_reads_the_same() {
-        for len in [0, 1, LARGE - 1, LARGE, LARGE * 3 + 7] {
+        for len in [0, 1, LARGE - 1, LARGE, LARGE * 3 + 7, 5 << 20] {
             let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
             let content = Content::keep(bytes.clone()).expect("kept");
             assert_eq!(content.len(), len);
@@ -115,6 +124,20 @@ mod tests {
                 assert!(out[6..] == bytes[range]);
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn large_content_takes_no_more_room_than_it_needs() {
+        use std::os::unix::fs::MetadataExt;
+        let len = (3 << 20) + 1;
+        let Content::File { file, .. } = Content::keep(vec![b'x'; len]).expect("kept") else {
+            panic!("not in a file")
+        };
+        let metadata = file.metadata().expect("metadata");
+        let page = rustix::param::page_size() as u64;
+        assert_eq!(metadata.len(), len as u64);
+        assert_eq!(metadata.blocks() * 512, metadata.len().next_multiple_of(page));
     }
 
     #[cfg(target_os = "linux")]

@@ -6,6 +6,8 @@ mod compress;
 mod content;
 mod load;
 mod media;
+#[cfg(target_os = "linux")]
+mod pages;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
