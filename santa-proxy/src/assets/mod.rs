@@ -122,7 +122,10 @@ impl Site {
         to_head: bool,
     ) -> Answer<'_> {
         let Some(selected) = self.select(request, index) else {
-            return Answer::refusal(Reject::new(406, "no acceptable content coding"), false);
+            let reject = Reject::new(406, "no acceptable content coding");
+            let mut answer = Answer::refusal(reject, false);
+            answer.add_line("Vary", "Accept-Encoding");
+            return answer;
         };
         let validators = Validators { etag: &selected.variant.etag, modified: selected.modified };
         match conditional::evaluate(&request.fields, &validators, now) {

@@ -66,6 +66,8 @@ pub struct Target<'b> {
     pub query: Option<&'b [u8]>,
     /// Authority of the absolute form; it outranks `Host`.
     pub authority: Option<&'b [u8]>,
+    /// Whether the absolute form names the `https` scheme.
+    pub secure: bool,
 }
 
 /// A request head that keeps every rule.
@@ -232,24 +234,26 @@ fn request_target<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Reje
         if !host::is_valid_with_port(target) {
             return Err(Reject::bad("target of CONNECT is not a host and a port"));
         }
-        return Ok(Target { path: b"", query: None, authority: Some(target) });
+        return Ok(Target { path: b"", query: None, authority: Some(target), secure: false });
     }
     if target == b"*" {
         if method != "OPTIONS" {
             return Err(Reject::bad("asterisk target in a method other than OPTIONS"));
         }
-        return Ok(Target { path: b"*", query: None, authority: None });
+        return Ok(Target { path: b"*", query: None, authority: None, secure: false });
     }
     if target.first() == Some(&b'/') {
-        return path_and_query(target, None);
+        return path_and_query(target, None, false);
     }
     absolute_target(method, target)
 }
 
 /// `http://authority/path` (RFC 9112 §3.2.2).
 fn absolute_target<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Reject> {
-    let rest = strip_scheme(target, b"http://").or_else(|| strip_scheme(target, b"https://"));
-    let rest = rest.ok_or(Reject::bad("target is neither a path nor an http URI"))?;
+    let plain = strip_scheme(target, b"http://").map(|rest| (rest, false));
+    let secure = || strip_scheme(target, b"https://").map(|rest| (rest, true));
+    let (rest, secure) =
+        plain.or_else(secure).ok_or(Reject::bad("target is neither a path nor an http URI"))?;
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if !host::is_valid(authority) {
@@ -257,9 +261,9 @@ fn absolute_target<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Rej
     }
     if path.is_empty() {
         let path: &[u8] = if method == "OPTIONS" { b"*" } else { b"/" };
-        return Ok(Target { path, query: None, authority: Some(authority) });
+        return Ok(Target { path, query: None, authority: Some(authority), secure });
     }
-    path_and_query(path, Some(authority))
+    path_and_query(path, Some(authority), secure)
 }
 
 fn strip_scheme<'b>(target: &'b [u8], scheme: &[u8]) -> Option<&'b [u8]> {
@@ -267,7 +271,11 @@ fn strip_scheme<'b>(target: &'b [u8], scheme: &[u8]) -> Option<&'b [u8]> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-fn path_and_query<'b>(target: &'b [u8], authority: Option<&'b [u8]>) -> Result<Target<'b>, Reject> {
+fn path_and_query<'b>(
+    target: &'b [u8],
+    authority: Option<&'b [u8]>,
+    secure: bool,
+) -> Result<Target<'b>, Reject> {
     let mark = memchr::memchr(b'?', target);
     let (path, query) = match mark {
         Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
@@ -278,7 +286,7 @@ fn path_and_query<'b>(target: &'b [u8], authority: Option<&'b [u8]>) -> Result<T
     if !is_path(path) || !query.is_none_or(is_query) {
         return Err(Reject::bad("character not allowed in the target"));
     }
-    Ok(Target { path, query, authority })
+    Ok(Target { path, query, authority, secure })
 }
 
 fn expectation(fields: &Fields<'_>, version: Version) -> Result<bool, Reject> {

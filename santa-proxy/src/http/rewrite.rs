@@ -115,12 +115,38 @@ fn needs_trust(name: Name) -> bool {
     )
 }
 
-/// `X-Forwarded-User`, `X-Forwarded-Scheme` and whatever else proxies say that way.
+/// What other proxies say of the client, and what became an attack (`Proxy`, which CGI
+/// hands on as `HTTP_PROXY`; paths that some frameworks prefer to the real one).
+const CLAIMS: [&str; 20] = [
+    "cf-connecting-ip",
+    "forwarded-for",
+    "front-end-https",
+    "proxy",
+    "remote-user",
+    "ssl-client-cert",
+    "ssl-client-s-dn",
+    "ssl-client-verify",
+    "true-client-ip",
+    "x-client-cert",
+    "x-client-dn",
+    "x-client-ip",
+    "x-client-verify",
+    "x-cluster-client-ip",
+    "x-original-url",
+    "x-remote-user",
+    "x-rewrite-url",
+    "x-ssl-client-cert",
+    "x-ssl-client-s-dn",
+    "x-ssl-client-verify",
+];
+
+/// `X-Forwarded-User`, `X-Forwarded-Scheme` and whatever else proxies say.
 fn is_of_a_proxy(name: Name, text: &str) -> bool {
     const START: &str = "x-forwarded";
     name == Name::Other
-        && text.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
-        && matches!(text.as_bytes().get(START.len()), None | Some(b'-'))
+        && (text.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+            && matches!(text.as_bytes().get(START.len()), None | Some(b'-'))
+            || CLAIMS.iter().any(|claim| text.eq_ignore_ascii_case(claim)))
 }
 
 /// A field that backends which know names as variables (CGI, WSGI) would take

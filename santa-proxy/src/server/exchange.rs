@@ -59,7 +59,7 @@ pub(crate) struct Progress {
     /// The final head has been passed to the client.
     pub(crate) answering: Cell<bool>,
     /// More has been read from the client than the first piece.
-    read_on: Cell<bool>,
+    pub(crate) read_on: Cell<bool>,
     /// The backend refused the first piece entirely.
     refused: Cell<bool>,
 }
@@ -89,10 +89,13 @@ pub(crate) async fn exchange(
         local,
         upgrade,
         trailers,
+        expects,
         permit,
         ..
     } = request;
     let timeouts = &local.shared.timeouts;
+    // A client that has begun does not wait.
+    let content_at_hand = *taken > 0 || content.is_done();
     let progress = Progress::default();
     let (client_reader, client_writer) = stream.split();
     let (backend_reader, backend_writer) = lease.stream.split();
@@ -118,6 +121,7 @@ pub(crate) async fn exchange(
         permit,
         upgrade: *upgrade,
         trailers: *trailers,
+        expects: *expects && !content_at_hand,
         deadline,
         timeouts,
         hsts: local.shared.hsts(terms.secure),

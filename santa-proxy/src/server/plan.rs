@@ -77,6 +77,8 @@ pub(crate) struct Forward {
     pub(crate) upgrade: bool,
     /// Whether the client takes trailer fields.
     pub(crate) trailers: bool,
+    /// Whether the client waits for 100 before it sends its content.
+    pub(crate) expects: bool,
     /// How the answer is to be sent.
     pub(crate) terms: Terms,
     /// Its place in the log.
@@ -114,7 +116,8 @@ pub(crate) fn decide(
         Ok(request) => request,
         Err(reject) => return Plan::Reply(refuse(worker, peer, &buffer[span.start..], reject)),
     };
-    let case = Case::new(worker, &local, &request, peer);
+    let at_hand = &buffer[span.end..];
+    let case = Case::new(worker, &local, &request, peer, at_hand);
     if let Some(answer) = case.answer_to_haste() {
         return case.reply("", answer, None);
     }
@@ -139,6 +142,8 @@ struct Case<'a, 'b> {
     local: &'a Rc<Local>,
     request: &'a Request<'b>,
     peer: &'a Peer,
+    /// What has arrived behind the head.
+    at_hand: &'b [u8],
     sender: Sender,
     request_id: String,
 }
@@ -149,6 +154,7 @@ impl<'a, 'b> Case<'a, 'b> {
         local: &'a Rc<Local>,
         request: &'a Request<'b>,
         peer: &'a Peer,
+        at_hand: &'b [u8],
     ) -> Self {
         let address = peer.address;
         let trusted = local.shared.trusts(address);
@@ -161,7 +167,7 @@ impl<'a, 'b> Case<'a, 'b> {
             Some(id) => String::from_utf8_lossy(id).into_owned(),
             None => worker.request_id(),
         };
-        Self { worker, local, request, peer, sender, request_id }
+        Self { worker, local, request, peer, at_hand, sender, request_id }
     }
 
     /// 429 for a client that asks too often.
@@ -187,6 +193,11 @@ impl<'a, 'b> Case<'a, 'b> {
     /// Answers that do not depend on the path.
     fn answer_of_any_path(&self) -> Option<Answer<'static>> {
         let request = self.request;
+        if request.target.secure && self.sender.scheme != "https" && !self.sender.trusted {
+            // RFC 9110 §7.4
+            let reject = Reject::new(421, "an https URI over a connection without TLS");
+            return Some(Answer::refusal(reject, request.target.path.starts_with(b"/api/")));
+        }
         let last_hop = || request.fields.single(Name::MaxForwards).and_then(decimal) == Some(0);
         match request.method {
             "TRACE" => {
@@ -268,6 +279,7 @@ impl<'a, 'b> Case<'a, 'b> {
             idempotent: request.is_idempotent(),
             upgrade,
             trailers: rewrite::wants_trailers(&request.fields),
+            expects: request.expects_continue && request.body != RequestBody::None,
             record: self.record(path),
             local: Rc::clone(self.local),
             terms: self.terms(path),
@@ -285,11 +297,25 @@ impl<'a, 'b> Case<'a, 'b> {
     fn reply(self, path: &str, answer: Answer<'_>, keep: Option<bool>) -> Plan {
         let record = self.record(path);
         let (worker, local, body) = (self.worker, self.local, self.request.body);
+        let (answer, keep) = match self.fault_of_content() {
+            Some(reject) => (Answer::refusal(reject, Route::of(path) == Route::Api), Some(false)),
+            None => (answer, keep),
+        };
         let mut terms = self.terms(path);
         terms.keep = keep.unwrap_or(terms.keep);
         let mut reply = Reply::new(worker, local, answer, terms, record);
         reply.content = Content::of_request(body);
         Plan::Reply(reply)
+    }
+
+    /// What is wrong with the content that has arrived, for answers that do not need it.
+    fn fault_of_content(&self) -> Option<Reject> {
+        if self.request.body != RequestBody::Chunked {
+            return None;
+        }
+        let mut content = Content::of_request(self.request.body);
+        let decoded = content.decode(&mut self.at_hand.to_vec());
+        decoded.err().map(|error| Reject::bad(error.0))
     }
 
     fn terms(self, path: &str) -> Terms {

@@ -2,6 +2,9 @@
 //! then its content as it comes, without waiting for more than has arrived.
 
 use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::exchange::{Fault, Progress};
 use super::gate::Permit;
@@ -22,6 +25,11 @@ use crate::io::stream::{Reader, Writer};
 /// Interim answers (1xx) to one request.
 const MOST_INTERIM: u32 = 16;
 
+/// How long a backend may stay silent before we ask a client for the content that it
+/// holds back. Backends that know nothing of 100 wait for it for ever.
+const SILENCE: Duration = Duration::from_millis(500);
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// One answer under way.
 pub(crate) struct Relay<'x> {
     pub(crate) reader: Reader<'x>,
@@ -38,6 +46,8 @@ pub(crate) struct Relay<'x> {
     pub(crate) upgrade: bool,
     /// Whether the client takes trailer fields.
     pub(crate) trailers: bool,
+    /// Whether the client waits for 100 before it sends its content.
+    pub(crate) expects: bool,
     pub(crate) deadline: &'x Deadline,
     pub(crate) timeouts: &'x santa_config::ProxyTimeouts,
     /// The line about TLS for this client.
@@ -76,12 +86,18 @@ enum Kind {
 impl Relay<'_> {
     /// Passes the whole answer on.
     pub(crate) async fn run(mut self) -> Result<Relayed, Fault> {
-        for _ in 0..=MOST_INTERIM {
-            let span = self.read_head().await?;
+        for interim in 0..=MOST_INTERIM {
+            let span = match self.read_head().await {
+                Err(Fault::BackendClosed { .. }) if interim > 0 => {
+                    return Err(Fault::BackendBad("it ends after an interim answer"));
+                }
+                read => read?,
+            };
             let kind = self.read_kind(&span)?;
             self.buffer.consume(span.end);
             match kind {
                 Kind::Interim(out) => {
+                    self.expects = false;
                     self.write(&out, 0, b"").await?;
                     give_vec(out);
                 }
@@ -109,7 +125,7 @@ impl Relay<'_> {
                     Err(error) => return Err(Fault::BackendBad(scan_fault(error))),
                 }
             }
-            match self.reader.fill(&mut self.buffer).await {
+            match self.fill().await? {
                 Ok(0) if self.buffer.is_empty() => {
                     return Err(Fault::BackendClosed { untouched: false, at_hand: true });
                 }
@@ -124,6 +140,22 @@ impl Relay<'_> {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Reads from the backend; asks the client for its content when both are silent.
+    async fn fill(&mut self) -> Result<io::Result<usize>, Fault> {
+        if self.expects {
+            self.expects = false;
+            // Boxed: most exchanges never need the room.
+            let patient = Box::pin(timeout(SILENCE, self.reader.fill(&mut self.buffer)));
+            if let Ok(filled) = patient.await {
+                return Ok(filled);
+            }
+            if !self.progress.read_on.get() {
+                self.write(CONTINUE, 0, b"").await?;
+            }
+        }
+        Ok(self.reader.fill(&mut self.buffer).await)
     }
 
     /// Checks the head, mended where a proxy has to, and makes the one for the client.

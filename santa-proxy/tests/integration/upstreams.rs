@@ -228,6 +228,29 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[test]
+fn a_backend_that_never_asks_for_the_content_gets_it() {
+    let setup = Setup::new();
+    let listener = UnixListener::bind(setup.socket()).expect("bind");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(
+        "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+    );
+    let (mut server, _) = listener.accept().expect("accept");
+    assert_eq!(client.head().status, 100);
+    client.send("abc");
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\nabc") {
+        let mut piece = [0; 1024];
+        let count = server.read(&mut piece).expect("read");
+        assert!(count > 0);
+        bytes.extend_from_slice(&piece[..count]);
+    }
+    server.write_all(&ok("done")).expect("write");
+    assert_eq!(client.answer(false).text(), "done");
+}
+
+#[test]
 fn trailers_pass_to_a_client_that_takes_them() {
     let (proxy, backend) = start();
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\nSet-Cookie: evil\r\n\r\n";
