@@ -43,7 +43,8 @@ impl Reserved {
     /// Maps the file at the first address that a large page can have, and joins its pages.
     #[expect(unsafe_code, reason = "there is no safe call for advice about a mapping")]
     fn collapse(&self, file: &File, whole: usize) -> io::Result<()> {
-        let at = self.start.wrapping_byte_add(self.start.align_offset(LARGE));
+        let skipped = self.start.addr().next_multiple_of(LARGE) - self.start.addr();
+        let at = self.start.wrapping_byte_add(skipped);
         // SAFETY: `at` is less than one large page behind `start`, and there is room
         // for one more than `whole`; what is replaced is our own and unused.
         // The new mapping is not read either.

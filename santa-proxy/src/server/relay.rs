@@ -99,6 +99,7 @@ impl Relay<'_> {
                 Kind::Interim(out) => {
                     self.expects = false;
                     self.write(&out, 0, b"").await?;
+                    self.expect_content();
                     give_vec(out);
                 }
                 Kind::Upgraded(out) => {
@@ -153,9 +154,17 @@ impl Relay<'_> {
             }
             if !self.progress.read_on.get() {
                 self.write(CONTINUE, 0, b"").await?;
+                self.expect_content();
             }
         }
         Ok(self.reader.fill(&mut self.buffer).await)
+    }
+
+    /// It is the client's turn, as long as nothing of its content has come.
+    fn expect_content(&self) {
+        if !self.progress.sent.get() && !self.progress.read_on.get() {
+            self.deadline.set(Phase::Content, self.timeouts.body);
+        }
     }
 
     /// Checks the head, mended where a proxy has to, and makes the one for the client.

@@ -251,6 +251,20 @@ fn a_backend_that_never_asks_for_the_content_gets_it() {
 }
 
 #[test]
+fn content_that_was_asked_for_and_does_not_come_is_the_clients_fault() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "1s");
+    let listener = UnixListener::bind(setup.socket()).expect("bind");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(
+        "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+    );
+    let (_silent, _) = listener.accept().expect("accept");
+    assert_eq!(client.head().status, 100);
+    assert_eq!(client.answer(false).status, 408);
+}
+
+#[test]
 fn trailers_pass_to_a_client_that_takes_them() {
     let (proxy, backend) = start();
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\nSet-Cookie: evil\r\n\r\n";
