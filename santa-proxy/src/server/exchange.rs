@@ -32,7 +32,8 @@ pub(crate) struct Done {
 /// Why an exchange failed, and whose fault it is.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The backend closed the connection before any byte of an answer.
+    /// The backend closed the connection before anything of a final answer had been
+    /// passed on.
     BackendClosed {
         /// It certainly has not taken the request.
         untouched: bool,
@@ -58,6 +59,8 @@ pub(crate) struct Progress {
     pub(crate) sent: Cell<bool>,
     /// The final head has been passed to the client.
     pub(crate) answering: Cell<bool>,
+    /// An interim answer has been passed to the client.
+    pub(crate) interim: Cell<bool>,
     /// More has been read from the client than the first piece.
     pub(crate) read_on: Cell<bool>,
     /// The backend refused the first piece entirely.
@@ -157,7 +160,7 @@ fn with_progress(fault: Fault, progress: &Progress) -> Fault {
     match fault {
         Fault::BackendClosed { untouched, at_hand } => Fault::BackendClosed {
             untouched: untouched || progress.refused.get(),
-            at_hand: at_hand && !progress.read_on.get(),
+            at_hand: at_hand && !progress.read_on.get() && !progress.interim.get(),
         },
         other => other,
     }

@@ -1,5 +1,6 @@
 //! The answer's direction: the backend's head checked, rewritten and passed on,
-//! then its content as it comes, without waiting for more than has arrived.
+//! then its content as it comes, without waiting for more than has arrived. Only a
+//! short answer is passed on whole or not at all.
 
 use std::io;
 use std::time::Duration;
@@ -18,12 +19,17 @@ use crate::http::request::Version;
 use crate::http::response::{Response, SCAN_RULES};
 use crate::http::rewrite::{self, Delimiter, Downward};
 use crate::http::scan::{Found, HeadSpan, Scan, ScanError};
-use crate::io::buffer::{Buffer, give_vec, take_vec};
+use crate::io::buffer::{BLOCK, Buffer, give_vec, take_vec};
 use crate::io::deadline::{Deadline, Phase};
 use crate::io::stream::{Reader, Writer};
 
 /// Interim answers (1xx) to one request.
 const MOST_INTERIM: u32 = 16;
+
+/// Content of at most so many bytes waits until all of it is there. Servers send head
+/// and content one after the other (uvicorn does), and one that is killed between them
+/// must not leave its client with half an answer. It fits into one block.
+const WHOLE: u64 = BLOCK as u64;
 
 /// How long a backend may stay silent before we ask a client for the content that it
 /// holds back. Backends that know nothing of 100 wait for it for ever.
@@ -86,18 +92,15 @@ enum Kind {
 impl Relay<'_> {
     /// Passes the whole answer on.
     pub(crate) async fn run(mut self) -> Result<Relayed, Fault> {
-        for interim in 0..=MOST_INTERIM {
-            let span = match self.read_head().await {
-                Err(Fault::BackendClosed { .. }) if interim > 0 => {
-                    return Err(Fault::BackendBad("it ends after an interim answer"));
-                }
-                read => read?,
-            };
+        self.record.status = 0;
+        for _ in 0..=MOST_INTERIM {
+            let span = self.read_head().await?;
             let kind = self.read_kind(&span)?;
             self.buffer.consume(span.end);
             match kind {
                 Kind::Interim(out) => {
                     self.expects = false;
+                    self.progress.interim.set(true);
                     self.write(&out, 0, b"").await?;
                     self.expect_content();
                     give_vec(out);
@@ -110,7 +113,11 @@ impl Relay<'_> {
                     let left = std::mem::take(&mut self.buffer);
                     return Ok(Relayed { keep: false, reusable: false, tunnel: Some(left) });
                 }
-                Kind::Final(answering) => return self.pass_content(*answering).await,
+                Kind::Final(answering) => {
+                    self.gather(&answering.content).await?;
+                    *self.permit = None;
+                    return self.pass_content(*answering).await;
+                }
             }
         }
         Err(Fault::BackendBad("too many interim answers"))
@@ -208,7 +215,6 @@ impl Relay<'_> {
         self.head(&mut out, &response, delimiter, keep);
         self.record.status = response.status;
         self.record.answered();
-        *self.permit = None;
         let answering = Answering {
             out,
             content: Content::of_response(response.body),
@@ -229,6 +235,21 @@ impl Relay<'_> {
             hsts: self.hsts,
         };
         rewrite::response_head(out, response, &downward);
+    }
+
+    /// Waits for all of a short content.
+    async fn gather(&mut self, content: &Content) -> Result<(), Fault> {
+        let Content::Length(length @ ..=WHOLE) = *content else { return Ok(()) };
+        while (self.buffer.filled().len() as u64) < length {
+            self.deadline.set(Phase::Backend, self.timeouts.response);
+            match self.reader.fill(&mut self.buffer).await {
+                Ok(0) | Err(_) => {
+                    return Err(Fault::BackendClosed { untouched: false, at_hand: true });
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(())
     }
 
     async fn pass_content(&mut self, mut answering: Answering) -> Result<Relayed, Fault> {

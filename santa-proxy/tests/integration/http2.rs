@@ -173,7 +173,7 @@ fn a_websocket_is_refused_clearly_and_finds_http11() {
 #[test]
 fn a_broken_answer_resets_its_stream_and_no_other() {
     let (authority, proxy, backend) = start(Setup::new());
-    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec();
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\nhalf".to_vec();
     backend.always(Act::AnswerAndClose(half));
     run(async {
         let mut client = client(&proxy, &authority).await;

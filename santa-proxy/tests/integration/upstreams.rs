@@ -144,7 +144,7 @@ fn a_silent_backend_is_504() {
 fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
     let (proxy, backend) = start();
     for answer in [
-        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n",
     ] {
         backend.always(Act::AnswerAndClose(answer.into()));
@@ -154,6 +154,63 @@ fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
         assert!(!rest.contains("\r\n0\r\n"), "no proper end in {rest}");
         assert!(!rest.contains("HTTP/1.1 502"), "no second answer in {rest}");
     }
+}
+
+const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+
+/// A server that is killed between its head and its content.
+#[test]
+fn half_a_short_answer_is_none_and_an_idempotent_request_is_sent_again() {
+    let (proxy, backend) = start();
+    backend.script(|received| match received.connection {
+        0 => Act::AnswerAndClose(HALF.into()),
+        _ => Act::Answer(ok("whole")),
+    });
+    let mut client = Client::connect(proxy.address);
+    let answer = client.get("/api/x");
+    assert_eq!((answer.status, answer.text()), (200, "whole".into()));
+    assert_eq!(client.get("/api/x").text(), "whole");
+    assert_eq!(backend.received().len(), 3);
+}
+
+#[test]
+fn half_a_short_answer_to_what_cannot_be_repeated_is_502() {
+    let (proxy, backend) = start();
+    backend.always(Act::AnswerAndClose(HALF.into()));
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.request(POST).status, 502);
+    assert_eq!(backend.received().len(), 1);
+    assert_eq!(client.get("/health").status, 200, "the connection stays of use");
+}
+
+#[test]
+fn half_a_short_answer_and_silence_is_504() {
+    let setup = Setup::new().set("PROXY__TIMEOUTS__RESPONSE", "200ms");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::Answer(HALF.into()));
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/api/x").status, 504);
+    assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn a_short_answer_in_pieces_arrives_whole() {
+    let (proxy, backend) = start();
+    backend.always(Act::HandOver);
+    let mut client = Client::connect(proxy.address);
+    client.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
+    let mut server = backend.handed_over();
+    let body = "0123456789".repeat(3276);
+    server
+        .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
+        .expect("write");
+    for piece in body.as_bytes().chunks(999) {
+        server.write_all(piece).expect("write");
+        std::thread::yield_now();
+    }
+    assert!(client.answer(false).text() == body);
+    assert_eq!(client.get("/health").status, 200);
 }
 
 #[test]
