@@ -55,7 +55,9 @@ pub(crate) fn binaries() -> Result<()> {
 /// Builds the two binaries; cargo's words are shown only when it fails.
 pub(crate) fn build() -> Result<()> {
     let shell = run::shell()?;
-    let build = cmd!(shell, "cargo build --quiet --package santa-proxy --package santa-supervise");
+    // Without a package's name, so that dependencies get the features that the tests
+    // of the whole workspace give them, and are compiled once.
+    let build = cmd!(shell, "cargo build --quiet --bin santa-proxy --bin santa-supervise");
     run::output("build the Rust binaries", build).map(drop)
 }
 
