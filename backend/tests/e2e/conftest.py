@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ CHROMIUM = [
     "--disable-component-update",
     "--disable-sync",
 ]
+FAILED = pytest.StashKey[bool]()
 PATIENCE = 15_000
 """How long a page may take to show something, in milliseconds."""
 
@@ -52,6 +53,14 @@ class House:
         """Give a command to the running santa-supervise."""
         command = [os.environ["SANTA_E2E_SUPERVISE"], *words, "--config", os.environ["SANTA_E2E_CONFIG"]]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a failure, for what is done after the test."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +126,7 @@ def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) ->
         return visit
 
     yield opened
-    for number, visit in enumerate(visits):
+    for number, visit in enumerate(visits if request.node.stash.get(FAILED, False) else []):
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
         picture = house.artifacts / f"{name}-{number}.png"
         visit.page.screenshot(path=picture, full_page=True)

@@ -13,7 +13,7 @@ from tests.model.stacks import Served
 from tests.model.world import World, direct
 from tests.support.postgres import Cluster
 
-SYNCS = int(os.environ.get("SANTA_MODEL_SYNCS", "2000"))
+SYNCS = int(os.environ.get("SANTA_MODEL_SYNCS", "800"))
 """Machine-syncs of the right algorithm."""
 MUTANT_SYNCS = 12_000
 """Machine-syncs within which a wrong one has to be noticed; most are within some hundred."""

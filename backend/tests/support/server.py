@@ -1,5 +1,6 @@
 """The real application on a real socket, in a thread of the test process."""
 
+import signal
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import httpx
 from santaserver.main import create_app
 from santaserver.serve import asyncio_run, make_server
 from santaserver.settings import load
-from tests.support.sockets import listen_on_loopback
+from tests.support.sockets import NO_TLS, listen_on_loopback
 
 WAIT = 30.0
 
@@ -67,9 +68,9 @@ class RunningServer:
 
     def stop(self) -> None:
         """Stop like SIGTERM does."""
-        self._server.should_exit = True
+        self._server.handle_exit(signal.SIGTERM, None)
         self._thread.join(WAIT)
 
     def client(self, **options: str) -> httpx.Client:
         """Return an HTTP client for this server."""
-        return httpx.Client(base_url=self.url, timeout=WAIT, headers=options)
+        return httpx.Client(base_url=self.url, timeout=WAIT, headers=options, verify=NO_TLS)

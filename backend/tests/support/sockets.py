@@ -1,6 +1,10 @@
 """Sockets for servers under test."""
 
 import socket
+import ssl
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP: left to themselves, each reads all the authorities of the machine anew."""
 
 
 def listen_on_loopback() -> socket.socket:
