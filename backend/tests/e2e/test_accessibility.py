@@ -13,7 +13,6 @@ from tests.e2e.test_console import WIDTHS
 from tests.support.santa_client import SimulatedMac
 
 LONG_SIGNING_ID = "ABCDE12345:" + "com.example.a-rather-long-name." * 6 + "helper"
-LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]
 
 
 def overflow(page: Page) -> int:
@@ -63,20 +62,20 @@ def settled(page: Page) -> None:
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_long_and_missing_things_have_no_violation_and_fit(
-    logged_in: OpenPage, filled: dict[str, str], width: str, scheme: str
+    logged_in: OpenPage, filled: dict[str, str], width: str
 ) -> None:
-    page = logged_in("/", viewport=WIDTHS[width], color_scheme=scheme).page
+    page = logged_in("/", viewport=WIDTHS[width]).page
     for name, path in filled.items():
         page.goto(path)
         settled(page)
         assert (name, violations(page), max(overflow(page), 0)) == (name, [], 0)
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_the_log_in_has_no_violation(open_page: OpenPage, width: str, scheme: str) -> None:
-    page = open_page("/login", viewport=WIDTHS[width], color_scheme=scheme).page
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_log_in_has_no_violation(open_page: OpenPage, width: str) -> None:
+    page = open_page("/login", viewport=WIDTHS[width]).page
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     assert violations(page) == []
 
@@ -92,7 +91,7 @@ DIALOGS = [
 ]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [("phone", "dark"), ("desktop", "light")])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("path", "button", "submit"), DIALOGS)
 def test_a_dialog_has_no_violation_and_gives_the_focus_back(
     logged_in: OpenPage,
@@ -101,9 +100,8 @@ def test_a_dialog_has_no_violation_and_gives_the_focus_back(
     button: str,
     submit: str | None,
     width: str,
-    scheme: str,
 ) -> None:
-    page = logged_in(filled.get(path, path), viewport=WIDTHS[width], color_scheme=scheme).page
+    page = logged_in(filled.get(path, path), viewport=WIDTHS[width]).page
     settled(page)
     opener = page.get_by_role("button", name=button).first
     opener.click()
