@@ -67,9 +67,10 @@ class RunningServer:
         self.stop()
 
     def stop(self) -> None:
-        """Stop like SIGTERM does."""
-        self._server.handle_exit(signal.SIGTERM, None)
-        self._thread.join(WAIT)
+        """Stop like SIGTERM does; nothing when it has stopped."""
+        if self._thread.is_alive():
+            self._server.handle_exit(signal.SIGTERM, None)
+            self._thread.join(WAIT)
 
     def client(self, **options: str) -> httpx.Client:
         """Return an HTTP client for this server."""

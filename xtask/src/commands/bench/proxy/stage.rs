@@ -11,7 +11,7 @@ use crate::commands::bench::load::{self, Held, Load};
 use crate::commands::bench::peers::{Job, Running, Server};
 use crate::commands::bench::scenario::Bench;
 use crate::commands::bench::table::{CPU, Case, P50, P99, RATE, Sample};
-use crate::stamp;
+use crate::{run, stamp};
 
 /// What is asked for, and what must come.
 #[derive(Clone, Copy)]
@@ -71,7 +71,8 @@ impl Stage {
         Ok(Self { folder, socket, _canned: None })
     }
 
-    /// Starts these servers, as far as they can be had.
+    /// Starts these servers, as far as they can be had: a peer that does not start
+    /// leaves a note in the report, as one that is not installed does.
     pub(super) fn start(
         &self,
         bench: &Bench,
@@ -82,7 +83,14 @@ impl Stage {
         let job = Job { www: &www, backend: &self.socket, tls: &tls, log };
         let mut running = Vec::new();
         for server in servers {
-            running.extend(server.start(bench, &job)?);
+            match server.start(bench, &job) {
+                Ok(started) => running.extend(started),
+                Err(error) if *server == Server::Santa => return Err(error),
+                Err(error) => {
+                    run::check()?;
+                    bench.note(format!("{} did not start: {error:#}", server.name()));
+                }
+            }
         }
         Ok(running)
     }
