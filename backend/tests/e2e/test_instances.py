@@ -127,5 +127,8 @@ def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
             pair.supervise("signal", "backend:1", "KILL")
             load.wait_for_answers(40)
             pair.until("ready", "ready")
-    assert load.failures == [], pair.log.read_text()
-    assert "a backend gets no further requests" in pair.log.read_text()
+    log = pair.log.read_text()
+    # Only of what had begun to be answered can there be no second attempt.
+    begun = log.count("it ended in the middle of its content")
+    assert load.failures == [f"{' '.join(READ)}: 502"] * begun, log
+    assert "a backend gets no further requests" in log

@@ -32,8 +32,7 @@ pub(crate) struct Done {
 /// Why an exchange failed, and whose fault it is.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The backend closed the connection before anything of a final answer had been
-    /// passed on.
+    /// The backend closed the connection before any byte of a final answer.
     BackendClosed {
         /// It certainly has not taken the request.
         untouched: bool,

@@ -154,7 +154,7 @@ async fn lease(
     }
 }
 
-/// One safe retry: the client has nothing of an answer, everything sent is still at
+/// One safe retry: not one byte of an answer came, everything sent is still at
 /// hand, and the backend either may get it twice or has certainly not taken it.
 fn may_retry(fault: &Fault, request: &Forward) -> bool {
     match fault {
@@ -193,7 +193,7 @@ fn failed(connection: &Connection, request: Forward, fault: Fault, lease: &Lease
         }
         Fault::Client(reject) => return answer(connection, request, reject, false),
         Fault::BackendClosed { .. } => {
-            Reject::new(502, "the backend closed the connection before its answer was whole")
+            Reject::new(502, "the backend closed the connection without an answer")
         }
         Fault::BackendBad(reason) => Reject::new(502, reason),
         Fault::BackendSlow => Reject::new(504, "the backend did not answer in time"),

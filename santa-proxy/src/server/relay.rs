@@ -31,6 +31,8 @@ const MOST_INTERIM: u32 = 16;
 /// must not leave its client with half an answer. It fits into one block.
 const WHOLE: u64 = BLOCK as u64;
 
+const ENDED: &str = "it ended in the middle of its content";
+
 /// How long a backend may stay silent before we ask a client for the content that it
 /// holds back. Backends that know nothing of 100 wait for it for ever.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -92,7 +94,6 @@ enum Kind {
 impl Relay<'_> {
     /// Passes the whole answer on.
     pub(crate) async fn run(mut self) -> Result<Relayed, Fault> {
-        self.record.status = 0;
         for _ in 0..=MOST_INTERIM {
             let span = self.read_head().await?;
             let kind = self.read_kind(&span)?;
@@ -243,9 +244,7 @@ impl Relay<'_> {
         while (self.buffer.filled().len() as u64) < length {
             self.deadline.set(Phase::Backend, self.timeouts.response);
             match self.reader.fill(&mut self.buffer).await {
-                Ok(0) | Err(_) => {
-                    return Err(Fault::BackendClosed { untouched: false, at_hand: true });
-                }
+                Ok(0) | Err(_) => return Err(Fault::BackendBad(ENDED)),
                 Ok(_) => {}
             }
         }
@@ -284,7 +283,7 @@ impl Relay<'_> {
                     break;
                 }
                 Ok(0) | Err(_) => {
-                    return Err(Fault::Broken("it ended in the middle of its content"));
+                    return Err(Fault::Broken(ENDED));
                 }
                 Ok(_) => {}
             }
