@@ -128,7 +128,8 @@ def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
             load.wait_for_answers(40)
             pair.until("ready", "ready")
     log = pair.log.read_text()
-    # Only of what had begun to be answered can there be no second attempt.
-    begun = log.count("it ended in the middle of its content")
-    assert load.failures == [f"{' '.join(READ)}: 502"] * begun, log
+    # Only of what had begun to be answered can there be no second attempt; the log takes samples.
+    assert set(load.failures) <= {f"{' '.join(READ)}: 502"}, log
+    assert bool(load.failures) == ("it ended in the middle of its content" in log), log
+    assert "without an answer" not in log, log
     assert "a backend gets no further requests" in log
