@@ -203,7 +203,7 @@ fn failed(connection: &Connection, request: Forward, fault: Fault, lease: &Lease
     let fields = [("address", address.as_str()), ("reason", reject.reason)];
     connection.worker.notice(Level::Error, "the backend did not answer properly", &fields);
     let reject = match fault {
-        Fault::BackendBad(_) => Reject::new(502, "the backend's answer is not valid HTTP"),
+        Fault::BackendBad(_) => Reject::new(502, "the backend did not answer properly"),
         _ => reject,
     };
     // What is left of the request's content would be read as the next head.
