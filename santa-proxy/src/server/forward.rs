@@ -114,8 +114,7 @@ pub(crate) fn push_content(out: &mut Vec<u8>, payload: &[u8], chunked: bool, las
 /// Waits until the backend may be given one more request.
 async fn take_turn(connection: &Connection, request: &mut Forward) -> Result<(), Reject> {
     let Connection { worker, deadline, .. } = connection;
-    let limits = &request.local.shared.limits;
-    let most = usize::try_from(limits.queue).unwrap_or(usize::MAX);
+    let most = worker.share(request.local.shared.limits.queue);
     let (lane, client) = request.lane;
     deadline.set(Phase::Backend, request.local.shared.timeouts.queue);
     worker.metrics.queued.add(1);

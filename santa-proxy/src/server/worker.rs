@@ -182,10 +182,13 @@ impl Worker {
         (Rc::new(worker), listeners, orders)
     }
 
-    /// This worker's share of the requests that the backend is given.
+    /// This worker's part of what all of them together may have.
+    pub(crate) fn share(&self, most: u32) -> usize {
+        usize::try_from(most).unwrap_or(usize::MAX).div_ceil(self.workers)
+    }
+
     fn adjust_gate(&self) {
-        let most = self.local().shared.limits.upstream_requests;
-        self.gate.adjust(usize::try_from(most).unwrap_or(usize::MAX).div_ceil(self.workers));
+        self.gate.adjust(self.share(self.local().shared.limits.upstream_requests));
     }
 
     /// The generation in use; a request keeps the one it began with.

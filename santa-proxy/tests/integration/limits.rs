@@ -1,6 +1,7 @@
 //! Slow or greedy clients, and too many of them.
 
 use std::io::Write;
+use std::net::TcpListener;
 
 use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
@@ -162,6 +163,33 @@ fn what_the_backend_cannot_take_yet_queues_and_what_the_queue_cannot_is_503() {
     server.write_all(last).expect("write");
     assert_eq!(first.answer(false).text(), "finished");
     assert_eq!(second.answer(false).text(), "ok");
+}
+
+#[test]
+fn all_workers_together_queue_no_more_than_the_limit_says() {
+    const CLIENTS: u64 = 60;
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new()
+        .set("ADMIN__LISTEN", &admin.to_string())
+        .set("PROXY__WORKERS", "3")
+        .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "3")
+        .set("PROXY__LIMITS__QUEUE", "3");
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::HandOver);
+    let proxy = setup.start();
+    let ask = |_| {
+        let mut client = Client::connect(proxy.address);
+        client.send("GET /api/held HTTP/1.1\r\nHost: santa\r\n\r\n");
+        client
+    };
+    let _held: Vec<Client> = (0..CLIENTS).map(ask).collect();
+    let refused = || {
+        let text = Client::connect(admin).get("/metrics").text();
+        let metric = "santa_proxy_queue_refused_total ";
+        let line = text.lines().find_map(|line| line.strip_prefix(metric)).expect("counted");
+        line.parse::<u64>().expect("a number")
+    };
+    eventually("only three are with the backend and three wait", || refused() >= CLIENTS - 6);
 }
 
 #[test]
