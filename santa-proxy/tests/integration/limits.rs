@@ -173,7 +173,9 @@ fn all_workers_together_queue_no_more_than_the_limit_says() {
         .set("ADMIN__LISTEN", &admin.to_string())
         .set("PROXY__WORKERS", "3")
         .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "3")
-        .set("PROXY__LIMITS__QUEUE", "3");
+        .set("PROXY__LIMITS__QUEUE", "3")
+        // Those who have waited for too long are refused as well, but not before the test ends.
+        .set("PROXY__TIMEOUTS__QUEUE", "60s");
     let backend = Backend::start(&setup.socket());
     backend.always(Act::HandOver);
     let proxy = setup.start();

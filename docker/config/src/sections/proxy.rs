@@ -108,6 +108,7 @@ section! {
         requests_per_address: u32 = 0,
         /// Most requests that wait for the backend's answer at a time; the
         /// next ones queue, console and sync and the clients of each in turn.
+        /// Every worker has an equal share of them and of the queue.
         upstream_requests: u32 = 512,
         /// Most requests in that queue; the next one is answered 503.
         queue: u32 = 4096,
