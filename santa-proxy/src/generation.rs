@@ -37,6 +37,8 @@ pub(crate) struct Generation {
     pub(crate) tls: Option<Tls>,
     /// Whether requests are logged.
     pub(crate) access_log: bool,
+    /// Paths whose requests are not.
+    pub(crate) unlogged: Vec<String>,
 }
 
 impl Generation {
@@ -72,7 +74,13 @@ impl Generation {
             site,
             tls: Tls::load(&proxy.tls)?,
             access_log: proxy.access.log,
+            unlogged: proxy.access.skip.clone(),
         })
+    }
+
+    /// Whether a request of this decoded path is logged.
+    pub(crate) fn logs(&self, path: &str) -> bool {
+        self.access_log && !self.unlogged.iter().any(|unlogged| unlogged == path)
     }
 
     /// The line about TLS for a client that uses it.

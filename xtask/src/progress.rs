@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+/// When a piece of work says that it has begun: what is done sooner says only that.
+const BEGUN: Duration = Duration::from_millis(400);
 /// How often a long piece of work says that it is still going on.
 const REMINDER: Duration = Duration::from_secs(15);
 
@@ -40,11 +42,6 @@ pub(crate) fn dim(text: &str) -> String {
     paint("2", text)
 }
 
-/// For what matters most.
-pub(crate) fn bold(text: &str) -> String {
-    paint("1", text)
-}
-
 /// A duration as people read it: `0.42 s`, `12.3 s`, `2 min 05 s`.
 pub(crate) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -67,15 +64,19 @@ pub(crate) fn warn(text: &str) {
     eprintln!("{} {text}", yellow("!"));
 }
 
-/// Does one piece of work and says when it is done and how long it took;
-/// reminds while it takes long.
+/// Does one piece of work and says when it is done and how long it took; says that
+/// it has begun unless it is done at once, and reminds while it takes long.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     let (done, waiting) = mpsc::channel::<()>();
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
-            while waiting.recv_timeout(REMINDER) == Err(mpsc::RecvTimeoutError::Timeout) {
-                eprintln!("{} {what} {}", dim("…"), dim(&time(start.elapsed())));
+            let late = |wait| waiting.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout);
+            if late(BEGUN) {
+                eprintln!("{} {what}", dim("…"));
+                while late(REMINDER) {
+                    eprintln!("{} {what} {}", dim("…"), dim(&time(start.elapsed())));
+                }
             }
         });
         let result = work();

@@ -69,7 +69,7 @@ impl Supervisor {
                     "a part did not start and santa-supervise ended ({status}); the lines above say why"
                 );
             }
-            if answers(address, "/health/ready") && answers(address, "/") {
+            if house.probes().iter().all(|path| answers(address, path)) {
                 return Ok(());
             }
             if Instant::now() > deadline {

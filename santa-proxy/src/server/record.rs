@@ -57,7 +57,7 @@ impl Record {
     ) -> Self {
         let mut record = Self::new(worker);
         record.route = Route::of(path);
-        if worker.local().shared.access_log && record.route != Route::Health {
+        if record.route != Route::Health && worker.local().shared.logs(path) {
             let line = &mut record.line;
             push_field(line, "request_id", request_id.as_bytes());
             push_remote(line, client);

@@ -97,6 +97,28 @@ fn a_full_disk_behind_the_log_stops_nobody() {
 }
 
 #[test]
+fn paths_that_nobody_wants_to_read_about_are_not_logged() {
+    let proxy = Setup::new()
+        .set("PROXY__ACCESS__SKIP", "/health/ready, /café.txt")
+        .set("PROXY__TIMEOUTS__READY", "50ms")
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let paths = ["/health/ready?full", "/caf%C3%A9.txt", "/health/readyx", "/file.txt"];
+    for path in paths {
+        client.get(path);
+    }
+    proxy.signal(rustix::process::Signal::TERM);
+    proxy.line_with("stopped");
+    let lines = proxy.lines();
+    let logged = |path: &str| {
+        lines.iter().filter(|line| line.contains(&format!("\"path\":\"{path}\""))).count()
+    };
+    assert_eq!(logged("/health/ready"), 0);
+    assert_eq!(logged("/café.txt"), 0);
+    assert_eq!((logged("/health/readyx"), logged("/file.txt")), (1, 1));
+}
+
+#[test]
 fn the_access_log_can_be_switched_off() {
     let proxy = Setup::new().set("PROXY__ACCESS__LOG", "false").start();
     let mut client = Client::connect(proxy.address);

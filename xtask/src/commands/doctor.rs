@@ -7,6 +7,9 @@ use xshell::cmd;
 use crate::tools::{browser, node, postgres, uv};
 use crate::{progress, repo, run};
 
+/// What a fresh clone takes up after its first start, with some room for work.
+const FIRST_START: u64 = 3_000_000_000;
+
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  cargo xtask doctor")]
 /// Say what is installed, what is missing and how to get it
@@ -53,6 +56,15 @@ fn brought(path: &str) -> Option<String> {
     repo::dev(path).exists().then(|| format!("in .dev/{path}"))
 }
 
+/// The free space of the repository's disk, when it is enough or nothing is to be
+/// installed any more.
+fn disk() -> Option<String> {
+    let about = rustix::fs::statvfs(repo::root()).ok()?;
+    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    let enough = free >= FIRST_START || brought("venv").is_some();
+    enough.then(|| format!("{} MB free", free / 1_000_000))
+}
+
 fn findings() -> Vec<Finding> {
     vec![
         Finding {
@@ -60,6 +72,24 @@ fn findings() -> Vec<Finding> {
             found: says("cargo", &["--version"]),
             remedy: "install Rust: https://rustup.rs",
             needed: true,
+        },
+        Finding {
+            name: "C compiler",
+            found: says("cc", &["--version"]),
+            remedy: "install one (Debian: apt-get install gcc libc6-dev, Fedora: dnf install gcc, macOS: xcode-select --install)",
+            needed: true,
+        },
+        Finding {
+            name: "disk",
+            found: disk(),
+            remedy: "the first start needs 3 GB here: cargo's target folder 1.3 GB, .dev and node_modules 1.1 GB",
+            needed: true,
+        },
+        Finding {
+            name: "git",
+            found: says("git", &["--version"]),
+            remedy: "for cargo xtask ci and image: install git (Debian: apt-get install git, macOS: xcode-select --install)",
+            needed: false,
         },
         Finding {
             name: "rustfmt",

@@ -33,7 +33,7 @@ pub(crate) fn bring() -> Result<PathBuf> {
         let target = partial.join("bin/python");
         let sync = cmd!(
             shell,
-            "{uv} pip sync --quiet --require-hashes --compile-bytecode --link-mode copy
+            "{uv} pip sync --quiet --require-hashes --compile-bytecode --link-mode hardlink
              --python {target} {requirements}"
         );
         run::output("install the backend's packages", sync).map(drop)

@@ -62,7 +62,8 @@ pub(crate) fn bring() -> Result<Uv> {
 
 impl Uv {
     /// A shell in which uv keeps its cache in the repository and reads no
-    /// configuration of the user's.
+    /// configuration of the user's. What is installed is linked to the cache, so that
+    /// it is on the disk once; where the file system has no hard links, uv copies.
     pub(crate) fn shell(&self) -> Result<Shell> {
         let shell = run::shell()?;
         shell.set_var("UV_CACHE_DIR", repo::dev("cache/uv"));
@@ -82,7 +83,7 @@ impl Uv {
         let (shell, uv, python) = (self.shell()?, &self.program, &self.python);
         let install = cmd!(
             shell,
-            "{uv} pip install --quiet --require-hashes --no-deps --link-mode copy
+            "{uv} pip install --quiet --require-hashes --no-deps --link-mode hardlink
              --python {python} --target {target} -r {requirements}"
         );
         run::output(what, install).map(drop)

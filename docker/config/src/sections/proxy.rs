@@ -148,5 +148,8 @@ section! {
     pub struct Access {
         /// Whether to write it.
         log: bool = true,
+        /// Paths whose requests are left out, such as `/health/ready`, which load balancers
+        /// ask every few seconds. Exact, decoded, without query. `/health` is never logged.
+        skip: Vec<String>,
     }
 }

@@ -62,6 +62,9 @@ impl<'a> Loop<'a> {
         let cause = cause(paths);
         for &step in &steps {
             let start = Instant::now();
+            if let Some(begun) = begun(step) {
+                eprintln!("{} {begun} {}", progress::dim("…"), progress::dim(&cause));
+            }
             match self.carry_out(step, supervisor) {
                 Ok(done) => {
                     let about = format!("{}, {cause}", progress::time(start.elapsed()));
@@ -108,6 +111,21 @@ impl<'a> Loop<'a> {
         let mut migrate = cmd!(shell, "{python} -m santaserver migrate");
         migrate = migrate.envs(layout::backend_environment(self.house));
         run::output("migrate the database", migrate).map(drop)
+    }
+}
+
+/// What is said at the beginning of a step that may take a while.
+fn begun(step: Step) -> Option<&'static str> {
+    match step {
+        Step::PythonPackages => Some("installing Python packages"),
+        Step::ConsolePackages => Some("installing console packages"),
+        Step::Build => Some("compiling santa-proxy and santa-supervise"),
+        Step::Migrate => Some("migrating the database"),
+        Step::RestartProxy
+        | Step::ReloadBackend
+        | Step::RestartBackend
+        | Step::RestartVite
+        | Step::RestartAll => None,
     }
 }
 

@@ -19,7 +19,7 @@ use carry::Next;
 use crate::layout::{self, Database, House, Plan, Source};
 use crate::supervisor::Supervisor;
 use crate::tools::{postgres, python};
-use crate::{progress, repo, run, stamp};
+use crate::{repo, run, stamp};
 
 /// Longest the whole chain may take to answer once everything is built.
 const READY_DEADLINE: Duration = Duration::from_secs(120);
@@ -175,19 +175,13 @@ fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
 }
 
 fn announce(house: &House, start: Instant) {
-    let url = &house.url;
-    if house.secrets.new {
-        eprintln!();
-        eprintln!(
-            "  log in as {} with the password {}",
-            progress::bold(&house.secrets.username),
-            progress::bold(&house.secrets.password)
-        );
-        eprintln!(
-            "  {}",
-            progress::dim("(kept in .dev/credentials.json; a demo fleet has been created)")
-        );
-        eprintln!();
-    }
+    let (url, secrets) = (&house.url, &house.secrets);
     println!("ready in {:.1} s  {url}", start.elapsed().as_secs_f64());
+    let kept = house.file.with_file_name("credentials.json");
+    println!(
+        "log in as {} with the password {} (kept in {})",
+        secrets.username,
+        secrets.password,
+        repo::shown(&kept)
+    );
 }

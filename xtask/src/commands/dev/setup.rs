@@ -49,7 +49,7 @@ fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> 
 
 /// Builds the two binaries and says how long it took.
 pub(crate) fn binaries() -> Result<()> {
-    progress::step("santa-proxy, santa-supervise", build)
+    progress::step("compile santa-proxy and santa-supervise", build)
 }
 
 /// Builds the two binaries; cargo's words are shown only when it fails.

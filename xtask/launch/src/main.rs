@@ -1,0 +1,71 @@
+//! What `cargo xtask` starts: brings xtask up to date, showing what cargo compiles
+//! while it does, and becomes it. `cargo run` alone is either silent for the minute
+//! that a fresh clone takes, or adds two lines of its own to every later run.
+
+use std::env;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(status) if status.success() => {
+            let failed = cargo("run")
+                .args(["--quiet", "--package", "xtask", "--"])
+                .args(env::args_os().skip(1))
+                .exec();
+            complain(&failed)
+        }
+        Ok(status) => ended(status),
+        Err(error) => complain(&error),
+    }
+}
+
+/// Compiles xtask; cargo's lines are shown as they come, except the one that says
+/// that all is done.
+fn build() -> io::Result<ExitStatus> {
+    let color = if io::stderr().is_terminal() { "always" } else { "never" };
+    let mut cargo = cargo("build")
+        .args(["--package", "xtask"])
+        .env("CARGO_TERM_COLOR", env::var_os("CARGO_TERM_COLOR").unwrap_or_else(|| color.into()))
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut announced = false;
+    for line in cargo.stderr.take().map(BufReader::new).into_iter().flat_map(BufReader::lines) {
+        let line = line?;
+        if line.contains("Finished") && line.contains("target(s) in") {
+            continue;
+        }
+        if !announced && line.contains("Compiling") {
+            announced = true;
+            eprintln!("compiling cargo xtask; from nothing that takes a minute or two");
+        }
+        eprintln!("{line}");
+    }
+    cargo.wait()
+}
+
+/// The cargo that started this program, without what it says of this package:
+/// build scripts look at those variables and would run once more.
+fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(command);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+fn ended(status: ExitStatus) -> ExitCode {
+    // Ctrl-C reaches cargo as well.
+    let interrupted = matches!(status.signal(), Some(2 | 15));
+    ExitCode::from(if interrupted { 130 } else { 1 })
+}
+
+fn complain(error: &io::Error) -> ExitCode {
+    eprintln!("error: cannot start cargo: {error}");
+    ExitCode::FAILURE
+}
