@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.accounts import create_admin, create_enrollment
 from santaserver.clock import system_clock
@@ -29,6 +30,9 @@ from santaserver.demo_data import (
     digest,
     rules,
 )
+from santaserver.demo_layers import PILOTS, add_layers, add_machine_layers
+from santaserver.demo_reports import approvals, file_accesses
+from santaserver.enrollment.admission import Enrollment, EnrollmentCache, Proof, authorise
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.news import NewsBudget
@@ -43,6 +47,9 @@ from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.service import Stage
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.sync_settings.service import replace_settings
+from santaserver.users.repository import find_user
+from santaserver.users.schemas import User
+from santaserver.users.service import normalise_username
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +74,12 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
             if await connection.fetchval("select exists (select from machine)"):
                 log.info("the demo fleet is there already")
                 return
-        await _fill(database, settings)
+        await _fill(database, settings, username, secret)
     finally:
         await database.close()
 
 
-async def _fill(database: Database, settings: Settings) -> None:
+async def _fill(database: Database, settings: Settings, username: str, secret: str | None) -> None:
     now = system_clock()
     signer, caches = CursorSigner(settings.security.secret_key), SyncCaches()
     chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
@@ -83,19 +90,42 @@ async def _fill(database: Database, settings: Settings) -> None:
         await replace_settings(session, SETTINGS, None, now - timedelta(days=DAYS))
         for number, rule in enumerate(wanted[:-2]):
             await create_rule(session, rule, None, now - timedelta(days=DAYS) + timedelta(minutes=7 * number))
+        user = await _account(session, username)
+        if user is not None:
+            await add_layers(session, user, now - timedelta(days=DAYS - 1))
+    enrollment = await _enrollment(database, secret, now)
     for number in range(FLEET_SIZE):
         async with database.transaction(discard) as (connection, outbox):
             seen = now - _silence(number, chance)
-            stage = Stage(connection, outbox, caches, signer, None, seen)
+            stage = Stage(connection, outbox, caches, signer, enrollment, seen)
             await _machine(stage, number, chance)
     async with database.session(discard) as session:
+        if user is not None:
+            machines = [_machine_id(number) for number in range(FLEET_SIZE)]
+            await add_machine_layers(session, machines, user, now - timedelta(minutes=5))
         for rule in wanted[-2:]:
             await create_rule(session, rule, None, now - timedelta(minutes=4))
     for number in range(0, FLEET_SIZE - 2 * SILENT, 2):
         async with database.transaction(discard) as (connection, outbox):
-            stage = Stage(connection, outbox, caches, signer, None, now - timedelta(seconds=20 + number))
+            at = now - timedelta(seconds=20 + number)
+            stage = Stage(connection, outbox, caches, signer, enrollment, at)
             await _sync(stage, _report(number), clean=False)
-    log.info("demo fleet: %d machines, %d rules", FLEET_SIZE, len(wanted))
+    log.info("demo fleet: %d machines, %d rules for all", FLEET_SIZE, len(wanted))
+
+
+async def _account(session: AsyncSession, username: str) -> User | None:
+    """Return who makes the tags; nobody does before there is an account."""
+    row = await find_user(session, normalise_username(username))
+    if row is None:
+        log.info("no tags and layers: no account %s; set SANTA_DEMO_ADMIN_PASSWORD to have it made", username)
+        return None
+    return User(id=row.id, username=row.username, display_name=row.display_name, role="admin")
+
+
+async def _enrollment(database: Database, secret: str | None, now: datetime) -> Enrollment | None:
+    """Return the enrollment that the fleet uses, when it has one."""
+    async with database.transaction(discard) as (connection, _):
+        return await authorise(connection, EnrollmentCache(), Proof(secret, certificate=False), False, now)
 
 
 def _silence(number: int, chance: random.Random) -> timedelta:
@@ -114,8 +144,12 @@ async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
     else:
         await _sync(stage, report, clean=True)
     events = sorted(_events(stage.now, number, chance), key=lambda event: str(event["execution_time"]))
-    for start in range(0, len(events), 20):
-        body = msgspec.json.encode({"events": events[start : start + 20]})
+    bodies = [{"events": events[start : start + 20]} for start in range(0, len(events), 20)]
+    bodies.append({"file_access_events": list(file_accesses(stage.now, report.primary_user, chance))})
+    if report.client_mode == "STANDALONE":
+        bodies.append({"audit_events": list(approvals(stage.now, chance))})
+    for content in bodies:
+        body = msgspec.json.encode(content)
         intake = Intake(stage.connection, ProgramCache(), _no_enrolment, NewsBudget(), stage.now)
         await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
 
@@ -167,7 +201,7 @@ def _report(number: int) -> PreflightRequest:
         santa_version=RELEASES[number % len(RELEASES)],
         primary_user=person,
         primary_user_groups=["engineering" if number % 3 else "finance"],
-        client_mode=("LOCKDOWN", "LOCKDOWN", "MONITOR", "LOCKDOWN", "STANDALONE")[number % 5],
+        client_mode="STANDALONE" if person == "hiro" else "MONITOR" if number in PILOTS else "LOCKDOWN",
         binary_rule_count=21 + transitive,
         certificate_rule_count=2,
         teamid_rule_count=7,

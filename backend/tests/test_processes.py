@@ -158,6 +158,7 @@ def test_a_wrong_descriptor_and_a_wrong_configuration_say_so(dsn: str) -> None:
 
 
 def test_migrate_and_demo_can_be_repeated(cluster: Cluster) -> None:
+    """Without an account nobody can have made tags: tests/test_demo.py has the whole demo."""
     name = cluster.create()
     dsn = cluster.dsn(name)
     for words in (("migrate", "MIGRATED"), ("migrate", ""), ("demo", ""), ("demo", "")):

@@ -1,0 +1,100 @@
+"""Tags and layers of the demo fleet: every way to become a member, and every kind of layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.demo_data import digest
+from santaserver.rules.schemas import Policy, RuleCreate, RuleType
+from santaserver.rules.service import create_rule
+from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicy, SyncSettings
+from santaserver.sync_settings.service import replace_layer_settings
+from santaserver.tags.schemas import TagContent
+from santaserver.tags.service import create_tag, list_tags, set_member
+from santaserver.users.schemas import User
+
+TAGS = (
+    TagContent(name="engineering", description="Builds its own tools", groups=["engineering"]),
+    TagContent(name="finance", description="Handles payments", groups=["finance"]),
+    TagContent(
+        name="older systems",
+        description="Waiting for an upgrade of macOS",
+        predicate="os_version.startsWith('14.') || os_version.startsWith('15.')",
+    ),
+    TagContent(name="pilot", description="Gets new rules first; members are chosen by hand"),
+)
+PILOTS = (1, 4, 10)
+"""Numbers of the Macs of the pilot tag."""
+
+LOANER = 6
+"""Number of the Mac with a layer of its own."""
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """A rule above the global layer."""
+
+    layer: str
+    rule_type: RuleType
+    identifier: str
+    policy: Policy
+    comment: str
+    locked: bool = False
+
+    def made(self, expires_at: datetime | None = None) -> RuleCreate:
+        """Return it as the service takes it."""
+        return RuleCreate(
+            layer=self.layer,
+            rule_type=self.rule_type,
+            identifier=self.identifier,
+            policy=self.policy,
+            comment=self.comment,
+            locked=self.locked,
+            expires_at=expires_at,
+        )
+
+
+RULES = (
+    LayerRule("tag:engineering", "BINARY", digest("file brew-helper"), "ALLOWLIST", "Homebrew"),
+    LayerRule("tag:engineering", "TEAMID", "JODEV12345", "ALLOWLIST", "Terminal for developers"),
+    LayerRule("tag:finance", "TEAMID", "SCRNBUDDY1", "BLOCKLIST", "No remote control", locked=True),
+    LayerRule("tag:pilot", "TEAMID", "T0RRENT777", "NONE", "Pilots decide for themselves"),
+    LayerRule("user:greta", "SIGNINGID", "SCRNBUDDY1:com.screenbuddy.remote", "ALLOWLIST", "Help desk"),
+)
+SETTINGS: tuple[tuple[str, SyncSettings, list[str]], ...] = (
+    ("tag:pilot", SyncSettings(client_mode="MONITOR"), []),
+    (
+        "tag:finance",
+        SyncSettings(client_mode="LOCKDOWN", removable_media_policy=MediaPolicy(action="block")),
+        ["client_mode"],
+    ),
+    ("tag:older systems", SyncSettings(enable_transitive_rules=False), []),
+    ("user:hiro", SyncSettings(client_mode="STANDALONE"), []),
+)
+
+
+async def add_layers(session: AsyncSession, user: User, now: datetime) -> None:
+    """Make the tags, and what they and single users have beside the global layer."""
+    for tag in TAGS:
+        await create_tag(session, tag, user, now)
+    for rule in RULES:
+        await create_rule(session, rule.made(), user, now)
+    for layer, settings, locked in SETTINGS:
+        update = LayerSettingsUpdate(values=settings, locked=locked)
+        await replace_layer_settings(session, layer, update, user, now)
+
+
+async def add_machine_layers(
+    session: AsyncSession, machines: Sequence[str], user: User, now: datetime
+) -> None:
+    """Add what needs Macs that are known: members by hand, and a layer of one Mac."""
+    pilot = next(tag.id for tag in await list_tags(session) if tag.name == "pilot")
+    for number in PILOTS:
+        await set_member(session, pilot, machines[number], user, now, member=True)
+    layer = f"machine:{machines[LOANER]}"
+    loan = LayerRule(layer, "BINARY", digest("file node-gyp-build"), "ALLOWLIST", "For the workshop")
+    await create_rule(session, loan.made(expires_at=now + timedelta(days=2)), user, now)
+    values = SyncSettings(enable_all_event_upload=True)
+    await replace_layer_settings(session, layer, LayerSettingsUpdate(values=values), user, now)
