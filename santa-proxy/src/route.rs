@@ -8,7 +8,7 @@ pub enum Route {
     Health,
     /// `/health/ready`: everything up to the database works.
     Ready,
-    /// Under `/health` but nothing there.
+    /// Under `/health` but nothing there, or no path at all.
     Nowhere,
     /// `/api` and below: the backend.
     Api,
@@ -19,6 +19,19 @@ pub enum Route {
 impl Route {
     /// In the order of the metrics.
     pub const ALL: [Self; 5] = [Self::Health, Self::Ready, Self::Nowhere, Self::Api, Self::Console];
+
+    /// The route of a path that may not be decodable; then nobody answers it.
+    #[must_use]
+    pub fn of_decoded(path: Option<&str>) -> Self {
+        path.map_or(Self::Nowhere, Self::of)
+    }
+
+    /// Whether it asks only how this process is; never limited, so that probes of a busy
+    /// server are answered.
+    #[must_use]
+    pub fn is_probe(self) -> bool {
+        matches!(self, Self::Health | Self::Ready)
+    }
 
     /// The route of a decoded path (see `http::path::decode`).
     #[must_use]

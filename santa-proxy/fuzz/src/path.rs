@@ -10,7 +10,7 @@ use crate::Target;
 /// See the module.
 pub const TARGET: Target = Target { name: "path", words: &WORDS, seeds, check };
 
-const WORDS: [&[u8]; 20] = [
+const WORDS: [&[u8]; 21] = [
     b"/",
     b"//",
     b".",
@@ -28,6 +28,7 @@ const WORDS: [&[u8]; 20] = [
     b"%c0%ae",
     b"\xc0\xae",
     b";",
+    b"..;x",
     b".well-known/",
     b".git/config",
     b"%EF%BC%8F",
@@ -38,6 +39,8 @@ pub fn check(bytes: &[u8]) -> bool {
     let Ok(path) = decode(bytes) else { return false };
     assert!(path.starts_with('/'));
     assert!(!path.contains(['\\', '\0', '\r', '\n']));
+    let mut names = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    assert!(names.all(|name| !matches!(name, "." | "..")), "parameters aside: {path}");
     assert_eq!(
         path.matches('/').count(),
         bytes.iter().filter(|byte| **byte == b'/').count(),

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use santa_config::Size;
 
+use super::backup::is_backup;
 use super::compress;
 use super::content::Content;
 use super::{Asset, Site, Variant};
@@ -81,13 +82,16 @@ impl Site {
     }
 }
 
-/// Lists the files below `directory`; hidden names and symbolic links that lead
-/// to something else than a plain file are left out.
+/// Lists the files below `directory`; hidden names, backups and symbolic links that
+/// lead to something else than a plain file are left out.
 fn collect(directory: &Path, url: &str, found: &mut Vec<Found>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if name.starts_with('.') && !(url.is_empty() && name == ".well-known") {
+            continue;
+        }
+        if is_backup(&name) {
             continue;
         }
         let url = format!("{url}/{name}");

@@ -2,6 +2,7 @@
 //! decision which answer a request gets. Knows nothing of sockets; `load` is
 //! the only part that reads the directory.
 
+mod backup;
 mod compress;
 mod content;
 mod load;
@@ -102,7 +103,7 @@ impl Site {
 
     /// The file at `path`, or the fallback page when this is a navigation.
     fn find(&self, request: &Request<'_>, path: &str) -> Option<usize> {
-        if path::is_hidden(path) {
+        if path::is_hidden(path) || names_backup(path) {
             return None;
         }
         let page = || {
@@ -153,6 +154,12 @@ impl Site {
         let variant = asset.variants[coding as usize].as_ref()?;
         Some(Selected { index, coding, variant, modified: asset.modified })
     }
+}
+
+/// Whether a path names a backup of a file, which is no page of the console either.
+fn names_backup(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    backup::original(name).is_some_and(media::looks_like_file)
 }
 
 /// `text/html` in `Accept`, not refused by `q=0`.

@@ -164,6 +164,50 @@ impl<'b> Request<'b> {
     }
 }
 
+/// Methods of the IANA registry and its neighbors that the backend's parser reads. Any
+/// other would be refused by it without an answer of the application.
+const METHODS: [&str; 33] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "COPY",
+    "LINK",
+    "LOCK",
+    "M-SEARCH",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "NOTIFY",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
+/// Whether a method is known; what is not is answered 501 (RFC 9110 §9.1).
+#[must_use]
+pub fn is_known_method(method: &str) -> bool {
+    METHODS.contains(&method)
+}
+
 /// Checks a start line that is complete although its head is not yet.
 ///
 /// # Errors

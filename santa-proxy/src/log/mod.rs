@@ -2,4 +2,5 @@
 //! reader that stalls never stalls a request.
 
 pub(crate) mod json;
+pub(crate) mod redact;
 pub(crate) mod sink;

@@ -17,7 +17,7 @@ use crate::http::forwarded::{self, Sender};
 use crate::http::framing::RequestBody;
 use crate::http::path;
 use crate::http::reject::Reject;
-use crate::http::request::{Request, Version};
+use crate::http::request::{Request, Version, is_known_method};
 use crate::http::rewrite::{self, Onward};
 use crate::http::scan::HeadSpan;
 use crate::io::buffer::take_vec;
@@ -117,23 +117,25 @@ pub(crate) fn decide(
         Err(reject) => return Plan::Reply(refuse(worker, peer, &buffer[span.start..], reject)),
     };
     let at_hand = &buffer[span.end..];
-    let case = Case::new(worker, &local, &request, peer, at_hand);
+    let decoded = path::decode(request.target.path);
+    let path = decoded.as_deref();
+    let case = Case::new(worker, &local, &request, path.ok(), peer, at_hand);
     if let Some(answer) = case.answer_to_haste() {
-        return case.reply("", answer, None);
+        return case.reply(answer, None);
     }
     if let Some(answer) = case.answer_of_any_path() {
-        return case.reply("", answer, None);
+        return case.reply(answer, None);
     }
-    let path = match path::decode(request.target.path) {
+    let path = match path {
         Ok(path) => path,
-        Err(reject) => return case.refuse("", reject),
+        Err(reject) => return case.refuse(*reject),
     };
     if let RequestBody::Length(length) = request.body
         && length > local.shared.limits.body_size.0
     {
-        return case.refuse(&path, Reject::new(413, "content too long"));
+        return case.refuse(Reject::new(413, "content too long"));
     }
-    case.route(&path, local_address)
+    case.dispatch(path, local_address)
 }
 
 /// A request and its circumstances.
@@ -141,6 +143,10 @@ struct Case<'a, 'b> {
     worker: &'a Rc<Worker>,
     local: &'a Rc<Local>,
     request: &'a Request<'b>,
+    /// Decoded; nothing when it cannot be.
+    path: Option<&'a str>,
+    /// The one answer to who is asked: for limits, errors, the log and the metrics.
+    route: Route,
     peer: &'a Peer,
     /// What has arrived behind the head.
     at_hand: &'b [u8],
@@ -153,6 +159,7 @@ impl<'a, 'b> Case<'a, 'b> {
         worker: &'a Rc<Worker>,
         local: &'a Rc<Local>,
         request: &'a Request<'b>,
+        path: Option<&'a str>,
         peer: &'a Peer,
         at_hand: &'b [u8],
     ) -> Self {
@@ -167,22 +174,27 @@ impl<'a, 'b> Case<'a, 'b> {
             Some(id) => String::from_utf8_lossy(id).into_owned(),
             None => worker.request_id(),
         };
-        Self { worker, local, request, peer, at_hand, sender, request_id }
+        let route = Route::of_decoded(path);
+        Self { worker, local, request, path, route, peer, at_hand, sender, request_id }
     }
 
     /// 429 for a client that asks too often.
     fn answer_to_haste(&self) -> Option<Answer<'static>> {
         let rate = self.local.shared.limits.requests_per_address;
-        let path = self.request.target.path;
-        if rate == 0 || path.starts_with(b"/health") {
+        if rate == 0 || self.route.is_probe() {
             return None;
         }
         let now = Instant::now();
         let wait = self.worker.addresses.ask(self.client(), now, rate, rate * BURST).err()?;
         let reject = Reject::new(429, "too many requests from this address");
-        let mut answer = Answer::refusal(reject, path.starts_with(b"/api/"));
+        let mut answer = Answer::refusal(reject, self.to_api());
         answer.add_line("Retry-After", &wait.as_secs().max(1).to_string());
         Some(answer)
+    }
+
+    /// Whether errors are problem details.
+    fn to_api(&self) -> bool {
+        self.route == Route::Api
     }
 
     /// The client's address, behind trusted proxies.
@@ -196,7 +208,11 @@ impl<'a, 'b> Case<'a, 'b> {
         if request.target.secure && self.sender.scheme != "https" && !self.sender.trusted {
             // RFC 9110 §7.4
             let reject = Reject::new(421, "an https URI over a connection without TLS");
-            return Some(Answer::refusal(reject, request.target.path.starts_with(b"/api/")));
+            return Some(Answer::refusal(reject, self.to_api()));
+        }
+        if !is_known_method(request.method) {
+            let reject = Reject::new(501, "method not implemented");
+            return Some(Answer::refusal(reject, self.to_api()));
         }
         let last_hop = || request.fields.single(Name::MaxForwards).and_then(decimal) == Some(0);
         match request.method {
@@ -208,25 +224,25 @@ impl<'a, 'b> Case<'a, 'b> {
         }
     }
 
-    fn route(self, path: &str, local_address: impl FnOnce() -> String) -> Plan {
+    fn dispatch(self, path: &str, local_address: impl FnOnce() -> String) -> Plan {
         let to_head = self.request.method == "HEAD";
         let readable = to_head || self.request.method == "GET";
-        match Route::of(path) {
+        match self.route {
             Route::Health | Route::Ready if !readable => {
-                self.reply(path, Answer::method_not_allowed("GET, HEAD"), None)
+                self.reply(Answer::method_not_allowed("GET, HEAD"), None)
             }
             Route::Health => {
                 let text = "healthy\n".to_owned();
-                self.reply(path, Answer::document(200, "text/plain; charset=utf-8", text), None)
+                self.reply(Answer::document(200, "text/plain; charset=utf-8", text), None)
             }
             Route::Ready => Plan::Ready(Pending {
                 content: Content::of_request(self.request.body),
-                record: self.record(path),
+                record: self.record(),
                 local: Rc::clone(self.local),
-                terms: self.terms(path),
+                terms: self.terms(),
             }),
             Route::Nowhere => {
-                self.reply(path, Answer::refusal(Reject::new(404, "nothing here"), false), None)
+                self.reply(Answer::refusal(Reject::new(404, "nothing here"), false), None)
             }
             Route::Api => {
                 let backend = Rc::clone(&self.local.api);
@@ -240,10 +256,10 @@ impl<'a, 'b> Case<'a, 'b> {
                 (None, Some(site)) => {
                     let (now, _) = self.worker.now();
                     let answer = site.answer(self.request, path, now);
-                    self.reply(path, answer, None)
+                    self.reply(answer, None)
                 }
                 (None, None) => {
-                    self.reply(path, Answer::refusal(Reject::new(404, "no console"), false), None)
+                    self.reply(Answer::refusal(Reject::new(404, "no console"), false), None)
                 }
             },
         }
@@ -280,28 +296,28 @@ impl<'a, 'b> Case<'a, 'b> {
             upgrade,
             trailers: rewrite::wants_trailers(&request.fields),
             expects: request.expects_continue && request.body != RequestBody::None,
-            record: self.record(path),
+            record: self.record(),
             local: Rc::clone(self.local),
-            terms: self.terms(path),
+            terms: self.terms(),
         }))
     }
 
     /// A refusal after which the connection is closed, because the request is
     /// suspect or its content is not going to be read.
-    fn refuse(self, path: &str, reject: Reject) -> Plan {
-        let to_api = Route::of(path) == Route::Api;
-        self.reply(path, Answer::refusal(reject, to_api), Some(false))
+    fn refuse(self, reject: Reject) -> Plan {
+        let to_api = self.to_api();
+        self.reply(Answer::refusal(reject, to_api), Some(false))
     }
 
     /// An answer of our own; `keep` overrules whether the connection stays open.
-    fn reply(self, path: &str, answer: Answer<'_>, keep: Option<bool>) -> Plan {
-        let record = self.record(path);
+    fn reply(self, answer: Answer<'_>, keep: Option<bool>) -> Plan {
+        let record = self.record();
         let (worker, local, body) = (self.worker, self.local, self.request.body);
         let (answer, keep) = match self.fault_of_content() {
-            Some(reject) => (Answer::refusal(reject, Route::of(path) == Route::Api), Some(false)),
+            Some(reject) => (Answer::refusal(reject, self.to_api()), Some(false)),
             None => (answer, keep),
         };
-        let mut terms = self.terms(path);
+        let mut terms = self.terms();
         terms.keep = keep.unwrap_or(terms.keep);
         let mut reply = Reply::new(worker, local, answer, terms, record);
         reply.content = Content::of_request(body);
@@ -318,28 +334,30 @@ impl<'a, 'b> Case<'a, 'b> {
         decoded.err().map(|error| Reject::bad(error.0))
     }
 
-    fn terms(self, path: &str) -> Terms {
+    fn terms(self) -> Terms {
         // Content that the client only sends after 100 is never asked for when
         // the answer is our own, so the connection cannot be used further.
-        let forwarded = match Route::of(path) {
+        let forwarded = match self.route {
             Route::Api => true,
             Route::Console => self.local.console.is_some(),
             _ => false,
         };
         let stuck =
             !forwarded && self.request.expects_continue && self.request.body != RequestBody::None;
+        let to_api = self.to_api();
         Terms {
             request_id: self.request_id,
             version: self.request.version,
             keep: self.request.keeps_alive() && !self.worker.is_draining() && !stuck,
             to_head: self.request.method == "HEAD",
-            to_api: Route::of(path) == Route::Api,
+            to_api,
             secure: self.peer.secure,
         }
     }
 
-    fn record(&self, path: &str) -> Record {
+    fn record(&self) -> Record {
         let protocol = self.peer.protocol(self.request.version);
-        Record::of(self.worker, self.request, path, self.client(), (&self.request_id, protocol))
+        let target = (self.path, self.route);
+        Record::of(self.worker, self.request, target, self.client(), (&self.request_id, protocol))
     }
 }

@@ -11,7 +11,8 @@ use crate::http::field::Name;
 use crate::http::forwarded::push_address;
 use crate::http::request::Request;
 use crate::io::buffer::{give_vec, take_vec};
-use crate::log::json::{push_field, push_millis, push_number, push_string, push_time};
+use crate::log::json::{push_field, push_millis, push_number, push_time};
+use crate::log::redact::Redacted;
 use crate::route::Route;
 
 /// A request under way.
@@ -46,29 +47,25 @@ impl Record {
         record
     }
 
-    /// A record of `request`; `path` is its decoded path, empty when it has none.
-    /// The last are its identifier and the protocol it came by.
+    /// A record of `request`; `path` is its decoded path, if it could be decoded. The
+    /// last are its identifier and the protocol it came by.
     pub(crate) fn of(
         worker: &Rc<Worker>,
         request: &Request<'_>,
-        path: &str,
+        (path, route): (Option<&str>, Route),
         client: IpAddr,
         (request_id, protocol): (&str, &str),
     ) -> Self {
         let mut record = Self::new(worker);
-        record.route = Route::of(path);
-        if record.route != Route::Health && worker.local().shared.logs(path) {
+        record.route = route;
+        if route != Route::Health && worker.local().shared.logs(path.unwrap_or_default()) {
             let line = &mut record.line;
             push_field(line, "request_id", request_id.as_bytes());
             push_remote(line, client);
-            push_field(line, "method", request.method.as_bytes());
-            match path {
-                // Not a path that could be decoded: as it was written.
-                "" => push_field(line, "path", request.target.path),
-                _ => push_path(line, path),
-            }
             let agent = request.fields.first(Name::UserAgent).unwrap_or_default();
-            push_field(line, "user_agent", agent);
+            push_redacted(line, "method", &Redacted::method(request.method));
+            push_redacted(line, "path", &Redacted::path(path));
+            push_redacted(line, "user_agent", &Redacted::text(agent));
             push_field(line, "protocol", protocol.as_bytes());
         }
         record
@@ -127,34 +124,13 @@ impl Drop for Record {
     }
 }
 
+/// The only way for a client's own words into the line.
+fn push_redacted(line: &mut Vec<u8>, name: &str, text: &Redacted<'_>) {
+    push_field(line, name, text.as_bytes());
+}
+
 fn push_remote(line: &mut Vec<u8>, address: IpAddr) {
     line.extend_from_slice(b",\"remote\":\"");
     push_address(line, address);
     line.push(b'"');
-}
-
-/// The path without its query and without an enrolment secret in it.
-fn push_path(line: &mut Vec<u8>, path: &str) {
-    const SECRET: &str = "/api/santa/e/";
-    let Some(rest) = path.strip_prefix(SECRET) else {
-        return push_field(line, "path", path.as_bytes());
-    };
-    let stage = rest.split_once('/').map_or("", |(_, stage)| stage);
-    line.extend_from_slice(b",\"path\":");
-    push_string(line, format!("{SECRET}***/{stage}").as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_in_paths_stay_out_of_the_log() {
-        let mut line = Vec::new();
-        push_path(&mut line, "/api/santa/e/s3cret/preflight/ID");
-        assert_eq!(line, b",\"path\":\"/api/santa/e/***/preflight/ID\"");
-        line.clear();
-        push_path(&mut line, "/api/santa/preflight/ID");
-        assert_eq!(line, b",\"path\":\"/api/santa/preflight/ID\"");
-    }
 }

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
 use crate::support::eventually;
-use crate::support::proxy::Setup;
+use crate::support::proxy::{BACKUPS, Setup};
 
 /// Hands `listener` down: its number is reached by naming filler descriptors.
 fn hand_down(setup: Setup, listener: &TcpListener) -> Setup {
@@ -282,4 +282,20 @@ fn a_new_binary_takes_over_the_listener_without_a_failed_request() {
     stop.store(true, Ordering::SeqCst);
     assert!(asking.join().expect("no request failed") > 0);
     drop(new);
+}
+
+#[test]
+fn backups_in_the_folder_of_the_console_are_no_part_of_it() {
+    let proxy = Setup::new().start();
+    let mut client = Client::connect(proxy.address);
+    for name in BACKUPS {
+        let path = name.replace('#', "%23");
+        for accept in ["*/*", "text/html"] {
+            let answer = client.request(&format!(
+                "GET /{path} HTTP/1.1\r\nHost: santa\r\nAccept: {accept}\r\n\r\n"
+            ));
+            assert_eq!(answer.status, 404, "{name} for {accept}");
+        }
+    }
+    assert_eq!(client.get("/file.txt").status, 200);
 }

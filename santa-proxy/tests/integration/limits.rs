@@ -135,6 +135,11 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     assert_eq!(refused.field("retry-after"), Some("1"));
     assert_eq!(client.request(&from("192.0.2.2", "/file.txt")).status, 200, "somebody else");
     assert_eq!(client.request(&from("192.0.2.1", "/health")).status, 200);
+    for path in ["/healthXYZ", "/health/x", "/healthy", "/health%2f", "/HEALTH"] {
+        client.send(from("192.0.2.3", path).repeat(50));
+        let refused = (0..50).filter(|_| client.answer(false).status == 429).count();
+        assert!(refused > 0, "{path} is limited");
+    }
 }
 
 #[test]

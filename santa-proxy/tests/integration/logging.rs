@@ -2,7 +2,8 @@
 
 use crate::support::backend::Backend;
 use crate::support::client::Client;
-use crate::support::proxy::{Setup, field};
+use crate::support::eventually;
+use crate::support::proxy::{SECRET, Setup, field};
 
 #[test]
 fn every_request_has_one_line_with_all_fields() {
@@ -63,6 +64,65 @@ fn identifiers_come_from_trusted_proxies_only() {
     }
 }
 
+/// Requests whose paths hold an enrollment secret, and the status of each answer.
+const ODD: [(u16, &str, &str); 18] = [
+    (200, "POST", "/api/santa/e/s3cret/preflight/A"),
+    (400, "POST", "/api/santa/e/s3cret/preflight/DOM%5Chost"),
+    (400, "POST", "/api/santa/e/s3cret/preflight/%ff"),
+    (400, "GET", "/api/santa/e/s3cret/preflight/%00"),
+    (400, "GET", "/api/santa/e/s3cret/../x"),
+    (404, "GET", "//api/santa/e/s3cret/preflight/A"),
+    (200, "GET", "/api//santa/e/s3cret/preflight/A"),
+    (200, "GET", "/api/santa/e//s3cret/preflight/A"),
+    (200, "GET", "/api/santa/E/s3cret/preflight/A"),
+    (200, "GET", "/api/santa/%65/s3cret/preflight/A"),
+    (200, "GET", "/api/santa/%2565/s3cret/preflight/A"),
+    (200, "GET", "/api/santa/e%252Fs3cret/preflight/A"),
+    (404, "GET", "/santa/e/s3cret/preflight/A"),
+    (404, "GET", "/health/e/s3cret"),
+    (404, "GET", "/Zk3vXo0n2Tq9LhJ5w-s3cret-8RbA_c.txt"),
+    (405, "TRACE", "/api/santa/e/s3cret/preflight/A"),
+    (501, "BREW", "/api/santa/e/s3cret/preflight/A"),
+    (421, "GET", "https://santa/api/santa/e/s3cret/preflight/A"),
+];
+
+#[test]
+fn no_path_brings_a_secret_into_the_log() {
+    let setup = Setup::new();
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    for (status, method, target) in ODD {
+        // The query string and what is said beside the path are no place for one either.
+        let answer = Client::connect(proxy.address).request(&format!(
+            "{method} {target}?token=s3cret HTTP/1.1\r\nHost: santa\r\n\
+             User-Agent: Zk3vXo0n2Tq9LhJ5w-s3cret-8RbA_c\r\nReferer: http://santa/e/s3cret\r\n\
+             Connection: close\r\nContent-Length: 0\r\n\r\n"
+        ));
+        assert_eq!(answer.status, status, "{method} {target}");
+    }
+    let logged = || proxy.lines().iter().filter(|line| line.contains("\"access\"")).count();
+    eventually("all are logged", || logged() == ODD.len());
+    let lines = proxy.lines().join("\n");
+    assert!(!lines.contains(SECRET), "{lines}");
+    assert!(lines.contains("\"path\":\"/api/santa/e/***/preflight/A\""), "{lines}");
+}
+
+#[test]
+fn refusals_for_haste_keep_secrets_as_well() {
+    let setup = Setup::new().set("PROXY__LIMITS__REQUESTS_PER_ADDRESS", "1");
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    let get = "GET /api/santa/e/s3cret/preflight/A HTTP/1.1\r\nHost: santa\r\n\r\n";
+    client.send(get.repeat(20));
+    let refused = (0..20).filter(|_| client.answer(false).status == 429).count();
+    assert!(refused > 0);
+    proxy.line_with("\"status\":429");
+    // What is seen of it is checked when the proxy is dropped.
+    proxy.signal(rustix::process::Signal::TERM);
+    proxy.line_with("stopped");
+}
+
 #[test]
 fn a_stalled_reader_of_the_log_stalls_nobody() {
     let proxy = Setup::new().with_stalled_log().start();
@@ -86,7 +146,7 @@ fn a_full_disk_behind_the_log_stops_nobody() {
     let setup = Setup::new().set("SOCKET__HTTP__LISTEN", &address.to_string());
     let mut child = setup.command().stdout(full).spawn().expect("the proxy starts");
     let up = || std::net::TcpStream::connect(address).is_ok();
-    crate::support::eventually("it serves", up);
+    eventually("it serves", up);
     let mut client = Client::connect(address);
     for _ in 0..500 {
         assert_eq!(client.get("/file.txt").status, 200);

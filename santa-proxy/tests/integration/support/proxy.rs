@@ -11,6 +11,25 @@ use tempfile::TempDir;
 
 use super::eventually;
 
+/// Part of every secret that a test sends; no line of a log may have it.
+pub(crate) const SECRET: &str = "s3cret";
+
+/// What editors and package managers leave in the console's folder.
+pub(crate) const BACKUPS: [&str; 12] = [
+    "file.txt~",
+    "file.txt.bak",
+    "file.txt.Old",
+    "file.txt.orig",
+    "file.txt.swp",
+    "file.txt.swo",
+    "file.txt.save",
+    "file.txt.tmp",
+    "deep/#file.txt#",
+    "deep/file.txt.~3~",
+    "file.txt.bak.gz",
+    "deep.bak/file.txt",
+];
+
 /// A proxy about to be started.
 pub(crate) struct Setup {
     pub(crate) directory: TempDir,
@@ -45,6 +64,9 @@ impl Setup {
         setup.file("_app/immutable/app.js.zst", "zstd form");
         setup.file(".env", "secret");
         setup.file("deep/.git/config", "secret");
+        for name in BACKUPS {
+            setup.file(name, "secret");
+        }
         setup.file(".well-known/security.txt", "Contact: mailto:x@example.org");
         let config = include_str!("proxy.toml")
             .replace("@DIRECTORY@", &setup.directory.path().display().to_string());
@@ -193,6 +215,11 @@ impl Drop for Proxy {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let lines = self.lines();
+            let shown = lines.iter().find(|line| line.contains(SECRET));
+            assert!(shown.is_none(), "a secret in the log: {shown:?}");
+        }
     }
 }
 
