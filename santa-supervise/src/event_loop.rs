@@ -286,6 +286,7 @@ impl EventLoop {
         if moved {
             self.settle_probes();
             self.blueprints.retain(|slot, _| self.state.slot(*slot).is_some());
+            self.history.forget(|slot| self.state.slot(slot).is_none());
             self.settle_watches();
         }
     }
@@ -313,9 +314,9 @@ impl EventLoop {
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))
     }
 
-    /// What is configured for a slot now.
-    fn blueprint(&self, slot: SlotId) -> &Rc<Blueprint> {
-        &self.blueprints[&slot]
+    /// What is configured for a slot now; nothing for one that is forgotten.
+    fn blueprint(&self, slot: SlotId) -> Option<&Rc<Blueprint>> {
+        self.blueprints.get(&slot)
     }
 
     fn farewell(&mut self, code: i32) {

@@ -19,7 +19,7 @@ pub mod table;
 use std::time::Duration;
 
 pub use model::{
-    Action, Changes, CommandId, Event, Exit, Generation, Note, Readiness, Signal, SlotId,
+    Action, Changes, CommandId, Event, Exit, Generation, Note, Readiness, Retry, Signal, SlotId,
     SpawnFailure, Spec, Time, Verb,
 };
 pub use state::{Slot, State};
@@ -31,6 +31,14 @@ pub const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 /// How long SIGKILL may take (a process in an uninterruptible system call)
 /// before the tree is reported as stuck and no longer waited for.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests to stop everything that come within this time are one: programs
+/// such as `timeout` signal the process and its group, a terminal the whole group.
+pub const SAME_REQUEST: Duration = Duration::from_secs(1);
+
+/// The longest wait between two starts while the machine has no descriptors,
+/// processes or memory to give.
+pub const SHORTAGE_WAIT: Duration = Duration::from_secs(5);
 
 /// A service without a readiness probe that ends sooner than this counts as a
 /// failed start.
@@ -58,7 +66,7 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn take(&mut self, event: Event) {
-        if event.slot().is_some_and(|id| !self.state.slots.contains_key(&id)) {
+        if event.slot().is_some_and(|id| !self.is_known(id)) {
             return; // late news of a service that is no longer configured
         }
         match event {
@@ -76,6 +84,7 @@ impl Turn<'_> {
             }
             Event::Gone(slot, generation) => self.gone(slot, generation),
             Event::Terminate { why } => self.terminate(why),
+            Event::Withdrawn(id) => self.withdraw(id),
             Event::Command { id, verb, target } => self.command(id, verb, &target),
         }
     }
@@ -95,7 +104,15 @@ impl Turn<'_> {
         self.state.slots.keys().copied().collect()
     }
 
-    /// The slot; ids come from [`Self::ids`] or were checked by [`Self::take`].
+    fn is_known(&self, id: SlotId) -> bool {
+        self.state.slots.contains_key(&id)
+    }
+
+    /// The slot. Slots are removed at the end of a step only, so an id is good
+    /// for the whole step once it was seen in it. Whatever comes from outside or
+    /// was kept from an earlier step goes through [`Self::is_known`] first:
+    /// events in [`Self::take`], changes in [`Self::reconfigure`], what a command
+    /// still waits for in [`Self::answer`].
     fn slot(&mut self, id: SlotId) -> &mut Slot {
         self.state.slots.get_mut(&id).expect("slots are removed only at the end of a step")
     }

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::machine::{Generation, SpawnFailure};
+use crate::machine::{Generation, Retry, SpawnFailure};
 use crate::os::{self, Launch, Pid, ResourceLimits, StartError};
 use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
@@ -281,15 +281,27 @@ fn variable(name: &OsStr, value: &OsStr) -> CString {
 }
 
 fn permanent(code: i32, message: String) -> SpawnFailure {
-    SpawnFailure { message, passing: false, code }
+    SpawnFailure { message, retry: Retry::Never, code }
+}
+
+/// What time or another process may cure. A shortage that a limit of the
+/// service's own may have made counts as its failure.
+fn retry(limits: &santa_config::Limits, code: i32) -> Retry {
+    let own_limit = match code {
+        libc::EMFILE => limits.nofile.is_some(),
+        libc::ENOMEM => limits.address_space.is_some(),
+        libc::EAGAIN => limits.nproc.is_some(),
+        libc::ENFILE | libc::ENOBUFS => false,
+        libc::ETXTBSY => return Retry::Counted,
+        _ => return Retry::Never,
+    };
+    if own_limit { Retry::Counted } else { Retry::Always }
 }
 
 fn failure(blueprint: &Blueprint, step: &str, error: &std::io::Error) -> SpawnFailure {
     let service = &blueprint.service;
     let code = error.raw_os_error().unwrap_or(0);
-    // What time or another process may cure.
-    let passing =
-        [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE, libc::ETXTBSY].contains(&code);
+    let retry = retry(&service.limits, code);
     let (what, remedy) = match step {
         "run the program" => (
             format!(" {}", blueprint.command[0]),
@@ -310,12 +322,43 @@ fn failure(blueprint: &Blueprint, step: &str, error: &std::io::Error) -> SpawnFa
         "set its limits" => {
             (String::new(), "limits must not exceed the hard limits of santa-supervise")
         }
-        _ if passing => (String::new(), "it is tried again"),
+        _ if retry != Retry::Never => (String::new(), "it is tried again"),
         _ => (String::new(), "check the service's keys in the configuration"),
     };
     SpawnFailure {
         message: format!("cannot {step}{what}: {error}; {remedy}"),
-        passing,
+        retry,
         code: if code == libc::ENOENT { 127 } else { 126 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_that_a_limit_of_its_own_may_have_made_counts_against_a_service() {
+        let none = santa_config::Limits {
+            nofile: None,
+            core: None,
+            nproc: None,
+            address_space: None,
+            oom_score_adj: None,
+        };
+        let own = santa_config::Limits { nofile: Some(4), nproc: Some(1), ..none.clone() };
+        for (limits, code, expected) in [
+            (&none, libc::EMFILE, Retry::Always),
+            (&none, libc::EAGAIN, Retry::Always),
+            (&none, libc::ENOMEM, Retry::Always),
+            (&own, libc::EMFILE, Retry::Counted),
+            (&own, libc::EAGAIN, Retry::Counted),
+            (&own, libc::ENOMEM, Retry::Always),
+            (&own, libc::ENFILE, Retry::Always),
+            (&none, libc::ETXTBSY, Retry::Counted),
+            (&none, libc::ENOENT, Retry::Never),
+            (&none, libc::EACCES, Retry::Never),
+        ] {
+            assert_eq!(retry(limits, code), expected, "{code}");
+        }
     }
 }

@@ -27,23 +27,39 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim_start()))
 }
 
+/// The longest duration that can be configured. Every clock can be added to it,
+/// several times over, so nobody who uses one has to fear an overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 impl Setting for Duration {
     const EXPECTED: &'static str = "a duration such as \"250ms\", \"9s\" or \"5m\"";
 
     fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, |text| {
-            let (number, unit) = number_and_unit(text)?;
-            let seconds = match unit {
-                "ms" => return Some(Self::from_millis(number)),
-                "s" => 1,
-                "m" => 60,
-                "h" => 3_600,
-                "d" => 86_400,
-                _ => return None,
-            };
-            number.checked_mul(seconds).map(Self::from_secs)
-        })
+        let duration = node.as_text().and_then(duration);
+        let Some(duration) = duration else {
+            return refuse(node, key, Self::EXPECTED, mistakes);
+        };
+        if duration > LONGEST {
+            return refuse(node, key, "at most \"365d\"", mistakes);
+        }
+        Some(duration)
     }
+}
+
+/// What no number holds is more than anybody may wait.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: u64 = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let number = if number.is_empty() { None } else { Some(number.parse().unwrap_or(u64::MAX)) };
+    number.map(|number: u64| Duration::from_millis(number.saturating_mul(milliseconds)))
 }
 
 /// A number of bytes.
@@ -233,9 +249,30 @@ mod tests {
         assert_eq!(read("2h"), Some(Duration::from_secs(7_200)));
         assert_eq!(read::<Duration>("5"), None);
         assert_eq!(read::<Duration>("-5s"), None);
+        assert_eq!(read::<Duration>("s"), None);
         assert_eq!(read("16KiB"), Some(Size(16_384)));
         assert_eq!(read::<Size>("16KB"), None);
         assert_eq!(read::<Size>("99999999999GiB"), None);
+    }
+
+    #[test]
+    fn no_duration_is_longer_than_a_clock_can_be_added_to() {
+        assert_eq!(read("365d"), Some(LONGEST));
+        for text in [
+            "366d",
+            "8761h",
+            "31536001s",
+            "18446744073709551615s",
+            "18446744073709551615ms",
+            "213503982334602d",
+            "99999999999999999999999999m",
+        ] {
+            let mut mistakes = Mistakes::new("test");
+            let node = Node::text(text);
+            assert_eq!(Duration::read(&node, "service.app.stop_timeout", &mut mistakes), None);
+            let told = mistakes.to_string();
+            assert!(told.contains(text) && told.contains("at most \"365d\""), "{told}");
+        }
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Spawns and signals, as the core asks for them.
 
-use std::rc::Rc;
-
 use crate::machine::{Event, Generation, Signal, SlotId};
 use crate::record::Stream;
 
@@ -10,7 +8,7 @@ use super::children::Child;
 
 impl EventLoop {
     pub(super) fn spawn(&mut self, slot: SlotId, generation: Generation) {
-        let blueprint = Rc::clone(self.blueprint(slot));
+        let Some(blueprint) = self.blueprint(slot).cloned() else { return };
         let notify = self.open_notices(&blueprint, generation);
         let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify.as_deref());
         let event = match spawned {
@@ -46,10 +44,9 @@ impl EventLoop {
     /// Sends the signal of this number of the stop sequence that the process
     /// was started with.
     pub(super) fn ask_to_stop(&mut self, generation: Generation, step: usize) {
-        let child = self.children.get(generation);
-        if let Some(signal) =
-            child.and_then(|child| child.stop_signal(step, self.blueprint(child.slot)))
-        {
+        let Some(child) = self.children.get(generation) else { return };
+        let now = self.blueprint(child.slot).unwrap_or(&child.blueprint);
+        if let Some(signal) = child.stop_signal(step, now) {
             self.signal_main(generation, signal);
         }
     }
@@ -84,6 +81,6 @@ impl EventLoop {
 
     /// The name of a slot in logs and answers.
     pub(super) fn label(&self, slot: SlotId) -> String {
-        self.blueprint(slot).spec.label()
+        self.blueprint(slot).map_or_else(|| "a service".to_owned(), |known| known.spec.label())
     }
 }

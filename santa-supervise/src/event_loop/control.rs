@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use santa_config::Address;
 
-use crate::machine::CommandId;
+use crate::machine::{CommandId, Event};
 use crate::os::{self, Interest, Token};
 use crate::sockets::{self, Listener};
 
@@ -245,6 +245,7 @@ impl EventLoop {
             self.os.forget(client.fd.as_fd(), token);
         }
         self.sources.remove(token);
-        self.control.asked.retain(|_, asker| *asker != token);
+        let left = self.control.asked.extract_if(.., |_, asker| *asker == token);
+        self.events.extend(left.map(|(id, _)| Event::Withdrawn(id)));
     }
 }

@@ -20,6 +20,13 @@ const LINE: usize = 400;
 #[derive(Debug, Default)]
 pub(super) struct History(BTreeMap<SlotId, VecDeque<PastExit>>);
 
+impl History {
+    /// Drops what is known of services that are no longer configured.
+    pub(super) fn forget(&mut self, gone: impl Fn(SlotId) -> bool) {
+        self.0.retain(|slot, _| !gone(*slot));
+    }
+}
+
 impl EventLoop {
     /// Remembers an exit; its last words have been read.
     pub(super) fn remember_exit(

@@ -65,7 +65,8 @@ impl EventLoop {
             Phase::Backoff => "warning",
             _ => "info",
         };
-        let spec = &self.blueprint(slot).spec;
+        let Some(blueprint) = self.blueprint(slot) else { return };
+        let spec = &blueprint.spec;
         let details = json!({
             "event": "state",
             "name": spec.service,

@@ -27,6 +27,8 @@ impl Turn<'_> {
     /// Rolls the next instance of a rolling restart, if one is left.
     fn roll_next(&mut self, pending: &mut Pending) -> bool {
         let Goal::Rolled { left, .. } = &mut pending.goal else { return false };
+        let slots = &self.state.slots;
+        left.retain(|id| slots.get(id).is_some_and(|slot| !slot.retired));
         let Some(next) = left.pop_front() else { return false };
         let generation = self.roll(next);
         pending.slots.push(next);
@@ -48,26 +50,30 @@ impl Turn<'_> {
     }
 
     fn standing(&self, id: SlotId, goal: &Goal) -> Outcome {
-        let slot = &self.state.slots[&id];
+        let Some(slot) = self.state.slots.get(&id) else {
+            return Some(Err("the service is no longer configured".to_owned()));
+        };
         match goal {
+            Goal::Up | Goal::SeenUp | Goal::Rolled { .. } if slot.retired => {
+                Some(Err(format!("{} is no longer configured", slot.spec.label())))
+            }
             Goal::Down => is_down(slot),
-            Goal::Up => self.is_up(id),
+            Goal::Up => self.is_up(id, slot),
             Goal::SeenUp if self.state.shutdown.is_some() => {
                 Some(Err("santa-supervise is shutting down".to_owned()))
             }
             Goal::SeenUp => seen_up(slot),
             Goal::SeenDown => (!slot.is_live()).then(|| Ok(told(slot))),
             Goal::Rolled { target: (newest, generation), .. } if *newest == id => {
-                self.is_rolled(id, *generation)
+                self.is_rolled(id, slot, *generation)
             }
-            Goal::Rolled { .. } => self.is_up(id),
+            Goal::Rolled { .. } => self.is_up(id, slot),
         }
     }
 
-    fn is_rolled(&self, id: SlotId, target: Generation) -> Outcome {
-        let slot = &self.state.slots[&id];
+    fn is_rolled(&self, id: SlotId, slot: &Slot, target: Generation) -> Outcome {
         if !slot.wanted {
-            return self.is_up(id);
+            return self.is_up(id, slot);
         }
         if slot.successor().is_some() {
             return None;
@@ -79,12 +85,11 @@ impl Turn<'_> {
                 slot.spec.label(),
                 slot.roll_problem
             ))),
-            false => self.is_up(id),
+            false => self.is_up(id, slot),
         }
     }
 
-    fn is_up(&self, id: SlotId) -> Outcome {
-        let slot = &self.state.slots[&id];
+    fn is_up(&self, id: SlotId, slot: &Slot) -> Outcome {
         if !slot.wanted {
             return Some(Err(format!("{} was stopped in the meantime", slot.spec.label())));
         }

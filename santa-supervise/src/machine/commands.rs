@@ -1,7 +1,7 @@
 //! What an operator asks of a service. When it is answered is in `answers.rs`.
 
 use super::state::{Cause, Goal, Pending};
-use super::{Action, CommandId, Phase, Signal, SlotId, Turn, Verb};
+use super::{Action, CommandId, Phase, Signal, Slot, SlotId, Turn, Verb};
 
 impl Turn<'_> {
     pub(super) fn command(&mut self, id: CommandId, verb: Verb, target: &str) {
@@ -39,14 +39,15 @@ impl Turn<'_> {
 
     /// One instance after the other; the next when the one before serves.
     fn begin_roll(&mut self, id: CommandId, slots: &[SlotId]) {
-        let target = (slots[0], self.roll(slots[0]));
-        let goal = Goal::Rolled { left: slots[1..].iter().copied().collect(), target };
-        self.state.pending.push(Pending { id, goal, slots: vec![slots[0]] });
+        let Some((first, left)) = slots.split_first() else { return };
+        let target = (*first, self.roll(*first));
+        let goal = Goal::Rolled { left: left.iter().copied().collect(), target };
+        self.state.pending.push(Pending { id, goal, slots: vec![*first] });
     }
 
     fn cannot_roll(&self, verb: Verb, slots: &[SlotId]) -> Option<String> {
-        let deaf = |id: &&SlotId| verb == Verb::Roll && !self.state.slots[id].spec.rolls;
-        let spec = &self.state.slots[slots.iter().find(deaf)?].spec;
+        let mut specs = slots.iter().filter_map(|id| Some(&self.state.slots.get(id)?.spec));
+        let spec = specs.find(|spec| verb == Verb::Roll && !spec.rolls)?;
         Some(format!(
             "{0}: its readiness cannot tell the new process from the old one; use ready.kind \"listen\", \"notify\", \"log\" or \"delay\", or `restart {0}`",
             spec.service
@@ -69,6 +70,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn stop(&mut self, id: SlotId) {
+        self.leave_rolls(id);
         if self.state.shutdown.is_some() {
             return; // its turn comes, in order
         }
@@ -79,6 +81,22 @@ impl Turn<'_> {
         } else if matches!(slot.phase, Phase::Waiting | Phase::Backoff) {
             self.go(id, Phase::Stopped, "stop requested");
         }
+    }
+
+    /// A rolling restart that has not come to this slot must not bring it back.
+    fn leave_rolls(&mut self, id: SlotId) {
+        for pending in &mut self.state.pending {
+            if let Goal::Rolled { left, .. } = &mut pending.goal {
+                left.retain(|other| *other != id);
+            }
+        }
+    }
+
+    /// Nobody waits for the answer any more. What a command has begun goes on: a
+    /// rolling restart reaches its last instance.
+    pub(super) fn withdraw(&mut self, id: CommandId) {
+        let goes_on = |goal: &Goal| matches!(goal, Goal::Rolled { .. });
+        self.state.pending.retain(|pending| pending.id != id || goes_on(&pending.goal));
     }
 
     pub(super) fn restart(&mut self, id: SlotId) {
@@ -93,10 +111,9 @@ impl Turn<'_> {
     }
 
     fn all_reload(&self, slots: &[SlotId]) -> bool {
-        slots.iter().all(|id| {
-            let slot = &self.state.slots[id];
-            slot.spec.reloads && matches!(slot.phase, Phase::Starting | Phase::Ready)
-        })
+        let reloads =
+            |slot: &Slot| slot.spec.reloads && matches!(slot.phase, Phase::Starting | Phase::Ready);
+        slots.iter().all(|id| self.state.slots.get(id).is_some_and(reloads))
     }
 
     fn signal(&mut self, id: CommandId, slots: &[SlotId], signal: Signal) {
@@ -122,13 +139,13 @@ impl Turn<'_> {
             Some((name, number)) => (name, Some(number)),
             None => (target, None),
         };
-        let meant = |id: &SlotId| {
-            let slot = &self.state.slots[id];
+        let meant = |slot: &Slot| {
             slot.spec.service == name
                 && !slot.retired
                 && instance.is_none_or(|number| number == slot.spec.instance.to_string())
         };
-        self.state.slots.keys().copied().filter(meant).collect()
+        let slots = self.state.slots.iter();
+        slots.filter(|(_, slot)| meant(slot)).map(|(id, _)| *id).collect()
     }
 
     fn unknown(&self, target: &str) -> String {

@@ -1,11 +1,14 @@
 //! One service from its start to its end: dependencies, spawn, readiness, exit,
 //! and whether it is tried again.
 
+use std::time::Duration;
+
 use santa_config::Restart;
 
 use super::state::{Cause, Run};
 use super::{
-    Action, Exit, Generation, Phase, Readiness, SETTLE_TIME, Slot, SlotId, SpawnFailure, Turn,
+    Action, Exit, Generation, Phase, Readiness, Retry, SETTLE_TIME, SHORTAGE_WAIT, Slot, SlotId,
+    SpawnFailure, Turn,
 };
 use crate::backoff;
 
@@ -22,7 +25,8 @@ pub(super) enum Dependencies {
 impl Turn<'_> {
     pub(super) fn dependencies(&self, id: SlotId) -> Dependencies {
         let mut pending = None;
-        for dependency in &self.state.slots[&id].spec.depends_on {
+        let needs = self.state.slots.get(&id).map(|slot| &slot.spec.depends_on);
+        for dependency in needs.into_iter().flatten() {
             let meant = |slot: &&Slot| slot.spec.service == dependency.service && !slot.retired;
             for slot in self.state.slots.values().filter(meant) {
                 if matches!(slot.phase, Phase::Failed | Phase::Skipped) {
@@ -42,7 +46,7 @@ impl Turn<'_> {
         loop {
             let before = self.actions.len();
             for id in self.ids() {
-                let slot = &self.state.slots[&id];
+                let slot = self.slot(id);
                 if slot.wanted && matches!(slot.phase, Phase::Waiting | Phase::Skipped) {
                     self.follow_dependencies(id);
                 }
@@ -134,11 +138,12 @@ impl Turn<'_> {
         slot.run = None;
         slot.failure_code = failure.code;
         if !slot.wanted {
-            self.go(id, Phase::Stopped, failure.message);
-        } else if failure.passing {
-            self.failed_start(id, &failure.message, self.now);
-        } else {
-            self.fail(id, failure.message);
+            return self.go(id, Phase::Stopped, failure.message);
+        }
+        match failure.retry {
+            Retry::Never => self.fail(id, failure.message),
+            Retry::Counted => self.failed_start(id, &failure.message, self.now),
+            Retry::Always => self.wait_for_room(id, &failure.message),
         }
     }
 
@@ -206,8 +211,8 @@ impl Turn<'_> {
     /// Stops what was ready and does not work any more; what happens then is
     /// for its restart policy. One that is being replaced is left to that.
     pub(super) fn unhealthy(&mut self, id: SlotId, generation: Generation, why: String) {
-        let slot = &self.state.slots[&id];
-        let serves = self.current(id, generation) && slot.phase == Phase::Ready;
+        let slot = self.slot(id);
+        let serves = slot.generation() == Some(generation) && slot.phase == Phase::Ready;
         // In a shutdown its turn comes, in order.
         if serves && slot.successor.is_none() && self.state.shutdown.is_none() {
             self.begin_stop(id, Cause::Unhealthy, &format!("does not work any more: {why}"));
@@ -221,7 +226,7 @@ impl Turn<'_> {
         if self.slot(id).phase != Phase::Stopping {
             self.go(id, Phase::Stopping, why);
             let slot = self.slot(id);
-            slot.deadline = Some(now + slot.spec.stop[0]);
+            slot.deadline = Some(now + slot.spec.first_wait());
             if let Some(generation) = slot.generation() {
                 self.actions.push(Action::AskToStop(id, generation, 0));
             }
@@ -295,7 +300,7 @@ impl Turn<'_> {
 
     fn failed_start(&mut self, id: SlotId, why: &str, started_at: super::Time) {
         let slot = self.slot(id);
-        slot.failed_starts += 1;
+        slot.failed_starts = slot.failed_starts.saturating_add(1);
         if slot.failed_starts > slot.spec.start_retries {
             let starts = slot.failed_starts;
             self.fail(id, format!("{why}; gave up after {starts} failed starts in a row"));
@@ -304,14 +309,27 @@ impl Turn<'_> {
         }
     }
 
+    /// Waits for what the machine cannot give now.
+    fn wait_for_room(&mut self, id: SlotId, why: &str) {
+        let slot = self.slot(id);
+        slot.failures = slot.failures.saturating_add(1);
+        self.wait_for_start(id, why, self.now, SHORTAGE_WAIT);
+    }
+
     /// Waits for the next start. The wait counts from the last start, so a
     /// service that had been up for longer comes back at once.
     fn back_off(&mut self, id: SlotId, why: &str, started_at: super::Time) {
+        let slot = self.slot(id);
+        slot.failures = slot.failures.saturating_add(1);
+        self.wait_for_start(id, why, started_at, Duration::MAX);
+    }
+
+    fn wait_for_start(&mut self, id: SlotId, why: &str, from: super::Time, longest: Duration) {
         let chance = self.state.chance.draw();
         let now = self.now;
         let slot = self.slot(id);
-        slot.failures += 1;
-        let due = (started_at + backoff::delay(&slot.spec.backoff, slot.failures, chance)).max(now);
+        let delay = backoff::delay(&slot.spec.backoff, slot.failures, chance).min(longest);
+        let due = from.saturating_add(delay).max(now);
         let failures = slot.failures;
         let wait = due - now;
         let next = if wait.is_zero() { "at once".to_owned() } else { format!("in {wait:.1?}") };

@@ -88,6 +88,11 @@ impl Spec {
         self.depends_on.iter().any(|dependency| dependency.service == service)
     }
 
+    /// The time until the second step of a stop, or the kill.
+    pub(super) fn first_wait(&self) -> Duration {
+        self.stop.first().copied().unwrap_or_default()
+    }
+
     /// How long what an ended main process left behind may take.
     pub(super) fn leftover_grace(&self) -> Duration {
         super::LEFTOVER_GRACE.min(self.stop.iter().sum())
@@ -128,6 +133,7 @@ impl Event {
             | Self::Tick
             | Self::Reconfigured(_)
             | Self::Terminate { .. }
+            | Self::Withdrawn(_)
             | Self::Command { .. } => None,
         }
     }
@@ -142,13 +148,25 @@ impl fmt::Display for Exit {
     }
 }
 
+/// Whether to try a start again that did not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again.
+    Never,
+    /// It may work; it counts as a failed start.
+    Counted,
+    /// The machine has no descriptors, processes or memory left for a while,
+    /// which is no fault of the service.
+    Always,
+}
+
 /// Why a process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpawnFailure {
     /// What was attempted, what went wrong, what to do about it.
     pub message: String,
-    /// Whether trying again may help (no more processes, no more memory).
-    pub passing: bool,
+    /// Whether trying again may help.
+    pub retry: Retry,
     /// The exit code that stands for it, as in a shell: 126 or 127.
     pub code: i32,
 }
@@ -201,6 +219,8 @@ pub enum Event {
         /// What asked for it.
         why: String,
     },
+    /// Whoever gave this command does not wait for its answer any more.
+    Withdrawn(CommandId),
     /// Somebody wants something of a service.
     Command {
         /// To be repeated in the one [`Action::Reply`].

@@ -15,12 +15,16 @@ impl Turn<'_> {
         if let Some(timeout) = changes.shutdown_timeout {
             self.state.shutdown_timeout = timeout;
         }
-        for id in changes.removed {
+        // They were compared with what was known then, which may be less by now.
+        for id in changes.removed.into_iter().filter(|id| self.is_known(*id)).collect::<Vec<_>>() {
             self.slot(id).retired = true;
             self.stop(id);
         }
         let mut anew = Vec::new();
         for (id, spec, new_process) in changes.changed {
+            if !self.is_known(id) {
+                continue;
+            }
             if self.adapt(id, spec) || new_process {
                 anew.push(id);
             }

@@ -128,7 +128,7 @@ impl Turn<'_> {
     fn see_off(&mut self, id: SlotId, generation: Generation) {
         let now = self.now;
         let slot = self.slot(id);
-        let deadline = now + slot.spec.stop[0];
+        let deadline = now + slot.spec.first_wait();
         slot.leavers.push(Leaver::new(generation, deadline));
         self.actions.push(Action::AskToStop(id, generation, 0));
     }

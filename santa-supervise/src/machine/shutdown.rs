@@ -2,7 +2,7 @@
 //! asked again, killed when the time is over, and the exit code at the end.
 
 use super::state::{Cause, Shutdown};
-use super::{Action, Note, Phase, Slot, SlotId, Turn};
+use super::{Action, Note, Phase, SAME_REQUEST, Slot, SlotId, Turn};
 
 /// Stop in order; stop all at once; kill.
 const ORDERLY: u8 = 1;
@@ -10,12 +10,20 @@ const AT_ONCE: u8 = 2;
 const KILL: u8 = 3;
 
 impl Turn<'_> {
-    /// A request to stop everything; asked again, the next faster way.
+    /// A request to stop everything; asked again, but not at once, the next
+    /// faster way.
     pub(super) fn terminate(&mut self, why: String) {
-        match self.state.shutdown.as_ref().map(|shutdown| shutdown.level) {
+        let now = self.now;
+        let known =
+            self.state.shutdown.as_ref().map(|shutdown| (shutdown.level, shutdown.asked_at));
+        match known {
             None => self.begin_shutdown(why, 0),
-            Some(KILL) => {}
-            Some(level) => self.hurry(level + 1, why),
+            Some((_, Some(asked_at))) if now.saturating_sub(asked_at) < SAME_REQUEST => return,
+            Some((KILL, _) | (_, None)) => {}
+            Some((level, Some(_))) => self.hurry(level + 1, why),
+        }
+        if let Some(shutdown) = &mut self.state.shutdown {
+            shutdown.asked_at = Some(now);
         }
     }
 
@@ -24,7 +32,7 @@ impl Turn<'_> {
             return;
         }
         let deadline = self.now + self.state.shutdown_timeout;
-        self.state.shutdown = Some(Shutdown { code, level: ORDERLY, deadline });
+        self.state.shutdown = Some(Shutdown { code, level: ORDERLY, asked_at: None, deadline });
         self.actions.push(Action::Note(Note::Shutdown { why, level: ORDERLY }));
         for id in self.ids() {
             self.slot(id).wanted = false;
@@ -79,7 +87,7 @@ impl Turn<'_> {
 
     /// Whether a live slot depends on this one or has to stop before it.
     fn is_needed(&self, id: SlotId) -> bool {
-        let own = &self.state.slots[&id].spec;
+        let Some(own) = self.state.slots.get(&id).map(|slot| &slot.spec) else { return false };
         self.state.slots.values().filter(|slot| slot.is_live()).any(|slot| {
             slot.spec.needs(&own.service) || own.stop_after.contains(&slot.spec.service)
         })

@@ -176,6 +176,9 @@ pub(super) struct Shutdown {
     pub(super) code: i32,
     /// 1 in order, 2 all at once, 3 kill.
     pub(super) level: u8,
+    /// When an operator or the system last asked for it; never, where a critical
+    /// service began it.
+    pub(super) asked_at: Option<Time>,
     pub(super) deadline: Time,
 }
 

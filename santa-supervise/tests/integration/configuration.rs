@@ -45,6 +45,20 @@ fn mistakes_have_their_place_and_remedy() {
         &House::new("").service("app", &["forever"], "stop_signal = \"TERMINATE\""),
         &["santa.toml:", "service.app.stop_signal", "\"TERMINATE\"", "a signal such as \"TERM\""],
     );
+    for key in ["stop_timeout", "start_timeout", "stop_delay"] {
+        refused(
+            &House::new("").service(
+                "app",
+                &["forever"],
+                &format!("{key} = \"18446744073709551615s\""),
+            ),
+            &["santa.toml:", &format!("service.app.{key}"), "at most \"365d\""],
+        );
+    }
+    refused(
+        &House::new("").service("app", &["forever"], "backoff = { max = \"9999999d\" }"),
+        &["santa.toml:", "service.app.backoff.max", "at most \"365d\""],
+    );
     refused(
         &House::new("").socket_at("main", "127.0.0.1:1").service(
             "app",

@@ -67,6 +67,41 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
     }
 
+    fn a_reload_to_fewer_instances_in_the_middle_of_a_rolling_restart_is_survived(os) {
+        for left in [1, 2] {
+            let mut house = House::new(os);
+            let (go, starts) = (house.path("go"), house.path("starts"));
+            fs::write(&go, "").expect("go");
+            let steps = [
+                &*format!("append {} started", starts.display()),
+                &format!("wait-for {}", go.display()),
+                "print up",
+                "forever",
+            ];
+            let ready = "ready = { kind = \"log\", pattern = \"up\" }\nrestart = \"always\"";
+            house = house.service("app", &steps, &format!("instances = 3\n{ready}")).start();
+            for name in ["app:0", "app:1", "app:2"] {
+                house.wait_for_state(name, "ready");
+            }
+            fs::remove_file(&go).expect("go");
+            let mut rolls = house.command();
+            let mut rolls = rolls.args(["rolling-restart", "app"]).spawn().expect("client runs");
+            let started = || house.read("starts").lines().count();
+            house.until("the next of the first starts", || started() == 4);
+            let fewer = |text: String| text.replace("instances = 3", &format!("instances = {left}"));
+            let output = reload(&house, fewer);
+            assert!(output.status.success(), "{}", told(&output));
+            fs::write(&go, "").expect("go");
+            assert!(rolls.wait().expect("client").success());
+            let services = || house.status()["services"].as_array().expect("services").len();
+            house.until("the others are forgotten", || services() == left);
+            // A name without a number means the instance where there is only one.
+            house.wait_for_state("app", "ready");
+            assert_eq!(started(), 3 + left, "only what is configured was rolled");
+            assert_eq!(house.stop(), 0);
+        }
+    }
+
     fn a_wrong_configuration_is_refused_and_the_old_one_stays(os) {
         let mut house = House::new(os).service("app", &["forever"], "").start();
         house.wait_for_state("app", "ready");

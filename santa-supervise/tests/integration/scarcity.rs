@@ -68,6 +68,25 @@ fn without_descriptors_some_services_wait_and_the_rest_runs() {
 }
 
 #[test]
+fn a_passing_shortage_of_descriptors_is_no_failure_of_a_service() {
+    let mut house = House::new("linux");
+    for number in 0..30 {
+        let once = "start_retries = 0\nbackoff = { initial = \"20ms\", max = \"100ms\" }";
+        house = house.service(&format!("s{number}"), &["forever"], once);
+    }
+    let mut house = house.start_through("prlimit", &["--nofile=40:4096"]);
+    house.wait_for_control();
+    house.until("it was tried several times", || {
+        house.service_status("s29")["why"].as_str().is_some_and(|why| why.contains("(failure 4)"))
+    });
+    assert_eq!(count(&house, "failed"), 0);
+    let enough = Rlimit { current: Some(4_096), maximum: Some(4_096) };
+    prlimit(Pid::from_raw(house.pid()), Resource::Nofile, enough).expect("prlimit");
+    house.until("all run by themselves", || count(&house, "ready") == 30);
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
 fn a_refused_fork_is_tried_again_when_there_is_room() {
     if !is_root() {
         return;

@@ -92,9 +92,16 @@ on_every_os! {
         house.wait_for_state("app", "ready");
         house.signal(libc::SIGTERM);
         house.wait_for_state("app", "stopping");
+        // As `timeout` does, which signals the process and its group.
+        house.signal(libc::SIGTERM);
+        house.signal(libc::SIGINT);
         assert_eq!(house.state("db"), "ready", "it is still needed");
+        let another_request = || std::thread::sleep(std::time::Duration::from_millis(1_050));
+        another_request();
+        assert_eq!(house.state("db"), "ready", "all that was one request");
         house.signal(libc::SIGTERM);
         house.wait_for_state("db", "stopping");
+        another_request();
         house.signal(libc::SIGINT);
         assert_eq!(house.wait().code(), Some(0));
     }

@@ -108,7 +108,8 @@ impl EventLoop {
             chunk.write(Style::Json, &mut text);
         }
         let count = memchr::memchr_iter(b'\n', &text).count();
-        let skipped = memchr::memchr_iter(b'\n', &text).nth(count.saturating_sub(lines + 1));
+        let skipped =
+            memchr::memchr_iter(b'\n', &text).nth(count.saturating_sub(lines.saturating_add(1)));
         let begin = if count > lines { skipped.map_or(0, |at| at + 1) } else { 0 };
         let last = if lines == 0 { &[][..] } else { &text[begin..] };
         self.give(token, last);

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use santa_config::{Backoff, Condition, Dependency, Restart};
-use santa_supervise::machine::{Event, Generation, KILL_TIMEOUT, Phase, Readiness, SlotId, Spec};
+use santa_supervise::machine::{
+    Action, Event, Generation, KILL_TIMEOUT, Phase, Readiness, Retry, SHORTAGE_WAIT, SlotId,
+    SpawnFailure, Spec, State, step,
+};
 
-use world::{INITIAL_WAIT, Input, SHUTDOWN_TIMEOUT, World};
+use world::{INITIAL_WAIT, Input, SHUTDOWN_TIMEOUT, World, instances};
 
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
@@ -22,7 +25,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Terminate),
         4 => (any::<u8>(), any::<u8>()).prop_map(|(verb, target)| Input::Command(verb, target)),
         3 => any::<u8>().prop_map(Input::Unhealthy),
-        2 => (0u8..4, 0u8..4, any::<bool>())
+        3 => (0u8..6, 0u8..4, any::<bool>())
             .prop_map(|(what, target, anew)| Input::Reconfigure { what, target, anew }),
     ]
 }
@@ -83,12 +86,16 @@ fn spec(index: usize) -> impl Strategy<Value = Spec> {
     )
 }
 
+/// Four services, each with 1 to 3 instances.
 fn specs() -> impl Strategy<Value = Vec<Spec>> {
-    (spec(0), spec(1), spec(2), spec(3)).prop_map(|(a, b, c, d)| vec![a, b, c, d])
+    let services = (spec(0), spec(1), spec(2), spec(3));
+    (services, prop::array::uniform4(1u32..4)).prop_map(|((a, b, c, d), counts)| {
+        [a, b, c, d].iter().zip(counts).flat_map(|(spec, count)| instances(spec, count)).collect()
+    })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_of_events_keeps_the_laws_and_ends_in_time(
@@ -220,6 +227,50 @@ fn leftovers_are_asked_then_killed_before_the_next_start() {
     assert_eq!(phase_of(&world, SlotId(0)), Phase::Backoff);
 }
 
+#[test]
+fn requests_to_stop_that_come_together_are_one() {
+    let mut world = World::new(vec![plain("s0", &[]), plain("s1", &["s0"])], 1, vec![]);
+    world.feed(Event::Start);
+    (0..2).for_each(|pick| world.take(&Input::Ready(pick)));
+    (0..3).for_each(|_| world.take(&Input::Terminate));
+    world.take(&Input::Wait(999));
+    world.take(&Input::Terminate);
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Ready, "still in order");
+    world.take(&Input::Wait(1));
+    world.take(&Input::Terminate);
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopping, "all at once");
+}
+
+#[test]
+fn the_first_request_does_not_hurry_a_stop_that_began_by_itself() {
+    let critical = Spec { critical: true, restart: Restart::Never, ..plain("s0", &[]) };
+    let mut world = World::new(vec![critical, plain("s1", &[]), plain("s2", &["s1"])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Ready(1));
+    world.take(&Input::Exit { pick: 0, code: 2, signal: false, alone: true });
+    world.take(&Input::Wait(1_500));
+    world.take(&Input::Terminate);
+    assert_eq!(phase_of(&world, SlotId(1)), Phase::Ready, "still in order");
+    assert_eq!(phase_of(&world, SlotId(2)), Phase::Stopping);
+}
+
+#[test]
+fn a_passing_shortage_uses_up_no_retries() {
+    let mut state = State::new(vec![plain("s0", &[])], world::SHUTDOWN_TIMEOUT, 1);
+    let mut now = Duration::ZERO;
+    let mut actions = step(&mut state, now, Event::Start);
+    for attempt in 1..60 {
+        assert_eq!(actions.pop(), Some(Action::Spawn(SlotId(0), Generation(attempt))));
+        let message = "no descriptors".to_owned();
+        let failure = SpawnFailure { message, retry: Retry::Always, code: 126 };
+        let _ = step(&mut state, now, Event::SpawnFailed(SlotId(0), Generation(attempt), failure));
+        let due = state.next_deadline().expect("it is tried again");
+        assert!(due > now && due <= now + SHORTAGE_WAIT, "{now:?} to {due:?}");
+        now = due;
+        actions = step(&mut state, now, Event::Tick);
+    }
+}
+
 /// One ready service and the answer to `rolling-restart` under way.
 fn rolling() -> World {
     let mut world = World::new(vec![plain("s0", &[])], 1, vec![]);
@@ -228,6 +279,52 @@ fn rolling() -> World {
     world.take(&Input::Command(4, 0));
     assert_eq!(world.spawns, 2);
     world
+}
+
+/// Three ready instances; `rolling-restart` has come to the first.
+fn rolling_three() -> World {
+    let mut world = World::new(instances(&plain("s0", &[]), 3).collect(), 1, vec![]);
+    world.feed(Event::Start);
+    (0..3).for_each(|pick| world.take(&Input::Ready(pick)));
+    world.take(&Input::Command(4, 0));
+    assert_eq!(world.spawns, 4);
+    world
+}
+
+#[test]
+fn a_rolling_restart_passes_over_instances_that_are_no_longer_configured() {
+    let mut world = rolling_three();
+    world.take(&Input::Reconfigure { what: 3, target: 0, anew: false });
+    // One is forgotten, one still stops, when the first serves anew.
+    world.take(&Input::Exit { pick: 2, code: 0, signal: true, alone: true });
+    world.take(&Input::Ready(2));
+    assert!(world.open_commands.is_empty(), "answered");
+    assert!(world.last_reply.as_ref().is_some_and(Result::is_ok), "{:?}", world.last_reply);
+    assert_eq!(world.spawns, 4, "none of them is started again");
+}
+
+#[test]
+fn a_rolling_restart_does_not_start_what_was_stopped_in_the_meantime() {
+    let mut world = rolling_three();
+    // `stop s0:2`
+    world.take(&Input::Command(1, 24));
+    world.take(&Input::Exit { pick: 2, code: 0, signal: true, alone: true });
+    world.take(&Input::Ready(2));
+    world.take(&Input::Ready(3));
+    assert!(world.open_commands.is_empty(), "answered");
+    assert_eq!(phase_of(&world, SlotId(2)), Phase::Stopped);
+    assert_eq!(world.spawns, 5, "one more, not two");
+}
+
+#[test]
+fn a_wait_for_what_is_no_longer_configured_is_answered() {
+    let mut world = rolling_three();
+    world.take(&Input::Command(1, 24));
+    world.take(&Input::Command(5, 24));
+    world.take(&Input::Reconfigure { what: 4, target: 0, anew: false });
+    world.take(&Input::Exit { pick: 2, code: 0, signal: true, alone: true });
+    assert!(world.state.slot(SlotId(2)).is_none(), "forgotten, although somebody waited");
+    assert_eq!(world.open_commands.len(), 1, "only the rolling restart goes on");
 }
 
 fn generations(world: &World) -> (Option<u64>, Option<u64>, Vec<u64>) {

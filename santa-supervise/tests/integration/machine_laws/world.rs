@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use santa_supervise::machine::{
-    Action, Changes, CommandId, Event, Exit, Generation, Note, Phase, Slot, SlotId, SpawnFailure,
-    Spec, State, Time, Verb, step,
+    Action, Changes, CommandId, Event, Exit, Generation, Note, Phase, Retry, Slot, SlotId,
+    SpawnFailure, Spec, State, Time, Verb, step,
 };
 
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(9);
@@ -28,7 +28,7 @@ pub(crate) enum Input {
     Terminate,
     Command(u8, u8),
     Unhealthy(u8),
-    /// Remove, add or change a service, or tell it anew that it is as it was.
+    /// Remove, add or change a service, or give it 1 to 3 instances.
     Reconfigure {
         what: u8,
         target: u8,
@@ -60,6 +60,8 @@ pub(crate) struct World {
     asked_to_stop: BTreeMap<Generation, usize>,
     /// Slots for which an operator asked something since their last spawn.
     asked: BTreeSet<SlotId>,
+    /// The services of rolling restarts, which ask when an instance's turn comes.
+    rolls: BTreeMap<CommandId, String>,
     shutdown_level: u8,
     pub(crate) expected_code: Option<i32>,
     pub(crate) open_commands: BTreeSet<CommandId>,
@@ -84,6 +86,7 @@ impl World {
             last_spawn: BTreeMap::new(),
             asked_to_stop: BTreeMap::new(),
             asked: BTreeSet::new(),
+            rolls: BTreeMap::new(),
             shutdown_level: 0,
             expected_code: None,
             open_commands: BTreeSet::new(),
@@ -155,7 +158,10 @@ impl World {
     fn spawn(&mut self, slot: SlotId, generation: Generation) -> Event {
         assert_eq!(self.shutdown_level, 0, "spawned during shutdown");
         let own = self.state.slot(slot).expect("known");
-        let succeeds = own.successor() == Some(generation);
+        assert!(!own.retired(), "spawned what is no longer configured");
+        // Perhaps dismissed in the same step.
+        let mut beside = own.successor().into_iter().chain(own.leavers());
+        let succeeds = beside.any(|one| one == generation);
         for (other, _) in self.live.iter().filter(|(_, tree)| tree.slot == slot) {
             let replaced = succeeds && own.generation() == Some(*other);
             let leaves = own.leavers().any(|leaver| leaver == *other);
@@ -172,8 +178,11 @@ impl World {
                 );
             }
         }
+        let mut rolls = self.rolls.iter();
+        let is_rolled =
+            rolls.any(|(id, name)| self.open_commands.contains(id) && *name == own.spec().service);
         // A successor is always asked for, and what it replaces has its own waits.
-        if !succeeds
+        if !(succeeds || is_rolled)
             && let (Some(last), false) =
                 (self.last_spawn.insert(slot, self.now), self.asked.remove(&slot))
         {
@@ -186,11 +195,11 @@ impl World {
         }
         self.dead.push((slot, generation));
         self.never_ran.insert(generation);
-        let passing = self.spawns.is_multiple_of(2);
+        let retry = [Retry::Never, Retry::Counted, Retry::Always][self.spawns % 3];
         Event::SpawnFailed(
             slot,
             generation,
-            SpawnFailure { message: "refused".into(), passing, code: 127 },
+            SpawnFailure { message: "refused".into(), retry, code: 127 },
         )
     }
 
@@ -308,55 +317,90 @@ impl World {
             6 => Verb::AwaitDown,
             _ => Verb::Signal(10),
         };
-        let target = format!("s{}", target % 4);
-        let meant = self.state.slots().filter(|(_, slot)| slot.spec().service == target);
+        let service = format!("s{}", target % 4);
+        let meant = self.state.slots().filter(|(_, slot)| slot.spec().service == service);
         self.asked.extend(meant.map(|(id, _)| id));
+        if verb == Verb::Roll {
+            self.rolls.insert(id, service.clone());
+        }
+        // All instances; or one of them, which may not exist.
+        let target = match target / 4 % 8 {
+            instance @ 4.. => format!("{service}:{}", instance - 4),
+            _ => service,
+        };
         self.feed(Event::Command { id, verb, target });
     }
 
     /// Changes the configuration of one service, as a reload would.
     fn reconfigure(&mut self, what: u8, target: u8, anew: bool) {
-        let name = format!("s{target}");
-        let found = self.state.slots().find(|(_, slot)| slot.spec().service == name);
-        let found = found.map(|(id, slot)| (id, slot.spec().clone(), slot.retired()));
-        let mut changes = Changes::default();
-        match (what, found) {
-            (0, Some((id, _, false))) => {
-                changes.removed.push(id);
-                changes.changed = self.without(&name, id);
+        let name = format!("s{}", target % 4);
+        let mut wanted = self.configured();
+        let first = wanted.iter().find(|spec| spec.service == name).cloned();
+        match (what, first) {
+            (0, Some(_)) => {
+                wanted.retain(|spec| spec.service != name);
+                for spec in &mut wanted {
+                    spec.depends_on.retain(|need| need.service != name);
+                    spec.stop_after.retain(|other| *other != name);
+                }
             }
-            (1, None) => {
-                self.last_slot = SlotId(self.last_slot.0 + 1);
-                let like = self.first_spec.clone();
-                let spec =
-                    Spec { service: name, depends_on: Vec::new(), stop_after: Vec::new(), ..like };
-                self.asked.insert(self.last_slot);
-                changes.added.push((self.last_slot, spec));
+            (1, None) => wanted.push(Spec {
+                service: name.clone(),
+                depends_on: Vec::new(),
+                stop_after: Vec::new(),
+                instance: 0,
+                instances: 1,
+                ..self.first_spec.clone()
+            }),
+            (2, Some(_)) => {
+                let changed = wanted.iter_mut().filter(|spec| spec.service == name);
+                changed.for_each(|spec| spec.critical = !spec.critical);
             }
-            (2, Some((id, spec, _))) => {
-                self.asked.insert(id);
-                let critical = !spec.critical;
-                changes.changed.push((id, Spec { critical, ..spec }, anew));
-            }
-            (_, Some((id, spec, true))) => {
-                self.asked.insert(id);
-                changes.changed.push((id, spec, anew));
+            (3.., Some(first)) => {
+                wanted.retain(|spec| spec.service != name);
+                wanted.extend(instances(&first, u32::from(what - 2).min(3)));
             }
             _ => return,
         }
-        self.feed(Event::Reconfigured(changes));
+        self.apply(wanted, &name, anew);
     }
 
-    /// The specs of all but `gone`, none of which refers to it any more.
-    fn without(&self, name: &str, gone: SlotId) -> Vec<(SlotId, Spec, bool)> {
-        let others = self.state.slots().filter(|(id, slot)| *id != gone && !slot.retired());
-        let cleared = others.map(|(id, slot)| {
-            let mut spec = slot.spec().clone();
-            spec.depends_on.retain(|need| need.service != name);
-            spec.stop_after.retain(|other| other != name);
-            (id, spec, false)
-        });
-        cleared.collect()
+    /// What is configured now.
+    fn configured(&self) -> Vec<Spec> {
+        let slots = self.state.slots().filter(|(_, slot)| !slot.retired());
+        slots.map(|(_, slot)| slot.spec().clone()).collect()
+    }
+
+    /// Tells the core the difference to `wanted`; instances of `changed` get a
+    /// new process where `anew` says so.
+    fn apply(&mut self, wanted: Vec<Spec>, changed: &str, anew: bool) {
+        let mut changes = Changes::default();
+        let mut known: BTreeMap<(String, u32), (SlotId, bool)> = self
+            .state
+            .slots()
+            .map(|(id, slot)| {
+                ((slot.spec().service.clone(), slot.spec().instance), (id, slot.retired()))
+            })
+            .collect();
+        for spec in wanted {
+            match known.remove(&(spec.service.clone(), spec.instance)) {
+                Some((id, retired)) => {
+                    let new_process = retired || (anew && spec.service == changed);
+                    if new_process {
+                        self.asked.insert(id);
+                    }
+                    changes.changed.push((id, spec, new_process));
+                }
+                None => {
+                    self.last_slot = SlotId(self.last_slot.0 + 1);
+                    self.asked.insert(self.last_slot);
+                    changes.added.push((self.last_slot, spec));
+                }
+            }
+        }
+        let gone = known.into_values().filter(|(_, retired)| !retired);
+        changes.removed = gone.map(|(id, _)| id).collect();
+        self.feed(Event::Reconfigured(changes));
     }
 
     /// Ends everything with children that never react; `killable` ones at least
@@ -383,4 +427,9 @@ impl World {
         }
         self.now - begun
     }
+}
+
+/// The same service with `count` instances.
+pub(crate) fn instances(spec: &Spec, count: u32) -> impl Iterator<Item = Spec> {
+    (0..count).map(move |instance| Spec { instance, instances: count, ..spec.clone() })
 }
