@@ -73,7 +73,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) open: Counter,
     /// Connections answered 503 because there were too many.
     pub(crate) shed: Counter,
-    /// Idle connections that were ended to make room for others.
+    /// Connections without a request that were ended to make room for others.
     pub(crate) shed_idle: Counter,
     /// Connections whose TLS handshake or PROXY header was not as it should be.
     pub(crate) handshakes_failed: Counter,
@@ -138,9 +138,12 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "connections_accepted_total", "Client connections accepted.", |w| &w.accepted),
         ("gauge", "connections", "Client connections open.", |w| &w.open),
         ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
-        ("counter", "connections_shed_idle_total", "Idle connections ended for others.", |w| {
-            &w.shed_idle
-        }),
+        (
+            "counter",
+            "connections_shed_idle_total",
+            "Connections without a request ended for others.",
+            |w| &w.shed_idle,
+        ),
         ("counter", "handshakes_failed_total", "Connections without a proper beginning.", |w| {
             &w.handshakes_failed
         }),

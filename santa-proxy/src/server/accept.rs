@@ -81,7 +81,7 @@ impl Accepting {
         worker.seats.assign(index, task.abort_handle());
     }
 
-    /// Has an idle connection leave, if there is one.
+    /// Has a connection without a request leave, if there is one.
     fn make_room(&self) -> bool {
         let made = self.worker.seats.make_room();
         self.worker.metrics.shed_idle.add(u64::from(made));

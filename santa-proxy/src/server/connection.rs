@@ -44,8 +44,11 @@ pub(crate) struct Connection {
     pub(crate) buffer: Buffer,
     /// When its present phase has lasted too long.
     pub(crate) deadline: Deadline,
-    seat: Seat,
+    /// What the worker knows of it.
+    pub(crate) seat: Seat,
     peer: Peer,
+    /// Whether a request has come on it.
+    asked: bool,
 }
 
 /// What came instead of, or as, the next head.
@@ -82,24 +85,32 @@ pub(crate) fn serve(worker: Rc<Worker>, arrival: Arrival, seat: Seat) -> impl Fu
             arrival.plain()
         } else {
             let remote = arrival.peer.ip();
-            match Box::pin(arrival.greet(&worker, &deadline)).await {
-                Ok(arrived) => arrived,
-                Err(why) => {
+            match Box::pin(seat.unless_leaving(arrival.greet(&worker, &deadline))).await {
+                Some(Ok(arrived)) => arrived,
+                Some(Err(why)) => {
                     why.tell(&worker, remote);
                     return worker.metrics.handshakes_failed.add(1);
                 }
+                None => return,
             }
         };
         let Arrived { stream, peer, place: _place } = arrived;
         let stream = match stream {
             Stream::Tls(session) if peer.multiplexes => {
                 let session = session.into_inner();
-                return Box::pin(http2::serve(&worker, session, peer, &seat, &deadline)).await;
+                return Box::pin(http2::serve(&worker, session, peer, seat, &deadline)).await;
             }
             other => other,
         };
-        let mut connection =
-            Connection { worker, stream, buffer: Buffer::default(), deadline, seat, peer };
+        let mut connection = Connection {
+            worker,
+            stream,
+            buffer: Buffer::default(),
+            deadline,
+            seat,
+            peer,
+            asked: false,
+        };
         connection.run().await;
         connection.stream.say_goodbye();
     }
@@ -116,7 +127,7 @@ impl Connection {
         seat: Seat,
     ) -> Self {
         let deadline = Deadline::new(Phase::Head, worker.local().shared.timeouts.head);
-        Self { worker, stream, buffer, deadline, seat, peer }
+        Self { worker, stream, buffer, deadline, seat, peer, asked: false }
     }
 
     /// Who is at the other end.
@@ -130,6 +141,7 @@ impl Connection {
             let keep = match self.next_head().await {
                 Next::End => return,
                 Next::Refuse(reject) => {
+                    self.seat.set(Activity::Busy);
                     let reply =
                         plan::refuse(&self.worker, &self.peer, self.buffer.filled(), reject);
                     self.reply(reply).await
@@ -145,6 +157,7 @@ impl Connection {
 
     async fn serve_request(&mut self, span: &HeadSpan) -> bool {
         self.seat.set(Activity::Busy);
+        self.asked = true;
         let stream = &self.stream;
         let plan = plan::decide(&self.worker, self.buffer.filled(), span, &self.peer, || {
             stream.local_address()
@@ -196,11 +209,16 @@ impl Connection {
             }
             let draining = self.worker.is_draining();
             if self.buffer.is_empty() {
-                let patience = if draining { timeouts.linger } else { timeouts.idle };
+                let patience = match (draining, self.asked) {
+                    (true, _) => timeouts.linger,
+                    (false, true) => timeouts.idle,
+                    // Whoever has a request sends it at once.
+                    (false, false) => timeouts.idle.min(timeouts.head),
+                };
                 self.deadline.set(Phase::Idle, patience);
             } else if !in_head {
                 in_head = true;
-                self.seat.set(Activity::Busy);
+                self.seat.set(Activity::Head);
                 self.deadline.set(Phase::Head, timeouts.head);
             }
             match self.arrival(draining, timeouts.linger).await {
@@ -209,39 +227,39 @@ impl Connection {
                 }
                 // The runtime has not heard yet of bytes that are there already.
                 Err(Expired(Phase::Idle)) if !self.stream.is_quiet() => {}
-                Ok(Ok(0)) if in_head => {
+                Ok(Some(Ok(0))) if in_head => {
                     return Next::Refuse(Reject::bad("request head ends too early"));
                 }
-                Err(_) | Ok(Ok(0) | Err(_)) => return Next::End,
-                // It no longer makes room for others.
-                Ok(Ok(_)) => self.seat.set(Activity::Busy),
+                Err(_) | Ok(None | Some(Ok(0) | Err(_))) => return Next::End,
+                Ok(Some(Ok(_))) => {}
             }
         }
     }
 
-    /// Waits for bytes. Between two requests, the start of a drain shortens the
-    /// wait to `linger`, unless it was `draining` already.
+    /// Waits for bytes; gives nothing when the connection has to make room. Between
+    /// two requests, the start of a drain shortens the wait to `linger`, unless it
+    /// was `draining` already.
     async fn arrival(
         &mut self,
         mut draining: bool,
         linger: Duration,
-    ) -> Result<io::Result<usize>, Expired> {
+    ) -> Result<Option<io::Result<usize>>, Expired> {
         let Self { worker, stream, buffer, deadline, seat, .. } = self;
         let idle = buffer.is_empty();
         let (mut reader, _) = stream.split();
         let arrival = poll_fn(|context| {
             let polled = reader.poll_fill(context, buffer);
-            if polled.is_pending() && idle {
+            if polled.is_pending() {
                 if seat.leaves() {
-                    return Poll::Ready(Ok(0));
+                    return Poll::Ready(None);
                 }
                 seat.wait(context);
-                if !draining && worker.is_draining() {
+                if idle && !draining && worker.is_draining() {
                     draining = true;
                     deadline.set(Phase::Idle, linger);
                 }
             }
-            polled
+            polled.map(Some)
         });
         deadline.limit(arrival).await
     }

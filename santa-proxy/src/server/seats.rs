@@ -1,19 +1,28 @@
 //! The open connections of a worker and what each is doing, so that a drain can
-//! ask the idle ones to leave and let the busy ones finish.
+//! ask the idle ones to leave and let the busy ones finish, and a full table can
+//! make room for those who have a request.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::AbortHandle;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// Accepted; nothing has arrived yet.
+    /// Accepted; no whole head has arrived yet.
     Fresh,
     /// Between two requests.
     Idle,
+    /// In the head of a further request.
+    Head,
+    /// In a body that has to arrive before the backend gets the request.
+    #[cfg_attr(not(test), expect(dead_code, reason = "set where bodies are read"))]
+    Body,
     /// In a request.
     Busy,
     /// A tunnel.
@@ -38,13 +47,20 @@ struct State {
     waiting: RefCell<Option<Waker>>,
 }
 
+/// A connection's index and which wait it is in; stale once it waits no longer.
+type Wait = (usize, u64);
+
 /// All connections of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     entries: RefCell<Vec<Option<Entry>>>,
     free: RefCell<Vec<usize>>,
-    /// Connections between two requests, the latest last; some are so no longer.
-    idle: RefCell<Vec<(usize, u64)>>,
+    /// Connections between two requests, the latest last.
+    idle: RefCell<VecDeque<Wait>>,
+    /// Connections whose head is incomplete, the oldest first.
+    heads: RefCell<VecDeque<Wait>>,
+    /// Connections whose body is incomplete, the oldest first.
+    bodies: RefCell<VecDeque<Wait>>,
     waits: Cell<u64>,
 }
 
@@ -59,8 +75,15 @@ pub(crate) struct Seat {
 impl Seats {
     /// A place for a new connection.
     pub(crate) fn take(self: &Rc<Self>) -> Seat {
+        let seat = self.take_busy();
+        seat.set(Activity::Fresh);
+        seat
+    }
+
+    /// A place for what never makes room by itself: a stream of a connection.
+    pub(crate) fn take_busy(self: &Rc<Self>) -> Seat {
         let state = Rc::new(State {
-            activity: Cell::new(Activity::Fresh),
+            activity: Cell::new(Activity::Busy),
             wait: Cell::new(0),
             leaves: Cell::new(false),
             waiting: RefCell::default(),
@@ -109,15 +132,29 @@ impl Seats {
         }
     }
 
-    /// Has an idle connection leave to make room: the one that became idle last,
-    /// so that a flood sends itself away and not those who were there before.
+    /// Has a connection leave to make room: first the one whose head has been
+    /// incomplete for longest, since those who have a request send it at once;
+    /// then the one that became idle last, so that a flood sends itself away and
+    /// not those who were there before; then the oldest of the slow bodies.
     pub(crate) fn make_room(&self) -> bool {
+        self.dismiss(&self.heads, VecDeque::pop_front)
+            || self.dismiss(&self.idle, VecDeque::pop_back)
+            || self.dismiss(&self.bodies, VecDeque::pop_front)
+    }
+
+    /// Has the next connection of `waits` leave that still waits.
+    fn dismiss(
+        &self,
+        waits: &RefCell<VecDeque<Wait>>,
+        next: impl Fn(&mut VecDeque<Wait>) -> Option<Wait>,
+    ) -> bool {
         let entries = self.entries.borrow();
-        let mut idle = self.idle.borrow_mut();
-        while let Some((index, wait)) = idle.pop() {
+        let mut waits = waits.borrow_mut();
+        while let Some((index, wait)) = next(&mut waits) {
             if let Some(Some(entry)) = entries.get(index)
-                && entry.state.is_idle(wait)
+                && entry.state.wait.get() == wait
             {
+                entry.state.wait.set(0);
                 entry.state.leaves.set(true);
                 if let Some(waiting) = entry.state.waiting.take() {
                     waiting.wake();
@@ -128,31 +165,25 @@ impl Seats {
         false
     }
 
-    /// Notes that the connection at `index` waits for a request.
-    fn note_idle(&self, index: usize, state: &State) {
+    /// Notes that the connection at `index` has begun to wait.
+    fn note(&self, waits: &RefCell<VecDeque<Wait>>, index: usize, state: &State) {
         let wait = self.waits.get() + 1;
         self.waits.set(wait);
         state.wait.set(wait);
-        let mut idle = self.idle.borrow_mut();
+        let mut waits = waits.borrow_mut();
         let entries = self.entries.borrow();
-        if idle.len() > 2 * entries.len() {
-            idle.retain(|(index, wait)| {
+        if waits.len() > 2 * entries.len() {
+            waits.retain(|(index, wait)| {
                 let entry = entries.get(*index).and_then(Option::as_ref);
-                entry.is_some_and(|entry| entry.state.is_idle(*wait))
+                entry.is_some_and(|entry| entry.state.wait.get() == *wait)
             });
         }
-        idle.push((index, wait));
+        waits.push_back((index, wait));
     }
 
     /// Whether no connection is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.borrow().len() == self.free.borrow().len()
-    }
-}
-
-impl State {
-    fn is_idle(&self, wait: u64) -> bool {
-        self.activity.get() == Activity::Idle && self.wait.get() == wait
     }
 }
 
@@ -164,10 +195,30 @@ impl Seat {
 
     /// Says what the connection is doing now.
     pub(crate) fn set(&self, activity: Activity) {
-        self.state.activity.set(activity);
-        if activity == Activity::Idle {
-            self.seats.note_idle(self.index, &self.state);
-        }
+        let before = self.state.activity.replace(activity);
+        let waits = match activity {
+            // It does not become younger by sending something.
+            Activity::Head if before == Activity::Fresh => return,
+            Activity::Fresh | Activity::Head => &self.seats.heads,
+            Activity::Idle => &self.seats.idle,
+            Activity::Body => &self.seats.bodies,
+            Activity::Busy | Activity::Tunnel => return self.state.wait.set(0),
+        };
+        self.seats.note(waits, self.index, &self.state);
+    }
+
+    /// Drives `future` unless the connection has to make room before it is done.
+    pub(crate) async fn unless_leaving<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Pending if self.leaves() => Poll::Ready(None),
+            Poll::Pending => {
+                self.wait(context);
+                Poll::Pending
+            }
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+        })
+        .await
     }
 
     /// Whether it shall make room for another connection.
@@ -216,6 +267,9 @@ mod tests {
     fn the_connection_that_became_idle_last_makes_room() {
         let seats = Rc::new(Seats::default());
         let all: Vec<Seat> = (0..4).map(|_| seats.take()).collect();
+        for seat in &all {
+            seat.set(Activity::Busy);
+        }
         assert!(!seats.make_room(), "none is idle");
         for round in 0..100 {
             all[round % 3].set(Activity::Idle);
@@ -231,6 +285,26 @@ mod tests {
         assert_eq!(all.iter().filter(leaving).map(Seat::index).collect::<Vec<_>>(), [0]);
         assert!(seats.make_room() && all[1].leaves());
         assert!(!seats.make_room(), "nobody else is idle");
+    }
+
+    #[test]
+    fn incomplete_heads_make_room_before_idle_ones_and_bodies_last() {
+        let seats = Rc::new(Seats::default());
+        let all: Vec<Seat> = (0..6).map(|_| seats.take()).collect();
+        all[1].set(Activity::Busy);
+        all[2].set(Activity::Body);
+        all[3].set(Activity::Idle);
+        all[4].set(Activity::Idle);
+        all[4].set(Activity::Head);
+        all[0].set(Activity::Head);
+        let next = || {
+            seats.make_room().then(|| {
+                let leaving = all.iter().find(|seat| seat.leaves()).expect("one");
+                leaving.state.leaves.set(false);
+                leaving.index()
+            })
+        };
+        assert_eq!([(); 6].map(|()| next()), [Some(0), Some(5), Some(4), Some(3), Some(2), None]);
     }
 
     #[test]

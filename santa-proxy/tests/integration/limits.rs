@@ -78,7 +78,7 @@ fn without_descriptors_those_who_are_there_are_served_and_room_is_made() {
     let proxy = Setup::new().with_open_files(64).start();
     let mut first = Client::connect(proxy.address);
     assert_eq!(first.get("/file.txt").status, 200);
-    // More than there are descriptors for; they say nothing, so none makes room.
+    // More than there are descriptors for, faster than the silent ones make room.
     let crowd: Vec<Client> = (0..100).map(|_| Client::connect(proxy.address)).collect();
     proxy.line_with("cannot accept connections");
     first.send("GET /file.txt HTTP/1.1\r\nHost: santa\r\n\r\n");

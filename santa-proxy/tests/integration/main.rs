@@ -16,6 +16,7 @@ mod life;
 mod limits;
 mod logging;
 mod messages;
+mod silence;
 mod support;
 mod tls;
 mod upstreams;

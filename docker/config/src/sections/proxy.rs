@@ -94,8 +94,10 @@ section! {
         body_size: Size = "16MiB",
         /// Most bytes of console files; all of them are kept in memory.
         console_size: Size = "256MiB",
-        /// Most connections at a time; above it the one that became idle last
-        /// makes room, and when none is idle the next one is answered 503.
+        /// Most connections at a time; above it another makes room: first the
+        /// one whose request head has been incomplete for longest, then the one
+        /// that became idle last. When there is neither, the next connection
+        /// is answered 503.
         connections: u32 = 16384,
         /// Most of them from one address (IPv6: one /64 network), trusted
         /// proxies excepted; 0 means as many as there are. Macs behind one
@@ -118,7 +120,9 @@ section! {
 section! {
     /// How long each phase may take.
     pub struct ProxyTimeouts {
-        /// From the first byte of a request head to its end.
+        /// From the first byte of a request head to its end; also from the
+        /// start of a connection to its first byte, for the TLS handshake and
+        /// for the PROXY protocol header.
         head: Duration = "10s",
         /// Between two reads of a request body or two writes of a response.
         body: Duration = "30s",

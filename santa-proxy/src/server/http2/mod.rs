@@ -35,9 +35,11 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A new stream.
 type Stream = (http::Request<RecvStream>, SendResponse<Bytes>);
 
-/// What the streams of a connection have done.
+/// What the streams of a connection have done, and its place in the table: while
+/// none is open, it may make room.
 #[derive(Debug)]
 struct Tally {
+    seat: Seat,
     open: Cell<usize>,
     opened: Cell<u64>,
     cancelled: Cell<u64>,
@@ -49,6 +51,7 @@ struct Counted(Rc<Tally>);
 
 impl Counted {
     fn new(tally: &Rc<Tally>) -> Self {
+        tally.seat.set(Activity::Busy);
         tally.open.set(tally.open.get() + 1);
         tally.opened.set(tally.opened.get() + 1);
         Self(Rc::clone(tally))
@@ -59,6 +62,9 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
         self.0.last_end.set(Instant::now());
+        if self.0.open.get() == 0 {
+            self.0.seat.set(Activity::Idle);
+        }
     }
 }
 
@@ -67,7 +73,7 @@ pub(super) async fn serve(
     worker: &Rc<Worker>,
     session: Secure,
     peer: Peer,
-    seat: &Seat,
+    seat: Seat,
     deadline: &Deadline,
 ) {
     let local = worker.local();
@@ -79,24 +85,26 @@ pub(super) async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_local_error_reset_streams(Some(MOST_ERRORS))
         .handshake(session);
-    let Ok(Ok(connection)) = deadline.limit(handshake).await else {
-        return worker.metrics.handshakes_failed.add(1);
+    let connection = match seat.unless_leaving(deadline.limit(handshake)).await {
+        Some(Ok(Ok(connection))) => connection,
+        Some(_) => return worker.metrics.handshakes_failed.add(1),
+        None => return,
     };
-    seat.set(Activity::Busy);
     let tally = Tally {
+        seat,
         open: Cell::new(0),
         opened: Cell::new(0),
         cancelled: Cell::new(0),
         last_end: Cell::new(Instant::now()),
     };
-    let idle = local.shared.timeouts.idle;
+    let timeouts = &local.shared.timeouts;
     let session = Session {
         worker,
         connection,
         peer,
-        seat,
         deadline,
-        idle,
+        first: timeouts.idle.min(timeouts.head),
+        idle: timeouts.idle,
         tally: Rc::new(tally),
         ending: false,
     };
@@ -107,8 +115,9 @@ struct Session<'s> {
     worker: &'s Rc<Worker>,
     connection: Connection<Secure, Bytes>,
     peer: Peer,
-    seat: &'s Seat,
     deadline: &'s Deadline,
+    /// How long it may take to open its first stream.
+    first: Duration,
     /// How long it may be without a stream.
     idle: Duration,
     tally: Rc<Tally>,
@@ -118,7 +127,7 @@ struct Session<'s> {
 
 impl Session<'_> {
     async fn run(mut self) {
-        self.deadline.set(Phase::Idle, self.idle);
+        self.deadline.set(Phase::Idle, self.first);
         loop {
             let deadline = self.deadline;
             match deadline.limit(poll_fn(|context| self.poll_stream(context))).await {
@@ -136,23 +145,25 @@ impl Session<'_> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Stream, h2::Error>>> {
-        self.seat.wait(context);
-        if self.worker.is_draining() || (self.seat.leaves() && self.tally.open.get() == 0) {
+        let seat = &self.tally.seat;
+        seat.wait(context);
+        if seat.leaves() && self.tally.open.get() == 0 {
+            // At once: what was sent meanwhile can be sent again (RFC 9113 §6.8).
+            self.cut(Reason::NO_ERROR);
+        } else if self.worker.is_draining() {
             self.end();
         }
         let Tally { opened, cancelled, .. } = &*self.tally;
         if is_abuse(opened.get(), cancelled.get()) && !self.ending {
-            self.ending = true;
             self.worker.metrics.streams_abused.add(1);
-            self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            self.deadline.set(Phase::Idle, FAREWELL);
+            self.cut(Reason::ENHANCE_YOUR_CALM);
         }
         self.connection.poll_accept(context)
     }
 
     fn open(&self, (request, respond): Stream) {
         let (worker, peer) = (Rc::clone(self.worker), self.peer.clone());
-        let seat = worker.seats.take();
+        let seat = worker.seats.take_busy();
         let index = seat.index();
         let counted = Counted::new(&self.tally);
         let task = tokio::task::spawn_local(async move {
@@ -169,10 +180,14 @@ impl Session<'_> {
         let quiet = self.tally.last_end.get().elapsed();
         if self.tally.open.get() > 0 {
             self.deadline.set(Phase::Idle, self.idle.max(FAREWELL));
-        } else if quiet >= self.idle {
-            self.end();
-        } else {
-            self.deadline.set(Phase::Idle, self.idle - quiet);
+            return;
+        }
+        let fresh = self.tally.opened.get() == 0;
+        let patience = if fresh { self.first } else { self.idle };
+        match patience.checked_sub(quiet) {
+            Some(left) if !left.is_zero() => self.deadline.set(Phase::Idle, left),
+            _ if fresh => self.cut(Reason::NO_ERROR),
+            _ => self.end(),
         }
     }
 
@@ -181,6 +196,15 @@ impl Session<'_> {
         if !self.ending {
             self.ending = true;
             self.connection.graceful_shutdown();
+            self.deadline.set(Phase::Idle, FAREWELL);
+        }
+    }
+
+    /// Tells the client that the connection ends, and why.
+    fn cut(&mut self, reason: Reason) {
+        if !self.ending {
+            self.ending = true;
+            self.connection.abrupt_shutdown(reason);
             self.deadline.set(Phase::Idle, FAREWELL);
         }
     }
