@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -387,6 +388,20 @@ pub(crate) fn public_port() -> Result<u16> {
 /// Whether an address can be listened on right now.
 pub(crate) fn free(address: SocketAddr) -> bool {
     run::check().is_ok() && std::net::TcpListener::bind(address).is_ok()
+}
+
+/// What stands against listening on a port here; `what` is for. Nothing, when it is free.
+pub(crate) fn obstacle(port: u16, what: &str) -> Option<String> {
+    let error = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
+    Some(match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "port {port} ({what}) is taken; stop what uses it, or choose another: cargo xtask dev --port PORT"
+        ),
+        ErrorKind::PermissionDenied => format!(
+            "no permission to listen on port {port} ({what}), which takes root; choose one from 1024 on: cargo xtask dev --port PORT"
+        ),
+        _ => format!("cannot listen on port {port} ({what}): {error}"),
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //! commands; each lives in the file of its name under `commands/`.
 
 mod commands;
+mod environment;
+mod guard;
 mod layout;
+mod lock;
 mod progress;
 mod repo;
 mod run;
@@ -60,10 +63,23 @@ enum Command {
     Db(db::Args),
     /// Say what is installed, what is missing and how to get it
     Doctor(doctor::Args),
+    /// End what a killed xtask has left (started by xtask itself)
+    #[command(name = guard::COMMAND, hide = true)]
+    Guard,
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if let Command::Guard = command {
+        guard::run();
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = repo::find() {
+        eprintln!("{} {error:#}", progress::red("error:"));
+        return ExitCode::FAILURE;
+    }
+    environment::clean();
+    let result = match command {
         Command::Dev(args) => dev::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Image(args) => image::run(&args),
@@ -77,10 +93,12 @@ fn main() -> ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Db(args) => db::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Guard => Ok(()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<run::Interrupted>() => ExitCode::from(130),
+        // What fails after Ctrl-C, fails because of it.
+        Err(error) if run::is_interruption(&error) => ExitCode::from(130),
         Err(error) => {
             eprintln!("{} {error:#}", progress::red("error:"));
             ExitCode::FAILURE
@@ -98,7 +116,7 @@ mod tests {
     fn every_command_explains_itself_with_an_example() {
         let cli = Cli::command();
         cli.clone().debug_assert();
-        for command in cli.get_subcommands() {
+        for command in cli.get_subcommands().filter(|command| !command.is_hide_set()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "{} has no example", command.get_name());
             for argument in command.get_arguments() {

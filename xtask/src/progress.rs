@@ -86,7 +86,7 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     let taken = dim(&time(start.elapsed()));
     match &result {
         Ok(_) => eprintln!("{} {what} {taken}", green("✓")),
-        Err(error) if error.is::<crate::run::Interrupted>() => {}
+        Err(error) if crate::run::is_interruption(error) => {}
         Err(_) => eprintln!("{} {what} {taken}", red("✗")),
     }
     result

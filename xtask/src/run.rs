@@ -2,14 +2,22 @@
 //! directory, output kept for the error message, and an end on Ctrl-C.
 
 use std::fmt;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use xshell::{Cmd, Shell};
 
+use crate::guard;
+
 /// How much of a failed program's output an error shows, in lines.
 const SHOWN_LINES: usize = 60;
+
+/// How cargo's messages for programs begin; its words for people are beside them.
+const FOR_PROGRAMS: &str = "{\"reason\":";
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -28,7 +36,16 @@ impl std::error::Error for Interrupted {}
 /// From here on SIGINT, SIGTERM and SIGHUP set a flag instead of ending the
 /// process, so that what was started can be stopped.
 pub(crate) fn catch_interrupts() -> Result<()> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("cannot handle Ctrl-C")
+    let handler = || {
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        guard::interrupt();
+    };
+    ctrlc::set_handler(handler).context("cannot handle Ctrl-C")
+}
+
+/// Whether an error is Ctrl-C, or comes from work that Ctrl-C has cut off.
+pub(crate) fn is_interruption(error: &anyhow::Error) -> bool {
+    error.is::<Interrupted>() || interrupted()
 }
 
 /// Whether Ctrl-C was pressed.
@@ -61,17 +78,41 @@ pub(crate) fn shell() -> Result<Shell> {
 /// Runs a command quietly to its end and gives its standard output; its last
 /// lines are shown only when it fails. `what` completes "cannot …".
 pub(crate) fn output(what: &str, command: Cmd<'_>) -> Result<String> {
+    output_of(what, command, "")
+}
+
+/// The same with something to read on its standard input.
+pub(crate) fn output_of(what: &str, command: Cmd<'_>, input: &str) -> Result<String> {
     check()?;
     let line = command.to_string();
-    let output = command.env("NO_COLOR", "1").quiet().ignore_status().output();
+    let output = collect(command.env("NO_COLOR", "1").into(), input);
     check()?;
     let output = output.with_context(|| format!("cannot {what}: `{line}` does not start"))?;
     if !output.status.success() {
         let both = [output.stdout, output.stderr].concat();
-        let said = kept(what, &String::from_utf8_lossy(&both));
+        let both = String::from_utf8_lossy(&both);
+        let lines = both.lines().filter(|line| !line.starts_with(FOR_PROGRAMS));
+        let said = kept(what, &lines.collect::<Vec<_>>().join("\n"));
         bail!("cannot {what}: `{line}` ended with {}\n{said}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a program in a process group of its own, which ends with this process.
+fn collect(mut command: Command, input: &str) -> std::io::Result<Output> {
+    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
+    let _guarded = guard::watch(&child);
+    if interrupted() {
+        // Ctrl-C came between the last look and the start.
+        guard::interrupt();
+    }
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends without reading says why itself.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    child.wait_with_output()
 }
 
 /// Runs a command to its end with its output on the terminal.

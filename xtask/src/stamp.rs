@@ -1,29 +1,36 @@
-//! Doing set-up work only when what it depends on has changed, and never
-//! leaving a half-made folder behind.
+//! Doing set-up work only when what it depends on has changed, and never leaving a
+//! half-made thing that looks finished: stamps are removed before the work, written
+//! after it, and looked at again by whoever had to wait for the lock.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::{progress, repo};
+use crate::{lock, progress, repo};
 
-/// Makes `folder` by `make` unless it was made from the same `inputs` before.
-/// `make` gets the path of a temporary folder beside it that takes the place of
-/// the old one only when all is done. Says what it did under the name `what`.
+/// Makes `folder` by `make` unless it was made from the same `inputs` before and
+/// still has the file `proof` in it. `make` gets the path of a temporary folder
+/// beside it that takes the place of the old one only when all is done. Says what it
+/// did under the name `what`.
 pub(crate) fn folder(
     what: &str,
     folder: &Path,
+    proof: &str,
     inputs: &[String],
     make: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
-    let _alone = lock(folder);
-    let stamp = folder.join(".stamp");
     let wanted = digest(inputs);
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+    let fresh = || {
+        let found = fs::read_to_string(folder.join(".stamp"));
+        found.is_ok_and(|found| found == wanted) && folder.join(proof).exists()
+    };
+    if fresh() {
+        return Ok(());
+    }
+    let _alone = lock::hold(folder)?;
+    if fresh() {
         return Ok(());
     }
     progress::step(what, || {
@@ -50,16 +57,37 @@ pub(crate) fn once(
     inputs: &[String],
     work: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    let _alone = lock(result);
     let name = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let stamp = repo::dev("stamps").join(name);
+    once_by(&stamp, what, result, inputs, work)
+}
+
+fn once_by(
+    stamp: &Path,
+    what: &str,
+    result: &Path,
+    inputs: &[String],
+    work: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let wanted = digest(inputs);
-    if result.exists() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+    let fresh = || result.exists() && fs::read_to_string(stamp).is_ok_and(|found| found == wanted);
+    if fresh() {
         return Ok(());
     }
+    let _alone = lock::hold(result)?;
+    if fresh() {
+        return Ok(());
+    }
+    // Work that is cut off must not pass for what the last stamp says.
+    match fs::remove_file(stamp) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", repo::shown(stamp)));
+        }
+        _ => {}
+    }
     progress::step(what, work)?;
-    fs::create_dir_all(repo::dev("stamps")).context("cannot create .dev/stamps")?;
-    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", repo::shown(&stamp)))
+    stamp.parent().map_or(Ok(()), fs::create_dir_all).context("cannot create .dev/stamps")?;
+    fs::write(stamp, wanted).with_context(|| format!("cannot write {}", repo::shown(stamp)))
 }
 
 /// The text of a file as an input; a missing file counts as empty.
@@ -77,16 +105,6 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// Waits until no other thread makes the same thing.
-fn lock(path: &Path) -> MutexGuard<'static, ()> {
-    static LOCKS: Mutex<BTreeMap<PathBuf, &'static Mutex<()>>> = Mutex::new(BTreeMap::new());
-    // A thread that panicked here left a partial folder, which is made anew.
-    let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
-    let own = *locks.entry(path.to_owned()).or_insert_with(|| Box::leak(Box::default()));
-    drop(locks);
-    own.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn digest(inputs: &[String]) -> String {
     let mut hasher = DefaultHasher::new();
     inputs.hash(&mut hasher);
@@ -95,6 +113,9 @@ fn digest(inputs: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -102,15 +123,50 @@ mod tests {
         let base = tempfile::tempdir().expect("temporary folder");
         let target = base.path().join("made");
         let inputs = ["one".to_owned()];
-        let failed = folder("test", &target, &inputs, |_| anyhow::bail!("no network"));
+        let failed = folder("test", &target, "", &inputs, |_| anyhow::bail!("no network"));
         assert!(failed.is_err());
-        assert_eq!(fs::read_dir(base.path()).expect("readable").count(), 0);
+        assert!(!target.exists() && !target.with_extension("partial").exists());
 
         let make = |partial: &Path| Ok(fs::write(partial.join("file"), "x")?);
-        folder("test", &target, &inputs, make).expect("made");
-        folder("test", &target, &inputs, |_| anyhow::bail!("made twice")).expect("kept");
-        assert!(target.join("file").exists());
-        folder("test", &target, &["two".to_owned()], |_| Ok(())).expect("made anew");
+        folder("test", &target, "file", &inputs, make).expect("made");
+        folder("test", &target, "file", &inputs, |_| anyhow::bail!("made twice")).expect("kept");
+        fs::remove_file(target.join("file")).expect("there");
+        folder("test", &target, "file", &inputs, make).expect("made again without its proof");
+        folder("test", &target, "", &["two".to_owned()], |_| Ok(())).expect("made again");
         assert!(!target.join("file").exists());
+    }
+
+    #[test]
+    fn whoever_waited_for_the_same_folder_finds_it_made() {
+        let base = tempfile::tempdir().expect("temporary folder");
+        let (target, made) = (base.path().join("made"), AtomicUsize::new(0));
+        let make = |partial: &Path| {
+            made.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(80));
+            Ok(fs::write(partial.join("file"), "x")?)
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| folder("test", &target, "file", &[], make).expect("made"));
+            }
+        });
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn work_that_was_cut_off_is_done_again() {
+        let base = tempfile::tempdir().expect("temporary folder");
+        let (stamp, result) = (base.path().join("stamp"), base.path().join("result"));
+        let inputs = ["one".to_owned()];
+        let once = |work: &dyn Fn() -> Result<()>| once_by(&stamp, "test", &result, &inputs, work);
+        once(&|| Ok(fs::write(&result, "whole")?)).expect("done");
+        fs::remove_file(&result).expect("there");
+        once(&|| {
+            fs::write(&result, "half")?;
+            anyhow::bail!("cut off")
+        })
+        .expect_err("cut off");
+        once(&|| Ok(fs::write(&result, "whole")?)).expect("done again");
+        assert_eq!(text(&result), "whole");
     }
 }

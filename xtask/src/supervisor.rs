@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use xshell::cmd;
 
 use crate::layout::House;
-use crate::run;
+use crate::{environment, run};
 
 /// How often a wait looks again.
 const TICK: Duration = Duration::from_millis(25);
@@ -42,6 +42,8 @@ impl Supervisor {
             .stdout(output)
             .args(["run", "--with-parent", "--config"])
             .arg(&house.file)
+            .env_clear()
+            .envs(environment::of_services())
             // Its end of this pipe tells it when we are gone, however we went.
             .stdin(Stdio::piped())
             // Ctrl-C on the terminal is for us; we stop it in order.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use xshell::cmd;
 
 use super::image::hash::Inputs;
@@ -56,10 +57,8 @@ pub(crate) fn binaries(release: bool) -> Result<()> {
 pub(crate) fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf> {
     let shell = run::shell()?;
     let mut flags = Vec::new();
-    let mut folder = repo::target();
     if let Some(platform) = other {
         flags.extend(["--target", platform.rust]);
-        folder.push(platform.rust);
         let variable = platform.rust.to_uppercase().replace('-', "_");
         shell.set_var(format!("CARGO_TARGET_{variable}_LINKER"), platform.linker);
     }
@@ -69,9 +68,21 @@ pub(crate) fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf
     }
     // By name: the supervisor's tests have a program of their own.
     let programs = ["--bin", "santa-proxy", "--bin", "santa-supervise"];
-    let build = cmd!(shell, "cargo build --quiet --locked {programs...} {flags...}");
-    run::output("build the Rust binaries", build)?;
-    Ok(folder.join(if release { "release" } else { "debug" }))
+    let build = cmd!(shell, "cargo build --quiet --locked {programs...} {flags...} {LISTED...}");
+    folder_of(&run::output("build the Rust binaries", build)?)
+}
+
+/// Has cargo say where the programs are: variables and files of configuration that
+/// are the user's own decide it.
+pub(crate) const LISTED: [&str; 1] = ["--message-format=json-render-diagnostics"];
+
+/// The folder that cargo has put the programs into, by what it says with [`LISTED`].
+pub(crate) fn folder_of(said: &str) -> Result<PathBuf> {
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut programs =
+        messages.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
+    let folder = programs.next().and_then(|file| Some(Path::new(&file).parent()?.to_owned()));
+    folder.context("cargo does not say where it has put the programs")
 }
 
 /// Flags with which no path of this machine gets into a program.

@@ -1,24 +1,24 @@
 //! `cargo xtask db`: the embedded database on its own, for work on migrations
 //! and queries. `cargo xtask dev` uses the same data.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Signal, kill_process};
-use xshell::cmd;
 
 use crate::layout::{Database, Plan, Source};
 use crate::tools::postgres;
-use crate::{progress, repo, run, stamp};
+use crate::{environment, progress, repo, run, stamp};
 
 /// Longest a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask db start\n  cargo xtask db psql\n  cargo xtask db reset"
+    after_help = "Examples:\n  cargo xtask db start\n  cargo xtask db psql\n  echo 'select 1' | cargo xtask db psql\n  cargo xtask db reset"
 )]
 /// Manage the embedded database
 pub(crate) struct Args {
@@ -33,7 +33,11 @@ enum Action {
     /// Stop it
     Stop,
     /// Open psql on it (needs psql on this machine)
-    Psql,
+    Psql {
+        /// Arguments of psql's own, as in: cargo xtask db psql -- --csv -c 'select 1'
+        #[arg(last = true, value_name = "ARGUMENTS")]
+        arguments: Vec<String>,
+    },
     /// Throw all data away; the next start begins anew
     Reset,
 }
@@ -41,10 +45,10 @@ enum Action {
 /// Carries out one action on the embedded database.
 pub(crate) fn run(args: &Args) -> Result<()> {
     run::catch_interrupts()?;
-    match args.action {
+    match &args.action {
         Action::Start => start(),
         Action::Stop => stop(),
-        Action::Psql => psql(),
+        Action::Psql { arguments } => psql(arguments),
         Action::Reset => reset(),
     }
 }
@@ -74,6 +78,8 @@ fn start() -> Result<()> {
     let (program, args) = postgres::server(&bin, &data, &sockets)?;
     let mut child = Command::new(program)
         .args(args)
+        .env_clear()
+        .envs(environment::of_services())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -114,7 +120,7 @@ fn stop() -> Result<()> {
     Ok(())
 }
 
-fn psql() -> Result<()> {
+fn psql(arguments: &[String]) -> Result<()> {
     let Some(psql) = run::find("psql") else {
         bail!(
             "psql is not on this machine; install it (on Debian: apt-get install postgresql-client, on macOS: brew install libpq)"
@@ -124,9 +130,21 @@ fn psql() -> Result<()> {
     if postgres::running(&repo::dev("postgres")).is_none() {
         bail!("the embedded database is not running; start it: cargo xtask db start");
     }
-    let shell = run::shell()?;
-    let (user, database) = (postgres::USER, postgres::DATABASE);
-    run::shown("open psql", cmd!(shell, "{psql} --host={sockets} --username={user} {database}"))
+    // The terminal, or what is piped in, is psql's; Ctrl-C ends a query, not psql.
+    let status = Command::new(psql)
+        .arg(format!("--host={}", sockets.display()))
+        .arg(format!("--username={}", postgres::USER))
+        .args(arguments)
+        .arg(postgres::DATABASE)
+        .status()
+        .context("cannot start psql")?;
+    if !status.success() {
+        if std::io::stdin().is_terminal() {
+            run::rearm();
+        }
+        bail!("psql ended with {status}");
+    }
+    Ok(())
 }
 
 fn reset() -> Result<()> {

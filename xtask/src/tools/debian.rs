@@ -19,20 +19,28 @@ pub(crate) const RELEASE: &str = "trixie";
 pub(crate) fn root(name: &str, packages: &str) -> Result<PathBuf> {
     let folder = repo::dev("cache").join(name);
     let inputs = [RELEASE.to_owned(), packages.to_owned()];
-    stamp::folder(&format!("Debian's packages ({name})"), &folder, &inputs, |partial| {
-        if run::find("mmdebstrap").is_none() {
-            ensure!(
-                system::installs(),
-                "mmdebstrap puts Debian's packages together and was not found in PATH; install it (on Debian: sudo apt-get install mmdebstrap)"
+    stamp::folder(
+        &format!("Debian's packages ({name})"),
+        &folder,
+        "root.tar",
+        &inputs,
+        |partial| {
+            if run::find("mmdebstrap").is_none() {
+                ensure!(
+                    system::installs(),
+                    "mmdebstrap puts Debian's packages together and was not found in PATH; install it (on Debian: sudo apt-get install mmdebstrap)"
+                );
+                system::install("mmdebstrap", &["mmdebstrap"])?;
+            }
+            let mirror = image::debian_archive().context("Debian's packages come from a mirror")?;
+            let shell = run::shell()?;
+            let (include, file) = (format!("--include={packages}"), partial.join("root.tar"));
+            let make = cmd!(
+                shell,
+                "mmdebstrap --quiet --variant=minbase {include} {RELEASE} {file} {mirror}"
             );
-            system::install("mmdebstrap", &["mmdebstrap"])?;
-        }
-        let mirror = image::debian_archive().context("Debian's packages come from a mirror")?;
-        let shell = run::shell()?;
-        let (include, file) = (format!("--include={packages}"), partial.join("root.tar"));
-        let make =
-            cmd!(shell, "mmdebstrap --quiet --variant=minbase {include} {RELEASE} {file} {mirror}");
-        run::output("put Debian's packages together", make).map(drop)
-    })?;
+            run::output("put Debian's packages together", make).map(drop)
+        },
+    )?;
     Ok(folder.join("root.tar"))
 }

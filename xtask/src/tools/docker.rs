@@ -41,7 +41,7 @@ pub(crate) fn start() -> Result<Docker> {
     podman::bring()?;
     let tools = repo::dev("tools/docker");
     let inputs = [debian::RELEASE.to_owned(), PACKAGES.join(" ")];
-    stamp::folder("Docker", &tools, &inputs, |partial| {
+    stamp::folder("Docker", &tools, "usr/sbin/dockerd", &inputs, |partial| {
         image::unpack_packages(debian::RELEASE, &PACKAGES, partial)
     })?;
     let home = repo::dev("docker");

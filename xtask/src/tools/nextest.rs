@@ -15,7 +15,8 @@ pub(crate) fn bring() -> Result<PathBuf> {
     }
     let folder = repo::dev("tools/nextest");
     let requirements = lock("nextest.txt");
-    stamp::folder("cargo-nextest", &folder, &[stamp::text(&requirements)], |partial| {
+    let inputs = [stamp::text(&requirements)];
+    stamp::folder("cargo-nextest", &folder, "bin/cargo-nextest", &inputs, |partial| {
         let what = "install cargo-nextest from the Python package index";
         uv::bring()?.install(what, &requirements, partial)
     })?;

@@ -57,6 +57,7 @@ pub(crate) fn bring() -> Result<Node> {
     stamp::folder(
         "Node.js",
         &folder,
+        "path/node",
         &[stamp::text(&requirements), "node and npm".to_owned()],
         |partial| {
             let what = "install Node.js from the Python package index";

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, test_kill_process};
 use xshell::cmd;
 
 use super::{lock, node};
@@ -29,7 +30,9 @@ pub(crate) fn bring() -> Result<PathBuf> {
     let folder = repo::dev("tools/postgres");
     let (package, packages) = (lock("package.json"), lock("package-lock.json"));
     let inputs = [stamp::text(&packages)];
-    stamp::folder("PostgreSQL", &folder, &inputs, |partial| install(partial, &package, &packages))?;
+    stamp::folder("PostgreSQL", &folder, "bin/postgres", &inputs, |partial| {
+        install(partial, &package, &packages)
+    })?;
     Ok(folder.join("bin"))
 }
 
@@ -112,7 +115,7 @@ pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
     if data.join("PG_VERSION").exists() {
         return Ok(());
     }
-    stamp::folder("database cluster", data, &[], |partial| {
+    stamp::folder("database cluster", data, "PG_VERSION", &[], |partial| {
         let shell = run::shell()?;
         let (initdb, prefixed) = program(&bin.join("initdb"))?;
         let initdb = cmd!(
@@ -125,7 +128,7 @@ pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
         let (postgres, prefixed) = program(&bin.join("postgres"))?;
         let single = cmd!(shell, "{postgres} {prefixed...} --single -F -D {partial} postgres");
         let statement = format!("CREATE DATABASE {DATABASE}\n");
-        run::output("create the database", single.stdin(statement)).map(drop)
+        run::output_of("create the database", single, &statement).map(drop)
     })
 }
 
@@ -206,9 +209,51 @@ pub(crate) fn answers(sockets: &Path) -> bool {
     UnixStream::connect(sockets.join(SOCKET)).is_ok()
 }
 
-/// The server's process id when one runs on `data`.
-pub(crate) fn running(data: &Path) -> Option<rustix::process::Pid> {
-    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let pid = rustix::process::Pid::from_raw(text.lines().next()?.trim().parse().ok()?)?;
-    rustix::process::test_kill_process(pid).is_ok().then_some(pid)
+/// The file in which a server notes that it runs, in its cluster.
+const NOTE: &str = "postmaster.pid";
+
+/// The server's process id when one runs on `data`. The number that a crash has left
+/// may long be that of another process, so it alone proves nothing.
+pub(crate) fn running(data: &Path) -> Option<Pid> {
+    let note = stamp::text(&data.join(NOTE));
+    noted(&note).filter(|pid| test_kill_process(*pid).is_ok() && serves(*pid, data, &note))
+}
+
+/// Forgets a server that is gone and whose number another process has now: with that
+/// note in place PostgreSQL would not start.
+pub(crate) fn forget_the_dead(data: &Path) -> Result<()> {
+    let note = stamp::text(&data.join(NOTE));
+    let reused = noted(&note).is_some_and(|pid| {
+        test_kill_process(pid) != Err(rustix::io::Errno::SRCH) && !serves(pid, data, &note)
+    });
+    if reused && !somebody_works_in(data) {
+        std::fs::remove_file(data.join(NOTE))
+            .with_context(|| format!("cannot remove {}", repo::shown(&data.join(NOTE))))?;
+    }
+    Ok(())
+}
+
+fn noted(note: &str) -> Option<Pid> {
+    Pid::from_raw(note.lines().next()?.trim().parse().ok()?)
+}
+
+/// A server works in the folder of its cluster; where processes cannot be looked
+/// into, its socket answers (the note's fourth and fifth lines are port and folder).
+fn serves(pid: Pid, data: &Path, note: &str) -> bool {
+    if Path::new("/proc/self/cwd").exists() {
+        return works_in(&pid.as_raw_nonzero().to_string(), data);
+    }
+    let mut lines = note.lines().skip(3);
+    let (Some(port), Some(folder)) = (lines.next(), lines.next()) else { return false };
+    UnixStream::connect(Path::new(folder).join(format!(".s.PGSQL.{port}"))).is_ok()
+}
+
+fn works_in(pid: &str, data: &Path) -> bool {
+    let works = std::fs::read_link(format!("/proc/{pid}/cwd"));
+    works.is_ok_and(|works| std::fs::canonicalize(data).is_ok_and(|data| works == data))
+}
+
+fn somebody_works_in(data: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.into_iter().any(|entry| works_in(&entry.file_name().to_string_lossy(), data))
 }

@@ -18,11 +18,9 @@ pub(crate) fn interpreter() -> PathBuf {
 pub(crate) fn bring() -> Result<PathBuf> {
     let requirements = repo::path("backend/requirements-dev.txt");
     let folder = repo::dev("venv");
-    if !interpreter().exists() {
-        // The Python that it was made from is gone.
-        stamp::remove(&folder)?;
-    }
-    stamp::folder("Python packages", &folder, &[stamp::text(&requirements)], |partial| {
+    let inputs = [stamp::text(&requirements)];
+    // The proof is a link that leads nowhere when the Python that it was made from is gone.
+    stamp::folder("Python packages", &folder, "bin/python", &inputs, |partial| {
         let tool = uv::bring()?;
         let (shell, uv, python) = (tool.shell()?, tool.program(), &tool.python);
         let venv = cmd!(

@@ -47,7 +47,7 @@ pub(crate) struct Uv {
 pub(crate) fn bring() -> Result<Uv> {
     let folder = repo::dev("tools/uv");
     let requirements = lock("uv.txt");
-    stamp::folder("uv", &folder, &[stamp::text(&requirements)], |partial| {
+    stamp::folder("uv", &folder, "bin/uv", &[stamp::text(&requirements)], |partial| {
         let pip = pip(&machine_python()?)?;
         let shell = run::shell()?;
         let install = cmd!(
@@ -103,10 +103,11 @@ fn pip(python: &Path) -> Result<PathBuf> {
         return Ok(python.to_owned());
     }
     let folder = repo::dev("tools/pip");
-    let made = stamp::folder("pip", &folder, &[python.display().to_string()], |partial| {
-        run::output("make a virtual environment", cmd!(shell, "{python} -m venv {partial}"))
-            .map(drop)
-    });
+    let made =
+        stamp::folder("pip", &folder, "bin/python", &[python.display().to_string()], |partial| {
+            run::output("make a virtual environment", cmd!(shell, "{python} -m venv {partial}"))
+                .map(drop)
+        });
     if let Err(error) = made {
         bail!(
             "{} has neither pip nor venv; install one (on Debian: apt-get install python3-pip or python3-venv)\n{error:#}",

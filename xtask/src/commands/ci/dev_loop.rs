@@ -142,8 +142,10 @@ impl Dev {
     /// What santa-supervise says of one service.
     fn service(&self, name: &str) -> Result<Value> {
         let shell = run::shell()?;
-        let (program, config) =
-            (repo::target().join("debug/santa-supervise"), self.home.join("santa.toml"));
+        let config = self.home.join("santa.toml");
+        let derived: toml::Table = stamp::text(&config).parse()?;
+        let bin = derived["paths"]["bin"].as_str().context("no paths.bin in the configuration")?;
+        let program = Path::new(bin).join("santa-supervise");
         let status = run::output(
             "ask santa-supervise",
             cmd!(shell, "{program} status --json --config {config}"),

@@ -40,7 +40,7 @@ fn prepare() -> Result<Plan> {
     browser::bring()?;
     python::bring()?;
     let bin = postgres::bring()?;
-    setup::binaries()?;
+    let programs = setup::binaries()?;
     build::console()?;
     let home = repo::dev("e2e");
     stamp::remove(&home)?;
@@ -48,7 +48,7 @@ fn prepare() -> Result<Plan> {
     let plan = Plan {
         home,
         port: free_ports()?,
-        bin: repo::target().join("debug"),
+        bin: programs,
         console: Source::Built,
         database: Database::Embedded(bin),
     };

@@ -16,7 +16,8 @@ const VERSIONS: [&str; 2] = ["1.30", "1.37"];
 pub(crate) fn check() -> Result<()> {
     let requirements = repo::path("xtask/tools/kubernetes.txt");
     let tools = repo::dev("tools/kubernetes");
-    stamp::folder("Kubernetes' schemas", &tools, &[stamp::text(&requirements)], |partial| {
+    let inputs = [stamp::text(&requirements)];
+    stamp::folder("Kubernetes' schemas", &tools, "kubernetes_validate", &inputs, |partial| {
         uv::bring()?.install("install Kubernetes' schemas", &requirements, partial)
     })?;
     let python = uv::machine_python()?;

@@ -123,7 +123,7 @@ fn run_one(step: &'static Step) -> Outcome {
         _ => (step.run)(),
     });
     if let Err(error) = &result
-        && !error.is::<run::Interrupted>()
+        && !run::is_interruption(error)
     {
         eprintln!("{error:#}\n{}", progress::dim(&format!("alone: cargo xtask ci {}", step.name)));
     }

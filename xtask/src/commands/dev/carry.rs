@@ -70,7 +70,7 @@ impl<'a> Loop<'a> {
                     let about = format!("{}, {cause}", progress::time(start.elapsed()));
                     eprintln!("{} {done} {}", progress::green("↻"), progress::dim(&about));
                 }
-                Err(error) if error.is::<run::Interrupted>() => return Next::Go,
+                Err(error) if run::is_interruption(&error) => return Next::Go,
                 Err(error) => {
                     eprintln!("{} {error:#}", progress::red("✗"));
                     progress::warn(&format!("{cause}: not applied; what was running goes on"));
@@ -87,7 +87,7 @@ impl<'a> Loop<'a> {
             Step::ConsolePackages => {
                 node::bring()?.console_packages().map(|()| "console packages installed")
             }
-            Step::Build => setup::build().map(|()| "built"),
+            Step::Build => setup::build().map(|_| "built"),
             Step::Migrate => self.migrate().map(|()| "database migrated"),
             Step::RestartProxy => {
                 supervisor.command(&["restart", "proxy"]).map(|()| "proxy swapped")

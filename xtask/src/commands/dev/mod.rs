@@ -140,11 +140,8 @@ fn forget(home: &Path) -> Result<()> {
 fn ports(port: u16) -> Result<()> {
     for (offset, what) in ["the console", "Vite", "the admin listener"].into_iter().enumerate() {
         let port = port + u16::try_from(offset)?;
-        if !layout::free(([127, 0, 0, 1], port).into()) {
-            run::check()?;
-            bail!(
-                "port {port} ({what}) is taken; stop what uses it, or choose another: cargo xtask dev --port PORT"
-            );
+        if let Some(obstacle) = layout::obstacle(port, what) {
+            bail!(obstacle);
         }
     }
     Ok(())
@@ -163,7 +160,7 @@ fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
     let plan = Plan {
         home,
         port,
-        bin: repo::target().join("debug"),
+        bin: made.bin,
         console: Source::Watched { node: made.node.program() },
         database,
     };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use xshell::cmd;
 
+use crate::commands::build::{LISTED, folder_of};
 use crate::layout::{Database, Plan};
 use crate::tools::{node, postgres, python, uv};
 use crate::{progress, run};
@@ -15,6 +16,8 @@ pub(crate) struct Made {
     pub(crate) node: node::Node,
     /// Directory of PostgreSQL's programs, when they were asked for.
     pub(crate) postgres: Option<PathBuf>,
+    /// Directory of santa-proxy and santa-supervise.
+    pub(crate) bin: PathBuf,
 }
 
 /// Brings everything, in three lanes that do not wait for each other; all that
@@ -28,7 +31,11 @@ pub(crate) fn everything(embedded_database: bool) -> Result<Made> {
         let python = scope.spawn(python::bring);
         let binaries = binaries();
         let postgres = joined(postgres);
-        let rest = [binaries, joined(packages), joined(python).map(drop)];
+        let rest = [
+            binaries.as_ref().map(drop).map_err(|error| anyhow!("{error:#}")),
+            joined(packages),
+            joined(python).map(drop),
+        ];
         let errors: Vec<String> = rest
             .into_iter()
             .chain([postgres.as_ref().map(drop).map_err(|error| anyhow!("{error:#}"))])
@@ -36,7 +43,7 @@ pub(crate) fn everything(embedded_database: bool) -> Result<Made> {
             .collect();
         run::check()?;
         if errors.is_empty() {
-            Ok(Made { node: node.clone(), postgres: postgres? })
+            Ok(Made { node: node.clone(), postgres: postgres?, bin: binaries? })
         } else {
             Err(anyhow!(errors.join("\n")))
         }
@@ -47,24 +54,26 @@ fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> 
     handle.join().unwrap_or_else(|_| Err(anyhow!("a part of the set-up crashed")))
 }
 
-/// Builds the two binaries and says how long it took.
-pub(crate) fn binaries() -> Result<()> {
+/// Builds the two binaries, says how long it took and returns their folder.
+pub(crate) fn binaries() -> Result<PathBuf> {
     progress::step("compile santa-proxy and santa-supervise", build)
 }
 
 /// Builds the two binaries; cargo's words are shown only when it fails.
-pub(crate) fn build() -> Result<()> {
+pub(crate) fn build() -> Result<PathBuf> {
     let shell = run::shell()?;
     // Without a package's name, so that dependencies get the features that the tests
     // of the whole workspace give them, and are compiled once.
-    let build = cmd!(shell, "cargo build --quiet --bin santa-proxy --bin santa-supervise");
-    run::output("build the Rust binaries", build).map(drop)
+    let programs = ["--bin", "santa-proxy", "--bin", "santa-supervise"];
+    let build = cmd!(shell, "cargo build --quiet {programs...} {LISTED...}");
+    folder_of(&run::output("build the Rust binaries", build)?)
 }
 
 /// Makes the cluster of an embedded database and the folder of its socket.
 pub(crate) fn database(plan: &Plan) -> Result<()> {
     if let Database::Embedded(bin) = &plan.database {
         postgres::initialise(bin, &plan.cluster())?;
+        postgres::forget_the_dead(&plan.cluster())?;
         let sockets = plan.sockets();
         std::fs::create_dir_all(&sockets)
             .with_context(|| format!("cannot create {}", sockets.display()))?;

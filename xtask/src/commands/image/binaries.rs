@@ -22,7 +22,7 @@ pub(crate) fn programs(platform: Platform, given: Option<&Path>) -> Result<PathB
     }
     let folder = repo::dev("cache/programs").join(platform.debian);
     let what = format!("programs for {}", platform.name);
-    stamp::folder(&what, &folder, &[sources()?], |partial| {
+    stamp::folder(&what, &folder, NAMES[0], &[sources()?], |partial| {
         let built = build(platform)?;
         for name in NAMES {
             fs::copy(built.join(name), partial.join(name))

@@ -39,7 +39,7 @@ impl Interpreter {
             );
         }
         let root = repo::dev("cache/python").join(platform.debian);
-        stamp::folder("the image's Python", &root, &[key.to_owned()], |partial| {
+        stamp::folder("the image's Python", &root, "", &[key.to_owned()], |partial| {
             base()?.write(partial)
         })?;
         let program = program.display().to_string().trim_start_matches('/').to_owned();

@@ -73,7 +73,7 @@ impl Database {
         shell.set_var("ENVIRONMENT", "development");
         run::output("migrate the database", cmd!(shell, "{python} -m santaserver migrate"))?;
         let admin = cmd!(shell, "{python} -m santaserver create-admin admin --password-stdin");
-        run::output("make an administrator", admin.stdin(PASSWORD))?;
+        run::output_of("make an administrator", admin, PASSWORD)?;
         let enrol = cmd!(shell, "{python} -m santaserver create-enrollment bench");
         self.enrollment = run::output("make an enrolment", enrol)?.trim().to_owned();
         Ok(())

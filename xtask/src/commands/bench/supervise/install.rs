@@ -49,7 +49,7 @@ fn told(result: Result<()>) -> Result<()> {
 fn circus() -> Result<()> {
     let folder = repo::dev("tools/circus");
     let requirements = repo::path("xtask/tools/circus.txt");
-    stamp::folder("circus", &folder, &[stamp::text(&requirements)], |partial| {
+    stamp::folder("circus", &folder, "bin/python", &[stamp::text(&requirements)], |partial| {
         let tool = uv::bring()?;
         let (shell, uv, python) = (tool.shell()?, tool.program(), &tool.python);
         let venv = cmd!(
@@ -69,7 +69,7 @@ fn circus() -> Result<()> {
 
 fn horust() -> Result<()> {
     let folder = repo::dev("tools/horust");
-    stamp::folder("Horust", &folder, &[HORUST.to_owned()], |partial| {
+    stamp::folder("Horust", &folder, "bin/horust", &[HORUST.to_owned()], |partial| {
         let shell = run::shell()?;
         let install = cmd!(
             shell,

@@ -1,0 +1,220 @@
+//! xtask from outside, in a clone of its own with stand-ins for slow downloads: what
+//! happens when two run at once, when one is interrupted or killed, and when the
+//! program was compiled for another clone.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// Longest that anything here may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A clone with no more than xtask looks for, and a folder of programs that is PATH.
+struct Clone(tempfile::TempDir);
+
+impl Clone {
+    fn new() -> Self {
+        let clone = Self(tempfile::tempdir().expect("temporary folder"));
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent");
+        for file in ["xtask/Cargo.toml", "docker/santa.toml", "backend/requirements-dev.txt"] {
+            let copy = clone.path(file);
+            fs::create_dir_all(copy.parent().expect("a folder")).expect("made");
+            fs::copy(repository.join(file), copy).expect("copied");
+        }
+        for program in ["sh", "sleep", "cat", "mkdir", "cp", "env"] {
+            let found = which::which(program).expect(program);
+            fs::create_dir_all(clone.path("bin")).expect("made");
+            std::os::unix::fs::symlink(found, clone.path("bin").join(program)).expect("linked");
+        }
+        clone
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.0.path().join(relative)
+    }
+
+    /// Puts a shell script into PATH; `$CLONE` in it is this clone.
+    fn program(&self, name: &str, script: &str) {
+        let file = self.path("bin").join(name);
+        let text = format!("#!/bin/sh\nset -eu\nCLONE='{}'\n{script}", self.0.path().display());
+        fs::write(&file, text).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+
+    /// A Python whose pip does what `pip` says.
+    fn python(&self, pip: &str) {
+        self.program(
+            "python3",
+            &format!(
+                "case \"$*\" in\n*sys.version_info*) echo 3 13;;\n*'pip --version'*) ;;\n*'pip install'*)\n{pip}\n;;\nesac\n"
+            ),
+        );
+    }
+
+    fn xtask(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(words).current_dir(self.0.path()).env_clear().env("PATH", self.path("bin"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Waits until a stand-in has written its process id into the file `name`.
+    fn pid(&self, name: &str) -> Pid {
+        let read = || fs::read_to_string(self.path(name)).ok()?.trim().parse().ok();
+        let pid = wait_for(name, || read().and_then(Pid::from_raw));
+        assert!(test_kill_process(pid).is_ok());
+        pid
+    }
+}
+
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn gone(pid: Pid) -> Option<()> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    // Nobody may be there to collect what is left of it.
+    (test_kill_process(pid).is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))).then_some(())
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
+}
+
+const SLOW: &str = "echo $$ >\"$CLONE/pip.pid\"; exec sleep 300";
+
+#[test]
+fn ctrl_c_during_a_download_is_silent_and_ends_the_download() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let clone = Clone::new();
+        clone.python(SLOW);
+        let child = clone.xtask(&["dev", "--port", "18601"]).spawn().expect("started");
+        let download = clone.pid("pip.pid");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("small")).expect("a process");
+        kill_process(pid, signal).expect("sent");
+        let output = child.wait_with_output().expect("ended");
+        assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+        // That the step has begun may have been said before.
+        assert!(["", "… uv\n"].contains(&text(&output).as_str()), "{}", text(&output));
+        wait_for("the download ends", || gone(download));
+    }
+}
+
+#[test]
+fn a_killed_xtask_leaves_no_download_running() {
+    let clone = Clone::new();
+    // The download has a child of its own, as npm has.
+    clone.python("sleep 300 & echo $! >\"$CLONE/child.pid\"\necho $$ >\"$CLONE/pip.pid\"; wait");
+    let mut child = clone.xtask(&["ci", "backend-types"]).spawn().expect("started");
+    let (download, grandchild) = (clone.pid("pip.pid"), clone.pid("child.pid"));
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    wait_for("the download ends", || gone(download));
+    wait_for("its child ends", || gone(grandchild));
+}
+
+#[test]
+fn two_commands_at_once_in_a_fresh_clone_make_each_folder_once() {
+    let clone = Clone::new();
+    // All that is fetched and made is slow, and notes that it was called.
+    clone.program(
+        "fake-uv",
+        "for last; do :; done\ncase \"$1\" in\n\
+         venv) echo venv >>\"$CLONE/calls\"; mkdir -p \"$last/bin\"; cp \"$CLONE/bin/env\" \"$last/bin/python\";;\n\
+         pip) echo sync >>\"$CLONE/calls\"; sleep 0.3; echo >\"$CLONE/.dev/venv.partial/whole\";;\nesac\n",
+    );
+    clone.python(
+        "while [ \"$1\" != --target ]; do shift; done\necho pip >>\"$CLONE/calls\"; sleep 0.3\n\
+         mkdir -p \"$2/bin\"; cp \"$CLONE/bin/fake-uv\" \"$2/bin/uv\"",
+    );
+    let children = ["backend-types", "backend-format", "backend-types"]
+        .map(|step| clone.xtask(&["ci", step]).spawn().expect("started"));
+    let said: Vec<String> =
+        children.map(|child| text(&child.wait_with_output().expect("ended"))).into();
+    let calls = fs::read_to_string(clone.path("calls")).expect("calls");
+    let mut calls: Vec<&str> = calls.lines().collect();
+    calls.sort_unstable();
+    assert_eq!(calls, ["pip", "sync", "venv"], "{said:?}");
+    assert!(clone.path(".dev/venv/whole").exists(), "{said:?}");
+}
+
+#[test]
+fn a_program_that_several_clones_share_acts_on_the_one_it_is_called_in() {
+    let (one, two) = (Clone::new(), Clone::new());
+    for clone in [&one, &two] {
+        fs::create_dir_all(clone.path(".dev/postgres")).expect("made");
+    }
+    // What cargo says goes before the working directory.
+    let named = two.path("xtask");
+    let output =
+        one.xtask(&["db", "reset"]).env("CARGO_MANIFEST_DIR", &named).output().expect("ran");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(one.path(".dev/postgres").exists() && !two.path(".dev/postgres").exists());
+    let output = one.xtask(&["db", "reset"]).output().expect("ran");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!one.path(".dev/postgres").exists());
+}
+
+#[test]
+fn a_vanished_clone_and_a_foreign_folder_are_errors() {
+    let (clone, elsewhere) = (Clone::new(), tempfile::tempdir().expect("temporary folder"));
+    let gone = elsewhere.path().join("gone/xtask");
+    let output =
+        clone.xtask(&["db", "stop"]).env("CARGO_MANIFEST_DIR", gone).output().expect("ran");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("is gone"), "{}", text(&output));
+    let output = clone.xtask(&["db", "stop"]).current_dir(elsewhere.path()).output().expect("ran");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("not in a clone"), "{}", text(&output));
+}
+
+#[test]
+fn a_number_that_another_process_has_now_is_left_alone() {
+    let clone = Clone::new();
+    fs::create_dir_all(clone.path(".dev/postgres")).expect("made");
+    let mut other = Command::new("sleep").arg("300").spawn().expect("started");
+    fs::write(clone.path(".dev/postgres/postmaster.pid"), format!("{}\n/data\n", other.id()))
+        .expect("written");
+    let stop = clone.xtask(&["db", "stop"]).output().expect("ran");
+    assert!(stop.status.success() && text(&stop).contains("not running"), "{}", text(&stop));
+    assert!(other.try_wait().expect("asked").is_none(), "it was ended");
+    other.kill().expect("killed");
+    other.wait().expect("ended");
+}
+
+#[test]
+fn psql_reads_what_is_piped_in_and_gets_none_of_the_users_variables() {
+    let clone = Clone::new();
+    fs::create_dir_all(clone.path(".dev/postgres")).expect("made");
+    // A process that works in the cluster's folder passes for its server.
+    let mut server = Command::new("sleep")
+        .arg("300")
+        .current_dir(clone.path(".dev/postgres"))
+        .spawn()
+        .expect("started");
+    fs::write(clone.path(".dev/postgres/postmaster.pid"), format!("{}\n", server.id()))
+        .expect("written");
+    clone.program("psql", "env; echo \"$@\"; cat\n");
+    fs::write(clone.path("query"), "select 42").expect("written");
+    let query = fs::File::open(clone.path("query")).expect("opened");
+    let mut psql = clone.xtask(&["db", "psql", "--", "--csv"]);
+    psql.env("PGPORT", "1").env("PGDATABASE", "other").stdin(query);
+    let output = psql.output().expect("ran");
+    server.kill().expect("killed");
+    server.wait().expect("ended");
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("select 42") && said.contains("--csv santaserver"), "{said}");
+    assert!(!said.contains("PGPORT") && !said.contains("PGDATABASE"), "{said}");
+}
