@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -67,10 +68,15 @@ def bind_unix(path: Path) -> socket.socket:
     return sock
 
 
+SWITCH_INTERVAL = 0.001
+"""Seconds that a thread which reads a large body may keep the event loop from going on."""
+
+
 def run(settings: Settings, sock: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM or SIGINT; returns after the last answer."""
     from santaserver.main import create_app  # noqa: PLC0415 - after the socket is bound
 
+    sys.setswitchinterval(SWITCH_INTERVAL)
     for notice in settings.notices:
         log.warning(notice)
     server = make_server(create_app(settings), on_ready)

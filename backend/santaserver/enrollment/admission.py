@@ -5,6 +5,8 @@ comparison takes. A process remembers the answer for a moment; a revocation made
 that long to be noticed.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -45,9 +47,16 @@ class Proof:
 
 
 async def authorise(
-    connection: Connection, cache: EnrollmentCache, proof: Proof, required: bool, now: datetime
+    lend: Callable[[], AbstractAsyncContextManager[Connection]],
+    cache: EnrollmentCache,
+    proof: Proof,
+    required: bool,
+    now: datetime,
 ) -> Enrollment | None:
-    """Return the enrolment of a secret; raise `Unauthorized` for a wrong one, and for none when required."""
+    """Return the enrolment of a secret; raise `Unauthorized` for a wrong one, and for none when required.
+
+    A connection is borrowed only for a secret that was not asked for lately.
+    """
     secret = proof.secret
     if secret is None:
         if required:
@@ -58,7 +67,8 @@ async def authorise(
     if known is not None and timedelta(0) <= now - known[1] < REMEMBERED:
         enrollment = known[0]
     else:
-        found = await _find(connection, hashed)
+        async with lend() as connection:
+            found = await _find(connection, hashed)
         if found is None:
             raise Unauthorized("The enrolment secret is not known here")
         enrollment, _ = cache.known.put(hashed, (found, now))

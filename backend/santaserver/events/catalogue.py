@@ -5,6 +5,7 @@ machine, so it may be there without them, and nobody waits for anybody's upload.
 remembers which programs it has stored, so that most uploads need no statement for this at all.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.events.parse import MAX_NAME, MAX_TEXT, ExecutionRow, entitlements, unique_by
+from santaserver.events.parse import ExecutionRow, unique_by
+from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
+from santaserver.sync import santa_v1_pb2 as pb
 from santaserver.sync.caches import LruCache
 
+log = logging.getLogger(__name__)
+
+SIGNING = Words(pb.SigningStatus, "")
 REMEMBERED = 50_000
 """Programs whose ids a process knows by heart: some 15 MB."""
 TOUCH_AFTER = timedelta(hours=1)
@@ -41,6 +47,9 @@ async def program_ids(
         else:
             missing.append(row)
     if missing:
+        dropped = sum(identify(row.event) for row in missing)
+        if dropped:
+            log.warning("%d identifiers of programs were not of their form and are not kept", dropped)
         await _store_certificates(connection, missing)
         for sha256, number in (await _store_programs(connection, missing, now)).items():
             cache.known.put(sha256, (number, now))
@@ -55,10 +64,10 @@ async def _store_certificates(connection: Connection, rows: Sequence[ExecutionRo
             """insert into certificate (sha256, cn, org, ou, valid_from, valid_until)
                select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
                  $6::timestamptz[]) on conflict do nothing""",
-            [key[:MAX_NAME] for key, _ in chain],
-            [cert.cn[:MAX_NAME] for _, cert in chain],
-            [cert.org[:MAX_NAME] for _, cert in chain],
-            [cert.ou[:MAX_NAME] for _, cert in chain],
+            [key for key, _ in chain],
+            [cert.cn for _, cert in chain],
+            [cert.org for _, cert in chain],
+            [cert.ou for _, cert in chain],
             [_valid_time(cert.valid_from) for _, cert in chain],
             [_valid_time(cert.valid_until) for _, cert in chain],
         )
@@ -90,16 +99,16 @@ async def _store_programs(
         [row.sha256 for row in programs],
         [event.file_name[:MAX_NAME] for event in events],
         [event.file_path[:MAX_TEXT] for event in events],
-        [event.team_id[:MAX_NAME] for event in events],
-        [event.signing_id[:MAX_NAME] for event in events],
-        [event.cdhash[:MAX_NAME] for event in events],
+        [event.team_id for event in events],
+        [event.signing_id for event in events],
+        [event.cdhash for event in events],
         [event.file_bundle_id[:MAX_NAME] for event in events],
         [event.file_bundle_name[:MAX_NAME] for event in events],
         [event.file_bundle_path[:MAX_TEXT] for event in events],
         [(event.file_bundle_version_string or event.file_bundle_version)[:MAX_NAME] for event in events],
-        [event.file_bundle_hash[:MAX_NAME] for event in events],
-        [_json([cert.sha256[:MAX_NAME] for cert in event.signing_chain]) for event in events],
-        [str(event.signing_status)[:MAX_NAME] for event in events],
+        [event.file_bundle_hash for event in events],
+        [_json([cert.sha256 for cert in event.signing_chain]) for event in events],
+        [SIGNING.word(event.signing_status) for event in events],
         [event.cs_flags for event in events],
         [_json(entitlements(event)) for event in events],
         now,
@@ -111,7 +120,7 @@ async def store_bundles(
     connection: Connection, rows: Sequence[ExecutionRow], programs: dict[str, int], now: datetime
 ) -> None:
     """Keep the bundles that events name, and which programs belong to them."""
-    bundles = unique_by(rows, lambda row: row.event.file_bundle_hash[:MAX_NAME])
+    bundles = unique_by(rows, lambda row: row.event.file_bundle_hash)
     if not bundles:
         return
     events = [row.event for row in bundles]
@@ -120,7 +129,7 @@ async def store_bundles(
            select b.*, $7
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[]) b
            on conflict do nothing""",
-        [event.file_bundle_hash[:MAX_NAME] for event in events],
+        [event.file_bundle_hash for event in events],
         [event.file_bundle_id[:MAX_NAME] for event in events],
         [event.file_bundle_name[:MAX_NAME] for event in events],
         [event.file_bundle_path[:MAX_TEXT] for event in events],
@@ -128,7 +137,7 @@ async def store_bundles(
         [min(event.file_bundle_binary_count, 2**31 - 1) for event in events],
         now,
     )
-    members = {(row.event.file_bundle_hash[:MAX_NAME], programs[row.sha256]) for row in rows}
+    members = {(row.event.file_bundle_hash, programs[row.sha256]) for row in rows}
     ordered = sorted((bundle, program) for bundle, program in members if bundle)
     await connection.execute(
         """insert into bundle_binary (bundle_hash, executable_id)

@@ -12,15 +12,8 @@ from typing import Any
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.events.parse import (
-    MAX_LIST,
-    MAX_NAME,
-    MAX_TEXT,
-    AuditRow,
-    ExecutionRow,
-    FileAccessRow,
-    quarantine,
-)
+from santaserver.events.parse import AuditRow, ExecutionRow, FileAccessRow
+from santaserver.events.plausible import MAX_ITEMS, MAX_NAME, MAX_TEXT, quarantine
 
 ADD_EXECUTIONS = """
 with reporter as (select id, hostname from machine where machine_id = $1),
@@ -130,7 +123,7 @@ async def add_file_accesses(
             [row.event.rule_version[:MAX_NAME] for row in rows],
             [row.event.target[:MAX_TEXT] for row in rows],
             [row.decision for row in rows],
-            [_json(row.event.process_chain[:MAX_LIST]) for row in rows],
+            [_json(row.event.process_chain) for row in rows],
             [row.key for row in rows],
         )
 
@@ -153,7 +146,7 @@ async def add_audits(connection: Connection, machine: int, rows: Sequence[AuditR
 
 
 def _lines(names: Sequence[str]) -> str:
-    return "\n".join(name[:MAX_NAME].replace("\n", " ") for name in names[:MAX_LIST])
+    return "\n".join(name[:MAX_NAME].replace("\n", " ") for name in names[:MAX_ITEMS])
 
 
 def _json(value: Any) -> str | None:  # noqa: ANN401 - anything that has a JSON form

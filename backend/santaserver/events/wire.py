@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from santaserver.sync.wire import UInt32
 
@@ -118,14 +118,3 @@ class Audit(Struct, kw_only=True):
     """What the agent did; version 1 knows one kind."""
 
     standalone_mode_rule_creation: StandaloneRuleCreation | None = None
-
-
-class UploadFrame(Struct, kw_only=True):
-    """A request whose events are not parsed yet, so that a bad one does not spoil the others."""
-
-    events: list[Raw] = []
-    file_access_events: list[Raw] = []
-    audit_events: list[Raw] = []
-    network_mount_events: list[Raw] = []
-    usb_mount_events: list[Raw] = []
-    network_flow_events: list[Raw] = []

@@ -1,22 +1,40 @@
-"""Reads a request body: size limits, content encodings, content type. Knows no stage."""
+"""Reads a request body: size limits, content encodings, content type. Knows no stage.
+
+Whatever is held of a body counts against one budget for the whole process: the bytes as they came,
+and those that come out of them.
+"""
 
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
+from io import BytesIO
 
 from starlette.types import Receive
 
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
-from santaserver.sync.overload import Budget
+from santaserver.sync.budget import Budget, Hold
 
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes on the wire; a batch of 50 of the largest possible events is about 1.5 MB without compression."""
-MAX_PLAIN = 16 * 1024 * 1024
-"""Bytes after decompression."""
+MAX_UPLOAD = 16 * 1024 * 1024
+"""Bytes of an event upload, both as it comes and after decompression."""
+LARGEST_EVENT = 32 * 1024
+"""Bytes of the largest event that an agent sends: 64 entitlements, some 30 kB."""
+MAX_BATCH = MAX_UPLOAD // LARGEST_EVENT
+"""Events that an agent may be told to upload at a time; a batch of the largest fits into an upload."""
+MAX_STAGE = 1024 * 1024
+"""Bytes of any other stage's body; a preflight may name some thousand groups."""
+
+FREE_PLAIN = 1024 * 1024
+"""Bytes up to which a body may be compressed as well as it likes."""
+MAX_RATIO = 500
+"""Beyond that, times that a body may grow. Deflate's own limit is 1,032; equal events reach some 300."""
+FIRST_PIECE = 256 * 1024
+"""Bytes that are decompressed at once; what is longer is decompressed off the event loop."""
+PIECE = 1024 * 1024
 
 ZLIB = {"deflate", "zlib"}
 """What the client calls deflate is a zlib container; releases before 1.17 said zlib."""
+GZIP = {"gzip", "x-gzip"}
 PLAIN = {"", "identity", "none"}
 
 
@@ -33,47 +51,99 @@ def form_of(fields: Mapping[str, str]) -> Form:
     return Form.PROTOBUF if named in {Form.PROTOBUF.value, "application/protobuf"} else Form.JSON
 
 
+def check_fields(fields: Mapping[str, str], limit: int) -> None:
+    """Refuse by its header fields a body that would be refused once it is here."""
+    length = fields.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > limit:
+        raise TooLarge(too_large(limit))
+    encoding_of(fields)
+
+
+def encoding_of(fields: Mapping[str, str]) -> str:
+    """Return the content encoding; raise `UnsupportedMedia` for one that is not read here."""
+    name = fields.get("content-encoding", "").strip().lower()
+    if name not in ZLIB | GZIP | PLAIN:
+        raise UnsupportedMedia(f"The content encoding {name!r} is not read here: use deflate, gzip or none")
+    return name
+
+
+def too_large(limit: int) -> str:
+    """Say what to do about a body that is larger than a limit."""
+    return f"The body is larger than {limit} bytes: lower batch_size in the settings of this Mac's layers"
+
+
 @asynccontextmanager
-async def received(receive: Receive, budget: Budget) -> AsyncIterator[bytes]:
-    """Yield the body as it came, counted against the budget for as long as it is used."""
-    chunks: list[bytes] = []
-    size = 0
+async def received(receive: Receive, budget: Budget, limit: int) -> AsyncIterator[tuple[bytes, Hold]]:
+    """Yield the body as it came, and what is held of the budget for as long as it is used."""
+    body = b""
     more = True
-    try:
+    rest: BytesIO | None = None
+    with Hold(budget) as hold:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise BadRequest("The connection ended inside the body")
             chunk: bytes = message.get("body", b"")
             more = message.get("more_body", False)
-            budget.take(len(chunk))
-            size += len(chunk)
-            if size > MAX_BODY:
-                raise TooLarge(f"The body is larger than {MAX_BODY} bytes")
-            chunks.append(chunk)
-        yield b"".join(chunks)
-    finally:
-        budget.give_back(size)
+            hold.take(len(chunk))
+            if hold.size > limit:
+                raise TooLarge(too_large(limit))
+            if rest is not None:
+                rest.write(chunk)
+            elif body:
+                rest = BytesIO()
+                rest.write(body)
+                rest.write(chunk)
+            else:
+                body = chunk
+        if rest is not None:
+            body = rest.getvalue()
+            rest = None
+        yield body, hold
 
 
-def decompress(body: bytes, encoding: str) -> bytes:
-    """Undo the content encoding without ever holding more than `MAX_PLAIN` bytes."""
-    name = encoding.strip().lower()
-    if name in PLAIN or not body:
-        return body
-    if name in ZLIB:
-        window = zlib.MAX_WBITS if body[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
-    elif name in {"gzip", "x-gzip"}:
+class Inflater:
+    """Undoes a content encoding piece by piece, within a limit and a budget."""
+
+    def __init__(self, body: bytes, encoding: str, limit: int, hold: Hold) -> None:
+        """Begin with a body that is not empty; `encoding` is one of those that are read here."""
         window = zlib.MAX_WBITS | 16
-    else:
-        raise UnsupportedMedia(f"The content encoding {name!r} is not read here: use deflate, gzip or none")
-    inflater = zlib.decompressobj(window)
-    try:
-        plain = inflater.decompress(body, MAX_PLAIN)
-    except zlib.error as error:
-        raise BadRequest(f"The body is not {name}: {error}") from error
-    if inflater.unconsumed_tail:
-        raise TooLarge(f"The body is larger than {MAX_PLAIN} bytes after decompression")
-    if not inflater.eof:
-        raise BadRequest(f"The {name} body ends too early")
-    return plain
+        if encoding in ZLIB:
+            window = zlib.MAX_WBITS if body[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
+        self._name = encoding
+        self._inflater = zlib.decompressobj(window)
+        self._left = body
+        self._limit = limit
+        self._most = max(FREE_PLAIN, len(body) * MAX_RATIO)
+        self._hold = hold
+        self._plain = BytesIO()
+
+    def step(self, size: int) -> bool:
+        """Decompress up to `size` further bytes; tell whether that was all."""
+        self._hold.take(size)
+        try:
+            piece = self._inflater.decompress(self._left, size)
+        except zlib.error as error:
+            raise BadRequest(f"The body is not {self._name}: {error}") from error
+        self._hold.give_back(size - len(piece))
+        self._left = self._inflater.unconsumed_tail
+        self._plain.write(piece)
+        if self._plain.tell() > self._limit:
+            raise TooLarge(f"After decompression: {too_large(self._limit)}")
+        if self._plain.tell() > self._most:
+            raise TooLarge(f"The body grows more than {MAX_RATIO} times when decompressed: lower batch_size")
+        if self._inflater.eof:
+            return True
+        if not self._left and len(piece) < size:
+            raise BadRequest(f"The {self._name} body ends too early")
+        return False
+
+    def rest(self) -> bytes:
+        """Decompress what is left; return the whole body."""
+        while not self.step(PIECE):
+            pass
+        return self.whole()
+
+    def whole(self) -> bytes:
+        """Return what was decompressed."""
+        return self._plain.getvalue()

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 
 from santaserver.db import EVENT_CONNECTIONS, SYNC_CONNECTIONS
 from santaserver.errors import Overloaded
+from santaserver.sync.budget import MAX_BODIES, Budget, Sideline
 
 PATIENCE = 5.0
 """Seconds that a request waits for its turn; a Mac gives up on an answer after 30."""
-MAX_BODIES = 64 * 1024 * 1024
-"""Bytes of request bodies that are held at the same time, as they came."""
 
 
 class Gate:
@@ -68,25 +67,6 @@ class Gate:
         self._free += 1
 
 
-class Budget:
-    """Bytes that may be held at the same time."""
-
-    def __init__(self, what: str, size: int) -> None:
-        """Hand out up to `size` bytes."""
-        self._what = what
-        self._left = size
-
-    def take(self, size: int) -> None:
-        """Use some; raise `Overloaded` when there are not enough."""
-        if size > self._left:
-            raise Overloaded(self._what)
-        self._left -= size
-
-    def give_back(self, size: int) -> None:
-        """Return some."""
-        self._left += size
-
-
 @dataclass(frozen=True)
 class Limits:
     """The limits of one process."""
@@ -94,3 +74,4 @@ class Limits:
     syncs: Gate = field(default_factory=lambda: Gate("syncs", SYNC_CONNECTIONS, 1000))
     events: Gate = field(default_factory=lambda: Gate("event uploads", EVENT_CONNECTIONS, 200))
     bodies: Budget = field(default_factory=lambda: Budget("large requests", MAX_BODIES))
+    sideline: Sideline = field(default_factory=Sideline)

@@ -25,6 +25,9 @@ from santaserver.sync.wire import (
 
 MessageT = TypeVar("MessageT", bound=Struct)
 
+MAX_REPEATED = 1000
+"""Items of a repeated field that are read: as many groups as a user may be in."""
+
 REQUESTS: dict[type[Struct], type[Message]] = {
     PreflightRequest: pb.PreflightRequest,
     RuleDownloadRequest: pb.RuleDownloadRequest,
@@ -51,9 +54,12 @@ def read(body: bytes, kind: type[MessageT]) -> MessageT:
     return to_struct(parse(body, REQUESTS[kind]), kind)
 
 
-def to_struct(message: Message, kind: type[MessageT]) -> MessageT:
-    """Return what a protobuf message says as one of ours; NUL characters are dropped from strings."""
-    readers = _readers(message.DESCRIPTOR, kind)
+def to_struct(message: Message, kind: type[MessageT], most: int = MAX_REPEATED) -> MessageT:
+    """Return what a protobuf message says as one of ours; NUL characters are dropped from strings.
+
+    Of a repeated field the first `most` items are read.
+    """
+    readers = _readers(message.DESCRIPTOR, kind, most)
     values = {}
     for field, value in message.ListFields():
         reader = readers.get(field.number)
@@ -75,32 +81,30 @@ def answer(stage: str, body: bytes) -> bytes:
 
 
 @functools.cache
-def _readers(descriptor: Any, kind: type[Struct]) -> dict[int, Callable[[Any], Any]]:  # noqa: ANN401
+def _readers(descriptor: Any, kind: type[Struct], most: int) -> dict[int, Callable[[Any], Any]]:  # noqa: ANN401
     return {
         descriptor.fields_by_name[field.name].number: _reader(
-            descriptor.fields_by_name[field.name], inner_message(field.type)
+            descriptor.fields_by_name[field.name], inner_message(field.type), most
         )
         for field in msgspec.structs.fields(kind)
         if field.name in descriptor.fields_by_name
     }
 
 
-def _reader(field: Any, inner: type[Struct] | None) -> Callable[[Any], Any]:  # noqa: ANN401
+def _reader(field: Any, inner: type[Struct] | None, most: int) -> Callable[[Any], Any]:  # noqa: ANN401
     single: Callable[[Any], Any] | None = None
     if inner is not None:
-        single = functools.partial(_struct, inner)
+        single = functools.partial(to_struct, kind=inner, most=most)
     elif field.type == FieldDescriptor.TYPE_ENUM:
         names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
         single = functools.partial(_word, names)
     elif field.type == FieldDescriptor.TYPE_STRING:
         single = _text
+    elif field.type == FieldDescriptor.TYPE_BYTES:
+        single = _any_text
     if field.is_repeated:
-        return list if single is None else functools.partial(_each, single)
+        return functools.partial(_each, single or _same, most)
     return single or _same
-
-
-def _struct(kind: type[Struct], message: Message) -> Struct:
-    return to_struct(message, kind)
 
 
 def _word(names: dict[int, str], number: int) -> str | int:
@@ -111,8 +115,12 @@ def _text(text: str) -> str:
     return text.replace("\0", "") if "\0" in text else text
 
 
-def _each(single: Callable[[Any], Any], values: Any) -> list[Any]:  # noqa: ANN401
-    return [single(value) for value in values]
+def _any_text(text: bytes) -> str:
+    return _text(text.decode(errors="replace"))
+
+
+def _each(single: Callable[[Any], Any], most: int, values: Any) -> list[Any]:  # noqa: ANN401
+    return [single(value) for value in values[:most]]
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401

@@ -10,9 +10,11 @@ endpoints would cost each of them a fifth of its time.
 import hashlib
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +22,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from santaserver.db import Connection
 from santaserver.enrollment import admission
 from santaserver.enrollment.admission import Enrollment, Proof
 from santaserver.enrollment.secrets import shown_secret
@@ -29,7 +32,19 @@ from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.state import AppState
 from santaserver.sync import protobuf, quick, repository, service
 from santaserver.sync.answers import Fields, answer, page_answer
-from santaserver.sync.body import Form, decompress, form_of, received
+from santaserver.sync.body import (
+    FIRST_PIECE,
+    MAX_STAGE,
+    MAX_UPLOAD,
+    PLAIN,
+    Form,
+    Inflater,
+    check_fields,
+    encoding_of,
+    form_of,
+    received,
+)
+from santaserver.sync.budget import Hold
 from santaserver.sync.pages import Page
 from santaserver.sync.service import Stage
 from santaserver.sync.wire import (
@@ -38,7 +53,7 @@ from santaserver.sync.wire import (
     PreflightRequest,
     RuleDownloadRequest,
     parse_object,
-    read,
+    read_leniently,
 )
 
 log = logging.getLogger(__name__)
@@ -50,23 +65,18 @@ MAX_ID = 1000
 EMPTY = b"{}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
-    """A request's body and how it is written."""
+    """A request's body without its content encoding, and how it is written."""
 
     form: Form
-    encoding: str
-    sent: bytes
-
-    def plain(self) -> bytes:
-        """Return the body without its content encoding."""
-        return decompress(self.sent, self.encoding)
+    plain: bytes
 
     def message(self, kind: type[MessageT]) -> MessageT:
         """Return the message in the body."""
         if self.form is Form.PROTOBUF:
-            return protobuf.read(self.plain(), kind)
-        return read(parse_object(self.plain()), kind)
+            return protobuf.read(self.plain, kind)
+        return read_leniently(parse_object(self.plain), kind)
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ SYNC_STAGES = {
     "ruledownload": SyncStage(RuleDownloadRequest, quick.rule_download, service.rule_download),
     "postflight": SyncStage(PostflightRequest, quick.postflight, service.postflight),
 }
+KNOWN_STAGES = frozenset({*SYNC_STAGES, "eventupload", "metrics"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +126,55 @@ async def answer_call(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
-    """Receive the body, then run the stage when there is a free place for it."""
-    limits = call.state.limits
-    form = form_of(call.fields)
+    """Decide who asks, receive the body, then run the stage when there is a free place for it."""
+    limits, form = call.state.limits, form_of(call.fields)
+    if call.stage not in KNOWN_STAGES and call.machine_id != DOCTOR:
+        raise NotFound(f"There is no stage {call.stage!r} in this version of the protocol")
+    enrolled = await _authorised(call)
+    if call.machine_id == DOCTOR:
+        return answer(call.stage, form, EMPTY, "")
+    limit = MAX_UPLOAD if call.stage == "eventupload" else MAX_STAGE
+    check_fields(call.fields, limit)
     body: Page | bytes
-    async with received(receive, limits.bodies) as sent:
-        content = Content(form, call.fields.get("content-encoding", ""), sent)
-        if call.machine_id == DOCTOR or call.stage in SYNC_STAGES:
+    async with received(receive, limits.bodies, limit) as (sent, hold):
+        content = Content(form, await _plain(call, sent, limit, hold))
+        del sent
+        if call.stage in SYNC_STAGES:
             async with limits.syncs.seat():
-                body = await _sync(call, content)
-        elif call.stage in {"eventupload", "metrics"}:
-            async with limits.events.seat():
-                body = await _report(call, content)
+                body = await _sync(call, enrolled, content)
         else:
-            raise NotFound(f"There is no stage {call.stage!r} in this version of the protocol")
+            async with limits.events.seat():
+                body = await _report(call, enrolled, content)
     accepted = call.fields.get("accept-encoding", "")
     if isinstance(body, Page):
         return page_answer(call.state.caches, body, form, accepted)
     return answer(call.stage, form, body, accepted)
+
+
+async def _authorised(call: Call) -> Enrollment | None:
+    """Check what a Mac shows of itself, before anything of its body is read."""
+    state = call.state
+    required = state.settings.enrollment_required
+    return await admission.authorise(
+        partial(_lent, state), state.enrollments, call.proof(), required, state.clock()
+    )
+
+
+@asynccontextmanager
+async def _lent(state: AppState) -> AsyncIterator[Connection]:
+    async with state.limits.syncs.seat(), state.database.connection(state.bus.publish) as (connection, _):
+        yield connection
+
+
+async def _plain(call: Call, sent: bytes, limit: int, hold: Hold) -> bytes:
+    """Undo the content encoding; what turns out to be large, off the event loop."""
+    encoding = encoding_of(call.fields)
+    if encoding in PLAIN or not sent:
+        return sent
+    inflater = Inflater(sent, encoding, limit, hold)
+    if inflater.step(FIRST_PIECE):
+        return inflater.whole()
+    return await call.state.limits.sideline.run(inflater.rest)
 
 
 def _token(call: Call) -> Fields:
@@ -146,20 +188,15 @@ def _token(call: Call) -> Fields:
     ]
 
 
-async def _sync(call: Call, content: Content) -> Page | bytes:
+async def _sync(call: Call, enrolled: Enrollment | None, content: Content) -> Page | bytes:
     """Run a stage of a sync: the quick way if it leads anywhere, else in one transaction."""
     state, machine_id = call.state, call.machine_id
-    now = state.clock()
+    way = SYNC_STAGES[call.stage]
+    message = content.message(way.message)
+    if isinstance(message, PreflightRequest):
+        admission.check_serial(enrolled, message.serial_number)
     async with state.database.connection(state.bus.publish) as (connection, outbox):
-        required = state.settings.enrollment_required
-        enrolled = await admission.authorise(connection, state.enrollments, call.proof(), required, now)
-        if machine_id == DOCTOR:
-            return EMPTY
-        way = SYNC_STAGES[call.stage]
-        message = content.message(way.message)
-        if isinstance(message, PreflightRequest):
-            admission.check_serial(enrolled, message.serial_number)
-        stage = Stage(connection, outbox, state.caches, state.signer, enrolled, now)
+        stage = Stage(connection, outbox, state.caches, state.signer, enrolled, state.clock())
         body = await quick.attempt(way.quick, stage, machine_id, message)
         if body is None:
             async with connection.transaction():
@@ -167,22 +204,20 @@ async def _sync(call: Call, content: Content) -> Page | bytes:
         return body
 
 
-async def _report(call: Call, content: Content) -> bytes:
+async def _report(call: Call, enrolled: Enrollment | None, content: Content) -> bytes:
     """Take what a Mac reports beside its syncs; each statement is a transaction of its own."""
-    state, machine_id = call.state, call.machine_id
-    now = state.clock()
+    state, machine_id, now = call.state, call.machine_id, call.state.clock()
+    if call.stage == "metrics":
+        _metrics(machine_id, content)
+        return EMPTY
+    parse = parse_binary_upload if content.form is Form.PROTOBUF else parse_upload
+    work = partial(parse, content.plain, machine_id, now)
+    upload = work() if len(content.plain) <= FIRST_PIECE else await state.limits.sideline.run(work)
+
+    async def enrol() -> None:
+        await _enrol(state, enrolled, machine_id, now)
+
     async with state.database.statements() as connection:
-        required = state.settings.enrollment_required
-        enrolled = await admission.authorise(connection, state.enrollments, call.proof(), required, now)
-        if call.stage == "metrics":
-            _metrics(machine_id, content)
-            return EMPTY
-
-        async def enrol() -> None:
-            await _enrol(state, enrolled, machine_id, now)
-
-        parse = parse_binary_upload if content.form is Form.PROTOBUF else parse_upload
-        upload = parse(content.plain(), machine_id, now)
         intake = Intake(connection, state.programs, enrol, state.news, now)
         body, news = await event_upload(intake, machine_id, upload)
     state.bus.publish(news)
@@ -191,9 +226,9 @@ async def _report(call: Call, content: Content) -> bytes:
 
 def _metrics(machine_id: str, content: Content) -> None:
     """Accept what an agent measured; nothing is kept of it."""
-    plain = content.plain()
     if content.form is Form.JSON and log.isEnabledFor(logging.DEBUG):
-        log.debug("%s reported %d metrics", machine_id, len(parse_object(plain).get("metrics") or ()))
+        measured = parse_object(content.plain).get("metrics")
+        log.debug("%s reported %d metrics", machine_id, len(measured) if isinstance(measured, dict) else 0)
 
 
 async def _enrol(state: AppState, enrolled: Enrollment | None, machine_id: str, now: datetime) -> None:

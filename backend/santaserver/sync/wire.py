@@ -6,6 +6,7 @@ The same messages as protobuf: santa_v1.proto, read by protobuf.py.
 """
 
 import functools
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -13,6 +14,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from santaserver.errors import BadRequest
+from santaserver.sync.json_text import MAX_OBJECTS, check_values, has_nul, repaired
+
+log = logging.getLogger(__name__)
 
 UInt32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
@@ -80,14 +84,22 @@ class EventUploadAnswer(Struct, kw_only=True, omit_defaults=True):
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Parse a JSON object; NUL characters, which PostgreSQL cannot store, are dropped from strings."""
+    """Parse a JSON object; characters that cannot be stored are repaired."""
+    check_values(body, MAX_OBJECTS)
     try:
-        raw = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"The body is not valid JSON: {error}") from error
+        raw = msgspec.json.decode(repaired(body) if has_nul(body) else body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raw = _parse_repaired(body)
     if not isinstance(raw, dict):
         raise BadRequest("The body is not a JSON object")
-    return _without_nul(raw) if b"\\u0000" in body else raw
+    return raw
+
+
+def _parse_repaired(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return msgspec.json.decode(repaired(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}") from error
 
 
 def read(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
@@ -96,6 +108,28 @@ def read(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
         return msgspec.convert(_respelled(raw, kind), kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body does not fit the protocol: {error}") from error
+
+
+def read_leniently(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
+    """Turn a parsed object into a message; a field that does not fit counts as absent.
+
+    A Mac says the same at every sync: were it refused for one field, it would never sync again.
+    """
+    known = _respelled(raw, kind)
+    try:
+        return msgspec.convert(known, kind, strict=False)
+    except msgspec.ValidationError:
+        fitting = {name: value for name, value in known.items() if _fits({name: value}, kind)}
+        log.warning("fields that do not fit the protocol are left out: %s", sorted(known.keys() - fitting))
+        return msgspec.convert(fitting, kind, strict=False)
+
+
+def _fits(value: dict[str, Any], kind: type[Struct]) -> bool:
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def inner_message(declared: Any) -> type[Struct] | None:  # noqa: ANN401 - a type annotation
@@ -137,13 +171,3 @@ def camel_case(name: str) -> str:
     """Spell a proto field name as protobuf's JSON mapping does by default."""
     first, *others = name.split("_")
     return first + "".join(other.capitalize() for other in others)
-
-
-def _without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {key.replace("\0", ""): _without_nul(item) for key, item in value.items()}
-    return value

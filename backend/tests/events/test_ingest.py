@@ -66,7 +66,7 @@ def test_one_unusable_event_does_not_hold_up_the_others(server: RunningServer, m
 
 
 def test_strange_times_and_long_texts_are_stored(server: RunningServer, mac: SimulatedMac) -> None:
-    base = {"file_sha256": "ab", "decision": "BLOCK_SOMETHING_NEW", "file_path": "x" * 100_000}
+    base = {"file_sha256": "ab" * 32, "decision": "BLOCK_SOMETHING_NEW", "file_path": "x" * 100_000}
     # Not so old that the first round of the upkeep, which runs beside, drops it.
     old = server.clock().timestamp() - 1000 * 86_400
     times: list[Any] = [-5, 0, 1e308, 4_102_444_800, old, str(old + 0.5)]

@@ -6,11 +6,26 @@ import zlib
 
 import pytest
 
-from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
-from santaserver.sync.body import MAX_PLAIN, decompress
+from santaserver.errors import BadRequest, Overloaded, TooLarge, UnsupportedMedia
+from santaserver.sync.body import FREE_PLAIN, MAX_RATIO, MAX_UPLOAD, Inflater, encoding_of
+from santaserver.sync.body import PLAIN as NOT_CODED
+from santaserver.sync.budget import Budget, Hold
 
 PLAIN = b'{"serial_num":"X"}'
+LIMIT = MAX_UPLOAD
 RAW_DEFLATE = zlib.compress(PLAIN, wbits=-15)
+
+
+def decompress(body: bytes, encoding: str, room: int = 2 * LIMIT) -> bytes:
+    """As the router does it; nothing may be held of the budget afterwards."""
+    name, budget = encoding_of({"content-encoding": encoding}), Budget("bodies", room)
+    try:
+        with Hold(budget) as hold:
+            if name in NOT_CODED or not body:
+                return body
+            return Inflater(body, name, LIMIT, hold).rest()
+    finally:
+        budget.take(room)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +53,9 @@ def test_every_encoding_a_client_uses_is_read(encoding: str, body: bytes) -> Non
         ("gzip", PLAIN, BadRequest),
         ("deflate", b"\xff\xff\xff", BadRequest),
         ("gzip", gzip.compress(PLAIN, mtime=0)[:-9], BadRequest),
-        ("deflate", zlib.compress(b"\0" * (MAX_PLAIN + 1)), TooLarge),
+        ("deflate", zlib.compress(bytes(range(256)) * (LIMIT // 256) + b"\0"), TooLarge),
+        ("deflate", zlib.compress(b"\0" * (FREE_PLAIN + 1)), TooLarge),
+        ("gzip", gzip.compress(b" " * (2 * FREE_PLAIN)), TooLarge),
     ],
 )
 def test_what_cannot_be_read_is_named(encoding: str, body: bytes, problem: type[Exception]) -> None:
@@ -53,4 +70,19 @@ def test_a_bomb_is_refused_in_bounded_memory() -> None:
         decompress(bomb, "deflate")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 3 * MAX_PLAIN
+    assert peak < 3 * LIMIT
+
+
+def test_what_comes_out_of_a_body_counts_against_the_budget() -> None:
+    body = zlib.compress(bytes(range(256)) * 8192, 0)
+    assert len(decompress(body, "deflate")) == 2 * 1024 * 1024
+    with pytest.raises(Overloaded):
+        decompress(body, "deflate", room=1024 * 1024 + 1)
+
+
+def test_a_batch_of_equal_events_may_be_compressed_as_well_as_it_is() -> None:
+    event = b'{"execution_time":%d.5,"pid":%d,' + b'"x":"' + bytes(range(97, 123)) * 1040 + b'"}'
+    batch = b",".join(event % (1_763_900_000 + number * 7, number * 31) for number in range(500))
+    body = zlib.compress(batch, 9)
+    assert MAX_RATIO / 3 < len(batch) / len(body) < MAX_RATIO
+    assert decompress(body, "deflate") == batch

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from santaserver.errors import Overloaded
-from santaserver.sync.body import MAX_PLAIN
-from santaserver.sync.overload import Budget, Gate
+from santaserver.sync.budget import MAX_BODIES, Budget
+from santaserver.sync.overload import Gate
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
@@ -99,6 +99,6 @@ def test_a_bomb_is_refused_by_the_server_and_costs_others_nothing(
                 f"/api/santa/{stage}/M", content=bomb, headers={"Content-Encoding": "deflate"}
             )
             assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-            assert str(MAX_PLAIN) in answer.json()["detail"]
-    assert server.app.state.santa.limits.bodies._left == 64 * 1024 * 1024
+            assert "batch_size" in answer.json()["detail"]
+    assert server.app.state.santa.limits.bodies._left == MAX_BODIES
     assert mac.sync().kind == "CLEAN"

@@ -1,0 +1,79 @@
+"""Memory for request bodies, and the one thread that reads large ones."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self, TypeVar
+
+from santaserver.errors import Overloaded
+
+MAX_BODIES = 40 * 1024 * 1024
+"""Bytes of request bodies that are held at the same time: as they came, and decompressed."""
+
+ResultT = TypeVar("ResultT")
+
+
+class Budget:
+    """Bytes that may be held at the same time; bodies are received on the event loop and read beside it."""
+
+    def __init__(self, what: str, size: int) -> None:
+        """Hand out up to `size` bytes."""
+        self._what = what
+        self._left = size
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        """Use some; raise `Overloaded` when there are not enough."""
+        with self._lock:
+            if size > self._left:
+                raise Overloaded(self._what)
+            self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """Return some."""
+        with self._lock:
+            self._left += size
+
+
+class Hold:
+    """What one request holds of a budget; everything is given back at its end."""
+
+    def __init__(self, budget: Budget) -> None:
+        """Begin with nothing."""
+        self._budget = budget
+        self.size = 0
+
+    def take(self, size: int) -> None:
+        """Hold more."""
+        self._budget.take(size)
+        self.size += size
+
+    def give_back(self, size: int) -> None:
+        """Hold less."""
+        self._budget.give_back(size)
+        self.size -= size
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give everything back."""
+        self.give_back(self.size)
+
+
+class Sideline:
+    """One thread for work on large bodies: the event loop goes on, and no two of them pile up memory."""
+
+    def __init__(self) -> None:
+        """Prepare; the thread starts with the first work."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="large bodies")
+
+    async def run(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do the work there and return what it returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Let the thread end; work that has not begun is dropped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
