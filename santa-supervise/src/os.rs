@@ -149,6 +149,9 @@ pub trait Os {
 /// # Errors
 /// When signals or the waiting itself cannot be set up.
 pub fn open() -> io::Result<Box<dyn Os>> {
+    // A launcher may have ignored some: an ignored SIGCHLD reaps every child
+    // unseen, and others would never arrive.
+    calls::default_ignored_signals();
     let choice = std::env::var(CHOICE).unwrap_or_default();
     #[cfg(target_os = "linux")]
     if choice != "portable" {

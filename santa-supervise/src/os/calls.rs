@@ -187,16 +187,15 @@ pub(super) fn all_signals() -> libc::sigset_t {
     }
 }
 
-/// Blocks `signals` for this thread and those it makes from now on, and turns
-/// them into reads from the returned descriptor.
+/// Blocks `signals` and no others, whatever was inherited, for this thread and
+/// those it makes from now on, and turns them into reads from the returned
+/// descriptor.
 #[cfg(target_os = "linux")]
 pub(super) fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
     // SAFETY: the set is initialised; the new descriptor has no other owner.
     unsafe {
-        if libc::pthread_sigmask(libc::SIG_BLOCK, signals, std::ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        set_mask(signals)?;
         match libc::signalfd(-1, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
             -1 => Err(io::Error::last_os_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
@@ -211,6 +210,46 @@ pub(super) fn next_signal(fd: &OwnedFd) -> Option<i32> {
     let read = rustix::io::read(fd, &mut info).ok()?;
     // The number is the first field of signalfd_siginfo.
     (read == info.len()).then(|| i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+}
+
+/// Blocks these signals and no others.
+fn set_mask(signals: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: the set is initialised.
+    match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, signals, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+/// Blocks no signal any more, whatever was inherited.
+pub(super) fn unblock_signals() -> io::Result<()> {
+    // SAFETY: sigemptyset initialises the set.
+    let none = unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        none
+    };
+    set_mask(&none)
+}
+
+/// The highest number of a signal.
+pub(super) const LAST_SIGNAL: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
+
+/// Gives signals that are ignored since before our start their default meaning.
+/// SIGPIPE is ignored by our own runtime.
+pub(super) fn default_ignored_signals() {
+    for signal in (1..=LAST_SIGNAL).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: both actions are initialised; a signal that nobody may change
+        // is refused.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            let asked = libc::sigaction(signal, std::ptr::null(), &raw mut action);
+            if asked == 0 && action.sa_sigaction == libc::SIG_IGN {
+                let default: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+            }
+        }
+    }
 }
 
 /// Installs `handler` (or `SIG_IGN`) for `signal`.

@@ -38,6 +38,7 @@ impl Portable {
         for signal in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGPIPE, libc::SIGALRM, libc::SIGTSTP] {
             calls::handle(signal, libc::SIG_IGN)?;
         }
+        calls::unblock_signals()?;
         Ok(Self { signals, watched: BTreeMap::new() })
     }
 

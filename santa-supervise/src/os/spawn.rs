@@ -202,8 +202,7 @@ fn require(step: u8, result: c_int) -> Result<(), u8> {
 
 /// A program must not inherit that we ignore or handle signals.
 unsafe fn default_signals() {
-    let highest = if cfg!(target_os = "linux") { 64 } else { 31 };
-    for signal in 1..=highest {
+    for signal in 1..=calls::LAST_SIGNAL {
         // SAFETY: SIG_DFL needs no handler; KILL and STOP refuse harmlessly.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }

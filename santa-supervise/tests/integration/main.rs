@@ -12,6 +12,8 @@ mod faults_page;
 mod health;
 mod hooks;
 mod insight;
+#[cfg(target_os = "linux")]
+mod launcher;
 mod machine_laws;
 #[cfg(target_os = "linux")]
 mod many;
