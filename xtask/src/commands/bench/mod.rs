@@ -15,6 +15,7 @@
 //! The first contestant of a case is the one that the others are compared with:
 //! ratios are those of medians. [`report`] writes Markdown, SVG and JSON.
 
+mod baseline;
 mod container;
 mod contestant;
 mod fleet;
@@ -37,7 +38,8 @@ use scenario::{Bench, SCENARIOS, Scenario};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask bench --list\n  cargo xtask bench proxy\n  \
-    cargo xtask bench proxy-static --seconds 1 --rounds 3\n\n\
+    cargo xtask bench proxy-static --seconds 1 --rounds 3\n  \
+    git worktree add ../before HEAD~20 && cargo xtask bench proxy --alone --baseline ../before\n\n\
     Result: dist/bench/report.md, report.svg and report.json. Peers (nginx, HAProxy, Caddy, …) are installed\n\
     from the system's packages when that is possible and left out, with the command to get them, when not.")]
 /// Measure the parts beside their peers on this machine
@@ -66,6 +68,9 @@ pub(crate) struct Args {
     /// Leave the peers out
     #[arg(long)]
     alone: bool,
+    /// A checkout of an earlier commit, measured in turn with this one (proxy, supervise, sync, events)
+    #[arg(long, value_name = "CHECKOUT")]
+    baseline: Option<PathBuf>,
 }
 
 /// Measures and reports.
@@ -79,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.seconds.is_finite() && args.seconds > 0.0, "--seconds must be above 0");
     let chosen = choose(&args.scenarios)?;
     run::catch_interrupts()?;
-    let mut bench = Bench::prepare(args.seconds, args.rounds, args.case.clone(), !args.alone)?;
+    let mut bench = Bench::prepare(args)?;
     for scenario in &chosen {
         (scenario.prepare)(&mut bench)?;
     }

@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xshell::cmd;
 
+use super::baseline::Baseline;
 use super::table::{Case, Sample};
-use super::{container, fleet, load, proxy, supervise};
+use super::{Args, container, fleet, load, proxy, supervise};
 use crate::commands::build;
 use crate::{progress, repo, run, stamp};
 
@@ -182,18 +183,15 @@ pub(crate) struct Bench {
     pub(crate) load: load::Program,
     /// Folder of the optimised programs.
     pub(crate) bin: PathBuf,
+    /// An earlier state of this repository that takes part.
+    pub(crate) baseline: Option<Baseline>,
     only: Option<String>,
     notes: RefCell<Vec<String>>,
 }
 
 impl Bench {
     /// Builds what is measured and what measures.
-    pub(crate) fn prepare(
-        seconds: f64,
-        rounds: u32,
-        only: Option<String>,
-        peers: bool,
-    ) -> Result<Self> {
+    pub(crate) fn prepare(args: &Args) -> Result<Self> {
         let bin = progress::step("optimised programs", || {
             let shell = run::shell()?;
             let build = cmd!(shell, "cargo build --quiet --locked --release -p santa-load");
@@ -206,7 +204,17 @@ impl Bench {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let load = load::Program::new(bin.join("santa-load"));
-        Ok(Self { seconds, rounds, peers, folder, load, bin, only, notes: RefCell::default() })
+        Ok(Self {
+            seconds: args.seconds,
+            rounds: args.rounds,
+            peers: !args.alone,
+            folder,
+            load,
+            bin,
+            baseline: args.baseline.as_deref().map(Baseline::prepare).transpose()?,
+            only: args.case.clone(),
+            notes: RefCell::default(),
+        })
     }
 
     /// Something that the reader of the report must know, such as a missing peer.

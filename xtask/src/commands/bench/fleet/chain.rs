@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use crate::commands::bench::table::{BACKEND, Metric, P50, P99, RATE, Sample};
 use crate::repo;
 use crate::tools::python;
 
+/// The configuration of santa-proxy for these loads, in any checkout.
+const SANTA_TOML: &str = "xtask/src/commands/bench/fleet/santa.toml";
+
 /// Longest that a backend may take to its first answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,6 +33,8 @@ pub(crate) const PROXY: Metric = Metric { name: "proxy CPU/request", unit: "µs"
 pub(crate) enum Kind {
     /// The backend of this repository.
     Santa,
+    /// The same at an earlier commit, with the proxy of that commit.
+    Baseline,
     /// A peer that keeps a ledger of each Mac's rules and compares sets in SQL.
     Ledger,
     /// A peer written the plain way with an ORM.
@@ -41,6 +46,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Santa => "SantaServer",
+            Self::Baseline => "SantaServer, baseline",
             Self::Ledger => "ledger of each Mac's rules",
             Self::Orm => "plain ORM",
         }
@@ -49,11 +55,42 @@ impl Kind {
     /// How `backend/tests/bench/` calls it.
     pub(crate) fn name_in_python(self) -> &'static str {
         match self {
-            Self::Santa => "santaserver",
+            Self::Santa | Self::Baseline => "santaserver",
             Self::Ledger => "ledger",
             Self::Orm => "orm",
         }
     }
+
+    /// What its folders and databases begin with.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            other => other.name_in_python(),
+        }
+    }
+
+    /// The folder of its backend.
+    pub(crate) fn backend(self, bench: &Bench) -> PathBuf {
+        match (self, &bench.baseline) {
+            (Self::Baseline, Some(baseline)) => baseline.path("backend"),
+            _ => repo::path("backend"),
+        }
+    }
+
+    /// Its proxy and the template of that proxy's configuration.
+    fn proxy(self, bench: &Bench) -> Result<(PathBuf, String)> {
+        let (bin, template) = match (self, &bench.baseline) {
+            (Self::Baseline, Some(baseline)) => (baseline.bin(), baseline.text(SANTA_TOML)?),
+            _ => (bench.bin.clone(), include_str!("santa.toml").to_owned()),
+        };
+        Ok((bin.join("santa-proxy"), template))
+    }
+}
+
+/// This repository, and beside it the baseline when there is one.
+pub(crate) fn ours(bench: &Bench) -> impl Iterator<Item = Kind> {
+    let baseline = bench.baseline.as_ref().map(|_| Kind::Baseline);
+    std::iter::once(Kind::Santa).chain(baseline)
 }
 
 /// A running chain; stopped when dropped.
@@ -79,18 +116,19 @@ impl Chain {
     /// Starts a backend on `database`, and a proxy before it.
     pub(crate) fn start(bench: &Bench, kind: Kind, database: Database) -> Result<Self> {
         let size = database.size;
-        let name = format!("{}-{}-{}", kind.name_in_python(), size.machines, size.rules);
+        let name = format!("{}-{}-{}", kind.prefix(), size.machines, size.rules);
         let folder = bench.folder_for(&name)?;
         let backend = backend(&folder, kind, &database)?;
         let [port, _] = free_ports()?;
         let address = format!("127.0.0.1:{port}");
         let place = [("FOLDER", folder.display().to_string()), ("LISTEN", address.clone())];
         let file = folder.join("santa.toml");
-        std::fs::write(&file, filled(include_str!("santa.toml"), &place))
+        let (program, template) = kind.proxy(bench)?;
+        std::fs::write(&file, filled(&template, &place))
             .with_context(|| format!("cannot write {}", file.display()))?;
         std::fs::create_dir_all(folder.join("www"))?;
         std::fs::write(folder.join("www/index.html"), "<!doctype html>")?;
-        let mut command = Command::new(bench.bin.join("santa-proxy"));
+        let mut command = Command::new(program);
         command.arg("--config").arg(&file);
         let mut proxy = Contestant::launch("santa-proxy", &folder, command)?;
         proxy.wait_for(&address)?;
@@ -100,7 +138,7 @@ impl Chain {
     /// Starts the backend anew, so that it remembers nothing.
     pub(crate) fn forget(&mut self, bench: &Bench) -> Result<()> {
         let size = self.database.size;
-        let name = format!("{}-{}-{}", self.kind.name_in_python(), size.machines, size.rules);
+        let name = format!("{}-{}-{}", self.kind.prefix(), size.machines, size.rules);
         self.backend.stop();
         self.backend = backend(&bench.folder.join(name), self.kind, &self.database)?;
         Ok(())
@@ -172,7 +210,7 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant>
     let socket = folder.join("backend.sock");
     let mut command = Command::new(python::interpreter());
     match kind {
-        Kind::Santa => command.args(["-m", "santaserver", "serve"]),
+        Kind::Santa | Kind::Baseline => command.args(["-m", "santaserver", "serve"]),
         Kind::Ledger | Kind::Orm => {
             command.args(["-m", "tests.bench.peers", kind.name_in_python()])
         }
@@ -180,7 +218,7 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant>
     command
         .arg("--uds")
         .arg(&socket)
-        .current_dir(repo::path("backend"))
+        .current_dir(&database.folder)
         .env("ENVIRONMENT", "development")
         .env("DATABASE_URL", &database.url);
     let log = folder.join("backend");

@@ -10,8 +10,9 @@ use xshell::cmd;
 
 use super::chain::Kind;
 use crate::commands::bench::contestant::Contestant;
+use crate::commands::bench::scenario::Bench;
 use crate::tools::{postgres, python};
-use crate::{progress, repo, run};
+use crate::{progress, run};
 
 /// The running server; stopped when dropped.
 pub(crate) struct Cluster {
@@ -35,6 +36,8 @@ pub(crate) struct Database {
     pub(crate) url: String,
     /// What it holds.
     pub(crate) size: Size,
+    /// The folder of the backend whose schema it has.
+    pub(crate) folder: PathBuf,
 }
 
 impl Cluster {
@@ -58,12 +61,12 @@ impl Cluster {
     }
 
     /// Makes and fills a database.
-    pub(crate) fn fill(&self, kind: Kind, size: Size) -> Result<Database> {
+    pub(crate) fn fill(&self, bench: &Bench, kind: Kind, size: Size) -> Result<Database> {
         let Size { machines, rules } = size;
-        let name = format!("{}_{machines}_{rules}", kind.name_in_python());
+        let name = format!("{}_{machines}_{rules}", kind.prefix());
         let url =
             format!("postgresql://{}@/{name}?host={}", postgres::USER, self.sockets.display());
-        let database = Database { url, size };
+        let database = Database { url, size, folder: kind.backend(bench) };
         let what = format!("a database of {machines} Macs and {rules} rules for {}", kind.name());
         progress::step(&what, || {
             let (machines, rules) = (machines.to_string(), rules.to_string());
@@ -96,7 +99,7 @@ impl Database {
 
     fn tell(&self, arguments: &[&str]) -> Result<String> {
         let python = python::interpreter();
-        let shell = run::shell_in(&repo::path("backend"))?;
+        let shell = run::shell_in(&self.folder)?;
         shell.set_var("DATABASE_URL", &self.url);
         shell.set_var("ENVIRONMENT", "development");
         let command = cmd!(shell, "{python} -m tests.bench.database {arguments...}");

@@ -16,7 +16,7 @@ use super::scenario::{Bench, Outcome};
 use super::table::{BACKEND, Case, Metric, P99, Sample};
 use crate::run;
 use crate::tools::{postgres, python};
-use chain::{Chain, DATABASE, Kind, PROXY};
+use chain::{Chain, DATABASE, Kind, PROXY, ours};
 use cluster::{Cluster, Size};
 
 /// Macs whose load the peers can stand.
@@ -55,8 +55,7 @@ pub(crate) fn steady(bench: &mut Bench) -> Result<Outcome> {
     let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
     let size = Size { machines: 200_000, rules: 10_000 };
     let mut cases = Vec::new();
-    let database = cluster.fill(Kind::Santa, size)?;
-    let mut chains = vec![Chain::start(bench, Kind::Santa, database)?];
+    let mut chains = start(bench, &cluster, ours(bench), size)?;
     for macs in [100_000, 200_000] {
         let name = format!("{macs} Macs, 10,000 rules, {} syncs/s", macs / 600);
         if bench.wants(&name) {
@@ -82,8 +81,8 @@ pub(crate) fn steady(bench: &mut Bench) -> Result<Outcome> {
 /// The largest fleet whose syncs all succeed, with p99 below a second.
 pub(crate) fn capacity(bench: &mut Bench) -> Result<Outcome> {
     let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
-    let database = cluster.fill(Kind::Santa, Size { machines: 200_000, rules: 10_000 })?;
-    let mut chains = vec![Chain::start(bench, Kind::Santa, database)?];
+    let size = Size { machines: 200_000, rules: 10_000 };
+    let mut chains = start(bench, &cluster, ours(bench), size)?;
     add_peers(bench, &cluster, &mut chains)?;
     let case = bench.alternate("10,000 rules", &mut chains, called, |chain| {
         let mut sample = vec![(MACS, 0.0)];
@@ -112,8 +111,8 @@ pub(crate) fn capacity(bench: &mut Bench) -> Result<Outcome> {
 /// What rules cost when there are some to send.
 pub(crate) fn rules(bench: &mut Bench) -> Result<Outcome> {
     let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
-    let database = cluster.fill(Kind::Santa, Size { machines: 400, rules: 80_000 })?;
-    let mut chains = [Chain::start(bench, Kind::Santa, database)?];
+    let size = Size { machines: 400, rules: 80_000 };
+    let mut chains = start(bench, &cluster, ours(bench), size)?;
     let mut cases = Vec::new();
     let name = "a page of 500 rules, asked for again and again";
     if bench.wants(name) {
@@ -196,7 +195,7 @@ pub(crate) fn growth(bench: &mut Bench) -> Result<Outcome> {
         let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
         let mut chains = Vec::new();
         for size in sizes {
-            chains.push(Chain::start(bench, kind, cluster.fill(kind, *size)?)?);
+            chains.push(Chain::start(bench, kind, cluster.fill(bench, kind, *size)?)?);
         }
         let by_macs = name.contains("by Macs");
         let called = |chain: &Chain| {
@@ -211,12 +210,8 @@ pub(crate) fn growth(bench: &mut Bench) -> Result<Outcome> {
 /// Uploads of fifty events over sixteen connections, as fast as they are taken.
 pub(crate) fn events(bench: &mut Bench) -> Result<Outcome> {
     let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
-    let kinds: &[Kind] = if bench.peers { &[Kind::Santa, Kind::Orm] } else { &[Kind::Santa] };
-    let mut chains = Vec::new();
-    for kind in kinds {
-        let database = cluster.fill(*kind, Size { machines: 10_000, rules: 1_000 })?;
-        chains.push(Chain::start(bench, *kind, database)?);
-    }
+    let kinds = ours(bench).chain(bench.peers.then_some(Kind::Orm));
+    let mut chains = start(bench, &cluster, kinds, Size { machines: 10_000, rules: 1_000 })?;
     let case = bench.alternate("uploads of 50 events", &mut chains, called, |chain| {
         let mut load = chain.fleet(10_000, bench.seconds);
         load.events = 50;
@@ -239,10 +234,19 @@ fn called(chain: &Chain) -> String {
 
 fn add_peers(bench: &Bench, cluster: &Cluster, chains: &mut Vec<Chain>) -> Result<()> {
     let size = Size { machines: PEER_MACS, rules: 10_000 };
-    for kind in [Kind::Ledger, Kind::Orm].into_iter().filter(|_| bench.peers) {
-        chains.push(Chain::start(bench, kind, cluster.fill(kind, size)?)?);
-    }
+    let kinds = [Kind::Ledger, Kind::Orm].into_iter().filter(|_| bench.peers);
+    chains.extend(start(bench, cluster, kinds, size)?);
     Ok(())
+}
+
+/// A chain of each kind, each with a database of its own.
+fn start(
+    bench: &Bench,
+    cluster: &Cluster,
+    kinds: impl Iterator<Item = Kind>,
+    size: Size,
+) -> Result<Vec<Chain>> {
+    kinds.map(|kind| Chain::start(bench, kind, cluster.fill(bench, kind, size)?)).collect()
 }
 
 /// The same fleet for each in turn, once for practice: caches fill and statements are prepared.

@@ -19,6 +19,8 @@ pub(crate) enum Server {
     /// nginx with an access log as it is without more words: written line by line.
     NginxWritingAtOnce,
     Santa,
+    /// santa-proxy of an earlier commit.
+    Baseline,
     HaProxy,
     Caddy,
 }
@@ -46,6 +48,9 @@ pub(crate) struct Running {
     pub(crate) secure: String,
 }
 
+/// The configuration of santa-proxy for these loads, in any checkout.
+const SANTA_TOML: &str = "xtask/src/commands/bench/peers/santa.toml";
+
 /// In the order of the tables; the first is what the others are compared with.
 pub(crate) const FOR_FILES: &[Server] = &[Server::Nginx, Server::Santa, Server::Caddy];
 /// The same, for what is passed on to a backend.
@@ -59,6 +64,7 @@ impl Server {
             Self::Nginx => "nginx",
             Self::NginxWritingAtOnce => "nginx, log not buffered",
             Self::Santa => "santa-proxy",
+            Self::Baseline => "santa-proxy, baseline",
             Self::HaProxy => "HAProxy",
             Self::Caddy => "Caddy",
         }
@@ -68,7 +74,7 @@ impl Server {
     fn program(self) -> &'static str {
         match self {
             Self::Nginx | Self::NginxWritingAtOnce => "nginx",
-            Self::Santa => "santa-proxy",
+            Self::Santa | Self::Baseline => "santa-proxy",
             Self::HaProxy => "haproxy",
             Self::Caddy => "caddy",
         }
@@ -77,8 +83,10 @@ impl Server {
     /// Where its program is, which may first have to be installed; nothing,
     /// with a note in the report, when it cannot be had.
     pub(crate) fn bring(self, bench: &Bench) -> Option<PathBuf> {
-        if self == Self::Santa {
-            return Some(bench.bin.join(self.program()));
+        match self {
+            Self::Santa => return Some(bench.bin.join(self.program())),
+            Self::Baseline => return Some(bench.baseline.as_ref()?.bin().join(self.program())),
+            _ => {}
         }
         let program = self.program();
         if let Some(found) = find(program) {
@@ -98,23 +106,25 @@ impl Server {
 
     /// Starts it; nothing when it is not installed or not wanted.
     pub(crate) fn start(self, bench: &Bench, job: &Job<'_>) -> Result<Option<Running>> {
-        if self != Self::Santa && !bench.peers {
+        if !matches!(self, Self::Santa | Self::Baseline) && !bench.peers {
             return Ok(None);
         }
         let Some(program) = self.bring(bench) else { return Ok(None) };
         let name = self.name();
         let log = match self {
             Self::NginxWritingAtOnce => "writing",
+            Self::Baseline if job.log => "baseline-logged",
+            Self::Baseline => "baseline-silent",
             _ if job.log => "logged",
             _ => "silent",
         };
         let folder = bench.folder_for(&format!("{}-{log}", self.program()))?;
         let [plain, secure] = free_ports()?.map(|port| format!("127.0.0.1:{port}"));
-        let file = self.configure(&folder, job, &plain, &secure)?;
+        let file = self.configure(bench, &folder, job, &plain, &secure)?;
         let file = file.to_string_lossy().into_owned();
         let args: Vec<&str> = match self {
             Self::Nginx | Self::NginxWritingAtOnce => vec!["-c", &file, "-e", "stderr"],
-            Self::Santa => vec!["--config", &file],
+            Self::Santa | Self::Baseline => vec!["--config", &file],
             Self::HaProxy => vec!["-db", "-f", &file],
             Self::Caddy => vec!["run", "--adapter", "caddyfile", "--config", &file],
         };
@@ -125,8 +135,20 @@ impl Server {
     }
 
     /// Writes its configuration.
-    fn configure(self, folder: &Path, job: &Job<'_>, plain: &str, secure: &str) -> Result<PathBuf> {
+    fn configure(
+        self,
+        bench: &Bench,
+        folder: &Path,
+        job: &Job<'_>,
+        plain: &str,
+        secure: &str,
+    ) -> Result<PathBuf> {
+        let earlier = match (self, &bench.baseline) {
+            (Self::Baseline, Some(baseline)) => baseline.text(SANTA_TOML)?,
+            _ => String::new(),
+        };
         let (name, template) = match self {
+            Self::Baseline => ("santa.toml", earlier.as_str()),
             Self::Nginx | Self::NginxWritingAtOnce => ("nginx.conf", include_str!("nginx.conf")),
             Self::Santa => ("santa.toml", include_str!("santa.toml")),
             Self::HaProxy => ("haproxy.cfg", include_str!("haproxy.cfg")),
@@ -188,7 +210,7 @@ impl Server {
             (Self::Nginx | Self::NginxWritingAtOnce, false) => "off".to_owned(),
             (Self::Caddy, true) => "log {\n\t\toutput stdout\n\t\tformat json\n\t}".to_owned(),
             (Self::Caddy, false) => String::new(),
-            (Self::Santa | Self::HaProxy, on) => on.to_string(),
+            (Self::Santa | Self::Baseline | Self::HaProxy, on) => on.to_string(),
         }
     }
 }

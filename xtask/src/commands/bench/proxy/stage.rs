@@ -82,10 +82,14 @@ impl Stage {
         let [www, tls] = ["www", "tls"].map(|name| self.folder.join(name));
         let job = Job { www: &www, backend: &self.socket, tls: &tls, log };
         let mut running = Vec::new();
-        for server in servers {
+        let earlier = bench.baseline.as_ref().filter(|_| servers.contains(&Server::Santa));
+        let earlier = earlier.map(|_| Server::Baseline);
+        for server in servers.iter().copied().chain(earlier) {
             match server.start(bench, &job) {
                 Ok(started) => running.extend(started),
-                Err(error) if *server == Server::Santa => return Err(error),
+                Err(error) if matches!(server, Server::Santa | Server::Baseline) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     run::check()?;
                     bench.note(format!("{} did not start: {error:#}", server.name()));

@@ -17,11 +17,15 @@ const PACKAGES: [(&str, &str); 3] =
 /// The newest Horust when this was written.
 const HORUST: &str = "0.1.13";
 
-/// Brings everything; the folders that hold programs beside `PATH`.
-pub(super) fn everything() -> Result<Vec<PathBuf>> {
+/// Brings ours, and the peers when they take part; the folders that hold programs
+/// beside `PATH`.
+pub(super) fn everything(peers: bool) -> Result<Vec<PathBuf>> {
     let own = progress::step("santa-supervise and santa-proxy, as shipped", || {
         build::programs(true, None)
     })?;
+    if !peers {
+        return Ok(vec![own]);
+    }
     let missing: Vec<&str> = PACKAGES
         .iter()
         .filter(|(_, program)| run::find(program).is_none())

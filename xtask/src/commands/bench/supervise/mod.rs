@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use self::figures::{FIGURES, Values};
-use self::peer::{PEERS, Peer};
+use self::peer::{BASELINE, PEERS, Peer};
 use super::scenario::{Bench, Outcome};
 use crate::{progress, run};
 
@@ -30,20 +30,20 @@ struct Measured {
 }
 
 /// Builds and installs what is needed.
-pub(crate) fn prepare(_: &mut Bench) -> Result<()> {
-    install::everything().map(drop)
+pub(crate) fn prepare(bench: &mut Bench) -> Result<()> {
+    install::everything(bench.peers).map(drop)
 }
 
 /// `supervise-processes`: start, size, idleness, restart, stop, output.
 pub(crate) fn all_processes(bench: &mut Bench) -> Result<Outcome> {
-    let measured = processes(bench, &install::everything()?)?;
+    let measured = processes(bench, &install::everything(bench.peers)?)?;
     let data = table::json(&measured);
     Ok(Outcome::Text { markdown: table::processes(&measured), data })
 }
 
 /// `supervise-requests`: requests while the backend is restarted and killed.
-pub(crate) fn all_requests(_: &mut Bench) -> Result<Outcome> {
-    let outcomes = requests::prepare(&install::everything()?)?.run(RESTARTS)?;
+pub(crate) fn all_requests(bench: &mut Bench) -> Result<Outcome> {
+    let outcomes = requests::prepare(&install::everything(bench.peers)?)?.run(RESTARTS)?;
     let data = outcomes.iter().map(requests::Outcome::json).collect();
     Ok(Outcome::Text { markdown: table::requests(&outcomes), data })
 }
@@ -51,7 +51,7 @@ pub(crate) fn all_requests(_: &mut Bench) -> Result<Outcome> {
 fn processes(bench: &mut Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
     let mut all: Vec<Measured> = Vec::new();
     for peer in &PEERS {
-        if !bench.wants(peer.name) {
+        if !bench.wants(peer.name) || !takes_part(bench, peer) {
             continue;
         }
         let missing = peer.programs().iter().find(|name| peer::find(name, folders).is_none());
@@ -67,7 +67,9 @@ fn processes(bench: &mut Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
         for one in &mut all {
             run::check()?;
             let what = format!("{}, round {round} of {}", one.peer.name, bench.rounds);
-            let values = progress::step(&what, || figures::measure(one.peer, folders));
+            let values = progress::step(&what, || {
+                figures::measure(one.peer, &folders_of(bench, one.peer, folders))
+            });
             match values {
                 Ok(values) => one.rounds.push(values),
                 Err(error) if error.is::<run::Interrupted>() => return Err(error),
@@ -77,6 +79,22 @@ fn processes(bench: &mut Bench, folders: &[PathBuf]) -> Result<Vec<Measured>> {
         }
     }
     Ok(all)
+}
+
+/// Whether it was asked for: peers unless they are left out, a baseline when there is one.
+fn takes_part(bench: &Bench, peer: &Peer) -> bool {
+    match peer.name {
+        BASELINE => bench.baseline.is_some(),
+        _ => bench.peers || peer.name == PEERS[0].name,
+    }
+}
+
+/// The folders that hold its programs beside `PATH`.
+fn folders_of(bench: &Bench, peer: &Peer, folders: &[PathBuf]) -> Vec<PathBuf> {
+    match &bench.baseline {
+        Some(baseline) if peer.name == BASELINE => vec![baseline.bin()],
+        _ => folders.to_vec(),
+    }
 }
 
 /// The middle of some values; none of none.

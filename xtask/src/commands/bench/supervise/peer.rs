@@ -40,8 +40,11 @@ pub(super) struct Peer {
     pub(super) remedy: &'static str,
 }
 
+/// santa-supervise of an earlier commit.
+pub(super) const BASELINE: &str = "baseline";
+
 /// In the order of the table; ours first.
-pub(super) const PEERS: [Peer; 6] = [
+pub(super) const PEERS: [Peer; 7] = [
     Peer {
         name: "santa-supervise",
         programs: &["santa-supervise"],
@@ -52,6 +55,17 @@ pub(super) const PEERS: [Peer; 6] = [
         status: Some("santa-supervise status --config {dir}/santa.toml"),
         carries_output: true,
         remedy: "cargo build --release -p santa-supervise",
+    },
+    Peer {
+        name: BASELINE,
+        programs: &["santa-supervise"],
+        layout: Layout::File("santa.toml"),
+        template: include_str!("../../../../bench/supervise/santa.toml"),
+        arguments: "run --config {dir}/santa.toml",
+        stop: Signal::TERM,
+        status: Some("santa-supervise status --config {dir}/santa.toml"),
+        carries_output: true,
+        remedy: "--baseline CHECKOUT",
     },
     Peer {
         name: "supervisord",
