@@ -6,12 +6,11 @@ environment. All mistakes are collected and reported together.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
@@ -38,14 +37,6 @@ KNOWN_DEFAULTS = frozenset(
 
 MIN_SECRET_LENGTH = 32
 DEVELOPMENT_KEY = "development-only-key-never-used-in-production"
-
-Network = IPv4Network | IPv6Network
-
-
-def _networks(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
-    return value
 
 
 class _Area(BaseModel):
@@ -83,16 +74,12 @@ class DatabaseSettings(_Area):
 
 
 class SecuritySettings(_Area):
-    """Secrets, enrolment and what is trusted."""
+    """Secrets, sessions and enrollment."""
 
     secret_key: str = Field("", alias="SECRET_KEY", repr=False)
     """Signs paging cursors; at least 32 characters, the same for every worker and replica."""
     require_enrollment: bool | None = Field(None, alias="REQUIRE_ENROLLMENT")
     """Whether a Mac must show an enrolment secret. Default: in production."""
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
-        (), alias="TRUSTED_PROXIES"
-    )
-    """Networks (CIDR, comma separated) whose X-Forwarded-For entries are skipped."""
     session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
     """How long a login lasts without use."""
 

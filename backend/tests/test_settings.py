@@ -86,12 +86,6 @@ def test_variables_of_the_earlier_set_up_are_noted() -> None:
     assert len(load({"NGINX_USER": "nginx", "SUPERVISOR_USER": "root"}).notices) == 2
 
 
-def test_trusted_proxies_are_networks() -> None:
-    networks = load({"TRUSTED_PROXIES": "10.0.0.0/8, 192.168.1.1"}).security.trusted_proxies
-    assert [str(network) for network in networks] == ["10.0.0.0/8", "192.168.1.1/32"]
-    assert "TRUSTED_PROXIES" in mistakes({"TRUSTED_PROXIES": "nonsense"})[0]
-
-
 def test_secrets_do_not_show_in_a_representation() -> None:
     assert KEY not in repr(load({"SECRET_KEY": KEY}))
     assert isinstance(Settings(), Settings)

@@ -147,6 +147,50 @@ mod tests {
         assert_eq!(ask(one, 5000), Ok(()));
     }
 
+    /// The limit of a configuration that says nothing of it.
+    fn default_rate() -> u32 {
+        let text = "version = 1\n[paths]\nwww = \"/w\"\napp = \"/a\"\nbin = \"/b\"\npython = \"/p\"\n\
+            [supervisor]\ncontrol_socket = \"/s\"\n[proxy]\nsocket = \"none\"\nupstream = \"none\"\n\
+            [socket.none]\nlisten = \"127.0.0.1:1\"\n";
+        let config = santa_config::parse(text, "test", &santa_config::Env::default());
+        config.expect("a configuration").proxy.limits.requests_per_address
+    }
+
+    /// Asks at these milliseconds, in order; gives how many were refused.
+    fn refused(addresses: &Addresses, from: &str, times: impl Iterator<Item = u64>) -> usize {
+        let (address, rate) = (from.parse().expect("address"), default_rate());
+        let at = |millis| addresses.begun + Duration::from_millis(millis);
+        times.filter(|time| addresses.ask(address, at(*time), rate, 2 * rate).is_err()).count()
+    }
+
+    #[test]
+    fn a_fleet_behind_one_address_is_let_through_by_default() {
+        const MACS: u64 = 3_000;
+        // Three minutes of syncs every minute, each of preflight, two uploads of events,
+        // two pages of rules and postflight.
+        let spread = (0..3 * MACS).flat_map(|sync| (0..6).map(move |stage| (sync * 20, stage)));
+        let mut times: Vec<u64> = spread.map(|(begin, stage)| begin + stage * 200).collect();
+        times.sort_unstable();
+        assert_eq!(refused(&Addresses::new(), "192.0.2.1", times.into_iter()), 0);
+        // All at once, after an outage: every Mac as soon as it has been answered.
+        let herd = (0..6).flat_map(|stage| (0..MACS).map(move |_| stage * 1_000));
+        assert_eq!(refused(&Addresses::new(), "192.0.2.1", herd), 0);
+    }
+
+    #[test]
+    fn a_flood_from_one_address_is_stopped_by_default() {
+        let flood = || (0..10_000u64).flat_map(|milli| (0..20).map(move |_| milli));
+        let addresses = Addresses::new();
+        let rate = usize::try_from(default_rate()).expect("a number");
+        let passed = 200_000 - refused(&addresses, "192.0.2.1", flood());
+        assert!(passed <= 12 * rate, "ten seconds and the burst: {passed}");
+        assert_eq!(refused(&addresses, "192.0.2.2", [10_000].into_iter()), 0, "somebody else");
+        // One subscriber is one client, however many addresses there are in its network.
+        assert!(refused(&addresses, "2001:db8::1", flood()) > 0);
+        assert!(refused(&addresses, "2001:db8::ffff:2", [9_999; 4].into_iter()) > 0);
+        assert_eq!(refused(&addresses, "2001:db8:0:1::1", [10_000].into_iter()), 0);
+    }
+
     #[test]
     fn quiet_clients_are_forgotten() {
         let addresses = Addresses::new();

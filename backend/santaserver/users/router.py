@@ -17,7 +17,7 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 @router.post("/login", responses=responses(Unauthorized, TooManyRequests))
 async def login(login: Login, request: Request, response: Response, state: StateDep) -> User:
     """Check a password and open a session, whose id is set as a cookie."""
-    address = client_address(request, state.settings.security.trusted_proxies)
+    address = client_address(request)
     user, token = await service.login(state, login, address)
     set_session_cookie(response, token, state.settings)
     return user

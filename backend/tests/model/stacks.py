@@ -136,6 +136,7 @@ class Proxied(Served):
             "SANTA__ADMIN__LISTEN": "",
             "SANTA__PROXY__WORKERS": "1",
             "SANTA__PROXY__ACCESS__LOG": "false",
+            "SANTA__PROXY__LIMITS__REQUESTS_PER_ADDRESS": "0",  # all Macs of the model have one address
         }
 
     async def _wait_for(self, proxy: asyncio.subprocess.Process, log: Path) -> None:

@@ -182,7 +182,7 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// Lists; a single string is split at commas and spaces, as environment
+/// Lists; a single string is split at commas and white space, as environment
 /// variables give them.
 impl<T: Setting> Setting for Vec<T> {
     const EXPECTED: &'static str = "a list";
@@ -192,7 +192,8 @@ impl<T: Setting> Setting for Vec<T> {
         let items = match &node.value {
             Value::Array(items) => items,
             Value::Text(text) => {
-                let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+                let parts = text.split(|c: char| c == ',' || c.is_whitespace());
+                let words = parts.filter(|word| !word.is_empty());
                 split = words
                     .map(|word| Node { at: node.at, value: Value::Text(word.to_owned()) })
                     .collect();

@@ -125,6 +125,7 @@ fn check_onward(request: &Request<'_>) {
     let sender = Sender { peer: [192, 0, 2, 1].into(), trusted: false, scheme: "http" };
     let onward = Onward {
         sender,
+        client: sender.peer,
         request_id: "id",
         fallback_host: "fallback",
         upgrade: request.is_websocket(),
@@ -146,7 +147,7 @@ fn check_onward(request: &Request<'_>) {
     assert_eq!(again.target.query, request.target.query);
     let length = |body| if body == RequestBody::Length(0) { RequestBody::None } else { body };
     assert_eq!(length(again.body), length(request.body), "the same content");
-    for name in ["host", "x-forwarded-for", "x-forwarded-proto", "x-request-id"] {
+    for name in ["host", "x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-request-id"] {
         assert_eq!(count(&head, name), 1, "{name} once");
     }
     for name in ["te", "keep-alive", "proxy-authorization", "client-cert", "forwarded"] {

@@ -38,20 +38,38 @@ pub fn client(fields: &Fields<'_>, sender: &Sender, trusted: impl Fn(IpAddr) -> 
     client
 }
 
-/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `[::1]:80`, `::1`.
+/// An address, perhaps with a port, as proxies write it: `192.0.2.1`, `192.0.2.1:80`,
+/// `::1`, `[::1]`, `[::1]:80`, quoted, with a zone (`fe80::1%eth0`).
 fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let bare = text.parse::<IpAddr>().ok();
-    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    bare.or_else(with_port).or_else(bracketed).map(|address| address.to_canonical())
+    let text = std::str::from_utf8(text).ok()?.trim_matches('"');
+    let host = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            is_port(port).then_some(host)?
+        }
+        // IPv6 without brackets has no port.
+        None => match text.split_once(':') {
+            Some((host, port)) if !port.contains(':') => port.parse::<u16>().ok().map(|_| host)?,
+            _ => text,
+        },
+    };
+    let host = host.split('%').next().unwrap_or_default();
+    host.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// Appends the lines that tell the backend about the client.
-pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender) {
+/// Nothing, or a colon and a port.
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+/// Appends the lines that tell the backend about the client. `X-Real-IP` is the one
+/// that it believes: always `client`, whatever the request claims.
+pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender, client: IpAddr) {
+    out.extend_from_slice(b"X-Real-IP: ");
+    push_address(out, client);
     // Of two lines nobody knows which one the next reader takes.
     let believed = |name| request.fields.single(name).filter(|_| sender.trusted);
-    out.extend_from_slice(b"X-Forwarded-For: ");
+    out.extend_from_slice(b"\r\nX-Forwarded-For: ");
     if sender.trusted {
         for value in request.fields.all(Name::ForwardedFor).filter(|value| !value.is_empty()) {
             out.extend_from_slice(value);
@@ -150,6 +168,30 @@ mod tests {
         assert_eq!(client_of(chain, false), "10.0.0.9");
         assert_eq!(client_of("", true), "10.0.0.9");
         assert_eq!(client_of("X-Forwarded-For: nonsense, 10.0.0.1\r\n", true), "10.0.0.1");
-        assert_eq!(client_of("X-Forwarded-For: [2001:db8::1]:80\r\n", true), "2001:db8::1");
+    }
+
+    #[test]
+    fn addresses_are_understood_as_proxies_write_them() {
+        let cases = [
+            ("1.2.3.4:51008", "1.2.3.4"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("[::ffff:192.0.2.1]:443", "192.0.2.1"),
+            ("\"[2001:db8::1]:80\"", "2001:db8::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("[fe80::1%25en0]:9", "fe80::1"),
+            // What nobody can read leaves the peer.
+            ("1.2.3.4:", "10.0.0.9"),
+            ("1.2.3.4:99999", "10.0.0.9"),
+            ("[2001:db8::1]x", "10.0.0.9"),
+            ("[2001:db8::1", "10.0.0.9"),
+            ("unknown", "10.0.0.9"),
+            ("_hidden", "10.0.0.9"),
+        ];
+        for (text, client) in cases {
+            assert_eq!(client_of(&format!("X-Forwarded-For: {text}\r\n"), true), client, "{text}");
+        }
     }
 }

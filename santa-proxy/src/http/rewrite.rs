@@ -2,6 +2,8 @@
 //! client. End-to-end fields go through as they are; everything that belongs to
 //! one connection is dropped and written anew. Pure.
 
+use std::net::IpAddr;
+
 use super::bytes::{list, push_decimal};
 use super::field::{Fields, Name};
 use super::forwarded::{self, Sender};
@@ -14,6 +16,8 @@ use super::response::Response;
 pub struct Onward<'a> {
     /// Who sent it.
     pub sender: Sender,
+    /// The client, behind trusted proxies.
+    pub client: IpAddr,
     /// Identifier for the logs of both sides.
     pub request_id: &'a str,
     /// `Host` for an HTTP/1.0 request that has none.
@@ -201,7 +205,7 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
             push_line(out, text, value);
         }
     }
-    forwarded::push_lines(out, request, &onward.sender);
+    forwarded::push_lines(out, request, &onward.sender, onward.client);
     if let Some(certificate) = onward.certificate {
         push_line(out, "Client-Cert", certificate);
     }

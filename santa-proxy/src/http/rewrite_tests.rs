@@ -16,6 +16,7 @@ fn onward(text: &str, trusted: bool) -> String {
         certificate: None,
         multiplexed: false,
         sender: Sender { peer, trusted, scheme: "http" },
+        client: "203.0.113.5".parse().expect("address"),
         request_id: "id",
         fallback_host: "fallback",
         upgrade: request.is_websocket(),
@@ -50,7 +51,7 @@ fn a_backend_gets_the_request_as_it_is_and_who_sent_it() {
         false,
     );
     let expected = "GET /api/x?q=%20 HTTP/1.1\r\nHost: santa\r\nCookie: a=b\r\naccept: */*\r\n\
-        X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: santa\r\n\
+        X-Real-IP: 203.0.113.5\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: santa\r\n\
         X-Request-Id: id\r\nVia: 1.1 santa-proxy\r\n\r\n";
     assert_eq!(head, expected);
 }

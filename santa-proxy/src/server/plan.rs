@@ -21,6 +21,7 @@ use crate::http::request::{Request, Version, is_known_method};
 use crate::http::rewrite::{self, Onward};
 use crate::http::scan::HeadSpan;
 use crate::io::buffer::take_vec;
+use crate::log::sink::Level;
 use crate::route::Route;
 use crate::server::send::{Reply, Terms};
 use crate::upstream::pool::Backend;
@@ -151,6 +152,8 @@ struct Case<'a, 'b> {
     /// What has arrived behind the head.
     at_hand: &'b [u8],
     sender: Sender,
+    /// The client's address, behind trusted proxies: for limits, the log and the backend.
+    client: IpAddr,
     request_id: String,
 }
 
@@ -166,6 +169,7 @@ impl<'a, 'b> Case<'a, 'b> {
         let address = peer.address;
         let trusted = local.shared.trusts(address);
         let sender = Sender { peer: address, trusted, scheme: peer.scheme() };
+        let client = forwarded::client(&request.fields, &sender, |a| local.shared.trusts(a));
         let given = request
             .fields
             .single(Name::RequestId)
@@ -175,7 +179,7 @@ impl<'a, 'b> Case<'a, 'b> {
             None => worker.request_id(),
         };
         let route = Route::of_decoded(path);
-        Self { worker, local, request, path, route, peer, at_hand, sender, request_id }
+        Self { worker, local, request, path, route, peer, at_hand, sender, client, request_id }
     }
 
     /// 429 for a client that asks too often.
@@ -185,7 +189,15 @@ impl<'a, 'b> Case<'a, 'b> {
             return None;
         }
         let now = Instant::now();
-        let wait = self.worker.addresses.ask(self.client(), now, rate, rate * BURST).err()?;
+        let burst = rate.saturating_mul(BURST);
+        let wait = self.worker.addresses.ask(self.client, now, rate, burst).err()?;
+        let client = self.client.to_string();
+        self.worker.notice(
+            Level::Warning,
+            "too many requests from one address are answered 429; when many clients share it, raise \
+             proxy.limits.requests_per_address, and when it is a proxy, add it to TRUSTED_PROXIES",
+            &[("remote", &client)],
+        );
         let reject = Reject::new(429, "too many requests from this address");
         let mut answer = Answer::refusal(reject, self.to_api());
         answer.add_line("Retry-After", &wait.as_secs().max(1).to_string());
@@ -195,11 +207,6 @@ impl<'a, 'b> Case<'a, 'b> {
     /// Whether errors are problem details.
     fn to_api(&self) -> bool {
         self.route == Route::Api
-    }
-
-    /// The client's address, behind trusted proxies.
-    fn client(&self) -> IpAddr {
-        forwarded::client(&self.request.fields, &self.sender, |a| self.local.shared.trusts(a))
     }
 
     /// Answers that do not depend on the path.
@@ -276,6 +283,7 @@ impl<'a, 'b> Case<'a, 'b> {
         let upgrade = request.is_websocket();
         let onward = Onward {
             sender: self.sender,
+            client: self.client,
             request_id: &self.request_id,
             fallback_host: &fallback_host,
             upgrade,
@@ -286,7 +294,7 @@ impl<'a, 'b> Case<'a, 'b> {
         rewrite::request_head(&mut head, request, &onward);
         Plan::Forward(Box::new(Forward {
             backend,
-            lane: (Lane::of(path), self.client()),
+            lane: (Lane::of(path), self.client),
             permit: None,
             head,
             content: Content::of_request(request.body),
@@ -358,6 +366,6 @@ impl<'a, 'b> Case<'a, 'b> {
     fn record(&self) -> Record {
         let protocol = self.peer.protocol(self.request.version);
         let target = (self.path, self.route);
-        Record::of(self.worker, self.request, target, self.client(), (&self.request_id, protocol))
+        Record::of(self.worker, self.request, target, self.client, (&self.request_id, protocol))
     }
 }

@@ -140,6 +140,8 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
         let refused = (0..50).filter(|_| client.answer(false).status == 429).count();
         assert!(refused > 0, "{path} is limited");
     }
+    let line = proxy.line_with("answered 429");
+    assert!(line.contains("requests_per_address") && line.contains("192.0.2.1"), "{line}");
 }
 
 #[test]

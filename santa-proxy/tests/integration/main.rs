@@ -3,6 +3,7 @@
 
 mod admin;
 mod balancer;
+mod clients;
 mod command_line;
 mod corpus;
 mod development;

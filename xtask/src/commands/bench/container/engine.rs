@@ -59,6 +59,8 @@ impl<'a> Container<'a> {
             format!("--env=DATABASE_URL={}", database::url(Path::new(SOCKETS))),
             "--env=SECRET_KEY=a-key-that-lives-as-long-as-one-measurement".to_owned(),
             format!("--env=PUBLIC_URL=http://{address}"),
+            // All clients of a measurement have one address.
+            "--env=SANTA__PROXY__LIMITS__REQUESTS_PER_ADDRESS=0".to_owned(),
         ];
         let create =
             cmd!(shell, "podman create {HARDENED...} {publish} {volume} {environment...} {image}");

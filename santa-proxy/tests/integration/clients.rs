@@ -1,0 +1,86 @@
+//! Who the client is: decided here once, and told to the backend in one field that
+//! nobody else can write.
+
+use crate::support::backend::Backend;
+use crate::support::client::Client;
+use crate::support::proxy::{Proxy, Setup};
+
+fn start(trusted: &str) -> (Proxy, Backend) {
+    let setup = Setup::new().variable("SANTA__PROXY__TRUSTED_PROXIES", trusted);
+    let backend = Backend::start(&setup.socket());
+    (setup.start(), backend)
+}
+
+/// Sends these fields; gives the address that the backend is told and the one in the log.
+fn client_of(proxy: &Proxy, backend: &Backend, path: &str, fields: &str) -> (String, String) {
+    backend.take_bytes();
+    let answer = Client::connect(proxy.address)
+        .request(&format!("GET {path} HTTP/1.1\r\nHost: santa\r\n{fields}\r\n"));
+    assert_eq!(answer.status, 200);
+    let head = backend.received().pop().expect("a request").head;
+    let told: Vec<&str> = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("x-real-ip"))
+        .map(|(_, address)| address)
+        .collect();
+    assert_eq!(told.len(), 1, "{head}");
+    let line = proxy.line_with(&format!("\"path\":\"{path}\""));
+    (told[0].to_owned(), crate::support::proxy::field(&line, "remote"))
+}
+
+#[test]
+fn proxies_may_write_addresses_as_they_like() {
+    let (proxy, backend) = start("127.0.0.1");
+    let cases = [
+        ("198.51.100.7", "198.51.100.7"),
+        ("198.51.100.7:51008", "198.51.100.7"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("\"[2001:db8::7]:443\"", "2001:db8::7"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("203.0.113.1, 198.51.100.7:80, 127.0.0.1:9", "198.51.100.7"),
+        ("unknown", "127.0.0.1"),
+    ];
+    for (number, (text, client)) in cases.into_iter().enumerate() {
+        let fields = format!("X-Forwarded-For: {text}\r\nX-Real-IP: 192.0.2.66\r\n");
+        let told = client_of(&proxy, &backend, &format!("/api/{number}"), &fields);
+        assert_eq!(told, (client.to_owned(), client.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn strangers_cannot_say_who_they_are() {
+    let (proxy, backend) = start("192.0.2.0/24");
+    for (number, fields) in [
+        "X-Forwarded-For: 198.51.100.7\r\n",
+        "X-Real-IP: 198.51.100.7\r\n",
+        "x_real_ip: 198.51.100.7\r\n",
+        "X-Real-IP: 198.51.100.7\r\nConnection: X-Real-IP\r\n",
+        "Forwarded: for=198.51.100.7\r\nTrue-Client-IP: 198.51.100.7\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = client_of(&proxy, &backend, &format!("/api/{number}"), fields);
+        assert_eq!(told, ("127.0.0.1".to_owned(), "127.0.0.1".to_owned()), "{fields}");
+        assert!(!backend.received()[0].head.contains("198.51.100.7"), "{fields}");
+    }
+}
+
+#[test]
+fn trusted_networks_are_separated_by_blanks_or_commas_or_both() {
+    for trusted in [
+        "10.0.0.0/8 127.0.0.0/8",
+        "10.0.0.0/8,127.0.0.0/8",
+        " 10.0.0.0/8 ,  127.0.0.0/8 , ",
+        "10.0.0.0/8\n127.0.0.0/8\n",
+        "10.0.0.0/8\t127.0.0.1,fd00::/8",
+    ] {
+        let (proxy, backend) = start(trusted);
+        let (told, _) =
+            client_of(&proxy, &backend, "/api/x", "X-Forwarded-For: 198.51.100.7, 10.1.2.3\r\n");
+        assert_eq!(told, "198.51.100.7", "{trusted:?}");
+    }
+}
