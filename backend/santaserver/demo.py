@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.accounts import create_admin, create_enrollment
 from santaserver.clock import system_clock
-from santaserver.db import Database
+from santaserver.db import Database, driver
 from santaserver.demo_data import (
     FLEET_SIZE,
     MODELS,
@@ -32,7 +32,7 @@ from santaserver.demo_data import (
 )
 from santaserver.demo_layers import PILOTS, add_layers, add_machine_layers
 from santaserver.demo_reports import approvals, file_accesses
-from santaserver.enrollment.admission import Enrollment, EnrollmentCache, Proof, authorise
+from santaserver.enrollment.admission import EnrollmentCache, Proof, authorise
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.news import NewsBudget
@@ -80,9 +80,8 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 async def _fill(database: Database, settings: Settings, username: str, secret: str | None) -> None:
+    """Make the fleet in one transaction: an interrupted run leaves nothing, and the next one makes it."""
     now = system_clock()
-    signer, caches = CursorSigner(settings.security.secret_key), SyncCaches()
-    chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
     async with database.transaction(discard) as (connection, _):
         await create_partitions(connection, (now - timedelta(days=DAYS + 1)).date(), now.date())
     wanted = rules()
@@ -93,24 +92,31 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
         user = await _account(session, username)
         if user is not None:
             await add_layers(session, user, now - timedelta(days=DAYS - 1))
-    enrollment = await _enrollment(database, secret, now)
-    for number in range(FLEET_SIZE):
-        async with database.transaction(discard) as (connection, outbox):
-            seen = now - _silence(number, chance)
-            stage = Stage(connection, outbox, caches, signer, enrollment, seen)
-            await _machine(stage, number, chance)
-    async with database.session(discard) as session:
+        await session.flush()
+        fleet = await _fleet(session, settings, secret, now)
+        chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
+        for number in range(FLEET_SIZE):
+            await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance)
         if user is not None:
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
             await add_machine_layers(session, machines, user, now - timedelta(minutes=5))
         for rule in wanted[-2:]:
             await create_rule(session, rule, None, now - timedelta(minutes=4))
-    for number in range(0, FLEET_SIZE - 2 * SILENT, 2):
-        async with database.transaction(discard) as (connection, outbox):
-            at = now - timedelta(seconds=20 + number)
-            stage = Stage(connection, outbox, caches, signer, enrollment, at)
-            await _sync(stage, _report(number), clean=False)
+        await session.flush()
+        for number in range(0, FLEET_SIZE - 2 * SILENT, 2):
+            await _sync(
+                replace(fleet, now=now - timedelta(seconds=20 + number)), _report(number), clean=False
+            )
     log.info("demo fleet: %d machines, %d rules for all", FLEET_SIZE, len(wanted))
+
+
+async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, now: datetime) -> Stage:
+    """Return what the Macs sync with: the transaction of `session`, and their enrollment if there is one."""
+    connection = await driver(session)
+    proof = Proof(secret, certificate=False)
+    enrollment = await authorise(connection, EnrollmentCache(), proof, False, now)
+    signer = CursorSigner(settings.security.secret_key)
+    return Stage(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
 
 
 async def _account(session: AsyncSession, username: str) -> User | None:
@@ -120,12 +126,6 @@ async def _account(session: AsyncSession, username: str) -> User | None:
         log.info("no tags and layers: no account %s; set SANTA_DEMO_ADMIN_PASSWORD to have it made", username)
         return None
     return User(id=row.id, username=row.username, display_name=row.display_name, role="admin")
-
-
-async def _enrollment(database: Database, secret: str | None, now: datetime) -> Enrollment | None:
-    """Return the enrollment that the fleet uses, when it has one."""
-    async with database.transaction(discard) as (connection, _):
-        return await authorise(connection, EnrollmentCache(), Proof(secret, certificate=False), False, now)
 
 
 def _silence(number: int, chance: random.Random) -> timedelta:

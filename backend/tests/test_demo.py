@@ -1,12 +1,18 @@
 """The demo fleet, as the console shows it: nothing that can be looked at is empty."""
 
 import asyncio
+import random
 from typing import Any
 
+import asyncpg
 import httpx
+import pytest
 
+from santaserver import demo
 from santaserver.demo import run
+from santaserver.demo_data import FLEET_SIZE
 from santaserver.settings import load
+from santaserver.sync.service import Stage
 from tests.conftest import ADMIN, SECRET
 from tests.support.server import RunningServer
 
@@ -55,3 +61,36 @@ def test_the_demo_has_something_of_everything(dsn: str) -> None:
         assert len({access["decision"] for access in accesses}) == 3
         audits = items(client, "agent-audits?limit=100")
         assert len(audits) == 6
+
+
+@pytest.mark.parametrize("machines", [0, 19])
+def test_an_interrupted_demo_leaves_nothing_and_is_made_at_the_next_start(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, machines: int
+) -> None:
+    settings = load({"DATABASE_URL": dsn})
+    real = demo._machine
+
+    async def until_ctrl_c(stage: Stage, number: int, chance: random.Random) -> None:
+        if number == machines:
+            raise KeyboardInterrupt
+        await real(stage, number, chance)
+
+    monkeypatch.setattr(demo, "_machine", until_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(run(settings, ENVIRON))
+    assert counts(dsn) == {"machine": 0, "rule_version": 0, "tag": 0}
+    monkeypatch.setattr(demo, "_machine", real)
+    asyncio.run(run(settings, ENVIRON))
+    assert counts(dsn)["machine"] == FLEET_SIZE
+
+
+def counts(dsn: str) -> dict[str, int]:
+    async def count() -> dict[str, int]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            tables = ("machine", "rule_version", "tag")
+            return {table: await connection.fetchval(f"select count(*) from {table}") for table in tables}  # noqa: S608
+        finally:
+            await connection.close()
+
+    return asyncio.run(count())

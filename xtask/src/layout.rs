@@ -91,10 +91,13 @@ impl Plan {
         self.home.join("postgres")
     }
 
-    /// Where sockets go: in the home folder unless its path is too long.
+    /// Where sockets go: in the home folder unless its path is too long, or has a
+    /// character that PostgreSQL, its clients or an address take for their own.
     pub(crate) fn sockets(&self) -> PathBuf {
         let inside = self.home.join("run");
-        if inside.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+        let bytes = inside.as_os_str().as_encoded_bytes();
+        if bytes.len() <= LONGEST_SOCKET_DIRECTORY && bytes.iter().all(plain) {
             return inside;
         }
         repo::short(&self.home)
@@ -102,7 +105,8 @@ impl Plan {
 
     fn database_url(&self) -> String {
         match &self.database {
-            Database::Url(url) => url.clone(),
+            // A brace would begin a reference in the configuration.
+            Database::Url(url) => url.replace('{', "%7B"),
             Database::Embedded(_) => {
                 format!(
                     "postgresql://{}@/{}?host={}",
@@ -166,10 +170,10 @@ impl Plan {
         let unix = |name: &str| format!("unix:{}", sockets.join(name).display());
         let python = crate::tools::python::interpreter();
         for (key, value) in [
-            ("paths.www", repo::dist("www").display().to_string()),
-            ("paths.app", repo::path("backend").display().to_string()),
-            ("paths.bin", self.bin.display().to_string()),
-            ("paths.python", python.display().to_string()),
+            ("paths.www", literal(&repo::dist("www"))?),
+            ("paths.app", literal(&repo::path("backend"))?),
+            ("paths.bin", literal(&self.bin)?),
+            ("paths.python", literal(&python)?),
             ("socket.http.listen", self.address(0).to_string()),
             ("socket.backend.listen", unix("backend.sock")),
             ("admin.listen", self.address(2).to_string()),
@@ -221,11 +225,13 @@ impl Plan {
     }
 
     fn add_database(&self, table: &mut Table, bin: &Path) -> Result<()> {
-        let (program, args) = postgres::server(bin, &self.cluster(), &self.sockets())?;
+        let (bin, cluster) = (alias(bin)?, alias(&self.cluster())?);
+        let (program, args) = postgres::server(&bin, &cluster, &self.sockets())?;
+        let args: Vec<String> = args.iter().map(|text| text.replace('$', "$$")).collect();
         let socket = self.sockets().join(postgres::SOCKET);
         let database = Table::from_iter([
             ("name".to_owned(), Value::from("database")),
-            ("command".to_owned(), program.into()),
+            ("command".to_owned(), program.replace('$', "$$").into()),
             ("args".to_owned(), strings(args)),
             // The fast shutdown: sessions are ended, not waited for.
             ("stop_signal".to_owned(), "INT".into()),
@@ -262,9 +268,9 @@ impl Plan {
         backend.insert("reload_signal".to_owned(), "HUP".into());
         let server = Table::from_iter([
             ("name".to_owned(), Value::from("vite")),
-            ("command".to_owned(), node.display().to_string().into()),
+            ("command".to_owned(), literal(node)?.into()),
             ("args".to_owned(), strings(["node_modules/vite/bin/vite.js", "dev"])),
-            ("directory".to_owned(), repo::path("frontend").display().to_string().into()),
+            ("directory".to_owned(), literal(&repo::path("frontend"))?.into()),
             (
                 "env".to_owned(),
                 Value::Table(Table::from_iter([(
@@ -337,6 +343,31 @@ pub(crate) fn secret_file(path: &Path, text: &str) -> Result<()> {
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&partial, path));
     written.with_context(|| format!("cannot write {}", repo::shown(path)))
+}
+
+/// A path as it is written into the configuration, where a dollar sign is doubled.
+fn literal(path: &Path) -> Result<String> {
+    let alias = alias(path)?;
+    let text = alias.to_str().with_context(|| {
+        format!("{} is not UTF-8, which the configuration is; move the clone", path.display())
+    })?;
+    Ok(text.replace('$', "$$"))
+}
+
+/// The same place by a path without braces, which would begin a reference in the
+/// configuration: a link with a plain name stands for the folders that have them.
+fn alias(path: &Path) -> Result<PathBuf> {
+    let odd = path.ancestors().find(|folder| {
+        folder.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'{'))
+    });
+    let Some(odd) = odd else { return Ok(path.to_owned()) };
+    let link = repo::short(odd).with_extension("link");
+    if fs::read_link(&link).ok().as_deref() != Some(odd) {
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(odd, &link)
+            .with_context(|| format!("cannot link {} to {}", link.display(), odd.display()))?;
+    }
+    Ok(link.join(path.strip_prefix(odd)?))
 }
 
 fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Value {
@@ -449,6 +480,32 @@ mod tests {
         for service in &shipped.services {
             let same = house.config.services.iter().find(|other| other.name == service.name);
             assert_eq!(same.map(|other| &other.args), Some(&service.args), "{}", service.name);
+        }
+    }
+
+    #[test]
+    fn any_path_reaches_the_services_as_it_is() {
+        let base = tempfile::tempdir().expect("temporary folder");
+        for name in ["a b", "#%+&", "$HOME", "${X}", "{fd:x}", "{paths.www}/{instance}", "é'\"\\"]
+        {
+            let home = base.path().join(name);
+            fs::create_dir_all(&home).expect("made");
+            let mut plan = plan(&home, watched(), Database::Embedded(home.join("pg/bin")));
+            plan.bin = home.join("bin");
+            let house = plan.write().unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            fs::create_dir_all(home.join("bin")).expect("made");
+            let same = |path: &Path| {
+                fs::canonicalize(path).ok() == fs::canonicalize(home.join("bin")).ok()
+            };
+            assert!(same(&house.config.paths.bin), "{name}: {:?}", house.config.paths.bin);
+            let database = house.config.services.iter().find(|one| one.name == "database");
+            let data = database.expect("there").args.iter().skip_while(|word| *word != "-D").nth(1);
+            let data = fs::canonicalize(Path::new(data.expect("-D")).parent().expect("a folder"));
+            assert_eq!(data.ok(), fs::canonicalize(&home).ok(), "{name}");
+            let sockets = plan.sockets();
+            assert!(!sockets.to_string_lossy().contains(['{', '$', ',', '#', ' ']), "{sockets:?}");
+            fs::remove_dir_all(sockets).expect("removed");
+            let _ = fs::remove_file(repo::short(&home).with_extension("link"));
         }
     }
 
