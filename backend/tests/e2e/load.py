@@ -20,6 +20,7 @@ class Load:
         """Prepare clients; the requests take turns, and all are answered 401."""
         self.url = url
         self.requests = requests
+        self.clients = clients
         self.served = 0
         self.failures: list[str] = []
         self._stop = threading.Event()

@@ -128,8 +128,10 @@ def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
             load.wait_for_answers(40)
             pair.until("ready", "ready")
     log = pair.log.read_text()
-    # Only of what had begun to be answered can there be no second attempt; the log takes samples.
+    # What it had read when it was killed is not given to the other, which it might end as well: at most
+    # the request of each client, three times. Whatever it had not read is.
     assert set(load.failures) <= {f"{' '.join(READ)}: 502"}, log
-    assert bool(load.failures) == ("it ended in the middle of its content" in log), log
-    assert "without an answer" not in log, log
+    assert len(load.failures) <= 3 * load.clients, log
+    reasons = ("it ended in the middle of its content", "the backend closed the connection without an answer")
+    assert bool(load.failures) == any(reason in log for reason in reasons), log
     assert "a backend gets no further requests" in log

@@ -62,7 +62,7 @@ pub(crate) struct Progress {
     pub(crate) interim: Cell<bool>,
     /// More has been read from the client than the first piece.
     pub(crate) read_on: Cell<bool>,
-    /// The backend refused the first piece entirely.
+    /// The backend took nothing of the request.
     refused: Cell<bool>,
 }
 
@@ -195,8 +195,9 @@ struct Sending<'x> {
 impl Sending<'_> {
     /// Sends the first piece, then the rest of the content as it arrives.
     async fn run(mut self, first: &[u8]) -> Result<(), Unsent> {
-        if self.writer.write_all([first, &[], &[]]).await.is_err() {
-            self.progress.refused.set(true);
+        let begun = Cell::new(false);
+        if self.writer.write_with([first, &[], &[]], || begun.set(true)).await.is_err() {
+            self.progress.refused.set(!begun.get());
             return Err(Unsent::Backend);
         }
         while !self.content.is_done() {

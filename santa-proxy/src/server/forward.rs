@@ -64,7 +64,7 @@ pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forwar
                     (false, _) => End::Linger,
                 };
             }
-            Err(fault) if retried.is_none() && may_retry(&fault, &request) => {
+            Err(fault) if retried.is_none() && may_retry(&fault, &request, &lease) => {
                 connection.worker.metrics.upstream_retries.add(1);
                 retried = Some(lease.instance());
             }
@@ -153,12 +153,13 @@ async fn lease(
     }
 }
 
-/// One safe retry: not one byte of an answer came, everything sent is still at
-/// hand, and the backend either may get it twice or has certainly not taken it.
-fn may_retry(fault: &Fault, request: &Forward) -> bool {
+/// One safe retry: not one byte of an answer came, everything sent is still at hand,
+/// and the backend has certainly not read the request. One that it has read may be what
+/// ended it, and would end the next instance too.
+fn may_retry(fault: &Fault, request: &Forward, lease: &Lease) -> bool {
     match fault {
         Fault::BackendClosed { untouched, at_hand } => {
-            *at_hand && (request.idempotent || *untouched)
+            *at_hand && (*untouched || (request.idempotent && lease.may_have_ended_before()))
         }
         _ => false,
     }

@@ -47,6 +47,8 @@ pub(crate) struct Instance {
 pub(crate) struct Lease {
     /// The connection.
     pub(crate) stream: Stream,
+    /// Whether it has carried a request before.
+    reused: bool,
     counted: Counted,
 }
 
@@ -97,6 +99,12 @@ impl Lease {
         if idle.len() < KEPT && !self.counted.0.drained.get() {
             idle.push((self.stream, Instant::now()));
         }
+    }
+
+    /// Whether its end may have crossed the request on its way, so that nobody can tell
+    /// if the request was read: TCP says nothing of it, a Unix socket always does.
+    pub(crate) fn may_have_ended_before(&self) -> bool {
+        self.reused && matches!(self.stream, Stream::Tcp(_))
     }
 
     /// Whose connection it is.
@@ -179,7 +187,7 @@ impl Backend {
                     metrics.upstream_connects.add(1);
                     instance.down_until.set(None);
                     instance.metrics.down.set(0);
-                    return Ok(Lease { stream, counted });
+                    return Ok(Lease { stream, reused: false, counted });
                 }
                 Err(error) => error,
             };
@@ -238,7 +246,7 @@ impl Instance {
         loop {
             let (stream, since) = self.idle.borrow_mut().pop()?;
             if now < since + KEPT_FOR && quiet(&stream) {
-                return Some(Lease { stream, counted: Counted::new(self) });
+                return Some(Lease { stream, reused: true, counted: Counted::new(self) });
             }
         }
     }

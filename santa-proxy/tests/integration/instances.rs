@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 
 use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
@@ -128,18 +129,53 @@ fn an_instance_that_stops_finishes_what_it_has_and_the_others_take_the_rest() {
 }
 
 #[test]
-fn a_request_that_one_instance_has_failed_goes_to_another() {
-    let (proxy, backends) = start(2, Setup::new());
-    backends[0].always(Act::Close);
-    backends[1].always(Act::HandOver);
+fn what_ends_one_instance_does_not_go_to_another() {
+    let (proxy, backends) = start(3, Setup::new());
+    for backend in &backends {
+        backend.script(|received| match received.head.contains("/api/fatal") {
+            true => Act::Close,
+            false => Act::Answer(ok("ok")),
+        });
+    }
+    let mut client = Client::connect(proxy.address);
+    let fatal = || {
+        let heads = backends.iter().flat_map(Backend::received);
+        heads.filter(|received| received.head.contains("/api/fatal")).count()
+    };
+    for round in 1..=6 {
+        // Those that other requests came on are used for it first.
+        for _ in 0..round {
+            assert_eq!(client.get("/api/x").status, 200);
+        }
+        assert_eq!(client.get("/api/fatal").status, 502);
+        assert_eq!(fatal(), round);
+    }
+}
+
+#[test]
+fn a_request_that_one_instance_leaves_unread_goes_to_another() {
+    let lines =
+        "name = \"backend\"\ncommand = \"/nowhere\"\nsockets = [\"backend\"]\ninstances = 2";
+    let setup = Setup::new().section("[service]", lines);
+    let at = |number| setup.directory.path().join(format!("backend-{number}.sock"));
+    let leaving = UnixListener::bind(at(0)).expect("bind");
+    let other = Backend::start(&at(1));
+    other.always(Act::HandOver);
+    let proxy = setup.start();
     let mut busy = Client::connect(proxy.address);
     busy.send(GET);
-    let _held = backends[1].handed_over();
-    backends[1].always(Act::Answer(ok("other")));
-    let before = backends[0].received().len();
+    let taken = std::thread::spawn(move || {
+        // Closes with the request unread, as a stopping server does.
+        for stream in leaving.incoming().take(4) {
+            let stream = stream.expect("accept");
+            rustix::net::recv(&stream, &mut [0; 1], rustix::net::RecvFlags::PEEK).expect("peek");
+        }
+    });
+    let _held = other.handed_over();
+    other.always(Act::Answer(ok("other")));
     // Each is the first one's turn, which has less to do.
-    for _ in 0..4 {
+    for _ in 0..8 {
         assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "other");
     }
-    assert_eq!(backends[0].received().len(), before + 4);
+    taken.join().expect("four requests were left unread");
 }

@@ -16,6 +16,7 @@ fn start() -> (Proxy, Backend) {
     (setup.start(), backend)
 }
 
+const GET: &str = "GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n";
 const POST: &str = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
@@ -40,34 +41,35 @@ fn a_kept_connection_that_the_backend_closed_costs_nothing() {
     assert_eq!(backend.received().len(), 20);
 }
 
-/// A backend that answers once on each connection and closes it at the second request.
-fn one_answer_each(backend: &Backend) {
-    backend.script(|received| {
-        let first = received.connection != 0 || received.head.contains("/api/first");
-        if first { Act::Answer(ok("ok")) } else { Act::Close }
+/// What ended the backend may be the request, whichever connection it came on: it does
+/// not get the chance to end the next one.
+#[test]
+fn a_request_that_was_read_is_not_sent_again() {
+    let (proxy, backend) = start();
+    backend.script(|received| match received.head.contains("/api/fatal") {
+        true => Act::Close,
+        false => Act::Answer(ok("ok")),
     });
+    let with = |method: &str| format!("{method} /api/fatal HTTP/1.1\r\nHost: santa\r\n\r\n");
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST"] {
+        for kept in [false, true] {
+            backend.close_all();
+            let mut client = Client::connect(proxy.address);
+            if kept {
+                assert_eq!(client.get("/api/harmless").status, 200);
+            }
+            backend.take_bytes();
+            assert_eq!(client.request(&with(method)).status, 502, "{method}");
+            assert_eq!(backend.received().len(), 1, "{method}, on a kept connection: {kept}");
+            assert_eq!(client.get("/health").status, 200, "the client's connection stays of use");
+        }
+    }
 }
 
-#[test]
-fn an_idempotent_request_is_sent_again_when_a_kept_connection_dies() {
-    let (proxy, backend) = start();
-    one_answer_each(&backend);
-    let mut client = Client::connect(proxy.address);
-    assert_eq!(client.get("/api/first").status, 200);
-    assert_eq!(client.get("/api/second").status, 200);
-    let connections: Vec<usize> = backend.received().iter().map(|r| r.connection).collect();
-    assert_eq!(connections, [0, 0, 1]);
-}
-
-#[test]
-fn a_request_that_may_have_been_taken_is_not_sent_twice() {
-    let (proxy, backend) = start();
-    one_answer_each(&backend);
-    let mut client = Client::connect(proxy.address);
-    assert_eq!(client.get("/api/first").status, 200);
-    assert_eq!(client.request(POST).status, 502);
-    assert_eq!(backend.received().len(), 2);
-    assert_eq!(client.get("/health").status, 200);
+/// Waits for a request and closes with it unread, as a stopping server does.
+fn leave_unread(listener: &UnixListener) {
+    let (unread, _) = listener.accept().expect("accept");
+    rustix::net::recv(&unread, &mut [0; 1], rustix::net::RecvFlags::PEEK).expect("peek");
 }
 
 #[test]
@@ -75,26 +77,29 @@ fn a_request_that_was_certainly_not_read_is_sent_again() {
     let setup = Setup::new();
     let listener = UnixListener::bind(setup.socket()).expect("bind");
     let proxy = setup.start();
-    let mut client = Client::connect(proxy.address);
-    client.send(POST);
-    let (unread, _) = listener.accept().expect("accept");
-    // Waits for the request and closes with it unread, as a stopping server does.
-    rustix::net::recv(&unread, &mut [0; 1], rustix::net::RecvFlags::PEEK).expect("peek");
-    drop(unread);
-    let (mut stream, _) = listener.accept().expect("accept");
-    let mut piece = [0; 4096];
-    let count = stream.read(&mut piece).expect("read");
-    assert!(piece[..count].ends_with(b"\r\n\r\nhi"));
-    stream.write_all(&ok("once")).expect("write");
-    assert_eq!(client.answer(false).text(), "once");
+    for (request, end) in [(POST, "\r\n\r\nhi"), (GET, "\r\n\r\n")] {
+        let mut client = Client::connect(proxy.address);
+        client.send(request);
+        leave_unread(&listener);
+        let (mut stream, _) = listener.accept().expect("accept");
+        let mut piece = [0; 4096];
+        let count = stream.read(&mut piece).expect("read");
+        assert!(piece[..count].ends_with(end.as_bytes()));
+        stream.write_all(&ok("once")).expect("write");
+        assert_eq!(client.answer(false).text(), "once");
+    }
 }
 
 #[test]
 fn the_second_attempt_is_the_last() {
-    let (proxy, backend) = start();
-    backend.always(Act::Close);
-    assert_eq!(Client::connect(proxy.address).get("/api/x").status, 502);
-    assert_eq!(backend.received().len(), 2);
+    let setup = Setup::new();
+    let listener = UnixListener::bind(setup.socket()).expect("bind");
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(GET);
+    leave_unread(&listener);
+    leave_unread(&listener);
+    assert_eq!(client.answer(false).status, 502);
 }
 
 #[test]
