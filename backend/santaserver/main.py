@@ -24,6 +24,7 @@ from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
 from santaserver.programs.router import router as programs
+from santaserver.rest_body import RestBody
 from santaserver.rules.router import router as rules
 from santaserver.rules.transfer_router import router as rule_files
 from santaserver.schedule import keep_schedule
@@ -72,6 +73,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         caches=SyncCaches(),
         signer=CursorSigner(settings.security.secret_key),
     )
+    app.add_middleware(RestBody)
+    app.add_middleware(errors.AnswerProblems)
     errors.install(app)
     api = APIRouter(prefix=API)
     for router in (

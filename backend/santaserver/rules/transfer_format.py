@@ -20,6 +20,11 @@ VERSION = 1
 COLUMNS = tuple(FileRule.model_fields)
 ALWAYS = ("layer", "rule_type", "identifier", "policy")
 BLANK = " \t\n\r"
+ELEMENT_SIZES = (4 * 1024, 64 * 1024, 256 * 1024)
+"""Characters that are tried one after the other; every character of a rule may be written with six."""
+MAX_MISTAKES = 5_000
+MAX_COMMAS = 20_000
+"""In one row of a CSV file, texts included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,11 @@ def read_rules(kind: FileFormat, text: str) -> tuple[list[FileRow], list[FileMis
     items = _json_items(text) if kind == "json" else _csv_items(text)
     try:
         for line, item in items:
-            if len(rows) >= MAX_ROWS or len(mistakes) >= MAX_ROWS:
+            if len(mistakes) >= MAX_MISTAKES:
+                message = f"More than {MAX_MISTAKES} mistakes: the rest of the file was not read"
+                mistakes.append(FileMistake(line=line, field="", message=message))
+                break
+            if len(rows) >= MAX_ROWS:
                 message = f"A file holds {MAX_ROWS} rules at most"
                 mistakes.append(FileMistake(line=line, field="", message=message))
                 break
@@ -86,12 +95,32 @@ def _csv_text(rules: Sequence[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
+class _Lines:
+    """The lines of a CSV file; raises an error inside of a row that has too many cells."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self.commas = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.commas += line.count(",")
+        if self.commas > MAX_COMMAS:
+            raise csv.Error(f"a row holds more than {MAX_COMMAS} commas")
+        return line
+
+
 def _csv_items(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the rows by column name; an empty cell stands for the default."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    lines = _Lines(text.removeprefix("\ufeff"))
+    reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     while True:
         line = reader.line_num + 1
+        lines.commas = 0
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -136,13 +165,28 @@ def _elements(source: str, decoder: json.JSONDecoder) -> Iterator[tuple[int, Any
     place = _skip(source, place + 1)
     while source[place : place + 1] != "]":
         line, counted = line + source.count("\n", counted, place), place
-        item, place = decoder.raw_decode(source, place)
+        item, place = _element(source, place, decoder)
         yield line, item
         place = _skip(source, place)
         if source[place : place + 1] == ",":
             place = _skip(source, place + 1)
         elif source[place : place + 1] != "]":
             raise JSONDecodeError("Expecting ',' or ']'", source, place)
+
+
+def _element(source: str, place: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    """Decode one element; no more of the file is looked at than a rule may take."""
+    for size in ELEMENT_SIZES:
+        part = source[place : place + size]
+        try:
+            item, end = decoder.raw_decode(part)
+        except JSONDecodeError as error:
+            if len(part) < size or size == ELEMENT_SIZES[-1]:
+                raise JSONDecodeError(error.msg, source, place + error.pos) from error
+            continue
+        if end < len(part) or len(part) < size:
+            return item, place + end
+    raise JSONDecodeError("A rule is longer than any can be", source, place)
 
 
 def _start_of_rules(source: str, decoder: json.JSONDecoder) -> int:
@@ -154,14 +198,14 @@ def _start_of_rules(source: str, decoder: json.JSONDecoder) -> int:
         raise FileError(1, 'The file has to be {"version": 1, "rules": [...]}, or the list alone')
     place = _skip(source, place + 1)
     while source[place : place + 1] == '"':
-        name, place = decoder.raw_decode(source, place)
+        name, place = _element(source, place, decoder)
         place = _skip(source, place)
         if source[place : place + 1] != ":":
             raise JSONDecodeError("Expecting ':'", source, place)
         place = _skip(source, place + 1)
         if name == "rules" and source[place : place + 1] == "[":
             return place
-        value, end = decoder.raw_decode(source, place)
+        value, end = _element(source, place, decoder)
         if name == "version" and value != VERSION:
             raise FileError(source.count("\n", 0, place) + 1, f"This server reads version {VERSION}")
         place = _skip(source, end)

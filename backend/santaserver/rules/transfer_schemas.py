@@ -11,7 +11,7 @@ FileFormat = Literal["json", "csv"]
 Action = Literal["add", "change", "remove"]
 
 MAX_FILE = 12 * 1024 * 1024
-"""Characters; as JSON text it has to fit into what santa-proxy passes on."""
+"""Characters; as JSON text it has to fit into the largest body of an import."""
 MAX_ROWS = 100_000
 SHOWN = 500
 """Changes and mistakes that a plan shows; all of them are counted."""

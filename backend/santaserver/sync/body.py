@@ -73,7 +73,9 @@ def too_large(limit: int) -> str:
 
 
 @asynccontextmanager
-async def received(receive: Receive, budget: Budget, limit: int) -> AsyncIterator[tuple[bytes, Hold]]:
+async def received(
+    receive: Receive, budget: Budget, limit: int, refusal: str
+) -> AsyncIterator[tuple[bytes, Hold]]:
     """Yield the body as it came, and what is held of the budget for as long as it is used."""
     body = b""
     more = True
@@ -87,7 +89,7 @@ async def received(receive: Receive, budget: Budget, limit: int) -> AsyncIterato
             more = message.get("more_body", False)
             hold.take(len(chunk))
             if hold.size > limit:
-                raise TooLarge(too_large(limit))
+                raise TooLarge(refusal)
             if rest is not None:
                 rest.write(chunk)
             elif body:

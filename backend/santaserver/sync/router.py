@@ -43,6 +43,7 @@ from santaserver.sync.body import (
     encoding_of,
     form_of,
     received,
+    too_large,
 )
 from santaserver.sync.budget import Hold
 from santaserver.sync.pages import Page
@@ -136,7 +137,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     limit = MAX_UPLOAD if call.stage == "eventupload" else MAX_STAGE
     check_fields(call.fields, limit)
     body: Page | bytes
-    async with received(receive, limits.bodies, limit) as (sent, hold):
+    async with received(receive, limits.bodies, limit, too_large(limit)) as (sent, hold):
         content = Content(form, await _plain(call, sent, limit, hold))
         del sent
         if call.stage in SYNC_STAGES:
