@@ -8,8 +8,10 @@ SANTA_DEMO_ENROLLMENT_SECRET.
 import logging
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -114,7 +116,8 @@ async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, 
     """Return what the Macs sync with: the transaction of `session`, and their enrollment if there is one."""
     connection = await driver(session)
     proof = Proof(secret, certificate=False)
-    enrollment = await authorise(connection, EnrollmentCache(), proof, False, now)
+    lent = partial(nullcontext, connection)
+    enrollment = await authorise(lent, EnrollmentCache(), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
     return Stage(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
 
