@@ -16,6 +16,7 @@ mod parent;
 mod probes;
 mod reload;
 mod report;
+mod starting;
 mod tallies;
 mod usage;
 mod watched;
@@ -45,6 +46,7 @@ use hooks::Hooks;
 use notices::Notices;
 use output::Outputs;
 use probes::Probes;
+use starting::Starts;
 use tallies::Tallies;
 use watched::Watched;
 
@@ -103,6 +105,7 @@ pub struct EventLoop {
     spawner: Spawner,
     log: Log,
     children: Children,
+    starts: Starts,
     history: History,
     outputs: Outputs,
     tallies: Tallies,
@@ -130,6 +133,8 @@ enum Source {
     Parent,
     Notice,
     Hook,
+    Start,
+    Watcher,
 }
 
 /// Gives out tokens; one that is gone wakes nobody any more.
@@ -174,6 +179,7 @@ impl EventLoop {
             spawner: parts.spawner,
             log: parts.log,
             children,
+            starts: Starts::default(),
             history: History::default(),
             outputs: Outputs::new(supervisor.log.max_line.bytes()),
             tallies: Tallies::default(),
@@ -240,6 +246,8 @@ impl EventLoop {
                 Some(Source::Parent) => self.look_at_parent(token),
                 Some(Source::Notice) => self.read_notices(token),
                 Some(Source::Hook) => self.go_on_posting(token),
+                Some(Source::Start) => self.start_reported(token),
+                Some(Source::Watcher) => self.read_watcher(token),
                 // Closed by an earlier event of the same wait.
                 None => {}
             },
@@ -267,7 +275,7 @@ impl EventLoop {
         self.release_output(now);
         self.report_dropped_lines(now);
         self.look_for_lost_sockets(now);
-        self.look_at_files(now);
+        self.look_after_watchers(now);
         if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             self.events.push_back(Event::Tick);
         }

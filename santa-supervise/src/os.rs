@@ -10,8 +10,10 @@ mod notices;
 mod portable;
 #[cfg(target_os = "linux")]
 mod procfs;
+mod report;
 mod spawn;
 mod users;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,8 +24,10 @@ use crate::machine::Exit;
 
 pub use calls::{peer_uid, pipe, seal_inherited_descriptors, signal_process};
 pub use notices::notify_socket;
-pub use spawn::{Launch, ResourceLimits, StartError, start};
+pub use report::{Progress, Report, Step};
+pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
+pub use worker::{Worker, fork_worker};
 
 /// Number of a process.
 pub type Pid = i32;
@@ -43,6 +47,8 @@ pub enum Interest {
     Write,
     /// Both.
     Both,
+    /// Nothing but that the other end is closed.
+    HangUp,
 }
 
 /// Why [`Os::wait`] returned.

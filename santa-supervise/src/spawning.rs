@@ -7,12 +7,14 @@ mod environment;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::machine::{Generation, Retry, SpawnFailure};
-use crate::os::{self, Launch, Pid, ResourceLimits, StartError};
+use crate::os::{
+    self, Launch, Pid, Program, Progress, Report, ResourceLimits, StartError, Started, Step,
+};
 use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
 
@@ -41,11 +43,11 @@ pub struct Spawner {
     helpers: u64,
 }
 
-/// A running process and the read ends of its output.
+/// A process on its way to its program, and the read ends of its output.
 #[derive(Debug)]
 pub struct Spawned {
     /// Its main process.
-    pub pid: Pid,
+    pub started: Started,
     /// What marks its tree.
     pub tag: String,
     /// Standard output and standard error, non-blocking.
@@ -74,6 +76,9 @@ pub struct Helper {
     pub pid: Pid,
     /// What marks its tree.
     pub tag: String,
+    program: String,
+    /// None for a process of our own code.
+    progress: Option<Progress>,
 }
 
 impl Spawner {
@@ -85,7 +90,8 @@ impl Spawner {
         Self { boot, environment, helpers: 0 }
     }
 
-    /// Starts one instance; `notify` is the path of its `NOTIFY_SOCKET`.
+    /// Starts one instance; `notify` is the path of its `NOTIFY_SOCKET`. The child
+    /// finds out the rest by itself.
     ///
     /// # Errors
     /// Why not, with the remedy, and whether trying again may help.
@@ -103,20 +109,60 @@ impl Spawner {
             os::set_nonblocking(&err.0)?;
             Ok((out, err))
         };
-        let (out, err) =
-            pipes().map_err(|error| failure(blueprint, "make pipes for its output", &error))?;
-        let mut environment = self.environment(blueprint, &tag)?;
+        let (out, err) = pipes()
+            .map_err(|error| explain(blueprint, StartError { step: Step::Output, error }))?;
+        let prepare = || self.prepare(blueprint, &tag, notify);
+        let service = &blueprint.service;
+        let limits = &service.limits;
+        let launch = Launch {
+            prepare: &prepare,
+            directory: directory_of(service),
+            limits: ResourceLimits {
+                nofile: limits.nofile,
+                core: limits.core,
+                nproc: limits.nproc,
+                address_space: limits.address_space.map(|size| size.0),
+                oom_score_adj: limits.oom_score_adj,
+            },
+            umask: service.umask.map(|mode| mode.0),
+            input: None,
+            output: (out.1, err.1),
+            sockets: claim(blueprint, sockets),
+        };
+        let started = os::start(&launch).map_err(|error| explain(blueprint, error))?;
+        Ok(Spawned { started, tag, output: [out.0, err.0] })
+    }
+
+    /// In the child: what to run, how, and as whom.
+    fn prepare(
+        &self,
+        blueprint: &Blueprint,
+        tag: &str,
+        notify: Option<&Path>,
+    ) -> Result<Program, SpawnFailure> {
+        let mut environment = self.environment(blueprint, tag)?;
         if let Some(path) = notify {
             environment.insert("NOTIFY_SOCKET".into(), path.into());
             if let Some(period) = watchdog_period(blueprint) {
                 environment.insert("WATCHDOG_USEC".into(), period.to_string().into());
             }
         }
-        let launch = launch(blueprint, sockets, &environment, (out.1, err.1))?;
-        match os::start(&launch) {
-            Ok(pid) => Ok(Spawned { pid, tag, output: [out.0, err.0] }),
-            Err(StartError { step, error }) => Err(failure(blueprint, step, &error)),
+        if !blueprint.sockets.is_empty() {
+            let names: Vec<&str> =
+                blueprint.sockets.iter().map(|(name, _)| name.as_str()).collect();
+            environment.insert("LISTEN_FDS".into(), names.len().to_string().into());
+            environment.insert("LISTEN_FDNAMES".into(), names.join(":").into());
+            environment.insert("LISTEN_PID".into(), std::process::id().to_string().into());
         }
+        let name = &blueprint.spec.service;
+        program(&blueprint.command, &environment, blueprint.service.user.as_deref()).map_err(
+            |mut problem| {
+                if problem.code == 127 {
+                    problem.message += &format!("; check command of service {name}");
+                }
+                problem
+            },
+        )
     }
 
     /// Starts a helper. Its output is thrown away; its exit code is its answer.
@@ -126,37 +172,31 @@ impl Spawner {
     pub fn help(&mut self, spec: &HelperSpec<'_>) -> Result<Helper, String> {
         self.helpers += 1;
         let tag = format!("{}:{}:h{}", self.boot, spec.purpose, self.helpers);
-        let mut environment = match spec.like {
-            Some(blueprint) => {
-                self.environment(blueprint, &tag).map_err(|failure| failure.message)?
-            }
-            None => self.environment.clone(),
-        };
-        environment.insert(TAG.into(), tag.clone().into());
-        let more = spec.environment.iter().map(|(name, value)| ((*name).into(), value.into()));
-        environment.extend(more);
-        let program = find_program(&spec.command[0], path_of(&environment))
-            .ok_or_else(|| format!("cannot find the program \"{}\" in PATH", spec.command[0]))?;
-        let failed = |error: io::Error| format!("cannot start {}: {error}", spec.command[0]);
         let service = spec.like.map(|blueprint| &blueprint.service);
         let user = service.and_then(|service| service.user.as_deref());
+        let prepare = || {
+            let mut environment = match spec.like {
+                Some(blueprint) => self.environment(blueprint, &tag)?,
+                None => self.environment.clone(),
+            };
+            environment.insert(TAG.into(), tag.clone().into());
+            let more = spec.environment.iter().map(|(name, value)| ((*name).into(), value.into()));
+            environment.extend(more);
+            program(spec.command, &environment, user)
+        };
+        let failed = |error: io::Error| format!("cannot start {}: {error}", spec.command[0]);
         let launch = Launch {
-            program: text(program.as_os_str()),
-            arguments: texts(spec.command),
-            environment: variables(&environment),
+            prepare: &prepare,
             directory: service.and_then(directory_of),
-            credentials: user.map(os::look_up_user).transpose()?,
             limits: ResourceLimits::default(),
             umask: service.and_then(|service| service.umask).map(|mode| mode.0),
             input: Some(filled_pipe(spec.input.as_bytes()).map_err(failed)?),
             output: (nowhere().map_err(failed)?, nowhere().map_err(failed)?),
             sockets: Vec::new(),
         };
-        let start = os::start(&launch);
-        let pid = start.map_err(|StartError { step, error }| {
-            format!("cannot {step} ({}): {error}", spec.command[0])
-        })?;
-        Ok(Helper { pid, tag })
+        let started = os::start(&launch).map_err(|found| told(&spec.command[0], &found))?;
+        let program = spec.command[0].clone();
+        Ok(Helper { pid: started.pid, tag, program, progress: Some(started.progress) })
     }
 
     fn environment(&self, blueprint: &Blueprint, tag: &str) -> Result<Environment, SpawnFailure> {
@@ -166,58 +206,53 @@ impl Spawner {
         let own = blueprint.environment.iter().map(|(name, value)| (name.into(), value.into()));
         environment.extend(own);
         environment.insert(TAG.into(), tag.into());
-        if !blueprint.sockets.is_empty() {
-            let names: Vec<&str> =
-                blueprint.sockets.iter().map(|(name, _)| name.as_str()).collect();
-            environment.insert("LISTEN_FDS".into(), names.len().to_string().into());
-            environment.insert("LISTEN_FDNAMES".into(), names.join(":").into());
-        }
         Ok(environment)
     }
 }
 
-fn launch(
-    blueprint: &Blueprint,
-    sockets: &Sockets,
-    environment: &Environment,
-    output: (OwnedFd, OwnedFd),
-) -> Result<Launch, SpawnFailure> {
-    let service = &blueprint.service;
-    let program = find_program(&blueprint.command[0], path_of(environment)).ok_or_else(|| {
-        let (program, name) = (&blueprint.command[0], &blueprint.spec.service);
-        permanent(
-            127,
-            format!(
-                "cannot find the program \"{program}\" in PATH; check command of service {name}"
-            ),
-        )
-    })?;
-    let credentials = service.user.as_deref().map(os::look_up_user).transpose();
-    let limits = &service.limits;
-    let mut handed = Vec::new();
-    for (_, address) in &blueprint.sockets {
-        if let Some(listener) = sockets.get(address) {
-            listener.claim();
-            handed.push(listener.fd().as_raw_fd());
+impl Helper {
+    /// A process of our own code. It starts no others, so it needs no mark.
+    #[must_use]
+    pub fn of_our_own(pid: Pid) -> Self {
+        Self { pid, tag: String::new(), program: String::new(), progress: None }
+    }
+
+    /// Why its program never ran, if that is so; for one that has ended.
+    pub fn start_problem(&mut self) -> Option<String> {
+        match self.progress.as_mut()?.look() {
+            Report::Failed(found) => Some(told(&self.program, &found)),
+            Report::Refused(refusal) => Some(refusal.message),
+            Report::At(_) | Report::Running => None,
         }
     }
-    Ok(Launch {
-        program: text(program.as_os_str()),
-        arguments: texts(&blueprint.command),
+}
+
+fn told(program: &str, found: &StartError) -> String {
+    format!("cannot {} ({program}): {}", found.step.attempt(), found.error)
+}
+
+/// The descriptors of the sockets to hand over.
+fn claim(blueprint: &Blueprint, sockets: &Sockets) -> Vec<RawFd> {
+    let listeners = blueprint.sockets.iter().filter_map(|(_, address)| sockets.get(address));
+    let claimed = listeners.inspect(|listener| listener.claim());
+    claimed.map(|listener| listener.fd().as_raw_fd()).collect()
+}
+
+/// Finds a program and its user.
+fn program(
+    command: &[String],
+    environment: &Environment,
+    user: Option<&str>,
+) -> Result<Program, SpawnFailure> {
+    let path = find_program(&command[0], path_of(environment)).ok_or_else(|| {
+        permanent(127, format!("cannot find the program \"{}\" in PATH", command[0]))
+    })?;
+    let credentials = user.map(os::look_up_user).transpose();
+    Ok(Program {
+        path: text(path.as_os_str()),
+        arguments: texts(command),
         environment: variables(environment),
-        directory: directory_of(service),
         credentials: credentials.map_err(|problem| permanent(126, format!("user: {problem}")))?,
-        limits: ResourceLimits {
-            nofile: limits.nofile,
-            core: limits.core,
-            nproc: limits.nproc,
-            address_space: limits.address_space.map(|size| size.0),
-            oom_score_adj: limits.oom_score_adj,
-        },
-        umask: service.umask.map(|mode| mode.0),
-        input: None,
-        output,
-        sockets: handed,
     })
 }
 
@@ -298,35 +333,32 @@ fn retry(limits: &santa_config::Limits, code: i32) -> Retry {
     if own_limit { Retry::Counted } else { Retry::Always }
 }
 
-fn failure(blueprint: &Blueprint, step: &str, error: &std::io::Error) -> SpawnFailure {
+/// A failed start in words, with the remedy.
+#[must_use]
+pub fn explain(blueprint: &Blueprint, found: StartError) -> SpawnFailure {
+    let StartError { step, error } = found;
     let service = &blueprint.service;
     let code = error.raw_os_error().unwrap_or(0);
     let retry = retry(&service.limits, code);
+    let directory = || service.directory.as_ref().map(|path| format!(" {}", path.display()));
     let (what, remedy) = match step {
-        "run the program" => (
+        Step::Program => (
             format!(" {}", blueprint.command[0]),
             "check that it exists and is executable, and its interpreter too",
         ),
-        "change to its directory" => (
-            service
-                .directory
-                .as_ref()
-                .map(|directory| format!(" {}", directory.display()))
-                .unwrap_or_default(),
-            "check directory",
-        ),
-        "change to its user" => (
+        Step::Directory => (directory().unwrap_or_default(), "check directory"),
+        Step::User => (
             service.user.as_ref().map(|user| format!(" {user}")).unwrap_or_default(),
             "leave user out unless santa-supervise runs as root",
         ),
-        "set its limits" => {
+        Step::Limits => {
             (String::new(), "limits must not exceed the hard limits of santa-supervise")
         }
         _ if retry != Retry::Never => (String::new(), "it is tried again"),
         _ => (String::new(), "check the service's keys in the configuration"),
     };
     SpawnFailure {
-        message: format!("cannot {step}{what}: {error}; {remedy}"),
+        message: format!("cannot {}{what}: {error}; {remedy}", step.attempt()),
         retry,
         code: if code == libc::ENOENT { 127 } else { 126 },
     }

@@ -2,6 +2,7 @@
 
 use crate::machine::{Event, Generation, Signal, SlotId};
 use crate::record::Stream;
+use crate::spawning::Spawned;
 
 use super::EventLoop;
 use super::children::Child;
@@ -11,23 +12,19 @@ impl EventLoop {
         let Some(blueprint) = self.blueprint(slot).cloned() else { return };
         let notify = self.open_notices(&blueprint, generation);
         let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify.as_deref());
-        let event = match spawned {
+        match spawned {
             Err(failure) => {
                 self.close_notices(generation);
-                Event::SpawnFailed(slot, generation, failure)
+                self.events.push_back(Event::SpawnFailed(slot, generation, failure));
             }
-            Ok(spawned) => {
-                self.os.adopt(spawned.pid);
-                let [out, err] = spawned.output;
+            Ok(Spawned { started, tag, output: [out, err] }) => {
+                self.os.adopt(started.pid);
                 self.open_output(slot, generation, Stream::Stdout, out);
                 self.open_output(slot, generation, Stream::Stderr, err);
-                self.begin_probe(slot, generation, &blueprint);
-                let child = Child::new(slot, blueprint, spawned.pid, spawned.tag);
-                self.children.add(generation, child);
-                Event::Spawned(slot, generation)
+                self.children.add(generation, Child::new(slot, blueprint, started.pid, tag));
+                self.await_program(generation, started.progress);
             }
-        };
-        self.events.push_back(event);
+        }
     }
 
     /// Signals a main process; one that has just ended needs none.
@@ -44,6 +41,10 @@ impl EventLoop {
     /// Sends the signal of this number of the stop sequence that the process
     /// was started with.
     pub(super) fn ask_to_stop(&mut self, generation: Generation, step: usize) {
+        if self.is_on_its_way(generation) {
+            // Nobody is there yet who could do anything in an orderly way.
+            return self.signal_main(generation, libc::SIGKILL);
+        }
         let Some(child) = self.children.get(generation) else { return };
         let now = self.blueprint(child.slot).unwrap_or(&child.blueprint);
         if let Some(signal) = child.stop_signal(step, now) {
@@ -72,6 +73,10 @@ impl EventLoop {
     }
 
     pub(super) fn kill_tree(&mut self, generation: Generation) {
+        if self.is_on_its_way(generation) {
+            // It may not lead its group yet.
+            self.signal_main(generation, libc::SIGKILL);
+        }
         let mains = self.children.mains();
         if let Some(child) = self.children.get_mut(generation) {
             child.killing = true;

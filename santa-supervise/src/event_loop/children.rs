@@ -132,6 +132,12 @@ impl EventLoop {
     fn main_ended(&mut self, generation: Generation, exit: Exit) {
         // Its last words come before the news of its end.
         self.drain_output(generation);
+        if let Some(failure) = self.start_failure(generation) {
+            let slot = self.children.get(generation).map(|child| child.slot);
+            self.forget_tree(generation);
+            let event = slot.map(|slot| Event::SpawnFailed(slot, generation, failure));
+            return self.events.extend(event);
+        }
         let Some(child) = self.children.get(generation) else { return };
         let (slot, began, label) = (child.slot, child.began, child.blueprint.spec.label());
         let alone = !self.os.has_leftovers(child.tree(), &self.children.mains());
@@ -193,6 +199,10 @@ impl EventLoop {
     pub(super) fn kill_all_trees(&self) {
         let mains = self.children.mains();
         for child in self.children.trees.values() {
+            if child.main_alive {
+                // It may not lead its group yet.
+                let _ = self.os.signal_child(child.pid, libc::SIGKILL);
+            }
             self.os.signal_tree(child.tree(), &mains, libc::SIGKILL);
         }
     }

@@ -18,13 +18,15 @@ pub(super) enum Purpose {
     Look(Generation),
     /// To tell of an event; the name of the hook.
     Hook(String),
+    /// To look at files for as long as a service watches them.
+    Watch,
 }
 
 #[derive(Debug)]
 struct Running {
     purpose: Purpose,
     helper: Helper,
-    deadline: Instant,
+    deadline: Option<Instant>,
     timeout: Duration,
     timed_out: bool,
     /// Nobody waits for its answer any more.
@@ -37,7 +39,7 @@ pub(super) struct Helpers(BTreeMap<Pid, Running>);
 
 impl Helpers {
     pub(super) fn next_end(&self) -> Option<Instant> {
-        self.0.values().filter(|running| !running.timed_out).map(|running| running.deadline).min()
+        self.0.values().filter(|running| !running.timed_out).filter_map(|one| one.deadline).min()
     }
 
     /// How many of them are hooks.
@@ -60,60 +62,88 @@ impl EventLoop {
         let name = match &purpose {
             Purpose::Look(_) => "look",
             Purpose::Hook(name) => name,
+            Purpose::Watch => "watch",
         };
         let spec = HelperSpec { purpose: name, command, like, environment, input };
         let helper = self.spawner.help(&spec)?;
         let pid = helper.pid;
-        self.os.adopt(pid);
         let deadline = Instant::now() + timeout;
+        self.adopt_helper(purpose, helper, Some(deadline), timeout);
+        Ok(pid)
+    }
+
+    /// Takes in a process of our own code, which lives until it is ended.
+    pub(super) fn adopt_worker(&mut self, purpose: Purpose, pid: Pid) {
+        self.adopt_helper(purpose, Helper::of_our_own(pid), None, Duration::ZERO);
+    }
+
+    fn adopt_helper(
+        &mut self,
+        purpose: Purpose,
+        helper: Helper,
+        deadline: Option<Instant>,
+        timeout: Duration,
+    ) {
+        self.os.adopt(helper.pid);
+        let pid = helper.pid;
         let (timed_out, forgotten) = (false, false);
         let running = Running { purpose, helper, deadline, timeout, timed_out, forgotten };
         self.helpers.0.insert(pid, running);
-        Ok(pid)
     }
 
     /// Kills helpers whose time is over; their end is seen like any other.
     pub(super) fn end_slow_helpers(&mut self, now: Instant) {
-        let mains = self.children.mains();
+        let mut late = Vec::new();
         for running in self.helpers.0.values_mut() {
-            if running.deadline <= now && !running.timed_out {
+            if running.deadline.is_some_and(|deadline| deadline <= now) && !running.timed_out {
                 running.timed_out = true;
-                self.os.signal_tree(tree(&running.helper, true), &mains, libc::SIGKILL);
+                late.push(running.helper.pid);
             }
         }
+        late.into_iter().for_each(|pid| self.kill_helper(pid));
     }
 
     /// Kills a helper whose answer is no longer of use.
     pub(super) fn end_helper(&mut self, pid: Pid) {
-        let mains = self.children.mains();
         if let Some(running) = self.helpers.0.get_mut(&pid) {
             running.forgotten = true;
+            self.kill_helper(pid);
+        }
+    }
+
+    fn kill_helper(&self, pid: Pid) {
+        if let Some(running) = self.helpers.0.get(&pid) {
+            // It may not lead its group yet.
+            let _ = self.os.signal_child(pid, libc::SIGKILL);
+            let mains = self.children.mains();
             self.os.signal_tree(tree(&running.helper, true), &mains, libc::SIGKILL);
         }
     }
 
     /// Kills all helpers: the end of everything.
     pub(super) fn end_all_helpers(&self) {
-        let mains = self.children.mains();
-        for running in self.helpers.0.values() {
-            self.os.signal_tree(tree(&running.helper, true), &mains, libc::SIGKILL);
-        }
+        self.helpers.0.keys().for_each(|pid| self.kill_helper(*pid));
     }
 
     /// Whether the process that ended was a helper; then its answer is taken.
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(running) = self.helpers.0.remove(&pid) else { return false };
+        let Some(mut running) = self.helpers.0.remove(&pid) else { return false };
         let mains = self.children.mains();
         self.os.signal_tree(tree(&running.helper, false), &mains, libc::SIGKILL);
         let outcome = match exit {
             Exit::Code(0) => Ok(()),
             _ if running.timed_out => Err(format!("it took longer than {:?}", running.timeout)),
-            _ => Err(format!("the program ended with {exit}")),
+            _ => Err(running
+                .helper
+                .start_problem()
+                .unwrap_or_else(|| format!("the program ended with {exit}"))),
         };
         match running.purpose {
             _ if running.forgotten => {}
             Purpose::Look(generation) => self.program_looked(generation, outcome),
             Purpose::Hook(name) => self.hook_done(&name, outcome),
+            // Its pipe tells.
+            Purpose::Watch => {}
         }
         true
     }

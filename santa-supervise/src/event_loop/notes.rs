@@ -42,10 +42,11 @@ impl EventLoop {
 
     fn tell_change(&mut self, slot: SlotId, from: Phase, to: Phase, why: &str) {
         let mut why = why.to_owned();
-        if (from, to) == (Phase::Starting, Phase::Stopping)
-            && let Some(problem) = self.probes.problem(slot)
-        {
-            why = format!("{why}: {problem}");
+        if (from, to) == (Phase::Starting, Phase::Stopping) {
+            let live = self.state.slot(slot).and_then(|slot| slot.generation());
+            let delay = live.and_then(|generation| self.delay_of(generation));
+            let problem = delay.or_else(|| self.probes.problem(slot).map(str::to_owned));
+            why += &problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         }
         let label = self.label(slot);
         let live = self.state.slot(slot).and_then(|slot| slot.generation());

@@ -1,20 +1,36 @@
 //! Files that services watch (`watch`): a change makes the service reload. They
-//! are looked at once a second, and only while somebody watches any.
+//! are looked at once a second, by a process of our own for each service that
+//! watches any: a mount that hangs holds up that one and nobody else.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::machine::{CommandId, Event, Phase, SlotId, Verb};
+use crate::os::{self, Interest, Pid, Token, Worker};
 
-use super::EventLoop;
+use super::helpers::Purpose;
+use super::{EventLoop, Source};
 
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A look that takes longer than this is told.
+const LONG_LOOK: Duration = Duration::from_secs(10);
+
+/// When a watcher that has ended is started again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// What a watcher writes after each look.
+const NOTHING_NEW: u8 = b'.';
+const CHANGED: u8 = b'c';
 
 /// Most files of one service; a folder with more is not meant to be watched.
 const MOST_FILES: usize = 10_000;
@@ -22,25 +38,46 @@ const MOST_FILES: usize = 10_000;
 /// What is told apart of every file: inode, size, time of its last change.
 type Look = BTreeMap<PathBuf, (u64, u64, i64, i64)>;
 
-/// What was last seen of the files of one service.
+/// The process that looks at the files of one service.
 #[derive(Debug)]
-struct Seen {
+struct Watcher {
     paths: Vec<PathBuf>,
-    look: Look,
-    /// It differs from what the service was last told of.
-    changed: bool,
+    /// None when it has ended, or could not be started.
+    process: Option<Process>,
+    /// When it must have written; or is started again.
+    due: Option<Instant>,
 }
 
-/// The files of all services that watch any.
-#[derive(Debug, Default)]
-pub(super) struct Watched {
-    seen: BTreeMap<SlotId, Seen>,
-    next: Option<Instant>,
+#[derive(Debug)]
+struct Process {
+    pid: Pid,
+    output: OwnedFd,
+    token: Token,
 }
+
+/// The watchers of all services that watch any.
+#[derive(Debug, Default)]
+pub(super) struct Watched(BTreeMap<SlotId, Watcher>);
 
 impl Watched {
     pub(super) fn next_look(&self) -> Option<Instant> {
-        self.next
+        self.0.values().filter_map(|watcher| watcher.due).min()
+    }
+}
+
+/// The life of a watcher. What changes is waited for to rest for one look,
+/// because a copy takes its time.
+fn watch(paths: &[PathBuf], output: &mut File) {
+    let (mut seen, mut changed) = (look(paths), false);
+    loop {
+        sleep(LOOK_EVERY);
+        let found = look(paths);
+        let moved = found != seen;
+        let word = if changed && !moved { CHANGED } else { NOTHING_NEW };
+        (seen, changed) = (found, moved);
+        if output.write_all(&[word]).is_err() {
+            return;
+        }
     }
 }
 
@@ -71,40 +108,93 @@ impl EventLoop {
     /// Begins or ends to watch, as is configured now.
     pub(super) fn settle_watches(&mut self) {
         let paths_of = |slot: &SlotId| self.blueprints.get(slot).map(|one| &one.service.watch);
-        self.watched.seen.retain(|slot, seen| paths_of(slot) == Some(&seen.paths));
-        for (slot, blueprint) in &self.blueprints {
-            let paths = &blueprint.service.watch;
-            if !paths.is_empty() && !self.watched.seen.contains_key(slot) {
-                let seen = Seen { paths: paths.clone(), look: look(paths), changed: false };
-                self.watched.seen.insert(*slot, seen);
-            }
+        let watched = self.watched.0.iter();
+        let over = watched.filter(|(slot, watcher)| paths_of(slot) != Some(&watcher.paths));
+        for slot in over.map(|(slot, _)| *slot).collect::<Vec<_>>() {
+            self.end_watcher(slot);
+            self.watched.0.remove(&slot);
         }
-        if self.watched.seen.is_empty() {
-            self.watched.next = None;
-        } else {
-            self.watched.next.get_or_insert_with(|| Instant::now() + LOOK_EVERY);
+        let new = |slot: &SlotId, paths: &[PathBuf]| {
+            !paths.is_empty() && !self.watched.0.contains_key(slot)
+        };
+        let blueprints = self.blueprints.iter();
+        let new: Vec<_> = blueprints
+            .filter(|(slot, blueprint)| new(slot, &blueprint.service.watch))
+            .map(|(slot, blueprint)| (*slot, blueprint.service.watch.clone()))
+            .collect();
+        for (slot, paths) in new {
+            self.watched.0.insert(slot, Watcher { paths, process: None, due: None });
+            self.begin_watching(slot);
         }
     }
 
-    /// Looks at all watched files when it is time to. What changes is waited for
-    /// to rest for one look, because a copy takes its time.
-    pub(super) fn look_at_files(&mut self, now: Instant) {
-        if self.watched.next.is_none_or(|next| next > now) {
+    fn begin_watching(&mut self, slot: SlotId) {
+        let Some(watcher) = self.watched.0.get_mut(&slot) else { return };
+        let paths = watcher.paths.clone();
+        watcher.due = Some(Instant::now() + AGAIN_AFTER);
+        let worker = os::fork_worker(&|output| watch(&paths, output));
+        let Ok(Worker { pid, output }) = worker else { return };
+        self.adopt_worker(Purpose::Watch, pid);
+        let token = self.sources.add(Source::Watcher);
+        if self.os.watch(output.as_fd(), token, Interest::Read).is_err() {
+            self.sources.remove(token);
+            return self.end_helper(pid);
+        }
+        if let Some(watcher) = self.watched.0.get_mut(&slot) {
+            watcher.process = Some(Process { pid, output, token });
+            watcher.due = Some(Instant::now() + LONG_LOOK);
+        }
+    }
+
+    fn end_watcher(&mut self, slot: SlotId) {
+        let process = self.watched.0.get_mut(&slot).and_then(|watcher| watcher.process.take());
+        if let Some(process) = process {
+            self.os.forget(process.output.as_fd(), process.token);
+            self.sources.remove(process.token);
+            self.end_helper(process.pid);
+        }
+    }
+
+    /// A watcher tells of its last looks, or has ended.
+    pub(super) fn read_watcher(&mut self, token: Token) {
+        let of = |watcher: &Watcher| watcher.process.as_ref().is_some_and(|one| one.token == token);
+        let Some((slot, watcher)) = self.watched.0.iter_mut().find(|(_, one)| of(one)) else {
             return;
-        }
-        self.watched.next = Some(now + LOOK_EVERY);
-        let mut rested = Vec::new();
-        for (slot, seen) in &mut self.watched.seen {
-            let found = look(&seen.paths);
-            let moved = found != seen.look;
-            if seen.changed && !moved {
-                rested.push(*slot);
+        };
+        let (slot, mut told) = (*slot, [0u8; 64]);
+        let Some(process) = &watcher.process else { return };
+        match rustix::io::read(&process.output, &mut told) {
+            Ok(read @ 1..) => {
+                watcher.due = Some(Instant::now() + LONG_LOOK);
+                if told[..read].contains(&CHANGED) {
+                    self.reload_watcher(slot);
+                }
             }
-            seen.changed = moved;
-            seen.look = found;
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(_) => {
+                watcher.due = Some(Instant::now() + AGAIN_AFTER);
+                self.end_watcher(slot);
+            }
         }
-        for slot in rested {
-            self.reload_watcher(slot);
+    }
+
+    /// Starts watchers again that have ended; tells of those that hang.
+    pub(super) fn look_after_watchers(&mut self, now: Instant) {
+        let due = |watcher: &Watcher| watcher.due.is_some_and(|due| due <= now);
+        let watched = self.watched.0.iter().filter(|(_, watcher)| due(watcher));
+        let due: Vec<_> =
+            watched.map(|(slot, watcher)| (*slot, watcher.process.is_some())).collect();
+        for (slot, hangs) in due {
+            if !hangs {
+                self.begin_watching(slot);
+                continue;
+            }
+            // Told once; its next word counts again.
+            if let Some(watcher) = self.watched.0.get_mut(&slot) {
+                watcher.due = None;
+            }
+            let label = self.label(slot);
+            self.warn(&format!("the files that {label} watches cannot be looked at for {LONG_LOOK:?}; is a mount hanging?"));
         }
     }
 

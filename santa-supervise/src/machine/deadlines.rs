@@ -35,7 +35,9 @@ impl Turn<'_> {
 
     fn start_time_is_over(&mut self, id: SlotId) {
         let slot = self.slot(id);
-        let delayed = matches!(slot.spec.readiness, Readiness::After(_)) && !slot.spec.task;
+        // One whose program does not even run is late, whatever it waits for then.
+        let runs = slot.run.as_ref().is_some_and(|run| run.runs);
+        let delayed = runs && matches!(slot.spec.readiness, Readiness::After(_)) && !slot.spec.task;
         match slot.generation() {
             Some(generation) if delayed => {
                 self.ready(id, generation, "has been running long enough")

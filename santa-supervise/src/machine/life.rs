@@ -113,6 +113,9 @@ impl Turn<'_> {
         }
         let now = self.now;
         let slot = self.slot(id);
+        if let Some(run) = &mut slot.run {
+            run.runs = true;
+        }
         match slot.spec.readiness {
             _ if slot.spec.task => {}
             Readiness::After(wait) if wait.is_zero() => self.ready(id, generation, "started"),

@@ -30,13 +30,12 @@ impl Turn<'_> {
 
     pub(super) fn successor_spawned(&mut self, id: SlotId, generation: Generation) {
         let now = self.now;
-        match self.slot(id).spec.readiness {
+        let slot = self.slot(id);
+        let Some(successor) = &mut slot.successor else { return };
+        successor.run.runs = true;
+        match slot.spec.readiness {
             Readiness::After(wait) if wait.is_zero() => self.take_over(id, generation),
-            Readiness::After(wait) => {
-                if let Some(successor) = &mut self.slot(id).successor {
-                    successor.deadline = Some(now + wait);
-                }
-            }
+            Readiness::After(wait) => successor.deadline = Some(now + wait),
             Readiness::Probed => {}
         }
     }
@@ -99,7 +98,7 @@ impl Turn<'_> {
             return;
         };
         let generation = successor.run.generation;
-        if let Readiness::After(_) = slot.spec.readiness {
+        if let (Readiness::After(_), true) = (slot.spec.readiness, successor.run.runs) {
             return self.take_over(id, generation);
         }
         let why = format!("the new process was not ready within {:?}", slot.spec.start_timeout);
@@ -237,6 +236,7 @@ impl Run {
             generation,
             started_at: now,
             ready_at: None,
+            runs: false,
             main_alive: true,
             exit: None,
             cause: Cause::OwnExit,

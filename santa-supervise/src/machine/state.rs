@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub(super) generation: Generation,
     pub(super) started_at: Time,
     pub(super) ready_at: Option<Time>,
+    /// From [`Event::Spawned`] on: its program runs.
+    pub(super) runs: bool,
     /// Until [`Event::Exited`].
     pub(super) main_alive: bool,
     pub(super) exit: Option<Exit>,

@@ -33,6 +33,26 @@ pub fn seal_inherited_descriptors() {
     }
 }
 
+/// Closes every descriptor from `first` on, in a freshly forked child.
+pub(super) fn close_from(first: RawFd) {
+    #[cfg(target_os = "linux")]
+    {
+        let (first, last, flags) = (first.cast_unsigned(), u32::MAX, 0u32);
+        // SAFETY: nothing in the child owns one of these any more.
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } == 0 {
+            return;
+        }
+    }
+    // Kernels before 5.9, and other systems.
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    for fd in numbers.filter(|fd| *fd >= first).collect::<Vec<_>>() {
+        // SAFETY: as above; that of the listing is closed already.
+        unsafe { libc::close(fd) };
+    }
+}
+
 /// Sends a signal to a process, or to a group when `pid` is negative.
 ///
 /// # Errors

@@ -54,6 +54,7 @@ fn flags(interest: Interest) -> epoll::EventFlags {
         Interest::Read => epoll::EventFlags::IN,
         Interest::Write => epoll::EventFlags::OUT,
         Interest::Both => epoll::EventFlags::IN | epoll::EventFlags::OUT,
+        Interest::HangUp => epoll::EventFlags::empty(),
     }
 }
 
@@ -116,8 +117,11 @@ impl Os for Linux {
 
     fn next_exit(&mut self) -> Option<(Pid, Exit)> {
         let ended = calls::reap()?;
-        // Closing the pidfd also ends its registration.
-        self.children.remove(&ended.0);
+        // Closing it is not enough where a child that was forked meanwhile and
+        // runs nothing yet holds it, too.
+        if let Some(Some(pidfd)) = self.children.remove(&ended.0) {
+            let _ = epoll::delete(&self.epoll, pidfd);
+        }
         Some(ended)
     }
 

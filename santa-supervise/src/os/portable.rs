@@ -61,6 +61,7 @@ fn events(interest: Interest) -> i16 {
         Interest::Read => libc::POLLIN,
         Interest::Write => libc::POLLOUT,
         Interest::Both => libc::POLLIN | libc::POLLOUT,
+        Interest::HangUp => 0,
     }
 }
 

@@ -1,26 +1,44 @@
-//! fork and exec. Everything that needs memory or a look-up is prepared before
-//! the fork; between fork and exec only calls are made that are safe there.
+//! fork and exec. The parent never waits for the child: what may take its time
+//! (files on a network mount, a look-up of a user, exec itself) happens in the
+//! child, which tells through a pipe how far it is: see [`super::report`].
+//!
+//! Between fork and exec the child allocates and reads files. That is safe here
+//! although this process has a second thread, the writer of the log: the C
+//! libraries keep malloc and the look-ups usable after a fork, and the child
+//! takes no lock that the writer could have held.
 #![expect(unsafe_code, reason = "fork, exec and what must happen between them")]
 
 use std::ffi::{CString, c_char, c_int};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::report::{Progress, Reporter, Step};
 use super::{Credentials, Pid, calls};
+use crate::machine::{Retry, SpawnFailure};
 
-/// A program to run, ready to be forked.
+/// What the child finds out by itself: what to run, how, and as whom.
 #[derive(Debug)]
-pub struct Launch {
-    /// Path of the program; relative ones start at `directory`.
-    pub program: CString,
+pub struct Program {
+    /// Path; relative ones start at the directory of the launch.
+    pub path: CString,
     /// Arguments, the program's name first.
     pub arguments: Vec<CString>,
-    /// Environment as `NAME=value`, without `LISTEN_PID`.
+    /// Environment as `NAME=value`.
     pub environment: Vec<CString>,
-    /// Working directory, if another than ours.
-    pub directory: Option<CString>,
     /// User and groups, if others than ours.
     pub credentials: Option<Credentials>,
+}
+
+/// Finds out what to run, in the child; it may take its time.
+pub(super) type Prepare<'a> = dyn Fn() -> Result<Program, SpawnFailure> + 'a;
+
+/// A process to be started.
+pub struct Launch<'a> {
+    /// What it becomes.
+    pub prepare: &'a Prepare<'a>,
+    /// Working directory, if another than ours.
+    pub directory: Option<CString>,
     /// Limits other than ours, each soft and hard.
     pub limits: ResourceLimits,
     /// Permission bits taken away from files it makes, if not ours.
@@ -29,7 +47,7 @@ pub struct Launch {
     pub input: Option<OwnedFd>,
     /// Standard output and standard error.
     pub output: (OwnedFd, OwnedFd),
-    /// Handed over as descriptors 3, 4, … (with `LISTEN_PID`, if any).
+    /// Handed over as descriptors 3, 4, …
     pub sockets: Vec<RawFd>,
 }
 
@@ -51,189 +69,156 @@ pub struct ResourceLimits {
 /// Why a program could not be started, and at which step.
 #[derive(Debug)]
 pub struct StartError {
-    /// What was attempted, to be read after "cannot".
-    pub step: &'static str,
+    /// What was attempted.
+    pub step: Step,
     /// The system's answer.
     pub error: io::Error,
 }
 
-/// The steps between fork and exec; the number travels through the error pipe.
-const STEPS: [&str; 8] = [
-    "make a process",
-    "make a session",
-    "connect its output",
-    "set its limits",
-    "change to its user",
-    "change to its directory",
-    "hand over its sockets",
-    "run the program",
-];
-
-/// Pointers and numbers for the child; nothing here is allocated after the fork.
-struct Prepared<'a> {
-    launch: &'a Launch,
-    argv: Vec<*const c_char>,
-    envp: Vec<*const c_char>,
-    /// `LISTEN_PID=` and room for digits, filled in by the child.
-    listen_pid: Vec<u8>,
-    input: RawFd,
-    /// Digits for /proc/self/oom_score_adj; empty for ours.
-    oom_score_adj: Vec<u8>,
-    error_pipe: RawFd,
-    parent: Pid,
-    /// Room for the sockets' numbers while they are moved.
-    moved: Vec<RawFd>,
+/// A child on its way to its program.
+#[derive(Debug)]
+pub struct Started {
+    /// Its process.
+    pub pid: Pid,
+    /// How far it is.
+    pub progress: Progress,
 }
 
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
-
-/// Starts the program and waits until it runs or could not.
+/// Forks; the child goes on by itself.
 ///
 /// Must be called on the thread that lives as long as this process: on Linux
 /// children are killed when the thread that forked them ends.
 ///
 /// # Errors
-/// The step that failed, and why.
-pub fn start(launch: &Launch) -> Result<Pid, StartError> {
-    let at = |step: usize| move |error: io::Error| StartError { step: STEPS[step], error };
-    let null = std::fs::OpenOptions::new().read(true).open("/dev/null").map_err(at(2))?;
-    let (report, error_pipe) = calls::pipe().map_err(at(0))?;
-    let mut prepared = Prepared {
+/// There is no room for another process.
+pub fn start(launch: &Launch<'_>) -> Result<Started, StartError> {
+    let at = |step| move |error: io::Error| StartError { step, error };
+    let null =
+        std::fs::OpenOptions::new().read(true).open("/dev/null").map_err(at(Step::Output))?;
+    let (report, reporter) = calls::pipe().map_err(at(Step::Process))?;
+    super::set_nonblocking(&report).map_err(at(Step::Process))?;
+    let child = Child {
         launch,
-        argv: pointers(&launch.arguments, None),
-        envp: Vec::new(),
-        listen_pid: [LISTEN_PID, &[0; 12]].concat(),
         input: launch.input.as_ref().map_or(null.as_raw_fd(), AsRawFd::as_raw_fd),
-        oom_score_adj: launch.limits.oom_score_adj.map_or(Vec::new(), |adj| adj.to_string().into()),
-        error_pipe: error_pipe.as_raw_fd(),
+        reporter: reporter.as_raw_fd(),
         parent: std::process::id().cast_signed(),
-        moved: vec![-1; launch.sockets.len()],
     };
-    let listen_pid = prepared.listen_pid.as_ptr().cast();
-    let extra = (!launch.sockets.is_empty()).then_some(listen_pid);
-    prepared.envp = pointers(&launch.environment, extra);
-    // SAFETY: the child calls only `become_program`, which keeps to the calls
-    // that are allowed after the fork of a process with threads.
-    let forked = unsafe { libc::fork() };
-    match forked {
-        -1 => Err(at(0)(io::Error::last_os_error())),
-        // SAFETY: this is the freshly forked child.
-        0 => unsafe { become_program(&mut prepared) },
-        pid => {
-            drop(error_pipe);
-            read_report(&report, pid)
-        }
+    // SAFETY: the child runs `become_program` and nothing else; see the module.
+    match unsafe { libc::fork() } {
+        -1 => Err(at(Step::Process)(io::Error::last_os_error())),
+        0 => become_program(child),
+        pid => Ok(Started { pid, progress: Progress::new(report) }),
     }
 }
 
-fn pointers(texts: &[CString], extra: Option<*const c_char>) -> Vec<*const c_char> {
-    let end = [std::ptr::null()];
-    texts.iter().map(|text| text.as_ptr()).chain(extra).chain(end).collect()
-}
-
-/// End of file: the program runs. Five bytes: the step and the error number.
-fn read_report(report: &OwnedFd, pid: Pid) -> Result<Pid, StartError> {
-    let mut bytes = [0u8; 5];
-    let read = loop {
-        match rustix::io::read(report, &mut bytes) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => break other.unwrap_or(0),
-        }
-    };
-    if read < bytes.len() {
-        return Ok(pid);
-    }
-    let error = i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-    // SAFETY: waits for our own child, which ends right after its report.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-    let step = STEPS.get(usize::from(bytes[0])).copied().unwrap_or(STEPS[0]);
-    Err(StartError { step, error: io::Error::from_raw_os_error(error) })
+/// What the child needs of its parent.
+struct Child<'a> {
+    launch: &'a Launch<'a>,
+    input: RawFd,
+    reporter: RawFd,
+    parent: Pid,
 }
 
 /// The child's whole life before its program.
-///
-/// # Safety
-/// Only to be called in a freshly forked child.
-unsafe fn become_program(prepared: &mut Prepared<'_>) -> ! {
-    // SAFETY: all pointers were prepared by `start` and live in our copy of its
-    // memory; every call below is safe between fork and exec.
-    unsafe {
-        let step = match attempt(prepared) {
-            Ok(never) => match never {},
-            Err(step) => step,
-        };
-        let error = io::Error::last_os_error().raw_os_error().unwrap_or(0).to_ne_bytes();
-        let report = [step, error[0], error[1], error[2], error[3]];
-        libc::write(prepared.error_pipe, report.as_ptr().cast(), report.len());
-        libc::_exit(127)
+fn become_program(mut child: Child<'_>) -> ! {
+    // A panic must not reach the parent's code, which would end all services.
+    let ended = catch_unwind(AssertUnwindSafe(|| attempt(&mut child)));
+    let reporter = Reporter(child.reporter);
+    match ended {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(Failure::At(step, error))) => reporter.failed(step, &error),
+        Ok(Err(Failure::Refused(refusal))) => reporter.refused(&refusal),
+        Err(_) => reporter.refused(&SpawnFailure {
+            message: "a defect in santa-supervise (see its log)".to_owned(),
+            retry: Retry::Never,
+            code: 126,
+        }),
     }
+    // SAFETY: ends this process at once, without the parent's clean-up.
+    unsafe { libc::_exit(127) }
 }
 
-/// Does all steps; gives the number of the one that failed, with errno set.
-unsafe fn attempt(prepared: &mut Prepared<'_>) -> Result<std::convert::Infallible, u8> {
-    // SAFETY: as in `become_program`.
-    unsafe {
-        require(1, libc::setsid())?;
-        default_signals();
-        connect_output(prepared)?;
-        set_limits(prepared)?;
-        change_user(prepared)?;
-        if let Some(umask) = prepared.launch.umask {
-            libc::umask(umask as libc::mode_t);
-        }
-        if let Some(directory) = &prepared.launch.directory {
-            require(5, libc::chdir(directory.as_ptr()))?;
-        }
-        hand_over(prepared)?;
-        write_own_pid(&mut prepared.listen_pid);
-        unblock_signals();
-        libc::execve(
-            prepared.launch.program.as_ptr(),
-            prepared.argv.as_ptr(),
-            prepared.envp.as_ptr(),
-        );
-        Err(7)
-    }
+pub(super) enum Failure {
+    At(Step, io::Error),
+    Refused(SpawnFailure),
 }
 
-fn require(step: u8, result: c_int) -> Result<(), u8> {
-    if result == -1 { Err(step) } else { Ok(()) }
+/// Does all steps until the program runs.
+fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
+    // SAFETY: no memory is involved.
+    require(Step::Session, unsafe { libc::setsid() })?;
+    die_with_parent(child.parent)?;
+    default_signals();
+    connect(child)?;
+    let reporter = Reporter(child.reporter);
+    reporter.at(Step::Preparation);
+    let program = (child.launch.prepare)().map_err(Failure::Refused)?;
+    set_limits(&child.launch.limits)?;
+    change_user(program.credentials.as_ref(), child.parent)?;
+    if let Some(umask) = child.launch.umask {
+        // SAFETY: no memory is involved.
+        unsafe { libc::umask(umask as libc::mode_t) };
+    }
+    if let Some(directory) = &child.launch.directory {
+        reporter.at(Step::Directory);
+        // SAFETY: a text that ends in NUL.
+        require(Step::Directory, unsafe { libc::chdir(directory.as_ptr()) })?;
+    }
+    reporter.at(Step::Program);
+    let (argv, envp) = (pointers(&program.arguments), pointers(&program.environment));
+    // Last, so that no signal can end the child half-way unseen. Cannot fail.
+    let _ = calls::unblock_signals();
+    // SAFETY: texts that end in NUL, in lists that end in NULL.
+    unsafe { libc::execve(program.path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    Err(Failure::At(Step::Program, io::Error::last_os_error()))
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+fn require(step: Step, result: c_int) -> Result<c_int, Failure> {
+    if result == -1 { Err(Failure::At(step, io::Error::last_os_error())) } else { Ok(result) }
 }
 
 /// A program must not inherit that we ignore or handle signals.
-unsafe fn default_signals() {
+pub(super) fn default_signals() {
     for signal in 1..=calls::LAST_SIGNAL {
         // SAFETY: SIG_DFL needs no handler; KILL and STOP refuse harmlessly.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
-/// Last step but exec, so that no signal can end the child half-way unseen.
-unsafe fn unblock_signals() {
-    // SAFETY: the set is initialised by sigemptyset.
+/// Puts input and output at 0 to 2, the sockets at 3, 4, … and the report pipe
+/// behind them; closes everything else. Sources first go above all targets,
+/// because one may sit on another's target.
+fn connect(child: &mut Child<'_>) -> Result<(), Failure> {
+    let launch = child.launch;
+    let end = 3 + c_int::try_from(launch.sockets.len()).unwrap_or(0);
+    // SAFETY: numbers of open descriptors; dup2 clears close-on-exec.
     unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        let aside = |step, fd| require(step, libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, end + 1));
+        child.reporter = aside(Step::Output, child.reporter)?;
+        let (out, err) = (launch.output.0.as_raw_fd(), launch.output.1.as_raw_fd());
+        for (fd, target) in [child.input, out, err].into_iter().zip(0..) {
+            require(Step::Output, libc::dup2(fd, target))?;
+        }
+        let moved = launch.sockets.iter().map(|socket| aside(Step::Sockets, *socket));
+        let moved = moved.collect::<Result<Vec<_>, _>>()?;
+        for (fd, target) in moved.into_iter().zip(3..) {
+            require(Step::Sockets, libc::dup2(fd, target))?;
+        }
+        require(Step::Sockets, libc::dup2(child.reporter, end))?;
+        require(Step::Sockets, libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC))?;
     }
+    child.reporter = end;
+    // A child that takes its time must hold nothing of ours: not the sockets of
+    // other services, and no process descriptor whose end we wait for.
+    calls::close_from(end + 1);
+    Ok(())
 }
 
-unsafe fn connect_output(prepared: &mut Prepared<'_>) -> Result<(), u8> {
-    // SAFETY: numbers of open descriptors.
-    unsafe {
-        // Out of the way of the numbers that programs expect.
-        let above = 3 + c_int::try_from(prepared.moved.len()).unwrap_or(0);
-        let error_pipe = libc::fcntl(prepared.error_pipe, libc::F_DUPFD_CLOEXEC, above);
-        require(2, error_pipe)?;
-        prepared.error_pipe = error_pipe;
-        require(2, libc::dup2(prepared.input, 0))?;
-        require(2, libc::dup2(prepared.launch.output.0.as_raw_fd(), 1))?;
-        require(2, libc::dup2(prepared.launch.output.1.as_raw_fd(), 2))
-    }
-}
-
-unsafe fn set_limits(prepared: &Prepared<'_>) -> Result<(), u8> {
-    let limits = &prepared.launch.limits;
+fn set_limits(limits: &ResourceLimits) -> Result<(), Failure> {
     let all = [
         (libc::RLIMIT_NOFILE, limits.nofile),
         (libc::RLIMIT_CORE, limits.core),
@@ -245,45 +230,48 @@ unsafe fn set_limits(prepared: &Prepared<'_>) -> Result<(), u8> {
         let limit =
             libc::rlimit { rlim_cur: value as libc::rlim_t, rlim_max: value as libc::rlim_t };
         // SAFETY: `limit` is initialised.
-        require(3, unsafe { libc::setrlimit(resource, &raw const limit) })?;
+        require(Step::Limits, unsafe { libc::setrlimit(resource, &raw const limit) })?;
     }
-    // SAFETY: the digits live in our copy of the parent's memory.
-    unsafe { set_oom_score(&prepared.oom_score_adj) }
+    let Some(adjustment) = limits.oom_score_adj else { return Ok(()) };
+    std::fs::write("/proc/self/oom_score_adj", adjustment.to_string())
+        .map_err(|error| Failure::At(Step::Limits, error))
 }
 
-unsafe fn set_oom_score(digits: &[u8]) -> Result<(), u8> {
-    if digits.is_empty() {
-        return Ok(());
-    }
-    // SAFETY: a constant path; the length is that of the slice.
-    unsafe {
-        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY);
-        require(3, file)?;
-        let written = libc::write(file, digits.as_ptr().cast(), digits.len());
-        require(3, if written == -1 { -1 } else { 0 })?;
-        require(3, libc::close(file))
-    }
-}
-
-unsafe fn change_user(prepared: &Prepared<'_>) -> Result<(), u8> {
-    // SAFETY: the list of groups lives in our copy of the parent's memory.
-    unsafe {
-        if let Some(credentials) = &prepared.launch.credentials {
-            let groups: *const libc::gid_t = credentials.groups.as_ptr();
-            require(4, libc::setgroups(credentials.groups.len() as _, groups))?;
-            require(4, libc::setgid(credentials.gid))?;
-            require(4, libc::setuid(credentials.uid))?;
+fn change_user(credentials: Option<&Credentials>, parent: Pid) -> Result<(), Failure> {
+    if let Some(credentials) = credentials {
+        give_output_to(credentials);
+        let groups: *const libc::gid_t = credentials.groups.as_ptr();
+        // SAFETY: the list of groups outlives the call.
+        unsafe {
+            require(Step::User, libc::setgroups(credentials.groups.len() as _, groups))?;
+            require(Step::User, libc::setgid(credentials.gid))?;
+            require(Step::User, libc::setuid(credentials.uid))?;
         }
-        die_with_parent(prepared.parent)
+    }
+    // The change of user has cleared the setting.
+    die_with_parent(parent)
+}
+
+/// Lets the user open `/dev/stdout` and `/dev/stderr`: that is a pipe opened by
+/// its owner. Only pipes: `/dev/null` belongs to everybody. Refused in some user
+/// namespaces; then only descriptors 1 and 2 themselves work.
+fn give_output_to(credentials: &Credentials) {
+    use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
+    for number in [1, 2] {
+        // SAFETY: both are open; see `connect`.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if fstat(fd).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo) {
+            let (user, group) = (Uid::from_raw(credentials.uid), Gid::from_raw(credentials.gid));
+            let _ = fchown(fd, Some(user), Some(group));
+        }
     }
 }
 
-/// After the change of user, which would clear the setting.
 #[cfg(target_os = "linux")]
-unsafe fn die_with_parent(parent: Pid) -> Result<(), u8> {
+pub(super) fn die_with_parent(parent: Pid) -> Result<(), Failure> {
     // SAFETY: no memory is involved.
     unsafe {
-        require(1, libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+        require(Step::Session, libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
         // The parent may have died before the line above.
         if libc::getppid() != parent {
             libc::_exit(127);
@@ -293,51 +281,6 @@ unsafe fn die_with_parent(parent: Pid) -> Result<(), u8> {
 }
 
 #[cfg(not(target_os = "linux"))]
-unsafe fn die_with_parent(_parent: Pid) -> Result<(), u8> {
+pub(super) fn die_with_parent(_parent: Pid) -> Result<(), Failure> {
     Ok(())
-}
-
-/// Puts the sockets at 3, 4, …: first above all targets, then down, because a
-/// source may sit on another's target.
-unsafe fn hand_over(prepared: &mut Prepared<'_>) -> Result<(), u8> {
-    let above = 3 + c_int::try_from(prepared.moved.len()).unwrap_or(0);
-    // SAFETY: numbers of open descriptors; dup2 clears close-on-exec.
-    unsafe {
-        for (socket, moved) in prepared.launch.sockets.iter().zip(&mut prepared.moved) {
-            *moved = libc::fcntl(*socket, libc::F_DUPFD_CLOEXEC, above);
-            require(6, *moved)?;
-        }
-        for (moved, target) in prepared.moved.iter().zip(3..) {
-            require(6, libc::dup2(*moved, target))?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the decimal digits of our own pid behind `LISTEN_PID=`.
-fn write_own_pid(text: &mut [u8]) {
-    let mut digits = [0u8; 12];
-    let mut count = 0;
-    let mut rest = std::process::id();
-    while rest > 0 {
-        digits[count] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        count += 1;
-    }
-    for index in 0..count {
-        text[LISTEN_PID.len() + index] = digits[count - 1 - index];
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_listen_pid_is_this_process() {
-        let mut text = [LISTEN_PID, &[0; 12]].concat();
-        write_own_pid(&mut text);
-        let expected = format!("LISTEN_PID={}\0", std::process::id());
-        assert!(text.starts_with(expected.as_bytes()));
-    }
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use santa_config::Service;
@@ -44,15 +46,30 @@ pub(super) fn add_files(environment: &mut Environment, service: &Service) -> Res
     Ok(())
 }
 
+/// Reads a regular file and no more of it than is sensible: a pipe would wait
+/// for whoever fills it, a device may never end.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| {
         format!("cannot be read: {error}; is it mounted, and readable by santa-supervise?")
     };
-    let size = fs::metadata(path).map_err(cannot)?.len();
-    if size > LARGEST {
-        return Err(format!("has {size} bytes; more than {LARGEST} cannot be right"));
+    let regular = |about: fs::Metadata| match about.is_file() {
+        true => Ok(()),
+        false => Err("is not a regular file; write its content into one".to_owned()),
+    };
+    // Before it is opened, because that alone does something to some devices;
+    // and again, because it may be another one by then.
+    regular(fs::metadata(path).map_err(cannot)?)?;
+    let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let mut options = fs::OpenOptions::new();
+    let options = options.read(true).custom_flags(nonblocking.bits().cast_signed());
+    let file = options.open(path).map_err(cannot)?;
+    regular(file.metadata().map_err(cannot)?)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("has more than {LARGEST} bytes, which cannot be right"));
     }
-    fs::read(path).map_err(cannot)
+    Ok(bytes)
 }
 
 /// The lines `NAME=value` of a file. Empty lines and those that begin with `#`

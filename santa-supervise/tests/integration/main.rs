@@ -4,6 +4,8 @@
 #[macro_use]
 mod support;
 
+#[cfg(target_os = "linux")]
+mod blocking;
 mod configuration;
 mod control;
 mod environment;

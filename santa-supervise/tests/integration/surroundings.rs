@@ -5,32 +5,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::support::preload::with_odd_clock;
 use crate::support::privileged::{as_pid_1, is_root};
 use crate::support::{House, holds_in_time, is_alive};
 use rustix::process::{Pid, Signal, Uid};
-
-/// Builds the library that stands before the C library's clock.
-fn odd_clock(house: &House) -> PathBuf {
-    let library = house.path("odd_clock.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support/odd_clock.rs");
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let built = Command::new(rustc)
-        .args(["--edition=2024", "--crate-type=cdylib", "-o"])
-        .args([library.as_path(), Path::new(source)])
-        .output()
-        .expect("rustc runs");
-    assert!(built.status.success(), "{}", crate::support::text(&built.stderr));
-    library
-}
-
-/// Puts the odd clock into a house; gives the file for its orders.
-fn with_odd_clock(house: House) -> (House, PathBuf) {
-    let (library, orders) = (odd_clock(&house), house.path("orders"));
-    (house.setting("LD_PRELOAD", &library).setting("ODD_CLOCK", &orders), orders)
-}
 
 /// The clock is read in one go, so it must be written in one go.
 fn order(orders: &Path, order: &str) {

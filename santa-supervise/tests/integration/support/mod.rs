@@ -1,6 +1,8 @@
 //! Runs the real santa-supervise on a configuration made for one test.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod preload;
+#[cfg(target_os = "linux")]
 pub(crate) mod privileged;
 
 use std::fs::{self, File};

@@ -1,0 +1,165 @@
+//! What may take for ever: files that are none, mounts that hang, look-ups that
+//! nobody answers. None of it holds up other services, clients or the stop.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use crate::support::preload::with_hung_files;
+use crate::support::privileged::is_root;
+use crate::support::{FAKE, House};
+
+/// Services that hang on their way to their program, each in another way.
+const HANGING: [(&str, &str); 7] = [
+    ("by-program", ""),
+    ("by-path", "env = { PATH = \"{dir}/hung\" }"),
+    ("by-variables", "env_files = [\"{dir}/hung/vars\"]"),
+    ("by-secret", "secrets = { KEY = \"{dir}/hung/key\" }"),
+    ("by-directory", "directory = \"{dir}/hung\""),
+    ("by-user", "user = \"hung\""),
+    ("by-task", "kind = \"task\"\nenv_files = [\"{dir}/hung/vars\"]"),
+];
+
+fn hanging_services(mut house: House, more: &str) -> House {
+    let in_hung = house.path("hung/program").display().to_string();
+    for (name, keys) in HANGING {
+        let program = match name {
+            "by-program" => &in_hung,
+            "by-path" => "some-program",
+            _ => FAKE,
+        };
+        house = house.program(name, program, &format!("args = [\"forever\"]\n{keys}\n{more}"));
+    }
+    with_hung_files(house.service("app", &["forever"], ""))
+}
+
+#[test]
+fn a_start_that_hangs_holds_up_nobody_and_no_stop() {
+    let mut house = hanging_services(House::new("linux"), "start_timeout = \"1h\"").start();
+    house.wait_for_state("app", "ready");
+    for (name, _) in HANGING {
+        assert_eq!(house.state(name), "starting", "{name}");
+    }
+    house.ctl_ok(&["restart", "app"]);
+    house.ctl_ok(&["stop", "by-program"]);
+    assert_eq!(house.state("by-program"), "stopped");
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_start_that_hangs_is_given_up_in_time_and_says_where() {
+    let more = "start_timeout = \"200ms\"\nstart_retries = 0";
+    let mut house = hanging_services(House::new("linux"), more).start();
+    house.wait_for_control();
+    for (name, _) in HANGING {
+        house.wait_for_state(name, "failed");
+    }
+    assert_eq!(house.state("app"), "ready");
+    assert_eq!(house.stop(), 0);
+    let messages = house.messages("supervise");
+    let told = |name: &str, step: &str| {
+        messages.iter().any(|one| one.starts_with(&format!("{name} stops: ")) && one.contains(step))
+    };
+    assert!(told("by-program", "it still tries to run the program"), "{messages:?}");
+    assert!(told("by-directory", "it still tries to change to its directory"), "{messages:?}");
+    for name in ["by-path", "by-variables", "by-secret", "by-user", "by-task"] {
+        assert!(told(name, "it still tries to read its files or look up its user"), "{messages:?}");
+    }
+}
+
+#[test]
+fn probes_hooks_and_watches_that_hang_hold_up_nobody() {
+    let house = House::new("linux")
+        .service("app", &["forever"], "watch = [\"{dir}/hung/watched\"]")
+        .service(
+            "probed",
+            &["forever"],
+            "ready = { kind = \"exec\", command = [\"{dir}/hung/probe\"] }\nstart_timeout = \"1h\"",
+        )
+        .extra("[[hook]]\nname = \"told\"\nstates = [\"ready\"]\ncommand = [\"{dir}/hung/hook\"]\ntimeout = \"200ms\"")
+        .replacing_dir();
+    let mut house = with_hung_files(house).start();
+    house.wait_for_state("app", "ready");
+    house.until("the hook is given up", || {
+        house.ctl_ok(&["logs", "supervise", "-n", "100"]).contains("hook told did not work")
+    });
+    house.ctl_ok(&["restart", "app"]);
+    assert_eq!(house.state("probed"), "starting");
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn only_a_regular_file_of_sensible_size_is_a_secret_or_holds_variables() {
+    let mut house = House::new("linux");
+    let path = |name: &str| house.path(name).display().to_string();
+    let made = Command::new("mkfifo").arg(path("fifo")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let _socket = UnixListener::bind(path("socket")).expect("socket");
+    fs::write(path("large"), vec![b'x'; (1 << 20) + 1]).expect("large");
+    fs::write(path("right"), "A=1\n").expect("right");
+    let files = [
+        ("fifo", path("fifo"), "is not a regular file"),
+        ("zero", "/dev/zero".to_owned(), "is not a regular file"),
+        ("full", "/dev/full".to_owned(), "is not a regular file"),
+        ("terminal", "/dev/ptmx".to_owned(), "is not a regular file"),
+        ("folder", path("."), "is not a regular file"),
+        ("socket", path("socket"), "is not a regular file"),
+        ("large", path("large"), "more than 1048576 bytes"),
+    ];
+    for (name, file, _) in &files {
+        let secret = format!("secrets = {{ KEY = \"{file}\" }}");
+        let variables = format!("env_files = [\"{file}\"]");
+        house = house.service(&format!("secret-{name}"), &["forever"], &secret);
+        house = house.service(&format!("variables-{name}"), &["forever"], &variables);
+    }
+    let mut house = house
+        .service("app", &["forever"], "env_files = [\"{dir}/right\", \"/proc/sys/kernel/ostype\"]")
+        .service(
+            "right",
+            &["forever"],
+            "env_files = [\"{dir}/right\"]\nsecrets = { KIND = \"/proc/sys/kernel/ostype\" }",
+        )
+        .start();
+    house.wait_for_state("right", "ready");
+    for (name, file, problem) in &files {
+        for service in [format!("secret-{name}"), format!("variables-{name}")] {
+            house.wait_for_state(&service, "failed");
+            let status = house.service_status(&service);
+            let why = status["why"].as_str().expect("why");
+            assert!(why.contains(file) && why.contains(problem), "{service}: {why}");
+        }
+    }
+    let why = house.service_status("app")["why"].as_str().expect("why").to_owned();
+    assert!(why.contains("line 1 is not NAME=value"), "{why}");
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_service_of_another_user_can_open_its_standard_output_by_name() {
+    if !is_root() {
+        return;
+    }
+    let script = "echo one > /dev/stdout; echo two > /dev/stderr; echo three > /proc/self/fd/1; \
+                  echo four >> /dev/fd/2; echo five | tee /dev/stderr > /dev/null; echo six as `id -u`";
+    let mut house = House::new("linux");
+    let users = [
+        ("numbers", "54321:54321", "54321"),
+        ("group", "54322:0", "54322"),
+        ("name", "nobody", "65534"),
+    ];
+    for (name, user, _) in users {
+        let keys = format!("args = [\"-c\", {script:?}]\nkind = \"task\"\nuser = \"{user}\"");
+        house = house.program(name, "sh", &keys);
+    }
+    let mut house = house.start();
+    for (name, ..) in users {
+        house.wait_for_state(name, "completed");
+    }
+    assert_eq!(house.stop(), 0);
+    for (name, _, uid) in users {
+        let mut messages = house.messages(name);
+        messages.sort();
+        let own = format!("six as {uid}");
+        assert_eq!(messages, ["five", "four", "one", &own, "three", "two"], "{name}");
+    }
+}

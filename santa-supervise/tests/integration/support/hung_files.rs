@@ -1,0 +1,101 @@
+//! Stands before the C library's file calls in a process that loads it first
+//! (`LD_PRELOAD`): every path below the folder that `HUNG` names hangs, as on a
+//! network mount whose server is gone, and so does the look-up of the user
+//! `hung`. Compiled by the test that uses it, so without crates.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::OnceLock;
+
+unsafe extern "C" {
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn pause() -> c_int;
+}
+
+/// The next definition behind this one.
+const RTLD_NEXT: *mut c_void = -1isize as *mut c_void;
+
+fn next(name: &CStr) -> *mut c_void {
+    // SAFETY: a text that ends in NUL.
+    unsafe { dlsym(RTLD_NEXT, name.as_ptr()) }
+}
+
+fn hang() -> ! {
+    loop {
+        // SAFETY: no memory is involved.
+        unsafe { pause() };
+    }
+}
+
+/// # Safety
+/// `path` is a text that ends in NUL.
+unsafe fn hang_below(path: *const c_char) {
+    static HUNG: OnceLock<Vec<u8>> = OnceLock::new();
+    let hung = HUNG.get_or_init(|| std::env::var_os("HUNG").unwrap_or_default().into_vec());
+    // SAFETY: the caller's promise.
+    let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
+    if !hung.is_empty() && path.as_bytes().starts_with(hung) {
+        hang();
+    }
+}
+
+/// Defines a call that hangs below the folder and else does what it should.
+macro_rules! hanging {
+    ($($name:ident($($before:ident: $type_before:ty,)* ; path $(, $after:ident: $type_after:ty)*) -> $result:ty;)+) => {
+        $(
+            /// # Safety
+            /// As the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name(
+                $($before: $type_before,)* path: *const c_char $(, $after: $type_after)*
+            ) -> $result {
+                type Call = unsafe extern "C" fn($($type_before,)* *const c_char $(, $type_after)*) -> $result;
+                static NEXT: OnceLock<usize> = OnceLock::new();
+                const NAME: &str = concat!(stringify!($name), "\0");
+                let found = NEXT.get_or_init(|| {
+                    next(CStr::from_bytes_with_nul(NAME.as_bytes()).expect("one NUL")) as usize
+                });
+                // SAFETY: the caller's promise; the function found has this type.
+                unsafe {
+                    hang_below(path);
+                    let call = std::mem::transmute::<*mut c_void, Call>(*found as *mut c_void);
+                    call($($before,)* path $(, $after)*)
+                }
+            }
+        )+
+    };
+}
+
+hanging! {
+    open64(; path, flags: c_int, mode: c_uint) -> c_int;
+    open(; path, flags: c_int, mode: c_uint) -> c_int;
+    statx(folder: c_int, ; path, flags: c_int, mask: c_uint, about: *mut c_void) -> c_int;
+    stat64(; path, about: *mut c_void) -> c_int;
+    opendir(; path) -> *mut c_void;
+    chdir(; path) -> c_int;
+    execve(; path, argv: *const *const c_char, envp: *const *const c_char) -> c_int;
+}
+
+type LookUp =
+    unsafe extern "C" fn(*const c_char, *mut c_void, *mut c_char, usize, *mut *mut c_void) -> c_int;
+
+/// # Safety
+/// As getpwnam_r(3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getpwnam_r(
+    name: *const c_char,
+    record: *mut c_void,
+    buffer: *mut c_char,
+    size: usize,
+    found: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's promise; the function found has this type.
+    unsafe {
+        if CStr::from_ptr(name) == c"hung" {
+            hang();
+        }
+        let call = std::mem::transmute::<*mut c_void, LookUp>(next(c"getpwnam_r"));
+        call(name, record, buffer, size, found)
+    }
+}

@@ -1,0 +1,33 @@
+//! Libraries that stand before the C library's in the santa-supervise of a test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{House, text};
+
+/// Compiles `support/NAME.rs` into the directory of a house.
+fn build(house: &House, name: &str) -> PathBuf {
+    let library = house.path(&format!("{name}.so"));
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support");
+    let source = Path::new(folder).join(name).with_extension("rs");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let built = Command::new(rustc)
+        .args(["--edition=2024", "--crate-type=cdylib", "-o"])
+        .args([&library, &source])
+        .output()
+        .expect("rustc runs");
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    library
+}
+
+/// Puts the odd clock into a house; gives the file for its orders.
+pub(crate) fn with_odd_clock(house: House) -> (House, PathBuf) {
+    let (library, orders) = (build(&house, "odd_clock"), house.path("orders"));
+    (house.setting("LD_PRELOAD", &library).setting("ODD_CLOCK", &orders), orders)
+}
+
+/// Lets everything below `DIR/hung` hang, and the user `hung`.
+pub(crate) fn with_hung_files(house: House) -> House {
+    let (library, folder) = (build(&house, "hung_files"), house.path("hung"));
+    house.setting("LD_PRELOAD", &library).setting("HUNG", &folder)
+}
