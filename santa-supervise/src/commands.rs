@@ -6,7 +6,7 @@ mod client;
 mod run;
 mod show;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use santa_config::Config;
@@ -46,6 +46,30 @@ pub fn complain(message: &str) {
     for line in message.lines() {
         let _ = writeln!(out, "santa-supervise: {line}");
     }
+}
+
+/// Writes to standard output; whether anybody still reads it. A reader that has
+/// seen enough (`status | head`) is no mistake.
+fn print_some(
+    write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>,
+) -> Result<bool, Failure> {
+    let mut output = io::stdout().lock();
+    match write(&mut output).and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure {
+            message: format!("cannot write to standard output: {error}"),
+            code: exit::FAILED,
+        }),
+    }
+}
+
+/// Writes the answer to a command; gives its exit code `code`.
+fn print(
+    code: i32,
+    write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>,
+) -> Result<i32, Failure> {
+    print_some(write).map(|_| code)
 }
 
 /// Carries out a command; gives the exit code.

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod commands;
 pub mod event_loop;
 pub mod fill;
+mod json_text;
 pub mod lines;
 pub mod log_writer;
 pub mod machine;

@@ -3,6 +3,7 @@
 //! short phrase.
 
 use crate::clock;
+use crate::json_text::is_unsafe;
 use crate::record::{Chunk, Members, OWN_NAME, level};
 
 /// Room for the names of services; longer ones push their lines to the right.
@@ -124,7 +125,7 @@ fn harmless(text: &str, colours: bool, out: &mut Vec<u8>) {
                 rest = rest.as_str()[length..].chars();
             }
             ('\t', _) => out.push(b'\t'),
-            (c, _) if c.is_control() => out.extend_from_slice("\u{fffd}".as_bytes()),
+            (c, _) if is_unsafe(c) => out.extend_from_slice("\u{fffd}".as_bytes()),
             (c, _) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }

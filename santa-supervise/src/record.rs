@@ -9,6 +9,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::clock::{self, Millis};
+use crate::json_text;
 
 /// Name under which santa-supervise itself logs.
 pub const OWN_NAME: &str = "supervise";
@@ -196,14 +197,14 @@ fn json(chunk: &Chunk, frame: &Frame, line: &[u8], out: &mut Vec<u8>) {
     match members {
         None => {
             out.extend_from_slice(b"\"message\":");
-            string(out, &text);
+            json_text::string(out, &text);
             out.push(b',');
         }
         Some(members) => {
             let own = members.0.iter().filter(|(key, _)| key != "service" && key != "stream");
             for (key, value) in own {
                 name(out, key);
-                out.extend_from_slice(value.get().as_bytes());
+                json_text::value(out, value.get());
                 out.push(b',');
             }
         }
@@ -218,18 +219,13 @@ fn json(chunk: &Chunk, frame: &Frame, line: &[u8], out: &mut Vec<u8>) {
 
 fn member(out: &mut Vec<u8>, key: &str, value: &str) {
     name(out, key);
-    string(out, value);
+    json_text::string(out, value);
     out.push(b',');
 }
 
 fn name(out: &mut Vec<u8>, key: &str) {
-    string(out, key);
+    json_text::string(out, key);
     out.push(b':');
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing a string to memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
 }
 
 /// Words at the beginning of a line that tell its level.
@@ -330,6 +326,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_cannot_look_like_two_to_whoever_splits_on_other_characters() {
+        check(
+            "{\"a\":\r{\"b\":\r\n",
+            &format!("{HEAD}\"message\":\"{{\\\"a\\\":\\r{{\\\"b\\\":\"}}\n"),
+        );
+        check(
+            "{\"a\":[1,\r{\"service\":\"proxy\"}\r],\"b\":\"\u{85}\u{2028}\"}\n",
+            &format!("{HEAD}\"a\":[1, {{\"service\":\"proxy\"}} ],\"b\":\"\\u0085\\u2028\"}}\n"),
+        );
+    }
+
+    #[test]
     fn what_only_looks_like_json_is_text() {
         check("{oops\n", &format!("{HEAD}\"message\":\"{{oops\"}}\n"));
         check("{} {}\n", &format!("{HEAD}\"message\":\"{{}} {{}}\"}}\n"));
@@ -363,6 +371,7 @@ mod tests {
             let written = String::from_utf8(out).expect("UTF-8");
             prop_assert!(written.ends_with('\n'));
             prop_assert_eq!(written.lines().count(), chunk.lines().count());
+            prop_assert!(written.lines().all(|line| !line.contains(json_text::is_unsafe)));
             for line in written.lines() {
                 let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
                 prop_assert_eq!(value["service"].as_str(), Some("app"));

@@ -1,11 +1,13 @@
 //! `check`: is the configuration right, and in which order do services start?
 
+use std::io::{self, Write};
+
 use santa_config::Service;
 
 use crate::cli::Common;
 use crate::order::order;
 
-use super::{Failure, config_path, exit, load};
+use super::{Failure, config_path, exit, load, print};
 
 pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
     let path = config_path(common);
@@ -26,14 +28,14 @@ pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
             .map_err(circle)?;
     if json {
         let found = serde_json::json!({ "ok": true, "start_order": starts, "stop_order": stops });
-        println!("{found}");
-        return Ok(exit::OK);
+        return print(exit::OK, |output| writeln!(output, "{found}"));
     }
-    println!("{} is right. Services start in this order:", path.display());
-    show(&starts);
-    println!("and stop in this one:");
-    show(&stops);
-    Ok(exit::OK)
+    print(exit::OK, |output| {
+        writeln!(output, "{} is right. Services start in this order:", path.display())?;
+        show(output, &starts)?;
+        writeln!(output, "and stop in this one:")?;
+        show(output, &stops)
+    })
 }
 
 /// The services that `one` depends on.
@@ -47,8 +49,7 @@ fn stops_after(services: &[Service], one: &Service) -> Vec<String> {
     dependents.map(|other| other.name.clone()).chain(one.stop_after.iter().cloned()).collect()
 }
 
-fn show(groups: &[Vec<&str>]) {
-    for (number, group) in groups.iter().enumerate() {
-        println!("  {}. {}", number + 1, group.join(", "));
-    }
+fn show(output: &mut impl Write, groups: &[Vec<&str>]) -> io::Result<()> {
+    let mut groups = (1..).zip(groups);
+    groups.try_for_each(|(number, group)| writeln!(output, "  {number}. {}", group.join(", ")))
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::cli::{Command, Common, OnService, Until};
 use crate::protocol::{Answer, Explanation, Request, ServiceUsage, Status};
 
-use super::{Failure, config_path, exit, show};
+use super::{Failure, config_path, exit, print, print_some, show};
 
 /// How long a question may take that needs no service.
 const QUICK: Duration = Duration::from_secs(10);
@@ -19,8 +19,7 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
     match command {
         Command::Status { json } => {
             let status: Status = Connection::open(common, Some(QUICK))?.ask(&Request::Status)?;
-            show::status(&status, json);
-            Ok(exit::OK)
+            print(exit::OK, |output| show::status(output, &status, json))
         }
         Command::Start(on) => act(common, &on, Request::Start { name: on.name.clone() }),
         Command::Stop(on) => act(common, &on, Request::Stop { name: on.name.clone() }),
@@ -41,8 +40,7 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
         Command::Explain { name, json } => {
             let request = Request::Explain { name };
             let found: Vec<Explanation> = Connection::open(common, Some(QUICK))?.ask(&request)?;
-            show::explanations(&found, json);
-            Ok(exit::OK)
+            print(exit::OK, |output| show::explanations(output, &found, json))
         }
         Command::Top { every, once, json } => watch_usage(common, every, once, json),
         Command::Logs { name, follow, lines, json } => {
@@ -50,18 +48,18 @@ pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure>
         }
         Command::Events { json } => Connection::open(common, None)?.watch(&Request::Events, json),
         Command::Shutdown { timeout, json } => shut_down(common, timeout, json),
-        Command::Healthcheck { ready, json } => Ok(check_health(common, ready, json)),
+        Command::Healthcheck { ready, json } => check_health(common, ready, json),
         Command::Run { .. } | Command::Check { .. } => unreachable!("done without a connection"),
     }
 }
 
 fn act(common: &Common, on: &OnService, request: Request) -> Result<i32, Failure> {
     let answer = Connection::open(common, Some(on.timeout))?.ask(&request)?;
-    Ok(report(&answer, on.json))
+    report(&answer, on.json)
 }
 
 fn ask_quickly(common: &Common, request: &Request, json: bool) -> Result<i32, Failure> {
-    Ok(report(&Connection::open(common, Some(QUICK))?.ask(request)?, json))
+    report(&Connection::open(common, Some(QUICK))?.ask(request)?, json)
 }
 
 /// Prints what services use until nobody reads it any more.
@@ -70,7 +68,8 @@ fn watch_usage(common: &Common, every: Duration, once: bool, json: bool) -> Resu
     let mut before: Option<Vec<ServiceUsage>> = None;
     loop {
         let now: Vec<ServiceUsage> = connection.ask(&Request::Usage)?;
-        if show::usage(before.as_deref(), &now, every, json).is_err() || once || json {
+        let read = print_some(|output| show::usage(output, before.as_deref(), &now, every, json))?;
+        if !read || once || json {
             return Ok(exit::OK);
         }
         before = Some(now);
@@ -83,11 +82,11 @@ fn shut_down(common: &Common, timeout: Duration, json: bool) -> Result<i32, Fail
     let answer: Answer = connection.ask(&Request::Shutdown)?;
     // The connection ends when santa-supervise does.
     while connection.line()?.is_some() {}
-    Ok(report(&Answer { message: "stopped".to_owned(), ..answer }, json))
+    report(&Answer { message: "stopped".to_owned(), ..answer }, json)
 }
 
 /// For HEALTHCHECK: nothing but 0 and 1.
-fn check_health(common: &Common, ready: bool, json: bool) -> i32 {
+fn check_health(common: &Common, ready: bool, json: bool) -> Result<i32, Failure> {
     let asked = Connection::open(common, Some(QUICK));
     match asked.and_then(|mut connection| connection.ask::<Answer>(&Request::Health { ready })) {
         Ok(answer) => report(&answer, json),
@@ -95,15 +94,17 @@ fn check_health(common: &Common, ready: bool, json: bool) -> i32 {
     }
 }
 
-fn report(answer: &Answer, json: bool) -> i32 {
-    if json {
-        println!("{}", serde_json::json!(answer));
-    } else if answer.ok {
-        println!("{}", answer.message);
-    } else {
-        eprintln!("{}", answer.message);
+fn report(answer: &Answer, json: bool) -> Result<i32, Failure> {
+    let code = if answer.ok { exit::OK } else { exit::FAILED };
+    if !json && !answer.ok {
+        // As with any other complaint, one that nobody takes changes nothing.
+        let _ = writeln!(io::stderr(), "{}", answer.message);
+        return Ok(code);
     }
-    if answer.ok { exit::OK } else { exit::FAILED }
+    print(code, |output| match json {
+        true => writeln!(output, "{}", serde_json::json!(answer)),
+        false => writeln!(output, "{}", answer.message),
+    })
 }
 
 /// A connection to the control socket.
@@ -158,15 +159,15 @@ impl Connection {
     /// Prints records until the other side ends.
     fn watch(&mut self, request: &Request, json: bool) -> Result<i32, Failure> {
         self.send(request)?;
-        let mut output = io::stdout().lock();
         while let Some(line) = self.line()? {
             if let Ok(refusal) = serde_json::from_str::<Answer>(&line) {
                 return Err(Failure { message: refusal.message, code: exit::FAILED });
             }
-            let written =
-                if json { writeln!(output, "{line}") } else { show::record(&mut output, &line) };
-            // Whoever reads has seen enough.
-            if written.and_then(|()| output.flush()).is_err() {
+            let read = print_some(|output| match json {
+                true => writeln!(output, "{line}"),
+                false => show::record(output, &line),
+            })?;
+            if !read {
                 break;
             }
         }

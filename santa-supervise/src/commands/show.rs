@@ -5,14 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::clock;
+use crate::json_text::is_unsafe;
 use crate::protocol::{Explanation, ServiceUsage, Status};
 use crate::record::{Chunk, Stream, Style};
 
-/// Prints the state of all services.
-pub(super) fn status(status: &Status, json: bool) {
+/// Shows the state of all services.
+pub(super) fn status(output: &mut impl Write, status: &Status, json: bool) -> io::Result<()> {
     if json {
-        println!("{}", serde_json::json!(status));
-        return;
+        return writeln!(output, "{}", serde_json::json!(status));
     }
     let now = clock::now() / 1_000;
     let mut instances: BTreeMap<&str, u32> = BTreeMap::new();
@@ -32,60 +32,72 @@ pub(super) fn status(status: &Status, json: bool) {
             service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             span(now.saturating_sub(service.since)),
             service.restarts.to_string(),
-            service.why.clone(),
+            shown(&service.why),
         ]);
     }
     for row in &rows {
-        println!("{}", aligned(row, &rows));
+        writeln!(output, "{}", aligned(row, &rows))?;
     }
     if status.supervisor.dropped_lines > 0 {
-        println!(
+        writeln!(
+            output,
             "{} lines of output were dropped because nobody read them in time",
             status.supervisor.dropped_lines
-        );
+        )?;
     }
+    Ok(())
 }
 
-/// Prints why services are in their states.
-pub(super) fn explanations(found: &[Explanation], json: bool) {
+/// A text of others, on one line.
+fn shown(text: &str) -> String {
+    text.replace(is_unsafe, "\u{fffd}")
+}
+
+/// Shows why services are in their states.
+pub(super) fn explanations(
+    output: &mut impl Write,
+    found: &[Explanation],
+    json: bool,
+) -> io::Result<()> {
     if json {
-        println!("{}", serde_json::json!(found));
-        return;
+        return writeln!(output, "{}", serde_json::json!(found));
     }
     let now = clock::now() / 1_000;
     for one in found {
         let status = &one.status;
         let since = span(now.saturating_sub(status.since));
-        println!("{} is {} for {since}: {}", status.name, status.state, status.why);
+        let why = shown(&status.why);
+        writeln!(output, "{} is {} for {since}: {why}", status.name, status.state)?;
         if let Some(next) = &one.next {
-            println!("  next: {next}");
+            writeln!(output, "  next: {next}")?;
         }
         if let Some(successor) = one.successor {
-            println!("  generation {successor} starts beside it");
+            writeln!(output, "  generation {successor} starts beside it")?;
         }
         for exit in &one.exits {
             let ago = span(now.saturating_sub(exit.at));
-            println!("  {ago} ago: {} after {} ms", exit.exit, exit.lived_ms);
+            writeln!(output, "  {ago} ago: {} after {} ms", exit.exit, exit.lived_ms)?;
             for line in &exit.lines {
-                println!("    | {}", line.escape_debug());
+                writeln!(output, "    | {}", line.escape_debug())?;
             }
         }
     }
+    Ok(())
 }
 
-/// Prints what services use; CPU as the share since `before`.
+/// Shows what services use; CPU as the share since `before`.
 pub(super) fn usage(
+    output: &mut impl Write,
     before: Option<&[ServiceUsage]>,
     now: &[ServiceUsage],
     every: Duration,
     json: bool,
 ) -> io::Result<()> {
-    let mut output = io::stdout().lock();
     if json {
         return writeln!(output, "{}", serde_json::json!(now));
     }
     let mut rows = vec![["SERVICE", "STATE", "PID", "PROCS", "MEMORY", "CPU"].map(str::to_owned)];
-    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let told = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     for one in now {
         let same = |other: &&ServiceUsage| {
             (other.status.generation, &other.status.name)
@@ -99,10 +111,10 @@ pub(super) fn usage(
         rows.push([
             format!("{}:{}", one.status.name, one.status.instance),
             one.status.state.clone(),
-            shown(one.status.pid.map(|pid| pid.to_string())),
-            shown(one.processes.map(|count| count.to_string())),
-            shown(one.rss_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))),
-            shown(share.or(total)),
+            told(one.status.pid.map(|pid| pid.to_string())),
+            told(one.processes.map(|count| count.to_string())),
+            told(one.rss_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))),
+            told(share.or(total)),
         ]);
     }
     for row in &rows {

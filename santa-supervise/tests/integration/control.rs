@@ -82,6 +82,37 @@ on_every_os! {
         assert_eq!(house.ctl(&["healthcheck"]).status.code(), Some(1));
     }
 
+    fn a_closed_or_full_output_of_a_command_is_no_panic(os) {
+        let mut house = running(os);
+        let commands: [&[&str]; 14] = [
+            &["status"], &["status", "--json"], &["explain", "app"], &["explain", "app", "--json"],
+            &["metrics"], &["check"], &["check", "--json"], &["logs"], &["logs", "-f", "--json"],
+            &["top", "--once"], &["top"], &["healthcheck"], &["restart", "other"], &["wait", "app"],
+        ];
+        for arguments in commands {
+            let (read, write) = santa_supervise::os::pipe().expect("pipe");
+            drop(read);
+            let output = house.command().args(arguments).stdout(write).output().expect("it runs");
+            let errors = text(&output.stderr);
+            assert_eq!((output.status.code(), &*errors), (Some(0), ""), "{arguments:?}");
+        }
+        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        if cfg!(target_os = "linux") {
+            for arguments in &commands[..8] {
+                let output = house.command().args(*arguments).stdout(full()).output().expect("it runs");
+                let errors = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+                assert!(errors.contains("cannot write to standard output"), "{arguments:?}: {errors}");
+            }
+        }
+        // Neither does a complaint that nobody takes.
+        let (read, write) = santa_supervise::os::pipe().expect("pipe");
+        drop(read);
+        let status = house.command().args(["restart", "nobody"]).stderr(write).status();
+        assert_eq!(status.expect("it runs").code(), Some(1));
+        assert_eq!(house.stop(), 0);
+    }
+
     fn without_a_supervisor_commands_say_so(os) {
         let house = House::new(os).service("app", &["forever"], "");
         house.write();

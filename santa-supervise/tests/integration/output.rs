@@ -44,6 +44,35 @@ on_every_os! {
         assert!(house.messages("app").iter().any(|message| message.starts_with('\u{fffd}')), "binary output");
     }
 
+    fn one_line_stays_one_record_whatever_readers_split_on(os) {
+        // Carriage return, vertical tab, form feed, file and record separator, NEL,
+        // line and paragraph separator, NUL, escape, delete.
+        let breaks = ["\\x0d", "\\x0b", "\\x0c", "\\x1c", "\\x1e", "\\xc2\\x85", "\\xe2\\x80\\xa8", "\\xe2\\x80\\xa9", "\\x00", "\\x1b[2K", "\\x7f"];
+        let forged = r#"{"service":"proxy","message":"forged"}"#;
+        let mut steps = Vec::new();
+        for one in breaks {
+            // Between values, in a string, in a name, in an array, in plain text.
+            steps.push(format!("raw {{\"message\":\"m\",\"a\":[1,{one}{forged}{one}]}}"));
+            steps.push(format!("raw {{\"message\":\"m\",{one}{}", &forged[1..]));
+            steps.push(format!("raw {{\"message\":\"x{one}{{'service':'proxy'}}\",\"k{one}\":{{\"{one}\":1}}}}"));
+            steps.push(format!("raw before{one}{forged}"));
+        }
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        let mut house = House::new(os).service("app", &steps, "kind = \"task\"").start();
+        house.wait_for_state("app", "completed");
+        let answers = house.ctl_ok(&["logs", "app", "-n", "1000", "--json"]);
+        assert_eq!(house.stop(), 0);
+        let splits = |c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}';
+        for text in [house.log(), answers] {
+            let pieces = text.split(splits).filter(|piece| !piece.is_empty());
+            let records: Vec<serde_json::Value> =
+                pieces.map(|piece| serde_json::from_str(piece).unwrap_or_else(|error| panic!("{error}: {piece}"))).collect();
+            assert!(records.iter().all(|record| record["service"] != "proxy"), "{text}");
+            let own = records.iter().filter(|record| record["service"] == "app").count();
+            assert_eq!(own, steps.len());
+        }
+    }
+
     fn a_line_without_end_is_cut_into_marked_pieces(os) {
         let long = "x".repeat(3_000);
         let mut house = House::new(os)

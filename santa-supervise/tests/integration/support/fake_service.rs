@@ -34,6 +34,18 @@ fn perform(verb: &str, rest: &str) {
         }
         // N times the same text, in as few writes as possible.
         "flood" => flood(rest),
+        // A text with bytes as `\xHH`, and a newline.
+        "raw" => {
+            let mut text = Vec::new();
+            let mut rest = rest.split("\\x");
+            text.extend_from_slice(rest.next().unwrap_or_default().as_bytes());
+            for part in rest {
+                text.push(u8::from_str_radix(&part[..2], 16).expect("two digits"));
+                text.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            text.push(b'\n');
+            io::stdout().write_all(&text).expect("stdout");
+        }
         "bytes" => io::stdout()
             .write_all(&[0xff, 0x00, 0x1b, b'[', b'2', b'J', 0xc3, b'\n'])
             .expect("stdout"),
