@@ -20,6 +20,7 @@ IdentifierParam = Annotated[str | None, Query(max_length=1000)]
 async def explain_program(
     session: SessionDep,
     _: CurrentUser,
+    now: NowDep,
     machine_id: MachineParam,
     cdhash: IdentifierParam = None,
     sha256: IdentifierParam = None,
@@ -38,6 +39,7 @@ async def explain_program(
             "CERTIFICATE": certificate,
             "TEAMID": team_id,
         },
+        now,
     )
 
 

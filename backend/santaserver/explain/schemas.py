@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 
 from santaserver.layers.schemas import LayerName
 from santaserver.rules.schemas import Policy, RuleType
-from santaserver.sync_settings.schemas import SyncSettings
+from santaserver.sync_settings.schemas import ClientMode, SyncSettings
 
-Outcome = Literal["wins", "loses", "masks", "not_supported"]
+Outcome = Literal["wins", "outranked", "loses", "masks", "not_supported"]
 
 
 class Candidate(BaseModel):
@@ -20,7 +20,8 @@ class Candidate(BaseModel):
     policy: Policy
     locked: bool
     outcome: Outcome = Field(
-        description="`masks`: it wins and takes the target's rules away; "
+        description="`wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule "
+        "for a more specific identifier; `masks`: it wins and takes the target's rules away; "
         "`not_supported`: it wins, but the Mac's Santa release cannot have it"
     )
     why: str
@@ -46,6 +47,11 @@ class Explanation(BaseModel):
     decided_by: RuleType | None = Field(
         description="Whose rule Santa uses; null: without one, path patterns and the mode decide"
     )
+    client_mode: ClientMode = Field(description="The mode that the Mac's syncs are answered now")
+    mode_layer: LayerName | None = Field(
+        description="The layer that the mode comes from; null: the default, or the time-boxed monitor mode"
+    )
+    monitored: bool = Field(description="A time-boxed monitor mode stands above the client mode")
 
 
 class SettingExplanation(BaseModel):

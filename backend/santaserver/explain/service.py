@@ -23,7 +23,7 @@ from santaserver.explain.verdict import Claim, rule_on, sent_policy, winner
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.rules.checks import check_identifier
 from santaserver.rules.schemas import Policy, RuleType
-from santaserver.sync_settings.log import settings_at
+from santaserver.sync_settings.log import LayeredSettings, settings_at
 from santaserver.sync_settings.schemas import SyncSettings
 
 ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TEAMID")
@@ -31,7 +31,7 @@ ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TE
 
 
 async def explain(
-    session: AsyncSession, machine_id: str, identifiers: Mapping[RuleType, str | None]
+    session: AsyncSession, machine_id: str, identifiers: Mapping[RuleType, str | None], now: datetime
 ) -> Explanation:
     """Say what decides about a program that has these identifiers on a machine."""
     place = await _position(session, machine_id)
@@ -43,13 +43,22 @@ async def explain(
         await _target(session, place, names, kind, check_identifier(kind, identifier or ""))
         for kind, identifier in asked
     ]
+    decided_by = next((target.rule_type for target in targets if target.policy is not None), None)
+    for target in targets:
+        if decided_by is not None and target.rule_type != decided_by:
+            _outrank(target, decided_by)
+    settings = await settings_at(await driver(session), place.layers, place.head)
+    monitored = _monitored(place, settings, now)
     return Explanation(
         machine_id=place.machine_id,
         seq=place.head,
         confirmed=place.confirmed,
         layers=[names[layer] for layer in place.layers if layer in names],
         targets=targets,
-        decided_by=next((target.rule_type for target in targets if target.policy is not None), None),
+        decided_by=decided_by,
+        client_mode="MONITOR" if monitored else settings.values.client_mode,
+        mode_layer=None if monitored else names.get(settings.owners.get("client_mode", 0)),
+        monitored=monitored,
     )
 
 
@@ -62,13 +71,25 @@ async def explain_settings(session: AsyncSession, machine_id: str, now: datetime
         key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
         for key in SyncSettings.model_fields
     }
-    window = place.monitor_until is not None and place.monitor_until > now
     return SettingsExplanation(
         machine_id=place.machine_id,
         settings=settings.values,
         origins=origins,
-        monitored=window and "client_mode" not in settings.locked,
+        monitored=_monitored(place, settings, now),
     )
+
+
+def _monitored(place: Position, settings: LayeredSettings, now: datetime) -> bool:
+    open_window = place.monitor_until is not None and place.monitor_until > now
+    return open_window and "client_mode" not in settings.locked
+
+
+def _outrank(target: TargetExplanation, decided_by: RuleType) -> None:
+    """Say of a target's best rule that Santa does not get as far as to it."""
+    for candidate in target.candidates:
+        if candidate.outcome == "wins":
+            candidate.outcome = "outranked"
+            candidate.why = f"Santa uses the {decided_by} rule, which is looked at before {target.rule_type}"
 
 
 async def effective_rules(

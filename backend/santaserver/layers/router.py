@@ -1,11 +1,13 @@
 """List the layers that rules and settings belong to."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from santaserver.deps import CurrentUser, SessionDep
-from santaserver.errors import Unauthorized, responses
-from santaserver.layers import service
-from santaserver.layers.schemas import Layer
+from santaserver.errors import NotFound, Unauthorized, responses
+from santaserver.layers import members, service
+from santaserver.layers.schemas import Layer, LayerMembers, LayerName
 
 router = APIRouter(prefix="/layers", tags=["layers"], responses=responses(Unauthorized))
 
@@ -14,3 +16,11 @@ router = APIRouter(prefix="/layers", tags=["layers"], responses=responses(Unauth
 async def list_layers(session: SessionDep, _: CurrentUser) -> list[Layer]:
     """List layers from the lowest to the highest; a higher one's rule wins unless a lower one is locked."""
     return await service.list_layers(session)
+
+
+@router.get("/members", responses=responses(NotFound))
+async def count_members(
+    session: SessionDep, _: CurrentUser, layer: Annotated[LayerName, Query()]
+) -> LayerMembers:
+    """Count the Macs of a layer as they are now, before a change is made for them."""
+    return LayerMembers(layer=layer, machines=await members.count_members(session, layer))

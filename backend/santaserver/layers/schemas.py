@@ -26,3 +26,10 @@ class Layer(BaseModel):
     rules: int = Field(description="Live rules")
     settings: int = Field(description="Settings of its own")
     machines: int = Field(description="Macs that were in it at their last preflight")
+
+
+class LayerMembers(BaseModel):
+    """How many Macs a layer has now."""
+
+    layer: LayerName
+    machines: int = Field(description="Macs that are in it by what they reported last, synced since or not")

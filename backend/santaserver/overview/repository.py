@@ -1,6 +1,7 @@
 """Counts for the overview."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,16 +16,20 @@ async def count_rules(session: AsyncSession) -> int:
     return (await session.execute(query)).scalar_one()
 
 
-async def count_events_by_hour(
-    session: AsyncSession, since: datetime
-) -> dict[datetime, tuple[int, int, int, int]]:
-    """Return (blocked, unknown, allowed, total) by the hour in which the events happened, in UTC."""
+class Counts(NamedTuple):
+    """Events of one hour. `unknown` counts what no rule matched, so it overlaps with the next two."""
+
+    unknown: int = 0
+    blocked: int = 0
+    allowed: int = 0
+    allowed_unknown: int = 0
+    total: int = 0
+
+
+async def count_events_by_hour(session: AsyncSession, since: datetime) -> dict[datetime, Counts]:
+    """Count events by the hour in which they happened, in UTC."""
     total = func.sum(EventHour.events)
-    groups = [
-        total.filter(EventHour.decision.in_(GROUPS[name])) for name in ("blocked", "unknown", "allowed")
-    ]
-    query = select(EventHour.hour, *groups, total).where(EventHour.hour >= since).group_by(EventHour.hour)
-    return {
-        row[0]: (int(row[1] or 0), int(row[2] or 0), int(row[3] or 0), int(row[4]))
-        for row in await session.execute(query)
-    }
+    groups = (GROUPS["unknown"], GROUPS["blocked"], GROUPS["allowed"], ("ALLOW_UNKNOWN",))
+    columns = [total.filter(EventHour.decision.in_(words)) for words in groups]
+    query = select(EventHour.hour, *columns, total).where(EventHour.hour >= since).group_by(EventHour.hour)
+    return {row[0]: Counts(*(int(number or 0) for number in row[1:])) for row in await session.execute(query)}

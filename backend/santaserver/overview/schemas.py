@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class MachineNumbers(BaseModel):
@@ -26,7 +26,7 @@ class EventNumbers(BaseModel):
     """Events of the last 24 hours."""
 
     blocked_24h: int
-    unknown_24h: int
+    unknown_24h: int = Field(description="Without a matching rule, blocked or not")
     total_24h: int
 
 
@@ -39,12 +39,12 @@ class ModeNumbers(BaseModel):
 
 
 class Hour(BaseModel):
-    """Events of one hour."""
+    """Events of one hour, each counted once."""
 
     hour: datetime
-    blocked: int
-    unknown: int
-    allowed: int
+    blocked: int = Field(description="Blocked, whether a rule said so or none matched")
+    unknown: int = Field(description="Allowed without a rule; in Lockdown they would have been blocked")
+    allowed: int = Field(description="Allowed by a rule, a path or Santa itself")
 
 
 class Overview(BaseModel):

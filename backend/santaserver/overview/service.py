@@ -26,7 +26,7 @@ async def get_overview(session: AsyncSession, now: datetime) -> Overview:
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     by_hour = await repository.count_events_by_hour(session, first)
     hours = [first + timedelta(hours=number) for number in range(HOURS)]
-    counts = [by_hour.get(hour, (0, 0, 0, 0)) for hour in hours]
+    counts = [by_hour.get(hour, repository.Counts()) for hour in hours]
     return Overview(
         machines=MachineNumbers(
             total=sum(states.values()),
@@ -34,15 +34,20 @@ async def get_overview(session: AsyncSession, now: datetime) -> Overview:
         ),
         rules=RuleNumbers(total=await repository.count_rules(session)),
         events=EventNumbers(
-            blocked_24h=sum(count[0] for count in counts),
-            unknown_24h=sum(count[1] for count in counts),
-            total_24h=sum(count[3] for count in by_hour.values()),
+            blocked_24h=sum(count.blocked for count in counts),
+            unknown_24h=sum(count.unknown for count in counts),
+            total_24h=sum(count.total for count in by_hour.values()),
         ),
         modes=ModeNumbers(
             **{name: modes.get(name.upper(), 0) for name in ("monitor", "lockdown", "standalone")}
         ),
         hourly=[
-            Hour(hour=hour, blocked=count[0], unknown=count[1], allowed=count[2])
+            Hour(
+                hour=hour,
+                blocked=count.blocked,
+                unknown=count.allowed_unknown,
+                allowed=count.allowed - count.allowed_unknown,
+            )
             for hour, count in zip(hours, counts, strict=True)
         ],
     )

@@ -17,8 +17,8 @@ from santaserver.errors import (
 )
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
-from santaserver.rules import service
-from santaserver.rules.schemas import Policy, Rule, RuleCreate, RuleType, RuleUpdate
+from santaserver.rules import removed, service
+from santaserver.rules.schemas import Policy, RemovedRule, Rule, RuleCreate, RuleType, RuleUpdate
 
 router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
 
@@ -44,6 +44,14 @@ async def list_rules(
 async def create_rule(rule: RuleCreate, session: SessionDep, user: AdminUser, now: NowDep) -> Rule:
     """Create a rule; every Mac of its layer gets it at its next sync."""
     return await service.create_rule(session, rule, user, now)
+
+
+@router.get("/removed", responses=responses(BadRequest))
+async def list_removed_rules(
+    session: SessionDep, _: CurrentUser, cursor: CursorParam = None, limit: LimitParam = DEFAULT_LIMIT
+) -> Page[RemovedRule]:
+    """List removed rules, the one removed last first, with the delivery of their removal."""
+    return await removed.list_removed(session, cursor, limit)
 
 
 @router.get("/{rule_id}", responses=responses(NotFound))

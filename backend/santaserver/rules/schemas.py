@@ -89,3 +89,17 @@ class Rule(BaseModel):
     )
     machines_acked: int = Field(description="Macs of the layer that confirmed this content")
     machines_total: int = Field(description="Macs of the layer")
+
+
+class RemovedRule(BaseModel):
+    """A rule out of use, and how many Macs have confirmed that it is gone."""
+
+    id: int
+    layer: LayerName
+    rule_type: RuleType
+    identifier: str
+    policy: Policy = Field(description="Of its last content")
+    comment: str
+    removed_at: datetime
+    machines_acked: int = Field(description="Macs of the layer that confirmed a policy without it")
+    machines_total: int = Field(description="Macs of the layer")

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from santaserver.layers.schemas import LayerName
 
+ClientMode = Literal["MONITOR", "LOCKDOWN", "STANDALONE"]
 MountFlag = Literal["rdonly", "noexec", "nosuid", "nobrowse", "noowners", "nodev", "async", "-j"]
 
 
@@ -19,7 +20,7 @@ class MediaPolicy(BaseModel):
 class SyncSettings(BaseModel):
     """Everything a preflight sets on a Mac; each answer carries all of it, for absent fields would stick."""
 
-    client_mode: Literal["MONITOR", "LOCKDOWN", "STANDALONE"] = "MONITOR"
+    client_mode: ClientMode = "MONITOR"
     batch_size: int = Field(50, ge=1, le=1000, description="Events per upload")
     full_sync_interval: int = Field(600, ge=60, le=86_400, description="Seconds between syncs")
     push_notification_full_sync_interval: int = Field(

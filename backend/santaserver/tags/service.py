@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
-from santaserver.models import Machine
 from santaserver.models import Tag as Row
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.policy_head import layers_changed, lock_policy, next_seq
@@ -120,7 +119,7 @@ async def try_predicate(session: AsyncSession, predicate: str) -> PredicateResul
     if wrong:
         return PredicateResult(error=wrong, tried=0, matching=0, examples=[])
     machines = await repository.newest_machines(session, TRIED)
-    members = [row for row in machines if holds(expression, _facts(row))]
+    members = [row for row in machines if holds(expression, MachineFacts.of(row))]
     return PredicateResult(
         error=None,
         tried=len(machines),
@@ -215,22 +214,6 @@ def _predicate_mistake(expression: str) -> str | None:
     except PredicateError as error:
         return f"The expression is no predicate: {error}"
     return None
-
-
-def _facts(row: Machine) -> MachineFacts:
-    return MachineFacts(
-        machine_id=row.machine_id,
-        serial=row.serial,
-        hostname=row.hostname,
-        model=row.model,
-        os_version=row.os_version,
-        os_build=row.os_build,
-        santa_version=row.santa_version,
-        primary_user=row.primary_user,
-        groups=row.primary_user_groups,
-        client_mode=row.client_mode,
-        sip_enabled=row.sip_status == 0,
-    )
 
 
 def _columns(content: TagContent) -> dict[str, Any]:

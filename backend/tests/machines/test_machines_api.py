@@ -110,6 +110,20 @@ def test_the_overview_counts_the_fleet(server: RunningServer, admin: httpx.Clien
     assert overview["hourly"][-1]["blocked"] == 1
 
 
+def test_an_execution_is_in_one_series_of_the_chart_only(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    mac.sync()
+    for number, decision in enumerate(
+        ("BLOCK_UNKNOWN", "BLOCK_UNKNOWN", "ALLOW_UNKNOWN", "ALLOW_TEAMID", "BLOCK_CDHASH")
+    ):
+        mac.block(f"Program {number}", server.clock().timestamp(), decision=decision)
+    overview = admin.get("/api/v1/overview").json()
+    hour = overview["hourly"][-1]
+    assert (hour["blocked"], hour["unknown"], hour["allowed"]) == (3, 1, 1)
+    assert overview["events"] == {"blocked_24h": 3, "unknown_24h": 3, "total_24h": 5}
+
+
 def test_settings_are_checked(admin: httpx.Client) -> None:
     settings = admin.get("/api/v1/settings").json()
     for field, value in (("full_sync_interval", 10), ("client_mode", "OPEN"), ("allowed_path_regex", "a\0")):

@@ -346,9 +346,30 @@ def test_explain_names_the_winner_and_the_losers(admin: httpx.Client, mac: Simul
     outcomes = [[(c["layer"], c["outcome"]) for c in target["candidates"]] for target in told["targets"]]
     assert outcomes == [
         [("global", "loses"), ("tag:t", "wins")],
-        [("global", "wins"), ("user:sim", "loses")],
+        [("global", "outranked"), ("user:sim", "loses")],
     ]
     assert [target["policy"] for target in told["targets"]] == [ALLOW, BLOCK]
+    asked.pop("sha256")
+    told = admin.get("/api/v1/explain/program", params=asked).json()
+    assert [c["outcome"] for c in told["targets"][0]["candidates"]] == ["wins", "loses"]
+
+
+def test_explain_says_which_mode_decides_without_a_rule(admin: httpx.Client, mac: SimulatedMac) -> None:
+    mac.sync()
+
+    def told() -> tuple[str, str | None, bool, str | None]:
+        asked = {"machine_id": mac.machine_id, "sha256": sha(1)}
+        answer = admin.get("/api/v1/explain/program", params=asked).json()
+        return answer["client_mode"], answer["mode_layer"], answer["monitored"], answer["decided_by"]
+
+    assert told() == ("MONITOR", None, False, None)
+    body = {"values": {"client_mode": "LOCKDOWN"}}
+    admin.put("/api/v1/settings/layer?layer=user:sim", json=body)
+    mac.sync()
+    assert told() == ("LOCKDOWN", "user:sim", False, None)
+    path = f"/api/v1/machines/{mac.machine_id}/monitor-mode"
+    admin.post(path, json={"minutes": 60, "reason": "why"})
+    assert told() == ("MONITOR", None, True, None)
 
 
 def test_a_compiler_rule_that_a_higher_layer_hides_is_withdrawn(

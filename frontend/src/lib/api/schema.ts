@@ -356,6 +356,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/layers/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Members
+         * @description Count the Macs of a layer as they are now, before a change is made for them.
+         */
+        get: operations["count_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/machines": {
         parameters: {
             query?: never;
@@ -606,6 +626,26 @@ export interface paths {
          * @description Import a file of rules in one step, or say what that would do (`dry_run`).
          */
         post: operations["import_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/removed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Removed Rules
+         * @description List removed rules, the one removed last first, with the delivery of their removal.
+         */
+        get: operations["list_removed_rules"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -885,10 +925,10 @@ export interface components {
             locked: boolean;
             /**
              * Outcome
-             * @description `masks`: it wins and takes the target's rules away; `not_supported`: it wins, but the Mac's Santa release cannot have it
+             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins and takes the target's rules away; `not_supported`: it wins, but the Mac's Santa release cannot have it
              * @enum {string}
              */
-            outcome: "wins" | "loses" | "masks" | "not_supported";
+            outcome: "wins" | "outranked" | "loses" | "masks" | "not_supported";
             /**
              * Policy
              * @enum {string}
@@ -1138,7 +1178,10 @@ export interface components {
             blocked_24h: number;
             /** Total 24H */
             total_24h: number;
-            /** Unknown 24H */
+            /**
+             * Unknown 24H
+             * @description Without a matching rule, blocked or not
+             */
             unknown_24h: number;
         };
         /**
@@ -1174,6 +1217,12 @@ export interface components {
          */
         Explanation: {
             /**
+             * Client Mode
+             * @description The mode that the Mac's syncs are answered now
+             * @enum {string}
+             */
+            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            /**
              * Confirmed
              * @description Whether the Mac confirmed exactly this policy
              */
@@ -1190,6 +1239,16 @@ export interface components {
             layers: string[];
             /** Machine Id */
             machine_id: string;
+            /**
+             * Mode Layer
+             * @description The layer that the mode comes from; null: the default, or the time-boxed monitor mode
+             */
+            mode_layer: string | null;
+            /**
+             * Monitored
+             * @description A time-boxed monitor mode stands above the client mode
+             */
+            monitored: boolean;
             /**
              * Seq
              * @description Number of the policy change up to which this is true
@@ -1288,19 +1347,28 @@ export interface components {
         };
         /**
          * Hour
-         * @description Events of one hour.
+         * @description Events of one hour, each counted once.
          */
         Hour: {
-            /** Allowed */
+            /**
+             * Allowed
+             * @description Allowed by a rule, a path or Santa itself
+             */
             allowed: number;
-            /** Blocked */
+            /**
+             * Blocked
+             * @description Blocked, whether a rule said so or none matched
+             */
             blocked: number;
             /**
              * Hour
              * Format: date-time
              */
             hour: string;
-            /** Unknown */
+            /**
+             * Unknown
+             * @description Allowed without a rule; in Lockdown they would have been blocked
+             */
             unknown: number;
         };
         /**
@@ -1419,6 +1487,24 @@ export interface components {
              * @description Settings of its own
              */
             settings: number;
+        };
+        /**
+         * LayerMembers
+         * @description How many Macs a layer has now.
+         */
+        LayerMembers: {
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Machines
+             * @description Macs that are in it by what they reported last, synced since or not
+             */
+            machines: number;
         };
         /**
          * LayerSettings
@@ -1715,6 +1801,16 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[RemovedRule] */
+        Page_RemovedRule_: {
+            /** Items */
+            items: components["schemas"]["RemovedRule"][];
+            /**
+             * Next Cursor
+             * @description Hand in as `cursor` for the rows after these
+             */
+            next_cursor: string | null;
+        };
         /** Page[Rule] */
         Page_Rule_: {
             /** Items */
@@ -1913,6 +2009,51 @@ export interface components {
             signing_id: string;
             /** Team Id */
             team_id: string;
+        };
+        /**
+         * RemovedRule
+         * @description A rule out of use, and how many Macs have confirmed that it is gone.
+         */
+        RemovedRule: {
+            /** Comment */
+            comment: string;
+            /** Id */
+            id: number;
+            /** Identifier */
+            identifier: string;
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Machines Acked
+             * @description Macs of the layer that confirmed a policy without it
+             */
+            machines_acked: number;
+            /**
+             * Machines Total
+             * @description Macs of the layer
+             */
+            machines_total: number;
+            /**
+             * Policy
+             * @description Of its last content
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /**
+             * Removed At
+             * Format: date-time
+             */
+            removed_at: string;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
          * Rule
@@ -3646,6 +3787,56 @@ export interface operations {
             };
         };
     };
+    count_members: {
+        parameters: {
+            query: {
+                /** @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID` */
+                layer: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerMembers"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_machines: {
         parameters: {
             query?: {
@@ -4528,6 +4719,58 @@ export interface operations {
                 };
             };
             /** @description The request is readable but breaks a rule. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_removed_rules: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before */
+                cursor?: string | null;
+                /** @description Rows on this page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RemovedRule_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -60,6 +60,10 @@ impl Dev {
 
     fn journey(&mut self) -> Result<()> {
         self.wait("becomes ready", |dev| dev.says("\nready in "))?;
+        self.wait("says how to log in", |dev| dev.says("\nlog in as admin with the password "))?;
+        for path in layout::PROBES {
+            ensure!(!self.says(&format!("GET {path} ")), "its own probes of {path} are in the log");
+        }
         let load = Load::new(self.port);
         let swapped = std::thread::scope(|scope| {
             for _ in 0..3 {
@@ -79,6 +83,7 @@ impl Dev {
         self.wait("serves a saved backend", |dev| dev.count("backend    ready") > ready)?;
         let before = self.service("proxy")?["generation"].clone();
         save(&repo::path("santa-proxy/src/main.rs"))?;
+        self.wait("says that it compiles", |dev| dev.says("… compiling santa-proxy"))?;
         self.wait("swaps a saved proxy", |dev| {
             dev.service("proxy")
                 .is_ok_and(|now| now["generation"] != before && now["state"] == "ready")
