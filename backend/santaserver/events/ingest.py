@@ -1,4 +1,4 @@
-"""The stage eventupload: stores a batch, asks for bundles, tells open browsers of blocks.
+"""The stage eventupload: stores a batch, asks for bundles, tells open browsers.
 
 Takes no lock on the machine and no part in its syncs: batches arrive beside a running sync and
 before the first one, and have connections of their own, so that a burst never holds up a sync.
@@ -82,7 +82,7 @@ async def _news(intake: Intake, machine_id: str, added: Added) -> list[Message]:
         )
 
     news: list[Message] = []
-    shown = added.blocked[: intake.news.take(len(added.blocked), intake.now)]
+    shown = added.notable[: intake.news.take(len(added.notable), intake.now)]
     if shown:
         rows = await repository.events_by_id(intake.connection, shown)
         certificates = await repository.certificates(intake.connection, digests(rows))

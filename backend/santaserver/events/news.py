@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 PER_SECOND = 20
-"""Blocked executions that a process shows in full; more become a number."""
+"""Executions that a process shows in full; more become a number."""
 
 
 @dataclass

@@ -43,7 +43,8 @@ days as (
   group by 1, 2, 3 order by 1, 2, 3
   on conflict (day, executable_id, decision) do update set events = d.events + excluded.events)
 select id, hostname, (select count(*) from added) as added,
-  (select array_agg(id order by id) from added where blocked) as blocked
+  (select array_agg(id order by not blocked, id) from added
+   where blocked or decision = 'ALLOW_UNKNOWN') as notable
 from reporter
 """
 
@@ -55,8 +56,8 @@ class Added:
     machine: int
     hostname: str
     count: int = 0
-    blocked: tuple[int, ...] = ()
-    """Ids of the blocked executions that are new."""
+    notable: tuple[int, ...] = ()
+    """Ids of the new executions to look at: the blocked ones, then those that no rule allowed."""
 
 
 async def find_machine(connection: Connection, machine_id: str) -> Added | None:
@@ -96,7 +97,7 @@ async def add_executions(
         [_json(quarantine(event)) for event in events],
     )
     return (
-        None if row is None else Added(row["id"], row["hostname"], row["added"], tuple(row["blocked"] or ()))
+        None if row is None else Added(row["id"], row["hostname"], row["added"], tuple(row["notable"] or ()))
     )
 
 

@@ -49,7 +49,10 @@ class SyncProgress(BaseModel):
 
 
 class EventSeen(BaseModel):
-    """A blocked execution in full, or how many other events a machine uploaded."""
+    """An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
+
+    In a burst only the first ones come in full; the number of the rest is never left out.
+    """
 
     type: Literal["event"] = "event"
     at: datetime

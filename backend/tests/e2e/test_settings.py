@@ -81,7 +81,7 @@ def test_lockdown_for_all_is_asked_for_with_the_number_of_machines(
     with house.api() as api:
         layers = api.get("/api/v1/layers").json()
     machines = next(layer["machines"] for layer in layers if layer["layer"] == "global")
-    expect(question(page)).to_contain_text(f"It concerns {machines} machines.")
+    expect(question(page)).to_contain_text(f"This affects {machines} machines.")
     expect(question(page)).to_contain_text("blocks every program that no rule or path allows")
     question(page).get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Save settings")).to_be_focused()
@@ -107,7 +107,7 @@ def test_lockdown_for_one_machine_is_asked_for_and_other_changes_are_not(
     expect(page.get_by_text("Everything is saved")).to_be_visible()
     page.get_by_label("Mode", exact=True).select_option("LOCKDOWN")
     save(page)
-    expect(question(page)).to_contain_text("It concerns 1 machine.")
+    expect(question(page)).to_contain_text("This affects 1 machine.")
     question(page).get_by_role("button", name="Save and switch to Lockdown").click()
     expect(page.get_by_text("Everything is saved")).to_be_visible()
     assert one.sync().settings["client_mode"] == "LOCKDOWN"

@@ -52,12 +52,43 @@ def test_syncs_blocks_and_rules_are_told(
         shown = listen(made, "event")["event"]
         assert shown == admin.get("/api/v1/events").json()["items"][0]
         mac.block("Fine", decision="ALLOW_UNKNOWN")
+        assert listen(made, "event")["event"]["decision"] == "ALLOW_UNKNOWN"
+        mac.block("Known", decision="ALLOW_TEAMID")
         summary = listen(made, "event")
         assert (summary["event"], summary["count"]) == (None, 1)
         rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
         created = admin.post("/api/v1/rules", json=rule).json()
         told = listen(made, "rule")
         assert (told["action"], told["rule"]) == ("created", created)
+
+
+def burst_event(number: int) -> dict[str, Any]:
+    return {
+        "file_sha256": f"{number:064x}",
+        "file_path": "/usr/local/bin",
+        "file_name": f"burst-{number}",
+        "execution_time": 1_763_900_000 + number,
+        "decision": ("ALLOW_UNKNOWN", "BLOCK_UNKNOWN", "ALLOW_TEAMID")[number % 3],
+        "pid": number,
+    }
+
+
+def test_a_burst_is_told_to_the_last_event(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    mac.sync()
+    with socket(server, admin) as made:
+        listen(made, "hello")
+        for _ in range(2):  # the second time nothing of it is new
+            events = [burst_event(n) for n in range(232)]
+            mac.post("eventupload", {"events": events})
+        mac.block("Last")
+        told, last = 0, None
+        while last != "Last":
+            news = listen(made, "event")
+            told += news["count"]
+            last = news["event"]["file_name"] if news["event"] else last
+        assert told == 232 + 1
 
 
 def test_a_repeated_upload_is_told_once(

@@ -28,6 +28,7 @@ export const machinesLink = (filters: MachineFilters = {}) =>
   resolve(`/(console)/machines${query(filters)}`);
 export const rulesLink = (filters: RuleFilters = {}) =>
   resolve(`/(console)/rules${query(filters)}`);
+export const removedRulesLink = () => resolve('/(console)/rules/removed');
 export const ruleFilesLink = () => resolve('/(console)/rules/files');
 export const eventsLink = (filters: EventFilters & { event?: number } = {}) =>
   resolve(`/(console)/events${query(filters)}`);

@@ -6,3 +6,9 @@ import type { Layer } from './types.ts';
 export function listLayers(options: CallOptions = {}): Promise<Layer[]> {
   return unwrap(api.GET('/api/v1/layers', options));
 }
+
+/** How many Macs are in a layer now, whether they have synced since or not. */
+export async function countMembers(layer: string, options: CallOptions = {}): Promise<number> {
+  const params = { query: { layer } };
+  return (await unwrap(api.GET('/api/v1/layers/members', { params, ...options }))).machines;
+}

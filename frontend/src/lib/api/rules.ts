@@ -1,6 +1,14 @@
 // Execution rules of the global layer.
 import { api, unwrap, type CallOptions } from './client.ts';
-import type { Page, Position, Rule, RuleCreate, RuleFilters, RuleUpdate } from './types.ts';
+import type {
+  Page,
+  Position,
+  RemovedRule,
+  Rule,
+  RuleCreate,
+  RuleFilters,
+  RuleUpdate,
+} from './types.ts';
 
 export function listRules(
   filters: RuleFilters,
@@ -22,4 +30,12 @@ export function changeRule(id: Rule['id'], change: RuleUpdate): Promise<Rule> {
 
 export async function removeRule(id: Rule['id']): Promise<void> {
   await unwrap(api.DELETE('/api/v1/rules/{rule_id}', { params: { path: { rule_id: id } } }));
+}
+
+/** Rules out of use, the one removed last first, each with the delivery of its removal. */
+export function listRemovedRules(
+  position: Position,
+  options: CallOptions = {},
+): Promise<Page<RemovedRule>> {
+  return unwrap(api.GET('/api/v1/rules/removed', { params: { query: position }, ...options }));
 }

@@ -1186,7 +1186,9 @@ export interface components {
         };
         /**
          * EventSeen
-         * @description A blocked execution in full, or how many other events a machine uploaded.
+         * @description An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
+         *
+         *     In a burst only the first ones come in full; the number of the rest is never left out.
          */
         EventSeen: {
             /**

@@ -10,6 +10,7 @@ export type Machine = Schemas['Machine'];
 export type SyncState = Machine['sync_state'];
 export type ClientMode = SyncSettings['client_mode'];
 export type Rule = Schemas['Rule'];
+export type RemovedRule = Schemas['RemovedRule'];
 export type RuleType = Rule['rule_type'];
 export type Policy = Rule['policy'];
 export type RuleCreate = Schemas['RuleCreate'];

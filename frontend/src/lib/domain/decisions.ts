@@ -37,6 +37,13 @@ export function describeDecision(decision: string): DecisionText {
       reason: 'Allowed in monitor mode: no rule matched. In lockdown it would be blocked.',
     };
   }
+  if (decision === 'BLOCK_UNKNOWN') {
+    return {
+      label: 'Blocked',
+      tone: 'danger',
+      reason: 'Blocked because of Lockdown or Standalone mode: no rule matched.',
+    };
+  }
   if (decision === 'BUNDLE_BINARY') {
     return { label: 'In a bundle', tone: 'neutral', reason: 'Listed as part of an app; not run.' };
   }

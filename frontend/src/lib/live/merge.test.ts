@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { someEvent, someRule } from '../testing/samples.ts';
-import { appended, eventFits, refreshed, replace, upsert, withRuleChange } from './merge.ts';
+import {
+  appended,
+  eventFits,
+  mayFit,
+  refreshed,
+  replace,
+  upsert,
+  withEvent,
+  withRuleChange,
+} from './merge.ts';
 
 const id = (item: { id: number }) => item.id;
 const rows = (...ids: number[]) => ids.map((n) => ({ id: n }));
@@ -47,6 +56,42 @@ describe('reading again', () => {
   it('trusts a page that is the last one', () => {
     const page = { items: rows(5), next_cursor: null };
     expect(refreshed(rows(5, 4), page, 'after-4', id)).toEqual(page);
+  });
+});
+
+describe('a live event', () => {
+  const event = (number: number, minute: number) =>
+    someEvent({ id: number, occurred_at: `2026-11-23T12:${String(minute).padStart(2, '0')}:00Z` });
+  const shown = [event(9, 30), event(4, 20), event(3, 20), event(1, 10)];
+  const ids = (items: readonly { id: number }[]) => items.map((item) => item.id);
+
+  it.each([
+    [event(10, 40), [10, 9, 4, 3, 1]],
+    [event(10, 25), [9, 10, 4, 3, 1]],
+    [event(10, 20), [9, 10, 4, 3, 1]],
+    [event(2, 20), [9, 4, 3, 2, 1]],
+    [event(10, 5), [9, 4, 3, 1, 10]],
+    [event(4, 20), [9, 4, 3, 1]],
+  ])('takes its place by time %#', (one, expected) => {
+    expect(ids(withEvent(shown, one, false))).toEqual(expected);
+  });
+
+  it('is left to the rows below when they are not loaded', () => {
+    expect(withEvent(shown, event(10, 5), true)).toBe(shown);
+  });
+
+  it('that is only counted may fit unless it is another machine’s', () => {
+    const message = {
+      type: 'event',
+      at,
+      machine_id: 'M',
+      hostname: '',
+      event: null,
+      count: 9,
+    } as const;
+    expect(mayFit(message, { decision: 'blocked', q: 'x' })).toBe(true);
+    expect(mayFit(message, { machine_id: 'M' })).toBe(true);
+    expect(mayFit(message, { machine_id: 'N' })).toBe(false);
   });
 });
 

@@ -8,6 +8,27 @@ export function upsert<T>(items: readonly T[], item: T, key: (item: T) => unknow
   return index < 0 ? [item, ...items] : items.with(index, item);
 }
 
+/**
+ * Puts an event where it belongs in a list that goes from the newest down, or replaces it. One that is older than all
+ * rows shown is left to the rows that are not loaded, when there are `more`.
+ */
+export function withEvent(
+  items: readonly ExecEvent[],
+  event: ExecEvent,
+  more: boolean,
+): readonly ExecEvent[] {
+  const known = items.findIndex((other) => other.id === event.id);
+  if (known >= 0) return items.with(known, event);
+  const place = items.findIndex((other) => isNewer(event, other));
+  if (place >= 0) return items.toSpliced(place, 0, event);
+  return more ? items : [...items, event];
+}
+
+function isNewer(one: ExecEvent, other: ExecEvent): boolean {
+  const difference = Date.parse(one.occurred_at) - Date.parse(other.occurred_at);
+  return difference === 0 ? one.id > other.id : difference > 0;
+}
+
 /** Replaces the row with the same key; the same list when it is not there. */
 export function replace<T>(items: T[], item: T, key: (item: T) => unknown): T[] {
   const index = items.findIndex((other) => key(other) === key(item));
@@ -53,6 +74,14 @@ export function eventFits(event: ExecEvent, filters: EventFilters): boolean {
     event.bundle_name,
   ];
   return contains([...fields, ...more], q);
+}
+
+/** Whether events that a message only counts may belong to a list with these filters. */
+export function mayFit(
+  message: Extract<LiveMessage, { type: 'event' }>,
+  { machine_id }: EventFilters,
+): boolean {
+  return !machine_id || machine_id === message.machine_id;
 }
 
 function decisionFits(event: ExecEvent, wanted: string): boolean {

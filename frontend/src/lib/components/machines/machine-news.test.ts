@@ -10,16 +10,17 @@ const sync = (machine_id: string) =>
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function setUp(takesNew: boolean) {
+function setUp(complete: boolean, next: string | null = null) {
   const list = {
     items: [someMachine({ machine_id: 'A', sync_state: 'pending' })],
+    next,
     refresh: vi.fn(() => Promise.resolve()),
     update(change: (items: Machine[]) => Machine[]) {
       list.items = change(list.items);
     },
   };
   const read = vi.fn((machine_id: string) => Promise.resolve(someMachine({ machine_id })));
-  return { list, read, news: machineNews({ list: () => list, takesNew: () => takesNew, read }) };
+  return { list, read, news: machineNews({ list: () => list, complete: () => complete, read }) };
 }
 
 describe('news of machines', () => {
@@ -30,15 +31,29 @@ describe('news of machines', () => {
     expect(list.items.map((machine) => machine.sync_state)).toEqual(['in_sync']);
   });
 
-  it('adds a new one to an unfiltered list, and reads a filtered one again', async () => {
-    const open = setUp(true);
-    const filtered = setUp(false);
-    for (const { news } of [open, filtered]) news.hear(sync('B'));
+  it.each([
+    ['a whole list', true, null],
+    ['a filtered list', false, null],
+    ['a part of a filtered list', false, 'more'],
+  ])('leaves the place of one that is not shown in %s to the server', async (_, complete, next) => {
+    const { list, read, news } = setUp(complete, next);
+    news.hear(sync('B'));
     await vi.advanceTimersByTimeAsync(0);
-    expect(open.list.items.map((machine) => machine.machine_id)).toEqual(['B', 'A']);
-    expect(open.list.refresh).not.toHaveBeenCalled();
-    expect(filtered.list.items.map((machine) => machine.machine_id)).toEqual(['A']);
-    expect(filtered.list.refresh).toHaveBeenCalledOnce();
+    expect(list.items.map((machine) => machine.machine_id)).toEqual(['A']);
+    expect(list.refresh).toHaveBeenCalledOnce();
+    expect(read).not.toHaveBeenCalled();
+  });
+
+  it('does nothing for one that is further down', async () => {
+    const { list, read, news } = setUp(true, 'more');
+    news.hear(sync('B'));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(list.items.map((machine) => machine.machine_id)).toEqual(['A']);
+    expect(list.refresh).not.toHaveBeenCalled();
+    expect(read).not.toHaveBeenCalled();
+    news.hear({ type: 'machine', at, machine_id: 'C', hostname: '', change: 'enrolled' });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(list.refresh).toHaveBeenCalledOnce();
   });
 
   it('reads the whole list once when many changed', async () => {
