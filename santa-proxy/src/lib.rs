@@ -10,8 +10,8 @@
 //! - `preface`, `tls`, `addresses`: PROXY protocol, certificates, what each client has open
 //! - `upstream`: connections to backends, and which of them serve
 //! - `server`: workers, connections, HTTP/2 streams, forwarding, tunnels
-//! - [`lifecycle`]: start, reload, drain; `inherit`, `watch`, `admin`, `supervisor`,
-//!   `resident`, [`cli`] beside it
+//! - [`lifecycle`]: start, signals, drain; `inherit`, `reload`, `watch`, `admin`,
+//!   `supervisor`, `resident`, [`cli`] beside it
 
 mod addresses;
 mod admin;
@@ -27,6 +27,7 @@ mod log;
 mod metrics;
 mod notify;
 mod preface;
+mod reload;
 mod resident;
 pub mod route;
 mod server;

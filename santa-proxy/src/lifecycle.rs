@@ -1,16 +1,19 @@
 //! From start to end on the main thread: bind, start the workers, wait for
-//! signals, reload, drain.
+//! signals, have files read again, drain. Nothing here may block.
 
-use std::path::{Path, PathBuf};
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::Poll;
-use std::thread::{self, JoinHandle};
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result, anyhow};
 use santa_config::{Config, Mistakes, process_env};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Interval, interval};
 
@@ -21,6 +24,7 @@ use crate::inherit::{self, Public};
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
 use crate::notify;
+use crate::reload::{self, Outcome, Reloader, Task};
 use crate::resident;
 use crate::server::worker::{self, Orders, Start};
 use crate::upstream::standing;
@@ -67,7 +71,7 @@ pub fn check(path: &Path) -> Result<(), Failure> {
 pub fn serve(path: &Path) -> Result<(), Failure> {
     let env = process_env();
     let config = santa_config::load(path, &env).map_err(Failure::Config)?;
-    let paths = watched(path, &config);
+    let paths = reload::watched(path, &config);
     let look = Look::at(&paths);
     let watch = Watch::new(paths, look);
     let generation = Arc::new(Generation::load(&config)?);
@@ -85,7 +89,7 @@ pub fn serve(path: &Path) -> Result<(), Failure> {
 async fn run(
     path: &Path,
     config: &Config,
-    (generation, mut watch): (Arc<Generation>, Watch),
+    (generation, watch): (Arc<Generation>, Watch),
     public: Vec<Public>,
     sink: &Sink,
 ) -> Result<()> {
@@ -113,7 +117,8 @@ async fn run(
         watch::channel(Orders { generation, drained: Arc::default(), draining: false });
     let control = config.supervisor.control_socket.clone();
     tokio::task::spawn_local(standing::follow(control, orders.clone(), sink.clone()));
-    let workers = start_workers(&public, &receiver, &metrics, sink)?;
+    let mut workers = start_workers(&public, &receiver, &metrics, sink)?;
+    let mut reloader = Reloader::start(path, watch, orders.clone(), sink.clone())?;
     drop(public);
     sink.notice(
         Level::Info,
@@ -129,22 +134,31 @@ async fn run(
         sink.notice(Level::Warning, "cannot tell the supervisor", &[("error", &error.to_string())]);
     }
     resident::give_back();
+    let mut failure = None;
     loop {
-        match signals.next().await {
+        match next_event(&mut signals, &mut reloader, &mut workers).await {
             Event::Stop => break,
-            Event::Look if !watch.is_due(watch.look()) => {}
-            Event::Look | Event::Reload => {
-                let whole = reload(path, &orders, &mut watch, sink);
-                signals.look_every(config.proxy.watch, !whole);
-                resident::give_back();
+            Event::Look => reloader.ask(Task::Look),
+            Event::Reload => reloader.ask(Task::Reload),
+            Event::Done(Outcome::Unchanged) => {}
+            Event::Done(outcome) => {
+                signals.look_every(config.proxy.watch, outcome == Outcome::Unsettled);
+            }
+            // Whoever started this process starts a whole one again.
+            Event::Ended(ended) => {
+                failure = Some(ended.err().unwrap_or_else(|| anyhow!("it ended by itself")));
+                break;
             }
         }
     }
-    sink.notice(Level::Info, "stopping", &[]);
     orders.send_modify(|orders| orders.draining = true);
-    join(workers, drain + MARGIN, sink).await;
+    sink.notice(Level::Info, "stopping", &[]);
+    workers.join(drain + MARGIN, sink).await;
     sink.notice(Level::Info, "stopped", &[]);
-    Ok(())
+    match failure {
+        Some(error) => Err(error.context("a worker ended while it was to serve")),
+        None => Ok(()),
+    }
 }
 
 fn worker_count(configured: u32) -> usize {
@@ -159,7 +173,8 @@ fn start_workers(
     orders: &watch::Receiver<Orders>,
     metrics: &[Arc<WorkerMetrics>],
     sink: &Sink,
-) -> Result<Vec<JoinHandle<Result<()>>>> {
+) -> Result<Workers> {
+    let (ended, receiver) = unbounded_channel();
     let connections = Arc::new(AtomicUsize::new(0));
     let (addresses, workers) = (Addresses::new(), metrics.len());
     let start_one = |(number, metrics): (usize, &Arc<WorkerMetrics>)| {
@@ -172,84 +187,107 @@ fn start_workers(
             addresses: Arc::clone(&addresses),
             workers,
         };
+        let end = End { ended: ended.clone(), outcome: None };
         thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || worker::run(start))
+            .spawn(move || end.of(|| worker::run(start)))
             .context("starting a worker thread")
     };
-    metrics.iter().enumerate().map(start_one).collect()
+    for worker in metrics.iter().enumerate() {
+        start_one(worker)?;
+    }
+    Ok(Workers { left: workers, ended: receiver })
 }
 
-/// The files whose change is noticed.
-fn watched(file: &Path, config: &Config) -> Vec<PathBuf> {
-    let mut paths = crate::tls::files(&config.proxy.tls);
-    paths.push(file.to_owned());
-    if config.proxy.console.upstream.is_none() {
-        paths.push(config.paths.www.clone());
-    }
-    paths
+/// The worker threads, and how each of them ended.
+struct Workers {
+    left: usize,
+    ended: UnboundedReceiver<Result<()>>,
 }
 
-/// Reads configuration and files again; keeps the present ones when that fails.
-/// Gives false when files changed meanwhile and must be read once more.
-fn reload(path: &Path, orders: &watch::Sender<Orders>, watch: &mut Watch, sink: &Sink) -> bool {
-    let mut files = None;
-    let loaded = santa_config::load(path, &process_env())
-        .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
-        .and_then(|config| {
-            let paths = watched(path, &config);
-            let before = Look::at(&paths);
-            let loaded = Generation::load(&config);
-            let after = Look::at(&paths);
-            files = Some((paths, before, after));
-            loaded
-        });
-    let settle = |(paths, before, after)| watch.settle(paths, before, after);
-    let whole = files.is_none_or(settle);
-    match loaded {
-        Ok(_) if !whole => {
-            let text = "files changed while they were read; they are read again shortly";
-            sink.notice(Level::Info, text, &[]);
-        }
-        Ok(generation) => {
-            let files = generation.site.as_ref().map_or(0, crate::assets::Site::len).to_string();
-            orders.send_modify(|orders| orders.generation = Arc::new(generation));
-            sink.notice(Level::Info, "reloaded", &[("files", &files)]);
-        }
-        Err(error) => {
-            let error = format!("{error:#}");
-            let text = "reload failed; serving goes on with what was there before";
-            sink.notice(Level::Error, text, &[("error", &error)]);
-        }
+impl Workers {
+    /// The next one that ends; nothing when none is left.
+    async fn next_end(&mut self) -> Option<Result<()>> {
+        let ended = self.ended.recv().await?;
+        self.left -= 1;
+        Some(ended)
     }
-    whole
-}
 
-/// Waits for the workers to drain; gives up on those that do not in time.
-async fn join(workers: Vec<JoinHandle<Result<()>>>, limit: Duration, sink: &Sink) {
-    let all_done = async {
-        while !workers.iter().all(JoinHandle::is_finished) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(limit, all_done).await.is_ok();
-    if !in_time {
-        sink.notice(Level::Warning, "workers did not drain in time", &[]);
-        return;
-    }
-    for worker in workers {
-        if let Ok(Err(error)) = worker.join() {
-            sink.notice(Level::Error, "a worker failed", &[("error", &format!("{error:#}"))]);
+    /// Waits for the workers to drain; gives up on those that do not in time.
+    async fn join(mut self, limit: Duration, sink: &Sink) {
+        let all = async {
+            while self.left > 0 {
+                match self.next_end().await {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => tell_failure(&error, sink),
+                    None => return,
+                }
+            }
+        };
+        if tokio::time::timeout(limit, all).await.is_err() {
+            sink.notice(Level::Warning, "workers did not drain in time", &[]);
         }
     }
 }
 
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+fn tell_failure(error: &anyhow::Error, sink: &Sink) {
+    sink.notice(Level::Error, "a worker failed", &[("error", &format!("{error:#}"))]);
+}
+
+/// Tells how a worker ended, also when it panicked.
+struct End {
+    ended: UnboundedSender<Result<()>>,
+    outcome: Option<Result<()>>,
+}
+
+impl End {
+    /// Does the work of a thread.
+    fn of(mut self, work: impl FnOnce() -> Result<()>) {
+        self.outcome = Some(work());
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| Err(anyhow!("it panicked")));
+        // Nobody listens any more when the process ends.
+        let _ = self.ended.send(outcome);
+    }
+}
+
+/// What the main thread acts on.
+#[derive(Debug)]
 enum Event {
     Reload,
     Look,
     Stop,
+    /// The files were looked at or read.
+    Done(Outcome),
+    /// A worker ended although nobody asked it to.
+    Ended(Result<()>),
+}
+
+/// Whatever comes first; a signal before all else.
+async fn next_event(
+    signals: &mut Signals,
+    reloader: &mut Reloader,
+    workers: &mut Workers,
+) -> Event {
+    let mut outcome = pin!(reloader.outcome());
+    let mut ended = pin!(workers.next_end());
+    poll_fn(|context| {
+        if let Poll::Ready(event) = signals.poll_next(context) {
+            return Poll::Ready(event);
+        }
+        if let Poll::Ready(outcome) = outcome.as_mut().poll(context) {
+            return Poll::Ready(Event::Done(outcome));
+        }
+        match ended.as_mut().poll(context) {
+            Poll::Ready(Some(ended)) => Poll::Ready(Event::Ended(ended)),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 struct Signals {
@@ -276,21 +314,18 @@ impl Signals {
         self.looks = (!every.is_zero()).then(|| interval(every));
     }
 
-    async fn next(&mut self) -> Event {
-        std::future::poll_fn(|context| {
-            let stop = self.terminate.poll_recv(context).is_ready()
-                | self.interrupt.poll_recv(context).is_ready();
-            if stop {
-                return Poll::Ready(Event::Stop);
-            }
-            if self.hangup.poll_recv(context).is_ready() {
-                return Poll::Ready(Event::Reload);
-            }
-            match &mut self.looks {
-                Some(looks) => looks.poll_tick(context).map(|_| Event::Look),
-                None => Poll::Pending,
-            }
-        })
-        .await
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        let stop = self.terminate.poll_recv(context).is_ready()
+            | self.interrupt.poll_recv(context).is_ready();
+        if stop {
+            return Poll::Ready(Event::Stop);
+        }
+        if self.hangup.poll_recv(context).is_ready() {
+            return Poll::Ready(Event::Reload);
+        }
+        match &mut self.looks {
+            Some(looks) => looks.poll_tick(context).map(|_| Event::Look),
+            None => Poll::Pending,
+        }
     }
 }

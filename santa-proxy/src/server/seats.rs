@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// What a connection is doing.
@@ -62,6 +63,8 @@ pub(crate) struct Seats {
     /// Connections whose body is incomplete, the oldest first.
     bodies: RefCell<VecDeque<Wait>>,
     waits: Cell<u64>,
+    /// Told when no connection is left.
+    last_left: Notify,
 }
 
 /// One connection's place among them; leaving it is dropping it.
@@ -110,10 +113,10 @@ impl Seats {
         }
     }
 
-    /// Ends every connection that is doing one of `activities`.
-    pub(crate) fn end(&self, activities: &[Activity]) {
+    /// Ends every connection whose activity is one of `these`.
+    pub(crate) fn end(&self, these: impl Fn(Activity) -> bool) {
         for entry in self.entries.borrow().iter().flatten() {
-            if activities.contains(&entry.state.activity.get())
+            if these(entry.state.activity.get())
                 && let Some(task) = &entry.task
             {
                 task.abort();
@@ -181,8 +184,15 @@ impl Seats {
         waits.push_back((index, wait));
     }
 
+    /// Waits until no connection is left.
+    pub(crate) async fn emptied(&self) {
+        while !self.is_empty() {
+            self.last_left.notified().await;
+        }
+    }
+
     /// Whether no connection is left.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.entries.borrow().len() == self.free.borrow().len()
     }
 }
@@ -239,6 +249,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.entries.borrow_mut()[self.index] = None;
         self.seats.free.borrow_mut().push(self.index);
+        if self.seats.is_empty() {
+            self.seats.last_left.notify_one();
+        }
     }
 }
 

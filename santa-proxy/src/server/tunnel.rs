@@ -36,6 +36,10 @@ impl Drop for Counted {
 
 /// Runs a tunnel to its end.
 pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
+    if connection.worker.is_draining() {
+        // Those that were open before have been ended.
+        return;
+    }
     let Tunnel { lease, left, record } = &mut *tunnel;
     record.shrink();
     let _counted = Counted(Rc::clone(&connection.worker));

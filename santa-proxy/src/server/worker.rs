@@ -229,15 +229,10 @@ impl Worker {
     async fn drain(&self) {
         let deadline = Instant::now() + self.local().shared.timeouts.drain;
         self.seats.wake();
-        let all_gone = async {
-            while !self.seats.is_empty() {
-                // Tunnels may still come from handshakes that were under way.
-                self.seats.end(&[Activity::Tunnel]);
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if timeout_at(deadline, all_gone).await.is_err() {
-            self.seats.end(&[Activity::Fresh, Activity::Idle, Activity::Busy, Activity::Tunnel]);
+        // Those that come from handshakes under way end themselves.
+        self.seats.end(|activity| activity == Activity::Tunnel);
+        if timeout_at(deadline, self.seats.emptied()).await.is_err() {
+            self.seats.end(|_| true);
             // Lets the ended tasks say so in the log.
             tokio::task::yield_now().await;
         }

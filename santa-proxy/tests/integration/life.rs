@@ -299,3 +299,34 @@ fn backups_in_the_folder_of_the_console_are_no_part_of_it() {
     }
     assert_eq!(client.get("/file.txt").status, 200);
 }
+
+#[test]
+fn files_that_cannot_be_read_in_time_keep_neither_signals_nor_metrics_waiting() {
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let config = setup.config();
+    let mut proxy = setup.start();
+    // As on a file system that hangs: whoever opens it waits for somebody to write.
+    std::fs::remove_file(&config).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&config).status().expect("mkfifo");
+    assert!(made.success());
+    for _ in 0..3 {
+        proxy.signal(Signal::HUP);
+        assert_eq!(Client::connect(admin).get("/metrics").status, 200);
+        assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
+    }
+    proxy.signal(Signal::TERM);
+    assert!(proxy.end().success());
+}
+
+#[test]
+fn reloads_that_are_asked_for_during_one_are_done_after_it() {
+    let proxy = Setup::new().start();
+    for number in 0..5 {
+        proxy.file("new.txt", &format!("version {number}"));
+        proxy.signal(Signal::HUP);
+        eventually("the last one is served", || {
+            Client::connect(proxy.address).get("/new.txt").text() == format!("version {number}")
+        });
+    }
+}
