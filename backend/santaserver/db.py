@@ -1,23 +1,31 @@
-"""PostgreSQL: one engine and one pool per process, one transaction per request, THE commit.
+"""PostgreSQL: the pools of one process, one transaction per request, THE commit.
 
-REST endpoints get an ORM session, Santa's stages a bare asyncpg connection (measured: a third of
-the CPU). Both commit only here, and only after a commit are the request's live messages
-published. An unreachable database becomes `DatabaseUnavailable`, logged once per outage.
+REST endpoints that change something get an ORM session, Santa's stages and plain reads a bare
+asyncpg connection (measured: a third of the CPU). Both commit only here, and only after a commit are
+the request's live messages published. An outage becomes `DatabaseUnavailable`, logged once a minute.
 """
 
-import logging
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from santaserver.errors import DatabaseUnavailable
+from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
 from santaserver.live.outbox import Outbox, Publish
-
-log = logging.getLogger(__name__)
+from santaserver.postgres.failures import (
+    DRIVER_ERRORS,
+    ConnectError,
+    OutageLog,
+    is_outage,
+    log,
+    took_too_long,
+)
+from santaserver.postgres.pool import Member, Pool, Room
 
 CONNECT_TIMEOUT = 5.0
 ACQUIRE_TIMEOUT = 10.0
@@ -25,22 +33,14 @@ COMMAND_TIMEOUT = 30.0
 SYNC_CONNECTIONS = 10
 EVENT_CONNECTIONS = 4
 """Of their own, so that a burst of events leaves those of the syncs alone."""
-REST_CONNECTIONS = 5
-REST_OVERFLOW = 5
-
-OUTAGES = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InterfaceError,
-)
-"""What asyncpg raises when PostgreSQL is away, starting, stopping or refuses this client."""
+REST_CONNECTIONS = 10
+REST_PER_USER = 4
+"""Of one user at a time, so that nobody's searches keep the others waiting."""
+MAX_WAITING = 2000
+TRUSTED_FOR = 0.05
+"""Seconds after its use in which a Mac's request takes a connection unasked: asking costs a sixth of it."""
+HEALTH_CONNECTIONS = 1
+"""Of its own: a busy server is still a healthy one."""
 
 
 class Connection(Protocol):
@@ -66,52 +66,53 @@ class Connection(Protocol):
 
 
 class Database:
-    """The engine and the pool of one process; connects on first use, so a start needs no database."""
+    """The pools of one process; connects on first use, so a start needs no database."""
 
     def __init__(self, dsn: str) -> None:
         """Prepare for `dsn` (postgresql://…) without connecting."""
         self.dsn = dsn
-        self._syncs = Connections(dsn, SYNC_CONNECTIONS)
-        self._events = Connections(dsn, EVENT_CONNECTIONS)
-        self._reachable = True
-        self.engine = make_engine(
-            dsn,
-            pool_size=REST_CONNECTIONS,
-            max_overflow=REST_OVERFLOW,
-            pool_timeout=ACQUIRE_TIMEOUT,
-            pool_pre_ping=True,
+        self.outages = OutageLog()
+        syncs = Room("syncs", SYNC_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, check_after=TRUSTED_FOR)
+        events = Room(
+            "event uploads", EVENT_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, check_after=TRUSTED_FOR
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._syncs, self._events = self._pool(syncs), self._pool(events)
+        self._rest = self._pool(
+            Room("requests", REST_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, per_key=REST_PER_USER)
+        )
+        self._health = self._pool(Room("health checks", HEALTH_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT))
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=_handed_over, poolclass=NullPool
+        )
+
+    def _pool(self, room: Room) -> Pool:
+        return Pool(self.connect, room)
 
     async def close(self) -> None:
-        """Give all connections back."""
-        await self._syncs.close()
-        await self._events.close()
-        await self.engine.dispose()
+        """Close all connections."""
+        for pool in (self._syncs, self._events, self._rest, self._health):
+            await pool.close()
+        await self._engine.dispose()
 
     @asynccontextmanager
-    async def session(self, publish: Publish) -> AsyncIterator[AsyncSession]:
-        """Yield the ORM session of one request; commit at the end, roll back on an error.
+    async def session(self, publish: Publish, user: Hashable = None) -> AsyncIterator[AsyncSession]:
+        """Yield the ORM session of one request of `user`; commit at the end, roll back on an error.
 
         `session.info["outbox"]` collects live messages for `publish`.
         """
         outbox = Outbox()
-        async with self._sessions(info={"outbox": outbox}) as session:
-            try:
-                await session.connection()
+        async with self._lent(self._rest, user) as member:
+            bind = await _orm_connection(self._engine, member)
+            async with AsyncSession(bind, expire_on_commit=False, info={"outbox": outbox}) as session:
                 yield session
                 await session.commit()
-            except OUTAGES as error:
-                raise self._outage(error) from error
-            except (OperationalError, InterfaceError, DBAPIError) as error:
-                if (
-                    not isinstance(error, OperationalError | InterfaceError)
-                    and not error.connection_invalidated
-                ):
-                    raise
-                raise self._outage(error) from error
-        self._recovered()
         publish(outbox.messages)
+
+    @asynccontextmanager
+    async def read(self, user: Hashable = None) -> AsyncIterator[Connection]:
+        """Yield a bare connection for the reads of one request of `user`, without a transaction."""
+        async with self._lent(self._rest, user) as member:
+            yield member.raw
 
     @asynccontextmanager
     async def transaction(self, publish: Publish) -> AsyncIterator[tuple[Connection, Outbox]]:
@@ -123,100 +124,63 @@ class Database:
     async def connection(self, publish: Publish) -> AsyncIterator[tuple[Connection, Outbox]]:
         """Yield a bare connection; each statement commits by itself unless a transaction is begun."""
         outbox = Outbox()
-        async with self._lent(self._syncs) as connection:
-            yield connection, outbox
+        async with self._lent(self._syncs) as member:
+            yield member.raw, outbox
         publish(outbox.messages)
 
     @asynccontextmanager
     async def statements(self) -> AsyncIterator[Connection]:
         """Yield a bare connection on which each statement commits by itself: for events."""
-        async with self._lent(self._events) as connection:
-            yield connection
+        async with self._lent(self._events) as member:
+            yield member.raw
 
     @asynccontextmanager
-    async def _lent(self, connections: "Connections") -> AsyncIterator[Connection]:
+    async def probe(self) -> AsyncIterator[Connection]:
+        """Yield a connection for health checks, which wait for nobody else's work."""
+        async with self._lent(self._health) as member:
+            yield member.raw
+
+    @asynccontextmanager
+    async def _lent(self, pool: Pool, key: Hashable = None) -> AsyncIterator[Member]:
+        started_at = time.monotonic()
         try:
-            connection = await connections.take()
-            try:
-                yield connection
-            except BaseException:
-                await connections.dismiss(connection)
+            async with pool.lend(key) as member:
+                yield member
+        except Exception as error:
+            problem = self._problem(error)
+            if problem is None:
                 raise
-            await connections.give_back(connection)
-        except OUTAGES as error:
-            raise self._outage(error) from error
-        self._recovered()
+            raise problem from error
+        self.outages.worked(started_at)
 
     async def connect(self) -> asyncpg.Connection:
-        """Open a connection of one's own, outside the pool (LISTEN)."""
+        """Open a connection of one's own, outside the pools (LISTEN)."""
         return await open_connection(self.dsn)
 
-    def _outage(self, error: BaseException) -> DatabaseUnavailable:
-        if self._reachable:
-            self._reachable = False
-            log.error("database unreachable, requests get 503 until it is back: %s", describe(error))
-        return DatabaseUnavailable()
+    def _problem(self, error: Exception) -> Problem | None:
+        """Return what the client is told about an error that is no fault of the request."""
+        if is_outage(error):
+            self.outages.failed(error)
+            return DatabaseUnavailable()
+        if took_too_long(error):
+            log.warning("a statement was given up after %.0f s", COMMAND_TIMEOUT)
+            return StatementTimeout()
+        return None
 
-    def _recovered(self) -> None:
-        if not self._reachable:
-            self._reachable = True
-            log.warning("database reachable again")
+
+_given: ContextVar[asyncpg.Connection] = ContextVar("connection for SQLAlchemy")
 
 
-class Connections:
-    """A pool whose connections stay at hand between requests: its own way to lend one costs half a query."""
+async def _handed_over() -> asyncpg.Connection:
+    return _given.get()
 
-    def __init__(self, dsn: str, size: int) -> None:
-        """Prepare for up to `size` connections without opening one."""
-        self._dsn = dsn
-        self._size = size
-        self._pool: asyncpg.Pool | None = None
-        self._at_hand: list[Connection] = []
-        self._waiting = 0
 
-    async def take(self) -> Connection:
-        """Return a connection that nobody else uses, opening one when there is room."""
-        while self._at_hand:
-            connection = self._at_hand.pop()
-            if not connection.is_closed():
-                return connection
-            await self.dismiss(connection)
-        if self._pool is None:
-            self._pool = asyncpg.create_pool(
-                self._dsn,
-                min_size=0,
-                max_size=self._size,
-                timeout=CONNECT_TIMEOUT,
-                command_timeout=COMMAND_TIMEOUT,
-                reset=_nothing_to_reset,
-            )
-            await self._pool
-        self._waiting += 1
-        try:
-            lent: Connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
-        finally:
-            self._waiting -= 1
-        return lent
-
-    async def give_back(self, connection: Connection) -> None:
-        """Take a connection back in good order; whoever waits in the pool for one gets it."""
-        if self._waiting:
-            await self.dismiss(connection)
-        else:
-            self._at_hand.append(connection)
-
-    async def dismiss(self, connection: Connection) -> None:
-        """Leave a connection to the pool, which looks after one that was interrupted or is closed."""
-        if self._pool is not None:
-            await self._pool.release(connection)
-
-    async def close(self) -> None:
-        """Close all of them."""
-        while self._at_hand:
-            await self.dismiss(self._at_hand.pop())
-        if self._pool is not None:
-            await self._pool.close()
-        self._pool = None
+async def _orm_connection(engine: AsyncEngine, member: Member) -> AsyncConnection:
+    """Return SQLAlchemy's view of a connection, which is kept with it."""
+    if member.orm is None:
+        _given.set(member.raw)
+        member.orm = await engine.connect()
+    return member.orm
 
 
 async def driver(session: AsyncSession) -> Connection:
@@ -228,21 +192,12 @@ async def driver(session: AsyncSession) -> Connection:
     return connection
 
 
-async def _nothing_to_reset(_: object) -> None:
-    """Spare the round trip that clears a connection: nobody here leaves settings or locks on one."""
-
-
-def describe(error: BaseException) -> str:
-    """Name an error in one line without the statement it came from."""
-    original = getattr(error, "orig", None) or error
-    return (
-        f"{original.__class__.__name__}: {str(original).splitlines()[0] if str(original) else 'no details'}"
-    )
-
-
 async def open_connection(dsn: str) -> asyncpg.Connection:
-    """Connect to `dsn`, which may have any parameter that libpq knows."""
-    return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT)
+    """Connect to `dsn`, which may have any parameter that libpq knows; raise `ConnectError`."""
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT)
+    except (OSError, *DRIVER_ERRORS) as error:
+        raise ConnectError from error
 
 
 def make_engine(dsn: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's options

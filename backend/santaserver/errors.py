@@ -119,6 +119,19 @@ class DatabaseUnavailable(Problem):
         super().__init__("The database cannot be reached; try again shortly", headers={"Retry-After": "5"})
 
 
+class StatementTimeout(Problem):
+    """One statement took longer than it may; the database itself is there."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        """Say what helps."""
+        super().__init__(
+            "The database did not finish this in time; ask for less or try again later",
+            headers={"Retry-After": "30"},
+        )
+
+
 class Overloaded(Problem):
     """There is more to do than this server takes on at a time."""
 

@@ -74,8 +74,8 @@ async def _has_session(state: AppState, fields: Mapping[str, str]) -> bool:
     if not token:
         return False
     hours = state.settings.security.session_hours
-    async with state.database.session(state.bus.publish) as session:
-        return await users.user_of_session(session, token, state.clock(), hours) is not None
+    async with state.database.read() as connection:
+        return await users.user_of_session(connection, token, state.clock(), hours) is not None
 
 
 def _is_endpoint(scope: Scope) -> bool:

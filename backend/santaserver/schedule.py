@@ -13,11 +13,12 @@ from typing import Any
 import asyncpg
 
 from santaserver.clock import Clock
-from santaserver.db import Connection, Database, describe
-from santaserver.errors import DatabaseUnavailable
+from santaserver.db import Connection, Database
+from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.live.messages import Lagged, message
 from santaserver.live.outbox import Outbox, Publish
 from santaserver.policy_head import Head
+from santaserver.postgres.failures import describe
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,9 @@ KEEP_SESSIONS = timedelta(days=90)
 """How long finished syncs that sent something are shown."""
 PRUNE_EVERY = timedelta(hours=1)
 PRUNE_BATCH = 10_000
+
+LATER = (DatabaseUnavailable, StatementTimeout, asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+"""Reasons to try again soon that need nobody's attention."""
 
 
 async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> None:
@@ -43,7 +47,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
                 async with database.transaction(publish) as (connection, _):
                     await prune_sessions(connection, now)
                 pruned_at = now
-        except (DatabaseUnavailable, asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        except LATER as error:
             log.debug("the schedule waits: %s", describe(error))
             pause = RETRY
         except Exception:

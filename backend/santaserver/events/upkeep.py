@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime, time, timedelta
 import asyncpg
 
 from santaserver.clock import Clock
-from santaserver.db import Database, describe
-from santaserver.errors import DatabaseUnavailable
+from santaserver.db import Database
+from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.events import partitions
 from santaserver.live.outbox import discard
+from santaserver.postgres.failures import describe
 from santaserver.settings import RetentionSettings
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,13 @@ RETRY = timedelta(seconds=30)
 DEADLINE = timedelta(minutes=10)
 """For one round; what is left is done in the next."""
 
-LATER = (TimeoutError, DatabaseUnavailable, asyncpg.UndefinedTableError, asyncpg.LockNotAvailableError)
+LATER = (
+    TimeoutError,
+    DatabaseUnavailable,
+    StatementTimeout,
+    asyncpg.UndefinedTableError,
+    asyncpg.LockNotAvailableError,
+)
 """Reasons to try again soon that need nobody's attention."""
 
 

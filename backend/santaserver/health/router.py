@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from santaserver.errors import DatabaseUnavailable
-from santaserver.live.outbox import discard
+from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.migrations import HEAD
 from santaserver.state import AppState
 
@@ -27,10 +26,10 @@ async def ready(request: Request) -> Response:
     database: Check = "ok"
     try:
         async with asyncio.timeout(DEADLINE):
-            async with state.database.connection(discard) as (connection, _):
+            async with state.database.probe() as connection:
                 if await connection.fetchval("select to_regclass('alembic_version')") is not None:
                     revision = await connection.fetchval("select version_num from alembic_version")
-    except (TimeoutError, DatabaseUnavailable):
+    except (TimeoutError, DatabaseUnavailable, StatementTimeout):
         database = "failed"
     checks: dict[str, Check] = {
         "backend": "ok",

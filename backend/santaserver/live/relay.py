@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from santaserver.db import OUTAGES, Database, describe
+from santaserver.db import Database
 from santaserver.live.bus import Bus
 from santaserver.live.outbox import Message
+from santaserver.postgres.failures import describe, is_outage
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,11 @@ class Relay:
                     connected_before = True
                     await self._send_forever(connection)
                 finally:
-                    await connection.close(timeout=1)
-            except OUTAGES as error:
+                    connection.terminate()  # a goodbye to a dead line would swallow a cancellation
+            except Exception as error:
+                if not is_outage(error) and not isinstance(error, TimeoutError):
+                    log.exception("live relay failed; browsers of other workers miss news until it is back")
                 log.debug("live relay lost its connection: %s", describe(error))
-            except Exception:
-                log.exception("live relay failed; browsers of other workers miss news until it is back")
             await asyncio.sleep(RETRY)
 
     async def _send_forever(self, connection: asyncpg.Connection) -> None:

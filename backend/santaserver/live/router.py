@@ -70,8 +70,10 @@ async def _feed(websocket: WebSocket, state: AppState, subscriber: Subscriber) -
 async def _refused(websocket: WebSocket, state: AppState) -> bool:
     token = read_session_cookie(websocket.cookies, state.settings)
     try:
-        async with state.database.session(state.bus.publish) as session:
-            user = await users.user_of_session(session, token, state.clock()) if token else None
+        user = None
+        if token:
+            async with state.database.read() as connection:
+                user = await users.user_of_session(connection, token, state.clock())
     except Problem as problem:
         await websocket.close(TRY_AGAIN, problem.detail)
         return True

@@ -141,10 +141,10 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
         content = Content(form, await _plain(call, sent, limit, hold))
         del sent
         if call.stage in SYNC_STAGES:
-            async with limits.syncs.seat():
+            async with limits.syncs.slot():
                 body = await _sync(call, enrolled, content)
         else:
-            async with limits.events.seat():
+            async with limits.events.slot():
                 body = await _report(call, enrolled, content)
     accepted = call.fields.get("accept-encoding", "")
     if isinstance(body, Page):
@@ -163,7 +163,7 @@ async def _authorised(call: Call) -> Enrollment | None:
 
 @asynccontextmanager
 async def _lent(state: AppState) -> AsyncIterator[Connection]:
-    async with state.limits.syncs.seat(), state.database.connection(state.bus.publish) as (connection, _):
+    async with state.limits.syncs.slot(), state.database.connection(state.bus.publish) as (connection, _):
         yield connection
 
 

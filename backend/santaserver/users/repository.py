@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection
 from santaserver.models import AppUser, AuditLog, LoginFailure, UserSession
 from santaserver.users.throttle import FORGET_AFTER, Failures
 
@@ -37,29 +38,30 @@ async def add_session(
     )
 
 
-async def find_session(
-    session: AsyncSession, id_hash: bytes, now: datetime
-) -> tuple[UserSession, AppUser] | None:
-    """Return a live login and its user."""
-    query = (
-        select(UserSession, AppUser)
-        .join(AppUser, AppUser.id == UserSession.user_id)
-        .where(UserSession.id_hash == id_hash, UserSession.expires_at > now, AppUser.disabled_at.is_(None))
+async def find_session(connection: Connection, id_hash: bytes) -> Any | None:  # noqa: ANN401 - a record
+    """Return a login and its user, unless the account is disabled."""
+    return await connection.fetchrow(
+        """select s.id_hash, s.created_at, s.last_seen_at, s.expires_at,
+             u.id as user_id, u.username, u.display_name, u.role
+           from user_session s join app_user u on u.id = s.user_id
+           where s.id_hash = $1 and u.disabled_at is null""",
+        id_hash,
     )
-    row = (await session.execute(query)).one_or_none()
-    return (row[0], row[1]) if row else None
 
 
-async def touch_session(session: AsyncSession, id_hash: bytes, now: datetime, until: datetime) -> None:
+async def touch_session(connection: Connection, id_hash: bytes, now: datetime, until: datetime) -> None:
     """Prolong a login that is in use."""
-    await session.execute(
-        update(UserSession).where(UserSession.id_hash == id_hash).values(last_seen_at=now, expires_at=until)
+    await connection.execute(
+        "update user_session set last_seen_at = $2, expires_at = $3 where id_hash = $1 and last_seen_at < $2",
+        id_hash,
+        now,
+        until,
     )
 
 
-async def delete_session(session: AsyncSession, id_hash: bytes) -> None:
+async def delete_session(connection: Connection, id_hash: bytes) -> None:
     """Forget a login."""
-    await session.execute(delete(UserSession).where(UserSession.id_hash == id_hash))
+    await connection.execute("delete from user_session where id_hash = $1", id_hash)
 
 
 async def failures(session: AsyncSession, keys: Sequence[str]) -> dict[str, Failures]:

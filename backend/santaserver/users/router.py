@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from santaserver.deps import CurrentUser, SessionDep, StateDep
+from santaserver.deps import CurrentUser, StateDep
 from santaserver.errors import TooManyRequests, Unauthorized, responses
 from santaserver.users import service
 from santaserver.users.address import client_address
@@ -24,11 +24,12 @@ async def login(login: Login, request: Request, response: Response, state: State
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT)
-async def logout(request: Request, response: Response, state: StateDep, session: SessionDep) -> None:
+async def logout(request: Request, response: Response, state: StateDep) -> None:
     """End the session; without one there is nothing to do."""
     token = read_session_cookie(request.cookies, state.settings)
     if token:
-        await service.end_session(session, token)
+        async with state.database.read() as connection:
+            await service.end_session(connection, token)
     clear_session_cookie(response, state.settings)
 
 

@@ -5,8 +5,7 @@ import math
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from santaserver.db import Connection
 from santaserver.errors import TooManyRequests, Unauthorized
 from santaserver.state import AppState
 from santaserver.users import repository
@@ -69,21 +68,25 @@ async def login(state: AppState, login: Login, address: str) -> tuple[User, str]
 
 
 async def user_of_session(
-    session: AsyncSession, token: str, now: datetime, hours: int | None = None
+    connection: Connection, token: str, now: datetime, hours: int | None = None
 ) -> User | None:
     """Return who holds this session id; prolongs the session when `hours` is given."""
-    found = await repository.find_session(session, _hash(token), now)
-    if found is None:
+    row = await repository.find_session(connection, _hash(token))
+    if row is None or row["expires_at"] <= now:
         return None
-    row, user = found
-    if hours is not None and now - row.last_seen_at >= TOUCH_INTERVAL:
-        await repository.touch_session(session, row.id_hash, now, now + timedelta(hours=hours))
-    return User(id=user.id, username=user.username, display_name=user.display_name, role=ROLES[user.role])
+    if hours is not None and now - row["last_seen_at"] >= TOUCH_INTERVAL:
+        await repository.touch_session(connection, row["id_hash"], now, now + timedelta(hours=hours))
+    return User(
+        id=row["user_id"],
+        username=row["username"],
+        display_name=row["display_name"],
+        role=ROLES[row["role"]],
+    )
 
 
-async def end_session(session: AsyncSession, token: str) -> None:
+async def end_session(connection: Connection, token: str) -> None:
     """Log out."""
-    await repository.delete_session(session, _hash(token))
+    await repository.delete_session(connection, _hash(token))
 
 
 def _hash(token: str) -> bytes:

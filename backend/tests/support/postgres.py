@@ -11,6 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,36 @@ def execute(dsn: str, statement: str, *args: object) -> None:
             await connection.close()
 
     asyncio.run(run())
+
+
+class Holder:
+    """Somebody who holds a lock while a test goes on."""
+
+    def __init__(self, limit: float) -> None:
+        """Wait for things up to `limit` seconds."""
+        self._limit = limit
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """Wait until something has happened."""
+        deadline = time.monotonic() + self._limit
+        while not reached():
+            assert time.monotonic() < deadline, "what was waited for did not happen"
+            time.sleep(0.02)
+
+
+@contextmanager
+def held(dsn: str, statement: str) -> Iterator[Holder]:
+    """Keep a transaction open that has run `statement`."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(dsn, timeout=5))
+        try:
+            runner.run(connection.execute(f"begin; {statement}"))
+            yield Holder(START_LIMIT)
+        finally:
+            with suppress(
+                OSError, asyncpg.PostgresError, asyncpg.InternalClientError
+            ):  # it may have been ended
+                runner.run(connection.close(timeout=5))
 
 
 def fetch(dsn: str, query: str, *args: object) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """A server with too much to do says so at once instead of being slow for everybody."""
 
-import asyncio
 import zlib
 
 import httpx
@@ -8,61 +7,8 @@ import pytest
 
 from santaserver.errors import Overloaded
 from santaserver.sync.budget import MAX_BODIES, Budget
-from santaserver.sync.overload import Gate
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
-
-
-def test_seats_are_handed_on_in_the_order_of_arrival() -> None:
-    async def run() -> list[int]:
-        gate, served = Gate("syncs", 1, 10), []
-
-        async def visit(number: int) -> None:
-            async with gate.seat():
-                served.append(number)
-                await asyncio.sleep(0)
-
-        await asyncio.gather(*(visit(number) for number in range(5)))
-        return served
-
-    assert asyncio.run(run()) == [0, 1, 2, 3, 4]
-
-
-def test_one_too_many_is_turned_away_and_nobody_elses_seat_is_lost() -> None:
-    async def run() -> None:
-        gate = Gate("syncs", 1, 1)
-        async with gate.seat():
-            waiting = asyncio.create_task(visit(gate))
-            await asyncio.sleep(0)
-            with pytest.raises(Overloaded):
-                await visit(gate)
-        await waiting
-        await visit(gate)
-
-    async def visit(gate: Gate) -> None:
-        async with gate.seat():
-            pass
-
-    asyncio.run(run())
-
-
-def test_a_seat_that_comes_too_late_goes_to_the_next_one() -> None:
-    async def run() -> None:
-        gate = Gate("syncs", 1, 5, patience=0.01)
-        async with gate.seat():
-            with pytest.raises(Overloaded):
-                await visit(gate)
-            given_up = asyncio.create_task(visit(gate))
-            await asyncio.sleep(0)
-            given_up.cancel()
-        await asyncio.gather(given_up, return_exceptions=True)
-        await visit(gate)
-
-    async def visit(gate: Gate) -> None:
-        async with gate.seat():
-            pass
-
-    asyncio.run(run())
 
 
 def test_a_budget_is_given_back() -> None:

@@ -1,0 +1,95 @@
+"""Admits so many at a time, the others in a fair order: each key gets its turn, however much one asks for.
+
+Whoever cannot be admitted in time gets `Overloaded`, which is a 503.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+from santaserver.errors import Overloaded
+
+Turn = asyncio.Future[None]
+
+
+class ConcurrencyLimiter:
+    """Slots, and a queue for each key; a slot that becomes free goes to the keys in rotation."""
+
+    def __init__(
+        self, what: str, slots: int, waiting: int, patience: float, per_key: int | None = None
+    ) -> None:
+        """Admit `slots` at a time, `per_key` of one key; `waiting` more wait for up to `patience` seconds."""
+        self._what = what
+        self._free = slots
+        self._per_key = slots if per_key is None else per_key
+        self._room = waiting
+        self._patience = patience
+        self._waiting = 0
+        self._held: dict[Hashable, int] = {}
+        self._queues: dict[Hashable, dict[Turn, None]] = {}
+
+    @asynccontextmanager
+    async def slot(self, key: Hashable = None) -> AsyncIterator[None]:
+        """Hold a slot; raise `Overloaded` when there is none to be had in time."""
+        if self._free and self._held.get(key, 0) < self._per_key:
+            self._admit(key)
+        else:
+            await self._wait(key)
+        try:
+            yield
+        finally:
+            self._release(key)
+
+    async def _wait(self, key: Hashable) -> None:
+        if self._waiting >= self._room:
+            raise Overloaded(self._what)
+        turn: Turn = asyncio.get_running_loop().create_future()
+        queue = self._queues.setdefault(key, {})
+        queue[turn] = None
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._release(key)  # admitted just when the caller had given up
+            else:
+                queue.pop(turn, None)
+                if not queue and self._queues.get(key) is queue:
+                    del self._queues[key]
+            if isinstance(error, TimeoutError):
+                raise Overloaded(self._what) from error
+            raise
+        finally:
+            self._waiting -= 1
+
+    def _admit(self, key: Hashable) -> None:
+        self._free -= 1
+        self._held[key] = self._held.get(key, 0) + 1
+
+    def _release(self, key: Hashable) -> None:
+        self._free += 1
+        left = self._held[key] - 1
+        if left:
+            self._held[key] = left
+        else:
+            del self._held[key]
+        if self._queues:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        for key in list(self._queues):
+            if not self._free:
+                return
+            if self._held.get(key, 0) >= self._per_key:
+                continue
+            queue = self._queues.pop(key)
+            while queue:
+                turn = next(iter(queue))
+                del queue[turn]
+                if not turn.done():
+                    self._admit(key)
+                    turn.set_result(None)
+                    break
+            if queue:
+                self._queues[key] = queue  # behind the other keys

@@ -1,0 +1,1 @@
+"""The edge to PostgreSQL: connections, and what its errors mean."""

@@ -1,0 +1,171 @@
+"""A pool of asyncpg connections: lent in a fair order, looked after between requests.
+
+What asyncpg's own pool costs for each request is half a query, and its proxies outlive the
+connections under them. Here a connection that ended is noticed before it is lent, one that was idle
+is asked first, and either is replaced within the same request.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from santaserver.limiter import ConcurrencyLimiter
+from santaserver.postgres.failures import DRIVER_ERRORS, ConnectError, is_outage
+
+CHECK_TIMEOUT = 2.0
+KEEP_IDLE = 300.0
+"""Seconds after which an idle connection is closed."""
+CLOSE_TIMEOUT = 2.0
+FULL_PATIENCE = 3.0
+"""Seconds to wait for one of our own connections when the server has none left to open."""
+FULL_PAUSE = 0.05
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One connection, and what SQLAlchemy keeps about it once it was used there."""
+
+    raw: asyncpg.Connection
+    used_at: float
+    orm: AsyncConnection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many connections there are, how many of them one key may have, and how many requests wait.
+
+    One that was idle for `check_after` seconds is asked before it is lent: NAT and PgBouncer drop
+    them silently, and what PostgreSQL says while it ends one is not the end of it yet.
+    """
+
+    what: str
+    size: int
+    waiting: int
+    patience: float
+    per_key: int | None = None
+    check_after: float = 0.0
+
+
+class Pool:
+    """Up to `room.size` connections, opened when they are needed."""
+
+    def __init__(self, connect: Connect, room: Room, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare without connecting."""
+        self._connect = connect
+        self._clock = clock
+        self._check_after = room.check_after
+        self._limiter = ConcurrencyLimiter(room.what, room.size, room.waiting, room.patience, room.per_key)
+        self._idle: list[Member] = []
+        self._lent = 0
+        self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def lend(self, key: Hashable = None) -> AsyncIterator[Member]:
+        """Lend a connection that works; `key` shares the pool fairly with other keys."""
+        async with self._limiter.slot(key):
+            member = await self._take()
+            self._lent += 1
+            try:
+                yield member
+            except BaseException as error:
+                self._lent -= 1
+                self._take_back(member, sound=_leaves_sound(error))
+                raise
+            self._lent -= 1
+            self._take_back(member, sound=True)
+
+    async def close(self) -> None:
+        """Close all connections; those that are lent are closed when they come back."""
+        self._closed = True
+        while self._idle:
+            self._discard(self._idle.pop())
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=2 * CLOSE_TIMEOUT)
+
+    async def _take(self) -> Member:
+        if self._closed:
+            raise ConnectError from ConnectionError("this process is stopping")
+        return await self._take_idle() or await self._open()
+
+    async def _take_idle(self) -> Member | None:
+        """Return the idle connection that was used last, unless it does not answer any more."""
+        while self._idle:
+            member = self._idle.pop()
+            if member.raw.is_closed():
+                self._discard(member)
+            elif self._clock() - member.used_at < self._check_after or await _answers(member.raw):
+                return member
+            else:
+                self._discard(member)
+                self._discard_idle()  # they have been idle for longer still
+        return None
+
+    async def _open(self) -> Member:
+        until = self._clock() + FULL_PATIENCE
+        while True:
+            try:
+                return Member(await self._connect(), self._clock())
+            except ConnectError as error:
+                full = isinstance(error.__cause__, asyncpg.TooManyConnectionsError)
+                if not full or not self._lent or self._clock() >= until:
+                    raise
+            await asyncio.sleep(FULL_PAUSE)
+            member = await self._take_idle()
+            if member is not None:
+                return member
+
+    def _take_back(self, member: Member, *, sound: bool) -> None:
+        if not sound or self._closed or member.raw.is_closed() or member.raw.is_in_transaction():
+            self._discard(member)
+            return
+        member.used_at = self._clock()
+        self._idle.append(member)
+        if member.used_at - self._idle[0].used_at > KEEP_IDLE:
+            self._discard(self._idle.pop(0))
+
+    def _discard_idle(self) -> None:
+        while self._idle:
+            self._discard(self._idle.pop())
+
+    def _discard(self, member: Member) -> None:
+        """Close a connection in the background: nobody waits for one that may be dead."""
+        if member.orm is None and member.raw.is_closed():
+            return
+        task = asyncio.create_task(_close(member), name="close connection")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _leaves_sound(error: BaseException) -> bool:
+    """Tell whether a connection can be used on after `error` came up while it was lent."""
+    doubtful = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(error, Exception) and not isinstance(error, doubtful) and not is_outage(error)
+
+
+async def _answers(raw: asyncpg.Connection) -> bool:
+    try:
+        await raw.execute("select 1", timeout=CHECK_TIMEOUT)
+    except (OSError, *DRIVER_ERRORS):
+        return False
+    return True
+
+
+async def _close(member: Member) -> None:
+    """Say goodbye when the other side still listens, then end it in any case."""
+    with suppress(OSError, *DRIVER_ERRORS):
+        await member.raw.close(timeout=CLOSE_TIMEOUT)
+    if not member.raw.is_closed():
+        member.raw.terminate()
+    if member.orm is not None:
+        # SQLAlchemy finds the connection closed; it only has to forget it.
+        with suppress(Exception):
+            await member.orm.invalidate()
+            await member.orm.close()
