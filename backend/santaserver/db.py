@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -63,6 +64,9 @@ class Connection(Protocol):
 
     def is_closed(self) -> bool:
         """Tell whether the connection has ended."""
+
+    def is_in_transaction(self) -> bool:
+        """Tell whether a transaction has begun."""
 
 
 class Database:
@@ -189,6 +193,8 @@ async def driver(session: AsyncSession) -> Connection:
     connection: Connection | None = raw.driver_connection
     if connection is None:
         raise DatabaseUnavailable
+    if not connection.is_in_transaction():
+        await session.execute(text("select"))  # SQLAlchemy begins with its first statement
     return connection
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.accounts import create_admin, create_enrollment
 from santaserver.clock import system_clock
-from santaserver.db import Database, driver
+from santaserver.db import Connection, Database, driver
 from santaserver.demo_data import (
     FLEET_SIZE,
     MODELS,
@@ -116,7 +115,10 @@ async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, 
     """Return what the Macs sync with: the transaction of `session`, and their enrollment if there is one."""
     connection = await driver(session)
     proof = Proof(secret, certificate=False)
-    lent = partial(nullcontext, connection)
+
+    def lent() -> nullcontext[Connection]:
+        return nullcontext(connection)
+
     enrollment = await authorise(lent, EnrollmentCache(), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
     return Stage(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
