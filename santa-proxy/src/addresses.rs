@@ -12,7 +12,7 @@ const MANY: usize = 1024;
 /// The unit that counts as one client: an address, or for IPv6 the network
 /// that one subscriber is given.
 #[must_use]
-fn client(address: IpAddr) -> IpAddr {
+pub(crate) fn client(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),

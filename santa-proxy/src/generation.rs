@@ -101,6 +101,8 @@ fn bounded(timeouts: &ProxyTimeouts) -> ProxyTimeouts {
     ProxyTimeouts {
         head: timeouts.head.min(YEAR),
         body: timeouts.body.min(YEAR),
+        body_grace: timeouts.body_grace.min(YEAR),
+        body_total: timeouts.body_total.min(YEAR),
         idle: timeouts.idle.min(YEAR),
         connect: timeouts.connect.min(YEAR),
         queue: timeouts.queue.min(YEAR),

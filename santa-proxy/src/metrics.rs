@@ -81,6 +81,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) streams_abused: Counter,
     /// Instances of the backends in use; only what is scraped and a reload lock it.
     instances: Mutex<Vec<Weak<InstanceMetrics>>>,
+    /// Bytes held for bodies on their way and for requests that wait.
+    pub(crate) body_memory: Counter,
     /// Requests waiting for the backend to have room.
     pub(crate) queued: Counter,
     /// Requests answered 503 because the backend had too many.
@@ -130,7 +132,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
     requests(&mut out, workers);
     latency(&mut out, workers);
     type Field = fn(&WorkerMetrics) -> &Counter;
-    let plain: [(&str, &str, &str, Field); 15] = [
+    let plain: [(&str, &str, &str, Field); 16] = [
         ("counter", "sent_bytes_total", "Content bytes sent to clients.", |w| &w.bytes_sent),
         ("counter", "received_bytes_total", "Content bytes received from clients.", |w| {
             &w.bytes_received
@@ -150,6 +152,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         ("counter", "streams_abused_total", "HTTP/2 clients that only cancelled.", |w| {
             &w.streams_abused
         }),
+        ("gauge", "body_memory_bytes", "Memory held for request bodies.", |w| &w.body_memory),
         ("gauge", "queue_waiting", "Requests that wait for room at the backend.", |w| &w.queued),
         ("counter", "queue_refused_total", "Requests that the backend had no room for.", |w| {
             &w.refused

@@ -1,7 +1,7 @@
 //! Two halves of one exchange driven by one task.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
@@ -18,6 +18,19 @@ pin_project! {
         helped: Option<H::Output>,
         stop: S,
     }
+}
+
+/// Drives `main` until it is done, or `event` happens before: then nothing.
+pub(crate) async fn unless<M: Future>(
+    main: M,
+    event: impl Future<Output = ()>,
+) -> Option<M::Output> {
+    let (mut main, mut event) = (pin!(main), pin!(event));
+    poll_fn(|context| match main.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => event.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 /// Drives `helper` along until `main` is done; gives the outcome of both, the

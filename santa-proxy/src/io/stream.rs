@@ -166,6 +166,58 @@ impl Reader<'_> {
         polled
     }
 
+    /// Waits until the peer says something, and reads it only where looking at it
+    /// is not enough; 0 means that the peer has ended its direction.
+    pub(crate) fn poll_heard(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut Buffer,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(reader) => {
+                let mut byte = [0];
+                reader.poll_peek(context, &mut ReadBuf::new(&mut byte))
+            }
+            // Whoever carries it knows of its end.
+            Self::Within(_) => Poll::Pending,
+            Self::Tls(_) | Self::Unix(_) => match ready!(self.poll_fill(context, buffer)) {
+                // The network's end without the session's own.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+                heard => Poll::Ready(heard),
+            },
+        }
+    }
+
+    /// Sends a few bytes the other way at once; says whether all of them have left.
+    pub(crate) fn write_whole(&mut self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Tcp(reader) => {
+                reader.as_ref().try_write(bytes).is_ok_and(|count| count == bytes.len())
+            }
+            Self::Tls(session) => {
+                let mut context = Context::from_waker(Waker::noop());
+                let mut session = session.borrow_mut();
+                let written = Pin::new(&mut *session).poll_write(&mut context, bytes);
+                matches!(written, Poll::Ready(Ok(count)) if count == bytes.len())
+                    && matches!(
+                        Pin::new(&mut *session).poll_flush(&mut context),
+                        Poll::Ready(Ok(()))
+                    )
+            }
+            Self::Unix(_) | Self::Within(_) => false,
+        }
+    }
+
+    /// Whether the network has told of a failure, such as a peer that is gone.
+    pub(crate) fn has_failed(&self) -> bool {
+        let told = match self {
+            Self::Tcp(reader) => reader.as_ref().take_error(),
+            Self::Tls(session) => session.borrow().get_ref().0.take_error(),
+            Self::Unix(_) | Self::Within(_) => return false,
+        };
+        !matches!(told, Ok(None))
+    }
+
     /// Waits for bytes; 0 means that the peer has ended its direction.
     pub(crate) async fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         poll_fn(|context| self.poll_fill(context, buffer)).await

@@ -9,6 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::arrive::{Arrival, Arrived};
+use super::body;
+use super::body_clock::BodyClock;
 use super::forward::{self, End};
 use super::http2;
 use super::peer::Peer;
@@ -280,7 +282,8 @@ impl Connection {
 
     /// Reads past the content of a request that was answered by ourselves.
     async fn skip(&mut self, mut content: Content) -> bool {
-        let patience = self.worker.local().shared.timeouts.body;
+        let local = self.worker.local();
+        let mut clock = BodyClock::new(&local.shared.limits, &local.shared.timeouts, 0);
         let mut skipped = 0;
         loop {
             let Ok(done) = content.decode(self.buffer.filled_mut()) else { return false };
@@ -292,11 +295,10 @@ impl Connection {
             if skipped > MOST_SKIPPED {
                 return false;
             }
-            self.deadline.set(Phase::Content, patience);
-            let (mut reader, _) = self.stream.split();
-            match self.deadline.limit(reader.fill(&mut self.buffer)).await {
-                Ok(Ok(count)) if count > 0 => {}
-                _ => return false,
+            let Self { stream, buffer, deadline, .. } = self;
+            let (mut reader, _) = stream.split();
+            if body::arrival(&mut reader, buffer, deadline, &mut clock).await.is_err() {
+                return false;
             }
         }
     }

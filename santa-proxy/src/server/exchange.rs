@@ -3,12 +3,17 @@
 
 use std::cell::Cell;
 
+use tokio::time::Instant;
+
+use super::body_clock::BodyClock;
 use super::connection::Connection;
 use super::forward::push_content;
 use super::plan::Forward;
+use super::presence::client_gone;
 use super::relay::{Relay, Relayed};
 use crate::http::content::Content;
 use crate::http::reject::Reject;
+use crate::http::request::Version;
 use crate::io::buffer::{Buffer, give_vec, take_vec};
 use crate::io::deadline::{Deadline, Expired, Phase};
 use crate::io::race::alongside;
@@ -72,12 +77,15 @@ enum Unsent {
     Client(Reject),
     /// The backend takes no more; its answer may still come.
     Backend,
+    /// The client does not wait for the answer.
+    Gone,
 }
 
 /// Carries out one exchange.
 pub(crate) async fn exchange(
     connection: &mut Connection,
     request: &mut Forward,
+    clock: &mut BodyClock,
     lease: &mut Lease,
 ) -> Result<Done, Fault> {
     let Connection { worker, stream, buffer, deadline, .. } = connection;
@@ -108,6 +116,8 @@ pub(crate) async fn exchange(
         content,
         chunked: *chunked,
         left: local.shared.limits.body_size.0.saturating_sub(*taken),
+        version: terms.version,
+        clock,
         deadline,
         timeouts,
         progress: &progress,
@@ -130,15 +140,13 @@ pub(crate) async fn exchange(
         progress: &progress,
     };
     deadline.set(Phase::Backend, timeouts.response);
-    let stop = |sent: &Result<(), Unsent>| matches!(sent, Err(Unsent::Client(_)));
+    let stop = |sent: &Unsent| !matches!(sent, Unsent::Backend);
     let both = alongside(relay.run(), sending.run(head), stop);
     let outcome = deadline.limit(both).await;
     match outcome {
         Err(Expired(phase)) => Err(expired(phase, &progress)),
-        Ok((None, Some(Err(Unsent::Client(_))))) if progress.answering.get() => {
-            Err(Fault::ClientGone)
-        }
-        Ok((None, Some(Err(Unsent::Client(reject))))) => Err(Fault::Client(reject)),
+        Ok((None, Some(Unsent::Client(_)))) if progress.answering.get() => Err(Fault::ClientGone),
+        Ok((None, Some(Unsent::Client(reject)))) => Err(Fault::Client(reject)),
         Ok((Some(Ok(relayed)), _)) => Ok(done(relayed, &progress)),
         Ok((Some(Err(fault)), _)) => Err(with_progress(fault, &progress)),
         Ok((None, _)) => Err(Fault::ClientGone),
@@ -186,6 +194,8 @@ struct Sending<'x> {
     chunked: bool,
     /// Content bytes that may still come.
     left: u64,
+    version: Version,
+    clock: &'x mut BodyClock,
     deadline: &'x Deadline,
     timeouts: &'x santa_config::ProxyTimeouts,
     progress: &'x Progress,
@@ -193,8 +203,20 @@ struct Sending<'x> {
 }
 
 impl Sending<'_> {
+    /// Sends the request, then watches whether its client still waits. Gives why
+    /// that ended; never when all is well.
+    async fn run(mut self, first: &[u8]) -> Unsent {
+        if let Err(unsent) = self.send(first).await {
+            return unsent;
+        }
+        let Self { mut reader, buffer, version, progress, .. } = self;
+        let may_ask = || !progress.answering.get() && !progress.interim.get();
+        client_gone(&mut reader, buffer, version, || {}, may_ask).await;
+        Unsent::Gone
+    }
+
     /// Sends the first piece, then the rest of the content as it arrives.
-    async fn run(mut self, first: &[u8]) -> Result<(), Unsent> {
+    async fn send(&mut self, first: &[u8]) -> Result<(), Unsent> {
         let begun = Cell::new(false);
         if self.writer.write_with([first, &[], &[]], || begun.set(true)).await.is_err() {
             self.progress.refused.set(!begun.get());
@@ -212,10 +234,12 @@ impl Sending<'_> {
     }
 
     async fn read_more(&mut self) -> Result<(), Unsent> {
-        self.deadline.set(Phase::Content, self.timeouts.body);
+        self.deadline.set(Phase::Content, self.clock.patience());
+        let begun = Instant::now();
         match self.reader.fill(self.buffer).await {
             Ok(0) | Err(_) => Err(Unsent::Client(Reject::bad("request content ends too early"))),
-            Ok(_) => {
+            Ok(count) => {
+                self.clock.arrived(count, begun.elapsed());
                 self.progress.read_on.set(true);
                 Ok(())
             }

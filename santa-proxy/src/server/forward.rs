@@ -3,16 +3,23 @@
 
 use std::rc::Rc;
 
+use super::body::{self, Reservation};
+use super::body_clock::BodyClock;
 use super::connection::Connection;
 use super::exchange::{Fault, exchange};
 use super::plan::Forward;
+use super::presence;
+use super::queue::{self, NoTurn};
 use super::send::Reply;
 use super::tunnel::Tunnel;
+use super::worker::Local;
+use crate::addresses;
 use crate::answer::Answer;
 use crate::http::bytes::push_hex;
 use crate::http::reject::Reject;
 use crate::io::buffer::give_vec;
 use crate::io::deadline::Phase;
+use crate::io::race::unless;
 use crate::log::sink::Level;
 use crate::upstream::pool::{Instance, Lease, Reuse, Unreachable};
 
@@ -32,20 +39,32 @@ pub(crate) enum End {
 
 /// Passes a request on.
 pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forward>) -> End {
-    if let Err(reject) = append_content_at_hand(connection, &mut request) {
+    if let Err(reject) = body::take_content_at_hand(connection, &mut request) {
         return answer(connection, *request, reject, false);
     }
-    if let Err(reject) = take_turn(connection, &mut request).await {
-        connection.worker.metrics.refused.add(1);
-        return answer(connection, *request, reject, true);
+    let Local { shared, .. } = &*request.local;
+    let mut clock = BodyClock::new(&shared.limits, &shared.timeouts, request.taken);
+    let mut memory = Reservation::new(&connection.worker, addresses::client(request.lane.1));
+    if !request.content.is_done() {
+        let gathering = body::gather(connection, &mut request, &mut clock, &mut memory);
+        // Boxed: most requests have no body, or it came with the head.
+        if let Err(reject) = Box::pin(gathering).await {
+            return refused(connection, *request, reject, false);
+        }
+    }
+    match queue::take_turn(connection, &mut request, &mut memory).await {
+        Ok(()) => {}
+        Err(NoTurn::Refused(reject)) => return refused(connection, *request, reject, true),
+        Err(NoTurn::ClientGone) => return client_gone(connection),
     }
     let mut retried = None;
     loop {
         let mut lease = match lease(connection, &request, retried.as_ref()).await {
-            Ok(lease) => lease,
-            Err(unreachable) => return unreachable_backend(connection, *request, &unreachable),
+            Some(Ok(lease)) => lease,
+            Some(Err(why)) => return unreachable_backend(connection, *request, &why),
+            None => return client_gone(connection),
         };
-        match exchange(connection, &mut request, &mut lease).await {
+        match exchange(connection, &mut request, &mut clock, &mut lease).await {
             Ok(done) if done.tunnel.is_some() => {
                 give_vec(std::mem::take(&mut request.head));
                 let left = done.tunnel.unwrap_or_default();
@@ -73,27 +92,6 @@ pub(crate) async fn forward(connection: &mut Connection, mut request: Box<Forwar
     }
 }
 
-/// Takes what is already there of the content, so that head and content leave
-/// in one piece and can be sent again.
-fn append_content_at_hand(
-    connection: &mut Connection,
-    request: &mut Forward,
-) -> Result<(), Reject> {
-    let most = request.local.shared.limits.body_size.0;
-    let decoded = request.content.decode(connection.buffer.filled_mut());
-    let done = decoded.map_err(|error| Reject::bad(error.0))?;
-    if (done.produced as u64).saturating_add(request.content.announced()) > most {
-        return Err(Reject::new(413, "content too long"));
-    }
-    let payload = &connection.buffer.filled()[..done.produced];
-    push_content(&mut request.head, payload, request.chunked, request.content.is_done());
-    request.taken = done.produced as u64;
-    connection.worker.metrics.bytes_received.add(request.taken);
-    connection.buffer.consume(done.consumed);
-    connection.buffer.release();
-    Ok(())
-}
-
 /// Appends content as the backend gets it; `last` ends the chunked coding.
 pub(crate) fn push_content(out: &mut Vec<u8>, payload: &[u8], chunked: bool, last: bool) {
     if !chunked {
@@ -111,46 +109,32 @@ pub(crate) fn push_content(out: &mut Vec<u8>, payload: &[u8], chunked: bool, las
     }
 }
 
-/// Waits until the backend may be given one more request.
-async fn take_turn(connection: &Connection, request: &mut Forward) -> Result<(), Reject> {
-    let Connection { worker, deadline, .. } = connection;
-    let most = worker.share(request.local.shared.limits.queue);
-    let (lane, client) = request.lane;
-    deadline.set(Phase::Backend, request.local.shared.timeouts.queue);
-    worker.metrics.queued.add(1);
-    let turn = deadline.limit(worker.gate.enter(lane, client, most)).await;
-    worker.metrics.queued.sub(1);
-    match turn {
-        Ok(Ok(permit)) => {
-            request.permit = Some(permit);
-            Ok(())
-        }
-        Ok(Err(_)) | Err(_) => Err(Reject::new(503, "the server is busy")),
-    }
-}
-
+/// A connection to the backend; nothing when the client went away meanwhile.
 async fn lease(
-    connection: &Connection,
+    connection: &mut Connection,
     request: &Forward,
     failed: Option<&Rc<Instance>>,
-) -> Result<Lease, Unreachable> {
+) -> Option<Result<Lease, Unreachable>> {
     let reuse = match failed {
         Some(_) => Reuse::Never,
         None if request.idempotent && request.content.is_done() => Reuse::Likely,
         None => Reuse::Certain,
     };
     let limit = request.local.shared.timeouts.connect;
-    let metrics = &connection.worker.metrics;
+    let Connection { worker, stream, buffer, deadline, .. } = connection;
     // A TCP connect that gets no answer at all ends with the same limit.
-    connection.deadline.set(Phase::Backend, limit * 2);
-    match connection.deadline.limit(request.backend.lease(reuse, failed, limit, metrics)).await {
+    deadline.set(Phase::Backend, limit * 2);
+    let leasing = deadline.limit(request.backend.lease(reuse, failed, limit, &worker.metrics));
+    let (mut reader, _) = stream.split();
+    let gone = presence::client_gone(&mut reader, buffer, request.terms.version, || {}, || true);
+    Some(match unless(leasing, gone).await? {
         Ok(result) => result,
         Err(_) => Err(Unreachable {
             address: String::new(),
             error: std::io::ErrorKind::TimedOut.into(),
             temporary: true,
         }),
-    }
+    })
 }
 
 /// One safe retry: not one byte of an answer came, everything sent is still at hand,
@@ -187,10 +171,7 @@ fn failed(connection: &Connection, request: Forward, fault: Fault, lease: &Lease
             connection.stream.abort_on_close();
             return End::Close;
         }
-        Fault::ClientGone => {
-            connection.stream.abort_on_close();
-            return End::Close;
-        }
+        Fault::ClientGone => return client_gone(connection),
         Fault::Client(reject) => return answer(connection, request, reject, false),
         Fault::BackendClosed { .. } => {
             Reject::new(502, "the backend closed the connection without an answer")
@@ -208,6 +189,18 @@ fn failed(connection: &Connection, request: Forward, fault: Fault, lease: &Lease
     };
     // What is left of the request's content would be read as the next head.
     let keep = request.content.is_done();
+    answer(connection, request, reject, keep)
+}
+
+/// Nobody waits for the answer.
+fn client_gone(connection: &Connection) -> End {
+    connection.stream.abort_on_close();
+    End::Close
+}
+
+/// The answer to a request that the backend does not get.
+fn refused(connection: &Connection, request: Forward, reject: Reject, keep: bool) -> End {
+    connection.worker.metrics.refused.add(u64::from(reject.status == 503));
     answer(connection, request, reject, keep)
 }
 

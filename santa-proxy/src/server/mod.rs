@@ -3,18 +3,24 @@
 
 mod accept;
 mod arrive;
+mod body;
+mod body_clock;
 mod connection;
 mod exchange;
+mod fair_queue;
 mod forward;
-mod gate;
 mod http2;
+mod limiter;
 mod peer;
 mod plan;
+mod presence;
+mod queue;
 mod ready;
 mod record;
 mod relay;
 mod seats;
 mod send;
+mod share;
 mod shed;
 mod tunnel;
 pub(crate) mod worker;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::gate::{Lane, Permit};
+use super::fair_queue::Lane;
+use super::limiter::Permit;
 use super::peer::Peer;
 use super::record::Record;
 use super::worker::{Local, Worker};

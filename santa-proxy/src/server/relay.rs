@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::exchange::{Fault, Progress};
-use super::gate::Permit;
+use super::limiter::Permit;
 use super::record::Record;
 use super::send::Terms;
 use super::worker::Worker;

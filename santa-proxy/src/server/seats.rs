@@ -22,7 +22,6 @@ pub(crate) enum Activity {
     /// In the head of a further request.
     Head,
     /// In a body that has to arrive before the backend gets the request.
-    #[cfg_attr(not(test), expect(dead_code, reason = "set where bodies are read"))]
     Body,
     /// In a request.
     Busy,
@@ -72,19 +71,22 @@ pub(crate) struct Seats {
 pub(crate) struct Seat {
     seats: Rc<Seats>,
     index: usize,
+    /// Its end would leave room for another connection.
+    makes_room: bool,
     state: Rc<State>,
 }
 
 impl Seats {
     /// A place for a new connection.
     pub(crate) fn take(self: &Rc<Self>) -> Seat {
-        let seat = self.take_busy();
+        let mut seat = self.take_for_stream();
+        seat.makes_room = true;
         seat.set(Activity::Fresh);
         seat
     }
 
-    /// A place for what never makes room by itself: a stream of a connection.
-    pub(crate) fn take_busy(self: &Rc<Self>) -> Seat {
+    /// A place for a stream of a connection, which makes no room by itself.
+    pub(crate) fn take_for_stream(self: &Rc<Self>) -> Seat {
         let state = Rc::new(State {
             activity: Cell::new(Activity::Busy),
             wait: Cell::new(0),
@@ -103,7 +105,7 @@ impl Seats {
                 entries.len() - 1
             }
         };
-        Seat { seats: Rc::clone(self), index, state }
+        Seat { seats: Rc::clone(self), index, makes_room: false, state }
     }
 
     /// Remembers the task that serves the connection at `index`.
@@ -206,6 +208,9 @@ impl Seat {
     /// Says what the connection is doing now.
     pub(crate) fn set(&self, activity: Activity) {
         let before = self.state.activity.replace(activity);
+        if !self.makes_room {
+            return;
+        }
         let waits = match activity {
             // It does not become younger by sending something.
             Activity::Head if before == Activity::Fresh => return,

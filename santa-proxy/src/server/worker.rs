@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::accept;
-use super::gate::Gate;
+use super::limiter::ConcurrencyLimiter;
 use super::seats::{Activity, Seats};
+use super::share::FairShare;
 use crate::addresses::Addresses;
 use crate::generation::Generation;
 use crate::http::bytes::push_hex_padded;
@@ -96,7 +97,9 @@ pub(crate) struct Worker {
     /// What each client address does, at all workers.
     pub(crate) addresses: Arc<Addresses>,
     /// How many requests the backend is given at a time.
-    pub(crate) gate: Rc<Gate>,
+    pub(crate) limiter: Rc<ConcurrencyLimiter>,
+    /// Memory for bodies that are on their way, and requests that wait.
+    pub(crate) body_memory: RefCell<FairShare>,
     workers: usize,
     draining: Cell<bool>,
     sink: Sink,
@@ -165,7 +168,8 @@ impl Worker {
             metrics,
             connections,
             addresses,
-            gate: Gate::new(),
+            limiter: ConcurrencyLimiter::new(),
+            body_memory: RefCell::new(FairShare::new(0)),
             workers,
             draining: Cell::new(first.draining),
             sink,
@@ -177,18 +181,19 @@ impl Worker {
             notices: RefCell::default(),
             sweeping: Cell::new(false),
         };
-        worker.adjust_gate();
+        worker.adjust_limits();
         worker.local().api.drain(&first.drained);
         (Rc::new(worker), listeners, orders)
     }
 
-    /// This worker's part of what all of them together may have.
-    pub(crate) fn share(&self, most: u32) -> usize {
-        usize::try_from(most).unwrap_or(usize::MAX).div_ceil(self.workers)
-    }
-
-    fn adjust_gate(&self) {
-        self.gate.adjust(self.share(self.local().shared.limits.upstream_requests));
+    /// Takes this worker's part of what all of them together may have.
+    fn adjust_limits(&self) {
+        let share = |most: usize| most.div_ceil(self.workers);
+        let count = |most: u32| share(usize::try_from(most).unwrap_or(usize::MAX));
+        let local = self.local();
+        let limits = &local.shared.limits;
+        self.limiter.adjust(count(limits.upstream_requests), count(limits.queue));
+        self.body_memory.borrow_mut().set_most(share(limits.body_memory.bytes()));
     }
 
     /// The generation in use; a request keeps the one it began with.
@@ -223,7 +228,7 @@ impl Worker {
             new.console.as_ref().map(|at| console_backend(at, &self.metrics))
         };
         *self.local.borrow_mut() = Rc::new(Local { shared: new, api, console });
-        self.adjust_gate();
+        self.adjust_limits();
     }
 
     async fn drain(&self) {

@@ -92,12 +92,26 @@ section! {
         header_count: u32 = 100,
         /// Longest request body.
         body_size: Size = "16MiB",
+        /// Slowest that a request body may arrive, in bytes a second on average;
+        /// `timeouts.body_grace` comes on top. A slower one is answered 408.
+        /// `0B` is any rate.
+        body_rate: Size = "1KiB",
+        /// How much of a request body is read before the backend gets any of
+        /// the request. A longer one is passed on from there as it arrives;
+        /// such requests have at most half of `upstream_requests`.
+        body_buffer: Size = "64KiB",
+        /// Most memory for bodies that are on their way and for requests that
+        /// wait. Every worker has an equal share of it, and no client address
+        /// (IPv6: /64 network) holds more of that than is left for others;
+        /// a request above it is answered 503.
+        body_memory: Size = "64MiB",
         /// Most bytes of console files; all of them are kept in memory.
         console_size: Size = "256MiB",
         /// Most connections at a time; above it another makes room: first the
         /// one whose request head has been incomplete for longest, then the one
-        /// that became idle last. When there is neither, the next connection
-        /// is answered 503.
+        /// that became idle last, then the one whose request body has been
+        /// incomplete for longest. When there is none, the next connection is
+        /// answered 503.
         connections: u32 = 16384,
         /// Most of them from one address (IPv6: one /64 network), trusted
         /// proxies excepted; 0 means as many as there are. Macs behind one
@@ -113,9 +127,12 @@ section! {
         requests_per_address: u32 = 3000,
         /// Most requests that wait for the backend's answer at a time; the
         /// next ones queue, console and sync and the clients of each in turn.
-        /// Every worker has an equal share of them and of the queue.
+        /// Every worker has an equal share of them and of the queue. No client
+        /// address (IPv6: /64 network) has more of a worker's share than is left
+        /// for others: one alone gets half, two a third each.
         upstream_requests: u32 = 512,
-        /// Most requests in that queue; the next one is answered 503.
+        /// Most requests in that queue, shared in the same way; the next one is
+        /// answered 503.
         queue: u32 = 4096,
     }
 }
@@ -129,6 +146,10 @@ section! {
         head: Duration = "10s",
         /// Between two reads of a request body or two writes of a response.
         body: Duration = "30s",
+        /// How long a request body may be slower than `limits.body_rate`.
+        body_grace: Duration = "10s",
+        /// The whole of a request body, without the time that the backend takes.
+        body_total: Duration = "5m",
         /// A connection kept open between requests.
         idle: Duration = "75s",
         /// Reaching the backend, including the time it takes to come back after

@@ -163,7 +163,7 @@ impl Session<'_> {
 
     fn open(&self, (request, respond): Stream) {
         let (worker, peer) = (Rc::clone(self.worker), self.peer.clone());
-        let seat = worker.seats.take_busy();
+        let seat = worker.seats.take_for_stream();
         let index = seat.index();
         let counted = Counted::new(&self.tally);
         let task = tokio::task::spawn_local(async move {

@@ -42,6 +42,7 @@ impl World {
     fn start() -> Self {
         let setup = Setup::new()
             .set("PROXY__LIMITS__BODY_SIZE", "1KiB")
+            .set("PROXY__LIMITS__BODY_BUFFER", "256B")
             .set("PROXY__LIMITS__HEAD_SIZE", "2KiB")
             .set("PROXY__LIMITS__TARGET_SIZE", "512B")
             .set("PROXY__LIMITS__HEADER_COUNT", "40");

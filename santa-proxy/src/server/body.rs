@@ -1,0 +1,146 @@
+//! Reading a request's body before the backend is asked for anything, as far as
+//! it fits into memory: a body that arrives slowly costs its sender time, and
+//! the backend nothing.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::body_clock::BodyClock;
+use super::connection::Connection;
+use super::forward::push_content;
+use super::plan::Forward;
+use super::seats::Activity;
+use super::worker::Worker;
+use crate::http::reject::Reject;
+use crate::io::buffer::Buffer;
+use crate::io::deadline::{Deadline, Phase};
+use crate::io::stream::Reader;
+
+/// Memory for one request, of what all requests of a worker may hold together.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    worker: Rc<Worker>,
+    client: IpAddr,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// None so far.
+    pub(crate) fn new(worker: &Rc<Worker>, client: IpAddr) -> Self {
+        Self { worker: Rc::clone(worker), client, bytes: 0 }
+    }
+
+    /// Reserves `bytes` in all.
+    ///
+    /// # Errors
+    /// When the client, or all of them together, would hold too much.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Reject> {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return Ok(());
+        }
+        if !self.worker.body_memory.borrow_mut().take(self.client, more) {
+            return Err(busy());
+        }
+        self.worker.metrics.body_memory.add(more as u64);
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.worker.body_memory.borrow_mut().give_back(self.client, self.bytes);
+            self.worker.metrics.body_memory.sub(self.bytes as u64);
+        }
+    }
+}
+
+/// There is no room for a request.
+pub(crate) fn busy() -> Reject {
+    Reject::new(503, "the server is busy")
+}
+
+/// Reads the body to its end, or as much of it as is kept in memory.
+///
+/// # Errors
+/// What is wrong with it, 408 when it is too slow, 503 when there is no memory.
+pub(crate) async fn gather(
+    connection: &mut Connection,
+    request: &mut Forward,
+    clock: &mut BodyClock,
+    memory: &mut Reservation,
+) -> Result<(), Reject> {
+    if request.expects && request.taken == 0 {
+        // It waits for the backend to ask for it.
+        return Ok(());
+    }
+    connection.seat.set(Activity::Body);
+    let most = request.local.shared.limits.body_buffer.0;
+    while !request.content.is_done() && request.taken < most {
+        memory.grow_to(request.head.len() + expected(request, most))?;
+        let Connection { stream, buffer, deadline, seat, .. } = connection;
+        let (mut reader, _) = stream.split();
+        let arrival = arrival(&mut reader, buffer, deadline, clock);
+        seat.unless_leaving(arrival).await.ok_or_else(busy)??;
+        take_content_at_hand(connection, request)?;
+    }
+    memory.grow_to(request.head.len())?;
+    connection.seat.set(Activity::Busy);
+    Ok(())
+}
+
+/// How much of the body is certainly still to come, of what is kept in memory.
+fn expected(request: &Forward, most: u64) -> usize {
+    let expected = request.content.announced().min(most.saturating_sub(request.taken));
+    usize::try_from(expected).unwrap_or(usize::MAX)
+}
+
+/// Waits for more of a body.
+///
+/// # Errors
+/// 408 when it takes too long, 400 when it ends too early.
+pub(crate) async fn arrival(
+    reader: &mut Reader<'_>,
+    buffer: &mut Buffer,
+    deadline: &Deadline,
+    clock: &mut BodyClock,
+) -> Result<(), Reject> {
+    deadline.set(Phase::Content, clock.patience());
+    let begun = Instant::now();
+    match deadline.limit(reader.fill(buffer)).await {
+        Err(_) => Err(Reject::new(408, "request content took too long")),
+        Ok(Ok(0) | Err(_)) => Err(Reject::bad("request content ends too early")),
+        Ok(Ok(count)) => {
+            clock.arrived(count, begun.elapsed());
+            Ok(())
+        }
+    }
+}
+
+/// Takes what is already there of the content, so that head and content leave
+/// in one piece and can be sent again.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn take_content_at_hand(
+    connection: &mut Connection,
+    request: &mut Forward,
+) -> Result<(), Reject> {
+    let most = request.local.shared.limits.body_size.0;
+    let decoded = request.content.decode(connection.buffer.filled_mut());
+    let done = decoded.map_err(|error| Reject::bad(error.0))?;
+    request.taken = request.taken.saturating_add(done.produced as u64);
+    if request.taken.saturating_add(request.content.announced()) > most {
+        return Err(Reject::new(413, "content too long"));
+    }
+    let payload = &connection.buffer.filled()[..done.produced];
+    push_content(&mut request.head, payload, request.chunked, request.content.is_done());
+    connection.worker.metrics.bytes_received.add(done.produced as u64);
+    connection.buffer.consume(done.consumed);
+    connection.buffer.release();
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! How slowly a request body may arrive: not long without a byte, not below a
+//! rate on average, and not for ever. Only the time that we wait for the client
+//! counts. Takes the time as a value.
+
+use std::time::Duration;
+
+use santa_config::{ProxyLimits, ProxyTimeouts};
+
+/// The clock of one body.
+#[derive(Debug)]
+pub(crate) struct BodyClock {
+    /// Longest without a byte.
+    read: Duration,
+    /// How long the rate does not matter.
+    grace: Duration,
+    /// Longest in all.
+    total: Duration,
+    /// Bytes a second; 0 is any rate.
+    rate: u64,
+    waited: Duration,
+    received: u64,
+}
+
+impl BodyClock {
+    /// So many bytes came with the head.
+    pub(crate) fn new(limits: &ProxyLimits, timeouts: &ProxyTimeouts, received: u64) -> Self {
+        Self {
+            read: timeouts.body,
+            grace: timeouts.body_grace,
+            total: timeouts.body_total,
+            rate: limits.body_rate.0,
+            waited: Duration::ZERO,
+            received,
+        }
+    }
+
+    /// How long the next bytes may take.
+    pub(crate) fn patience(&self) -> Duration {
+        let slowest = match self.received.saturating_mul(1000).checked_div(self.rate) {
+            Some(earned) => self.grace.saturating_add(Duration::from_millis(earned)),
+            None => Duration::MAX,
+        };
+        self.read.min(slowest.min(self.total).saturating_sub(self.waited))
+    }
+
+    /// `bytes` have arrived after a wait.
+    pub(crate) fn arrived(&mut self, bytes: usize, waited: Duration) {
+        self.received = self.received.saturating_add(bytes as u64);
+        self.waited = self.waited.saturating_add(waited);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn clock(rate: u64) -> BodyClock {
+        let (read, grace, total) = (30 * SECOND, 10 * SECOND, 300 * SECOND);
+        BodyClock { read, grace, total, rate, waited: Duration::ZERO, received: 0 }
+    }
+
+    #[test]
+    fn what_arrives_earns_time() {
+        let mut clock = clock(1024);
+        assert_eq!(clock.patience(), 10 * SECOND);
+        clock.arrived(1, 9 * SECOND);
+        assert_eq!(clock.patience(), SECOND, "a byte earns next to nothing");
+        clock.arrived(2048, SECOND / 2);
+        assert_eq!(clock.patience(), SECOND * 5 / 2);
+        clock.arrived(0, 3 * SECOND);
+        assert_eq!(clock.patience(), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_rate_earns_more_than_the_total_nor_lets_a_client_be_silent_for_long() {
+        let mut clock = clock(1024);
+        clock.arrived(1024 * 1024 * 1024, SECOND);
+        assert_eq!(clock.patience(), 30 * SECOND);
+        clock.arrived(usize::MAX, 298 * SECOND);
+        assert_eq!(clock.patience(), SECOND);
+        clock.arrived(usize::MAX, Duration::MAX);
+        assert_eq!(clock.patience(), Duration::ZERO);
+    }
+
+    #[test]
+    fn without_a_rate_the_total_is_left() {
+        let mut clock = clock(0);
+        assert_eq!(clock.patience(), 30 * SECOND);
+        clock.arrived(0, 299 * SECOND);
+        assert_eq!(clock.patience(), SECOND);
+    }
+}

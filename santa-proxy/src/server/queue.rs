@@ -1,0 +1,79 @@
+//! Waiting for a turn at the backend, as long as the client does.
+
+use std::rc::Rc;
+
+use super::body::{Reservation, busy};
+use super::connection::Connection;
+use super::fair_queue::Lane;
+use super::plan::Forward;
+use super::presence::client_gone;
+use super::worker::Worker;
+use crate::addresses;
+use crate::http::reject::Reject;
+use crate::io::deadline::Phase;
+use crate::io::race::unless;
+
+/// Why the backend does not get a request.
+pub(crate) enum NoTurn {
+    /// It cannot wait, or has waited for too long.
+    Refused(Reject),
+    /// Nobody waits for the answer.
+    ClientGone,
+}
+
+/// Counts a request that waits.
+struct Waiting(Rc<Worker>);
+
+impl Waiting {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.metrics.queued.add(1);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.metrics.queued.sub(1);
+    }
+}
+
+/// Waits until the backend may be given one more request.
+pub(crate) async fn take_turn(
+    connection: &mut Connection,
+    request: &mut Forward,
+    memory: &mut Reservation,
+) -> Result<(), NoTurn> {
+    let (lane, client) = request.lane;
+    let client = addresses::client(client);
+    let lane = if request.content.is_done() { lane } else { Lane::Upload };
+    request.permit = connection.worker.limiter.try_acquire(lane, client);
+    if request.permit.is_none() {
+        memory.grow_to(request.head.len()).map_err(NoTurn::Refused)?;
+        // Boxed: most requests do not wait.
+        Box::pin(wait(connection, request, (lane, client))).await?;
+    }
+    Ok(())
+}
+
+async fn wait(
+    connection: &mut Connection,
+    request: &mut Forward,
+    (lane, client): (Lane, std::net::IpAddr),
+) -> Result<(), NoTurn> {
+    let Connection { worker, stream, buffer, deadline, .. } = connection;
+    let refused = |_| NoTurn::Refused(busy());
+    let (place, turn) = worker.limiter.enqueue(lane, client).map_err(refused)?;
+    let _waiting = Waiting::new(worker);
+    let (mut reader, _) = stream.split();
+    let version = request.terms.version;
+    let gone = client_gone(&mut reader, buffer, version, || place.doubt(), || true);
+    deadline.set(Phase::Backend, request.local.shared.timeouts.queue);
+    match unless(deadline.limit(turn), gone).await {
+        None => Err(NoTurn::ClientGone),
+        Some(Ok(Ok(permit))) => {
+            request.permit = Some(permit);
+            Ok(())
+        }
+        Some(_) => Err(NoTurn::Refused(busy())),
+    }
+}

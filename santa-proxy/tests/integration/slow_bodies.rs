@@ -1,0 +1,337 @@
+//! Bodies that arrive slowly, or never: they cost their sender, and nobody else.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
+
+use crate::http2::{client, run, start};
+use crate::support::backend::{Act, Backend, ok};
+use crate::support::client::Client;
+use crate::support::eventually;
+use crate::support::proxy::{Proxy, Setup};
+use crate::support::tls::{Authority, Secure};
+use crate::tls::{tls_address, with_tls};
+
+/// What the backend is given at a time.
+const MOST: usize = 4;
+
+fn few_permits() -> Setup {
+    Setup::new()
+        .set("PROXY__TRUSTED_PROXIES", "127.0.0.0/8")
+        .set("PROXY__LIMITS__UPSTREAM_REQUESTS", &MOST.to_string())
+        .set("PROXY__TIMEOUTS__QUEUE", "1s")
+}
+
+fn post(from: &str, lines: &str, content: &str) -> String {
+    format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: santa\r\nX-Forwarded-For: {from}\r\n{lines}\r\n\r\n{content}"
+    )
+}
+
+fn get(from: &str) -> String {
+    format!("GET /api/v1/auth/me HTTP/1.1\r\nHost: santa\r\nX-Forwarded-For: {from}\r\n\r\n")
+}
+
+/// Sends the same on many connections.
+fn crowd(proxy: &Proxy, request: impl Fn(usize) -> String) -> Vec<Client> {
+    let send = |number| {
+        let mut client = Client::connect(proxy.address);
+        client.send(request(number));
+        client
+    };
+    let crowd = (0..4 * MOST).map(send).collect();
+    // What is sent next is read next.
+    assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+    crowd
+}
+
+#[test]
+fn bodies_that_do_not_arrive_leave_the_backend_to_others() {
+    let setup = few_permits();
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let slow = [
+        ("Content-Length: 1000", "{"),
+        ("Content-Length: 1000", ""),
+        ("Content-Length: 9000000", "{"),
+        ("Transfer-Encoding: chunked", "3e8\r\n{"),
+        ("Transfer-Encoding: chunked", "1\r\n{\r\n"),
+        ("Transfer-Encoding: chunked", ""),
+        ("Content-Length: 9\r\nUpgrade: websocket\r\nConnection: Upgrade", "{"),
+    ];
+    for (lines, content) in slow {
+        for from in ["192.0.2.1", "2001:db8::1"] {
+            let crowd = crowd(&proxy, |_| post(from, lines, content));
+            for other in ["192.0.2.1", "192.0.2.2"] {
+                let mut client = Client::connect(proxy.address);
+                assert_eq!(client.request(&get(other)).status, 200, "beside {lines:?} {content:?}");
+                let whole = post(other, "Content-Length: 2", "{}");
+                assert_eq!(client.request(&whole).status, 200, "beside {lines:?} {content:?}");
+            }
+            drop(crowd);
+        }
+    }
+    assert!(backend.received().iter().all(|received| !received.head.contains(": 1000")));
+}
+
+#[test]
+fn contents_that_are_asked_for_and_do_not_arrive_leave_room_for_others() {
+    let setup = few_permits();
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let expecting = "Content-Length: 1000\r\nExpect: 100-continue";
+    let _crowd = crowd(&proxy, |number| post(&format!("192.0.2.{number}"), expecting, ""));
+    assert_eq!(Client::connect(proxy.address).request(&get("198.51.100.1")).status, 200);
+}
+
+#[test]
+fn large_bodies_under_way_leave_room_for_requests_that_are_complete() {
+    let setup = few_permits().set("PROXY__LIMITS__BODY_BUFFER", "1KiB");
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let large = "x".repeat(5000);
+    for lines in ["Content-Length: 9000000", "Transfer-Encoding: chunked"] {
+        let content =
+            if lines.starts_with('T') { format!("1388\r\n{large}\r\n") } else { large.clone() };
+        let _crowd = crowd(&proxy, |number| post(&format!("192.0.2.{number}"), lines, &content));
+        eventually("some of it has reached the backend", || backend.has_bytes());
+        let mut client = Client::connect(proxy.address);
+        assert_eq!(client.request(&get("198.51.100.1")).status, 200, "beside {lines:?}");
+        let whole = post("198.51.100.1", "Content-Length: 2", "{}");
+        assert_eq!(client.request(&whole).status, 200, "beside {lines:?}");
+        backend.take_bytes();
+    }
+}
+
+#[test]
+fn one_address_or_network_never_takes_more_than_its_share_of_the_backend() {
+    for network in [["192.0.2.1"; 4], ["2001:db8::1", "2001:db8::2", "2001:db8::3:4", "2001:db8::"]]
+    {
+        let setup = few_permits().set("PROXY__TIMEOUTS__QUEUE", "60s");
+        let backend = Backend::start(&setup.socket());
+        backend.script(|received| match received.head.contains("192.0.2.9") {
+            true => Act::Answer(ok("ok")),
+            false => Act::HandOver,
+        });
+        let proxy = setup.start();
+        let _crowd = crowd(&proxy, |number| get(network[number % 4]));
+        eventually("it has its share", || backend.received().len() >= MOST / 2);
+        for _ in 0..5 {
+            assert_eq!(Client::connect(proxy.address).request(&get("192.0.2.9")).status, 200);
+        }
+        assert_eq!(backend.received().len(), MOST / 2 + 5);
+    }
+}
+
+#[test]
+fn one_address_never_takes_more_than_its_share_of_the_queue() {
+    let setup = few_permits()
+        .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1")
+        .set("PROXY__LIMITS__QUEUE", "4")
+        .set("PROXY__TIMEOUTS__QUEUE", "60s");
+    let backend = Backend::start(&setup.socket());
+    let mut first = true;
+    backend.script(move |_| match std::mem::take(&mut first) {
+        true => Act::HandOver,
+        false => Act::Answer(ok("ok")),
+    });
+    let proxy = setup.start();
+    let mut crowd = crowd(&proxy, |_| get("192.0.2.1"));
+    let mut first = backend.handed_over();
+    let mut other = Client::connect(proxy.address);
+    other.send(get("192.0.2.2"));
+    // What is sent next is read next.
+    assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+    let last = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    first.write_all(last).expect("write");
+    assert_eq!(other.answer(false).status, 200);
+    assert_eq!(crowd.pop().expect("one").answer(false).status, 503);
+}
+
+async fn unfinished(
+    client: &SendRequest<Bytes>,
+    content: &'static [u8],
+) -> (SendStream<Bytes>, ResponseFuture) {
+    let mut ready = client.clone().ready().await.expect("room for a stream");
+    let request = http::Request::post("https://santa.test/api/x").body(()).expect("a request");
+    let (answer, mut stream) = ready.send_request(request, false).expect("sent");
+    stream.send_data(content.into(), false).expect("sent");
+    (stream, answer)
+}
+
+#[test]
+fn http2_streams_with_unfinished_bodies_leave_the_backend_to_others() {
+    let (authority, proxy, _backend) = start(few_permits());
+    run(async {
+        let client = client(&proxy, &authority).await;
+        let mut streams = Vec::new();
+        for _ in 0..4 * MOST {
+            streams.push(unfinished(&client, b"{").await);
+        }
+        for _ in 0..3 {
+            let mut ready = client.clone().ready().await.expect("room for a stream");
+            let request = http::Request::get("https://santa.test/api/x").body(());
+            let (answer, _) = ready.send_request(request.expect("one"), true).expect("sent");
+            assert_eq!(answer.await.expect("an answer").status(), 200);
+        }
+        // It is not too late for the others.
+        let (mut stream, answer) = streams.pop().expect("a stream");
+        stream.send_data("}".into(), true).expect("sent");
+        assert_eq!(answer.await.expect("an answer").status(), 200);
+    });
+}
+
+/// Sends one byte after the other until an answer comes; gives its status.
+fn trickle(proxy: &Proxy, request: &str) -> u16 {
+    let mut client = Client::connect(proxy.address);
+    client.send(request);
+    client.stream.set_nonblocking(true).expect("non-blocking");
+    let mut byte = [0];
+    loop {
+        client.send("1");
+        std::thread::sleep(Duration::from_millis(20));
+        if !matches!(client.stream.peek(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        {
+            break;
+        }
+    }
+    client.stream.set_nonblocking(false).expect("blocking");
+    client.answer(false).status
+}
+
+#[test]
+fn a_body_that_trickles_is_408_however_it_is_framed_and_wherever_it_goes() {
+    for (grace, total, rate, buffer) in [
+        ("300ms", "10m", "1KiB", "64KiB"),
+        ("300ms", "10m", "1KiB", "0B"),
+        ("10m", "300ms", "1KiB", "64KiB"),
+        ("300ms", "400ms", "0B", "0B"),
+    ] {
+        let setup = Setup::new()
+            .set("PROXY__TIMEOUTS__BODY_GRACE", grace)
+            .set("PROXY__TIMEOUTS__BODY_TOTAL", total)
+            .set("PROXY__LIMITS__BODY_RATE", rate)
+            .set("PROXY__LIMITS__BODY_BUFFER", buffer);
+        let _backend = Backend::start(&setup.socket());
+        let proxy = setup.start();
+        for lines in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
+            let start = if lines.starts_with('T') { "fffff\r\n" } else { "" };
+            let status = trickle(&proxy, &post("192.0.2.1", lines, start));
+            assert_eq!(status, 408, "{lines} {grace} {total} {rate} {buffer}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_steady_enough_is_taken() {
+    let setup = Setup::new()
+        .set("PROXY__TIMEOUTS__BODY_GRACE", "1ms")
+        .set("PROXY__LIMITS__BODY_RATE", "1B");
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    let content = "x".repeat(1000);
+    client.send(post("192.0.2.1", "Content-Length: 5000", &content));
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(50));
+        client.send(&content);
+    }
+    assert_eq!(client.answer(false).status, 200);
+    assert_eq!(backend.received()[0].body.len(), 5000);
+}
+
+#[test]
+fn a_body_that_trickles_over_tls_or_http2_is_408() {
+    let authority = Authority::new();
+    let setup = with_tls(Setup::new(), &authority)
+        .set("PROXY__TIMEOUTS__BODY_GRACE", "300ms")
+        .set("PROXY__LIMITS__BODY_RATE", "1KiB");
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let mut secure = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
+    let (head, _) =
+        secure.request(&post("192.0.2.1", "Content-Length: 1000", "{")).expect("an answer");
+    assert!(head.starts_with("http/1.1 408 "), "{head}");
+    run(async {
+        let client = client(&proxy, &authority).await;
+        let (_stream, answer) = unfinished(&client, b"{").await;
+        assert_eq!(answer.await.expect("an answer").status(), 408);
+    });
+}
+
+#[test]
+fn what_is_read_past_may_not_trickle_either() {
+    let proxy = Setup::new()
+        .set("PROXY__TIMEOUTS__BODY_GRACE", "300ms")
+        .set("PROXY__LIMITS__BODY_RATE", "1KiB")
+        .start();
+    let mut client = Client::connect(proxy.address);
+    client.send("POST /file.txt HTTP/1.1\r\nHost: santa\r\nContent-Length: 60000\r\n\r\n");
+    assert_eq!(client.answer(false).status, 405);
+    client.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
+    eventually("it is closed", || {
+        client.send("1");
+        matches!(client.stream.peek(&mut [0]), Ok(0))
+            || client.stream.take_error().is_ok_and(|error| error.is_some())
+    });
+}
+
+#[test]
+fn bodies_in_memory_have_a_common_bound_of_which_no_address_takes_more_than_its_share() {
+    let setup = few_permits()
+        .set("PROXY__LIMITS__BODY_MEMORY", "64KiB")
+        .set("PROXY__LIMITS__BODY_BUFFER", "40KiB");
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let part = "x".repeat(20_000);
+    let lines = "Content-Length: 30000";
+    let mut crowd = crowd(&proxy, |_| post("192.0.2.1", lines, &part));
+    let refused = crowd.pop().expect("one").answer(false);
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
+    let mut other = Client::connect(proxy.address);
+    other.send(post("192.0.2.2", lines, &part));
+    for client in [&mut crowd[0], &mut other] {
+        client.send(&part[..10_000]);
+        assert_eq!(client.answer(false).status, 200);
+    }
+    assert_eq!(backend.received().len(), 2);
+}
+
+#[test]
+fn slow_bodies_make_room_when_the_table_is_full() {
+    let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "10");
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let mut crowd: Vec<Client> = (0..10).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut crowd {
+        client.send(post("192.0.2.1", "Content-Length: 1000", "{"));
+        assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
+    }
+    for _ in 0..10 {
+        assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
+    }
+    assert_eq!(crowd[0].answer(false).status, 503, "it has been slow for longest");
+}
+
+#[test]
+fn requests_that_wait_and_bodies_are_counted() {
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let _backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let metric = |name: &str| {
+        let text = Client::connect(admin).get("/metrics").text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).parse::<u64>().expect("a number")
+    };
+    let mut client = Client::connect(proxy.address);
+    client.send(post("192.0.2.1", "Content-Length: 1000", &"x".repeat(600)));
+    eventually("its memory is counted", || metric("santa_proxy_body_memory_bytes") >= 600);
+    client.send("x".repeat(400));
+    assert_eq!(client.answer(false).status, 200);
+    eventually("and given back", || metric("santa_proxy_body_memory_bytes") == 0);
+}
