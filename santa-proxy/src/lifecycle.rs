@@ -58,7 +58,7 @@ impl From<anyhow::Error> for Failure {
 /// # Errors
 /// What is wrong with them.
 pub fn check(path: &Path) -> Result<(), Failure> {
-    let config = santa_config::load(path, &process_env()).map_err(Failure::Config)?;
+    let config = santa_config::load_shared(path, &process_env()).map_err(Failure::Config)?;
     inherit::check(&config)?;
     Generation::load(&config)?;
     Ok(())
@@ -70,7 +70,7 @@ pub fn check(path: &Path) -> Result<(), Failure> {
 /// When serving cannot begin.
 pub fn serve(path: &Path) -> Result<(), Failure> {
     let env = process_env();
-    let config = santa_config::load(path, &env).map_err(Failure::Config)?;
+    let config = santa_config::load_shared(path, &env).map_err(Failure::Config)?;
     let paths = reload::watched(path, &config);
     let look = Look::at(&paths);
     let watch = Watch::new(paths, look);

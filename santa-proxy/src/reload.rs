@@ -120,7 +120,7 @@ impl Reading {
     /// Gives false when files changed meanwhile and must be read once more.
     fn reload(&mut self) -> bool {
         let mut files = None;
-        let loaded = santa_config::load(&self.file, &process_env())
+        let loaded = santa_config::load_shared(&self.file, &process_env())
             .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
             .and_then(|config| {
                 let paths = watched(&self.file, &config);

@@ -95,9 +95,12 @@ fn config_path(common: &Common) -> PathBuf {
 
 /// Reads the configuration and makes the blueprints.
 fn load(path: &Path) -> Result<(Config, Vec<Blueprint>), Failure> {
-    let config = santa_config::load(path, &santa_config::process_env())
+    let env = santa_config::process_env();
+    let config = santa_config::load(path, &env)
         .map_err(|found| Failure { message: found.to_string(), code: exit::CONFIG })?;
     let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let blueprints = plan::blueprints(&config, &whole_path);
+    let variables = santa_config::shared_variables(path, &env);
+    let file = plan::ConfigFile { path: &whole_path, variables: &variables };
+    let blueprints = plan::blueprints(&config, file);
     Ok((config, blueprints))
 }

@@ -2,6 +2,7 @@
 //! service. The configuration has been checked before; knows no descriptor and
 //! no process.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Blueprint {
     pub spec: Spec,
     /// Program and arguments, filled in.
     pub command: Vec<String>,
+    /// Names and patterns of the variables that it inherits.
+    pub inherits: Vec<String>,
     /// Added to the environment, filled in.
     pub environment: Vec<(String, String)>,
     /// The rest of the configuration.
@@ -88,6 +91,7 @@ impl Blueprint {
             )
         };
         self.command == other.command
+            && self.inherits == other.inherits
             && self.environment == other.environment
             && self.sockets == other.sockets
             && self.notifies() == other.notifies()
@@ -95,19 +99,27 @@ impl Blueprint {
     }
 }
 
-/// Blueprints for all instances, in the order of the configuration. `path` is
-/// what `{config}` stands for.
+/// The configuration file, as services see it.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigFile<'a> {
+    /// What `{config}` stands for.
+    pub path: &'a Path,
+    /// The variables that a service needs to read it.
+    pub variables: &'a BTreeSet<String>,
+}
+
+/// Blueprints for all instances, in the order of the configuration.
 #[must_use]
-pub fn blueprints(config: &Config, path: &Path) -> Vec<Blueprint> {
+pub fn blueprints(config: &Config, file: ConfigFile<'_>) -> Vec<Blueprint> {
     let all = config.services.iter().flat_map(|service| {
-        (0..service.instances).map(move |instance| blueprint(config, path, service, instance))
+        (0..service.instances).map(move |instance| blueprint(config, file, service, instance))
     });
     all.collect()
 }
 
-fn blueprint(config: &Config, path: &Path, service: &Service, instance: u32) -> Blueprint {
+fn blueprint(config: &Config, file: ConfigFile<'_>, service: &Service, instance: u32) -> Blueprint {
     let address = |name: &str| address_of(config, service, name, instance);
-    let config_path = path.display().to_string();
+    let config_path = file.path.display().to_string();
     let values =
         Values { config: &config_path, instance, handed: &service.sockets, address: &address };
     let all = |texts: &[String]| texts.iter().map(|text| fill(text, &values)).collect::<Vec<_>>();
@@ -116,6 +128,7 @@ fn blueprint(config: &Config, path: &Path, service: &Service, instance: u32) -> 
     let handed = service.sockets.iter();
     Blueprint {
         command: [vec![fill(&service.command, &values)], all(&service.args)].concat(),
+        inherits: inherits(service, file.variables),
         environment: environment.map(|(name, text)| (name.clone(), fill(text, &values))).collect(),
         sockets: handed.filter_map(|name| Some((name.clone(), address(name)?))).collect(),
         spec: spec(service, instance, probe.as_ref()),
@@ -127,6 +140,14 @@ fn blueprint(config: &Config, path: &Path, service: &Service, instance: u32) -> 
         probe,
         service: service.clone(),
     }
+}
+
+/// What `service` declares; and what it needs to read the configuration, if it does.
+fn inherits(service: &Service, variables: &BTreeSet<String>) -> Vec<String> {
+    let texts = service.args.iter().chain(service.env.values());
+    let reads = texts.chain([&service.command]).any(|text| text.contains("{config}"));
+    let shared = variables.iter().filter(|_| reads);
+    service.env_pass.iter().chain(shared).cloned().collect()
 }
 
 /// The address of a socket as `service` sees it: its own instance's where it is

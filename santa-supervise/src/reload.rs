@@ -96,7 +96,8 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::blueprints;
+    use crate::plan::{ConfigFile, blueprints};
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     fn plan(services: &str) -> Vec<Blueprint> {
@@ -107,7 +108,8 @@ mod tests {
              [proxy]\nsocket = \"main\"\nupstream = \"main\"\n{services}"
         );
         let config = santa_config::parse(&text, "test", &santa_config::Env::new());
-        blueprints(&config.unwrap_or_else(|mistakes| panic!("{mistakes}")), Path::new("/c"))
+        let file = ConfigFile { path: Path::new("/c"), variables: &BTreeSet::new() };
+        blueprints(&config.unwrap_or_else(|mistakes| panic!("{mistakes}")), file)
     }
 
     fn service(name: &str, more: &str) -> String {
@@ -130,6 +132,7 @@ mod tests {
         assert_eq!(found.changes.added[0].0, SlotId(10), "a number that nobody had");
         check(&format!("{a}{b}"), &b, "removed: a");
         check(&a, &service("a", "env = { X = \"1\" }"), "renewed: a");
+        check(&a, &service("a", "env_pass = [\"X\"]"), "renewed: a");
         check(&a, &service("a", "limits = { nofile = 99 }"), "renewed: a");
         check(
             &a,

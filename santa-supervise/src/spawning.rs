@@ -61,12 +61,21 @@ pub struct HelperSpec<'a> {
     pub purpose: &'a str,
     /// Program and arguments.
     pub command: &'a [String],
-    /// Run like this service.
-    pub like: Option<&'a Blueprint>,
+    /// What surrounds it.
+    pub like: Like<'a>,
     /// Added to its environment.
     pub environment: Vec<(&'static str, String)>,
     /// What it reads on its standard input; must fit into a pipe.
     pub input: &'a str,
+}
+
+/// What surrounds a helper.
+#[derive(Debug, Clone, Copy)]
+pub enum Like<'a> {
+    /// What surrounds this service.
+    Service(&'a Blueprint),
+    /// What surrounds santa-supervise, with these variables.
+    Ourselves(&'a [String]),
 }
 
 /// A running helper.
@@ -82,7 +91,7 @@ pub struct Helper {
 }
 
 impl Spawner {
-    /// Services inherit `environment`; `boot` must differ from run to run.
+    /// Services inherit from `environment` what they declare; `boot` must differ from run to run.
     #[must_use]
     pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>, boot: String) -> Self {
         let private = |name: &OsString| PRIVATE.iter().any(|private| name == private);
@@ -172,12 +181,15 @@ impl Spawner {
     pub fn help(&mut self, spec: &HelperSpec<'_>) -> Result<Helper, String> {
         self.helpers += 1;
         let tag = format!("{}:{}:h{}", self.boot, spec.purpose, self.helpers);
-        let service = spec.like.map(|blueprint| &blueprint.service);
+        let service = match spec.like {
+            Like::Service(blueprint) => Some(&blueprint.service),
+            Like::Ourselves(_) => None,
+        };
         let user = service.and_then(|service| service.user.as_deref());
         let prepare = || {
             let mut environment = match spec.like {
-                Some(blueprint) => self.environment(blueprint, &tag)?,
-                None => self.environment.clone(),
+                Like::Service(blueprint) => self.environment(blueprint, &tag)?,
+                Like::Ourselves(inherits) => environment::inherited(&self.environment, inherits),
             };
             environment.insert(TAG.into(), tag.clone().into());
             let more = spec.environment.iter().map(|(name, value)| ((*name).into(), value.into()));
@@ -200,7 +212,7 @@ impl Spawner {
     }
 
     fn environment(&self, blueprint: &Blueprint, tag: &str) -> Result<Environment, SpawnFailure> {
-        let mut environment = self.environment.clone();
+        let mut environment = environment::inherited(&self.environment, &blueprint.inherits);
         environment::add_files(&mut environment, &blueprint.service)
             .map_err(|problem| permanent(126, problem))?;
         let own = blueprint.environment.iter().map(|(name, value)| (name.into(), value.into()));

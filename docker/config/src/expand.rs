@@ -20,6 +20,14 @@ pub(crate) fn environment(root: &mut Node, env: &Env, mistakes: &mut Mistakes) {
     });
 }
 
+/// The names of the variables that `text` refers to.
+pub(crate) fn references(text: &str) -> Vec<String> {
+    // "$$" is a dollar sign, whatever follows it.
+    let text = text.replace("$$", "");
+    let inside = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+    inside.filter_map(|inside| inside.split(':').next()).map(str::to_owned).collect()
+}
+
 fn expand(text: &str, env: &Env) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -15,11 +15,12 @@ mod read;
 pub mod reference;
 mod section;
 pub mod sections;
+mod shared;
 pub mod signal;
 mod validate;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub use mistake::{Mistake, Mistakes};
@@ -61,6 +62,30 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
     }
 }
 
+/// Like [`load`], for a service that reads the file itself: what only concerns
+/// how services run is left away, and with it the variables that it refers to.
+///
+/// # Errors
+/// As [`load`], for what is read.
+pub fn load_shared(path: &Path, env: &Env) -> Result<Config, Mistakes> {
+    let name = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(&name, &error))?;
+    let mut mistakes = Mistakes::new(&name);
+    let mut root = node::parse(&text, &mut mistakes);
+    overrides::apply(&mut root, env, &mut mistakes);
+    shared::keep(&mut root);
+    finish(root, env, mistakes)
+}
+
+/// The variables that a service needs for [`load_shared`].
+#[must_use]
+pub fn shared_variables(path: &Path, env: &Env) -> BTreeSet<String> {
+    // A file that cannot be read is refused by whoever loads it.
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    shared::variables(&mut node::parse(&text, &mut Mistakes::new("")), env)
+}
+
 /// Where santa-supervise listens for commands, by the file at `path`. Whatever
 /// else is wrong with the file is no reason not to reach it.
 ///
@@ -84,9 +109,13 @@ pub fn control_socket(path: &Path, env: &Env) -> Result<PathBuf, Mistakes> {
 fn tree(text: &str, env: &Env, mistakes: &mut Mistakes) -> node::Node {
     let mut root = node::parse(text, mistakes);
     overrides::apply(&mut root, env, mistakes);
-    expand::environment(&mut root, env, mistakes);
-    expand::paths(&mut root, mistakes);
+    fill(&mut root, env, mistakes);
     root
+}
+
+fn fill(root: &mut node::Node, env: &Env, mistakes: &mut Mistakes) {
+    expand::environment(root, env, mistakes);
+    expand::paths(root, mistakes);
 }
 
 /// Reads and checks configuration `text`; `name` is what mistakes call it.
@@ -95,7 +124,14 @@ fn tree(text: &str, env: &Env, mistakes: &mut Mistakes) -> node::Node {
 /// Every mistake in the text at once.
 pub fn parse(text: &str, name: &str, env: &Env) -> Result<Config, Mistakes> {
     let mut mistakes = Mistakes::new(name);
-    let root = tree(text, env, &mut mistakes);
+    let mut root = node::parse(text, &mut mistakes);
+    overrides::apply(&mut root, env, &mut mistakes);
+    finish(root, env, mistakes)
+}
+
+/// Fills in, reads and checks a tree.
+fn finish(mut root: node::Node, env: &Env, mut mistakes: Mistakes) -> Result<Config, Mistakes> {
+    fill(&mut root, env, &mut mistakes);
     let config = read::document::<Config>(&root, &mut mistakes);
     if let Some(config) = &config {
         validate::config(config, &root, &mut mistakes);

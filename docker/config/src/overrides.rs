@@ -10,15 +10,26 @@ const PREFIX: &str = "SANTA__";
 /// Writes every override of `env` into the tree. Whether the key exists is
 /// checked later, by the same reading that checks the file.
 pub(crate) fn apply(root: &mut Node, env: &Env, mistakes: &mut Mistakes) {
-    for (name, value) in env.range(PREFIX.to_owned()..) {
-        let Some(rest) = name.strip_prefix(PREFIX) else { break };
-        let keys: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+    for name in names(env) {
+        let (keys, value) = (keys(name), &env[name]);
         if keys.iter().any(String::is_empty) {
             mistakes.add(None, name, "must look like SANTA__SECTION__KEY");
         } else if let Err(message) = set(root, &keys, value) {
             mistakes.add(None, name, message);
         }
     }
+}
+
+/// The names of all overrides in `env`.
+pub(crate) fn names(env: &Env) -> impl Iterator<Item = &str> {
+    let from_prefix = env.range(PREFIX.to_owned()..).map(|(name, _)| name.as_str());
+    from_prefix.take_while(|name| name.starts_with(PREFIX))
+}
+
+/// The path of keys that an override stands for.
+pub(crate) fn keys(name: &str) -> Vec<String> {
+    let rest = name.strip_prefix(PREFIX).unwrap_or(name);
+    rest.split("__").map(str::to_ascii_lowercase).collect()
 }
 
 fn set(node: &mut Node, keys: &[String], value: &str) -> Result<(), String> {

@@ -39,6 +39,27 @@ fn the_shipped_file_is_valid_in_an_empty_environment() {
 }
 
 #[test]
+fn the_proxy_gets_no_variable_that_holds_a_secret() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../santa.toml");
+    let of_container = env(&[("SECRET_KEY", "x"), ("SANTA__SERVICE__BACKEND__ENV__KEY", "x")]);
+    let needed: Vec<String> =
+        santa_config::shared_variables(&path, &of_container).into_iter().collect();
+    assert_eq!(needed, ["TRUSTED_PROXIES", "UVICORN_UDS", "UVICORN_WORKERS"]);
+    let config = read(&shipped(), &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let passed = |name: &str| {
+        let service = config.services.iter().find(|service| service.name == name);
+        service.expect(name).env_pass.clone()
+    };
+    assert_eq!(passed("proxy"), Vec::<String>::new());
+    assert_eq!(passed("backend"), ["*"]);
+    // With these it reads the same as santa-supervise does.
+    let some = env(&[("UVICORN_WORKERS", "3"), ("TRUSTED_PROXIES", "10.0.0.0/8")]);
+    let shared = santa_config::load_shared(&path, &some).expect("valid");
+    let whole = santa_config::load(&path, &some).expect("valid");
+    assert_eq!((shared.upstreams(), shared.proxy), (whole.upstreams(), whole.proxy));
+}
+
+#[test]
 fn documented_variables_reach_their_values() {
     let config = read(
         &shipped(),

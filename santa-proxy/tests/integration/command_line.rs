@@ -18,6 +18,18 @@ fn check_accepts_what_can_be_served() {
 }
 
 #[test]
+fn variables_that_only_other_services_need_are_not_missed() {
+    let setup = Setup::new();
+    let mut text = std::fs::read_to_string(setup.config()).expect("configuration");
+    text += "\n[[service]]\nname = \"other\"\ncommand = \"${NOT_OURS:?}\"\nargs = [\"{fd:none}\"]\n\
+             env = { KEY = \"${SECRET_KEY:?}\" }\nstop_timeout = \"${OTHERS_TIME}\"\n\
+             [[hook]]\nname = \"h\"\ncommand = [\"${TOKEN}\"]\n";
+    std::fs::write(setup.config(), text).expect("configuration");
+    let (code, text) = run(&setup, &["--check"]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
 fn check_names_every_mistake_and_its_remedy() {
     let setup = Setup::new().set("PROXY__WORKERS", "many").set("PROXY__LIMITS__HEAD_SIZE", "16");
     let (code, text) = run(&setup, &["--check"]);

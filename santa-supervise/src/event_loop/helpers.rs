@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::{Exit, Generation};
 use crate::os::{Pid, Tree};
-use crate::plan::Blueprint;
-use crate::spawning::{Helper, HelperSpec};
+use crate::spawning::{Helper, HelperSpec, Like};
 
 use super::EventLoop;
 
@@ -54,7 +53,7 @@ impl EventLoop {
         &mut self,
         purpose: Purpose,
         command: &[String],
-        like: Option<&Blueprint>,
+        like: Like<'_>,
         environment: Vec<(&'static str, String)>,
         input: &str,
         timeout: Duration,

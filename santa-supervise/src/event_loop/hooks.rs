@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::machine::Phase;
 use crate::os::{Interest, Token};
 use crate::readiness::{Look, Sight};
+use crate::spawning::Like;
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
@@ -91,7 +92,8 @@ impl EventLoop {
         ];
         let purpose = Purpose::Hook(hook.name.clone());
         let text = format!("{text}\n");
-        self.run_helper(purpose, &hook.command, None, environment, &text, hook.timeout).map(drop)
+        let like = Like::Ourselves(&hook.env_pass);
+        self.run_helper(purpose, &hook.command, like, environment, &text, hook.timeout).map(drop)
     }
 
     fn begin_post(&mut self, hook: &Hook, target: &PostTarget, text: &str) -> Result<(), String> {

@@ -12,6 +12,7 @@ use crate::machine::{Event, Generation, Phase, SlotId};
 use crate::os::{Interest, Pid, Token};
 use crate::plan::{Blueprint, Liveness, Probe};
 use crate::readiness::{Look, Sight};
+use crate::spawning::Like;
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
@@ -161,7 +162,7 @@ impl EventLoop {
         timeout: Duration,
     ) {
         let purpose = Purpose::Look(generation);
-        match self.run_helper(purpose, command, Some(blueprint), Vec::new(), "", timeout) {
+        match self.run_helper(purpose, command, Like::Service(blueprint), Vec::new(), "", timeout) {
             // Its own deadline comes first and ends it.
             Ok(pid) => self.under_way(generation, Under::Program(pid), timeout + LOOK_TIMEOUT),
             Err(problem) => self.found_wrong(generation, problem),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -16,6 +16,45 @@ pub(super) type Environment = BTreeMap<OsString, OsString>;
 
 /// More than any file of variables or secret has.
 const LARGEST: u64 = 1024 * 1024;
+
+/// What every service inherits: nothing of it is a secret. The reference of
+/// `env_pass` lists it.
+const HARMLESS: [&str; 16] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TMPDIR",
+    "TERM",
+    "NO_COLOR",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "MALLOC_*",
+    "RUST_BACKTRACE",
+];
+
+/// What a process that declares `names` inherits of `all`.
+pub(super) fn inherited(all: &Environment, names: &[String]) -> Environment {
+    let passes = |variable: &OsString| {
+        let harmless = HARMLESS.iter().any(|name| matches(variable, name));
+        harmless || names.iter().any(|name| matches(variable, name))
+    };
+    let passed = all.iter().filter(|(name, _)| passes(name));
+    passed.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether a variable is meant by a name, or by a pattern that ends with `*`.
+fn matches(variable: &OsStr, name: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(start) => variable.as_bytes().starts_with(start.as_bytes()),
+        None => variable == name,
+    }
+}
 
 /// Adds what `service` reads from files: first its `env_files`, then its
 /// `secrets`, so that the latter win.
@@ -109,6 +148,22 @@ pub(super) fn path_of(environment: &Environment) -> Option<&OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_inherits_what_it_declares_and_what_is_harmless() {
+        let all: Environment = ["PATH", "LC_ALL", "PG", "PGPORT", "PORT", "SECRET_KEY"]
+            .map(|name| (name.into(), "1".into()))
+            .into();
+        let seen = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let names = inherited(&all, &names).into_keys().map(|name| name.into_string());
+            names.collect::<Result<Vec<_>, _>>().expect("UTF-8").join(" ")
+        };
+        assert_eq!(seen(&[]), "LC_ALL PATH");
+        assert_eq!(seen(&["PORT"]), "LC_ALL PATH PORT");
+        assert_eq!(seen(&["PG*"]), "LC_ALL PATH PG PGPORT");
+        assert_eq!(seen(&["*"]), "LC_ALL PATH PG PGPORT PORT SECRET_KEY");
+    }
 
     #[test]
     fn files_of_variables_are_taken_as_they_stand() {

@@ -44,3 +44,97 @@ fn a_file_that_cannot_be_used_is_named_and_its_content_is_not() {
     assert_eq!(house.stop(), 0);
     assert!(!house.log().contains("s3cret"));
 }
+
+/// What a service or a hook finds in its environment.
+fn environ(house: &House, pid: i32) -> Vec<String> {
+    let mut found = Vec::new();
+    house.until("its environment can be read", || {
+        let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        found = crate::support::text(&bytes).split('\0').map(str::to_owned).collect();
+        found.iter().any(|entry| entry.starts_with("SANTA_SUPERVISE_ID="))
+    });
+    found
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_service_has_the_variables_that_it_declares_and_no_others() {
+    const SECRETS: [(&str, &str); 4] = [
+        ("SECRET_KEY", "a-key"),
+        ("DATABASE_URL", "postgresql://me:pw@db/x"),
+        ("POSTGRES_PASSWORD", "pw"),
+        ("SANTA__SERVICE__BACKEND__ENV__CLIENT_SECRET", "another"),
+    ];
+    let mut house = House::new("linux")
+        .without_main_socket()
+        .extra("[socket.main]\nlisten = \"${PUBLIC:-127.0.0.1:1}\"")
+        .service("plain", &["forever"], "")
+        .service("some", &["forever"], "env_pass = [\"POSTGRES_*\", \"DATABASE_URL\"]")
+        .service("backend", &["forever"], "env_pass = [\"*\"]\nenv = { KEY = \"${SECRET_KEY:?}\" }")
+        .program("proxy", crate::support::FAKE, "args = [\"forever\", \"{config}\"]")
+        .setting("PUBLIC", "127.0.0.1:2".as_ref())
+        .setting("SANTA__SERVICE__BACKEND__INSTANCES", "1".as_ref())
+        .setting("LC_TIME", "C".as_ref());
+    for (name, value) in SECRETS {
+        house = house.setting(name, value.as_ref());
+    }
+    let mut house = house.start();
+    let of = |name: &str| {
+        house.wait_for_state(name, "ready");
+        environ(&house, house.service_pid(name))
+    };
+    let has =
+        |all: &[String], name: &str| all.iter().any(|one| one.split('=').next() == Some(name));
+    let seen = |all: &[String]| -> Vec<&str> {
+        SECRETS.iter().map(|(name, _)| *name).filter(|name| has(all, name)).collect()
+    };
+    let (plain, proxy) = (of("plain"), of("proxy"));
+    assert_eq!(seen(&plain), Vec::<&str>::new());
+    assert!(has(&plain, "PATH") && has(&plain, "LC_TIME") && !has(&plain, "PUBLIC"), "{plain:?}");
+    assert_eq!(seen(&of("some")), ["DATABASE_URL", "POSTGRES_PASSWORD"]);
+    assert_eq!(seen(&of("backend")), SECRETS.map(|(name, _)| name));
+    // It reads the file itself, as santa-proxy does.
+    assert_eq!(seen(&proxy), Vec::<&str>::new());
+    assert!(
+        has(&proxy, "PUBLIC") && has(&proxy, "SANTA__SERVICE__BACKEND__INSTANCES"),
+        "{proxy:?}"
+    );
+    assert!(SECRETS.iter().all(|(_, value)| !proxy.iter().any(|entry| entry.contains(value))));
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_hook_has_the_variables_that_it_declares_and_no_others() {
+    let mut house = House::new("linux");
+    let file = |name: &str| house.path(name).display().to_string();
+    let hook = |name: &str, more: &str| {
+        let step = format!("variable SECRET_KEY {}", file(name));
+        format!(
+            "[[hook]]\nname = \"{name}\"\nstates = [\"ready\"]\n{more}\ncommand = [{:?}, {step:?}]",
+            crate::support::FAKE
+        )
+    };
+    let (without, with) = (hook("without", ""), hook("with", "env_pass = [\"SECRET_KEY\"]"));
+    house = house
+        .service("app", &["forever"], "")
+        .extra(&without)
+        .extra(&with)
+        .setting("SECRET_KEY", "a-key".as_ref())
+        .start();
+    house.until("both were called", || {
+        ["with", "without"].iter().all(|name| house.path(name).exists())
+            && !house.read("with").is_empty()
+    });
+    assert_eq!((house.read("without"), house.read("with")), (String::new(), "a-key".to_owned()));
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn what_is_no_variable_to_pass_is_refused() {
+    let house = House::new("linux").service("app", &["forever"], "env_pass = [\"A B\"]");
+    house.write();
+    let output = house.ctl(&["check"]);
+    let problem = crate::support::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{problem}");
+    assert!(problem.contains("service.app.env_pass: \"A B\" is no variable"), "{problem}");
+}

@@ -24,9 +24,11 @@ section! {
         states: Vec<State> = ["failed"],
         /// Services that it is for; all of them when empty.
         services: Vec<String>,
-        /// Program and arguments, run with the environment and as the user of
-        /// santa-supervise.
+        /// Program and arguments, run as the user of santa-supervise.
         command: Vec<String>,
+        /// Variables of santa-supervise that the program inherits, as for a
+        /// service.
+        env_pass: Vec<String>,
         /// Where to post to, instead of a program.
         post: Option<PostTarget>,
         /// Longest it may take before it is ended.

@@ -24,7 +24,14 @@ section! {
         command: String,
         /// Its arguments.
         args: Vec<String>,
-        /// Variables added to the environment that it inherits.
+        /// Variables of santa-supervise that it inherits: names, `PREFIX_*`, or
+        /// `*` for all. Without it those that hold no secrets: `PATH`, `HOME`,
+        /// `USER`, `LOGNAME`, `SHELL`, `LANG`, `LANGUAGE`, `LC_*`, `TZ`, `TMPDIR`,
+        /// `TERM`, `NO_COLOR`, `LD_LIBRARY_PATH`, `LD_PRELOAD`, `MALLOC_*` and
+        /// `RUST_BACKTRACE`, which every service has. One whose arguments name
+        /// `{config}` also has what the file refers to outside of services.
+        env_pass: Vec<String>,
+        /// Variables added to its environment; they win over inherited ones.
         env: BTreeMap<String, String>,
         /// Files with a `NAME=value` on each line, read at each start; `env`
         /// and `secrets` win over them, later files over earlier ones.

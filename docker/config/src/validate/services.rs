@@ -38,6 +38,7 @@ impl Check<'_> {
         if service.log.rate == Some(0) || service.log.burst == 0 {
             self.add(&key("log"), "rate and burst start at 1; leave rate out for no limit");
         }
+        self.passed_variables(&key("env_pass"), &service.env_pass);
         for name in &service.sockets {
             self.socket_name(&key("sockets"), name);
         }
@@ -111,6 +112,7 @@ impl Check<'_> {
             let key = |field: &str| format!("hook.{}.{field}", hook.name);
             self.plain_name(&key("name"), &hook.name);
             self.service_names(&key("services"), &hook.services);
+            self.passed_variables(&key("env_pass"), &hook.env_pass);
             if hook.command.is_empty() == hook.post.is_none() {
                 self.add(&key("command"), "give either command or post");
             }
@@ -119,6 +121,21 @@ impl Check<'_> {
             }
         }
         self.unique_names("hook", config.hooks.iter().map(|one| one.name.as_str()));
+    }
+
+    fn passed_variables(&mut self, key: &str, names: &[String]) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        for name in names {
+            let start = name.strip_suffix('*').unwrap_or(name);
+            if name.is_empty() || !start.bytes().all(plain) {
+                self.add(
+                    key,
+                    format!(
+                        "\"{name}\" is no variable; write a name, \"PREFIX_*\", or \"*\" for all"
+                    ),
+                );
+            }
+        }
     }
 
     fn plain_name(&mut self, key: &str, name: &str) {
