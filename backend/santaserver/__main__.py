@@ -11,6 +11,7 @@ from getpass import getpass
 from pathlib import Path
 
 from santaserver import __version__, logs
+from santaserver.redaction import Redactor
 from santaserver.settings import Settings, SettingsError, load
 
 EX_CONFIG = 78
@@ -156,10 +157,10 @@ def _settings() -> Settings:
         settings = load(os.environ)
     except SettingsError as error:
         logs.configure("info")
-        lines = "\n".join(f"  - {mistake}" for mistake in error.mistakes)
+        lines = Redactor()("\n".join(f"  - {mistake}" for mistake in error.mistakes))
         sys.stderr.write(f"SantaServer cannot start, the configuration has mistakes:\n{lines}\n")
         raise SystemExit(EX_CONFIG) from error
-    logs.configure(settings.server.log_level)
+    logs.configure(settings.server.log_level, settings.secrets)
     return settings
 
 

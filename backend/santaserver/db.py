@@ -208,4 +208,9 @@ async def open_connection(dsn: str) -> asyncpg.Connection:
 
 def make_engine(dsn: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's options
     """Make an engine whose connections are opened as all others are, from the same address."""
-    return create_async_engine("postgresql+asyncpg://", async_creator=lambda: open_connection(dsn), **options)
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: open_connection(dsn),
+        hide_parameters=True,  # an error would show them, and with them passwords and secrets
+        **options,
+    )

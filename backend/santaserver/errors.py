@@ -19,8 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
-SECRET_PATH = "/api/santa/e/"  # noqa: S105 - what comes before one
-"""A path below this begins with an enrolment secret."""
 
 
 class FieldProblem(BaseModel):
@@ -171,12 +169,6 @@ async def _on_validation(_: Request, error: Exception) -> Response:
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
 
 
-def without_secret(path: str) -> str:
-    """Return a path as it may be logged: an enrolment secret in it is masked."""
-    before, mark, rest = path.partition(SECRET_PATH)
-    return f"{before}{mark}***/{rest.partition('/')[2]}" if mark else path
-
-
 class CatchCrashes:
     """ASGI middleware: answers what nobody expected, once logged.
 
@@ -199,8 +191,7 @@ class CatchCrashes:
         try:
             await self.app(scope, receive, watched)
         except Exception:
-            path = without_secret(scope.get("path", ""))
-            log.exception("request failed: %s %s", scope.get("method", scope["type"]), path)
+            log.exception("request failed: %s %s", scope.get("method", scope["type"]), scope.get("path", ""))
             if started or scope["type"] != "http":
                 raise
             answer = problem_response(

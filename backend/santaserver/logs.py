@@ -1,12 +1,20 @@
 """Log lines: one JSON object each on standard output. The supervisor adds the service's name.
 
-error: somebody should act; warning: somebody should know; info: milestones. Never secrets or bodies.
+error: somebody should act; warning: somebody should know; info: milestones. Never secrets or bodies:
+messages and tracebacks are redacted, those that nobody caught as well.
 """
 
 import json
 import logging
 import sys
+import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from types import TracebackType
+
+from santaserver.redaction import Redactor
+
+log = logging.getLogger(__name__)
 
 QUIET = ("uvicorn.error", "websockets", "asyncio", "alembic")
 """Libraries whose info lines say nothing an operator needs."""
@@ -15,6 +23,11 @@ QUIET = ("uvicorn.error", "websockets", "asyncio", "alembic")
 class JsonFormatter(logging.Formatter):
     """Writes a record as a JSON object."""
 
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Know the values that must never be shown."""
+        super().__init__()
+        self._redact = Redactor(secrets)
+
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -22,19 +35,33 @@ class JsonFormatter(logging.Formatter):
             "ts": at.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._redact(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = self._redact(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(level: str) -> None:
-    """Send everything to standard output from `level` on."""
+def configure(level: str, secrets: Iterable[str] = ()) -> None:
+    """Send everything to standard output from `level` on, without the values of `secrets`."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log what ends this process: the interpreter would print it unredacted."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.error("ended by an error that nobody expected", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        _log_uncaught(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)

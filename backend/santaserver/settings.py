@@ -13,6 +13,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from santaserver.redaction import of_address
+
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
 """Variables of the earlier set-up: accepted, without effect, named once in the log."""
 
@@ -125,6 +127,17 @@ class Settings:
     server: ServerSettings = field(default_factory=lambda: ServerSettings.model_validate({}))
     retention: RetentionSettings = field(default_factory=lambda: RetentionSettings.model_validate({}))
     notices: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The values that no log may show; words that anybody could guess are none."""
+        values = {
+            self.security.secret_key,
+            self.database.password,
+            self.identity.client_secret,
+            *of_address(self.database.url),
+        }
+        return frozenset(value for value in values if value.lower() not in KNOWN_DEFAULTS)
 
     @property
     def production(self) -> bool:

@@ -1,6 +1,7 @@
 """Fixtures: a PostgreSQL per test process, a fresh migrated database and a running server per test."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 
 import httpx
@@ -8,8 +9,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from santaserver.accounts import create_admin, create_enrollment
+from santaserver.logs import JsonFormatter
 from santaserver.migrations.runner import migrate
 from santaserver.settings import load
+from tests.support import secrets
 from tests.support.postgres import Cluster, execute
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -18,6 +21,26 @@ ADMIN = ("admin", "correct horse battery")
 SECRET = "enrolment-secret-of-the-tests"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """Makes hashes that are as cheap to check as can be: most tests log in."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Write what the servers of this process log, as production does, and look for secrets in it."""
+    path = tmp_path_factory.mktemp("log") / "log"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(JsonFormatter())
+    loggers = [logging.getLogger(name) for name in ("santaserver", "uvicorn", "sqlalchemy", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    logging.getLogger().setLevel(logging.DEBUG)
+    for name in ("httpx", "httpcore", "hypothesis"):  # the clients' side is not what is looked at
+        logging.getLogger(name).setLevel(logging.WARNING)
+    yield
+    for logger in loggers:
+        logger.removeHandler(handler)
+    handler.close()
+    secrets.remember(ADMIN[1], SECRET)
+    assert secrets.lines_with_secrets(path.read_text().splitlines()) == []
 
 
 @pytest.fixture(scope="session")

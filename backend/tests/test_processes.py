@@ -18,6 +18,7 @@ import pytest
 
 from santaserver.__main__ import main as run_command
 from tests.conftest import ADMIN
+from tests.support import secrets
 from tests.support.postgres import Cluster, value
 from tests.support.sockets import listen_on_loopback
 
@@ -75,6 +76,8 @@ class Command:
         self._reader.join(LIMIT)
         assert self.process.stdout
         self.process.stdout.close()
+        secrets.remember(*ADMIN[1:])
+        assert secrets.lines_with_secrets(self.lines) == []
         return code
 
 

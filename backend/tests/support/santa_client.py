@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -65,6 +65,9 @@ class SyncResult:
 class SimulatedMac:
     """One Mac. Change its public fields to make it lie."""
 
+    secrets_used: ClassVar[set[str]] = set()
+    """What all of them have sent as secrets: none of it may be in a log."""
+
     url: str
     secret: str | None = None
     machine_id: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
@@ -86,6 +89,7 @@ class SimulatedMac:
 
     def __post_init__(self) -> None:
         """Open a connection pool."""
+        self.secrets_used.update({self.secret} if self.secret else ())
         self._http = httpx.Client(transport=self.transport, timeout=30, verify=_authorities())
 
     def close(self) -> None:

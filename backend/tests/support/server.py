@@ -12,6 +12,7 @@ import httpx
 from santaserver.main import create_app
 from santaserver.serve import asyncio_run, make_server
 from santaserver.settings import load
+from tests.support import secrets
 from tests.support.sockets import NO_TLS, listen_on_loopback
 
 WAIT = 30.0
@@ -74,4 +75,10 @@ class RunningServer:
 
     def client(self, **options: str) -> httpx.Client:
         """Return an HTTP client for this server."""
-        return httpx.Client(base_url=self.url, timeout=WAIT, headers=options, verify=NO_TLS)
+        return httpx.Client(
+            base_url=self.url,
+            timeout=WAIT,
+            headers=options,
+            verify=NO_TLS,
+            event_hooks={"response": [secrets.watch]},
+        )
