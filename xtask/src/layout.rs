@@ -13,6 +13,7 @@ use santa_config::{Address, Config, Env};
 use serde_json::json;
 use toml::{Table, Value};
 
+use crate::odd_paths::{self, literal};
 use crate::tools::postgres;
 use crate::{repo, run};
 
@@ -225,7 +226,7 @@ impl Plan {
     }
 
     fn add_database(&self, table: &mut Table, bin: &Path) -> Result<()> {
-        let (bin, cluster) = (alias(bin)?, alias(&self.cluster())?);
+        let (bin, cluster) = (odd_paths::alias(bin)?, odd_paths::alias(&self.cluster())?);
         let (program, args) = postgres::server(&bin, &cluster, &self.sockets())?;
         let args: Vec<String> = args.iter().map(|text| text.replace('$', "$$")).collect();
         let socket = self.sockets().join(postgres::SOCKET);
@@ -266,10 +267,11 @@ impl Plan {
             strings(["-m", "santaserver", "dev", "--fd", "{fd:backend}"]),
         );
         backend.insert("reload_signal".to_owned(), "HUP".into());
+        let (command, args) = odd_paths::vite_command(repo::root(), node)?;
         let server = Table::from_iter([
             ("name".to_owned(), Value::from("vite")),
-            ("command".to_owned(), literal(node)?.into()),
-            ("args".to_owned(), strings(["node_modules/vite/bin/vite.js", "dev"])),
+            ("command".to_owned(), command.into()),
+            ("args".to_owned(), strings(args)),
             ("directory".to_owned(), literal(&repo::path("frontend"))?.into()),
             (
                 "env".to_owned(),
@@ -343,31 +345,6 @@ pub(crate) fn secret_file(path: &Path, text: &str) -> Result<()> {
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| fs::rename(&partial, path));
     written.with_context(|| format!("cannot write {}", repo::shown(path)))
-}
-
-/// A path as it is written into the configuration, where a dollar sign is doubled.
-fn literal(path: &Path) -> Result<String> {
-    let alias = alias(path)?;
-    let text = alias.to_str().with_context(|| {
-        format!("{} is not UTF-8, which the configuration is; move the clone", path.display())
-    })?;
-    Ok(text.replace('$', "$$"))
-}
-
-/// The same place by a path without braces, which would begin a reference in the
-/// configuration: a link with a plain name stands for the folders that have them.
-fn alias(path: &Path) -> Result<PathBuf> {
-    let odd = path.ancestors().find(|folder| {
-        folder.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'{'))
-    });
-    let Some(odd) = odd else { return Ok(path.to_owned()) };
-    let link = repo::short(odd).with_extension("link");
-    if fs::read_link(&link).ok().as_deref() != Some(odd) {
-        let _ = fs::remove_file(&link);
-        std::os::unix::fs::symlink(odd, &link)
-            .with_context(|| format!("cannot link {} to {}", link.display(), odd.display()))?;
-    }
-    Ok(link.join(path.strip_prefix(odd)?))
 }
 
 fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> Value {

@@ -6,6 +6,7 @@ mod environment;
 mod guard;
 mod layout;
 mod lock;
+mod odd_paths;
 mod progress;
 mod repo;
 mod run;

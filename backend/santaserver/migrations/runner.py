@@ -87,7 +87,8 @@ async def _upgrade(dsn: str) -> None:
     from santaserver.db import make_engine  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    # A per cent sign would begin a reference in the configuration.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
 
     def run(connection: Connection) -> None:
         config.attributes["connection"] = connection

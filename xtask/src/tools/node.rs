@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use super::{lock, uv};
-use crate::{repo, run, stamp};
+use crate::{odd_paths, repo, run, stamp};
 
 /// The oldest Node that the console's tools run on; `engines` in
 /// frontend/package.json says the same, and a test compares the two.
@@ -71,7 +71,8 @@ pub(crate) fn bring() -> Result<Node> {
             Ok(())
         },
     )?;
-    Ok(Node { bin: folder.join("path"), npm: folder.join("path/npm") })
+    let bin = odd_paths::alias(&folder.join("path"))?;
+    Ok(Node { npm: bin.join("npm"), bin })
 }
 
 impl Node {

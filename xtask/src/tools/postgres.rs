@@ -117,7 +117,8 @@ pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
     }
     stamp::folder("database cluster", data, "PG_VERSION", &[], |partial| {
         let shell = run::shell()?;
-        let (initdb, prefixed) = program(&bin.join("initdb"))?;
+        let programs = Quotable::new(bin)?;
+        let (initdb, prefixed) = program(&programs.bin.join("initdb"))?;
         let initdb = cmd!(
             shell,
             "{initdb} {prefixed...} --pgdata={partial} --username={USER} --auth=trust --encoding=UTF8
@@ -130,6 +131,37 @@ pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
         let statement = format!("CREATE DATABASE {DATABASE}\n");
         run::output_of("create the database", single, &statement).map(drop)
     })
+}
+
+/// PostgreSQL's programs at a path that is the same to a shell between double quotes:
+/// initdb starts the server by one, and follows links to find out its own.
+struct Quotable {
+    bin: PathBuf,
+    copy: Option<PathBuf>,
+}
+
+impl Quotable {
+    fn new(bin: &Path) -> Result<Self> {
+        let real = std::fs::canonicalize(bin).unwrap_or_else(|_| bin.to_owned());
+        let folder = real.parent().unwrap_or(&real);
+        if !real.as_os_str().as_encoded_bytes().iter().any(|byte| b"\"$`\\".contains(byte)) {
+            return Ok(Self { bin: bin.to_owned(), copy: None });
+        }
+        let copy = repo::short(folder);
+        stamp::remove(&copy)?;
+        let shell = run::shell()?;
+        run::output("copy PostgreSQL's programs", cmd!(shell, "cp -a {folder} {copy}"))?;
+        let name = real.file_name().unwrap_or_default();
+        Ok(Self { bin: copy.join(name), copy: Some(copy) })
+    }
+}
+
+impl Drop for Quotable {
+    fn drop(&mut self) {
+        if let Some(copy) = &self.copy {
+            let _ = stamp::remove(copy);
+        }
+    }
 }
 
 /// What to start for a PostgreSQL program, and its first arguments: with
