@@ -3,6 +3,7 @@
 
 mod commands;
 mod environment;
+mod files;
 mod guard;
 mod layout;
 mod lock;

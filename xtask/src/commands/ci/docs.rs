@@ -4,9 +4,8 @@
 
 use anyhow::{Result, bail};
 use clap::CommandFactory as _;
-use xshell::cmd;
 
-use crate::{repo, run, stamp};
+use crate::{files, repo, stamp};
 
 /// Folders of the repository whose paths are looked up when named in backticks.
 const FOLDERS: [&str; 9] = [
@@ -23,13 +22,8 @@ const FOLDERS: [&str; 9] = [
 
 /// Fails with everything that is named and does not exist.
 pub(crate) fn check() -> Result<()> {
-    let shell = run::shell()?;
-    let files = run::output(
-        "list the documentation",
-        cmd!(shell, "git ls-files --cached --others --exclude-standard *.md"),
-    )?;
     let mut wrong = Vec::new();
-    for file in files.lines() {
+    for file in files::all()?.iter().filter(|file| file.ends_with(".md")) {
         let text = stamp::text(&repo::path(file));
         for (number, line) in text.lines().enumerate() {
             let place = format!("{file}:{}", number + 1);

@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use santa_config::{Address, Config, Env};
-use xshell::cmd;
 
-use crate::{repo, run, stamp};
+use crate::{files, repo, stamp};
 
 /// Files in which a value may be repeated, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
@@ -27,13 +26,8 @@ const SEARCHED: [&str; 8] = ["rs", "py", "ts", "js", "svelte", "toml", "sh", "ht
 pub(crate) fn check() -> Result<()> {
     let config = santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?;
     let needles = needles(&config);
-    let shell = run::shell()?;
-    let files = run::output(
-        "list the files",
-        cmd!(shell, "git ls-files --cached --others --exclude-standard"),
-    )?;
     let mut found = Vec::new();
-    for file in files.lines().filter(|file| searched(file)) {
+    for file in files::all()?.iter().filter(|file| searched(file)) {
         let text = stamp::text(&repo::path(file));
         // Rust keeps unit tests at the end of the file they test.
         let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
