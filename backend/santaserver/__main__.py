@@ -107,6 +107,23 @@ def create_enrollment(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def list_sessions(arguments: argparse.Namespace) -> int:
+    """List who is logged in: number, user, last use, address and browser of each session."""
+    from santaserver.users.command import print_sessions  # noqa: PLC0415
+
+    asyncio.run(print_sessions(_settings(), arguments.user))
+    return 0
+
+
+def revoke_sessions(arguments: argparse.Namespace) -> int:
+    """End sessions at once: those of a user, a single one, or all."""
+    from santaserver.users.command import revoke_sessions as revoke  # noqa: PLC0415
+
+    ended = asyncio.run(revoke(_settings(), arguments.user, arguments.id))
+    log.info("%d sessions were ended", ended)
+    return 0
+
+
 def openapi(arguments: argparse.Namespace) -> int:
     """Write the OpenAPI document."""
     from santaserver import openapi as document  # noqa: PLC0415
@@ -146,6 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
     enrollment.add_argument("--quota", type=int, help="how many Macs may use it")
+    command("sessions", list_sessions).add_argument("--user", help="only this user's")
+    which = command("revoke-sessions", revoke_sessions).add_mutually_exclusive_group(required=True)
+    which.add_argument("--user", help="all sessions of this user")
+    which.add_argument("--id", type=int, help="the session with this number, as `sessions` shows it")
+    which.add_argument("--all", action="store_true", help="every session of everybody")
     command("openapi", openapi).add_argument(
         "--output", type=Path, metavar="FILE", help="instead of standard output"
     )

@@ -48,7 +48,7 @@ from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.service import Stage
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.sync_settings.service import replace_settings
-from santaserver.users.repository import find_user
+from santaserver.users.login_repository import find_account
 from santaserver.users.schemas import User
 from santaserver.users.service import normalise_username
 
@@ -126,7 +126,7 @@ async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, 
 
 async def _account(session: AsyncSession, username: str) -> User | None:
     """Return who makes the tags; nobody does before there is an account."""
-    row = await find_user(session, normalise_username(username))
+    row = await find_account(await driver(session), normalise_username(username))
     if row is None:
         log.info("no tags and layers: no account %s; set SANTA_DEMO_ADMIN_PASSWORD to have it made", username)
         return None

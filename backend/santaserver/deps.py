@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.db import Connection
 from santaserver.errors import Forbidden, Unauthorized
 from santaserver.state import AppState
-from santaserver.users import service as users
 from santaserver.users.cookies import read_session_cookie
 from santaserver.users.schemas import User
 
@@ -37,12 +36,7 @@ NowDep = Annotated[datetime, Depends(get_now)]
 
 async def get_current_user(request: Request, state: StateDep, now: NowDep) -> User:
     """Return who is logged in; raise `Unauthorized` when nobody is."""
-    token = read_session_cookie(request.cookies, state.settings)
-    user = None
-    if token:
-        async with state.database.read() as connection:
-            hours = state.settings.security.session_hours
-            user = await users.user_of_session(connection, token, now, hours)
+    user = await state.sessions.user_of(read_session_cookie(request.cookies, state.settings), now)
     if user is None:
         raise Unauthorized("Log in first")
     return user

@@ -16,13 +16,23 @@ class ConcurrencyLimiter:
     """Slots, and a queue for each key; a slot that becomes free goes to the keys in rotation."""
 
     def __init__(
-        self, what: str, slots: int, waiting: int, patience: float, per_key: int | None = None
+        self,
+        what: str,
+        slots: int,
+        waiting: int,
+        patience: float,
+        per_key: int | None = None,
+        waiting_per_key: int | None = None,
     ) -> None:
-        """Admit `slots` at a time, `per_key` of one key; `waiting` more wait for up to `patience` seconds."""
+        """Admit `slots` at a time, `per_key` of one key; `waiting` more wait for up to `patience` seconds.
+
+        Of those, `waiting_per_key` may be of one key, so that none takes all the room.
+        """
         self._what = what
         self._free = slots
         self._per_key = slots if per_key is None else per_key
         self._room = waiting
+        self._room_per_key = waiting if waiting_per_key is None else waiting_per_key
         self._patience = patience
         self._waiting = 0
         self._held: dict[Hashable, int] = {}
@@ -41,7 +51,7 @@ class ConcurrencyLimiter:
             self._release(key)
 
     async def _wait(self, key: Hashable) -> None:
-        if self._waiting >= self._room:
+        if self._waiting >= self._room or len(self._queues.get(key, ())) >= self._room_per_key:
             raise Overloaded(self._what)
         turn: Turn = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(key, {})

@@ -37,6 +37,8 @@ from santaserver.sync_settings.router import router as sync_settings
 from santaserver.tags.router import router as tags
 from santaserver.users.origin import OriginGuard
 from santaserver.users.router import router as users
+from santaserver.users.session_router import router as sessions
+from santaserver.users.sessions import Lifetime, Sessions
 
 API = "/api/v1"
 
@@ -65,13 +67,15 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
         lifespan=_lifespan,
     )
+    database = Database(settings.database.dsn)
     app.state.santa = AppState(
         settings=settings,
-        database=Database(settings.database.dsn),
+        database=database,
         clock=clock,
         bus=Bus(),
         caches=SyncCaches(),
         signer=CursorSigner(settings.security.secret_key),
+        sessions=Sessions(database, Lifetime.of(settings.security)),
     )
     app.add_middleware(RestBody)
     app.add_middleware(errors.AnswerProblems)
@@ -79,6 +83,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     api = APIRouter(prefix=API)
     for router in (
         users,
+        sessions,
         overview,
         machines,
         rule_files,  # before `rules`, whose paths take any word for an id
@@ -112,6 +117,7 @@ def _document(app: FastAPI) -> dict[str, object]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: AppState = app.state.santa
     tasks = [
+        asyncio.create_task(state.sessions.watch.run(), name="session watch"),
         asyncio.create_task(Relay(state.database, state.bus).run(), name="live relay"),
         asyncio.create_task(
             keep_in_order(state.database, state.clock, state.settings.retention), name="event upkeep"

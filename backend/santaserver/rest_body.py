@@ -16,7 +16,6 @@ from santaserver.errors import BadRequest, TooLarge, Unauthorized
 from santaserver.state import AppState
 from santaserver.sync.body import received
 from santaserver.sync.json_text import check_values, values
-from santaserver.users import service as users
 from santaserver.users.cookies import read_session_cookie
 
 PREFIX = "/api/v1/"
@@ -71,11 +70,7 @@ class RestBody:
 
 async def _has_session(state: AppState, fields: Mapping[str, str]) -> bool:
     token = read_session_cookie(cookie_parser(fields.get("cookie", "")), state.settings)
-    if not token:
-        return False
-    hours = state.settings.security.session_hours
-    async with state.database.read() as connection:
-        return await users.user_of_session(connection, token, state.clock(), hours) is not None
+    return await state.sessions.user_of(token, state.clock()) is not None
 
 
 def _is_endpoint(scope: Scope) -> bool:

@@ -19,6 +19,7 @@ from santaserver.live.messages import Lagged, message
 from santaserver.live.outbox import Outbox, Publish
 from santaserver.policy_head import Head
 from santaserver.postgres.failures import describe
+from santaserver.users.login_repository import forget_old_failures
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
             if pruned_at is None or now - pruned_at >= PRUNE_EVERY:
                 async with database.transaction(publish) as (connection, _):
                     await prune_sessions(connection, now)
+                    await forget_old_failures(connection, now, PRUNE_BATCH)
                 pruned_at = now
         except LATER as error:
             log.debug("the schedule waits: %s", describe(error))

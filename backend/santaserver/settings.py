@@ -83,6 +83,8 @@ class SecuritySettings(_Area):
     require_enrollment: bool | None = Field(None, alias="REQUIRE_ENROLLMENT")
     """Whether a Mac must show an enrolment secret. Default: in production."""
     session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
+    """How long a login lasts at most."""
+    session_idle_minutes: int = Field(30, alias="SESSION_IDLE_MINUTES", ge=1, le=60 * 24 * 30)
     """How long a login lasts without use."""
 
 

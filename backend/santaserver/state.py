@@ -1,6 +1,5 @@
 """What one process shares between its requests; made by `main.create_app`."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from santaserver.clock import Clock
@@ -8,14 +7,30 @@ from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.news import NewsBudget
+from santaserver.limiter import ConcurrencyLimiter
 from santaserver.live.bus import Bus
 from santaserver.settings import Settings
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.overload import Limits
+from santaserver.users.sessions import Sessions
 
 PASSWORD_THREADS = 2
 """Password checks at the same time: each takes 19 MiB and a core for some 30 ms."""
+LOGINS_WAITING = 200
+LOGINS_WAITING_PER_NETWORK = 20
+LOGIN_PATIENCE = 10.0
+
+
+def _logins() -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(
+        "logins",
+        PASSWORD_THREADS,
+        LOGINS_WAITING,
+        LOGIN_PATIENCE,
+        per_key=1,
+        waiting_per_key=LOGINS_WAITING_PER_NETWORK,
+    )
 
 
 @dataclass(frozen=True)
@@ -28,8 +43,9 @@ class AppState:
     bus: Bus
     caches: SyncCaches
     signer: CursorSigner
+    sessions: Sessions
     limits: Limits = field(default_factory=Limits)
     enrollments: EnrollmentCache = field(default_factory=EnrollmentCache)
     programs: ProgramCache = field(default_factory=ProgramCache)
     news: NewsBudget = field(default_factory=NewsBudget)
-    password_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORD_THREADS))
+    logins: ConcurrencyLimiter = field(default_factory=_logins)

@@ -113,6 +113,7 @@ const SERVICES: &[&str] = &[
     "RUST_BACKTRACE",
     "RUST_LOG",
     "SESSION_HOURS",
+    "SESSION_IDLE_MINUTES",
     "SHELL",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",

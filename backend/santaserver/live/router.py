@@ -8,7 +8,6 @@ from santaserver.errors import Problem
 from santaserver.live.bus import Subscriber
 from santaserver.live.messages import Hello, Lagged, message
 from santaserver.state import AppState
-from santaserver.users import service as users
 from santaserver.users.cookies import read_session_cookie
 from santaserver.users.origin import same_origin
 
@@ -70,10 +69,7 @@ async def _feed(websocket: WebSocket, state: AppState, subscriber: Subscriber) -
 async def _refused(websocket: WebSocket, state: AppState) -> bool:
     token = read_session_cookie(websocket.cookies, state.settings)
     try:
-        user = None
-        if token:
-            async with state.database.read() as connection:
-                user = await users.user_of_session(connection, token, state.clock())
+        user = await state.sessions.user_of(token, state.clock(), in_use=False)
     except Problem as problem:
         await websocket.close(TRY_AGAIN, problem.detail)
         return True

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Integer
+from sqlalchemy import ForeignKey, Identity, Integer
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,14 +30,17 @@ class UserSession(Base):
     __tablename__ = "user_session"
 
     id_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(always=True))
     user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    address: Mapped[str]
+    user_agent: Mapped[str]
 
 
 class LoginFailure(Base):
-    """Failed logins in a row of one account from one address, or of one address."""
+    """Failed logins that one counter of users/throttle.py has seen."""
 
     __tablename__ = "login_failure"
 

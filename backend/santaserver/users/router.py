@@ -9,7 +9,10 @@ from santaserver.errors import TooManyRequests, Unauthorized, responses
 from santaserver.users import service
 from santaserver.users.address import client_address
 from santaserver.users.cookies import clear_session_cookie, read_session_cookie, set_session_cookie
+from santaserver.users.device import set_device_cookie
 from santaserver.users.schemas import Login, User
+from santaserver.users.session_repository import delete_session
+from santaserver.users.sessions import hash_token
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -17,9 +20,10 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 @router.post("/login", responses=responses(Unauthorized, TooManyRequests))
 async def login(login: Login, request: Request, response: Response, state: StateDep) -> User:
     """Check a password and open a session, whose id is set as a cookie."""
-    address = client_address(request)
-    user, token = await service.login(state, login, address)
+    user_agent = request.headers.get("user-agent", "")
+    user, token = await service.login(state, login, client_address(request), request.cookies, user_agent)
     set_session_cookie(response, token, state.settings)
+    set_device_cookie(response, state.settings, user.username, state.clock())
     return user
 
 
@@ -29,7 +33,7 @@ async def logout(request: Request, response: Response, state: StateDep) -> None:
     token = read_session_cookie(request.cookies, state.settings)
     if token:
         async with state.database.read() as connection:
-            await service.end_session(connection, token)
+            await delete_session(connection, hash_token(token))
     clear_session_cookie(response, state.settings)
 
 

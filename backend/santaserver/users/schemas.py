@@ -1,5 +1,6 @@
 """What the login endpoints take and give."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -21,3 +22,28 @@ class User(BaseModel):
     username: str
     display_name: str
     role: Role = Field(description="`admin` may change rules and settings, `user` may look")
+
+
+class Session(BaseModel):
+    """A login that has not ended."""
+
+    id: int
+    username: str
+    created_at: datetime
+    last_seen_at: datetime = Field(description="Kept to the minute")
+    expires_at: datetime = Field(description="When it ends unless it is used")
+    address: str = Field(description="Where it was opened from")
+    user_agent: str
+    current: bool = Field(description="Whether it is the one that this was asked in")
+
+
+class SessionList(BaseModel):
+    """Sessions, those used last first."""
+
+    items: list[Session]
+
+
+class EndedSessions(BaseModel):
+    """How many sessions were ended."""
+
+    ended: int

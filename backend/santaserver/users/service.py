@@ -1,29 +1,20 @@
-"""Logging in and out. Sessions are opaque random ids, stored hashed and revocable at once."""
+"""Logging in: every attempt is counted before its password is looked at."""
 
-import hashlib
 import math
-import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from santaserver.db import Connection
 from santaserver.errors import TooManyRequests, Unauthorized
 from santaserver.state import AppState
-from santaserver.users import repository
+from santaserver.users import login_repository as repository
+from santaserver.users.device import known_device
+from santaserver.users.login_repository import Account
 from santaserver.users.passwords import check_password
-from santaserver.users.schemas import Login, Role, User
-from santaserver.users.throttle import (
-    FREE_PER_ACCOUNT,
-    FREE_PER_ADDRESS,
-    account_key,
-    address_key,
-    waiting_time,
-)
-
-TOKEN_BYTES = 32
-TOUCH_INTERVAL = timedelta(minutes=5)
-"""A session in use is prolonged at most this often."""
-
-ROLES: dict[str, Role] = {"admin": "admin", "user": "user"}
+from santaserver.users.schemas import Login, User
+from santaserver.users.session_repository import Login as NewSession
+from santaserver.users.sessions import ROLES
+from santaserver.users.throttle import Counter, counters, network_counter, network_of
 
 
 def normalise_username(username: str) -> str:
@@ -31,63 +22,67 @@ def normalise_username(username: str) -> str:
     return username.strip().lower()
 
 
-async def login(state: AppState, login: Login, address: str) -> tuple[User, str]:
+async def login(
+    state: AppState, login: Login, address: str, cookies: Mapping[str, str], user_agent: str
+) -> tuple[User, str]:
     """Check a password; return the user and a new session id.
 
-    Raises `TooManyRequests` while throttled and `Unauthorized` for a wrong name or password; both
-    count in a transaction of their own, which commits although the request fails.
+    Raises `TooManyRequests` while throttled and `Unauthorized` for a wrong name or password.
     """
     now, username = state.clock(), normalise_username(login.username).replace("\0", "")
-    by_account, by_address = account_key(username, address), address_key(address)
-    async with state.database.session(state.bus.publish) as session:
-        counts = await repository.failures(session, [by_account, by_address])
-        user = await repository.find_user(session, username)
-    wait = max(
-        waiting_time(counts.get(by_account), FREE_PER_ACCOUNT, now),
-        waiting_time(counts.get(by_address), FREE_PER_ADDRESS, now),
-    )
+    network = network_of(address)
+    device = known_device(cookies, state.settings, username, now)
+    async with state.database.read(network) as connection:
+        account = await repository.find_account(connection, username)
+        counted = counters(username, network, known=account is not None, device=device)
+        await _count(connection, counted, network if device is None else None, now)
+    try:
+        async with state.logins.slot(network):
+            stored = account.password_hash if account else None
+            fits = await check_password(stored, login.password)
+    except BaseException:
+        async with state.database.read(network) as connection:
+            await repository.uncount_attempt(connection, counted)
+        raise
+    if account is None or not fits:
+        raise Unauthorized("The user name or the password is wrong")
+    opened = NewSession(account.id, address, user_agent, now)
+    async with state.database.read(network) as connection, connection.transaction():
+        own = [counter.key for counter in counted if counter.key.startswith(("name:", "device:"))]
+        await repository.uncount_attempt(connection, counted, clear=own)
+        token = await state.sessions.begin(connection, opened)
+        await _write_down(connection, account, now)
+    return _shown(account), token
+
+
+async def _count(connection: Connection, counted: list[Counter], network: str | None, now: datetime) -> None:
+    """Count the attempt, or raise `TooManyRequests`."""
+    asked = counted if network is None else [*counted, network_counter(network)]
+    wait = await repository.wait_for(connection, asked, now)
+    if not wait and not await repository.count_attempt(connection, counted, now):
+        wait = await repository.wait_for(connection, asked, now) or timedelta(seconds=1)
     if wait:
         seconds = math.ceil(wait.total_seconds())
         raise TooManyRequests(
             f"Too many failed logins; try again in {seconds} s", headers={"Retry-After": str(seconds)}
         )
-    fits = await check_password(state.password_slots, user.password_hash if user else None, login.password)
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    async with state.database.session(state.bus.publish) as session:
-        if user is None or not fits:
-            await repository.count_failure(session, by_account, now)
-            await repository.count_failure(session, by_address, now)
-        else:
-            until = now + timedelta(hours=state.settings.security.session_hours)
-            await repository.clear_failures(session, by_account)
-            await repository.add_session(session, _hash(token), user.id, now, until)
-            repository.audit(session, (user.id, username), now, "login", ("user", str(user.id)))
-    if user is None or not fits:
-        raise Unauthorized("The user name or the password is wrong")
-    return User(id=user.id, username=username, display_name=user.display_name, role=ROLES[user.role]), token
 
 
-async def user_of_session(
-    connection: Connection, token: str, now: datetime, hours: int | None = None
-) -> User | None:
-    """Return who holds this session id; prolongs the session when `hours` is given."""
-    row = await repository.find_session(connection, _hash(token))
-    if row is None or row["expires_at"] <= now:
-        return None
-    if hours is not None and now - row["last_seen_at"] >= TOUCH_INTERVAL:
-        await repository.touch_session(connection, row["id_hash"], now, now + timedelta(hours=hours))
-    return User(
-        id=row["user_id"],
-        username=row["username"],
-        display_name=row["display_name"],
-        role=ROLES[row["role"]],
+async def _write_down(connection: Connection, account: Account, now: datetime) -> None:
+    await connection.execute(
+        """insert into audit_log (at, actor_id, actor_name, action, object_type, object_id)
+           values ($1, $2, $3, 'login', 'user', $4)""",
+        now,
+        account.id,
+        account.username,
+        str(account.id),
     )
 
 
-async def end_session(connection: Connection, token: str) -> None:
-    """Log out."""
-    await repository.delete_session(connection, _hash(token))
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _shown(account: Account) -> User:
+    return User(
+        id=account.id,
+        username=account.username,
+        display_name=account.display_name,
+        role=ROLES[account.role],
+    )

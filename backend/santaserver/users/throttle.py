@@ -1,41 +1,75 @@
-"""How long somebody must wait after failed logins. Pure: the counts come from the repository.
+"""Which counters a login is held to, and how long failures make the next one wait. Pure.
 
-An account is slowed down per address, so that nobody can lock out somebody else from elsewhere;
-an address is slowed down over all accounts at a higher count.
+An account is slowed down for each network, so that nobody can lock out somebody else from elsewhere.
+A network is slowed down over all accounts that exist, so that made-up names lock nobody out. An
+account is slowed down over all networks after many failures, so that a botnet gets no further; the
+browsers that were logged in before have a counter of their own and are not concerned.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 
-FREE_PER_ACCOUNT = 5
-FREE_PER_ADDRESS = 30
+FREE_PER_NAME = 5
+FREE_PER_NETWORK = 30
+FREE_PER_ACCOUNT = 100
+FREE_PER_DEVICE = 10
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=15)
+MOST_STEPS = 20
 FORGET_AFTER = timedelta(hours=24)
+NETWORK_BITS = 64
+UNKNOWN_NAMES = 4096
+"""Counters that the names without an account share in a network, so that names cannot fill the table."""
 
 
-@dataclass(frozen=True)
-class Failures:
-    """Failed logins in a row."""
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A counter of failed logins; `free` of them cost nothing."""
 
-    count: int
-    last_at: datetime
-
-
-def account_key(username: str, address: str) -> str:
-    """Name the counter of one account from one address."""
-    return f"account:{username}@{address}"
+    key: str
+    free: int
 
 
-def address_key(address: str) -> str:
-    """Name the counter of one address."""
-    return f"address:{address}"
+def network_of(address: str) -> str:
+    """Return whom an address belongs to: itself, or its /64, of which each customer has at least one."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> NETWORK_BITS << NETWORK_BITS)}/{NETWORK_BITS}"
 
 
-def waiting_time(failures: Failures | None, free: int, now: datetime) -> timedelta:
+def counters(username: str, network: str, *, known: bool, device: str | None) -> list[Counter]:
+    """Return what counts an attempt, in the order that locks are taken in.
+
+    `known` says whether there is such an account, `device` names a browser that logged in to it before.
+    """
+    if device is not None:
+        return [Counter(f"device:{device}", FREE_PER_DEVICE)]
+    if not known:
+        shared = int.from_bytes(hashlib.sha256(username.encode()).digest()[:4]) % UNKNOWN_NAMES
+        return [Counter(f"name:#{shared}@{network}", FREE_PER_NAME)]
+    return [
+        Counter(f"account:{username}", FREE_PER_ACCOUNT),
+        Counter(f"name:{username}@{network}", FREE_PER_NAME),
+        network_counter(network),
+    ]
+
+
+def network_counter(network: str) -> Counter:
+    """Return the counter of a network, which refuses every name but counts only those that exist."""
+    return Counter(f"network:{network}", FREE_PER_NETWORK)
+
+
+def waiting_time(failures: int, last_at: datetime, free: int, now: datetime) -> timedelta:
     """Return how long the next attempt has to wait: doubling from 2 s to 15 minutes after `free` failures."""
-    if failures is None or failures.count < free or now - failures.last_at > FORGET_AFTER:
+    if failures < free or now - last_at > FORGET_AFTER:
         return timedelta(0)
-    steps = min(failures.count - free, 20)
-    delay: timedelta = min(FIRST_DELAY * (1 << steps), LONGEST_DELAY)
-    return max(failures.last_at + delay - now, timedelta(0))
+    delay: timedelta = min(FIRST_DELAY * (1 << min(failures - free, MOST_STEPS)), LONGEST_DELAY)
+    return max(last_at + delay - now, timedelta(0))

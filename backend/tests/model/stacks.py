@@ -37,7 +37,9 @@ class Stack:
 
     def __init__(self, dsn: str, clock: Clock) -> None:
         """Build the application as everybody does."""
-        self.app = create_app(load({"DATABASE_URL": dsn, "SESSION_HOURS": "720"}), clock)
+        self.app = create_app(
+            load({"DATABASE_URL": dsn, "SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}), clock
+        )
         self.state: AppState = self.app.state.santa
         self.wire: Wire = InProcess(self.app)
 

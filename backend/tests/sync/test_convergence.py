@@ -185,7 +185,10 @@ def expected(rules: dict[Key, Rule], version: str) -> dict[Key, Rule]:
 def world_parts(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RunningServer, httpx.Client]]:
     """A server with small pages and an administrator whose session does not end."""
     monkeypatch.setattr(delta, "PAGE_SIZE", 2)
-    with RunningServer(dsn, {"SESSION_HOURS": "720"}) as server, server.client() as admin:
+    with (
+        RunningServer(dsn, {"SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}) as server,
+        server.client() as admin,
+    ):
         answer = admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
         assert answer.status_code == httpx.codes.OK
         yield server, admin

@@ -1,0 +1,97 @@
+"""Sessions in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from santaserver.db import Connection
+
+MAX_LISTED = 1000
+MAX_TEXT = 300
+
+LIST = """
+select s.id, u.username, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent, s.id_hash
+from user_session s join app_user u on u.id = s.user_id
+where s.expires_at > $1 and ($2::text is null or u.username = $2)
+order by s.last_seen_at desc, s.id desc limit $3
+"""
+
+
+class Login(NamedTuple):
+    """Whose session begins, where and when."""
+
+    user_id: int
+    address: str
+    user_agent: str
+    now: datetime
+
+
+async def add_session(connection: Connection, id_hash: bytes, login: Login, until: datetime) -> None:
+    """Store a session and drop the ones that have run out."""
+    await connection.execute("delete from user_session where expires_at <= $1", login.now)
+    await connection.execute(
+        """insert into user_session
+             (id_hash, user_id, created_at, last_seen_at, expires_at, address, user_agent)
+           values ($1, $2, $3, $3, $4, $5, $6)""",
+        id_hash,
+        login.user_id,
+        login.now,
+        until,
+        login.address[:MAX_TEXT],
+        login.user_agent[:MAX_TEXT].replace("\0", ""),
+    )
+
+
+async def find_session(connection: Connection, id_hash: bytes) -> Any | None:  # noqa: ANN401 - a record
+    """Return a session and its user, unless the account is disabled."""
+    return await connection.fetchrow(
+        """select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, u.role
+           from user_session s join app_user u on u.id = s.user_id
+           where s.id_hash = $1 and u.disabled_at is null""",
+        id_hash,
+    )
+
+
+async def touch_session(connection: Connection, id_hash: bytes, now: datetime, until: datetime) -> None:
+    """Prolong a session that is in use."""
+    await connection.execute(
+        """update user_session set last_seen_at = $2, expires_at = greatest(expires_at, $3)
+           where id_hash = $1 and last_seen_at < $2""",
+        id_hash,
+        now,
+        until,
+    )
+
+
+async def delete_session(connection: Connection, id_hash: bytes) -> None:
+    """Forget a session."""
+    await connection.execute("delete from user_session where id_hash = $1", id_hash)
+
+
+async def list_sessions(connection: Connection, now: datetime, username: str | None) -> Sequence[Any]:
+    """Return live sessions, of one user or of all, those used last first."""
+    return await connection.fetch(LIST, now, username, MAX_LISTED)
+
+
+async def delete_by_id(connection: Connection, session_id: int, owner: int | None) -> bool:
+    """End a session, which has to be the owner's when one is given; return whether it was there."""
+    done = await connection.execute(
+        "delete from user_session where id = $1 and ($2::bigint is null or user_id = $2)", session_id, owner
+    )
+    return done != "DELETE 0"
+
+
+async def delete_of_user(connection: Connection, username: str, but: bytes | None = None) -> int:
+    """End all sessions of a user except one; return how many."""
+    done = await connection.execute(
+        """delete from user_session s using app_user u
+           where u.id = s.user_id and u.username = $1 and ($2::bytea is null or s.id_hash <> $2)""",
+        username,
+        but,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def delete_all(connection: Connection) -> int:
+    """End every session; return how many."""
+    return int((await connection.execute("delete from user_session")).rpartition(" ")[2])

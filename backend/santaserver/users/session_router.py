@@ -1,0 +1,75 @@
+"""Sessions as their owners and administrators see and end them."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep
+from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
+from santaserver.users import session_repository as repository
+from santaserver.users.cookies import read_session_cookie
+from santaserver.users.schemas import EndedSessions, Session, SessionList, User
+from santaserver.users.sessions import hash_token
+
+router = APIRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
+
+Username = Annotated[str | None, Query(description="Of this user; without it, one's own", max_length=200)]
+
+
+def _whose(user: User, username: str | None) -> str:
+    """Return whose sessions are meant; only administrators may name somebody else."""
+    if username is None or username == user.username:
+        return user.username
+    if user.role != "admin":
+        raise Forbidden("Only administrators may see or end the sessions of others")
+    return username.replace("\0", "")
+
+
+@router.get("", responses=responses(Forbidden))
+async def list_sessions(
+    connection: ConnectionDep,
+    user: CurrentUser,
+    now: NowDep,
+    state: StateDep,
+    request: Request,
+    username: Username = None,
+    everybody: Annotated[bool, Query(description="Those of all users, for administrators")] = False,
+) -> SessionList:
+    """List live sessions, those used last first; 1,000 at most."""
+    if everybody and user.role != "admin":
+        raise Forbidden("Only administrators may see the sessions of others")
+    whose = None if everybody else _whose(user, username)
+    own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
+    rows = await repository.list_sessions(connection, now, whose)
+    items = [
+        Session(
+            **{name: row[name] for name in Session.model_fields if name != "current"},
+            current=row["id_hash"] == own,
+        )
+        for row in rows
+    ]
+    return SessionList(items=items)
+
+
+@router.delete("/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+async def end_session(
+    session_id: Annotated[int, Path(ge=1, le=2**63 - 1)], connection: ConnectionDep, user: CurrentUser
+) -> None:
+    """End a session: one's own, or as an administrator anybody's."""
+    owner = None if user.role == "admin" else user.id
+    if not await repository.delete_by_id(connection, session_id, owner):
+        raise NotFound("There is no such session; it may have ended")
+
+
+@router.delete("", responses=responses(Forbidden))
+async def end_sessions(
+    connection: ConnectionDep,
+    user: CurrentUser,
+    state: StateDep,
+    request: Request,
+    username: Username = None,
+) -> EndedSessions:
+    """End all sessions of a user but the one that this is asked in."""
+    own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
+    return EndedSessions(ended=await repository.delete_of_user(connection, _whose(user, username), own))

@@ -1,0 +1,125 @@
+"""Who is logged in: opaque random ids, stored hashed, remembered for as long as nobody revoked them."""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from santaserver.db import Connection, Database
+from santaserver.settings import SecuritySettings
+from santaserver.sync.caches import LruCache
+from santaserver.users import session_repository as repository
+from santaserver.users.schemas import Role, User
+from santaserver.users.session_repository import Login
+from santaserver.users.session_watch import SessionWatch
+
+TOKEN_BYTES = 32
+TOUCH_INTERVAL = timedelta(minutes=1)
+"""A session in use is prolonged at most this often."""
+REMEMBERED = 10_000
+"""Sessions."""
+STRANGERS = "session look-ups"
+
+ROLES: dict[str, Role] = {"admin": "admin", "user": "user"}
+
+
+def hash_token(token: str) -> bytes:
+    """Return the form a session id is stored in."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long a session lasts: after the login at most, and without use."""
+
+    absolute: timedelta
+    idle: timedelta
+
+    @classmethod
+    def of(cls, security: SecuritySettings) -> "Lifetime":
+        """Read it from the settings."""
+        return cls(timedelta(hours=security.session_hours), timedelta(minutes=security.session_idle_minutes))
+
+    def end(self, created_at: datetime, last_seen_at: datetime, expires_at: datetime) -> datetime:
+        """Return when a stored session ends, also when the settings were changed since."""
+        return min(expires_at, created_at + self.absolute, last_seen_at + self.idle)
+
+    def until(self, created_at: datetime, now: datetime) -> datetime:
+        """Return when a session that is used now ends."""
+        return min(now + self.idle, created_at + self.absolute)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    user: User
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    read_at: float
+    generation: int
+
+
+class Sessions:
+    """The sessions as one worker knows them."""
+
+    def __init__(self, database: Database, lifetime: Lifetime) -> None:
+        """Know nobody."""
+        self._database = database
+        self._lifetime = lifetime
+        self._known: LruCache[bytes, _Session] = LruCache(REMEMBERED)
+        self._looking: dict[bytes, asyncio.Task[_Session | None]] = {}
+        self.watch = SessionWatch(database)
+
+    async def begin(self, connection: Connection, login: Login) -> str:
+        """Open a session and return its id."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        until = self._lifetime.until(login.now, login.now)
+        await repository.add_session(connection, hash_token(token), login, until)
+        return token
+
+    async def user_of(self, token: str | None, now: datetime, *, in_use: bool = True) -> User | None:
+        """Return who holds this session id; prolongs the session when it is `in_use`."""
+        if not token:
+            return None
+        hashed = hash_token(token)
+        session = self._known.get(hashed)
+        if session is None or session.expires_at <= now or not self._is_true(session):
+            session = await self._look_up(hashed)
+            if session is None or session.expires_at <= now:
+                return None
+        if in_use and now - session.last_seen_at >= TOUCH_INTERVAL:
+            await self._touch(hashed, session, now)
+        return session.user
+
+    def _is_true(self, session: _Session) -> bool:
+        return self.watch.still_true(session.read_at, session.generation, time.monotonic())
+
+    async def _look_up(self, hashed: bytes) -> _Session | None:
+        """Read a session once, however many requests come with it at the same time."""
+        looking = self._looking.get(hashed)
+        if looking is None:
+            looking = asyncio.create_task(self._read(hashed), name="session look-up")
+            self._looking[hashed] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(hashed, None))
+        return await asyncio.shield(looking)
+
+    async def _read(self, hashed: bytes) -> _Session | None:
+        read_at, generation = time.monotonic(), self.watch.generation
+        async with self._database.read(STRANGERS) as connection:
+            row = await repository.find_session(connection, hashed)
+        if row is None:
+            return None
+        created_at, last_seen_at, expires_at, user_id, username, display_name, role = row
+        user = User(id=user_id, username=username, display_name=display_name, role=ROLES[role])
+        end = self._lifetime.end(created_at, last_seen_at, expires_at)
+        session = _Session(user, created_at, last_seen_at, end, read_at, generation)
+        self._known.put(hashed, session)
+        return session
+
+    async def _touch(self, hashed: bytes, session: _Session, now: datetime) -> None:
+        until = max(session.expires_at, self._lifetime.until(session.created_at, now))
+        self._known.put(hashed, replace(session, last_seen_at=now, expires_at=until))
+        async with self._database.read(session.user.id) as connection:
+            await repository.touch_session(connection, hashed, now, until)
