@@ -214,28 +214,6 @@ fn server_args(data: &Path, sockets: &Path) -> Vec<String> {
     args
 }
 
-/// Fails when the database at `url` does not take connections. The address is
-/// handed over in the environment, because it may hold a password.
-pub(crate) fn reachable(python: &Path, url: &str) -> Result<()> {
-    const CONNECT: &str = "import asyncio, asyncpg, os
-async def main():
-    await (await asyncpg.connect(os.environ['URL'], timeout=5)).close()
-try:
-    asyncio.run(main())
-except Exception as error:
-    print(f'{type(error).__name__}: {error}')";
-    let shell = run::shell()?;
-    let said =
-        run::output("ask the database", cmd!(shell, "{python} -c {CONNECT}").env("URL", url))?;
-    if !said.trim().is_empty() {
-        bail!(
-            "the database named by --database-url does not answer ({}); start it, or correct the address",
-            said.trim()
-        );
-    }
-    Ok(())
-}
-
 /// Whether a server takes connections on its socket in this folder.
 pub(crate) fn answers(sockets: &Path) -> bool {
     UnixStream::connect(sockets.join(SOCKET)).is_ok()

@@ -1,6 +1,7 @@
-//! The development loop from outside: it starts in a home of its own, swaps
-//! backend and proxy when their files are saved without failing a request, and
-//! Ctrl-C leaves nothing running.
+//! The development loop from outside: it starts in a home of its own with an odd name
+//! and a user's odd environment, swaps backend and proxy when their files are saved
+//! without failing a request, leaves a database with accounts alone, and Ctrl-C leaves
+//! nothing running.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -21,6 +22,22 @@ use crate::{layout, repo, run, stamp};
 
 /// Longest a start, a swap or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The name of its home: what URLs, lists, shells and our own configuration take for
+/// their own.
+const HOME: &str = "ci-dev/o #%+&$,{fd:x} é'";
+
+/// What a user may have set for programs of their own.
+const VARIABLES: [(&str, &str); 8] = [
+    ("PGPORT", "1"),
+    ("PGDATABASE", "other"),
+    ("PYTHONHOME", "/nonexistent"),
+    ("PYTHONPATH", "/nonexistent"),
+    ("VIRTUAL_ENV", "/nonexistent"),
+    ("NODE_OPTIONS", "--no-such-option"),
+    ("NODE_ENV", "production"),
+    ("WEB_CONCURRENCY", "7"),
+];
 
 /// A running `cargo xtask dev`.
 struct Dev {
@@ -43,13 +60,14 @@ pub(crate) fn run() -> Result<()> {
 
 impl Dev {
     fn start() -> Result<Self> {
-        let (home, port) = (repo::dev("ci-dev"), free_ports()?);
-        stamp::remove(&home)?;
+        let (home, port) = (repo::dev(HOME), free_ports()?);
+        stamp::remove(&repo::dev("ci-dev"))?;
         fs::create_dir_all(&home)?;
         let log = File::create(home.join("dev.log"))?;
         let child = Command::new(std::env::current_exe()?)
             .args(["dev", "--port", &port.to_string(), "--home"])
             .arg(&home)
+            .envs(VARIABLES)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -60,6 +78,7 @@ impl Dev {
 
     fn journey(&mut self) -> Result<()> {
         self.wait("becomes ready", |dev| dev.says("\nready in "))?;
+        self.leaves_accounts_alone()?;
         self.wait("says how to log in", |dev| dev.says("\nlog in as admin with the password "))?;
         for path in layout::PROBES {
             ensure!(!self.says(&format!("GET {path} ")), "its own probes of {path} are in the log");
@@ -75,6 +94,25 @@ impl Dev {
         });
         swapped?;
         load.verdict()
+    }
+
+    /// A second loop on the database of this one, which has accounts, is refused.
+    fn leaves_accounts_alone(&self) -> Result<()> {
+        let credentials = stamp::text(&self.home.join("credentials.json"));
+        let credentials: Value = serde_json::from_str(&credentials)?;
+        let url = credentials["database_url"].as_str().context("no database_url")?;
+        let (port, home) = ((self.port + 5).to_string(), repo::dev("ci-dev/other"));
+        let refused = Command::new(std::env::current_exe()?)
+            .args(["dev", "--port", &port, "--database-url", url, "--home"])
+            .arg(&home)
+            .stdin(Stdio::null())
+            .output()?;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        ensure!(
+            refused.status.code() == Some(1) && said.contains("holds 1 account"),
+            "a database with accounts was not refused: {said}"
+        );
+        Ok(())
     }
 
     fn swap_both(&mut self) -> Result<()> {
@@ -114,12 +152,9 @@ impl Dev {
                 self.port + offset
             );
         }
-        let sockets = fs::read_dir(self.home.join("run"))?.count();
-        ensure!(
-            sockets == 0,
-            "{sockets} sockets are left in {}",
-            repo::shown(&self.home.join("run"))
-        );
+        let folder = repo::short(&self.home);
+        let sockets = fs::read_dir(&folder)?.count();
+        ensure!(sockets == 0, "{sockets} sockets are left in {}", folder.display());
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 mod carry;
 mod debounce;
+mod foreign;
 mod plan;
 pub(crate) mod setup;
 mod watch;
@@ -43,9 +44,13 @@ pub(crate) struct Args {
     /// Stop as soon as everything answers; exit code 0 means it works here
     #[arg(long)]
     exit_when_ready: bool,
-    /// Use this PostgreSQL instead of the embedded one
+    /// Use this PostgreSQL instead of the embedded one; one with accounts takes --demo too
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
+    /// Migrate the database of --database-url although it has accounts, set the password
+    /// of its account admin, and fill it for a demo
+    #[arg(long, requires = "database_url")]
+    demo: bool,
     /// Keep database, sockets and credentials here instead of in .dev
     #[arg(long, value_name = "DIR", hide = true)]
     home: Option<PathBuf>,
@@ -151,7 +156,7 @@ fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
     let made = setup::everything(args.database_url.is_none())?;
     let database = match (&args.database_url, made.postgres) {
         (Some(url), _) => {
-            postgres::reachable(&python::interpreter(), url)?;
+            foreign::check(&python::interpreter(), url, args.demo)?;
             Database::Url(url.clone())
         }
         (None, Some(bin)) => Database::Embedded(bin),
