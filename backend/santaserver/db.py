@@ -86,7 +86,10 @@ class Database:
         )
         self._health = self._pool(Room("health checks", HEALTH_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT))
         self._engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=_handed_over, poolclass=NullPool
+            "postgresql+asyncpg://",
+            async_creator=_handed_over,
+            poolclass=NullPool,
+            hide_parameters=True,  # an error would show them, and with them passwords and secrets
         )
 
     def _pool(self, room: Room) -> Pool:

@@ -7,12 +7,13 @@ environment. All mistakes are collected and reported together.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from santaserver.postgres.address import canonical, check_server
 from santaserver.redaction import of_address
 
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
@@ -48,12 +49,16 @@ class _Area(BaseModel):
 AreaT = TypeVar("AreaT", bound=_Area)
 
 
+def _address(url: str) -> str:
+    return canonical(url) if url else ""
+
+
 class DatabaseSettings(_Area):
     """Where PostgreSQL is. `DATABASE_URL` wins over the single values."""
 
-    url: str = Field("", alias="DATABASE_URL")
+    url: Annotated[str, AfterValidator(_address)] = Field("", alias="DATABASE_URL", repr=False)
     """postgresql://user:password@host:port/name, or ?host=/directory of a Unix socket."""
-    server: str = Field("localhost", alias="POSTGRES_SERVER")
+    server: Annotated[str, AfterValidator(check_server)] = Field("localhost", alias="POSTGRES_SERVER")
     """Host name, or the directory of PostgreSQL's Unix socket when it starts with a slash."""
     port: int = Field(5432, alias="POSTGRES_PORT", ge=1, le=65535)
     user: str = Field("santaserver", alias="POSTGRES_USER", min_length=1)
@@ -64,13 +69,13 @@ class DatabaseSettings(_Area):
     def dsn(self) -> str:
         """The address asyncpg takes: postgresql://…"""
         if self.url:
-            scheme, separator, rest = self.url.partition("://")
-            return "postgresql://" + rest if separator and scheme.startswith("postgres") else self.url
+            return self.url
         login = quote(self.user, safe="")
         if self.password:
             login += ":" + quote(self.password, safe="")
         if self.server.startswith("/"):
-            return f"postgresql://{login}@/{quote(self.name, safe='')}?host={self.server}&port={self.port}"
+            folder = quote(self.server, safe="/")
+            return f"postgresql://{login}@/{quote(self.name, safe='')}?host={folder}&port={self.port}"
         host = f"[{self.server}]" if ":" in self.server else self.server
         return f"postgresql://{login}@{host}:{self.port}/{quote(self.name, safe='')}"
 
@@ -220,8 +225,8 @@ def _area(kind: type[AreaT], values: Mapping[str, str], mistakes: list[str]) -> 
 
 def _sentence(detail: ErrorDetails) -> str:
     name = str(detail["loc"][0])
-    shown = "" if name in SECRET_VARIABLES else f" (is {detail['input']!r})"
-    return f"{name}: {detail['msg']}{shown}"
+    shown = "" if name in SECRET_VARIABLES or "@" in str(detail["input"]) else f" (is {detail['input']!r})"
+    return f"{name}: {detail['msg'].removeprefix('Value error, ')}{shown}"
 
 
 def _production_mistakes(settings: Settings) -> list[str]:

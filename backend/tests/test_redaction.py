@@ -75,14 +75,14 @@ def test_every_secret_of_the_settings_is_known() -> None:
             "SECRET_KEY": "a-key-of-thirty-two-characters-x",
             "POSTGRES_PASSWORD": "the%20password",
             "CLIENT_SECRET": "the-client-secret",
-            "DATABASE_URL": "postgresql://santa:pa%2Fss/word@db/santa",
+            "DATABASE_URL": "postgresql://santa:pa%2Fss%2Fword@db/santa",
         }
     )
     assert settings.secrets >= {
         "a-key-of-thirty-two-characters-x",
         "the%20password",
         "the-client-secret",
-        "pa%2Fss/word",
+        "pa%2Fss%2Fword",
         "pa/ss/word",
     }
     assert "postgres" not in load({"DATABASE_URL": "postgresql://postgres:postgres@db/x"}).secrets
