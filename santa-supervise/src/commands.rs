@@ -95,12 +95,24 @@ fn config_path(common: &Common) -> PathBuf {
 
 /// Reads the configuration and makes the blueprints.
 fn load(path: &Path) -> Result<(Config, Vec<Blueprint>), Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(path, &text),
+        Err(error) => Err(refused(&santa_config::Mistakes::unreadable(path, &error))),
+    }
+}
+
+/// The same with the `text` that was read from `path`.
+fn parse(path: &Path, text: &str) -> Result<(Config, Vec<Blueprint>), Failure> {
     let env = santa_config::process_env();
-    let config = santa_config::load(path, &env)
-        .map_err(|found| Failure { message: found.to_string(), code: exit::CONFIG })?;
+    let name = path.display().to_string();
+    let config = santa_config::parse(text, &name, &env).map_err(|found| refused(&found))?;
     let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let variables = santa_config::shared_variables(path, &env);
+    let variables = santa_config::shared_variables(text, &env);
     let file = plan::ConfigFile { path: &whole_path, variables: &variables };
     let blueprints = plan::blueprints(&config, file);
     Ok((config, blueprints))
+}
+
+fn refused(found: &santa_config::Mistakes) -> Failure {
+    Failure { message: found.to_string(), code: exit::CONFIG }
 }

@@ -5,6 +5,7 @@
 
 mod actions;
 mod children;
+mod config_reading;
 mod control;
 mod explain;
 mod helpers;
@@ -18,6 +19,7 @@ mod reload;
 mod report;
 mod starting;
 mod tallies;
+mod turn;
 mod usage;
 mod watched;
 
@@ -32,12 +34,13 @@ use santa_config::{Config, signal};
 use crate::clock::{self, Millis};
 use crate::log_writer::Log;
 use crate::machine::{self, Action, Event, SlotId, State, Time};
-use crate::os::{Os, Token, Wake};
+use crate::os::{Os, Token};
 use crate::plan::Blueprint;
 use crate::sockets::{Listener, Sockets};
 use crate::spawning::Spawner;
 
 use children::Children;
+use config_reading::ConfigReading;
 use control::Control;
 pub(crate) use control::{CONTROL_BACKLOG, CONTROL_MODE};
 use explain::History;
@@ -48,6 +51,7 @@ use output::Outputs;
 use probes::Probes;
 use starting::Starts;
 use tallies::Tallies;
+use turn::Turn;
 use watched::Watched;
 
 /// A reader of the log that takes nothing for this long at the end is stuck and
@@ -62,7 +66,7 @@ const LAST_HOOKS: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Reads the configuration anew; or tells all its mistakes.
-pub type Load = Box<dyn Fn() -> Result<(Config, Vec<Blueprint>), String>>;
+pub type Load = Box<dyn Fn(&str) -> Result<(Config, Vec<Blueprint>), String>>;
 
 /// What a run is made of.
 pub struct Parts {
@@ -74,6 +78,8 @@ pub struct Parts {
     pub blueprints: Vec<Blueprint>,
     /// For a reload.
     pub load: Load,
+    /// Where the configuration is read again.
+    pub config_path: PathBuf,
     /// Bound for the services.
     pub sockets: Sockets,
     /// Path of the control socket; that of a service for its notices lies
@@ -98,6 +104,8 @@ pub struct EventLoop {
     begun_at: Millis,
     config: Config,
     load: Load,
+    config_path: PathBuf,
+    config_reading: ConfigReading,
     blueprints: BTreeMap<SlotId, Rc<Blueprint>>,
     /// The number of the last slot ever made.
     last_slot: SlotId,
@@ -116,6 +124,7 @@ pub struct EventLoop {
     watched: Watched,
     control: Control,
     sources: Sources,
+    turn: Turn,
     /// Events for the core that have not been taken yet.
     events: VecDeque<Event>,
     sequence: u64,
@@ -135,6 +144,7 @@ enum Source {
     Hook,
     Start,
     Watcher,
+    ConfigReader,
 }
 
 /// Gives out tokens; one that is gone wakes nobody any more.
@@ -175,6 +185,8 @@ impl EventLoop {
             last_slot: blueprints.keys().next_back().copied().unwrap_or(SlotId(0)),
             blueprints,
             load: parts.load,
+            config_path: parts.config_path,
+            config_reading: ConfigReading::default(),
             sockets: parts.sockets,
             spawner: parts.spawner,
             log: parts.log,
@@ -191,6 +203,7 @@ impl EventLoop {
             control: Control::new(parts.control, parts.control_path),
             config: parts.config,
             sources: Sources::default(),
+            turn: Turn::new(),
             events: VecDeque::new(),
             sequence: 0,
             exit: None,
@@ -219,11 +232,7 @@ impl EventLoop {
             }
             wakes.clear();
             self.os.wait(self.timeout(), &mut wakes)?;
-            for wake in &wakes {
-                self.take(*wake);
-            }
-            self.pass_time();
-            self.settle();
+            self.take_turn(&wakes);
         }
     }
 
@@ -234,32 +243,12 @@ impl EventLoop {
         self.os.kill_descendants();
     }
 
-    fn take(&mut self, wake: Wake) {
-        match wake {
-            Wake::Signal(signal) => self.take_signal(signal),
-            Wake::Child => self.reap(),
-            Wake::Io(token) => match self.sources.known.get(&token) {
-                Some(Source::Output) => self.read_output(token),
-                Some(Source::Probe) => self.look_again(token),
-                Some(Source::Control) => self.accept_clients(),
-                Some(Source::Client) => self.serve_client(token),
-                Some(Source::Parent) => self.look_at_parent(token),
-                Some(Source::Notice) => self.read_notices(token),
-                Some(Source::Hook) => self.go_on_posting(token),
-                Some(Source::Start) => self.start_reported(token),
-                Some(Source::Watcher) => self.read_watcher(token),
-                // Closed by an earlier event of the same wait.
-                None => {}
-            },
-        }
-    }
-
     fn take_signal(&mut self, signal: i32) {
         if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&signal) {
             let why = format!("{} received", signal::name(signal));
             self.events.push_back(Event::Terminate { why });
         } else if signal == libc::SIGHUP {
-            self.reload_by_signal();
+            self.begin_reload(None);
         }
         // All others must not end anything: they are blocked or ignored.
     }
@@ -276,6 +265,9 @@ impl EventLoop {
         self.report_dropped_lines(now);
         self.look_for_lost_sockets(now);
         self.look_after_watchers(now);
+        self.read_notices_again(now);
+        self.end_silent_clients(now);
+        self.end_slow_reload(now);
         if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             self.events.push_back(Event::Tick);
         }
@@ -306,6 +298,9 @@ impl EventLoop {
 
     /// How long nothing is due.
     fn timeout(&self) -> Option<Duration> {
+        if self.turn.has_left() {
+            return Some(Duration::ZERO);
+        }
         let deadline = self.state.next_deadline().map(|deadline| self.begun + deadline);
         let due = [
             deadline,
@@ -317,6 +312,9 @@ impl EventLoop {
             self.tallies.next_report(),
             self.sockets.next_look(),
             self.watched.next_look(),
+            self.notices.next_look(),
+            self.control.next_end(),
+            self.config_reading.next_end(),
             self.exit.map(|(_, until)| until),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))

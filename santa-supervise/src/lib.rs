@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod event_loop;
+mod files;
 pub mod fill;
 mod json_text;
 pub mod lines;

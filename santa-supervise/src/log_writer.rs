@@ -16,6 +16,14 @@ use crate::record::{Chunk, OWN_NAME, Stream, Style};
 /// How much is formatted before it is written.
 const BATCH: usize = 64 * 1024;
 
+/// What our own events may take beyond the capacity, in bytes: a service that
+/// fills the queue must not cost the news of its end. Beyond that they are
+/// dropped, too.
+const ROOM_FOR_EVENTS: usize = 256 * 1024;
+
+/// How often it is told that the log cannot be written.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+
 /// The way to the writing thread.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -75,8 +83,8 @@ impl Log {
     /// waits for the reader.
     pub fn push(&self, chunk: Arc<Chunk>) {
         let mut queue = self.lock();
-        let fits = queue.bytes + chunk.weight() <= self.shared.capacity;
-        if fits || chunk.stream == Stream::Event {
+        let own = if chunk.stream == Stream::Event { ROOM_FOR_EVENTS } else { 0 };
+        if queue.bytes + chunk.weight() <= self.shared.capacity + own {
             queue.bytes += chunk.weight();
             queue.chunks.push_back(chunk);
             let bytes = queue.bytes;
@@ -136,6 +144,7 @@ impl Log {
         let mut ends = Vec::new();
         // Whether a refusal has left half a record behind.
         let mut torn = false;
+        let mut complained: Option<Instant> = None;
         loop {
             let batch = self.next_batch();
             text.clear();
@@ -155,7 +164,13 @@ impl Log {
                 torn = text[written - 1] != b'\n';
             }
             if let Some(refusal) = refusal {
+                if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                    complained = Some(Instant::now());
+                    complain(&refusal);
+                }
                 self.lose(batch, &ends, &text, written, refusal);
+            } else {
+                complained = None;
             }
             text.shrink_to(2 * BATCH);
         }
@@ -235,6 +250,21 @@ fn dropped_note(service: &str, lines: u64, refusal: Option<&io::Error>) -> Chunk
     }
 }
 
+/// Tells on standard error, if that takes something at once, that records are
+/// lost: a log that is gone for good can never tell itself.
+fn complain(refusal: &io::Error) {
+    let errors = io::stderr();
+    let mut fds = [rustix::event::PollFd::new(&errors, rustix::event::PollFlags::OUT)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    if rustix::event::poll(&mut fds, Some(&now)) == Ok(1)
+        && fds[0].revents().contains(rustix::event::PollFlags::OUT)
+    {
+        crate::commands::complain(&format!(
+            "the log cannot be written to standard output: {refusal}; its records are lost, and `santa-supervise status` counts them"
+        ));
+    }
+}
+
 /// Writes everything, also to an output that another holder of the same pipe
 /// has made non-blocking. `written` tells how far it came.
 fn write_all(output: &mut (impl Write + AsFd), text: &[u8], written: &mut usize) -> io::Result<()> {
@@ -270,6 +300,27 @@ mod tests {
             text: text.into_bytes(),
             unfinished: false,
         })
+    }
+
+    #[test]
+    fn events_have_some_room_of_their_own_and_no_more() {
+        let (_read, write) = crate::os::pipe().expect("pipe");
+        let log = Log::start(File::from(write), Style::Json, 100_000).expect("thread");
+        let event = |text: &str| {
+            let chunk = chunk(format!("{{\"message\":\"{text}\"}}\n"));
+            let own = Chunk { service: OWN_NAME.into(), stream: Stream::Event, ..(*chunk).clone() };
+            Arc::new(own)
+        };
+        for number in 0..3_000 {
+            log.push(chunk(format!("{number} {}\n", "x".repeat(90))));
+        }
+        log.push(event("news"));
+        assert_eq!(log.dropped_of(OWN_NAME), 0);
+        for _ in 0..10_000 {
+            log.push(event(&"y".repeat(200)));
+        }
+        assert!(log.dropped_of(OWN_NAME) > 5_000, "{}", log.dropped_of(OWN_NAME));
+        assert!(log.lock().bytes <= 100_000 + ROOM_FOR_EVENTS);
     }
 
     #[test]

@@ -84,10 +84,26 @@ pub struct Usage {
     pub processes: u32,
 }
 
+/// What comes out of a socket for notices.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Nothing more for now.
+    Nothing,
+    /// Something that does not come from the tree, where this system can tell.
+    Foreign,
+    /// What the tree says.
+    Said(Vec<u8>),
+}
+
 /// What differs between operating systems.
 pub trait Os {
     /// The word for it in `status` and in the log.
     fn name(&self) -> &'static str;
+
+    /// What it cannot do here although it should, in words with the remedy.
+    fn shortcoming(&self) -> Option<String> {
+        None
+    }
 
     /// Registers `fd`. It must be [forgotten](Self::forget) before it is closed.
     ///
@@ -140,10 +156,15 @@ pub trait Os {
     /// Kills whatever still descends from this process.
     fn kill_descendants(&self);
 
-    /// The next message in a datagram socket made by [`notify_socket`]; `None`
-    /// when there is none. Messages that do not come from `tree` are passed over
-    /// where this system can tell.
-    fn next_notice(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<Vec<u8>>;
+    /// The next message in a datagram socket made by [`notify_socket`]. `last`
+    /// keeps what was found out about the last sender from one message to the
+    /// next of the same turn.
+    fn next_notice(
+        &self,
+        socket: BorrowedFd<'_>,
+        tree: Tree<'_>,
+        last: &mut Option<(Pid, bool)>,
+    ) -> Notice;
 
     /// Which process listens on a Unix socket of ours: `Some(true)` when it
     /// belongs to `tree`, `None` when this system cannot tell.

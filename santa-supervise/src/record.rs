@@ -91,6 +91,17 @@ impl Chunk {
         std::iter::from_fn(next).map(|line| line.strip_suffix(b"\r").unwrap_or(line))
     }
 
+    /// The same with its last `count` lines only.
+    #[must_use]
+    pub fn last(&self, count: usize) -> Self {
+        let skipped = self.lines().count().saturating_sub(count);
+        let begin = match skipped {
+            0 => 0,
+            _ => memchr::memchr_iter(b'\n', &self.text).nth(skipped - 1).map_or(0, |at| at + 1),
+        };
+        Self { text: self.text[begin..].to_vec(), service: Arc::clone(&self.service), ..*self }
+    }
+
     /// Appends all its lines as records; people are spared the empty ones.
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {
         match style {

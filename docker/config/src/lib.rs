@@ -58,7 +58,7 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, &name, env),
-        Err(error) => Err(Mistakes::unreadable(&name, &error)),
+        Err(error) => Err(Mistakes::unreadable(path, &error)),
     }
 }
 
@@ -69,8 +69,7 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
 /// As [`load`], for what is read.
 pub fn load_shared(path: &Path, env: &Env) -> Result<Config, Mistakes> {
     let name = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(&name, &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(path, &error))?;
     let mut mistakes = Mistakes::new(&name);
     let mut root = node::parse(&text, &mut mistakes);
     overrides::apply(&mut root, env, &mut mistakes);
@@ -78,12 +77,11 @@ pub fn load_shared(path: &Path, env: &Env) -> Result<Config, Mistakes> {
     finish(root, env, mistakes)
 }
 
-/// The variables that a service needs for [`load_shared`].
+/// The variables that a service needs for [`load_shared`] of this text.
 #[must_use]
-pub fn shared_variables(path: &Path, env: &Env) -> BTreeSet<String> {
-    // A file that cannot be read is refused by whoever loads it.
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    shared::variables(&mut node::parse(&text, &mut Mistakes::new("")), env)
+pub fn shared_variables(text: &str, env: &Env) -> BTreeSet<String> {
+    // One with mistakes is refused by whoever parses it.
+    shared::variables(&mut node::parse(text, &mut Mistakes::new("")), env)
 }
 
 /// Where santa-supervise listens for commands, by the file at `path`. Whatever
@@ -93,8 +91,7 @@ pub fn shared_variables(path: &Path, env: &Env) -> BTreeSet<String> {
 /// Every mistake in the file, when this value cannot be read from it.
 pub fn control_socket(path: &Path, env: &Env) -> Result<PathBuf, Mistakes> {
     let name = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(&name, &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(path, &error))?;
     let mut mistakes = Mistakes::new(&name);
     let root = tree(&text, env, &mut mistakes);
     let key = "supervisor.control_socket";

@@ -28,8 +28,10 @@ impl Mistakes {
         Self { name: name.to_owned(), list: Vec::new() }
     }
 
-    pub(crate) fn unreadable(name: &str, error: &std::io::Error) -> Self {
-        let mut mistakes = Self::new(name);
+    /// The one reason why the file at `path` could not be read at all.
+    #[must_use]
+    pub fn unreadable(path: &std::path::Path, error: &std::io::Error) -> Self {
+        let mut mistakes = Self::new(&path.display().to_string());
         mistakes.add(
             None,
             "",

@@ -43,7 +43,7 @@ fn the_proxy_gets_no_variable_that_holds_a_secret() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../santa.toml");
     let of_container = env(&[("SECRET_KEY", "x"), ("SANTA__SERVICE__BACKEND__ENV__KEY", "x")]);
     let needed: Vec<String> =
-        santa_config::shared_variables(&path, &of_container).into_iter().collect();
+        santa_config::shared_variables(&shipped(), &of_container).into_iter().collect();
     assert_eq!(needed, ["TRUSTED_PROXIES", "UVICORN_UDS", "UVICORN_WORKERS"]);
     let config = read(&shipped(), &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let passed = |name: &str| {

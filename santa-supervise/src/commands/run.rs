@@ -18,7 +18,7 @@ use crate::record::Style;
 use crate::sockets::{self, Listener, Sockets};
 use crate::spawning::Spawner;
 
-use super::{Failure, complain, config_path, exit, load};
+use super::{Failure, complain, config_path, exit, load, parse};
 
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();
@@ -41,7 +41,8 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
         os,
         config,
         blueprints,
-        load: Box::new(move || load(&path).map_err(|failure| failure.message)),
+        config_path: path.clone(),
+        load: Box::new(move |text| parse(&path, text).map_err(|failure| failure.message)),
         sockets,
         control_path,
         control,

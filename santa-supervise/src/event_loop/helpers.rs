@@ -19,6 +19,8 @@ pub(super) enum Purpose {
     Hook(String),
     /// To look at files for as long as a service watches them.
     Watch,
+    /// To read the configuration again.
+    ReadConfig,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl EventLoop {
         let name = match &purpose {
             Purpose::Look(_) => "look",
             Purpose::Hook(name) => name,
-            Purpose::Watch => "watch",
+            Purpose::Watch | Purpose::ReadConfig => "own",
         };
         let spec = HelperSpec { purpose: name, command, like, environment, input };
         let helper = self.spawner.help(&spec)?;
@@ -142,7 +144,7 @@ impl EventLoop {
             Purpose::Look(generation) => self.program_looked(generation, outcome),
             Purpose::Hook(name) => self.hook_done(&name, outcome),
             // Its pipe tells.
-            Purpose::Watch => {}
+            Purpose::Watch | Purpose::ReadConfig => {}
         }
         true
     }

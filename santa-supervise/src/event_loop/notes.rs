@@ -98,6 +98,9 @@ impl EventLoop {
             self.blueprints.len()
         );
         self.event("info", &message, json!({ "event": "start", "os": self.os.name() }));
+        if let Some(shortcoming) = self.os.shortcoming() {
+            self.warn(&shortcoming);
+        }
     }
 
     pub(super) fn tell_end(&mut self, code: i32) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Generation};
 use crate::os::{self, Interest, Token};
@@ -13,8 +14,12 @@ use crate::plan::{Blueprint, Probe};
 
 use super::{EventLoop, Source};
 
-/// Most messages of one socket before others get their turn.
+/// Most messages of one socket before others get their turn, strangers' too.
 const MESSAGES_A_TURN: usize = 32;
+
+/// How long a socket with that many is left alone: nobody has to say more, and
+/// whoever floods it waits when its queue is full.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How much of a `STATUS=` is kept, in bytes.
 const LONGEST_STATUS: usize = 400;
@@ -26,6 +31,8 @@ struct Notice {
     path: PathBuf,
     /// What it last said of itself.
     status: Option<String>,
+    /// When it is read again.
+    paused_until: Option<Instant>,
 }
 
 impl Drop for Notice {
@@ -52,6 +59,11 @@ impl Notices {
         self.open.get(&generation)?.status.as_deref()
     }
 
+    /// When a socket is read again.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.open.values().filter_map(|notice| notice.paused_until).min()
+    }
+
     fn path(&self, generation: Generation) -> PathBuf {
         let mut path = self.control.clone().into_os_string();
         path.push(format!("-n{}", generation.0));
@@ -74,7 +86,8 @@ impl EventLoop {
         let _ = fs::remove_file(&path);
         match self.listen_for_notices(&path) {
             Ok((token, fd)) => {
-                let notice = Notice { token, fd, path: path.clone(), status: None };
+                let notice =
+                    Notice { token, fd, path: path.clone(), status: None, paused_until: None };
                 self.notices.open.insert(generation, notice);
                 Some(path)
             }
@@ -111,14 +124,38 @@ impl EventLoop {
         else {
             return;
         };
+        let mut last = None;
         for _ in 0..MESSAGES_A_TURN {
             let (Some(notice), Some(child)) =
                 (self.notices.open.get(&generation), self.children.get(generation))
             else {
                 return;
             };
-            let Some(text) = self.os.next_notice(notice.fd.as_fd(), child.tree()) else { return };
-            self.take_notice(generation, &String::from_utf8_lossy(&text));
+            match self.os.next_notice(notice.fd.as_fd(), child.tree(), &mut last) {
+                os::Notice::Nothing => return,
+                os::Notice::Foreign => {}
+                os::Notice::Said(text) => {
+                    self.take_notice(generation, &String::from_utf8_lossy(&text));
+                }
+            }
+            if self.turn.is_over() {
+                break;
+            }
+        }
+        if let Some(notice) = self.notices.open.get_mut(&generation) {
+            notice.paused_until = Some(Instant::now() + PAUSE);
+            self.os.forget(notice.fd.as_fd(), token);
+        }
+    }
+
+    /// Reads sockets again that were left alone for a moment.
+    pub(super) fn read_notices_again(&mut self, now: Instant) {
+        for notice in self.notices.open.values_mut() {
+            if notice.paused_until.is_some_and(|until| until <= now) {
+                let watched = self.os.watch(notice.fd.as_fd(), notice.token, Interest::Read);
+                // Without memory for it, later.
+                notice.paused_until = watched.is_err().then(|| now + PAUSE);
+            }
         }
     }
 

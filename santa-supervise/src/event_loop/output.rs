@@ -20,8 +20,8 @@ const BUFFER: usize = 64 * 1024;
 /// Most reads of one pipe before others get their turn.
 const READS_A_TURN: usize = 4;
 
-/// Most reads of a pipe whose process has ended: what a pipe can hold, and more.
-const READS_AT_END: usize = 64;
+/// Most reads of a pipe whose process has ended: what a pipe can hold.
+const READS_AT_END: usize = 16;
 
 /// How long a pipe that something unknown still holds open is read after the
 /// tree is gone.
@@ -131,7 +131,8 @@ impl EventLoop {
             if self.log.holds() {
                 return self.hold_output(token);
             }
-            if !self.read_once(token) {
+            // What is left wakes the next turn by itself.
+            if self.read_once(token) < BUFFER || self.turn.is_over() {
                 return;
             }
         }
@@ -167,29 +168,30 @@ impl EventLoop {
         }
     }
 
-    /// Reads what there is, at most `reads` times; closes at the end of file.
+    /// Reads what there is, at most `reads` times; closes at the end of file, which
+    /// a last line without an end waits for.
     fn read_some(&mut self, token: Token, reads: usize) {
         for _ in 0..reads {
-            if !self.read_once(token) {
+            if self.read_once(token) == 0 {
                 return;
             }
         }
     }
 
-    /// Reads one buffer; whether there may be more.
-    fn read_once(&mut self, token: Token) -> bool {
-        let Some(output) = self.outputs.open.get_mut(&token) else { return false };
+    /// Reads one buffer; how much there was.
+    fn read_once(&mut self, token: Token) -> usize {
+        let Some(output) = self.outputs.open.get_mut(&token) else { return 0 };
         match rustix::io::read(&output.fd, &mut self.outputs.buffer[..]) {
             Ok(read @ 1..) => {
                 let mut pieces = Vec::new();
                 output.lines.push(&self.outputs.buffer[..read], |piece| pieces.push(piece));
                 self.publish_output(token, pieces);
-                read == BUFFER
+                read
             }
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => false,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => 0,
             Ok(0) | Err(_) => {
                 self.close_output(token);
-                false
+                0
             }
         }
     }

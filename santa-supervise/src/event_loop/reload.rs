@@ -17,21 +17,17 @@ use crate::reload::difference;
 use super::EventLoop;
 
 impl EventLoop {
-    /// SIGHUP: there is nobody to answer but the log.
-    pub(super) fn reload_by_signal(&mut self) {
-        // A refusal has been told already.
-        let _ = self.reload_config();
-    }
-
-    /// Reads the configuration and applies what differs; gives a summary.
+    /// Applies what differs in the text of the configuration that was `read`; gives
+    /// a summary.
     ///
     /// # Errors
     /// Why nothing was applied.
-    pub(super) fn reload_config(&mut self) -> Result<String, String> {
+    pub(super) fn reload_config(&mut self, read: Result<String, String>) -> Result<String, String> {
         let applied = if self.state.is_shutting_down() {
             Err("santa-supervise is shutting down".to_owned())
         } else {
-            (self.load)().and_then(|(config, blueprints)| self.apply(config, blueprints))
+            read.and_then(|text| (self.load)(&text))
+                .and_then(|(config, blueprints)| self.apply(config, blueprints))
         };
         match &applied {
             Ok(summary) => {

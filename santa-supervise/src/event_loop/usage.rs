@@ -29,7 +29,11 @@ impl EventLoop {
 
     /// All numbers as Prometheus text.
     pub(super) fn metrics(&self) -> String {
-        prometheus(&self.status(), &self.usage(), clock::now() / 1_000)
+        let mut text = prometheus(&self.status(), &self.usage(), clock::now() / 1_000);
+        let (name, longest) = ("santa_supervise_longest_turn_seconds", self.turn.longest());
+        let _ = writeln!(text, "# HELP {name} The longest time in which nothing new was taken.");
+        let _ = writeln!(text, "# TYPE {name} gauge\n{name} {}", longest.as_secs_f64());
+        text
     }
 }
 

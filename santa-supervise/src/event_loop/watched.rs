@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -35,8 +35,14 @@ const CHANGED: u8 = b'c';
 /// Most files of one service; a folder with more is not meant to be watched.
 const MOST_FILES: usize = 10_000;
 
-/// What is told apart of every file: inode, size, time of its last change.
-type Look = BTreeMap<PathBuf, (u64, u64, i64, i64)>;
+/// What is seen of all files.
+#[derive(Debug, Default)]
+struct Look {
+    /// What is told apart of each: inode, size, time of its last change.
+    files: BTreeMap<PathBuf, (u64, u64, i64, i64)>,
+    /// When the last one came to be as it is, in seconds and nanoseconds.
+    newest: (i64, i64),
+}
 
 /// The process that looks at the files of one service.
 #[derive(Debug)]
@@ -65,14 +71,16 @@ impl Watched {
     }
 }
 
-/// The life of a watcher. What changes is waited for to rest for one look,
-/// because a copy takes its time.
-fn watch(paths: &[PathBuf], output: &mut File) {
-    let (mut seen, mut changed) = (look(paths), false);
+/// The life of a watcher. What has changed after `begun` is news even before the
+/// first look. A change is waited for to rest for one look, because a copy takes
+/// its time.
+fn watch(paths: &[PathBuf], begun: (i64, i64), output: &mut File) {
+    let mut seen = look(paths);
+    let mut changed = seen.newest > begun;
     loop {
         sleep(LOOK_EVERY);
         let found = look(paths);
-        let moved = found != seen;
+        let moved = found.files != seen.files;
         let word = if changed && !moved { CHANGED } else { NOTHING_NEW };
         (seen, changed) = (found, moved);
         if output.write_all(&[word]).is_err() {
@@ -83,7 +91,7 @@ fn watch(paths: &[PathBuf], output: &mut File) {
 
 /// All files at or below `paths`.
 fn look(paths: &[PathBuf]) -> Look {
-    let mut found = Look::new();
+    let mut found = Look::default();
     let mut left: Vec<PathBuf> = paths.to_vec();
     while let Some(path) = left.pop() {
         let Ok(about) = fs::metadata(&path) else { continue };
@@ -91,8 +99,9 @@ fn look(paths: &[PathBuf]) -> Look {
             left.extend(entries(&path));
         }
         let traits = (about.ino(), about.size(), about.mtime(), about.mtime_nsec());
-        found.insert(path, traits);
-        if found.len() >= MOST_FILES {
+        found.newest = found.newest.max((about.ctime(), about.ctime_nsec()));
+        found.files.insert(path, traits);
+        if found.files.len() >= MOST_FILES {
             break;
         }
     }
@@ -132,7 +141,9 @@ impl EventLoop {
         let Some(watcher) = self.watched.0.get_mut(&slot) else { return };
         let paths = watcher.paths.clone();
         watcher.due = Some(Instant::now() + AGAIN_AFTER);
-        let worker = os::fork_worker(&|output| watch(&paths, output));
+        let begun = UNIX_EPOCH.elapsed().unwrap_or_default();
+        let begun = (begun.as_secs().cast_signed(), begun.subsec_nanos().into());
+        let worker = os::fork_worker(&|output| watch(&paths, begun, output));
         let Ok(Worker { pid, output }) = worker else { return };
         self.adopt_worker(Purpose::Watch, pid);
         let token = self.sources.add(Source::Watcher);

@@ -8,12 +8,15 @@ use std::time::Duration;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Interest, Os, Pid, Token, Tree, Usage, Wake, calls, procfs};
+use super::{Interest, Notice, Os, Pid, Token, Tree, Usage, Wake, calls, procfs};
 use crate::machine::Exit;
 
 /// Tokens of our own, out of the way of the callers'.
 const SIGNALS: Token = Token::MAX;
 const CHILDREN: Token = Token::MAX - 1;
+
+/// Most signals before others get their turn.
+const SIGNALS_A_TURN: usize = 64;
 
 /// See the module.
 pub(super) struct Linux {
@@ -21,6 +24,8 @@ pub(super) struct Linux {
     signals: OwnedFd,
     /// Living children; without a pidfd where the kernel or a filter refuses it.
     children: BTreeMap<Pid, Option<OwnedFd>>,
+    /// Why orphans do not become our children.
+    no_subreaper: Option<io::Error>,
     use_pidfd: bool,
     events: Vec<epoll::Event>,
 }
@@ -32,18 +37,23 @@ impl Linux {
         epoll::add(&epoll, &signals, epoll::EventData::new_u64(SIGNALS), epoll::EventFlags::IN)?;
         // Orphans of our services become our children. Refused where even
         // prctl is filtered; then PID 1 of the container gets them.
-        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        let own = rustix::process::getpid();
+        let refused = rustix::process::set_child_subreaper(Some(own)).err();
+        let refused = refused.filter(|_| !own.is_init()).map(io::Error::from);
         Ok(Self {
             epoll,
             signals,
             children: BTreeMap::new(),
+            no_subreaper: refused,
             use_pidfd,
             events: Vec::with_capacity(64),
         })
     }
 
     fn read_signals(&self, wakes: &mut Vec<Wake>) {
-        while let Some(signal) = calls::next_signal(&self.signals) {
+        // Real-time signals queue up; what is left wakes again.
+        for _ in 0..SIGNALS_A_TURN {
+            let Some(signal) = calls::next_signal(&self.signals) else { return };
             wakes.push(if signal == libc::SIGCHLD { Wake::Child } else { Wake::Signal(signal) });
         }
     }
@@ -61,6 +71,13 @@ fn flags(interest: Interest) -> epoll::EventFlags {
 impl Os for Linux {
     fn name(&self) -> &'static str {
         if self.use_pidfd { "linux" } else { "linux-without-pidfd" }
+    }
+
+    fn shortcoming(&self) -> Option<String> {
+        let error = self.no_subreaper.as_ref()?;
+        Some(format!(
+            "orphans of services cannot be taken in (PR_SET_CHILD_SUBREAPER: {error}), so what leaves its service's process group is not stopped with it; run santa-supervise as PID 1 or allow prctl"
+        ))
     }
 
     fn watch(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest) -> io::Result<()> {
@@ -167,13 +184,18 @@ impl Os for Linux {
         }
     }
 
-    fn next_notice(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<Vec<u8>> {
-        loop {
-            let (text, sender) = calls::receive(socket)?;
-            if sender.is_some_and(|pid| pid > 0 && procfs::belongs(pid, tree)) {
-                return Some(text);
-            }
-        }
+    fn next_notice(
+        &self,
+        socket: BorrowedFd<'_>,
+        tree: Tree<'_>,
+        last: &mut Option<(Pid, bool)>,
+    ) -> Notice {
+        let Some((text, sender)) = calls::receive(socket) else { return Notice::Nothing };
+        let Some(sender) = sender.filter(|pid| *pid > 0) else { return Notice::Foreign };
+        let known = last.filter(|(pid, _)| *pid == sender);
+        let (_, own) =
+            *last.insert(known.unwrap_or_else(|| (sender, procfs::belongs(sender, tree))));
+        if own { Notice::Said(text) } else { Notice::Foreign }
     }
 
     fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool> {

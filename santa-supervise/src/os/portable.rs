@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use super::{Interest, Os, Pid, Token, Tree, Usage, Wake, calls};
+use super::{Interest, Notice, Os, Pid, Token, Tree, Usage, Wake, calls};
 use crate::machine::Exit;
 
 /// Where the handler writes the number of the signal.
@@ -132,8 +132,13 @@ impl Os for Portable {
 
     fn kill_descendants(&self) {}
 
-    fn next_notice(&self, socket: BorrowedFd<'_>, _tree: Tree<'_>) -> Option<Vec<u8>> {
-        calls::receive(socket).map(|(text, _)| text)
+    fn next_notice(
+        &self,
+        socket: BorrowedFd<'_>,
+        _tree: Tree<'_>,
+        _last: &mut Option<(Pid, bool)>,
+    ) -> Notice {
+        calls::receive(socket).map_or(Notice::Nothing, |(text, _)| Notice::Said(text))
     }
 
     fn listens(&self, _socket: BorrowedFd<'_>, _tree: Tree<'_>) -> Option<bool> {

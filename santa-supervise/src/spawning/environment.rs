@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use santa_config::Service;
+
+use crate::files::{Unusable, read_regular};
 
 /// Names and values.
 pub(super) type Environment = BTreeMap<OsString, OsString>;
@@ -85,30 +84,14 @@ pub(super) fn add_files(environment: &mut Environment, service: &Service) -> Res
     Ok(())
 }
 
-/// Reads a regular file and no more of it than is sensible: a pipe would wait
-/// for whoever fills it, a device may never end.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| {
-        format!("cannot be read: {error}; is it mounted, and readable by santa-supervise?")
-    };
-    let regular = |about: fs::Metadata| match about.is_file() {
-        true => Ok(()),
-        false => Err("is not a regular file; write its content into one".to_owned()),
-    };
-    // Before it is opened, because that alone does something to some devices;
-    // and again, because it may be another one by then.
-    regular(fs::metadata(path).map_err(cannot)?)?;
-    let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let mut options = fs::OpenOptions::new();
-    let options = options.read(true).custom_flags(nonblocking.bits().cast_signed());
-    let file = options.open(path).map_err(cannot)?;
-    regular(file.metadata().map_err(cannot)?)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("has more than {LARGEST} bytes, which cannot be right"));
-    }
-    Ok(bytes)
+    read_regular(path, LARGEST).map_err(|problem| match problem {
+        Unusable::Refused(error) => {
+            format!("cannot be read: {error}; is it mounted, and readable by santa-supervise?")
+        }
+        Unusable::NotRegular => "is not a regular file; write its content into one".to_owned(),
+        Unusable::TooLarge(most) => format!("has more than {most} bytes, which cannot be right"),
+    })
 }
 
 /// The lines `NAME=value` of a file. Empty lines and those that begin with `#`

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::support::preload::with_hung_files;
 use crate::support::privileged::is_root;
-use crate::support::{FAKE, House};
+use crate::support::{FAKE, House, SUPERVISE};
 
 /// Services that hang on their way to their program, each in another way.
 const HANGING: [(&str, &str); 7] = [
@@ -162,4 +162,59 @@ fn a_service_of_another_user_can_open_its_standard_output_by_name() {
         let own = format!("six as {uid}");
         assert_eq!(messages, ["five", "four", "one", &own, "three", "two"], "{name}");
     }
+}
+
+#[test]
+fn a_configuration_that_hangs_or_is_none_holds_up_only_its_reload() {
+    let mut house = with_hung_files(House::new("linux").service("app", &["forever"], "")).start();
+    house.wait_for_state("app", "ready");
+    let path = house.path("santa.toml");
+    let right = fs::read(&path).expect("configuration");
+    let replace = |with: &str, make: &[&str]| {
+        fs::remove_file(&path).expect("remove");
+        let made = Command::new(make[0]).args(&make[1..]).arg(with).arg(&path).status();
+        assert!(made.expect("it runs").success());
+    };
+    let refused = |why: &str| {
+        let mut command = house.command();
+        command.arg("reload-config").arg("--socket").arg(house.path("control.sock"));
+        let output = command.output().expect("it runs");
+        let told = crate::support::text(&output.stderr);
+        assert!(output.status.code() == Some(1) && told.contains(why), "{told}");
+    };
+    for file in ["/dev/zero", "/dev/full", "/tmp"] {
+        replace(file, &["ln", "-s"]);
+        refused("is not a regular file");
+    }
+    fs::remove_file(&path).expect("remove");
+    refused("cannot be read: No such file");
+    let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
+    assert!(made.success());
+    refused("is not a regular file");
+    fs::remove_file(&path).expect("remove");
+    fs::write(&path, vec![b'#'; (1 << 20) + 1]).expect("large");
+    refused("has more than 1048576 bytes");
+    fs::write(&path, right).expect("right");
+    house.ctl_ok(&["reload-config"]);
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_reload_whose_configuration_hangs_stops_nothing() {
+    let house = with_hung_files(House::new("linux").service("app", &["forever"], ""));
+    // Read at the start by another name, and again by this one.
+    let switch = house.path("switch");
+    let mut house = house.setting("HUNG_FROM", &switch).start();
+    house.wait_for_state("app", "ready");
+    fs::write(&switch, house.path("santa.toml").display().to_string()).expect("switch");
+    house.signal(libc::SIGHUP);
+    let socket = house.path("control.sock");
+    let ctl = |arguments: &[&str]| {
+        let mut command = Command::new(SUPERVISE);
+        command.args(arguments).arg("--socket").arg(&socket).output().expect("it runs")
+    };
+    let _waiting = house.send(b"{\"op\":\"reload-config\"}\n");
+    assert!(ctl(&["restart", "app"]).status.success());
+    assert!(ctl(&["healthcheck"]).status.success());
+    assert_eq!(house.stop(), 0);
 }

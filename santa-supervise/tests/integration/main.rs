@@ -11,6 +11,8 @@ mod control;
 mod environment;
 mod exit_code;
 mod faults_page;
+#[cfg(target_os = "linux")]
+mod floods;
 mod health;
 mod hooks;
 mod insight;

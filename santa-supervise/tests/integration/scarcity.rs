@@ -3,8 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use crate::support::House;
 use crate::support::privileged::{after_mounting, is_root};
+use crate::support::{House, ticks};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
@@ -30,14 +30,6 @@ fn patient_services(mut house: House, amount: usize) -> House {
         );
     }
     house
-}
-
-/// CPU time of a process in ticks.
-fn ticks(pid: i32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
-    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
-    // utime and stime are fields 14 and 15; the first one here is the third.
-    [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("ticks")).sum()
 }
 
 #[test]

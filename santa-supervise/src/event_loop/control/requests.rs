@@ -10,7 +10,10 @@ use crate::protocol::{Answer, Request};
 use crate::record::{Chunk, OWN_NAME, Style};
 
 use super::super::EventLoop;
-use super::Follow;
+use super::clients::Follow;
+
+/// The longest answer with recent lines, in bytes.
+const LONGEST_LOGS: usize = 2 * 1024 * 1024;
 
 impl EventLoop {
     pub(super) fn take_request(&mut self, token: Token, line: &[u8]) {
@@ -49,11 +52,7 @@ impl EventLoop {
             Request::Metrics => self.answer(token, true, self.metrics()),
             Request::Logs { name, lines, follow } => self.give_logs(token, name, lines, follow),
             Request::Events => self.follow(token, Follow::Events),
-            Request::ReloadConfig => {
-                let outcome = self.reload_config();
-                let ok = outcome.is_ok();
-                self.answer(token, ok, outcome.unwrap_or_else(|problem| problem));
-            }
+            Request::ReloadConfig => self.begin_reload(Some(token)),
             Request::Shutdown => {
                 self.answer(token, true, "shutting down".to_owned());
                 self.events.push_back(Event::Terminate { why: "shutdown requested".to_owned() });
@@ -76,7 +75,7 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn answer(&mut self, token: Token, ok: bool, message: String) {
+    pub(in super::super) fn answer(&mut self, token: Token, ok: bool, message: String) {
         self.give_json(token, &Answer { ok, message });
     }
 
@@ -84,7 +83,7 @@ impl EventLoop {
         // Our own types always have a JSON form.
         if let Ok(mut text) = serde_json::to_vec(value) {
             text.push(b'\n');
-            self.give(token, &text);
+            self.give(token, &text.into());
         }
     }
 
@@ -101,18 +100,8 @@ impl EventLoop {
             );
             return self.leave_when_sent(token);
         }
-        let chunks =
-            self.outputs.recent(|service| name.as_deref().is_none_or(|name| is_of(service, name)));
-        let mut text = Vec::new();
-        for chunk in chunks {
-            chunk.write(Style::Json, &mut text);
-        }
-        let count = memchr::memchr_iter(b'\n', &text).count();
-        let skipped =
-            memchr::memchr_iter(b'\n', &text).nth(count.saturating_sub(lines.saturating_add(1)));
-        let begin = if count > lines { skipped.map_or(0, |at| at + 1) } else { 0 };
-        let last = if lines == 0 { &[][..] } else { &text[begin..] };
-        self.give(token, last);
+        let last = self.last_lines_of(name.as_deref(), lines);
+        self.give(token, &last.into());
         if follow {
             self.follow(token, Follow::Lines(name));
         } else {
@@ -120,8 +109,34 @@ impl EventLoop {
         }
     }
 
+    /// The last `lines` records, as far as they fit into one answer. Only what is
+    /// given is formatted: a service may have written many short lines.
+    fn last_lines_of(&self, name: Option<&str>, lines: usize) -> Vec<u8> {
+        let chunks = self.outputs.recent(|service| name.is_none_or(|name| is_of(service, name)));
+        let (mut left, mut room) = (lines, LONGEST_LOGS);
+        let mut found = Vec::new();
+        for chunk in chunks.iter().rev() {
+            if left == 0 {
+                break;
+            }
+            let count = chunk.lines().count();
+            let mut text = Vec::new();
+            chunk.last(left).write(Style::Json, &mut text);
+            if text.len() > room {
+                let over = &text[text.len() - room..];
+                let whole = memchr::memchr(b'\n', over).map_or(&[][..], |end| &over[end + 1..]);
+                found.push(whole.to_vec());
+                break;
+            }
+            (left, room) = (left.saturating_sub(count), room - text.len());
+            found.push(text);
+        }
+        found.reverse();
+        found.concat()
+    }
+
     fn follow(&mut self, token: Token, what: Follow) {
-        if let Some(client) = self.control.clients.get_mut(&token) {
+        if let Some(client) = self.control.clients.get_mut(token) {
             client.follow = what;
         }
     }
@@ -133,14 +148,13 @@ impl EventLoop {
             Follow::Events => &*chunk.service == OWN_NAME,
             Follow::Lines(name) => name.as_deref().is_none_or(|name| is_of(&chunk.service, name)),
         };
-        let clients = self.control.clients.iter();
-        let tokens: Vec<Token> =
-            clients.filter(|(_, client)| wants(&client.follow)).map(|(token, _)| *token).collect();
+        let tokens = self.control.clients.who(wants);
         if tokens.is_empty() {
             return;
         }
         let mut text = Vec::new();
         chunk.write(Style::Json, &mut text);
+        let text = text.into();
         for token in tokens {
             self.give(token, &text);
         }

@@ -123,6 +123,13 @@ fn perform(verb: &str, rest: &str) {
             let (file, text) = rest.split_once(' ').expect("FILE TEXT");
             notify(&fs::read_to_string(file).expect("path"), text);
         }
+        // FILE: as much as it can, to the socket whose path the file holds.
+        "notify-flood" => {
+            let path = fs::read_to_string(rest).expect("path");
+            let socket = UnixDatagram::unbound().expect("socket");
+            // The socket goes away at the end.
+            while socket.send_to(b"STATUS=flooding\nREADY=1", &path).is_ok() {}
+        }
         // FILE: says that it works as long as the file exists, then nothing more.
         "watchdog" => loop {
             if fs::metadata(rest).is_ok() {

@@ -1,11 +1,12 @@
 //! Stands before the C library's file calls in a process that loads it first
 //! (`LD_PRELOAD`): every path below the folder that `HUNG` names hangs, as on a
-//! network mount whose server is gone, and so does the look-up of the user
-//! `hung`. Compiled by the test that uses it, so without crates.
+//! network mount whose server is gone, and so do the path that the file named by
+//! `HUNG_FROM` holds and the look-up of the user `hung`. Compiled by the test that uses it, so without crates.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
 unsafe extern "C" {
@@ -34,10 +35,23 @@ unsafe fn hang_below(path: *const c_char) {
     static HUNG: OnceLock<Vec<u8>> = OnceLock::new();
     let hung = HUNG.get_or_init(|| std::env::var_os("HUNG").unwrap_or_default().into_vec());
     // SAFETY: the caller's promise.
-    let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
-    if !hung.is_empty() && path.as_bytes().starts_with(hung) {
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    if !hung.is_empty() && path.starts_with(hung) || is_switched(path) {
         hang();
     }
+}
+
+/// Whether it is the path that the file named by `HUNG_FROM` holds by now.
+fn is_switched(path: &[u8]) -> bool {
+    thread_local!(static LOOKING: Cell<bool> = const { Cell::new(false) });
+    let Some(switch) = std::env::var_os("HUNG_FROM") else { return false };
+    // Reading it comes here again.
+    if LOOKING.replace(true) {
+        return false;
+    }
+    let found = std::fs::read(switch).is_ok_and(|hung| hung == path);
+    LOOKING.set(false);
+    found
 }
 
 /// Defines a call that hangs below the folder and else does what it should.

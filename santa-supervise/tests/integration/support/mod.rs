@@ -4,6 +4,8 @@
 pub(crate) mod preload;
 #[cfg(target_os = "linux")]
 pub(crate) mod privileged;
+#[cfg(target_os = "linux")]
+pub(crate) mod refused;
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -171,6 +173,15 @@ impl House {
     /// Closes our end of its standard input.
     pub(crate) fn let_go(&mut self) {
         drop(self.child.as_mut().expect("started").stdin.take());
+    }
+
+    /// Starts it where the kernel refuses it a system call.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_refusing(self, call: refused::Refused) -> Self {
+        let mut command = self.command();
+        refused::refuse(&mut command, call);
+        let log = File::create(self.path("log")).expect("log");
+        self.run(command, log.into())
     }
 
     fn run(self, mut command: Command, stdout: Stdio) -> Self {
@@ -383,4 +394,13 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// CPU time of a process in ticks.
+#[cfg(target_os = "linux")]
+pub(crate) fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    // utime and stime are fields 14 and 15; the first one here is the third.
+    [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("ticks")).sum()
 }

@@ -1,0 +1,119 @@
+//! One turn of the loop: what has woken it is taken until the turn has lasted
+//! long enough; the rest waits for the next one. So no source, however busy,
+//! keeps signals, exits and clients waiting.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::os::{Token, Wake};
+
+use super::{EventLoop, Source};
+
+/// When a turn takes nothing further.
+const LONG_ENOUGH: Duration = Duration::from_millis(10);
+
+/// The turn under way, and what it leaves to the next.
+#[derive(Debug)]
+pub(super) struct Turn {
+    begun: Instant,
+    left: VecDeque<Token>,
+    longest: Duration,
+}
+
+impl Turn {
+    pub(super) fn new() -> Self {
+        Self { begun: Instant::now(), left: VecDeque::new(), longest: Duration::ZERO }
+    }
+
+    /// Whether the next turn has something to do in any case.
+    pub(super) fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Leaves a source to the next turn, which comes at once.
+    pub(super) fn leave(&mut self, token: Token) {
+        if !self.left.contains(&token) {
+            self.left.push_back(token);
+        }
+    }
+
+    /// Whether whoever has more to do should leave it.
+    pub(super) fn is_over(&self) -> bool {
+        self.begun.elapsed() >= LONG_ENOUGH
+    }
+
+    /// The longest turn so far: nobody has waited longer for the loop.
+    pub(super) fn longest(&self) -> Duration {
+        self.longest
+    }
+}
+
+impl EventLoop {
+    /// Takes what has happened.
+    pub(super) fn take_turn(&mut self, wakes: &[Wake]) {
+        self.turn.begun = Instant::now();
+        let mut signals: Vec<i32> = wakes
+            .iter()
+            .filter_map(|wake| match wake {
+                Wake::Signal(signal) => Some(*signal),
+                Wake::Io(_) | Wake::Child => None,
+            })
+            .collect();
+        // Once a turn is enough for each.
+        signals.sort_unstable();
+        signals.dedup();
+        signals.into_iter().for_each(|signal| self.take_signal(signal));
+        if wakes.contains(&Wake::Child) {
+            self.reap();
+        }
+        self.take_sources(wakes);
+        self.pass_time();
+        self.settle();
+        self.turn.longest = self.turn.longest.max(self.turn.begun.elapsed());
+    }
+
+    /// Clients first; then what the last turn has left, because a system may
+    /// name busy sources in the same order each time.
+    fn take_sources(&mut self, wakes: &[Wake]) {
+        let mut due = std::mem::take(&mut self.turn.left);
+        let woken = wakes.iter().filter_map(|wake| match wake {
+            Wake::Io(token) => Some(*token),
+            Wake::Signal(_) | Wake::Child => None,
+        });
+        for token in woken {
+            if !due.contains(&token) {
+                due.push_back(token);
+            }
+        }
+        let is_client = |token: &Token| {
+            matches!(self.sources.known.get(token), Some(Source::Control | Source::Client))
+        };
+        let (clients, mut others): (VecDeque<_>, VecDeque<_>) =
+            due.into_iter().partition(is_client);
+        clients.into_iter().for_each(|token| self.take_source(token));
+        while let Some(token) = others.pop_front() {
+            if self.turn.is_over() {
+                self.turn.leave(token);
+            } else {
+                self.take_source(token);
+            }
+        }
+    }
+
+    fn take_source(&mut self, token: Token) {
+        match self.sources.known.get(&token) {
+            Some(Source::Output) => self.read_output(token),
+            Some(Source::Probe) => self.look_again(token),
+            Some(Source::Control) => self.accept_clients(),
+            Some(Source::Client) => self.serve_client(token),
+            Some(Source::Parent) => self.look_at_parent(token),
+            Some(Source::Notice) => self.read_notices(token),
+            Some(Source::Hook) => self.go_on_posting(token),
+            Some(Source::Start) => self.start_reported(token),
+            Some(Source::Watcher) => self.read_watcher(token),
+            Some(Source::ConfigReader) => self.read_config_reader(),
+            // Closed meanwhile.
+            None => {}
+        }
+    }
+}
