@@ -18,6 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
+UNKNOWN = "There is no such field"
+MAX_SHOWN = 200
+"""Characters of what a client named a field."""
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -144,7 +147,9 @@ def problem_response(
     status: int, detail: str, errors: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
     """Write one problem."""
-    body = ProblemBody(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors))
+    body = ProblemBody(
+        title=HTTPStatus(status).phrase, status=status, detail=_shown(detail, None), errors=list(errors)
+    )
     return JSONResponse(body.model_dump(), status, dict(headers or {}), PROBLEM_TYPE)
 
 
@@ -161,12 +166,23 @@ async def _on_http(_: Request, error: Exception) -> Response:
 async def _on_validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     fields = tuple(
-        FieldProblem(field=".".join(str(part) for part in item["loc"][1:]), message=item["msg"])
+        FieldProblem(field=".".join(_shown(part) for part in item["loc"][1:]), message=_message(item))
         for item in error.errors()
     )
     named = ", ".join(sorted({item.field for item in fields if item.field}))
     detail = f"The request has wrong or missing values: {named}" if named else "The request body is not valid"
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return UNKNOWN
+    return _shown(item["msg"].removeprefix("Value error, "))
+
+
+def _shown(part: object, length: int | None = MAX_SHOWN) -> str:
+    """Write a part of a request so that it can be sent back, whatever it was."""
+    return str(part)[:length].encode("utf-8", "backslashreplace").decode()
 
 
 class CatchCrashes:

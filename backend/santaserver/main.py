@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from santaserver import __version__, docs, errors, openapi
@@ -24,6 +24,7 @@ from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
 from santaserver.programs.router import router as programs
+from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
 from santaserver.rules.router import router as rules
 from santaserver.rules.transfer_router import router as rule_files
@@ -80,7 +81,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     app.add_middleware(RestBody)
     app.add_middleware(errors.AnswerProblems)
     errors.install(app)
-    api = APIRouter(prefix=API)
+    api = APIRouter(prefix=API, dependencies=[Depends(check_query)])
     for router in (
         users,
         sessions,

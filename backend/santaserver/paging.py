@@ -14,15 +14,21 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from santaserver.errors import BadRequest
+from santaserver.inputs import Stored, is_storable
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
 ItemT = TypeVar("ItemT")
 
-CursorParam = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=1000)]
+MAX_CURSOR = 6000
+"""Characters of the longest cursor: a sort key of 1,000 characters of four bytes; santa-proxy takes 8 KiB."""
+
+CursorParam = Annotated[
+    str | None, Query(description="`next_cursor` of the page before", max_length=MAX_CURSOR)
+]
 LimitParam = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on this page")]
-SearchParam = Annotated[str, Query(max_length=200, description="Part of a name, identifier or address")]
+SearchParam = Annotated[Stored, Query(max_length=200, description="Part of a name, identifier or address")]
 
 
 class Page(BaseModel, Generic[ItemT]):
@@ -34,7 +40,8 @@ class Page(BaseModel, Generic[ItemT]):
 
 def encode_cursor(key: Sequence[str | int]) -> str:
     """Turn a sort key into the text a client hands back."""
-    return base64.urlsafe_b64encode(json.dumps(list(key)).encode()).decode().rstrip("=")
+    text = json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) -> list[str | int] | None:
@@ -45,13 +52,13 @@ def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) ->
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error, RecursionError):
         key = None
-    if not isinstance(key, list) or [type(part) for part in key] != list(kinds) or not _storable(key):
+    if (
+        not isinstance(key, list)
+        or [type(part) for part in key] != list(kinds)
+        or not is_storable("".join(map(str, key)))
+    ):
         raise BadRequest("The cursor is damaged; start again without one")
     return key
-
-
-def _storable(key: list[str | int]) -> bool:
-    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for part in key for char in str(part))
 
 
 def like_pattern(text: str) -> str:

@@ -28,9 +28,9 @@ def nothing_is_left(server: RunningServer) -> Iterator[None]:
     assert server.app.state.santa.limits.bodies._left == MAX_BODIES
 
 
-def pieces(body: bytes) -> Iterator[bytes]:
-    for place in range(0, len(body), 16_384):
-        yield body[place : place + 16_384]
+def pieces(body: bytes) -> list[bytes]:
+    """Return a body in chunks, which is sent without its length."""
+    return [body[place : place + 16_384] for place in range(0, len(body), 16_384)]
 
 
 @pytest.mark.parametrize("chunked", [False, True])

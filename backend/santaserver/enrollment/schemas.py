@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from santaserver.inputs import Input, Line, Time
 from santaserver.rules.schemas import RuleType
 
 MAX_SERIALS = 5_000
@@ -11,28 +12,28 @@ MAX_SERIALS = 5_000
 State = Literal["active", "full", "expired", "revoked"]
 
 
-class EnrollmentCreate(BaseModel):
+class EnrollmentCreate(Input):
     """A new enrolment."""
 
-    label: str = Field(min_length=1, max_length=200, description="What the secret is for")
+    label: Line = Field(min_length=1, max_length=200, description="What the secret is for")
     quota: int | None = Field(None, ge=1, le=2**31 - 1, description="How many Macs may use it; null: any")
-    serial_allowlist: list[Annotated[str, Field(min_length=1, max_length=100)]] | None = Field(
+    serial_allowlist: list[Annotated[Line, Field(min_length=1, max_length=100)]] | None = Field(
         None, max_length=MAX_SERIALS, description="Serial numbers that may use it; null: any"
     )
-    expires_at: AwareDatetime | None = Field(
+    expires_at: Time | None = Field(
         None, description="From then on the secret is refused, also to Macs that enrolled with it"
     )
     client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
-    tags: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+    tags: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field(
         [], max_length=50, description="Names of tags whose members its Macs become"
     )
 
 
-class SerialChange(BaseModel):
+class SerialChange(Input):
     """Serial numbers to add to an enrolment's list, and to take off it."""
 
-    add: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
-    remove: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
+    add: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
+    remove: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
 
 
 class SerialList(BaseModel):
@@ -44,6 +45,10 @@ class SerialList(BaseModel):
 class Enrollment(EnrollmentCreate):
     """An enrolment; its secret is not kept."""
 
+    label: str
+    serial_allowlist: list[str] | None
+    expires_at: AwareDatetime | None
+    tags: list[str]
     id: int
     state: State
     machines: int = Field(description="Macs that enrolled with it")
@@ -59,11 +64,11 @@ class EnrollmentCreated(BaseModel):
     secret: str
 
 
-class StaticRule(BaseModel):
+class StaticRule(Input):
     """A program that the profile allows, whatever the server says."""
 
     rule_type: RuleType
-    identifier: str = Field(min_length=1, max_length=500)
+    identifier: Line = Field(min_length=1, max_length=500)
 
 
 class Essential(BaseModel):
@@ -75,14 +80,16 @@ class Essential(BaseModel):
     team_id: str
 
 
-class ProfileRequest(BaseModel):
+class ProfileRequest(Input):
     """What a configuration profile is to hold."""
 
-    secret: str = Field(min_length=1, max_length=500, description="The enrolment's secret, shown at creation")
+    secret: Line = Field(
+        min_length=1, max_length=500, description="The enrolment's secret, shown at creation"
+    )
     secret_in: Literal["header", "url"] = Field(
         "header", description="`url` for agents that cannot send headers of their own"
     )
-    essentials: list[Annotated[str, Field(max_length=50)]] = Field(
+    essentials: list[Annotated[Line, Field(max_length=50)]] = Field(
         [], max_length=50, description="Keys of essential publishers to allow always"
     )
     static_rules: list[StaticRule] = Field([], max_length=200, description="Further programs to allow always")

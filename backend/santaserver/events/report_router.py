@@ -8,11 +8,12 @@ from santaserver.deps import ConnectionDep, CurrentUser, NowDep
 from santaserver.errors import BadRequest, Unauthorized, responses
 from santaserver.events import report_service as service
 from santaserver.events.report_schemas import AgentAudit, FileAccess
+from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 
 router = APIRouter(tags=["events"], responses=responses(Unauthorized))
 
-MachineParam = Annotated[str, Query(max_length=1000, description="Only this machine's")]
+MachineParam = Annotated[Stored, Query(max_length=1000, description="Only this machine's")]
 
 
 @router.get("/file-accesses", responses=responses(BadRequest))
@@ -22,8 +23,8 @@ async def list_file_accesses(
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
-    q: Annotated[str, Query(max_length=200, description="Part of a rule's name or of a path")] = "",
-    decision: Annotated[str, Query(max_length=64, description="Santa's exact word")] = "",
+    q: Annotated[Stored, Query(max_length=200, description="Part of a rule's name or of a path")] = "",
+    decision: Annotated[Stored, Query(max_length=64, description="Santa's exact word")] = "",
     machine_id: MachineParam = "",
 ) -> Page[FileAccess]:
     """List accesses to watched files, the newest first."""

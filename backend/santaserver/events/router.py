@@ -9,12 +9,13 @@ from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
 from santaserver.events import service
 from santaserver.events.repository import Search
 from santaserver.events.schemas import Event
+from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 
 router = APIRouter(prefix="/events", tags=["events"], responses=responses(Unauthorized))
 
 TextParam = Annotated[
-    str,
+    Stored,
     Query(
         max_length=200,
         description="Part of a program's name, path, signing ID or bundle, or of a host name or serial "
@@ -32,9 +33,9 @@ async def list_events(
     limit: LimitParam = DEFAULT_LIMIT,
     q: TextParam = "",
     decision: Annotated[
-        str, Query(max_length=64, description="`blocked`, `allowed`, `unknown`, or Santa's exact word")
+        Stored, Query(max_length=64, description="`blocked`, `allowed`, `unknown`, or Santa's exact word")
     ] = "",
-    machine_id: Annotated[str, Query(max_length=1000)] = "",
+    machine_id: Annotated[Stored, Query(max_length=1000)] = "",
 ) -> Page[Event]:
     """List executions, the newest first."""
     words = (text.replace("\0", "") for text in (q, decision, machine_id))

@@ -9,6 +9,7 @@ from santaserver.events import repository
 from santaserver.events.repository import Position, Search
 from santaserver.events.schemas import Event
 from santaserver.events.shape import StoredEvent, digests, position, show
+from santaserver.inputs import storable_time
 from santaserver.paging import Page, decode_cursor, encode_cursor
 
 MAX_ROW_ID = 2**63 - 1
@@ -47,12 +48,11 @@ def position_of(cursor: str | None) -> Position | None:
     if key is None:
         return None
     try:
-        at = datetime.fromisoformat(str(key[0]))
-        at.timestamp()
-    except (ValueError, OverflowError) as error:
+        at = storable_time(datetime.fromisoformat(str(key[0])))
+    except ValueError as error:
         raise BadRequest("The cursor is damaged; start again without one") from error
     number = int(key[1])
-    if at.tzinfo is None or not -MAX_ROW_ID <= number <= MAX_ROW_ID:
+    if not -MAX_ROW_ID <= number <= MAX_ROW_ID:
         raise BadRequest("The cursor is damaged; start again without one")
     return at, number
 

@@ -8,12 +8,13 @@ from santaserver.deps import CurrentUser, NowDep, SessionDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.explain import service
 from santaserver.explain.schemas import EffectiveRule, Explanation, SettingsExplanation
+from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 
 router = APIRouter(prefix="/explain", tags=["explain"], responses=responses(Unauthorized, NotFound))
 
-MachineParam = Annotated[str, Query(max_length=1000)]
-IdentifierParam = Annotated[str | None, Query(max_length=1000)]
+MachineParam = Annotated[Stored, Query(max_length=1000)]
+IdentifierParam = Annotated[Stored | None, Query(max_length=1000)]
 
 
 @router.get("/program", responses=responses(Unprocessable))

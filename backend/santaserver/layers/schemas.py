@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.inputs import Stored
+
 LayerKind = Literal["global", "tag", "user", "machine"]
 GLOBAL = "global"
 
 LayerName = Annotated[
-    str,
+    Stored,
     Field(
         max_length=1100,
         pattern=r"^(global|tag:.+|user:.+|machine:.+)$",

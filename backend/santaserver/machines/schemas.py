@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.inputs import Input, Text
 from santaserver.tags.schemas import MemberSource
 
 SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted"]
@@ -60,17 +61,17 @@ class Machine(BaseModel):
     last_sync: LastSync | None
 
 
-class CleanSync(BaseModel):
+class CleanSync(Input):
     """An order to rebuild a machine's rule table at its next sync."""
 
     kind: CleanKind = Field(description="`clean` keeps transitive rules, `clean_all` removes them too")
 
 
-class MonitorMode(BaseModel):
+class MonitorMode(Input):
     """An order to let one machine run in MONITOR mode for a while."""
 
     minutes: int = Field(ge=1, le=7 * 24 * 60)
-    reason: str = Field(min_length=1, max_length=4000)
+    reason: Text = Field(min_length=1, max_length=4000)
 
 
 class MachineTag(BaseModel):

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
+from santaserver.inputs import Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
 
 RuleType = Literal["BINARY", "CERTIFICATE", "TEAMID", "SIGNINGID", "CDHASH"]
@@ -24,30 +25,30 @@ MAX_TEXT = 4000
 MAX_CEL = 10_000
 
 
-class RuleContent(BaseModel):
+class RuleContent(Input):
     """What a rule does; everything about it that can be changed."""
 
     policy: Policy = Field(
         description="`NONE` takes the target's rules in lower layers away and puts nothing in their place"
     )
-    cel_expr: str | None = Field(
+    cel_expr: Text | None = Field(
         None, max_length=MAX_CEL, description="Required for the policy CEL, else absent"
     )
-    custom_msg: str = Field(
+    custom_msg: Text = Field(
         "", max_length=MAX_TEXT, description="Shown in the block dialog instead of the default"
     )
-    custom_url: str = Field(
+    custom_url: Line = Field(
         "", max_length=MAX_TEXT, description="Button of the block dialog; `null` hides it"
     )
-    comment: str = Field("", max_length=MAX_TEXT, description="For other admins; never sent to a Mac")
-    reason: str = Field("", max_length=MAX_TEXT, description="Why it became so; kept with this version")
+    comment: Text = Field("", max_length=MAX_TEXT, description="For other admins; never sent to a Mac")
+    reason: Text = Field("", max_length=MAX_TEXT, description="Why it became so; kept with this version")
     locked: bool = Field(
         False, description="Higher layers cannot override it; among locked rules the lowest layer wins"
     )
-    starts_at: AwareDatetime | None = Field(
+    starts_at: Time | None = Field(
         None, description="When it comes into force; null: now. Not for a rule that is in force"
     )
-    expires_at: AwareDatetime | None = Field(None, description="When Macs are told to remove it; null: never")
+    expires_at: Time | None = Field(None, description="When Macs are told to remove it; null: never")
     override_guard: bool = Field(
         False, description="Store the rule even if it blocks what a Mac needs to be reached; never kept"
     )
@@ -58,7 +59,7 @@ class RuleCreate(RuleContent):
 
     layer: LayerName = GLOBAL
     rule_type: RuleType
-    identifier: str = Field(min_length=1, max_length=1000, description="Stored in the form Santa uses")
+    identifier: Line = Field(min_length=1, max_length=1000, description="Stored in the form Santa uses")
 
 
 class RuleUpdate(RuleContent):

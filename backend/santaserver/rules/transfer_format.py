@@ -7,6 +7,7 @@ an export that is imported changes nothing. A mistake names its line.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from json.decoder import JSONDecodeError
@@ -18,7 +19,10 @@ from santaserver.rules.transfer_schemas import MAX_ROWS, FileFormat, FileMistake
 
 VERSION = 1
 COLUMNS = tuple(FileRule.model_fields)
+FIELDS = ("version", "rules")
 ALWAYS = ("layer", "rule_type", "identifier", "policy")
+FORMULA = re.compile("'*[=+@\t-]")
+"""How a cell begins that a spreadsheet calculates, and how it does with marks before."""
 BLANK = " \t\n\r"
 ELEMENT_SIZES = (4 * 1024, 64 * 1024, 256 * 1024)
 """Characters that are tried one after the other; every character of a rule may be written with six."""
@@ -91,8 +95,16 @@ def _csv_text(rules: Sequence[dict[str, Any]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for rule in rules:
-        writer.writerow("true" if value is True else value or "" for value in map(rule.get, COLUMNS))
+        writer.writerow(_cell(value) for value in map(rule.get, COLUMNS))
     return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    """Write a cell; what a spreadsheet would take for a formula is marked as text, as spreadsheets do."""
+    if value is True:
+        return "true"
+    text = str(value or "").replace("\r\n", "\n").replace("\r", "\n")
+    return "'" + text if FORMULA.match(text) else text
 
 
 class _Lines:
@@ -132,7 +144,14 @@ def _csv_items(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         elif len(cells) > len(header):
             raise FileError(line, f"This line has {len(cells)} cells, the header {len(header)}")
         elif cells:
-            yield line, {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}
+            yield (
+                line,
+                {name: cell for name, cell in zip(header, map(_unmarked, cells), strict=False) if cell != ""},
+            )
+
+
+def _unmarked(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
 
 
 def _checked_header(header: list[str] | None) -> list[str]:
@@ -157,6 +176,8 @@ def _json_items(text: str) -> Iterator[tuple[int, Any]]:
         raise FileError(error.lineno, f"This is no JSON: {error.msg}, column {error.colno}") from error
     except RecursionError as error:
         raise FileError(1, "This is nested too deeply") from error
+    except ValueError as error:
+        raise FileError(1, f"This holds a number that cannot be read: {error}") from error
 
 
 def _elements(source: str, decoder: json.JSONDecoder) -> Iterator[tuple[int, Any]]:
@@ -172,6 +193,19 @@ def _elements(source: str, decoder: json.JSONDecoder) -> Iterator[tuple[int, Any
             place = _skip(source, place + 1)
         elif source[place : place + 1] != "]":
             raise JSONDecodeError("Expecting ',' or ']'", source, place)
+    _check_end(source, _skip(source, place + 1), decoder)
+
+
+def _check_end(source: str, place: int, decoder: json.JSONDecoder) -> None:
+    """Read what follows the list: nothing, or the end of the object that it is in."""
+    inside = source[_skip(source, 0)] == "{"
+    while inside and source[place : place + 1] == ",":
+        place = _name(source, _skip(source, place + 1), decoder)[1]
+        place = _skip(source, _element(source, place, decoder)[1])
+    if inside and source[place : place + 1] != "}":
+        raise JSONDecodeError("Expecting ',' or '}'", source, place)
+    if source[_skip(source, place + inside) :]:
+        raise JSONDecodeError("Extra data", source, _skip(source, place + inside))
 
 
 def _element(source: str, place: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
@@ -198,11 +232,7 @@ def _start_of_rules(source: str, decoder: json.JSONDecoder) -> int:
         raise FileError(1, 'The file has to be {"version": 1, "rules": [...]}, or the list alone')
     place = _skip(source, place + 1)
     while source[place : place + 1] == '"':
-        name, place = _element(source, place, decoder)
-        place = _skip(source, place)
-        if source[place : place + 1] != ":":
-            raise JSONDecodeError("Expecting ':'", source, place)
-        place = _skip(source, place + 1)
+        name, place = _name(source, place, decoder)
         if name == "rules" and source[place : place + 1] == "[":
             return place
         value, end = _element(source, place, decoder)
@@ -212,6 +242,20 @@ def _start_of_rules(source: str, decoder: json.JSONDecoder) -> int:
         if source[place : place + 1] == ",":
             place = _skip(source, place + 1)
     raise FileError(source.count("\n", 0, place) + 1, 'There is no list named "rules" in the file')
+
+
+def _name(source: str, place: int, decoder: json.JSONDecoder) -> tuple[str, int]:
+    """Read a field's name and return where its value begins."""
+    name, end = _element(source, place, decoder)
+    end = _skip(source, end)
+    if not isinstance(name, str) or source[end : end + 1] != ":":
+        raise JSONDecodeError("Expecting ':'", source, end)
+    if name not in FIELDS:
+        line = source.count("\n", 0, place) + 1
+        raise FileError(
+            line, f"There is no field {name[:100]!r} in a file of rules; known: {', '.join(FIELDS)}"
+        )
+    return name, _skip(source, end + 1)
 
 
 def _skip(source: str, place: int) -> int:

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from santaserver.inputs import Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
 from santaserver.rules.schemas import MAX_CEL, MAX_TEXT, Policy, RuleType
 
@@ -17,25 +18,23 @@ SHOWN = 500
 """Changes and mistakes that a plan shows; all of them are counted."""
 
 
-class FileRule(BaseModel):
+class FileRule(Input):
     """One rule of a file; what is left out has its default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     layer: LayerName = GLOBAL
     rule_type: RuleType
-    identifier: str = Field(min_length=1, max_length=1000)
+    identifier: Line = Field(min_length=1, max_length=1000)
     policy: Policy
-    cel_expr: str | None = Field(None, max_length=MAX_CEL)
-    custom_msg: str = Field("", max_length=MAX_TEXT)
-    custom_url: str = Field("", max_length=MAX_TEXT)
-    comment: str = Field("", max_length=MAX_TEXT)
+    cel_expr: Text | None = Field(None, max_length=MAX_CEL)
+    custom_msg: Text = Field("", max_length=MAX_TEXT)
+    custom_url: Line = Field("", max_length=MAX_TEXT)
+    comment: Text = Field("", max_length=MAX_TEXT)
     locked: bool = False
-    starts_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    starts_at: Time | None = None
+    expires_at: Time | None = None
 
 
-class RuleImport(BaseModel):
+class RuleImport(Input):
     """A file of rules and what to do with it."""
 
     format: FileFormat
@@ -50,7 +49,7 @@ class RuleImport(BaseModel):
     policy_seq: int | None = Field(
         None, ge=0, le=2**63 - 1, description="Import only if the policy is still what this plan was made for"
     )
-    reason: str = Field("", max_length=MAX_TEXT, description="Kept with every version that it makes")
+    reason: Text = Field("", max_length=MAX_TEXT, description="Kept with every version that it makes")
 
 
 class PlannedChange(BaseModel):

@@ -8,7 +8,12 @@ from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.sync_settings import service
-from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
+from santaserver.sync_settings.schemas import (
+    LayerSettings,
+    LayerSettingsUpdate,
+    SyncSettings,
+    SyncSettingsUpdate,
+)
 
 router = APIRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized))
 
@@ -21,7 +26,7 @@ async def get_settings(session: SessionDep, _: CurrentUser) -> SyncSettings:
 
 @router.put("", responses=responses(Forbidden, Unprocessable))
 async def replace_settings(
-    settings: SyncSettings, session: SessionDep, user: AdminUser, now: NowDep
+    settings: SyncSettingsUpdate, session: SessionDep, user: AdminUser, now: NowDep
 ) -> SyncSettings:
     """Replace the settings of the global layer; every Mac takes them over at its next sync."""
     return await service.replace_settings(session, settings, user, now)

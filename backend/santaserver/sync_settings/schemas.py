@@ -1,9 +1,10 @@
 """The synced settings as the REST interface takes, shows and the database stores them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.inputs import Input, Line, Text
 from santaserver.layers.schemas import LayerName
 
 ClientMode = Literal["MONITOR", "LOCKDOWN", "STANDALONE"]
@@ -15,6 +16,12 @@ class MediaPolicy(BaseModel):
 
     action: Literal["allow", "block", "remount"] = "allow"
     flags: list[MountFlag] = Field([], max_length=8, description="Mount flags; only for `remount`")
+
+
+class MediaPolicyUpdate(MediaPolicy, Input):
+    """The same as it may be stored."""
+
+    model_config = Input.model_config
 
 
 class SyncSettings(BaseModel):
@@ -44,14 +51,37 @@ class SyncSettings(BaseModel):
     event_detail_text: str = Field("", max_length=200, description="Label of that button")
 
 
-class LayerSettingsUpdate(BaseModel):
+class SyncSettingsUpdate(SyncSettings, Input):
+    """The settings as they may be stored. What was stored under earlier rules stays in force."""
+
+    model_config = Input.model_config
+
+    allowed_path_regex: Line = Field("", max_length=4000, description="Empty: no path is allowed by pattern")
+    blocked_path_regex: Line = Field("", max_length=4000, description="Empty: no path is blocked by pattern")
+    removable_media_policy: MediaPolicyUpdate = MediaPolicyUpdate()
+    encrypted_removable_media_policy: MediaPolicyUpdate | None = Field(
+        None, description="For encrypted volumes; null: as for all others"
+    )
+    event_detail_url: Line = Field(
+        "", max_length=2000, description="Template behind the block dialog's button"
+    )
+    event_detail_text: Text = Field("", max_length=200, description="Label of that button")
+
+
+class LayerSettingsUpdate(Input):
     """What one layer is to say itself: settings left out come from the layers below, or are defaults."""
 
-    values: SyncSettings = Field(description="Only the settings named in the request belong to the layer")
-    locked: list[str] = Field([], max_length=100, description="Of these, what higher layers cannot change")
+    values: SyncSettingsUpdate = Field(
+        description="Only the settings named in the request belong to the layer"
+    )
+    locked: list[Annotated[Line, Field(max_length=100)]] = Field(
+        [], max_length=100, description="Of these, what higher layers cannot change"
+    )
 
 
-class LayerSettings(LayerSettingsUpdate):
+class LayerSettings(BaseModel):
     """What one layer says itself."""
 
+    values: SyncSettings = Field(description="Only the settings that belong to the layer")
+    locked: list[str] = Field(description="Of these, what higher layers cannot change")
     layer: LayerName

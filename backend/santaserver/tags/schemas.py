@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.inputs import Input, Line, Text
 from santaserver.layers.schemas import LayerName
 
 MemberSource = Literal["manual", "enrollment", "group", "predicate"]
@@ -18,19 +19,19 @@ TagName = Annotated[
 ]
 
 
-class TagContent(BaseModel):
+class TagContent(Input):
     """What a tag is and who its members are, besides those added by hand."""
 
     name: TagName
-    description: str = Field("", max_length=4000)
-    predicate: str | None = Field(
+    description: Text = Field("", max_length=4000)
+    predicate: Text | None = Field(
         None,
         max_length=10_000,
         description="CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, "
         "primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight",
         examples=["hostname.startsWith('lab-') && os_version.startsWith('26.')"],
     )
-    groups: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
+    groups: list[Annotated[Line, Field(min_length=1, max_length=500)]] = Field(
         [], max_length=200, description="Directory groups whose users' Macs are members"
     )
     enrollments: list[int] = Field([], max_length=200, description="Enrolments whose Macs are members")
@@ -39,6 +40,9 @@ class TagContent(BaseModel):
 class Tag(TagContent):
     """A live tag."""
 
+    description: str
+    predicate: str | None
+    groups: list[str]
     id: int
     layer: LayerName
     position: int = Field(description="Place in the order, from 1; a higher tag's rules win")
@@ -48,7 +52,7 @@ class Tag(TagContent):
     created_at: datetime
 
 
-class TagOrder(BaseModel):
+class TagOrder(Input):
     """All live tags in their new order."""
 
     tags: list[int] = Field(max_length=10_000, description="Ids, the lowest first")
@@ -73,10 +77,12 @@ class TagOrderImpact(BaseModel):
     )
 
 
-class PredicateTrial(BaseModel):
+class PredicateTrial(Input):
     """A predicate to try out."""
 
-    predicate: str = Field(min_length=1, max_length=10_000)
+    predicate: str = Field(
+        min_length=1, max_length=10_000, description="Whatever is wrong with it is the answer's `error`"
+    )
 
 
 class PredicateResult(BaseModel):

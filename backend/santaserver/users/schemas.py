@@ -5,14 +5,16 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.inputs import Input, Stored
+
 Role = Literal["admin", "user"]
 
 
-class Login(BaseModel):
+class Login(Input):
     """A user name and its password."""
 
-    username: str = Field(min_length=1, max_length=200)
-    password: str = Field(min_length=1, max_length=1000)
+    username: Stored = Field(min_length=1, max_length=200)
+    password: Stored = Field(min_length=1, max_length=1000)
 
 
 class User(BaseModel):

@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_read_says_where(kind: Any, text: str, line: int, 
 
 
 @pytest.mark.parametrize(
-    "text", [f"[{RULE}]", f'{{"rules": [{RULE}]}}', f'\ufeff{{"by": {{}}, "rules":[{RULE}]}}']
+    "text", [f"[{RULE}]", f'{{"rules": [{RULE}]}}', f'\ufeff{{"version": 1, "rules":[{RULE}]}}']
 )
 def test_lists_and_objects_are_read(text: str) -> None:
     rows, mistakes = read_rules("json", text)

@@ -1060,17 +1060,11 @@ export interface components {
              * @description User name, empty when it was made on the command line
              */
             created_by: string;
-            /**
-             * Expires At
-             * @description From then on the secret is refused, also to Macs that enrolled with it
-             */
-            expires_at?: string | null;
+            /** Expires At */
+            expires_at: string | null;
             /** Id */
             id: number;
-            /**
-             * Label
-             * @description What the secret is for
-             */
+            /** Label */
             label: string;
             /**
              * Machines
@@ -1084,21 +1078,14 @@ export interface components {
             quota?: number | null;
             /** Revoked At */
             revoked_at: string | null;
-            /**
-             * Serial Allowlist
-             * @description Serial numbers that may use it; null: any
-             */
-            serial_allowlist?: string[] | null;
+            /** Serial Allowlist */
+            serial_allowlist: string[] | null;
             /**
              * State
              * @enum {string}
              */
             state: "active" | "full" | "expired" | "revoked";
-            /**
-             * Tags
-             * @description Names of tags whose members its Macs become
-             * @default []
-             */
+            /** Tags */
             tags: string[];
         };
         /**
@@ -1575,10 +1562,9 @@ export interface components {
             /**
              * Locked
              * @description Of these, what higher layers cannot change
-             * @default []
              */
             locked: string[];
-            /** @description Only the settings named in the request belong to the layer */
+            /** @description Only the settings that belong to the layer */
             values: components["schemas"]["SyncSettings"];
         };
         /**
@@ -1593,7 +1579,7 @@ export interface components {
              */
             locked: string[];
             /** @description Only the settings named in the request belong to the layer */
-            values: components["schemas"]["SyncSettings"];
+            values: components["schemas"]["SyncSettingsUpdate"];
         };
         /**
          * LiveMessage
@@ -1738,6 +1724,24 @@ export interface components {
          * @description What happens when removable media is mounted.
          */
         MediaPolicy: {
+            /**
+             * Action
+             * @default allow
+             * @enum {string}
+             */
+            action: "allow" | "block" | "remount";
+            /**
+             * Flags
+             * @description Mount flags; only for `remount`
+             * @default []
+             */
+            flags: ("rdonly" | "noexec" | "nosuid" | "nobrowse" | "noowners" | "nodev" | "async" | "-j")[];
+        };
+        /**
+         * MediaPolicyUpdate
+         * @description The same as it may be stored.
+         */
+        MediaPolicyUpdate: {
             /**
              * Action
              * @default allow
@@ -1950,7 +1954,10 @@ export interface components {
          * @description A predicate to try out.
          */
         PredicateTrial: {
-            /** Predicate */
+            /**
+             * Predicate
+             * @description Whatever is wrong with it is the answer's `error`
+             */
             predicate: string;
         };
         /**
@@ -2683,6 +2690,101 @@ export interface components {
             removable_media_policy: components["schemas"]["MediaPolicy"];
         };
         /**
+         * SyncSettingsUpdate
+         * @description The settings as they may be stored. What was stored under earlier rules stays in force.
+         */
+        SyncSettingsUpdate: {
+            /**
+             * Allowed Path Regex
+             * @description Empty: no path is allowed by pattern
+             * @default
+             */
+            allowed_path_regex: string;
+            /**
+             * Batch Size
+             * @description Events per upload
+             * @default 50
+             */
+            batch_size: number;
+            /**
+             * Blocked Path Regex
+             * @description Empty: no path is blocked by pattern
+             * @default
+             */
+            blocked_path_regex: string;
+            /**
+             * Client Mode
+             * @default MONITOR
+             * @enum {string}
+             */
+            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            /**
+             * Disable Unknown Event Upload
+             * @default false
+             */
+            disable_unknown_event_upload: boolean;
+            /**
+             * Enable All Event Upload
+             * @default false
+             */
+            enable_all_event_upload: boolean;
+            /**
+             * Enable Bundles
+             * @default true
+             */
+            enable_bundles: boolean;
+            /**
+             * Enable Transitive Rules
+             * @default false
+             */
+            enable_transitive_rules: boolean;
+            /** @description For encrypted volumes; null: as for all others */
+            encrypted_removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
+            /**
+             * Event Detail Text
+             * @description Label of that button
+             * @default
+             */
+            event_detail_text: string;
+            /**
+             * Event Detail Url
+             * @description Template behind the block dialog's button
+             * @default
+             */
+            event_detail_url: string;
+            /**
+             * Full Sync Interval
+             * @description Seconds between syncs
+             * @default 600
+             */
+            full_sync_interval: number;
+            /**
+             * Override File Access Action
+             * @default NONE
+             * @enum {string}
+             */
+            override_file_access_action: "NONE" | "AUDIT_ONLY" | "DISABLE";
+            /**
+             * Push Notification Full Sync Interval
+             * @description Seconds, with push
+             * @default 14400
+             */
+            push_notification_full_sync_interval: number;
+            /**
+             * Push Notification Global Rule Sync Deadline
+             * @description Seconds
+             * @default 600
+             */
+            push_notification_global_rule_sync_deadline: number;
+            /**
+             * @default {
+             *       "action": "allow",
+             *       "flags": []
+             *     }
+             */
+            removable_media_policy: components["schemas"]["MediaPolicyUpdate"];
+        };
+        /**
          * Tag
          * @description A live tag.
          */
@@ -2692,10 +2794,7 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
-            /**
-             * Description
-             * @default
-             */
+            /** Description */
             description: string;
             /**
              * Enrollments
@@ -2703,11 +2802,7 @@ export interface components {
              * @default []
              */
             enrollments: number[];
-            /**
-             * Groups
-             * @description Directory groups whose users' Macs are members
-             * @default []
-             */
+            /** Groups */
             groups: string[];
             /** Id */
             id: number;
@@ -2730,12 +2825,8 @@ export interface components {
              * @description Place in the order, from 1; a higher tag's rules win
              */
             position: number;
-            /**
-             * Predicate
-             * @description CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight
-             * @example hostname.startsWith('lab-') && os_version.startsWith('26.')
-             */
-            predicate?: string | null;
+            /** Predicate */
+            predicate: string | null;
             /** Rules */
             rules: number;
             /**
@@ -5069,7 +5160,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SyncSettings"];
+                "application/json": components["schemas"]["SyncSettingsUpdate"];
             };
         };
         responses: {

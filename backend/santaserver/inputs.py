@@ -1,0 +1,70 @@
+"""What REST requests are made of: objects without unknown fields, and values that can be stored.
+
+PostgreSQL takes no NUL and no half of a surrogate pair, Python no time that leaves its calendar in
+UTC. Every schema of a request uses these types, so that no service has to ask again.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_BIDIRECTIONAL = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""What makes a text look as if it said something else."""
+_CONTROLS = re.compile("[\x01-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Input(BaseModel):
+    """An object in a request; a name that is not known is refused, for something else was meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether the database takes a text as it is."""
+    return _UNSTORABLE.search(text) is None
+
+
+def storable_time(time: datetime) -> datetime:
+    """Return a time in UTC; raise `ValueError` for one that cannot be stored or shown everywhere."""
+    try:
+        moved = time.astimezone(UTC) if time.tzinfo else None
+    except OverflowError:
+        moved = None
+    if moved is None or not EARLIEST <= moved <= LATEST:
+        raise ValueError(f"The time has to be between the years {EARLIEST.year} and {LATEST.year} in UTC")
+    return moved
+
+
+def _stored(text: str) -> str:
+    if not is_storable(text):
+        raise ValueError("The text contains characters that cannot be stored")
+    return text
+
+
+def _text(text: str) -> str:
+    _stored(text)
+    if _BIDIRECTIONAL.search(text):
+        raise ValueError("The text contains characters that turn the direction of writing around")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _line(text: str) -> str:
+    if _CONTROLS.search(_text(text)):
+        raise ValueError("The text has to be one line without control characters")
+    return text
+
+
+Stored = Annotated[str, AfterValidator(_stored)]
+"""A text that is only compared or kept as it is, such as a password or the name of a machine."""
+Text = Annotated[str, AfterValidator(_text)]
+"""A text that people read; its lines end with a line feed."""
+Line = Annotated[str, AfterValidator(_line)]
+"""A text of one line that people read."""
+Time = Annotated[AwareDatetime, AfterValidator(storable_time)]
+"""A moment; kept in UTC."""

@@ -1,0 +1,96 @@
+"""No value that somebody sends, in whatever place, is answered with a crash."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import ADMIN
+from tests.support.odd_values import Call, calls, misspelled
+from tests.support.postgres import Cluster, execute
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+DOCUMENT = json.loads((Path(__file__).parents[1] / "openapi.json").read_text())
+CALLS = list(calls(DOCUMENT))
+MISSPELLED = list(misspelled(DOCUMENT))
+PATHS = sorted(DOCUMENT["paths"])
+
+
+@pytest.fixture(scope="module")
+def running(cluster: Cluster, template: str) -> Iterator[RunningServer]:
+    """One server for all requests, with a Mac, a rule and an event."""
+    name = cluster.create(template)
+    with RunningServer(cluster.dsn(name)) as server:
+        mac = SimulatedMac(server.url, machine_id="ODD-1")
+        mac.sync()
+        mac.block("Odd")
+        mac.close()
+        execute(server.dsn, "update app_user set role = 'admin'")
+        yield server
+    cluster.drop(name)
+
+
+@pytest.fixture(scope="module")
+def somebody(running: RunningServer) -> Iterator[httpx.Client]:
+    """An administrator."""
+    with running.client() as client:
+        login = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert login.status_code == httpx.codes.OK
+        yield client
+
+
+def send(client: httpx.Client, call: Call) -> httpx.Response:
+    query = "&".join(f"{name}={text}" for name, text in call.query.items())
+    url = f"{call.path}?{query}" if query else call.path
+    return client.request(call.method, url, content=call.body, headers={"Content-Type": "application/json"})
+
+
+def crashes(client: httpx.Client, path: str) -> list[str]:
+    found = []
+    for call in (call for call in CALLS if matches(path, call)):
+        answer = send(client, call)
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            found.append(f"{call.method} {call.path} {call.odd}: {answer.text}")
+    return found
+
+
+def matches(path: str, call: Call) -> bool:
+    parts, others = path.split("/"), call.path.split("/")
+    return len(parts) == len(others) and all(
+        part == other or part.startswith("{") for part, other in zip(parts, others, strict=True)
+    )
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_odd_value_of_an_admin_crashes_an_endpoint(somebody: httpx.Client, path: str) -> None:
+    assert crashes(somebody, path) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_odd_value_of_a_stranger_crashes_an_endpoint(running: RunningServer, path: str) -> None:
+    with running.client() as nobody:
+        assert crashes(nobody, path) == []
+
+
+def test_every_endpoint_with_input_gets_odd_values() -> None:
+    expected = {
+        (method.upper(), path)
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if operation.get("parameters") or operation.get("requestBody")
+    }
+    asked = {(call.method, path) for path in PATHS for call in CALLS if matches(path, call)}
+    assert expected <= asked
+
+
+@pytest.mark.parametrize(
+    ("call", "field"), MISSPELLED, ids=[f"{call.odd} {field}" for call, field in MISSPELLED]
+)
+def test_a_misspelled_name_is_refused_by_name(somebody: httpx.Client, call: Call, field: str) -> None:
+    answer = send(somebody, call)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+    problems = {item["field"]: item["message"] for item in answer.json()["errors"]}
+    assert problems[field] == "There is no such field"
