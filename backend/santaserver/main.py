@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from santaserver import __version__, docs, errors, openapi
+from santaserver.blocked.router import router as blocked
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
 from santaserver.enrollment.router import router as enrollments
@@ -97,6 +98,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         programs,
         sync_settings,
         enrollments,
+        blocked,
         live,
     ):
         api.include_router(router)

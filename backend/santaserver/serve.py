@@ -77,7 +77,7 @@ def run(settings: Settings, sock: socket.socket, on_ready: Callable[[], None] = 
     from santaserver.main import create_app  # noqa: PLC0415 - after the socket is bound
 
     sys.setswitchinterval(SWITCH_INTERVAL)
-    for notice in settings.notices:
+    for notice in (*settings.notices, *settings.cautions):
         log.warning(notice)
     server = make_server(create_app(settings), on_ready)
     asyncio_run(server, sock)

@@ -102,6 +102,13 @@ class IdentitySettings(_Area):
     oidc_issuer: str = Field("", alias="OIDC_ISSUER")
 
 
+NO_PUBLIC_URL = (
+    "PUBLIC_URL is not set, so logging in to the console works over HTTPS only: set it to the https:// "
+    "address that browsers use; for a trial over plain HTTP set ENVIRONMENT=development and "
+    "PUBLIC_URL=http://HOST:PORT"
+)
+
+
 class RetentionSettings(_Area):
     """How long events are kept."""
 
@@ -161,6 +168,11 @@ class Settings:
     def secure_cookies(self) -> bool:
         """Whether cookies carry `Secure` and the `__Host-` prefix."""
         return not self.server.public_url.startswith("http://")
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What is allowed and surprises people: said once at the start."""
+        return () if self.server.public_url else (NO_PUBLIC_URL,)
 
 
 class SettingsError(Exception):

@@ -1,17 +1,23 @@
 """Messages to the browsers of this worker, and hints to the other workers.
 
 Subscribers have bounded queues: one that does not keep up loses messages and is told so once.
-Other workers hear through PostgreSQL's NOTIFY (live/relay.py), sent outside of the transactions
-that made the news, so that it never slows a commit.
+The last messages are kept, so that a browser that was away for a moment, or that read its page a
+moment ago, is told what it missed instead of having to read everything again. Other workers hear
+through PostgreSQL's NOTIFY (live/relay.py), sent outside of the transactions that made the news,
+so that it never slows a commit.
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from santaserver.live.outbox import Message
 
 QUEUE_SIZE = 256
+KEPT = QUEUE_SIZE
+"""Messages that are kept for browsers that come back."""
 
 
 class Subscriber:
@@ -51,14 +57,25 @@ class Subscriber:
 class Bus:
     """Hands messages to every subscriber of this process, and to `forward` for other processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start without subscribers."""
+        self._clock = clock
         self._subscribers: set[Subscriber] = set()
+        self._recent: deque[tuple[float, Message]] = deque()
+        self._complete_since = clock()
+        """From then on, `_recent` has everything."""
         self.forward: Callable[[Sequence[Message]], None] | None = None
 
-    def subscribe(self) -> Subscriber:
-        """Add a queue."""
+    def subscribe(self, ago: float | None = None) -> Subscriber:
+        """Add a queue; with `ago` it begins with what was told in so many seconds, or with "lagged"."""
         subscriber = Subscriber()
+        if ago is not None:
+            since = self._clock() - ago
+            if since < self._complete_since:
+                subscriber.lag()
+            for at, message in self._recent:
+                if at >= since:
+                    subscriber.offer(message)
         self._subscribers.add(subscriber)
         return subscriber
 
@@ -75,11 +92,22 @@ class Bus:
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Tell the subscribers of this process only."""
-        for subscriber in self._subscribers:
-            for message in messages:
+        now = self._clock()
+        for message in messages:
+            self._keep(now, message)
+            for subscriber in self._subscribers:
                 subscriber.offer(message)
 
     def lag(self) -> None:
-        """Tell the subscribers of this process that messages may be missing."""
+        """Tell the subscribers of this process, now and later, that messages may be missing."""
+        self._recent.clear()
+        self._complete_since = self._clock()
         for subscriber in self._subscribers:
             subscriber.lag()
+
+    def _keep(self, now: float, message: Message) -> None:
+        if len(self._recent) >= KEPT:
+            self._complete_since = max(
+                self._complete_since, math.nextafter(self._recent.popleft()[0], math.inf)
+            )
+        self._recent.append((now, message))

@@ -1,8 +1,11 @@
 """The WebSocket `/api/v1/live`: who may open it, and the loop that feeds it."""
 
 import asyncio
+import logging
+from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketState
 
 from santaserver.errors import Problem
 from santaserver.live.bus import Subscriber
@@ -11,11 +14,16 @@ from santaserver.state import AppState
 from santaserver.users.cookies import read_session_cookie
 from santaserver.users.origin import same_origin
 
+log = logging.getLogger(__name__)
+
 router = APIRouter()
 
 NOT_LOGGED_IN = 4401
 FOREIGN_ORIGIN = 4403
 TRY_AGAIN = 1013
+FAILED = 1011
+LONGEST_ABSENCE = 3600.0
+"""Seconds; who was away for longer reads again."""
 RECHECK = 60.0
 """Seconds after which an open socket's session is looked up again, so that a logout ends it."""
 
@@ -28,7 +36,7 @@ async def live(websocket: WebSocket) -> None:
     if not same_origin(websocket.headers, state.settings.server.public_url):
         await websocket.close(FOREIGN_ORIGIN, "This page is not the console")
         return
-    subscriber = state.bus.subscribe()
+    subscriber = state.bus.subscribe(_absence(websocket.query_params.get("ago")))
     feeder = asyncio.create_task(_feed(websocket, state, subscriber))
     try:
         while not feeder.done():
@@ -42,6 +50,28 @@ async def live(websocket: WebSocket) -> None:
         state.bus.unsubscribe(subscriber)
         feeder.cancel()
         await asyncio.gather(feeder, return_exceptions=True)
+        await _close(websocket, feeder)
+
+
+def _absence(text: str | None) -> float | None:
+    """Read for how many seconds a browser did not listen; one that does not say so wants the future only."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        return LONGEST_ABSENCE
+    return seconds if 0 <= seconds <= LONGEST_ABSENCE else LONGEST_ABSENCE
+
+
+async def _close(websocket: WebSocket, feeder: asyncio.Task[None]) -> None:
+    """End a socket whose feeder failed with a code: the browser then knows that it has to come back."""
+    error = None if feeder.cancelled() else feeder.exception()
+    if error is None or websocket.application_state is not WebSocketState.CONNECTED:
+        return
+    log.error("a live connection failed", exc_info=error)
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.close(FAILED, "Internal error; see the server log")
 
 
 async def _feed(websocket: WebSocket, state: AppState, subscriber: Subscriber) -> None:

@@ -4,13 +4,13 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from santaserver.deps import CurrentUser, StateDep
+from santaserver.deps import CurrentUser, NowDep, StateDep
 from santaserver.errors import TooManyRequests, Unauthorized, responses
 from santaserver.users import service
 from santaserver.users.address import client_address
 from santaserver.users.cookies import clear_session_cookie, read_session_cookie, set_session_cookie
 from santaserver.users.device import set_device_cookie
-from santaserver.users.schemas import Login, User
+from santaserver.users.schemas import Login, LoginState, User
 from santaserver.users.session_repository import delete_session
 from santaserver.users.sessions import hash_token
 
@@ -41,3 +41,14 @@ async def logout(request: Request, response: Response, state: StateDep) -> None:
 async def me(user: CurrentUser) -> User:
     """Say who is logged in."""
     return user
+
+
+@router.get("/state")
+async def login_state(request: Request, state: StateDep, now: NowDep) -> LoginState:
+    """Say who is logged in, if anybody, and what the session needs: the answer to a stranger is no error."""
+    token = read_session_cookie(request.cookies, state.settings)
+    return LoginState(
+        user=await state.sessions.user_of(token, now),
+        https_only=state.settings.secure_cookies,
+        public_url=state.settings.server.public_url,
+    )

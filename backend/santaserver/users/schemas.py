@@ -49,3 +49,13 @@ class EndedSessions(BaseModel):
     """How many sessions were ended."""
 
     ended: int
+
+
+class LoginState(BaseModel):
+    """What a page needs to know before anybody is logged in."""
+
+    user: User | None = Field(description="Who is logged in")
+    https_only: bool = Field(
+        description="Whether the session needs HTTPS: browsers drop its cookie elsewhere"
+    )
+    public_url: str = Field(description="`PUBLIC_URL`; empty when it is not set")

@@ -170,3 +170,59 @@ def test_notifications_fit_into_postgresqls_limit() -> None:
     assert [message for payload in packed for message in json.loads(payload)["messages"]] == messages
     too_long = payloads("origin", [{"type": "event", "text": "ü" * MAX_PAYLOAD}])
     assert [json.loads(payload)["messages"] for payload in too_long] == [None]
+
+
+def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
+    import asyncio  # noqa: PLC0415
+
+    async def run() -> None:
+        now = 100.0
+        bus = Bus(lambda: now)
+        for number in range(5):
+            now += 1
+            bus.publish([{"type": "sync", "n": number}])
+        assert await next_of(bus.subscribe(2.5), 3) == [{"type": "sync", "n": n} for n in (2, 3, 4)]
+        quiet = bus.subscribe(0.5 - 1e-9)
+        bus.publish([{"type": "sync", "n": 5}])
+        assert await next_of(quiet, 2) == [{"type": "sync", "n": 4}, {"type": "sync", "n": 5}]
+        assert await next_of(bus.subscribe(10), 1) == [None], "it was away before this worker began"
+        for number in range(QUEUE_SIZE):
+            bus.publish([{"type": "sync", "n": number}])
+        now += 1
+        assert await next_of(bus.subscribe(1.5), 1) == [None], "more was told than is kept"
+        bus.publish([{"type": "sync", "n": "last"}])
+        assert await next_of(bus.subscribe(0), 1) == [{"type": "sync", "n": "last"}]
+        bus.lag()
+        now += 1
+        assert await next_of(bus.subscribe(1.5), 1) == [None], "another worker's news was lost"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("ago", ["30", "nan", "-1", "x", "1e9"])
+def test_news_of_before_is_told_or_is_said_to_be_missing(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, ago: str
+) -> None:
+    mac.sync()
+    cookie = f"santa_session={admin.cookies['santa_session']}"
+    url = server.url.replace("http://", "ws://") + f"/api/v1/live?ago={ago}"
+    with connect(url, additional_headers={"Cookie": cookie}, compression=None) as made:
+        assert json.loads(made.recv(timeout=WAIT))["type"] == "hello"
+        assert json.loads(made.recv(timeout=WAIT))["type"] == "lagged", "the server is younger than that"
+    url = server.url.replace("http://", "ws://") + "/api/v1/live?ago=0.001"
+    with connect(url, additional_headers={"Cookie": cookie}, compression=None) as made:
+        assert json.loads(made.recv(timeout=WAIT))["type"] == "hello"
+        mac.sync()
+        assert json.loads(made.recv(timeout=WAIT))["type"] == "sync"
+
+
+def test_a_failure_of_the_server_ends_a_socket_with_a_code(
+    server: RunningServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> bool:
+        raise ConnectionResetError("the database went away in a way that nobody thought of")
+
+    monkeypatch.setattr("santaserver.live.router._refused", broken)
+    with socket(server, admin) as made, pytest.raises(ConnectionClosed):
+        made.recv(timeout=WAIT)
+    assert made.close_code == 1011

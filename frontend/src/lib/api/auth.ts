@@ -1,6 +1,6 @@
 // Who is logged in.
 import { api, unwrap, type CallOptions } from './client.ts';
-import type { User } from './types.ts';
+import type { LoginState, User } from './types.ts';
 
 export function logIn(username: string, password: string): Promise<User> {
   return unwrap(api.POST('/api/v1/auth/login', { body: { username, password } }));
@@ -10,7 +10,7 @@ export async function logOut(): Promise<void> {
   await unwrap(api.POST('/api/v1/auth/logout'));
 }
 
-/** The logged-in user; an ApiError with status 401 when nobody is. */
-export function whoAmI(options: CallOptions = {}): Promise<User> {
-  return unwrap(api.GET('/api/v1/auth/me', options));
+/** Who is logged in, if anybody, and whether the session needs HTTPS. */
+export function loginState(options: CallOptions = {}): Promise<LoginState> {
+  return unwrap(api.GET('/api/v1/auth/state', options));
 }

@@ -84,6 +84,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Login State
+         * @description Say who is logged in, if anybody, and what the session needs: the answer to a stranger is no error.
+         */
+        get: operations["login_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/blocked/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Blocked Program
+         * @description Say what was blocked and by which kind of rule, but neither where, when nor for whom.
+         */
+        get: operations["blocked_program"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/enrollments": {
         parameters: {
             query?: never;
@@ -954,6 +994,27 @@ export interface components {
             received_at: string;
         };
         /**
+         * BlockedProgram
+         * @description What Santa's dialog has shown, and which kind of rule was behind it.
+         */
+        BlockedProgram: {
+            /**
+             * Cause
+             * @description `unknown`: no rule allowed it; else what the rule was for. null: nothing is known
+             */
+            cause: ("file" | "build" | "app" | "developer" | "certificate" | "path" | "unknown" | "other") | null;
+            /**
+             * Name
+             * @description Name of the program; empty when nothing is known
+             */
+            name: string;
+            /**
+             * Publisher
+             * @description Who signed it; empty when nobody did, or nothing is known
+             */
+            publisher: string;
+        };
+        /**
          * Candidate
          * @description A rule for the target in one of the machine's layers.
          */
@@ -1595,6 +1656,24 @@ export interface components {
             password: string;
             /** Username */
             username: string;
+        };
+        /**
+         * LoginState
+         * @description What a page needs to know before anybody is logged in.
+         */
+        LoginState: {
+            /**
+             * Https Only
+             * @description Whether the session needs HTTPS: browsers drop its cookie elsewhere
+             */
+            https_only: boolean;
+            /**
+             * Public Url
+             * @description `PUBLIC_URL`; empty when it is not set
+             */
+            public_url: string;
+            /** @description Who is logged in */
+            user: components["schemas"]["User"] | null;
         };
         /**
          * Machine
@@ -3106,6 +3185,61 @@ export interface operations {
             };
             /** @description The caller has to show who it is. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginState"];
+                };
+            };
+        };
+    };
+    blocked_program: {
+        parameters: {
+            query?: {
+                /** @description Santa's %machine_id%: only what happened on this Mac */
+                machine_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Santa's %file_identifier% */
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlockedProgram"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

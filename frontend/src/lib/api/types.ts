@@ -4,6 +4,8 @@ import type { components, paths } from './schema.ts';
 type Schemas = components['schemas'];
 
 export type User = Schemas['User'];
+export type LoginState = Schemas['LoginState'];
+export type BlockedProgram = Schemas['BlockedProgram'];
 export type Overview = Schemas['Overview'];
 export type HourBucket = Schemas['Hour'];
 export type Machine = Schemas['Machine'];

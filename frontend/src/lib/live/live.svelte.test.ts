@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Live } from './live.svelte.ts';
+import type { LiveMessage } from './messages.ts';
 
 /** A socket whose other end is the test. */
 class FakeSocket {
@@ -15,6 +16,8 @@ class FakeSocket {
 }
 
 let sockets: FakeSocket[];
+/** How many seconds back each socket was asked to begin. */
+let asked: number[];
 let heard: string[];
 let lost: number;
 let live: Live;
@@ -24,10 +27,12 @@ const hello = { type: 'hello', at: '2026-11-23T12:00:00Z' };
 beforeEach(() => {
   vi.useFakeTimers();
   sockets = [];
+  asked = [];
   heard = [];
   lost = 0;
   live = new Live({
-    connect: () => {
+    connect: (ago) => {
+      asked.push(ago);
       sockets.push(new FakeSocket());
       return newest() as unknown as WebSocket;
     },
@@ -50,21 +55,32 @@ describe('the live connection', () => {
     expect(heard).toContain('hello');
   });
 
-  it('has pages read again what may have changed while it was not open yet', () => {
+  it('does not have pages read twice what they have just read', () => {
     newest().say(hello);
     newest().say(hello);
-    expect(heard).toEqual(['lagged', 'hello', 'hello']);
+    expect(heard).toEqual(['hello', 'hello']);
   });
 
-  it('connects again after a loss, and then has pages read what they missed', () => {
+  it('begins with what was told since the pages began to read', () => {
+    live.stop();
+    live.on(() => undefined, Date.now() - 3000);
+    live.start();
+    expect(asked.at(-1)).toBe(4);
+  });
+
+  it('connects again after a loss, and begins with what was told since the last message', () => {
     newest().say(hello);
-    heard = [];
+    vi.advanceTimersByTime(7000);
+    newest().say(hello);
+    vi.advanceTimersByTime(2000);
     newest().die();
     expect(live.status).toBe('waiting');
     vi.advanceTimersByTime(500);
     expect(sockets).toHaveLength(2);
-    newest().say(hello);
-    expect(heard).toEqual(['lagged', 'hello']);
+    expect(asked.at(-1)).toBeGreaterThanOrEqual(3);
+    expect(asked.at(-1)).toBeLessThan(4);
+    newest().say({ type: 'lagged', at: hello.at });
+    expect(heard.at(-1)).toBe('lagged');
   });
 
   it('waits longer each time it is refused, and asks whether the login holds', () => {
@@ -104,14 +120,35 @@ describe('the live connection', () => {
     expect(heard).not.toContain('second');
   });
 
-  it('tells a page that began to read before the last news that it lagged', async () => {
+  const news = (machine_id: string) => ({ type: 'sync', at: hello.at, machine_id });
+
+  it('tells a page what came while it was read', async () => {
     newest().say(hello);
-    const late: string[] = [];
-    const lastNews = Date.now();
+    newest().say(news('early'));
     vi.advanceTimersByTime(10);
-    live.on((message) => late.push(`before: ${message.type}`), lastNews);
-    live.on((message) => late.push(`after: ${message.type}`), Date.now());
+    const began = Date.now();
+    vi.advanceTimersByTime(10);
+    newest().say(news('late'));
+    vi.advanceTimersByTime(10);
+    const late: string[] = [];
+    const hear = (name: string) => (message: LiveMessage) =>
+      late.push(`${name}: ${'machine_id' in message ? message.machine_id : message.type}`);
+    live.on(hear('before'), began);
+    live.on(hear('after'), Date.now());
     await Promise.resolve();
-    expect(late).toEqual(['before: lagged']);
+    expect(late).toEqual(['before: late']);
+  });
+
+  it('has a page read again when more came than is kept', async () => {
+    newest().say(hello);
+    const began = Date.now();
+    for (let number = 0; number < 300; number += 1) {
+      vi.advanceTimersByTime(1);
+      newest().say(news(String(number)));
+    }
+    const late: string[] = [];
+    live.on((message) => late.push(message.type), began);
+    await Promise.resolve();
+    expect(late).toEqual(['lagged']);
   });
 });

@@ -46,11 +46,11 @@ describe('the pause before connecting again', () => {
 
 describe('the address', () => {
   it('follows the page', () => {
-    expect(liveAddress({ protocol: 'https:', host: 'santa.example' })).toBe(
-      'wss://santa.example/api/v1/live',
+    expect(liveAddress({ protocol: 'https:', host: 'santa.example' }, 1.5)).toBe(
+      'wss://santa.example/api/v1/live?ago=1.500',
     );
-    expect(liveAddress({ protocol: 'http:', host: '127.0.0.1:8080' })).toBe(
-      'ws://127.0.0.1:8080/api/v1/live',
+    expect(liveAddress({ protocol: 'http:', host: '127.0.0.1:8080' }, 0)).toBe(
+      'ws://127.0.0.1:8080/api/v1/live?ago=0.000',
     );
   });
 });

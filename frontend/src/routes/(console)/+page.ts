@@ -5,7 +5,8 @@ import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ fetch }) => {
+export const load: PageLoad = async ({ fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const overview = new Resource(() => readOverview({ fetch }));
   const blocked = new PagedList({
     read: (position) => listEvents({ decision: 'blocked' }, position, { fetch }),

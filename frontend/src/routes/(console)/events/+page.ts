@@ -8,7 +8,8 @@ import type { PageLoad } from './$types';
 const GROUPS = DECISION_GROUPS.map((group) => group.value);
 
 // Reads only the parameters that choose rows: opening an event (?event=…) does not read the list again.
-export const load: PageLoad = async ({ url, fetch }) => {
+export const load: PageLoad = async ({ url, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const filters = {
     q: textParam(url.searchParams, 'q'),
     decision: choiceParam(url.searchParams, 'decision', GROUPS),

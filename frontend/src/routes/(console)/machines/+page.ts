@@ -4,7 +4,8 @@ import { PagedList } from '#lib/state/paged-list.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ url, fetch }) => {
+export const load: PageLoad = async ({ url, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const filters = { q: textParam(url.searchParams, 'q') };
   const list = new PagedList({
     read: (position) => listMachines(filters, position, { fetch }),

@@ -8,7 +8,8 @@ import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ url, fetch }) => {
+export const load: PageLoad = async ({ url, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const filters = {
     q: textParam(url.searchParams, 'q'),
     rule_type: choiceParam(url.searchParams, 'rule_type', RULE_TYPES),

@@ -6,7 +6,8 @@ import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ url, fetch }) => {
+export const load: PageLoad = async ({ url, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const layer = textParam(url.searchParams, 'layer') ?? GLOBAL_LAYER;
   const layers = new Resource(() => listLayers({ fetch }));
   const settings = layer === GLOBAL_LAYER ? new Resource(() => readSettings({ fetch })) : undefined;

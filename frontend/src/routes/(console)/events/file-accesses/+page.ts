@@ -7,7 +7,8 @@ import type { PageLoad } from './$types';
 
 const DECISIONS = ACCESS_DECISIONS.map(({ value }) => value);
 
-export const load: PageLoad = async ({ url, fetch }) => {
+export const load: PageLoad = async ({ url, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const filters = {
     q: textParam(url.searchParams, 'q'),
     decision: choiceParam(url.searchParams, 'decision', DECISIONS),

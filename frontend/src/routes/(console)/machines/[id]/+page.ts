@@ -7,7 +7,8 @@ import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ params, fetch }) => {
+export const load: PageLoad = async ({ params, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const machine = new Resource(() => readMachine(params.id, { fetch }));
   const eventFilters = { machine_id: params.id };
   const events = new PagedList({

@@ -3,7 +3,8 @@ import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ fetch }) => {
+export const load: PageLoad = async ({ fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const layers = new Resource(() => listLayers({ fetch }));
   await briefly(layers.first);
   return { title: 'Import and export', layers };

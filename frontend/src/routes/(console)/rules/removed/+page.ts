@@ -3,7 +3,8 @@ import { PagedList } from '#lib/state/paged-list.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ fetch }) => {
+export const load: PageLoad = async ({ fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const list = new PagedList({
     read: (position) => listRemovedRules(position, { fetch }),
     key: (rule) => rule.id,

@@ -4,7 +4,8 @@ import { Resource } from '#lib/state/resource.svelte.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
-export const load: PageLoad = async ({ params, fetch }) => {
+export const load: PageLoad = async ({ params, fetch, parent }) => {
+  await parent(); // nothing is asked for before it is known that somebody is logged in
   const id = Number(params.id);
   const tag = new Resource(() => readTag(id, { fetch }));
   const members = new PagedList({

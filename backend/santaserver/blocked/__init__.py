@@ -1,0 +1,1 @@
+"""What somebody may know whose program was blocked, without an account."""

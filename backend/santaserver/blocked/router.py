@@ -1,0 +1,27 @@
+"""Ask about a blocked program, as the page does that Santa's dialog opens. No account is needed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from santaserver.blocked import service
+from santaserver.blocked.schemas import BlockedProgram
+from santaserver.deps import StateDep
+
+STRANGERS = "strangers"
+"""All of them together get as many connections as one user."""
+
+router = APIRouter(prefix="/blocked", tags=["blocked"])
+
+
+@router.get("/{sha256}")
+async def blocked_program(
+    state: StateDep,
+    sha256: Annotated[str, Path(pattern="^[0-9A-Fa-f]{64}$", description="Santa's %file_identifier%")],
+    machine_id: Annotated[
+        str, Query(max_length=1000, description="Santa's %machine_id%: only what happened on this Mac")
+    ] = "",
+) -> BlockedProgram:
+    """Say what was blocked and by which kind of rule, but neither where, when nor for whom."""
+    async with state.database.read(STRANGERS) as connection:
+        return await service.blocked_program(connection, sha256, machine_id.replace("\0", ""))

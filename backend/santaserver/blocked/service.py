@@ -1,0 +1,36 @@
+"""Finds the last time that a program was blocked, and keeps to itself where, when and for whom."""
+
+from santaserver.blocked.schemas import BlockedProgram, Cause
+from santaserver.db import Connection
+
+CAUSES: dict[str, Cause] = {
+    "BLOCK_BINARY": "file",
+    "BLOCK_BINARY_MISMATCH": "file",
+    "BLOCK_CDHASH": "build",
+    "BLOCK_SIGNINGID": "app",
+    "BLOCK_TEAMID": "developer",
+    "BLOCK_CERTIFICATE": "certificate",
+    "BLOCK_SCOPE": "path",
+    "BLOCK_UNKNOWN": "unknown",
+}
+NOTHING = BlockedProgram(name="", publisher="", cause=None)
+
+LAST_BLOCK = """
+select e.decision, coalesce(nullif(x.bundle_name, ''), e.file_name) as name,
+  coalesce(nullif(c.org, ''), c.cn, '') as publisher
+from executable x
+join event e on e.executable_id = x.id and e.blocked
+left join certificate c on c.sha256 = x.signing_chain[1]
+where x.sha256 = $1
+  and ($2 = '' or e.machine_id = (select id from machine where machine_id = $2))
+order by e.occurred_at desc, e.id desc limit 1
+"""
+
+
+async def blocked_program(connection: Connection, sha256: str, machine_id: str) -> BlockedProgram:
+    """Say what was blocked and by which kind of rule; of what was never blocked, nothing."""
+    row = await connection.fetchrow(LAST_BLOCK, sha256.lower(), machine_id)
+    if row is None:
+        return NOTHING
+    cause = CAUSES.get(row["decision"], "other")
+    return BlockedProgram(name=row["name"], publisher=row["publisher"], cause=cause)

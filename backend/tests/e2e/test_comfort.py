@@ -1,0 +1,155 @@
+"""What a person typed or must keep is not lost, pages ask once, and who is blocked finds a page."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from playwright.sync_api import Page, Request, Response, expect
+
+from tests.e2e.conftest import House, OpenPage
+from tests.support.santa_client import SimulatedMac
+
+NewMac = Callable[..., SimulatedMac]
+PAGES = (
+    "/",
+    "/machines",
+    "/rules",
+    "/rules/removed",
+    "/tags",
+    "/events",
+    "/programs",
+    "/enrollments",
+    "/settings",
+)
+WIDTHS = (375, 768, 1440)
+
+
+T = TypeVar("T")
+
+
+def keep(found: list[T]) -> Callable[[T], None]:
+    def hear(one: T) -> None:
+        found.append(one)
+
+    return hear
+
+
+def test_a_stranger_sees_no_errors_on_the_way_to_the_login(open_page: OpenPage) -> None:
+    for path in ("/", "/machines", "/settings?layer=global"):
+        visit = open_page("/favicon.svg")
+        answers: list[Response] = []
+        visit.page.on("response", keep(answers))
+        visit.page.goto(path)
+        visit.page.get_by_label("Password").wait_for()
+        visit.page.wait_for_load_state("networkidle")
+        assert visit.complaints == []
+        assert [answer.url for answer in answers if answer.status >= 400] == []
+
+
+def test_no_page_reads_anything_twice(logged_in: OpenPage, mac: NewMac) -> None:
+    one = mac()
+    one.sync()
+    time.sleep(2)  # what was told a moment before a page began may be told once more
+    for path in (*PAGES, f"/machines/{one.machine_id}"):
+        visit = logged_in("/favicon.svg")
+        requests: list[Request] = []
+        visit.page.on("request", keep(requests))
+        visit.page.goto(path)
+        visit.page.get_by_text("Live", exact=True).first.wait_for()
+        visit.page.wait_for_load_state("networkidle")
+        asked = Counter(request.url for request in requests if "/api/v1/" in request.url)
+        twice = [url for url, number in asked.items() if number > 1]
+        assert twice == [], path
+        assert visit.complaints == []
+
+
+def test_escape_does_not_lose_a_secret(logged_in: OpenPage) -> None:
+    page = logged_in("/enrollments").page
+    page.get_by_role("button", name="New enrol").click()
+    page.get_by_label("Label").fill(f"escape {time.time_ns()}")
+    press_escape_often(page)
+    expect(page.get_by_label("Label")).to_have_value(re.compile("escape"))
+    page.get_by_role("button", name="Go back").click()
+    page.get_by_role("button", name=re.compile("Create enrol")).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("It is shown only now")).to_be_visible()
+    secret = dialog.locator(".secret .mono").inner_text()
+    press_escape_often(page)
+    expect(dialog.locator(".secret .mono")).to_have_text(secret)
+    expect(dialog.get_by_text("The secret is shown only now. Without it")).to_be_visible()
+    dialog.get_by_role("button", name="Go back").click()
+    dialog.get_by_role("button", name="Close", exact=True).click()
+    expect(dialog.locator(".secret .mono")).to_have_text(secret)
+    dialog.get_by_role("button", name="Go back").click()
+    with page.expect_download():
+        dialog.get_by_role("button", name="Download profile").click()
+    expect(dialog.get_by_text("Upload it to your device management")).to_be_visible()
+    dialog.get_by_role("button", name="I have stored the secret").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_escape_does_not_lose_half_a_rule_and_closes_an_empty_form(logged_in: OpenPage) -> None:
+    page = logged_in("/rules").page
+    page.get_by_role("button", name="New rule").click()
+    press_escape_often(page)
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_label("Comment").fill("half a rule")
+    press_escape_often(page)
+    expect(page.get_by_label("Comment")).to_have_value("half a rule")
+    page.get_by_role("button", name="Close anyway").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def press_escape_often(page: Page) -> None:
+    """Once is asked about; a browser closes a window by itself when it is pressed again and again."""
+    for _ in range(3):
+        page.keyboard.press("Escape")
+
+
+def test_who_is_blocked_finds_a_page_without_a_login(house: House, mac: NewMac, open_page: OpenPage) -> None:
+    one = mac()
+    one.sync()
+    name = f"Game {time.time_ns()}"
+    event = one.block(name, time.time(), decision="BLOCK_TEAMID", executing_user="ada")
+    visit = open_page(f"/blocked/{event['file_sha256']}")
+    page = visit.page
+    expect(page.get_by_role("heading", name=f"{name} was blocked")).to_be_visible()
+    expect(page.get_by_text("all programs of this developer")).to_be_visible()
+    expect(page.get_by_text("IT help desk")).to_be_visible()
+    text = page.inner_text("body")
+    assert not any(word in text for word in (one.hostname, one.machine_id, "ada"))
+    for path in ("/blocked/", "/blocked/x/y?z=1", f"/blocked/{'0' * 64}", "/blocked/%25file_identifier%25"):
+        page.goto(path)
+        expect(page.get_by_role("heading", name="A program was blocked")).to_be_visible()
+        expect(page.get_by_text("IT help desk")).to_be_visible()
+    assert visit.complaints == []
+    assert house.url in page.url
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_window(logged_in: OpenPage, mac: NewMac, width: int) -> None:
+    one = mac(hostname="a-rather-long-host-name-of-the-third-floor.office.example.com")
+    one.sync()
+    one.block("A program with a long name that goes on", time.time())
+    page = logged_in("/", viewport={"width": width, "height": 900}).page
+    for path in (*PAGES, f"/machines/{one.machine_id}", "/rules/files", "/blocked/" + "a" * 64):
+        page.goto(path)
+        page.get_by_role("heading", level=1).wait_for()
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        assert page.evaluate(CLIPPED) == [], path
+
+
+CLIPPED = """
+[...document.querySelectorAll('.table-frame td, .table-frame th, .table-frame button')]
+  .filter((cell) => {
+    const frame = cell.closest('.table-frame').getBoundingClientRect();
+    const box = cell.getBoundingClientRect();
+    return box.width > 0 && (box.right > frame.right + 1 || box.left < frame.left - 1);
+  })
+  .map((cell) => cell.textContent.trim().slice(0, 40))
+"""

@@ -1,0 +1,12 @@
+// What a person may know whose program was blocked. Needs no log-in.
+import { api, unwrap, type CallOptions } from './client.ts';
+import type { BlockedProgram } from './types.ts';
+
+export function blockedProgram(
+  sha256: string,
+  machine_id: string | undefined,
+  options: CallOptions = {},
+): Promise<BlockedProgram> {
+  const params = { path: { sha256 }, query: { machine_id } };
+  return unwrap(api.GET('/api/v1/blocked/{sha256}', { params, ...options }));
+}

@@ -1,0 +1,48 @@
+// Why a program was blocked, for the person in front of the Mac. Pure; no word of the trade.
+import type { BlockedProgram } from '../api/types.ts';
+
+type Cause = NonNullable<BlockedProgram['cause']>;
+
+const REASONS: Readonly<Record<Cause, string>> = {
+  unknown:
+    'Only approved programs may run on this Mac, and nobody has approved this one yet. That does not mean that it is harmful.',
+  file: 'Your organization has blocked exactly this file.',
+  build: 'Your organization has blocked this version of the program.',
+  app: 'Your organization has blocked this app.',
+  developer: 'Your organization has blocked all programs of this developer.',
+  certificate: 'Your organization has blocked all programs with this signature.',
+  path: 'Programs may not run from the folder where this one is.',
+  other: 'A policy of your organization has blocked it.',
+};
+
+/** What to say when nothing is known about the program, or nothing could be asked. */
+export const NOTHING_KNOWN =
+  'Either your organization has blocked it, or nobody has approved it yet. The message on your Mac has the details.';
+
+export function blockedReason(cause: BlockedProgram['cause'] | undefined): string {
+  return cause ? REASONS[cause] : NOTHING_KNOWN;
+}
+
+/** The SHA-256 in an address such as `/blocked/SHA256`, wherever the template has put it. */
+export function fingerprintIn(path: string): string | undefined {
+  return path
+    .split('/')
+    .find((part) => /^[0-9a-f]{64}$/i.test(part))
+    ?.toLowerCase();
+}
+
+/** What to hand to the help desk. */
+export function blockedSummary(
+  program: BlockedProgram | null,
+  fingerprint: string | undefined,
+): string {
+  return [
+    'A program was blocked on my Mac.',
+    program?.name && `Program: ${program.name}`,
+    program?.publisher && `Publisher: ${program.publisher}`,
+    fingerprint && `SHA-256: ${fingerprint}`,
+    'Why I need it: ',
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
