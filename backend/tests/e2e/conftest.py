@@ -14,6 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 
+from tests.support import secrets
 from tests.support.santa_client import SimulatedMac
 
 CHROMIUM = [
@@ -44,7 +45,10 @@ class House:
     @contextmanager
     def api(self) -> Iterator[httpx.Client]:
         """Give a client that is logged in."""
-        with httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=30) as client:
+        hooks = {"response": [secrets.watch]}
+        with httpx.Client(
+            base_url=self.url, headers={"Origin": self.url}, timeout=30, event_hooks=hooks
+        ) as client:
             body = {"username": self.username, "password": self.password}
             client.post("/api/v1/auth/login", json=body).raise_for_status()
             yield client
@@ -80,6 +84,14 @@ def house() -> House:
         admin_listener=found["admin_listener"],
         artifacts=artifacts,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _secrets(house: House) -> Iterator[None]:
+    """Leave the secrets that were used for `cargo xtask ci e2e`, which looks for them in the log."""
+    secrets.remember(house.password, house.secret)
+    yield
+    house.artifacts.joinpath("secrets.json").write_text(json.dumps(sorted(secrets.used())))
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +154,7 @@ def session(browser: Browser, house: House) -> StorageState:
     page.goto("/login")
     log_in(page, house)
     state = context.storage_state()
+    secrets.remember(*(cookie["value"] for cookie in state["cookies"]))
     context.close()
     return state
 

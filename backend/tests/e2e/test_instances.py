@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.conftest import House
 from tests.e2e.load import READ, SYNC, Load
+from tests.support import secrets
 
 PATIENCE = 60.0
 """How long a state may take to come, in seconds."""
@@ -97,6 +98,7 @@ def pair(house: House) -> Iterator[Pair]:
         finally:
             code = pair.stop()
         assert code == 0
+        assert secrets.lines_with_secrets(pair.log.read_text().splitlines()) == []
 
 
 def test_stopping_and_starting_one_under_load_fails_no_request(pair: Pair) -> None:

@@ -4,10 +4,11 @@
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use xshell::cmd;
 
 use crate::commands::{build, dev::setup};
@@ -33,7 +34,23 @@ pub(crate) fn run() -> Result<()> {
         format!("last lines of {}:\n{}", repo::shown(&log), run::tail(&stamp::text(&log)))
     })?;
     stopped?;
-    nothing_left(&plan, &house)
+    nothing_left(&plan, &house)?;
+    no_secrets(&log, &plan.home.join("artifacts/secrets.json"))
+}
+
+/// None of the secrets that the journeys used stands in what any part wrote.
+fn no_secrets(log: &Path, used: &Path) -> Result<()> {
+    let used =
+        fs::read_to_string(used).context("the journeys did not say which secrets they used")?;
+    let used: Vec<String> = serde_json::from_str(&used)?;
+    let written = fs::read(log).with_context(|| format!("cannot read {}", repo::shown(log)))?;
+    let written = String::from_utf8_lossy(&written);
+    ensure!(!used.is_empty() && !written.is_empty(), "there are no secrets or no log to look at");
+    let shown = |line: &&str| used.iter().any(|secret| line.contains(secret));
+    match written.lines().find(shown) {
+        Some(line) => bail!("a secret stands in {}:\n{line}", repo::shown(log)),
+        None => Ok(()),
+    }
 }
 
 fn prepare() -> Result<Plan> {
