@@ -6,6 +6,7 @@
 mod calls;
 #[cfg(target_os = "linux")]
 mod linux;
+mod mark;
 mod notices;
 mod portable;
 #[cfg(target_os = "linux")]
@@ -18,11 +19,14 @@ mod worker;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::machine::Exit;
+use crate::spawning::Tag;
 
 pub use calls::{peer_uid, pipe, seal_inherited_descriptors, signal_process};
+pub use mark::{Family, Mark};
 pub use notices::notify_socket;
 pub use report::{Progress, Report, Step};
 pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
@@ -69,8 +73,42 @@ pub struct Tree<'a> {
     pub main: Pid,
     /// Whether it has not been seen to end.
     pub main_alive: bool,
-    /// Value of [`crate::spawning::TAG`] in the environment of its members.
-    pub tag: &'a str,
+    /// What its members are known by.
+    pub tag: &'a Tag,
+}
+
+/// Processes that became ours when their parents ended, at one moment.
+#[derive(Debug, Default)]
+pub struct Strays {
+    found: Vec<Stray>,
+    /// Whether there are more, about which nothing is known yet.
+    more: bool,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Stray {
+    pid: Pid,
+    session: Pid,
+    origin: Origin,
+}
+
+/// Where a process comes from, as far as it is marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    Mark(Mark),
+    Variable(Rc<[u8]>),
+    Unknown,
+}
+
+impl Origin {
+    fn is(&self, tag: &Tag) -> bool {
+        match self {
+            Self::Mark(mark) => *mark == tag.mark,
+            Self::Variable(value) => **value == *tag.variable.as_bytes(),
+            Self::Unknown => false,
+        }
+    }
 }
 
 /// What a process tree uses.
@@ -139,15 +177,23 @@ pub trait Os {
     /// The system's refusal (no such process, not permitted).
     fn signal_child(&self, child: Pid, signal: i32) -> io::Result<()>;
 
-    /// Sends `signal` to everything that belongs to a tree.
-    fn signal_tree(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>, signal: i32);
+    /// The strays of now. `mains` are the living main processes of all trees. The
+    /// time that it takes is bounded: a look after thousands have come does not
+    /// know them all.
+    fn strays(&mut self, mains: &BTreeSet<Pid>) -> Strays;
 
-    /// Whether anything but the main process is left of a tree. `mains` are the
-    /// living main processes of all trees.
-    fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool;
+    /// Sends `signal` to the process group of a tree.
+    fn signal_group(&self, tree: Tree<'_>, signal: i32);
 
-    /// What a tree uses now; `None` where this system does not tell.
-    fn usage(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Option<Usage>;
+    /// Sends `signal` to everything that is found of a tree.
+    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32);
+
+    /// Whether anything but the main process may be left of a tree.
+    fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool;
+
+    /// What a tree uses now; `None` where this system does not tell, or where it
+    /// has more processes than there is time to look at.
+    fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage>;
 
     /// How many processes the kernel has killed because memory ran out, as far
     /// as this system tells: in our control group, else on the whole machine.

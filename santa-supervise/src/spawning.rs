@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use crate::machine::{Generation, Retry, SpawnFailure};
 use crate::os::{
-    self, Launch, Pid, Program, Progress, Report, ResourceLimits, StartError, Started, Step,
+    self, Family, Launch, Mark, Pid, Program, Progress, Report, ResourceLimits, StartError,
+    Started, Step,
 };
 use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
@@ -40,7 +41,9 @@ pub struct Spawner {
     /// Tells our marks from those of an earlier run.
     boot: String,
     environment: Environment,
-    helpers: u64,
+    family: Family,
+    /// How many processes were started.
+    started: u32,
 }
 
 /// A process on its way to its program, and the read ends of its output.
@@ -49,9 +52,25 @@ pub struct Spawned {
     /// Its main process.
     pub started: Started,
     /// What marks its tree.
-    pub tag: String,
+    pub tag: Tag,
     /// Standard output and standard error, non-blocking.
     pub output: [OwnedFd; 2],
+}
+
+/// What marks every process of a tree.
+#[derive(Debug, Clone)]
+pub struct Tag {
+    /// Value of the variable [`TAG`].
+    pub variable: String,
+    /// See [`Mark`].
+    pub mark: Mark,
+}
+
+impl Default for Tag {
+    /// Marks nothing.
+    fn default() -> Self {
+        Self { variable: String::new(), mark: Mark::NONE }
+    }
 }
 
 /// A short program beside the services: an `exec` probe or a hook.
@@ -84,19 +103,24 @@ pub struct Helper {
     /// Its process.
     pub pid: Pid,
     /// What marks its tree.
-    pub tag: String,
+    pub tag: Tag,
     program: String,
     /// None for a process of our own code.
     progress: Option<Progress>,
 }
 
 impl Spawner {
-    /// Services inherit from `environment` what they declare; `boot` must differ from run to run.
+    /// Services inherit from `environment` what they declare; `boot` and `family`
+    /// must differ from run to run.
     #[must_use]
-    pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>, boot: String) -> Self {
+    pub fn new(
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        boot: String,
+        family: Family,
+    ) -> Self {
         let private = |name: &OsString| PRIVATE.iter().any(|private| name == private);
         let environment = environment.into_iter().filter(|(name, _)| !private(name)).collect();
-        Self { boot, environment, helpers: 0 }
+        Self { boot, environment, family, started: 0 }
     }
 
     /// Starts one instance; `notify` is the path of its `NOTIFY_SOCKET`. The child
@@ -105,13 +129,13 @@ impl Spawner {
     /// # Errors
     /// Why not, with the remedy, and whether trying again may help.
     pub fn spawn(
-        &self,
+        &mut self,
         blueprint: &Blueprint,
         sockets: &Sockets,
         generation: Generation,
         notify: Option<&Path>,
     ) -> Result<Spawned, SpawnFailure> {
-        let tag = format!("{}:{}:{}", self.boot, blueprint.spec.label(), generation.0);
+        let tag = self.tag(&blueprint.spec.label(), &generation.0.to_string());
         let pipes = || -> std::io::Result<_> {
             let (out, err) = (os::pipe()?, os::pipe()?);
             os::set_nonblocking(&out.0)?;
@@ -120,11 +144,12 @@ impl Spawner {
         };
         let (out, err) = pipes()
             .map_err(|error| explain(blueprint, StartError { step: Step::Output, error }))?;
-        let prepare = || self.prepare(blueprint, &tag, notify);
+        let prepare = || self.prepare(blueprint, &tag.variable, notify);
         let service = &blueprint.service;
         let limits = &service.limits;
         let launch = Launch {
             prepare: &prepare,
+            mark: tag.mark,
             directory: directory_of(service),
             limits: ResourceLimits {
                 nofile: limits.nofile,
@@ -179,8 +204,7 @@ impl Spawner {
     /// # Errors
     /// What was attempted and why it did not work.
     pub fn help(&mut self, spec: &HelperSpec<'_>) -> Result<Helper, String> {
-        self.helpers += 1;
-        let tag = format!("{}:{}:h{}", self.boot, spec.purpose, self.helpers);
+        let tag = self.tag(spec.purpose, &format!("h{}", self.started));
         let service = match spec.like {
             Like::Service(blueprint) => Some(&blueprint.service),
             Like::Ourselves(_) => None,
@@ -188,10 +212,10 @@ impl Spawner {
         let user = service.and_then(|service| service.user.as_deref());
         let prepare = || {
             let mut environment = match spec.like {
-                Like::Service(blueprint) => self.environment(blueprint, &tag)?,
+                Like::Service(blueprint) => self.environment(blueprint, &tag.variable)?,
                 Like::Ourselves(inherits) => environment::inherited(&self.environment, inherits),
             };
-            environment.insert(TAG.into(), tag.clone().into());
+            environment.insert(TAG.into(), (&tag.variable).into());
             let more = spec.environment.iter().map(|(name, value)| ((*name).into(), value.into()));
             environment.extend(more);
             program(spec.command, &environment, user)
@@ -199,6 +223,7 @@ impl Spawner {
         let failed = |error: io::Error| format!("cannot start {}: {error}", spec.command[0]);
         let launch = Launch {
             prepare: &prepare,
+            mark: tag.mark,
             directory: service.and_then(directory_of),
             limits: ResourceLimits::default(),
             umask: service.and_then(|service| service.umask).map(|mode| mode.0),
@@ -209,6 +234,12 @@ impl Spawner {
         let started = os::start(&launch).map_err(|found| told(&spec.command[0], &found))?;
         let program = spec.command[0].clone();
         Ok(Helper { pid: started.pid, tag, program, progress: Some(started.progress) })
+    }
+
+    fn tag(&mut self, name: &str, number: &str) -> Tag {
+        self.started = self.started.wrapping_add(1);
+        let variable = format!("{}:{name}:{number}", self.boot);
+        Tag { variable, mark: self.family.mark(self.started) }
     }
 
     fn environment(&self, blueprint: &Blueprint, tag: &str) -> Result<Environment, SpawnFailure> {
@@ -226,7 +257,7 @@ impl Helper {
     /// A process of our own code. It starts no others, so it needs no mark.
     #[must_use]
     pub fn of_our_own(pid: Pid) -> Self {
-        Self { pid, tag: String::new(), program: String::new(), progress: None }
+        Self { pid, tag: Tag::default(), program: String::new(), progress: None }
     }
 
     /// Why its program never ran, if that is so; for one that has ended.

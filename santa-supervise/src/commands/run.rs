@@ -46,7 +46,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
         sockets,
         control_path,
         control,
-        spawner: Spawner::new(std::env::vars_os(), boot),
+        spawner: Spawner::new(std::env::vars_os(), boot, os::Family::new(seed)),
         log,
         seed,
     });

@@ -49,6 +49,16 @@ impl EventLoop {
         let now = self.blueprint(child.slot).unwrap_or(&child.blueprint);
         if let Some(signal) = child.stop_signal(step, now) {
             self.signal_main(generation, signal);
+            self.wake(generation);
+        }
+    }
+
+    /// Lets a stopped process (SIGSTOP) go on, which could not react otherwise.
+    fn wake(&mut self, generation: Generation) {
+        if let Some(child) = self.children.get(generation).filter(|child| child.main_alive) {
+            // Of one that has just ended nothing is left to wake.
+            let _ = self.os.signal_child(child.pid, libc::SIGCONT);
+            self.os.signal_group(child.tree(), libc::SIGCONT);
         }
     }
 
@@ -68,7 +78,9 @@ impl EventLoop {
         if let Some(child) = self.children.get(generation)
             && let Some(signal) = child.first_stop_signal()
         {
-            self.os.signal_tree(child.tree(), &self.children.mains(), signal);
+            let strays = self.os.strays(&self.children.mains());
+            self.os.signal_tree(child.tree(), &strays, signal);
+            self.os.signal_tree(child.tree(), &strays, libc::SIGCONT);
         }
     }
 
@@ -77,10 +89,10 @@ impl EventLoop {
             // It may not lead its group yet.
             self.signal_main(generation, libc::SIGKILL);
         }
-        let mains = self.children.mains();
+        let strays = self.strays();
         if let Some(child) = self.children.get_mut(generation) {
             child.killing = true;
-            self.os.signal_tree(child.tree(), &mains, libc::SIGKILL);
+            self.os.signal_tree(child.tree(), &strays, libc::SIGKILL);
         }
     }
 

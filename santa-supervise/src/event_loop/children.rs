@@ -6,16 +6,22 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
-use crate::os::{Pid, Tree};
+use crate::os::{Pid, Strays, Tree};
 use crate::plan::Blueprint;
+use crate::spawning::Tag;
 
 use super::EventLoop;
 
 /// How often leftovers are looked for; their end often tells by itself.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
-/// Most exits handled before other events get their turn.
+/// Most exits handled before other events get their turn, and the time after
+/// which they get it anyway: among thousands of children each takes longer.
 const EXITS_A_TURN: usize = 256;
+const REAP_TIME: Duration = Duration::from_millis(10);
+
+/// How many times as long as a sweep took nobody sweeps again.
+const REST: u32 = 4;
 
 /// One spawned tree.
 #[derive(Debug)]
@@ -27,12 +33,12 @@ pub(super) struct Child {
     pub(super) main_alive: bool,
     /// Whether it is killed again as long as anything of it is found.
     pub(super) killing: bool,
-    tag: String,
+    tag: Tag,
     began: Millis,
 }
 
 impl Child {
-    pub(super) fn new(slot: SlotId, blueprint: Rc<Blueprint>, pid: Pid, tag: String) -> Self {
+    pub(super) fn new(slot: SlotId, blueprint: Rc<Blueprint>, pid: Pid, tag: Tag) -> Self {
         let began = clock::now();
         Self { slot, blueprint, pid, main_alive: true, killing: false, tag, began }
     }
@@ -61,6 +67,8 @@ impl Child {
 pub(super) struct Children {
     trees: BTreeMap<Generation, Child>,
     next_sweep: Option<Instant>,
+    /// Until when the loop is for others, after a sweep that took its time.
+    rests_until: Option<Instant>,
     pub(super) orphans_reaped: u64,
     /// Kills for want of memory that are known.
     oom_kills: Option<u64>,
@@ -103,10 +111,11 @@ impl Children {
 impl EventLoop {
     /// Takes ended processes off the process table.
     pub(super) fn reap(&mut self) {
+        let begun = Instant::now();
         let mut ended = Vec::new();
         let mut taken = 0;
-        while taken < EXITS_A_TURN {
-            let Some((pid, exit)) = self.os.next_exit() else { break };
+        let mut more = false;
+        while let Some((pid, exit)) = self.os.next_exit() {
             taken += 1;
             match self.children.generation_of(pid) {
                 Some(generation) => {
@@ -118,18 +127,30 @@ impl EventLoop {
                 None if self.helper_ended(pid, exit) => {}
                 None => self.children.orphans_reaped += 1,
             }
+            if taken >= EXITS_A_TURN || begun.elapsed() >= REAP_TIME {
+                more = true;
+                break;
+            }
         }
-        // Only now: what died together with a main process is no leftover.
-        for (generation, exit) in ended {
-            self.main_ended(generation, exit);
+        if !ended.is_empty() {
+            // Only now: what died together with a main process is no leftover.
+            let strays = self.strays();
+            for (generation, exit) in ended {
+                self.main_ended(generation, exit, &strays);
+            }
         }
         self.sweep_now();
-        if taken == EXITS_A_TURN {
+        if more {
             self.children.next_sweep = Some(Instant::now());
         }
     }
 
-    fn main_ended(&mut self, generation: Generation, exit: Exit) {
+    /// Processes that became ours when their parents ended.
+    pub(super) fn strays(&mut self) -> Strays {
+        self.os.strays(&self.children.mains())
+    }
+
+    fn main_ended(&mut self, generation: Generation, exit: Exit, strays: &Strays) {
         // Its last words come before the news of its end.
         self.drain_output(generation);
         if let Some(failure) = self.start_failure(generation) {
@@ -140,7 +161,7 @@ impl EventLoop {
         }
         let Some(child) = self.children.get(generation) else { return };
         let (slot, began, label) = (child.slot, child.began, child.blueprint.spec.label());
-        let alone = !self.os.has_leftovers(child.tree(), &self.children.mains());
+        let alone = !self.os.has_leftovers(child.tree(), strays);
         if alone {
             self.forget_tree(generation);
         }
@@ -172,14 +193,23 @@ impl EventLoop {
     }
 
     fn sweep_now(&mut self) {
-        let mains = self.children.mains();
+        let begun = Instant::now();
+        if self.children.trees.values().all(|child| child.main_alive) {
+            self.children.next_sweep = None;
+            return;
+        }
+        if let Some(rests_until) = self.children.rests_until.filter(|until| *until > begun) {
+            self.children.next_sweep = Some(rests_until);
+            return;
+        }
+        let strays = self.strays();
         let mut gone = Vec::new();
         for (generation, child) in self.children.trees.iter().filter(|(_, child)| !child.main_alive)
         {
-            if !self.os.has_leftovers(child.tree(), &mains) {
+            if !self.os.has_leftovers(child.tree(), &strays) {
                 gone.push((*generation, child.slot));
             } else if child.killing {
-                self.os.signal_tree(child.tree(), &mains, libc::SIGKILL);
+                self.os.signal_tree(child.tree(), &strays, libc::SIGKILL);
             }
         }
         for (generation, slot) in gone {
@@ -187,7 +217,10 @@ impl EventLoop {
             self.events.push_back(Event::Gone(slot, generation));
         }
         let sweeping = self.children.trees.values().any(|child| !child.main_alive);
-        self.children.next_sweep = sweeping.then(|| Instant::now() + SWEEP_EVERY);
+        let now = Instant::now();
+        let rest = (now - begun) * REST;
+        self.children.rests_until = Some(now + rest);
+        self.children.next_sweep = sweeping.then(|| now + SWEEP_EVERY.max(rest));
     }
 
     fn forget_tree(&mut self, generation: Generation) {
@@ -196,14 +229,14 @@ impl EventLoop {
         self.let_output_linger(generation);
     }
 
-    pub(super) fn kill_all_trees(&self) {
-        let mains = self.children.mains();
+    pub(super) fn kill_all_trees(&mut self) {
+        let strays = self.strays();
         for child in self.children.trees.values() {
             if child.main_alive {
                 // It may not lead its group yet.
                 let _ = self.os.signal_child(child.pid, libc::SIGKILL);
             }
-            self.os.signal_tree(child.tree(), &mains, libc::SIGKILL);
+            self.os.signal_tree(child.tree(), &strays, libc::SIGKILL);
         }
     }
 }

@@ -112,25 +112,26 @@ impl EventLoop {
         }
     }
 
-    fn kill_helper(&self, pid: Pid) {
+    fn kill_helper(&mut self, pid: Pid) {
+        let strays = self.strays();
         if let Some(running) = self.helpers.0.get(&pid) {
             // It may not lead its group yet.
             let _ = self.os.signal_child(pid, libc::SIGKILL);
-            let mains = self.children.mains();
-            self.os.signal_tree(tree(&running.helper, true), &mains, libc::SIGKILL);
+            self.os.signal_tree(tree(&running.helper, true), &strays, libc::SIGKILL);
         }
     }
 
     /// Kills all helpers: the end of everything.
-    pub(super) fn end_all_helpers(&self) {
-        self.helpers.0.keys().for_each(|pid| self.kill_helper(*pid));
+    pub(super) fn end_all_helpers(&mut self) {
+        let all: Vec<Pid> = self.helpers.0.keys().copied().collect();
+        all.into_iter().for_each(|pid| self.kill_helper(pid));
     }
 
     /// Whether the process that ended was a helper; then its answer is taken.
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
         let Some(mut running) = self.helpers.0.remove(&pid) else { return false };
-        let mains = self.children.mains();
-        self.os.signal_tree(tree(&running.helper, false), &mains, libc::SIGKILL);
+        let strays = self.strays();
+        self.os.signal_tree(tree(&running.helper, false), &strays, libc::SIGKILL);
         let outcome = match exit {
             Exit::Code(0) => Ok(()),
             _ if running.timed_out => Err(format!("it took longer than {:?}", running.timeout)),

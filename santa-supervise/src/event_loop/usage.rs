@@ -10,11 +10,11 @@ use super::EventLoop;
 
 impl EventLoop {
     /// One entry for each instance, in the order of the configuration.
-    pub(super) fn usage(&self) -> Vec<ServiceUsage> {
-        let mains = self.children.mains();
+    pub(super) fn usage(&mut self) -> Vec<ServiceUsage> {
+        let strays = self.strays();
         let slots = self.state.slots().map(|(id, slot)| {
             let child = slot.generation().and_then(|generation| self.children.get(generation));
-            let used = child.and_then(|child| self.os.usage(child.tree(), &mains));
+            let used = child.and_then(|child| self.os.usage(child.tree(), &strays));
             ServiceUsage {
                 status: self.service_status(id, slot),
                 processes: used.map(|used| used.processes),
@@ -28,8 +28,9 @@ impl EventLoop {
     }
 
     /// All numbers as Prometheus text.
-    pub(super) fn metrics(&self) -> String {
-        let mut text = prometheus(&self.status(), &self.usage(), clock::now() / 1_000);
+    pub(super) fn metrics(&mut self) -> String {
+        let usage = self.usage();
+        let mut text = prometheus(&self.status(), &usage, clock::now() / 1_000);
         let (name, longest) = ("santa_supervise_longest_turn_seconds", self.turn.longest());
         let _ = writeln!(text, "# HELP {name} The longest time in which nothing new was taken.");
         let _ = writeln!(text, "# TYPE {name} gauge\n{name} {}", longest.as_secs_f64());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Interest, Notice, Os, Pid, Token, Tree, Usage, Wake, calls, procfs};
+use super::{Interest, Notice, Os, Pid, Strays, Token, Tree, Usage, Wake, calls, procfs};
 use crate::machine::Exit;
 
 /// Tokens of our own, out of the way of the callers'.
@@ -27,6 +27,7 @@ pub(super) struct Linux {
     /// Why orphans do not become our children.
     no_subreaper: Option<io::Error>,
     use_pidfd: bool,
+    origins: procfs::Origins,
     events: Vec<epoll::Event>,
 }
 
@@ -46,6 +47,7 @@ impl Linux {
             children: BTreeMap::new(),
             no_subreaper: refused,
             use_pidfd,
+            origins: procfs::Origins::default(),
             events: Vec::with_capacity(64),
         })
     }
@@ -139,6 +141,7 @@ impl Os for Linux {
         if let Some(Some(pidfd)) = self.children.remove(&ended.0) {
             let _ = epoll::delete(&self.epoll, pidfd);
         }
+        self.origins.forget(ended.0);
         Some(ended)
     }
 
@@ -149,29 +152,38 @@ impl Os for Linux {
         }
     }
 
-    fn signal_tree(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>, signal: i32) {
-        // Whoever is gone already needs no signal.
-        if calls::has_group(tree.main, tree.main_alive) {
-            let _ = calls::signal_process(-tree.main, signal);
-        }
-        for pid in procfs::members(tree, mains) {
+    fn strays(&mut self, mains: &BTreeSet<Pid>) -> Strays {
+        self.origins.look(mains)
+    }
+
+    fn signal_group(&self, tree: Tree<'_>, signal: i32) {
+        calls::signal_group(tree.main, tree.main_alive, signal);
+    }
+
+    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32) {
+        self.signal_group(tree, signal);
+        for pid in procfs::members(tree, strays) {
             let _ = calls::signal_process(pid, signal);
         }
     }
 
-    fn has_leftovers(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> bool {
-        calls::has_group(tree.main, tree.main_alive) || !procfs::members(tree, mains).is_empty()
+    fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool {
+        calls::has_group(tree.main, tree.main_alive) || procfs::has_strays(tree, strays)
     }
 
-    fn usage(&self, tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Option<Usage> {
+    fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage> {
+        let all = procfs::members(tree, strays);
+        if all.len() >= procfs::MOST_BELOW {
+            return None;
+        }
         let main = tree.main_alive.then_some(tree.main);
-        let all = procfs::members(tree, mains).into_iter().chain(main);
-        let used = all.filter_map(procfs::usage).reduce(|sum, one| Usage {
-            rss: sum.rss + one.rss,
-            cpu: sum.cpu + one.cpu,
+        let used = all.into_iter().chain(main).filter_map(procfs::usage);
+        let sum = used.reduce(|sum, one| Usage {
+            rss: sum.rss.saturating_add(one.rss),
+            cpu: sum.cpu.saturating_add(one.cpu),
             processes: sum.processes + one.processes,
         });
-        Some(used.unwrap_or_default())
+        Some(sum.unwrap_or_default())
     }
 
     fn oom_kills(&self) -> Option<u64> {
@@ -179,7 +191,7 @@ impl Os for Linux {
     }
 
     fn kill_descendants(&self) {
-        for pid in procfs::descendants(std::process::id().cast_signed()) {
+        for pid in procfs::descendants(std::process::id().cast_signed(), usize::MAX) {
             let _ = calls::signal_process(pid, libc::SIGKILL);
         }
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use super::{Interest, Notice, Os, Pid, Token, Tree, Usage, Wake, calls};
+use super::{Interest, Notice, Os, Pid, Strays, Token, Tree, Usage, Wake, calls};
 use crate::machine::Exit;
 
 /// Where the handler writes the number of the signal.
@@ -111,18 +111,23 @@ impl Os for Portable {
         calls::signal_process(child, signal)
     }
 
-    fn signal_tree(&self, tree: Tree<'_>, _mains: &BTreeSet<Pid>, signal: i32) {
-        // Whoever is gone already needs no signal.
-        if calls::has_group(tree.main, tree.main_alive) {
-            let _ = calls::signal_process(-tree.main, signal);
-        }
+    fn strays(&mut self, _mains: &BTreeSet<Pid>) -> Strays {
+        Strays::default()
     }
 
-    fn has_leftovers(&self, tree: Tree<'_>, _mains: &BTreeSet<Pid>) -> bool {
+    fn signal_group(&self, tree: Tree<'_>, signal: i32) {
+        calls::signal_group(tree.main, tree.main_alive, signal);
+    }
+
+    fn signal_tree(&self, tree: Tree<'_>, _strays: &Strays, signal: i32) {
+        self.signal_group(tree, signal);
+    }
+
+    fn has_leftovers(&self, tree: Tree<'_>, _strays: &Strays) -> bool {
         calls::has_group(tree.main, tree.main_alive)
     }
 
-    fn usage(&self, _tree: Tree<'_>, _mains: &BTreeSet<Pid>) -> Option<Usage> {
+    fn usage(&self, _tree: Tree<'_>, _strays: &Strays) -> Option<Usage> {
         None
     }
 

@@ -1,38 +1,108 @@
 //! Which processes belong to which tree, by /proc. Everything here is a
 //! snapshot: callers repeat until nothing is found any more.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use super::{Pid, Tree, Usage, calls};
+use super::{Origin, Pid, Stray, Strays, Tree, Usage, calls, mark};
 use crate::spawning::TAG;
 
+/// Most processes below others that are looked for at a time: each takes some
+/// microseconds, and nothing else goes on meanwhile. A kill is repeated until
+/// nothing is found any more; what is killed makes those below it our children.
+pub(super) const MOST_BELOW: usize = 256;
+
+/// Most new strays whose origin is read in one look.
+const MOST_NEW: usize = 256;
+
+/// Most strays of a tree that may be zombies before some of them are taken for
+/// living ones without a look.
+const MOST_ZOMBIES: usize = 64;
+
+/// Where our children that no service is known for come from. It cannot change,
+/// and the number of a child is given to nobody else before it is reaped.
+#[derive(Debug, Default)]
+pub(super) struct Origins(BTreeMap<Pid, Origin>);
+
+impl Origins {
+    pub(super) fn look(&mut self, mains: &BTreeSet<Pid>) -> Strays {
+        let own = std::process::id().cast_signed();
+        let mut strays = Strays::default();
+        let mut new = 0;
+        for pid in children(own).into_iter().filter(|child| !mains.contains(child)) {
+            let origin = match self.0.entry(pid) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(_) if new == MOST_NEW => {
+                    strays.more = true;
+                    continue;
+                }
+                Entry::Vacant(place) => {
+                    new += 1;
+                    place.insert(origin(pid)).clone()
+                }
+            };
+            strays.found.push(Stray { pid, session: calls::session(pid), origin });
+        }
+        strays
+    }
+
+    pub(super) fn forget(&mut self, pid: Pid) {
+        self.0.remove(&pid);
+    }
+}
+
+fn origin(pid: Pid) -> Origin {
+    if let Some(mark) = mark::of(pid) {
+        return Origin::Mark(mark);
+    }
+    variable(pid).map_or(Origin::Unknown, |value| Origin::Variable(value.into()))
+}
+
+/// The strays of `tree`: known by their mark, or by their session as long as its
+/// number belongs to nobody else.
+fn strays_of<'a>(tree: Tree<'a>, strays: &'a Strays) -> impl Iterator<Item = Pid> + 'a {
+    let by_session = has_own_number(tree);
+    let is_own =
+        move |stray: &&Stray| stray.origin.is(tree.tag) || by_session && stray.session == tree.main;
+    strays.found.iter().filter(is_own).map(|stray| stray.pid).filter(move |pid| *pid != tree.main)
+}
+
+/// Whether a stray of `tree` lives, or may live.
+pub(super) fn has_strays(tree: Tree<'_>, strays: &Strays) -> bool {
+    let mut own = strays_of(tree, strays);
+    strays.more
+        || own.by_ref().take(MOST_ZOMBIES).any(|pid| !is_zombie(pid))
+        || own.next().is_some()
+}
+
 /// What belongs to `tree` besides its main process and outside its process
-/// group's reach: descendants that made sessions of their own. While the main
-/// process lives these are below it; afterwards they are children of ours and
-/// are known by the tag in their environment.
-pub(super) fn members(tree: Tree<'_>, mains: &BTreeSet<Pid>) -> Vec<Pid> {
+/// group's reach: what is below its main process, and its strays with what is
+/// below them.
+pub(super) fn members(tree: Tree<'_>, strays: &Strays) -> Vec<Pid> {
     let mut found = Vec::new();
     if tree.main_alive {
-        found = descendants(tree.main);
+        found = descendants(tree.main, MOST_BELOW);
     }
-    let own = std::process::id().cast_signed();
-    for child in children(own).into_iter().filter(|child| !mains.contains(child)) {
-        if !is_zombie(child) && belongs(child, tree) {
-            found.push(child);
-            found.extend(descendants(child));
+    let mut left = MOST_BELOW.saturating_sub(found.len());
+    for stray in strays_of(tree, strays) {
+        found.push(stray);
+        if left > 0 {
+            let below = descendants(stray, left);
+            left = left.saturating_sub(below.len() + 1);
+            found.extend(below);
         }
     }
     found.retain(|pid| *pid != tree.main);
     found
 }
 
-/// Everything below `root`, nearest first.
-pub(super) fn descendants(root: Pid) -> Vec<Pid> {
+/// What is below `root`, nearest first; not much more than `most`.
+pub(super) fn descendants(root: Pid, most: usize) -> Vec<Pid> {
     let mut found = children(root);
     let mut next = 0;
-    while next < found.len() {
+    while next < found.len().min(most) {
         let below = children(found[next]);
         found.extend(below.into_iter().filter(|pid| *pid != root));
         next += 1;
@@ -40,13 +110,18 @@ pub(super) fn descendants(root: Pid) -> Vec<Pid> {
     found
 }
 
+/// Whether the number of a tree's main process is not a stranger's: one that has
+/// been reaped may have left it to somebody.
+fn has_own_number(tree: Tree<'_>) -> bool {
+    tree.main_alive || !calls::exists(tree.main)
+}
+
 /// Whether `pid` is the main process of `tree`, in its session, below it, or
 /// marked as its own.
 pub(super) fn belongs(pid: Pid, tree: Tree<'_>) -> bool {
-    // A main process that has been reaped may have left its number to a stranger.
     let by_number =
         || pid == tree.main || calls::session(pid) == tree.main || is_below(pid, tree.main);
-    (tree.main_alive || !calls::exists(tree.main)) && by_number() || has_tag(pid, tree.tag)
+    has_own_number(tree) && by_number() || origin(pid).is(tree.tag)
 }
 
 fn is_below(mut pid: Pid, ancestor: Pid) -> bool {
@@ -61,11 +136,12 @@ fn is_below(mut pid: Pid, ancestor: Pid) -> bool {
     false
 }
 
-fn has_tag(pid: Pid, tag: &str) -> bool {
-    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-    environment.split(|byte| *byte == 0).any(|entry| {
-        entry.strip_prefix(TAG.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
-            == Some(tag.as_bytes())
+/// The value of [`TAG`] in the environment that a process was started with.
+fn variable(pid: Pid) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environment.split(|byte| *byte == 0);
+    entries.find_map(|entry| {
+        entry.strip_prefix(TAG.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec)
     })
 }
 

@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::mark::{self, Mark};
 use super::report::{Progress, Reporter, Step};
 use super::{Credentials, Pid, calls};
 use crate::machine::{Retry, SpawnFailure};
@@ -37,6 +38,8 @@ pub(super) type Prepare<'a> = dyn Fn() -> Result<Program, SpawnFailure> + 'a;
 pub struct Launch<'a> {
     /// What it becomes.
     pub prepare: &'a Prepare<'a>,
+    /// Tells what comes from it from everything else.
+    pub mark: Mark,
     /// Working directory, if another than ours.
     pub directory: Option<CString>,
     /// Limits other than ours, each soft and hard.
@@ -148,6 +151,7 @@ fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
     // SAFETY: no memory is involved.
     require(Step::Session, unsafe { libc::setsid() })?;
     die_with_parent(child.parent)?;
+    mark::put_on(child.launch.mark);
     default_signals();
     connect(child)?;
     let reporter = Reporter(child.reporter);

@@ -32,4 +32,6 @@ mod sockets;
 mod start_order;
 mod stop;
 #[cfg(target_os = "linux")]
+mod strays;
+#[cfg(target_os = "linux")]
 mod surroundings;

@@ -76,9 +76,38 @@ on_every_os! {
     }
 
     fn a_stopped_process_is_killed_after_its_time(os) {
-        let mut house = House::new(os).service("app", &["forever"], "stop_timeout = \"200ms\"").start();
+        let mut house = House::new(os)
+            .service("app", &["ignore-term", "print deaf", "forever"],
+                "ready = { kind = \"log\", pattern = \"deaf\" }\nstop_timeout = \"200ms\"")
+            .start();
         house.wait_for_state("app", "ready");
         house.ctl_ok(&["signal", "app", "STOP"]);
+        house.ctl_ok(&["stop", "app"]);
+        assert_eq!(house.service_status("app")["last_exit"], "ended by SIGKILL");
+        assert_eq!(house.stop(), 0);
+    }
+
+    fn a_stopped_process_is_woken_to_stop_in_order(os) {
+        let mut house = House::new(os);
+        let file = house.path("order").display().to_string();
+        let child = format!("child print up; say-when-told {file} child");
+        let ready = "ready = { kind = \"log\", pattern = \"up\" }\nstop_timeout = \"1h\"";
+        house = house
+            .service("app", &["print up", &format!("say-when-told {file} app")], ready)
+            .service("parent", &[&child, "forever"], ready)
+            .start();
+        house.wait_for_state("app", "ready");
+        house.wait_for_state("parent", "ready");
+        // The step after the line that made them ready.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        house.ctl_ok(&["signal", "app", "STOP"]);
+        house.ctl_ok(&["stop", "app"]);
+        assert_eq!(house.read("order"), "app\n");
+        // All of the group: the one that is to react may wait for another.
+        let group = rustix::process::Pid::from_raw(house.service_pid("parent")).expect("pid");
+        rustix::process::kill_process_group(group, rustix::process::Signal::STOP).expect("kill");
+        house.ctl_ok(&["stop", "parent"]);
+        assert_eq!(house.read("order"), "app\nchild\n");
         assert_eq!(house.stop(), 0);
     }
 

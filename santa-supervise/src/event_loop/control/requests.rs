@@ -48,8 +48,14 @@ impl EventLoop {
                 Ok(found) => self.give_json(token, &found),
                 Err(refusal) => self.give_json(token, &refusal),
             },
-            Request::Usage => self.give_json(token, &self.usage()),
-            Request::Metrics => self.answer(token, true, self.metrics()),
+            Request::Usage => {
+                let usage = self.usage();
+                self.give_json(token, &usage);
+            }
+            Request::Metrics => {
+                let metrics = self.metrics();
+                self.answer(token, true, metrics);
+            }
             Request::Logs { name, lines, follow } => self.give_logs(token, name, lines, follow),
             Request::Events => self.follow(token, Follow::Events),
             Request::ReloadConfig => self.begin_reload(Some(token)),

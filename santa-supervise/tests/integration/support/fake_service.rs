@@ -97,6 +97,8 @@ fn perform(verb: &str, rest: &str) {
         // A child in our group, or in a session of its own, that lives on.
         "child" => spawn(rest),
         "setsid" => drop(rustix::process::setsid()),
+        // That many children, each in a session of its own, that do nothing.
+        "breed" => breed(rest.parse().expect("count")),
         // Orphans that end soon.
         "orphans" => orphans(rest.parse().expect("count")),
         "state" => fs::write(rest, own_state()).expect("state file"),
@@ -199,6 +201,20 @@ fn spawn(steps: &str) {
     let own = env::current_exe().expect("own path");
     // Nobody waits for it: whether it becomes an orphan is for the test.
     drop(Command::new(own).args(steps.split(';').map(str::trim)).spawn().expect("child"));
+}
+
+fn breed(count: usize) {
+    for _ in 0..count {
+        // SAFETY: we have one thread; the child makes calls only that take no memory.
+        unsafe {
+            if libc::fork() == 0 {
+                libc::setsid();
+                loop {
+                    libc::pause();
+                }
+            }
+        }
+    }
 }
 
 fn orphans(count: usize) {

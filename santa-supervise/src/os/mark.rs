@@ -1,0 +1,83 @@
+//! A mark on every process of a tree that no program sheds by accident: the soft
+//! limit on file locks, which has meant nothing since Linux 2.4.24, but which
+//! fork, exec, a new session, another user and an empty environment leave as it
+//! is. /proc/PID/limits shows it. Where it cannot be set (gVisor), the variable
+//! [`crate::spawning::TAG`] has to do.
+#![expect(unsafe_code, reason = "the resource has no name in any safe crate")]
+
+use super::Pid;
+
+/// The marks of one run of santa-supervise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family(u32);
+
+/// The mark of one tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
+
+impl Family {
+    /// Differs from that of other runs as `seed` does.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        // Never all ones: that would be no limit at all.
+        Self((seed ^ (seed >> 32)) as u32 >> 1 | 1)
+    }
+
+    /// The mark of tree number `number`.
+    #[must_use]
+    pub fn mark(self, number: u32) -> Mark {
+        Mark(u64::from(self.0) << 32 | u64::from(number))
+    }
+}
+
+impl Mark {
+    /// No process has it.
+    pub const NONE: Self = Self(0);
+
+    /// Whether a process of this run has it.
+    #[must_use]
+    pub fn is_of(self, family: Family) -> bool {
+        self.0 >> 32 == u64::from(family.0)
+    }
+}
+
+/// Marks this process and all that will come from it.
+#[cfg(target_os = "linux")]
+pub(super) fn put_on(mark: Mark) {
+    // SAFETY: both calls work on one initialised structure.
+    unsafe {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut limit) == 0 {
+            limit.rlim_cur = mark.0;
+            // Refused where somebody has lowered the hard limit.
+            libc::setrlimit(libc::RLIMIT_LOCKS, &raw const limit);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn put_on(_mark: Mark) {}
+
+/// The mark of a process, if it has one.
+#[cfg(target_os = "linux")]
+pub(super) fn of(pid: Pid) -> Option<Mark> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
+    // Without a mark it says "unlimited".
+    line.split_whitespace().next()?.parse().ok().map(Mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_differ_from_tree_to_tree_and_from_run_to_run() {
+        let (one, other) = (Family::new(7 << 32 | 9), Family::new(u64::MAX));
+        assert_ne!(one.mark(1), one.mark(2));
+        assert_ne!(one.mark(1), other.mark(1));
+        assert!(one.mark(u32::MAX).is_of(one) && !one.mark(1).is_of(other));
+        assert!(!Mark::NONE.is_of(one));
+        assert_ne!(other.mark(u32::MAX).0, u64::MAX, "that is no limit");
+    }
+}

@@ -1,0 +1,68 @@
+//! What a service leaves behind, however well it hides, ends with it; and
+//! however much it is, nobody has to wait.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::{House, is_alive};
+
+/// Ways to hide from a supervisor that looks at sessions, groups, parents, open
+/// descriptors or the environment. `$0` is what runs at last.
+const HIDEOUTS: [&str; 4] = [
+    "setsid env -i sh -c \"$0\" &",
+    "setsid -f setsid -f env -i sh -c \"$0\"",
+    "(setsid env -i nohup sh -c \"$0\" </dev/null >/dev/null 2>&1 &)",
+    "env -u SANTA_SUPERVISE_ID setsid sh -c \"(exec env -i sh -c '$0') &\" &",
+];
+
+#[test]
+fn a_stray_without_session_and_environment_ends_with_its_service() {
+    for os in ["linux", "linux-without-pidfd"] {
+        for hideout in HIDEOUTS {
+            let house = House::new(os);
+            let file = house.path("stray").display().to_string();
+            let script = format!("{hideout}\nwhile sleep 1; do :; done");
+            let runs = format!("echo $$ > {file}.new; mv {file}.new {file}; exec sleep 7777");
+            let args = format!("args = [\"-c\", {script:?}, {runs:?}]\nrestart = \"always\"");
+            let mut house = house.program("app", "/bin/sh", &args.replace('$', "$$")).start();
+            let stray = house.number_in("stray");
+            house.ctl_ok(&["signal", "app", "KILL"]);
+            house.until("it was restarted", || house.service_status("app")["restarts"] == 1);
+            assert!(!is_alive(stray), "it survived: {hideout}");
+            house.until("another stray runs", || house.number_in("stray") != stray);
+            let stray = house.number_in("stray");
+            assert_eq!(house.stop(), 0);
+            assert!(!is_alive(stray), "it survived the stop: {hideout}");
+        }
+    }
+}
+
+fn children_of(pid: i32) -> BTreeSet<String> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_thousand_orphans_of_one_service_are_not_those_of_another() {
+    const ORPHANS: usize = 1_000;
+    let house = House::new("linux");
+    let marker = house.path("marker").display().to_string();
+    // The child in between ends and leaves them to santa-supervise.
+    let breed = format!("first-only {marker} child breed {ORPHANS}");
+    let mut house = house
+        .service("breeder", &[&breed, "forever"], "restart = \"always\"")
+        .service("other", &["forever"], "restart = \"always\"")
+        .start();
+    house.wait_for_state("other", "ready");
+    let count = || children_of(house.pid()).len();
+    house.until("they are all there", || count() >= ORPHANS + 2);
+    house.ctl_ok(&["signal", "other", "KILL"]);
+    house.until("it was restarted", || house.service_status("other")["restarts"] == 1);
+    house.wait_for_state("other", "ready");
+    assert!(count() >= ORPHANS + 2, "those of the living service live");
+    house.ctl_ok(&["signal", "breeder", "KILL"]);
+    house.until("it was restarted", || house.service_status("breeder")["restarts"] == 1);
+    house.wait_for_state("breeder", "ready");
+    assert!(count() < ORPHANS, "they ended with their service");
+    assert_eq!(house.stop(), 0);
+}
