@@ -137,7 +137,7 @@ on_every_os! {
             assert!(why.contains(reason), "{name}: {why}");
             assert_eq!(status["restarts"], 0, "{name} is not worth another try");
         }
-        assert_eq!(house.state("fine"), "ready");
+        house.wait_for_state("fine", "ready");
         assert_eq!(house.stop(), 0);
     }
 
