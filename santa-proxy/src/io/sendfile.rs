@@ -18,7 +18,7 @@ impl Writer<'_> {
         head: &[u8],
         file: &File,
         range: Range<u64>,
-        progress: impl Fn(),
+        progress: impl Fn(usize),
     ) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let Writer::Tcp(half) = self {
@@ -33,7 +33,7 @@ impl Writer<'_> {
         mut head: &[u8],
         file: &File,
         mut range: Range<u64>,
-        progress: impl Fn(),
+        progress: impl Fn(usize),
     ) -> io::Result<()> {
         let whole = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut piece = vec![0; whole.min(BLOCK)];
@@ -42,7 +42,6 @@ impl Writer<'_> {
             let count = left.min(BLOCK);
             file.read_exact_at(&mut piece[..count], range.start)?;
             self.write_with([head, &piece[..count], &[]], &progress).await?;
-            progress();
             head = &[];
             range.start += count as u64;
             if range.is_empty() {
@@ -73,7 +72,7 @@ mod linux {
         mut head: &[u8],
         file: &File,
         range: Range<u64>,
-        progress: impl Fn(),
+        progress: impl Fn(usize),
     ) -> io::Result<()> {
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
         while !head.is_empty() {
@@ -90,7 +89,7 @@ mod linux {
             if sent == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            progress();
+            progress(sent);
         }
         Ok(())
     }

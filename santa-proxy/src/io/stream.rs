@@ -253,14 +253,15 @@ impl Writer<'_> {
 
     /// Writes all of `parts`, one after the other.
     pub(crate) async fn write_all(&mut self, parts: [&[u8]; 3]) -> io::Result<()> {
-        self.write_with(parts, || {}).await
+        self.write_with(parts, |_| {}).await
     }
 
-    /// The same, calling `progress` whenever some bytes have left.
+    /// The same, calling `progress` with the count of bytes that have left, unless
+    /// all of them do so at once.
     pub(crate) async fn write_with(
         &mut self,
         parts: [&[u8]; 3],
-        progress: impl Fn(),
+        progress: impl Fn(usize),
     ) -> io::Result<()> {
         let total: usize = parts.iter().map(|part| part.len()).sum();
         if total > JOINED || parts[0].len() == total {
@@ -277,19 +278,23 @@ impl Writer<'_> {
         &mut self,
         parts: [&[u8]; 3],
         total: usize,
-        progress: impl Fn(),
+        progress: impl Fn(usize),
     ) -> io::Result<()> {
         let mut written = 0;
+        let mut at_once = true;
         poll_fn(|context| {
             while written < total {
                 let slices = unwritten(parts, written);
-                let count = ready!(self.poll_write(context, &slices))?;
+                let polled = self.poll_write(context, &slices);
+                at_once &= polled.is_ready();
+                let count = ready!(polled)?;
                 if count == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
                 written += count;
-                if written < total {
-                    progress();
+                at_once &= written == total;
+                if !at_once {
+                    progress(count);
                 }
             }
             self.poll_flush(context)

@@ -34,6 +34,11 @@ impl BodyClock {
         }
     }
 
+    /// The same for an answer that a client takes, which may take any time in all.
+    pub(crate) fn of_answer(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Self {
+        Self { total: Duration::MAX, ..Self::new(limits, timeouts, 0) }
+    }
+
     /// How long the next bytes may take.
     pub(crate) fn patience(&self) -> Duration {
         let slowest = match self.received.saturating_mul(1000).checked_div(self.rate) {

@@ -11,6 +11,7 @@ use super::forward::push_content;
 use super::plan::Forward;
 use super::presence::client_gone;
 use super::relay::{Relay, Relayed};
+use super::send_clock::SendClock;
 use crate::http::content::Content;
 use crate::http::reject::Reject;
 use crate::http::request::Version;
@@ -135,6 +136,7 @@ pub(crate) async fn exchange(
         trailers: *trailers,
         expects: *expects && !content_at_hand,
         deadline,
+        clock: SendClock::new(&local.shared.limits, timeouts, deadline),
         timeouts,
         hsts: local.shared.hsts(terms.secure),
         progress: &progress,
@@ -218,7 +220,7 @@ impl Sending<'_> {
     /// Sends the first piece, then the rest of the content as it arrives.
     async fn send(&mut self, first: &[u8]) -> Result<(), Unsent> {
         let begun = Cell::new(false);
-        if self.writer.write_with([first, &[], &[]], || begun.set(true)).await.is_err() {
+        if self.writer.write_with([first, &[], &[]], |_| begun.set(true)).await.is_err() {
             self.progress.refused.set(!begun.get());
             return Err(Unsent::Backend);
         }

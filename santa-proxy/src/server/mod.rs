@@ -20,6 +20,7 @@ mod record;
 mod relay;
 mod seats;
 mod send;
+mod send_clock;
 mod share;
 mod shed;
 mod tunnel;

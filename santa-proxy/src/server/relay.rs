@@ -11,6 +11,7 @@ use super::exchange::{Fault, Progress};
 use super::limiter::Permit;
 use super::record::Record;
 use super::send::Terms;
+use super::send_clock::SendClock;
 use super::worker::Worker;
 use crate::http::bytes::push_hex;
 use crate::http::content::Content;
@@ -57,6 +58,8 @@ pub(crate) struct Relay<'x> {
     /// Whether the client waits for 100 before it sends its content.
     pub(crate) expects: bool,
     pub(crate) deadline: &'x Deadline,
+    /// How slowly the client may take the answer.
+    pub(crate) clock: SendClock<'x>,
     pub(crate) timeouts: &'x santa_config::ProxyTimeouts,
     /// The line about TLS for this client.
     pub(crate) hsts: &'x [u8],
@@ -328,10 +331,10 @@ impl Relay<'_> {
         if before.is_empty() && content == 0 && after.is_empty() {
             return Ok(());
         }
-        let extend = || self.deadline.set(Phase::Send, self.timeouts.body);
-        extend();
+        self.clock.begin();
         let payload = &self.buffer.filled()[..content];
-        let written = self.writer.write_with([before, payload, after], extend).await;
+        let progress = |bytes| self.clock.progress(bytes);
+        let written = self.writer.write_with([before, payload, after], progress).await;
         written.map_err(|_| Fault::ClientGone)?;
         self.deadline.set(Phase::Backend, self.timeouts.response);
         Ok(())

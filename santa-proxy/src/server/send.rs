@@ -4,16 +4,18 @@ use std::io;
 use std::rc::Rc;
 
 use super::record::Record;
+use super::send_clock::SendClock;
 use super::worker::{Local, Worker};
 use crate::answer::{Answer, Body};
 use crate::assets::Part;
+use crate::generation::Generation;
 use crate::http::bytes::push_decimal;
 use crate::http::content::Content;
 use crate::http::reject::phrase;
 use crate::http::request::Version;
 use crate::http::rewrite::push_status_line;
 use crate::io::buffer::{give_vec, take_vec};
-use crate::io::deadline::{Deadline, Expired, Phase};
+use crate::io::deadline::{Deadline, Expired};
 use crate::io::stream::Writer;
 
 /// What an answer depends on besides its content.
@@ -95,18 +97,19 @@ impl Reply {
                 }
                 _ => Part::Memory(&[]),
             };
-            let patience = self.local.shared.timeouts.body;
-            let extend = || deadline.set(Phase::Send, patience);
-            extend();
+            let Generation { limits, timeouts, .. } = &*self.local.shared;
+            let clock = SendClock::new(limits, timeouts, deadline);
+            clock.begin();
+            let progress = |bytes| clock.progress(bytes);
             let bytes = match body {
                 Part::Memory(bytes) => {
-                    deadline.limit(writer.write_with([&self.head, bytes, &[]], extend)).await??;
+                    deadline.limit(writer.write_with([&self.head, bytes, &[]], progress)).await??;
                     bytes.len() as u64
                 }
                 Part::File(file, range) => {
                     let sent = range.end - range.start;
                     // Large, and waited for less often than it would take room.
-                    let writing = Box::pin(writer.write_file(&self.head, file, range, extend));
+                    let writing = Box::pin(writer.write_file(&self.head, file, range, progress));
                     deadline.limit(writing).await??;
                     sent
                 }

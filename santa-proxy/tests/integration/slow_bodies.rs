@@ -8,7 +8,7 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 
-use crate::http2::{client, run, start};
+use crate::http2::{client, run, session, start};
 use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
 use crate::support::eventually;
@@ -334,4 +334,37 @@ fn requests_that_wait_and_bodies_are_counted() {
     client.send("x".repeat(400));
     assert_eq!(client.answer(false).status, 200);
     eventually("and given back", || metric("santa_proxy_body_memory_bytes") == 0);
+}
+
+#[test]
+fn an_answer_that_is_taken_byte_by_byte_is_cut_off() {
+    let setup = Setup::new()
+        .set("PROXY__TIMEOUTS__BODY_GRACE", "300ms")
+        .set("PROXY__LIMITS__BODY_RATE", "1KiB");
+    setup.file("large.bin", &"0123456789".repeat(20_000));
+    let (authority, proxy, backend) = start(setup);
+    backend.always(Act::Answer(ok(&"0123456789".repeat(20_000))));
+    for path in ["/large.bin", "/api/large"] {
+        run(async {
+            let session = session(&proxy, &authority).await;
+            let mut builder = h2::client::Builder::new();
+            let handshake = builder.initial_window_size(1).handshake::<_, Bytes>(session);
+            let (client, connection) = handshake.await.expect("HTTP/2");
+            tokio::task::spawn_local(async { drop(connection.await) });
+            let request = http::Request::get(format!("https://santa.test{path}")).body(());
+            let mut client = client.ready().await.expect("room");
+            let (answer, _) = client.send_request(request.expect("one"), true).expect("sent");
+            let mut content = answer.await.expect("a head").into_body();
+            let reason = loop {
+                match content.data().await.expect("no end") {
+                    Ok(piece) => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        content.flow_control().release_capacity(piece.len()).expect("room");
+                    }
+                    Err(error) => break error.reason(),
+                }
+            };
+            assert_eq!(reason, Some(h2::Reason::ENHANCE_YOUR_CALM), "{path}");
+        });
+    }
 }

@@ -93,8 +93,8 @@ section! {
         /// Longest request body.
         body_size: Size = "16MiB",
         /// Slowest that a request body may arrive, in bytes a second on average;
-        /// `timeouts.body_grace` comes on top. A slower one is answered 408.
-        /// `0B` is any rate.
+        /// `timeouts.body_grace` comes on top. A slower one is answered 408, and
+        /// a client that takes an answer more slowly is cut off. `0B` is any rate.
         body_rate: Size = "1KiB",
         /// How much of a request body is read before the backend gets any of
         /// the request. A longer one is passed on from there as it arrives;
@@ -146,7 +146,7 @@ section! {
         head: Duration = "10s",
         /// Between two reads of a request body or two writes of a response.
         body: Duration = "30s",
-        /// How long a request body may be slower than `limits.body_rate`.
+        /// How long a body may be slower than `limits.body_rate`.
         body_grace: Duration = "10s",
         /// The whole of a request body, without the time that the backend takes.
         body_total: Duration = "5m",
