@@ -1,5 +1,6 @@
 //! Read buffers that hold memory only while they hold bytes: an idle connection
-//! keeps none. The blocks come from a pool of the worker's thread.
+//! keeps none, and one with the beginning of a head little more than that. The
+//! blocks come from a pool of the worker's thread.
 
 use std::cell::RefCell;
 
@@ -7,6 +8,8 @@ use std::cell::RefCell;
 pub(crate) const BLOCK: usize = 32 * 1024;
 /// Bytes are read to the start of a cache line, which the kernel copies to faster.
 const LINE: usize = 64;
+/// Up to so many bytes are worth copying when no more come for the moment.
+const FEW: usize = 1024;
 /// Blocks kept for reuse by one worker.
 const KEPT: usize = 64;
 
@@ -80,9 +83,12 @@ impl Buffer {
 
     /// Room to read into; makes some when there is none.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.block.is_empty() {
-            self.block = take_block();
+        if self.block.len() < BLOCK {
+            let few = std::mem::replace(&mut self.block, take_block());
+            let (start, end) = (self.start, self.end);
             self.rewind();
+            self.block[self.start..][..end - start].copy_from_slice(&few[start..end]);
+            self.end += end - start;
         } else if self.end == self.block.len() {
             let origin = self.origin();
             if self.start > origin {
@@ -121,6 +127,16 @@ impl Buffer {
             space[..count].copy_from_slice(now);
             self.fill(count);
             bytes = later;
+        }
+    }
+
+    /// Keeps no more memory than the few bytes in it need, while no more come.
+    pub(crate) fn shrink(&mut self) {
+        self.release();
+        if self.filled().len() <= FEW && self.block.len() > FEW {
+            let few = self.filled().to_vec();
+            (self.start, self.end) = (0, few.len());
+            give_block(std::mem::replace(&mut self.block, few));
         }
     }
 
@@ -172,6 +188,27 @@ mod tests {
         let mut buffer = Buffer::default();
         buffer.consume(0);
         assert!(buffer.filled().is_empty() && buffer.block.is_empty());
+    }
+
+    #[test]
+    fn a_few_bytes_hold_little_memory_and_stay_where_more_are_added() {
+        let mut buffer = Buffer::default();
+        let mut expected = Vec::new();
+        for round in 0..200u8 {
+            let piece = vec![round; usize::from(round) % 37];
+            buffer.append(&piece);
+            expected.extend_from_slice(&piece);
+            buffer.shrink();
+            assert!(buffer.block.len() <= FEW || expected.len() > FEW);
+            assert_eq!(buffer.filled(), expected);
+            if round % 5 == 0 {
+                let used = expected.len().min(usize::from(round));
+                buffer.consume(used);
+                expected.drain(..used);
+                buffer.shrink();
+                assert_eq!(buffer.filled(), expected);
+            }
+        }
     }
 
     #[test]

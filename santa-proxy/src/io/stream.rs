@@ -161,7 +161,7 @@ impl Reader<'_> {
             Self::Within(end) => end.borrow_mut().poll_fill(context, buffer),
         };
         if polled.is_pending() {
-            buffer.release();
+            buffer.shrink();
         }
         polled
     }
