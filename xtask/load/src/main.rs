@@ -9,6 +9,7 @@
 //! | `ws` | WebSockets that send a message and wait for its echo, likewise | [`report::WebSocket`] |
 //! | `fleet` | Macs that sync with a SantaServer, or only upload events | [`report::Fleet`] |
 //! | `hold` | opens idle connections or WebSockets, says `{"held":N}`, keeps them until its input ends | [`report::Held`] |
+//! | `slow` | clients that begin requests and never end them; says `{"held":N}`, goes on until its input ends | [`report::Held`] |
 //! | `serve` | the canned backend; says `{"listening":ADDRESS}` and answers until it is stopped | |
 //! | `certificate` | an authority and a certificate for `localhost`, as PEM files | |
 //!
@@ -27,6 +28,7 @@ mod message;
 mod pace;
 mod report;
 mod serve;
+mod slow;
 mod target;
 mod websocket;
 
@@ -57,6 +59,8 @@ enum Command {
     Fleet(fleet::Args),
     /// Open connections and keep them idle until standard input ends
     Hold(hold::Args),
+    /// Begin requests that never end, until standard input does
+    Slow(slow::Args),
     /// Answer with canned content: /…/bytes/N with N bytes, WebSockets with an echo
     Serve {
         /// Where: ADDRESS:PORT or unix:/absolute/path
@@ -127,6 +131,7 @@ fn run(command: Command) -> Result<()> {
             Command::Ws(args) => report::print(&websocket::run(args).await?),
             Command::Fleet(args) => report::print(&fleet::run(args).await?),
             Command::Hold(args) => hold::run(args).await,
+            Command::Slow(args) => slow::run(args).await,
             Command::Serve { listen } => serve::run(listen).await,
             Command::Certificate { directory } => certificate::write(&directory),
         }

@@ -87,7 +87,7 @@ pub(crate) struct Fleet {
     pub(crate) stages: BTreeMap<String, Latency>,
 }
 
-/// What `santa-load hold` says once everything is open.
+/// What `santa-load hold` and `slow` say once everything is open.
 #[derive(Debug, Serialize)]
 pub(crate) struct Held {
     /// Open connections.

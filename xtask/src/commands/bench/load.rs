@@ -53,6 +53,19 @@ pub(crate) struct Load {
     pub(crate) streams: Option<u32>,
     /// More arguments of `santa-load`.
     pub(crate) more: Vec<String>,
+    /// Others who are slow meanwhile.
+    pub(crate) beside: Option<Slow>,
+}
+
+/// Clients whose requests never end.
+#[derive(Clone, Copy)]
+pub(crate) struct Slow {
+    /// What is slow: `head` or `body`.
+    pub(crate) part: &'static str,
+    /// Connections at a time.
+    pub(crate) connections: u32,
+    /// Addresses that they come from.
+    pub(crate) addresses: u8,
 }
 
 /// What came of it.
@@ -98,6 +111,7 @@ impl Program {
     /// # Errors
     /// When the generator fails, or one request failed or was refused.
     pub(crate) fn run(&self, load: &Load) -> Result<Outcome> {
+        let _slow = load.beside.as_ref().map(|slow| self.slow(slow, load)).transpose()?;
         let output = self
             .command()
             .arg(load.kind)
@@ -130,6 +144,17 @@ impl Program {
         command.arg(connections.to_string());
         command.args(hold.websocket.then_some("--websocket"));
         command.args(hold.authority.as_ref().map(|file| format!("--ca={}", file.display())));
+        Held::start(command)
+    }
+
+    /// Has clients begin requests of this load that never end, while the result lives.
+    fn slow(&self, slow: &Slow, load: &Load) -> Result<Held> {
+        let Slow { part, connections, addresses } = slow;
+        let mut command = self.command();
+        command.args(["slow", "--to", &load.to, "--part", part]);
+        command.args(load.paths.first().map(|path| format!("--path={path}")));
+        command.arg(format!("--connections={connections}"));
+        command.arg(format!("--addresses={addresses}"));
         Held::start(command)
     }
 
@@ -253,6 +278,7 @@ impl Load {
             close: false,
             authority: None,
             streams: None,
+            beside: None,
             more: BROWSER.iter().map(|field| format!("--header={field}")).collect(),
         }
     }

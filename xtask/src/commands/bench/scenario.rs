@@ -89,6 +89,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: proxy::memory,
     },
     Scenario {
+        name: "proxy-slow",
+        about: "answers to those who ask while 2,000 connections send heads and bodies byte by byte",
+        prepare: proxy::prepare,
+        run: proxy::slow,
+    },
+    Scenario {
         name: "proxy-backend",
         about: "answers of the real backend, uvicorn and FastAPI; what a proxy adds to its latency",
         prepare: proxy::prepare_backend,

@@ -4,6 +4,7 @@
 
 mod backend;
 mod memory;
+mod slow;
 mod stage;
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use super::peers::{FOR_BACKENDS, FOR_FILES, Server};
 use super::scenario::{Bench, Outcome};
 pub(crate) use backend::{backend, prepare as prepare_backend};
 pub(crate) use memory::memory;
+pub(crate) use slow::slow;
 use stage::{Content, Stage, compare};
 
 /// Requests a second of the paced load: far from what one core can do.
