@@ -43,7 +43,7 @@ impl EventLoop {
     pub(super) fn ask_to_stop(&mut self, generation: Generation, step: usize) {
         if self.is_on_its_way(generation) {
             // Nobody is there yet who could do anything in an orderly way.
-            return self.signal_main(generation, libc::SIGKILL);
+            return self.abandon_start(generation);
         }
         let Some(child) = self.children.get(generation) else { return };
         let now = self.blueprint(child.slot).unwrap_or(&child.blueprint);
@@ -86,8 +86,7 @@ impl EventLoop {
 
     pub(super) fn kill_tree(&mut self, generation: Generation) {
         if self.is_on_its_way(generation) {
-            // It may not lead its group yet.
-            self.signal_main(generation, libc::SIGKILL);
+            return self.abandon_start(generation);
         }
         let strays = self.strays();
         if let Some(child) = self.children.get_mut(generation) {

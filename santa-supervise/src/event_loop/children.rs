@@ -223,7 +223,7 @@ impl EventLoop {
         self.children.next_sweep = sweeping.then(|| now + SWEEP_EVERY.max(rest));
     }
 
-    fn forget_tree(&mut self, generation: Generation) {
+    pub(super) fn forget_tree(&mut self, generation: Generation) {
         self.children.trees.remove(&generation);
         self.close_notices(generation);
         self.let_output_linger(generation);

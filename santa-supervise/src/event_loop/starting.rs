@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::machine::{Event, Generation, SpawnFailure};
+use crate::machine::{Event, Exit, Generation, SpawnFailure};
 use crate::os::{Interest, Progress, Report, Token};
 use crate::spawning;
 
@@ -37,6 +37,20 @@ impl EventLoop {
     pub(super) fn is_on_its_way(&mut self, generation: Generation) -> bool {
         let starting = self.starts.0.get_mut(&generation);
         starting.is_some_and(|one| !matches!(one.progress.look(), Report::Running))
+    }
+
+    /// Ends a child that does not run its program yet. It gets SIGKILL and will
+    /// never run it, however long a mount holds it: nobody waits for its end.
+    pub(super) fn abandon_start(&mut self, generation: Generation) {
+        self.signal_main(generation, libc::SIGKILL);
+        let Some(slot) = self.children.get(generation).map(|child| child.slot) else { return };
+        let exit = Exit::Signal(libc::SIGKILL);
+        let event = match self.start_failure(generation) {
+            Some(failure) => Event::SpawnFailed(slot, generation, failure),
+            None => Event::Exited { slot, generation, exit, alone: true },
+        };
+        self.forget_tree(generation);
+        self.events.push_back(event);
     }
 
     /// What takes a child so long that it does not run its program yet.

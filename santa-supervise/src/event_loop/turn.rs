@@ -9,8 +9,9 @@ use crate::os::{Token, Wake};
 
 use super::{EventLoop, Source};
 
-/// When a turn takes nothing further.
+/// How long a turn takes sources, and how long of that clients.
 const LONG_ENOUGH: Duration = Duration::from_millis(10);
+const ENOUGH_FOR_CLIENTS: Duration = Duration::from_millis(5);
 
 /// The turn under way, and what it leaves to the next.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl EventLoop {
         self.turn.longest = self.turn.longest.max(self.turn.begun.elapsed());
     }
 
-    /// Clients first; then what the last turn has left, because a system may
+    /// Clients first, and of both kinds what the last turn has left: a system may
     /// name busy sources in the same order each time.
     fn take_sources(&mut self, wakes: &[Wake]) {
         let mut due = std::mem::take(&mut self.turn.left);
@@ -88,14 +89,19 @@ impl EventLoop {
         let is_client = |token: &Token| {
             matches!(self.sources.known.get(token), Some(Source::Control | Source::Client))
         };
-        let (clients, mut others): (VecDeque<_>, VecDeque<_>) =
-            due.into_iter().partition(is_client);
-        clients.into_iter().for_each(|token| self.take_source(token));
-        while let Some(token) = others.pop_front() {
-            if self.turn.is_over() {
-                self.turn.leave(token);
-            } else {
+        let (clients, others): (Vec<_>, Vec<_>) = due.into_iter().partition(is_client);
+        // Not from the turn's beginning: however long exits took, some get theirs.
+        let begun = Instant::now();
+        self.take_until(begun + ENOUGH_FOR_CLIENTS, clients);
+        self.take_until(begun + LONG_ENOUGH, others);
+    }
+
+    fn take_until(&mut self, end: Instant, tokens: Vec<Token>) {
+        for token in tokens {
+            if Instant::now() < end {
                 self.take_source(token);
+            } else {
+                self.turn.leave(token);
             }
         }
     }
