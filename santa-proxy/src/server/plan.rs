@@ -93,7 +93,8 @@ pub(crate) struct Forward {
 /// `head` is what there is of it: an answer to HEAD has no content in any case.
 pub(crate) fn refuse(worker: &Rc<Worker>, peer: &Peer, head: &[u8], reject: Reject) -> Reply {
     let request_id = worker.request_id();
-    let record = Record::refused(worker, peer.address, &request_id);
+    let mut record = Record::refused(worker, peer.address, &request_id);
+    record.refusal = Some(reject.reason);
     let terms = Terms {
         request_id,
         version: Version::Http11,
@@ -314,13 +315,19 @@ impl<'a, 'b> Case<'a, 'b> {
     /// A refusal after which the connection is closed, because the request is
     /// suspect or its content is not going to be read.
     fn refuse(self, reject: Reject) -> Plan {
-        let to_api = self.to_api();
-        self.reply(Answer::refusal(reject, to_api), Some(false))
+        let answer = Answer::refusal(reject, self.to_api());
+        let mut record = self.record();
+        record.refusal = Some(reject.reason);
+        self.reply_with(record, answer, Some(false))
     }
 
     /// An answer of our own; `keep` overrules whether the connection stays open.
     fn reply(self, answer: Answer<'_>, keep: Option<bool>) -> Plan {
         let record = self.record();
+        self.reply_with(record, answer, keep)
+    }
+
+    fn reply_with(self, record: Record, answer: Answer<'_>, keep: Option<bool>) -> Plan {
         let (worker, local, body) = (self.worker, self.local, self.request.body);
         let (answer, keep) = match self.fault_of_content() {
             Some(reject) => (Answer::refusal(reject, self.to_api()), Some(false)),

@@ -30,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) bytes: u64,
     /// From the request's head to the backend's.
     pub(crate) upstream: Option<Duration>,
+    /// Why the request was refused before anybody was asked.
+    pub(crate) refusal: Option<&'static str>,
 }
 
 impl Record {
@@ -80,6 +82,7 @@ impl Record {
             status: 0,
             bytes: 0,
             upstream: None,
+            refusal: None,
         }
     }
 
@@ -116,6 +119,9 @@ impl Drop for Record {
                 match self.upstream {
                     Some(upstream) => push_millis(out, "upstream_ms", upstream.as_micros()),
                     None => out.extend_from_slice(b",\"upstream_ms\":null"),
+                }
+                if let Some(refusal) = self.refusal {
+                    push_field(out, "reason", refusal.as_bytes());
                 }
                 out.extend_from_slice(b"}\n");
             });

@@ -105,6 +105,8 @@ fn no_path_brings_a_secret_into_the_log() {
     let lines = proxy.lines().join("\n");
     assert!(!lines.contains(SECRET), "{lines}");
     assert!(lines.contains("\"path\":\"/api/santa/e/***/preflight/A\""), "{lines}");
+    // Whoever looks for what such a Mac does wrong is told without being shown.
+    assert!(lines.contains("\"reason\":\"control character or backslash in the path\""), "{lines}");
 }
 
 #[test]
