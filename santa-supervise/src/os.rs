@@ -5,6 +5,8 @@
 
 mod calls;
 #[cfg(target_os = "linux")]
+mod guard;
+#[cfg(target_os = "linux")]
 mod linux;
 mod mark;
 mod notices;
@@ -18,7 +20,7 @@ mod worker;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -232,6 +234,23 @@ pub fn open() -> io::Result<Box<dyn Os>> {
     }
     let _ = choice;
     Ok(Box::new(portable::Portable::open()?))
+}
+
+/// Starts what kills all processes with marks of `family` when this process is
+/// gone, however it went; for as long as the returned descriptor is kept. None
+/// for PID 1, with which everything ends anyway, and on systems without marks.
+///
+/// Must be called after [`open`], and while this process has no other thread.
+///
+/// # Errors
+/// There is no room for another process.
+pub fn start_guard(family: Family) -> io::Result<Option<OwnedFd>> {
+    #[cfg(target_os = "linux")]
+    if std::process::id() != 1 {
+        return guard::start(family).map(Some);
+    }
+    let _ = family;
+    Ok(None)
 }
 
 /// Makes `fd` non-blocking.

@@ -1,6 +1,7 @@
 //! `run`: from the configuration to the event loop, and what remains at its end.
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,12 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     let failed = |message| Failure { message, code: exit::FAILED };
     // Signals first: the log thread must not take any.
     let os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
+    let family = os::Family::new(RandomState::new().hash_one(std::process::id()));
+    // Before the log thread, and before anything is open that it could hold.
+    let _guard = os::start_guard(family).unwrap_or_else(|error| {
+        complain(&format!("warning: what services start outlives a killed santa-supervise: cannot start the guard: {error}"));
+        None
+    });
     let control_path =
         common.socket.clone().unwrap_or_else(|| config.supervisor.control_socket.clone());
     let control = open_control(&control_path).map_err(failed)?;
@@ -46,7 +53,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
         sockets,
         control_path,
         control,
-        spawner: Spawner::new(std::env::vars_os(), boot, os::Family::new(seed)),
+        spawner: Spawner::new(std::env::vars_os(), boot, family),
         log,
         seed,
     });

@@ -9,24 +9,28 @@ use super::Pid;
 
 /// The marks of one run of santa-supervise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Family(u32);
+pub struct Family(u64);
+
+/// Bits of a mark for the number of the tree; the rest but one is the family's.
+const NUMBER_BITS: u32 = 24;
 
 /// The mark of one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(u64);
 
 impl Family {
-    /// Differs from that of other runs as `seed` does.
+    /// One that no other run has: `random` must be just that.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
-        // Never all ones: that would be no limit at all.
-        Self((seed ^ (seed >> 32)) as u32 >> 1 | 1)
+    pub fn new(random: u64) -> Self {
+        // The highest bit stays free: all ones would be no limit at all.
+        Self((random >> (NUMBER_BITS + 1)).max(1))
     }
 
     /// The mark of tree number `number`.
     #[must_use]
     pub fn mark(self, number: u32) -> Mark {
-        Mark(u64::from(self.0) << 32 | u64::from(number))
+        let number = u64::from(number) & ((1 << NUMBER_BITS) - 1);
+        Mark(self.0 << NUMBER_BITS | number)
     }
 }
 
@@ -37,7 +41,7 @@ impl Mark {
     /// Whether a process of this run has it.
     #[must_use]
     pub fn is_of(self, family: Family) -> bool {
-        self.0 >> 32 == u64::from(family.0)
+        self.0 >> NUMBER_BITS == family.0
     }
 }
 
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn marks_differ_from_tree_to_tree_and_from_run_to_run() {
-        let (one, other) = (Family::new(7 << 32 | 9), Family::new(u64::MAX));
+        let (one, other) = (Family::new(7 << 40), Family::new(u64::MAX));
         assert_ne!(one.mark(1), one.mark(2));
         assert_ne!(one.mark(1), other.mark(1));
         assert!(one.mark(u32::MAX).is_of(one) && !one.mark(1).is_of(other));

@@ -175,7 +175,7 @@ fn parent(pid: Pid) -> Option<Pid> {
     stat(pid).map(|(_, parent)| parent)
 }
 
-fn is_zombie(pid: Pid) -> bool {
+pub(super) fn is_zombie(pid: Pid) -> bool {
     stat(pid).is_none_or(|(state, _)| state == b'Z')
 }
 
@@ -197,9 +197,14 @@ fn children(pid: Pid) -> Vec<Pid> {
 }
 
 fn children_by_search(of: Pid) -> Vec<Pid> {
+    all().into_iter().filter(|pid| parent(*pid) == Some(of)).collect()
+}
+
+/// Every process that is to be seen.
+pub(super) fn all() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<Pid>().ok());
-    numbers.filter(|pid| parent(*pid) == Some(of)).collect()
+    numbers.collect()
 }
 
 /// Kills for want of memory: by our control group of either version (a container

@@ -37,6 +37,44 @@ fn a_stray_without_session_and_environment_ends_with_its_service() {
     }
 }
 
+#[test]
+fn what_services_have_started_ends_with_a_killed_supervisor() {
+    let mut house = House::new("linux");
+    let file = |name: &str| house.path(name).display().to_string();
+    let names = ["group", "session", "environment", "deaf"];
+    let [group, session, _, deaf] = names.map(|name| format!("pid {}; forever", file(name)));
+    let hides =
+        format!("echo $$$$ > {0}.new; mv {0}.new {0}; exec sleep 7777", file("environment"));
+    let sh =
+        format!("args = [\"-c\", \"setsid env -i sh -c \\\"$$0\\\" & sleep 7777\", {hides:?}]");
+    house = house
+        .service("one", &[&format!("child {group}"), "forever"], "")
+        .service("two", &[&format!("child setsid; {session}"), "forever"], "")
+        .service("three", &[&format!("child setsid; child ignore-term; {deaf}"), "forever"], "")
+        .program("four", "/bin/sh", &sh)
+        .start();
+    let pids = names.map(|name| house.number_in(name));
+    house.signal(libc::SIGKILL);
+    house.wait();
+    for (name, pid) in names.iter().zip(pids) {
+        house.until(&format!("{name} is gone"), || !is_alive(pid));
+    }
+}
+
+#[test]
+fn the_guard_ends_with_an_orderly_end() {
+    let mut house = House::new("linux").service("app", &["forever"], "").start();
+    house.wait_for_state("app", "ready");
+    let app = house.service_pid("app").to_string();
+    let children = children_of(house.pid());
+    let guard: Vec<&String> = children.iter().filter(|pid| **pid != app).collect();
+    assert_eq!(guard.len(), 1, "the guard beside the service: {children:?}");
+    let guard = guard[0].parse().expect("a pid");
+    assert!(is_alive(guard));
+    assert_eq!(house.stop(), 0);
+    house.until("the guard has ended", || !is_alive(guard));
+}
+
 fn children_of(pid: i32) -> BTreeSet<String> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     list.split_whitespace().map(str::to_owned).collect()
