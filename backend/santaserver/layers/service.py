@@ -27,17 +27,17 @@ async def list_layers(session: AsyncSession) -> list[Layer]:
 
 async def find_layer(session: AsyncSession, name: str) -> NamedLayer:
     """Return a layer to read from; raise `NotFound` when there is none."""
-    kind, owner = _parts(name)
+    kind, owner = parts(name)
     layer = await repository.find_layer(session, kind, owner)
     if layer is None:
-        raise NotFound(MISSING.get(kind, "There is no such layer"))
+        raise NotFound(missing(kind))
     return layer
 
 
 async def layer_if_known(session: AsyncSession, name: str) -> tuple[bool, NamedLayer | None]:
     """Return whether something could be said for a layer's owner, and the layer when something ever was."""
     try:
-        kind, owner = _parts(name)
+        kind, owner = parts(name)
     except NotFound:
         return False, None
     layer = await repository.find_layer(session, kind, owner)
@@ -52,14 +52,14 @@ async def layer_to_read(session: AsyncSession, name: str) -> NamedLayer | None:
 
 async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:
     """Return a layer that is about to hold something. The policy's head must be locked by the caller."""
-    kind, owner = _parts(name)
+    kind, owner = parts(name)
     if kind == "user":
         await repository.add_user_layer(session, owner)
     elif kind == "machine":
         await repository.add_machine_layer(session, owner)
     layer = await repository.find_layer(session, kind, owner)
     if layer is None:
-        message = MISSING.get(kind, "There is no such layer")
+        message = missing(kind)
         raise Unprocessable(message, errors=(FieldProblem(field="layer", message=message),))
     if not layer.used:
         await repository.mark_used(session, layer.id)
@@ -67,7 +67,13 @@ async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:
     return layer
 
 
-def _parts(name: str) -> tuple[str, str]:
+def missing(kind: str) -> str:
+    """Say that there is no layer of this kind with the name that was asked for."""
+    return MISSING.get(kind, "There is no such layer")
+
+
+def parts(name: str) -> tuple[str, str]:
+    """Take a layer's name apart: its kind, and whose it is."""
     kind, _, owner = name.partition(":")
     if (kind == GLOBAL and owner) or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in owner):
         raise NotFound("There is no such layer")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, func, or_, select, true, update
+from sqlalchemy import Select, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +21,6 @@ from santaserver.models import (
     Tag,
 )
 from santaserver.models.policy import GLOBAL_LAYER
-from santaserver.paging import like_pattern
 from santaserver.rules.checks import CheckedContent, Schedule
 from santaserver.rules.guard import Signer
 
@@ -57,32 +56,6 @@ def live_rules() -> Select[Rule, RuleVersion, str, str]:
         .outerjoin(AppUser, AppUser.id == Rule.created_by)
         .where(Rule.removed_at.is_(None))
     )
-
-
-async def list_rules(
-    session: AsyncSession,
-    before: int | None,
-    limit: int,
-    text: str,
-    layer: int | None,
-    rule_type: str | None,
-    policy: str | None,
-) -> Sequence[RuleRow]:
-    """Return live rules with an id below `before`, the newest first."""
-    query = live_rules().order_by(Rule.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(Rule.id < before)
-    if layer is not None:
-        query = query.where(Rule.layer_id == layer)
-    if rule_type:
-        query = query.where(Rule.rule_type == rule_type)
-    if policy:
-        query = query.where(RuleVersion.policy == policy)
-    if text.strip():
-        pattern = like_pattern(text)
-        columns = (Rule.identifier, Rule.comment, RuleVersion.custom_msg, RuleVersion.cel_expr)
-        query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return [RuleRow(*row) for row in await session.execute(query)]
 
 
 async def find_rule(session: AsyncSession, rule_id: int) -> RuleRow | None:

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
+from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -17,16 +17,15 @@ from santaserver.errors import (
 )
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
-from santaserver.rules import removed, service
+from santaserver.rules import reads, removed, service
 from santaserver.rules.schemas import Policy, RemovedRule, Rule, RuleCreate, RuleType, RuleUpdate
 
 router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
 
 
-@router.get("", responses=responses(BadRequest, NotFound))
+@router.get("", response_model=Page[Rule], responses=responses(BadRequest, NotFound))
 async def list_rules(
-    session: SessionDep,
-    _: CurrentUser,
+    connection: ConnectionDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
@@ -35,9 +34,10 @@ async def list_rules(
     ] = None,
     rule_type: Annotated[RuleType | None, Query()] = None,
     policy: Annotated[Policy | None, Query()] = None,
-) -> Page[Rule]:
+) -> Response:
     """List live rules, the newest first."""
-    return await service.list_rules(session, cursor, limit, q, layer, rule_type, policy)
+    query = reads.RuleQuery(cursor, limit, q, layer, rule_type, policy)
+    return Response(await reads.list_rules(connection, query), media_type="application/json")
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))

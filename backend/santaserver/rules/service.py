@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.layers.schemas import GLOBAL
-from santaserver.layers.service import find_layer, layer_to_fill
+from santaserver.layers.service import layer_to_fill
 from santaserver.live.messages import RuleChanged, message
 from santaserver.models.policy import GLOBAL_LAYER
-from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.policy_head import change_due_at, lock_policy, next_seq
 from santaserver.rules import repository
 from santaserver.rules.checks import (
@@ -31,25 +30,6 @@ from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
-
-
-async def list_rules(
-    session: AsyncSession,
-    cursor: str | None,
-    limit: int,
-    text: str,
-    layer: str | None,
-    rule_type: RuleType | None,
-    policy: Policy | None,
-) -> Page[Rule]:
-    """Return a page of live rules of one layer or of all, the newest first."""
-    key = decode_cursor(cursor, (int,))
-    before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
-    layer_id = (await find_layer(session, layer)).id if layer else None
-    rows = await repository.list_rules(session, before, limit + 1, text, layer_id, rule_type, policy)
-    page = rows[:limit]
-    following = encode_cursor((page[-1].rule.id,)) if len(rows) > limit else None
-    return Page(items=await _show(session, page), next_cursor=following)
 
 
 async def get_rule(session: AsyncSession, rule_id: int) -> Rule:

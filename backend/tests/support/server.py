@@ -45,6 +45,8 @@ class RunningServer:
             "DATABASE_URL": dsn,
             "PUBLIC_URL": "http://testserver",
             "EVENT_RETENTION_DAYS": "3650",  # the recorded events of real clients are some years old
+            "SESSION_HOURS": "720",  # tests let days pass
+            "SESSION_IDLE_MINUTES": "43200",
             **(environ or {}),
         }
         self.app = create_app(load(variables), self.clock)

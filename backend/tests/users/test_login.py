@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -62,7 +63,17 @@ def test_the_cookie_is_as_strict_as_the_address_allows(
     assert {flag for flag in lasting if not flag.startswith("max-age=")} == flags
 
 
-def test_a_session_ends_when_it_is_not_used(server: RunningServer, admin: httpx.Client) -> None:
+@pytest.fixture
+def ordinary(dsn: str) -> Iterator[tuple[RunningServer, httpx.Client]]:
+    """A server whose sessions last as long as they do by default, and somebody who is logged in."""
+    lifetimes = {"SESSION_HOURS": "", "SESSION_IDLE_MINUTES": ""}
+    with RunningServer(dsn, lifetimes) as server, server.client() as client:
+        assert client.post("/api/v1/auth/login", json=LOGIN).status_code == httpx.codes.OK
+        yield server, client
+
+
+def test_a_session_ends_when_it_is_not_used(ordinary: tuple[RunningServer, httpx.Client]) -> None:
+    server, admin = ordinary
     for _ in range(3):
         server.clock.advance(minutes=29)
         assert admin.get("/api/v1/auth/me").status_code == httpx.codes.OK
@@ -71,8 +82,9 @@ def test_a_session_ends_when_it_is_not_used(server: RunningServer, admin: httpx.
 
 
 def test_a_session_ends_after_a_working_day_however_much_it_is_used(
-    server: RunningServer, admin: httpx.Client
+    ordinary: tuple[RunningServer, httpx.Client],
 ) -> None:
+    server, admin = ordinary
     for _ in range(26):
         server.clock.advance(minutes=27)
         assert admin.get("/api/v1/auth/me").status_code == httpx.codes.OK

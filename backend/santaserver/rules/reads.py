@@ -1,0 +1,155 @@
+"""The list of rules: one statement without a transaction, written as JSON straight from its rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from santaserver.db import Connection
+from santaserver.errors import NotFound
+from santaserver.layers.service import missing, parts
+from santaserver.paging import decode_cursor, encode_cursor, like_pattern
+
+MAX_ROW_ID = 2**63 - 1
+
+LAYER = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
+  when 'machine' then 'machine:' || m.machine_id else 'global' end"""
+
+LAYERS = "layer l left join tag t on t.id = l.tag_id left join machine m on m.id = l.machine_id"
+
+OWNER = """case l.kind when 'tag' then lower(t.name) = lower($2) when 'user' then l.name = lower($2)
+  when 'machine' then m.machine_id = $2 else true end"""
+
+PAGE = f"""
+with page as materialized (
+  select r.id, {LAYER} as layer, r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url,
+    r.comment, v.reason, v.locked, v.starts_at, v.expires_at, r.created_at, u.username, v.opened_seq as seq,
+    r.layer_id
+  from rule r
+  join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
+  join ({LAYERS}) on l.id = r.layer_id
+  left join app_user u on u.id = r.created_by
+  where r.removed_at is null {{conditions}}
+  order by r.id desc limit $1),
+wanted as (select distinct layer_id from page),
+sets as (select w.layer_id, p.id from wanted w join policy_signature p on w.layer_id = any(p.layers)
+  where w.layer_id <> 1),
+totals as (
+  select 1::bigint as layer_id, count(*) as macs from machine_sync
+    where exists (select from wanted where layer_id = 1)
+  union all
+  select s.layer_id, count(*) from sets s join machine_sync y on y.signature = s.id group by s.layer_id),
+confirmed as (
+  select 1::bigint as layer_id, acked_seq as seq, count(*) as macs from machine_sync
+    where acked_seq is not null and exists (select from wanted where layer_id = 1) group by acked_seq
+  union all
+  select s.layer_id, y.acked_seq, count(*) from sets s join machine_sync y on y.acked_signature = s.id
+    where y.acked_seq is not null group by s.layer_id, y.acked_seq)
+select p.*,
+  coalesce((select sum(c.macs) from confirmed c where c.layer_id = p.layer_id and c.seq >= p.seq), 0)::bigint,
+  coalesce(t.macs, 0)
+from page p left join totals t on t.layer_id = p.layer_id order by p.id desc
+"""  # noqa: S608 - put together from constants
+
+
+class RuleItem(Struct):
+    """A rule as `schemas.Rule` describes it."""
+
+    id: int
+    layer: str
+    rule_type: str
+    identifier: str
+    policy: str
+    cel_expr: str | None
+    custom_msg: str
+    custom_url: str
+    comment: str
+    reason: str
+    locked: bool
+    state: str
+    starts_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+    created_by: str | None
+    seq: int | None
+    machines_acked: int
+    machines_total: int
+
+
+class RulePage(Struct):
+    """A page of them."""
+
+    items: list[RuleItem]
+    next_cursor: str | None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class RuleQuery:
+    """What a list of rules is asked for by."""
+
+    cursor: str | None = None
+    limit: int = 50
+    text: str = ""
+    layer: str | None = None
+    rule_type: str | None = None
+    policy: str | None = None
+
+
+async def list_rules(connection: Connection, query: RuleQuery) -> bytes:
+    """Return a page of live rules as JSON, the newest first."""
+    statement, arguments = _statement(query)
+    rows = await connection.fetch(statement, query.limit + 1, *arguments)
+    if not rows and query.layer is not None:
+        await _check_layer(connection, query.layer)
+    items = [_item(row) for row in rows[: query.limit]]
+    more = len(rows) > query.limit
+    return _encode(RulePage(items, encode_cursor((items[-1].id,)) if more else None))
+
+
+def _item(row: Sequence[Any]) -> RuleItem:
+    seq, _, acked, total = row[15:]
+    state = "waiting" if seq is None else "active"
+    return RuleItem(*(*row[:11], state, *row[11:15], seq, acked, total))
+
+
+def _statement(query: RuleQuery) -> tuple[str, list[object]]:
+    """Return the statement with the conditions that are asked for, and their values from $2 on."""
+    conditions: list[str] = []
+    values: list[object] = []
+
+    def add(condition: str, value: object) -> None:
+        values.append(value)
+        conditions.append(f"and {condition.format(len(values) + 1)}")
+
+    if query.layer is not None:
+        kind, owner = parts(query.layer)
+        add(OWNER.replace("$2", "${0}"), owner)
+        add("l.removed_at is null and l.kind = ${0}", kind)
+    key = decode_cursor(query.cursor, (int,))
+    if key:
+        add("r.id < ${0}", max(min(int(key[0]), MAX_ROW_ID), 0))
+    if query.rule_type is not None:
+        add("r.rule_type = ${0}", query.rule_type)
+    if query.policy is not None:
+        add("v.policy = ${0}", query.policy)
+    if query.text.strip():
+        fields = ("r.identifier", "r.comment", "v.custom_msg", "v.cel_expr")
+        add("(" + " or ".join(f"{field} ilike ${{0}}" for field in fields) + ")", like_pattern(query.text))
+    return PAGE.format(conditions=" ".join(conditions)), values
+
+
+async def _check_layer(connection: Connection, name: str) -> None:
+    kind, owner = parts(name)
+    found = await connection.fetchval(
+        f"select exists (select from {LAYERS} where l.removed_at is null and l.kind = $1 and {OWNER})",  # noqa: S608
+        kind,
+        owner,
+    )
+    if not found:
+        raise NotFound(missing(kind))
