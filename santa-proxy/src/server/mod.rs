@@ -9,6 +9,7 @@ mod connection;
 mod exchange;
 mod fair_queue;
 mod forward;
+mod frames;
 mod http2;
 mod limiter;
 mod peer;

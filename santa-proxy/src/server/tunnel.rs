@@ -1,5 +1,7 @@
-//! An upgraded connection: bytes in both directions, untouched, until both ends
-//! have finished or nothing has moved for too long. Holds no buffer while idle.
+//! A WebSocket: bytes in both directions, untouched, until both ends have finished
+//! or nothing has moved for too long. Holds no buffer while idle. A client whose
+//! WebSocket ends here gets a close frame between two frames of the backend, so that
+//! it knows that it may come back.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -7,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::connection::Connection;
+use super::frames::{Frames, close_frame};
 use super::record::Record;
 use super::worker::Worker;
 use crate::io::buffer::Buffer;
@@ -36,20 +39,18 @@ impl Drop for Counted {
 
 /// Runs a tunnel to its end.
 pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
-    if connection.worker.is_draining() {
-        // Those that were open before have been ended.
-        return;
-    }
     let Tunnel { lease, left, record } = &mut *tunnel;
     record.shrink();
     let _counted = Counted(Rc::clone(&connection.worker));
     connection.worker.metrics.tunnels.add(1);
     let patience = connection.worker.local().shared.timeouts.tunnel_idle;
-    let Connection { stream, buffer, deadline, .. } = connection;
+    let Connection { stream, buffer, deadline, worker, seat, .. } = connection;
     let (mut client_reader, mut client_writer) = stream.split();
     let (mut backend_reader, mut backend_writer) = lease.stream.split();
-    let mut up = Flow { buffer: std::mem::take(buffer), ended: false, moved: 0 };
-    let mut down = Flow { buffer: std::mem::take(left), ended: false, moved: 0 };
+    let mut up = Flow::new(std::mem::take(buffer));
+    let mut down = Flow::new(std::mem::take(left));
+    // The backend may end without a word; what the client then hears is decided below.
+    down.holds_end = true;
     let extend = |deadline: &Deadline| deadline.set(Phase::Tunnel, patience);
     extend(deadline);
     let both = poll_fn(|context| {
@@ -59,25 +60,111 @@ pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
         if up.moved + down.moved != before {
             extend(deadline);
         }
-        match (upward, downward) {
-            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
+        if down.ended && !down.frames.is_closed() {
+            return Poll::Ready(End::BackendGone);
         }
+        match (upward, downward) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
+                return Poll::Ready(End::Finished);
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
+            _ => {}
+        }
+        if worker.is_draining() && down.is_between_frames() {
+            return Poll::Ready(End::Draining);
+        }
+        seat.wait(context);
+        Poll::Pending
     });
-    // A reset or silence ends a tunnel just as a proper close does.
-    let _ = deadline.limit(both).await;
+    let end = deadline.limit(both).await.unwrap_or(End::Silent);
+    if let Some((code, reason)) = end.farewell()
+        && down.is_between_frames()
+        && !down.frames.is_closed()
+    {
+        deadline.set(Phase::Tunnel, worker.local().shared.timeouts.linger);
+        let frame = close_frame(code, reason);
+        down.moved += frame.len() as u64;
+        let parting = part(&frame, &mut up, &mut client_reader, &mut client_writer);
+        // A client that does not answer is not waited for.
+        let _ = deadline.limit(parting).await;
+    }
     record.bytes = down.moved;
+}
+
+/// Why a tunnel ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// Both ends said so, or the client went away.
+    Finished,
+    /// The backend went away without a close frame.
+    BackendGone,
+    /// Nothing has moved for too long.
+    Silent,
+    /// This process stops.
+    Draining,
+}
+
+impl End {
+    /// What the client is told, when nobody has told it anything.
+    fn farewell(self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::Finished => None,
+            Self::BackendGone => Some((1012, "the server restarts; connect again")),
+            Self::Draining => Some((1012, "santa-proxy restarts; connect again")),
+            Self::Silent => Some((1001, "nothing was sent for too long")),
+        }
+    }
+}
+
+/// Sends a close frame and reads on until the client has answered it: closing with
+/// something unread would take the frame away from it.
+async fn part(
+    frame: &[u8],
+    up: &mut Flow,
+    reader: &mut Reader<'_>,
+    writer: &mut Writer<'_>,
+) -> io::Result<()> {
+    let mut rest = frame;
+    while !rest.is_empty() {
+        match poll_fn(|context| writer.poll_write(context, &[IoSlice::new(rest)])).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => rest = &rest[count..],
+        }
+    }
+    poll_fn(|context| writer.poll_flush(context)).await?;
+    loop {
+        up.frames.pass(up.buffer.filled());
+        let count = up.buffer.filled().len();
+        up.buffer.consume(count);
+        let answered = up.frames.is_closed() && up.frames.at_boundary();
+        if up.ended
+            || answered
+            || poll_fn(|context| reader.poll_fill(context, &mut up.buffer)).await? == 0
+        {
+            return Ok(());
+        }
+    }
 }
 
 /// One direction.
 struct Flow {
     buffer: Buffer,
+    frames: Frames,
     ended: bool,
+    /// Whether the end of what is read is not passed on at once.
+    holds_end: bool,
     moved: u64,
 }
 
 impl Flow {
+    fn new(buffer: Buffer) -> Self {
+        Self { buffer, frames: Frames::default(), ended: false, holds_end: false, moved: 0 }
+    }
+
+    fn is_between_frames(&self) -> bool {
+        self.buffer.is_empty() && self.frames.at_boundary()
+    }
+
     fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -90,16 +177,22 @@ impl Flow {
                 match ready!(writer.poll_write(context, &slice))? {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     count => {
+                        self.frames.pass(&self.buffer.filled()[..count]);
                         self.buffer.consume(count);
                         self.moved += count as u64;
                     }
                 }
             }
             ready!(writer.poll_flush(context))?;
-            if ready!(reader.poll_fill(context, &mut self.buffer))? == 0 {
-                ready!(writer.poll_shutdown(context))?;
+            let read = ready!(reader.poll_fill(context, &mut self.buffer));
+            if matches!(read, Ok(0)) || (read.is_err() && self.holds_end) {
+                if !self.holds_end || !self.is_between_frames() || self.frames.is_closed() {
+                    ready!(writer.poll_shutdown(context))?;
+                }
                 self.ended = true;
                 self.buffer.release();
+            } else {
+                read?;
             }
         }
         Poll::Ready(Ok(()))

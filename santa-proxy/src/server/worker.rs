@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::accept;
 use super::limiter::ConcurrencyLimiter;
-use super::seats::{Activity, Seats};
+use super::seats::Seats;
 use super::share::FairShare;
 use crate::addresses::Addresses;
 use crate::generation::Generation;
@@ -234,8 +234,6 @@ impl Worker {
     async fn drain(&self) {
         let deadline = Instant::now() + self.local().shared.timeouts.drain;
         self.seats.wake();
-        // Those that come from handshakes under way end themselves.
-        self.seats.end(|activity| activity == Activity::Tunnel);
         if timeout_at(deadline, self.seats.emptied()).await.is_err() {
             self.seats.end(|_| true);
             // Lets the ended tasks say so in the log.

@@ -13,6 +13,21 @@ const HANDSHAKE: &str = "GET /api/v1/live HTTP/1.1\r\nHost: santa\r\nConnection:
     Upgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
+const ACCEPTED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+/// A text frame.
+const TEXT: &[u8] = b"\x81\x01x";
+/// A client's answer to a close frame.
+const CLOSE_REPLY: &[u8] = &[0x88, 0x80, 0, 0, 0, 0];
+
+/// The code of the close frame that comes next.
+fn close_code(client: &mut Client) -> u16 {
+    let head = client.take(4);
+    assert_eq!(head[0], 0x88, "a close frame: {head:?}");
+    client.take(usize::from(head[1]) - 2);
+    u16::from_be_bytes([head[2], head[3]])
+}
+
 fn start(setup: Setup) -> (Proxy, Backend) {
     let backend = Backend::start(&setup.socket());
     backend.always(Act::Echo);
@@ -89,6 +104,8 @@ fn a_tunnel_on_which_nothing_moves_is_closed() {
     let mut client = Client::connect(proxy.address);
     client.send(HANDSHAKE);
     assert_eq!(client.head().status, 101);
+    assert_eq!(close_code(&mut client), 1001);
+    client.send(CLOSE_REPLY);
     assert!(client.is_closed());
     let line = proxy.line_with("/api/v1/live");
     assert!(line.contains("\"status\":101"), "{line}");
@@ -100,11 +117,91 @@ fn a_drain_closes_tunnels_so_that_clients_can_come_back() {
     let mut client = Client::connect(proxy.address);
     client.send(HANDSHAKE);
     assert_eq!(client.head().status, 101);
-    client.send("x");
-    assert_eq!(client.take(1), b"x");
+    client.send(TEXT);
+    assert_eq!(client.take(TEXT.len()), TEXT);
     proxy.signal(Signal::TERM);
+    assert_eq!(close_code(&mut client), 1012);
+    client.send(CLOSE_REPLY);
     assert!(client.is_closed());
     assert!(proxy.end().success());
+}
+
+#[test]
+fn a_drain_ends_a_tunnel_between_two_frames_only() {
+    let setup = Setup::new();
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::HandOver);
+    let mut proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    let mut server = backend.handed_over();
+    server.write_all(ACCEPTED).expect("write");
+    assert_eq!(client.head().status, 101);
+    // A frame of 300 bytes of which half is there.
+    server.write_all(&[0x82, 126, 1, 44]).expect("write");
+    server.write_all(&[0x88; 150]).expect("write");
+    client.take(154);
+    proxy.signal(Signal::TERM);
+    proxy.line_with("stopping");
+    server.write_all(&[0x88; 150]).expect("write");
+    assert_eq!(client.take(150), [0x88; 150]);
+    assert_eq!(close_code(&mut client), 1012);
+    client.send(CLOSE_REPLY);
+    assert!(client.is_closed());
+    assert!(proxy.end().success());
+}
+
+#[test]
+fn a_backend_that_goes_away_without_a_word_is_announced() {
+    for words in [&b""[..], TEXT] {
+        let setup = Setup::new();
+        let backend = Backend::start(&setup.socket());
+        backend.always(Act::HandOver);
+        let proxy = setup.start();
+        let mut client = Client::connect(proxy.address);
+        client.send(HANDSHAKE);
+        let mut server = backend.handed_over();
+        server.write_all(ACCEPTED).expect("write");
+        server.write_all(words).expect("write");
+        assert_eq!(client.head().status, 101);
+        assert_eq!(client.take(words.len()), words);
+        server.shutdown(std::net::Shutdown::Both).expect("close");
+        assert_eq!(close_code(&mut client), 1012);
+        client.send(CLOSE_REPLY);
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_close_of_the_backend_is_passed_on_and_no_other_is_added() {
+    let setup = Setup::new();
+    let backend = Backend::start(&setup.socket());
+    backend.always(Act::HandOver);
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    let mut server = backend.handed_over();
+    server.write_all(ACCEPTED).expect("write");
+    assert_eq!(client.head().status, 101);
+    server.write_all(&[0x88, 2, 0x0f, 0xa1]).expect("write");
+    assert_eq!(client.take(4), [0x88, 2, 0x0f, 0xa1]);
+    client.send(CLOSE_REPLY);
+    let mut reply = [0; 6];
+    server.read_exact(&mut reply).expect("the answer");
+    assert_eq!(reply, CLOSE_REPLY);
+    server.shutdown(std::net::Shutdown::Both).expect("close");
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn a_client_that_does_not_answer_a_close_is_not_waited_for() {
+    let (mut proxy, _backend) = start(Setup::new());
+    let mut client = Client::connect(proxy.address);
+    client.send(HANDSHAKE);
+    assert_eq!(client.head().status, 101);
+    proxy.signal(Signal::TERM);
+    assert!(proxy.end().success());
+    assert_eq!(close_code(&mut client), 1012);
 }
 
 #[test]
