@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -107,6 +107,15 @@ fn report(answer: &Answer, json: bool) -> Result<i32, Failure> {
     })
 }
 
+/// Connects within `timeout`: one whose queue is full makes others wait.
+fn connect(path: &Path, timeout: Option<Duration>) -> io::Result<UnixStream> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket, sockopt};
+    let fd = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, timeout)?;
+    connect(&fd, &SocketAddrUnix::new(path)?)?;
+    Ok(fd.into())
+}
+
 /// A connection to the control socket.
 struct Connection {
     reader: BufReader<UnixStream>,
@@ -123,15 +132,24 @@ impl Connection {
                     .map_err(|found| Failure { message: found.to_string(), code: exit::CONFIG })?
             }
         };
-        let stream = UnixStream::connect(&path).map_err(|error| Failure {
-            message: format!(
-                "no santa-supervise answers on {}: {error}; is it running with this configuration?",
-                path.display()
-            ),
-            code: exit::NOT_RUNNING,
-        })?;
         // Zero would mean no timeout at all.
         let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        let stream = connect(&path, timeout).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Failure {
+                message: format!(
+                    "santa-supervise does not take connections on {}: is it stopped, or the machine overloaded?",
+                    path.display()
+                ),
+                code: exit::TIMEOUT,
+            },
+            _ => Failure {
+                message: format!(
+                    "no santa-supervise answers on {}: {error}; is it running with this configuration?",
+                    path.display()
+                ),
+                code: exit::NOT_RUNNING,
+            },
+        })?;
         let _ = stream.set_read_timeout(timeout);
         Ok(Self { reader: BufReader::new(stream), path })
     }

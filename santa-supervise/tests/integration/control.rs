@@ -130,6 +130,23 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
     }
 
+    fn a_supervisor_that_takes_no_connections_is_not_waited_for_without_end(os) {
+        let house = House::new(os).service("app", &["forever"], "");
+        house.write();
+        // Nobody accepts: after some connections its queue is full.
+        let path = house.path("control.sock");
+        let _deaf = std::os::unix::net::UnixListener::bind(&path).expect("bind");
+        let mut waiting = Vec::new();
+        let address = santa_config::Address::Unix(path);
+        while let Ok(one) = santa_supervise::readiness::connect_to(&address) {
+            waiting.push(one);
+        }
+        for command in [["restart", "app"], ["wait", "app"], ["start", "app"]] {
+            let output = house.ctl(&[&command[..], &["--timeout", "0.2"]].concat());
+            assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+        }
+    }
+
     fn odd_clients_disturb_nobody(os) {
         let mut house = running(os);
         let answer = |text: &[u8]| {
