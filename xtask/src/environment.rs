@@ -168,6 +168,26 @@ pub(crate) fn clean() {
     unsafe { std::env::set_var(crate::repo::ROOT_VARIABLE, crate::repo::root()) };
 }
 
+/// Removes what leads to the user's own container engines, for commands that bring
+/// engines of their own. Called, like [`clean`], before anything is started.
+#[expect(unsafe_code, reason = "the environment is changed while there is one thread")]
+pub(crate) fn forget_engines() {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_an_engine) {
+            // SAFETY: `main` calls this before it starts any thread.
+            unsafe { std::env::remove_var(name) };
+        }
+    }
+}
+
+fn of_an_engine(name: &str) -> bool {
+    ["BUILDAH_", "CONTAINER_", "CONTAINERS_", "DOCKER_", "NETAVARK_", "PODMAN_", "STORAGE_"]
+        .iter()
+        .any(|family| name.starts_with(family))
+        || ["BUILDKIT_HOST", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "REGISTRY_AUTH_FILE"]
+            .contains(&name)
+}
+
 /// What the services of the development loop are started with.
 pub(crate) fn of_services() -> Vec<(OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(for_services)).collect()
@@ -262,6 +282,14 @@ mod tests {
         ] {
             assert!(kept(name), "{name}");
         }
+    }
+
+    #[test]
+    fn engines_of_the_tests_are_not_those_of_the_user() {
+        for name in ["CONTAINER_HOST", "CONTAINERS_CONF_OVERRIDE", "DOCKER_HOST", "STORAGE_OPTS"] {
+            assert!(of_an_engine(name), "{name}");
+        }
+        assert!(!of_an_engine("PATH") && !of_an_engine("HTTPS_PROXY"));
     }
 
     #[test]

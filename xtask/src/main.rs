@@ -68,20 +68,32 @@ enum Command {
     /// End what a killed xtask has left (started by xtask itself)
     #[command(name = guard::COMMAND, hide = true)]
     Guard,
+    /// Answer in a container (started by cargo xtask ci image)
+    #[command(name = ci::reach::COMMAND, hide = true)]
+    Greet {
+        /// The port to answer on
+        port: u16,
+    },
 }
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if let Command::Guard = command {
-        guard::run();
-        return ExitCode::SUCCESS;
+    match command {
+        Command::Guard => {
+            guard::run();
+            return ExitCode::SUCCESS;
+        }
+        Command::Greet { port } => return report(ci::reach::greet(port)),
+        _ => {}
     }
     if let Err(error) = repo::find() {
-        eprintln!("{} {error:#}", progress::red("error:"));
-        return ExitCode::FAILURE;
+        return report(Err(error));
     }
     environment::clean();
-    let result = match command {
+    if matches!(command, Command::Ci(_) | Command::Bench(_)) {
+        environment::forget_engines();
+    }
+    report(match command {
         Command::Dev(args) => dev::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Image(args) => image::run(&args),
@@ -95,8 +107,12 @@ fn main() -> ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Db(args) => db::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Guard => Ok(()),
-    };
+        Command::Guard | Command::Greet { .. } => Ok(()),
+    })
+}
+
+/// The exit code, and what went wrong.
+fn report(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // What fails after Ctrl-C, fails because of it.

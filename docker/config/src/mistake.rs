@@ -21,11 +21,13 @@ pub struct Mistake {
 pub struct Mistakes {
     name: String,
     list: Vec<Mistake>,
+    /// Keys that variables of the environment set, and the variables' names.
+    overrides: Vec<(String, String)>,
 }
 
 impl Mistakes {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), list: Vec::new() }
+        Self { name: name.to_owned(), list: Vec::new(), overrides: Vec::new() }
     }
 
     /// The one reason why the file at `path` could not be read at all.
@@ -53,6 +55,23 @@ impl Mistakes {
         self.list.sort();
     }
 
+    /// Notes that `variable` has set `key`: mistakes there are not the file's.
+    pub(crate) fn overridden(&mut self, key: String, variable: &str) {
+        self.overrides.push((key, variable.to_owned()));
+    }
+
+    /// The variable that a mistake without a place in the file comes from.
+    fn variable(&self, mistake: &Mistake) -> Option<&str> {
+        let key = mistake.key.replace('-', "_");
+        let within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let set = self.overrides.iter().find(|(set, variable)| {
+            *variable == mistake.key || !key.is_empty() && (within(set, &key) || within(&key, set))
+        });
+        set.filter(|_| mistake.position.is_none()).map(|(_, variable)| variable.as_str())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -69,6 +88,14 @@ impl fmt::Display for Mistakes {
         for (index, mistake) in self.list.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
+            }
+            if let Some(variable) = self.variable(mistake) {
+                write!(f, "environment variable {variable}: ")?;
+                if mistake.key != variable {
+                    write!(f, "{}: ", mistake.key)?;
+                }
+                f.write_str(&mistake.message)?;
+                continue;
             }
             f.write_str(&self.name)?;
             if let Some(at) = mistake.position {

@@ -12,6 +12,7 @@ const PREFIX: &str = "SANTA__";
 pub(crate) fn apply(root: &mut Node, env: &Env, mistakes: &mut Mistakes) {
     for name in names(env) {
         let (keys, value) = (keys(name), &env[name]);
+        mistakes.overridden(keys.join("."), name);
         if keys.iter().any(String::is_empty) {
             mistakes.add(None, name, "must look like SANTA__SECTION__KEY");
         } else if let Err(message) = set(root, &keys, value) {

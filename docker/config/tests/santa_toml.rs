@@ -140,8 +140,21 @@ fn a_circle_of_stops_is_shown() {
 fn overrides_of_what_does_not_exist_are_refused() {
     let message = refusal(
         &shipped(),
-        &[("SANTA__PROXY__WORKRS", "2"), ("SANTA__SERVICE__BAKEND__COMMAND", "x")],
+        &[
+            ("SANTA__PROXY__WORKRS", "2"),
+            ("SANTA__SERVICE__BAKEND__COMMAND", "x"),
+            ("SANTA__PROXXY__LIMITS__HEAD_SIZE", "1KiB"),
+            ("SANTA__PROXY__TIMEOUTS__HEAD", "soon"),
+            ("SANTA__", "x"),
+        ],
     );
+    // Each is blamed on its variable, none on the file.
+    let begins = |line: &str| line.starts_with("environment variable SANTA__");
+    assert_eq!(message.lines().filter(|line| begins(line)).count(), 5, "{message}");
+    assert_eq!(message.lines().count(), 5, "{message}");
+    for part in ["SANTA__PROXXY__LIMITS__HEAD_SIZE: proxxy: unknown key", "\"soon\" is not right"] {
+        assert!(message.contains(part), "{message}");
+    }
     assert!(message.contains("proxy.workrs: unknown key"), "{message}");
     assert!(
         message.contains("SANTA__SERVICE__BAKEND__COMMAND: there is no entry named \"bakend\""),

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::fs::{Access, access};
 use xshell::{Shell, cmd};
 
 use super::{lock, uv};
@@ -75,11 +76,26 @@ pub(crate) fn bring() -> Result<Node> {
     Ok(Node { npm: bin.join("npm"), bin })
 }
 
+/// Whether npm can write to its cache: where the user has put it, else in HOME.
+fn can_cache() -> bool {
+    let named = std::env::vars_os().any(|(name, _)| name.eq_ignore_ascii_case("npm_config_cache"));
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let writable = |folder: &Path| access(folder, Access::WRITE_OK).is_ok();
+    named
+        || home.is_some_and(|home| {
+            let cache = home.join(".npm");
+            writable(if cache.exists() { &cache } else { &home })
+        })
+}
+
 impl Node {
     /// A shell in `directory` whose `node` is this one.
     pub(crate) fn shell_in(&self, directory: &Path) -> Result<Shell> {
         let shell = run::shell_in(directory)?;
         shell.set_var("PATH", self.path()?);
+        if !can_cache() {
+            shell.set_var("NPM_CONFIG_CACHE", repo::dev("cache/npm"));
+        }
         Ok(shell)
     }
 
@@ -114,7 +130,7 @@ impl Node {
             self.npm(
                 "install the console's packages",
                 &frontend,
-                &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+                &["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"],
             )
             .map(drop)
         })

@@ -5,6 +5,7 @@
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
+use super::reach;
 use crate::commands::image;
 use crate::tools::{podman, postgres, python};
 use crate::{progress, repo, run};
@@ -24,11 +25,14 @@ pub(crate) fn audit() -> Result<()> {
 
 /// Makes the image, loads it into an engine of our own and runs the journeys.
 pub(crate) fn run() -> Result<()> {
+    let engine = podman::bring()?;
+    let _alone = engine.alone()?;
+    engine.sweep()?;
+    let shell = engine.shell()?;
+    reach::check(&shell)?;
     let archive = repo::dist("santaserver.oci.tar");
     image::write(TAG, &archive)?;
-    let engine = podman::bring()?;
     let (python, database) = (python::bring()?, postgres::bring()?);
-    let shell = engine.shell()?;
     progress::step("load the image", || {
         run::output("load the image", cmd!(shell, "podman load --quiet --input {archive}"))
     })?;

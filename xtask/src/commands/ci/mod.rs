@@ -8,6 +8,7 @@ pub(crate) mod e2e;
 mod image;
 mod kubernetes;
 mod locks;
+pub(crate) mod reach;
 mod schedule;
 mod steps;
 mod stray;

@@ -2,15 +2,20 @@
 //! configuration, images and containers in ignored folders, so that nothing of
 //! the user's set-up is read or written.
 
+pub(crate) mod network;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, getrlimit};
-use xshell::Shell;
+use xshell::{Shell, cmd};
 
 use super::system;
-use crate::{repo, run};
+use crate::{layout, lock, repo, run};
+
+/// Images, containers and configuration, in `.dev`.
+const HOME: &str = "podman";
 
 const PACKAGES: [&str; 7] =
     ["podman", "catatonit", "runc", "netavark", "aardvark-dns", "iptables", "skopeo"];
@@ -35,18 +40,20 @@ pub(crate) fn bring() -> Result<Podman> {
     if !has_programs || !has_pod_init() {
         install(&PACKAGES)?;
     }
-    let home = repo::dev("containers");
-    fs::create_dir_all(home.join("networks")).context("cannot create .dev/containers")?;
+    let home = repo::dev(HOME);
+    let _alone = lock::hold(&home.join("configuration"))?;
+    let networks = home.join("networks");
+    fs::create_dir_all(&networks)
+        .with_context(|| format!("cannot create {}", repo::shown(&networks)))?;
+    network::write(&networks, &home)?;
     let conf = home.join("containers.conf");
-    fs::write(
-        &conf,
-        containers_conf(&home, hard_limit(Resource::Nofile), hard_limit(Resource::Nproc)),
-    )?;
+    let text = containers_conf(&home, hard_limit(Resource::Nofile), hard_limit(Resource::Nproc));
+    layout::secret_file(&conf, &text)?;
     let storage = home.join("storage.conf");
-    fs::write(&storage, storage_conf(&home))?;
+    layout::secret_file(&storage, &storage_conf(&home))?;
     let registries = home.join("registries.conf");
     // A name without a registry is ours; nothing is ever pulled.
-    fs::write(&registries, "unqualified-search-registries = []\n")?;
+    layout::secret_file(&registries, "unqualified-search-registries = []\n")?;
     Ok(Podman {
         environment: vec![
             ("CONTAINERS_CONF", conf),
@@ -65,6 +72,18 @@ impl Podman {
             shell.set_var(name, value);
         }
         Ok(shell)
+    }
+
+    /// Waits until no other command of this clone has containers.
+    pub(crate) fn alone(&self) -> Result<lock::Held> {
+        lock::hold(&repo::dev(HOME))
+    }
+
+    /// Removes what an interrupted run has left.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let shell = self.shell()?;
+        let remove = cmd!(shell, "podman rm --all --force --time=0");
+        run::output("remove containers of an earlier run", remove).map(drop)
     }
 }
 
@@ -91,12 +110,14 @@ fn hard_limit(resource: Resource) -> u64 {
 /// limits: none may be set above what this process has.
 fn containers_conf(home: &Path, files: u64, processes: u64) -> String {
     let (files, processes) = (files.min(65_536), processes.min(32_768));
-    let home = home.display();
+    let (home, network) = (home.display(), network::NAME);
     format!(
         "[containers]\ndefault_ulimits = [\"nofile={files}:{files}\", \"nproc={processes}:{processes}\"]\n\
          log_driver = \"k8s-file\"\n\
          [network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = \"{home}/networks\"\n\
+         default_network = \"{network}\"\n\
          [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
+         lock_type = \"file\"\n\
          static_dir = \"{home}/libpod\"\nvolume_path = \"{home}/volumes\"\ntmp_dir = \"{}/tmp\"\n",
         run_root(&home.to_string())
     )
