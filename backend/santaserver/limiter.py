@@ -23,12 +23,15 @@ class ConcurrencyLimiter:
         patience: float,
         per_key: int | None = None,
         waiting_per_key: int | None = None,
+        advice: str = "",
     ) -> None:
         """Admit `slots` at a time, `per_key` of one key; `waiting` more wait for up to `patience` seconds.
 
-        Of those, `waiting_per_key` may be of one key, so that none takes all the room.
+        Of those, `waiting_per_key` may be of one key, so that none takes all the room. `advice` says
+        what helps when there are always too many.
         """
         self._what = what
+        self._advice = advice
         self._free = slots
         self._per_key = slots if per_key is None else per_key
         self._room = waiting
@@ -52,7 +55,7 @@ class ConcurrencyLimiter:
 
     async def _wait(self, key: Hashable) -> None:
         if self._waiting >= self._room or len(self._queues.get(key, ())) >= self._room_per_key:
-            raise Overloaded(self._what)
+            raise Overloaded(self._what, self._advice)
         turn: Turn = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(key, {})
         queue[turn] = None
@@ -68,7 +71,7 @@ class ConcurrencyLimiter:
                 if not queue and self._queues.get(key) is queue:
                     del self._queues[key]
             if isinstance(error, TimeoutError):
-                raise Overloaded(self._what) from error
+                raise Overloaded(self._what, self._advice) from error
             raise
         finally:
             self._waiting -= 1

@@ -10,6 +10,7 @@ from santaserver.events.news import NewsBudget
 from santaserver.limiter import ConcurrencyLimiter
 from santaserver.live.bus import Bus
 from santaserver.settings import Settings
+from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.overload import Limits
@@ -47,5 +48,6 @@ class AppState:
     limits: Limits = field(default_factory=Limits)
     enrollments: EnrollmentCache = field(default_factory=EnrollmentCache)
     programs: ProgramCache = field(default_factory=ProgramCache)
+    batch_caps: BatchCaps = field(default_factory=BatchCaps)
     news: NewsBudget = field(default_factory=NewsBudget)
     logins: ConcurrencyLimiter = field(default_factory=_logins)

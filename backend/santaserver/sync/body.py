@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
 from santaserver.sync.budget import Budget, Hold
+from santaserver.sync.json_text import values
 
 MAX_UPLOAD = 16 * 1024 * 1024
 """Bytes of an event upload, both as it comes and after decompression."""
@@ -26,8 +27,10 @@ MAX_STAGE = 1024 * 1024
 
 FREE_PLAIN = 1024 * 1024
 """Bytes up to which a body may be compressed as well as it likes."""
-MAX_RATIO = 500
-"""Beyond that, times that a body may grow. Deflate's own limit is 1,032; equal events reach some 300."""
+MAX_RATIO = 100
+"""Times that a longer body may grow if it holds many values. Deflate's own limit is 1,032."""
+MAX_VALUES_OF_BOMB = 300_000
+"""Values in a body that grows more: a batch of equal events may do that, a few bytes of brackets too."""
 FIRST_PIECE = 256 * 1024
 """Bytes that are decompressed at once; what is longer is decompressed off the event loop."""
 PIECE = 1024 * 1024
@@ -116,7 +119,7 @@ class Inflater:
         self._inflater = zlib.decompressobj(window)
         self._left = body
         self._limit = limit
-        self._most = max(FREE_PLAIN, len(body) * MAX_RATIO)
+        self._large = max(FREE_PLAIN, len(body) * MAX_RATIO)
         self._hold = hold
         self._plain = BytesIO()
 
@@ -132,8 +135,6 @@ class Inflater:
         self._plain.write(piece)
         if self._plain.tell() > self._limit:
             raise TooLarge(f"After decompression: {too_large(self._limit)}")
-        if self._plain.tell() > self._most:
-            raise TooLarge(f"The body grows more than {MAX_RATIO} times when decompressed: lower batch_size")
         if self._inflater.eof:
             return True
         if not self._left and len(piece) < size:
@@ -144,7 +145,10 @@ class Inflater:
         """Decompress what is left; return the whole body."""
         while not self.step(PIECE):
             pass
-        return self.whole()
+        plain = self.whole()
+        if len(plain) > self._large and values(plain) > MAX_VALUES_OF_BOMB:
+            raise TooLarge(f"The body grows more than {MAX_RATIO} times when decompressed: lower batch_size")
+        return plain
 
     def whole(self) -> bytes:
         """Return what was decompressed."""

@@ -11,6 +11,8 @@ from santaserver.errors import Overloaded
 MAX_BODIES = 40 * 1024 * 1024
 """Bytes of request bodies that are held at the same time: as they came, and decompressed."""
 
+ADVICE = "If this lasts, lower batch_size or raise full_sync_interval in the settings"
+
 ResultT = TypeVar("ResultT")
 
 
@@ -27,7 +29,7 @@ class Budget:
         """Use some; raise `Overloaded` when there are not enough."""
         with self._lock:
             if size > self._left:
-                raise Overloaded(self._what)
+                raise Overloaded(self._what, ADVICE)
             self._left -= size
 
     def give_back(self, size: int) -> None:

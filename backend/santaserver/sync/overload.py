@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from santaserver.db import EVENT_CONNECTIONS, SYNC_CONNECTIONS
 from santaserver.limiter import ConcurrencyLimiter
-from santaserver.sync.budget import MAX_BODIES, Budget, Sideline
+from santaserver.sync.budget import ADVICE, MAX_BODIES, Budget, Sideline
 
 PATIENCE = 5.0
 """Seconds that a request waits for its turn; a Mac gives up on an answer after 30."""
@@ -19,10 +19,12 @@ class Limits:
     """The limits of one process."""
 
     syncs: ConcurrencyLimiter = field(
-        default_factory=lambda: ConcurrencyLimiter("syncs", SYNC_CONNECTIONS, 1000, PATIENCE)
+        default_factory=lambda: ConcurrencyLimiter("syncs", SYNC_CONNECTIONS, 1000, PATIENCE, advice=ADVICE)
     )
     events: ConcurrencyLimiter = field(
-        default_factory=lambda: ConcurrencyLimiter("event uploads", EVENT_CONNECTIONS, 200, PATIENCE)
+        default_factory=lambda: ConcurrencyLimiter(
+            "event uploads", EVENT_CONNECTIONS, 200, PATIENCE, advice=ADVICE
+        )
     )
     bodies: Budget = field(default_factory=lambda: Budget("large requests", MAX_BODIES))
     sideline: Sideline = field(default_factory=Sideline)

@@ -26,7 +26,7 @@ from santaserver.db import Connection
 from santaserver.enrollment import admission
 from santaserver.enrollment.admission import Enrollment, Proof
 from santaserver.enrollment.secrets import shown_secret
-from santaserver.errors import AnswerProblems, BadRequest, CatchCrashes, NotFound
+from santaserver.errors import AnswerProblems, BadRequest, CatchCrashes, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.state import AppState
@@ -127,29 +127,41 @@ async def answer_call(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
-    """Decide who asks, receive the body, then run the stage when there is a free place for it."""
-    limits, form = call.state.limits, form_of(call.fields)
+    """Decide who asks, then receive the body and run the stage."""
+    form = form_of(call.fields)
     if call.stage not in KNOWN_STAGES and call.machine_id != DOCTOR:
         raise NotFound(f"There is no stage {call.stage!r} in this version of the protocol")
     enrolled = await _authorised(call)
     if call.machine_id == DOCTOR:
         return answer(call.stage, form, EMPTY, "")
+    try:
+        body = await _received(call, receive, form, enrolled)
+    except TooLarge as error:
+        if call.stage != "eventupload" or not call.state.batch_caps.too_large(
+            call.machine_id, call.state.clock()
+        ):
+            raise
+        log.warning("an event of %s is dropped, it is too large even alone: %s", call.machine_id, error)
+        body = EMPTY
+    accepted = call.fields.get("accept-encoding", "")
+    if isinstance(body, Page):
+        return page_answer(call.state.caches, body, form, accepted)
+    return answer(call.stage, form, body, accepted)
+
+
+async def _received(call: Call, receive: Receive, form: Form, enrolled: Enrollment | None) -> Page | bytes:
+    """Receive the body within its limits, then run the stage when there is a free place for it."""
+    limits = call.state.limits
     limit = MAX_UPLOAD if call.stage == "eventupload" else MAX_STAGE
     check_fields(call.fields, limit)
-    body: Page | bytes
     async with received(receive, limits.bodies, limit, too_large(limit)) as (sent, hold):
         content = Content(form, await _plain(call, sent, limit, hold))
         del sent
         if call.stage in SYNC_STAGES:
             async with limits.syncs.slot():
-                body = await _sync(call, enrolled, content)
-        else:
-            async with limits.events.slot():
-                body = await _report(call, enrolled, content)
-    accepted = call.fields.get("accept-encoding", "")
-    if isinstance(body, Page):
-        return page_answer(call.state.caches, body, form, accepted)
-    return answer(call.stage, form, body, accepted)
+                return await _sync(call, enrolled, content)
+        async with limits.events.slot():
+            return await _report(call, enrolled, content)
 
 
 async def _authorised(call: Call) -> Enrollment | None:
@@ -202,7 +214,9 @@ async def _sync(call: Call, enrolled: Enrollment | None, content: Content) -> Pa
         if body is None:
             async with connection.transaction():
                 body = await way.locked(stage, machine_id, message)
-        return body
+    if isinstance(message, PreflightRequest) and isinstance(body, bytes):
+        return state.batch_caps.apply(machine_id, body, state.clock())
+    return body
 
 
 async def _report(call: Call, enrolled: Enrollment | None, content: Content) -> bytes:

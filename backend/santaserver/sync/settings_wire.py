@@ -6,6 +6,7 @@ field is always sent; fields of older clients stand beside their successors.
 
 import msgspec
 
+from santaserver.sync.body import MAX_BATCH
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 MATCH_NOTHING = "(?!)"
@@ -20,7 +21,7 @@ def render_settings(settings: SyncSettings) -> bytes:
     return msgspec.json.encode(
         {
             "client_mode": settings.client_mode,
-            "batch_size": settings.batch_size,
+            "batch_size": min(settings.batch_size, MAX_BATCH),
             "enable_bundles": settings.enable_bundles,
             "enable_transitive_rules": settings.enable_transitive_rules,
             "enable_all_event_upload": settings.enable_all_event_upload,

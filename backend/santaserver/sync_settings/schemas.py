@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from santaserver.inputs import Input, Line, Text
 from santaserver.layers.schemas import LayerName
+from santaserver.sync.body import MAX_BATCH
 
 ClientMode = Literal["MONITOR", "LOCKDOWN", "STANDALONE"]
 MountFlag = Literal["rdonly", "noexec", "nosuid", "nobrowse", "noowners", "nodev", "async", "-j"]
@@ -56,6 +57,12 @@ class SyncSettingsUpdate(SyncSettings, Input):
 
     model_config = Input.model_config
 
+    batch_size: int = Field(
+        50,
+        ge=1,
+        le=MAX_BATCH,
+        description=f"Events per upload; {MAX_BATCH} of the largest are as much as an upload may hold",
+    )
     allowed_path_regex: Line = Field("", max_length=4000, description="Empty: no path is allowed by pattern")
     blocked_path_regex: Line = Field("", max_length=4000, description="Empty: no path is blocked by pattern")
     removable_media_policy: MediaPolicyUpdate = MediaPolicyUpdate()

@@ -54,8 +54,8 @@ def test_every_encoding_a_client_uses_is_read(encoding: str, body: bytes) -> Non
         ("deflate", b"\xff\xff\xff", BadRequest),
         ("gzip", gzip.compress(PLAIN, mtime=0)[:-9], BadRequest),
         ("deflate", zlib.compress(bytes(range(256)) * (LIMIT // 256) + b"\0"), TooLarge),
-        ("deflate", zlib.compress(b"\0" * (FREE_PLAIN + 1)), TooLarge),
-        ("gzip", gzip.compress(b" " * (2 * FREE_PLAIN)), TooLarge),
+        ("deflate", zlib.compress(b"[]," * FREE_PLAIN), TooLarge),
+        ("gzip", gzip.compress(b"{}," * FREE_PLAIN), TooLarge),
     ],
 )
 def test_what_cannot_be_read_is_named(encoding: str, body: bytes, problem: type[Exception]) -> None:
@@ -84,5 +84,5 @@ def test_a_batch_of_equal_events_may_be_compressed_as_well_as_it_is() -> None:
     event = b'{"execution_time":%d.5,"pid":%d,' + b'"x":"' + bytes(range(97, 123)) * 1040 + b'"}'
     batch = b",".join(event % (1_763_900_000 + number * 7, number * 31) for number in range(500))
     body = zlib.compress(batch, 9)
-    assert MAX_RATIO / 3 < len(batch) / len(body) < MAX_RATIO
+    assert len(batch) / len(body) > MAX_RATIO
     assert decompress(body, "deflate") == batch
