@@ -15,28 +15,13 @@ from pydantic_core import ErrorDetails
 
 from santaserver.postgres.address import canonical, check_server
 from santaserver.redaction import of_address
+from santaserver.weak_secrets import is_known_default, is_loopback, password_of, weakness
 
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
 """Variables of the earlier set-up: accepted, without effect, named once in the log."""
 
 SECRET_VARIABLES = ("SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "CLIENT_SECRET")
 """Each may instead be given as NAME_FILE with the path of a file that holds the value."""
-
-KNOWN_DEFAULTS = frozenset(
-    {
-        "changeme",
-        "changethis",
-        "change-me",
-        "secret",
-        "password",
-        "postgres",
-        "santa",
-        "admin",
-        "default",
-        "test",
-    }
-)
-"""Values copied from examples; production refuses them."""
 
 MIN_SECRET_LENGTH = 32
 DEVELOPMENT_KEY = "development-only-key-never-used-in-production"
@@ -151,7 +136,7 @@ class Settings:
             self.identity.client_secret,
             *of_address(self.database.url),
         }
-        return frozenset(value for value in values if value.lower() not in KNOWN_DEFAULTS)
+        return frozenset(value for value in values if not is_known_default(value))
 
     @property
     def production(self) -> bool:
@@ -246,17 +231,29 @@ def _production_mistakes(settings: Settings) -> list[str]:
     key = settings.security.secret_key
     if not key:
         mistakes.append("SECRET_KEY is missing: set 32 or more random characters (or SECRET_KEY_FILE)")
-    elif key.lower() in KNOWN_DEFAULTS or key == DEVELOPMENT_KEY:
+    elif is_known_default(key) or key == DEVELOPMENT_KEY:
         mistakes.append("SECRET_KEY is a known default: set 32 or more random characters")
     elif len(key) < MIN_SECRET_LENGTH:
         mistakes.append(f"SECRET_KEY has {len(key)} characters: {MIN_SECRET_LENGTH} or more are needed")
+    elif weak := weakness(key):
+        mistakes.append(
+            f"SECRET_KEY {weak}: set 32 or more random characters, for example of openssl rand -hex 32"
+        )
     database = settings.database
-    if not database.url:
-        if not database.password:
-            mistakes.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")
-        elif database.password.lower() in KNOWN_DEFAULTS:
-            mistakes.append("POSTGRES_PASSWORD is a known default: choose another one")
-    if settings.identity.client_secret.lower() in KNOWN_DEFAULTS:
+    if database.url:
+        if is_known_default(password_of(database.url)):
+            mistakes.append("DATABASE_URL has a known default as password: choose another one")
+    elif not database.password:
+        mistakes.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")
+    elif is_known_default(database.password):
+        mistakes.append("POSTGRES_PASSWORD is a known default: choose another one")
+    public_url = settings.server.public_url
+    if public_url.lower().startswith("http:") and not is_loopback(public_url):
+        mistakes.append(
+            "PUBLIC_URL begins with http: passwords and sessions would cross the network in the clear; "
+            "put TLS in front and set the https:// address"
+        )
+    if is_known_default(settings.identity.client_secret):
         mistakes.append("CLIENT_SECRET is a known default: take the one of your identity provider")
     return mistakes
 

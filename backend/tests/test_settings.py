@@ -6,7 +6,7 @@ import pytest
 
 from santaserver.settings import DEVELOPMENT_KEY, Settings, SettingsError, load
 
-KEY = "k" * 32
+KEY = "kz7dQ2mWp0xVb4Nc9sLf6tRy1hGj8uEa"
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": KEY, "POSTGRES_PASSWORD": "long and random"}
 
 
@@ -39,6 +39,16 @@ def test_production_names_everything_that_is_missing_at_once() -> None:
         ({"SECRET_KEY": "changeme"}, "known default"),
         ({"SECRET_KEY": DEVELOPMENT_KEY}, "known default"),
         ({"SECRET_KEY": "short but random"}, "characters"),
+        ({"SECRET_KEY": "a" * 40}, "different characters"),
+        ({"SECRET_KEY": "abcabcabd" * 5}, "different characters"),
+        ({"SECRET_KEY": "correct horse battery" * 3}, "repeats"),
+        ({"SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz"}, "sequence"),
+        ({"SECRET_KEY": "please-ChangeMe-before-you-use-this-key"}, "known default"),
+        ({"DATABASE_URL": "postgresql://u:Postgres@db/x"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://u:chang%65me@db/x"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://db/x?user=u&password=santa"}, "DATABASE_URL"),
+        ({"PUBLIC_URL": "http://santa.example.com"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "http://10.0.0.7:8080/"}, "PUBLIC_URL"),
         ({"POSTGRES_PASSWORD": "postgres"}, "known default"),
         ({"CLIENT_SECRET": "secret"}, "known default"),
     ],

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from santaserver.inputs import Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
+from santaserver.web_address import DialogAddress
 
 RuleType = Literal["BINARY", "CERTIFICATE", "TEAMID", "SIGNINGID", "CDHASH"]
 Policy = Literal[
@@ -37,7 +38,7 @@ class RuleContent(Input):
     custom_msg: Text = Field(
         "", max_length=MAX_TEXT, description="Shown in the block dialog instead of the default"
     )
-    custom_url: Line = Field(
+    custom_url: DialogAddress = Field(
         "", max_length=MAX_TEXT, description="Button of the block dialog; `null` hides it"
     )
     comment: Text = Field("", max_length=MAX_TEXT, description="For other admins; never sent to a Mac")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from santaserver.inputs import Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
 from santaserver.rules.schemas import MAX_CEL, MAX_TEXT, Policy, RuleType
+from santaserver.web_address import DialogAddress
 
 FileFormat = Literal["json", "csv"]
 Action = Literal["add", "change", "remove"]
@@ -27,7 +28,7 @@ class FileRule(Input):
     policy: Policy
     cel_expr: Text | None = Field(None, max_length=MAX_CEL)
     custom_msg: Text = Field("", max_length=MAX_TEXT)
-    custom_url: Line = Field("", max_length=MAX_TEXT)
+    custom_url: DialogAddress = Field("", max_length=MAX_TEXT)
     comment: Text = Field("", max_length=MAX_TEXT)
     locked: bool = False
     starts_at: Time | None = None

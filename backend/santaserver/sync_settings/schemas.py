@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from santaserver.inputs import Input, Line, Text
 from santaserver.layers.schemas import LayerName
 from santaserver.sync.body import MAX_BATCH
+from santaserver.sync_settings.path_pattern import check_pattern
+from santaserver.web_address import DialogAddress
 
 ClientMode = Literal["MONITOR", "LOCKDOWN", "STANDALONE"]
 MountFlag = Literal["rdonly", "noexec", "nosuid", "nobrowse", "noowners", "nodev", "async", "-j"]
@@ -52,6 +54,10 @@ class SyncSettings(BaseModel):
     event_detail_text: str = Field("", max_length=200, description="Label of that button")
 
 
+PathPattern = Annotated[Line, AfterValidator(check_pattern)]
+DIALECT = "a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart"
+
+
 class SyncSettingsUpdate(SyncSettings, Input):
     """The settings as they may be stored. What was stored under earlier rules stays in force."""
 
@@ -63,13 +69,17 @@ class SyncSettingsUpdate(SyncSettings, Input):
         le=MAX_BATCH,
         description=f"Events per upload; {MAX_BATCH} of the largest are as much as an upload may hold",
     )
-    allowed_path_regex: Line = Field("", max_length=4000, description="Empty: no path is allowed by pattern")
-    blocked_path_regex: Line = Field("", max_length=4000, description="Empty: no path is blocked by pattern")
+    allowed_path_regex: PathPattern = Field(
+        "", max_length=4000, description=f"Empty: none is allowed; {DIALECT}"
+    )
+    blocked_path_regex: PathPattern = Field(
+        "", max_length=4000, description=f"Empty: none is blocked; {DIALECT}"
+    )
     removable_media_policy: MediaPolicyUpdate = MediaPolicyUpdate()
     encrypted_removable_media_policy: MediaPolicyUpdate | None = Field(
         None, description="For encrypted volumes; null: as for all others"
     )
-    event_detail_url: Line = Field(
+    event_detail_url: DialogAddress = Field(
         "", max_length=2000, description="Template behind the block dialog's button"
     )
     event_detail_text: Text = Field("", max_length=200, description="Label of that button")

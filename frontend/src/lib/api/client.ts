@@ -1,10 +1,11 @@
 // The one client of /api/v1, typed by schema.ts. It turns every failure into an ApiError and tells when the login is gone.
 // Calls by domain are in the files beside it.
 import createClient from 'openapi-fetch';
+import { fillPath } from '../domain/paths.ts';
 import { asApiError, errorFromResponse } from './errors.ts';
 import type { paths } from './schema.ts';
 
-export const api = createClient<paths>({ credentials: 'same-origin' });
+export const api = createClient<paths>({ credentials: 'same-origin', pathSerializer: fillPath });
 
 /** What calls accept besides their own arguments: `load`'s fetch, and a signal to give up. */
 export type CallOptions = {

@@ -2775,19 +2775,19 @@ export interface components {
         SyncSettingsUpdate: {
             /**
              * Allowed Path Regex
-             * @description Empty: no path is allowed by pattern
+             * @description Empty: none is allowed; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
              * @default
              */
             allowed_path_regex: string;
             /**
              * Batch Size
-             * @description Events per upload
+             * @description Events per upload; 512 of the largest are as much as an upload may hold
              * @default 50
              */
             batch_size: number;
             /**
              * Blocked Path Regex
-             * @description Empty: no path is blocked by pattern
+             * @description Empty: none is blocked; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
              * @default
              */
             blocked_path_regex: string;

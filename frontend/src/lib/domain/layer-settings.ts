@@ -146,7 +146,7 @@ export function layerMistakes({ values }: LayerSettings): Partial<Record<Setting
     }
   }
   const address = values.event_detail_url;
-  if (address !== undefined && !/^$|^null$|^https?:\/\/\S+$/i.test(address)) {
+  if (address !== undefined && !/^$|^null$|^https:\/\/\S+$/i.test(address)) {
     mistakes.event_detail_url = 'Enter an address that starts with https://';
   }
   return mistakes;

@@ -105,7 +105,7 @@ export function ruleMistakes(form: RuleForm, now: number): RuleMistakes {
 
 function addressMistake(address: string): string | null {
   if (address === '' || address === 'null') return null;
-  return /^https?:\/\/\S+$/i.test(address) ? null : 'Enter an address that starts with https://';
+  return /^https:\/\/\S+$/i.test(address) ? null : 'Enter an address that starts with https://';
 }
 
 export function toRuleUpdate(form: RuleForm): RuleUpdate {

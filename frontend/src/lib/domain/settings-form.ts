@@ -100,7 +100,7 @@ export function settingsMistakes(settings: SyncSettings): SettingsMistakes {
       mistakes[key] = 'Choose at least one restriction.';
     }
   }
-  if (!/^$|^null$|^https?:\/\/\S+$/i.test(settings.event_detail_url)) {
+  if (!/^$|^null$|^https:\/\/\S+$/i.test(settings.event_detail_url)) {
     mistakes['event_detail_url'] = 'Enter an address that starts with https://';
   }
   return mistakes;

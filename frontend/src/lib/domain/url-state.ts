@@ -39,6 +39,16 @@ export function choiceParam<T extends string>(
 
 /** Only addresses inside this console may be returned to after a log-in; all others lead to the overview. */
 export function safeReturnPath(next: string | null): string {
-  if (!next || !/^\/(?![/\\])/.test(next) || next.startsWith('/login')) return '/';
-  return next;
+  if (!next?.startsWith('/')) return '/';
+  // A browser drops tabs and line ends from an address and takes a backslash for a slash, as this does.
+  const base = 'https://console.invalid';
+  const target = URL.canParse(next, base) ? new URL(next, base) : null;
+  if (
+    target?.origin !== base ||
+    target.pathname.startsWith('//') ||
+    target.pathname.startsWith('/login')
+  ) {
+    return '/';
+  }
+  return target.pathname + target.search + target.hash;
 }
