@@ -61,7 +61,8 @@ pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
             extend(deadline);
         }
         if down.ended && !down.frames.is_closed() {
-            return Poll::Ready(End::BackendGone);
+            // After the client's end, it is what was to be expected.
+            return Poll::Ready(if up.ended { End::Finished } else { End::BackendGone });
         }
         match (upward, downward) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
