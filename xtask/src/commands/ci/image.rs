@@ -26,8 +26,7 @@ pub(crate) fn audit() -> Result<()> {
 /// Makes the image, loads it into an engine of our own and runs the journeys.
 pub(crate) fn run() -> Result<()> {
     let engine = podman::bring()?;
-    let _alone = engine.alone()?;
-    engine.sweep()?;
+    let _session = engine.session()?;
     let shell = engine.shell()?;
     reach::check(&shell)?;
     let archive = repo::dist("santaserver.oci.tar");

@@ -2,6 +2,7 @@
 //! configuration, images and containers in ignored folders, so that nothing of
 //! the user's set-up is read or written.
 
+mod firewall;
 pub(crate) mod network;
 
 use std::fs;
@@ -74,16 +75,37 @@ impl Podman {
         Ok(shell)
     }
 
-    /// Waits until no other command of this clone has containers.
-    pub(crate) fn alone(&self) -> Result<lock::Held> {
-        lock::hold(&repo::dev(HOME))
+    /// Waits until no other command of this clone has containers, and removes those
+    /// that an interrupted one has left.
+    pub(crate) fn session(&self) -> Result<Session> {
+        let lock = lock::hold(&repo::dev(HOME))?;
+        let session =
+            Session { shell: self.shell()?, before: firewall::Before::look(), _lock: lock };
+        session.sweep();
+        Ok(session)
     }
+}
 
-    /// Removes what an interrupted run has left.
-    pub(crate) fn sweep(&self) -> Result<()> {
-        let shell = self.shell()?;
-        let remove = cmd!(shell, "podman rm --all --force --time=0");
-        run::output("remove containers of an earlier run", remove).map(drop)
+/// The time in which a command has containers: none outlives it, and the machine's
+/// firewall is then as it was.
+pub(crate) struct Session {
+    shell: Shell,
+    before: firewall::Before,
+    _lock: lock::Held,
+}
+
+impl Session {
+    fn sweep(&self) {
+        let remove = cmd!(self.shell, "podman rm --all --force --time=0");
+        // Ctrl-C must not keep it from its work, nor a container from the next.
+        let _ = remove.quiet().ignore_stdout().ignore_stderr().run();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.sweep();
+        self.before.restore();
     }
 }
 
