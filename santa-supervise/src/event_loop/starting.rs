@@ -43,6 +43,11 @@ impl EventLoop {
     /// never run it, however long a mount holds it: nobody waits for its end.
     pub(super) fn abandon_start(&mut self, generation: Generation) {
         self.signal_main(generation, libc::SIGKILL);
+        // It may have begun to run, and to start others, before it was killed; or
+        // it has ended already. Then its end tells, as always.
+        if !self.is_on_its_way(generation) {
+            return;
+        }
         let Some(slot) = self.children.get(generation).map(|child| child.slot) else { return };
         let exit = Exit::Signal(libc::SIGKILL);
         let event = match self.start_failure(generation) {
