@@ -187,8 +187,15 @@ pub trait Os {
     /// Sends `signal` to the process group of a tree.
     fn signal_group(&self, tree: Tree<'_>, signal: i32);
 
-    /// Sends `signal` to everything that is found of a tree.
-    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32);
+    /// Sends `signal` to the process group of a tree and to what else is found of
+    /// it, but not to `done`; whom it was sent to comes there. A few hundred at a
+    /// time: thousands that end at once would take the processor from everybody.
+    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>);
+
+    /// Kills a first part of a tree, to be repeated until nothing is left.
+    fn kill_tree(&self, tree: Tree<'_>, strays: &Strays) {
+        self.signal_tree(tree, strays, libc::SIGKILL, &mut BTreeSet::new());
+    }
 
     /// Whether anything but the main process may be left of a tree.
     fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool;

@@ -1,5 +1,7 @@
 //! Spawns and signals, as the core asks for them.
 
+use std::collections::BTreeSet;
+
 use crate::machine::{Event, Generation, Signal, SlotId};
 use crate::record::Stream;
 use crate::spawning::Spawned;
@@ -75,12 +77,12 @@ impl EventLoop {
     }
 
     pub(super) fn ask_leftovers(&mut self, generation: Generation) {
-        if let Some(child) = self.children.get(generation)
+        let strays = self.strays();
+        if let Some(child) = self.children.get_mut(generation)
             && let Some(signal) = child.first_stop_signal()
         {
-            let strays = self.os.strays(&self.children.mains());
-            self.os.signal_tree(child.tree(), &strays, signal);
-            self.os.signal_tree(child.tree(), &strays, libc::SIGCONT);
+            child.asking = Some((signal, BTreeSet::new()));
+            child.ask(&*self.os, &strays);
         }
     }
 
@@ -91,7 +93,7 @@ impl EventLoop {
         let strays = self.strays();
         if let Some(child) = self.children.get_mut(generation) {
             child.killing = true;
-            self.os.signal_tree(child.tree(), &strays, libc::SIGKILL);
+            self.os.kill_tree(child.tree(), &strays);
         }
     }
 

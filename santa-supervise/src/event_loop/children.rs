@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
-use crate::os::{Pid, Strays, Tree};
+use crate::os::{Os, Pid, Strays, Tree};
 use crate::plan::Blueprint;
 use crate::spawning::Tag;
 
@@ -21,7 +21,7 @@ const EXITS_A_TURN: usize = 256;
 const REAP_TIME: Duration = Duration::from_millis(10);
 
 /// How many times as long as a sweep took nobody sweeps again.
-const REST: u32 = 4;
+const REST: u32 = 2;
 
 /// One spawned tree.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Child {
     pub(super) main_alive: bool,
     /// Whether it is killed again as long as anything of it is found.
     pub(super) killing: bool,
+    /// What it left behind gets this signal; the number of each that has got it.
+    pub(super) asking: Option<(i32, BTreeSet<Pid>)>,
     tag: Tag,
     began: Millis,
 }
@@ -40,7 +42,7 @@ pub(super) struct Child {
 impl Child {
     pub(super) fn new(slot: SlotId, blueprint: Rc<Blueprint>, pid: Pid, tag: Tag) -> Self {
         let began = clock::now();
-        Self { slot, blueprint, pid, main_alive: true, killing: false, tag, began }
+        Self { slot, blueprint, pid, main_alive: true, killing: false, asking: None, tag, began }
     }
 
     /// Its signal for a step of the stop sequence that `now` is planned, which may
@@ -55,6 +57,16 @@ impl Child {
     /// The first signal of its stop sequence.
     pub(super) fn first_stop_signal(&self) -> Option<i32> {
         self.blueprint.stop_signals.iter().copied().find_map(|signal| signal)
+    }
+
+    /// Asks those left behind that were not asked yet; what was stopped (SIGSTOP)
+    /// could not react.
+    pub(super) fn ask(&mut self, os: &dyn Os, strays: &Strays) {
+        let Some((signal, mut asked)) = self.asking.take() else { return };
+        let mut woken = asked.clone();
+        os.signal_tree(self.tree(), strays, signal, &mut asked);
+        os.signal_tree(self.tree(), strays, libc::SIGCONT, &mut woken);
+        self.asking = Some((signal, asked));
     }
 
     pub(super) fn tree(&self) -> Tree<'_> {
@@ -132,14 +144,20 @@ impl EventLoop {
                 break;
             }
         }
-        if !ended.is_empty() {
+        let rests = self.children.rests_until.filter(|until| *until > begun);
+        if self.children.trees.values().all(|child| child.main_alive) {
+            self.children.next_sweep = None;
+        } else if let (true, Some(rests_until)) = (ended.is_empty(), rests) {
+            self.children.next_sweep = Some(rests_until);
+        } else {
+            let begun = Instant::now();
             // Only now: what died together with a main process is no leftover.
             let strays = self.strays();
             for (generation, exit) in ended {
                 self.main_ended(generation, exit, &strays);
             }
+            self.sweep_now(begun, &strays);
         }
-        self.sweep_now();
         if more {
             self.children.next_sweep = Some(Instant::now());
         }
@@ -192,24 +210,17 @@ impl EventLoop {
         }
     }
 
-    fn sweep_now(&mut self) {
-        let begun = Instant::now();
-        if self.children.trees.values().all(|child| child.main_alive) {
-            self.children.next_sweep = None;
-            return;
-        }
-        if let Some(rests_until) = self.children.rests_until.filter(|until| *until > begun) {
-            self.children.next_sweep = Some(rests_until);
-            return;
-        }
-        let strays = self.strays();
+    /// `begun` is when the look at the strays began.
+    fn sweep_now(&mut self, begun: Instant, strays: &Strays) {
         let mut gone = Vec::new();
-        for (generation, child) in self.children.trees.iter().filter(|(_, child)| !child.main_alive)
-        {
-            if !self.os.has_leftovers(child.tree(), &strays) {
+        let trees = self.children.trees.iter_mut();
+        for (generation, child) in trees.filter(|(_, child)| !child.main_alive) {
+            if !self.os.has_leftovers(child.tree(), strays) {
                 gone.push((*generation, child.slot));
             } else if child.killing {
-                self.os.signal_tree(child.tree(), &strays, libc::SIGKILL);
+                self.os.kill_tree(child.tree(), strays);
+            } else {
+                child.ask(&*self.os, strays);
             }
         }
         for (generation, slot) in gone {
@@ -236,7 +247,7 @@ impl EventLoop {
                 // It may not lead its group yet.
                 let _ = self.os.signal_child(child.pid, libc::SIGKILL);
             }
-            self.os.signal_tree(child.tree(), &strays, libc::SIGKILL);
+            self.os.kill_tree(child.tree(), &strays);
         }
     }
 }

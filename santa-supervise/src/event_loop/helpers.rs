@@ -117,7 +117,7 @@ impl EventLoop {
         if let Some(running) = self.helpers.0.get(&pid) {
             // It may not lead its group yet.
             let _ = self.os.signal_child(pid, libc::SIGKILL);
-            self.os.signal_tree(tree(&running.helper, true), &strays, libc::SIGKILL);
+            self.os.kill_tree(tree(&running.helper, true), &strays);
         }
     }
 
@@ -131,7 +131,7 @@ impl EventLoop {
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
         let Some(mut running) = self.helpers.0.remove(&pid) else { return false };
         let strays = self.strays();
-        self.os.signal_tree(tree(&running.helper, false), &strays, libc::SIGKILL);
+        self.os.kill_tree(tree(&running.helper, false), &strays);
         let outcome = match exit {
             Exit::Code(0) => Ok(()),
             _ if running.timed_out => Err(format!("it took longer than {:?}", running.timeout)),

@@ -18,6 +18,9 @@ const CHILDREN: Token = Token::MAX - 1;
 /// Most signals before others get their turn.
 const SIGNALS_A_TURN: usize = 64;
 
+/// Most processes of a tree that are signaled at a time.
+const MOST_SIGNALS: usize = 256;
+
 /// See the module.
 pub(super) struct Linux {
     epoll: OwnedFd,
@@ -160,10 +163,16 @@ impl Os for Linux {
         calls::signal_group(tree.main, tree.main_alive, signal);
     }
 
-    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32) {
-        self.signal_group(tree, signal);
-        for pid in procfs::members(tree, strays) {
+    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>) {
+        if done.insert(tree.main) {
+            self.signal_group(tree, signal);
+        }
+        let mut members = procfs::members(tree, strays);
+        members.retain(|pid| !done.contains(pid));
+        for pid in members.into_iter().take(MOST_SIGNALS) {
+            // Whoever is gone already needs no signal.
             let _ = calls::signal_process(pid, signal);
+            done.insert(pid);
         }
     }
 
@@ -172,6 +181,9 @@ impl Os for Linux {
     }
 
     fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage> {
+        if procfs::has_many(tree, strays) {
+            return None;
+        }
         let all = procfs::members(tree, strays);
         if all.len() >= procfs::MOST_BELOW {
             return None;

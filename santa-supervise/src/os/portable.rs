@@ -119,8 +119,10 @@ impl Os for Portable {
         calls::signal_group(tree.main, tree.main_alive, signal);
     }
 
-    fn signal_tree(&self, tree: Tree<'_>, _strays: &Strays, signal: i32) {
-        self.signal_group(tree, signal);
+    fn signal_tree(&self, tree: Tree<'_>, _strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>) {
+        if done.insert(tree.main) {
+            self.signal_group(tree, signal);
+        }
     }
 
     fn has_leftovers(&self, tree: Tree<'_>, _strays: &Strays) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Origin, Pid, Stray, Strays, Tree, Usage, calls, mark};
 use crate::spawning::TAG;
@@ -14,8 +14,9 @@ use crate::spawning::TAG;
 /// nothing is found any more; what is killed makes those below it our children.
 pub(super) const MOST_BELOW: usize = 256;
 
-/// Most new strays whose origin is read in one look.
-const MOST_NEW: usize = 256;
+/// Longest that the origins of new strays are read in one look; one is read in
+/// any case.
+const READ_FOR: Duration = Duration::from_millis(5);
 
 /// Most strays of a tree that may be zombies before some of them are taken for
 /// living ones without a look.
@@ -30,11 +31,12 @@ impl Origins {
     pub(super) fn look(&mut self, mains: &BTreeSet<Pid>) -> Strays {
         let own = std::process::id().cast_signed();
         let mut strays = Strays::default();
+        let begun = Instant::now();
         let mut new = 0;
         for pid in children(own).into_iter().filter(|child| !mains.contains(child)) {
             let origin = match self.0.entry(pid) {
                 Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(_) if new == MOST_NEW => {
+                Entry::Vacant(_) if new > 0 && begun.elapsed() > READ_FOR => {
                     strays.more = true;
                     continue;
                 }
@@ -75,6 +77,11 @@ pub(super) fn has_strays(tree: Tree<'_>, strays: &Strays) -> bool {
     strays.more
         || own.by_ref().take(MOST_ZOMBIES).any(|pid| !is_zombie(pid))
         || own.next().is_some()
+}
+
+/// Whether `tree` has more strays than there is time to look at.
+pub(super) fn has_many(tree: Tree<'_>, strays: &Strays) -> bool {
+    strays.more || strays_of(tree, strays).nth(MOST_BELOW).is_some()
 }
 
 /// What belongs to `tree` besides its main process and outside its process
