@@ -6,6 +6,7 @@ Whether the manifests are valid for Kubernetes itself is another check (`cargo x
 import base64
 import contextlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from tests.support.postgres import Cluster
 MANIFEST = Path(__file__).parents[3] / "docker/k8s/santaserver.yaml"
 SECRET = "santaserver"
 CONTAINER = "santaserver-pod-0-santaserver"
+NETWORK = [f"--network={name}" for name in (os.environ.get("SANTA_IMAGE_NETWORK"),) if name]
+"""Where pods go; podman would make one more network for them, on addresses of its choosing."""
 READS_ITS_SECRETS = (4, 4)
 
 
@@ -79,7 +82,7 @@ def pod(shared_cluster: Cluster, template: str) -> Iterator[str]:
     port = free_port()
     make_secret({"SECRET_KEY": KEY, "POSTGRES_PASSWORD": "unused"})
     try:
-        played(manifest(port, shared_cluster.create(template), shared_cluster))
+        played(manifest(port, shared_cluster.create(template), shared_cluster), *NETWORK)
         yield f"http://127.0.0.1:{port}"
     finally:
         podman("pod", "rm", "--force", "--time=0", "santaserver-pod-0", check=False)

@@ -96,9 +96,11 @@ pub(crate) struct Session {
 
 impl Session {
     fn sweep(&self) {
-        let remove = cmd!(self.shell, "podman rm --all --force --time=0");
         // Ctrl-C must not keep it from its work, nor a container from the next.
-        let _ = remove.quiet().ignore_stdout().ignore_stderr().run();
+        for kind in [&["pod", "rm"][..], &["rm", "--time=0"]] {
+            let remove = cmd!(self.shell, "podman {kind...} --all --force");
+            let _ = remove.quiet().ignore_stdout().ignore_stderr().run();
+        }
     }
 }
 
