@@ -39,8 +39,8 @@ PLACEHOLDERS = (
 )
 """What a longer value has in it that was meant to be replaced."""
 
-MIN_DISTINCT = 10
-"""Different characters in a random key: 32 hexadecimal digits have 12 at the very least, in practice."""
+MIN_DISTINCT = 8
+"""Different characters in a random key; of 32 random hexadecimal digits, fewer are one in millions."""
 
 
 def is_known_default(secret: str) -> bool:

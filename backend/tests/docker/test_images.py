@@ -14,13 +14,15 @@ from tests.image.container import KEY, free_port
 
 POSTGRES = "santa-readme-postgres"
 NETWORK = "santa-readme"
+PASSWORD = "a-password-of-the-readme"
 
 
 @pytest.fixture
 def network() -> Iterator[str]:
     """A network with a PostgreSQL in it."""
     docker("network", "create", NETWORK)
-    words = [f"--env=POSTGRES_{name}=santaserver" for name in ("USER", "DB", "PASSWORD")]
+    words = [f"--env=POSTGRES_{name}=santaserver" for name in ("USER", "DB")]
+    words.append(f"--env=POSTGRES_PASSWORD={PASSWORD}")
     options = ("--detach", f"--name={POSTGRES}", f"--network={NETWORK}")
     docker("run", *options, *words, "docker.io/library/postgres:17")
     yield NETWORK
@@ -50,7 +52,7 @@ def test_the_line_of_the_readme_starts_a_container_that_docker_finds_healthy(
     port = free_port()
     environment = tmp_path / "santaserver.env"
     environment.write_text(
-        f"DATABASE_URL=postgresql://santaserver:santaserver@{POSTGRES}/santaserver\n"
+        f"DATABASE_URL=postgresql://santaserver:{PASSWORD}@{POSTGRES}/santaserver\n"
         f"SECRET_KEY={KEY}\nPUBLIC_URL=http://127.0.0.1:{port}\n"
     )
     changes = {
