@@ -29,14 +29,17 @@ RECHECK = 60.0
 
 
 @router.websocket("/live")
-async def live(websocket: WebSocket) -> None:
-    """Accept, then close with a code that says why, or feed until either side leaves."""
+async def live(websocket: WebSocket, ago: str | None = None) -> None:
+    """Accept, then close with a code that says why, or feed until either side leaves.
+
+    `ago` says how many seconds back to begin. It is text, so that no value of it refuses the socket.
+    """
     state: AppState = websocket.app.state.santa
     await websocket.accept()
     if not same_origin(websocket.headers, state.settings.server.public_url):
         await websocket.close(FOREIGN_ORIGIN, "This page is not the console")
         return
-    subscriber = state.bus.subscribe(_absence(websocket.query_params.get("ago")))
+    subscriber = state.bus.subscribe(_absence(ago))
     feeder = asyncio.create_task(_feed(websocket, state, subscriber))
     try:
         while not feeder.done():
