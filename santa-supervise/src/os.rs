@@ -188,7 +188,7 @@ pub trait Os {
     fn signal_group(&self, tree: Tree<'_>, signal: i32);
 
     /// Sends `signal` to the process group of a tree and to what else is found of
-    /// it, but not to `done`; whom it was sent to comes there. A few hundred at a
+    /// it, but not to `done`; whom it was sent to comes there. Some dozens at a
     /// time: thousands that end at once would take the processor from everybody.
     fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>);
 

@@ -19,7 +19,7 @@ const CHILDREN: Token = Token::MAX - 1;
 const SIGNALS_A_TURN: usize = 64;
 
 /// Most processes of a tree that are signaled at a time.
-const MOST_SIGNALS: usize = 256;
+const MOST_SIGNALS: usize = 64;
 
 /// See the module.
 pub(super) struct Linux {
