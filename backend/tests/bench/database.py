@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import sys
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import asyncpg
 from santaserver.events.partitions import create_partitions
 from santaserver.migrations import runner
 from santaserver.sync.capabilities import level_of
+from santaserver.users.cookies import SECURE_NAME
 from tests.bench import fleet
 from tests.bench.peers import PEERS
 
@@ -162,6 +164,20 @@ async def change(connection: asyncpg.Connection, count: int) -> None:
         await connection.execute(CHANGE, seq, count)
 
 
+async def login(connection: asyncpg.Connection) -> str:
+    """Open an administrator's session and return its cookie."""
+    token = secrets.token_urlsafe()
+    await connection.execute(
+        """with made as (
+             insert into app_user (username, display_name, role) values ('bench', 'Bench', 'admin')
+             on conflict (username) do update set role = 'admin' returning id)
+           insert into user_session (id_hash, user_id, created_at, last_seen_at, expires_at)
+           select sha256($1), id, now(), now(), now() + interval '30 min' from made""",
+        token.encode(),
+    )
+    return f"{SECURE_NAME}={token}"
+
+
 async def measure(connection: asyncpg.Connection) -> dict[str, float]:
     """Return bytes of state for each Mac: its row, and its share of the table with its indexes."""
     row = await connection.fetchrow(
@@ -199,6 +215,8 @@ async def run(arguments: argparse.Namespace) -> None:
         connection = await asyncpg.connect(dsn)
         if arguments.command == "change":
             await change(connection, arguments.rules)
+        elif arguments.command == "login":
+            sys.stdout.write(await login(connection) + "\n")
         else:
             found = await (peer.measure if peer else measure)(connection)
             sys.stdout.write(json.dumps(found) + "\n")
@@ -208,7 +226,7 @@ async def run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.database", description=__doc__)
-    parser.add_argument("command", choices=("fill", "change", "measure"))
+    parser.add_argument("command", choices=("fill", "change", "login", "measure"))
     parser.add_argument("kind", choices=("santaserver", *PEERS))
     parser.add_argument("--machines", type=int, default=0)
     parser.add_argument("--rules", type=int, default=0)

@@ -5,16 +5,18 @@ import os
 
 import uvicorn
 
-from tests.bench.peers import PEERS
+from tests.bench.peers import PEERS, rest
+
+APPLICATIONS = {kind: peer.create_app for kind, peer in PEERS.items()} | {"rest": rest.create_app}
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers", description=__doc__)
-    parser.add_argument("kind", choices=tuple(PEERS))
+    parser.add_argument("kind", choices=tuple(APPLICATIONS))
     parser.add_argument("--uds", required=True)
     arguments = parser.parse_args()
-    app = PEERS[arguments.kind].create_app(os.environ["DATABASE_URL"])
+    app = APPLICATIONS[arguments.kind](os.environ["DATABASE_URL"])
     uvicorn.run(
         app,
         uds=arguments.uds,

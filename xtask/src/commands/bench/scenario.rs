@@ -155,6 +155,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: fleet::growth,
     },
     Scenario {
+        name: "rest",
+        about: "what the console asks for, beside nginx, uvicorn and an ORM, as the rules grow",
+        prepare: fleet::prepare,
+        run: fleet::rest,
+    },
+    Scenario {
         name: "events",
         about: "events accepted a second, beside the same with an ORM",
         prepare: fleet::prepare,

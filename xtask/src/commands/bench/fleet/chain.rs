@@ -197,6 +197,11 @@ impl Chain {
         ])
     }
 
+    /// CPU time of the backend so far.
+    pub(crate) fn backend_cpu(&self) -> Result<Duration> {
+        self.backend.cpu()
+    }
+
     fn spent(&self, cluster: &Cluster) -> Result<Spent> {
         Ok(Spent {
             proxy: self.proxy.cpu()?,
@@ -230,7 +235,7 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant>
 }
 
 /// Waits until the application behind a socket has been loaded: before that, connections only wait.
-fn first_answer(socket: &Path) -> Result<()> {
+pub(crate) fn first_answer(socket: &Path) -> Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;

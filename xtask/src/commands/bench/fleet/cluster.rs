@@ -89,6 +89,11 @@ impl Database {
         self.tell(&["change", "santaserver", "--rules", &count.to_string()]).map(drop)
     }
 
+    /// Opens an administrator's session and gives its cookie.
+    pub(crate) fn login(&self) -> Result<String> {
+        Ok(self.tell(&["login", "santaserver"])?.trim().to_owned())
+    }
+
     /// Bytes of state for each Mac: its own rows, and its share of tables with their indexes.
     pub(crate) fn state(&self, kind: Kind) -> Result<(f64, f64)> {
         let said = self.tell(&["measure", kind.name_in_python()])?;

@@ -6,6 +6,7 @@
 
 mod chain;
 mod cluster;
+mod rest;
 
 use std::sync::OnceLock;
 
@@ -18,6 +19,7 @@ use crate::run;
 use crate::tools::{postgres, python};
 use chain::{Chain, DATABASE, Kind, PROXY, ours};
 use cluster::{Cluster, Size};
+pub(crate) use rest::rest;
 
 /// Macs whose load the peers can stand.
 const FEW: u32 = 12_000;
