@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.demo_data import digest
 from santaserver.rules.schemas import Policy, RuleCreate, RuleType
 from santaserver.rules.service import create_rule
-from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicy, SyncSettings
+from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicyUpdate, SyncSettingsUpdate
 from santaserver.sync_settings.service import replace_layer_settings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, list_tags, set_member
@@ -63,15 +63,15 @@ RULES = (
     LayerRule("tag:pilot", "TEAMID", "T0RRENT777", "NONE", "Pilots decide for themselves"),
     LayerRule("user:greta", "SIGNINGID", "SCRNBUDDY1:com.screenbuddy.remote", "ALLOWLIST", "Help desk"),
 )
-SETTINGS: tuple[tuple[str, SyncSettings, list[str]], ...] = (
-    ("tag:pilot", SyncSettings(client_mode="MONITOR"), []),
+SETTINGS: tuple[tuple[str, SyncSettingsUpdate, list[str]], ...] = (
+    ("tag:pilot", SyncSettingsUpdate(client_mode="MONITOR"), []),
     (
         "tag:finance",
-        SyncSettings(client_mode="LOCKDOWN", removable_media_policy=MediaPolicy(action="block")),
+        SyncSettingsUpdate(client_mode="LOCKDOWN", removable_media_policy=MediaPolicyUpdate(action="block")),
         ["client_mode"],
     ),
-    ("tag:older systems", SyncSettings(enable_transitive_rules=False), []),
-    ("user:hiro", SyncSettings(client_mode="STANDALONE"), []),
+    ("tag:older systems", SyncSettingsUpdate(enable_transitive_rules=False), []),
+    ("user:hiro", SyncSettingsUpdate(client_mode="STANDALONE"), []),
 )
 
 
@@ -96,5 +96,5 @@ async def add_machine_layers(
     layer = f"machine:{machines[LOANER]}"
     loan = LayerRule(layer, "BINARY", digest("file node-gyp-build"), "ALLOWLIST", "For the workshop")
     await create_rule(session, loan.made(expires_at=now + timedelta(days=2)), user, now)
-    values = SyncSettings(enable_all_event_upload=True)
+    values = SyncSettingsUpdate(enable_all_event_upload=True)
     await replace_layer_settings(session, layer, LayerSettingsUpdate(values=values), user, now)
