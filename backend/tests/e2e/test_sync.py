@@ -15,12 +15,13 @@ NewMac = Callable[..., SimulatedMac]
 TEAM = "EQHXZ8M8AV"
 
 
-def all_rules(api: httpx.Client) -> set[tuple[str, str]]:
-    """Return the type and identifier of every rule, page by page."""
+def rules_of_all_macs(api: httpx.Client) -> set[tuple[str, str]]:
+    """Return the type and identifier of every rule of the global layer, page by page."""
     found: set[tuple[str, str]] = set()
     cursor: str | None = None
     while True:
-        page = api.get("/api/v1/rules", params={"limit": 7} | ({"cursor": cursor} if cursor else {})).json()
+        asked = {"layer": "global", "limit": 7} | ({"cursor": cursor} if cursor else {})
+        page = api.get("/api/v1/rules", params=asked).json()
         found |= {(rule["rule_type"], rule["identifier"]) for rule in page["items"]}
         cursor = page["next_cursor"]
         if cursor is None:
@@ -32,7 +33,7 @@ def test_a_new_mac_holds_exactly_the_rules_after_its_first_sync(house: House, ma
     result = new.sync()
     assert result.kind in {"CLEAN", "CLEAN_ALL"}
     with house.api() as api:
-        assert set(new.rules) == all_rules(api)
+        assert set(new.rules) == rules_of_all_macs(api)
         shown = api.get(f"/api/v1/machines/{new.machine_id}").json()
         assert shown["sync_state"] == "in_sync"
         assert shown["hostname"] == "first.example.com"
