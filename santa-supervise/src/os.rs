@@ -260,6 +260,17 @@ pub fn start_guard(family: Family) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
 
+/// Whether something has run out that others may free again: descriptors,
+/// processes, memory.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN, Errno::NOBUFS];
+    // Memory that the standard library asks for fails without a number.
+    error.kind() == io::ErrorKind::OutOfMemory
+        || shortages.iter().any(|one| Some(one.raw_os_error()) == error.raw_os_error())
+}
+
 /// Makes `fd` non-blocking.
 ///
 /// # Errors

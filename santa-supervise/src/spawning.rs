@@ -3,6 +3,7 @@
 //! [`crate::os`].
 
 mod environment;
+mod problem;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::OpenOptions;
@@ -20,6 +21,7 @@ use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
 
 use environment::{Environment, path_of};
+use problem::Problem;
 
 /// Variable that marks every process with the spawn it belongs to.
 pub const TAG: &str = "SANTA_SUPERVISE_ID";
@@ -245,7 +247,7 @@ impl Spawner {
     fn environment(&self, blueprint: &Blueprint, tag: &str) -> Result<Environment, SpawnFailure> {
         let mut environment = environment::inherited(&self.environment, &blueprint.inherits);
         environment::add_files(&mut environment, &blueprint.service)
-            .map_err(|problem| permanent(126, problem))?;
+            .map_err(|problem| problem.failure(126))?;
         let own = blueprint.environment.iter().map(|(name, value)| (name.into(), value.into()));
         environment.extend(own);
         environment.insert(TAG.into(), tag.into());
@@ -287,16 +289,26 @@ fn program(
     environment: &Environment,
     user: Option<&str>,
 ) -> Result<Program, SpawnFailure> {
-    let path = find_program(&command[0], path_of(environment)).ok_or_else(|| {
-        permanent(127, format!("cannot find the program \"{}\" in PATH", command[0]))
-    })?;
-    let credentials = user.map(os::look_up_user).transpose();
+    let path =
+        find_program(&command[0], path_of(environment)).map_err(|problem| problem.failure(127))?;
+    let credentials = user.map(look_up_user).transpose();
     Ok(Program {
         path: text(path.as_os_str()),
         arguments: texts(command),
         environment: variables(environment),
-        credentials: credentials.map_err(|problem| permanent(126, format!("user: {problem}")))?,
+        credentials: credentials.map_err(|problem| problem.about("user").failure(126))?,
     })
+}
+
+fn look_up_user(user: &str) -> Result<os::Credentials, Problem> {
+    match os::look_up_user(user) {
+        Ok(found) => found.ok_or_else(|| {
+            Problem::lasting(format!(
+                "there is no user \"{user}\"; write the name of one in /etc/passwd, or UID:GID"
+            ))
+        }),
+        Err(error) => Err(Problem::shortage(&error).about(&format!("cannot look up {user}"))),
+    }
 }
 
 /// How often it must say `WATCHDOG=1`, in microseconds (sd_watchdog_enabled(3)).
@@ -331,17 +343,31 @@ fn variables(environment: &Environment) -> Vec<CString> {
 }
 
 /// A path is taken as it is; a bare name is looked up as a shell would.
-fn find_program(command: &str, path: Option<&OsString>) -> Option<PathBuf> {
+fn find_program(command: &str, path: Option<&OsString>) -> Result<PathBuf, Problem> {
     if command.contains('/') {
-        return Some(PathBuf::from(command));
+        return Ok(PathBuf::from(command));
     }
-    std::env::split_paths(path?)
-        .map(|directory| directory.join(command))
-        .find(|file| is_executable(file))
+    let what = format!("cannot find the program \"{command}\" in PATH");
+    for directory in path.map(std::env::split_paths).into_iter().flatten() {
+        let file = directory.join(command);
+        match is_executable(&file) {
+            Ok(true) => return Ok(file),
+            // Further on there may be another program of this name.
+            Err(error) if os::is_shortage(&error) => {
+                return Err(Problem::shortage(&error).about(&what));
+            }
+            Ok(false) | Err(_) => {}
+        }
+    }
+    Err(Problem::lasting(what))
 }
 
-fn is_executable(file: &Path) -> bool {
-    file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+fn is_executable(file: &Path) -> io::Result<bool> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Ok(false);
+    }
+    rustix::fs::access(file, rustix::fs::Access::EXEC_OK)?;
+    Ok(true)
 }
 
 /// Configuration and environment hold no NUL: the parser and the kernel see to
@@ -358,9 +384,8 @@ fn variable(name: &OsStr, value: &OsStr) -> CString {
     text(&both)
 }
 
-fn permanent(code: i32, message: String) -> SpawnFailure {
-    SpawnFailure { message, retry: Retry::Never, code }
-}
+/// The remedy for what passes.
+const AGAIN: &str = "it is tried again";
 
 /// What time or another process may cure. A shortage that a limit of the
 /// service's own may have made counts as its failure.
@@ -397,9 +422,10 @@ pub fn explain(blueprint: &Blueprint, found: StartError) -> SpawnFailure {
         Step::Limits => {
             (String::new(), "limits must not exceed the hard limits of santa-supervise")
         }
-        _ if retry != Retry::Never => (String::new(), "it is tried again"),
+        _ if retry != Retry::Never => (String::new(), AGAIN),
         _ => (String::new(), "check the service's keys in the configuration"),
     };
+    let remedy = if retry == Retry::Always { AGAIN } else { remedy };
     SpawnFailure {
         message: format!("cannot {}{what}: {error}; {remedy}", step.attempt()),
         retry,

@@ -1,7 +1,9 @@
-//! Users and groups by name or number, looked up before a fork.
+//! Users and groups by name or number, looked up in a child on its way to its
+//! program.
 #![expect(unsafe_code, reason = "getpwnam_r and getgrouplist have no safe form")]
 
 use std::ffi::{CStr, CString};
+use std::io;
 
 /// What a service runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,25 +19,23 @@ pub struct Credentials {
 /// Looks up `user`: a name, a number, or `NUMBER:GROUPNUMBER`.
 ///
 /// # Errors
-/// A text for people when there is no such user.
-pub fn look_up(user: &str) -> Result<Credentials, String> {
+/// Something has run out; there may be such a user.
+pub fn look_up(user: &str) -> io::Result<Option<Credentials>> {
     let (name, group) = match user.split_once(':') {
         Some((name, group)) => (name, Some(group)),
         None => (user, None),
     };
-    let unknown =
-        || format!("there is no user \"{user}\"; write the name of one in /etc/passwd, or UID:GID");
-    let group = group.map(|group| group.parse::<u32>().map_err(|_| unknown())).transpose()?;
+    let Ok(group) = group.map(str::parse::<u32>).transpose() else { return Ok(None) };
     let entry = match name.parse::<u32>() {
         Ok(uid) => entry_by(|record, buffer, found| {
             // SAFETY: see `entry_by`.
             unsafe {
                 libc::getpwuid_r(uid, record, buffer.as_mut_ptr().cast(), buffer.len(), found)
             }
-        })
+        })?
         .or_else(|| group.map(|gid| (uid, gid, None))),
         Err(_) => {
-            let name = CString::new(name).map_err(|_| unknown())?;
+            let Ok(name) = CString::new(name) else { return Ok(None) };
             entry_by(|record, buffer, found| {
                 // SAFETY: see `entry_by`; the name ends with NUL.
                 unsafe {
@@ -47,19 +47,22 @@ pub fn look_up(user: &str) -> Result<Credentials, String> {
                         found,
                     )
                 }
-            })
+            })?
         }
     };
-    let (uid, own_gid, name) = entry.ok_or_else(unknown)?;
+    let Some((uid, own_gid, name)) = entry else { return Ok(None) };
     let gid = group.unwrap_or(own_gid);
     let groups = name.map_or_else(|| vec![gid], |name| groups_of(&name, gid));
-    Ok(Credentials { uid, gid, groups })
+    Ok(Some(Credentials { uid, gid, groups }))
 }
 
-/// Runs a `getpw…_r` call with room for its texts; gives uid, gid and name.
+/// What is used of an entry: user, main group and name.
+type Entry = (u32, u32, Option<CString>);
+
+/// Runs a `getpw…_r` call with room for its texts.
 fn entry_by(
     call: impl Fn(*mut libc::passwd, &mut Vec<u8>, *mut *mut libc::passwd) -> i32,
-) -> Option<(u32, u32, Option<CString>)> {
+) -> io::Result<Option<Entry>> {
     let mut buffer = vec![0u8; 16 * 1024];
     // SAFETY: an all-zero passwd is valid to be written to. When the call
     // succeeds with a result, `record` is filled and its texts lie in `buffer`,
@@ -67,10 +70,13 @@ fn entry_by(
     unsafe {
         let mut record: libc::passwd = std::mem::zeroed();
         let mut found = std::ptr::null_mut();
-        if call(&raw mut record, &mut buffer, &raw mut found) != 0 || found.is_null() {
-            return None;
+        let error = call(&raw mut record, &mut buffer, &raw mut found);
+        if error != 0 || found.is_null() {
+            // Where there is no such entry, systems give several other errors.
+            let error = io::Error::from_raw_os_error(error);
+            return if super::is_shortage(&error) { Err(error) } else { Ok(None) };
         }
-        Some((record.pw_uid, record.pw_gid, Some(CStr::from_ptr(record.pw_name).to_owned())))
+        Ok(Some((record.pw_uid, record.pw_gid, Some(CStr::from_ptr(record.pw_name).to_owned()))))
     }
 }
 
@@ -99,18 +105,19 @@ mod tests {
 
     #[test]
     fn root_is_found_by_name_and_by_number() {
-        let by_name = look_up("root").expect("every system has root");
+        let by_name = look_up("root").expect("room").expect("every system has root");
         assert_eq!((by_name.uid, by_name.gid), (0, 0));
-        assert_eq!(look_up("0").expect("by number"), by_name);
+        assert_eq!(look_up("0").expect("room").expect("by number"), by_name);
     }
 
     #[test]
     fn numbers_without_an_entry_need_their_group() {
         assert_eq!(
-            look_up("54321:54322"),
-            Ok(Credentials { uid: 54_321, gid: 54_322, groups: vec![54_322] })
+            look_up("54321:54322").expect("room"),
+            Some(Credentials { uid: 54_321, gid: 54_322, groups: vec![54_322] })
         );
-        assert!(look_up("54321").is_err());
-        assert!(look_up("no-such-user").expect_err("unknown").contains("no-such-user"));
+        for unknown in ["54321", "no-such-user", "no-such-user:0", "0:no-such-group"] {
+            assert_eq!(look_up(unknown).expect("room"), None, "{unknown}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use santa_config::Service;
 
+use super::problem::Problem;
 use crate::files::{Unusable, read_regular};
 
 /// Names and values.
@@ -60,37 +61,44 @@ fn matches(variable: &OsStr, name: &str) -> bool {
 ///
 /// # Errors
 /// Which file cannot be used, why, and what to do. Never shows a value.
-pub(super) fn add_files(environment: &mut Environment, service: &Service) -> Result<(), String> {
+pub(super) fn add_files(environment: &mut Environment, service: &Service) -> Result<(), Problem> {
     for path in &service.env_files {
-        let problem = |what: String| format!("env_files: {}: {what}", path.display());
-        let bytes = read(path).map_err(problem)?;
+        let what = format!("env_files: {}", path.display());
+        let lasting = |problem: String| Problem::lasting(problem).about(&what);
+        let bytes = read(path).map_err(|problem| problem.about(&what))?;
         let text =
-            std::str::from_utf8(&bytes).map_err(|_| problem("it is not UTF-8".to_owned()))?;
-        for (name, value) in parse(text).map_err(problem)? {
+            std::str::from_utf8(&bytes).map_err(|_| lasting("it is not UTF-8".to_owned()))?;
+        for (name, value) in parse(text).map_err(lasting)? {
             environment.insert(name.into(), value.into());
         }
     }
     for (name, path) in &service.secrets {
-        let problem = |what: String| format!("secrets.{name}: {}: {what}", path.display());
-        let mut value = read(path).map_err(problem)?;
+        let what = format!("secrets.{name}: {}", path.display());
+        let mut value = read(path).map_err(|problem| problem.about(&what))?;
         while value.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
             value.pop();
         }
         if value.contains(&0) {
-            return Err(problem("it holds a NUL, which no variable can".to_owned()));
+            let problem = "it holds a NUL, which no variable can".to_owned();
+            return Err(Problem::lasting(problem).about(&what));
         }
         environment.insert(name.into(), OsString::from_vec(value));
     }
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     read_regular(path, LARGEST).map_err(|problem| match problem {
         Unusable::Refused(error) => {
-            format!("cannot be read: {error}; is it mounted, and readable by santa-supervise?")
+            Problem::refused(&error, "is it mounted, and readable by santa-supervise?")
+                .about("cannot be read")
         }
-        Unusable::NotRegular => "is not a regular file; write its content into one".to_owned(),
-        Unusable::TooLarge(most) => format!("has more than {most} bytes, which cannot be right"),
+        Unusable::NotRegular => {
+            Problem::lasting("is not a regular file; write its content into one".to_owned())
+        }
+        Unusable::TooLarge(most) => {
+            Problem::lasting(format!("has more than {most} bytes, which cannot be right"))
+        }
     })
 }
 

@@ -1,10 +1,12 @@
 //! What runs out: descriptors, processes, memory, room on a disk.
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::support::preload::with_scarce_files;
 use crate::support::privileged::{after_mounting, is_root};
-use crate::support::{House, ticks};
+use crate::support::{FAKE, House, ticks};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
@@ -75,6 +77,70 @@ fn a_passing_shortage_of_descriptors_is_no_failure_of_a_service() {
     let enough = Rlimit { current: Some(4_096), maximum: Some(4_096) };
     prlimit(Pid::from_raw(house.pid()), Resource::Nofile, enough).expect("prlimit");
     house.until("all run by themselves", || count(&house, "ready") == 30);
+    assert_eq!(house.stop(), 0);
+}
+
+/// Services that need a file, a program of their `PATH` or a user, and never try
+/// again to make up for a failure of their own.
+fn needy_services(mut house: House) -> (House, PathBuf, Vec<&'static str>) {
+    let folder = house.path("hung");
+    fs::create_dir(&folder).expect("folder");
+    fs::write(folder.join("vars"), "A=1\n").expect("variables");
+    fs::write(folder.join("key"), "secret\n").expect("secret");
+    symlink(FAKE, folder.join("some-program")).expect("link");
+    let program = folder.join("some-program").display().to_string();
+    let mut needs = vec![
+        ("by-variables", FAKE, "env_files = [\"{dir}/hung/vars\"]"),
+        ("by-secret", FAKE, "secrets = { KEY = \"{dir}/hung/key\" }"),
+        ("by-directory", FAKE, "directory = \"{dir}/hung\""),
+        ("by-program", &program, ""),
+        ("by-path", "some-program", "env = { PATH = \"{dir}/hung\" }"),
+    ];
+    if is_root() {
+        needs.push(("by-user", FAKE, "user = \"root\""));
+    }
+    let once = "start_retries = 0\nbackoff = { initial = \"20ms\", max = \"50ms\" }";
+    for (name, program, keys) in &needs {
+        house = house.program(name, program, &format!("args = [\"forever\"]\n{keys}\n{once}"));
+    }
+    let (house, orders) = with_scarce_files(house);
+    (house, orders, needs.into_iter().map(|(name, ..)| name).collect())
+}
+
+#[test]
+fn a_passing_shortage_in_a_child_on_its_way_is_no_failure_of_a_service() {
+    let (house, orders, all) = needy_services(House::new("linux"));
+    let next = house.path("next-orders");
+    let order = |error: i32| {
+        fs::write(&next, error.to_string()).expect("orders");
+        fs::rename(&next, &orders).expect("orders");
+    };
+    order(libc::EMFILE);
+    let mut house = house.start();
+    house.wait_for_control();
+    for error in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::ENOBUFS] {
+        order(error);
+        for name in &all {
+            house.until("it was tried and is to be tried again", || {
+                let status = house.service_status(name);
+                assert_ne!(status["state"], "failed", "{status}");
+                let why = status["why"].as_str().unwrap_or_default();
+                why.contains(&format!("(os error {error}); it is tried again"))
+            });
+        }
+    }
+    fs::remove_file(&orders).expect("orders");
+    all.iter().for_each(|name| house.wait_for_state(name, "ready"));
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_refusal_that_does_not_pass_is_a_failure_at_once() {
+    let (house, orders, all) = needy_services(House::new("linux"));
+    fs::write(orders, libc::EACCES.to_string()).expect("orders");
+    let mut house = house.start();
+    house.wait_for_control();
+    all.iter().for_each(|name| house.wait_for_state(name, "failed"));
     assert_eq!(house.stop(), 0);
 }
 

@@ -1,7 +1,10 @@
 //! Stands before the C library's file calls in a process that loads it first
 //! (`LD_PRELOAD`): every path below the folder that `HUNG` names hangs, as on a
 //! network mount whose server is gone, and so do the path that the file named by
-//! `HUNG_FROM` holds and the look-up of the user `hung`. Compiled by the test that uses it, so without crates.
+//! `HUNG_FROM` holds and the look-up of the user `hung`. Where `SHORTAGE` names a
+//! file, nothing hangs, but as long as the file exists those paths and the look-up
+//! of any user fail with the error whose number it holds. Compiled by the test that
+//! uses it, so without crates.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -12,6 +15,7 @@ use std::sync::OnceLock;
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
     fn pause() -> c_int;
+    fn __errno_location() -> *mut c_int;
 }
 
 /// The next definition behind this one.
@@ -29,16 +33,38 @@ fn hang() -> ! {
     }
 }
 
+/// The error that look-ups fail with now; nothing where they are to hang.
+fn shortage() -> Option<Option<c_int>> {
+    let orders = std::env::var_os("SHORTAGE")?;
+    Some(std::fs::read_to_string(orders).ok().and_then(|number| number.parse().ok()))
+}
+
+/// What a call gives when it fails.
+trait Failure {
+    const FAILURE: Self;
+}
+
+impl Failure for c_int {
+    const FAILURE: Self = -1;
+}
+
+impl Failure for *mut c_void {
+    const FAILURE: Self = std::ptr::null_mut();
+}
+
+/// Hangs below the folder; or gives the error to fail with there.
+///
 /// # Safety
 /// `path` is a text that ends in NUL.
-unsafe fn hang_below(path: *const c_char) {
+unsafe fn hang_below(path: *const c_char) -> Option<c_int> {
     static HUNG: OnceLock<Vec<u8>> = OnceLock::new();
     let hung = HUNG.get_or_init(|| std::env::var_os("HUNG").unwrap_or_default().into_vec());
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     if !hung.is_empty() && path.starts_with(hung) || is_switched(path) {
-        hang();
+        return shortage().unwrap_or_else(|| hang());
     }
+    None
 }
 
 /// Whether it is the path that the file named by `HUNG_FROM` holds by now.
@@ -72,7 +98,10 @@ macro_rules! hanging {
                 });
                 // SAFETY: the caller's promise; the function found has this type.
                 unsafe {
-                    hang_below(path);
+                    if let Some(error) = hang_below(path) {
+                        *__errno_location() = error;
+                        return Failure::FAILURE;
+                    }
                     let call = std::mem::transmute::<*mut c_void, Call>(*found as *mut c_void);
                     call($($before,)* path $(, $after)*)
                 }
@@ -108,6 +137,9 @@ pub unsafe extern "C" fn getpwnam_r(
     unsafe {
         if CStr::from_ptr(name) == c"hung" {
             hang();
+        }
+        if let Some(Some(error)) = shortage() {
+            return error;
         }
         let call = std::mem::transmute::<*mut c_void, LookUp>(next(c"getpwnam_r"));
         call(name, record, buffer, size, found)

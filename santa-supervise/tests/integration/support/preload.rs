@@ -26,6 +26,13 @@ pub(crate) fn with_odd_clock(house: House) -> (House, PathBuf) {
     (house.setting("LD_PRELOAD", &library).setting("ODD_CLOCK", &orders), orders)
 }
 
+/// Lets everything below `DIR/hung` and the look-up of users fail, as long as the
+/// file that is given holds the number of an error.
+pub(crate) fn with_scarce_files(house: House) -> (House, PathBuf) {
+    let orders = house.path("orders");
+    (with_hung_files(house).setting("SHORTAGE", &orders), orders)
+}
+
 /// Lets everything below `DIR/hung` hang, and the user `hung`.
 pub(crate) fn with_hung_files(house: House) -> House {
     let (library, folder) = (build(&house, "hung_files"), house.path("hung"));
