@@ -175,6 +175,11 @@ class Database:
         return None
 
 
+def rows_of(tag: str) -> int:
+    """Return how many rows a statement changed, as its command tag says."""
+    return int(tag.rpartition(" ")[2])
+
+
 _given: ContextVar[asyncpg.Connection] = ContextVar("connection for SQLAlchemy")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from santaserver.clock import Clock
-from santaserver.db import Connection, Database
+from santaserver.db import Connection, Database, rows_of
 from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.live.messages import Lagged, message
 from santaserver.live.outbox import Outbox, Publish
@@ -46,9 +46,10 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
                     await apply_due(connection, outbox, now)
             if pruned_at is None or now - pruned_at >= PRUNE_EVERY:
                 async with database.transaction(publish) as (connection, _):
-                    await prune_sessions(connection, now)
-                    await forget_old_failures(connection, now, PRUNE_BATCH)
-                pruned_at = now
+                    sessions = await prune_sessions(connection, now)
+                    failures = await forget_old_failures(connection, now, PRUNE_BATCH)
+                if max(sessions, failures) < PRUNE_BATCH:  # else the next turn goes on
+                    pruned_at = now
         except LATER as error:
             log.debug("the schedule waits: %s", describe(error))
             pause = RETRY
@@ -110,13 +111,15 @@ def _head(row: Any) -> Head:  # noqa: ANN401 - a record
     return Head(row["seq"], row["settings_seq"], row["layer_version"], row["next_change_at"])
 
 
-async def prune_sessions(connection: Connection, now: datetime) -> None:
-    """Forget old syncs, some at a time; no decision depends on them."""
-    await connection.execute(
-        "delete from sync_session where id in (select id from sync_session where started_at < $1 limit $2)",
+async def prune_sessions(connection: Connection, now: datetime) -> int:
+    """Forget old syncs, some at a time, and return how many; no decision depends on them."""
+    tag = await connection.execute(
+        """delete from sync_session where id in (
+             select id from sync_session where started_at < $1 limit $2 for update skip locked)""",
         now - KEEP_SESSIONS,
         PRUNE_BATCH,
     )
+    return rows_of(tag)
 
 
 async def _audit(connection: Connection, action: str, rules: Sequence[int], seq: int, now: datetime) -> None:

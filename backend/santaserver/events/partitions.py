@@ -6,13 +6,13 @@ Events of any other day go to the default partition, so a missing one never lose
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
-from santaserver.db import Connection
+from santaserver.db import Connection, rows_of
 
 TABLES = ("event", "file_access_event")
 LOCK_KEY = 0x6576656E74
 """Advisory lock, so that one worker at a time does this."""
 BATCH = 5_000
-"""Rows of a default partition that one statement deletes."""
+"""Rows that one statement deletes, so that none runs into its time limit."""
 
 
 async def lock(connection: Connection) -> None:
@@ -69,7 +69,17 @@ async def delete_strayed(connection: Connection, table: str, before: datetime) -
               select occurred_at, id from {table}_default where occurred_at < $1 limit {BATCH})""",  # noqa: S608
         before,
     )
-    return int(tag.rpartition(" ")[2])
+    return rows_of(tag)
+
+
+async def delete_older(connection: Connection, table: str, column: str, before: date) -> int:
+    """Delete some of the rows that are too old from a table without partitions; return how many."""
+    tag = await connection.execute(
+        f"""delete from {table} where ctid = any(array(
+              select ctid from {table} where {column} < $1 limit {BATCH} for update skip locked))""",  # noqa: S608
+        before,
+    )
+    return rows_of(tag)
 
 
 def name(table: str, day: date) -> str:

@@ -64,12 +64,14 @@ async def run_once(database: Database, today: date, keep: RetentionSettings) -> 
         await _drop_old(database, table, first)
     begin = datetime.combine(first, time(), UTC)
     counted = today - timedelta(days=keep.count_days)
-    async with database.statements() as connection:
-        await connection.execute("delete from agent_audit_event where occurred_at < $1", begin)
-        await connection.execute("delete from program_day where day < $1", counted)
-        await connection.execute(
-            "delete from event_hour where hour < $1", datetime.combine(counted, time(), UTC)
-        )
+    for table, column, before in (
+        ("agent_audit_event", "occurred_at", begin),
+        ("program_day", "day", counted),
+        ("event_hour", "hour", datetime.combine(counted, time(), UTC)),
+    ):
+        async with database.statements() as connection:
+            while await partitions.delete_older(connection, table, column, before):
+                log.debug("rows before %s were deleted from %s", before, table)
 
 
 async def _drop_old(database: Database, table: str, first: date) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from santaserver.machines.overdue import overdue
 from santaserver.models import (
     Layer,
     Machine,
@@ -36,12 +37,12 @@ CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
 
 
-def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
+def sync_state(now: datetime) -> ColumnElement[str]:
     """Return the expression for a machine's sync state; the first that holds."""
     head = select(PolicyHead.seq).scalar_subquery()
     return case(
         (MachineSync.last_postflight_at.is_(None), "never"),
-        (MachineSync.last_preflight_at < now - overdue_after, "overdue"),
+        (overdue(now), "overdue"),
         (or_(MachineSync.drift_held, Machine.identity_conflict_at > now - CONFLICT_SHOWN), "drifted"),
         (
             or_(
@@ -56,7 +57,7 @@ def sync_state(now: datetime, overdue_after: timedelta) -> ColumnElement[str]:
     )
 
 
-def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, MachineSync, SyncSession, str]:
+def _base(now: datetime) -> Select[Machine, MachineSync, SyncSession, str]:
     newest = (
         select(SyncSession)
         .where(SyncSession.machine_id == Machine.id)
@@ -65,7 +66,7 @@ def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, MachineSyn
         .lateral()
     )
     return (
-        select(Machine, MachineSync, aliased(SyncSession, newest), sync_state(now, overdue_after))
+        select(Machine, MachineSync, aliased(SyncSession, newest), sync_state(now))
         .select_from(Machine)
         .join(MachineSync, MachineSync.machine_id == Machine.id)
         .outerjoin(newest, true())
@@ -75,13 +76,12 @@ def _base(now: datetime, overdue_after: timedelta) -> Select[Machine, MachineSyn
 async def list_machines(
     session: AsyncSession,
     now: datetime,
-    overdue_after: timedelta,
     after: tuple[str, int] | None,
     limit: int,
     text: str,
 ) -> Sequence[MachineRow]:
     """Return machines by host name, after the given (host name, row id)."""
-    query = _base(now, overdue_after).order_by(Machine.hostname, Machine.id).limit(limit)
+    query = _base(now).order_by(Machine.hostname, Machine.id).limit(limit)
     if after is not None:
         query = query.where(tuple_(Machine.hostname, Machine.id) > tuple_(*after))
     if text.strip():
@@ -91,13 +91,9 @@ async def list_machines(
     return [MachineRow(*row) for row in await session.execute(query)]
 
 
-async def find_machine(
-    session: AsyncSession, machine_id: str, now: datetime, overdue_after: timedelta
-) -> MachineRow | None:
+async def find_machine(session: AsyncSession, machine_id: str, now: datetime) -> MachineRow | None:
     """Return one machine."""
-    row = (
-        await session.execute(_base(now, overdue_after).where(Machine.machine_id == machine_id))
-    ).one_or_none()
+    row = (await session.execute(_base(now).where(Machine.machine_id == machine_id))).one_or_none()
     return MachineRow(*row) if row else None
 
 
@@ -168,10 +164,10 @@ async def end_monitor_windows(session: AsyncSession, row_id: int, user: int, now
     )
 
 
-async def count_states(session: AsyncSession, now: datetime, overdue_after: timedelta) -> dict[str, int]:
+async def count_states(session: AsyncSession, now: datetime) -> dict[str, int]:
     """Return how many machines are in each sync state."""
     states = (
-        select(sync_state(now, overdue_after).label("state"))
+        select(sync_state(now).label("state"))
         .select_from(Machine)
         .join(MachineSync, MachineSync.machine_id == Machine.id)
         .subquery()

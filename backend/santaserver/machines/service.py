@@ -22,12 +22,10 @@ from santaserver.machines.schemas import (
 from santaserver.models import Machine as Row
 from santaserver.models import MachineSync, MonitorWindow, SyncSession
 from santaserver.paging import Page, decode_cursor, encode_cursor
-from santaserver.sync_settings.service import get_settings, locked_mode_owner
+from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
-MISSED_SYNCS = 3
-GRACE = timedelta(minutes=5)
 MAX_ROW_ID = 2**63 - 1
 
 
@@ -37,7 +35,7 @@ async def list_machines(
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
     after = (str(key[0]), max(min(int(key[1]), MAX_ROW_ID), 0)) if key else None
-    rows = await repository.list_machines(session, now, await overdue_after(session), after, limit + 1, text)
+    rows = await repository.list_machines(session, now, after, limit + 1, text)
     page = rows[:limit]
     following = encode_cursor((page[-1].machine.hostname, page[-1].machine.id)) if len(rows) > limit else None
     return Page(items=await _show(session, page), next_cursor=following)
@@ -119,15 +117,9 @@ async def _changed(session: AsyncSession, machine_id: str, change: MachineChange
     return shown
 
 
-async def overdue_after(session: AsyncSession) -> timedelta:
-    """Return how long a Mac may be silent: three missed syncs and a little."""
-    settings = await get_settings(session)
-    return timedelta(seconds=settings.full_sync_interval) * MISSED_SYNCS + GRACE
-
-
 async def _find(session: AsyncSession, machine_id: str, now: datetime) -> MachineRow:
     clean = machine_id.replace("\0", "")
-    row = await repository.find_machine(session, clean, now, await overdue_after(session))
+    row = await repository.find_machine(session, clean, now)
     if row is None:
         raise NotFound("There is no such machine")
     return row

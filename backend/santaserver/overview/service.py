@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.machines import repository as machines
-from santaserver.machines.service import overdue_after
 from santaserver.overview import repository
 from santaserver.overview.schemas import (
     EventNumbers,
@@ -21,7 +20,7 @@ HOURS = 24
 
 async def get_overview(session: AsyncSession, now: datetime) -> Overview:
     """Count machines, rules and the events of the last 24 full or begun hours."""
-    states = await machines.count_states(session, now, await overdue_after(session))
+    states = await machines.count_states(session, now)
     modes = await machines.count_modes(session)
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     by_hour = await repository.count_events_by_hour(session, first)

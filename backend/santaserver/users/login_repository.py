@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from santaserver.db import Connection
+from santaserver.db import Connection, rows_of
 from santaserver.users.throttle import (
     FIRST_DELAY,
     FORGET_AFTER,
@@ -97,11 +97,13 @@ async def uncount_attempt(
         await connection.execute("update login_failure set failures = failures - 1 where key = any($1)", keys)
 
 
-async def forget_old_failures(connection: Connection, now: datetime, most: int) -> None:
-    """Delete counters that nothing was added to for long."""
-    await connection.execute(
+async def forget_old_failures(connection: Connection, now: datetime, most: int) -> int:
+    """Delete some of the counters that nothing was added to for long; return how many."""
+    tag = await connection.execute(
         """delete from login_failure where key in (
-             select key from login_failure where last_failure_at < $1 limit $2)""",
+             select key from login_failure where last_failure_at < $1 limit $2
+             for update skip locked)""",
         now - FORGET_AFTER,
         most,
     )
+    return rows_of(tag)
