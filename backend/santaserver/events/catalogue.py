@@ -14,6 +14,7 @@ import msgspec
 
 from santaserver.db import Connection
 from santaserver.events.parse import ExecutionRow, unique_by
+from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
 from santaserver.sync import santa_v1_pb2 as pb
 from santaserver.sync.caches import LruCache
@@ -32,6 +33,7 @@ class ProgramCache:
     """SHA-256 → (id, when it was last written). Programs are never deleted, so ids stay right."""
 
     known: LruCache[str, tuple[int, datetime]] = field(default_factory=lambda: LruCache(REMEMBERED))
+    places: PlaceCache = field(default_factory=PlaceCache)
 
 
 async def program_ids(

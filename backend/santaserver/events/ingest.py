@@ -16,6 +16,7 @@ from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
 from santaserver.events.news import NewsBudget
 from santaserver.events.parse import Upload
+from santaserver.events.places import store_places
 from santaserver.events.schemas import Event
 from santaserver.events.shape import digests, show
 from santaserver.events.store import Added
@@ -44,6 +45,7 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
     connection, now = intake.connection, intake.now
     everything = (*upload.executions, *upload.bundle_binaries)
     programs = await program_ids(connection, intake.programs, everything, now)
+    await store_places(connection, intake.programs.places, everything, programs)
     added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
         await intake.enrol()
@@ -84,7 +86,7 @@ async def _news(intake: Intake, machine_id: str, added: Added) -> list[Message]:
     news: list[Message] = []
     shown = added.notable[: intake.news.take(len(added.notable), intake.now)]
     if shown:
-        rows = await repository.events_by_id(intake.connection, shown)
+        rows = await repository.events_at(intake.connection, shown)
         certificates = await repository.certificates(intake.connection, digests(rows))
         news += [seen(show(row, certificates)) for row in rows]
     others = added.count - len(news)

@@ -27,8 +27,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
 WINDOWS = (timedelta(days=1), timedelta(days=7), timedelta(days=30))
 """How far back the first looks for a page go; the last one goes all the way."""
 BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
-MAX_KEYS = 200
-"""Programs, and as many machines, that a search follows; those seen last count."""
+MAX_KEYS = 1000
+"""Programs, and as many machines, that a search follows one by one; of more, it looks at every event."""
+
+PROGRAMS = """
+  select id from executable
+  where file_name ilike {0} or file_path ilike {0} or signing_id ilike {0} or bundle_name ilike {0}
+    or sha256 = lower({1}) or cdhash = lower({1}) or team_id = upper({1})
+    or id in (select executable_id from executable_path where file_path ilike {0} or file_name ilike {0})
+"""
+MACHINES = "select id from machine where hostname ilike {0} or serial ilike {0} or machine_id = {1}"
+"""What a text names: {0} is its pattern, {1} the text itself."""
 
 Position = tuple[datetime, int]
 """(time, id) of a row; lists go from the newest down."""
@@ -50,15 +59,17 @@ class _Keys:
     column: str
     kind: str
     values: Sequence[Any]
+    query: str = ""
+    """With too many values, the query that finds them; the values are then its own."""
 
 
 async def list_events(
-    connection: Connection, search: Search, before: Position, limit: int
+    connection: Connection, search: Search, before: Position, limit: int, now: datetime
 ) -> list[StoredEvent]:
     """Return the newest events that fit, before the given position."""
     keys, conditions = await _plan(connection, search)
     found: list[StoredEvent] = []
-    for start, end in _windows(before[0]):
+    for start, end in _windows(before[0], now):
         query, values = _query(keys, conditions)
         found += await connection.fetch(query, start, end, *before, limit - len(found), *values)
         if len(found) >= limit:
@@ -75,6 +86,21 @@ async def events_by_id(connection: Connection, ids: Sequence[int]) -> list[Store
     return list(rows)
 
 
+async def events_at(connection: Connection, places: Sequence[Position]) -> list[StoredEvent]:
+    """Return events by time and id; only the partitions of their days are looked at."""
+    times = [at for at, _ in places]
+    rows = await connection.fetch(
+        f"""select {EVENT_COLUMNS} from unnest($1::timestamptz[], $2::bigint[]) p(at, number)
+            join event e on e.occurred_at = p.at and e.id = p.number and e.occurred_at between $3 and $4
+            {EVENT_JOINS} order by e.id""",  # noqa: S608
+        times,
+        [number for _, number in places],
+        min(times),
+        max(times),
+    )
+    return list(rows)
+
+
 async def certificates(connection: Connection, digests: Sequence[str]) -> dict[str, Any]:
     """Return certificates by SHA-256."""
     if not digests:
@@ -85,13 +111,14 @@ async def certificates(connection: Connection, digests: Sequence[str]) -> dict[s
     return {row["sha256"]: row for row in rows}
 
 
-def _windows(before: datetime) -> Iterator[tuple[datetime, datetime]]:
+def _windows(before: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     end = before
+    latest = min(before, now)  # a list begins in the future: a Mac's clock may be ahead of ours
     for length in WINDOWS:
-        if before - BEGINNING <= length:
+        if latest - BEGINNING <= length:
             break
-        yield before - length, end
-        end = before - length
+        yield latest - length, end
+        end = latest - length
     yield BEGINNING, end
 
 
@@ -113,46 +140,44 @@ async def _plan(connection: Connection, search: Search) -> tuple[list[_Keys], li
 async def _matches(connection: Connection, text: str) -> list[_Keys]:
     """Find the programs, machines and users that a text names."""
     pattern = like_pattern(text)
-    programs = await connection.fetch(
-        """select id from executable
-           where file_name ilike $1 or file_path ilike $1 or signing_id ilike $1 or bundle_name ilike $1
-             or sha256 = lower($2) or cdhash = lower($2) or team_id = upper($2)
-           order by last_seen_at desc limit $3""",
-        pattern,
-        text,
-        MAX_KEYS,
-    )
-    machines = await connection.fetch(
-        """select id from machine where hostname ilike $1 or serial ilike $1 or machine_id = $2
-           order by hostname, id limit $3""",
-        pattern,
-        text,
-        MAX_KEYS,
-    )
     return [
-        _Keys("executable_id", "bigint", [row["id"] for row in programs]),
-        _Keys("machine_id", "bigint", [row["id"] for row in machines]),
+        await _named(connection, "executable_id", PROGRAMS, (pattern, text)),
+        await _named(connection, "machine_id", MACHINES, (pattern, text)),
         _Keys("executing_user", "text", [text]),
     ]
+
+
+async def _named(connection: Connection, column: str, query: str, values: tuple[str, str]) -> _Keys:
+    rows = await connection.fetch(f"{query.format('$1', '$2')} limit {MAX_KEYS + 1}", *values)
+    if len(rows) > MAX_KEYS:
+        return _Keys(column, "text", values, query)
+    return _Keys(column, "bigint", [row["id"] for row in rows])
 
 
 def _query(keys: Sequence[_Keys], conditions: Sequence[_Keys]) -> tuple[str, list[Any]]:
     """Write the statement for one window: $1 ≤ time < or = $2, before ($3, $4), at most $5 rows."""
     values: list[Any] = []
 
-    def number(of: _Keys) -> str:
-        values.append(list(of.values))
-        return f"${len(values) + 5}::{of.kind}[]"
+    def number(value: object) -> str:
+        values.append(value)
+        return f"${len(values) + 5}"
+
+    def several(of: _Keys) -> str:
+        return f"{number(list(of.values))}::{of.kind}[]"
 
     holds = "occurred_at >= $1 and occurred_at <= $2 and (occurred_at, id) < ($3, $4)"
     for condition in conditions:
-        holds += f" and {condition.column} = any({number(condition)})"
+        holds += f" and {condition.column} = any({several(condition)})"
     order = "order by occurred_at desc, id desc limit $5"
-    places = " union ".join(
-        f"""select e.occurred_at, e.id from unnest({number(key)}) k(value) cross join lateral (
+
+    def place(key: _Keys) -> str:
+        if key.query:
+            named = key.query.format(*(f"{number(value)}::text" for value in key.values))
+            return f"(select occurred_at, id from event where {key.column} in ({named}) and {holds} {order})"  # noqa: S608
+        return f"""select e.occurred_at, e.id from unnest({several(key)}) k(value) cross join lateral (
               select occurred_at, id from event where {key.column} = k.value and {holds} {order}) e"""  # noqa: S608
-        for key in keys
-    )
+
+    places = " union ".join(map(place, keys))
     if not keys:
         places = f"select occurred_at, id from event where {holds} {order}"  # noqa: S608
     return (

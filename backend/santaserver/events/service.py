@@ -20,7 +20,7 @@ async def list_events(
 ) -> Page[Event]:
     """Return a page of events, the newest first."""
     before = position_of(cursor) or newest(now)
-    rows = await repository.list_events(connection, search, before, limit + 1)
+    rows = await repository.list_events(connection, search, before, limit + 1, now)
     page = rows[:limit]
     following = None
     if len(rows) > limit:

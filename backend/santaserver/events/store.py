@@ -14,6 +14,7 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.events.parse import AuditRow, ExecutionRow, FileAccessRow
 from santaserver.events.plausible import MAX_ITEMS, MAX_NAME, MAX_TEXT, quarantine
+from santaserver.events.repository import Position
 
 ADD_EXECUTIONS = """
 with reporter as (select id, hostname from machine where machine_id = $1),
@@ -43,9 +44,10 @@ days as (
   group by 1, 2, 3 order by 1, 2, 3
   on conflict (day, executable_id, decision) do update set events = d.events + excluded.events)
 select id, hostname, (select count(*) from added) as added,
-  (select array_agg(id order by not blocked, id) from added
-   where blocked or decision = 'ALLOW_UNKNOWN') as notable
-from reporter
+  notable.at, notable.ids
+from reporter, (
+  select array_agg(occurred_at order by not blocked, id) as at, array_agg(id order by not blocked, id) as ids
+  from added where blocked or decision = 'ALLOW_UNKNOWN') notable
 """
 
 
@@ -56,8 +58,8 @@ class Added:
     machine: int
     hostname: str
     count: int = 0
-    notable: tuple[int, ...] = ()
-    """Ids of the new executions to look at: the blocked ones, then those that no rule allowed."""
+    notable: tuple[Position, ...] = ()
+    """(time, id) of the new executions to look at: the blocked ones, then those that no rule allowed."""
 
 
 async def find_machine(connection: Connection, machine_id: str) -> Added | None:
@@ -96,9 +98,10 @@ async def add_executions(
         [_lines(event.current_sessions) for event in events],
         [_json(quarantine(event)) for event in events],
     )
-    return (
-        None if row is None else Added(row["id"], row["hostname"], row["added"], tuple(row["notable"] or ()))
-    )
+    if row is None:
+        return None
+    notable = tuple(zip(row["at"] or (), row["ids"] or (), strict=True))
+    return Added(row["id"], row["hostname"], row["added"], notable)
 
 
 async def add_file_accesses(

@@ -9,6 +9,7 @@ from santaserver.models.events import (
     Event,
     EventHour,
     Executable,
+    ExecutablePath,
     FileAccessEvent,
     ProgramDay,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Event",
     "EventHour",
     "Executable",
+    "ExecutablePath",
     "FileAccessEvent",
     "Layer",
     "LoginFailure",

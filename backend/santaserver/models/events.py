@@ -48,6 +48,17 @@ class Executable(Base):
     last_seen_at: Mapped[datetime]
 
 
+class ExecutablePath(Base):
+    """A name and path of a program beside those in `Executable`."""
+
+    __tablename__ = "executable_path"
+
+    executable_id: Mapped[int] = mapped_column(ForeignKey("executable.id"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    file_path: Mapped[str]
+    file_name: Mapped[str]
+
+
 class Bundle(Base):
     """An application bundle by Santa's bundle hash."""
 

@@ -33,10 +33,12 @@ async def list_programs(
               and ($3 = '%%' or x.file_name ilike $3 or x.file_path ilike $3 or x.signing_id ilike $3
                 or x.bundle_name ilike $3 or x.sha256 = lower($4) or x.cdhash = lower($4)
                 or x.team_id = upper($4) or x.signing_chain[1] = lower($4)
-                or c.org ilike $3)
+                or c.org ilike $3
+                or x.id in (select executable_id from executable_path p
+                            where p.file_path ilike $3 or p.file_name ilike $3))
               and ($5 = '' or exists (select from program_day d
                 where d.executable_id = x.id and starts_with(d.decision, $5)))
-            order by x.last_seen_at desc, x.id desc limit $6""",
+            order by x.last_seen_at desc, x.id desc limit $6""",  # noqa: S608 - a constant of this file
         *before,
         like_pattern(text),
         text.strip(),

@@ -1,0 +1,55 @@
+"""Where programs are seen: the names and paths beside the first ones, for searches.
+
+A process remembers which it has stored, so that most uploads need no statement for this.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from santaserver.db import Connection
+from santaserver.events.parse import ExecutionRow
+from santaserver.events.plausible import MAX_NAME, MAX_TEXT
+from santaserver.sync.caches import LruCache
+
+REMEMBERED = 50_000
+"""Places that a process knows by their hash: some 8 MB."""
+MAX_PLACES = 64
+"""Further places that are kept of a program: some paths are made anew at every start."""
+
+
+@dataclass(frozen=True)
+class PlaceCache:
+    """Hashes of (program, path, name) that are stored, or need not be."""
+
+    known: LruCache[int, bool] = field(default_factory=lambda: LruCache(REMEMBERED))
+
+
+async def store_places(
+    connection: Connection, cache: PlaceCache, rows: Sequence[ExecutionRow], programs: Mapping[str, int]
+) -> None:
+    """Keep where these programs were seen, as far as that is new."""
+    missing: dict[tuple[int, str, str], int] = {}
+    for row in rows:
+        place = (programs[row.sha256], row.event.file_path[:MAX_TEXT], row.event.file_name[:MAX_NAME])
+        mark = hash(place)
+        if cache.known.get(mark) is None:
+            missing[place] = mark
+    if not missing:
+        return
+    places = sorted(missing)
+    await connection.execute(
+        """insert into executable_path (executable_id, digest, file_path, file_name)
+           select program, decode(md5(path || '/' || name), 'hex'), path, name
+           from (select p.*, row_number() over (partition by program order by path, name) as place
+                 from unnest($1::bigint[], $2::text[], $3::text[]) p(program, path, name)
+                 join executable x on x.id = p.program
+                 where (x.file_path, x.file_name) <> (p.path, p.name)) found
+           where place + (select count(*) from executable_path e where e.executable_id = program) <= $4
+           order by 1, 2 on conflict do nothing""",
+        [program for program, _, _ in places],
+        [path for _, path, _ in places],
+        [name for _, _, name in places],
+        MAX_PLACES,
+    )
+    for mark in missing.values():
+        cache.known.put(mark, True)
