@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::run::own_program;
+
 /// The hidden command that runs the guard.
 pub(crate) const COMMAND: &str = "guard";
 
@@ -28,6 +30,11 @@ static RUNNING: Mutex<Running> = Mutex::new(Running { groups: BTreeSet::new(), g
 
 /// A program that is looked after until this is dropped, which is after its end.
 pub(crate) struct Guarded(i32);
+
+/// Starts the guard, so that it knows of a program as soon as that is started.
+pub(crate) fn prepare() {
+    change(|running| _ = running.guard());
+}
 
 /// Looks after a child that was started in a process group of its own.
 pub(crate) fn watch(child: &Child) -> Option<Guarded> {
@@ -78,24 +85,25 @@ fn change(change: impl FnOnce(&mut Running)) {
 }
 
 impl Running {
-    /// Tells the guard, which is started with the first program. Without one, only a
-    /// kill of xtask leaves something behind.
-    fn tell(&mut self, line: std::fmt::Arguments<'_>) {
+    /// The guard, which is started with the first program. Without one, only a kill of
+    /// xtask leaves something behind.
+    fn guard(&mut self) -> Option<&mut ChildStdin> {
         // The program of a unit test is not xtask.
-        if cfg!(test) {
-            return;
-        }
-        if self.guard.is_none() {
+        if self.guard.is_none() && !cfg!(test) {
             self.guard = start();
         }
-        if let Some(guard) = &mut self.guard {
+        self.guard.as_mut()
+    }
+
+    fn tell(&mut self, line: std::fmt::Arguments<'_>) {
+        if let Some(guard) = self.guard() {
             let _ = writeln!(guard, "{line}");
         }
     }
 }
 
 fn start() -> Option<ChildStdin> {
-    let mut command = Command::new(std::env::current_exe().ok()?);
+    let mut command = Command::new(own_program().ok()?);
     // The terminal's Ctrl-C is for xtask alone.
     command.arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
     command.stderr(Stdio::null()).current_dir("/").spawn().ok()?.stdin.take()

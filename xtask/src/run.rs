@@ -63,6 +63,15 @@ pub(crate) fn check() -> Result<()> {
     if interrupted() { Err(Interrupted.into()) } else { Ok(()) }
 }
 
+/// This program's file, also after another build has put a new one in its place.
+pub(crate) fn own_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("cannot find out where this program is")?;
+    // That is what Linux says of a file that was replaced.
+    let replaced =
+        path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.filter(|_| !path.exists()).unwrap_or(path))
+}
+
 /// A shell whose commands (`cmd!`) run in `directory`.
 pub(crate) fn shell_in(directory: &Path) -> Result<Shell> {
     let shell = Shell::new().context("cannot find out the working directory")?;
@@ -100,6 +109,7 @@ pub(crate) fn output_of(what: &str, command: Cmd<'_>, input: &str) -> Result<Str
 
 /// Runs a program in a process group of its own, which ends with this process.
 fn collect(mut command: Command, input: &str) -> std::io::Result<Output> {
+    guard::prepare();
     command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;

@@ -64,7 +64,7 @@ impl Dev {
         stamp::remove(&repo::dev("ci-dev"))?;
         fs::create_dir_all(&home)?;
         let log = File::create(home.join("dev.log"))?;
-        let child = Command::new(std::env::current_exe()?)
+        let child = Command::new(run::own_program()?)
             .args(["dev", "--port", &port.to_string(), "--home"])
             .arg(&home)
             .envs(VARIABLES)
@@ -102,7 +102,7 @@ impl Dev {
         let credentials: Value = serde_json::from_str(&credentials)?;
         let url = credentials["database_url"].as_str().context("no database_url")?;
         let (port, home) = ((self.port + 5).to_string(), repo::dev("ci-dev/other"));
-        let refused = Command::new(std::env::current_exe()?)
+        let refused = Command::new(run::own_program()?)
             .args(["dev", "--port", &port, "--database-url", url, "--home"])
             .arg(&home)
             .stdin(Stdio::null())

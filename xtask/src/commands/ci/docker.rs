@@ -89,7 +89,7 @@ fn stand_in(shell: &Shell, name: &str, file: &str, contexts: &[String]) -> Resul
 fn journeys(shell: &Shell, python: &Path, what: &str, tests: &[&str]) -> Result<()> {
     let _folder = shell.push_dir(repo::path("backend"));
     shell.set_var("SANTA_IMAGE", TAG);
-    shell.set_var("SANTA_XTASK", std::env::current_exe()?);
+    shell.set_var("SANTA_XTASK", run::own_program()?);
     run::output(what, cmd!(shell, "{python} -m pytest -q -p no:xdist {tests...}")).map(drop)
 }
 

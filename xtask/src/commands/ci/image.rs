@@ -41,7 +41,7 @@ pub(crate) fn run() -> Result<()> {
     shell.set_var("SANTA_IMAGE", format!("localhost/{TAG}"));
     shell.set_var("SANTA_IMAGE_ARCHIVE", &archive);
     shell.set_var("SANTA_IMAGE_NETWORK", podman::network::NAME);
-    shell.set_var("SANTA_XTASK", std::env::current_exe()?);
+    shell.set_var("SANTA_XTASK", run::own_program()?);
     let tests = cmd!(shell, "{python} -m pytest -q -p no:xdist tests/image");
     run::output("pass the container's journeys", tests).map(drop)
 }

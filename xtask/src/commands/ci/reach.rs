@@ -44,7 +44,7 @@ pub(super) fn check(shell: &Shell) -> Result<()> {
         let (inside, outside) = (layout::public_port()?, free_ports()?);
         let publish = format!("--publish=127.0.0.1:{outside}:{inside}");
         let root = repo::dev("reach");
-        let program = odd_paths::alias(&std::env::current_exe()?)?;
+        let program = odd_paths::alias(&run::own_program()?)?;
         let mut mounts = vec![format!("--volume={}:/xtask:ro", program.display())];
         for library in LIBRARIES.iter().filter(|folder| Path::new(folder).is_dir()) {
             mounts.push(format!("--volume={library}:{library}:ro"));

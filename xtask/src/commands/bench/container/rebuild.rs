@@ -72,7 +72,7 @@ fn make(shell: &Shell, image: Image, line: &Line) -> Result<()> {
         (line.build)()?;
         return images::earlier(shell);
     }
-    let (xtask, tag) = (std::env::current_exe()?, image.tag);
+    let (xtask, tag) = (run::own_program()?, image.tag);
     let command = xshell::cmd!(shell, "{xtask} image --load podman --tag {tag}");
     run::output("make the image", command).map(drop)
 }
