@@ -22,6 +22,7 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
     machine = await repository.find_machine(stage.connection, machine_id)
     if machine is None or machine.signature is None or not _settled(stage, machine, request):
         return None
+    request = service.complete(request, machine)
     head = machine.head
     key = facts_key(request, machine.enrollment, head.layer_version)
     if key != machine.facts_key:

@@ -9,6 +9,8 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import msgspec
+
 from santaserver import schedule
 from santaserver.db import Connection
 from santaserver.enrollment import admission, identity
@@ -62,6 +64,7 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
     """Take the machine's report, choose the kind of sync, freeze its target, answer all settings."""
     machine = await known_machine(stage, machine_id, request.serial_number)
     machine = await _identified(stage, machine, request.serial_number)
+    request = complete(request, machine)
     stage, head = await _present(stage, machine.head)
     mode = client_mode(request.client_mode)
     conflict = bool(
@@ -78,6 +81,17 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
     target = PolicyState(signature, head.seq)
     opening = await opening_of(stage, machine, request, target, key, conflict=conflict)
     return await begin(stage, machine, request, opening, head)
+
+
+def complete(request: PreflightRequest, machine: MachineRow) -> PreflightRequest:
+    """Fill in what a Mac did not say of itself this time: it is not known any less for that."""
+    if request.serial_number and request.hostname:
+        return request
+    return msgspec.structs.replace(
+        request,
+        serial_number=request.serial_number or machine.serial,
+        hostname=request.hostname or machine.hostname,
+    )
 
 
 async def opening_of(
