@@ -18,6 +18,7 @@ mod probes;
 mod reload;
 mod report;
 mod starting;
+mod sweep;
 mod tallies;
 mod turn;
 mod usage;
@@ -304,7 +305,7 @@ impl EventLoop {
         let deadline = self.state.next_deadline().map(|deadline| self.begun + deadline);
         let due = [
             deadline,
-            self.children.next_sweep(),
+            self.children.sweeps.next,
             self.probes.next_look(),
             self.helpers.next_end(),
             self.hooks.next_end(),

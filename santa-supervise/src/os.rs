@@ -190,11 +190,23 @@ pub trait Os {
     /// Sends `signal` to the process group of a tree and to what else is found of
     /// it, but not to `done`; whom it was sent to comes there. Some dozens at a
     /// time: thousands that end at once would take the processor from everybody.
-    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>);
+    /// Tells whether no others were found.
+    fn signal_tree(
+        &self,
+        tree: Tree<'_>,
+        strays: &Strays,
+        signal: i32,
+        done: &mut BTreeSet<Pid>,
+    ) -> bool;
 
-    /// Kills a first part of a tree, to be repeated until nothing is left.
-    fn kill_tree(&self, tree: Tree<'_>, strays: &Strays) {
-        self.signal_tree(tree, strays, libc::SIGKILL, &mut BTreeSet::new());
+    /// Kills a part of a tree, to be repeated until nothing is left. `killed` keeps
+    /// whose turn it was: some that cannot die now must not protect the others.
+    fn kill_tree(&self, tree: Tree<'_>, strays: &Strays, killed: &mut BTreeSet<Pid>) {
+        // Each time: it may have new members.
+        killed.remove(&tree.main);
+        if self.signal_tree(tree, strays, libc::SIGKILL, killed) {
+            killed.clear();
+        }
     }
 
     /// Whether anything but the main process may be left of a tree.

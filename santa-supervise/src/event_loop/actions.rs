@@ -1,7 +1,5 @@
 //! Spawns and signals, as the core asks for them.
 
-use std::collections::BTreeSet;
-
 use crate::machine::{Event, Generation, Signal, SlotId};
 use crate::record::Stream;
 use crate::spawning::Spawned;
@@ -77,12 +75,9 @@ impl EventLoop {
     }
 
     pub(super) fn ask_leftovers(&mut self, generation: Generation) {
-        let strays = self.strays();
-        if let Some(child) = self.children.get_mut(generation)
-            && let Some(signal) = child.first_stop_signal()
-        {
-            child.asking = Some((signal, BTreeSet::new()));
-            child.ask(&*self.os, &strays);
+        if let Some(child) = self.children.get_mut(generation) {
+            child.ask_leftovers();
+            self.children.sweep_soon();
         }
     }
 
@@ -90,10 +85,11 @@ impl EventLoop {
         if self.is_on_its_way(generation) {
             return self.abandon_start(generation);
         }
-        let strays = self.strays();
         if let Some(child) = self.children.get_mut(generation) {
             child.killing = true;
-            self.os.kill_tree(child.tree(), &strays);
+            self.os.signal_group(child.tree(), libc::SIGKILL);
+            // What is outside its group.
+            self.children.sweep_soon();
         }
     }
 

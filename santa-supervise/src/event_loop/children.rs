@@ -11,17 +11,12 @@ use crate::plan::Blueprint;
 use crate::spawning::Tag;
 
 use super::EventLoop;
-
-/// How often leftovers are looked for; their end often tells by itself.
-const SWEEP_EVERY: Duration = Duration::from_millis(20);
+use super::sweep::Sweeps;
 
 /// Most exits handled before other events get their turn, and the time after
 /// which they get it anyway: among thousands of children each takes longer.
 const EXITS_A_TURN: usize = 256;
-const REAP_TIME: Duration = Duration::from_millis(10);
-
-/// How many times as long as a sweep took nobody sweeps again.
-const REST: u32 = 2;
+const REAP_FOR: Duration = Duration::from_millis(5);
 
 /// One spawned tree.
 #[derive(Debug)]
@@ -33,16 +28,35 @@ pub(super) struct Child {
     pub(super) main_alive: bool,
     /// Whether it is killed again as long as anything of it is found.
     pub(super) killing: bool,
-    /// What it left behind gets this signal; the number of each that has got it.
-    pub(super) asking: Option<(i32, BTreeSet<Pid>)>,
+    killed: BTreeSet<Pid>,
+    /// What it left behind is asked to stop.
+    asking: Option<Asking>,
     tag: Tag,
     began: Millis,
+}
+
+/// A signal for each process, and who has got it.
+#[derive(Debug)]
+struct Asking {
+    signal: i32,
+    asked: BTreeSet<Pid>,
+    woken: BTreeSet<Pid>,
 }
 
 impl Child {
     pub(super) fn new(slot: SlotId, blueprint: Rc<Blueprint>, pid: Pid, tag: Tag) -> Self {
         let began = clock::now();
-        Self { slot, blueprint, pid, main_alive: true, killing: false, asking: None, tag, began }
+        Self {
+            slot,
+            blueprint,
+            pid,
+            main_alive: true,
+            killing: false,
+            killed: BTreeSet::new(),
+            asking: None,
+            tag,
+            began,
+        }
     }
 
     /// Its signal for a step of the stop sequence that `now` is planned, which may
@@ -54,19 +68,30 @@ impl Child {
         signals().nth(step).or(signals().last())
     }
 
-    /// The first signal of its stop sequence.
-    pub(super) fn first_stop_signal(&self) -> Option<i32> {
-        self.blueprint.stop_signals.iter().copied().find_map(|signal| signal)
+    /// Lets what it left behind be asked to stop, by the first signal of its stop
+    /// sequence.
+    pub(super) fn ask_leftovers(&mut self) {
+        let first = self.blueprint.stop_signals.iter().copied().find_map(|signal| signal);
+        let nobody = BTreeSet::new;
+        self.asking = first.map(|signal| Asking { signal, asked: nobody(), woken: nobody() });
     }
 
-    /// Asks those left behind that were not asked yet; what was stopped (SIGSTOP)
-    /// could not react.
-    pub(super) fn ask(&mut self, os: &dyn Os, strays: &Strays) {
-        let Some((signal, mut asked)) = self.asking.take() else { return };
-        let mut woken = asked.clone();
-        os.signal_tree(self.tree(), strays, signal, &mut asked);
-        os.signal_tree(self.tree(), strays, libc::SIGCONT, &mut woken);
-        self.asking = Some((signal, asked));
+    /// Goes on killing what is found of it, or asking what it has left behind.
+    pub(super) fn press(&mut self, os: &dyn Os, strays: &Strays) {
+        let tree = Tree { main: self.pid, main_alive: self.main_alive, tag: &self.tag };
+        if self.killing {
+            os.kill_tree(tree, strays, &mut self.killed);
+        } else if let Some(asking) = &mut self.asking {
+            os.signal_tree(tree, strays, asking.signal, &mut asking.asked);
+            // What was stopped (SIGSTOP) could not react.
+            os.signal_tree(tree, strays, libc::SIGCONT, &mut asking.woken);
+        }
+    }
+
+    /// Whether something of it may have to be killed or asked to stop, or its end
+    /// to be noticed.
+    pub(super) fn is_to_be_swept(&self) -> bool {
+        !self.main_alive || self.killing
     }
 
     pub(super) fn tree(&self) -> Tree<'_> {
@@ -78,9 +103,7 @@ impl Child {
 #[derive(Debug, Default)]
 pub(super) struct Children {
     trees: BTreeMap<Generation, Child>,
-    next_sweep: Option<Instant>,
-    /// Until when the loop is for others, after a sweep that took its time.
-    rests_until: Option<Instant>,
+    pub(super) sweeps: Sweeps,
     pub(super) orphans_reaped: u64,
     /// Kills for want of memory that are known.
     oom_kills: Option<u64>,
@@ -103,8 +126,10 @@ impl Children {
         self.trees.get_mut(&generation)
     }
 
-    pub(super) fn next_sweep(&self) -> Option<Instant> {
-        self.next_sweep
+    /// The trees that are to be swept.
+    pub(super) fn to_be_swept(&self) -> impl Iterator<Item = Generation> {
+        let due = self.trees.iter().filter(|(_, child)| child.is_to_be_swept());
+        due.map(|(generation, _)| *generation)
     }
 
     /// Every living main process.
@@ -123,6 +148,7 @@ impl Children {
 impl EventLoop {
     /// Takes ended processes off the process table.
     pub(super) fn reap(&mut self) {
+        self.turn.reaped = true;
         let begun = Instant::now();
         let mut ended = Vec::new();
         let mut taken = 0;
@@ -139,27 +165,14 @@ impl EventLoop {
                 None if self.helper_ended(pid, exit) => {}
                 None => self.children.orphans_reaped += 1,
             }
-            if taken >= EXITS_A_TURN || begun.elapsed() >= REAP_TIME {
+            if taken >= EXITS_A_TURN || begun.elapsed() >= REAP_FOR {
                 more = true;
                 break;
             }
         }
-        let rests = self.children.rests_until.filter(|until| *until > begun);
-        if self.children.trees.values().all(|child| child.main_alive) {
-            self.children.next_sweep = None;
-        } else if let (true, Some(rests_until)) = (ended.is_empty(), rests) {
-            self.children.next_sweep = Some(rests_until);
-        } else {
-            let begun = Instant::now();
-            // Only now: what died together with a main process is no leftover.
-            let strays = self.strays();
-            for (generation, exit) in ended {
-                self.main_ended(generation, exit, &strays);
-            }
-            self.sweep_now(begun, &strays);
-        }
+        self.sweep_after(ended);
         if more {
-            self.children.next_sweep = Some(Instant::now());
+            self.children.sweep_soon();
         }
     }
 
@@ -168,7 +181,7 @@ impl EventLoop {
         self.os.strays(&self.children.mains())
     }
 
-    fn main_ended(&mut self, generation: Generation, exit: Exit, strays: &Strays) {
+    pub(super) fn main_ended(&mut self, generation: Generation, exit: Exit, strays: &Strays) {
         // Its last words come before the news of its end.
         self.drain_output(generation);
         if let Some(failure) = self.start_failure(generation) {
@@ -203,37 +216,6 @@ impl EventLoop {
         format!("{exit}, probably for want of memory")
     }
 
-    /// Looks for leftovers when it is time to.
-    pub(super) fn sweep(&mut self, now: Instant) {
-        if self.children.next_sweep.is_some_and(|due| due <= now) {
-            self.reap();
-        }
-    }
-
-    /// `begun` is when the look at the strays began.
-    fn sweep_now(&mut self, begun: Instant, strays: &Strays) {
-        let mut gone = Vec::new();
-        let trees = self.children.trees.iter_mut();
-        for (generation, child) in trees.filter(|(_, child)| !child.main_alive) {
-            if !self.os.has_leftovers(child.tree(), strays) {
-                gone.push((*generation, child.slot));
-            } else if child.killing {
-                self.os.kill_tree(child.tree(), strays);
-            } else {
-                child.ask(&*self.os, strays);
-            }
-        }
-        for (generation, slot) in gone {
-            self.forget_tree(generation);
-            self.events.push_back(Event::Gone(slot, generation));
-        }
-        let sweeping = self.children.trees.values().any(|child| !child.main_alive);
-        let now = Instant::now();
-        let rest = (now - begun) * REST;
-        self.children.rests_until = Some(now + rest);
-        self.children.next_sweep = sweeping.then(|| now + SWEEP_EVERY.max(rest));
-    }
-
     pub(super) fn forget_tree(&mut self, generation: Generation) {
         self.children.trees.remove(&generation);
         self.close_notices(generation);
@@ -247,7 +229,7 @@ impl EventLoop {
                 // It may not lead its group yet.
                 let _ = self.os.signal_child(child.pid, libc::SIGKILL);
             }
-            self.os.kill_tree(child.tree(), &strays);
+            self.os.kill_tree(child.tree(), &strays, &mut BTreeSet::new());
         }
     }
 }

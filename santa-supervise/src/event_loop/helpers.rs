@@ -9,6 +9,7 @@ use crate::os::{Pid, Tree};
 use crate::spawning::{Helper, HelperSpec, Like};
 
 use super::EventLoop;
+use super::sweep::Leftovers;
 
 /// What a helper is for.
 #[derive(Debug, Clone)]
@@ -113,11 +114,12 @@ impl EventLoop {
     }
 
     fn kill_helper(&mut self, pid: Pid) {
-        let strays = self.strays();
         if let Some(running) = self.helpers.0.get(&pid) {
-            // It may not lead its group yet.
+            // It may not lead its group yet. What else it has started is killed
+            // when it has ended.
             let _ = self.os.signal_child(pid, libc::SIGKILL);
-            self.os.kill_tree(tree(&running.helper, true), &strays);
+            let tree = Tree { main: pid, main_alive: true, tag: &running.helper.tag };
+            self.os.signal_group(tree, libc::SIGKILL);
         }
     }
 
@@ -130,8 +132,9 @@ impl EventLoop {
     /// Whether the process that ended was a helper; then its answer is taken.
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
         let Some(mut running) = self.helpers.0.remove(&pid) else { return false };
-        let strays = self.strays();
-        self.os.kill_tree(tree(&running.helper, false), &strays);
+        let leftovers = Leftovers::new(pid, running.helper.tag.clone());
+        self.os.signal_group(leftovers.tree(), libc::SIGKILL);
+        self.children.add_leftovers(leftovers);
         let outcome = match exit {
             Exit::Code(0) => Ok(()),
             _ if running.timed_out => Err(format!("it took longer than {:?}", running.timeout)),
@@ -149,8 +152,4 @@ impl EventLoop {
         }
         true
     }
-}
-
-fn tree(helper: &Helper, main_alive: bool) -> Tree<'_> {
-    Tree { main: helper.pid, main_alive, tag: &helper.tag }
 }

@@ -19,11 +19,14 @@ pub(super) struct Turn {
     begun: Instant,
     left: VecDeque<Token>,
     longest: Duration,
+    /// Whether exits were taken: once a turn is enough.
+    pub(super) reaped: bool,
 }
 
 impl Turn {
     pub(super) fn new() -> Self {
-        Self { begun: Instant::now(), left: VecDeque::new(), longest: Duration::ZERO }
+        let (begun, longest) = (Instant::now(), Duration::ZERO);
+        Self { begun, left: VecDeque::new(), longest, reaped: false }
     }
 
     /// Whether the next turn has something to do in any case.
@@ -53,6 +56,7 @@ impl EventLoop {
     /// Takes what has happened.
     pub(super) fn take_turn(&mut self, wakes: &[Wake]) {
         self.turn.begun = Instant::now();
+        self.turn.reaped = false;
         let mut signals: Vec<i32> = wakes
             .iter()
             .filter_map(|wake| match wake {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -18,8 +18,10 @@ const CHILDREN: Token = Token::MAX - 1;
 /// Most signals before others get their turn.
 const SIGNALS_A_TURN: usize = 64;
 
-/// Most processes of a tree that are signaled at a time.
+/// Most processes of a tree that are signaled at a time, and the time after which
+/// the others are left to the next time: who is woken to end takes the processor.
 const MOST_SIGNALS: usize = 64;
+const SIGNAL_FOR: Duration = Duration::from_millis(3);
 
 /// See the module.
 pub(super) struct Linux {
@@ -163,17 +165,28 @@ impl Os for Linux {
         calls::signal_group(tree.main, tree.main_alive, signal);
     }
 
-    fn signal_tree(&self, tree: Tree<'_>, strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>) {
+    fn signal_tree(
+        &self,
+        tree: Tree<'_>,
+        strays: &Strays,
+        signal: i32,
+        done: &mut BTreeSet<Pid>,
+    ) -> bool {
         if done.insert(tree.main) {
             self.signal_group(tree, signal);
         }
-        let mut members = procfs::members(tree, strays);
-        members.retain(|pid| !done.contains(pid));
-        for pid in members.into_iter().take(MOST_SIGNALS) {
+        let end = Instant::now() + SIGNAL_FOR;
+        let mut members = procfs::members(tree, strays, Some(end));
+        for _ in 0..MOST_SIGNALS {
+            let Some(pid) = members.find(|pid| !done.contains(pid)) else { return true };
             // Whoever is gone already needs no signal.
             let _ = calls::signal_process(pid, signal);
             done.insert(pid);
+            if end <= Instant::now() {
+                return false;
+            }
         }
+        false
     }
 
     fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool {
@@ -184,7 +197,7 @@ impl Os for Linux {
         if procfs::has_many(tree, strays) {
             return None;
         }
-        let all = procfs::members(tree, strays);
+        let all: Vec<Pid> = procfs::members(tree, strays, None).collect();
         if all.len() >= procfs::MOST_BELOW {
             return None;
         }
@@ -203,7 +216,7 @@ impl Os for Linux {
     }
 
     fn kill_descendants(&self) {
-        for pid in procfs::descendants(std::process::id().cast_signed(), usize::MAX) {
+        for pid in procfs::descendants(std::process::id().cast_signed(), usize::MAX, None) {
             let _ = calls::signal_process(pid, libc::SIGKILL);
         }
     }

@@ -119,10 +119,17 @@ impl Os for Portable {
         calls::signal_group(tree.main, tree.main_alive, signal);
     }
 
-    fn signal_tree(&self, tree: Tree<'_>, _strays: &Strays, signal: i32, done: &mut BTreeSet<Pid>) {
+    fn signal_tree(
+        &self,
+        tree: Tree<'_>,
+        _strays: &Strays,
+        signal: i32,
+        done: &mut BTreeSet<Pid>,
+    ) -> bool {
         if done.insert(tree.main) {
             self.signal_group(tree, signal);
         }
+        true
     }
 
     fn has_leftovers(&self, tree: Tree<'_>, _strays: &Strays) -> bool {

@@ -16,7 +16,7 @@ pub(super) const MOST_BELOW: usize = 256;
 
 /// Longest that the origins of new strays are read in one look; one is read in
 /// any case.
-const READ_FOR: Duration = Duration::from_millis(5);
+const READ_FOR: Duration = Duration::from_millis(3);
 
 /// Most strays of a tree that may be zombies before some of them are taken for
 /// living ones without a look.
@@ -86,30 +86,37 @@ pub(super) fn has_many(tree: Tree<'_>, strays: &Strays) -> bool {
 
 /// What belongs to `tree` besides its main process and outside its process
 /// group's reach: what is below its main process, and its strays with what is
-/// below them.
-pub(super) fn members(tree: Tree<'_>, strays: &Strays) -> Vec<Pid> {
-    let mut found = Vec::new();
-    if tree.main_alive {
-        found = descendants(tree.main, MOST_BELOW);
-    }
-    let mut left = MOST_BELOW.saturating_sub(found.len());
-    for stray in strays_of(tree, strays) {
-        found.push(stray);
-        if left > 0 {
-            let below = descendants(stray, left);
-            left = left.saturating_sub(below.len() + 1);
-            found.extend(below);
+/// below them as far as `end` allows. Each is looked for when it is asked for.
+pub(super) fn members<'a>(
+    tree: Tree<'a>,
+    strays: &'a Strays,
+    end: Option<Instant>,
+) -> impl Iterator<Item = Pid> + 'a {
+    let mut left = MOST_BELOW;
+    let mut below = move |root| {
+        if left == 0 || is_past(end) {
+            return Vec::new();
         }
-    }
-    found.retain(|pid| *pid != tree.main);
-    found
+        let found = descendants(root, left, end);
+        left = left.saturating_sub(found.len() + 1);
+        found
+    };
+    let of_main = if tree.main_alive { below(tree.main) } else { Vec::new() };
+    let of_strays =
+        strays_of(tree, strays).flat_map(move |stray| std::iter::once(stray).chain(below(stray)));
+    of_main.into_iter().chain(of_strays).filter(move |pid| *pid != tree.main)
 }
 
-/// What is below `root`, nearest first; not much more than `most`.
-pub(super) fn descendants(root: Pid, most: usize) -> Vec<Pid> {
+fn is_past(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| end <= Instant::now())
+}
+
+/// What is below `root`, nearest first; not much more than `most`, and what is
+/// found until `end`.
+pub(super) fn descendants(root: Pid, most: usize, end: Option<Instant>) -> Vec<Pid> {
     let mut found = children(root);
     let mut next = 0;
-    while next < found.len().min(most) {
+    while next < found.len().min(most) && !is_past(end) {
         let below = children(found[next]);
         found.extend(below.into_iter().filter(|pid| *pid != root));
         next += 1;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::support::{House, is_alive};
+use crate::support::{FAKE, House, is_alive};
 
 /// Ways to hide from a supervisor that looks at sessions, groups, parents, open
 /// descriptors or the environment. `$0` is what runs at last.
@@ -78,6 +78,33 @@ fn the_guard_ends_with_an_orderly_end() {
 fn children_of(pid: i32) -> BTreeSet<String> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     list.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn however_much_probes_and_hooks_leave_behind_ends_with_them() {
+    let house = House::new("linux");
+    let file = |name: &str| house.path(name).display().to_string();
+    let command = |steps: &[String]| format!("{:?}", [&[FAKE.to_owned()], steps].concat());
+    let ready = command(&[format!("first-only {} breed 200", file("ready"))]);
+    // The first one takes too long.
+    let slow = command(&[
+        format!("first-only {} breed 150", file("bred")),
+        format!("first-only {} sleep 60000", file("slow")),
+    ]);
+    let told = command(&["breed 300".to_owned(), format!("pid {}", file("told"))]);
+    let keys = format!(
+        "ready = {{ kind = \"exec\", command = {ready} }}\n\
+         liveness = {{ kind = \"exec\", command = {slow}, interval = \"50ms\", timeout = \"300ms\", failures = 1000 }}"
+    );
+    let hook = format!("[[hook]]\nname = \"told\"\nstates = [\"ready\"]\ncommand = {told}");
+    let mut house = house.service("app", &["forever"], &keys).extra(&hook).start();
+    house.wait_for_state("app", "ready");
+    house.until("all have left something behind", || {
+        ["ready", "slow", "told"].iter().all(|name| house.path(name).exists())
+    });
+    house.until("the service and the guard are left", || children_of(house.pid()).len() == 2);
+    assert_eq!(house.service_status("app")["restarts"], 0);
+    assert_eq!(house.stop(), 0);
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! What trees have left behind: looked for again and again, a portion at a time,
+//! until it is gone. There may be thousands; others get their turn between.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::machine::{Event, Exit, Generation};
+use crate::os::{Os, Pid, Strays, Tree};
+use crate::spawning::Tag;
+
+use super::EventLoop;
+use super::children::Children;
+
+/// How often leftovers are looked for; their end often tells by itself.
+const SWEEP_EVERY: Duration = Duration::from_millis(20);
+
+/// After this time the next sweep goes on with the trees that are left.
+const SWEEP_FOR: Duration = Duration::from_millis(5);
+
+/// How many times as long as a sweep took nobody sweeps again.
+const REST: u32 = 2;
+
+/// When to sweep, and where to go on.
+#[derive(Debug, Default)]
+pub(super) struct Sweeps {
+    pub(super) next: Option<Instant>,
+    /// Until when the loop is for others, after a sweep that took its time.
+    rest_until: Option<Instant>,
+    /// The last tree that had its turn.
+    last: Option<Generation>,
+    /// What helpers have left behind.
+    of_helpers: VecDeque<Leftovers>,
+}
+
+/// What a helper that has ended has left behind.
+#[derive(Debug)]
+pub(super) struct Leftovers {
+    main: Pid,
+    tag: Tag,
+    killed: BTreeSet<Pid>,
+}
+
+impl Leftovers {
+    pub(super) fn new(main: Pid, tag: Tag) -> Self {
+        Self { main, tag, killed: BTreeSet::new() }
+    }
+
+    pub(super) fn tree(&self) -> Tree<'_> {
+        Tree { main: self.main, main_alive: false, tag: &self.tag }
+    }
+
+    fn kill(&mut self, os: &dyn Os, strays: &Strays) {
+        let tree = Tree { main: self.main, main_alive: false, tag: &self.tag };
+        os.kill_tree(tree, strays, &mut self.killed);
+    }
+}
+
+impl Children {
+    /// Lets a sweep come as soon as there is time for it.
+    pub(super) fn sweep_soon(&mut self) {
+        self.sweeps.next = Some(Instant::now());
+    }
+
+    /// Lets what a helper has left behind be killed.
+    pub(super) fn add_leftovers(&mut self, leftovers: Leftovers) {
+        self.sweeps.of_helpers.push_back(leftovers);
+    }
+
+    fn has_to_sweep(&self) -> bool {
+        !self.sweeps.of_helpers.is_empty() || self.to_be_swept().next().is_some()
+    }
+}
+
+impl EventLoop {
+    /// Looks for leftovers when it is time to.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if self.children.sweeps.next.is_some_and(|due| due <= now) && !self.turn.reaped {
+            self.reap();
+        }
+    }
+
+    /// Sweeps if there is something to, after these main processes have ended.
+    pub(super) fn sweep_after(&mut self, ended: Vec<(Generation, Exit)>) {
+        let begun = Instant::now();
+        let rest_until = self.children.sweeps.rest_until.filter(|until| *until > begun);
+        if !self.children.has_to_sweep() {
+            self.children.sweeps.next = None;
+        } else if let (true, Some(rest_until)) = (ended.is_empty(), rest_until) {
+            self.children.sweeps.next = Some(rest_until);
+        } else {
+            // Only now: what died together with a main process is no leftover.
+            let strays = self.strays();
+            for (generation, exit) in ended {
+                self.main_ended(generation, exit, &strays);
+            }
+            let end = Instant::now() + SWEEP_FOR;
+            self.sweep_trees(&strays, end);
+            self.sweep_helpers(&strays, end);
+            let now = Instant::now();
+            let rest = (now - begun) * REST;
+            self.children.sweeps.rest_until = Some(now + rest);
+            let again = self.children.has_to_sweep();
+            self.children.sweeps.next = again.then(|| now + SWEEP_EVERY.max(rest));
+        }
+    }
+
+    /// Goes on behind the last tree that had its turn; at least one gets it.
+    fn sweep_trees(&mut self, strays: &Strays, end: Instant) {
+        let mut due: Vec<Generation> = self.children.to_be_swept().collect();
+        let next = due.partition_point(|generation| Some(*generation) <= self.children.sweeps.last);
+        due.rotate_left(next);
+        for generation in due {
+            let Some(child) = self.children.get_mut(generation) else { continue };
+            if child.main_alive || self.os.has_leftovers(child.tree(), strays) {
+                child.press(&*self.os, strays);
+            } else {
+                let slot = child.slot;
+                self.forget_tree(generation);
+                self.events.push_back(Event::Gone(slot, generation));
+            }
+            self.children.sweeps.last = Some(generation);
+            if end <= Instant::now() {
+                break;
+            }
+        }
+    }
+
+    fn sweep_helpers(&mut self, strays: &Strays, end: Instant) {
+        for _ in 0..self.children.sweeps.of_helpers.len() {
+            let Some(mut leftovers) = self.children.sweeps.of_helpers.pop_front() else { return };
+            if self.os.has_leftovers(leftovers.tree(), strays) {
+                leftovers.kill(&*self.os, strays);
+                self.children.add_leftovers(leftovers);
+            }
+            if end <= Instant::now() {
+                return;
+            }
+        }
+    }
+}
