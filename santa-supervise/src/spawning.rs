@@ -21,7 +21,7 @@ use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
 
 use environment::{Environment, path_of};
-use problem::Problem;
+pub use problem::Problem;
 
 /// Variable that marks every process with the spawn it belongs to.
 pub const TAG: &str = "SANTA_SUPERVISE_ID";
@@ -205,7 +205,7 @@ impl Spawner {
     ///
     /// # Errors
     /// What was attempted and why it did not work.
-    pub fn help(&mut self, spec: &HelperSpec<'_>) -> Result<Helper, String> {
+    pub fn help(&mut self, spec: &HelperSpec<'_>) -> Result<Helper, Problem> {
         let tag = self.tag(spec.purpose, &format!("h{}", self.started));
         let service = match spec.like {
             Like::Service(blueprint) => Some(&blueprint.service),
@@ -222,7 +222,8 @@ impl Spawner {
             environment.extend(more);
             program(spec.command, &environment, user)
         };
-        let failed = |error: io::Error| format!("cannot start {}: {error}", spec.command[0]);
+        let what = format!("cannot start {}", spec.command[0]);
+        let failed = |error: io::Error| Problem::of(&error).about(&what);
         let launch = Launch {
             prepare: &prepare,
             mark: tag.mark,
@@ -263,17 +264,17 @@ impl Helper {
     }
 
     /// Why its program never ran, if that is so; for one that has ended.
-    pub fn start_problem(&mut self) -> Option<String> {
+    pub fn start_problem(&mut self) -> Option<Problem> {
         match self.progress.as_mut()?.look() {
             Report::Failed(found) => Some(told(&self.program, &found)),
-            Report::Refused(refusal) => Some(refusal.message),
+            Report::Refused(refusal) => Some(refusal.into()),
             Report::At(_) | Report::Running => None,
         }
     }
 }
 
-fn told(program: &str, found: &StartError) -> String {
-    format!("cannot {} ({program}): {}", found.step.attempt(), found.error)
+fn told(program: &str, found: &StartError) -> Problem {
+    Problem::of(&found.error).about(&format!("cannot {} ({program})", found.step.attempt()))
 }
 
 /// The descriptors of the sockets to hand over.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::{Exit, Generation};
 use crate::os::{Pid, Tree};
-use crate::spawning::{Helper, HelperSpec, Like};
+use crate::spawning::{Helper, HelperSpec, Like, Problem};
 
 use super::EventLoop;
 use super::sweep::Leftovers;
@@ -60,7 +60,7 @@ impl EventLoop {
         environment: Vec<(&'static str, String)>,
         input: &str,
         timeout: Duration,
-    ) -> Result<Pid, String> {
+    ) -> Result<Pid, Problem> {
         let name = match &purpose {
             Purpose::Look(_) => "look",
             Purpose::Hook(name) => name,
@@ -137,16 +137,18 @@ impl EventLoop {
         self.children.add_leftovers(leftovers);
         let outcome = match exit {
             Exit::Code(0) => Ok(()),
-            _ if running.timed_out => Err(format!("it took longer than {:?}", running.timeout)),
+            _ if running.timed_out => {
+                Err(Problem::lasting(format!("it took longer than {:?}", running.timeout)))
+            }
             _ => Err(running
                 .helper
                 .start_problem()
-                .unwrap_or_else(|| format!("the program ended with {exit}"))),
+                .unwrap_or_else(|| Problem::lasting(format!("the program ended with {exit}")))),
         };
         match running.purpose {
             _ if running.forgotten => {}
             Purpose::Look(generation) => self.program_looked(generation, outcome),
-            Purpose::Hook(name) => self.hook_done(&name, outcome),
+            Purpose::Hook(name) => self.hook_done(&name, outcome.map_err(Problem::into_message)),
             // Its pipe tells.
             Purpose::Watch | Purpose::ReadConfig => {}
         }

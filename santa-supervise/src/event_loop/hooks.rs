@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::machine::Phase;
 use crate::os::{Interest, Token};
 use crate::readiness::{Look, Sight};
-use crate::spawning::Like;
+use crate::spawning::{Like, Problem};
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
@@ -93,7 +93,9 @@ impl EventLoop {
         let purpose = Purpose::Hook(hook.name.clone());
         let text = format!("{text}\n");
         let like = Like::Ourselves(&hook.env_pass);
-        self.run_helper(purpose, &hook.command, like, environment, &text, hook.timeout).map(drop)
+        self.run_helper(purpose, &hook.command, like, environment, &text, hook.timeout)
+            .map(drop)
+            .map_err(Problem::into_message)
     }
 
     fn begin_post(&mut self, hook: &Hook, target: &PostTarget, text: &str) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //! by a program in `helpers.rs`; what follows from it is for the core.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::machine::{Event, Generation, Phase, SlotId};
 use crate::os::{Interest, Pid, Token};
 use crate::plan::{Blueprint, Liveness, Probe};
 use crate::readiness::{Look, Sight};
-use crate::spawning::Like;
+use crate::spawning::{Like, Problem};
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
@@ -135,12 +136,12 @@ impl EventLoop {
             Some(Probe::Log(_)) | None => return,
         };
         match begun {
-            Err(error) => self.found_wrong(generation, error.to_string()),
+            Err(error) => self.look_failed(generation, &error),
             Ok(look) => {
                 let token = self.sources.add(Source::Probe);
                 if let Err(error) = self.os.watch(look.fd(), token, Interest::Write) {
                     self.sources.remove(token);
-                    return self.found_wrong(generation, error.to_string());
+                    return self.look_failed(generation, &error);
                 }
                 self.under_way(generation, Under::Connection(token, look), timeout);
             }
@@ -165,16 +166,33 @@ impl EventLoop {
         match self.run_helper(purpose, command, Like::Service(blueprint), Vec::new(), "", timeout) {
             // Its own deadline comes first and ends it.
             Ok(pid) => self.under_way(generation, Under::Program(pid), timeout + LOOK_TIMEOUT),
-            Err(problem) => self.found_wrong(generation, problem),
+            Err(problem) => self.program_looked(generation, Err(problem)),
         }
     }
 
     /// The answer of a program that looked.
-    pub(super) fn program_looked(&mut self, generation: Generation, outcome: Result<(), String>) {
+    pub(super) fn program_looked(&mut self, generation: Generation, outcome: Result<(), Problem>) {
         match outcome {
             Ok(()) => self.found_right(generation),
-            Err(problem) => self.found_wrong(generation, problem),
+            Err(problem) if problem.passes() => self.could_not_look(generation, problem),
+            Err(problem) => self.found_wrong(generation, problem.into_message()),
         }
+    }
+
+    /// A look that could not begin.
+    fn look_failed(&mut self, generation: Generation, error: &io::Error) {
+        let problem = Problem::of(error);
+        // It would block: the service does not accept what waits for it.
+        if problem.passes() && error.kind() != io::ErrorKind::WouldBlock {
+            self.could_not_look(generation, problem);
+        } else {
+            self.found_wrong(generation, problem.into_message());
+        }
+    }
+
+    /// Something has run out here, which tells nothing about the service.
+    fn could_not_look(&mut self, generation: Generation, problem: Problem) {
+        self.looked_in_vain(generation, problem.into_message(), false);
     }
 
     fn look_who_listens(&mut self, generation: Generation) {
@@ -226,6 +244,10 @@ impl EventLoop {
     }
 
     fn found_wrong(&mut self, generation: Generation, problem: String) {
+        self.looked_in_vain(generation, problem, true);
+    }
+
+    fn looked_in_vain(&mut self, generation: Generation, problem: String, counts: bool) {
         self.end_look(generation);
         let Some((blueprint, _)) = self.probe_of(generation) else { return };
         let Some(watch) = self.probes.0.get_mut(&generation) else { return };
@@ -241,10 +263,10 @@ impl EventLoop {
                 watch.due = now + pause;
             }
             Aim::Liveness { failures } => {
-                *failures += 1;
+                *failures += u32::from(counts);
                 watch.due = now + interval_of(blueprint.liveness.as_ref());
                 let most = blueprint.liveness.as_ref().map_or(1, |liveness| liveness.failures);
-                if *failures >= most {
+                if counts && *failures >= most {
                     self.found_dead(generation, format!("{problem} ({most} times in a row)"));
                 }
             }

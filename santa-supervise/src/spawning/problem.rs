@@ -1,4 +1,4 @@
-//! Why something that a service needs cannot be used, and whether that passes.
+//! Why something cannot be started, and whether that passes.
 
 use std::io;
 
@@ -9,14 +9,14 @@ use crate::os::is_shortage;
 /// What a child finds out on its way to its program. The limits of the service
 /// are not set yet, so a shortage is that of everybody.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub struct Problem {
     message: String,
     passes: bool,
 }
 
 impl Problem {
     /// One that stays until somebody changes something.
-    pub(super) fn lasting(message: String) -> Self {
+    pub fn lasting(message: String) -> Self {
         Self { message, passes: false }
     }
 
@@ -33,6 +33,21 @@ impl Problem {
         Self { message: format!("{error}; {AGAIN}"), passes: true }
     }
 
+    /// A refusal of the system's that speaks for itself.
+    pub fn of(error: &io::Error) -> Self {
+        Self { message: error.to_string(), passes: is_shortage(error) }
+    }
+
+    /// Whether what has run out is to blame, rather than what was to be started.
+    pub fn passes(&self) -> bool {
+        self.passes
+    }
+
+    /// In words.
+    pub fn into_message(self) -> String {
+        self.message
+    }
+
     /// Puts before it what it is about.
     pub(super) fn about(self, what: &str) -> Self {
         Self { message: format!("{what}: {}", self.message), ..self }
@@ -43,5 +58,11 @@ impl Problem {
         let retry = if self.passes { Retry::Always } else { Retry::Never };
         let code = if self.passes { 126 } else { code };
         SpawnFailure { message: self.message, retry, code }
+    }
+}
+
+impl From<SpawnFailure> for Problem {
+    fn from(failure: SpawnFailure) -> Self {
+        Self { message: failure.message, passes: failure.retry == Retry::Always }
     }
 }

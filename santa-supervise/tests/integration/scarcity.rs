@@ -107,19 +107,51 @@ fn needy_services(mut house: House) -> (House, PathBuf, Vec<&'static str>) {
     (house, orders, needs.into_iter().map(|(name, ..)| name).collect())
 }
 
+const SHORTAGES: [i32; 5] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::ENOBUFS];
+
+/// Lets files and look-ups fail with this error from now on.
+fn order(orders: &Path, error: i32) {
+    let next = orders.with_extension("next");
+    fs::write(&next, error.to_string()).expect("orders");
+    fs::rename(&next, orders).expect("orders");
+}
+
+#[test]
+fn a_probe_that_a_passing_shortage_keeps_from_starting_kills_nobody() {
+    let house = House::new("linux");
+    let folder = house.path("hung");
+    fs::create_dir(&folder).expect("folder");
+    symlink(FAKE, folder.join("probe")).expect("link");
+    let keys = "restart = \"always\"\nliveness = { kind = \"exec\", command = [\"{dir}/hung/probe\"], interval = \"20ms\", failures = 1 }";
+    let (house, orders) = with_scarce_files(house.service("app", &["forever"], keys));
+    order(&orders, SHORTAGES[0]);
+    let mut house = house.start();
+    house.wait_for_control();
+    for error in SHORTAGES {
+        order(&orders, error);
+        house.until("it was to be looked at", || {
+            let status = house.service_status("app");
+            assert_eq!(status["restarts"], 0, "{status}");
+            status["why"].as_str().is_some_and(|why| why.contains(&format!("(os error {error})")))
+        });
+    }
+    order(&orders, libc::EACCES);
+    house.until("a probe that never runs counts", || {
+        house.service_status("app")["restarts"].as_u64() > Some(0)
+    });
+    fs::remove_file(&orders).expect("orders");
+    house.wait_for_state("app", "ready");
+    assert_eq!(house.stop(), 0);
+}
+
 #[test]
 fn a_passing_shortage_in_a_child_on_its_way_is_no_failure_of_a_service() {
     let (house, orders, all) = needy_services(House::new("linux"));
-    let next = house.path("next-orders");
-    let order = |error: i32| {
-        fs::write(&next, error.to_string()).expect("orders");
-        fs::rename(&next, &orders).expect("orders");
-    };
-    order(libc::EMFILE);
+    order(&orders, libc::EMFILE);
     let mut house = house.start();
     house.wait_for_control();
-    for error in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::ENOBUFS] {
-        order(error);
+    for error in SHORTAGES {
+        order(&orders, error);
         for name in &all {
             house.until("it was tried and is to be tried again", || {
                 let status = house.service_status(name);
