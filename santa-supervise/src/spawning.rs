@@ -386,7 +386,7 @@ fn variable(name: &OsStr, value: &OsStr) -> CString {
 }
 
 /// The remedy for what passes.
-const AGAIN: &str = "it is tried again";
+const AGAIN: &str = "it will be tried again";
 
 /// What time or another process may cure. A shortage that a limit of the
 /// service's own may have made counts as its failure.

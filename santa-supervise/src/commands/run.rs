@@ -31,7 +31,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     let family = os::Family::new(RandomState::new().hash_one(std::process::id()));
     // Before the log thread, and before anything is open that it could hold.
     let _guard = os::start_guard(family).unwrap_or_else(|error| {
-        complain(&format!("warning: what services start outlives a killed santa-supervise: cannot start the guard: {error}"));
+        complain(&format!("warning: cannot start the guard process: {error}; if santa-supervise is killed, what services have started keeps running"));
         None
     });
     let control_path =

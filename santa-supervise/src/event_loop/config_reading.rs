@@ -112,7 +112,7 @@ impl EventLoop {
                     (Some(&TEXT), Ok(text)) => Ok(text),
                     (Some(&TEXT), Err(_)) => Err(format!("{name} is not UTF-8")),
                     (Some(_), text) => Err(format!("{name} {}", text.unwrap_or_default())),
-                    (None, _) => Err(format!("{name}: whoever read it was killed")),
+                    (None, _) => Err(format!("{name}: the process that read it was killed")),
                 });
             }
         }

@@ -132,7 +132,7 @@ fn become_program(mut child: Child<'_>) -> ! {
         Ok(Err(Failure::At(step, error))) => reporter.failed(step, &error),
         Ok(Err(Failure::Refused(refusal))) => reporter.refused(&refusal),
         Err(_) => reporter.refused(&SpawnFailure {
-            message: "a defect in santa-supervise (see its log)".to_owned(),
+            message: "a defect in santa-supervise; see its standard error".to_owned(),
             retry: Retry::Never,
             code: 126,
         }),

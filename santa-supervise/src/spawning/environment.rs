@@ -79,7 +79,7 @@ pub(super) fn add_files(environment: &mut Environment, service: &Service) -> Res
             value.pop();
         }
         if value.contains(&0) {
-            let problem = "it holds a NUL, which no variable can".to_owned();
+            let problem = "it contains a NUL byte, which a variable cannot hold".to_owned();
             return Err(Problem::lasting(problem).about(&what));
         }
         environment.insert(name.into(), OsString::from_vec(value));
@@ -94,11 +94,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
                 .about("cannot be read")
         }
         Unusable::NotRegular => {
-            Problem::lasting("is not a regular file; write its content into one".to_owned())
+            Problem::lasting("is not a regular file; put its content into one".to_owned())
         }
-        Unusable::TooLarge(most) => {
-            Problem::lasting(format!("has more than {most} bytes, which cannot be right"))
-        }
+        Unusable::TooLarge(most) => Problem::lasting(format!(
+            "has more than {most} bytes, too much for variables or a secret"
+        )),
     })
 }
 

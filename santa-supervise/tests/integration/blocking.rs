@@ -60,10 +60,13 @@ fn a_start_that_hangs_is_given_up_in_time_and_says_where() {
     let told = |name: &str, step: &str| {
         messages.iter().any(|one| one.starts_with(&format!("{name} stops: ")) && one.contains(step))
     };
-    assert!(told("by-program", "it still tries to run the program"), "{messages:?}");
-    assert!(told("by-directory", "it still tries to change to its directory"), "{messages:?}");
+    assert!(told("by-program", "it is still trying to run the program"), "{messages:?}");
+    assert!(told("by-directory", "it is still trying to change to its directory"), "{messages:?}");
     for name in ["by-path", "by-variables", "by-secret", "by-user", "by-task"] {
-        assert!(told(name, "it still tries to read its files or look up its user"), "{messages:?}");
+        assert!(
+            told(name, "it is still trying to read its files or look up its user"),
+            "{messages:?}"
+        );
     }
 }
 

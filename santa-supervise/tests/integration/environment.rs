@@ -136,5 +136,8 @@ fn what_is_no_variable_to_pass_is_refused() {
     let output = house.ctl(&["check"]);
     let problem = crate::support::text(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{problem}");
-    assert!(problem.contains("service.app.env_pass: \"A B\" is no variable"), "{problem}");
+    assert!(
+        problem.contains("service.app.env_pass: \"A B\" is not the name of a variable"),
+        "{problem}"
+    );
 }

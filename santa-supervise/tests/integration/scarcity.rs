@@ -157,7 +157,7 @@ fn a_passing_shortage_in_a_child_on_its_way_is_no_failure_of_a_service() {
                 let status = house.service_status(name);
                 assert_ne!(status["state"], "failed", "{status}");
                 let why = status["why"].as_str().unwrap_or_default();
-                why.contains(&format!("(os error {error}); it is tried again"))
+                why.contains(&format!("(os error {error}); it will be tried again"))
             });
         }
     }

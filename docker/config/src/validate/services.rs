@@ -131,7 +131,7 @@ impl Check<'_> {
                 self.add(
                     key,
                     format!(
-                        "\"{name}\" is no variable; write a name, \"PREFIX_*\", or \"*\" for all"
+                        "\"{name}\" is not the name of a variable; write one, \"PREFIX_*\", or \"*\" for all"
                     ),
                 );
             }
