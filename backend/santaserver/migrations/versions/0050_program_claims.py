@@ -1,0 +1,51 @@
+"""Who signed a program is what Macs say of it: each version of it, and which Macs said so."""
+
+from alembic import op
+
+revision = "0050"
+down_revision = "0040"
+branch_labels = None
+depends_on = None
+
+STATEMENTS = (
+    """create table executable_claim (
+         executable_id bigint not null references executable,
+         digest bytea not null check (octet_length(digest) = 16),
+         team_id text not null,
+         signing_id text not null,
+         cdhash text not null,
+         signing_chain text[] not null,
+         claimed_at timestamptz not null,
+         primary key (executable_id, digest)
+       )""",
+    """create table executable_witness (
+         executable_id bigint not null,
+         machine_id bigint not null references machine on delete cascade,
+         digest bytea not null,
+         primary key (executable_id, machine_id),
+         foreign key (executable_id, digest) references executable_claim
+       )""",
+    "create index executable_witness_machine on executable_witness (machine_id)",
+    "create index executable_claim_cdhash on executable_claim (cdhash) where cdhash <> ''",
+    "create index executable_claim_certificate on executable_claim ((signing_chain[1]))",
+    "comment on table executable_claim is 'What Macs say of a signature; executable holds what most say.'",
+    "comment on table executable_witness is 'Which Macs say so, one claim for each; some are enough.'",
+    # What is stored was said by the first Mac that reported the program.
+    """with first as (
+         select distinct on (e.executable_id) e.executable_id, e.machine_id, x.team_id, x.signing_id,
+           x.cdhash, x.signing_chain, x.first_seen_at,
+           decode(md5(jsonb_build_array(x.team_id, x.signing_id, x.cdhash, to_jsonb(x.signing_chain))::text),
+             'hex') as digest
+         from event e join executable x on x.id = e.executable_id join machine m on m.id = e.machine_id
+         order by e.executable_id, e.id),
+       claimed as (
+         insert into executable_claim
+         select executable_id, digest, team_id, signing_id, cdhash, signing_chain, first_seen_at from first)
+       insert into executable_witness select executable_id, machine_id, digest from first""",
+)
+
+
+def upgrade() -> None:
+    """Make the tables and begin with what is known."""
+    for statement in STATEMENTS:
+        op.execute(statement)
