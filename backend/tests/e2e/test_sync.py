@@ -20,7 +20,9 @@ def rules_of_all_macs(api: httpx.Client) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     cursor: str | None = None
     while True:
-        asked = {"layer": "global", "limit": 7} | ({"cursor": cursor} if cursor else {})
+        asked: dict[str, str | int] = {"layer": "global", "limit": 7}
+        if cursor:
+            asked["cursor"] = cursor
         page = api.get("/api/v1/rules", params=asked).json()
         found |= {(rule["rule_type"], rule["identifier"]) for rule in page["items"]}
         cursor = page["next_cursor"]
