@@ -13,12 +13,17 @@ fn may_be_unsafe(byte: u8) -> bool {
     byte < b' ' || matches!(byte, 0x7f | 0xc2 | 0xe2)
 }
 
+/// Looks at every byte, so that the compiler can take many at a time.
+fn any_unsafe(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, byte| found | may_be_unsafe(*byte))
+}
+
 /// Appends a string, in quotes.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     let begin = out.len();
     // Writing a string to memory cannot fail.
     let _ = serde_json::to_writer(&mut *out, text);
-    if out[begin..].iter().any(|byte| may_be_unsafe(*byte)) {
+    if any_unsafe(&out[begin..]) {
         escape(out, begin);
     }
 }
@@ -27,7 +32,7 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 pub(crate) fn value(out: &mut Vec<u8>, json: &str) {
     let begin = out.len();
     out.extend_from_slice(json.as_bytes());
-    if json.bytes().any(may_be_unsafe) {
+    if any_unsafe(json.as_bytes()) {
         escape(out, begin);
     }
 }
