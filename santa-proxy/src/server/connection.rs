@@ -32,8 +32,9 @@ use crate::io::stream::Stream;
 const MOST_SKIPPED: u64 = 64 * 1024;
 /// How long a client may take to read a last answer while it is still sending.
 const LINGER: Duration = Duration::from_secs(2);
-/// How much of what it still sends is read meanwhile.
-const MOST_LINGERED: usize = 1024 * 1024;
+/// How much of what it still sends is read meanwhile, in bodies of the longest that is
+/// taken: an answer may say that this one is longer.
+const LINGERED_BODIES: u64 = 4;
 
 /// A client connection.
 #[derive(Debug)]
@@ -304,19 +305,22 @@ impl Connection {
     }
 
     /// Ends our direction and reads on for a moment: closing with unread bytes
-    /// would make the kernel destroy the answer on its way (RFC 9112 §9.6).
+    /// would make the kernel destroy the answer on its way (RFC 9112 §9.6), and
+    /// many clients look for it only when all is sent.
     async fn linger(&mut self) {
+        let limit = self.worker.local().shared.limits.body_size.0;
+        let most = limit.saturating_mul(LINGERED_BODIES);
         let (mut reader, mut writer) = self.stream.split();
         self.deadline.set(Phase::Idle, LINGER);
         let buffer = &mut self.buffer;
         let lingering = async {
             writer.shutdown().await?;
             let mut read = 0;
-            while read < MOST_LINGERED {
+            while read < most {
                 buffer.consume(buffer.filled().len());
                 match reader.fill(buffer).await? {
                     0 => break,
-                    count => read += count,
+                    count => read += count as u64,
                 }
             }
             io::Result::Ok(())

@@ -277,6 +277,41 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     assert_eq!(client.answer(false).status, 403);
 }
 
+/// Many clients look for an answer only when all content is sent: it waits for them.
+#[test]
+fn a_refusal_reaches_clients_that_send_all_their_content_first() {
+    for (length, status) in [(2_000_000, 413), (15_000_000, 401), (16_777_216, 429)] {
+        let setup = Setup::new();
+        let listener = UnixListener::bind(setup.socket()).expect("bind");
+        let proxy = setup.start();
+        let refusing = std::thread::spawn(move || {
+            let (mut server, _) = listener.accept().expect("accept");
+            let _ = server.read(&mut [0; 1024]).expect("the head");
+            write!(
+                server,
+                "HTTP/1.1 {status} No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+            )
+            .expect("write");
+        });
+        let mut client = Client::connect(proxy.address);
+        let head =
+            format!("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: {length}\r\n\r\n");
+        client.stream.write_all(head.as_bytes()).expect("sent");
+        client.stream.write_all(&vec![b'['; length]).expect("all of it is sent");
+        assert_eq!(client.answer(false).status, status, "{length} bytes");
+        refusing.join().expect("the backend");
+    }
+    let (proxy, _backend) = start();
+    for length in [16_777_217, 40_000_000] {
+        let mut client = Client::connect(proxy.address);
+        let head =
+            format!("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: {length}\r\n\r\n");
+        client.stream.write_all(head.as_bytes()).expect("sent");
+        client.stream.write_all(&vec![b'['; length]).expect("all of it is sent");
+        assert_eq!(client.answer(false).status, 413, "{length} bytes are too many");
+    }
+}
+
 #[test]
 fn a_backend_that_never_asks_for_the_content_gets_it() {
     let setup = Setup::new();
