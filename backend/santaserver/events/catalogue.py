@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.events.claims import ClaimCache
 from santaserver.events.parse import ExecutionRow, unique_by
 from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
@@ -35,7 +34,6 @@ class ProgramCache:
 
     known: LruCache[str, tuple[int, datetime]] = field(default_factory=lambda: LruCache(REMEMBERED))
     places: PlaceCache = field(default_factory=PlaceCache)
-    claims: ClaimCache = field(default_factory=ClaimCache)
 
 
 async def program_ids(

@@ -14,7 +14,6 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
-from santaserver.events.claims import store_claims
 from santaserver.events.news import NewsBudget
 from santaserver.events.parse import Upload
 from santaserver.events.places import store_places
@@ -53,7 +52,6 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
         added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
         raise LookupError(f"machine {machine_id} vanished between two statements")
-    await store_claims(connection, intake.programs.claims, everything, programs, added.machine, now)
     bundled = [row for row in everything if row.event.file_bundle_hash]
     await store_bundles(connection, bundled, programs, now)
     await store.add_file_accesses(connection, added.machine, upload.file_accesses, now)
