@@ -20,10 +20,10 @@ pub(crate) fn slow(bench: &mut Bench) -> Result<Outcome> {
     let mut running = stage.start(bench, FOR_BACKENDS, true)?;
     let mut cases: Vec<Case> = Vec::new();
     let (connections, addresses) = ATTACK;
-    for part in [None, Some("head"), Some("body")] {
+    for (part, parts) in [(None, ""), (Some("head"), "heads"), (Some("body"), "bodies")] {
         let beside = part.map_or_else(
             || "nobody else".to_owned(),
-            |part| format!("{connections} slow {part}s from {addresses} addresses"),
+            |_| format!("{connections} slow {parts} from {addresses} addresses"),
         );
         let name = format!("200 B proxied, {PACE} requests/s beside {beside}");
         compare(bench, &mut cases, &name, &mut running, |running| {
