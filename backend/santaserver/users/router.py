@@ -34,6 +34,7 @@ async def logout(request: Request, response: Response, state: StateDep) -> None:
     if token:
         async with state.database.read() as connection:
             await delete_session(connection, hash_token(token))
+        state.sessions.ended()
     clear_session_cookie(response, state.settings)
 
 

@@ -54,12 +54,16 @@ async def list_sessions(
 
 @router.delete("/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
 async def end_session(
-    session_id: Annotated[int, Path(ge=1, le=2**63 - 1)], connection: ConnectionDep, user: CurrentUser
+    session_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    connection: ConnectionDep,
+    user: CurrentUser,
+    state: StateDep,
 ) -> None:
     """End a session: one's own, or as an administrator anybody's."""
     owner = None if user.role == "admin" else user.id
     if not await repository.delete_by_id(connection, session_id, owner):
         raise NotFound("There is no such session; it may have ended")
+    state.sessions.ended()
 
 
 @router.delete("", responses=responses(Forbidden))
@@ -72,4 +76,6 @@ async def end_sessions(
 ) -> EndedSessions:
     """End all sessions of a user but the one that this is asked in."""
     own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
-    return EndedSessions(ended=await repository.delete_of_user(connection, _whose(user, username), own))
+    ended = await repository.delete_of_user(connection, _whose(user, username), own)
+    state.sessions.ended()
+    return EndedSessions(ended=ended)

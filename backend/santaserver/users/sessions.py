@@ -69,7 +69,7 @@ class Sessions:
         self._database = database
         self._lifetime = lifetime
         self._known: LruCache[bytes, _Session] = LruCache(REMEMBERED)
-        self._looking: dict[bytes, asyncio.Task[_Session | None]] = {}
+        self._looking: dict[tuple[bytes, int], asyncio.Task[_Session | None]] = {}
         self.watch = SessionWatch(database)
 
     async def begin(self, connection: Connection, login: Login) -> str:
@@ -78,6 +78,10 @@ class Sessions:
         until = self._lifetime.until(login.now, login.now)
         await repository.add_session(connection, hash_token(token), login, until)
         return token
+
+    def ended(self) -> None:
+        """Believe nothing older than this: a session was ended here, before PostgreSQL tells of it."""
+        self.watch.generation += 1
 
     async def user_of(self, token: str | None, now: datetime, *, in_use: bool = True) -> User | None:
         """Return who holds this session id; prolongs the session when it is `in_use`."""
@@ -97,12 +101,16 @@ class Sessions:
         return self.watch.still_true(session.read_at, session.generation, time.monotonic())
 
     async def _look_up(self, hashed: bytes) -> _Session | None:
-        """Read a session once, however many requests come with it at the same time."""
-        looking = self._looking.get(hashed)
+        """Read a session once, however many requests come with it at the same time.
+
+        A look-up that began before a session was ended says nothing about what is true after it.
+        """
+        key = (hashed, self.watch.generation)
+        looking = self._looking.get(key)
         if looking is None:
             looking = asyncio.create_task(self._read(hashed), name="session look-up")
-            self._looking[hashed] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(hashed, None))
+            self._looking[key] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(key, None))
         return await asyncio.shield(looking)
 
     async def _read(self, hashed: bytes) -> _Session | None:

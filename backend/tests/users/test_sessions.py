@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from santaserver.users.session_watch import SessionWatch
 from tests.conftest import ADMIN
 from tests.support.postgres import execute, value
 from tests.support.server import RunningServer
@@ -19,6 +20,28 @@ def second(server: RunningServer) -> Iterator[RunningServer]:
     """Another worker on the same database."""
     with RunningServer(server.dsn) as running:
         yield running
+
+
+@pytest.mark.parametrize("ending", ["log out", "end it by its id", "end all others"])
+def test_a_worker_ends_a_session_before_it_hears_of_it(
+    server: RunningServer, viewer: httpx.Client, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionWatch, "_heard", lambda *_: None)
+    with RunningServer(server.dsn) as deaf, deaf.client() as stolen, deaf.client() as owner:
+        stolen.cookies.set("santa_session", viewer.cookies["santa_session"])
+        owner.post("/api/v1/auth/login", json={"username": "viewer", "password": ADMIN[1]})
+        assert stolen.get("/api/v1/auth/me").status_code == httpx.codes.OK
+        if ending == "log out":
+            stolen.post("/api/v1/auth/logout")
+            stolen.cookies.set("santa_session", viewer.cookies["santa_session"])
+        elif ending == "end it by its id":
+            items = owner.get("/api/v1/sessions").json()["items"]
+            other = next(item["id"] for item in items if not item["current"])
+            owner.delete(f"/api/v1/sessions/{other}")
+        else:
+            assert owner.delete("/api/v1/sessions").json() == {"ended": 1}
+        assert stolen.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
+        assert owner.get("/api/v1/auth/me").status_code == httpx.codes.OK
 
 
 def test_everybody_sees_and_ends_their_own_sessions(
