@@ -17,7 +17,7 @@ from santaserver.users.service import normalise_username
 
 async def create_admin(settings: Settings, username: str, password: str) -> None:
     """Create an administrator, or give an existing account that role and this password."""
-    database = Database(settings.database.dsn)
+    database = Database(settings.database)
     try:
         async with database.session(discard) as session:
             hashed = hash_password(password)
@@ -34,7 +34,7 @@ async def create_enrollment(
     now: datetime | None = None,
 ) -> str:
     """Create an enrolment and return its secret; one with the same secret stays as it is."""
-    database = Database(settings.database.dsn)
+    database = Database(settings.database)
     chosen = secret or new_secret()
     try:
         async with database.session(discard) as session:

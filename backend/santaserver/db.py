@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
 from santaserver.live.outbox import Outbox, Publish
+from santaserver.postgres.credentials import DatabaseAddress, Hide
 from santaserver.postgres.failures import (
     DRIVER_ERRORS,
     ConnectError,
@@ -27,6 +28,7 @@ from santaserver.postgres.failures import (
     took_too_long,
 )
 from santaserver.postgres.pool import Member, Pool, Room
+from santaserver.settings import DatabaseSettings
 
 CONNECT_TIMEOUT = 5.0
 ACQUIRE_TIMEOUT = 10.0
@@ -72,9 +74,9 @@ class Connection(Protocol):
 class Database:
     """The pools of one process; connects on first use, so a start needs no database."""
 
-    def __init__(self, dsn: str) -> None:
-        """Prepare for `dsn` (postgresql://…) without connecting."""
-        self.dsn = dsn
+    def __init__(self, settings: DatabaseSettings, hide: Hide = lambda _: None) -> None:
+        """Prepare without connecting; `hide` keeps passwords that are learned later out of the log."""
+        self._address = DatabaseAddress(settings, hide)
         self.outages = OutageLog()
         syncs = Room("syncs", SYNC_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, check_after=TRUSTED_FOR)
         events = Room(
@@ -162,7 +164,7 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own, outside the pools (LISTEN)."""
-        return await open_connection(self.dsn)
+        return await open_connection(await self._address.current())
 
     def _problem(self, error: Exception) -> Problem | None:
         """Return what the client is told about an error that is no fault of the request."""

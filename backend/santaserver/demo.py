@@ -69,7 +69,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         await create_admin(settings, username, password)
     if secret:
         await create_enrollment(settings, "demo fleet", secret=secret)
-    database = Database(settings.database.dsn)
+    database = Database(settings.database)
     try:
         async with database.transaction(discard) as (connection, _):
             if await connection.fetchval("select exists (select from machine)"):

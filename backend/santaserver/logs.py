@@ -28,6 +28,10 @@ class JsonFormatter(logging.Formatter):
         super().__init__()
         self._redact = Redactor(secrets)
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Show these values no more either."""
+        self._redact.learn(secrets)
+
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -54,6 +58,13 @@ def configure(level: str, secrets: Iterable[str] = ()) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Keep further values out of the log: secrets that were rotated."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JsonFormatter):
+            handler.formatter.hide(secrets)
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

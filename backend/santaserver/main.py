@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from santaserver import __version__, docs, errors, openapi
+from santaserver import __version__, docs, errors, logs, openapi
 from santaserver.blocked.router import router as blocked
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
@@ -69,7 +69,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         generate_unique_id_function=openapi.operation_id,
         lifespan=_lifespan,
     )
-    database = Database(settings.database.dsn)
+    database = Database(settings.database, logs.hide)
     app.state.santa = AppState(
         settings=settings,
         database=database,

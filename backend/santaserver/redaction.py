@@ -32,7 +32,14 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         """Take the secrets of the settings; short ones are left to the other rules."""
-        known = sorted({value for value in values if len(value) >= SHORTEST_VALUE}, key=len, reverse=True)
+        self._values: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Mask these as well from now on."""
+        self._values |= {value for value in values if len(value) >= SHORTEST_VALUE}
+        known = sorted(self._values, key=len, reverse=True)
         either = "|".join(re.escape(value) for value in known)
         self._known = re.compile(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])") if known else None
 

@@ -49,6 +49,33 @@ class DatabaseSettings(_Area):
     user: str = Field("santaserver", alias="POSTGRES_USER", min_length=1)
     password: str = Field("", alias="POSTGRES_PASSWORD", repr=False)
     name: str = Field("santaserver", alias="POSTGRES_DB", min_length=1)
+    url_file: str = Field("", alias="DATABASE_URL_FILE")
+    password_file: str = Field("", alias="POSTGRES_PASSWORD_FILE")
+
+    @property
+    def secret_files(self) -> tuple[str, ...]:
+        """The variables that name a file with a secret."""
+        files = (("DATABASE_URL_FILE", self.url_file), ("POSTGRES_PASSWORD_FILE", self.password_file))
+        return tuple(name for name, path in files if path)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The values that no log may show; words that anybody could guess are none."""
+        values = {self.password, *of_address(self.url)}
+        return frozenset(value for value in values if not is_known_default(value))
+
+    def reread(self) -> "DatabaseSettings":
+        """Return the settings with what the files hold now; raise `SettingsError` when that is unusable."""
+        mistakes: list[str] = []
+        values = {field.alias: getattr(self, name) for name, field in type(self).model_fields.items()}
+        for variable in self.secret_files:
+            del values[variable.removesuffix("_FILE")]
+        present = {str(name): str(value) for name, value in values.items() if value != ""}
+        _read_secret_files(present, mistakes)
+        found = _area(type(self), present, mistakes)
+        if mistakes:
+            raise SettingsError(mistakes)
+        return found
 
     @property
     def dsn(self) -> str:
@@ -130,13 +157,8 @@ class Settings:
     @property
     def secrets(self) -> frozenset[str]:
         """The values that no log may show; words that anybody could guess are none."""
-        values = {
-            self.security.secret_key,
-            self.database.password,
-            self.identity.client_secret,
-            *of_address(self.database.url),
-        }
-        return frozenset(value for value in values if not is_known_default(value))
+        values = {self.security.secret_key, self.identity.client_secret}
+        return self.database.secrets | {value for value in values if not is_known_default(value)}
 
     @property
     def production(self) -> bool:

@@ -13,7 +13,7 @@ from santaserver.db import Database
 from santaserver.events import partitions
 from santaserver.events.upkeep import run_once
 from santaserver.live.outbox import discard
-from santaserver.settings import RetentionSettings
+from santaserver.settings import DatabaseSettings, RetentionSettings
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -29,7 +29,7 @@ FAILURES = """insert into login_failure (key, failures, last_failure_at)
 
 async def look_after(dsn: str, query: str, left: int) -> None:
     """Keep the schedule until a count is reached."""
-    database = Database(dsn)
+    database = Database(DatabaseSettings.model_validate({"DATABASE_URL": dsn}))
     keeping = asyncio.create_task(schedule.keep_schedule(database, system_clock, discard))
     deadline = time.monotonic() + WAIT
     try:
@@ -91,7 +91,7 @@ def test_old_rows_go_in_small_portions(dsn: str, monkeypatch: pytest.MonkeyPatch
     )
 
     async def run() -> None:
-        database = Database(dsn)
+        database = Database(DatabaseSettings.model_validate({"DATABASE_URL": dsn}))
         await run_once(database, now.date(), RetentionSettings.model_validate({}))
         await database.close()
 

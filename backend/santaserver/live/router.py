@@ -16,6 +16,9 @@ from santaserver.users.origin import same_origin
 
 log = logging.getLogger(__name__)
 
+Refusal = tuple[int, str]
+"""(code, reason)"""
+
 router = APIRouter()
 
 NOT_LOGGED_IN = 4401
@@ -24,8 +27,11 @@ TRY_AGAIN = 1013
 FAILED = 1011
 LONGEST_ABSENCE = 3600.0
 """Seconds; who was away for longer reads again."""
-RECHECK = 60.0
-"""Seconds after which an open socket's session is looked up again, so that a logout ends it."""
+RECHECK = 0.5
+"""Seconds between two checks of an open socket's session. They cost no query while the worker hears of
+every session that ends (users/session_watch.py)."""
+UNCHECKED = 60.0
+"""Seconds that a socket stays open while sessions cannot be looked up."""
 
 
 @router.websocket("/live")
@@ -78,34 +84,40 @@ async def _close(websocket: WebSocket, feeder: asyncio.Task[None]) -> None:
 
 
 async def _feed(websocket: WebSocket, state: AppState, subscriber: Subscriber) -> None:
+    with suppress(WebSocketDisconnect):
+        refusal = await _refusal(websocket, state)
+        if refusal is None:
+            await websocket.send_json(message(Hello(at=state.clock())))
+            refusal = await _send_news(websocket, state, subscriber)
+        await websocket.close(*refusal)
+
+
+async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscriber) -> Refusal:
+    """Pass on news until the session ends; return why."""
     loop = asyncio.get_running_loop()
-    try:
-        if await _refused(websocket, state):
-            return
-        await websocket.send_json(message(Hello(at=state.clock())))
-        recheck_at = loop.time() + RECHECK
-        while True:
-            if loop.time() >= recheck_at:
-                if await _refused(websocket, state):
-                    return
-                recheck_at = loop.time() + RECHECK
-            try:
-                async with asyncio.timeout_at(recheck_at):
-                    news = await subscriber.next()
-            except TimeoutError:
-                continue
-            await websocket.send_json(message(Lagged(at=state.clock())) if news is None else news)
-    except WebSocketDisconnect:
-        return
+    checked_at = loop.time()
+    recheck_at = checked_at + RECHECK
+    while True:
+        if loop.time() >= recheck_at:
+            refusal = await _refusal(websocket, state)
+            if refusal is None:
+                checked_at = loop.time()
+            elif refusal[0] != TRY_AGAIN or loop.time() - checked_at >= UNCHECKED:
+                return refusal
+            recheck_at = loop.time() + RECHECK
+        try:
+            async with asyncio.timeout_at(recheck_at):
+                news = await subscriber.next()
+        except TimeoutError:
+            continue
+        await websocket.send_json(message(Lagged(at=state.clock())) if news is None else news)
 
 
-async def _refused(websocket: WebSocket, state: AppState) -> bool:
+async def _refusal(websocket: WebSocket, state: AppState) -> Refusal | None:
+    """Return the code and the reason to close with, unless somebody is logged in."""
     token = read_session_cookie(websocket.cookies, state.settings)
     try:
         user = await state.sessions.user_of(token, state.clock(), in_use=False)
     except Problem as problem:
-        await websocket.close(TRY_AGAIN, problem.detail)
-        return True
-    if user is None:
-        await websocket.close(NOT_LOGGED_IN, "Log in first")
-    return user is None
+        return TRY_AGAIN, problem.detail
+    return None if user else (NOT_LOGGED_IN, "Log in first")

@@ -11,7 +11,7 @@ from santaserver.users.service import normalise_username
 
 async def print_sessions(settings: Settings, username: str | None) -> None:
     """Write a line for each live session, of one user or of all."""
-    database = Database(settings.database.dsn)
+    database = Database(settings.database)
     whose = normalise_username(username) if username else None
     try:
         async with database.read() as connection:
@@ -26,7 +26,7 @@ async def print_sessions(settings: Settings, username: str | None) -> None:
 
 async def revoke_sessions(settings: Settings, username: str | None, session_id: int | None) -> int:
     """End one session, those of a user, or all of them; return how many."""
-    database = Database(settings.database.dsn)
+    database = Database(settings.database)
     try:
         async with database.read() as connection:
             if session_id is not None:

@@ -7,7 +7,7 @@ from santaserver.db import Database
 from santaserver.events.partitions import create_partitions
 from santaserver.events.upkeep import run_once
 from santaserver.live.outbox import discard
-from santaserver.settings import RetentionSettings
+from santaserver.settings import DatabaseSettings, RetentionSettings
 from tests.support.postgres import fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -17,7 +17,7 @@ KEEP = RetentionSettings.model_validate({"EVENT_RETENTION_DAYS": 30, "COUNT_RETE
 
 def tidy(dsn: str, now: datetime) -> None:
     async def run() -> None:
-        database = Database(dsn)
+        database = Database(DatabaseSettings.model_validate({"DATABASE_URL": dsn}))
         await run_once(database, now.date(), KEEP)
         await database.close()
 
@@ -26,7 +26,7 @@ def tidy(dsn: str, now: datetime) -> None:
 
 def prepare(dsn: str, day: datetime) -> None:
     async def run() -> None:
-        database = Database(dsn)
+        database = Database(DatabaseSettings.model_validate({"DATABASE_URL": dsn}))
         async with database.transaction(discard) as (connection, _):
             await create_partitions(connection, day.date(), day.date())
         await database.close()

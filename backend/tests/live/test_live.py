@@ -1,7 +1,9 @@
 """The live channel."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +12,15 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from santaserver.accounts import create_admin
+from santaserver.errors import DatabaseUnavailable
 from santaserver.live.bus import QUEUE_SIZE, Bus, Subscriber
 from santaserver.live.relay import MAX_PAYLOAD, payloads
+from santaserver.settings import load
+from santaserver.users.session_watch import SessionWatch
+from santaserver.users.sessions import Sessions
 from tests.conftest import ADMIN
+from tests.support.postgres import execute
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
@@ -113,6 +121,95 @@ def test_strangers_are_turned_away_with_a_reason(
     assert made.close_code == code
 
 
+def end_by_logout(_: RunningServer, admin: httpx.Client) -> None:
+    assert admin.post("/api/v1/auth/logout").status_code == httpx.codes.NO_CONTENT
+
+
+def end_by_id(_: RunningServer, admin: httpx.Client) -> None:
+    (session,) = admin.get("/api/v1/sessions").json()["items"]
+    assert admin.delete(f"/api/v1/sessions/{session['id']}").status_code == httpx.codes.NO_CONTENT
+
+
+def end_by_a_new_password(server: RunningServer, _: httpx.Client) -> None:
+    asyncio.run(create_admin(load({"DATABASE_URL": server.dsn}), ADMIN[0], "another correct battery"))
+
+
+def end_by_disabling(server: RunningServer, _: httpx.Client) -> None:
+    execute(server.dsn, "update app_user set disabled_at = now()")
+
+
+def end_by_time(server: RunningServer, _: httpx.Client) -> None:
+    server.clock.advance(hours=721)
+
+
+@pytest.mark.parametrize(
+    "end", [end_by_logout, end_by_id, end_by_a_new_password, end_by_disabling, end_by_time]
+)
+def test_a_session_that_ends_closes_its_sockets(
+    server: RunningServer, admin: httpx.Client, end: Callable[[RunningServer, httpx.Client], None]
+) -> None:
+    with socket(server, admin) as one, socket(server, admin) as two:
+        for made in (one, two):
+            listen(made, "hello")
+        end(server, admin)
+        for made in (one, two):
+            assert_closes(made, 4401)
+
+
+def test_a_session_that_ends_closes_its_sockets_at_other_workers(dsn: str) -> None:
+    with RunningServer(dsn) as here, RunningServer(dsn) as there, there.client() as admin:
+        login = {"username": ADMIN[0], "password": ADMIN[1]}
+        assert admin.post("/api/v1/auth/login", json=login).status_code == httpx.codes.OK
+        with here.client() as other, socket(here, admin) as made:
+            assert other.post("/api/v1/auth/login", json=login).status_code == httpx.codes.OK
+            listen(made, "hello")
+            with socket(here, other) as stays:
+                listen(stays, "hello")
+                assert admin.post("/api/v1/auth/logout").status_code == httpx.codes.NO_CONTENT
+                assert_closes(made, 4401)
+                assert stays.close_code is None
+
+
+def test_a_session_that_ends_closes_its_sockets_where_notifications_do_not_arrive(
+    server: RunningServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionWatch, "_heard", lambda *_: None)
+    with socket(server, admin) as made:
+        listen(made, "hello")
+        end_by_logout(server, admin)
+        assert_closes(made, 4401)
+
+
+def test_a_socket_outlives_a_moment_in_which_sessions_cannot_be_looked_up(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Semaphore(0)
+
+    async def away(*_: object, **__: object) -> None:
+        asked.release()
+        raise DatabaseUnavailable
+
+    with socket(server, admin) as made:
+        listen(made, "hello")
+        with monkeypatch.context() as outage:
+            outage.setattr(Sessions, "user_of", away)
+            for _ in range(2):
+                assert asked.acquire(timeout=WAIT)
+        mac.sync()
+        assert listen(made, "sync")
+        with monkeypatch.context() as outage:
+            outage.setattr(Sessions, "user_of", away)
+            outage.setattr("santaserver.live.router.UNCHECKED", 0.0)
+            assert_closes(made, 1013)
+
+
+def assert_closes(made: ClientConnection, code: int) -> None:
+    with pytest.raises(ConnectionClosed):
+        listen(made, "goodbye")
+    assert made.close_code == code
+    assert made.close_reason
+
+
 def test_news_reaches_the_browsers_of_other_workers(dsn: str) -> None:
     with RunningServer(dsn) as here, RunningServer(dsn) as there, there.client() as admin:
         login = admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
@@ -149,8 +246,6 @@ async def next_of(subscriber: Subscriber, number: int) -> list[Any]:
 
 
 def test_a_slow_reader_is_told_that_it_lagged() -> None:
-    import asyncio  # noqa: PLC0415
-
     async def run() -> None:
         bus = Bus()
         slow = bus.subscribe()
@@ -173,8 +268,6 @@ def test_notifications_fit_into_postgresqls_limit() -> None:
 
 
 def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
-    import asyncio  # noqa: PLC0415
-
     async def run() -> None:
         now = 100.0
         bus = Bus(lambda: now)
@@ -222,7 +315,7 @@ def test_a_failure_of_the_server_ends_a_socket_with_a_code(
     async def broken(*_: object) -> bool:
         raise ConnectionResetError("the database went away in a way that nobody thought of")
 
-    monkeypatch.setattr("santaserver.live.router._refused", broken)
+    monkeypatch.setattr("santaserver.live.router._refusal", broken)
     with socket(server, admin) as made, pytest.raises(ConnectionClosed):
         made.recv(timeout=WAIT)
     assert made.close_code == 1011

@@ -20,6 +20,8 @@ import asyncpg
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 AS_NOBODY_SPECIAL = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+WITH_PASSWORD = "with_password"
+"""A role, to be made by a test, that is asked for its password; all others are let in."""
 START_LIMIT = 30.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made below it
 ROOM = 2 << 30
@@ -113,6 +115,8 @@ class Cluster:
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - the found initdb
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed: {done.stderr.decode()}")
+        rules = self.folder / "data/pg_hba.conf"
+        rules.write_text(f"local all {WITH_PASSWORD} scram-sha-256\n{rules.read_text()}")
 
     def _start(self) -> subprocess.Popen[bytes]:
         settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", *FAST)

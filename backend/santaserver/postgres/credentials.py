@@ -1,0 +1,45 @@
+"""The address of the database with the password that its file holds now.
+
+Secrets in files are rotated while this process runs (Kubernetes, Vault): the file is read for each
+new connection. One that cannot be read, or that holds nothing usable, changes nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from santaserver.settings import DatabaseSettings, SettingsError
+
+log = logging.getLogger("santaserver.db")
+
+Hide = Callable[[Iterable[str]], None]
+
+
+class DatabaseAddress:
+    """Where to connect, and with which password."""
+
+    def __init__(self, settings: DatabaseSettings, hide: Hide) -> None:
+        """Begin with what the settings say; `hide` keeps new passwords out of the log."""
+        self._settings = settings
+        self._hide = hide
+        self._trouble = ""
+
+    async def current(self) -> str:
+        """Return the address for a new connection."""
+        if self._settings.secret_files:
+            await asyncio.to_thread(self._reread)
+        return self._settings.dsn
+
+    def _reread(self) -> None:
+        try:
+            found = self._settings.reread()
+        except SettingsError as error:
+            if str(error) != self._trouble:
+                log.warning("new database connections use the password known before: %s", error)
+            self._trouble = str(error)
+            return
+        self._trouble = ""
+        if found != self._settings:
+            self._hide(found.secrets)
+            self._settings = found
+            log.info("new database connections use the changed %s", " and ".join(found.secret_files))
