@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from santaserver.cel_cost import Bound, cost
 from santaserver.sync.capabilities import Level
 
 RESULTS = ("ALLOWLIST", "ALLOWLIST_COMPILER", "BLOCKLIST", "SILENT_BLOCKLIST")
@@ -22,6 +23,17 @@ TARGET_FIELDS: tuple[tuple[str, str, Level], ...] = (
     ("team_id", "string", Level.CEL_PATH),
     ("is_platform_binary", "bool", Level.CEL_PATH),
 )
+MAX_COST = 20_000_000
+"""Units of `cel_cost` for one execution of a program on a Mac: a tenth of a second there."""
+TEXT = Bound(256)
+SIZES = {
+    "target": Bound(len(TARGET_FIELDS), TEXT),
+    "args": Bound(256, TEXT),
+    "envs": Bound(256, TEXT),
+    "cwd": Bound(1024),
+    "path": Bound(1024),
+}
+"""The largest values that an expression must be able to handle."""
 CEL_LEVELS = tuple(level for level in Level if level is not Level.BASE)
 
 
@@ -50,11 +62,17 @@ def check(expression: str) -> CelFacts:
 
 def _mistake(expression: str, level: Level, *, compiler: bool) -> str | None:
     try:
-        kind = _environment(level, compiler).compile(expression).return_type()
+        compiled = _environment(level, compiler).compile(expression)
     except RuntimeError as error:
         return _first_line(str(error))
+    kind = compiled.return_type()
     if kind.name() not in {"BOOL", VERDICT}:
         return f"the result is {kind.name().lower()}; it has to be true, false or one of {', '.join(RESULTS)}"
+    if (spent := cost(compiled.serialize(), SIZES)) > MAX_COST:
+        return (
+            f"it can cost a Mac {spent / MAX_COST:.3g} times what one execution may: "
+            "use fewer loops inside of loops, and texts that do not grow"
+        )
     return None
 
 

@@ -17,6 +17,7 @@ from santaserver.sync.capabilities import level_of
 from santaserver.sync.rule_log import signature_id
 from santaserver.sync.wire import PreflightRequest
 from santaserver.tags.predicate import MachineFacts, holds
+from santaserver.turns import Turns
 
 BY_HAND = "manual"
 
@@ -51,7 +52,7 @@ async def signature(
 ) -> int:
     """Bring the machine's tags up to date; return the signature of its layers and its release."""
     tags = await _tags(connection, caches, layer_version)
-    wanted = _by_itself(tags, facts_of(subject, report, mode), subject.enrollment)
+    wanted = await _by_itself(tags, facts_of(subject, report, mode), subject.enrollment)
     rows = await connection.fetch(
         "select tag_id, source from tag_member where machine_id = $1 and left_at is null", subject.id
     )
@@ -82,10 +83,12 @@ def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFa
     )
 
 
-def _by_itself(tags: tuple[TagRule, ...], facts: MachineFacts, enrollment: int | None) -> set[Source]:
+async def _by_itself(tags: tuple[TagRule, ...], facts: MachineFacts, enrollment: int | None) -> set[Source]:
     groups = {group.casefold() for group in facts.groups}
     members: set[Source] = set()
+    turns = Turns()
     for tag in tags:
+        await turns.pause()
         if enrollment in tag.enrollments:
             members.add((tag.id, "enrollment"))
         if groups & tag.groups:

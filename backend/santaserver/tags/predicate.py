@@ -1,20 +1,35 @@
 """Predicates of tags: CEL expressions over what a machine reports of itself.
 
-The same language implementation as for rules; loaded with the first predicate.
+The same language implementation as for rules; loaded with the first predicate. Predicates are
+evaluated on the event loop while a Mac waits, so what one could cost is limited before it is stored.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
+from santaserver.cel_cost import SCALAR, Bound, cost
 from santaserver.models import Machine
 
 log = logging.getLogger(__name__)
 
-COMPILED = 1000
-"""Compiled predicates that are kept."""
+COMPILED = 2 * 1024 * 1024
+"""Bytes of compiled predicates that are kept, as they are serialized; in memory they take ten times that."""
+MAX_COST = 2_000_000
+"""Units of `cel_cost` on a Mac with the usual facts: some 15 ms."""
+MAX_COST_ON_ONE = 4 * MAX_COST
+"""On a Mac that reports more than that."""
+USUAL_TEXT = 128
+USUAL_GROUPS = 200
+USUAL_GROUP = 64
+"""Bytes, groups, and bytes of a group's name that a predicate must be able to handle."""
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,23 @@ class MachineFacts:
             sip_enabled=row.sip_status == 0,
         )
 
+    def variables(self) -> dict[str, Any]:
+        """Return the values by name."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def bounds(self) -> dict[str, Bound]:
+        """Return how large the values are, or would be on a large Mac."""
+        sizes = {name: Bound(max(USUAL_TEXT, _size(getattr(self, name)))) for name in TEXTS}
+        longest = max(map(_size, self.groups), default=0)
+        groups = Bound(max(USUAL_GROUPS, len(self.groups)), Bound(max(USUAL_GROUP, longest)))
+        return {**sizes, "groups": groups, "sip_enabled": SCALAR}
+
+
+FIELDS = tuple(MachineFacts.__dataclass_fields__)
+TEXTS = tuple(name for name in FIELDS if name not in {"groups", "sip_enabled"})
+NO_FACTS = MachineFacts(**dict.fromkeys(TEXTS, ""), groups=(), sip_enabled=True)
+USUAL = NO_FACTS.bounds()
+
 
 class PredicateError(Exception):
     """The expression is no predicate; the message says where and why."""
@@ -58,17 +90,27 @@ class PredicateError(Exception):
 def check_predicate(expression: str) -> None:
     """Raise `PredicateError` unless the expression answers true or false about a machine."""
     try:
-        kind = _compiled(expression).return_type().name()
+        compiled = _compiled(expression)
+        kind = compiled.return_type().name()
     except RuntimeError as error:
         raise PredicateError(_first_line(error)) from error
     if kind != "BOOL":
         raise PredicateError(f"the result is {kind.lower()}; it has to be true or false")
+    if compiled.usual_cost > MAX_COST:
+        raise PredicateError(
+            f"it can cost {compiled.usual_cost / MAX_COST:.3g} times what it may on a Mac "
+            f"with {USUAL_GROUPS} groups: use fewer loops inside of loops, and texts that do not grow"
+        )
 
 
 def holds(expression: str, facts: MachineFacts) -> bool:
     """Tell whether a machine is a member; one that the expression fails for is none."""
     try:
-        result = _compiled(expression).eval(data=asdict(facts)).value()
+        compiled = _compiled(expression)
+        if compiled.too_expensive(facts):
+            log.warning("the predicate %r is too expensive for %s", expression, facts.machine_id)
+            return False
+        result = compiled.expression.eval(data=facts.variables()).value()
     except RuntimeError as error:
         log.warning("the predicate %r cannot be used: %s", expression, _first_line(error))
         return False
@@ -78,9 +120,42 @@ def holds(expression: str, facts: MachineFacts) -> bool:
     return result
 
 
-@lru_cache(COMPILED)
-def _compiled(expression: str) -> Any:  # noqa: ANN401 - the library has no types
-    return _environment().compile(expression)
+class _Compiled:
+    """An expression that is ready for use, and what it can cost."""
+
+    def __init__(self, text: str) -> None:
+        self.expression = _environment().compile(text)
+        self._serialized = self.expression.serialize()
+        self.usual_cost = cost(self._serialized, USUAL)
+
+    @property
+    def size(self) -> int:
+        return len(self._serialized)
+
+    def return_type(self) -> Any:  # noqa: ANN401 - the library has no types
+        return self.expression.return_type()
+
+    def too_expensive(self, facts: MachineFacts) -> bool:
+        """Tell whether it may not be evaluated for a Mac; one that was stored by an older release may not."""
+        if self.usual_cost > MAX_COST:
+            return True
+        bounds = facts.bounds()
+        return bounds != USUAL and cost(self._serialized, bounds) > MAX_COST_ON_ONE
+
+
+_kept: OrderedDict[str, _Compiled] = OrderedDict()
+
+
+def _compiled(expression: str) -> _Compiled:
+    """Compile an expression, or take it from those that were used last."""
+    found = _kept.get(expression)
+    if found is not None:
+        _kept.move_to_end(expression)
+        return found
+    found = _kept[expression] = _Compiled(expression)
+    while sum(one.size for one in _kept.values()) > COMPILED:
+        _kept.popitem(last=False)
+    return found
 
 
 @lru_cache(1)
@@ -90,7 +165,7 @@ def _environment() -> Any:  # noqa: ANN401 - the library has no types
 
     kinds = cel.Type
     special = {"groups": kinds.List(kinds.STRING), "sip_enabled": kinds.BOOL}
-    variables = {name: special.get(name, kinds.STRING) for name in MachineFacts.__dataclass_fields__}
+    variables = {name: special.get(name, kinds.STRING) for name in FIELDS}
     return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()])
 
 
