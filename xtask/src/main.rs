@@ -1,6 +1,11 @@
 //! `cargo xtask`: builds, runs and checks SantaServer. This file is the list of
 //! commands; each lives in the file of its name under `commands/`.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+#[macro_use]
+mod terminal;
+
 mod commands;
 mod environment;
 mod files;
@@ -8,6 +13,8 @@ mod guard;
 mod layout;
 mod lock;
 mod odd_paths;
+mod ports;
+mod private;
 mod progress;
 mod repo;
 mod run;
@@ -90,6 +97,7 @@ fn main() -> ExitCode {
         return report(Err(error));
     }
     environment::clean();
+    private::tighten_umask();
     if matches!(command, Command::Ci(_) | Command::Bench(_)) {
         environment::forget_engines();
     }
@@ -113,12 +121,12 @@ fn main() -> ExitCode {
 
 /// The exit code, and what went wrong.
 fn report(result: anyhow::Result<()>) -> ExitCode {
-    match result {
+    match result.and_then(|()| terminal::check()) {
         Ok(()) => ExitCode::SUCCESS,
         // What fails after Ctrl-C, fails because of it.
         Err(error) if run::is_interruption(&error) => ExitCode::from(130),
         Err(error) => {
-            eprintln!("{} {error:#}", progress::red("error:"));
+            err!("{} {error:#}", progress::red("error:"));
             ExitCode::FAILURE
         }
     }

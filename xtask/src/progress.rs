@@ -56,12 +56,12 @@ pub(crate) fn time(duration: Duration) -> String {
 
 /// A remark that is not an error.
 pub(crate) fn note(text: &str) {
-    eprintln!("{} {text}", dim("·"));
+    err!("{} {text}", dim("·"));
 }
 
 /// Something that needs attention but does not stop the work.
 pub(crate) fn warn(text: &str) {
-    eprintln!("{} {text}", yellow("!"));
+    err!("{} {text}", yellow("!"));
 }
 
 /// Does one piece of work and says when it is done and how long it took; says that
@@ -73,9 +73,9 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
         scope.spawn(move || {
             let late = |wait| waiting.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout);
             if late(BEGUN) {
-                eprintln!("{} {what}", dim("…"));
+                err!("{} {what}", dim("…"));
                 while late(REMINDER) {
-                    eprintln!("{} {what} {}", dim("…"), dim(&time(start.elapsed())));
+                    err!("{} {what} {}", dim("…"), dim(&time(start.elapsed())));
                 }
             }
         });
@@ -85,9 +85,9 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     });
     let taken = dim(&time(start.elapsed()));
     match &result {
-        Ok(_) => eprintln!("{} {what} {taken}", green("✓")),
+        Ok(_) => err!("{} {what} {taken}", green("✓")),
         Err(error) if crate::run::is_interruption(error) => {}
-        Err(_) => eprintln!("{} {what} {taken}", red("✗")),
+        Err(_) => err!("{} {what} {taken}", red("✗")),
     }
     result
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use xshell::{Cmd, Shell};
 
-use crate::guard;
+use crate::{guard, private};
 
 /// How much of a failed program's output an error shows, in lines.
 const SHOWN_LINES: usize = 60;
@@ -143,9 +143,7 @@ fn kept(what: &str, output: &str) -> String {
     }
     let name = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let path = crate::repo::dev("logs").join(format!("{name}.log"));
-    let written = std::fs::create_dir_all(crate::repo::dev("logs"))
-        .and_then(|()| std::fs::write(&path, output));
-    match written {
+    match private::log(&path).and_then(|mut log| Ok(log.write_all(output.as_bytes())?)) {
         Ok(()) => format!("all of it: {}\n{shown}", crate::repo::shown(&path)),
         Err(_) => shown,
     }

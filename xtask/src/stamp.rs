@@ -38,7 +38,11 @@ pub(crate) fn folder(
         remove(&partial)?;
         fs::create_dir_all(&partial)
             .with_context(|| format!("cannot create {}", repo::shown(&partial)))?;
-        let made = make(&partial).and_then(|()| Ok(fs::write(partial.join(".stamp"), &wanted)?));
+        let stamp = partial.join(".stamp");
+        let made = make(&partial).and_then(|()| {
+            fs::write(&stamp, &wanted)
+                .with_context(|| format!("cannot write {}", repo::shown(&stamp)))
+        });
         if let Err(error) = made {
             remove(&partial)?;
             return Err(error);

@@ -3,7 +3,7 @@
 //! that a fresh clone takes, or adds two lines of its own to every later run.
 
 use std::env;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
@@ -38,9 +38,9 @@ fn build() -> io::Result<ExitStatus> {
         }
         if !announced && line.contains("Compiling") {
             announced = true;
-            eprintln!("compiling cargo xtask; from nothing that takes a minute or two");
+            say("compiling cargo xtask; from nothing that takes a minute or two");
         }
-        eprintln!("{line}");
+        say(&line);
     }
     cargo.wait()
 }
@@ -59,6 +59,11 @@ fn cargo(command: &str) -> Command {
     cargo
 }
 
+/// A line on standard error; where it cannot be written, the work goes on.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 fn ended(status: ExitStatus) -> ExitCode {
     // Ctrl-C reaches cargo as well.
     let interrupted = matches!(status.signal(), Some(2 | 15));
@@ -66,6 +71,6 @@ fn ended(status: ExitStatus) -> ExitCode {
 }
 
 fn complain(error: &io::Error) -> ExitCode {
-    eprintln!("error: cannot start cargo: {error}");
+    say(&format!("error: cannot start cargo: {error}"));
     ExitCode::FAILURE
 }

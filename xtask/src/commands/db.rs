@@ -11,7 +11,7 @@ use rustix::process::{Signal, kill_process};
 
 use crate::layout::{Database, Plan, Source};
 use crate::tools::postgres;
-use crate::{environment, progress, repo, run, stamp};
+use crate::{environment, private, progress, repo, run, stamp};
 
 /// Longest a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,9 +72,7 @@ fn start() -> Result<()> {
         return Ok(());
     }
     super::dev::setup::database(&plan)?;
-    std::fs::create_dir_all(repo::dev("logs"))?;
-    let log = std::fs::File::create(repo::dev("logs/postgres.log"))
-        .context("cannot write .dev/logs/postgres.log")?;
+    let log = private::log(&repo::dev("logs/postgres.log"))?;
     let (program, args) = postgres::server(&bin, &data, &sockets)?;
     let mut child = Command::new(program)
         .args(args)
@@ -96,7 +94,7 @@ fn start() -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(25));
     }
-    println!("running on the socket in {}", sockets.display());
+    out!("running on the socket in {}", sockets.display());
     Ok(())
 }
 

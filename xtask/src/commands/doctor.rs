@@ -31,12 +31,12 @@ pub(crate) fn run(_: &Args) -> Result<()> {
     let findings = findings();
     for finding in &findings {
         match (&finding.found, finding.needed) {
-            (Some(found), _) => println!("{} {:<14} {found}", progress::green("✓"), finding.name),
+            (Some(found), _) => out!("{} {:<14} {found}", progress::green("✓"), finding.name),
             (None, true) => {
-                println!("{} {:<14} missing: {}", progress::red("✗"), finding.name, finding.remedy)
+                out!("{} {:<14} missing: {}", progress::red("✗"), finding.name, finding.remedy)
             }
             (None, false) => {
-                println!("{} {:<14} {}", progress::dim("·"), finding.name, finding.remedy)
+                out!("{} {:<14} {}", progress::dim("·"), finding.name, finding.remedy)
             }
         }
     }

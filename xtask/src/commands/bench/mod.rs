@@ -77,7 +77,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
         for Scenario { name, about, .. } in SCENARIOS {
-            println!("{name:<20} {about}");
+            out!("{name:<20} {about}");
         }
         return Ok(());
     }
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let report = report::Report { machine, load_after, sections, notes };
     let folder = repo::dist("bench");
     let markdown = report.write(&folder, args.json.as_deref())?;
-    println!("{markdown}");
+    out!("{markdown}");
     progress::note(&format!("also in {}", repo::shown(&folder)));
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())

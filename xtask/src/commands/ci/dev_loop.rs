@@ -1,9 +1,9 @@
 //! The development loop from outside: it starts in a home of its own with an odd name
-//! and a user's odd environment, swaps backend and proxy when their files are saved
+//! and a user's odd environment and no umask, swaps backend and proxy when their files are saved
 //! without failing a request, leaves a database with accounts alone, and Ctrl-C leaves
 //! nothing running.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xshell::cmd;
 
-use super::e2e::free_ports;
-use crate::{layout, repo, run, stamp};
+use super::dev_starts;
+use crate::{layout, ports, private, repo, run, stamp};
 
 /// Longest a start, a swap or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -55,20 +55,20 @@ pub(crate) fn run() -> Result<()> {
     let context =
         || format!("last lines of {}:\n{}", repo::shown(&log), run::tail(&stamp::text(&log)));
     result.with_context(context)?;
-    stopped.with_context(context)
+    stopped.with_context(context)?;
+    dev_starts::run()
 }
 
 impl Dev {
     fn start() -> Result<Self> {
-        let (home, port) = (repo::dev(HOME), free_ports()?);
+        let (home, port) = (repo::dev(HOME), ports::three_in_a_row()?);
         stamp::remove(&repo::dev("ci-dev"))?;
         fs::create_dir_all(&home)?;
-        let log = File::create(home.join("dev.log"))?;
-        let child = Command::new(run::own_program()?)
+        let log = private::log(&home.join("dev.log"))?;
+        let child = dev_starts::below("umask 000")?
             .args(["dev", "--port", &port.to_string(), "--home"])
             .arg(&home)
             .envs(VARIABLES)
-            .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
@@ -83,6 +83,7 @@ impl Dev {
         for path in layout::PROBES {
             ensure!(!self.says(&format!("GET {path} ")), "its own probes of {path} are in the log");
         }
+        dev_starts::nothing_for_others(&self.home)?;
         let load = Load::new(self.port);
         let swapped = std::thread::scope(|scope| {
             for _ in 0..3 {
@@ -147,7 +148,7 @@ impl Dev {
         ensure!(status.code() == Some(130), "after Ctrl-C it ended with {status} instead of 130");
         for offset in 0..3 {
             ensure!(
-                layout::free(([127, 0, 0, 1], self.port + offset).into()),
+                ports::free(([127, 0, 0, 1], self.port + offset).into()),
                 "port {} is still taken",
                 self.port + offset
             );

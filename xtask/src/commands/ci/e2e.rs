@@ -2,7 +2,7 @@
 //! browser and a simulated Mac. The journeys are in backend/tests/e2e; here the
 //! house is put up for them and taken down again, and nothing may be left.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
@@ -12,10 +12,10 @@ use anyhow::{Context, Result, bail, ensure};
 use xshell::cmd;
 
 use crate::commands::{build, dev::setup};
-use crate::layout::{self, Database, House, Plan, Source};
+use crate::layout::{Database, House, Plan, Source};
 use crate::supervisor::Supervisor;
 use crate::tools::{browser, postgres, python};
-use crate::{repo, run, stamp};
+use crate::{ports, private, repo, run, stamp};
 
 /// Longest the chain may take to answer.
 const READY_DEADLINE: Duration = Duration::from_secs(90);
@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
     let plan = prepare()?;
     let house = plan.write()?;
     let log = plan.home.join("house.log");
-    let output = File::create(&log).context("cannot write the log of the end-to-end house")?;
+    let output = private::log(&log)?;
     let mut supervisor = Supervisor::start_into(&house, &plan.bin, Stdio::from(output))?;
     let result =
         supervisor.wait_until_ready(&house, READY_DEADLINE).and_then(|()| journeys(&plan, &house));
@@ -64,21 +64,13 @@ fn prepare() -> Result<Plan> {
     fs::create_dir_all(&home)?;
     let plan = Plan {
         home,
-        port: free_ports()?,
+        port: ports::three_in_a_row()?,
         bin: programs,
         console: Source::Built,
         database: Database::Embedded(bin),
     };
     setup::database(&plan)?;
     Ok(plan)
-}
-
-/// Three free ports in a row, away from those of the development loop.
-pub(crate) fn free_ports() -> Result<u16> {
-    let candidates = (28080..28980u16).step_by(10);
-    let free =
-        |port: &u16| (0..3).all(|offset| layout::free(([127, 0, 0, 1], port + offset).into()));
-    candidates.into_iter().find(free).context("no three free ports in a row from 28080 on")
 }
 
 fn journeys(plan: &Plan, house: &House) -> Result<()> {
@@ -99,7 +91,7 @@ fn journeys(plan: &Plan, house: &House) -> Result<()> {
 /// No process answers any more and no socket is left.
 fn nothing_left(plan: &Plan, house: &House) -> Result<()> {
     for address in plan.addresses() {
-        if !layout::free(address) {
+        if !ports::free(address) {
             run::check()?;
             bail!("{address} is still taken after the stop");
         }

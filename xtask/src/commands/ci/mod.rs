@@ -2,6 +2,7 @@
 //! order and the parallel running are here, one file for each check of our own.
 
 mod dev_loop;
+mod dev_starts;
 mod docker;
 mod docs;
 pub(crate) mod e2e;
@@ -61,7 +62,7 @@ struct Outcome {
 /// Lists or runs the steps.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
-        STEPS.iter().for_each(|step| println!("{:<16} {}", step.name, step.about));
+        STEPS.iter().for_each(|step| out!("{:<16} {}", step.name, step.about));
         return Ok(());
     }
     run::catch_interrupts()?;
@@ -126,7 +127,7 @@ fn run_one(step: &'static Step) -> Outcome {
     if let Err(error) = &result
         && !run::is_interruption(error)
     {
-        eprintln!("{error:#}\n{}", progress::dim(&format!("alone: cargo xtask ci {}", step.name)));
+        err!("{error:#}\n{}", progress::dim(&format!("alone: cargo xtask ci {}", step.name)));
     }
     Outcome { step, taken: start.elapsed(), error: result.err() }
 }
@@ -146,21 +147,21 @@ fn in_the_background(work: fn() -> Result<()>) -> Result<()> {
 }
 
 fn report(chosen: &[&'static Step], outcomes: &[Outcome], total: Duration) -> Result<()> {
-    println!("\n{:<16} {:<8} {:>10}", "step", "result", "time");
+    out!("\n{:<16} {:<8} {:>10}", "step", "result", "time");
     for step in chosen {
         match outcomes.iter().find(|outcome| outcome.step.name == step.name) {
             Some(Outcome { error: None, taken, .. }) => {
-                println!("{:<16} {:<8} {:>10}", step.name, "passed", progress::time(*taken))
+                out!("{:<16} {:<8} {:>10}", step.name, "passed", progress::time(*taken))
             }
             Some(Outcome { taken, .. }) => {
-                println!("{:<16} {:<8} {:>10}", step.name, "FAILED", progress::time(*taken))
+                out!("{:<16} {:<8} {:>10}", step.name, "FAILED", progress::time(*taken))
             }
-            None => println!("{:<16} {:<8} {:>10}", step.name, "not run", ""),
+            None => out!("{:<16} {:<8} {:>10}", step.name, "not run", ""),
         }
     }
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
-    println!("{:<16} {:<8} {:>10}\n", "total", "", progress::time(total));
-    println!("{} passed, {failed} failed", outcomes.len() - failed);
+    out!("{:<16} {:<8} {:>10}\n", "total", "", progress::time(total));
+    out!("{} passed, {failed} failed", outcomes.len() - failed);
     if failed > 0 || outcomes.len() < chosen.len() {
         bail!(
             "{} of {} steps did not pass",

@@ -12,8 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use super::e2e::free_ports;
-use crate::{layout, odd_paths, progress, repo, run};
+use crate::{odd_paths, ports, progress, repo, run};
 
 /// Longest that the first answer may take: the container starts in less than a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -41,7 +40,7 @@ pub(crate) fn greet(port: u16) -> Result<()> {
 /// tests take. Fails with the reason, as far as it can be told.
 pub(super) fn check(shell: &Shell) -> Result<()> {
     progress::step("a container is reached from here", || {
-        let (inside, outside) = (layout::public_port()?, free_ports()?);
+        let (inside, outside) = (ports::public_port()?, ports::three_in_a_row()?);
         let publish = format!("--publish=127.0.0.1:{outside}:{inside}");
         let root = repo::dev("reach");
         let program = odd_paths::alias(&run::own_program()?)?;

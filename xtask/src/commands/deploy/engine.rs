@@ -8,7 +8,7 @@ use xshell::{Cmd, cmd};
 
 use super::state::State;
 use crate::commands::image::settings;
-use crate::{layout, run};
+use crate::{ports, run};
 
 /// What every container of SantaServer is allowed, and what not.
 const HARDENED: [&str; 9] = [
@@ -171,7 +171,7 @@ fn run_words(state: &State) -> Result<Vec<String>> {
         // It would put writable folders beside /tmp.
         words.push("--read-only-tmpfs=false".to_owned());
     }
-    words.push(format!("--publish={}:{}", state.publish, layout::public_port()?));
+    words.push(format!("--publish={}:{}", state.publish, ports::public_port()?));
     words.extend(state.env_file.iter().map(|file| format!("--env-file={}", file.display())));
     words.extend(state.options.iter().cloned());
     words.push(state.image.clone());
@@ -228,7 +228,7 @@ mod tests {
         };
         let words = run_words(&state).expect("words");
         let end: Vec<&str> = words.iter().rev().take(4).rev().map(String::as_str).collect();
-        let port = layout::public_port().expect("a port");
+        let port = ports::public_port().expect("a port");
         let publish = format!("--publish=127.0.0.1:9000:{port}");
         assert_eq!(end, [&publish, "--env-file=/x.env", "--network=host", "sha256:1"]);
     }

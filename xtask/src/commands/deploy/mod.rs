@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{progress, repo, run};
+use crate::{ports, progress, repo, run};
 use engine::Engine;
 use state::State;
 
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     )?;
     let publish = match &args.publish {
         Some(publish) => publish.clone(),
-        None => crate::layout::public_port()?.to_string(),
+        None => ports::public_port()?.to_string(),
     };
     let current = engine.running_image(args.compose.as_deref(), &args.name)?;
     let mut next = State {
@@ -135,7 +135,7 @@ fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Re
     });
     let Err(error) = started else {
         state::write(file, next)?;
-        println!(
+        out!(
             "{} runs{}",
             next.name,
             if next.previous.is_some() { "; back with: cargo xtask rollback" } else { "" }

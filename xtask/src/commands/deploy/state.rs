@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::{layout, repo};
+use crate::{private, repo};
 
 /// Where it is kept unless another place is named, in the repository.
 pub(crate) const FILE: &str = ".dev/deploy.json";
@@ -40,7 +40,7 @@ pub(crate) fn write(file: &Path, state: &State) -> Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", repo::shown(folder)))?;
     }
-    layout::secret_file(file, &format(state))
+    private::write(file, &format(state))
 }
 
 fn format(state: &State) -> String {

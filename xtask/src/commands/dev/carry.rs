@@ -63,16 +63,16 @@ impl<'a> Loop<'a> {
         for &step in &steps {
             let start = Instant::now();
             if let Some(begun) = begun(step) {
-                eprintln!("{} {begun} {}", progress::dim("…"), progress::dim(&cause));
+                err!("{} {begun} {}", progress::dim("…"), progress::dim(&cause));
             }
             match self.carry_out(step, supervisor) {
                 Ok(done) => {
                     let about = format!("{}, {cause}", progress::time(start.elapsed()));
-                    eprintln!("{} {done} {}", progress::green("↻"), progress::dim(&about));
+                    err!("{} {done} {}", progress::green("↻"), progress::dim(&about));
                 }
                 Err(error) if run::is_interruption(&error) => return Next::Go,
                 Err(error) => {
-                    eprintln!("{} {error:#}", progress::red("✗"));
+                    err!("{} {error:#}", progress::red("✗"));
                     progress::warn(&format!("{cause}: not applied; what was running goes on"));
                     return Next::Go;
                 }

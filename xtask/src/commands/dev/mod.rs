@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use carry::Next;
 
-use crate::layout::{self, Database, House, Plan, Source};
+use crate::layout::{Database, House, Plan, Source};
 use crate::supervisor::Supervisor;
 use crate::tools::{postgres, python};
-use crate::{repo, run, stamp};
+use crate::{ports, repo, run, stamp};
 
 /// Longest the whole chain may take to answer once everything is built.
 const READY_DEADLINE: Duration = Duration::from_secs(120);
@@ -65,8 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.fresh {
         forget(&home)?;
     }
-    let port = args.port.map_or_else(layout::public_port, Ok)?;
-    ports(port)?;
+    let port = args.port.map_or_else(ports::public_port, Ok)?;
+    check_ports(port)?;
     let plan = set_up(args, home, port)?;
     let watch = !args.no_watch && !args.exit_when_ready;
     let watcher = watch.then(watch::Watcher::start).transpose()?;
@@ -142,10 +142,10 @@ fn forget(home: &Path) -> Result<()> {
     Ok(())
 }
 
-fn ports(port: u16) -> Result<()> {
+fn check_ports(port: u16) -> Result<()> {
     for (offset, what) in ["the console", "Vite", "the admin listener"].into_iter().enumerate() {
         let port = port + u16::try_from(offset)?;
-        if let Some(obstacle) = layout::obstacle(port, what) {
+        if let Some(obstacle) = ports::obstacle(port, what) {
             bail!(obstacle);
         }
     }
@@ -178,9 +178,9 @@ fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
 
 fn announce(house: &House, start: Instant) {
     let (url, secrets) = (&house.url, &house.secrets);
-    println!("ready in {:.1} s  {url}", start.elapsed().as_secs_f64());
+    out!("ready in {:.1} s  {url}", start.elapsed().as_secs_f64());
     let kept = house.file.with_file_name("credentials.json");
-    println!(
+    out!(
         "log in as {} with the password {} (kept in {})",
         secrets.username,
         secrets.password,

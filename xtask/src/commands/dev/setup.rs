@@ -3,13 +3,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use xshell::cmd;
 
 use crate::commands::build::{LISTED, folder_of};
 use crate::layout::{Database, Plan};
 use crate::tools::{node, postgres, python, uv};
-use crate::{progress, run};
+use crate::{private, progress, run};
 
 /// What was brought.
 pub(crate) struct Made {
@@ -74,9 +74,7 @@ pub(crate) fn database(plan: &Plan) -> Result<()> {
     if let Database::Embedded(bin) = &plan.database {
         postgres::initialise(bin, &plan.cluster())?;
         postgres::forget_the_dead(&plan.cluster())?;
-        let sockets = plan.sockets();
-        std::fs::create_dir_all(&sockets)
-            .with_context(|| format!("cannot create {}", sockets.display()))?;
+        private::folder(&plan.sockets())?;
     }
     Ok(())
 }

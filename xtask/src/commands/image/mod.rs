@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(engine) = &args.load {
         progress::step(engine, || load::into(&run::shell()?, engine, &image, &output))?;
     }
-    println!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
+    out!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
     budget::check(&image)
 }
 

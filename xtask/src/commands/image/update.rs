@@ -42,7 +42,7 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
     fs::write(&file, lock::format(&pins))
         .with_context(|| format!("cannot write {}", lock::FILE))?;
     for line in changes(&before.unwrap_or_default(), &pins) {
-        println!("{line}");
+        out!("{line}");
     }
     Ok(())
 }

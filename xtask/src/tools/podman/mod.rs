@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 use xshell::{Shell, cmd};
 
 use super::system;
-use crate::{layout, lock, repo, run};
+use crate::{lock, private, repo, run};
 
 /// Images, containers and configuration, in `.dev`.
 const HOME: &str = "podman";
@@ -49,12 +49,12 @@ pub(crate) fn bring() -> Result<Podman> {
     network::write(&networks, &home)?;
     let conf = home.join("containers.conf");
     let text = containers_conf(&home, hard_limit(Resource::Nofile), hard_limit(Resource::Nproc));
-    layout::secret_file(&conf, &text)?;
+    private::write(&conf, &text)?;
     let storage = home.join("storage.conf");
-    layout::secret_file(&storage, &storage_conf(&home))?;
+    private::write(&storage, &storage_conf(&home))?;
     let registries = home.join("registries.conf");
     // A name without a registry is ours; nothing is ever pulled.
-    layout::secret_file(&registries, "unqualified-search-registries = []\n")?;
+    private::write(&registries, "unqualified-search-registries = []\n")?;
     Ok(Podman {
         environment: vec![
             ("CONTAINERS_CONF", conf),

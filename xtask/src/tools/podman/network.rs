@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::{layout, stamp};
+use crate::{private, stamp};
 
 /// The network's name in podman.
 pub(crate) const NAME: &str = "santaserver";
@@ -55,7 +55,7 @@ pub(crate) fn write(folder: &Path, home: &Path) -> Result<()> {
         "dns_enabled": false,
         "ipam_options": { "driver": "host-local" },
     });
-    layout::secret_file(&file, &format!("{network:#}\n"))
+    private::write(&file, &format!("{network:#}\n"))
 }
 
 /// Fifteen characters are the most that Linux takes.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use super::database::{self, Database};
-use crate::{layout, run};
+use crate::{ports, run};
 
 const HARDENED: [&str; 7] = [
     "--read-only",
@@ -53,7 +53,7 @@ impl<'a> Container<'a> {
     /// Prepares everything up to the start, its network included.
     pub(crate) fn create(shell: &'a Shell, image: &str, database: &Database) -> Result<Self> {
         let address = free_address()?;
-        let publish = format!("--publish={address}:{}", layout::public_port()?);
+        let publish = format!("--publish={address}:{}", ports::public_port()?);
         let volume = format!("--volume={}:{SOCKETS}:ro", database.sockets.display());
         let environment = [
             format!("--env=DATABASE_URL={}", database::url(Path::new(SOCKETS))),

@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 use super::contestant::Contestant;
 use super::scenario::Bench;
 use crate::tools::system;
-use crate::{layout, run};
+use crate::{ports, run};
 
 /// A server that can be set up for the same job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,7 +223,7 @@ fn find(program: &str) -> Option<PathBuf> {
 
 /// Two free ports, away from those of the development loop and the tests.
 pub(crate) fn free_ports() -> Result<[u16; 2]> {
-    let mut free = (29080..29980u16).filter(|port| layout::free(([127, 0, 0, 1], *port).into()));
+    let mut free = (29080..29980u16).filter(|port| ports::free(([127, 0, 0, 1], *port).into()));
     let next = free.next().zip(free.next());
     let (plain, secure) = next.context("no two free ports from 29080 on")?;
     Ok([plain, secure])

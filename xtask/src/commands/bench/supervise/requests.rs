@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::load::{self, Tally, Target};
 use super::{peer, process, site};
-use crate::commands::{build, ci::e2e, dev::setup};
+use crate::commands::{build, dev::setup};
 use crate::layout::{Database, House, Plan, Source};
 use crate::supervisor::Supervisor;
 use crate::tools::{postgres, python};
-use crate::{progress, repo, run, stamp};
+use crate::{ports, progress, repo, run, stamp};
 
 /// Requests a second, half of them on kept connections.
 const RATE: u32 = 300;
@@ -89,7 +89,7 @@ pub(super) fn prepare(folders: &[PathBuf]) -> Result<Chain> {
     fs::create_dir_all(&home)?;
     let plan = Plan {
         home,
-        port: e2e::free_ports()?,
+        port: ports::three_in_a_row()?,
         bin: folders[0].clone(),
         console: Source::Built,
         database: Database::Embedded(bin),

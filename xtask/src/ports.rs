@@ -1,0 +1,44 @@
+//! TCP ports of this machine: which are free, and what stands against the others.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Context, Result};
+use santa_config::{Address, Env};
+
+use crate::{repo, run};
+
+/// The public port of the container, which the development loop takes too.
+pub(crate) fn public_port() -> Result<u16> {
+    let config = santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?;
+    match config.sockets.get(&config.proxy.socket).map(|socket| &socket.listen) {
+        Some(Address::Tcp(address)) => Ok(address.port()),
+        _ => None.context("docker/santa.toml: the public socket is not a TCP address"),
+    }
+}
+
+/// Whether an address can be listened on right now.
+pub(crate) fn free(address: SocketAddr) -> bool {
+    run::check().is_ok() && std::net::TcpListener::bind(address).is_ok()
+}
+
+/// What stands against listening on a port here; `what` is for. Nothing, when it is free.
+pub(crate) fn obstacle(port: u16, what: &str) -> Option<String> {
+    let error = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
+    Some(match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "port {port} ({what}) is taken; stop what uses it, or choose another: cargo xtask dev --port PORT"
+        ),
+        ErrorKind::PermissionDenied => format!(
+            "no permission to listen on port {port} ({what}), which takes root; choose one from 1024 on: cargo xtask dev --port PORT"
+        ),
+        _ => format!("cannot listen on port {port} ({what}): {error}"),
+    })
+}
+
+/// Three free ports in a row, away from those of the development loop.
+pub(crate) fn three_in_a_row() -> Result<u16> {
+    let candidates = (28080..28980u16).step_by(10);
+    let all_free = |port: &u16| (0..3).all(|offset| free(([127, 0, 0, 1], port + offset).into()));
+    candidates.into_iter().find(all_free).context("no three free ports in a row from 28080 on")
+}
