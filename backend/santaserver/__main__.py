@@ -99,7 +99,7 @@ def create_admin(arguments: argparse.Namespace) -> int:
 
 
 def create_enrollment(arguments: argparse.Namespace) -> int:
-    """Create an enrolment and print its secret, which is shown this once."""
+    """Create an enrollment and print its secret, which is shown this once."""
     from santaserver.accounts import create_enrollment as create  # noqa: PLC0415
 
     secret = asyncio.run(create(_settings(), arguments.label, arguments.quota))

@@ -1,4 +1,4 @@
-"""What the command line creates: administrators and enrolments."""
+"""What the command line creates: administrators and enrollments."""
 
 from datetime import datetime
 
@@ -33,7 +33,7 @@ async def create_enrollment(
     secret: str | None = None,
     now: datetime | None = None,
 ) -> str:
-    """Create an enrolment and return its secret; one with the same secret stays as it is."""
+    """Create an enrollment and return its secret; one with the same secret stays as it is."""
     database = Database(settings.database)
     chosen = secret or new_secret()
     try:

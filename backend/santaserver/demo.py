@@ -1,6 +1,6 @@
 """Fills a database with a fleet to look at, through the same services that real Macs and admins use.
 
-Idempotent: with Macs already there only the administrator and the enrolment are looked after.
+Idempotent: with Macs already there only the administrator and the enrollment are looked after.
 Names and passwords come from SANTA_DEMO_ADMIN_USERNAME, SANTA_DEMO_ADMIN_PASSWORD and
 SANTA_DEMO_ENROLLMENT_SECRET.
 """
@@ -155,11 +155,11 @@ async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
         bodies.append({"audit_events": list(approvals(stage.now, chance))})
     for content in bodies:
         body = msgspec.json.encode(content)
-        intake = Intake(stage.connection, ProgramCache(), _no_enrolment, NewsBudget(), stage.now)
+        intake = Intake(stage.connection, ProgramCache(), _no_enrollment, NewsBudget(), stage.now)
         await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
 
 
-async def _no_enrolment() -> None:
+async def _no_enrollment() -> None:
     """Do nothing: the machine has synced already."""
 
 

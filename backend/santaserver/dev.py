@@ -106,7 +106,7 @@ class Zygote:
             os.kill(pid, how)
 
     def reap(self) -> bool:
-        """Collect ended children; return whether the serving one died by itself."""
+        """Collect ended children; return whether the serving one exited unexpectedly."""
         died = False
         while True:
             try:
@@ -121,7 +121,7 @@ class Zygote:
                 say("warning", f"the changed backend did not start: {kept}")
                 self.starting = None
             if pid == self.serving:
-                say("error", f"the backend ended by itself, status {os.waitstatus_to_exitcode(status)}")
+                say("error", f"the backend exited unexpectedly, status {os.waitstatus_to_exitcode(status)}")
                 self.serving, died = None, True
 
     def stop(self) -> None:

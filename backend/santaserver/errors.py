@@ -139,7 +139,7 @@ class Overloaded(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, what: str, advice: str = "") -> None:
-        """Say what there is too much of and what helps; Santa tries again by itself, with growing pauses."""
+        """Say what there is too much of and what helps; Santa retries, with growing pauses."""
         detail = f"Too many {what} at the moment; try again shortly"
         super().__init__(f"{detail}. {advice}" if advice else detail, headers={"Retry-After": "10"})
 

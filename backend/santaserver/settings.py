@@ -98,7 +98,7 @@ class SecuritySettings(_Area):
     secret_key: str = Field("", alias="SECRET_KEY", repr=False)
     """Signs paging cursors; at least 32 characters, the same for every worker and replica."""
     require_enrollment: bool | None = Field(None, alias="REQUIRE_ENROLLMENT")
-    """Whether a Mac must show an enrolment secret. Default: in production."""
+    """Whether a Mac must show an enrollment secret. Default: in production."""
     session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
     """How long a login lasts at most."""
     session_idle_minutes: int = Field(30, alias="SESSION_IDLE_MINUTES", ge=1, le=60 * 24 * 30)
@@ -167,7 +167,7 @@ class Settings:
 
     @property
     def enrollment_required(self) -> bool:
-        """Whether a Mac without an enrolment secret is turned away."""
+        """Whether a Mac without an enrollment secret is turned away."""
         required = self.security.require_enrollment
         return self.production if required is None else required
 

@@ -18,7 +18,7 @@ from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
 ADMIN = ("admin", "correct horse battery")
-SECRET = "enrolment-secret-of-the-tests"
+SECRET = "enrollment-secret-of-the-tests"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """Makes hashes that are as cheap to check as can be: most tests log in."""
 
@@ -53,7 +53,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def template(cluster: Cluster) -> str:
-    """A migrated database with an administrator and an enrolment, to copy from."""
+    """A migrated database with an administrator and an enrollment, to copy from."""
     name = cluster.create()
     dsn = cluster.dsn(name)
     asyncio.run(migrate(dsn))

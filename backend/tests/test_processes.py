@@ -222,7 +222,7 @@ def test_the_development_server_takes_changes_over_and_survives_mistakes(
     command.wait_for('"stopped"', 2)
     assert status() == "ready"
     assert command.stop() == 0
-    assert "by itself" not in "".join(command.lines)
+    assert "unexpectedly" not in "".join(command.lines)
 
 
 @pytest.mark.parametrize("words", [("migrate",), ("create-enrollment", "label"), ("demo",)])

@@ -60,7 +60,7 @@ def test_production_refuses_known_and_short_secrets(change: dict[str, str], word
     assert next(iter(change.values())) not in found[0]
 
 
-def test_production_requires_enrolment_unless_told_otherwise() -> None:
+def test_production_requires_enrollment_unless_told_otherwise() -> None:
     assert load(PRODUCTION).enrollment_required
     assert not load({**PRODUCTION, "REQUIRE_ENROLLMENT": "false"}).enrollment_required
 

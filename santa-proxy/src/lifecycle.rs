@@ -146,7 +146,7 @@ async fn run(
             }
             // Whoever started this process starts a whole one again.
             Event::Ended(ended) => {
-                failure = Some(ended.err().unwrap_or_else(|| anyhow!("it ended by itself")));
+                failure = Some(ended.err().unwrap_or_else(|| anyhow!("it exited unexpectedly")));
                 break;
             }
         }

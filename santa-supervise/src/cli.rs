@@ -133,7 +133,7 @@ pub enum Command {
     /// Make a service reload by its reload_signal, or restart it if it has none
     #[command(after_help = "Example:\n  santa-supervise reload backend")]
     Reload(OnService),
-    /// Read the configuration anew and apply what differs (as SIGHUP does)
+    /// Reload the configuration and apply what changed (as SIGHUP does)
     ///
     /// New services start, those that are gone stop, and of the others only
     /// what takes a new process gets one, without a gap where it can be rolled.

@@ -62,7 +62,7 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Write generated files: openapi.json, the typed client, the reference of settings
     Codegen(codegen::Args),
-    /// Replace the running container; back by itself when the new one does not become ready
+    /// Replace the running container; roll back when the new one does not become ready
     Deploy(deploy::Args),
     /// Back to the image that ran before the last deploy
     Rollback(deploy::RollbackArgs),

@@ -1,1 +1,1 @@
-"""Who may sync: enrolment secrets, what they allow, and the profiles that carry them."""
+"""Who may sync: enrollment secrets, what they allow, and the profiles that carry them."""

@@ -1,4 +1,4 @@
-"""Checks the enrolment secret that a Mac shows, and what its enrolment asks of a new machine.
+"""Checks the enrollment secret that a Mac shows, and what its enrollment asks of a new machine.
 
 The database is asked by the secret's SHA-256, so that nothing can be learned from how long a
 comparison takes. A process remembers the answer for a moment; a revocation made elsewhere takes
@@ -32,7 +32,7 @@ class Enrollment:
 
 @dataclass(frozen=True)
 class EnrollmentCache:
-    """Secret's hash → (enrolment, when the database said so)."""
+    """Secret's hash → (enrollment, when the database said so)."""
 
     known: LruCache[bytes, tuple[Enrollment, datetime]] = field(default_factory=lambda: LruCache(256))
 
@@ -53,14 +53,14 @@ async def authorise(
     required: bool,
     now: datetime,
 ) -> Enrollment | None:
-    """Return the enrolment of a secret; raise `Unauthorized` for a wrong one, and for none when required.
+    """Return the enrollment of a secret; raise `Unauthorized` for a wrong one, and for none when required.
 
     A connection is borrowed only for a secret that was not asked for lately.
     """
     secret = proof.secret
     if secret is None:
         if required:
-            raise Unauthorized("Show the enrolment secret: Authorization: Bearer … in SyncExtraHeaders")
+            raise Unauthorized("Show the enrollment secret: Authorization: Bearer … in SyncExtraHeaders")
         return None
     hashed = hash_secret(secret)
     known = cache.known.get(hashed)
@@ -70,23 +70,23 @@ async def authorise(
         async with lend() as connection:
             found = await _find(connection, hashed)
         if found is None:
-            raise Unauthorized("The enrolment secret is not known here")
+            raise Unauthorized("The enrollment secret is not known here")
         enrollment, _ = cache.known.put(hashed, (found, now))
     if enrollment.expires_at is not None and enrollment.expires_at <= now:
-        raise Unauthorized("The enrolment secret has expired; put a new one into the profile")
+        raise Unauthorized("The enrollment secret has expired; put a new one into the profile")
     if enrollment.client_certificate and not proof.certificate:
-        raise Unauthorized("This enrolment asks for a client certificate beside its secret")
+        raise Unauthorized("This enrollment asks for a client certificate beside its secret")
     return enrollment
 
 
 def check_serial(enrollment: Enrollment | None, serial: str) -> None:
-    """Raise `Unauthorized` when an enrolment lists serial numbers and this one is not among them."""
+    """Raise `Unauthorized` when an enrollment lists serial numbers and this one is not among them."""
     if enrollment is not None and enrollment.serials is not None and serial.upper() not in enrollment.serials:
-        raise Unauthorized("This enrolment does not list the machine's serial number")
+        raise Unauthorized("This enrollment does not list the machine's serial number")
 
 
 async def admit(connection: Connection, enrollment: Enrollment | None, serial: str) -> None:
-    """Check what an enrolment asks of a new machine; raise `Unauthorized` when it does not fit."""
+    """Check what an enrollment asks of a new machine; raise `Unauthorized` when it does not fit."""
     check_serial(enrollment, serial)
     if enrollment is not None and enrollment.quota is not None:
         # The lock makes two machines that arrive together count one after the other.
@@ -95,7 +95,7 @@ async def admit(connection: Connection, enrollment: Enrollment | None, serial: s
             "select count(*) from machine where enrollment_id = $1", enrollment.id
         )
         if used >= enrollment.quota:
-            raise Unauthorized("All places of this enrolment are taken")
+            raise Unauthorized("The machine limit of this enrollment is reached")
 
 
 async def _find(connection: Connection, hashed: bytes) -> Enrollment | None:

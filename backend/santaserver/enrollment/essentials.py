@@ -1,7 +1,7 @@
 """Publishers that a Mac may need to get out of a lock-out: allowed by the profile, before any synced rule.
 
 A rule of the profile wins over everything the server says, so that a mistake in the rules can never
-cut a Mac off from the device management that would mend it. Santa itself and Apple's critical
+cut a Mac off from the device management that would repair it. Santa itself and Apple's critical
 binaries need no rule. Team IDs as the publishers sign.
 """
 
@@ -28,4 +28,4 @@ ESSENTIALS = tuple(
 )
 BY_KEY = {essential.key: essential for essential in ESSENTIALS}
 LIFELINES = tuple(BY_KEY[key] for key in ("santa", "jamf", "microsoft", "iru"))
-"""Those without which nobody can mend a Mac from afar: rules that block them are refused at first."""
+"""Those without which nobody can repair a Mac remotely: rules that block them are refused at first."""

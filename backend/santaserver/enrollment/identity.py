@@ -1,4 +1,4 @@
-"""Which enrolment a known machine belongs to, and which serial numbers its id was used with.
+"""Which enrollment a known machine belongs to, and which serial numbers its id was used with.
 
 A machine id is a claim, and two Macs can be given the same one by mistake. Each serial number is
 written down when it differs from the one before; the sync decision takes such a preflight for a
@@ -16,7 +16,7 @@ MAX_SERIAL = 500
 async def keep_enrollment(
     connection: Connection, row_id: int, before: int | None, shown: Enrollment | None, serial: str
 ) -> int | None:
-    """Move a machine that shows another enrolment's secret there, if that has a place; return where it is."""
+    """Move a machine that shows another enrollment's secret there if it has room; return where it is."""
     if shown is None or shown.id == before:
         return before
     await admit(connection, shown, serial)

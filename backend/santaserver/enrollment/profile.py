@@ -1,7 +1,7 @@
 """Makes the configuration profile that connects a Mac. Pure.
 
 Keys are those of Santa's own payload type; the profile holds a secret, so it is made on request and
-never stored. The same enrolment always gets the same identifiers, so that a new profile replaces
+never stored. The same enrollment always gets the same identifiers, so that a new profile replaces
 the one before.
 """
 

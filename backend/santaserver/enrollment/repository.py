@@ -1,4 +1,4 @@
-"""Enrolments in the database, as the REST interface reads and writes them."""
+"""Enrollments in the database, as the REST interface reads and writes them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.models import AppUser, Enrollment, Machine, Tag, TagEnrollment
 
 EnrollmentRow = tuple[Enrollment, int, str | None, list[str]]
-"""(enrolment, machines, who made it, its tags)"""
+"""(enrollment, machines, who made it, its tags)"""
 
 
 def _base() -> Select[Enrollment, int, str, list[str] | None]:
@@ -33,7 +33,7 @@ def _base() -> Select[Enrollment, int, str, list[str] | None]:
 
 
 async def list_enrollments(session: AsyncSession, before: int | None, limit: int) -> Sequence[EnrollmentRow]:
-    """Return enrolments, the newest first, before the given id."""
+    """Return enrollments, the newest first, before the given id."""
     query = _base().order_by(Enrollment.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Enrollment.id < before)
@@ -41,19 +41,19 @@ async def list_enrollments(session: AsyncSession, before: int | None, limit: int
 
 
 async def find_enrollment(session: AsyncSession, number: int) -> EnrollmentRow | None:
-    """Return one enrolment."""
+    """Return one enrollment."""
     row = (await session.execute(_base().where(Enrollment.id == number))).one_or_none()
     return (row[0], row[1], row[2], row[3] or []) if row else None
 
 
 async def lock_enrollment(session: AsyncSession, number: int) -> Enrollment:
-    """Return an enrolment that nobody else changes until the end of the transaction."""
+    """Return an enrollment that nobody else changes until the end of the transaction."""
     query = select(Enrollment).where(Enrollment.id == number).with_for_update()
     return (await session.scalars(query, execution_options={"populate_existing": True})).one()
 
 
 async def add_enrollment(session: AsyncSession, enrollment: Enrollment) -> None:
-    """Store a new enrolment and learn its id."""
+    """Store a new enrollment and learn its id."""
     session.add(enrollment)
     await session.flush()
 
@@ -66,7 +66,7 @@ async def tags_by_name(session: AsyncSession, names: Sequence[str]) -> dict[str,
 
 
 async def add_tags(session: AsyncSession, enrollment: int, tags: Sequence[int]) -> None:
-    """Make the enrolment's machines members of these tags."""
+    """Make the enrollment's machines members of these tags."""
     rows = [{"tag_id": tag, "enrollment_id": enrollment} for tag in sorted(set(tags))]
     await session.execute(insert(TagEnrollment), rows)
 

@@ -1,4 +1,4 @@
-"""List, make and revoke enrolments; download a profile."""
+"""List, make and revoke enrollments; download a profile."""
 
 from http import HTTPStatus
 
@@ -32,7 +32,7 @@ async def list_enrollments(
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
 ) -> Page[Enrollment]:
-    """List enrolments, the newest first."""
+    """List enrollments, the newest first."""
     return await service.list_enrollments(session, cursor, limit, now)
 
 
@@ -40,7 +40,7 @@ async def list_enrollments(
 async def create_enrollment(
     wanted: EnrollmentCreate, session: SessionDep, user: AdminUser, now: NowDep
 ) -> EnrollmentCreated:
-    """Make an enrolment. The secret is in this answer only."""
+    """Make an enrollment. The secret is in this answer only."""
     return await service.create_enrollment(session, wanted, user, now)
 
 
@@ -52,7 +52,7 @@ async def list_essentials(_: AdminUser) -> list[Essential]:
 
 @router.get("/{enrollment_id}", responses=responses(NotFound))
 async def get_enrollment(enrollment_id: int, session: SessionDep, _: AdminUser, now: NowDep) -> Enrollment:
-    """Show one enrolment."""
+    """Show one enrollment."""
     return await service.get_enrollment(session, enrollment_id, now)
 
 
@@ -66,7 +66,7 @@ async def revoke_enrollment(
 
 @router.get("/{enrollment_id}/serials", responses=responses(NotFound))
 async def list_serials(enrollment_id: int, session: SessionDep, _: AdminUser) -> SerialList:
-    """List the serial numbers that may use an enrolment."""
+    """List the serial numbers that may use an enrollment."""
     return await service.list_serials(session, enrollment_id)
 
 
@@ -74,13 +74,13 @@ async def list_serials(enrollment_id: int, session: SessionDep, _: AdminUser) ->
 async def change_serials(
     enrollment_id: int, change: SerialChange, session: SessionDep, user: AdminUser, now: NowDep
 ) -> SerialList:
-    """Add serial numbers to an enrolment's list and take others off; without a list the first makes one."""
+    """Add serial numbers to an enrollment's list and take others off; without a list the first makes one."""
     return await service.change_serials(session, enrollment_id, change, user, now)
 
 
 @router.delete("/{enrollment_id}/serials", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
 async def drop_serials(enrollment_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
-    """Give up an enrolment's list, so that Macs of any serial number may use it."""
+    """Give up an enrollment's list, so that Macs of any serial number may use it."""
     await service.drop_serials(session, enrollment_id, user, now)
 
 
@@ -100,7 +100,7 @@ async def make_profile(
     state: StateDep,
     _: AdminUser,
 ) -> Response:
-    """Make a configuration profile (mobileconfig) that connects a Mac with this enrolment."""
+    """Make a configuration profile (mobileconfig) that connects a Mac with this enrollment."""
     server = state.settings.server.public_url.rstrip("/") or _address(request)
     content = await service.make_profile(session, enrollment_id, wanted, server)
     name = f"santaserver-enrollment-{enrollment_id}.mobileconfig"

@@ -1,4 +1,4 @@
-"""Enrolments as the REST interface takes and shows them."""
+"""Enrollments as the REST interface takes and shows them."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ State = Literal["active", "full", "expired", "revoked"]
 
 
 class EnrollmentCreate(Input):
-    """A new enrolment."""
+    """A new enrollment."""
 
     label: Line = Field(min_length=1, max_length=200, description="What the secret is for")
     quota: int | None = Field(None, ge=1, le=2**31 - 1, description="How many Macs may use it; null: any")
@@ -30,20 +30,20 @@ class EnrollmentCreate(Input):
 
 
 class SerialChange(Input):
-    """Serial numbers to add to an enrolment's list, and to take off it."""
+    """Serial numbers to add to an enrollment's list, and to take off it."""
 
     add: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
     remove: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
 
 
 class SerialList(BaseModel):
-    """Which serial numbers may use an enrolment."""
+    """Which serial numbers may use an enrollment."""
 
     serials: list[str] | None = Field(description="In upper case, sorted; null: any; empty: none")
 
 
 class Enrollment(EnrollmentCreate):
-    """An enrolment; its secret is not kept."""
+    """An enrollment; its secret is not kept."""
 
     label: str
     serial_allowlist: list[str] | None
@@ -58,7 +58,7 @@ class Enrollment(EnrollmentCreate):
 
 
 class EnrollmentCreated(BaseModel):
-    """A new enrolment with its secret, which is shown this once."""
+    """A new enrollment with its secret, which is shown this once."""
 
     enrollment: Enrollment
     secret: str
@@ -84,7 +84,7 @@ class ProfileRequest(Input):
     """What a configuration profile is to hold."""
 
     secret: Line = Field(
-        min_length=1, max_length=500, description="The enrolment's secret, shown at creation"
+        min_length=1, max_length=500, description="The enrollment's secret, shown at creation"
     )
     secret_in: Literal["header", "url"] = Field(
         "header", description="`url` for agents that cannot send headers of their own"

@@ -1,4 +1,4 @@
-"""The secrets of enrolments: how they are made, shown by a Mac, and stored."""
+"""The secrets of enrollments: how they are made, shown by a Mac, and stored."""
 
 import hashlib
 import secrets

@@ -1,4 +1,4 @@
-"""Makes and revokes enrolments, and the profiles that carry their secrets."""
+"""Makes and revokes enrollments, and the profiles that carry their secrets."""
 
 import hmac
 from datetime import datetime
@@ -37,7 +37,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 async def list_enrollments(
     session: AsyncSession, cursor: str | None, limit: int, now: datetime
 ) -> Page[Enrollment]:
-    """Return a page of enrolments, the newest first."""
+    """Return a page of enrollments, the newest first."""
     key = decode_cursor(cursor, (int,))
     before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
     rows = await repository.list_enrollments(session, before, limit + 1)
@@ -47,19 +47,19 @@ async def list_enrollments(
 
 
 async def get_enrollment(session: AsyncSession, number: int, now: datetime) -> Enrollment:
-    """Return one enrolment."""
+    """Return one enrollment."""
     return _show(await _find(session, number), now)
 
 
 async def create_enrollment(
     session: AsyncSession, wanted: EnrollmentCreate, user: User, now: datetime
 ) -> EnrollmentCreated:
-    """Store an enrolment; its secret is in the answer and nowhere else."""
+    """Store an enrollment; its secret is in the answer and nowhere else."""
     label = _stored("label", wanted.label)
     listed = wanted.serial_allowlist
     serials = sorted({_stored("serial_allowlist", serial).upper() for serial in listed}) if listed else None
     if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise _wrong("expires_at", "The enrolment would have expired already: choose a later time")
+        raise _wrong("expires_at", "The enrollment would have expired already: choose a later time")
     secret = new_secret()
     row = Row(
         label=label,
@@ -84,7 +84,7 @@ async def create_enrollment(
 
 
 async def revoke_enrollment(session: AsyncSession, number: int, user: User, now: datetime) -> Enrollment:
-    """Refuse an enrolment's secret within seconds; a second time changes nothing."""
+    """Refuse an enrollment's secret within seconds; a second time changes nothing."""
     found = await _find(session, number)
     row = found[0]
     if row.revoked_at is None:
@@ -96,7 +96,7 @@ async def revoke_enrollment(session: AsyncSession, number: int, user: User, now:
 
 
 async def list_serials(session: AsyncSession, number: int) -> SerialList:
-    """Return which serial numbers may use an enrolment."""
+    """Return which serial numbers may use an enrollment."""
     return SerialList(serials=(await _find(session, number))[0].serial_allowlist)
 
 
@@ -122,7 +122,7 @@ async def change_serials(
 
 
 async def drop_serials(session: AsyncSession, number: int, user: User, now: datetime) -> None:
-    """Let any serial number use an enrolment."""
+    """Let any serial number use an enrollment."""
     row = await repository.lock_enrollment(session, (await _find(session, number))[0].id)
     _keep_serials(session, row, None, user, now)
 
@@ -139,10 +139,10 @@ def _keep_serials(
 
 
 async def make_profile(session: AsyncSession, number: int, wanted: ProfileRequest, server: str) -> bytes:
-    """Return the configuration profile of an enrolment; `server` is where Macs find this one."""
+    """Return the configuration profile of an enrollment; `server` is where Macs find this one."""
     row = (await _find(session, number))[0]
     if not hmac.compare_digest(hash_secret(wanted.secret), row.secret_hash):
-        raise _wrong("secret", "This is not the secret of this enrolment")
+        raise _wrong("secret", "This is not the secret of this enrollment")
     address = urlsplit(server)
     if address.scheme != "https" and address.hostname not in LOOPBACK:
         raise Unprocessable(
@@ -195,7 +195,7 @@ async def _tags(session: AsyncSession, names: list[str]) -> list[int]:
 async def _find(session: AsyncSession, number: int) -> EnrollmentRow:
     found = await repository.find_enrollment(session, number) if 0 < number <= MAX_ROW_ID else None
     if found is None:
-        raise NotFound("There is no such enrolment")
+        raise NotFound("There is no such enrollment")
     return found
 
 

@@ -34,8 +34,8 @@ class Intake:
     connection: Connection
     """Outside of a transaction: each statement commits by itself, and repeating one is harmless."""
     programs: ProgramCache
-    enrol: Callable[[], Awaitable[None]]
-    """Makes the machine known, or raises what its enrolment says against it."""
+    enroll: Callable[[], Awaitable[None]]
+    """Makes the machine known, or raises what its enrollment says against it."""
     news: NewsBudget
     now: datetime
 
@@ -48,7 +48,7 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
     await store_places(connection, intake.programs.places, everything, programs)
     added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
-        await intake.enrol()
+        await intake.enroll()
         added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
         raise LookupError(f"machine {machine_id} vanished between two statements")

@@ -36,7 +36,7 @@ async def list_file_accesses(
 async def list_agent_audits(
     connection: Connection, machine_id: str, before: Position, limit: int
 ) -> Sequence[Row]:
-    """Return what agents did by themselves; an empty machine id means all of them."""
+    """Return what agents did on their own; an empty machine id means all of them."""
     rows: Sequence[Row] = await connection.fetch(
         """select a.id, m.machine_id, m.hostname, a.occurred_at, a.received_at, a.kind,
              coalesce(a.detail->>'identifier', '') as identifier,

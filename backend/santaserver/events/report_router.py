@@ -1,4 +1,4 @@
-"""List file accesses and what agents did by themselves."""
+"""List file accesses and what agents did on their own."""
 
 from typing import Annotated
 
@@ -41,5 +41,5 @@ async def list_agent_audits(
     limit: LimitParam = DEFAULT_LIMIT,
     machine_id: MachineParam = "",
 ) -> Page[AgentAudit]:
-    """List what agents did by themselves, the newest first."""
+    """List what agents did on their own, the newest first."""
     return await service.list_agent_audits(connection, cursor, limit, machine_id.replace("\0", ""), now)

@@ -1,4 +1,4 @@
-"""File accesses and what the agent did by itself, as the REST interface shows them."""
+"""File accesses and what the agent did on its own, as the REST interface shows them."""
 
 from datetime import datetime
 
@@ -32,7 +32,7 @@ class FileAccess(BaseModel):
 
 
 class AgentAudit(BaseModel):
-    """Something an agent did by itself, such as a rule that a user approved in standalone mode."""
+    """Something an agent did on its own, such as a rule that a user approved in standalone mode."""
 
     id: int
     machine_id: str

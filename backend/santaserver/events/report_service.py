@@ -35,7 +35,7 @@ async def list_file_accesses(
 async def list_agent_audits(
     connection: Connection, cursor: str | None, limit: int, machine_id: str, now: datetime
 ) -> Page[AgentAudit]:
-    """Return a page of what agents did by themselves, the newest first."""
+    """Return a page of what agents did on their own, the newest first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_agent_audits(connection, machine_id, before, limit + 1)
     items = [AgentAudit.model_validate(dict(row)) for row in rows[:limit]]

@@ -21,7 +21,7 @@ LayerName = Annotated[
 
 
 class Layer(BaseModel):
-    """One layer that holds something, or could: every tag has one, users and machines get theirs at need."""
+    """One layer of rules and settings. Tags always have one; users and machines when used."""
 
     layer: LayerName
     kind: LayerKind

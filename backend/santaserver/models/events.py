@@ -145,7 +145,7 @@ class FileAccessEvent(Base):
 
 
 class AgentAuditEvent(Base):
-    """Something the agent did by itself, such as making a rule that a user approved."""
+    """Something the agent did on its own, such as making a rule that a user approved."""
 
     __tablename__ = "agent_audit_event"
 

@@ -49,7 +49,7 @@ class Layer(Base):
 
 
 class Tag(Base):
-    """A named set of machines; members come by hand, by enrolment, by directory group or by predicate."""
+    """A named set of machines; members come by hand, by enrollment, by directory group or by predicate."""
 
     __tablename__ = "tag"
 
@@ -64,7 +64,7 @@ class Tag(Base):
 
 
 class TagEnrollment(Base):
-    """Machines of this enrolment have this tag."""
+    """Machines of this enrollment have this tag."""
 
     __tablename__ = "tag_enrollment"
 

@@ -1,4 +1,4 @@
-"""The lock-out guard: refuses rules that would cut a Mac off from whoever could mend it. Pure.
+"""The lock-out guard: refuses rules that would cut a Mac off from whoever could repair it. Pure.
 
 A Mac whose device management or Santa itself is blocked cannot be helped from afar any more. Such a
 rule is refused unless the request says that it is meant. A CEL rule is not judged: what it answers
@@ -54,6 +54,6 @@ def refusal(needed: str) -> Unprocessable:
         f"Set {OVERRIDE} if it is meant",
         errors=(
             FieldProblem(field="identifier", message=f"Blocking this locks Macs out: it is {needed}."),
-            FieldProblem(field=OVERRIDE, message="Set it to true to store the rule all the same"),
+            FieldProblem(field=OVERRIDE, message="Set it to true to save the rule anyway"),
         ),
     )

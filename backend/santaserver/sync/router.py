@@ -229,11 +229,11 @@ async def _report(call: Call, enrolled: Enrollment | None, content: Content) -> 
     work = partial(parse, content.plain, machine_id, now)
     upload = work() if len(content.plain) <= FIRST_PIECE else await state.limits.sideline.run(work)
 
-    async def enrol() -> None:
+    async def enroll() -> None:
         await _enrol(state, enrolled, machine_id, now)
 
     async with state.database.statements() as connection:
-        intake = Intake(connection, state.programs, enrol, state.news, now)
+        intake = Intake(connection, state.programs, enroll, state.news, now)
         body, news = await event_upload(intake, machine_id, upload)
     state.bus.publish(news)
     return body

@@ -209,7 +209,7 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
 
 
 async def known_machine(stage: Stage, machine_id: str, serial: str) -> MachineRow:
-    """Return the machine, locked; enrol it when it is new."""
+    """Return the machine, locked; enroll it when it is new."""
     machine = await repository.lock_machine(stage.connection, machine_id)
     if machine is None:
         await admission.admit(stage.connection, stage.enrollment, serial)
@@ -222,7 +222,7 @@ async def known_machine(stage: Stage, machine_id: str, serial: str) -> MachineRo
 
 
 async def _identified(stage: Stage, machine: MachineRow, serial: str) -> MachineRow:
-    """Keep who the machine says it is: the enrolment it shows and its serial number."""
+    """Keep who the machine says it is: the enrollment it shows and its serial number."""
     connection = stage.connection
     enrolled = await identity.keep_enrollment(
         connection, machine.id, machine.enrollment, stage.enrollment, serial

@@ -109,7 +109,7 @@ async def add_tag(session: AsyncSession, tag: Tag) -> None:
 
 
 async def set_enrollments(session: AsyncSession, tag_id: int, enrollments: Sequence[int]) -> None:
-    """Replace the enrolments whose machines are members."""
+    """Replace the enrollments whose machines are members."""
     await session.execute(delete(TagEnrollment).where(TagEnrollment.tag_id == tag_id))
     if enrollments:
         rows = [{"tag_id": tag_id, "enrollment_id": number} for number in sorted(set(enrollments))]

@@ -107,5 +107,5 @@ async def add_member(tag_id: int, machine_id: str, session: SessionDep, user: Ad
 async def remove_member(
     tag_id: int, machine_id: str, session: SessionDep, user: AdminUser, now: NowDep
 ) -> None:
-    """Take back a tag that was given by hand; enrolment, group and predicate may still give it."""
+    """Remove a tag that was assigned by hand; enrollment, group and predicate may still assign it."""
     await service.set_member(session, tag_id, machine_id, user, now, member=False)

@@ -34,7 +34,7 @@ class TagContent(Input):
     groups: list[Annotated[Line, Field(min_length=1, max_length=500)]] = Field(
         [], max_length=200, description="Directory groups whose users' Macs are members"
     )
-    enrollments: list[int] = Field([], max_length=200, description="Enrolments whose Macs are members")
+    enrollments: list[int] = Field([], max_length=200, description="Enrollments whose Macs are members")
 
 
 class Tag(TagContent):

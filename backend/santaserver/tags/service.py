@@ -202,7 +202,7 @@ async def _check(session: AsyncSession, content: TagContent, tag_id: int | None)
     wanted = [number for number in content.enrollments if 0 < number <= MAX_ROW_ID]
     unknown = await repository.unknown_enrollments(session, wanted)
     if unknown or len(wanted) != len(content.enrollments):
-        raise _wrong("enrollments", "There is no such enrolment")
+        raise _wrong("enrollments", "There is no such enrollment")
 
 
 def _unstorable(text: str) -> str | None:

@@ -15,7 +15,7 @@ VOLUME = "santaserver_database"
 def test_one_command_starts_both_and_a_mac_syncs(site: Site) -> None:
     site.compose("up", "--detach", "--wait")
     assert site.answers()
-    # As docs/operations.md makes the first account and enrolment.
+    # As docs/operations.md makes the first account and enrollment.
     own = ("exec", "--workdir", "/app", "--interactive", site.container(), PYTHON, "-m", "santaserver")
     run("docker", *own, "create-admin", "admin", "--password-stdin", given=PASSWORD)
     secret = run("docker", *own, "create-enrollment", "all Macs").stdout.split()[-1]

@@ -83,7 +83,7 @@ def test_the_log_in_has_no_violation(open_page: OpenPage, width: str) -> None:
 DIALOGS = [
     ("/rules", "New rule", "Create rule"),
     ("/tags", "New tag", None),
-    ("/enrollments", "New enrolment", None),
+    ("/enrollments", "New enrollment", None),
     ("/enrollments", "Serials", None),
     ("/enrollments", "Profile", None),
     ("machine", "Monitor mode", None),

@@ -68,12 +68,12 @@ def test_no_page_reads_anything_twice(logged_in: OpenPage, mac: NewMac) -> None:
 
 def test_escape_does_not_lose_a_secret(logged_in: OpenPage) -> None:
     page = logged_in("/enrollments").page
-    page.get_by_role("button", name="New enrol").click()
+    page.get_by_role("button", name="New enrollment").click()
     page.get_by_label("Label").fill(f"escape {time.time_ns()}")
     press_escape_often(page)
     expect(page.get_by_label("Label")).to_have_value(re.compile("escape"))
     page.get_by_role("button", name="Go back").click()
-    page.get_by_role("button", name=re.compile("Create enrol")).click()
+    page.get_by_role("button", name=re.compile("Create enrollment")).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("It is shown only now")).to_be_visible()
     secret = dialog.locator(".secret .mono").inner_text()

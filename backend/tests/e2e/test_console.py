@@ -15,7 +15,7 @@ PAGES = [
     ("/rules", "Rules"),
     ("/rules/files", "Import and export"),
     ("/tags", "Tags"),
-    ("/enrollments", "Enrolments"),
+    ("/enrollments", "Enrollments"),
     ("/events", "Events"),
     ("/events/file-accesses", "File accesses"),
     ("/events/agents", "Agents"),

@@ -50,7 +50,7 @@ def test_every_encoding_of_the_agent_passes_the_proxy(mac: NewMac, encoding: str
     assert new.rules
 
 
-def test_a_wrong_enrolment_secret_is_refused(house: House) -> None:
+def test_a_wrong_enrollment_secret_is_refused(house: House) -> None:
     stranger = SimulatedMac(house.url, secret="wrong")
     with pytest.raises(SyncError) as refusal:
         stranger.sync()

@@ -14,12 +14,12 @@ from tests.support.server import RunningServer
 
 @pytest.fixture
 def strict(dsn: str) -> Iterator[RunningServer]:
-    """A server that requires an enrolment secret."""
+    """A server that requires an enrollment secret."""
     with RunningServer(dsn, {"REQUIRE_ENROLLMENT": "true"}) as running:
         yield running
 
 
-def enrol(dsn: str, secret: str, **columns: object) -> None:
+def enroll(dsn: str, secret: str, **columns: object) -> None:
     names = ["label", "secret_hash", "created_at", *columns]
     marks = ", ".join(f"${number + 1}" for number in range(1, len(columns) + 1))
     execute(
@@ -58,12 +58,12 @@ def test_the_secret_may_be_in_the_path_or_in_its_own_header(strict: RunningServe
         )
 
 
-def test_an_enrolment_ends_with_its_date_quota_and_revocation(strict: RunningServer) -> None:
-    enrol(strict.dsn, "few", quota=1)
+def test_an_enrollment_ends_with_its_date_quota_and_revocation(strict: RunningServer) -> None:
+    enroll(strict.dsn, "few", quota=1)
     assert preflight(strict, "few") == httpx.codes.OK
     assert preflight(strict, "few", machine_id="M2") == httpx.codes.UNAUTHORIZED
     assert preflight(strict, "few") == httpx.codes.OK
-    enrol(strict.dsn, "listed", serial_allowlist=["S9"])
+    enroll(strict.dsn, "listed", serial_allowlist=["S9"])
     assert preflight(strict, "listed", machine_id="M3") == httpx.codes.UNAUTHORIZED
     assert preflight(strict, "listed", serial="S9", machine_id="M3") == httpx.codes.OK
     execute(strict.dsn, "update enrollment set expires_at = now() where label = 't'")

@@ -1,4 +1,4 @@
-"""Making and revoking enrolments, and the profiles that carry them."""
+"""Making and revoking enrollments, and the profiles that carry them."""
 
 import plistlib
 from typing import Any
@@ -58,7 +58,7 @@ def test_listed_serials_are_asked_of_every_preflight(server: RunningServer, admi
     assert sync_status(server, made["secret"], serial="C02ZZZ") == httpx.codes.UNAUTHORIZED
 
 
-def test_an_enrolment_may_ask_for_a_client_certificate_too(
+def test_an_enrollment_may_ask_for_a_client_certificate_too(
     server: RunningServer, admin: httpx.Client
 ) -> None:
     made = make(admin, client_certificate=True)
@@ -139,11 +139,11 @@ def test_a_profile_holds_the_address_the_secret_and_static_rules(dsn: str) -> No
         assert unknown.status_code == httpx.codes.UNPROCESSABLE_ENTITY
 
 
-def test_only_administrators_see_enrolments(anonymous: httpx.Client) -> None:
+def test_only_administrators_see_enrollments(anonymous: httpx.Client) -> None:
     assert anonymous.get("/api/v1/enrollments").status_code == httpx.codes.UNAUTHORIZED
 
 
-def test_macs_get_the_tags_of_their_enrolment(server: RunningServer, admin: httpx.Client) -> None:
+def test_macs_get_the_tags_of_their_enrollment(server: RunningServer, admin: httpx.Client) -> None:
     tag = admin.post("/api/v1/tags", json={"name": "Lab"})
     assert tag.status_code == httpx.codes.CREATED, tag.text
     unknown = admin.post("/api/v1/enrollments", json={"label": "x", "tags": ["nowhere"]})
@@ -154,7 +154,7 @@ def test_macs_get_the_tags_of_their_enrolment(server: RunningServer, admin: http
     assert value(server.dsn, "select source from tag_member where left_at is null") == "enrollment"
 
 
-def test_a_machine_moves_to_the_enrolment_whose_secret_it_shows(
+def test_a_machine_moves_to_the_enrollment_whose_secret_it_shows(
     server: RunningServer, admin: httpx.Client
 ) -> None:
     first, second, full = make(admin), make(admin), make(admin, quota=1)

@@ -1,4 +1,4 @@
-"""An enrolment's list of serial numbers over REST, and whom it lets in."""
+"""An enrollment's list of serial numbers over REST, and whom it lets in."""
 
 import httpx
 import pytest

@@ -93,11 +93,11 @@ def test_a_tag_that_is_taken_back_takes_its_rules_along(admin: httpx.Client, mac
     assert policies(mac) == {sha(1): BLOCK}
 
 
-def test_members_come_by_group_predicate_and_enrolment(
+def test_members_come_by_group_predicate_and_enrollment(
     server: RunningServer, admin: httpx.Client, mac: SimulatedMac, other: SimulatedMac
 ) -> None:
     enrollment = value(server.dsn, "select id from enrollment")
-    other.secret = "enrolment-secret-of-the-tests"
+    other.secret = "enrollment-secret-of-the-tests"
     tags = {
         "group": tag(admin, "finance", groups=["FINANCE"]),
         "predicate": tag(admin, "lab", predicate="hostname.startsWith('lab-') && 'Finance' in groups"),

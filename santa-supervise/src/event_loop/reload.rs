@@ -48,7 +48,7 @@ impl EventLoop {
     fn apply(&mut self, config: Config, blueprints: Vec<Blueprint>) -> Result<String, String> {
         let (old, new) = (&self.config.supervisor, &config.supervisor);
         if old.control_socket != new.control_socket {
-            return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or start the container anew".to_owned());
+            return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or restart the container".to_owned());
         }
         let mut notes = Vec::new();
         if old.log != new.log {

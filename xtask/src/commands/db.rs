@@ -38,7 +38,7 @@ enum Action {
         #[arg(last = true, value_name = "ARGUMENTS")]
         arguments: Vec<String>,
     },
-    /// Throw all data away; the next start begins anew
+    /// Delete all data; the next start begins from scratch
     Reset,
 }
 

@@ -3,7 +3,7 @@
 `ledger` writes down every rule of every Mac and compares sets in SQL, on the same quick stack;
 `orm` is what a good template leads to: SQLAlchemy entities, pydantic models, dependencies.
 Both speak the same four stages to `santa-load fleet`. Neither has sessions, reasons, layers,
-protobuf or enrolment, which is in their favour.
+protobuf or enrollment, which is in their favour.
 """
 
 from collections.abc import Awaitable, Callable

@@ -204,7 +204,7 @@ words! {
 
 section! {
     /// How to tell that a ready service still works. One that does not is
-    /// stopped and treated like one that ended with a failure by itself.
+    /// stopped and treated like one that failed on its own.
     pub(super) struct LivenessSpec {
         /// `connect` the socket `socket` accepts; `http` a GET of `path` on
         /// `socket` answers 200; `exec` the program `command` ends with 0;

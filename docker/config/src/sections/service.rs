@@ -73,7 +73,7 @@ section! {
         stop_then: Vec<StopStep>,
         /// Signal that makes it reload; without one a reload is a restart.
         reload_signal: Option<Signal>,
-        /// When to start it again after it ended by itself.
+        /// When to start it again after it exits on its own.
         restart: Restart = "on-failure",
         /// How long to wait before starting it again.
         backoff: Backoff,
@@ -161,7 +161,7 @@ words! {
 }
 
 words! {
-    /// When a service is started again after it ended by itself.
+    /// When a service is started again after it exits on its own.
     pub enum Restart {
         /// Whatever its exit code.
         Always = "always",

@@ -1,4 +1,4 @@
-// Who may sync: enrolments, and the profiles that carry their secrets.
+// Who may sync: enrollments, and the profiles that carry their secrets.
 import { api, unwrap, type CallOptions } from './client.ts';
 import type {
   Enrollment,
@@ -55,7 +55,7 @@ export async function changeSerials(
   return answer.serials;
 }
 
-/** Lets Macs of any serial number use the enrolment. */
+/** Lets Macs of any serial number use the enrollment. */
 export async function dropSerials(id: Enrollment['id']): Promise<void> {
   const params = { path: { enrollment_id: id } };
   await unwrap(api.DELETE('/api/v1/enrollments/{enrollment_id}/serials', { params }));

@@ -23,7 +23,7 @@ export function formMessage(error: Pick<ApiError, 'fields' | 'message'>, form: o
 }
 
 const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
-  0: ['The server did not answer', 'Check the connection; the console tries again by itself.'],
+  0: ['The server did not answer', 'Check the connection; the console retries automatically.'],
   401: ['You are not logged in', 'Log in again to go on.'],
   403: ['You are not allowed to do this', 'Ask an administrator.'],
   404: ['Not found', 'It may have been removed in the meantime.'],

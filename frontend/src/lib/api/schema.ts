@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List Agent Audits
-         * @description List what agents did by themselves, the newest first.
+         * @description List what agents did on their own, the newest first.
          */
         get: operations["list_agent_audits"];
         put?: never;
@@ -133,13 +133,13 @@ export interface paths {
         };
         /**
          * List Enrollments
-         * @description List enrolments, the newest first.
+         * @description List enrollments, the newest first.
          */
         get: operations["list_enrollments"];
         put?: never;
         /**
          * Create Enrollment
-         * @description Make an enrolment. The secret is in this answer only.
+         * @description Make an enrollment. The secret is in this answer only.
          */
         post: operations["create_enrollment"];
         delete?: never;
@@ -157,7 +157,7 @@ export interface paths {
         };
         /**
          * Get Enrollment
-         * @description Show one enrolment.
+         * @description Show one enrollment.
          */
         get: operations["get_enrollment"];
         put?: never;
@@ -179,7 +179,7 @@ export interface paths {
         put?: never;
         /**
          * Make Profile
-         * @description Make a configuration profile (mobileconfig) that connects a Mac with this enrolment.
+         * @description Make a configuration profile (mobileconfig) that connects a Mac with this enrollment.
          */
         post: operations["make_profile"];
         delete?: never;
@@ -217,21 +217,21 @@ export interface paths {
         };
         /**
          * List Serials
-         * @description List the serial numbers that may use an enrolment.
+         * @description List the serial numbers that may use an enrollment.
          */
         get: operations["list_serials"];
         put?: never;
         post?: never;
         /**
          * Drop Serials
-         * @description Give up an enrolment's list, so that Macs of any serial number may use it.
+         * @description Give up an enrollment's list, so that Macs of any serial number may use it.
          */
         delete: operations["drop_serials"];
         options?: never;
         head?: never;
         /**
          * Change Serials
-         * @description Add serial numbers to an enrolment's list and take others off; without a list the first makes one.
+         * @description Add serial numbers to an enrollment's list and take others off; without a list the first makes one.
          */
         patch: operations["change_serials"];
         trace?: never;
@@ -872,7 +872,7 @@ export interface paths {
         post?: never;
         /**
          * Remove Member
-         * @description Take back a tag that was given by hand; enrolment, group and predicate may still give it.
+         * @description Remove a tag that was assigned by hand; enrollment, group and predicate may still assign it.
          */
         delete: operations["remove_member"];
         options?: never;
@@ -964,7 +964,7 @@ export interface components {
         };
         /**
          * AgentAudit
-         * @description Something an agent did by itself, such as a rule that a user approved in standalone mode.
+         * @description Something an agent did on its own, such as a rule that a user approved in standalone mode.
          */
         AgentAudit: {
             /** Decision */
@@ -1102,7 +1102,7 @@ export interface components {
         };
         /**
          * Enrollment
-         * @description An enrolment; its secret is not kept.
+         * @description An enrollment; its secret is not kept.
          */
         Enrollment: {
             /**
@@ -1151,7 +1151,7 @@ export interface components {
         };
         /**
          * EnrollmentCreate
-         * @description A new enrolment.
+         * @description A new enrollment.
          */
         EnrollmentCreate: {
             /**
@@ -1189,7 +1189,7 @@ export interface components {
         };
         /**
          * EnrollmentCreated
-         * @description A new enrolment with its secret, which is shown this once.
+         * @description A new enrollment with its secret, which is shown this once.
          */
         EnrollmentCreated: {
             enrollment: components["schemas"]["Enrollment"];
@@ -1559,7 +1559,7 @@ export interface components {
         };
         /**
          * Layer
-         * @description One layer that holds something, or could: every tag has one, users and machines get theirs at need.
+         * @description One layer of rules and settings. Tags always have one; users and machines when used.
          */
         Layer: {
             /**
@@ -2074,7 +2074,7 @@ export interface components {
             essentials: string[];
             /**
              * Secret
-             * @description The enrolment's secret, shown at creation
+             * @description The enrollment's secret, shown at creation
              */
             secret: string;
             /**
@@ -2509,7 +2509,7 @@ export interface components {
         };
         /**
          * SerialChange
-         * @description Serial numbers to add to an enrolment's list, and to take off it.
+         * @description Serial numbers to add to an enrollment's list, and to take off it.
          */
         SerialChange: {
             /**
@@ -2525,7 +2525,7 @@ export interface components {
         };
         /**
          * SerialList
-         * @description Which serial numbers may use an enrolment.
+         * @description Which serial numbers may use an enrollment.
          */
         SerialList: {
             /**
@@ -2877,7 +2877,7 @@ export interface components {
             description: string;
             /**
              * Enrollments
-             * @description Enrolments whose Macs are members
+             * @description Enrollments whose Macs are members
              * @default []
              */
             enrollments: number[];
@@ -2926,7 +2926,7 @@ export interface components {
             description: string;
             /**
              * Enrollments
-             * @description Enrolments whose Macs are members
+             * @description Enrollments whose Macs are members
              * @default []
              */
             enrollments: number[];

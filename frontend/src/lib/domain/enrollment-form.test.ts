@@ -10,7 +10,7 @@ import {
 
 const NOW = Date.parse('2026-11-25T12:00:00Z');
 
-describe('the enrolment form', () => {
+describe('the enrollment form', () => {
   it('asks for a label only', () => {
     expect(Object.keys(enrollmentMistakes(emptyEnrollmentForm(), NOW))).toEqual(['label']);
     expect(enrollmentMistakes({ ...emptyEnrollmentForm(), label: 'x' }, NOW)).toEqual({});
@@ -47,7 +47,7 @@ describe('the enrolment form', () => {
     });
   });
 
-  it('knows which enrolments still let Macs sync', () => {
+  it('knows which enrollments still let Macs sync', () => {
     expect(
       (['active', 'full', 'expired', 'revoked'] as const).map((state) => isUsable({ state })),
     ).toEqual([true, true, false, false]);

@@ -1,4 +1,4 @@
-// The enrolment form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+// The enrollment form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
 import type { Enrollment, EnrollmentCreate, EnrollmentState } from '../api/types.ts';
 import type { Tone } from '../ui/tone.ts';
 
@@ -19,8 +19,8 @@ export type EnrollmentMistakes = Partial<Record<keyof EnrollmentForm, string>>;
 export const STATE_KINDS: Readonly<
   Record<EnrollmentState, { label: string; tone: Tone; help: string }>
 > = {
-  active: { label: 'Active', tone: 'ok', help: 'Macs can enrol and sync with it.' },
-  full: { label: 'Full', tone: 'warn', help: 'All places are taken; enrolled Macs go on syncing.' },
+  active: { label: 'Active', tone: 'ok', help: 'Macs can enroll and sync with it.' },
+  full: { label: 'Full', tone: 'warn', help: 'The machine limit is reached; enrolled Macs keep syncing.' },
   expired: { label: 'Expired', tone: 'neutral', help: 'Its secret is refused.' },
   revoked: { label: 'Revoked', tone: 'danger', help: 'Its secret is refused.' },
 };

@@ -65,6 +65,6 @@ describe('a predicate that was tried', () => {
 
 it('says how Macs become members', () => {
   const tag = { predicate: 'true', groups: ['a', 'b'], enrollments: [1] };
-  expect(describeSources(tag)).toBe('by hand, 1 enrolment, 2 directory groups, an expression');
+  expect(describeSources(tag)).toBe('by hand, 1 enrollment, 2 directory groups, an expression');
   expect(describeSources({ predicate: null, groups: [], enrollments: [] })).toBe('by hand');
 });

@@ -16,7 +16,7 @@ export type TagMistakes = Partial<Record<keyof TagForm, string>>;
 
 export const MEMBER_SOURCES: Readonly<Record<MemberSource, { label: string; help: string }>> = {
   manual: { label: 'by hand', help: 'An administrator made it a member.' },
-  enrollment: { label: 'enrolment', help: 'Its enrolment has this tag.' },
+  enrollment: { label: 'enrollment', help: 'Its enrollment has this tag.' },
   group: { label: 'group', help: 'Its user is in one of the tag’s directory groups.' },
   predicate: { label: 'expression', help: 'The tag’s expression holds for it.' },
 };
@@ -90,7 +90,7 @@ export function describeTrial(result: PredicateResult): string {
 /** How Macs become members, in a few words. */
 export function describeSources(tag: Pick<Tag, 'predicate' | 'groups' | 'enrollments'>): string {
   const ways = ['by hand'];
-  if (tag.enrollments.length > 0) ways.push(plural(tag.enrollments.length, 'enrolment'));
+  if (tag.enrollments.length > 0) ways.push(plural(tag.enrollments.length, 'enrollment'));
   if (tag.groups.length > 0) ways.push(plural(tag.groups.length, 'directory group'));
   if (tag.predicate) ways.push('an expression');
   return ways.join(', ');

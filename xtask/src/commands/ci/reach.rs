@@ -74,7 +74,7 @@ fn ask(shell: &Shell, id: &str, published: SocketAddr, inside: u16) -> Result<()
     let about = &about[0];
     if about["State"]["Running"] != true {
         let logs = run::output("read its log", cmd!(shell, "podman logs {id}"))?;
-        bail!("the container has ended by itself: {}", run::tail(&logs));
+        bail!("the container has exited: {}", run::tail(&logs));
     }
     let networks = about["NetworkSettings"]["Networks"].as_object();
     let address = networks.and_then(|networks| {

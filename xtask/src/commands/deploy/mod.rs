@@ -21,7 +21,7 @@ use state::State;
     The new container must answer `santa-supervise healthcheck --ready` in time; otherwise the one\n\
     before it is started again and this command fails."
 )]
-/// Replace the running container; back by itself when the new one does not become ready
+/// Replace the running container; roll back when the new one does not become ready
 pub(crate) struct Args {
     /// The image to run
     #[arg(long, value_name = "REF")]

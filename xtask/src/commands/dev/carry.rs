@@ -101,7 +101,7 @@ impl<'a> Loop<'a> {
             Step::RestartVite => {
                 supervisor.command(&["restart", "vite"]).map(|()| "Vite restarted")
             }
-            Step::RestartAll => self.plan.check().map(|()| "starting everything anew"),
+            Step::RestartAll => self.plan.check().map(|()| "restarting everything"),
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Public port on 127.0.0.1; when not given, that of docker/santa.toml
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65533))]
     port: Option<u16>,
-    /// Throw the embedded database and the credentials away and start anew
+    /// Delete the embedded database and the credentials, and start from scratch
     #[arg(long, conflicts_with = "database_url")]
     fresh: bool,
     /// Do not follow changes of files
@@ -109,7 +109,7 @@ fn follow(
     let mut changes = carry::Loop::new(plan, house, watcher);
     while !run::interrupted() {
         if let Some(status) = supervisor.ended()? {
-            bail!("santa-supervise ended by itself ({status}); its last lines above say why");
+            bail!("santa-supervise exited unexpectedly ({status}); its last lines above say why");
         }
         if changes.turn(supervisor) == Next::StartAnew {
             return Ok(Next::StartAnew);

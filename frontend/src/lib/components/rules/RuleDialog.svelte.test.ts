@@ -110,12 +110,12 @@ describe('the rule dialog', () => {
       }),
     );
     const onsaved = open();
-    expect(screen.queryByLabelText('Store it all the same')).toBeNull();
+    expect(screen.queryByLabelText('Save anyway')).toBeNull();
     type('Identifier', SHA256);
     screen.getByText('Create rule').click();
     await screen.findByText('Blocking this locks Macs out');
     vi.mocked(createRule).mockResolvedValue(someRule());
-    (await screen.findByLabelText('Store it all the same')).click();
+    (await screen.findByLabelText('Save anyway')).click();
     const button = screen.getByRole<HTMLButtonElement>('button', { name: 'Create rule' });
     await waitFor(() => expect(button.disabled).toBe(false));
     screen.getByText('Create rule').click();

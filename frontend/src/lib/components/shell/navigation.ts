@@ -24,7 +24,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Tags', href: tagsLink(), icon: 'tag' },
   { label: 'Events', href: eventsLink(), icon: 'event' },
   { label: 'Programs', href: programsLink(), icon: 'program' },
-  { label: 'Enrolments', href: enrollmentsLink(), icon: 'key' },
+  { label: 'Enrollments', href: enrollmentsLink(), icon: 'key' },
   { label: 'Settings', href: settingsLink(), icon: 'settings' },
 ];
 

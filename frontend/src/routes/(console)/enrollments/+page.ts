@@ -10,5 +10,5 @@ export const load: PageLoad = async ({ fetch, parent }) => {
     key: (enrollment) => enrollment.id,
   });
   await briefly(list.first);
-  return { title: 'Enrolments', list };
+  return { title: 'Enrollments', list };
 };

@@ -1,5 +1,5 @@
 //! A migrated PostgreSQL whose socket containers can reach, with an
-//! administrator and an enrolment in it.
+//! administrator and an enrollment in it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) const PASSWORD: &str = "measured-and-thrown-away";
 pub(crate) struct Database {
     /// Folder of its socket.
     pub(crate) sockets: PathBuf,
-    /// The secret of an enrolment.
+    /// The secret of an enrollment.
     pub(crate) enrollment: String,
     child: Child,
 }
@@ -74,8 +74,8 @@ impl Database {
         run::output("migrate the database", cmd!(shell, "{python} -m santaserver migrate"))?;
         let admin = cmd!(shell, "{python} -m santaserver create-admin admin --password-stdin");
         run::output_of("make an administrator", admin, PASSWORD)?;
-        let enrol = cmd!(shell, "{python} -m santaserver create-enrollment bench");
-        self.enrollment = run::output("make an enrolment", enrol)?.trim().to_owned();
+        let enroll = cmd!(shell, "{python} -m santaserver create-enrollment bench");
+        self.enrollment = run::output("make an enrollment", enroll)?.trim().to_owned();
         Ok(())
     }
 }
