@@ -20,7 +20,11 @@ export const STATE_KINDS: Readonly<
   Record<EnrollmentState, { label: string; tone: Tone; help: string }>
 > = {
   active: { label: 'Active', tone: 'ok', help: 'Macs can enroll and sync with it.' },
-  full: { label: 'Full', tone: 'warn', help: 'The machine limit is reached; enrolled Macs keep syncing.' },
+  full: {
+    label: 'Full',
+    tone: 'warn',
+    help: 'The machine limit is reached; enrolled Macs keep syncing.',
+  },
   expired: { label: 'Expired', tone: 'neutral', help: 'Its secret is refused.' },
   revoked: { label: 'Revoked', tone: 'danger', help: 'Its secret is refused.' },
 };
