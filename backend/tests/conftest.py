@@ -98,15 +98,20 @@ def admin(server: RunningServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def viewer(server: RunningServer) -> Iterator[httpx.Client]:
     """A client that somebody without an administrator's rights is logged in with."""
-    execute(
-        server.dsn,
-        "insert into app_user (username, display_name, password_hash, role, created_at) "
-        "select 'viewer', 'Viewer', password_hash, 'user', created_at from app_user where username = 'admin'",
-    )
+    add_viewer(server.dsn)
     with server.client() as client:
         answer = client.post("/api/v1/auth/login", json={"username": "viewer", "password": ADMIN[1]})
         assert answer.status_code == httpx.codes.OK, answer.text
         yield client
+
+
+def add_viewer(dsn: str) -> None:
+    """Make the account `viewer`, with the administrator's password."""
+    execute(
+        dsn,
+        "insert into app_user (username, display_name, password_hash, role, created_at) "
+        "select 'viewer', 'Viewer', password_hash, 'user', created_at from app_user where username = 'admin'",
+    )
 
 
 @pytest.fixture

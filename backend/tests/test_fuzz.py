@@ -1,6 +1,12 @@
-"""Whatever the OpenAPI document allows, and what it does not, is never answered with a crash."""
+"""Whatever the OpenAPI document allows, and what it does not, is never answered with a crash.
+
+For a long run: FUZZ_MINUTES=60 python -m pytest tests/test_fuzz.py -k admin (or viewer, or nobody).
+Its requests differ from run to run; a failure prints the request as a curl command.
+"""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,22 +20,15 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from tests.conftest import ADMIN
+from tests.conftest import ADMIN, add_viewer
 from tests.support.postgres import Cluster
 from tests.support.server import RunningServer
 
 DOCUMENT = json.loads((Path(__file__).parents[1] / "openapi.json").read_text())
-EXAMPLES = 10
-"""Requests of each kind to each endpoint; the whole file takes less than a minute."""
-
-FUZZING = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+MINUTES = float(os.environ.get("FUZZ_MINUTES", "0"))
+"""For all endpoints together; by default one small round, which is always the same."""
+WHO = {"admin": 10, "viewer": 4, "nobody": 4}
+"""Who asks, and how many requests of each kind a round makes to each endpoint."""
 
 
 def operations() -> list[Any]:
@@ -39,44 +38,67 @@ def operations() -> list[Any]:
     return [result.ok() for result in found if isinstance(result, Ok)]
 
 
+OPERATIONS = operations()
+
+
 @pytest.fixture(scope="module")
 def fuzzed(cluster: Cluster, template: str) -> Iterator[RunningServer]:
     """One server for all endpoints: they may disturb each other as they like."""
     name = cluster.create(template)
+    add_viewer(cluster.dsn(name))
     with RunningServer(cluster.dsn(name)) as running:
         yield running
     cluster.drop(name)
 
 
-@pytest.fixture
-def session(fuzzed: RunningServer) -> dict[str, str]:
-    """The cookie of an administrator who is logged in."""
-    with fuzzed.client() as client:
-        login = {"username": ADMIN[0], "password": ADMIN[1]}
-        cookie = client.post("/api/v1/auth/login", json=login).headers["set-cookie"].partition(";")[0]
-        me = client.get("/api/v1/auth/me", headers={"Cookie": cookie})
-        assert me.status_code == httpx.codes.OK
-    name, _, value = cookie.partition("=")
+def log_in(server: RunningServer, who: str) -> dict[str, str]:
+    """Return the cookie of somebody who is logged in."""
+    if who == "nobody":
+        return {}
+    with server.client() as client:
+        answer = client.post("/api/v1/auth/login", json={"username": who, "password": ADMIN[1]})
+        assert answer.status_code == httpx.codes.OK, answer.text
+        assert answer.json()["role"] == ("admin" if who == "admin" else "user")
+        name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
     return {name: value}
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.label)
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_no_request_makes_an_endpoint_crash(
     fuzzed: RunningServer,
-    session: dict[str, str],
     operation: Any,  # noqa: ANN401
+    who: str,
 ) -> None:
-    def attack(mode: GenerationMode) -> None:
-        @FUZZING
+    until = time.monotonic() + MINUTES * 60 / len(OPERATIONS)
+    attack(fuzzed, operation, who)
+    while time.monotonic() < until:
+        attack(fuzzed, operation, who)
+
+
+def attack(server: RunningServer, operation: Any, who: str) -> None:  # noqa: ANN401
+    """Send a round of requests; whoever was logged out by one logs in again before the next round."""
+    cookies = log_in(server, who)
+    fuzzing = settings(
+        max_examples=WHO[who],
+        deadline=None,
+        database=None,
+        derandomize=not MINUTES,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    def send(mode: GenerationMode) -> None:
+        @fuzzing
         @given(case=operation.as_strategy(generation_mode=mode))
         def run(case: Any) -> None:  # noqa: ANN401
             answer = case.call(
-                base_url=fuzzed.url, cookies=session, headers={"Origin": "http://testserver"}, timeout=20
+                base_url=server.url, cookies=cookies, headers={"Origin": "http://testserver"}, timeout=20
             )
             assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text}"
 
         run()
 
-    attack(GenerationMode.POSITIVE)
+    send(GenerationMode.POSITIVE)
     with suppress(Unsatisfiable):  # an endpoint without any input takes no wrong one
-        attack(GenerationMode.NEGATIVE)
+        send(GenerationMode.NEGATIVE)

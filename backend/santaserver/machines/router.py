@@ -15,6 +15,7 @@ from santaserver.errors import (
     responses,
 )
 from santaserver.machines import service
+from santaserver.machines.address import MachinePath
 from santaserver.machines.schemas import CleanSync, Machine, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 
@@ -38,7 +39,7 @@ async def list_machines(
     "/{machine_id:path}/clean-sync", status_code=HTTPStatus.ACCEPTED, responses=responses(NotFound, Forbidden)
 )
 async def order_clean_sync(
-    machine_id: str, order: CleanSync, session: SessionDep, user: AdminUser, now: NowDep
+    machine_id: MachinePath, order: CleanSync, session: SessionDep, user: AdminUser, now: NowDep
 ) -> Machine:
     """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded."""
     return await service.order_clean_sync(session, machine_id, order.kind, user, now)
@@ -48,27 +49,29 @@ async def order_clean_sync(
     "/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden, Conflict, Unprocessable)
 )
 async def start_monitor_mode(
-    machine_id: str, order: MonitorMode, session: SessionDep, user: AdminUser, now: NowDep
+    machine_id: MachinePath, order: MonitorMode, session: SessionDep, user: AdminUser, now: NowDep
 ) -> Machine:
     """Let the machine run in MONITOR mode for a while, from its next sync on."""
     return await service.start_monitor_mode(session, machine_id, order, user, now)
 
 
 @router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden))
-async def end_monitor_mode(machine_id: str, session: SessionDep, user: AdminUser, now: NowDep) -> Machine:
+async def end_monitor_mode(
+    machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
+) -> Machine:
     """End the machine's monitor mode early, at its next sync."""
     return await service.end_monitor_mode(session, machine_id, user, now)
 
 
 @router.get("/{machine_id:path}/tags", responses=responses(NotFound))
 async def list_machine_tags(
-    machine_id: str, session: SessionDep, _: CurrentUser, now: NowDep
+    machine_id: MachinePath, session: SessionDep, _: CurrentUser, now: NowDep
 ) -> list[MachineTag]:
     """List the tags of a machine with the reasons for each, the highest first."""
     return await service.tags_of_machine(session, machine_id, now)
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))
-async def get_machine(machine_id: str, session: SessionDep, _: CurrentUser, now: NowDep) -> Machine:
+async def get_machine(machine_id: MachinePath, session: SessionDep, _: CurrentUser, now: NowDep) -> Machine:
     """Show one machine."""
     return await service.get_machine(session, machine_id, now)

@@ -14,6 +14,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
+from santaserver.machines.address import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.tags import service
 from santaserver.tags.schemas import (
@@ -94,7 +95,9 @@ async def list_members(
     status_code=HTTPStatus.NO_CONTENT,
     responses=responses(NotFound, Forbidden),
 )
-async def add_member(tag_id: int, machine_id: str, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def add_member(
+    tag_id: int, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
+) -> None:
     """Give a Mac a tag by hand."""
     await service.set_member(session, tag_id, machine_id, user, now, member=True)
 
@@ -105,7 +108,7 @@ async def add_member(tag_id: int, machine_id: str, session: SessionDep, user: Ad
     responses=responses(NotFound, Forbidden),
 )
 async def remove_member(
-    tag_id: int, machine_id: str, session: SessionDep, user: AdminUser, now: NowDep
+    tag_id: int, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
 ) -> None:
     """Remove a tag that was assigned by hand; enrollment, group and predicate may still assign it."""
     await service.set_member(session, tag_id, machine_id, user, now, member=False)

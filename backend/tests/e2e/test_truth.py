@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import FilePayload, expect
 
 from tests.e2e.conftest import House, OpenPage
@@ -96,3 +98,20 @@ def test_an_import_that_removes_asks_with_the_true_number(
     expect(page.get_by_text("Imported as number")).to_be_visible()
     one.sync()
     assert len([key for key in one.rules if key[0] == "BINARY" and int(key[1], 16) > 10**15]) >= 1
+
+
+@pytest.mark.parametrize("ending", ["/tags", "/a b?c#d%"])
+def test_a_machine_is_opened_whatever_its_id_is_made_of(
+    mac: NewMac, logged_in: OpenPage, ending: str
+) -> None:
+    number = time.time_ns()
+    machine_id = f"rack {number}{ending}"
+    one = mac(machine_id=quote(machine_id), hostname=f"odd-{number}.example.com")
+    one.sync()
+    visit = logged_in(f"/machines?q=odd-{number}")
+    visit.page.get_by_role("link", name=f"odd-{number}.example.com").click()
+    expect(visit.page.get_by_role("heading", level=1)).to_contain_text(f"odd-{number}")
+    expect(visit.page.get_by_text(machine_id, exact=True).first).to_be_visible()
+    visit.page.reload()
+    expect(visit.page.get_by_role("heading", level=1)).to_contain_text(f"odd-{number}")
+    assert visit.complaints == []

@@ -1,6 +1,6 @@
 // Addresses of the console's pages, checked against the routes that exist.
 import { resolve } from '$app/paths';
-import { pathOf } from './domain/paths.ts';
+import { machineSegment } from './domain/paths.ts';
 import type {
   EventFilters,
   FileAccessFilters,
@@ -24,8 +24,8 @@ export const settingsLink = (layer?: string) => resolve(`/(console)/settings${qu
 export const enrollmentsLink = () => resolve('/(console)/enrollments');
 export const tagsLink = () => resolve('/(console)/tags');
 export const tagLink = (id: number) => resolve('/(console)/tags/[id]', { id: String(id) });
-/** A Mac's id may have slashes, which santa-proxy takes only as they are. */
-export const machineLink = (id: string) => `${resolve('/(console)/machines')}/${pathOf(id)}`;
+export const machineLink = (id: string) =>
+  resolve('/(console)/machines/[...id]', { id: machineSegment(id) });
 export const machinesLink = (filters: MachineFilters = {}) =>
   resolve(`/(console)/machines${query(filters)}`);
 export const rulesLink = (filters: RuleFilters = {}) =>

@@ -4222,6 +4222,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
             };
             cookie?: never;
@@ -4271,6 +4272,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
             };
             cookie?: never;
@@ -4333,6 +4335,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
             };
             cookie?: never;
@@ -4404,6 +4407,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
             };
             cookie?: never;
@@ -4462,6 +4466,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
             };
             cookie?: never;
@@ -5782,6 +5787,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
                 tag_id: number;
             };
@@ -5839,6 +5845,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
                 tag_id: number;
             };

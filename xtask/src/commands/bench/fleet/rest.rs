@@ -119,7 +119,8 @@ fn ask(bench: &Bench, site: &Site, load: &Load) -> Result<Sample> {
 /// The arrangement before, on the same database; nothing where nginx cannot be had.
 fn earlier(bench: &Bench, database: &Database) -> Result<Option<Site>> {
     let folder = bench.folder_for(&format!("rest-{}", database.size.rules))?;
-    let (www, tls) = (folder.join("www"), folder.join("tls"));
+    // Its configuration looks for the certificate beside its own folder.
+    let (www, tls) = (folder.join("www"), bench.folder.join("tls"));
     for made in [&www, &tls] {
         std::fs::create_dir_all(made)
             .with_context(|| format!("cannot create {}", made.display()))?;
