@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::run;
 
 /// Longest that a contestant may take to answer, and to end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(20);
 /// The core that contestants run on; load has the others.
 pub(crate) const SERVER_CORE: usize = 0;
