@@ -35,10 +35,12 @@ from santaserver.demo_layers import PILOTS, add_layers, add_machine_layers
 from santaserver.demo_reports import approvals, file_accesses
 from santaserver.enrollment.admission import EnrollmentCache, Proof, authorise
 from santaserver.events.catalogue import ProgramCache
+from santaserver.events.claims import store_claims
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.news import NewsBudget
 from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
+from santaserver.events.witnesses import Witnesses
 from santaserver.live.outbox import discard
 from santaserver.rules.service import create_rule
 from santaserver.settings import Settings
@@ -95,9 +97,12 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
             await add_layers(session, user, now - timedelta(days=DAYS - 1))
         await session.flush()
         fleet = await _fleet(session, settings, secret, now)
+        witnesses = Witnesses()
         chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
         for number in range(FLEET_SIZE):
-            await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance)
+            await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, witnesses)
+        while words := witnesses.take():
+            await store_claims(fleet.connection, ProgramCache().known, words, now)
         if user is not None:
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
             await add_machine_layers(session, machines, user, now - timedelta(minutes=5))
@@ -141,7 +146,7 @@ def _silence(number: int, chance: random.Random) -> timedelta:
     return timedelta(seconds=chance.randint(30, 560))
 
 
-async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
+async def _machine(stage: Stage, number: int, chance: random.Random, witnesses: Witnesses) -> None:
     report = _report(number)
     machine_id = _machine_id(number)
     if number >= FLEET_SIZE - SILENT:
@@ -155,7 +160,9 @@ async def _machine(stage: Stage, number: int, chance: random.Random) -> None:
         bodies.append({"audit_events": list(approvals(stage.now, chance))})
     for content in bodies:
         body = msgspec.json.encode(content)
-        intake = Intake(stage.connection, ProgramCache(), _no_enrollment, NewsBudget(), stage.now)
+        intake = Intake(
+            stage.connection, ProgramCache(witnesses=witnesses), _no_enrollment, NewsBudget(), stage.now
+        )
         await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
 
 

@@ -12,6 +12,7 @@ from santaserver.blocked.router import router as blocked
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
 from santaserver.enrollment.router import router as enrollments
+from santaserver.events.claims import keep_claims
 from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
@@ -124,6 +125,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(Relay(state.database, state.bus).run(), name="live relay"),
         asyncio.create_task(
             keep_in_order(state.database, state.clock, state.settings.retention), name="event upkeep"
+        ),
+        asyncio.create_task(
+            keep_claims(state.database, state.programs.known, state.programs.witnesses, state.clock),
+            name="claims of Macs",
         ),
         asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
     ]

@@ -16,6 +16,7 @@ from santaserver.db import Connection
 from santaserver.events.parse import ExecutionRow, unique_by
 from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
+from santaserver.events.witnesses import KnownProgram, Witnesses, mark_of
 from santaserver.sync import santa_v1_pb2 as pb
 from santaserver.sync.caches import LruCache
 
@@ -28,35 +29,61 @@ TOUCH_AFTER = timedelta(hours=1)
 """`last_seen_at` is as exact as this."""
 
 
+Reports = list[tuple[ExecutionRow, KnownProgram]]
+
+
 @dataclass(frozen=True)
 class ProgramCache:
-    """SHA-256 → (id, when it was last written). Programs are never deleted, so ids stay right."""
+    """What a process knows of programs, and what it has yet to store of them."""
 
-    known: LruCache[str, tuple[int, datetime]] = field(default_factory=lambda: LruCache(REMEMBERED))
+    known: LruCache[str, KnownProgram] = field(default_factory=lambda: LruCache(REMEMBERED))
+    """By SHA-256."""
     places: PlaceCache = field(default_factory=PlaceCache)
+    witnesses: Witnesses = field(default_factory=Witnesses)
 
 
 async def program_ids(
-    connection: Connection, cache: ProgramCache, rows: Sequence[ExecutionRow], now: datetime
-) -> dict[str, int]:
-    """Return the ids of the programs by SHA-256, storing those that are new or were not seen for a while."""
+    connection: Connection,
+    cache: ProgramCache,
+    rows: Sequence[ExecutionRow],
+    machine_id: str,
+    now: datetime,
+) -> tuple[dict[str, int], Reports]:
+    """Return the ids of the programs by SHA-256, storing those that are new or were not seen for a while.
+
+    Beside them the reports that may say something new of who signed a program: for `claims.hear`.
+    """
     ids: dict[str, int] = {}
     missing: list[ExecutionRow] = []
+    reports: Reports = []
+    mac = hash(machine_id)
     for row in rows:
         found = cache.known.get(row.sha256)
-        if found is not None and now - found[1] < TOUCH_AFTER:
-            ids[row.sha256] = found[0]
+        if found is not None and now - found.written_at < TOUCH_AFTER:
+            ids[row.sha256] = found.id
+            if mark_of(row.event) not in found.settled and mac not in found.heard:
+                reports.append((row, found))
         else:
             missing.append(row)
     if missing:
-        dropped = sum(identify(row.event) for row in missing)
-        if dropped:
-            log.warning("%d identifiers of programs were not of their form and are not kept", dropped)
-        await _store_certificates(connection, missing)
-        for sha256, number in (await _store_programs(connection, missing, now)).items():
-            cache.known.put(sha256, (number, now))
-            ids[sha256] = number
-    return ids
+        reports += await _store(connection, cache, missing, now)
+        ids |= {row.sha256: program.id for row, program in reports}
+    return ids, reports
+
+
+async def _store(
+    connection: Connection, cache: ProgramCache, rows: Sequence[ExecutionRow], now: datetime
+) -> Reports:
+    dropped = sum(identify(row.event) for row in rows)
+    if dropped:
+        log.warning("%d identifiers of programs were not of their form and are not kept", dropped)
+    await _store_certificates(connection, rows)
+    programs: dict[str, KnownProgram] = {}
+    for sha256, number in (await _store_programs(connection, rows, now)).items():
+        before = cache.known.get(sha256)
+        program = before._replace(written_at=now) if before else KnownProgram(number, now)
+        programs[sha256] = cache.known.put(sha256, program)
+    return [(row, programs[row.sha256]) for row in rows]
 
 
 async def _store_certificates(connection: Connection, rows: Sequence[ExecutionRow]) -> None:

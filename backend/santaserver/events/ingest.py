@@ -14,6 +14,7 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
+from santaserver.events.claims import hear
 from santaserver.events.news import NewsBudget
 from santaserver.events.parse import Upload
 from santaserver.events.places import store_places
@@ -44,7 +45,7 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
     """Store a batch; return which bundles to upload in full, and what to tell open browsers."""
     connection, now = intake.connection, intake.now
     everything = (*upload.executions, *upload.bundle_binaries)
-    programs = await program_ids(connection, intake.programs, everything, now)
+    programs, reports = await program_ids(connection, intake.programs, everything, machine_id, now)
     await store_places(connection, intake.programs.places, everything, programs)
     added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
@@ -52,6 +53,7 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
         added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
         raise LookupError(f"machine {machine_id} vanished between two statements")
+    hear(intake.programs.known, intake.programs.witnesses, reports, machine_id, added.machine)
     bundled = [row for row in everything if row.event.file_bundle_hash]
     await store_bundles(connection, bundled, programs, now)
     await store.add_file_accesses(connection, added.machine, upload.file_accesses, now)

@@ -48,6 +48,30 @@ class Executable(Base):
     last_seen_at: Mapped[datetime]
 
 
+class ExecutableClaim(Base):
+    """A signature that Macs say a program has."""
+
+    __tablename__ = "executable_claim"
+
+    executable_id: Mapped[int] = mapped_column(ForeignKey("executable.id"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    team_id: Mapped[str]
+    signing_id: Mapped[str]
+    cdhash: Mapped[str]
+    signing_chain: Mapped[list[str]]
+    claimed_at: Mapped[datetime]
+
+
+class ExecutableWitness(Base):
+    """A Mac that says so."""
+
+    __tablename__ = "executable_witness"
+
+    executable_id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    digest: Mapped[bytes]
+
+
 class ExecutablePath(Base):
     """A name and path of a program beside those in `Executable`."""
 

@@ -8,6 +8,16 @@ from pydantic import BaseModel, Field
 Outcome = Literal["blocked", "allowed"]
 
 
+class SignatureClaim(BaseModel):
+    """A signature that some Macs say a program has."""
+
+    team_id: str
+    signing_id: str
+    cdhash: str
+    certificate_sha256: str
+    macs: int = Field(description="Macs that said so; 20 stands for 20 and more")
+
+
 class Program(BaseModel):
     """One program file by content, with everything that a rule can name it by."""
 
@@ -27,4 +37,7 @@ class Program(BaseModel):
     first_seen_at: datetime
     last_seen_at: datetime = Field(description="Exact to an hour")
     blocked: int = Field(description="Executions that were blocked, as long as counts are kept")
+    claims: list[SignatureClaim] = Field(
+        description="What Macs say of its signature, most Macs first; more than one entry is a contradiction"
+    )
     allowed: int = Field(description="Executions that were allowed, as long as counts are kept")

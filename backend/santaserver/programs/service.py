@@ -1,5 +1,6 @@
 """Shows the catalogue of programs."""
 
+import json
 from datetime import datetime
 
 from santaserver.db import Connection
@@ -7,6 +8,7 @@ from santaserver.errors import NotFound
 from santaserver.events.service import MAX_ROW_ID, newest, position_of
 from santaserver.paging import Page, encode_cursor
 from santaserver.programs import repository
+from santaserver.programs.repository import Row
 from santaserver.programs.schemas import Outcome, Program
 
 PREFIXES: dict[Outcome | None, str] = {None: "", "blocked": "BLOCK", "allowed": "ALLOW"}
@@ -18,7 +20,7 @@ async def list_programs(
     """Return a page of programs, those seen last first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_programs(connection, text, PREFIXES[outcome], before, limit + 1)
-    items = [Program.model_validate(dict(row)) for row in rows[:limit]]
+    items = [_shown(row) for row in rows[:limit]]
     following = None
     if len(rows) > limit:
         following = encode_cursor((items[-1].last_seen_at.isoformat(), items[-1].id))
@@ -30,4 +32,8 @@ async def get_program(connection: Connection, number: int) -> Program:
     row = await repository.find_program(connection, number) if 0 < number <= MAX_ROW_ID else None
     if row is None:
         raise NotFound("There is no such program")
-    return Program.model_validate(dict(row))
+    return _shown(row)
+
+
+def _shown(row: Row) -> Program:
+    return Program.model_validate({**row, "claims": json.loads(row["claims"])})

@@ -12,6 +12,8 @@ from santaserver.enrollment.essentials import LIFELINES
 from santaserver.errors import FieldProblem, Unprocessable
 
 BLOCKING = frozenset({"BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST", "SILENT_TTY_BLOCKLIST"})
+AGREEMENT = 2
+"""Macs that have to say the same of a program's signature before it is believed."""
 OVERRIDE = "override_guard"
 """The request's field that says that it is meant."""
 
@@ -25,6 +27,14 @@ class Signer:
 
     team_id: str
     signing_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Macs that say who signed a program: each has only its own word."""
+
+    signer: Signer
+    macs: frozenset[int]
 
 
 def signer_named_by(rule_type: str, identifier: str) -> Signer | None:
@@ -41,10 +51,32 @@ def endangered(policy: str, signers: Iterable[Signer]) -> str | None:
     if policy not in BLOCKING:
         return None
     for signer in signers:
-        needed = TEAM_LIFELINES.get(signer.team_id) or APPLE_LIFELINES.get(signer.signing_id)
+        needed = _lifeline(signer)
         if needed is not None:
             return needed
     return None
+
+
+def believed(claims: Iterable[Claim], fleet: int) -> list[Signer]:
+    """Return the signers among these that a Mac needs, if enough Macs agree that one of them signed it.
+
+    More Macs have to say so than say otherwise, and at least two, unless there is only one.
+    """
+    needed: list[Signer] = []
+    agreeing: set[int] = set()
+    others: set[int] = set()
+    for claim in claims:
+        if _lifeline(claim.signer) is None:
+            others |= claim.macs
+        else:
+            needed.append(claim.signer)
+            agreeing |= claim.macs
+    enough = len(agreeing) >= max(1, min(AGREEMENT, fleet)) and len(agreeing) > len(others)
+    return needed if enough else []
+
+
+def _lifeline(signer: Signer) -> str | None:
+    return TEAM_LIFELINES.get(signer.team_id) or APPLE_LIFELINES.get(signer.signing_id)
 
 
 def refusal(needed: str) -> Unprocessable:

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.layers.repository import layer_name
 from santaserver.models import (
     AppUser,
-    Executable,
     Layer,
     Machine,
     MachineSync,
@@ -22,7 +21,6 @@ from santaserver.models import (
 )
 from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.rules.checks import CheckedContent, Schedule
-from santaserver.rules.guard import Signer
 
 
 class RuleRow(NamedTuple):
@@ -159,24 +157,6 @@ async def mark_removed(session: AsyncSession, rule_id: int, now: datetime) -> No
 async def set_comment(session: AsyncSession, rule_id: int, comment: str) -> None:
     """Change the comment, which no Mac ever sees."""
     await session.execute(update(Rule).where(Rule.id == rule_id).values(comment=comment))
-
-
-async def signers_of(session: AsyncSession, rule_type: str, identifier: str) -> Sequence[Signer]:
-    """Return who signed the known programs that a hash stands for."""
-    columns = {
-        "BINARY": Executable.sha256,
-        "CDHASH": Executable.cdhash,
-        "CERTIFICATE": Executable.signing_chain[1],
-    }
-    if rule_type not in columns:
-        return []
-    query = (
-        select(Executable.team_id, Executable.signing_id)
-        .where(columns[rule_type] == identifier)
-        .distinct()
-        .limit(1000)
-    )
-    return [Signer(*row) for row in await session.execute(query)]
 
 
 Progress = tuple[int, list[tuple[int, int]]]

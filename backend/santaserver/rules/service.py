@@ -23,7 +23,8 @@ from santaserver.rules.checks import (
     check_reason,
     check_schedule,
 )
-from santaserver.rules.guard import endangered, refusal, signer_named_by
+from santaserver.rules.claims import signers_of
+from santaserver.rules.guard import BLOCKING, endangered, refusal, signer_named_by
 from santaserver.rules.repository import Progress, RuleRow, Target
 from santaserver.rules.schemas import Policy, Rule, RuleContent, RuleCreate, RuleType, RuleUpdate
 from santaserver.users.repository import audit
@@ -112,7 +113,9 @@ async def remove_layers_rules(session: AsyncSession, layer: int, seq: int, user:
 async def _guard(session: AsyncSession, key: tuple[str, str], rule: RuleContent) -> bool:
     """Refuse a rule that would lock Macs out; return whether one may pass because it is meant."""
     named = signer_named_by(*key)
-    signers = [named] if named else await repository.signers_of(session, *key)
+    if rule.policy not in BLOCKING:
+        return False
+    signers = [named] if named else (await signers_of(session, key[0], [key[1]])).get(key[1], [])
     needed = endangered(rule.policy, signers)
     if needed is not None and not rule.override_guard:
         raise refusal(needed)

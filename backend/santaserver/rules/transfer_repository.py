@@ -3,11 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.models import Executable, PolicyHead, Rule, RuleVersion
-from santaserver.rules.guard import Signer
+from santaserver.models import PolicyHead, Rule, RuleVersion
 from santaserver.rules.repository import RuleRow, live_rules
 from santaserver.rules.transfer_plan import Step, Wanted
 
@@ -26,22 +25,6 @@ async def rules_of_layers(session: AsyncSession, layers: Collection[int] | None)
 async def head_seq(session: AsyncSession) -> int:
     """Return the policy's number."""
     return (await session.execute(select(PolicyHead.seq))).scalar_one()
-
-
-async def signers_of_hashes(session: AsyncSession, hashes: Collection[str]) -> dict[str, list[Signer]]:
-    """Return who signed the known programs that each of these hashes stands for."""
-    leaf = Executable.signing_chain[1]
-    found: dict[str, list[Signer]] = {}
-    ordered = sorted(hashes)
-    for start in range(0, len(ordered), BATCH):
-        part = ordered[start : start + BATCH]
-        query = select(
-            Executable.sha256, Executable.cdhash, leaf, Executable.team_id, Executable.signing_id
-        ).where(or_(Executable.sha256.in_(part), Executable.cdhash.in_(part), leaf.in_(part)))
-        for sha256, cdhash, certificate, team, signing_id in await session.execute(query):
-            for name in (sha256, cdhash, certificate):
-                found.setdefault(name, []).append(Signer(team, signing_id))
-    return found
 
 
 async def add_rules(

@@ -14,6 +14,7 @@ from santaserver.live.messages import Lagged, message
 from santaserver.policy_head import change_due_at, lock_policy, next_seq
 from santaserver.rules import transfer_repository as repository
 from santaserver.rules.checks import CheckedContent, Schedule, check_reason
+from santaserver.rules.claims import COLUMNS, signers_of
 from santaserver.rules.guard import BLOCKING, endangered, signer_named_by
 from santaserver.rules.repository import RuleRow
 from santaserver.rules.schemas import Policy, RuleType
@@ -131,12 +132,14 @@ async def _endangering(session: AsyncSession, plan: Plan) -> list[FileMistake]:
     """Return what the lock-out guard says of rules that would begin to block; those that do already stay."""
     changing = [step.wanted for step in plan.steps if step.wanted and step.noticed]
     blocking = [one for one in changing if one.content.policy in BLOCKING]
-    hashes = {one.key[2] for one in blocking if signer_named_by(one.key[1], one.key[2]) is None}
-    known = await repository.signers_of_hashes(session, hashes)
+    known = {
+        kind: await signers_of(session, kind, {one.key[2] for one in blocking if one.key[1] == kind})
+        for kind in COLUMNS
+    }
     mistakes = []
     for one in blocking:
         named = signer_named_by(one.key[1], one.key[2])
-        needed = endangered(one.content.policy, [named] if named else known.get(one.key[2], ()))
+        needed = endangered(one.content.policy, [named] if named else known[one.key[1]].get(one.key[2], ()))
         if needed:
             words = f"Blocking this locks Macs out: it is {needed}. Set override_guard if it is meant"
             mistakes.append(FileMistake(line=one.line, field="identifier", message=words))

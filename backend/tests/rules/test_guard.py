@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from santaserver.enrollment.essentials import LIFELINES
-from santaserver.rules.guard import Signer, endangered, signer_named_by
+from santaserver.rules.guard import Claim, Signer, believed, endangered, signer_named_by
 from tests.support.postgres import value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -83,3 +83,24 @@ def test_hashes_name_nobody_by_themselves() -> None:
     assert signer_named_by("SIGNINGID", "platform:com.apple.yes") == Signer(
         "platform", "platform:com.apple.yes"
     )
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "others", "fleet", "stands"),
+    [
+        ((1,), (), 1, True),
+        ((1,), (), 2, False),
+        ((1, 2), (), 9, True),
+        ((1, 2), (3,), 9, True),
+        ((1, 2), (3, 4), 9, False),
+        ((1, 2, 3), (3, 4, 5, 6), 9, False),
+        ((), (1, 2), 9, False),
+        ((), (), 0, False),
+    ],
+)
+def test_a_signature_stands_when_enough_macs_agree(
+    agreeing: tuple[int, ...], others: tuple[int, ...], fleet: int, stands: bool
+) -> None:
+    claims = [Claim(Signer(SANTA, f"{SANTA}:{mac}"), frozenset({mac})) for mac in agreeing]
+    claims.append(Claim(Signer("EVILEVIL00", ""), frozenset(others)))
+    assert (believed(claims, fleet) != []) is stands

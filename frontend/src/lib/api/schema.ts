@@ -2121,6 +2121,11 @@ export interface components {
              * @description Leaf certificate; empty when it is not signed
              */
             certificate_sha256: string;
+            /**
+             * Claims
+             * @description What Macs say of its signature, most Macs first; more than one entry is a contradiction
+             */
+            claims: components["schemas"]["SignatureClaim"][];
             /** File Name */
             file_name: string;
             /**
@@ -2611,6 +2616,25 @@ export interface components {
                 [key: string]: components["schemas"]["SettingExplanation"];
             };
             settings: components["schemas"]["SyncSettings"];
+        };
+        /**
+         * SignatureClaim
+         * @description A signature that some Macs say a program has.
+         */
+        SignatureClaim: {
+            /** Cdhash */
+            cdhash: string;
+            /** Certificate Sha256 */
+            certificate_sha256: string;
+            /**
+             * Macs
+             * @description Macs that said so; 20 stands for 20 and more
+             */
+            macs: number;
+            /** Signing Id */
+            signing_id: string;
+            /** Team Id */
+            team_id: string;
         };
         /**
          * SigningCertificate

@@ -147,6 +147,7 @@ export function someProgram(part: Partial<Program> = {}): Program {
     bundle_hash: '',
     first_seen_at: '2026-11-23T12:00:00Z',
     last_seen_at: '2026-11-23T12:00:00Z',
+    claims: [],
     blocked: 0,
     allowed: 0,
     ...part,

@@ -1,0 +1,52 @@
+"""Reads what Macs say about who signed the programs that a hash stands for."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.db import Connection, driver
+from santaserver.rules.guard import AGREEMENT, Claim, Signer, believed
+
+BATCH = 5_000
+"""Hashes of one statement: far below what a driver takes."""
+
+COLUMNS = {"BINARY": "x.sha256", "CDHASH": "s.cdhash", "CERTIFICATE": "s.leaf"}
+
+SAID = """
+with s as (
+  select c.executable_id, c.team_id, c.signing_id, c.cdhash, c.signing_chain[1] as leaf,
+    array(select w.machine_id from executable_witness w
+          where w.executable_id = c.executable_id and w.digest = c.digest) as macs
+  from executable_claim c
+  union all
+  select x.id, x.team_id, x.signing_id, x.cdhash, x.signing_chain[1], array[0]::bigint[]
+  from executable x where not exists (select from executable_claim c where c.executable_id = x.id))
+select {column}, s.team_id, s.signing_id, array_agg(distinct mac)
+from s join executable x on x.id = s.executable_id cross join lateral unnest(s.macs) mac
+where {column} = any($1) group by 1, 2, 3
+"""
+"""Mac 0 is the one that reported a program first, until its word is stored as such, moments later."""
+
+
+async def signers_of(
+    session: AsyncSession, rule_type: str, hashes: Collection[str]
+) -> dict[str, list[Signer]]:
+    """Return by hash who is believed to have signed what a Mac needs."""
+    column = COLUMNS.get(rule_type)
+    if column is None or not hashes:
+        return {}
+    connection = await driver(session)
+    fleet = await connection.fetchval("select count(*) from (select from machine limit $1) found", AGREEMENT)
+    found: dict[str, list[Signer]] = {}
+    ordered = sorted(hashes)
+    for start in range(0, len(ordered), BATCH):
+        claims = await _claims(connection, column, ordered[start : start + BATCH])
+        found |= {name: believed(said, fleet) for name, said in claims.items()}
+    return found
+
+
+async def _claims(connection: Connection, column: str, hashes: Sequence[str]) -> dict[str, list[Claim]]:
+    found: dict[str, list[Claim]] = {}
+    for name, team, signing_id, macs in await connection.fetch(SAID.format(column=column), hashes):
+        found.setdefault(name, []).append(Claim(Signer(team, signing_id), frozenset(macs)))
+    return found

@@ -1,0 +1,230 @@
+"""No Mac decides alone who signed a program: each has one word, and contradictions are shown."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from santaserver.events import claims
+from santaserver.events.witnesses import MAX_CLAIMS, MAX_WITNESSES
+from santaserver.migrations.runner import Outcome, migrate
+from tests.support.postgres import execute, value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+
+SHA = "c" * 64
+CDHASH = "d" * 40
+LEAF = "e" * 64
+SANTA = "ZMCG7MLDV9"
+JAMF = "483DWKW443"
+TARGETS = {"BINARY": SHA, "CDHASH": CDHASH, "CERTIFICATE": LEAF}
+
+Fleet = Callable[[int], SimulatedMac]
+
+
+def signed(team: str, name: str = "tool") -> dict[str, Any]:
+    return {
+        "team_id": team,
+        "signing_id": f"{team}:{name}" if team else "",
+        "cdhash": CDHASH,
+        "signing_chain": [{"sha256": LEAF, "cn": "Leaf", "org": "Somebody", "ou": team}],
+    }
+
+
+UNSIGNED: dict[str, Any] = {"team_id": "", "signing_id": "", "cdhash": CDHASH, "signing_chain": []}
+EVIL = signed("EVILEVIL00")
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what Macs say be stored at once."""
+    monkeypatch.setattr(claims, "EVERY", 0.01)
+
+
+@pytest.fixture
+def fleet(server: RunningServer) -> Iterator[Fleet]:
+    """Macs by number."""
+    made: dict[int, SimulatedMac] = {}
+
+    def mac(number: int) -> SimulatedMac:
+        if number not in made:
+            made[number] = SimulatedMac(server.url, machine_id=f"M{number}", serial=f"S{number}")
+        return made[number]
+
+    yield mac
+    for one in made.values():
+        one.close()
+
+
+def report(mac: SimulatedMac, facts: dict[str, Any], sha256: str = SHA, **more: object) -> None:
+    mac.block("Tool", **{"file_sha256": sha256, **facts, **more})
+
+
+def stored(server: RunningServer, number: int) -> None:
+    """Wait until this many words of Macs are stored."""
+    until = time.monotonic() + 20
+    while (found := value(server.dsn, "select count(*) from executable_witness")) != number:
+        assert time.monotonic() < until, f"{found} words are stored, not {number}"
+        time.sleep(0.02)
+
+
+def blocked(admin: httpx.Client, kind: str) -> bool:
+    """Try to block; tell whether that was allowed."""
+    rule = {"rule_type": kind, "identifier": TARGETS[kind], "policy": "BLOCKLIST"}
+    answer = admin.post("/api/v1/rules", json=rule)
+    if answer.status_code == httpx.codes.CREATED:
+        return True
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+    assert "override_guard" in answer.text
+    return False
+
+
+def program(admin: httpx.Client) -> dict[str, Any]:
+    [found] = admin.get("/api/v1/programs", params={"q": SHA}).json()["items"]
+    assert admin.get(f"/api/v1/programs/{found['id']}").json() == found
+    return dict(found)
+
+
+def settled(admin: httpx.Client, team: str) -> dict[str, Any]:
+    """Wait until the catalogue follows what was stored."""
+    until = time.monotonic() + 20
+    while (shown := program(admin))["team_id"] != team:
+        assert time.monotonic() < until, shown
+        time.sleep(0.02)
+    return shown
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "CDHASH", "CERTIFICATE"])
+@pytest.mark.parametrize("lifeline", [SANTA, JAMF])
+def test_one_mac_does_not_make_malware_a_lifeline(
+    server: RunningServer, admin: httpx.Client, fleet: Fleet, kind: str, lifeline: str
+) -> None:
+    for name in ("a", "b", "a"):  # its first word counts, however often it speaks
+        report(fleet(0), signed(lifeline, name), pid=ord(name))
+    report(fleet(1), EVIL)
+    stored(server, 2)
+    assert blocked(admin, kind)
+
+
+def test_the_word_of_one_mac_of_several_is_not_enough(
+    server: RunningServer, admin: httpx.Client, fleet: Fleet
+) -> None:
+    fleet(1).sync()
+    report(fleet(0), signed(SANTA))
+    for number in range(30):  # programs of its own that share the certificate
+        report(fleet(0), signed(SANTA, f"tool{number}"), sha256=f"{number:064x}", pid=number + 1)
+    stored(server, 31)
+    assert blocked(admin, "CERTIFICATE")
+    assert blocked(admin, "BINARY")
+
+
+@pytest.mark.parametrize("liar", [EVIL, UNSIGNED], ids=["another team", "unsigned"])
+def test_a_lifeline_that_macs_agree_on_stays_guarded(
+    server: RunningServer, admin: httpx.Client, fleet: Fleet, liar: dict[str, Any]
+) -> None:
+    report(fleet(0), liar)
+    for number in (1, 2):
+        report(fleet(number), signed(JAMF))
+    stored(server, 3)
+    assert not blocked(admin, "BINARY")
+    assert not blocked(admin, "CERTIFICATE")
+
+
+def test_an_import_is_guarded_alike(server: RunningServer, admin: httpx.Client, fleet: Fleet) -> None:
+    def imported(identifier: str) -> int:
+        content = f"rule_type,identifier,policy\nBINARY,{identifier},BLOCKLIST\n"
+        answer = admin.post(
+            "/api/v1/rules/import", json={"format": "csv", "content": content, "dry_run": False}
+        )
+        return answer.status_code
+
+    report(fleet(0), signed(SANTA))
+    report(fleet(1), EVIL)
+    for number in (0, 1):
+        report(fleet(number), signed(SANTA), sha256="f" * 64)
+    stored(server, 4)
+    assert imported("f" * 64) == httpx.codes.UNPROCESSABLE_ENTITY
+    assert imported(SHA) == httpx.codes.OK
+
+
+def test_contradictions_are_shown_and_the_catalogue_follows_most_macs(
+    server: RunningServer, admin: httpx.Client, fleet: Fleet
+) -> None:
+    report(fleet(0), signed(SANTA))
+    shown = program(admin)  # at once, whether its word is stored by now or not
+    assert shown["team_id"] == SANTA
+    assert [(claim["team_id"], claim["macs"]) for claim in shown["claims"]] == [(SANTA, 1)]
+    for number in (1, 2, 2):
+        report(fleet(number), {**EVIL, "cdhash": "A" * 40, "team_id": "no team"}, pid=number)
+    stored(server, 3)
+    shown = settled(admin, "")
+    assert shown["claims"] == [
+        {
+            "team_id": "",
+            "signing_id": EVIL["signing_id"],
+            "cdhash": "a" * 40,
+            "certificate_sha256": LEAF,
+            "macs": 2,
+        },
+        {**shown["claims"][1], "team_id": SANTA, "macs": 1},
+    ]
+    assert (shown["team_id"], shown["signing_id"], shown["cdhash"]) == ("", EVIL["signing_id"], "a" * 40)
+    [event, *_] = admin.get("/api/v1/events").json()["items"]
+    assert event["signing_id"] == EVIL["signing_id"]
+    execute(server.dsn, "delete from machine where machine_id = 'M0'")
+    assert [claim["macs"] for claim in program(admin)["claims"]] == [2, 0]
+
+
+def test_what_is_kept_of_claims_is_bounded(server: RunningServer, admin: httpx.Client, fleet: Fleet) -> None:
+    for number in range(MAX_WITNESSES + 3):
+        report(fleet(number), EVIL)
+    for number in range(100, 100 + MAX_CLAIMS + 3):
+        report(fleet(number), signed(SANTA, f"tool{number}"))
+    stored(server, MAX_WITNESSES + MAX_CLAIMS - 1)
+    shown = program(admin)["claims"]
+    assert [shown[0]["macs"], len(shown)] == [MAX_WITNESSES, MAX_CLAIMS]
+
+
+def test_an_upgrade_begins_with_what_is_known(
+    server: RunningServer, admin: httpx.Client, fleet: Fleet
+) -> None:
+    report(fleet(0), signed(JAMF), file_path="/first", pid=1)
+    report(fleet(1), signed(JAMF), file_path="/second", pid=2)
+    stored(server, 2)
+    for table in ("executable_witness", "executable_claim", "executable_path"):
+        execute(server.dsn, f"drop table {table}")
+    execute(server.dsn, "update alembic_version set version_num = '0030'")
+    assert asyncio.run(migrate(server.dsn)) is Outcome.MIGRATED
+    assert [claim["macs"] for claim in program(admin)["claims"]] == [1]
+    assert value(server.dsn, "select array_agg(file_path) from executable_path") == ["/second"]
+    report(fleet(2), signed(JAMF), pid=3)
+    stored(server, 2)
+    assert [claim["macs"] for claim in program(admin)["claims"]] == [2]
+    assert not blocked(admin, "BINARY")
+
+
+def test_what_is_known_waits_for_no_statement(server: RunningServer, fleet: Fleet) -> None:
+    for number in range(MAX_WITNESSES):
+        report(fleet(number), EVIL)
+    stored(server, MAX_WITNESSES)
+    programs = server.app.state.santa.programs
+    until = time.monotonic() + 20
+    while not programs.known.get(SHA).settled:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    for number in (0, 1, 100, 101):
+        report(fleet(number), EVIL, pid=7)
+        assert not programs.witnesses.some.is_set()
+
+
+def test_what_waits_is_stored_when_the_worker_stops(
+    server: RunningServer, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "EVERY", 3600)
+    report(fleet(0), EVIL)
+    report(fleet(1), EVIL)
+    server.stop()
+    stored(server, 2)
