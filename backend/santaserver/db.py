@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Protocol
 
 import asyncpg
@@ -27,7 +28,7 @@ from santaserver.postgres.failures import (
     log,
     took_too_long,
 )
-from santaserver.postgres.pool import Member, Pool, Room
+from santaserver.postgres.pool import Loan, Member, Pool, Room
 from santaserver.settings import DatabaseSettings
 
 CONNECT_TIMEOUT = 5.0
@@ -129,13 +130,9 @@ class Database:
         async with self.connection(publish) as (connection, outbox), connection.transaction():
             yield connection, outbox
 
-    @asynccontextmanager
-    async def connection(self, publish: Publish) -> AsyncIterator[tuple[Connection, Outbox]]:
-        """Yield a bare connection; each statement commits by itself unless a transaction is begun."""
-        outbox = Outbox()
-        async with self._lent(self._syncs) as member:
-            yield member.raw, outbox
-        publish(outbox.messages)
+    def connection(self, publish: Publish) -> "Published":
+        """Return what yields a bare connection; each statement commits unless a transaction is begun."""
+        return Published(self._lent(self._syncs), publish)
 
     @asynccontextmanager
     async def statements(self) -> AsyncIterator[Connection]:
@@ -149,24 +146,14 @@ class Database:
         async with self._lent(self._health) as member:
             yield member.raw
 
-    @asynccontextmanager
-    async def _lent(self, pool: Pool, key: Hashable = None) -> AsyncIterator[Member]:
-        started_at = time.monotonic()
-        try:
-            async with pool.lend(key) as member:
-                yield member
-        except Exception as error:
-            problem = self._problem(error)
-            if problem is None:
-                raise
-            raise problem from error
-        self.outages.worked(started_at)
+    def _lent(self, pool: Pool, key: Hashable = None) -> "Lease":
+        return Lease(self, pool.lend(key))
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own, outside the pools (LISTEN)."""
         return await open_connection(await self._address.current())
 
-    def _problem(self, error: Exception) -> Problem | None:
+    def problem(self, error: Exception) -> Problem | None:
         """Return what the client is told about an error that is no fault of the request."""
         if is_outage(error):
             self.outages.failed(error)
@@ -175,6 +162,65 @@ class Database:
             log.warning("a statement was given up after %.0f s", COMMAND_TIMEOUT)
             return StatementTimeout()
         return None
+
+
+class Lease:
+    """A connection that is lent to one request; raises `Problem` for errors that are not the request's."""
+
+    __slots__ = ("_database", "_loan", "_started_at")
+
+    def __init__(self, database: Database, loan: Loan) -> None:
+        """Prepare; the connection is lent on entering."""
+        self._database = database
+        self._loan = loan
+
+    async def __aenter__(self) -> Member:
+        """Lend it."""
+        self._started_at = time.monotonic()
+        try:
+            return await self._loan.__aenter__()
+        except Exception as error:
+            self._translate(error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take it back."""
+        await self._loan.__aexit__(kind, error, trace)
+        if error is None:
+            self._database.outages.worked(self._started_at)
+        elif isinstance(error, Exception):
+            self._translate(error)
+
+    def _translate(self, error: Exception) -> None:
+        problem = self._database.problem(error)
+        if problem is not None:
+            raise problem from error
+
+
+class Published:
+    """A connection with an outbox, which is published when nothing went wrong."""
+
+    __slots__ = ("_lease", "_outbox", "_publish")
+
+    def __init__(self, lease: Lease, publish: Publish) -> None:
+        """Prepare; the connection is lent on entering."""
+        self._lease = lease
+        self._publish = publish
+        self._outbox = Outbox()
+
+    async def __aenter__(self) -> tuple[Connection, Outbox]:
+        """Lend it."""
+        return (await self._lease.__aenter__()).raw, self._outbox
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take it back."""
+        await self._lease.__aexit__(kind, error, trace)
+        if error is None:
+            self._publish(self._outbox.messages)
 
 
 def rows_of(tag: str) -> int:

@@ -4,8 +4,8 @@ Whoever cannot be admitted in time gets `Overloaded`, which is a 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
+from types import TracebackType
 
 from santaserver.errors import Overloaded
 
@@ -41,17 +41,27 @@ class ConcurrencyLimiter:
         self._held: dict[Hashable, int] = {}
         self._queues: dict[Hashable, dict[Turn, None]] = {}
 
-    @asynccontextmanager
-    async def slot(self, key: Hashable = None) -> AsyncIterator[None]:
-        """Hold a slot; raise `Overloaded` when there is none to be had in time."""
+    def slot(self, key: Hashable = None) -> "Slot":
+        """Return what holds a slot as a context manager; it raises `Overloaded` like `acquire`."""
+        return Slot(self, key)
+
+    async def acquire(self, key: Hashable = None) -> None:
+        """Take a slot; raise `Overloaded` when there is none to be had in time."""
         if self._free and self._held.get(key, 0) < self._per_key:
             self._admit(key)
         else:
             await self._wait(key)
-        try:
-            yield
-        finally:
-            self._release(key)
+
+    def release(self, key: Hashable = None) -> None:
+        """Give a slot back."""
+        self._free += 1
+        left = self._held[key] - 1
+        if left:
+            self._held[key] = left
+        else:
+            del self._held[key]
+        if self._queues:
+            self._hand_out()
 
     async def _wait(self, key: Hashable) -> None:
         if self._waiting >= self._room or len(self._queues.get(key, ())) >= self._room_per_key:
@@ -65,7 +75,7 @@ class ConcurrencyLimiter:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._release(key)  # admitted just when the caller had given up
+                self.release(key)  # admitted just when the caller had given up
             else:
                 queue.pop(turn, None)
                 if not queue and self._queues.get(key) is queue:
@@ -79,16 +89,6 @@ class ConcurrencyLimiter:
     def _admit(self, key: Hashable) -> None:
         self._free -= 1
         self._held[key] = self._held.get(key, 0) + 1
-
-    def _release(self, key: Hashable) -> None:
-        self._free += 1
-        left = self._held[key] - 1
-        if left:
-            self._held[key] = left
-        else:
-            del self._held[key]
-        if self._queues:
-            self._hand_out()
 
     def _hand_out(self) -> None:
         for key in list(self._queues):
@@ -106,3 +106,24 @@ class ConcurrencyLimiter:
                     break
             if queue:
                 self._queues[key] = queue  # behind the other keys
+
+
+class Slot:
+    """A slot as a context manager. A class: a generator would cost each sync a hundredth of its time."""
+
+    __slots__ = ("_key", "_limiter")
+
+    def __init__(self, limiter: ConcurrencyLimiter, key: Hashable) -> None:
+        """Prepare; the slot is taken on entering."""
+        self._limiter = limiter
+        self._key = key
+
+    async def __aenter__(self) -> None:
+        """Take it."""
+        await self._limiter.acquire(self._key)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        self._limiter.release(self._key)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from santaserver.errors import BadRequest, TooLarge, Unauthorized
 from santaserver.state import AppState
 from santaserver.sync.body import received
+from santaserver.sync.budget import Hold
 from santaserver.sync.json_text import check_values, values
 from santaserver.users.cookies import read_session_cookie
 
@@ -62,7 +63,8 @@ class RestBody:
                 await self.app(scope, _replay(b"", receive), send)
                 return
             raise Unauthorized("Log in first")
-        async with received(receive, state.limits.bodies, limit, _too_large(limit)) as (body, _):
+        with Hold(state.limits.bodies) as hold:
+            body = await received(receive, hold, limit, _too_large(limit))
             if upload:
                 _check_import(body)
             await self.app(scope, _replay(body, receive), send)

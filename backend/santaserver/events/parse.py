@@ -14,7 +14,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from santaserver.events.batch import Batch, read_binary, read_json
-from santaserver.events.plausible import MAX_ITEMS, MAX_TEXT, SHA256, Words, moment, processes
+from santaserver.events.plausible import MAX_ITEMS, MAX_TEXT, SHA256, Words, latest, moment, processes
 from santaserver.events.wire import BUNDLE_BINARY, Audit, Certificate, Execution, FileAccess
 from santaserver.sync import santa_v1_pb2 as pb
 
@@ -64,6 +64,15 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """Whose upload it is, when it came, and the epoch seconds after which none of it can have happened."""
+
+    machine_id: str
+    now: datetime
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A whole request."""
 
@@ -88,9 +97,10 @@ def parse_binary_upload(body: bytes, machine_id: str, now: datetime) -> Upload:
 
 
 def _rows(found: Batch, machine_id: str, now: datetime) -> Upload:
-    seen, bad = _usable(found.executions, lambda event: _execution(event, now))
-    accesses, bad_accesses = _usable(found.file_accesses, lambda event: _file_access(event, machine_id, now))
-    audits, other = _usable(found.audits, lambda event: _audit(event, machine_id, now))
+    arrival = Arrival(machine_id, now, latest(now))
+    seen, bad = _usable(found.executions, arrival, _execution)
+    accesses, bad_accesses = _usable(found.file_accesses, arrival, _file_access)
+    audits, other = _usable(found.audits, arrival, _audit)
     return Upload(
         executions=tuple(row for row in seen if row.decision != BUNDLE_BINARY),
         bundle_binaries=tuple(row for row in seen if row.decision == BUNDLE_BINARY),
@@ -101,13 +111,15 @@ def _rows(found: Batch, machine_id: str, now: datetime) -> Upload:
     )
 
 
-def _usable(messages: Sequence[WireT | None], make: Callable[[WireT], RowT | None]) -> tuple[list[RowT], int]:
-    rows = [None if message is None else make(message) for message in messages]
+def _usable(
+    messages: Sequence[WireT | None], arrival: Arrival, make: Callable[[WireT, Arrival], RowT | None]
+) -> tuple[list[RowT], int]:
+    rows = [None if message is None else make(message, arrival) for message in messages]
     usable = [row for row in rows if row is not None]
     return usable, len(rows) - len(usable)
 
 
-def _execution(event: Execution, now: datetime) -> ExecutionRow | None:
+def _execution(event: Execution, arrival: Arrival) -> ExecutionRow | None:
     sha256 = event.file_sha256.lower()
     if not SHA256(sha256):
         return None
@@ -116,17 +128,17 @@ def _execution(event: Execution, now: datetime) -> ExecutionRow | None:
     del event.signing_chain[MAX_ITEMS:]
     if event.entitlement_info:
         del event.entitlement_info.entitlements[MAX_ITEMS:]
-    at = moment(event.execution_time, now)
+    at = moment(event.execution_time, arrival.last)
     return ExecutionRow(
         event=event,
         sha256=sha256,
         decision=DECISIONS.word(event.decision),
-        occurred_at=at or now,
+        occurred_at=at or arrival.now,
         timed=at is not None,
     )
 
 
-def _file_access(event: FileAccess, machine_id: str, now: datetime) -> FileAccessRow | None:
+def _file_access(event: FileAccess, arrival: Arrival) -> FileAccessRow | None:
     if not event.rule_name and not event.target:
         return None
     decision = ACCESS_DECISIONS.word(event.decision)
@@ -136,12 +148,12 @@ def _file_access(event: FileAccess, machine_id: str, now: datetime) -> FileAcces
     return FileAccessRow(
         event=event,
         decision=decision,
-        occurred_at=moment(event.access_time, now) or now,
-        key=_key(machine_id, *names, repr(event.access_time), decision, str(pid)),
+        occurred_at=moment(event.access_time, arrival.last) or arrival.now,
+        key=_key(arrival.machine_id, *names, repr(event.access_time), decision, str(pid)),
     )
 
 
-def _audit(event: Audit, machine_id: str, now: datetime) -> AuditRow | None:
+def _audit(event: Audit, arrival: Arrival) -> AuditRow | None:
     created = event.standalone_mode_rule_creation
     if created is None:
         return None
@@ -150,8 +162,10 @@ def _audit(event: Audit, machine_id: str, now: datetime) -> AuditRow | None:
     return AuditRow(
         kind=STANDALONE_RULE,
         detail=created,
-        occurred_at=moment(created.timestamp, now) or now,
-        key=_key(machine_id, STANDALONE_RULE, created.identifier, str(created.timestamp), created.decision),
+        occurred_at=moment(created.timestamp, arrival.last) or arrival.now,
+        key=_key(
+            arrival.machine_id, STANDALONE_RULE, created.identifier, str(created.timestamp), created.decision
+        ),
     )
 
 

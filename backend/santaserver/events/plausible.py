@@ -52,9 +52,14 @@ class Words:
         return f"{beginning}_OTHER" if beginning in {"ALLOW", "BLOCK"} else "OTHER"
 
 
-def moment(seconds: float, now: datetime) -> datetime | None:
-    """Return the time of an event; None when the Mac's clock cannot be right."""
-    if not EARLIEST < seconds < (now + CLOCK_AHEAD).timestamp():
+def latest(now: datetime) -> float:
+    """Return the epoch seconds after which no event can have happened."""
+    return (now + CLOCK_AHEAD).timestamp()
+
+
+def moment(seconds: float, last: float) -> datetime | None:
+    """Return the time of an event, `last` being what `latest` says; None when the Mac's clock is wrong."""
+    if not EARLIEST < seconds < last:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 

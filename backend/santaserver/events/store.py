@@ -4,7 +4,7 @@ A repetition is recognised by machine, time, program, decision and process: the 
 hour and by day are kept by the same statement, from the rows that were really added.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,9 @@ from santaserver.events.parse import AuditRow, ExecutionRow, FileAccessRow
 from santaserver.events.plausible import MAX_ITEMS, MAX_NAME, MAX_TEXT, quarantine
 from santaserver.events.repository import Position
 
+SEPARATOR = "\x1f"
+"""Between the values of a column: the control character that is meant for it, and in no name."""
+
 ADD_EXECUTIONS = """
 with reporter as (select id, hostname from machine where machine_id = $1),
 added as (
@@ -23,16 +26,19 @@ added as (
     file_name, file_path, executing_user, parent_name, logged_in_users, current_sessions, quarantine)
   select e.occurred_at, $2, reporter.id, e.program, e.pid, e.ppid, e.decision, e.static_rule, e.file_name,
     e.file_path, e.executing_user, e.parent_name, string_to_array(e.logged_in, E'\\n'),
-    string_to_array(e.sessions, E'\\n'), e.quarantine
-  from reporter, unnest($3::timestamptz[], $4::boolean[], $5::bigint[], $6::integer[], $7::integer[],
-    $8::text[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-    $16::jsonb[])
+    string_to_array(e.sessions, E'\\n'), nullif(e.quarantine, '')::jsonb
+  from reporter, unnest($3::timestamptz[], string_to_array($4, ',')::boolean[],
+    string_to_array($5, ',')::bigint[], string_to_array($6, ',')::integer[],
+    string_to_array($7, ',')::integer[], string_to_array($8, E'\\x1f'),
+    string_to_array($9, ',')::boolean[], string_to_array($10, E'\\x1f'), string_to_array($11, E'\\x1f'),
+    string_to_array($12, E'\\x1f'), string_to_array($13, E'\\x1f'), string_to_array($14, E'\\x1f'),
+    string_to_array($15, E'\\x1f'), string_to_array($16, E'\\x1f'))
     e(occurred_at, timed, program, pid, ppid, decision, static_rule, file_name, file_path, executing_user,
       parent_name, logged_in, sessions, quarantine)
-  where e.timed or not exists (
+  where e.program is not null and (e.timed or not exists (
     select from event other
     where other.machine_id = reporter.id and other.occurred_at > $2::timestamptz - interval '2 days'
-      and other.executable_id = e.program and other.pid = e.pid and other.decision = e.decision)
+      and other.executable_id = e.program and other.pid = e.pid and other.decision = e.decision))
   on conflict do nothing returning id, occurred_at, executable_id, decision, blocked),
 hours as (
   insert into event_hour as h (hour, decision, events)
@@ -84,19 +90,19 @@ async def add_executions(
         machine_id,
         now,
         [row.occurred_at for row in rows],
-        [row.timed for row in rows],
-        [programs[row.sha256] for row in rows],
-        [event.pid for event in events],
-        [event.ppid for event in events],
-        [row.decision for row in rows],
-        [event.static_rule for event in events],
-        [event.file_name[:MAX_NAME] for event in events],
-        [event.file_path[:MAX_TEXT] for event in events],
-        [event.executing_user[:MAX_NAME] for event in events],
-        [event.parent_name[:MAX_NAME] for event in events],
-        [_lines(event.logged_in_users) for event in events],
-        [_lines(event.current_sessions) for event in events],
-        [_json(quarantine(event)) for event in events],
+        _numbers(row.timed for row in rows),
+        _numbers(programs[row.sha256] for row in rows),
+        _numbers(event.pid for event in events),
+        _numbers(event.ppid for event in events),
+        _texts([row.decision for row in rows]),
+        _numbers(event.static_rule for event in events),
+        _texts([event.file_name[:MAX_NAME] for event in events]),
+        _texts([event.file_path[:MAX_TEXT] for event in events]),
+        _texts([event.executing_user[:MAX_NAME] for event in events]),
+        _texts([event.parent_name[:MAX_NAME] for event in events]),
+        _texts([_lines(event.logged_in_users) for event in events]),
+        _texts([_lines(event.current_sessions) for event in events]),
+        _texts([_json(quarantine(event)) or "" for event in events]),
     )
     if row is None:
         return None
@@ -147,6 +153,19 @@ async def add_audits(connection: Connection, machine: int, rows: Sequence[AuditR
             [_json(row.detail) for row in rows],
             [row.key for row in rows],
         )
+
+
+def _numbers(values: Iterable[float]) -> str:
+    """Return a column as one text: of arrays, the driver asks each element whether it is an array too."""
+    return ",".join(map(str, values))
+
+
+def _texts(values: list[str]) -> str:
+    """Return a column as one text that ends with a separator: one empty value is not an empty column."""
+    joined = SEPARATOR.join(values)
+    if SEPARATOR in joined and joined.count(SEPARATOR) >= len(values):
+        joined = SEPARATOR.join(value.replace(SEPARATOR, " ") for value in values)
+    return joined + SEPARATOR
 
 
 def _lines(names: Sequence[str]) -> str:

@@ -7,9 +7,10 @@ is asked first, and either is replaced within the same request.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,20 +68,26 @@ class Pool:
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def lend(self, key: Hashable = None) -> AsyncIterator[Member]:
-        """Lend a connection that works; `key` shares the pool fairly with other keys."""
-        async with self._limiter.slot(key):
+    def lend(self, key: Hashable = None) -> "Loan":
+        """Return what lends a connection that works; `key` shares the pool fairly with other keys."""
+        return Loan(self, key)
+
+    async def acquire(self, key: Hashable) -> Member:
+        """Lend a connection; `release` takes it back."""
+        await self._limiter.acquire(key)
+        try:
             member = await self._take()
-            self._lent += 1
-            try:
-                yield member
-            except BaseException as error:
-                self._lent -= 1
-                self._take_back(member, sound=_leaves_sound(error))
-                raise
-            self._lent -= 1
-            self._take_back(member, sound=True)
+        except BaseException:
+            self._limiter.release(key)
+            raise
+        self._lent += 1
+        return member
+
+    def release(self, key: Hashable, member: Member, error: BaseException | None) -> None:
+        """Take a connection back; `error` is what came up while it was lent."""
+        self._lent -= 1
+        self._take_back(member, sound=error is None or _leaves_sound(error))
+        self._limiter.release(key)
 
     async def close(self) -> None:
         """Close all connections; those that are lent are closed when they come back."""
@@ -142,6 +149,28 @@ class Pool:
         task = asyncio.create_task(_close(member), name="close connection")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+class Loan:
+    """A connection of a pool as a context manager. A class, for the reason that `limiter.Slot` is one."""
+
+    __slots__ = ("_key", "_member", "_pool")
+
+    def __init__(self, pool: Pool, key: Hashable) -> None:
+        """Prepare; the connection is lent on entering."""
+        self._pool = pool
+        self._key = key
+
+    async def __aenter__(self) -> Member:
+        """Lend it."""
+        self._member = await self._pool.acquire(self._key)
+        return self._member
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take it back."""
+        self._pool.release(self._key, self._member, error)
 
 
 def _leaves_sound(error: BaseException) -> bool:

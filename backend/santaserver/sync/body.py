@@ -5,15 +5,14 @@ and those that come out of them.
 """
 
 import zlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from enum import Enum
 from io import BytesIO
 
 from starlette.types import Receive
 
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
-from santaserver.sync.budget import Budget, Hold
+from santaserver.sync.budget import Hold
 from santaserver.sync.json_text import values
 
 MAX_UPLOAD = 16 * 1024 * 1024
@@ -54,12 +53,11 @@ def form_of(fields: Mapping[str, str]) -> Form:
     return Form.PROTOBUF if named in {Form.PROTOBUF.value, "application/protobuf"} else Form.JSON
 
 
-def check_fields(fields: Mapping[str, str], limit: int) -> None:
-    """Refuse by its header fields a body that would be refused once it is here."""
+def check_length(fields: Mapping[str, str], limit: int) -> None:
+    """Refuse by its length a body that would be refused once it is here."""
     length = fields.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > limit:
         raise TooLarge(too_large(limit))
-    encoding_of(fields)
 
 
 def encoding_of(fields: Mapping[str, str]) -> str:
@@ -75,36 +73,23 @@ def too_large(limit: int) -> str:
     return f"The body is larger than {limit} bytes: lower batch_size in the settings of this Mac's layers"
 
 
-@asynccontextmanager
-async def received(
-    receive: Receive, budget: Budget, limit: int, refusal: str
-) -> AsyncIterator[tuple[bytes, Hold]]:
-    """Yield the body as it came, and what is held of the budget for as long as it is used."""
-    body = b""
+async def received(receive: Receive, hold: Hold, limit: int, refusal: str) -> bytes:
+    """Return the body as it came, which `hold` holds of the budget."""
+    pieces = BytesIO()
     more = True
-    rest: BytesIO | None = None
-    with Hold(budget) as hold:
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest("The connection ended inside the body")
-            chunk: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
-            hold.take(len(chunk))
-            if hold.size > limit:
-                raise TooLarge(refusal)
-            if rest is not None:
-                rest.write(chunk)
-            elif body:
-                rest = BytesIO()
-                rest.write(body)
-                rest.write(chunk)
-            else:
-                body = chunk
-        if rest is not None:
-            body = rest.getvalue()
-            rest = None
-        yield body, hold
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The connection ended inside the body")
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        hold.take(len(piece))
+        if hold.size > limit:
+            raise TooLarge(refusal)
+        if not more and not pieces.tell():
+            return piece
+        pieces.write(piece)
+    return pieces.getvalue()
 
 
 class Inflater:

@@ -39,7 +39,7 @@ from santaserver.sync.body import (
     PLAIN,
     Form,
     Inflater,
-    check_fields,
+    check_length,
     encoding_of,
     form_of,
     received,
@@ -153,9 +153,11 @@ async def _received(call: Call, receive: Receive, form: Form, enrolled: Enrollme
     """Receive the body within its limits, then run the stage when there is a free place for it."""
     limits = call.state.limits
     limit = MAX_UPLOAD if call.stage == "eventupload" else MAX_STAGE
-    check_fields(call.fields, limit)
-    async with received(receive, limits.bodies, limit, too_large(limit)) as (sent, hold):
-        content = Content(form, await _plain(call, sent, limit, hold))
+    check_length(call.fields, limit)
+    encoding = encoding_of(call.fields)
+    with Hold(limits.bodies) as hold:
+        sent = await received(receive, hold, limit, too_large(limit))
+        content = Content(form, await _plain(call, sent, encoding, limit, hold))
         del sent
         if call.stage in SYNC_STAGES:
             async with limits.syncs.slot():
@@ -179,9 +181,8 @@ async def _lent(state: AppState) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def _plain(call: Call, sent: bytes, limit: int, hold: Hold) -> bytes:
+async def _plain(call: Call, sent: bytes, encoding: str, limit: int, hold: Hold) -> bytes:
     """Undo the content encoding; what turns out to be large, off the event loop."""
-    encoding = encoding_of(call.fields)
     if encoding in PLAIN or not sent:
         return sent
     inflater = Inflater(sent, encoding, limit, hold)

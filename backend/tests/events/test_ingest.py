@@ -183,3 +183,42 @@ def test_a_batch_in_the_other_spelling_is_read(server: RunningServer, mac: Simul
     mac.post("eventupload", {"events": [event]})
     mac.post("eventupload", {"events": [camel(event)]})
     assert value(server.dsn, "select count(*) from event") == 1
+
+
+ODD_TEXTS = [
+    "",
+    " ",
+    ",",
+    "a,b",
+    "\x1f",
+    "a\x1fb",
+    "\x1f\x1f",
+    "\x1e",
+    "\\x1f",
+    "{}",
+    "NULL",
+    "'",
+    '"',
+    "true",
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, len(ODD_TEXTS)])
+def test_no_text_of_an_event_gets_into_another(server: RunningServer, mac: SimulatedMac, size: int) -> None:
+    texts = ODD_TEXTS[-size:] if size > 1 else [""]
+    base = golden("eventupload_block")["events"][0]
+    columns = ("file_name", "file_path", "executing_user", "parent_name")
+    events = [
+        base | dict.fromkeys(columns, text) | {"pid": -1 - number, "logged_in_users": [text]}
+        for number, text in enumerate(texts)
+    ]
+    for turn in (events, [event | {"pid": event["pid"] - 100} for event in reversed(events)]):
+        mac.post("eventupload", {"events": turn})
+    rows = fetch(
+        server.dsn,
+        "select pid, file_name, file_path, executing_user, parent_name, logged_in_users from event",
+    )
+    expected = [text.replace("\x1f", " ") for text in texts]
+    found = {row["pid"]: (*(row[name] for name in columns), *row["logged_in_users"]) for row in rows}
+    wanted = {-1 - number: (text,) * 4 + ((text,) if text else ()) for number, text in enumerate(expected)}
+    assert found == wanted | {pid - 100: texts for pid, texts in wanted.items()}

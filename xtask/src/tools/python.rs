@@ -25,7 +25,7 @@ pub(crate) fn bring() -> Result<PathBuf> {
         let (shell, uv, python) = (tool.shell()?, tool.program(), &tool.python);
         let venv = cmd!(
             shell,
-            "{uv} venv --quiet --clear --no-python-downloads --python {python} {partial}"
+            "{uv} venv --quiet --clear --relocatable --no-python-downloads --python {python} {partial}"
         );
         run::output("make the virtual environment", venv)?;
         let target = partial.join("bin/python");
