@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::http::reject::phrase;
 use crate::http::request::{HeadLimits, Request};
@@ -20,7 +20,7 @@ use crate::supervisor::numbers;
 
 const LIMITS: HeadLimits = HeadLimits { head: 8192, target: 1024, fields: 64 };
 /// Scrapes that may wait.
-const BACKLOG: u32 = 64;
+const BACKLOG: i32 = 64;
 /// Longest a scrape may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -71,11 +71,9 @@ impl Admin {
 /// Binds the listener such that the next process can, too, while this one still
 /// drains.
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let listener = santa_config::listen_tcp(address, BACKLOG, true)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Answers one request and closes.

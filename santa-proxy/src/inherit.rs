@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
-use santa_config::{Address, Config, Env};
+use santa_config::{Address, Config, Env, listen_tcp};
 
 /// The first descriptor that is handed down.
 const FIRST: i32 = 3;
@@ -135,18 +135,10 @@ fn ensure_listening(descriptor: &OwnedFd) -> Result<()> {
 }
 
 fn bind(address: SocketAddr, backlog: u32) -> Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let made = socket(family, SocketType::STREAM, None).context("making the public socket")?;
-    rustix::io::fcntl_setfd(&made, rustix::io::FdFlags::CLOEXEC)
-        .context("making the public socket")?;
-    sockopt::set_socket_reuseaddr(&made, true).context("making the public socket")?;
-    bind(&made, &address).with_context(|| {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    listen_tcp(address, backlog, false).with_context(|| {
         format!("binding {address}; is another program (or an earlier santa-proxy) using it?")
-    })?;
-    listen(&made, i32::try_from(backlog).unwrap_or(i32::MAX))
-        .with_context(|| format!("listening on {address}"))?;
-    Ok(TcpListener::from(made))
+    })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const ENOUGH: usize = 64;
 pub fn connect_to(address: &Address) -> io::Result<OwnedFd> {
     let family = match address {
         Address::Unix(_) => AddressFamily::UNIX,
-        Address::Tcp(address) if address.is_ipv4() => AddressFamily::INET,
+        Address::Tcp(address) if reachable(*address).is_ipv4() => AddressFamily::INET,
         Address::Tcp(_) => AddressFamily::INET6,
     };
     let fd = socket(family, SocketType::STREAM, None)?;
@@ -35,13 +35,11 @@ pub fn connect_to(address: &Address) -> io::Result<OwnedFd> {
     }
 }
 
-/// A listener on all addresses is reached on the local one.
+/// A listener on all addresses is reached on the local one. That of IPv4 always exists,
+/// and `[::]` stands for those of IPv4 too.
 fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
     address
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
-use santa_config::{Address, Config};
+use santa_config::{Address, Config, listen_tcp};
 
 use crate::plan::Blueprint;
 use crate::readiness::connect_to;
@@ -189,8 +189,8 @@ pub fn bind(address: &Address, mode: u32, backlog: i32) -> Result<Listener, Stri
     }
 }
 
-fn bind_tcp(address: std::net::SocketAddr, backlog: i32) -> Result<Listener, String> {
-    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+fn bind_tcp(address: SocketAddr, backlog: i32) -> Result<Listener, String> {
+    let listener = listen_tcp(address, backlog, false).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "port {} is taken by another process; stop that one (`ss -ltnp` names it) or choose another port",
             address.port()
@@ -201,9 +201,7 @@ fn bind_tcp(address: std::net::SocketAddr, backlog: i32) -> Result<Listener, Str
         io::ErrorKind::AddrNotAvailable => format!("this machine does not have that address ({error})"),
         _ => error.to_string(),
     })?;
-    let listener = Listener { fd: listener.into(), backlog, file: None };
-    listener.claim();
-    Ok(listener)
+    Ok(Listener { fd: listener.into(), backlog, file: None })
 }
 
 fn bind_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, String> {
@@ -313,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named() {
-        let owner = TcpListener::bind("127.0.0.1:0").expect("any port");
+        let owner = std::net::TcpListener::bind("127.0.0.1:0").expect("any port");
         let address = owner.local_addr().expect("bound");
         let problem = bind_tcp(address, 16).expect_err("taken");
         assert!(problem.contains(&format!("port {} is taken", address.port())), "{problem}");

@@ -100,6 +100,14 @@ def until_ready(url: str) -> None:
         time.sleep(0.1)
 
 
+def test_the_deployment_leaves_the_user_to_the_cluster() -> None:
+    # OpenShift refuses a pod that asks for a number outside of its namespace's range.
+    text = MANIFEST.read_text()
+    assert "runAsNonRoot: true" in text
+    assert "runAsUser" not in text
+    assert "runAsGroup" not in text
+
+
 def test_a_pod_of_the_deployment_becomes_ready_with_all_its_restrictions(pod: str) -> None:
     until_ready(pod)
     found = json.loads(podman("inspect", CONTAINER).stdout)[0]

@@ -4,10 +4,12 @@
 //!
 //! Read [`sections`] for what can be set; [`section`] is the small macro that
 //! keeps a key's name, type, default and documentation in one place. This crate
-//! knows nothing of sockets, processes or HTTP: it turns text and environment
-//! into plain values, or into the list of everything that is wrong with them.
+//! knows nothing of processes or HTTP: it turns text and environment into plain
+//! values, or into the list of everything that is wrong with them. Only
+//! [`listen_tcp`] does something: it listens at an address as both programs mean it.
 
 mod expand;
+mod listen;
 mod mistake;
 mod node;
 mod overrides;
@@ -23,6 +25,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use listen::listen_tcp;
 pub use mistake::{Mistake, Mistakes};
 use read::Setting as _;
 pub use sections::{

@@ -65,7 +65,9 @@ section! {
     /// of being refused. A service with several instances gets one Unix socket
     /// for each: `/tmp/uvicorn.sock` becomes `/tmp/uvicorn-0.sock` and so on.
     pub struct Socket {
-        /// TCP address or Unix path.
+        /// TCP address or Unix path. `[::]:PORT` is every address of the
+        /// machine, IPv4 and IPv6, or IPv4 alone where there is no IPv6;
+        /// `0.0.0.0:PORT` is every IPv4 address.
         listen: Address,
         /// Permission bits of a Unix socket; no meaning for TCP.
         mode: Mode = "0600",

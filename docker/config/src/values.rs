@@ -166,7 +166,8 @@ impl fmt::Display for Address {
 }
 
 impl Setting for Address {
-    const EXPECTED: &'static str = "\"ADDRESS:PORT\" or \"unix:/absolute/path\"";
+    const EXPECTED: &'static str =
+        "\"ADDRESS:PORT\", \"[IPV6-ADDRESS]:PORT\" or \"unix:/absolute/path\"";
 
     fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
         from_text(node, key, Self::EXPECTED, mistakes, |text| match text.strip_prefix("unix:") {

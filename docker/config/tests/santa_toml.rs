@@ -26,7 +26,7 @@ fn refusal(text: &str, pairs: &[(&str, &str)]) -> String {
 fn the_shipped_file_is_valid_in_an_empty_environment() {
     let config = read(&shipped(), &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!(config.upstreams(), [Address::Unix("/tmp/uvicorn.sock".into())]);
-    assert_eq!(config.sockets["http"].listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.sockets["http"].listen.to_string(), "[::]:8080");
     assert!(config.proxy.trusted_proxies.is_empty());
     assert_eq!(config.proxy.limits.head_size, Size(16 * 1024));
     let backend =

@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod chunked;
+pub mod client_cert;
 pub mod coding;
 pub mod conditional;
 pub mod content;

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::bytes::{list, push_decimal};
+use super::client_cert;
 use super::field::{Fields, Name};
 use super::forwarded::{self, Sender};
 use super::framing::{RequestBody, ResponseBody};
@@ -24,7 +25,7 @@ pub struct Onward<'a> {
     pub fallback_host: &'a str,
     /// Whether a WebSocket upgrade is asked for.
     pub upgrade: bool,
-    /// The client's verified certificate as a value of `Client-Cert`.
+    /// The verified certificate of the connection, as a value of `Client-Cert`.
     pub certificate: Option<&'a [u8]>,
     /// Whether it came over HTTP/2.
     pub multiplexed: bool,
@@ -206,9 +207,7 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
         }
     }
     forwarded::push_lines(out, request, &onward.sender, onward.client);
-    if let Some(certificate) = onward.certificate {
-        push_line(out, "Client-Cert", certificate);
-    }
+    client_cert::push_lines(out, request, onward.sender.trusted, onward.certificate);
     push_line(out, "X-Request-Id", onward.request_id.as_bytes());
     push_via(out, request, onward.multiplexed);
     push_hops(out, request);

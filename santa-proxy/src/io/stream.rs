@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -124,7 +125,10 @@ impl Stream {
             Self::Tls(session) => session.borrow().get_ref().0.local_addr(),
             Self::Unix(_) | Self::Within(_) => return "localhost".to_owned(),
         };
-        address.map_or_else(|_| String::new(), |address| address.to_string())
+        let text = |address: SocketAddr| {
+            SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+        };
+        address.map_or_else(|_| String::new(), text)
     }
 
     /// Makes closing tell the peer that the stream broke off (RST).

@@ -84,3 +84,24 @@ fn trusted_networks_are_separated_by_blanks_or_commas_or_both() {
         assert_eq!(told, "198.51.100.7", "{trusted:?}");
     }
 }
+
+#[test]
+fn only_a_trusted_proxy_may_show_the_certificate_of_its_client() {
+    let shown = "Client-Cert: :TUFD:\r\nCLIENT-CERT-CHAIN: :QUJD:, :REVG:\r\n\
+        X-Forwarded-Client-Cert: x\r\nClient_Cert: :x:\r\n";
+    let certificates = |trusted: &str, fields: &str| {
+        let (proxy, backend) = start(trusted);
+        client_of(&proxy, &backend, "/api/x", fields);
+        let head = backend.received().pop().expect("a request").head.to_ascii_lowercase();
+        let of_certificates = |line: &&str| line.replace('_', "-").contains("client-cert");
+        head.lines().filter(of_certificates).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let passed_on = ["client-cert: :tufd:", "client-cert-chain: :qujd:, :revg:"];
+    assert_eq!(certificates("127.0.0.1", shown), passed_on);
+    assert_eq!(certificates("192.0.2.0/24", shown), [""; 0]);
+    assert_eq!(certificates("", shown), [""; 0]);
+    let twice = "Client-Cert: :TUFD:\r\nClient-Cert: :TUFE:\r\n";
+    assert_eq!(certificates("127.0.0.1", twice), [""; 0]);
+    let nonsense = "X-Forwarded-For: 192.0.2.1\r\nClient-Cert: subject=mac\r\n";
+    assert_eq!(certificates("127.0.0.1", nonsense), [""; 0]);
+}

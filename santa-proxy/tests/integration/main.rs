@@ -12,6 +12,7 @@ mod draining;
 mod http2;
 mod http2_requests;
 mod instances;
+mod ipv6;
 #[cfg(target_os = "linux")]
 mod leaks;
 mod life;

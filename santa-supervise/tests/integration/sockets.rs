@@ -198,12 +198,14 @@ on_every_os! {
     }
 }
 
-/// A port that nobody uses at this moment.
+/// A port that nobody uses: below those that the kernel gives to clients, and by the
+/// number of this process, so that tests beside this one look for another.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("any port")
-        .port()
+    let first = 20_000 + std::process::id() % 10_000;
+    (first..first + 100)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
+        .expect("a free port")
 }
 
 #[test]
@@ -214,5 +216,42 @@ fn a_second_supervisor_on_the_same_control_socket_is_refused() {
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second.stderr).contains("another running process serves it"));
     assert_eq!(house.state("app"), "ready");
+    assert_eq!(house.stop(), 0);
+}
+
+fn served_on_every_address(house: House) -> (House, u16) {
+    let port = free_port();
+    let house = house.socket_at("web", &format!("[::]:{port}")).service(
+        "app",
+        &["serve web"],
+        "sockets = [\"web\"]\nready = { kind = \"http\", socket = \"web\", path = \"/\" }",
+    );
+    (house, port)
+}
+
+#[test]
+fn every_address_is_one_of_ipv4_and_of_ipv6() {
+    let (house, port) = served_on_every_address(House::new("linux"));
+    let mut house = house.start();
+    house.wait_for_state("app", "ready");
+    TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
+    // Machines without IPv6 have the test below.
+    if TcpListener::bind("[::1]:0").is_ok() {
+        TcpStream::connect(("::1", port)).expect("IPv6");
+    }
+    assert_eq!(house.stop(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_address_is_one_of_ipv4_where_the_kernel_has_no_ipv6() {
+    use crate::support::refused::Refused;
+    let (house, port) = served_on_every_address(House::new("linux"));
+    let ipv6 = Some(libc::AF_INET6.cast_unsigned());
+    let without = Refused { call: libc::SYS_socket, first: ipv6, error: libc::EAFNOSUPPORT };
+    let mut house = house.start_refusing(without);
+    house.wait_for_state("app", "ready");
+    TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
+    assert!(TcpStream::connect(("::1", port)).is_err(), "it is no listener of IPv6");
     assert_eq!(house.stop(), 0);
 }
