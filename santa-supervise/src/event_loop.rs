@@ -8,6 +8,7 @@ mod children;
 mod config_reading;
 mod control;
 mod explain;
+mod guarding;
 mod helpers;
 mod hooks;
 mod notes;
@@ -35,7 +36,7 @@ use santa_config::{Config, signal};
 use crate::clock::{self, Millis};
 use crate::log_writer::Log;
 use crate::machine::{self, Action, Event, SlotId, State, Time};
-use crate::os::{Os, Token};
+use crate::os::{self, Guard, Os, Token};
 use crate::plan::Blueprint;
 use crate::sockets::{Listener, Sockets};
 use crate::spawning::Spawner;
@@ -45,6 +46,7 @@ use config_reading::ConfigReading;
 use control::Control;
 pub(crate) use control::{CONTROL_BACKLOG, CONTROL_MODE};
 use explain::History;
+use guarding::Guarding;
 use helpers::Helpers;
 use hooks::Hooks;
 use notices::Notices;
@@ -90,6 +92,8 @@ pub struct Parts {
     pub control: Option<Listener>,
     /// Starts processes.
     pub spawner: Spawner,
+    /// Kills what is left when we are killed; none where that is not needed.
+    pub guard: Option<Guard>,
     /// Where output goes.
     pub log: Log,
     /// Decides the jitter of all waits.
@@ -112,6 +116,7 @@ pub struct EventLoop {
     last_slot: SlotId,
     sockets: Sockets,
     spawner: Spawner,
+    guarding: Guarding,
     log: Log,
     children: Children,
     starts: Starts,
@@ -190,6 +195,7 @@ impl EventLoop {
             config_reading: ConfigReading::default(),
             sockets: parts.sockets,
             spawner: parts.spawner,
+            guarding: Guarding::new(parts.guard),
             log: parts.log,
             children,
             starts: Starts::default(),
@@ -245,7 +251,7 @@ impl EventLoop {
     }
 
     fn take_signal(&mut self, signal: i32) {
-        if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&signal) {
+        if os::ENDING.contains(&signal) {
             let why = format!("{} received", signal::name(signal));
             self.events.push_back(Event::Terminate { why });
         } else if signal == libc::SIGHUP {
@@ -269,6 +275,7 @@ impl EventLoop {
         self.read_notices_again(now);
         self.end_silent_clients(now);
         self.end_slow_reload(now);
+        self.guard_again(now);
         if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             self.events.push_back(Event::Tick);
         }
@@ -316,6 +323,7 @@ impl EventLoop {
             self.notices.next_look(),
             self.control.next_end(),
             self.config_reading.next_end(),
+            self.guarding.next_start(),
             self.exit.map(|(_, until)| until),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))

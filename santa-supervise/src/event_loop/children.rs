@@ -162,7 +162,7 @@ impl EventLoop {
                     }
                     ended.push((generation, exit));
                 }
-                None if self.helper_ended(pid, exit) => {}
+                None if self.helper_ended(pid, exit) || self.guard_ended(pid, exit) => {}
                 None => self.children.orphans_reaped += 1,
             }
             if taken >= EXITS_A_TURN || begun.elapsed() >= REAP_FOR {

@@ -108,6 +108,12 @@ pub(super) fn reap() -> Option<(Pid, Exit)> {
     (reaped > 0).then_some((reaped, exit))
 }
 
+/// Takes this child off the process table; whether it has ended.
+pub(super) fn reap_one(child: Pid) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) != 0 }
+}
+
 /// Process and user at the other end of a Unix connection; of a listening
 /// socket, those that called `listen` last. The process is 0 when it is not
 /// visible from our namespace.
@@ -222,7 +228,7 @@ pub(super) fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<OwnedFd>
     use std::os::fd::FromRawFd;
     // SAFETY: the set is initialised; the new descriptor has no other owner.
     unsafe {
-        set_mask(signals)?;
+        block(signals)?;
         match libc::signalfd(-1, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
             -1 => Err(io::Error::last_os_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
@@ -240,7 +246,7 @@ pub(super) fn next_signal(fd: &OwnedFd) -> Option<i32> {
 }
 
 /// Blocks these signals and no others.
-fn set_mask(signals: &libc::sigset_t) -> io::Result<()> {
+pub(super) fn block(signals: &libc::sigset_t) -> io::Result<()> {
     // SAFETY: the set is initialised.
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, signals, std::ptr::null_mut()) } {
         0 => Ok(()),
@@ -256,7 +262,7 @@ pub(super) fn unblock_signals() -> io::Result<()> {
         libc::sigemptyset(&raw mut none);
         none
     };
-    set_mask(&none)
+    block(&none)
 }
 
 /// The highest number of a signal.
