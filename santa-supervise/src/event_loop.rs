@@ -55,6 +55,7 @@ use probes::Probes;
 use starting::Starts;
 use tallies::Tallies;
 use turn::Turn;
+use usage::Usages;
 use watched::Watched;
 
 /// A reader of the log that takes nothing for this long at the end is stuck and
@@ -129,10 +130,13 @@ pub struct EventLoop {
     notices: Notices,
     watched: Watched,
     control: Control,
+    usages: Usages,
     sources: Sources,
     turn: Turn,
     /// Events for the core that have not been taken yet.
     events: VecDeque<Event>,
+    /// What the core has said and is not done yet.
+    actions: VecDeque<Action>,
     sequence: u64,
     /// The exit code, and until when hooks are waited for.
     exit: Option<(i32, Instant)>,
@@ -209,9 +213,11 @@ impl EventLoop {
             notices: Notices::beside(parts.control_path.clone()),
             control: Control::new(parts.control, parts.control_path),
             config: parts.config,
+            usages: Usages::default(),
             sources: Sources::default(),
             turn: Turn::new(),
             events: VecDeque::new(),
+            actions: VecDeque::new(),
             sequence: 0,
             exit: None,
         };
@@ -276,20 +282,30 @@ impl EventLoop {
         self.end_silent_clients(now);
         self.end_slow_reload(now);
         self.guard_again(now);
-        if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
+        // What the core has decided comes first.
+        let is_late = |deadline| self.actions.is_empty() && deadline <= self.now();
+        if self.state.next_deadline().is_some_and(is_late) {
             self.events.push_back(Event::Tick);
         }
     }
 
-    /// Lets the core take all events, and does what it says.
+    /// Lets the core take all events, and does what it says; what takes too long
+    /// for one turn is left to the next: a hundred starts at once are too many.
     fn settle(&mut self) {
         let mut moved = false;
-        while let Some(event) = self.events.pop_front() {
+        let end = Instant::now() + turn::LONG_ENOUGH;
+        loop {
+            while let Some(action) = self.actions.pop_front() {
+                self.perform(action);
+                moved = true;
+                if !self.actions.is_empty() && end <= Instant::now() {
+                    return;
+                }
+            }
+            let Some(event) = self.events.pop_front() else { break };
             moved = true;
             let now = self.now();
-            for action in machine::step(&mut self.state, now, event) {
-                self.perform(action);
-            }
+            self.actions.extend(machine::step(&mut self.state, now, event));
         }
         if moved {
             self.settle_probes();
@@ -306,7 +322,7 @@ impl EventLoop {
 
     /// How long nothing is due.
     fn timeout(&self) -> Option<Duration> {
-        if self.turn.has_left() {
+        if self.turn.has_left() || !self.actions.is_empty() || self.usages.is_under_way() {
             return Some(Duration::ZERO);
         }
         let deadline = self.state.next_deadline().map(|deadline| self.begun + deadline);

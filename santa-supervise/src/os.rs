@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::machine::Exit;
 use crate::spawning::Tag;
 
-pub use calls::{peer_uid, pipe, seal_inherited_descriptors, signal_process};
+pub use calls::{peer_uid, pipe, processor_time, seal_inherited_descriptors, signal_process};
 pub use mark::{Family, Mark};
 pub use notices::notify_socket;
 pub use report::{Progress, Report, Step};

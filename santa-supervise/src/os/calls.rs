@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -202,6 +203,18 @@ pub fn peer_uid(fd: BorrowedFd<'_>) -> Option<u32> {
     // SAFETY: getpeereid writes two integers.
     let done = unsafe { libc::getpeereid(fd.as_raw_fd(), &raw mut uid, &raw mut gid) };
     (done == 0).then_some(uid)
+}
+
+/// What this thread has had of a processor so far.
+#[must_use]
+pub fn processor_time() -> Duration {
+    // SAFETY: the structure is written by the call; zeros are a valid time.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time);
+        time
+    };
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Every signal but those that report a fault of this very thread.
