@@ -134,9 +134,11 @@ const SERVICES: &[&str] = &[
 #[cfg(test)]
 const MADE_UP: &[&str] = &[
     "DATABASE_URL",
+    "DATABASE_URL_FILE",
     "ENVIRONMENT",
     "POSTGRES_DB",
     "POSTGRES_PASSWORD",
+    "POSTGRES_PASSWORD_FILE",
     "POSTGRES_PORT",
     "POSTGRES_SERVER",
     "POSTGRES_USER",
