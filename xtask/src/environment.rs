@@ -98,6 +98,7 @@ const NAMES: &[&str] = &[
 /// What the services of the development loop get, beside what docker/santa.toml
 /// gives them: the machine's ways, and what the reference of settings names.
 const SERVICES: &[&str] = &[
+    "CACHE_MEMORY_MIB",
     "COLORTERM",
     "COUNT_RETENTION_DAYS",
     "EVENT_RETENTION_DAYS",
