@@ -235,6 +235,7 @@ impl EventLoop {
         self.greet();
         self.events.push_back(Event::Start);
         self.settle();
+        os::give_back_start();
         let mut wakes = Vec::new();
         loop {
             if let Some((code, until)) = self.exit

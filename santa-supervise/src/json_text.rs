@@ -25,18 +25,16 @@ fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
     text.iter().fold(false, |found, byte| found | is(*byte))
 }
 
+/// Whether a JSON text has neither an unsafe character nor an escape: whatever is
+/// taken out of it can be written as it stands.
+#[must_use]
+pub(crate) fn is_plain(json: &[u8]) -> bool {
+    !holds_unsafe(json) && memchr::memchr(b'\\', json).is_none()
+}
+
 /// Appends a string, in quotes.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    // All that JSON escapes, and the first bytes of all unsafe characters.
-    let needs_care = |byte: u8| {
-        (byte < b' ')
-            | (byte == b'"')
-            | (byte == b'\\')
-            | (byte == 0x7f)
-            | (byte == 0xc2)
-            | (byte == 0xe2)
-    };
-    if !any(text.as_bytes(), needs_care) {
+    if !holds_unsafe(text.as_bytes()) && memchr::memchr2(b'"', b'\\', text.as_bytes()).is_none() {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         return out.push(b'"');

@@ -15,6 +15,8 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod procfs;
 mod report;
+#[cfg(target_os = "linux")]
+mod resident;
 mod spawn;
 mod users;
 mod worker;
@@ -283,6 +285,13 @@ pub fn start_guard(family: Family) -> io::Result<Option<Guard>> {
     }
     let _ = family;
     Ok(None)
+}
+
+/// Gives back the memory that only our own start needed, where this system counts
+/// such pages as ours.
+pub fn give_back_start() {
+    #[cfg(target_os = "linux")]
+    resident::give_back_code();
 }
 
 /// Whether something has run out that others may free again: descriptors,

@@ -213,13 +213,16 @@ fn json(chunk: &Chunk, frame: &Frame, line: &[u8], out: &mut Vec<u8>) {
         }
         Some(members) => {
             let own = members.0.iter().filter(|(key, _)| key != "service" && key != "stream");
-            // Once for all of its values.
-            let escapes = json_text::holds_unsafe(text.as_bytes());
+            let plain = json_text::is_plain(text.as_bytes());
             for (key, value) in own {
-                name(out, key);
-                match escapes {
-                    false => out.extend_from_slice(value.get().as_bytes()),
-                    true => json_text::value(out, value.get()),
+                if plain {
+                    out.push(b'"');
+                    out.extend_from_slice(key.as_bytes());
+                    out.extend_from_slice(b"\":");
+                    out.extend_from_slice(value.get().as_bytes());
+                } else {
+                    name(out, key);
+                    json_text::value(out, value.get());
                 }
                 out.push(b',');
             }
