@@ -6,6 +6,7 @@
 mod actions;
 mod children;
 mod config_reading;
+mod connecting;
 mod control;
 mod explain;
 mod guarding;

@@ -36,7 +36,7 @@ pub use notices::notify_socket;
 pub use report::{Progress, Report, Step};
 pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
-pub use worker::{Worker, fork_reader, fork_worker};
+pub use worker::{Worker, fork_reader, fork_worker, inherited};
 
 /// Number of a process.
 pub type Pid = i32;

@@ -1,9 +1,10 @@
 //! A process of our own code beside the loop, for what may hang: a thread that
 //! hangs in the kernel would keep this process from ending.
+#![expect(unsafe_code, reason = "descriptors by their numbers")]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use super::fork::{fork, keep_only, nothing};
 use super::spawn::{default_signals, die_with_parent};
@@ -52,6 +53,13 @@ pub fn fork_worker(fds: &[RawFd], work: &dyn Fn(&mut File, &[RawFd])) -> io::Res
         }
     };
     Ok(Worker { pid: fork(&live)?, output })
+}
+
+/// In a worker: a descriptor that it was given, which is open until it ends.
+#[must_use]
+pub fn inherited(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: nothing in a worker closes what `fork_worker` has given it.
+    unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
 /// The same with everything that is open here, by the same numbers: what is to

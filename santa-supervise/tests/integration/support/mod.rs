@@ -189,6 +189,15 @@ impl House {
         self.run(command, log.into())
     }
 
+    /// Starts it where a system call hangs for ever.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_hanging(self, call: i64) -> Self {
+        let mut command = self.command();
+        refused::hang(&mut command, call);
+        let log = File::create(self.path("log")).expect("log");
+        self.run(command, log.into())
+    }
+
     fn run(self, mut command: Command, stdout: Stdio) -> Self {
         self.spawn(command.arg("run").stdin(Stdio::null()), stdout)
     }
