@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from santaserver import __version__, docs, errors, logs, openapi
+from santaserver import __version__, docs, errors, logs, metrics, openapi
 from santaserver.blocked.router import router as blocked
 from santaserver.cache import CacheMemory
 from santaserver.clock import Clock, system_clock
@@ -113,7 +113,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         api.include_router(router)
     app.include_router(api)
-    app.router.routes += [*health_routes(), *docs.routes(API)]
+    app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(NoStore, prefix=API)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

@@ -5,7 +5,6 @@ machine, so it may be there without them, and nobody waits for anybody's upload.
 remembers which programs it has stored, so that most uploads need no statement for this at all.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -19,8 +18,6 @@ from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
 from santaserver.events.witnesses import KnownProgram, Witnesses, mark_of
 from santaserver.sync import santa_v1_pb2 as pb
-
-log = logging.getLogger(__name__)
 
 SIGNING = Words(pb.SigningStatus, "")
 TOUCH_AFTER = timedelta(hours=1)
@@ -77,9 +74,8 @@ async def program_ids(
 async def _store(
     connection: Connection, cache: ProgramCache, rows: Sequence[ExecutionRow], now: datetime
 ) -> Reports:
-    dropped = sum(identify(row.event) for row in rows)
-    if dropped:
-        log.warning("%d identifiers of programs were not of their form and are not kept", dropped)
+    for row in rows:
+        identify(row.event)
     await _store_certificates(connection, rows)
     programs: dict[str, KnownProgram] = {}
     for sha256, number in (await _store_programs(connection, rows, now)).items():
