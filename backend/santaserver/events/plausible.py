@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from santaserver.events.oddities import Oddity, count
 from santaserver.events.wire import Certificate, Execution, FileAccess, Process
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
@@ -44,16 +43,12 @@ class Words:
     def word(self, said: str | int) -> str:
         """Return the word to store."""
         if isinstance(said, int):
-            return self._numbers.get(said) or self._other("")
+            return self._numbers.get(said, "OTHER")
         if said in self._names:
             return said
         if not said:
             return self._absent
-        return self._other(said.partition("_")[0])
-
-    @staticmethod
-    def _other(beginning: str) -> str:
-        count(Oddity.WORD_UNKNOWN)
+        beginning = said.partition("_")[0]
         return f"{beginning}_OTHER" if beginning in {"ALLOW", "BLOCK"} else "OTHER"
 
 
@@ -65,14 +60,12 @@ def latest(now: datetime) -> float:
 def moment(seconds: float, last: float) -> datetime | None:
     """Return the time of an event, `last` being what `latest` says; None when the Mac's clock is wrong."""
     if not EARLIEST < seconds < last:
-        if seconds:
-            count(Oddity.TIME_IMPLAUSIBLE)
         return None
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def identify(event: Execution) -> None:
-    """Drop identifiers of a program that are none."""
+def identify(event: Execution) -> int:
+    """Drop identifiers of a program that are none; return how many."""
     dropped = 0
 
     def fitting(text: str, fits: Callable[[str], object]) -> str:
@@ -88,8 +81,7 @@ def identify(event: Execution) -> None:
     chain = usable_chain(event.signing_chain)
     dropped += len(event.signing_chain) - len(chain)
     event.signing_chain = chain
-    if dropped:
-        count(Oddity.IDENTIFIER_MALFORMED, dropped)
+    return dropped
 
 
 def usable_chain(chain: list[Certificate]) -> list[Certificate]:
@@ -111,7 +103,6 @@ def entitlements(event: Execution) -> dict[str, str] | None:
     for item in info.entitlements[:MAX_ITEMS] if info else ():
         size += len(item.key[:MAX_NAME]) + len(item.value[:MAX_TEXT])
         if size > MAX_ENTITLEMENTS:
-            count(Oddity.LIST_CLIPPED)
             break
         kept[item.key[:MAX_NAME]] = item.value[:MAX_TEXT]
     return kept or None
@@ -120,8 +111,6 @@ def entitlements(event: Execution) -> dict[str, str] | None:
 def processes(event: FileAccess) -> list[Process]:
     """Return the first processes of a chain, their texts cut."""
     kept = event.process_chain[:MAX_PROCESSES]
-    if len(event.process_chain) > MAX_PROCESSES:
-        count(Oddity.LIST_CLIPPED)
     for process in kept:
         process.file_path = process.file_path[:MAX_TEXT]
         process.signing_id = process.signing_id[:MAX_NAME]

@@ -1,7 +1,6 @@
 """The tables as SQLAlchemy sees them: columns only, no logic. Constraints live in the migrations."""
 
 from santaserver.models.base import Base
-from santaserver.models.blocked import BlockedContact
 from santaserver.models.events import (
     AgentAuditEvent,
     Bundle,
@@ -43,7 +42,6 @@ __all__ = [
     "AppUser",
     "AuditLog",
     "Base",
-    "BlockedContact",
     "Bundle",
     "BundleBinary",
     "Certificate",

@@ -103,11 +103,11 @@ impl Site {
 
     /// The file at `path`, or the fallback page when this is a navigation.
     fn find(&self, request: &Request<'_>, path: &str) -> Option<usize> {
-        if path::is_hidden(path) || names_backup(path) {
-            return None;
-        }
+        // Neither hidden files nor backups are ever taken in.
         let page = || {
-            let navigates = !media::looks_like_file(path)
+            let navigates = !path::is_hidden(path)
+                && !names_backup(path)
+                && !media::looks_like_file(path)
                 && !path.contains("//")
                 && request.fields.all(Name::Accept).flat_map(list).any(accepts_html);
             self.fallback.filter(|_| navigates)

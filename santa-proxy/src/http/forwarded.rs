@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use super::bytes::{is_token, list, push_decimal};
+use super::bytes::{is_token, list};
 use super::field::{Fields, Name};
 use super::request::Request;
 
@@ -66,7 +66,9 @@ fn is_port(text: &str) -> bool {
 /// that it believes: always `client`, whatever the request claims.
 pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender, client: IpAddr) {
     out.extend_from_slice(b"X-Real-IP: ");
+    let real = out.len();
     push_address(out, client);
+    let real = real..out.len();
     // Of two lines nobody knows which one the next reader takes.
     let believed = |name| request.fields.single(name).filter(|_| sender.trusted);
     out.extend_from_slice(b"\r\nX-Forwarded-For: ");
@@ -76,7 +78,11 @@ pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender, cli
             out.extend_from_slice(b", ");
         }
     }
-    push_address(out, sender.peer);
+    if client == sender.peer {
+        out.extend_from_within(real);
+    } else {
+        push_address(out, sender.peer);
+    }
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
     let scheme = believed(Name::ForwardedProto).filter(|scheme| is_token(scheme));
     out.extend_from_slice(scheme.unwrap_or(sender.scheme.as_bytes()));
@@ -132,12 +138,19 @@ pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
                 if place > 0 {
                     out.push(b'.');
                 }
-                push_decimal(out, u64::from(octet));
+                push_octet(out, octet);
             }
         }
         // Writing to a vector cannot fail.
         IpAddr::V6(address) => drop(write!(out, "{address}")),
     }
+}
+
+/// `push_decimal` for at most three digits: addresses are written several times a request.
+fn push_octet(out: &mut Vec<u8>, octet: u8) {
+    let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+    let zeros = usize::from(octet < 100) + usize::from(octet < 10);
+    out.extend_from_slice(&digits[zeros..]);
 }
 
 #[cfg(test)]
@@ -154,7 +167,9 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_the_standard_library_writes_them() {
-        for text in ["0.0.0.0", "10.0.200.9", "255.255.255.255", "::1", "2001:db8::a:0:1"] {
+        for text in
+            ["0.0.0.0", "10.0.200.9", "1.99.100.255", "255.255.255.255", "::1", "2001:db8::a:0:1"]
+        {
             let mut out = Vec::new();
             push_address(&mut out, text.parse().expect("address"));
             assert_eq!(out, text.as_bytes());

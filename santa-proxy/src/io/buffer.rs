@@ -83,12 +83,11 @@ impl Buffer {
 
     /// Room to read into; makes some when there is none.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.block.len() < BLOCK {
-            let few = std::mem::replace(&mut self.block, take_block());
-            let (start, end) = (self.start, self.end);
+        if self.block.is_empty() {
+            self.block = take_block();
             self.rewind();
-            self.block[self.start..][..end - start].copy_from_slice(&few[start..end]);
-            self.end += end - start;
+        } else if self.block.len() < BLOCK {
+            self.widen();
         } else if self.end == self.block.len() {
             let origin = self.origin();
             if self.start > origin {
@@ -101,6 +100,16 @@ impl Buffer {
             }
         }
         &mut self.block[self.end..]
+    }
+
+    /// Takes a whole block for the few bytes at hand.
+    #[cold]
+    fn widen(&mut self) {
+        let few = std::mem::replace(&mut self.block, take_block());
+        let (start, end) = (self.start, self.end);
+        self.rewind();
+        self.block[self.start..][..end - start].copy_from_slice(&few[start..end]);
+        self.end += end - start;
     }
 
     /// The first byte of the block that starts a cache line; 0 while there is none.

@@ -10,13 +10,14 @@ pin_project! {
     /// See [`alongside`]. A type of its own, since an async block would have room
     /// for both futures twice.
     #[derive(Debug)]
-    pub(crate) struct Alongside<M, H: Future, S> {
+    pub(crate) struct Alongside<M, H: Future, S, L> {
         #[pin]
         main: M,
         #[pin]
         helper: H,
         helped: Option<H::Output>,
         stop: S,
+        leads: L,
     }
 }
 
@@ -35,26 +36,33 @@ pub(crate) async fn unless<M: Future>(
 
 /// Drives `helper` along until `main` is done; gives the outcome of both, the
 /// helper's when it had one. Once `stop` says so of the helper's outcome, `main`
-/// is not awaited any longer.
-pub(crate) fn alongside<M, H, S>(main: M, helper: H, stop: S) -> Alongside<M, H, S>
+/// is not awaited any longer. While `leads` says so the helper is asked before `main`,
+/// and later only when `main` has to wait.
+pub(crate) fn alongside<M, H, S, L>(main: M, helper: H, stop: S, leads: L) -> Alongside<M, H, S, L>
 where
     M: Future,
     H: Future,
     S: Fn(&H::Output) -> bool,
+    L: Fn() -> bool,
 {
-    Alongside { main, helper, helped: None, stop }
+    Alongside { main, helper, helped: None, stop, leads }
 }
 
-impl<M, H, S> Future for Alongside<M, H, S>
+impl<M, H, S, L> Future for Alongside<M, H, S, L>
 where
     M: Future,
     H: Future,
     S: Fn(&H::Output) -> bool,
+    L: Fn() -> bool,
 {
     type Output = (Option<M::Output>, Option<H::Output>);
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        let first = (this.leads)();
+        if !first && let Poll::Ready(output) = this.main.as_mut().poll(context) {
+            return Poll::Ready((Some(output), this.helped.take()));
+        }
         if this.helped.is_none()
             && let Poll::Ready(output) = this.helper.poll(context)
         {
@@ -62,6 +70,9 @@ where
                 return Poll::Ready((None, Some(output)));
             }
             *this.helped = Some(output);
+        }
+        if !first {
+            return Poll::Pending;
         }
         this.main.poll(context).map(|output| (Some(output), this.helped.take()))
     }

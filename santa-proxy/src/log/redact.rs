@@ -31,9 +31,12 @@ impl<'t> Redacted<'t> {
 
     /// Any other text; bytes that are not UTF-8 become U+FFFD.
     pub(crate) fn text(text: &'t [u8]) -> Self {
-        match String::from_utf8_lossy(text) {
-            Cow::Borrowed(text) => Self(mask_tokens(text)),
-            Cow::Owned(text) => Self(Cow::Owned(mask_tokens(&text).into_owned())),
+        match std::str::from_utf8(text) {
+            Ok(text) => Self(mask_tokens(text)),
+            Err(_) => {
+                let text = String::from_utf8_lossy(text);
+                Self(Cow::Owned(mask_tokens(&text).into_owned()))
+            }
         }
     }
 
@@ -50,10 +53,21 @@ impl<'t> Redacted<'t> {
     }
 }
 
-/// Whether a path has a segment that tells where a secret is, or one that could mean
-/// something else when it is decoded again or read with its parameters.
+/// Whether a path may have a segment that tells where a secret is, or one that could mean
+/// something else when it is decoded again or read with its parameters. Most paths have
+/// nothing like it, so this looks at bytes and says yes when in doubt.
 fn needs_care(path: &str) -> bool {
-    path.bytes().any(|byte| matches!(byte, b'%' | b';')) || path.split('/').any(is_marker)
+    let bytes = path.as_bytes();
+    let stands_alone = |at: usize| {
+        let beside = |at: Option<usize>| at.and_then(|at| bytes.get(at));
+        let around = [beside(at.checked_sub(1)), beside(Some(at + 1))];
+        !around.into_iter().flatten().any(u8::is_ascii_alphanumeric)
+    };
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'%' | b';' | 0x80.. => true,
+        b'e' | b'E' => stands_alone(at),
+        _ => false,
+    })
 }
 
 fn is_marker(segment: &str) -> bool {
@@ -85,14 +99,33 @@ fn mask_segments(path: &str) -> String {
     shown
 }
 
+fn is_part(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// Whether any token is long enough for a secret. Looks for the end of each stretch of
+/// that length from behind, so that it skips most of a text of shorter words.
+fn has_long_token(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(stretch) = rest.get(..SHORTEST_SECRET) {
+        match stretch.iter().rposition(|byte| !is_part(byte)) {
+            Some(between) => rest = &rest[between + 1..],
+            None => return true,
+        }
+    }
+    false
+}
+
 /// Masks what looks like a secret.
 fn mask_tokens(text: &str) -> Cow<'_, str> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !has_long_token(text.as_bytes()) {
+        return Cow::Borrowed(text);
+    }
     let mut shown: Option<String> = None;
     let mut rest = text;
     let mut copied = 0;
     while !rest.is_empty() {
-        let length = rest.bytes().take_while(|byte| is_part(byte)).count();
+        let length = rest.bytes().take_while(is_part).count();
         let start = text.len() - rest.len();
         if is_secret(&rest[..length]) {
             let shown = shown.get_or_insert_with(|| String::with_capacity(text.len()));

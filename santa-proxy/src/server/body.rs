@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::body_clock::BodyClock;
 use super::connection::Connection;
 use super::forward::push_content;
+use super::http2::STREAM_WINDOW;
 use super::plan::Forward;
 use super::seats::Activity;
 use super::worker::Worker;
@@ -76,21 +77,36 @@ pub(crate) async fn gather(
 ) -> Result<(), Reject> {
     if request.expects && request.taken == 0 {
         // It waits for the backend to ask for it.
-        return Ok(());
+        return memory.grow_to(request.head.len() + unread(connection, request));
     }
     connection.seat.set(Activity::Body);
     let most = request.local.shared.limits.body_buffer.0;
     while !request.content.is_done() && request.taken < most {
-        memory.grow_to(request.head.len() + expected(request, most))?;
+        let to_come = expected(request, most).max(unread(connection, request));
+        memory.grow_to(request.head.len() + to_come)?;
         let Connection { stream, buffer, deadline, seat, .. } = connection;
         let (mut reader, _) = stream.split();
         let arrival = arrival(&mut reader, buffer, deadline, clock);
         seat.unless_leaving(arrival).await.ok_or_else(busy)??;
         take_content_at_hand(connection, request)?;
     }
-    memory.grow_to(request.head.len())?;
+    memory.grow_to(request.head.len() + unread(connection, request))?;
     connection.seat.set(Activity::Busy);
     Ok(())
+}
+
+/// How much of the body a client may send over HTTP/2 before it is read. Without that
+/// protocol it stays with the kernel.
+fn unread(connection: &Connection, request: &Forward) -> usize {
+    let window = STREAM_WINDOW as usize;
+    match (connection.peer().multiplexes, request.chunked) {
+        _ if request.content.is_done() => 0,
+        (false, _) => 0,
+        (true, true) => window,
+        (true, false) => {
+            usize::try_from(request.content.announced()).map_or(window, |left| window.min(left))
+        }
+    }
 }
 
 /// How much of the body is certainly still to come, of what is kept in memory.
@@ -130,6 +146,9 @@ pub(crate) fn take_content_at_hand(
     connection: &mut Connection,
     request: &mut Forward,
 ) -> Result<(), Reject> {
+    if request.content.is_done() {
+        return Ok(());
+    }
     let most = request.local.shared.limits.body_size.0;
     let decoded = request.content.decode(connection.buffer.filled_mut());
     let done = decoded.map_err(|error| Reject::bad(error.0))?;

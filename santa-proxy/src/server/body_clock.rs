@@ -39,6 +39,14 @@ impl BodyClock {
         Self { total: Duration::MAX, ..Self::new(limits, timeouts, 0) }
     }
 
+    /// How long the first bytes of an answer may take.
+    pub(crate) fn first_patience(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Duration {
+        match limits.body_rate.0 {
+            0 => timeouts.body,
+            _ => timeouts.body.min(timeouts.body_grace),
+        }
+    }
+
     /// How long the next bytes may take.
     pub(crate) fn patience(&self) -> Duration {
         let slowest = match self.received.saturating_mul(1000).checked_div(self.rate) {
@@ -87,6 +95,24 @@ mod tests {
         assert_eq!(clock.patience(), SECOND);
         clock.arrived(usize::MAX, Duration::MAX);
         assert_eq!(clock.patience(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_first_bytes_of_an_answer_have_what_the_rules_say() {
+        let config = santa_config::parse(
+            &include_str!("../../tests/integration/support/proxy.toml")
+                .replace("@DIRECTORY@", "/x"),
+            "proxy.toml",
+            &santa_config::Env::new(),
+        );
+        let proxy = config.expect("valid").proxy;
+        let (mut limits, mut timeouts) = (proxy.limits, proxy.timeouts);
+        for (rate, grace) in [(0, 1), (1, 1), (1024, 90)] {
+            limits.body_rate.0 = rate;
+            timeouts.body_grace = grace * SECOND;
+            let first = BodyClock::of_answer(&limits, &timeouts).patience();
+            assert_eq!(BodyClock::first_patience(&limits, &timeouts), first);
+        }
     }
 
     #[test]

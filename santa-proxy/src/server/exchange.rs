@@ -110,7 +110,7 @@ pub(crate) async fn exchange(
     let progress = Progress::default();
     let (client_reader, client_writer) = stream.split();
     let (backend_reader, backend_writer) = lease.stream.split();
-    let sending = Sending {
+    let mut sending = Sending {
         reader: client_reader,
         writer: backend_writer,
         buffer,
@@ -124,7 +124,7 @@ pub(crate) async fn exchange(
         progress: &progress,
         metrics: &worker.metrics,
     };
-    let relay = Relay {
+    let mut relay = Relay {
         reader: backend_reader,
         writer: client_writer,
         buffer: Buffer::default(),
@@ -143,7 +143,8 @@ pub(crate) async fn exchange(
     };
     deadline.set(Phase::Backend, timeouts.response);
     let stop = |sent: &Unsent| !matches!(sent, Unsent::Backend);
-    let both = alongside(relay.run(), sending.run(head), stop);
+    let leads = || !progress.sent.get();
+    let both = alongside(relay.run(), sending.run(head), stop, leads);
     let outcome = deadline.limit(both).await;
     match outcome {
         Err(Expired(phase)) => Err(expired(phase, &progress)),
@@ -207,13 +208,13 @@ struct Sending<'x> {
 impl Sending<'_> {
     /// Sends the request, then watches whether its client still waits. Gives why
     /// that ended; never when all is well.
-    async fn run(mut self, first: &[u8]) -> Unsent {
+    async fn run(&mut self, first: &[u8]) -> Unsent {
         if let Err(unsent) = self.send(first).await {
             return unsent;
         }
-        let Self { mut reader, buffer, version, progress, .. } = self;
+        let Self { reader, buffer, version, progress, .. } = self;
         let may_ask = || !progress.answering.get() && !progress.interim.get();
-        client_gone(&mut reader, buffer, version, || {}, may_ask).await;
+        client_gone(reader, buffer, *version, || {}, may_ask).await;
         Unsent::Gone
     }
 

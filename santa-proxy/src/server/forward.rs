@@ -120,6 +120,21 @@ async fn lease(
         None if request.idempotent && request.content.is_done() => Reuse::Likely,
         None => Reuse::Certain,
     };
+    if failed.is_none()
+        && let Some(lease) = request.backend.lease_kept(reuse, &connection.worker.metrics)
+    {
+        return Some(Ok(lease));
+    }
+    // Boxed: most requests need no new connection.
+    Box::pin(lease_new(connection, request, reuse, failed)).await
+}
+
+async fn lease_new(
+    connection: &mut Connection,
+    request: &Forward,
+    reuse: Reuse,
+    failed: Option<&Rc<Instance>>,
+) -> Option<Result<Lease, Unreachable>> {
     let limit = request.local.shared.timeouts.connect;
     let Connection { worker, stream, buffer, deadline, .. } = connection;
     // A TCP connect that gets no answer at all ends with the same limit.

@@ -24,5 +24,6 @@ mod send;
 mod send_clock;
 mod share;
 mod shed;
+mod streams;
 mod tunnel;
 pub(crate) mod worker;

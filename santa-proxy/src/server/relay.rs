@@ -96,7 +96,7 @@ enum Kind {
 
 impl Relay<'_> {
     /// Passes the whole answer on.
-    pub(crate) async fn run(mut self) -> Result<Relayed, Fault> {
+    pub(crate) async fn run(&mut self) -> Result<Relayed, Fault> {
         for _ in 0..=MOST_INTERIM {
             let span = self.read_head().await?;
             let kind = self.read_kind(&span)?;

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::streams::Streams;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -74,19 +75,28 @@ pub(crate) struct Seat {
     /// Its end would leave room for another connection.
     makes_room: bool,
     state: Rc<State>,
+    /// Those it is one of, when it is that of a stream.
+    streams: Option<Rc<Streams>>,
 }
 
 impl Seats {
     /// A place for a new connection.
     pub(crate) fn take(self: &Rc<Self>) -> Seat {
-        let mut seat = self.take_for_stream();
+        let mut seat = self.take_place();
         seat.makes_room = true;
         seat.set(Activity::Fresh);
         seat
     }
 
     /// A place for a stream of a connection, which makes no room by itself.
-    pub(crate) fn take_for_stream(self: &Rc<Self>) -> Seat {
+    pub(crate) fn take_for_stream(self: &Rc<Self>, streams: &Rc<Streams>) -> Seat {
+        let mut seat = self.take_place();
+        streams.opened(seat.index);
+        seat.streams = Some(Rc::clone(streams));
+        seat
+    }
+
+    fn take_place(self: &Rc<Self>) -> Seat {
         let state = Rc::new(State {
             activity: Cell::new(Activity::Busy),
             wait: Cell::new(0),
@@ -105,7 +115,7 @@ impl Seats {
                 entries.len() - 1
             }
         };
-        Seat { seats: Rc::clone(self), index, makes_room: false, state }
+        Seat { seats: Rc::clone(self), index, makes_room: false, state, streams: None }
     }
 
     /// Remembers the task that serves the connection at `index`.
@@ -160,14 +170,18 @@ impl Seats {
                 && entry.state.wait.get() == wait
             {
                 entry.state.wait.set(0);
-                entry.state.leaves.set(true);
-                if let Some(waiting) = entry.state.waiting.take() {
-                    waiting.wake();
-                }
+                entry.state.leave();
                 return true;
             }
         }
         false
+    }
+
+    /// Has what is at `index` leave, unless it has what it waits for.
+    pub(super) fn tell_to_leave(&self, index: usize) {
+        if let Some(Some(entry)) = self.entries.borrow().get(index) {
+            entry.state.leave();
+        }
     }
 
     /// Notes that the connection at `index` has begun to wait.
@@ -199,7 +213,26 @@ impl Seats {
     }
 }
 
+impl State {
+    fn leave(&self) {
+        self.leaves.set(true);
+        if let Some(waiting) = self.waiting.take() {
+            waiting.wake();
+        }
+    }
+}
+
 impl Seat {
+    /// What the connection is doing.
+    pub(super) fn activity(&self) -> Activity {
+        self.state.activity.get()
+    }
+
+    /// All places.
+    pub(super) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
     /// Its number, for `Seats::assign`.
     pub(crate) fn index(&self) -> usize {
         self.index
@@ -208,6 +241,9 @@ impl Seat {
     /// Says what the connection is doing now.
     pub(crate) fn set(&self, activity: Activity) {
         let before = self.state.activity.replace(activity);
+        if let Some(streams) = &self.streams {
+            streams.changed(before, activity);
+        }
         if !self.makes_room {
             return;
         }
@@ -254,6 +290,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.entries.borrow_mut()[self.index] = None;
         self.seats.free.borrow_mut().push(self.index);
+        if let Some(streams) = &self.streams {
+            streams.ended(self.index, self.activity());
+        }
         if self.seats.is_empty() {
             self.seats.last_left.notify_one();
         }

@@ -13,7 +13,10 @@ use crate::io::deadline::{Deadline, Phase};
 /// The clock of one answer.
 #[derive(Debug)]
 pub(crate) struct SendClock<'d> {
-    clock: RefCell<BodyClock>,
+    limits: &'d ProxyLimits,
+    timeouts: &'d ProxyTimeouts,
+    /// Runs once the client makes us wait, which most never do.
+    clock: RefCell<Option<BodyClock>>,
     /// When the client last took a part of what is being written.
     since: Cell<Option<Instant>>,
     deadline: &'d Deadline,
@@ -22,18 +25,22 @@ pub(crate) struct SendClock<'d> {
 impl<'d> SendClock<'d> {
     /// Nothing has been taken.
     pub(crate) fn new(
-        limits: &ProxyLimits,
-        timeouts: &ProxyTimeouts,
+        limits: &'d ProxyLimits,
+        timeouts: &'d ProxyTimeouts,
         deadline: &'d Deadline,
     ) -> Self {
-        let clock = RefCell::new(BodyClock::of_answer(limits, timeouts));
-        Self { clock, since: Cell::new(None), deadline }
+        let (clock, since) = (RefCell::default(), Cell::new(None));
+        Self { limits, timeouts, clock, since, deadline }
     }
 
     /// Something is about to be written.
     pub(crate) fn begin(&self) {
         self.since.set(None);
-        self.deadline.set(Phase::Send, self.clock.borrow().patience());
+        let patience = match &*self.clock.borrow() {
+            Some(clock) => clock.patience(),
+            None => BodyClock::first_patience(self.limits, self.timeouts),
+        };
+        self.deadline.set(Phase::Send, patience);
     }
 
     /// The client has taken some of it.
@@ -41,6 +48,7 @@ impl<'d> SendClock<'d> {
         let now = Instant::now();
         let waited = self.since.replace(Some(now)).map_or(Duration::ZERO, |since| now - since);
         let mut clock = self.clock.borrow_mut();
+        let clock = clock.get_or_insert_with(|| BodyClock::of_answer(self.limits, self.timeouts));
         clock.arrived(bytes, waited);
         self.deadline.set(Phase::Send, clock.patience());
     }

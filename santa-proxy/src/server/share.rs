@@ -4,21 +4,37 @@
 //! third each, and there is always something left for the next one. Pure.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::IpAddr;
+
+/// Clients above which those that have nothing are forgotten.
+const MANY: usize = 64;
 
 /// The resource and what each client has of it.
 #[derive(Debug)]
 pub(crate) struct FairShare {
     most: usize,
     used: usize,
-    by_client: HashMap<IpAddr, usize>,
+    /// Those that have nothing stay a while: most come again at once.
+    by_client: HashMap<u64, usize>,
+    forget_at: usize,
+}
+
+/// A client as a number, which takes less to look up: IPv6 by its /64 network. What no
+/// network has (the first 32 bits zero) is for IPv4.
+fn key(client: IpAddr) -> u64 {
+    match client {
+        IpAddr::V4(address) => u64::from(u32::from(address)),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, e, f, g, h, ..] = address.octets();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        }
+    }
 }
 
 impl FairShare {
     /// So much in all.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, used: 0, by_client: HashMap::new() }
+        Self { most, used: 0, by_client: HashMap::new(), forget_at: MANY }
     }
 
     /// From now on, so much in all. What was taken stays taken.
@@ -35,29 +51,33 @@ impl FairShare {
     /// than is left.
     pub(crate) fn take(&mut self, client: IpAddr, amount: usize) -> bool {
         let free = self.free();
-        match self.by_client.entry(client) {
-            Entry::Occupied(mut own) if own.get().saturating_add(amount) <= free => {
-                *own.get_mut() += amount;
-            }
-            Entry::Vacant(own) if amount <= free => {
-                own.insert(amount);
-            }
-            _ => return false,
+        if amount > free {
+            return false;
+        }
+        match self.by_client.get_mut(&key(client)) {
+            Some(own) if own.saturating_add(amount) <= free => *own += amount,
+            Some(_) => return false,
+            None => self.remember(client, amount),
         }
         self.used += amount;
         true
     }
 
+    #[cold]
+    fn remember(&mut self, client: IpAddr, amount: usize) {
+        if self.by_client.len() >= self.forget_at {
+            self.by_client.retain(|_, own| *own > 0);
+            self.forget_at = MANY.max(self.by_client.len() * 2);
+        }
+        self.by_client.insert(key(client), amount);
+    }
+
     /// Gives back what `client` has taken.
     pub(crate) fn give_back(&mut self, client: IpAddr, amount: usize) {
-        if let Entry::Occupied(mut own) = self.by_client.entry(client) {
-            let amount = amount.min(*own.get());
+        if let Some(own) = self.by_client.get_mut(&key(client)) {
+            let amount = amount.min(*own);
             self.used -= amount;
-            if *own.get() == amount {
-                own.remove();
-            } else {
-                *own.get_mut() -= amount;
-            }
+            *own -= amount;
         }
     }
 }
@@ -99,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_taken_again_and_nobody_is_remembered() {
+    fn what_is_given_back_can_be_taken_again() {
         let mut share = FairShare::new(100);
         assert!(share.take(client(1), 30) && share.take(client(1), 15));
         assert!(!share.take(client(1), 11), "56 of 100");
@@ -108,9 +128,31 @@ mod tests {
         assert_eq!(share.free(), 85);
         share.give_back(client(1), 15);
         share.give_back(client(2), 7);
-        assert!(share.by_client.is_empty() && share.free() == 100);
+        assert!(share.by_client.values().all(|own| *own == 0) && share.free() == 100);
         share.set_most(0);
         assert!(!share.take(client(1), 1));
+    }
+
+    #[test]
+    fn those_who_have_nothing_are_forgotten() {
+        let mut share = FairShare::new(1000);
+        for number in 0..100_000u32 {
+            assert!(share.take(IpAddr::from(number.to_be_bytes()), 1));
+            if number >= 300 {
+                share.give_back(IpAddr::from((number - 300).to_be_bytes()), 1);
+            }
+        }
+        assert!(share.by_client.len() <= 602, "{}", share.by_client.len());
+        assert_eq!(share.free(), 700);
+    }
+
+    #[test]
+    fn clients_of_ipv6_are_networks_and_none_is_one_of_ipv4() {
+        let keys = ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1", "64:ff9b::1", "1.2.3.4"]
+            .map(|text| key(text.parse().expect("an address")));
+        assert_eq!(keys[0], keys[1]);
+        let [first, _, rest @ ..] = keys;
+        assert!(rest.iter().all(|key| *key != first));
     }
 
     #[test]

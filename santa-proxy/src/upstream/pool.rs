@@ -159,6 +159,19 @@ impl Backend {
         left
     }
 
+    /// A connection that is kept, as far as `reuse` allows; nothing when a new one is due.
+    pub(crate) fn lease_kept(&self, reuse: Reuse, metrics: &WorkerMetrics) -> Option<Lease> {
+        let now = Instant::now();
+        let turn = self.next.get();
+        let lease = self.choose(now, None)?.reuse(reuse, now);
+        match lease {
+            Some(_) => metrics.upstream_reuses.add(1),
+            // The new one is of the same instance.
+            None => self.next.set(turn),
+        }
+        lease
+    }
+
     /// A connection that is kept, as far as `reuse` allows, or new; of another
     /// instance than `failed` where there is one as good. `limit` bounds the wait
     /// for a backend that is busy or restarting.
@@ -220,6 +233,9 @@ impl Backend {
     /// drained or down, nor to have `failed` this request; ties go round. If there are
     /// only such, one of them: it may be back in time.
     fn choose(&self, now: Instant, failed: Option<&Rc<Instance>>) -> Option<Rc<Instance>> {
+        if let [only] = &self.instances[..] {
+            return Some(Rc::clone(only));
+        }
         let count = self.instances.len();
         let start = self.next.get();
         self.next.set(start.wrapping_add(1));

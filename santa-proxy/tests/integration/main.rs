@@ -10,6 +10,7 @@ mod departures;
 mod development;
 mod draining;
 mod http2;
+mod http2_bodies;
 mod http2_requests;
 mod instances;
 mod ipv6;

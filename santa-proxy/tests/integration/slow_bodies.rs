@@ -152,7 +152,8 @@ fn one_address_never_takes_more_than_its_share_of_the_queue() {
     assert_eq!(crowd.pop().expect("one").answer(false).status, 503);
 }
 
-async fn unfinished(
+/// A request of which `content` is the beginning.
+pub(crate) async fn unfinished(
     client: &SendRequest<Bytes>,
     content: &'static [u8],
 ) -> (SendStream<Bytes>, ResponseFuture) {

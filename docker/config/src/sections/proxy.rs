@@ -103,7 +103,9 @@ section! {
         /// Most memory for bodies that are on their way and for requests that
         /// wait. Every worker has an equal share of it, and no client address
         /// (IPv6: /64 network) holds more of that than is left for others;
-        /// a request above it is answered 503.
+        /// a request above it is answered 503. What a client may send ahead
+        /// over HTTP/2 (128 KiB of a body) counts as held until the body is
+        /// complete.
         body_memory: Size = "64MiB",
         /// Most bytes of console files; all of them are kept in memory.
         console_size: Size = "256MiB",

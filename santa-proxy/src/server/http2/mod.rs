@@ -17,14 +17,16 @@ use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
 use super::peer::Peer;
-use super::seats::{Activity, Seat};
+use super::seats::Seat;
+use super::streams::Streams;
 use super::worker::Worker;
 use crate::http::http2::is_abuse;
 use crate::io::deadline::{Deadline, Phase};
 use crate::io::stream::Secure;
 
-/// What a client may send on one stream before we have passed it on.
-const STREAM_WINDOW: u32 = 128 * 1024;
+/// What a client may send on one stream before we have passed it on; part of what is
+/// reserved for a body (`body::unread`).
+pub(super) const STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for all streams of a connection.
 const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// Streams that may be reset for errors of the client before it is sent away.
@@ -35,12 +37,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A new stream.
 type Stream = (http::Request<RecvStream>, SendResponse<Bytes>);
 
-/// What the streams of a connection have done, and its place in the table: while
-/// none is open, it may make room.
+/// What the streams of a connection have done.
 #[derive(Debug)]
 struct Tally {
-    seat: Seat,
-    open: Cell<usize>,
     opened: Cell<u64>,
     cancelled: Cell<u64>,
     last_end: Cell<Instant>,
@@ -51,8 +50,6 @@ struct Counted(Rc<Tally>);
 
 impl Counted {
     fn new(tally: &Rc<Tally>) -> Self {
-        tally.seat.set(Activity::Busy);
-        tally.open.set(tally.open.get() + 1);
         tally.opened.set(tally.opened.get() + 1);
         Self(Rc::clone(tally))
     }
@@ -60,11 +57,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
         self.0.last_end.set(Instant::now());
-        if self.0.open.get() == 0 {
-            self.0.seat.set(Activity::Idle);
-        }
     }
 }
 
@@ -91,8 +84,6 @@ pub(super) async fn serve(
         None => return,
     };
     let tally = Tally {
-        seat,
-        open: Cell::new(0),
         opened: Cell::new(0),
         cancelled: Cell::new(0),
         last_end: Cell::new(Instant::now()),
@@ -106,7 +97,9 @@ pub(super) async fn serve(
         first: timeouts.idle.min(timeouts.head),
         idle: timeouts.idle,
         tally: Rc::new(tally),
+        streams: Rc::new(Streams::new(seat)),
         ending: false,
+        leaving: false,
     };
     session.run().await;
 }
@@ -121,8 +114,12 @@ struct Session<'s> {
     /// How long it may be without a stream.
     idle: Duration,
     tally: Rc<Tally>,
+    /// Those that are open, and the connection's place in the table.
+    streams: Rc<Streams>,
     /// The client has been told to open no more streams.
     ending: bool,
+    /// It makes room for another connection, whatever becomes of its streams.
+    leaving: bool,
 }
 
 impl Session<'_> {
@@ -134,7 +131,7 @@ impl Session<'_> {
                 Ok(Some(Ok(stream))) => self.open(stream),
                 // An error has been told to the client, or it is gone.
                 Ok(None | Some(Err(_))) => return,
-                Err(_) if self.ending && self.tally.open.get() == 0 => return,
+                Err(_) if self.ending && (self.leaving || self.streams.is_empty()) => return,
                 Err(_) => self.look_around(),
             }
         }
@@ -145,11 +142,15 @@ impl Session<'_> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Stream, h2::Error>>> {
-        let seat = &self.tally.seat;
+        let seat = &self.streams.seat;
         seat.wait(context);
-        if seat.leaves() && self.tally.open.get() == 0 {
+        if seat.leaves() && self.streams.is_empty() {
             // At once: what was sent meanwhile can be sent again (RFC 9113 §6.8).
             self.cut(Reason::NO_ERROR);
+        } else if seat.leaves() && self.streams.are_slow_bodies() {
+            self.streams.leave();
+            self.leaving = true;
+            self.end();
         } else if self.worker.is_draining() {
             self.end();
         }
@@ -163,7 +164,7 @@ impl Session<'_> {
 
     fn open(&self, (request, respond): Stream) {
         let (worker, peer) = (Rc::clone(self.worker), self.peer.clone());
-        let seat = worker.seats.take_for_stream();
+        let seat = worker.seats.take_for_stream(&self.streams);
         let index = seat.index();
         let counted = Counted::new(&self.tally);
         let task = tokio::task::spawn_local(async move {
@@ -178,7 +179,7 @@ impl Session<'_> {
     /// Time is up: for good when nothing has happened for `idle`.
     fn look_around(&mut self) {
         let quiet = self.tally.last_end.get().elapsed();
-        if self.tally.open.get() > 0 {
+        if !self.streams.is_empty() {
             self.deadline.set(Phase::Idle, self.idle.max(FAREWELL));
             return;
         }
