@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.accounts import create_admin, create_enrollment
+from santaserver.cache import CacheMemory
 from santaserver.clock import system_clock
 from santaserver.db import Connection, Database, driver
 from santaserver.demo_data import (
@@ -102,7 +103,7 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
         for number in range(FLEET_SIZE):
             await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, witnesses)
         while words := witnesses.take():
-            await store_claims(fleet.connection, ProgramCache().known, words, now)
+            await store_claims(fleet.connection, ProgramCache(CacheMemory()).known, words, now)
         if user is not None:
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
             await add_machine_layers(session, machines, user, now - timedelta(minutes=5))
@@ -124,7 +125,7 @@ async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, 
     def lent() -> nullcontext[Connection]:
         return nullcontext(connection)
 
-    enrollment = await authorise(lent, EnrollmentCache(), proof, False, now)
+    enrollment = await authorise(lent, EnrollmentCache(CacheMemory()), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
     return Stage(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
 
@@ -161,7 +162,7 @@ async def _machine(stage: Stage, number: int, chance: random.Random, witnesses: 
     for content in bodies:
         body = msgspec.json.encode(content)
         intake = Intake(
-            stage.connection, ProgramCache(witnesses=witnesses), _no_enrollment, NewsBudget(), stage.now
+            stage.connection, ProgramCache(CacheMemory(), witnesses), _no_enrollment, NewsBudget(), stage.now
         )
         await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
 

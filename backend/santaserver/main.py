@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from santaserver import __version__, docs, errors, logs, openapi
+from santaserver import __version__, docs, errors, logs, metrics, openapi
 from santaserver.blocked.router import router as blocked
+from santaserver.cache import CacheMemory
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
+from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.router import router as enrollments
+from santaserver.events.catalogue import ProgramCache
 from santaserver.events.claims import keep_claims
 from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
@@ -33,6 +36,7 @@ from santaserver.rules.transfer_router import router as rule_files
 from santaserver.schedule import keep_schedule
 from santaserver.settings import Settings
 from santaserver.state import AppState
+from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.router import answer_stage, is_stage
@@ -71,14 +75,19 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         lifespan=_lifespan,
     )
     database = Database(settings.database, logs.hide)
+    memory = CacheMemory(settings.server.cache_memory_mib * 2**20)
     app.state.santa = AppState(
         settings=settings,
         database=database,
         clock=clock,
         bus=Bus(),
-        caches=SyncCaches(),
+        caches=SyncCaches(memory),
         signer=CursorSigner(settings.security.secret_key),
-        sessions=Sessions(database, Lifetime.of(settings.security)),
+        sessions=Sessions(database, Lifetime.of(settings.security), memory),
+        enrollments=EnrollmentCache(memory),
+        programs=ProgramCache(memory),
+        batch_caps=BatchCaps(memory),
+        memory=memory,
     )
     app.add_middleware(RestBody)
     app.add_middleware(errors.AnswerProblems)
@@ -104,7 +113,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         api.include_router(router)
     app.include_router(api)
-    app.router.routes += [*health_routes(), *docs.routes(API)]
+    app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(NoStore, prefix=API)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

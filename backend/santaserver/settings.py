@@ -139,6 +139,8 @@ class ServerSettings(_Area):
     workers: int = Field(1, alias="UVICORN_WORKERS", ge=1, le=64)
     """Workers of this container; each is a process of its own that the supervisor starts."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+    cache_memory_mib: int = Field(64, alias="CACHE_MEMORY_MIB", ge=8, le=65536)
+    """MiB of memory that a worker takes for what it remembers between requests; a rule takes some 0.5 KB."""
     public_url: str = Field("", alias="PUBLIC_URL", pattern=r"^$|^https?://[^/\s]+/?$")
     """Where browsers find the console, for example https://santa.example.com."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from santaserver.cache import CacheMemory
 from santaserver.clock import Clock
 from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
@@ -45,9 +46,10 @@ class AppState:
     caches: SyncCaches
     signer: CursorSigner
     sessions: Sessions
+    enrollments: EnrollmentCache
+    programs: ProgramCache
+    batch_caps: BatchCaps
+    memory: CacheMemory
     limits: Limits = field(default_factory=Limits)
-    enrollments: EnrollmentCache = field(default_factory=EnrollmentCache)
-    programs: ProgramCache = field(default_factory=ProgramCache)
-    batch_caps: BatchCaps = field(default_factory=BatchCaps)
     news: NewsBudget = field(default_factory=NewsBudget)
     logins: ConcurrencyLimiter = field(default_factory=_logins)

@@ -6,8 +6,10 @@
 mod actions;
 mod children;
 mod config_reading;
+mod connecting;
 mod control;
 mod explain;
+mod guarding;
 mod helpers;
 mod hooks;
 mod notes;
@@ -35,7 +37,7 @@ use santa_config::{Config, signal};
 use crate::clock::{self, Millis};
 use crate::log_writer::Log;
 use crate::machine::{self, Action, Event, SlotId, State, Time};
-use crate::os::{Os, Token};
+use crate::os::{self, Guard, Os, Token};
 use crate::plan::Blueprint;
 use crate::sockets::{Listener, Sockets};
 use crate::spawning::Spawner;
@@ -45,6 +47,7 @@ use config_reading::ConfigReading;
 use control::Control;
 pub(crate) use control::{CONTROL_BACKLOG, CONTROL_MODE};
 use explain::History;
+use guarding::Guarding;
 use helpers::Helpers;
 use hooks::Hooks;
 use notices::Notices;
@@ -53,6 +56,7 @@ use probes::Probes;
 use starting::Starts;
 use tallies::Tallies;
 use turn::Turn;
+use usage::Usages;
 use watched::Watched;
 
 /// A reader of the log that takes nothing for this long at the end is stuck and
@@ -90,6 +94,8 @@ pub struct Parts {
     pub control: Option<Listener>,
     /// Starts processes.
     pub spawner: Spawner,
+    /// Kills what is left when we are killed; none where that is not needed.
+    pub guard: Option<Guard>,
     /// Where output goes.
     pub log: Log,
     /// Decides the jitter of all waits.
@@ -112,6 +118,7 @@ pub struct EventLoop {
     last_slot: SlotId,
     sockets: Sockets,
     spawner: Spawner,
+    guarding: Guarding,
     log: Log,
     children: Children,
     starts: Starts,
@@ -124,10 +131,13 @@ pub struct EventLoop {
     notices: Notices,
     watched: Watched,
     control: Control,
+    usages: Usages,
     sources: Sources,
     turn: Turn,
     /// Events for the core that have not been taken yet.
     events: VecDeque<Event>,
+    /// What the core has said and is not done yet.
+    actions: VecDeque<Action>,
     sequence: u64,
     /// The exit code, and until when hooks are waited for.
     exit: Option<(i32, Instant)>,
@@ -190,6 +200,7 @@ impl EventLoop {
             config_reading: ConfigReading::default(),
             sockets: parts.sockets,
             spawner: parts.spawner,
+            guarding: Guarding::new(parts.guard),
             log: parts.log,
             children,
             starts: Starts::default(),
@@ -203,9 +214,11 @@ impl EventLoop {
             notices: Notices::beside(parts.control_path.clone()),
             control: Control::new(parts.control, parts.control_path),
             config: parts.config,
+            usages: Usages::default(),
             sources: Sources::default(),
             turn: Turn::new(),
             events: VecDeque::new(),
+            actions: VecDeque::new(),
             sequence: 0,
             exit: None,
         };
@@ -223,6 +236,7 @@ impl EventLoop {
         self.greet();
         self.events.push_back(Event::Start);
         self.settle();
+        os::give_back_start();
         let mut wakes = Vec::new();
         loop {
             if let Some((code, until)) = self.exit
@@ -245,7 +259,7 @@ impl EventLoop {
     }
 
     fn take_signal(&mut self, signal: i32) {
-        if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&signal) {
+        if os::ENDING.contains(&signal) {
             let why = format!("{} received", signal::name(signal));
             self.events.push_back(Event::Terminate { why });
         } else if signal == libc::SIGHUP {
@@ -269,20 +283,31 @@ impl EventLoop {
         self.read_notices_again(now);
         self.end_silent_clients(now);
         self.end_slow_reload(now);
-        if self.state.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
+        self.guard_again(now);
+        // What the core has decided comes first.
+        let is_late = |deadline| self.actions.is_empty() && deadline <= self.now();
+        if self.state.next_deadline().is_some_and(is_late) {
             self.events.push_back(Event::Tick);
         }
     }
 
-    /// Lets the core take all events, and does what it says.
+    /// Lets the core take all events, and does what it says; what takes too long
+    /// for one turn is left to the next: a hundred starts at once are too many.
     fn settle(&mut self) {
         let mut moved = false;
-        while let Some(event) = self.events.pop_front() {
+        let end = Instant::now() + turn::LONG_ENOUGH;
+        loop {
+            while let Some(action) = self.actions.pop_front() {
+                self.perform(action);
+                moved = true;
+                if !self.actions.is_empty() && end <= Instant::now() {
+                    return;
+                }
+            }
+            let Some(event) = self.events.pop_front() else { break };
             moved = true;
             let now = self.now();
-            for action in machine::step(&mut self.state, now, event) {
-                self.perform(action);
-            }
+            self.actions.extend(machine::step(&mut self.state, now, event));
         }
         if moved {
             self.settle_probes();
@@ -299,7 +324,7 @@ impl EventLoop {
 
     /// How long nothing is due.
     fn timeout(&self) -> Option<Duration> {
-        if self.turn.has_left() {
+        if self.turn.has_left() || !self.actions.is_empty() || self.usages.is_under_way() {
             return Some(Duration::ZERO);
         }
         let deadline = self.state.next_deadline().map(|deadline| self.begun + deadline);
@@ -316,6 +341,7 @@ impl EventLoop {
             self.notices.next_look(),
             self.control.next_end(),
             self.config_reading.next_end(),
+            self.guarding.next_start(),
             self.exit.map(|(_, until)| until),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))

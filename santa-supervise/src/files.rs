@@ -5,6 +5,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+/// The largest configuration, in bytes.
+pub(crate) const LARGEST_CONFIG: u64 = 1024 * 1024;
+
 /// Why a file cannot be used.
 #[derive(Debug)]
 pub(crate) enum Unusable {

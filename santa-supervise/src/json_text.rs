@@ -8,22 +8,41 @@ pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// The first bytes of all unsafe characters, and of some that are not.
-fn may_be_unsafe(byte: u8) -> bool {
-    byte < b' ' || matches!(byte, 0x7f | 0xc2 | 0xe2)
+/// Whether text has an unsafe character. Two looks at all bytes, of which the
+/// compiler and `memchr` take many at a time: that is why nothing here branches.
+#[must_use]
+pub(crate) fn holds_unsafe(text: &[u8]) -> bool {
+    any(text, |byte| (byte < b' ') | (byte == 0x7f))
+        || memchr::memchr2_iter(0xc2, 0xe2, text).any(|at| begins_unsafe(&text[at..]))
 }
 
-/// Looks at every byte, so that the compiler can take many at a time.
-fn any_unsafe(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, byte| found | may_be_unsafe(*byte))
+/// Whether text in UTF-8 begins with an unsafe character beyond ASCII.
+fn begins_unsafe(text: &[u8]) -> bool {
+    matches!(text, [0xc2, 0x80..=0x9f, ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..])
+}
+
+fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    text.iter().fold(false, |found, byte| found | is(*byte))
+}
+
+/// Whether a JSON text has neither an unsafe character nor an escape: whatever is
+/// taken out of it can be written as it stands.
+#[must_use]
+pub(crate) fn is_plain(json: &[u8]) -> bool {
+    !holds_unsafe(json) && memchr::memchr(b'\\', json).is_none()
 }
 
 /// Appends a string, in quotes.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    if !holds_unsafe(text.as_bytes()) && memchr::memchr2(b'"', b'\\', text.as_bytes()).is_none() {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     let begin = out.len();
     // Writing a string to memory cannot fail.
     let _ = serde_json::to_writer(&mut *out, text);
-    if any_unsafe(&out[begin..]) {
+    if holds_unsafe(&out[begin..]) {
         escape(out, begin);
     }
 }
@@ -32,7 +51,7 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 pub(crate) fn value(out: &mut Vec<u8>, json: &str) {
     let begin = out.len();
     out.extend_from_slice(json.as_bytes());
-    if any_unsafe(json.as_bytes()) {
+    if holds_unsafe(json.as_bytes()) {
         escape(out, begin);
     }
 }
@@ -70,9 +89,17 @@ mod tests {
         assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
     }
 
+    #[test]
+    fn every_character_is_judged_alike_by_its_bytes() {
+        for c in '\0'..=char::MAX {
+            assert_eq!(holds_unsafe(c.encode_utf8(&mut [0; 4]).as_bytes()), is_unsafe(c), "{c:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_comes_back_and_holds_nothing_unsafe(text: String) {
+            prop_assert_eq!(holds_unsafe(text.as_bytes()), text.contains(is_unsafe));
             let mut out = Vec::new();
             string(&mut out, &text);
             let written = String::from_utf8(out).expect("UTF-8");

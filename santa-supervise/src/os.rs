@@ -4,6 +4,7 @@
 //! (and here under `SANTA_SUPERVISE_OS=portable`), `spawn.rs` is fork and exec.
 
 mod calls;
+mod fork;
 #[cfg(target_os = "linux")]
 mod guard;
 #[cfg(target_os = "linux")]
@@ -14,6 +15,8 @@ mod portable;
 #[cfg(target_os = "linux")]
 mod procfs;
 mod report;
+#[cfg(target_os = "linux")]
+mod resident;
 mod spawn;
 mod users;
 mod worker;
@@ -27,19 +30,22 @@ use std::time::Duration;
 use crate::machine::Exit;
 use crate::spawning::Tag;
 
-pub use calls::{peer_uid, pipe, seal_inherited_descriptors, signal_process};
+pub use calls::{peer_uid, pipe, processor_time, seal_inherited_descriptors, signal_process};
 pub use mark::{Family, Mark};
 pub use notices::notify_socket;
 pub use report::{Progress, Report, Step};
 pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
-pub use worker::{Worker, fork_worker};
+pub use worker::{Worker, fork_reader, fork_worker, inherited};
 
 /// Number of a process.
 pub type Pid = i32;
 
 /// Names a registered descriptor; chosen by the caller, never used twice.
 pub type Token = u64;
+
+/// Signals that ask us to end.
+pub const ENDING: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 
 /// Variable that picks another seam, for tests.
 pub const CHOICE: &str = "SANTA_SUPERVISE_OS";
@@ -255,21 +261,37 @@ pub fn open() -> io::Result<Box<dyn Os>> {
     Ok(Box::new(portable::Portable::open()?))
 }
 
+/// The process that [`start_guard`] has started.
+#[derive(Debug)]
+pub struct Guard {
+    /// Its process, in a session of its own.
+    pub pid: Pid,
+    /// It takes the end of this for our end.
+    _lifeline: OwnedFd,
+}
+
 /// Starts what kills all processes with marks of `family` when this process is
-/// gone, however it went; for as long as the returned descriptor is kept. None
-/// for PID 1, with which everything ends anyway, and on systems without marks.
+/// gone, however it went; for as long as what is returned is kept. None for PID 1,
+/// with which everything ends anyway, and on systems without marks.
 ///
-/// Must be called after [`open`], and while this process has no other thread.
+/// Must be called after [`open`]. What is in memory by then may stay twice.
 ///
 /// # Errors
 /// There is no room for another process.
-pub fn start_guard(family: Family) -> io::Result<Option<OwnedFd>> {
+pub fn start_guard(family: Family) -> io::Result<Option<Guard>> {
     #[cfg(target_os = "linux")]
     if std::process::id() != 1 {
         return guard::start(family).map(Some);
     }
     let _ = family;
     Ok(None)
+}
+
+/// Gives back the memory that only our own start needed, where this system counts
+/// such pages as ours.
+pub fn give_back_start() {
+    #[cfg(target_os = "linux")]
+    resident::give_back_code();
 }
 
 /// Whether something has run out that others may free again: descriptors,

@@ -1,10 +1,12 @@
 //! One look at whether a service is up: a connection that never blocks, and on
 //! it a small GET; or, for hooks, a POST. The event loop decides when to look and
-//! how often.
+//! how often, and makes the connection.
 
 use std::io;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket, sockopt};
 use santa_config::Address;
@@ -12,11 +14,11 @@ use santa_config::Address;
 /// More than any status line.
 const ENOUGH: usize = 64;
 
-/// Opens a non-blocking connection; it may still be under way.
+/// A non-blocking socket for a connection to `address`.
 ///
 /// # Errors
-/// Nobody listens there, or the system refuses.
-pub fn connect_to(address: &Address) -> io::Result<OwnedFd> {
+/// There is no room for it.
+pub fn socket_to(address: &Address) -> io::Result<OwnedFd> {
     let family = match address {
         Address::Unix(_) => AddressFamily::UNIX,
         Address::Tcp(address) if reachable(*address).is_ipv4() => AddressFamily::INET,
@@ -25,19 +27,31 @@ pub fn connect_to(address: &Address) -> io::Result<OwnedFd> {
     let fd = socket(family, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
     crate::os::set_nonblocking(&fd)?;
-    let result = match address {
-        Address::Unix(path) => connect(&fd, &SocketAddrUnix::new(path)?),
-        Address::Tcp(address) => connect(&fd, &reachable(*address)),
-    };
-    match result {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(fd),
+    Ok(fd)
+}
+
+/// Connects such a socket to a path. That may take as long as a mount likes.
+///
+/// # Errors
+/// Nobody listens there, or the system refuses.
+pub fn connect_path(fd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    Ok(connect(fd, &SocketAddrUnix::new(path)?)?)
+}
+
+/// Connects such a socket; it may still be under way.
+///
+/// # Errors
+/// Nobody listens there, or the system refuses.
+pub fn connect_tcp(fd: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
+    match connect(fd, &reachable(address)) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
 /// A listener on all addresses is reached on the local one. That of IPv4 always exists,
 /// and `[::]` stands for those of IPv4 too.
-fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
@@ -69,26 +83,26 @@ pub enum Sight {
 }
 
 impl Look {
-    /// Begins a mere connection.
+    /// A mere connection, still to be made.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// There is no room for it.
     pub fn connection(address: &Address) -> io::Result<Self> {
         Self::begin(address, String::new(), None)
     }
 
-    /// Begins a GET of `path`, for which only 200 is good.
+    /// A connection, still to be made, for a GET of `path`, for which only 200 is good.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// There is no room for it.
     pub fn get(address: &Address, path: &str) -> io::Result<Self> {
         Self::begin(address, request("GET", address, path, "", ""), Some(200..=200))
     }
 
-    /// Begins a POST of a JSON text, for which every 2xx is good.
+    /// A connection, still to be made, for a POST of a JSON text, for which every 2xx is good.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// There is no room for it.
     pub fn post(address: &Address, path: &str, json: &str) -> io::Result<Self> {
         let length = json.len();
         let about = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
@@ -100,7 +114,7 @@ impl Look {
         request: String,
         good: Option<RangeInclusive<u16>>,
     ) -> io::Result<Self> {
-        let fd = connect_to(address)?;
+        let fd = socket_to(address)?;
         Ok(Self { fd, good, request: request.into_bytes(), answer: Vec::new() })
     }
 
@@ -198,8 +212,9 @@ mod tests {
     #[test]
     fn a_get_is_seen_through_without_blocking() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("any port");
-        let address = Address::Tcp(listener.local_addr().expect("bound"));
-        let mut look = Look::get(&address, "/health").expect("listens");
+        let to = listener.local_addr().expect("bound");
+        let mut look = Look::get(&Address::Tcp(to), "/health").expect("socket");
+        connect_tcp(look.fd(), to).expect("listens");
         let (mut served, _) = listener.accept().expect("connection");
         while look.advance() == Sight::WaitToWrite {}
         assert_eq!(look.advance(), Sight::WaitToRead);

@@ -213,9 +213,17 @@ fn json(chunk: &Chunk, frame: &Frame, line: &[u8], out: &mut Vec<u8>) {
         }
         Some(members) => {
             let own = members.0.iter().filter(|(key, _)| key != "service" && key != "stream");
+            let plain = json_text::is_plain(text.as_bytes());
             for (key, value) in own {
-                name(out, key);
-                json_text::value(out, value.get());
+                if plain {
+                    out.push(b'"');
+                    out.extend_from_slice(key.as_bytes());
+                    out.extend_from_slice(b"\":");
+                    out.extend_from_slice(value.get().as_bytes());
+                } else {
+                    name(out, key);
+                    json_text::value(out, value.get());
+                }
                 out.push(b',');
             }
         }
@@ -256,10 +264,17 @@ const LEVELS: [(&str, &str); 10] = [
 /// How far into a line its level is looked for, behind time and process number.
 const LEVEL_WITHIN: usize = 64;
 
+/// The longest word that tells a level.
+const LONGEST_WORD: usize = "CRITICAL".len() + MORE;
+
+/// How many letters such a word may have more: `WARNING`, `ERRORS`.
+const MORE: usize = 3;
+
 /// The level of a line that does not say so in JSON: by one of the usual words
 /// near its beginning, else by its stream.
 pub(crate) fn level(line: &str, stream: Stream) -> &'static str {
-    let bytes = line.as_bytes();
+    // A word that goes on behind that is too long to be one of them.
+    let bytes = &line.as_bytes()[..line.len().min(LEVEL_WITHIN + LONGEST_WORD + 1)];
     let mut begin = 0;
     while begin <= LEVEL_WITHIN && begin < bytes.len() {
         // Most words begin with no letter of a level.
@@ -280,7 +295,7 @@ pub(crate) fn level(line: &str, stream: Stream) -> &'static str {
 
 fn level_of_word(word: &[u8]) -> Option<&'static str> {
     let means = |(name, _): &&(&str, &str)| {
-        word.starts_with(name.as_bytes()) && word.len() <= name.len() + 3
+        word.starts_with(name.as_bytes()) && word.len() <= name.len() + MORE
     };
     LEVELS.iter().find(means).map(|(_, level)| *level)
 }

@@ -16,7 +16,7 @@ use rustix::fs::Mode;
 use santa_config::{Address, Config, listen_tcp};
 
 use crate::plan::Blueprint;
-use crate::readiness::connect_to;
+use crate::readiness::{connect_path, socket_to};
 
 /// How often it is looked whether somebody has removed a socket's file.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -234,7 +234,9 @@ fn make_room(path: &Path) -> Result<(), String> {
             "a file that is no socket lies there; move it away or choose another path".to_owned()
         );
     }
-    match connect_to(&Address::Unix(path.to_owned())) {
+    let connected =
+        socket_to(&Address::Unix(path.to_owned())).and_then(|fd| connect_path(fd.as_fd(), path));
+    match connected {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
             .map_err(|error| format!("a stale socket lies there and cannot be removed: {error}")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -125,6 +125,12 @@ impl Spawner {
         Self { boot, environment, family, started: 0 }
     }
 
+    /// What the marks of all that is started have in common.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
     /// Starts one instance; `notify` is the path of its `NOTIFY_SOCKET`. The child
     /// finds out the rest by itself.
     ///

@@ -98,6 +98,7 @@ const NAMES: &[&str] = &[
 /// What the services of the development loop get, beside what docker/santa.toml
 /// gives them: the machine's ways, and what the reference of settings names.
 const SERVICES: &[&str] = &[
+    "CACHE_MEMORY_MIB",
     "COLORTERM",
     "COUNT_RETENTION_DAYS",
     "EVENT_RETENTION_DAYS",
@@ -134,9 +135,11 @@ const SERVICES: &[&str] = &[
 #[cfg(test)]
 const MADE_UP: &[&str] = &[
     "DATABASE_URL",
+    "DATABASE_URL_FILE",
     "ENVIRONMENT",
     "POSTGRES_DB",
     "POSTGRES_PASSWORD",
+    "POSTGRES_PASSWORD_FILE",
     "POSTGRES_PORT",
     "POSTGRES_SERVER",
     "POSTGRES_USER",

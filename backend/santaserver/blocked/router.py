@@ -5,13 +5,27 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from santaserver.blocked import service
-from santaserver.blocked.schemas import BlockedProgram
-from santaserver.deps import StateDep
+from santaserver.blocked.schemas import BlockedProgram, Contact
+from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
+from santaserver.errors import Forbidden, Unauthorized, Unprocessable, responses
 
 STRANGERS = "strangers"
 """All of them together get as many connections as one user."""
 
 router = APIRouter(prefix="/blocked", tags=["blocked"])
+
+
+@router.get("/contact")
+async def get_contact(state: StateDep) -> Contact:
+    """Say whom to ask about a blocked program."""
+    async with state.database.read(STRANGERS) as connection:
+        return await service.get_contact(connection)
+
+
+@router.put("/contact", responses=responses(Unauthorized, Forbidden, Unprocessable))
+async def replace_contact(contact: Contact, session: SessionDep, user: AdminUser, now: NowDep) -> Contact:
+    """Replace whom the page about a blocked program names; it shows this to everybody."""
+    return await service.replace_contact(session, contact, user, now)
 
 
 @router.get("/{sha256}")

@@ -1,8 +1,11 @@
 """The public answer about a blocked program."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+
+from santaserver.inputs import Input, Line, Text
 
 Cause = Literal["file", "build", "app", "developer", "certificate", "path", "unknown", "other"]
 
@@ -14,4 +17,28 @@ class BlockedProgram(BaseModel):
     publisher: str = Field(description="Who signed it; empty when nobody did, or nothing is known")
     cause: Cause | None = Field(
         description="`unknown`: no rule allowed it; else what the rule was for. null: nothing is known"
+    )
+
+
+_ADDRESS = re.compile(
+    r"https://[^\s/?#\\@]+(?:[/?#][^\s\\]*)?|mailto:[^\s?@:/\\]+@[^\s?@:/\\]+(?:\?[^\s\\]*)?", re.IGNORECASE
+)
+
+
+def _checked(address: str) -> str:
+    if address and _ADDRESS.fullmatch(address) is None:
+        raise ValueError("The address has to begin with https:// or be mailto:NAME@DOMAIN")
+    return address
+
+
+class Contact(Input):
+    """Whom to ask about a blocked program; everybody can read it."""
+
+    text: Text = Field(
+        "",
+        max_length=500,
+        description="Plain text, such as the name and hours of the help desk; may be empty",
+    )
+    url: Annotated[Line, AfterValidator(_checked)] = Field(
+        "", max_length=2000, description="Where to ask: an https:// or mailto: address, or empty"
     )

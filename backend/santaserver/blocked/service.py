@@ -1,7 +1,15 @@
 """Finds the last time that a program was blocked, and keeps to itself where, when and for whom."""
 
-from santaserver.blocked.schemas import BlockedProgram, Cause
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.blocked.schemas import BlockedProgram, Cause, Contact
 from santaserver.db import Connection
+from santaserver.models import BlockedContact
+from santaserver.users.repository import audit
+from santaserver.users.schemas import User
 
 CAUSES: dict[str, Cause] = {
     "BLOCK_BINARY": "file",
@@ -34,3 +42,21 @@ async def blocked_program(connection: Connection, sha256: str, machine_id: str) 
         return NOTHING
     cause = CAUSES.get(row["decision"], "other")
     return BlockedProgram(name=row["name"], publisher=row["publisher"], cause=cause)
+
+
+async def get_contact(connection: Connection) -> Contact:
+    """Return whom to ask."""
+    row = await connection.fetchrow("select text, url from blocked_contact")
+    return Contact(**row) if row else Contact()
+
+
+async def replace_contact(session: AsyncSession, contact: Contact, user: User, now: datetime) -> Contact:
+    """Say whom to ask from now on."""
+    after = Contact(text=contact.text.strip(), url=contact.url.strip())
+    row = (await session.scalars(select(BlockedContact).with_for_update())).one()
+    before = Contact(text=row.text, url=row.url)
+    if after != before:
+        row.text, row.url = after.text, after.url
+        actor, target = (user.id, user.username), ("blocked_contact", "*")
+        audit(session, actor, now, "blocked_contact_changed", target, before.model_dump(), after.model_dump())
+    return after

@@ -7,13 +7,14 @@ that long to be noticed.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from santaserver import sizes
+from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
 from santaserver.enrollment.secrets import hash_secret
 from santaserver.errors import Unauthorized
-from santaserver.sync.caches import LruCache
 
 REMEMBERED = timedelta(seconds=5)
 
@@ -30,11 +31,19 @@ class Enrollment:
     """Whether a Mac has to show a client certificate as well."""
 
 
-@dataclass(frozen=True)
 class EnrollmentCache:
-    """Secret's hash → (enrollment, when the database said so)."""
+    """The enrollments that Macs showed the secret of lately."""
 
-    known: LruCache[bytes, tuple[Enrollment, datetime]] = field(default_factory=lambda: LruCache(256))
+    def __init__(self, memory: CacheMemory) -> None:
+        """Know none."""
+        self.known: LruCache[bytes, tuple[Enrollment, datetime]] = LruCache(
+            memory, "enrollments", lambda _, value: 3 * sizes.ENTRY + _serials_size(value[0])
+        )
+        """Secret's hash → (enrollment, when the database said so)."""
+
+
+def _serials_size(enrollment: Enrollment) -> int:
+    return sum(2 * sizes.text(serial) for serial in enrollment.serials or ())
 
 
 @dataclass(frozen=True, slots=True)

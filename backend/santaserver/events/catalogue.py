@@ -5,26 +5,21 @@ machine, so it may be there without them, and nobody waits for anybody's upload.
 remembers which programs it has stored, so that most uploads need no statement for this at all.
 """
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from santaserver import sizes
+from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
 from santaserver.events.parse import ExecutionRow, unique_by
 from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
 from santaserver.events.witnesses import KnownProgram, Witnesses, mark_of
 from santaserver.sync import santa_v1_pb2 as pb
-from santaserver.sync.caches import LruCache
-
-log = logging.getLogger(__name__)
 
 SIGNING = Words(pb.SigningStatus, "")
-REMEMBERED = 50_000
-"""Programs whose ids a process knows by heart: some 15 MB."""
 TOUCH_AFTER = timedelta(hours=1)
 """`last_seen_at` is as exact as this."""
 
@@ -32,14 +27,19 @@ TOUCH_AFTER = timedelta(hours=1)
 Reports = list[tuple[ExecutionRow, KnownProgram]]
 
 
-@dataclass(frozen=True)
 class ProgramCache:
     """What a process knows of programs, and what it has yet to store of them."""
 
-    known: LruCache[str, KnownProgram] = field(default_factory=lambda: LruCache(REMEMBERED))
-    """By SHA-256."""
-    places: PlaceCache = field(default_factory=PlaceCache)
-    witnesses: Witnesses = field(default_factory=Witnesses)
+    def __init__(self, memory: CacheMemory, witnesses: Witnesses | None = None) -> None:
+        """Know none."""
+        self.known: LruCache[str, KnownProgram] = LruCache(memory, "programs", _known_size)
+        """By SHA-256."""
+        self.places = PlaceCache(memory)
+        self.witnesses = witnesses or Witnesses()
+
+
+def _known_size(_: str, program: KnownProgram) -> int:
+    return 2 * sizes.ENTRY + sizes.numbers(program.settled) + sizes.numbers(program.heard)
 
 
 async def program_ids(
@@ -74,9 +74,8 @@ async def program_ids(
 async def _store(
     connection: Connection, cache: ProgramCache, rows: Sequence[ExecutionRow], now: datetime
 ) -> Reports:
-    dropped = sum(identify(row.event) for row in rows)
-    if dropped:
-        log.warning("%d identifiers of programs were not of their form and are not kept", dropped)
+    for row in rows:
+        identify(row.event)
     await _store_certificates(connection, rows)
     programs: dict[str, KnownProgram] = {}
     for sha256, number in (await _store_programs(connection, rows, now)).items():

@@ -16,6 +16,7 @@ from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
 from santaserver.events.claims import hear
 from santaserver.events.news import NewsBudget
+from santaserver.events.oddities import Oddity, count
 from santaserver.events.parse import Upload
 from santaserver.events.places import store_places
 from santaserver.events.schemas import Event
@@ -59,6 +60,8 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
     await store.add_file_accesses(connection, added.machine, upload.file_accesses, now)
     await store.add_audits(connection, added.machine, upload.audits, now)
     if upload.unusable or upload.unsupported:
+        count(Oddity.EVENT_UNUSABLE, upload.unusable)
+        count(Oddity.EVENT_UNSUPPORTED, upload.unsupported)
         log.warning(
             "%s uploaded %d unusable events and %d of kinds that are not stored",
             machine_id,

@@ -9,11 +9,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from santaserver.events.batch import Batch, read_binary, read_json
+from santaserver.events.oddities import Oddity, count
 from santaserver.events.plausible import MAX_ITEMS, MAX_TEXT, SHA256, Words, latest, moment, processes
 from santaserver.events.wire import BUNDLE_BINARY, Audit, Certificate, Execution, FileAccess
 from santaserver.sync import santa_v1_pb2 as pb
@@ -125,9 +126,10 @@ def _execution(event: Execution, arrival: Arrival) -> ExecutionRow | None:
         return None
     if event.file_bundle_hash and not SHA256(event.file_bundle_hash):
         event.file_bundle_hash = ""
-    del event.signing_chain[MAX_ITEMS:]
+        count(Oddity.IDENTIFIER_MALFORMED)
+    _clip(event.signing_chain)
     if event.entitlement_info:
-        del event.entitlement_info.entitlements[MAX_ITEMS:]
+        _clip(event.entitlement_info.entitlements)
     at = moment(event.execution_time, arrival.last)
     return ExecutionRow(
         event=event,
@@ -136,6 +138,12 @@ def _execution(event: Execution, arrival: Arrival) -> ExecutionRow | None:
         occurred_at=at or arrival.now,
         timed=at is not None,
     )
+
+
+def _clip(items: list[Any]) -> None:
+    if len(items) > MAX_ITEMS:
+        count(Oddity.LIST_CLIPPED)
+        del items[MAX_ITEMS:]
 
 
 def _file_access(event: FileAccess, arrival: Arrival) -> FileAccessRow | None:

@@ -4,24 +4,24 @@ A process remembers which it has stored, so that most uploads need no statement 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
 from santaserver.events.parse import ExecutionRow
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT
-from santaserver.sync.caches import LruCache
 
-REMEMBERED = 50_000
-"""Places that a process knows by their hash: some 8 MB."""
+PLACE_SIZE = 130
+"""Bytes of a place that a process knows by its hash."""
 MAX_PLACES = 64
 """Further places that are kept of a program: some paths are made anew at every start."""
 
 
-@dataclass(frozen=True)
 class PlaceCache:
     """Hashes of (program, path, name) that are stored, or need not be."""
 
-    known: LruCache[int, bool] = field(default_factory=lambda: LruCache(REMEMBERED))
+    def __init__(self, memory: CacheMemory) -> None:
+        """Know none."""
+        self.known: LruCache[int, bool] = LruCache(memory, "program_paths", lambda *_: PLACE_SIZE)
 
 
 async def store_places(

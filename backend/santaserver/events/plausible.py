@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from santaserver.events.oddities import Oddity, count
 from santaserver.events.wire import Certificate, Execution, FileAccess, Process
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
@@ -43,12 +44,16 @@ class Words:
     def word(self, said: str | int) -> str:
         """Return the word to store."""
         if isinstance(said, int):
-            return self._numbers.get(said, "OTHER")
+            return self._numbers.get(said) or self._other("")
         if said in self._names:
             return said
         if not said:
             return self._absent
-        beginning = said.partition("_")[0]
+        return self._other(said.partition("_")[0])
+
+    @staticmethod
+    def _other(beginning: str) -> str:
+        count(Oddity.WORD_UNKNOWN)
         return f"{beginning}_OTHER" if beginning in {"ALLOW", "BLOCK"} else "OTHER"
 
 
@@ -60,12 +65,14 @@ def latest(now: datetime) -> float:
 def moment(seconds: float, last: float) -> datetime | None:
     """Return the time of an event, `last` being what `latest` says; None when the Mac's clock is wrong."""
     if not EARLIEST < seconds < last:
+        if seconds:
+            count(Oddity.TIME_IMPLAUSIBLE)
         return None
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def identify(event: Execution) -> int:
-    """Drop identifiers of a program that are none; return how many."""
+def identify(event: Execution) -> None:
+    """Drop identifiers of a program that are none."""
     dropped = 0
 
     def fitting(text: str, fits: Callable[[str], object]) -> str:
@@ -81,7 +88,8 @@ def identify(event: Execution) -> int:
     chain = usable_chain(event.signing_chain)
     dropped += len(event.signing_chain) - len(chain)
     event.signing_chain = chain
-    return dropped
+    if dropped:
+        count(Oddity.IDENTIFIER_MALFORMED, dropped)
 
 
 def usable_chain(chain: list[Certificate]) -> list[Certificate]:
@@ -103,6 +111,7 @@ def entitlements(event: Execution) -> dict[str, str] | None:
     for item in info.entitlements[:MAX_ITEMS] if info else ():
         size += len(item.key[:MAX_NAME]) + len(item.value[:MAX_TEXT])
         if size > MAX_ENTITLEMENTS:
+            count(Oddity.LIST_CLIPPED)
             break
         kept[item.key[:MAX_NAME]] = item.value[:MAX_TEXT]
     return kept or None
@@ -111,6 +120,8 @@ def entitlements(event: Execution) -> dict[str, str] | None:
 def processes(event: FileAccess) -> list[Process]:
     """Return the first processes of a chain, their texts cut."""
     kept = event.process_chain[:MAX_PROCESSES]
+    if len(event.process_chain) > MAX_PROCESSES:
+        count(Oddity.LIST_CLIPPED)
     for process in kept:
         process.file_path = process.file_path[:MAX_TEXT]
         process.signing_id = process.signing_id[:MAX_NAME]

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from santaserver.db import Connection
+from santaserver.events.oddities import cut
 from santaserver.events.parse import AuditRow, ExecutionRow, FileAccessRow
 from santaserver.events.plausible import MAX_ITEMS, MAX_NAME, MAX_TEXT, quarantine
 from santaserver.events.repository import Position
@@ -96,10 +97,10 @@ async def add_executions(
         _numbers(event.ppid for event in events),
         _texts([row.decision for row in rows]),
         _numbers(event.static_rule for event in events),
-        _texts([event.file_name[:MAX_NAME] for event in events]),
-        _texts([event.file_path[:MAX_TEXT] for event in events]),
-        _texts([event.executing_user[:MAX_NAME] for event in events]),
-        _texts([event.parent_name[:MAX_NAME] for event in events]),
+        _texts(cut([event.file_name for event in events], MAX_NAME)),
+        _texts(cut([event.file_path for event in events], MAX_TEXT)),
+        _texts(cut([event.executing_user for event in events], MAX_NAME)),
+        _texts(cut([event.parent_name for event in events], MAX_NAME)),
         _texts([_lines(event.logged_in_users) for event in events]),
         _texts([_lines(event.current_sessions) for event in events]),
         _texts([_json(quarantine(event)) or "" for event in events]),
@@ -129,9 +130,9 @@ async def add_file_accesses(
             now,
             machine,
             [row.occurred_at for row in rows],
-            [row.event.rule_name[:MAX_NAME] for row in rows],
-            [row.event.rule_version[:MAX_NAME] for row in rows],
-            [row.event.target[:MAX_TEXT] for row in rows],
+            cut([row.event.rule_name for row in rows], MAX_NAME),
+            cut([row.event.rule_version for row in rows], MAX_NAME),
+            cut([row.event.target for row in rows], MAX_TEXT),
             [row.decision for row in rows],
             [_json(row.event.process_chain) for row in rows],
             [row.key for row in rows],

@@ -1,6 +1,7 @@
 """The tables as SQLAlchemy sees them: columns only, no logic. Constraints live in the migrations."""
 
 from santaserver.models.base import Base
+from santaserver.models.blocked import BlockedContact
 from santaserver.models.events import (
     AgentAuditEvent,
     Bundle,
@@ -42,6 +43,7 @@ __all__ = [
     "AppUser",
     "AuditLog",
     "Base",
+    "BlockedContact",
     "Bundle",
     "BundleBinary",
     "Certificate",

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from santaserver.sync.caches import LruCache
+from santaserver import sizes
+from santaserver.cache import CacheMemory, LruCache
 
 STEPS = (20, 5, 1)
 """Events in a batch, one after the other, as long as batches stay too large."""
 LASTS = timedelta(days=1)
-REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,11 @@ class Cap:
 class BatchCaps:
     """The Macs of this process whose batches were too large."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: CacheMemory) -> None:
         """Begin with none."""
-        self._caps: LruCache[str, Cap] = LruCache(REMEMBERED)
+        self._caps: LruCache[str, Cap] = LruCache(
+            memory, "batch_sizes", lambda key, _: sizes.ENTRY + sizes.text(key)
+        )
 
     def too_large(self, machine_id: str, now: datetime) -> bool:
         """Note that a Mac's batch was refused; tell whether it had one event and has to be dropped."""

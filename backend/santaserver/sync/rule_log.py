@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from santaserver.cache import LruCache
 from santaserver.db import Connection
-from santaserver.sync.caches import LruCache, SyncCaches
+from santaserver.sync.caches import SyncCaches
 from santaserver.sync.delta import Key, RuleContent, RuleText, rule_text
 from santaserver.sync.states import PolicyState
 

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from santaserver import sizes
+from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection, Database
 from santaserver.settings import SecuritySettings
-from santaserver.sync.caches import LruCache
 from santaserver.users import session_repository as repository
 from santaserver.users.schemas import Role, User
 from santaserver.users.session_repository import Login
@@ -18,8 +19,8 @@ from santaserver.users.session_watch import SessionWatch
 TOKEN_BYTES = 32
 TOUCH_INTERVAL = timedelta(minutes=1)
 """A session in use is prolonged at most this often."""
-REMEMBERED = 10_000
-"""Sessions."""
+SESSION_SIZE = 2500
+"""Bytes of a session and its user, roughly."""
 STRANGERS = "session look-ups"
 
 ROLES: dict[str, Role] = {"admin": "admin", "user": "user"}
@@ -64,11 +65,13 @@ class _Session:
 class Sessions:
     """The sessions as one worker knows them."""
 
-    def __init__(self, database: Database, lifetime: Lifetime) -> None:
+    def __init__(self, database: Database, lifetime: Lifetime, memory: CacheMemory) -> None:
         """Know nobody."""
         self._database = database
         self._lifetime = lifetime
-        self._known: LruCache[bytes, _Session] = LruCache(REMEMBERED)
+        self._known: LruCache[bytes, _Session] = LruCache(
+            memory, "sessions", lambda _, session: SESSION_SIZE + sizes.text(session.user.display_name)
+        )
         self._looking: dict[tuple[bytes, int], asyncio.Task[_Session | None]] = {}
         self.watch = SessionWatch(database)
 

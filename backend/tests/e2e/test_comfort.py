@@ -130,6 +130,33 @@ def test_who_is_blocked_finds_a_page_without_a_login(house: House, mac: NewMac, 
     assert house.url in page.url
 
 
+def test_the_page_for_who_is_blocked_names_the_contact_of_the_settings(
+    house: House, logged_in: OpenPage, open_page: OpenPage
+) -> None:
+    visit = logged_in("/settings")
+    page = visit.page
+    try:
+        page.get_by_label("Whom to ask").fill("Front desk\n<b>room 12</b>")
+        page.get_by_label("Address of the contact").fill("javascript:alert(1)")
+        page.get_by_role("button", name="Save contact").click()
+        expect(page.get_by_text("Enter an address that begins with https://")).to_be_visible()
+        page.get_by_label("Address of the contact").fill("mailto:help@example.com?subject=Blocked")
+        page.get_by_role("button", name="Save contact").click()
+        expect(page.get_by_text("Contact saved.")).to_be_visible()
+        public = open_page(f"/blocked/{'0' * 64}")
+        expect(public.page.get_by_text("<b>room 12</b>")).to_be_visible()
+        link = public.page.get_by_role("link", name="help@example.com")
+        expect(link).to_have_attribute("href", "mailto:help@example.com?subject=Blocked")
+        expect(public.page.get_by_text("IT help desk")).to_be_hidden()
+        assert public.complaints == []
+        page.reload()
+        expect(page.get_by_label("Whom to ask")).to_have_value("Front desk\n<b>room 12</b>")
+        assert visit.complaints == []
+    finally:
+        with house.api() as api:
+            api.put("/api/v1/blocked/contact", json={"text": "", "url": ""}).raise_for_status()
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_window(logged_in: OpenPage, mac: NewMac, width: int) -> None:
     one = mac(hostname="a-rather-long-host-name-of-the-third-floor.office.example.com")

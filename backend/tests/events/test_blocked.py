@@ -1,12 +1,15 @@
 """The public answer about a blocked program."""
 
 import hashlib
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.postgres import value
 from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
 
 NOTHING = {"name": "", "publisher": "", "cause": None}
 
@@ -58,3 +61,66 @@ def test_nothing_else_is_revealed(anonymous: httpx.Client, mac: SimulatedMac) ->
 @pytest.mark.parametrize("identifier", ["x", "0" * 63, "0" * 65, "%00", "g" * 64])
 def test_what_is_no_hash_is_refused(anonymous: httpx.Client, identifier: str) -> None:
     assert anonymous.get(f"/api/v1/blocked/{identifier}").status_code == httpx.codes.UNPROCESSABLE_ENTITY
+
+
+CONTACT = {
+    "text": "Help desk, room 12\n8 to 17 h, <b>+49 30 1234</b>",
+    "url": "https://help.example.com/new?topic=mac#form",
+}
+
+
+def test_everybody_reads_the_contact_that_an_administrator_wrote(
+    server: RunningServer, anonymous: httpx.Client, admin: httpx.Client, viewer: httpx.Client
+) -> None:
+    url = "/api/v1/blocked/contact"
+    assert anonymous.get(url).json() == {"text": "", "url": ""}
+    assert anonymous.put(url, json=CONTACT).status_code == httpx.codes.UNAUTHORIZED
+    assert viewer.put(url, json=CONTACT).status_code == httpx.codes.FORBIDDEN
+    for _ in range(2):
+        assert admin.put(url, json=CONTACT).json() == CONTACT
+    assert anonymous.get(url).json() == CONTACT
+    written = value(server.dsn, "select after from audit_log where action = 'blocked_contact_changed'")
+    assert json.loads(written) == CONTACT
+    assert admin.put(url, json={"text": "  By phone \r\n"}).json() == {"text": "By phone", "url": ""}
+    assert anonymous.get(url).json() == {"text": "By phone", "url": ""}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mailto:help@example.com",
+        "MAILTO:help@example.com?subject=Blocked%20program",
+        "https://help.example.com",
+        "",
+    ],
+)
+def test_a_contact_may_have_an_address(admin: httpx.Client, address: str) -> None:
+    answer = admin.put("/api/v1/blocked/contact", json={"text": "Help", "url": address})
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        {"url": "http://help.example.com"},
+        {"url": "javascript:alert(1)"},
+        {"url": "JaVaScRiPt://https://x"},
+        {"url": " data:text/html,x"},
+        {"url": "//help.example.com"},
+        {"url": "https://user@help.example.com"},
+        {"url": "https://help.example.com\\x"},
+        {"url": "https://a\nb"},
+        {"url": "mailto:"},
+        {"url": "mailto:a@b@c"},
+        {"url": "https://" + "x" * 2000},
+        {"text": "x" * 501},
+        {"text": "a\u202eb"},
+        {"text": "a\u0000b"},
+        {"txt": "misspelled"},
+    ],
+)
+def test_a_contact_that_could_deceive_is_refused(admin: httpx.Client, contact: dict[str, str]) -> None:
+    answer = admin.put("/api/v1/blocked/contact", json=contact)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert [problem["field"] for problem in answer.json()["errors"]] == list(contact)
+    assert admin.get("/api/v1/blocked/contact").json() == {"text": "", "url": ""}

@@ -1,5 +1,7 @@
 //! `run`: from the configuration to the event loop, and what remains at its end.
 
+mod early;
+
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal};
@@ -19,21 +21,23 @@ use crate::record::Style;
 use crate::sockets::{self, Listener, Sockets};
 use crate::spawning::Spawner;
 
-use super::{Failure, complain, config_path, exit, load, parse};
+use super::{Failure, complain, config_path, exit, parse};
 
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();
-    let path = config_path(common);
-    let (config, blueprints) = load(&path)?;
     let failed = |message| Failure { message, code: exit::FAILED };
-    // Signals first: the log thread must not take any.
-    let os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
+    // Signals first: they must end what may take its time from here on, and the log
+    // thread must not take any.
+    let mut os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
     let family = os::Family::new(RandomState::new().hash_one(std::process::id()));
-    // Before the log thread, and before anything is open that it could hold.
-    let _guard = os::start_guard(family).unwrap_or_else(|error| {
+    // Before there is much in memory, which it would keep.
+    let guard = os::start_guard(family).unwrap_or_else(|error| {
         complain(&format!("warning: cannot start the guard process: {error}; if santa-supervise is killed, what services have started keeps running"));
         None
     });
+    let path = config_path(common);
+    let Some(text) = early::read_config(&mut *os, &path)? else { return Ok(exit::OK) };
+    let (config, blueprints) = parse(&path, &text)?;
     let control_path =
         common.socket.clone().unwrap_or_else(|| config.supervisor.control_socket.clone());
     let control = open_control(&control_path).map_err(failed)?;
@@ -54,6 +58,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
         control_path,
         control,
         spawner: Spawner::new(std::env::vars_os(), boot, family),
+        guard,
         log,
         seed,
     });
@@ -64,12 +69,12 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
             failed(format!("--with-parent needs a pipe as standard input: {error}"))
         })?;
     }
-    guard(event_loop)
+    run_guarded(event_loop)
 }
 
 /// Runs the loop; a defect of our own must not leave services without a
 /// supervisor.
-fn guard(mut event_loop: EventLoop) -> Result<i32, Failure> {
+fn run_guarded(mut event_loop: EventLoop) -> Result<i32, Failure> {
     match catch_unwind(AssertUnwindSafe(|| event_loop.run())) {
         Ok(Ok(code)) => Ok(code),
         Ok(Err(error)) => {

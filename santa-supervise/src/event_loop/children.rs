@@ -26,6 +26,8 @@ pub(super) struct Child {
     pub(super) blueprint: Rc<Blueprint>,
     pub(super) pid: Pid,
     pub(super) main_alive: bool,
+    /// How its main process has ended, if the core does not know it yet.
+    pub(super) exit: Option<Exit>,
     /// Whether it is killed again as long as anything of it is found.
     pub(super) killing: bool,
     killed: BTreeSet<Pid>,
@@ -51,6 +53,7 @@ impl Child {
             blueprint,
             pid,
             main_alive: true,
+            exit: None,
             killing: false,
             killed: BTreeSet::new(),
             asking: None,
@@ -89,9 +92,9 @@ impl Child {
     }
 
     /// Whether something of it may have to be killed or asked to stop, or its end
-    /// to be noticed.
+    /// to be noticed; not before the core knows that its main process has ended.
     pub(super) fn is_to_be_swept(&self) -> bool {
-        !self.main_alive || self.killing
+        self.exit.is_none() && (!self.main_alive || self.killing)
     }
 
     pub(super) fn tree(&self) -> Tree<'_> {
@@ -132,6 +135,12 @@ impl Children {
         due.map(|(generation, _)| *generation)
     }
 
+    /// The trees whose main process has ended, which the core does not know yet.
+    pub(super) fn ended(&self) -> Vec<(Generation, Exit)> {
+        let ended = self.trees.iter().filter_map(|(id, child)| Some((*id, child.exit?)));
+        ended.collect()
+    }
+
     /// Every living main process.
     pub(super) fn mains(&self) -> BTreeSet<Pid> {
         self.trees.values().filter(|child| child.main_alive).map(|child| child.pid).collect()
@@ -150,7 +159,6 @@ impl EventLoop {
     pub(super) fn reap(&mut self) {
         self.turn.reaped = true;
         let begun = Instant::now();
-        let mut ended = Vec::new();
         let mut taken = 0;
         let mut more = false;
         while let Some((pid, exit)) = self.os.next_exit() {
@@ -159,10 +167,10 @@ impl EventLoop {
                 Some(generation) => {
                     if let Some(child) = self.children.get_mut(generation) {
                         child.main_alive = false;
+                        child.exit = Some(exit);
                     }
-                    ended.push((generation, exit));
                 }
-                None if self.helper_ended(pid, exit) => {}
+                None if self.helper_ended(pid, exit) || self.guard_ended(pid, exit) => {}
                 None => self.children.orphans_reaped += 1,
             }
             if taken >= EXITS_A_TURN || begun.elapsed() >= REAP_FOR {
@@ -170,7 +178,7 @@ impl EventLoop {
                 break;
             }
         }
-        self.sweep_after(ended);
+        self.sweep_after();
         if more {
             self.children.sweep_soon();
         }
@@ -182,6 +190,9 @@ impl EventLoop {
     }
 
     pub(super) fn main_ended(&mut self, generation: Generation, exit: Exit, strays: &Strays) {
+        if let Some(child) = self.children.get_mut(generation) {
+            child.exit = None;
+        }
         // Its last words come before the news of its end.
         self.drain_output(generation);
         if let Some(failure) = self.start_failure(generation) {

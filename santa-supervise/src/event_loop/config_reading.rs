@@ -2,18 +2,15 @@
 //! holds up the reload and nothing else.
 
 use std::io::Write as _;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::files::{Unusable, read_regular};
+use crate::files::{LARGEST_CONFIG, Unusable, read_regular};
 use crate::os::{self, Interest, Pid, Token, Worker};
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
-
-/// The largest configuration, in bytes.
-const LARGEST: u64 = 1024 * 1024;
 
 /// How long reading it may take; less than a client waits.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -49,7 +46,7 @@ impl ConfigReading {
 
 /// In the reader: its answer.
 fn answer(path: &Path) -> Vec<u8> {
-    let problem = match read_regular(path, LARGEST) {
+    let problem = match read_regular(path, LARGEST_CONFIG) {
         Ok(bytes) => return [&[TEXT], &bytes[..]].concat(),
         Err(Unusable::Refused(error)) => {
             format!("cannot be read: {error}; check the path given to --config")
@@ -79,11 +76,11 @@ impl EventLoop {
         }
         let path = self.config_path.clone();
         let refused = |error| format!("cannot start a process that reads the file: {error}");
-        let read = move |output: &mut std::fs::File| {
+        let read = move |output: &mut std::fs::File, _: &[RawFd]| {
             // Without us there is nobody to tell.
             let _ = output.write_all(&answer(&path));
         };
-        let Worker { pid, output } = os::fork_worker(&read).map_err(refused)?;
+        let Worker { pid, output } = os::fork_worker(&[], &read).map_err(refused)?;
         self.adopt_worker(Purpose::ReadConfig, pid);
         let token = self.sources.add(Source::ConfigReader);
         if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {

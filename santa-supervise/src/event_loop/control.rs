@@ -25,8 +25,10 @@ use clients::{Client, Clients};
 pub(crate) const CONTROL_MODE: u32 = 0o600;
 pub(crate) const CONTROL_BACKLOG: i32 = 64;
 
-/// Most connections taken before others get their turn.
+/// Most connections taken before others get their turn, and the time after which
+/// they get it anyway: some ask what takes its time.
 const ACCEPTS_A_TURN: usize = 16;
+const ACCEPT_FOR: Duration = Duration::from_millis(3);
 
 /// How long no connections are taken after the system has refused one.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -137,7 +139,12 @@ impl EventLoop {
     }
 
     pub(super) fn accept_clients(&mut self) {
+        let end = Instant::now() + ACCEPT_FOR;
         for _ in 0..ACCEPTS_A_TURN {
+            if end <= Instant::now() {
+                // Whoever still waits wakes the next turn by itself.
+                return;
+            }
             let Some(listener) = &self.control.listener else { return };
             match rustix::net::accept(listener.fd()) {
                 Ok(fd) => self.accept_client(fd),
@@ -216,6 +223,10 @@ impl EventLoop {
     /// because some of them take their time.
     pub(super) fn serve_client(&mut self, token: Token) {
         self.send_output(token);
+        if self.usages.is_waited_for(token) {
+            // Answers come in the order of the requests.
+            return;
+        }
         let Some(client) = self.control.clients.get_mut(token) else { return };
         if !client.has_request() {
             let mut buffer = [0u8; 4_096];

@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Watch,
     /// To read the configuration again.
     ReadConfig,
+    /// To connect a socket of ours to a path.
+    Connect,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,12 @@ impl Helpers {
         self.0.values().filter(|running| !running.timed_out).filter_map(|one| one.deadline).min()
     }
 
+    /// How many processes that connected were killed and are still there.
+    pub(super) fn hung(&self) -> usize {
+        let hangs = |one: &&Running| one.forgotten && matches!(one.purpose, Purpose::Connect);
+        self.0.values().filter(hangs).count()
+    }
+
     /// How many of them are hooks.
     pub(super) fn hooks(&self) -> usize {
         self.0.values().filter(|running| matches!(running.purpose, Purpose::Hook(_))).count()
@@ -64,7 +72,7 @@ impl EventLoop {
         let name = match &purpose {
             Purpose::Look(_) => "look",
             Purpose::Hook(name) => name,
-            Purpose::Watch | Purpose::ReadConfig => "own",
+            Purpose::Watch | Purpose::ReadConfig | Purpose::Connect => "own",
         };
         let spec = HelperSpec { purpose: name, command, like, environment, input };
         let helper = self.spawner.help(&spec)?;
@@ -150,7 +158,7 @@ impl EventLoop {
             Purpose::Look(generation) => self.program_looked(generation, outcome),
             Purpose::Hook(name) => self.hook_done(&name, outcome.map_err(Problem::into_message)),
             // Its pipe tells.
-            Purpose::Watch | Purpose::ReadConfig => {}
+            Purpose::Watch | Purpose::ReadConfig | Purpose::Connect => {}
         }
         true
     }

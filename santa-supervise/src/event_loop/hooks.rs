@@ -2,6 +2,7 @@
 //! is a warning; one that hangs ends at its deadline; neither holds anything up.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Instant;
 
 use santa_config::{Hook, PostTarget};
@@ -12,6 +13,7 @@ use crate::os::{Interest, Token};
 use crate::readiness::{Look, Sight};
 use crate::spawning::{Like, Problem};
 
+use super::connecting::{Attempt, Connecting};
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
 
@@ -22,6 +24,8 @@ const AT_ONCE: usize = 16;
 #[derive(Debug)]
 struct Post {
     hook: String,
+    /// Until its connection is there.
+    connecting: Option<Connecting>,
     look: Look,
     deadline: Instant,
 }
@@ -99,27 +103,63 @@ impl EventLoop {
     }
 
     fn begin_post(&mut self, hook: &Hook, target: &PostTarget, text: &str) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("{}: {error}", target.address);
+        let failed = |error: io::Error| format!("{}: {error}", target.address);
         let look = Look::post(&target.address, &target.path, text).map_err(failed)?;
-        let token = self.sources.add(Source::Hook);
-        if let Err(error) = self.os.watch(look.fd(), token, Interest::Write) {
-            self.sources.remove(token);
-            return Err(failed(error));
-        }
-        let deadline = Instant::now() + hook.timeout;
-        self.hooks.posts.insert(token, Post { hook: hook.name.clone(), look, deadline });
+        let connecting = self
+            .begin_connecting(look.fd(), &target.address, false, Source::Hook)
+            .map_err(failed)?;
+        let hook = Post {
+            hook: hook.name.clone(),
+            connecting,
+            look,
+            deadline: Instant::now() + hook.timeout,
+        };
+        self.await_post(hook).map_err(failed)
+    }
+
+    /// Waits for what moves on a post's connection, or on the way to it.
+    fn await_post(&mut self, post: Post) -> io::Result<()> {
+        let token = match &post.connecting {
+            Some(connecting) => connecting.token,
+            None => {
+                let token = self.sources.add(Source::Hook);
+                self.os.watch(post.look.fd(), token, Interest::Write).inspect_err(|_| {
+                    self.sources.remove(token);
+                })?;
+                token
+            }
+        };
+        self.hooks.posts.insert(token, post);
         Ok(())
     }
 
-    /// Something moved on a post's connection.
+    /// Something moved on a post's connection, or on the way to it.
     pub(super) fn go_on_posting(&mut self, token: Token) {
         let Some(post) = self.hooks.posts.get_mut(&token) else { return };
+        if let Some(connecting) = &post.connecting {
+            return match connecting.look() {
+                Attempt::UnderWay => {}
+                Attempt::Refused(error) => self.end_post(token, Err(error.to_string())),
+                Attempt::Done => self.post_connected(token),
+            };
+        }
         match post.look.advance() {
             Sight::Ready => self.end_post(token, Ok(())),
             Sight::NotReady(why) => self.end_post(token, Err(why)),
             // Failure would show at the deadline.
             Sight::WaitToWrite => drop(self.os.rewatch(post.look.fd(), token, Interest::Write)),
             Sight::WaitToRead => drop(self.os.rewatch(post.look.fd(), token, Interest::Read)),
+        }
+    }
+
+    fn post_connected(&mut self, token: Token) {
+        let Some(mut post) = self.hooks.posts.remove(&token) else { return };
+        if let Some(connecting) = post.connecting.take() {
+            self.end_connecting(&connecting);
+        }
+        let name = post.hook.clone();
+        if let Err(error) = self.await_post(post) {
+            self.hook_done(&name, Err(error.to_string()));
         }
     }
 
@@ -134,8 +174,13 @@ impl EventLoop {
 
     fn end_post(&mut self, token: Token, outcome: Result<(), String>) {
         if let Some(post) = self.hooks.posts.remove(&token) {
-            self.os.forget(post.look.fd(), token);
-            self.sources.remove(token);
+            match &post.connecting {
+                Some(connecting) => self.end_connecting(connecting),
+                None => {
+                    self.os.forget(post.look.fd(), token);
+                    self.sources.remove(token);
+                }
+            }
             self.hook_done(&post.hook, outcome);
         }
     }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
+use santa_config::Address;
 
 use crate::machine::{Event, Generation, Phase, SlotId};
 use crate::os::{Interest, Pid, Token};
@@ -15,6 +16,7 @@ use crate::plan::{Blueprint, Liveness, Probe};
 use crate::readiness::{Look, Sight};
 use crate::spawning::{Like, Problem};
 
+use super::connecting::{Attempt, Connecting};
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
 
@@ -27,12 +29,19 @@ const QUICK_FOR: Duration = Duration::from_secs(3);
 /// Pause between programs that look at a starting service.
 const PROGRAM_EVERY: Duration = Duration::from_millis(200);
 
+/// Pause between looks that need a process of our own.
+const PROCESS_EVERY: Duration = Duration::from_millis(25);
+
 /// Longest a single look at a starting service may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long looks are begun in one turn: each may start a program.
+const BEGIN_FOR: Duration = Duration::from_millis(5);
 
 /// A look that is under way.
 #[derive(Debug)]
 enum Under {
+    Connecting(Connecting, Look),
     Connection(Token, Look),
     Program(Pid),
 }
@@ -44,6 +53,12 @@ enum Aim {
     Readiness,
     /// To see that it still works; so many looks in a row have failed.
     Liveness { failures: u32 },
+}
+
+impl Aim {
+    fn is_readiness(&self) -> bool {
+        matches!(self, Self::Readiness)
+    }
 }
 
 /// The looks at one service.
@@ -100,13 +115,32 @@ impl EventLoop {
             .filter(|(_, watch)| watch.due <= now)
             .map(|(generation, _)| *generation)
             .collect();
+        let end = Instant::now() + BEGIN_FOR;
         for generation in due {
             match self.probes.0.get(&generation).map(|watch| watch.look.is_some()) {
-                Some(true) => self.found_wrong(generation, "it does not answer in time".to_owned()),
+                Some(true) => self.took_too_long(generation),
                 Some(false) => self.look(generation),
                 None => {}
             }
+            if end <= Instant::now() {
+                // The others are still due in the next turn.
+                return;
+            }
         }
+    }
+
+    fn took_too_long(&mut self, generation: Generation) {
+        let why = match self.probes.0.get(&generation) {
+            Some(Watch { look: Some(Under::Connecting(..)), problem, .. })
+                if problem.is_empty() =>
+            {
+                "its socket cannot be found in time; is a mount hanging?"
+            }
+            // What it was refused for.
+            Some(Watch { look: Some(Under::Connecting(..)), problem, .. }) => problem,
+            _ => "it does not answer in time",
+        };
+        self.found_wrong(generation, why.to_owned());
     }
 
     /// What to look at, and how long a look may take.
@@ -126,8 +160,8 @@ impl EventLoop {
             Some(Probe::Exec(command)) => {
                 return self.look_by_program(generation, &blueprint, command, timeout);
             }
-            Some(Probe::Connect(address)) => Look::connection(address),
-            Some(Probe::Http(address, path)) => Look::get(address, path),
+            Some(Probe::Connect(address)) => (address, Look::connection(address)),
+            Some(Probe::Http(address, path)) => (address, Look::get(address, path)),
             // Its message is late: nothing else makes such a watch due.
             Some(Probe::Notify) => {
                 let why = format!("no WATCHDOG=1 for {:?}", timeout + interval_of(liveness));
@@ -135,17 +169,39 @@ impl EventLoop {
             }
             Some(Probe::Log(_)) | None => return,
         };
-        match begun {
-            Err(error) => self.look_failed(generation, &error),
-            Ok(look) => {
-                let token = self.sources.add(Source::Probe);
-                if let Err(error) = self.os.watch(look.fd(), token, Interest::Write) {
-                    self.sources.remove(token);
-                    return self.look_failed(generation, &error);
-                }
-                self.under_way(generation, Under::Connection(token, look), timeout);
-            }
+        let (address, look) = begun;
+        if let Err(error) =
+            look.and_then(|look| self.connect(generation, address, look, lives, timeout))
+        {
+            self.look_failed(generation, &error);
         }
+    }
+
+    /// Begins a look's connection; that to a starting service is tried until it
+    /// listens.
+    fn connect(
+        &mut self,
+        generation: Generation,
+        address: &Address,
+        look: Look,
+        lives: bool,
+        timeout: Duration,
+    ) -> io::Result<()> {
+        let under = match self.begin_connecting(look.fd(), address, !lives, Source::Probe)? {
+            Some(connecting) => Under::Connecting(connecting, look),
+            None => self.await_answer(look)?,
+        };
+        self.under_way(generation, under, timeout);
+        Ok(())
+    }
+
+    /// Waits for what moves on a look's connection.
+    fn await_answer(&mut self, look: Look) -> io::Result<Under> {
+        let token = self.sources.add(Source::Probe);
+        self.os.watch(look.fd(), token, Interest::Write).inspect_err(|_| {
+            self.sources.remove(token);
+        })?;
+        Ok(Under::Connection(token, look))
     }
 
     fn under_way(&mut self, generation: Generation, look: Under, timeout: Duration) {
@@ -208,20 +264,53 @@ impl EventLoop {
         }
     }
 
-    /// Something moved on a look's connection.
+    /// Something moved on a look's connection, or on the way to it.
     pub(super) fn look_again(&mut self, token: Token) {
-        let found =
-            self.probes.0.iter_mut().find_map(|(generation, watch)| match &mut watch.look {
-                Some(Under::Connection(own, look)) if *own == token => Some((*generation, look)),
-                _ => None,
-            });
-        let Some((generation, look)) = found else { return };
-        match look.advance() {
-            Sight::Ready => self.found_right(generation),
-            Sight::NotReady(why) => self.found_wrong(generation, why),
-            // Failure would show at the look's timeout.
-            Sight::WaitToWrite => drop(self.os.rewatch(look.fd(), token, Interest::Write)),
-            Sight::WaitToRead => drop(self.os.rewatch(look.fd(), token, Interest::Read)),
+        let is_its = |watch: &Watch| match &watch.look {
+            Some(Under::Connecting(connecting, _)) => connecting.token == token,
+            Some(Under::Connection(own, _)) => *own == token,
+            Some(Under::Program(_)) | None => false,
+        };
+        let Some((generation, watch)) = self.probes.0.iter_mut().find(|(_, one)| is_its(one))
+        else {
+            return;
+        };
+        let generation = *generation;
+        match &mut watch.look {
+            Some(Under::Connecting(connecting, _)) => {
+                let attempt = connecting.look();
+                self.go_on_connecting(generation, attempt);
+            }
+            Some(Under::Connection(_, look)) => match look.advance() {
+                Sight::Ready => self.found_right(generation),
+                Sight::NotReady(why) => self.found_wrong(generation, why),
+                // Failure would show at the look's timeout.
+                Sight::WaitToWrite => drop(self.os.rewatch(look.fd(), token, Interest::Write)),
+                Sight::WaitToRead => drop(self.os.rewatch(look.fd(), token, Interest::Read)),
+            },
+            Some(Under::Program(_)) | None => {}
+        }
+    }
+
+    fn go_on_connecting(&mut self, generation: Generation, attempt: Attempt) {
+        let Some(watch) = self.probes.0.get_mut(&generation) else { return };
+        match attempt {
+            Attempt::UnderWay => {}
+            Attempt::Refused(error)
+                if error.raw_os_error().is_some() && watch.aim.is_readiness() =>
+            {
+                watch.problem = error.to_string();
+            }
+            Attempt::Refused(error) => self.look_failed(generation, &error),
+            Attempt::Done => {
+                let Some(Under::Connecting(connecting, look)) = watch.look.take() else { return };
+                self.end_connecting(&connecting);
+                match (self.await_answer(look), self.probes.0.get_mut(&generation)) {
+                    (Ok(under), Some(watch)) => watch.look = Some(under),
+                    (Ok(_), None) => {}
+                    (Err(error), _) => self.look_failed(generation, &error),
+                }
+            }
         }
     }
 
@@ -257,6 +346,10 @@ impl EventLoop {
             Aim::Readiness => {
                 let pause = match blueprint.probe {
                     Some(Probe::Exec(_)) => PROGRAM_EVERY,
+                    // A process each time.
+                    Some(Probe::Connect(Address::Unix(_)) | Probe::Http(Address::Unix(_), _)) => {
+                        PROCESS_EVERY
+                    }
                     _ if now - watch.begun < QUICK_FOR => QUICK,
                     _ => STEADY,
                 };
@@ -296,6 +389,7 @@ impl EventLoop {
                 self.os.forget(look.fd(), token);
                 self.sources.remove(token);
             }
+            Some(Under::Connecting(connecting, _)) => self.end_connecting(&connecting),
             Some(Under::Program(pid)) => self.end_helper(pid),
             None => {}
         }

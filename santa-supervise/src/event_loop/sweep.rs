@@ -79,19 +79,21 @@ impl EventLoop {
         }
     }
 
-    /// Sweeps if there is something to, after these main processes have ended.
-    pub(super) fn sweep_after(&mut self, ended: Vec<(Generation, Exit)>) {
+    /// Tells the core of main processes that have ended, and sweeps if there is
+    /// something to.
+    pub(super) fn sweep_after(&mut self) {
         let begun = Instant::now();
+        let ended = self.children.ended();
         let rest_until = self.children.sweeps.rest_until.filter(|until| *until > begun);
-        if !self.children.has_to_sweep() {
+        if ended.is_empty() && !self.children.has_to_sweep() {
             self.children.sweeps.next = None;
         } else if let (true, Some(rest_until)) = (ended.is_empty(), rest_until) {
             self.children.sweeps.next = Some(rest_until);
         } else {
             // Only now: what died together with a main process is no leftover.
             let strays = self.strays();
-            for (generation, exit) in ended {
-                self.main_ended(generation, exit, &strays);
+            if self.tell_ends(ended, &strays) {
+                return self.children.sweep_soon();
             }
             let end = Instant::now() + SWEEP_FOR;
             self.sweep_trees(&strays, end);
@@ -102,6 +104,20 @@ impl EventLoop {
             let again = self.children.has_to_sweep();
             self.children.sweeps.next = again.then(|| now + SWEEP_EVERY.max(rest));
         }
+    }
+
+    /// Tells the core of ends, the last words before each; whether some are left
+    /// for the next turn.
+    fn tell_ends(&mut self, ended: Vec<(Generation, Exit)>, strays: &Strays) -> bool {
+        let (end, mut left) = (Instant::now() + SWEEP_FOR, ended.len());
+        for (generation, exit) in ended {
+            self.main_ended(generation, exit, strays);
+            left -= 1;
+            if end <= Instant::now() {
+                break;
+            }
+        }
+        left > 0
     }
 
     /// Goes on behind the last tree that had its turn; at least one gets it.

@@ -5,12 +5,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::os::{Token, Wake};
+use crate::os::{self, Token, Wake};
 
 use super::{EventLoop, Source};
 
 /// How long a turn takes sources, and how long of that clients.
-const LONG_ENOUGH: Duration = Duration::from_millis(10);
+pub(super) const LONG_ENOUGH: Duration = Duration::from_millis(10);
 const ENOUGH_FOR_CLIENTS: Duration = Duration::from_millis(5);
 
 /// The turn under way, and what it leaves to the next.
@@ -19,14 +19,21 @@ pub(super) struct Turn {
     begun: Instant,
     left: VecDeque<Token>,
     longest: Duration,
+    /// The most processor time that one has taken: what of it was our own doing.
+    most_work: Duration,
     /// Whether exits were taken: once a turn is enough.
     pub(super) reaped: bool,
 }
 
 impl Turn {
     pub(super) fn new() -> Self {
-        let (begun, longest) = (Instant::now(), Duration::ZERO);
-        Self { begun, left: VecDeque::new(), longest, reaped: false }
+        Self {
+            begun: Instant::now(),
+            left: VecDeque::new(),
+            longest: Duration::ZERO,
+            most_work: Duration::ZERO,
+            reaped: false,
+        }
     }
 
     /// Whether the next turn has something to do in any case.
@@ -50,12 +57,18 @@ impl Turn {
     pub(super) fn longest(&self) -> Duration {
         self.longest
     }
+
+    /// The most processor time that a turn has taken so far.
+    pub(super) fn most_work(&self) -> Duration {
+        self.most_work
+    }
 }
 
 impl EventLoop {
     /// Takes what has happened.
     pub(super) fn take_turn(&mut self, wakes: &[Wake]) {
         self.turn.begun = Instant::now();
+        let worked = os::processor_time();
         self.turn.reaped = false;
         let mut signals: Vec<i32> = wakes
             .iter()
@@ -72,9 +85,14 @@ impl EventLoop {
             self.reap();
         }
         self.take_sources(wakes);
+        if self.usages.is_under_way() {
+            self.look_at_usage();
+        }
         self.pass_time();
         self.settle();
         self.turn.longest = self.turn.longest.max(self.turn.begun.elapsed());
+        let worked = os::processor_time().saturating_sub(worked);
+        self.turn.most_work = self.turn.most_work.max(worked);
     }
 
     /// Clients first, and of both kinds what the last turn has left: a system may

@@ -1,39 +1,129 @@
 //! What services use, for `top`, and all numbers as Prometheus text for the
 //! admin listener. Read on request only: an idle supervisor stays idle.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::machine::{Slot, SlotId};
+use crate::os::{Strays, Token};
 use crate::protocol::{ServiceUsage, Status};
 
 use super::EventLoop;
 
+/// How long services are looked at in one turn.
+const LOOK_FOR: Duration = Duration::from_millis(3);
+
+/// What a client wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Usage,
+    Metrics,
+}
+
+/// The look at all services under way, a portion each turn: reading /proc takes its
+/// time. Whoever asks meanwhile gets the next one.
+#[derive(Debug, Default)]
+pub(super) struct Usages {
+    askers: Vec<(Token, Question)>,
+    next_askers: Vec<(Token, Question)>,
+    left: VecDeque<SlotId>,
+    found: Vec<ServiceUsage>,
+}
+
+impl Usages {
+    /// Whether a turn has something to do.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.askers.is_empty()
+    }
+
+    /// Whether a client still waits for an answer.
+    pub(super) fn is_waited_for(&self, token: Token) -> bool {
+        self.askers.iter().chain(&self.next_askers).any(|(asker, _)| *asker == token)
+    }
+}
+
 impl EventLoop {
-    /// One entry for each instance, in the order of the configuration.
-    pub(super) fn usage(&mut self) -> Vec<ServiceUsage> {
-        let strays = self.strays();
-        let slots = self.state.slots().map(|(id, slot)| {
-            let child = slot.generation().and_then(|generation| self.children.get(generation));
-            let used = child.and_then(|child| self.os.usage(child.tree(), &strays));
-            ServiceUsage {
-                status: self.service_status(id, slot),
-                processes: used.map(|used| used.processes),
-                rss_bytes: used.map(|used| used.rss),
-                cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
-                log_bytes: self.tallies.bytes_of(&slot.spec().label()),
-                dropped_lines: self.dropped_lines_of(&slot.spec().label()),
+    /// Answers when all services have been looked at.
+    pub(super) fn ask_usage(&mut self, asker: Token, question: Question) {
+        if self.usages.is_under_way() {
+            return self.usages.next_askers.push((asker, question));
+        }
+        self.usages.askers.push((asker, question));
+        self.usages.left = self.state.slots().map(|(id, _)| id).collect();
+        self.look_at_usage();
+    }
+
+    /// Looks at some more services; at the end tells whoever has asked.
+    pub(super) fn look_at_usage(&mut self) {
+        let end = Instant::now() + LOOK_FOR;
+        let strays = match self.usages.left.is_empty() {
+            true => Strays::default(),
+            false => self.strays(),
+        };
+        while let Some(id) = self.usages.left.pop_front() {
+            // Services that a reload has taken away meanwhile are left out.
+            let found = self.state.slot(id).map(|slot| self.usage_of(id, slot, &strays));
+            self.usages.found.extend(found);
+            if end <= Instant::now() {
+                break;
             }
-        });
-        slots.collect()
+        }
+        if self.usages.left.is_empty() {
+            self.tell_usage();
+        }
+    }
+
+    fn usage_of(&self, id: SlotId, slot: &Slot, strays: &Strays) -> ServiceUsage {
+        let child = slot.generation().and_then(|generation| self.children.get(generation));
+        let used = child.and_then(|child| self.os.usage(child.tree(), strays));
+        ServiceUsage {
+            status: self.service_status(id, slot),
+            processes: used.map(|used| used.processes),
+            rss_bytes: used.map(|used| used.rss),
+            cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
+            log_bytes: self.tallies.bytes_of(&slot.spec().label()),
+            dropped_lines: self.dropped_lines_of(&slot.spec().label()),
+        }
+    }
+
+    fn tell_usage(&mut self) {
+        let usage = std::mem::take(&mut self.usages.found);
+        let askers = std::mem::take(&mut self.usages.askers);
+        let metrics = askers.iter().find(|(_, question)| *question == Question::Metrics);
+        let metrics = metrics.map(|_| self.metrics(&usage));
+        for (asker, question) in askers {
+            match (question, &metrics) {
+                (Question::Metrics, Some(metrics)) => self.answer(asker, true, metrics.clone()),
+                _ => self.give_json(asker, &usage),
+            }
+            // It may have asked more.
+            self.turn.leave(asker);
+        }
+        let next = std::mem::take(&mut self.usages.next_askers);
+        if !next.is_empty() {
+            self.usages.askers = next;
+            self.usages.left = self.state.slots().map(|(id, _)| id).collect();
+        }
     }
 
     /// All numbers as Prometheus text.
-    pub(super) fn metrics(&mut self) -> String {
-        let usage = self.usage();
-        let mut text = prometheus(&self.status(), &usage, clock::now() / 1_000);
-        let (name, longest) = ("santa_supervise_longest_turn_seconds", self.turn.longest());
-        let _ = writeln!(text, "# HELP {name} The longest time in which nothing new was taken.");
-        let _ = writeln!(text, "# TYPE {name} gauge\n{name} {}", longest.as_secs_f64());
+    fn metrics(&self, usage: &[ServiceUsage]) -> String {
+        let mut text = prometheus(&self.status(), usage, clock::now() / 1_000);
+        let own = [
+            (
+                "longest_turn",
+                "The longest time in which nothing new was taken.",
+                self.turn.longest(),
+            ),
+            ("longest_turn_cpu", "The most processor time of such a turn.", self.turn.most_work()),
+        ];
+        for (name, help, value) in own {
+            let name = format!("santa_supervise_{name}_seconds");
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+            let _ = writeln!(text, "{name} {}", value.as_secs_f64());
+        }
         text
     }
 }

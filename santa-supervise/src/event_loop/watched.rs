@@ -143,7 +143,7 @@ impl EventLoop {
         watcher.due = Some(Instant::now() + AGAIN_AFTER);
         let begun = UNIX_EPOCH.elapsed().unwrap_or_default();
         let begun = (begun.as_secs().cast_signed(), begun.subsec_nanos().into());
-        let worker = os::fork_worker(&|output| watch(&paths, begun, output));
+        let worker = os::fork_worker(&[], &|output, _| watch(&paths, begun, output));
         let Ok(Worker { pid, output }) = worker else { return };
         self.adopt_worker(Purpose::Watch, pid);
         let token = self.sources.add(Source::Watcher);

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -108,6 +109,12 @@ pub(super) fn reap() -> Option<(Pid, Exit)> {
     (reaped > 0).then_some((reaped, exit))
 }
 
+/// Takes this child off the process table; whether it has ended.
+pub(super) fn reap_one(child: Pid) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) != 0 }
+}
+
 /// Process and user at the other end of a Unix connection; of a listening
 /// socket, those that called `listen` last. The process is 0 when it is not
 /// visible from our namespace.
@@ -198,6 +205,18 @@ pub fn peer_uid(fd: BorrowedFd<'_>) -> Option<u32> {
     (done == 0).then_some(uid)
 }
 
+/// What this thread has had of a processor so far.
+#[must_use]
+pub fn processor_time() -> Duration {
+    // SAFETY: the structure is written by the call; zeros are a valid time.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time);
+        time
+    };
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Every signal but those that report a fault of this very thread.
 #[cfg(target_os = "linux")]
 pub(super) fn all_signals() -> libc::sigset_t {
@@ -222,7 +241,7 @@ pub(super) fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<OwnedFd>
     use std::os::fd::FromRawFd;
     // SAFETY: the set is initialised; the new descriptor has no other owner.
     unsafe {
-        set_mask(signals)?;
+        block(signals)?;
         match libc::signalfd(-1, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
             -1 => Err(io::Error::last_os_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
@@ -240,7 +259,7 @@ pub(super) fn next_signal(fd: &OwnedFd) -> Option<i32> {
 }
 
 /// Blocks these signals and no others.
-fn set_mask(signals: &libc::sigset_t) -> io::Result<()> {
+pub(super) fn block(signals: &libc::sigset_t) -> io::Result<()> {
     // SAFETY: the set is initialised.
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, signals, std::ptr::null_mut()) } {
         0 => Ok(()),
@@ -256,7 +275,7 @@ pub(super) fn unblock_signals() -> io::Result<()> {
         libc::sigemptyset(&raw mut none);
         none
     };
-    set_mask(&none)
+    block(&none)
 }
 
 /// The highest number of a signal.

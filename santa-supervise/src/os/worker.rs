@@ -1,62 +1,81 @@
 //! A process of our own code beside the loop, for what may hang: a thread that
 //! hangs in the kernel would keep this process from ending.
-#![expect(unsafe_code, reason = "fork, and descriptors by their numbers")]
+#![expect(unsafe_code, reason = "descriptors by their numbers")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
+use super::fork::{fork, keep_only, nothing};
 use super::spawn::{default_signals, die_with_parent};
 use super::{Pid, calls};
 
 /// A running worker.
 #[derive(Debug)]
 pub struct Worker {
-    /// Its process, in a session of its own.
+    /// Its process, in a session of its own unless it [reads](fork_reader).
     pub pid: Pid,
     /// What it writes; non-blocking.
     pub output: OwnedFd,
 }
 
-/// Where a worker finds the pipe to us.
-const OUTPUT: i32 = 3;
+impl Worker {
+    /// Takes it off the process table if it has ended: for one that the event loop
+    /// knows nothing of.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        calls::reap_one(self.pid)
+    }
 
-/// Forks a process that does `work`, which may write, and ends. What holds for
-/// [`super::start`] holds here, too.
+    /// Ends it.
+    pub fn kill(&self) {
+        // One that has just ended needs no signal.
+        let _ = calls::signal_process(self.pid, libc::SIGKILL);
+    }
+}
+
+/// Forks a process that does `work`, which may write, and ends. It holds nothing
+/// of ours but `fds`, whose numbers it is told. What holds for [`super::start`]
+/// holds here, too.
 ///
 /// # Errors
 /// There is no room for another process.
-pub fn fork_worker(work: &dyn Fn(&mut File)) -> io::Result<Worker> {
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+pub fn fork_worker(fds: &[RawFd], work: &dyn Fn(&mut File, &[RawFd])) -> io::Result<Worker> {
+    let null = nothing()?;
     let (output, write) = calls::pipe()?;
     super::set_nonblocking(&output)?;
     let parent = std::process::id().cast_signed();
-    // SAFETY: the child does its work and ends, without the parent's clean-up.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => {
-            let live = || {
-                // SAFETY: numbers of open descriptors; the last one gets an owner.
-                let mut write = unsafe {
-                    libc::setsid();
-                    let moved = libc::fcntl(write.as_raw_fd(), libc::F_DUPFD, OUTPUT + 1);
-                    for standard in 0..OUTPUT {
-                        libc::dup2(null.as_raw_fd(), standard);
-                    }
-                    libc::dup2(moved, OUTPUT);
-                    File::from_raw_fd(OUTPUT)
-                };
-                calls::close_from(OUTPUT + 1);
-                default_signals();
-                if die_with_parent(parent).is_ok() {
-                    work(&mut write);
-                }
-            };
-            let ended = catch_unwind(AssertUnwindSafe(live));
-            // SAFETY: ends this process at once.
-            unsafe { libc::_exit(ended.is_err().into()) }
+    let live = || {
+        let (mut write, fds) = keep_only(&null, &write, fds);
+        default_signals();
+        if die_with_parent(parent).is_ok() {
+            work(&mut write, &fds);
         }
-        pid => Ok(Worker { pid, output }),
-    }
+    };
+    Ok(Worker { pid: fork(&live)?, output })
+}
+
+/// In a worker: a descriptor that it was given, which is open until it ends.
+#[must_use]
+pub fn inherited(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: nothing in a worker closes what `fork_worker` has given it.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// The same with everything that is open here, by the same numbers: what is to
+/// be read may be one of them.
+///
+/// # Errors
+/// There is no room for another process.
+pub fn fork_reader(work: &dyn Fn(&mut File)) -> io::Result<Worker> {
+    let (output, write) = calls::pipe()?;
+    super::set_nonblocking(&output)?;
+    let parent = std::process::id().cast_signed();
+    let live = || {
+        default_signals();
+        if let (Ok(write), Ok(())) = (write.try_clone(), die_with_parent(parent)) {
+            work(&mut File::from(write));
+        }
+    };
+    Ok(Worker { pid: fork(&live)?, output })
 }

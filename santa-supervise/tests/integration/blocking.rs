@@ -92,6 +92,51 @@ fn probes_hooks_and_watches_that_hang_hold_up_nobody() {
 }
 
 #[test]
+fn connections_to_paths_that_hang_hold_up_nobody() {
+    for os in ["linux", "linux-without-pidfd", "portable"] {
+        let pulse = "interval = \"20ms\", timeout = \"100ms\", failures = 2";
+        let mut house = House::new(os)
+            .socket("served")
+            .service("app", &["forever"], "")
+            .service(
+                "by-path",
+                &["forever"],
+                "ready = { kind = \"unix\", path = \"{dir}/any.sock\" }\nstart_timeout = \"1h\"",
+            )
+            .service(
+                "by-get",
+                &["serve served"],
+                "sockets = [\"served\"]\nstart_timeout = \"1h\"\n\
+                 ready = { kind = \"http\", socket = \"served\", path = \"/\" }",
+            )
+            .service(
+                "by-pulse",
+                &["forever"],
+                &format!(
+                    "sockets = [\"served\"]\nrestart = \"always\"\n\
+                     liveness = {{ kind = \"connect\", socket = \"served\", {pulse} }}"
+                ),
+            )
+            .extra("[[hook]]\nname = \"told\"\nstates = [\"ready\"]\nservices = [\"app\"]\ntimeout = \"200ms\"\npost = \"unix:{dir}/any.sock:/\"")
+            .replacing_dir()
+            .start_hanging(libc::SYS_connect);
+        house.wait_for_state("app", "ready");
+        house.until("the hook is given up", || {
+            house
+                .ctl_ok(&["logs", "supervise", "-n", "1000"])
+                .contains("hook told did not work: no answer in time")
+        });
+        house.until("it was ended for its silence", || {
+            house.service_status("by-pulse")["restarts"].as_u64() > Some(0)
+        });
+        house.ctl_ok(&["restart", "app"]);
+        assert_eq!(house.state("by-path"), "starting");
+        assert_eq!(house.state("by-get"), "starting");
+        assert_eq!(house.stop(), 0);
+    }
+}
+
+#[test]
 fn only_a_regular_file_of_sensible_size_is_a_secret_or_holds_variables() {
     let mut house = House::new("linux");
     let path = |name: &str| house.path(name).display().to_string();

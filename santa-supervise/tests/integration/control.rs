@@ -1,6 +1,7 @@
 //! The control socket and the commands that use it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use crate::support::{House, text};
@@ -137,8 +138,12 @@ on_every_os! {
         let path = house.path("control.sock");
         let _deaf = std::os::unix::net::UnixListener::bind(&path).expect("bind");
         let mut waiting = Vec::new();
-        let address = santa_config::Address::Unix(path);
-        while let Ok(one) = santa_supervise::readiness::connect_to(&address) {
+        let address = santa_config::Address::Unix(path.clone());
+        loop {
+            let one = santa_supervise::readiness::socket_to(&address).expect("socket");
+            if santa_supervise::readiness::connect_path(one.as_fd(), &path).is_err() {
+                break;
+            }
             waiting.push(one);
         }
         for command in [["restart", "app"], ["wait", "app"], ["start", "app"]] {

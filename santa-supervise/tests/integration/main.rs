@@ -8,6 +8,8 @@ mod support;
 mod blocking;
 mod configuration;
 mod control;
+#[cfg(target_os = "linux")]
+mod early;
 mod environment;
 mod exit_code;
 mod faults_page;

@@ -8,15 +8,13 @@ on_every_os! {
         let file = house.path("order").display().to_string();
         let tell = |name: &str| format!("say-when-told {file} {name}");
         house = house
-            .service("db", &["print up", &tell("db")], "ready = { kind = \"log\", pattern = \"up\" }")
-            .service("app", &["print up", &tell("app")],
-                "depends_on = [\"db\"]\nready = { kind = \"log\", pattern = \"up\" }")
-            .service("web", &["print up", &tell("web")],
-                "depends_on = [\"app\"]\nready = { kind = \"log\", pattern = \"up\" }")
+            .service("db", &[&tell("db")], "ready = { kind = \"log\", pattern = \"listens\" }")
+            .service("app", &[&tell("app")],
+                "depends_on = [\"db\"]\nready = { kind = \"log\", pattern = \"listens\" }")
+            .service("web", &[&tell("web")],
+                "depends_on = [\"app\"]\nready = { kind = \"log\", pattern = \"listens\" }")
             .start();
         house.wait_for_state("web", "ready");
-        // The step after the line that made it ready.
-        std::thread::sleep(std::time::Duration::from_millis(200));
         assert_eq!(house.stop(), 0);
         assert_eq!(house.read("order"), "web\napp\ndb\n");
     }
@@ -26,14 +24,13 @@ on_every_os! {
         let file = house.path("order").display().to_string();
         let tell = |name: &str| format!("say-when-told {file} {name}");
         house = house
-            .service("backend", &["print up", &tell("backend")],
-                "stop_after = [\"proxy\"]\nready = { kind = \"log\", pattern = \"up\" }")
-            .service("proxy", &["sleep 100", "print up", &tell("proxy")],
-                "ready = { kind = \"log\", pattern = \"up\" }")
+            .service("backend", &[&tell("backend")],
+                "stop_after = [\"proxy\"]\nready = { kind = \"log\", pattern = \"listens\" }")
+            .service("proxy", &["sleep 100", &tell("proxy")],
+                "ready = { kind = \"log\", pattern = \"listens\" }")
             .start();
         house.wait_for_state("proxy", "ready");
-        // The step after the line that made it ready.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        house.wait_for_state("backend", "ready");
         assert_eq!(house.stop(), 0);
         assert_eq!(house.read("order"), "proxy\nbackend\n");
     }
@@ -90,16 +87,14 @@ on_every_os! {
     fn a_stopped_process_is_woken_to_stop_in_order(os) {
         let mut house = House::new(os);
         let file = house.path("order").display().to_string();
-        let child = format!("child print up; say-when-told {file} child");
-        let ready = "ready = { kind = \"log\", pattern = \"up\" }\nstop_timeout = \"1h\"";
+        let child = format!("child say-when-told {file} child");
+        let ready = "ready = { kind = \"log\", pattern = \"listens\" }\nstop_timeout = \"1h\"";
         house = house
-            .service("app", &["print up", &format!("say-when-told {file} app")], ready)
+            .service("app", &[&format!("say-when-told {file} app")], ready)
             .service("parent", &[&child, "forever"], ready)
             .start();
         house.wait_for_state("app", "ready");
         house.wait_for_state("parent", "ready");
-        // The step after the line that made them ready.
-        std::thread::sleep(std::time::Duration::from_millis(200));
         house.ctl_ok(&["signal", "app", "STOP"]);
         house.ctl_ok(&["stop", "app"]);
         assert_eq!(house.read("order"), "app\n");
@@ -119,11 +114,11 @@ on_every_os! {
                 "depends_on = [\"db\"]\nready = { kind = \"log\", pattern = \"deaf\" }\nstop_timeout = \"1h\"")
             .start();
         house.wait_for_state("app", "ready");
-        house.signal(libc::SIGTERM);
-        house.wait_for_state("app", "stopping");
         // As `timeout` does, which signals the process and its group.
         house.signal(libc::SIGTERM);
+        house.signal(libc::SIGTERM);
         house.signal(libc::SIGINT);
+        house.wait_for_state("app", "stopping");
         assert_eq!(house.state("db"), "ready", "it is still needed");
         let another_request = || std::thread::sleep(std::time::Duration::from_millis(1_050));
         another_request();
@@ -194,6 +189,8 @@ on_every_os! {
             .service("app", &["forever"], "stop_delay = \"1h\"")
             .start();
         house.wait_for_state("app", "ready");
+        // One that does not run its program yet is killed at once.
+        house.wait_for_state("soon", "ready");
         let pid = house.service_pid("app");
         let mut stop = house.command().args(["stop", "app"]).spawn().expect("client runs");
         house.wait_for_state("app", "stopping");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::support::{FAKE, House, is_alive};
+use crate::support::{FAKE, House, is_alive, kill};
 
 /// Ways to hide from a supervisor that looks at sessions, groups, parents, open
 /// descriptors or the environment. `$0` is what runs at last.
@@ -61,18 +61,50 @@ fn what_services_have_started_ends_with_a_killed_supervisor() {
     }
 }
 
+/// The guard of a house with the service `app` and nothing else.
+fn guard_of(house: &House) -> Option<i32> {
+    let app = house.service_pid("app");
+    let children = children_of(house.pid()).into_iter();
+    let mut others = children.map(|pid| pid.parse().expect("a pid")).filter(|pid| *pid != app);
+    let guard = others.next();
+    assert_eq!(others.next(), None, "the service and the guard are all");
+    guard.filter(|guard| is_alive(*guard))
+}
+
 #[test]
 fn the_guard_ends_with_an_orderly_end() {
     let mut house = House::new("linux").service("app", &["forever"], "").start();
     house.wait_for_state("app", "ready");
-    let app = house.service_pid("app").to_string();
-    let children = children_of(house.pid());
-    let guard: Vec<&String> = children.iter().filter(|pid| **pid != app).collect();
-    assert_eq!(guard.len(), 1, "the guard beside the service: {children:?}");
-    let guard = guard[0].parse().expect("a pid");
-    assert!(is_alive(guard));
+    let guard = guard_of(&house).expect("a guard");
     assert_eq!(house.stop(), 0);
     house.until("the guard has ended", || !is_alive(guard));
+}
+
+#[test]
+fn a_guard_that_somebody_kills_is_replaced() {
+    for os in ["linux", "linux-without-pidfd", "portable"] {
+        let house = House::new(os);
+        let stray = house.path("stray").display().to_string();
+        let steps = format!("child setsid; pid {stray}; forever");
+        let mut house = house.service("app", &[&steps, "forever"], "").start();
+        house.wait_for_state("app", "ready");
+        let stray = house.number_in("stray");
+        for _ in 0..2 {
+            let old = guard_of(&house).expect("a guard");
+            // It takes none of these for the end of santa-supervise.
+            for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGCHLD] {
+                kill(old, signal);
+            }
+            kill(old, libc::SIGKILL);
+            house.until("it is replaced", || guard_of(&house).is_some_and(|guard| guard != old));
+        }
+        assert!(is_alive(stray));
+        assert_eq!(house.status()["supervisor"]["orphans_reaped"], 0);
+        house.signal(libc::SIGKILL);
+        house.wait();
+        house.until("the new guard has done its work", || !is_alive(stray));
+        assert!(house.log().contains("the guard process has ended (ended by SIGKILL)"));
+    }
 }
 
 fn children_of(pid: i32) -> BTreeSet<String> {

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
@@ -36,20 +37,29 @@ pub(crate) struct Args {
 /// Builds the targets and tries them one after the other.
 pub(crate) fn run(args: &Args) -> Result<()> {
     run::catch_interrupts()?;
+    let all = TARGETS.map(str::to_owned);
+    let chosen = if args.targets.is_empty() { &all[..] } else { &args.targets };
+    try_all(chosen, args.seconds)
+}
+
+/// A step of the checks: all targets, one after the other, in this time.
+pub(crate) fn search(time: Duration) -> Result<()> {
+    let each = time.as_secs() / TARGETS.len() as u64;
+    try_all(&TARGETS.map(str::to_owned), u32::try_from(each.max(1))?)
+}
+
+fn try_all(targets: &[String], seconds: u32) -> Result<()> {
     ensure!(
         run::find("c++").is_some(),
         "libFuzzer is built from C++ and there is no compiler; on Debian: sudo apt-get install g++"
     );
-    let all: Vec<String> = TARGETS.map(str::to_owned).to_vec();
-    let chosen = if args.targets.is_empty() { &all } else { &args.targets };
     let shell = run::shell()?;
     let (programs, corpus) = (build(&shell)?, repo::dev("fuzz"));
-    for target in chosen {
+    for target in targets {
         let folder = corpus.join(target);
         let dictionary = folder.with_extension("dictionary");
         let program = programs.join(format!("fuzz-{target}"));
         let broken = corpus.join(format!("broken-{target}-"));
-        let seconds = args.seconds.to_string();
         progress::step(target, || {
             let fuzzer = cmd!(shell, "{program} -max_len=4096 -timeout=5 -rss_limit_mb=1024")
                 .arg(option("-dict=", &dictionary))

@@ -4,12 +4,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use xshell::{Cmd, Shell, cmd};
 
 use super::build;
+use super::ci::steps;
 use crate::tools::{postgres, python};
 use crate::{repo, run};
 
@@ -61,6 +63,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// The check: a few thousand syncs through everything.
 pub(crate) fn check() -> Result<()> {
     let args = Args { syncs: CHECKED, minutes: None, seed: 1, stack: Vec::new(), processes: 2 };
+    let shell = shell()?;
+    run::output("find every Mac right", command(&shell, &args)?).map(drop)
+}
+
+/// A step of the long checks: a seed that no earlier run had, until the time is over.
+pub(crate) fn search(time: Duration) -> Result<()> {
+    let args = Args {
+        syncs: u64::from(u32::MAX),
+        minutes: Some(time.as_secs_f64() / 60.0),
+        seed: steps::seed(),
+        stack: Vec::new(),
+        processes: 2,
+    };
     let shell = shell()?;
     run::output("find every Mac right", command(&shell, &args)?).map(drop)
 }

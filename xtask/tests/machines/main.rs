@@ -140,3 +140,19 @@ fn psql_reads_what_is_piped_in_and_gets_none_of_the_users_variables() {
     assert!(said.contains("select 42") && said.contains("--csv santaserver"), "{said}");
     assert!(!said.contains("PGPORT") && !said.contains("PGDATABASE"), "{said}");
 }
+
+#[test]
+fn repeated_checks_end_with_what_failed_how_often() {
+    let clone = Clone::new();
+    clone.python("echo \"FAILED tests/test_x.py::test_now_and_then - assert 1 == 2\"; exit 1");
+    let repeated = ["ci", "--repeat", "3", "backend-types"];
+    let once = clone.xtask(&repeated).output().expect("ran");
+    assert_eq!(once.status.code(), Some(1), "{}", text(&once));
+    assert!(text(&once).contains("round 1 of 3: FAILED"), "{}", text(&once));
+    assert!(!text(&once).contains("round 2"), "{}", text(&once));
+    let all = clone.xtask(&repeated).arg("--keep-going").output().expect("ran");
+    let counted = "failed in 3 of 3  backend-types    tests/test_x.py::test_now_and_then\n";
+    assert_eq!(all.status.code(), Some(1), "{}", text(&all));
+    assert!(text(&all).contains(counted), "{}", text(&all));
+    assert!(text(&all).contains("0 rounds passed, 3 failed"), "{}", text(&all));
+}

@@ -124,6 +124,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/blocked/contact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Contact
+         * @description Say whom to ask about a blocked program.
+         */
+        get: operations["get_contact"];
+        /**
+         * Replace Contact
+         * @description Replace whom the page about a blocked program names; it shows this to everybody.
+         */
+        put: operations["replace_contact"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/enrollments": {
         parameters: {
             query?: never;
@@ -1055,6 +1079,24 @@ export interface components {
              * @enum {string}
              */
             kind: "clean" | "clean_all";
+        };
+        /**
+         * Contact
+         * @description Whom to ask about a blocked program; everybody can read it.
+         */
+        Contact: {
+            /**
+             * Text
+             * @description Plain text, such as the name and hours of the help desk; may be empty
+             * @default
+             */
+            text: string;
+            /**
+             * Url
+             * @description Where to ask: an https:// or mailto: address, or empty
+             * @default
+             */
+            url: string;
         };
         /**
          * EffectiveRule
@@ -3263,6 +3305,77 @@ export interface operations {
                 };
             };
             /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_contact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+        };
+    };
+    replace_contact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Contact"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description The caller has to show who it is. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller is known, but may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is readable but breaks a rule. */
             422: {
                 headers: {
                     [name: string]: unknown;

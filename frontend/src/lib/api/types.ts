@@ -6,6 +6,8 @@ type Schemas = components['schemas'];
 export type User = Schemas['User'];
 export type LoginState = Schemas['LoginState'];
 export type BlockedProgram = Schemas['BlockedProgram'];
+/** Whom to ask about a blocked program. */
+export type Contact = Required<Schemas['Contact']>;
 export type Overview = Schemas['Overview'];
 export type HourBucket = Schemas['Hour'];
 export type Machine = Schemas['Machine'];

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { blockedReason, blockedSummary, fingerprintIn, NOTHING_KNOWN } from './blocked.ts';
+import {
+  blockedReason,
+  blockedSummary,
+  contactLabel,
+  contactMistakes,
+  fingerprintIn,
+  NOTHING_KNOWN,
+} from './blocked.ts';
 
 const SHA = 'AB'.repeat(32);
 
@@ -31,4 +38,26 @@ describe('a blocked program', () => {
       'A program was blocked on my Mac.\nWhy I need it: ',
     );
   });
+
+  it.each([
+    ['mailto:help%2Bmac@example.com?subject=x', 'help+mac@example.com'],
+    ['MAILTO:help@example.com', 'help@example.com'],
+    ['mailto:100%@example.com', '100%@example.com'],
+    ['https://help.example.com/a%20b', 'https://help.example.com/a%20b'],
+  ])('shows the contact %s as %s', (url, shown) => {
+    expect(contactLabel(url)).toBe(shown);
+  });
+
+  it.each(['', 'https://help.example.com/x', ' mailto:help@example.com?subject=a%20b '])(
+    'takes the contact %s',
+    (url) => expect(contactMistakes({ text: '', url })).toEqual({}),
+  );
+
+  it.each([
+    'http://help.example.com',
+    'javascript:alert(1)',
+    'help@example.com',
+    'https://a@b.example',
+    'mailto:',
+  ])('refuses the contact %s', (url) => expect(contactMistakes({ text: '', url })).not.toEqual({}));
 });

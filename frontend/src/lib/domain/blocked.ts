@@ -1,5 +1,5 @@
 // Why a program was blocked, for the person in front of the Mac. Pure; no word of the trade.
-import type { BlockedProgram } from '../api/types.ts';
+import type { BlockedProgram, Contact } from '../api/types.ts';
 
 type Cause = NonNullable<BlockedProgram['cause']>;
 
@@ -45,4 +45,27 @@ export function blockedSummary(
   ]
     .filter(Boolean)
     .join('\n');
+}
+
+/** How the contact's address is shown: a mail address as itself, anything else as it is. */
+export function contactLabel(url: string): string {
+  const mail = /^mailto:([^?]*)/i.exec(url)?.[1];
+  return mail === undefined ? url : decoded(mail);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** What is wrong with a contact, by field. */
+export function contactMistakes({ url }: Contact): Partial<Record<string, string>> {
+  const right =
+    /^(?:https:\/\/[^\s/?#\\@]+(?:[/?#][^\s\\]*)?|mailto:[^\s?@:/\\]+@[^\s?@:/\\]+(?:\?[^\s\\]*)?)?$/i;
+  return right.test(url.trim())
+    ? {}
+    : { url: 'Enter an address that begins with https:// or mailto:.' };
 }

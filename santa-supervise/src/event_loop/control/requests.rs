@@ -10,6 +10,7 @@ use crate::protocol::{Answer, Request};
 use crate::record::{Chunk, OWN_NAME, Style};
 
 use super::super::EventLoop;
+use super::super::usage::Question;
 use super::clients::Follow;
 
 /// The longest answer with recent lines, in bytes.
@@ -48,14 +49,8 @@ impl EventLoop {
                 Ok(found) => self.give_json(token, &found),
                 Err(refusal) => self.give_json(token, &refusal),
             },
-            Request::Usage => {
-                let usage = self.usage();
-                self.give_json(token, &usage);
-            }
-            Request::Metrics => {
-                let metrics = self.metrics();
-                self.answer(token, true, metrics);
-            }
+            Request::Usage => self.ask_usage(token, Question::Usage),
+            Request::Metrics => self.ask_usage(token, Question::Metrics),
             Request::Logs { name, lines, follow } => self.give_logs(token, name, lines, follow),
             Request::Events => self.follow(token, Follow::Events),
             Request::ReloadConfig => self.begin_reload(Some(token)),
@@ -85,7 +80,7 @@ impl EventLoop {
         self.give_json(token, &Answer { ok, message });
     }
 
-    fn give_json(&mut self, token: Token, value: &impl Serialize) {
+    pub(in super::super) fn give_json(&mut self, token: Token, value: &impl Serialize) {
         // Our own types always have a JSON form.
         if let Ok(mut text) = serde_json::to_vec(value) {
             text.push(b'\n');

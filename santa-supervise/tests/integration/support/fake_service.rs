@@ -92,7 +92,7 @@ fn perform(verb: &str, rest: &str) {
             // SAFETY: no handler is installed.
             unsafe { libc::signal(rest.parse().expect("signal"), libc::SIG_IGN) };
         }
-        // On SIGTERM: append to a file, then end with 0.
+        // Prints `listens`; on SIGTERM: append to a file, then end with 0.
         "say-when-told" => say_when_told(rest),
         // A child in our group, or in a session of its own, that lives on.
         "child" => spawn(rest),
@@ -189,6 +189,7 @@ fn say_when_told(rest: &str) {
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        writeln!(io::stdout(), "listens").expect("stdout");
         let mut signal = 0;
         libc::sigwait(&raw const set, &raw mut signal);
     }

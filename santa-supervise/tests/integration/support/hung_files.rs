@@ -55,8 +55,11 @@ impl Failure for *mut c_void {
 /// Hangs below the folder; or gives the error to fail with there.
 ///
 /// # Safety
-/// `path` is a text that ends in NUL.
+/// `path` is a text that ends in NUL, or null: that is how Rust asks for statx.
 unsafe fn hang_below(path: *const c_char) -> Option<c_int> {
+    if path.is_null() {
+        return None;
+    }
     static HUNG: OnceLock<Vec<u8>> = OnceLock::new();
     let hung = HUNG.get_or_init(|| std::env::var_os("HUNG").unwrap_or_default().into_vec());
     // SAFETY: the caller's promise.

@@ -121,6 +121,11 @@ impl House {
         self
     }
 
+    /// The variables of santa-supervise itself.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, PathBuf)> {
+        self.variables.clone()
+    }
+
     /// Writes the configuration: what every one needs, then what was added.
     pub(crate) fn write(&self) -> PathBuf {
         let path = self.path("santa.toml");
@@ -184,6 +189,15 @@ impl House {
         self.run(command, log.into())
     }
 
+    /// Starts it where a system call hangs for ever.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_hanging(self, call: i64) -> Self {
+        let mut command = self.command();
+        refused::hang(&mut command, call);
+        let log = File::create(self.path("log")).expect("log");
+        self.run(command, log.into())
+    }
+
     fn run(self, mut command: Command, stdout: Stdio) -> Self {
         self.spawn(command.arg("run").stdin(Stdio::null()), stdout)
     }
@@ -202,9 +216,7 @@ impl House {
     }
 
     pub(crate) fn signal(&self, signal: i32) {
-        let signal = rustix::process::Signal::from_named_raw(signal).expect("signal");
-        let pid = rustix::process::Pid::from_raw(self.pid()).expect("pid");
-        rustix::process::kill_process(pid, signal).expect("kill");
+        kill(self.pid(), signal);
     }
 
     /// Waits for its end.
@@ -373,6 +385,12 @@ pub(crate) fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
         sleep(Duration::from_millis(10));
     }
     true
+}
+
+pub(crate) fn kill(pid: i32, signal: i32) {
+    let signal = rustix::process::Signal::from_named_raw(signal).expect("signal");
+    let pid = rustix::process::Pid::from_raw(pid).expect("pid");
+    rustix::process::kill_process(pid, signal).expect("kill");
 }
 
 /// Whether a process exists; one that waits to be reaped counts as gone.

@@ -80,7 +80,11 @@ fn command(span: &str) -> Option<String> {
     let Some(subcommand) = cli.find_subcommand(name) else {
         return Some(format!("command cargo xtask {name}"));
     };
-    words.iter().find_map(|word| argument(subcommand, name, word))
+    let values = words.iter().zip(words.iter().skip(1));
+    let groups: Vec<_> =
+        values.filter(|(flag, _)| **flag == "--group").map(|(_, group)| group).collect();
+    let words = words.iter().filter(|word| !groups.contains(word));
+    words.into_iter().find_map(|word| argument(subcommand, name, word))
 }
 
 fn argument(subcommand: &clap::Command, name: &str, word: &str) -> Option<String> {
@@ -123,6 +127,7 @@ mod tests {
         for line in [
             "`cargo xtask dev --port 9000`",
             "`cargo xtask ci clippy e2e`",
+            "`cargo xtask ci --group long --minutes 60`",
             "`docker/santa.toml`",
             "`cargo xtask COMMAND`",
             "`cargo xtask …`",

@@ -10,19 +10,21 @@ mod image;
 mod kubernetes;
 mod locks;
 pub(crate) mod reach;
+mod repeat;
 mod schedule;
-mod steps;
+pub(crate) mod steps;
 mod stray;
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 
 use crate::{progress, run};
+use repeat::Tally;
 use schedule::{Lane, Schedule};
-use steps::{STEPS, Step};
+use steps::{Group, STEPS, Step};
 
 /// Steps that run side by side.
 const WORKERS: usize = 2;
@@ -33,7 +35,8 @@ const LEAST_URGENT: i32 = 19;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci rust-test e2e\n  cargo xtask ci --quick\n\n\
+    after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci rust-test e2e\n  cargo xtask ci --quick\n  \
+    cargo xtask ci --repeat 20 --keep-going rust-test\n  cargo xtask ci --group long --minutes 60\n\n\
     What a step needs is brought on first use; under CI=true nothing is ever skipped."
 )]
 /// Run the checks
@@ -50,6 +53,16 @@ pub(crate) struct Args {
     /// Only the fast ones: formats and lints
     #[arg(long, conflicts_with = "steps")]
     quick: bool,
+    /// Run them so many times; a test that fails now and then shows. Stops at the first
+    /// round that fails, with --keep-going after the last
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Which steps, when none is named
+    #[arg(long, conflicts_with_all = ["steps", "quick"], value_enum, default_value_t = Group::Usual)]
+    group: Group,
+    /// How long each step of the group "long" takes
+    #[arg(long, default_value_t = 15, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
 }
 
 /// How one step ended.
@@ -62,27 +75,66 @@ struct Outcome {
 /// Lists or runs the steps.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.list {
-        STEPS.iter().for_each(|step| out!("{:<16} {}", step.name, step.about));
+        STEPS.iter().for_each(|step| out!("{}", listed(step)));
         return Ok(());
     }
     run::catch_interrupts()?;
-    let chosen: Vec<&'static Step> = STEPS
-        .iter()
-        .filter(|step| args.steps.is_empty() || args.steps.iter().any(|name| name == step.name))
-        .filter(|step| !args.quick || step.quick)
-        .collect();
-    let start = Instant::now();
-    let outcomes = run_all(&chosen, args.keep_going);
-    run::check()?;
-    report(&chosen, &outcomes, start.elapsed())
+    let chosen: Vec<&'static Step> = STEPS.iter().filter(|step| args.wants(step)).collect();
+    if args.repeat == 1 { round(&chosen, args) } else { rounds(&chosen, args) }
 }
 
-fn run_all(chosen: &[&'static Step], keep_going: bool) -> Vec<Outcome> {
+impl Args {
+    fn wants(&self, step: &Step) -> bool {
+        if self.steps.is_empty() {
+            step.group() == self.group && (!self.quick || step.quick)
+        } else {
+            self.steps.iter().any(|name| name == step.name)
+        }
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_secs(u64::from(self.minutes) * 60)
+    }
+}
+
+fn listed(step: &Step) -> String {
+    let group = if step.group() == Group::Long { " (--group long)" } else { "" };
+    format!("{:<16} {}{group}", step.name, step.about)
+}
+
+fn round(chosen: &[&'static Step], args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let outcomes = run_all(chosen, args);
+    run::check()?;
+    report(chosen, &outcomes, start.elapsed())
+}
+
+/// Round after round, and in the end what failed how often.
+fn rounds(chosen: &[&'static Step], args: &Args) -> Result<()> {
+    let mut tally = Tally::default();
+    for number in 1..=args.repeat {
+        let start = Instant::now();
+        let outcomes = run_all(chosen, args);
+        run::check()?;
+        let failed = outcomes.iter().filter_map(|one| Some((one.step.name, one.error.as_ref()?)));
+        let passed = tally.add(failed.map(|(step, error)| (step, format!("{error:#}"))));
+        let result = if passed { "passed" } else { "FAILED" };
+        out!("round {number} of {}: {result} {}", args.repeat, progress::time(start.elapsed()));
+        if !passed && !args.keep_going {
+            break;
+        }
+    }
+    out!("\n{tally}");
+    ensure!(tally.failed == 0, "{} of {} rounds did not pass", tally.failed, tally.rounds);
+    Ok(())
+}
+
+fn run_all(chosen: &[&'static Step], args: &Args) -> Vec<Outcome> {
     let schedule = Mutex::new(Schedule::new(chosen.iter().map(|step| step.lane).collect()));
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
-            scope.spawn(|| worker(chosen, keep_going, &schedule, &outcomes));
+            scope.spawn(|| worker(chosen, args, &schedule, &outcomes));
         }
     });
     outcomes.into_inner().unwrap_or_default()
@@ -90,7 +142,7 @@ fn run_all(chosen: &[&'static Step], keep_going: bool) -> Vec<Outcome> {
 
 fn worker(
     chosen: &[&'static Step],
-    keep_going: bool,
+    args: &Args,
     schedule: &Mutex<Schedule>,
     outcomes: &Mutex<Vec<Outcome>>,
 ) {
@@ -100,14 +152,14 @@ fn worker(
         drop(guard);
         match next {
             schedule::Next::Run(index) => {
-                let outcome = run_one(chosen[index]);
+                let outcome = run_one(chosen[index], args.time());
                 let failed = outcome.error.is_some();
                 if let Ok(mut list) = outcomes.lock() {
                     list.push(outcome);
                 }
                 if let Ok(mut guard) = schedule.lock() {
                     guard.done(index);
-                    if (failed && !keep_going) || run::interrupted() {
+                    if (failed && !args.keep_going) || run::interrupted() {
                         guard.stop();
                     }
                 }
@@ -118,11 +170,11 @@ fn worker(
     }
 }
 
-fn run_one(step: &'static Step) -> Outcome {
+fn run_one(step: &'static Step, time: Duration) -> Outcome {
     let start = Instant::now();
     let result = progress::step(step.name, || match step.lane {
-        Lane::Image => in_the_background(step.run),
-        _ => (step.run)(),
+        Lane::Image => in_the_background(|| step.work.run(time)),
+        _ => step.work.run(time),
     });
     if let Err(error) = &result
         && !run::is_interruption(error)
@@ -134,7 +186,7 @@ fn run_one(step: &'static Step) -> Outcome {
 
 /// On a thread that takes only what others leave of the processor, and so do the
 /// processes that it starts.
-fn in_the_background(work: fn() -> Result<()>) -> Result<()> {
+fn in_the_background(work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             // For each thread on Linux alone; elsewhere it would be for all of us.

@@ -1,12 +1,14 @@
 //! The table of checks. A step brings what it needs itself, so each can be run
 //! alone.
 
+use std::time::{Duration, SystemTime};
+
 use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
 use super::{dev_loop, docker, docs, e2e, image, kubernetes, locks, stray};
-use crate::commands::{build, codegen, fmt, model};
+use crate::commands::{build, codegen, fmt, fuzz, model};
 use crate::tools::{nextest, node, postgres, python};
 use crate::{repo, run};
 
@@ -20,8 +22,46 @@ pub(crate) struct Step {
     pub(crate) lane: Lane,
     /// Whether `--quick` runs it.
     pub(crate) quick: bool,
-    /// Fails with a message that shows what is wrong.
-    pub(crate) run: fn() -> Result<()>,
+    /// What it does; fails with a message that shows what is wrong.
+    pub(crate) work: Work,
+}
+
+/// What a step does.
+#[derive(Clone, Copy)]
+pub(crate) enum Work {
+    /// A check that is over when it is done.
+    Check(fn() -> Result<()>),
+    /// A search that finds the more, the longer it is given.
+    Search(fn(Duration) -> Result<()>),
+}
+
+/// Which steps run together when none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Group {
+    /// What has to pass before every merge
+    Usual,
+    /// Searches for rare faults: fuzzers and the model, each for as long as --minutes says
+    Long,
+}
+
+impl Work {
+    /// Does it; a search takes `time`.
+    pub(crate) fn run(self, time: Duration) -> Result<()> {
+        match self {
+            Self::Check(check) => check(),
+            Self::Search(search) => search(time),
+        }
+    }
+}
+
+impl Step {
+    /// The group that it runs with.
+    pub(crate) fn group(&self) -> Group {
+        match self.work {
+            Work::Check(_) => Group::Usual,
+            Work::Search(_) => Group::Long,
+        }
+    }
 }
 
 const fn step(
@@ -31,7 +71,11 @@ const fn step(
     about: &'static str,
     run: fn() -> Result<()>,
 ) -> Step {
-    Step { name, about, lane, quick, run }
+    Step { name, about, lane, quick, work: Work::Check(run) }
+}
+
+const fn search(name: &'static str, about: &'static str, run: fn(Duration) -> Result<()>) -> Step {
+    Step { name, about, lane: Lane::Whole, quick: false, work: Work::Search(run) }
 }
 
 /// All checks, in the order in which they begin.
@@ -184,6 +228,21 @@ pub(crate) const STEPS: &[Step] = &[
         "the image in Docker: loaded, composed, deployed, rolled back",
         docker::run,
     ),
+    search(
+        "fuzz-parsers",
+        "libFuzzer finds no bytes that break the laws of santa-proxy's parsers",
+        fuzz::search,
+    ),
+    search(
+        "fuzz-rest",
+        "no request that the OpenAPI document allows, or forbids, makes an endpoint crash",
+        rest_search,
+    ),
+    search(
+        "model-search",
+        "simulated Macs and faults, another seed each time, end with exactly their rules",
+        model::search,
+    ),
 ];
 
 /// The names of all checks.
@@ -229,6 +288,27 @@ fn backend_test() -> Result<()> {
         cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),
     )
     .map(drop)
+}
+
+/// Processes that share the endpoints of the API.
+const REST_WORKERS: f64 = 2.0;
+/// Each endpoint is asked as an administrator, as a viewer and as nobody.
+const REST_ROLES: f64 = 3.0;
+
+/// Requests that differ from run to run; a failure prints the one that crashed.
+fn rest_search(time: Duration) -> Result<()> {
+    let python = python::bring()?;
+    let shell = run::shell_in(&repo::path("backend"))?;
+    let minutes = time.as_secs_f64() / 60.0 * REST_WORKERS / REST_ROLES;
+    shell.set_var("FUZZ_MINUTES", minutes.to_string());
+    shell.set_var("SANTA_PG_BIN", postgres::bring()?);
+    let fuzz = cmd!(shell, "{python} -m pytest -q -n 2 tests/test_fuzz.py");
+    run::output("find no crash of the API", fuzz).map(drop)
+}
+
+/// A seed that no earlier run had: seconds since 1970.
+pub(crate) fn seed() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_secs())
 }
 
 fn npm(what: &str, script: &str) -> Result<()> {

@@ -1,3 +1,4 @@
+import { blockedContact } from '#lib/api/blocked.ts';
 import { listLayers } from '#lib/api/layers.ts';
 import { readLayerSettings, readSettings } from '#lib/api/settings.ts';
 import { textParam } from '#lib/domain/url-state.ts';
@@ -12,6 +13,7 @@ export const load: PageLoad = async ({ url, fetch, parent }) => {
   const layers = new Resource(() => listLayers({ fetch }));
   const settings = layer === GLOBAL_LAYER ? new Resource(() => readSettings({ fetch })) : undefined;
   const own = settings ? undefined : new Resource(() => readLayerSettings(layer, { fetch }));
-  await briefly(Promise.all([settings?.first, own?.first, layers.first]));
-  return { title: 'Settings', layer, layers, settings, own };
+  const contact = settings && new Resource(() => blockedContact({ fetch }));
+  await briefly(Promise.all([settings?.first, own?.first, contact?.first, layers.first]));
+  return { title: 'Settings', layer, layers, settings, own, contact };
 };

@@ -1,5 +1,5 @@
 // Opened by Santa's dialog: public, for anybody, whatever is behind /blocked/.
-import { blockedProgram } from '#lib/api/blocked.ts';
+import { blockedContact, blockedProgram } from '#lib/api/blocked.ts';
 import { fingerprintIn } from '#lib/domain/blocked.ts';
 import { textParam } from '#lib/domain/url-state.ts';
 import type { PageLoad } from './$types';
@@ -8,8 +8,9 @@ export const load: PageLoad = async ({ params, url, fetch }) => {
   const fingerprint = fingerprintIn(params.rest);
   const machine = textParam(url.searchParams, 'machine_id');
   // Without an answer the page still says what to do.
-  const program = fingerprint
-    ? await blockedProgram(fingerprint, machine, { fetch }).catch(() => null)
-    : null;
-  return { title: 'Blocked program', fingerprint, program };
+  const [program, contact] = await Promise.all([
+    fingerprint ? blockedProgram(fingerprint, machine, { fetch }).catch(() => null) : null,
+    blockedContact({ fetch }).catch(() => null),
+  ]);
+  return { title: 'Blocked program', fingerprint, program, contact };
 };

@@ -1,0 +1,70 @@
+"""`GET /metrics`: this worker's numbers as Prometheus text.
+
+Only santa-proxy asks, on the socket that it alone reaches; it adds each worker's address to the numbers
+and shows them on the listener for operators.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from santaserver.events import oddities
+from santaserver.state import AppState
+
+PREFIX = "santa_backend"
+
+Sample = tuple[Mapping[str, str], int]
+
+
+async def metrics(request: Request) -> Response:
+    """Tell this worker's numbers."""
+    state: AppState = request.app.state.santa
+    return PlainTextResponse("\n".join(render(state)) + "\n", media_type="text/plain; version=0.0.4")
+
+
+def render(state: AppState) -> Iterator[str]:
+    """Return the lines."""
+    memory = state.memory
+    caches = sorted(memory.numbers(), key=lambda cache: cache.name)
+    yield from _family(
+        "cache_limit_bytes", "gauge", "Memory that all caches may take together.", [({}, memory.limit)]
+    )
+    yield from _family(
+        "cache_bytes",
+        "gauge",
+        "Memory that a cache takes, as estimated.",
+        [({"cache": cache.name}, cache.size) for cache in caches],
+    )
+    yield from _family(
+        "cache_entries",
+        "gauge",
+        "Entries of a cache.",
+        [({"cache": cache.name}, cache.entries) for cache in caches],
+    )
+    yield from _family(
+        "cache_evictions_total",
+        "counter",
+        "Entries that left a cache to make room.",
+        [({"cache": cache.name}, cache.evictions) for cache in caches],
+    )
+    yield from _family(
+        "report_oddities_total",
+        "counter",
+        "What was dropped, clipped or not known of the events that Macs reported.",
+        [({"kind": kind.value}, number) for kind, number in oddities.counted().items()],
+    )
+
+
+def _family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Iterator[str]:
+    yield f"# HELP {PREFIX}_{name} {words}"
+    yield f"# TYPE {PREFIX}_{name} {kind}"
+    for labels, value in samples:
+        inner = ",".join(f'{label}="{text}"' for label, text in labels.items())
+        yield f"{PREFIX}_{name}{{{inner}}} {value}" if inner else f"{PREFIX}_{name} {value}"
+
+
+def routes() -> list[BaseRoute]:
+    """Return the route."""
+    return [Route("/metrics", metrics)]

@@ -1,0 +1,10 @@
+// Asks before what is not saved is left.
+import { beforeNavigate } from '$app/navigation';
+
+/** To be called while a component is set up. */
+export function askBeforeLeaving(form: { readonly changed: boolean }): void {
+  beforeNavigate(({ cancel, type, to }) => {
+    if (!form.changed || to?.route.id === '/login') return;
+    if (type === 'leave' || !confirm('Leave without saving the settings?')) cancel();
+  });
+}
