@@ -11,6 +11,8 @@ from santaserver.db import Connection
 from santaserver.enrollment.admission import Enrollment, admit
 
 MAX_SERIAL = 500
+MAX_SERIALS = 20
+"""Of one machine id; the ones that were seen last are kept."""
 
 
 async def keep_enrollment(
@@ -27,12 +29,26 @@ async def keep_enrollment(
 async def note_serial(connection: Connection, row_id: int, before: str, serial: str, now: datetime) -> None:
     """Write down that a machine id is used with another serial number than before."""
     said = serial[:MAX_SERIAL]
-    if said and said != before:
-        await connection.execute(
-            """insert into machine_serial as s (machine_id, serial, first_seen_at, last_seen_at)
-               values ($1, $2, $3, $3)
-               on conflict (machine_id, serial) do update set last_seen_at = excluded.last_seen_at""",
-            row_id,
-            said,
-            now,
-        )
+    if not said or said == before:
+        return
+    await connection.execute(
+        """update machine_serial set last_seen_at = greatest(last_seen_at, y.last_preflight_at)
+           from machine_sync y where y.machine_id = $1 and machine_serial.machine_id = $1 and serial = $2""",
+        row_id,
+        before,
+    )
+    await connection.execute(
+        """insert into machine_serial as s (machine_id, serial, first_seen_at, last_seen_at)
+           values ($1, $2, $3, $3)
+           on conflict (machine_id, serial) do update set last_seen_at = excluded.last_seen_at""",
+        row_id,
+        said,
+        now,
+    )
+    await connection.execute(
+        """delete from machine_serial where machine_id = $1 and serial <> $2 and serial not in (
+             select serial from machine_serial where machine_id = $1 order by last_seen_at desc limit $3)""",
+        row_id,
+        said,
+        MAX_SERIALS,
+    )

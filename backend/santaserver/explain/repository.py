@@ -12,7 +12,7 @@ from santaserver.db import Connection
 from santaserver.layers.repository import named_layers
 from santaserver.models import Layer, Machine, MachineSync, PolicyHead, PolicySignature, RuleVersion
 from santaserver.paging import like_pattern
-from santaserver.sync.delta import MASK
+from santaserver.sync.capabilities import Capabilities, by_code, client_name
 from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
 
 
@@ -25,7 +25,9 @@ class Position:
     confirmed: bool
     layers: Sequence[int]
     """Lowest rank first, as of the last preflight."""
-    level: int
+    client: Capabilities
+    name: str
+    """What to call its client in a sentence."""
     monitor_until: datetime | None
 
 
@@ -43,6 +45,7 @@ async def position(session: AsyncSession, machine_id: str) -> Position | None:
             case((acked, True), else_=False),
             PolicySignature.layers,
             PolicySignature.capabilities,
+            Machine.santa_version,
             MachineSync.monitor_until,
         )
         .select_from(Machine)
@@ -52,7 +55,11 @@ async def position(session: AsyncSession, machine_id: str) -> Position | None:
         .where(Machine.machine_id == machine_id)
     )
     row = (await session.execute(query)).one_or_none()
-    return Position(*row) if row else None
+    if row is None:
+        return None
+    found, head, confirmed, layers, code, version, monitor_until = row
+    client = by_code(code)
+    return Position(found, head, confirmed, layers, client, client_name(client, version), monitor_until)
 
 
 async def layer_names(session: AsyncSession, layers: Sequence[int]) -> dict[int, str]:
@@ -77,15 +84,17 @@ async def effective_rules(
                 and (v.rule_type, v.identifier) > ($3, $4)
               order by v.rule_type, v.identifier, {PRECEDENCE}) w
             join rule r on r.id = w.rule_id
-            where w.policy <> '{MASK}' and w.needs_level <= $5
+            where w.policy = any($8) and w.rule_type = any($9) and w.needs_level <= $5
               and ($6 = '%%' or w.identifier ilike $6 or r.comment ilike $6)
             order by w.rule_type, w.identifier limit $7""",  # noqa: S608 - constants of this package
         place.layers,
         place.head,
         *after,
-        place.level,
+        place.client.level,
         like_pattern(text),
         limit,
+        list(place.client.policies),
+        list(place.client.rule_types),
     )
     return rows
 

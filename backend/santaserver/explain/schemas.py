@@ -22,7 +22,7 @@ class Candidate(BaseModel):
     outcome: Outcome = Field(
         description="`wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule "
         "for a more specific identifier; `masks`: it wins and takes the target's rules away; "
-        "`not_supported`: it wins, but the Mac's Santa release cannot have it"
+        "`not_supported`: it wins, but the machine's client cannot read it"
     )
     why: str
 
@@ -76,7 +76,9 @@ class EffectiveRule(BaseModel):
     rule_id: int
     rule_type: RuleType
     identifier: str
-    policy: Policy = Field(description="As the Mac is sent it; older releases may get a near one")
+    policy: Policy = Field(
+        description="As the machine is sent it; clients that do not know a policy may get the nearest one"
+    )
     cel_expr: str | None
     layer: LayerName
     locked: bool

@@ -24,7 +24,7 @@ from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.rules.checks import check_identifier
 from santaserver.rules.schemas import Policy, RuleType
 from santaserver.sync_settings.log import LayeredSettings, settings_at
-from santaserver.sync_settings.schemas import SyncSettings
+from santaserver.sync_settings.schemas import ClientMode, SyncSettings
 
 ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TEAMID")
 """Santa uses the first of these that has a rule."""
@@ -56,7 +56,7 @@ async def explain(
         layers=[names[layer] for layer in place.layers if layer in names],
         targets=targets,
         decided_by=decided_by,
-        client_mode="MONITOR" if monitored else settings.values.client_mode,
+        client_mode="MONITOR" if monitored else _sent_mode(place, settings),
         mode_layer=None if monitored else names.get(settings.owners.get("client_mode", 0)),
         monitored=monitored,
     )
@@ -73,10 +73,14 @@ async def explain_settings(session: AsyncSession, machine_id: str, now: datetime
     }
     return SettingsExplanation(
         machine_id=place.machine_id,
-        settings=settings.values,
+        settings=settings.values.model_copy(update={"client_mode": _sent_mode(place, settings)}),
         origins=origins,
         monitored=_monitored(place, settings, now),
     )
+
+
+def _sent_mode(place: Position, settings: LayeredSettings) -> ClientMode:
+    return cast("ClientMode", place.client.mode(settings.values.client_mode))
 
 
 def _monitored(place: Position, settings: LayeredSettings, now: datetime) -> bool:
@@ -108,7 +112,7 @@ async def effective_rules(
                 **{name: row[name] for name in EffectiveRule.model_fields if name in row},
                 "layer": names[row["layer_id"]],
                 "policy": sent_policy(
-                    Claim(0, row["policy"], row["locked"], row["needs_level"]), place.level
+                    Claim(0, row["rule_type"], row["policy"], row["locked"], row["needs_level"]), place.client
                 ),
             }
         )
@@ -131,7 +135,7 @@ async def _target(
     versions = await repository.candidates(session, place.layers, kind, identifier)
     claims = sorted(
         (
-            (Claim(place.layers.index(row.layer_id), row.policy, row.locked, row.needs_level), row)
+            (Claim(place.layers.index(row.layer_id), kind, row.policy, row.locked, row.needs_level), row)
             for row in versions
         ),
         key=lambda pair: pair[0].rank,
@@ -139,7 +143,7 @@ async def _target(
     best = winner([claim for claim, _ in claims])
     candidates = []
     for claim, row in claims:
-        ruling = rule_on(claim, best or claim, place.level)
+        ruling = rule_on(claim, best or claim, place.client, place.name)
         candidates.append(
             Candidate(
                 rule_id=row.rule_id,
@@ -150,7 +154,7 @@ async def _target(
                 why=ruling.why,
             )
         )
-    policy = sent_policy(best, place.level)
+    policy = sent_policy(best, place.client)
     return TargetExplanation(
         rule_type=kind, identifier=identifier, policy=cast("Policy | None", policy), candidates=candidates
     )

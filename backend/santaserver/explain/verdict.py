@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from santaserver.sync.capabilities import OLDER_POLICY, Level
+from santaserver.sync.capabilities import Capabilities
+from santaserver.sync.delivery import why_not_sent
 from santaserver.sync.delta import MASK
 
 
@@ -12,6 +13,7 @@ class Claim:
     """A rule in one layer; `rank` is the layer's place among the machine's."""
 
     rank: int
+    rule_type: str
     policy: str
     locked: bool
     needs_level: int
@@ -33,27 +35,24 @@ def winner(claims: Sequence[Claim]) -> Claim | None:
     return max(claims, key=lambda claim: claim.rank, default=None)
 
 
-def sent_policy(claim: Claim | None, level: int) -> str | None:
-    """Return the policy that a Mac of `level` is sent for the winning claim."""
-    if claim is None or claim.policy == MASK or claim.needs_level > level:
-        return None
-    if level < Level.SILENT_CHANNELS:
-        return OLDER_POLICY.get(claim.policy, claim.policy)
-    return claim.policy
+def sent_policy(claim: Claim | None, client: Capabilities) -> str | None:
+    """Return the policy that a client is sent for the winning claim."""
+    return None if claim is None else client.policy(claim.rule_type, claim.policy, claim.needs_level)
 
 
-def rule_on(claim: Claim, best: Claim, level: int) -> Ruling:
+def rule_on(claim: Claim, best: Claim, client: Capabilities, name: str) -> Ruling:
     """Say what becomes of a claim beside the winning one."""
     if claim is not best:
         return Ruling("loses", _why_it_loses(claim, best))
     if claim.policy == MASK:
         return Ruling("masks", "It takes the target's rules away and puts nothing in their place")
-    sent = sent_policy(claim, level)
+    sent = sent_policy(claim, client)
     if sent is None:
-        return Ruling("not_supported", "The Mac's Santa release cannot compile the expression")
+        why = why_not_sent(client, name, claim.rule_type, claim.policy, claim.needs_level)
+        return Ruling("not_supported", why)
     reason = "It is locked, in the lowest layer that locks" if claim.locked else "It is in the highest layer"
     if sent != claim.policy:
-        return Ruling("wins", f"{reason}; the Mac's Santa release gets {sent} in its place")
+        return Ruling("wins", f"{reason}; {name} gets {sent} in its place")
     return Ruling("wins", reason)
 
 

@@ -13,6 +13,7 @@ from santaserver.machines.overdue import overdue
 from santaserver.models import (
     Layer,
     Machine,
+    MachineSerial,
     MachineSync,
     MonitorWindow,
     PolicyHead,
@@ -95,6 +96,16 @@ async def find_machine(session: AsyncSession, machine_id: str, now: datetime) ->
     """Return one machine."""
     row = (await session.execute(_base(now).where(Machine.machine_id == machine_id))).one_or_none()
     return MachineRow(*row) if row else None
+
+
+async def head_seq(session: AsyncSession) -> int:
+    """Return the number of the newest policy change."""
+    return (await session.execute(select(PolicyHead.seq))).scalar_one()
+
+
+async def serials_of(session: AsyncSession, row_id: int) -> Sequence[MachineSerial]:
+    """Return the serial numbers that a machine id was used with."""
+    return (await session.scalars(select(MachineSerial).where(MachineSerial.machine_id == row_id))).all()
 
 
 async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:

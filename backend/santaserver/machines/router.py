@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
+from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep, StateDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -16,7 +16,7 @@ from santaserver.errors import (
 )
 from santaserver.machines import service
 from santaserver.machines.address import MachinePath
-from santaserver.machines.schemas import CleanSync, Machine, MachineTag, MonitorMode
+from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 
 router = APIRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
@@ -39,28 +39,38 @@ async def list_machines(
     "/{machine_id:path}/clean-sync", status_code=HTTPStatus.ACCEPTED, responses=responses(NotFound, Forbidden)
 )
 async def order_clean_sync(
-    machine_id: MachinePath, order: CleanSync, session: SessionDep, user: AdminUser, now: NowDep
-) -> Machine:
+    machine_id: MachinePath,
+    order: CleanSync,
+    session: SessionDep,
+    state: StateDep,
+    user: AdminUser,
+    now: NowDep,
+) -> MachineDetail:
     """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded."""
-    return await service.order_clean_sync(session, machine_id, order.kind, user, now)
+    return await service.order_clean_sync(session, state.caches, machine_id, order.kind, user, now)
 
 
 @router.post(
     "/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden, Conflict, Unprocessable)
 )
 async def start_monitor_mode(
-    machine_id: MachinePath, order: MonitorMode, session: SessionDep, user: AdminUser, now: NowDep
-) -> Machine:
+    machine_id: MachinePath,
+    order: MonitorMode,
+    session: SessionDep,
+    state: StateDep,
+    user: AdminUser,
+    now: NowDep,
+) -> MachineDetail:
     """Let the machine run in MONITOR mode for a while, from its next sync on."""
-    return await service.start_monitor_mode(session, machine_id, order, user, now)
+    return await service.start_monitor_mode(session, state.caches, machine_id, order, user, now)
 
 
 @router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden))
 async def end_monitor_mode(
-    machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
-) -> Machine:
+    machine_id: MachinePath, session: SessionDep, state: StateDep, user: AdminUser, now: NowDep
+) -> MachineDetail:
     """End the machine's monitor mode early, at its next sync."""
-    return await service.end_monitor_mode(session, machine_id, user, now)
+    return await service.end_monitor_mode(session, state.caches, machine_id, user, now)
 
 
 @router.get("/{machine_id:path}/tags", responses=responses(NotFound))
@@ -72,6 +82,8 @@ async def list_machine_tags(
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))
-async def get_machine(machine_id: MachinePath, session: SessionDep, _: CurrentUser, now: NowDep) -> Machine:
+async def get_machine(
+    machine_id: MachinePath, session: SessionDep, state: StateDep, _: CurrentUser, now: NowDep
+) -> MachineDetail:
     """Show one machine."""
-    return await service.get_machine(session, machine_id, now)
+    return await service.get_machine(session, state.caches, machine_id, now)

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from santaserver.inputs import Input, Text
+from santaserver.rules.schemas import Policy, RuleType
 from santaserver.tags.schemas import MemberSource
 
 SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted"]
@@ -30,7 +31,9 @@ class LastSync(BaseModel):
     kind: Literal["normal", "clean", "clean_all"]
     clean_reason: str | None = Field(description="Why the rule table was rebuilt; null for a normal sync")
     sent: int | None = Field(description="Rules in all pages; null while pages are being fetched")
-    received: int | None = Field(description="What the Mac says it received; null before its postflight")
+    received: int | None = Field(
+        description="What the Mac says it received; null before its postflight, and if it does not count"
+    )
     processed: int | None
     finished_at: datetime | None
 
@@ -59,6 +62,101 @@ class Machine(BaseModel):
     enrolled_at: datetime
     rule_counts: RuleCounts
     last_sync: LastSync | None
+
+
+class HeldRules(BaseModel):
+    """Rules of a machine by type, without those that it made itself."""
+
+    binary: int
+    certificate: int
+    teamid: int
+    signingid: int
+    cdhash: int
+    total: int
+
+
+class Client(BaseModel):
+    """Which program syncs for a machine."""
+
+    family: Literal["santa", "pedro", "other"] = Field(
+        description="`other`: not known here, so it is sent only what every client can read"
+    )
+    name: str = Field(description="What to call it in a sentence")
+    takes_all_rules: bool = Field(
+        description="Each sync takes all rules in one page and its confirmation counts nothing"
+    )
+
+
+class UndeliveredRule(BaseModel):
+    """A rule for a machine whose client cannot read it."""
+
+    rule_id: int
+    rule_type: RuleType
+    identifier: str
+    policy: Policy
+    layer: str
+    sent: Policy | None = Field(
+        description="The policy that is sent in its place; null: the rule is not sent"
+    )
+    why: str
+
+
+class UndeliveredRules(BaseModel):
+    """The rules for a machine that its client cannot read as they are."""
+
+    items: list[UndeliveredRule] = Field(description="The first 100, by type and identifier")
+    total: int
+
+
+class UndeliveredSetting(BaseModel):
+    """A setting for a machine whose client cannot read it."""
+
+    key: str
+    sent: str | None = Field(description="What is sent in its place; null: nothing")
+    why: str
+
+
+class CountsDifference(BaseModel):
+    """A rule table that is not what it should be."""
+
+    since: datetime
+    ours: HeldRules | None = Field(description="As they should be; null when only the digest differs")
+    its: HeldRules = Field(description="As the machine's last preflight reported them")
+    next_clean_at: datetime | None = Field(
+        description="Before then no further clean sync is tried for it; null: the next sync is one"
+    )
+
+
+class SeenSerial(BaseModel):
+    """A serial number that a machine id was used with."""
+
+    serial: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class Notice(BaseModel):
+    """Something that an administrator should know about a machine."""
+
+    kind: Literal[
+        "identity_conflict", "counts_differ", "client_unknown", "rules_undelivered", "settings_undelivered"
+    ]
+    text: str
+    advice: str = Field(description="What to do")
+
+
+class MachineDetail(Machine):
+    """One Mac with all that there is to say about it."""
+
+    client: Client | None = Field(description="null before the first preflight")
+    held_rules: HeldRules | None = Field(
+        description="What it has by what was delivered, whether it counts or not; null while not known"
+    )
+    notices: list[Notice]
+    undelivered_rules: UndeliveredRules
+    undelivered_settings: list[UndeliveredSetting]
+    counts_difference: CountsDifference | None
+    serials: list[SeenSerial] = Field(description="Serial numbers of its id, the one seen last first")
 
 
 class CleanSync(Input):

@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.live.messages import MachineChange, MachineChanged, message
 from santaserver.machines import repository
+from santaserver.machines.detail import detail_of
 from santaserver.machines.repository import MachineRow
 from santaserver.machines.schemas import (
     CleanKind,
     LastSync,
     Machine,
+    MachineDetail,
     MachineTag,
     MonitorMode,
     RuleCounts,
@@ -22,6 +24,7 @@ from santaserver.machines.schemas import (
 from santaserver.models import Machine as Row
 from santaserver.models import MachineSync, MonitorWindow, SyncSession
 from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.sync.caches import SyncCaches
 from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
@@ -41,9 +44,12 @@ async def list_machines(
     return Page(items=await _show(session, page), next_cursor=following)
 
 
-async def get_machine(session: AsyncSession, machine_id: str, now: datetime) -> Machine:
+async def get_machine(
+    session: AsyncSession, caches: SyncCaches, machine_id: str, now: datetime
+) -> MachineDetail:
     """Return one machine."""
-    return (await _show(session, [await _find(session, machine_id, now)]))[0]
+    row = await _find(session, machine_id, now)
+    return await detail_of(session, caches, row, (await _show(session, [row]))[0], now)
 
 
 async def tags_of_machine(session: AsyncSession, machine_id: str, now: datetime) -> list[MachineTag]:
@@ -56,19 +62,19 @@ async def tags_of_machine(session: AsyncSession, machine_id: str, now: datetime)
 
 
 async def order_clean_sync(
-    session: AsyncSession, machine_id: str, kind: CleanKind, user: User, now: datetime
-) -> Machine:
+    session: AsyncSession, caches: SyncCaches, machine_id: str, kind: CleanKind, user: User, now: datetime
+) -> MachineDetail:
     """Have the machine's rule table rebuilt at its next sync."""
     row = (await _find(session, machine_id, now)).machine
     await repository.queue_clean(session, row.id, kind)
     actor = (user.id, user.username)
     audit(session, actor, now, "clean_sync_ordered", ("machine", row.machine_id), None, {"kind": kind})
-    return await _changed(session, machine_id, "clean_sync_ordered", now)
+    return await _changed(session, caches, machine_id, "clean_sync_ordered", now)
 
 
 async def start_monitor_mode(
-    session: AsyncSession, machine_id: str, order: MonitorMode, user: User, now: datetime
-) -> Machine:
+    session: AsyncSession, caches: SyncCaches, machine_id: str, order: MonitorMode, user: User, now: datetime
+) -> MachineDetail:
     """Have a machine's syncs answer MONITOR for a while; a running window is replaced."""
     found = await _find(session, machine_id, now)
     row, progress = found.machine, found.progress
@@ -85,21 +91,23 @@ async def start_monitor_mode(
     )
     actor, after = (user.id, user.username), {"until": until.isoformat(), "reason": reason}
     audit(session, actor, now, "monitor_mode_started", ("machine", row.machine_id), None, after)
-    return await _changed(session, machine_id, "monitor_mode_started", now)
+    return await _changed(session, caches, machine_id, "monitor_mode_started", now)
 
 
-async def end_monitor_mode(session: AsyncSession, machine_id: str, user: User, now: datetime) -> Machine:
+async def end_monitor_mode(
+    session: AsyncSession, caches: SyncCaches, machine_id: str, user: User, now: datetime
+) -> MachineDetail:
     """End a machine's monitor window early; without one nothing happens."""
     found = await _find(session, machine_id, now)
     row, progress = found.machine, found.progress
     if progress.monitor_until is None or progress.monitor_until <= now:
-        return (await _show(session, [found]))[0]
+        return await get_machine(session, caches, machine_id, now)
     before = {"until": progress.monitor_until.isoformat()}
     await repository.set_monitor_until(session, row.id, None)
     await repository.end_monitor_windows(session, row.id, user.id, now)
     actor = (user.id, user.username)
     audit(session, actor, now, "monitor_mode_ended", ("machine", row.machine_id), before, None)
-    return await _changed(session, machine_id, "monitor_mode_ended", now)
+    return await _changed(session, caches, machine_id, "monitor_mode_ended", now)
 
 
 async def _refuse_locked_mode(session: AsyncSession, signature: int | None) -> None:
@@ -108,10 +116,12 @@ async def _refuse_locked_mode(session: AsyncSession, signature: int | None) -> N
         raise Conflict(f"The layer {owner} locks the client mode; unlock it there first")
 
 
-async def _changed(session: AsyncSession, machine_id: str, change: MachineChange, now: datetime) -> Machine:
+async def _changed(
+    session: AsyncSession, caches: SyncCaches, machine_id: str, change: MachineChange, now: datetime
+) -> MachineDetail:
     await session.flush()
     session.expire_all()
-    shown = await get_machine(session, machine_id, now)
+    shown = await get_machine(session, caches, machine_id, now)
     told = MachineChanged(at=now, machine_id=shown.machine_id, hostname=shown.hostname, change=change)
     session.info["outbox"].add(message(told))
     return shown

@@ -122,6 +122,10 @@ class MachineSync(Base):
     drift_cleans: Mapped[int] = mapped_column(Integer)
     last_drift_clean_at: Mapped[datetime | None]
     drift_held: Mapped[bool]
+    drift_since: Mapped[datetime | None]
+    """Since when its rule table was not what it should be."""
+    expected_counts: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    """What its counts should have been when they were last seen to differ: as in `RuleCounts`."""
     signature: Mapped[int | None] = mapped_column(Integer, ForeignKey("policy_signature.id"))
     facts_key: Mapped[bytes | None]
     """Digest of what the machine reported and of the layers' version: `signature` holds while it does."""

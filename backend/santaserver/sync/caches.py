@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
+from santaserver.sync.capabilities import Capabilities
 from santaserver.sync.delta import Key, RuleSet, RuleText
 from santaserver.sync.pages import SharedPart
 from santaserver.sync.states import PolicyState, RuleCounts
@@ -40,8 +41,8 @@ class SyncCaches:
         self.signatures: LruCache[tuple[Layers, int], int] = LruCache(
             memory, "policy_signatures", lambda key, _: sizes.ENTRY + sizes.numbers(key[0])
         )
-        """(layers, level) → id of the policy signature."""
-        self.layers: LruCache[int, tuple[Layers, int]] = LruCache(
+        """(layers, code of the capabilities) → id of the policy signature."""
+        self.layers: LruCache[int, tuple[Layers, Capabilities]] = LruCache(
             memory, "layers", lambda _, value: sizes.ENTRY + sizes.numbers(value[0])
         )
         """The same the other way round."""
@@ -56,9 +57,11 @@ class SyncCaches:
         self.texts: LruCache[int, RuleText] = LruCache(memory, "rule_texts", _text_size, _is_held)
         """Rule version → what Macs are sent."""
         self.sets: LruCache[PolicyState, RuleSet] = LruCache(
-            memory, "rule_sets", lambda _, value: sizes.ENTRY + len(value.texts) * 2 * sizes.POINTER
+            memory,
+            "rule_sets",
+            lambda _, value: sizes.ENTRY + len(value.texts) * 2 * sizes.POINTER + value.own,
         )
-        """Whole rule sets: 16 bytes a rule, for their texts are shared."""
+        """Whole rule sets: 16 bytes a rule, for their texts are shared but for those that are reworded."""
         self.newest: LruCache[int, PolicyState] = LruCache(memory, "newest_sets", lambda *_: sizes.ENTRY)
         """Signature → state of the newest set made of it: a later one is made from that."""
         self.deltas: LruCache[tuple[tuple[PolicyState, ...], PolicyState], Sequence[bytes]] = LruCache(
@@ -89,11 +92,10 @@ def _tag_size(tag: TagRule) -> int:
 
 
 def _text_size(_: int, value: RuleText) -> int:
-    size = sizes.ENTRY + 4 * sizes.TEXT + len(value.key[1]) + len(value.text or b"")
-    return size if value.older_text is value.text else size + sizes.TEXT + len(value.older_text or b"")
+    return sizes.ENTRY + 4 * sizes.TEXT + len(value.key[1]) + len(value.text)
 
 
 def _is_held(value: RuleText) -> bool:
     """Tell whether a rule set or a difference has this text as well."""
     key, text = sys.getrefcount(value.key), sys.getrefcount(value.text)
-    return key > OWN or (bool(value.text) and text > OWN + (value.older_text is value.text))
+    return key > OWN or (bool(value.text) and text > OWN)

@@ -1,13 +1,15 @@
 """Turns winners of the policy log into what a Mac is sent. Pure; algorithm E, step 3."""
 
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
 import msgspec
 
-from santaserver.sync.capabilities import OLDER_POLICY, Level
+from santaserver import sizes
+from santaserver.sync.capabilities import REMOVE, Capabilities
 from santaserver.sync.states import RuleCounts
 from santaserver.sync.wire import RuleAnswer
 
@@ -22,25 +24,43 @@ MASK = "NONE"
 """The policy of a rule that takes lower layers' rules away and puts nothing in their place."""
 
 
+class Reworded(bytes):
+    """A rule in the words of one family: not what all sets share."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RuleText:
     """One version of a rule as Macs are sent it: JSON that is made once and shared by all sets."""
 
     key: Key
+    policy: str
     needs_level: int
     """Below it the rule cannot be sent at all."""
-    text: bytes | None
-    """None masks the target's rules in lower layers."""
-    older_text: bytes | None
-    """For releases before `Level.SILENT_CHANNELS`."""
+    text: bytes
+    """As a client is sent it that can read all of it; of a mask, nothing."""
     grants_compiler: bool
     """Whether programs that this one writes may run: those permissions outlive the rule on the Mac."""
 
-    def at(self, level: int) -> bytes | None:
-        """Return what a machine of `level` is sent, None when it can have no such rule."""
-        if self.needs_level > level:
+    def at(self, client: Capabilities) -> bytes | None:
+        """Return what such a client is sent, None when it can have no such rule."""
+        policy = client.policy(self.key[0], self.policy, self.needs_level)
+        if policy is None:
             return None
-        return self.text if level >= Level.SILENT_CHANNELS else self.older_text
+        word = client.rule_types[self.key[0]]
+        return self.text if (policy, word) == (self.policy, self.key[0]) else self._reworded(policy, word)
+
+    def grants(self, client: Capabilities) -> bool:
+        """Tell whether on such a client programs that this one writes may run."""
+        sent = client.policy(self.key[0], self.policy, self.needs_level)
+        return self.grants_compiler and sent == self.policy
+
+    def _reworded(self, policy: str, rule_type: str) -> bytes:
+        rule = msgspec.json.decode(self.text, type=RuleAnswer)
+        return Reworded(
+            msgspec.json.encode(msgspec.structs.replace(rule, policy=policy, rule_type=rule_type))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +78,25 @@ class RuleContent:
 
 
 def rule_text(content: RuleContent) -> RuleText:
-    """Write a version down for every release."""
+    """Write a version down."""
     key = (content.rule_type, content.identifier)
     if content.policy == MASK:
-        return RuleText(key, 0, None, None, False)
-    newest = _encode(content, content.policy)
-    older = OLDER_POLICY.get(content.policy, content.policy)
-    older_text = newest if older == content.policy else _encode(content, older)
-    return RuleText(key, content.needs_level, newest, older_text, content.grants_compiler)
-
-
-def _encode(content: RuleContent, policy: str) -> bytes:
-    return msgspec.json.encode(
-        RuleAnswer(
-            identifier=content.identifier,
-            policy=policy,
-            rule_type=content.rule_type,
-            custom_msg=content.custom_msg,
-            custom_url=content.custom_url,
-            cel_expr=content.cel_expr or "",
-        )
+        return RuleText(key, MASK, 0, b"", False)
+    answer = RuleAnswer(
+        identifier=content.identifier,
+        policy=content.policy,
+        rule_type=content.rule_type,
+        custom_msg=content.custom_msg,
+        custom_url=content.custom_url,
+        cel_expr=content.cel_expr or "",
     )
+    text = msgspec.json.encode(answer)
+    return RuleText(key, sys.intern(content.policy), content.needs_level, text, content.grants_compiler)
 
 
 def removal(key: Key) -> bytes:
     """Write down that a target has no rule any more."""
-    return msgspec.json.encode(RuleAnswer(identifier=key[1], policy="REMOVE", rule_type=key[0]))
+    return msgspec.json.encode(RuleAnswer(identifier=key[1], policy=REMOVE, rule_type=key[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,8 @@ class RuleSet:
 
     keys: Sequence[Key]
     texts: Sequence[bytes]
+    own: int = 0
+    """Bytes of texts that no other set has."""
 
     def by_key(self) -> dict[Key, bytes]:
         """Return it for comparing."""
@@ -112,7 +127,8 @@ class RuleSet:
 def rule_set(rules: Mapping[Key, bytes]) -> RuleSet:
     """Order rules by target."""
     keys = sorted(rules)
-    return RuleSet(keys, [rules[key] for key in keys])
+    own = sum(sizes.TEXT + len(text) for text in rules.values() if type(text) is Reworded)
+    return RuleSet(keys, [rules[key] for key in keys], own)
 
 
 def changes(keys: Iterable[Key], target: Mapping[Key, bytes]) -> list[bytes]:

@@ -13,7 +13,7 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.sync.caches import SyncCaches, TagRule
-from santaserver.sync.capabilities import level_of
+from santaserver.sync.capabilities import capabilities_of
 from santaserver.sync.rule_log import signature_id
 from santaserver.sync.wire import PreflightRequest
 from santaserver.tags.predicate import MachineFacts, holds
@@ -37,7 +37,8 @@ class Subject:
 def facts_key(report: PreflightRequest, enrollment: int | None, layer_version: int) -> bytes:
     """Digest everything that a machine's layers and stored facts depend on."""
     facts = msgspec.structs.replace(report, rules_hash="", request_clean_sync=False)
-    text = msgspec.json.encode((facts, enrollment, layer_version))
+    # The code is there for what a newer version of this program knows about a client.
+    text = msgspec.json.encode((facts, enrollment, layer_version, capabilities_of(report).code))
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
@@ -63,7 +64,7 @@ async def signature(
     names = {tag for tag, _ in wanted | by_hand}
     layers = [GLOBAL_LAYER, *(tag.layer for tag in tags if tag.used and tag.id in names)]
     layers += await _own_layers(connection, subject.id, report.primary_user)
-    return await signature_id(connection, caches, layers, level_of(report.santa_version))
+    return await signature_id(connection, caches, layers, capabilities_of(report).code)
 
 
 def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFacts:

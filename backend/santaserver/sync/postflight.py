@@ -1,7 +1,7 @@
 """Decides whether a postflight confirms a sync. Pure; algorithm E, step 5."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from santaserver.sync.preflight import STANDALONE
@@ -47,15 +47,25 @@ class Judgement:
 
 
 def judge(
-    session: Session | None, report: Report, acked_hash: str, client_mode: str, recent: Sequence[int] = ()
+    session: Session | None,
+    report: Report,
+    acked_hash: str,
+    client_mode: str,
+    recent: Sequence[int] = (),
+    *,
+    counts: bool = True,
 ) -> Judgement:
     """Compare what the Mac says with what the open session sent.
 
-    `recent` are the numbers of rules of earlier syncs, from which `delta.page_of` keeps this one's apart.
+    Without `counts`, the client is of a family that takes all rules at each sync, never says which kind
+    of sync it did, and may say 0 for the number of rules that it got. `recent` are the numbers of rules
+    of earlier syncs, from which `delta.page_of` keeps this one's apart.
     """
     if session is None or session.sent is None:
         why = "no sync is open" if session is None else "the last page of rules was not fetched"
         return Judgement(Verdict.STRAY, why)
+    if not counts:
+        report = replace(report, received=report.received or session.sent, sync_type="")
     if report.received != session.sent:
         return _other_number(report, session.sent, recent)
     if report.sync_type not in UNSAID and report.sync_type not in WORDS_FOR[session.kind]:

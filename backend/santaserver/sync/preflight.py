@@ -10,11 +10,22 @@ from datetime import datetime, timedelta
 
 from santaserver.sync.states import Kind, Known, PolicyState, Reason, RuleCounts
 
-DRIFT_REASONS = frozenset({Reason.LOST_POSTFLIGHT, Reason.RULES_HASH_CHANGED, Reason.RULE_COUNTS_CHANGED})
+DRIFT_REASONS = frozenset(
+    {
+        Reason.LOST_POSTFLIGHT,
+        Reason.RULES_HASH_CHANGED,
+        Reason.RULE_COUNTS_CHANGED,
+        Reason.RULES_MISSING,
+    }
+)
 MAX_DRIFT_CLEANS = 2
 """Clean syncs in a row that drift may cause; each one costs the Mac its unsent events."""
 DRIFT_PAUSE = timedelta(hours=24)
-"""After that many, drift causes none for this long: something on the Mac keeps changing its rules."""
+"""After that many, drift causes none for this long, and for twice as long after each further one.
+
+Either something on the Mac keeps changing its rules, or its counts stay wrong whatever it is sent.
+"""
+LONGEST_DRIFT_PAUSE = timedelta(days=30)
 MAX_STATES = 8
 """States a machine may be in before guessing becomes dearer than a clean sync."""
 SELF_HEAL_AFTER = timedelta(days=30)
@@ -39,6 +50,10 @@ class Evidence:
     """Whether the reported counts fit any possible state; None when they were not compared."""
     rules_missing: bool = False
     """The rule table is empty although every possible state has rules."""
+    expected: RuleCounts | None = None
+    """What the confirmed state counts, when the reported counts do not fit."""
+    rules_withdrawn: bool = False
+    """A client that takes all rules at each sync has one that it should not have any more."""
     turn: float = 0.0
     """This machine's place, from 0 to 1, among those whose tables are rebuilt one after the other."""
 
@@ -54,6 +69,8 @@ class Plan:
     """Drift was seen, but clean syncs are paused: the machine counts as drifted."""
     drift_cleans: int
     last_drift_clean_at: datetime | None
+    drift_since: datetime | None = None
+    expected: RuleCounts | None = None
 
 
 def decide(known: Known, evidence: Evidence, now: datetime) -> Plan:
@@ -61,15 +78,18 @@ def decide(known: Known, evidence: Evidence, now: datetime) -> Plan:
     bases = possible_states(known)
     drift = _drift(known, evidence)
     claims = list(_claims(known, evidence, bases, now))
-    paused = _paused(known, now)
-    if drift is not None and not paused:
+    due = next_drift_clean(known.drift_cleans, known.last_drift_clean_at)
+    if drift is not None and (due is None or now >= due):
         claims.append((Kind.CLEAN, drift))
     kind, reason = _strongest(claims)
+    since, expected = known.drift_since, known.expected
+    if drift is not None:
+        since, expected = since or now, evidence.expected
     if kind is Kind.NORMAL:
-        calm = drift is None and _comparable(known, evidence)
-        return Plan(
-            kind, None, bases, drift is not None, 0 if calm else known.drift_cleans, known.last_drift_clean_at
-        )
+        if drift is None and _comparable(known, evidence):
+            return Plan(kind, None, bases, False, 0, known.last_drift_clean_at)
+        cleans, last = known.drift_cleans, known.last_drift_clean_at
+        return Plan(kind, None, bases, drift is not None, cleans, last, since, expected)
     by_drift = reason in DRIFT_REASONS
     return Plan(
         kind,
@@ -78,7 +98,17 @@ def decide(known: Known, evidence: Evidence, now: datetime) -> Plan:
         False,
         known.drift_cleans + 1 if by_drift else known.drift_cleans,
         now if by_drift else known.last_drift_clean_at,
+        since,
+        expected,
     )
+
+
+def next_drift_clean(cleans: int, last_at: datetime | None) -> datetime | None:
+    """Return before when drift causes no further clean sync; None when it may at once."""
+    if cleans < MAX_DRIFT_CLEANS or last_at is None:
+        return None
+    factor: int = 2 ** min(cleans - MAX_DRIFT_CLEANS, 10)
+    return last_at + min(DRIFT_PAUSE * factor, LONGEST_DRIFT_PAUSE)
 
 
 def counts_fit(reported: RuleCounts, expected: RuleCounts, client_mode: str) -> bool:
@@ -123,8 +153,8 @@ def _claims(
         yield known.pending.kind, Reason.UNFINISHED_CLEAN
     if evidence.compiler_withdrawn:
         yield Kind.CLEAN_ALL, Reason.COMPILER_WITHDRAWN
-    if evidence.rules_missing:
-        yield Kind.CLEAN, Reason.RULES_MISSING
+    if evidence.rules_withdrawn:
+        yield Kind.CLEAN, Reason.RULES_WITHDRAWN
     if len(bases) > MAX_STATES:
         yield Kind.CLEAN, Reason.TOO_MANY_STATES
     if _self_heal_due(known, evidence, now):
@@ -140,6 +170,8 @@ def _self_heal_due(known: Known, evidence: Evidence, now: datetime) -> bool:
 def _drift(known: Known, evidence: Evidence) -> Reason | None:
     if known.acked is None:
         return None
+    if evidence.rules_missing:
+        return Reason.RULES_MISSING
     if evidence.rules_hash and known.acked_hash and evidence.client_mode != STANDALONE:
         if evidence.rules_hash == known.acked_hash:
             return None
@@ -151,14 +183,6 @@ def _drift(known: Known, evidence: Evidence) -> Reason | None:
 def _comparable(known: Known, evidence: Evidence) -> bool:
     return bool(evidence.counts_fit) or (
         evidence.client_mode != STANDALONE and bool(evidence.rules_hash and known.acked_hash)
-    )
-
-
-def _paused(known: Known, now: datetime) -> bool:
-    return (
-        known.drift_cleans >= MAX_DRIFT_CLEANS
-        and known.last_drift_clean_at is not None
-        and now - known.last_drift_clean_at < DRIFT_PAUSE
     )
 
 

@@ -5,14 +5,14 @@ something leave a row in `sync_session`, which no decision reads.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
 from santaserver.db import Connection
 from santaserver.policy_head import Head
 from santaserver.sync.preflight import Plan, possible_states
-from santaserver.sync.states import Kind, Known, PolicyState, Session
+from santaserver.sync.states import Kind, Known, PolicyState, RuleCounts, Session
 from santaserver.sync.wire import PreflightRequest
 
 AS_READ = "({0}::xid is null or xmin = {0})"
@@ -52,8 +52,9 @@ MACHINE = """
     y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
     y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
     y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
-    y.last_drift_clean_at, y.drift_held, y.signature, y.facts_key, y.last_preflight_at,
-    y.last_postflight_at, y.last_clean_at, y.monitor_until, y.xmin as version,
+    y.last_drift_clean_at, y.drift_held, y.drift_since, y.expected_counts, y.signature,
+    y.facts_key, y.last_preflight_at, y.last_postflight_at, y.last_clean_at, y.monitor_until,
+    y.xmin as version,
     h.seq, h.settings_seq, h.layer_version, h.next_change_at
   from machine m join machine_sync y on y.machine_id = m.id, policy_head h
   where m.machine_id = $1
@@ -192,6 +193,8 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
         opening.facts_key,
         now if opening.preflight else None,
         machine.version,
+        plan.drift_since,
+        None if plan.expected is None else astuple(plan.expected),
     ]
     number = "nextval('sync_session_id_seq')"
     before = ""
@@ -200,7 +203,7 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
         before = """with opened as (
           insert into sync_session (machine_id, target_signature, target_seq, kind, clean_reason,
             base_signatures, base_seqs, hash_before, held, started_at)
-          values ($1, $2, $3, $4, $16, $17, $18, $5, $11, $19) returning id)"""
+          values ($1, $2, $3, $4, $18, $19, $20, $5, $11, $21) returning id)"""
         values += [
             plan.reason.value if plan.reason else None,
             [state.signature for state in plan.bases],
@@ -214,7 +217,8 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
               last_drift_clean_at = $10, drift_held = $11, recent_counts = $12,
               signature = case when $13::bytea is null then signature else $2 end,
               facts_key = $13,
-              last_preflight_at = coalesce($14, last_preflight_at)
+              last_preflight_at = coalesce($14, last_preflight_at), drift_since = $16,
+              expected_counts = $17
             where machine_id = $1 and {AS_READ.format("$15")}
             returning pending_session""",  # noqa: S608 - constants of this file
         *values,
@@ -237,11 +241,15 @@ async def mark_page(connection: Connection, machine: MachineRow, session: Sessio
         _written(tag)
 
 
+Counts = tuple[int | None, int | None]
+"""Rules that a client says it received and could use; None when it does not count."""
+
+
 async def confirm(
     connection: Connection,
     machine: MachineRow,
     session: Session,
-    counts: tuple[int, int],
+    counts: Counts,
     hashes: tuple[str, str],
     now: datetime,
 ) -> None:
@@ -304,7 +312,7 @@ async def _finish(
     connection: Connection,
     session: Session,
     state: str,
-    counts: tuple[int, int],
+    counts: Counts,
     rules_hash: str,
     now: datetime,
 ) -> None:
@@ -349,6 +357,8 @@ def _known(row: Any) -> Known:  # noqa: ANN401 - a record
         queued_clean=Kind(row["queued_clean"]) if row["queued_clean"] else None,
         drift_cleans=row["drift_cleans"],
         last_drift_clean_at=row["last_drift_clean_at"],
+        drift_since=row["drift_since"],
+        expected=None if row["expected_counts"] is None else RuleCounts(*row["expected_counts"]),
         confirmed_before=row["last_postflight_at"] is not None,
         last_clean_at=row["last_clean_at"],
     )

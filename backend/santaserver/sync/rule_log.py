@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from santaserver.cache import LruCache
 from santaserver.db import Connection
 from santaserver.sync.caches import SyncCaches
+from santaserver.sync.capabilities import Capabilities, by_code
 from santaserver.sync.delta import Key, RuleContent, RuleText, rule_text
 from santaserver.sync.states import PolicyState
 
@@ -25,9 +26,9 @@ class Touched:
     after: int | None
 
 
-async def signature_id(connection: Connection, caches: SyncCaches, layers: Sequence[int], level: int) -> int:
+async def signature_id(connection: Connection, caches: SyncCaches, layers: Sequence[int], code: int) -> int:
     """Return the id of a signature, storing it the first time."""
-    key = (tuple(layers), level)
+    key = (tuple(layers), code)
     known = caches.signatures.get(key)
     if known is not None:
         return known
@@ -45,8 +46,8 @@ async def signature_id(connection: Connection, caches: SyncCaches, layers: Seque
 
 async def signature_of(
     connection: Connection, caches: SyncCaches, signature: int
-) -> tuple[tuple[int, ...], int]:
-    """Return the layers, lowest rank first, and the capability level of a signature."""
+) -> tuple[tuple[int, ...], Capabilities]:
+    """Return the layers, lowest rank first, and what the clients of a signature can read."""
     known = caches.layers.get(signature)
     if known is None:
         row = await connection.fetchrow(
@@ -54,7 +55,7 @@ async def signature_of(
         )
         if row is None:
             raise LookupError(f"policy signature {signature} is not stored")
-        known = caches.layers.put(signature, (tuple(row["layers"]), row["capabilities"]))
+        known = caches.layers.put(signature, (tuple(row["layers"]), by_code(row["capabilities"])))
     return known
 
 

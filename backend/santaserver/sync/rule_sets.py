@@ -78,6 +78,20 @@ async def counts(connection: Connection, caches: SyncCaches, state: PolicyState)
     return known
 
 
+async def rules_withdrawn(
+    connection: Connection, caches: SyncCaches, states: Sequence[PolicyState], target: PolicyState
+) -> bool:
+    """Tell whether any of the states has a rule for a target that has none any more."""
+    moved = [state for state in states if state != target]
+    if not moved:
+        return False
+    kept = set((await whole_set(connection, caches, target)).keys)
+    for state in moved:
+        if not kept.issuperset((await whole_set(connection, caches, state)).keys):
+            return True
+    return False
+
+
 async def compiler_withdrawn(
     connection: Connection, caches: SyncCaches, states: Sequence[PolicyState], target: PolicyState
 ) -> bool:
@@ -95,19 +109,19 @@ async def compiler_withdrawn(
 async def _authority(connection: Connection, caches: SyncCaches, state: PolicyState) -> frozenset[Key]:
     known = caches.authorities.get(state)
     if known is None:
-        layers, level = await rule_log.signature_of(connection, caches, state.signature)
+        layers, client = await rule_log.signature_of(connection, caches, state.signature)
         versions = await rule_log.compilers(connection, layers, state.seq)
         texts = await rule_log.texts_of(connection, caches.texts, versions)
-        granted = (text for text in texts.values() if text.grants_compiler and text.at(level) is not None)
+        granted = (text for text in texts.values() if text.grants(client))
         known = caches.authorities.put(state, frozenset(text.key for text in granted))
     return known
 
 
 async def _winners(connection: Connection, caches: SyncCaches, state: PolicyState) -> dict[Key, bytes]:
-    layers, level = await rule_log.signature_of(connection, caches, state.signature)
+    layers, client = await rule_log.signature_of(connection, caches, state.signature)
     versions = await rule_log.winners(connection, layers, state.seq)
     texts = await rule_log.texts_of(connection, caches.texts, versions)
-    sent = ((text.key, text.at(level)) for text in texts.values())
+    sent = ((text.key, text.at(client)) for text in texts.values())
     return {key: text for key, text in sent if text is not None}
 
 
@@ -115,7 +129,7 @@ async def _touched(
     connection: Connection, caches: SyncCaches, bases: Sequence[PolicyState], target: PolicyState
 ) -> dict[Key, bytes | None]:
     """Return the rules at the target, None for no rule, of all targets where a base has another one."""
-    layers, level = await rule_log.signature_of(connection, caches, target.signature)
+    layers, client = await rule_log.signature_of(connection, caches, target.signature)
     seqs = [base.seq for base in bases]
     rows = [
         row
@@ -126,7 +140,7 @@ async def _touched(
     texts = await rule_log.texts_of(connection, caches.texts, wanted)
 
     def sent(version: int | None) -> bytes | None:
-        return None if version is None else texts[version].at(level)
+        return None if version is None else texts[version].at(client)
 
     return {
         row.key: sent(row.after)

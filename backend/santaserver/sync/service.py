@@ -21,8 +21,9 @@ from santaserver.live.outbox import Outbox
 from santaserver.policy_head import Head
 from santaserver.sync import membership, repository, rule_sets
 from santaserver.sync.caches import SyncCaches
+from santaserver.sync.capabilities import REMOVE, capabilities_of
 from santaserver.sync.cursor import Cursor, CursorSigner
-from santaserver.sync.delta import page_of
+from santaserver.sync.delta import page_of, tombstone
 from santaserver.sync.membership import Subject, facts_key
 from santaserver.sync.pages import Page
 from santaserver.sync.postflight import Report, Verdict, judge
@@ -104,7 +105,10 @@ async def opening_of(
     conflict: bool,
 ) -> Opening:
     """Decide what kind of sync leads a machine to `target`, and whether it sends anything."""
-    evidence = await _evidence(stage, machine, request, conflict, target)
+    if capabilities_of(request).whole_set:
+        evidence = await _plain_evidence(stage, machine, request, conflict, target)
+    else:
+        evidence = await _evidence(stage, machine, request, conflict, target)
     plan = decide(machine.known, evidence, stage.now)
     return Opening(target, plan, await _idle(stage, plan, target), request.rules_hash, key, preflight=True)
 
@@ -133,6 +137,8 @@ async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequ
 
 async def page(stage: Stage, machine: MachineRow, request: RuleDownloadRequest) -> Page | bytes:
     """Serve one page of a machine's open session."""
+    if await _takes_whole_set(stage, machine):
+        return await _whole_set(stage, machine)
     offset = 0
     if request.cursor:
         cursor = stage.signer.decode(request.cursor)
@@ -155,6 +161,29 @@ async def page(stage: Stage, machine: MachineRow, request: RuleDownloadRequest) 
     return Page(content, cut.rules, following)
 
 
+async def _whole_set(stage: Stage, machine: MachineRow) -> Page:
+    """Serve all rules, also when none is new: the client replaces what it has with this one page."""
+    session = machine.known.pending
+    if session is None:
+        stage, session = await _unannounced(stage, machine)
+    _, client = await signature_of(stage.connection, stage.caches, session.target.signature)
+    rules = (await rule_sets.whole_set(stage.connection, stage.caches, session.target)).texts
+    sent = rules
+    if not rules and session.kind is not Kind.NORMAL and REMOVE in client.policies:
+        # It may be a client to which a clean sync without rules changes nothing.
+        sent = (tombstone(0),)
+    if not session.idle:
+        await repository.mark_page(stage.connection, machine, session, len(sent))
+    return Page(((), session.target, 0, len(sent)), sent, "")
+
+
+async def _takes_whole_set(stage: Stage, machine: MachineRow) -> bool:
+    if machine.signature is None:
+        return False
+    _, client = await signature_of(stage.connection, stage.caches, machine.signature)
+    return client.whole_set
+
+
 async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) -> bytes:
     """Confirm the open session, or forget what the machine has; a repeated postflight changes nothing."""
     machine = await repository.lock_machine(stage.connection, machine_id)
@@ -172,8 +201,10 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
         request.sync_type,
         repository.clip(request.rules_hash),
     )
+    silent = await _takes_whole_set(stage, machine)
+    known = machine.known
     judgement = judge(
-        session, report, machine.known.acked_hash, machine.client_mode, machine.known.recent_counts
+        session, report, known.acked_hash, machine.client_mode, known.recent_counts, counts=not silent
     )
     if session is None or judgement.verdict is Verdict.STRAY:
         log.info("postflight of %s left aside: %s", machine.machine_id, judgement.why)
@@ -185,7 +216,7 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
         )
         await repository.refuse(stage.connection, machine, session, counts, report.rules_hash, stage.now)
     else:
-        if report.processed < report.received:
+        if report.processed < report.received and not silent:
             log.warning(
                 "%s could not use %d of %d rules",
                 machine.machine_id,
@@ -193,7 +224,8 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
                 report.received,
             )
         hashes = (report.rules_hash, judgement.acked_hash)
-        await repository.confirm(stage.connection, machine, session, counts, hashes, stage.now)
+        said = (None, None) if silent and report.received == 0 else counts
+        await repository.confirm(stage.connection, machine, session, said, hashes, stage.now)
     stage.outbox.add(
         message(
             SyncProgress(
@@ -256,16 +288,13 @@ async def _evidence(
     conflict: bool,
     target: PolicyState,
 ) -> Evidence:
-    known, mode = machine.known, client_mode(request.client_mode)
+    known = machine.known
     states = possible_states(known)
-    evidence = Evidence(
-        wants_clean=request.request_clean_sync,
+    evidence = replace(
+        await _plain_evidence(stage, machine, request, conflict, target),
         rules_hash=repository.clip(request.rules_hash),
-        client_mode=mode,
-        identity_conflict=conflict,
-        compiler_withdrawn=await rule_sets.compiler_withdrawn(stage.connection, stage.caches, states, target),
-        turn=hashlib.blake2b(machine.machine_id.encode(), digest_size=1).digest()[0] / 255,
     )
+    mode = evidence.client_mode
     reported = _reported(request)
     empty = reported == RuleCounts() and evidence.rules_hash != known.acked_hash
     if known.acked is None or not (empty or needs_counts(known, evidence)):
@@ -275,7 +304,25 @@ async def _evidence(
     if needs_counts(known, evidence):
         fits = any(counts_fit(reported, counts, mode) for counts in expected)
         evidence = replace(evidence, counts_fit=fits)
-    return replace(evidence, rules_missing=missing)
+    differs = missing or evidence.counts_fit is False
+    return replace(evidence, rules_missing=missing, expected=expected[0] if differs else None)
+
+
+async def _plain_evidence(
+    stage: Stage, machine: MachineRow, request: PreflightRequest, conflict: bool, target: PolicyState
+) -> Evidence:
+    """Return what counts of a client whatever it knows of its rules."""
+    states = possible_states(machine.known)
+    whole_set = capabilities_of(request).whole_set
+    return Evidence(
+        wants_clean=request.request_clean_sync,
+        client_mode=client_mode(request.client_mode),
+        identity_conflict=conflict,
+        compiler_withdrawn=await rule_sets.compiler_withdrawn(stage.connection, stage.caches, states, target),
+        turn=hashlib.blake2b(machine.machine_id.encode(), digest_size=1).digest()[0] / 255,
+        rules_withdrawn=whole_set
+        and await rule_sets.rules_withdrawn(stage.connection, stage.caches, states, target),
+    )
 
 
 def _reported(request: PreflightRequest) -> RuleCounts:
@@ -298,12 +345,12 @@ async def _settings(stage: Stage, signature: int, head: Head, monitored: bool) -
     key = (signature, head.settings_seq, monitored)
     cached = stage.caches.settings.get(key)
     if cached is None:
-        layers, _ = await signature_of(stage.connection, stage.caches, signature)
+        layers, client = await signature_of(stage.connection, stage.caches, signature)
         settings = await settings_at(stage.connection, layers, head.settings_seq)
         values = settings.values
         if monitored and "client_mode" not in settings.locked:
             values = values.model_copy(update={"client_mode": "MONITOR"})
-        cached = stage.caches.settings.put(key, render_settings(values))
+        cached = stage.caches.settings.put(key, render_settings(values, client))
     return cached
 
 
@@ -319,7 +366,8 @@ async def _unannounced(stage: Stage, machine: MachineRow) -> tuple[Stage, Sessio
     stage, head = await _present(stage, machine.head)
     target = PolicyState(machine.signature, head.seq)
     bases = possible_states(known)
-    plan = Plan(Kind.NORMAL, None, bases, False, known.drift_cleans, known.last_drift_clean_at)
+    drift = (known.drift_cleans, known.last_drift_clean_at, known.drift_since, known.expected)
+    plan = Plan(Kind.NORMAL, None, bases, False, *drift)
     opening = Opening(target, plan, idle=False, rules_hash="", facts_key=None, preflight=False)
     number = await repository.open_session(stage.connection, machine, opening, stage.now)
     session = Session(number, target, Kind.NORMAL, bases, "", held=False, page_served=False, sent=None)

@@ -1,45 +1,50 @@
 """Writes the settings part of a preflight answer: complete, in one order, byte-stable. Pure.
 
 An absent field would keep its old value on the Mac, and a clean sync forgets all of them, so every
-field is always sent; fields of older clients stand beside their successors.
+field that a client can read is always sent; fields of older clients stand beside their successors.
 """
 
 import msgspec
 
 from santaserver.sync.body import MAX_BATCH
+from santaserver.sync.capabilities import Capabilities, Family
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 MATCH_NOTHING = "(?!)"
-"""An empty pattern would let one from the Mac's profile apply again."""
+"""An empty pattern would let one from the Mac's profile apply again; other clients have none."""
 
 
-def render_settings(settings: SyncSettings) -> bytes:
-    """Return the JSON object of all settings."""
+def render_settings(settings: SyncSettings, client: Capabilities) -> bytes:
+    """Return the JSON object of all settings that a client can read."""
+    fields = _fields(settings, client)
+    return msgspec.json.encode({name: value for name, value in fields.items() if name in client.settings})
+
+
+def _fields(settings: SyncSettings, client: Capabilities) -> dict[str, object]:
     media = settings.removable_media_policy
     push_deadline = settings.push_notification_global_rule_sync_deadline
     encrypted = settings.encrypted_removable_media_policy or media
-    return msgspec.json.encode(
-        {
-            "client_mode": settings.client_mode,
-            "batch_size": min(settings.batch_size, MAX_BATCH),
-            "enable_bundles": settings.enable_bundles,
-            "enable_transitive_rules": settings.enable_transitive_rules,
-            "enable_all_event_upload": settings.enable_all_event_upload,
-            "disable_unknown_event_upload": settings.disable_unknown_event_upload,
-            "full_sync_interval": settings.full_sync_interval,
-            "push_notification_full_sync_interval": settings.push_notification_full_sync_interval,
-            "push_notification_global_rule_sync_deadline": push_deadline,
-            "allowed_path_regex": settings.allowed_path_regex or MATCH_NOTHING,
-            "blocked_path_regex": settings.blocked_path_regex or MATCH_NOTHING,
-            "block_usb_mount": media.action != "allow",
-            "remount_usb_mode": _flags(media),
-            "removable_media_policy": _media(media),
-            "encrypted_removable_media_policy": _media(encrypted),
-            "override_file_access_action": settings.override_file_access_action,
-            "event_detail_url": settings.event_detail_url,
-            "event_detail_text": settings.event_detail_text,
-        }
-    )
+    nothing = MATCH_NOTHING if client.family is Family.SANTA else ""
+    return {
+        "client_mode": client.mode(settings.client_mode),
+        "batch_size": min(settings.batch_size, MAX_BATCH),
+        "enable_bundles": settings.enable_bundles,
+        "enable_transitive_rules": settings.enable_transitive_rules,
+        "enable_all_event_upload": settings.enable_all_event_upload,
+        "disable_unknown_event_upload": settings.disable_unknown_event_upload,
+        "full_sync_interval": settings.full_sync_interval,
+        "push_notification_full_sync_interval": settings.push_notification_full_sync_interval,
+        "push_notification_global_rule_sync_deadline": push_deadline,
+        "allowed_path_regex": settings.allowed_path_regex or nothing,
+        "blocked_path_regex": settings.blocked_path_regex or nothing,
+        "block_usb_mount": media.action != "allow",
+        "remount_usb_mode": _flags(media),
+        "removable_media_policy": _media(media),
+        "encrypted_removable_media_policy": _media(encrypted),
+        "override_file_access_action": settings.override_file_access_action,
+        "event_detail_url": settings.event_detail_url,
+        "event_detail_text": settings.event_detail_text,
+    }
 
 
 def preflight_answer(sync_type: str, settings: bytes) -> bytes:

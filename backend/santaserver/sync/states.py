@@ -36,6 +36,8 @@ class Reason(StrEnum):
     RULES_MISSING = "rules_missing"
     SELF_HEAL = "self_heal"
     TOO_MANY_STATES = "too_many_states"
+    RULES_WITHDRAWN = "rules_withdrawn"
+    """The client takes all rules at each sync, and may not know that fewer means that some are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class RuleCounts:
     signingid: int = 0
     cdhash: int = 0
 
+    @property
+    def total(self) -> int:
+        """Of all types."""
+        return self.binary + self.certificate + self.teamid + self.signingid + self.cdhash
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -74,8 +81,8 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        """Whether it sends nothing, because every base has the target's rules."""
-        return self.sent == 0
+        """Whether it sends nothing new, because every base has the target's rules."""
+        return self.sent == 0 and self.kind is Kind.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,10 @@ class Known:
     queued_clean: Kind | None = None
     drift_cleans: int = 0
     last_drift_clean_at: datetime | None = None
+    drift_since: datetime | None = None
+    """Since when its rule table was not what it should be, whatever was done about it."""
+    expected: RuleCounts | None = None
+    """What its counts should have been when they were last seen to differ."""
     confirmed_before: bool = False
     """Whether any sync of this machine has ever been confirmed."""
     last_clean_at: datetime | None = None

@@ -17,7 +17,7 @@ import asyncpg
 
 from santaserver.events.partitions import create_partitions
 from santaserver.migrations import runner
-from santaserver.sync.capabilities import level_of
+from santaserver.sync.capabilities import by_version
 from santaserver.users.cookies import SECURE_NAME
 from tests.bench import fleet
 from tests.bench.peers import PEERS
@@ -92,13 +92,13 @@ async def _rules(connection: asyncpg.Connection, size: fleet.Size, first: int, n
 
 async def _machines(connection: asyncpg.Connection, size: fleet.Size, first: int, now: datetime) -> None:
     numbers = range(size.machines)
-    level = int(level_of(fleet.RELEASE))
+    code = by_version(fleet.RELEASE).code
     sets = sorted({tuple(fleet.layers_of(number, first)) for number in numbers})
     await connection.executemany(
         "insert into policy_signature (layers, capabilities) values ($1, $2)",
-        [(layers, level) for layers in sets],
+        [(layers, code) for layers in sets],
     )
-    rows = await connection.fetch("select id, layers from policy_signature where capabilities = $1", level)
+    rows = await connection.fetch("select id, layers from policy_signature where capabilities = $1", code)
     signature = {tuple(row["layers"]): row["id"] for row in rows}
     reports = (fleet.report(number) for number in numbers)
     await connection.copy_records_to_table(

@@ -102,3 +102,30 @@ def test_monitor_mode_begins_with_a_reason_and_ends_early(mac: NewMac, logged_in
     expect(page.get_by_text("Monitor mode until")).to_be_hidden()
     assert one.sync().settings["client_mode"] == before
     assert visit.complaints == []
+
+
+def test_a_machines_page_says_what_it_is_not_sent_and_who_else_uses_its_id(
+    house: House, mac: NewMac, logged_in: OpenPage
+) -> None:
+    one = mac(santa_version="2025.1.1", serial="C02OLDER")
+    one.sync()
+    layer = f"machine:{one.machine_id}"
+    rule = {"rule_type": "BINARY", "identifier": TARGET, "policy": "CEL", "cel_expr": "euid == 0"}
+    with house.api() as api:
+        made = api.post("/api/v1/rules", json={**rule, "layer": layer}).raise_for_status().json()["id"]
+        one.serial = "C02NEWER"
+        one.sync()
+        for viewport in (NARROW, WIDE):
+            visit = logged_in(f"/machines/{one.machine_id}", viewport=viewport)
+            notices = visit.page.get_by_role("region", name="Notices")
+            expect(notices).to_contain_text("1 rule of this machine is not delivered")
+            expect(notices).to_contain_text("C02OLDER")
+            expect(notices).to_contain_text("Give each its own MachineID")
+            notices.get_by_text("Which rules").click()
+            expect(notices).to_contain_text("Santa 2025.1 cannot read the policy CEL")
+            overflow = visit.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert overflow <= 0
+            assert visit.complaints == []
+        api.delete(f"/api/v1/rules/{made}").raise_for_status()

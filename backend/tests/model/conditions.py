@@ -12,6 +12,8 @@ PAGE_SIZE = 3
 MAX_STATES = 2
 SELF_HEAL_AFTER = timedelta(days=2)
 SELF_HEAL_SPREAD = timedelta(hours=12)
+LONGEST_DRIFT_PAUSE = timedelta(hours=24)
+"""Less than passes before Macs have to be right."""
 SLOW = 0.01
 """Seconds between the last statement of an administrator's change and its commit."""
 
@@ -22,6 +24,7 @@ def hard(put: Callable[[object, str, object], None]) -> None:
     put(preflight, "MAX_STATES", MAX_STATES)
     put(preflight, "SELF_HEAL_AFTER", SELF_HEAL_AFTER)
     put(preflight, "SELF_HEAL_SPREAD", SELF_HEAL_SPREAD)
+    put(preflight, "LONGEST_DRIFT_PAUSE", LONGEST_DRIFT_PAUSE)
     commit = AsyncSession.commit
 
     async def slow(session: AsyncSession) -> None:

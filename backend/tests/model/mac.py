@@ -8,15 +8,15 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from tests.model.policy import CAN_CEL, CAN_SILENCE, Content, Facts, Key
+from tests.model.policy import CAN_CEL, CAN_SILENCE, OTHER, PEDRO, Content, Facts, Key
 from tests.model.reports import DOCTOR, METRICS, Reports, bundle_programs
 from tests.model.speech import JSON, TYPES, Speech
 from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
-TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True}
+TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True, PEDRO: False, OTHER: False}
 """Releases that take an answer whose connection broke inside the body for an empty one."""
-HASHES = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False}
+HASHES = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False, PEDRO: False, OTHER: False}
 LOCAL = "LOCAL"
 """A rule that the user approved on the Mac, in standalone mode."""
 
@@ -201,7 +201,7 @@ class Mac:
         self.posts[str(self.speech)] += 1
         for _ in range(ATTEMPTS):
             await self._late(line)
-            fault = self.chance.choice(FAULTS) if self.chance.random() < self.trouble else ""
+            fault = self._fault()
             if fault == DELAYED and stage != "postflight":
                 fault = ""
             if fault:
@@ -218,11 +218,14 @@ class Mac:
                 return answer
         raise GaveUpError
 
+    def _fault(self) -> str:
+        return self.chance.choice(FAULTS) if self.chance.random() < self.trouble else ""
+
     async def _send(self, line: Line, stage: str, request: Request, fault: str) -> dict[str, Any] | None:
         cut = Cut(CUTS[fault], self.chance.random()) if fault in CUTS else None
         if fault == REPEATED:
             await line.exchange(request)
-        if stage == "postflight" and self.chance.random() < self.trouble:
+        if stage == "postflight" and self._comes_late():
             self.faults[LATE] += 1
             self.late.append((self.syncs, request))
         try:
@@ -234,6 +237,9 @@ class Mac:
                 self.doubts += 1
             return None
         return self._understood(stage, fault, answer)
+
+    def _comes_late(self) -> bool:
+        return self.chance.random() < self.trouble
 
     def _understood(self, stage: str, fault: str, answer: Answer) -> dict[str, Any] | None:
         self.journal.append(

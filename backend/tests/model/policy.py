@@ -7,8 +7,14 @@ Key = tuple[str, str]
 Content = tuple[str, str, str]
 """(policy, CEL expression, message)"""
 
-CAN_CEL = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False}
+PEDRO = "pedro-0.3.0 (pedro 0.3.0)"
+OTHER = "mystery 7"
+CDHASH_WORD = "CD_HASH"
+"""How pedro spells that type of rule; other unknown clients are not sent it."""
+CAN_CEL = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False, PEDRO: False, OTHER: False}
 CAN_SILENCE = {"2026.8.1": True, "2026.2.1": False, "2025.5.1": False}
+LOUD = {PEDRO, OTHER}
+"""Clients that are sent BLOCKLIST for whatever is silent."""
 
 
 @dataclass
@@ -78,6 +84,8 @@ class Policy:
                 below = found.get(key)
                 if rule.holds(now) and not (below and below.locked):
                     found[key] = rule
+        if mac.version == OTHER:
+            found = {key: rule for key, rule in found.items() if key[0] != "CDHASH"}
         sent = {key: in_release(rule.content, mac.version) for key, rule in found.items()}
         return {key: content for key, content in sent.items() if content}
 
@@ -93,6 +101,10 @@ def in_release(content: Content, version: str) -> Content | None:
     policy, expression, message = content
     if policy == "NONE" or (policy == "CEL" and not CAN_CEL[version]):
         return None
+    if policy == "ALLOWLIST_COMPILER" and version == OTHER:
+        return ("ALLOWLIST", expression, message)
+    if policy == "SILENT_GUI_BLOCKLIST" and version in LOUD:
+        return ("BLOCKLIST", expression, message)
     if policy == "SILENT_GUI_BLOCKLIST" and not CAN_SILENCE[version]:
         return ("SILENT_BLOCKLIST", expression, message)
     return content

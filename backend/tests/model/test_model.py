@@ -31,7 +31,7 @@ def test_every_mac_has_what_the_model_says(dsn: str) -> None:
     world = World(direct(dsn), seed=1)
     asyncio.run(world.run(SYNCS))
     assert world.settled > 0
-    for kind in ("NORMAL", "CLEAN", "CLEAN_ALL", "given up"):
+    for kind in ("NORMAL", "CLEAN", "CLEAN_ALL", "whole NORMAL", "whole CLEAN", "given up"):
         assert world.kinds[kind] > 0, kind
     for fault in (*FAULTS, LATE):
         assert world.faults[fault] > 0, fault

@@ -21,8 +21,11 @@ from tests.model.policy import Facts, Policy
 from tests.model.reports import Reports
 from tests.model.speech import some_speech
 from tests.model.stacks import Stack
+from tests.model.whole import CLIENTS, SPEECHES, WholeMachine
 
 VERSIONS = ("2026.8.1", "2026.2.1", "2025.5.1")
+OTHERS_AT = 6
+"""Which of eight Macs is none: its client is of another make."""
 USERS = ("Ann", "bob")
 GROUPS: tuple[list[str], ...] = ([], ["staff"])
 HOSTS = ("desk-1", "lab-1")
@@ -71,11 +74,14 @@ class World:
         self.reasons = Counter[str]()
 
     def _mac(self, number: int) -> Mac:
-        facts = Facts(
-            f"M-{number}", VERSIONS[number % 3], self.chance.choice(USERS), [], self.chance.choice(HOSTS)
-        )
+        others = number % 8 == OTHERS_AT
+        version = CLIENTS[number // 8 % 2] if others else VERSIONS[number % 3]
+        facts = Facts(f"M-{number}", version, self.chance.choice(USERS), [], self.chance.choice(HOSTS))
         chance = self._decider()
         reports = Reports(first_pid=number * 10_000_000)
+        if others:
+            speech = chance.choice(SPEECHES)
+            return WholeMachine(self.stack.wire, facts, f"SERIAL{number}", chance, speech, reports)
         return Mac(self.stack.wire, facts, f"SERIAL{number}", chance, some_speech(chance), reports)
 
     def _decider(self) -> Random:
@@ -185,6 +191,10 @@ class World:
 
     def _happen(self, mac: Mac) -> None:
         """Something that only the Mac knows of."""
+        if isinstance(mac, WholeMachine):
+            mac.facts.groups = self.chance.choice(GROUPS)
+            mac.doubts += 1
+            return
         mac.doubts += 1
         alone = mac in self.macs[-3:]
         what = self.chance.choice(("wipe", "lose", "alter", "move", "update", "approve", "configure"))

@@ -14,6 +14,7 @@ from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.events.wire import Audit, Execution, FileAccess, StandaloneRuleCreation
 from santaserver.sync import protobuf
 from santaserver.sync import santa_v1_pb2 as pb
+from santaserver.sync.capabilities import NEWEST
 from santaserver.sync.settings_wire import preflight_answer, render_settings
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest, parse_object, read
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
@@ -81,7 +82,7 @@ def test_settings_say_the_same_in_both_forms() -> None:
         removable_media_policy=MediaPolicy(action="remount", flags=["rdonly", "noexec"]),
         encrypted_removable_media_policy=MediaPolicy(action="block"),
     )
-    text = preflight_answer("CLEAN", render_settings(settings))
+    text = preflight_answer("CLEAN", render_settings(settings, NEWEST))
     binary = pb.PreflightResponse.FromString(protobuf.answer("preflight", text))
     said = json_format.MessageToDict(binary, preserving_proto_field_name=True)
     assert said == json.loads(text)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from santaserver.errors import BadRequest
+from santaserver.sync.capabilities import NEWEST
 from santaserver.sync.settings_wire import preflight_answer, render_settings
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, parse_object, read
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
@@ -49,7 +50,7 @@ def test_a_preflight_answer_is_complete_and_byte_stable() -> None:
         removable_media_policy=MediaPolicy(action="remount", flags=["rdonly"]),
         encrypted_removable_media_policy=MediaPolicy(action="block"),
     )
-    assert json.loads(preflight_answer("CLEAN", render_settings(settings))) == {
+    assert json.loads(preflight_answer("CLEAN", render_settings(settings, NEWEST))) == {
         "sync_type": "CLEAN",
         "client_mode": "LOCKDOWN",
         "batch_size": 50,
@@ -70,4 +71,4 @@ def test_a_preflight_answer_is_complete_and_byte_stable() -> None:
         "event_detail_url": "",
         "event_detail_text": "",
     }
-    assert render_settings(settings) == render_settings(settings.model_copy(deep=True))
+    assert render_settings(settings, NEWEST) == render_settings(settings.model_copy(deep=True), NEWEST)

@@ -3,6 +3,7 @@ import { api, unwrap, type CallOptions } from './client.ts';
 import type {
   CleanSyncKind,
   Machine,
+  MachineDetail,
   MachineFilters,
   MachineTag,
   Page,
@@ -18,7 +19,7 @@ export function listMachines(
   return unwrap(api.GET('/api/v1/machines', { params, ...options }));
 }
 
-export function readMachine(id: string, options: CallOptions = {}): Promise<Machine> {
+export function readMachine(id: string, options: CallOptions = {}): Promise<MachineDetail> {
   const params = { path: { machine_id: id } };
   return unwrap(api.GET('/api/v1/machines/{machine_id}', { params, ...options }));
 }
@@ -36,13 +37,17 @@ export function listMachineTags(id: string, options: CallOptions = {}): Promise<
 }
 
 /** Lets the machine run in monitor mode from its next sync on. */
-export function startMonitorMode(id: string, minutes: number, reason: string): Promise<Machine> {
+export function startMonitorMode(
+  id: string,
+  minutes: number,
+  reason: string,
+): Promise<MachineDetail> {
   const params = { path: { machine_id: id } };
   const body = { minutes, reason };
   return unwrap(api.POST('/api/v1/machines/{machine_id}/monitor-mode', { params, body }));
 }
 
-export function endMonitorMode(id: string): Promise<Machine> {
+export function endMonitorMode(id: string): Promise<MachineDetail> {
   const params = { path: { machine_id: id } };
   return unwrap(api.DELETE('/api/v1/machines/{machine_id}/monitor-mode', { params }));
 }

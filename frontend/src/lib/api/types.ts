@@ -11,6 +11,9 @@ export type Contact = Required<Schemas['Contact']>;
 export type Overview = Schemas['Overview'];
 export type HourBucket = Schemas['Hour'];
 export type Machine = Schemas['Machine'];
+/** One machine as its own page has it. */
+export type MachineDetail = Schemas['MachineDetail'];
+export type NoticeKind = Schemas['Notice']['kind'];
 export type SyncState = Machine['sync_state'];
 export type ClientMode = SyncSettings['client_mode'];
 export type Rule = Schemas['Rule'];

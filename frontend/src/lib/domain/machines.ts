@@ -15,7 +15,7 @@ export const SYNC_STATES: Readonly<Record<SyncState, Named>> = {
   drifted: {
     label: 'Drifted',
     tone: 'danger',
-    help: 'Its rules differ from what it confirmed; a clean sync follows.',
+    help: 'Its rules differ from what it confirmed, or two machines use its id.',
   },
   never: { label: 'Never', tone: 'neutral', help: 'Has not finished a sync yet.' },
 };

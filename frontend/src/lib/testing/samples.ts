@@ -1,5 +1,13 @@
 // Complete things for tests, typed by the schema; a test names only what it is about.
-import type { ExecEvent, Machine, Program, Rule, SyncSettings, Tag } from '../api/types.ts';
+import type {
+  ExecEvent,
+  Machine,
+  MachineDetail,
+  Program,
+  Rule,
+  SyncSettings,
+  Tag,
+} from '../api/types.ts';
 
 export const SHA256 = 'f6b0d2c5'.repeat(8);
 export const CDHASH = 'dbe8c398'.repeat(5);
@@ -86,6 +94,20 @@ export function someMachine(part: Partial<Machine> = {}): Machine {
       transitive: 0,
     },
     last_sync: null,
+    ...part,
+  };
+}
+
+export function someMachineDetail(part: Partial<MachineDetail> = {}): MachineDetail {
+  return {
+    ...someMachine(),
+    client: { family: 'santa', name: 'Santa 2026.6', takes_all_rules: false },
+    held_rules: null,
+    notices: [],
+    undelivered_rules: { items: [], total: 0 },
+    undelivered_settings: [],
+    counts_difference: null,
+    serials: [],
     ...part,
   };
 }

@@ -1,15 +1,31 @@
 // Words for the details of a sync.
-import type { Machine } from '../../api/types.ts';
+import type { Machine, NoticeKind } from '../../api/types.ts';
+import type { Tone } from '../../ui/tone.ts';
 
-export const COUNT_LABELS: readonly (readonly [keyof Machine['rule_counts'], string])[] = [
+type TypeCount = Exclude<keyof Machine['rule_counts'], 'compiler' | 'transitive'>;
+
+/** Of rules by type. */
+export const HELD_LABELS: readonly (readonly [TypeCount, string])[] = [
   ['cdhash', 'CDHash'],
   ['binary', 'Binary'],
   ['signingid', 'Signing ID'],
   ['certificate', 'Certificate'],
   ['teamid', 'Team ID'],
+];
+
+export const COUNT_LABELS: readonly (readonly [keyof Machine['rule_counts'], string])[] = [
+  ...HELD_LABELS,
   ['compiler', 'Compiler'],
   ['transitive', 'Transitive'],
 ];
+
+export const NOTICE_TONES: Readonly<Record<NoticeKind, Tone>> = {
+  identity_conflict: 'danger',
+  counts_differ: 'warn',
+  client_unknown: 'info',
+  rules_undelivered: 'warn',
+  settings_undelivered: 'info',
+};
 
 /** "client_requested" → "Client requested": kinds and reasons of a sync are names given by the server. */
 export function sentence(name: string): string {

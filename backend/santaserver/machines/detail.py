@@ -1,0 +1,180 @@
+"""Puts together all that there is to say about one machine."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from santaserver.db import Connection, driver
+from santaserver.explain.repository import layer_names
+from santaserver.machines import notices, repository
+from santaserver.machines.repository import CONFLICT_SHOWN, MachineRow
+from santaserver.machines.schemas import (
+    Client,
+    CountsDifference,
+    HeldRules,
+    Machine,
+    MachineDetail,
+    Notice,
+    SeenSerial,
+    UndeliveredRule,
+    UndeliveredRules,
+    UndeliveredSetting,
+)
+from santaserver.machines.undelivered import undelivered_rules
+from santaserver.sync import rule_sets
+from santaserver.sync.caches import SyncCaches
+from santaserver.sync.capabilities import Capabilities, client_name
+from santaserver.sync.delivery import setting_gaps, why_not_sent, why_replaced
+from santaserver.sync.preflight import next_drift_clean
+from santaserver.sync.rule_log import signature_of
+from santaserver.sync.states import PolicyState, RuleCounts
+from santaserver.sync_settings.log import settings_at
+
+NO_RULES = UndeliveredRules(items=[], total=0)
+
+
+async def detail_of(
+    session: AsyncSession, caches: SyncCaches, row: MachineRow, shown: Machine, now: datetime
+) -> MachineDetail:
+    """Return a machine with what its client can and cannot read, what it holds, and what is wrong."""
+    connection = await driver(session)
+    client, rules, settings = None, NO_RULES, list[UndeliveredSetting]()
+    if row.progress.signature is not None:
+        layers, able = await signature_of(connection, caches, row.progress.signature)
+        name = client_name(able, row.machine.santa_version)
+        client = Client(family=able.family.value, name=name, takes_all_rules=able.whole_set)
+        head = await repository.head_seq(session)
+        rules = await _rules(session, connection, layers, head, able, name)
+        settings = await _settings(connection, row, layers, head, able, name, now)
+    difference = _difference(row)
+    serials = await _serials(session, row)
+    return MachineDetail(
+        **shown.model_dump(),
+        client=client,
+        held_rules=await _held(connection, caches, row),
+        notices=_notices(row, client, rules, settings, difference, serials, now),
+        undelivered_rules=rules,
+        undelivered_settings=settings,
+        counts_difference=difference,
+        serials=serials,
+    )
+
+
+def _notices(
+    row: MachineRow,
+    client: Client | None,
+    rules: UndeliveredRules,
+    settings: Sequence[UndeliveredSetting],
+    difference: CountsDifference | None,
+    serials: Sequence[SeenSerial],
+    now: datetime,
+) -> list[Notice]:
+    found = []
+    conflict = row.machine.identity_conflict_at
+    if conflict is not None and conflict > now - CONFLICT_SHOWN and len(serials) > 1:
+        found.append(notices.identity_conflict(serials))
+    if difference is not None:
+        found.append(notices.counts_differ(difference))
+    if client is not None:
+        if client.family == "other":
+            found.append(notices.client_unknown(row.machine.santa_version))
+        if rules.total:
+            found.append(notices.rules_undelivered(client, rules))
+        if settings:
+            found.append(notices.settings_undelivered(client, settings))
+    return found
+
+
+async def _rules(
+    session: AsyncSession,
+    connection: Connection,
+    layers: Sequence[int],
+    head: int,
+    able: Capabilities,
+    name: str,
+) -> UndeliveredRules:
+    rows = await undelivered_rules(connection, layers, head, able)
+    if not rows:
+        return NO_RULES
+    names = await layer_names(session, layers)
+    items = []
+    for row in rows:
+        rule_type, policy, level = row["rule_type"], row["policy"], row["needs_level"]
+        sent = able.policy(rule_type, policy, level)
+        why = (
+            why_not_sent(able, name, rule_type, policy, level)
+            if sent is None
+            else why_replaced(able, name, policy, sent)
+        )
+        fields = {key: row[key] for key in ("rule_id", "rule_type", "identifier", "policy")}
+        layer = names.get(row["layer_id"], "")
+        items.append(UndeliveredRule.model_validate({**fields, "layer": layer, "sent": sent, "why": why}))
+    return UndeliveredRules(items=items, total=rows[0]["total"])
+
+
+async def _settings(
+    connection: Connection,
+    row: MachineRow,
+    layers: Sequence[int],
+    head: int,
+    able: Capabilities,
+    name: str,
+    now: datetime,
+) -> list[UndeliveredSetting]:
+    settings = await settings_at(connection, layers, head)
+    values, until = settings.values, row.progress.monitor_until
+    if until is not None and until > now and "client_mode" not in settings.locked:
+        values = values.model_copy(update={"client_mode": "MONITOR"})
+    return [
+        UndeliveredSetting(key=gap.key, sent=gap.sent, why=gap.why)
+        for gap in setting_gaps(values, able, name)
+    ]
+
+
+async def _held(connection: Connection, caches: SyncCaches, row: MachineRow) -> HeldRules | None:
+    signature, seq = row.progress.acked_signature, row.progress.acked_seq
+    if signature is None or seq is None:
+        return None
+    return _counted(await rule_sets.counts(connection, caches, PolicyState(signature, seq)))
+
+
+def _difference(row: MachineRow) -> CountsDifference | None:
+    progress, machine = row.progress, row.machine
+    if progress.drift_since is None:
+        return None
+    its = RuleCounts(
+        binary=max(machine.binary_rules - machine.transitive_rules, 0),
+        certificate=machine.certificate_rules,
+        teamid=machine.teamid_rules,
+        signingid=machine.signingid_rules,
+        cdhash=machine.cdhash_rules,
+    )
+    ours = progress.expected_counts
+    return CountsDifference(
+        since=progress.drift_since,
+        ours=None if ours is None else _counted(RuleCounts(*ours)),
+        its=_counted(its),
+        next_clean_at=next_drift_clean(progress.drift_cleans, progress.last_drift_clean_at),
+    )
+
+
+def _counted(counts: RuleCounts) -> HeldRules:
+    return HeldRules(
+        binary=counts.binary,
+        certificate=counts.certificate,
+        teamid=counts.teamid,
+        signingid=counts.signingid,
+        cdhash=counts.cdhash,
+        total=counts.total,
+    )
+
+
+async def _serials(session: AsyncSession, row: MachineRow) -> list[SeenSerial]:
+    """Return them, the newest first; of the present one only switches are stored, so it was seen just now."""
+    seen = []
+    for one in await repository.serials_of(session, row.machine.id):
+        last = row.progress.last_preflight_at if one.serial == row.machine.serial else None
+        last = max(last, one.last_seen_at) if last is not None else one.last_seen_at
+        seen.append(SeenSerial(serial=one.serial, first_seen_at=one.first_seen_at, last_seen_at=last))
+    return sorted(seen, key=lambda one: one.last_seen_at, reverse=True)

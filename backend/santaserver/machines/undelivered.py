@@ -1,0 +1,42 @@
+"""Finds the rules in force for a machine that its client cannot read as they are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from santaserver.db import Connection
+from santaserver.sync.capabilities import NEWEST, Capabilities
+from santaserver.sync.delta import MASK
+from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
+
+SHOWN = 100
+
+UNREADABLE = f"""{{0}}.policy <> '{MASK}'
+  and ({{0}}.needs_level > $3 or {{0}}.rule_type <> all($4) or {{0}}.policy <> all($5))"""
+"""A condition on versions of rules; few are meant, so they are looked for before it is asked who wins."""
+
+
+async def undelivered_rules(
+    connection: Connection, layers: Sequence[int], seq: int, client: Capabilities
+) -> Sequence[Mapping[str, Any]]:
+    """Return the first such rules by type and identifier, each with how many there are."""
+    if client is NEWEST:
+        return ()
+    rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+        f"""with suspect as (
+              select distinct v.rule_type, v.identifier from rule_version v
+              where v.layer_id = any($1) and {OPEN_AT} and {UNREADABLE.format("v")}),
+            best as (
+              select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
+                v.layer_id, v.needs_level
+              from suspect s join rule_version v using (rule_type, identifier)
+              where v.layer_id = any($1) and {OPEN_AT}
+              order by v.rule_type, v.identifier, {PRECEDENCE})
+            select best.*, count(*) over () as total from best where {UNREADABLE.format("best")}
+            order by rule_type, identifier limit {SHOWN}""",  # noqa: S608 - constants of this package
+        layers,
+        seq,
+        client.level,
+        [rule_type for rule_type, word in client.rule_types.items() if word],
+        [policy for policy, sent in client.policies.items() if policy == sent],
+    )
+    return rows

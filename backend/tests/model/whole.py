@@ -1,0 +1,64 @@
+"""A machine with a client of another make: it takes all rules in one page and counts nothing.
+
+It has them when its postflight was answered, and not before: until then the server's word for what it
+has is the word for what it had. So what the server cannot know counts as told at a sync's end only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.model.mac import DELAYED, Mac
+from tests.model.policy import CDHASH_WORD, OTHER, PEDRO
+from tests.model.speech import CODINGS, JSON, Speech
+from tests.model.wire import Line
+
+CLIENTS = (PEDRO, OTHER)
+WORDS = {"MONITOR", "LOCKDOWN", "ALLOWLIST", "ALLOWLIST_COMPILER", "BLOCKLIST"}
+"""Of modes and policies; to read another one is the end of it."""
+SPEECHES = tuple(Speech(JSON, coding) for coding in CODINGS)
+
+
+class WholeMachine(Mac):
+    """One machine whose client replaces what it has with the one page of each sync."""
+
+    async def _sync(self, line: Line) -> None:
+        doubts = self.doubts
+        answer = await self.post(line, "preflight", self.report())
+        assert answer["client_mode"] in WORDS, answer
+        page = await self.post(line, "ruledownload", {"cursor": None})
+        assert "cursor" not in page, page
+        await self.post(
+            line, "postflight", {"rules_received": 0, "rules_processed": 0, "sync_type": "NORMAL"}
+        )
+        kind = answer["sync_type"]
+        rules = [rule for rule in page["rules"] if rule["policy"] != "REMOVE"]
+        self.journal.append((self.syncs, "applied", "", f"{kind}: {len(rules)} rules"))
+        self.table = {}
+        for rule in rules:
+            assert rule["policy"] in WORDS, rule
+            content = (rule["policy"], rule.get("cel_expr", ""), rule.get("custom_msg", ""))
+            self.table[self._key(rule)] = content
+        self.mode = answer["client_mode"]
+        self.told = doubts
+        self.kinds[f"whole {kind}"] += 1
+        if kind == "CLEAN_ALL" or (kind == "CLEAN" and self.ordered == "CLEAN"):
+            self.ordered = ""
+
+    def _key(self, rule: dict[str, Any]) -> tuple[str, str]:
+        if rule["rule_type"] == CDHASH_WORD and self.facts.version == PEDRO:
+            return ("CDHASH", rule["identifier"])
+        assert rule["rule_type"] != "CDHASH", rule
+        return (rule["rule_type"], rule["identifier"])
+
+    def _fault(self) -> str:
+        fault = super()._fault()
+        return "" if fault == DELAYED else fault
+
+    def _comes_late(self) -> bool:
+        """It posts one thing after the other."""
+        return False
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what a preflight says: nothing of rules."""
+        said = super().report()
+        return {name: None if "_count" in name or "clean" in name else value for name, value in said.items()}
