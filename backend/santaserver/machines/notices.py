@@ -12,7 +12,9 @@ from santaserver.machines.schemas import (
 )
 
 FOR_SANTA = "Update Santa on this Mac, or use in its layers what its release can read."
-FOR_OTHERS = "Use in this machine's layers what its client can read; a tag can give it rules of its own."
+FOR_OTHERS = (
+    "Use in this machine's layers what its client can read; a tag can give it rules and settings of its own."
+)
 
 
 def identity_conflict(serials: Sequence[SeenSerial]) -> Notice:
@@ -57,14 +59,11 @@ def client_unknown(version: str) -> Notice:
 
 def rules_undelivered(client: Client, rules: UndeliveredRules) -> Notice:
     """Some rules cannot be read."""
-    lost = sum(rule.sent is None for rule in rules.items)
-    how = "are not delivered" if lost == len(rules.items) else "are not delivered, or only as a near one"
-    if rules.total == 1:
-        how = how.replace("are", "is", 1)
+    one = rules.total == 1
+    number, are, them = ("1 rule", "it is", "it") if one else (f"{rules.total} rules", "they are", "them")
     return Notice(
         kind="rules_undelivered",
-        text=f"{rules.total} {'rule' if rules.total == 1 else 'rules'} of this machine {how}: "
-        f"{client.name} cannot read what is in them.",
+        text=f"{number} cannot be delivered to this machine as {are}: {client.name} cannot read {them}.",
         advice=FOR_SANTA if client.family == "santa" else FOR_OTHERS,
     )
 
@@ -74,6 +73,7 @@ def settings_undelivered(client: Client, settings: Sequence[UndeliveredSetting])
     names = ", ".join(setting.key for setting in settings)
     return Notice(
         kind="settings_undelivered",
-        text=f"Settings of this machine that {client.name} cannot read as they are: {names}.",
+        text=f"Settings that cannot be delivered to this machine as they are: {names}. "
+        f"{client.name} cannot read them.",
         advice=FOR_SANTA if client.family == "santa" else FOR_OTHERS,
     )

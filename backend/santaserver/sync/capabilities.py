@@ -223,5 +223,5 @@ def client_name(made: Capabilities, version: str) -> str:
     """Return what to call a client in a sentence."""
     if made.family is Family.SANTA:
         known = release(version)
-        return f"Santa {known[0]}.{known[1]}" if known else "This Santa"
-    return "pedro" if made.family is Family.PEDRO else "This client"
+        return f"Santa {known[0]}.{known[1]}" if known else "Santa"
+    return "pedro" if made.family is Family.PEDRO else "the client"

@@ -55,8 +55,9 @@ def setting_gaps(values: SyncSettings, client: Capabilities, name: str) -> list[
             sent = _older_media(values.removable_media_policy, client)
             if sent == values.removable_media_policy.action:
                 continue
+        instead = f" and is sent {sent} in its place" if sent else ""
         since = _since(client, partial(_reads, key))
-        gaps.append(SettingGap(key, sent, f"{name} cannot read this setting{since}"))
+        gaps.append(SettingGap(key, sent, f"{name} cannot read this setting{instead}{since}"))
     return gaps
 
 

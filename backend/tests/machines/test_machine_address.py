@@ -45,7 +45,7 @@ def test_each_machine_has_addresses_of_its_own(admin: httpx.Client, fleet: list[
     tag = admin.post("/api/v1/tags", json={"name": "Odd"}).json()["id"]
     for machine_id in fleet:
         url = f"/api/v1/machines/{segment_of(machine_id)}"
-        assert admin.get(url).json() == listed[machine_id]
+        assert admin.get(url).json().items() >= listed[machine_id].items()
         assert admin.get(f"{url}/tags").json() == []
         assert admin.post(f"{url}/clean-sync", json={"kind": "clean"}).json()["machine_id"] == machine_id
         assert admin.put(f"/api/v1/tags/{tag}/members/{segment_of(machine_id)}").is_success
