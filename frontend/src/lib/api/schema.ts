@@ -1054,7 +1054,7 @@ export interface components {
             locked: boolean;
             /**
              * Outcome
-             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins and takes the target's rules away; `not_supported`: it wins, but the Mac's Santa release cannot have it
+             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins and takes the target's rules away; `not_supported`: it wins, but the machine's client cannot read it
              * @enum {string}
              */
             outcome: "wins" | "outranked" | "loses" | "masks" | "not_supported";
@@ -1081,6 +1081,28 @@ export interface components {
             kind: "clean" | "clean_all";
         };
         /**
+         * Client
+         * @description Which program syncs for a machine.
+         */
+        Client: {
+            /**
+             * Family
+             * @description `other`: not known here, so it is sent only what every client can read
+             * @enum {string}
+             */
+            family: "santa" | "pedro" | "other";
+            /**
+             * Name
+             * @description What to call it in a sentence
+             */
+            name: string;
+            /**
+             * Takes All Rules
+             * @description Each sync takes all rules in one page and its confirmation counts nothing
+             */
+            takes_all_rules: boolean;
+        };
+        /**
          * Contact
          * @description Whom to ask about a blocked program; everybody can read it.
          */
@@ -1097,6 +1119,26 @@ export interface components {
              * @default
              */
             url: string;
+        };
+        /**
+         * CountsDifference
+         * @description A rule table that is not what it should be.
+         */
+        CountsDifference: {
+            /** @description As the machine's last preflight reported them */
+            its: components["schemas"]["HeldRules"];
+            /**
+             * Next Clean At
+             * @description Before then no further clean sync is tried for it; null: the next sync is one
+             */
+            next_clean_at: string | null;
+            /** @description As they should be; null when only the digest differs */
+            ours: components["schemas"]["HeldRules"] | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
         };
         /**
          * EffectiveRule
@@ -1122,7 +1164,7 @@ export interface components {
             locked: boolean;
             /**
              * Policy
-             * @description As the Mac is sent it; older releases may get a near one
+             * @description As the machine is sent it; clients that do not know a policy may get the nearest one
              * @enum {string}
              */
             policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
@@ -1474,6 +1516,24 @@ export interface components {
             message: string;
         };
         /**
+         * HeldRules
+         * @description Rules of a machine by type, without those that it made itself.
+         */
+        HeldRules: {
+            /** Binary */
+            binary: number;
+            /** Cdhash */
+            cdhash: number;
+            /** Certificate */
+            certificate: number;
+            /** Signingid */
+            signingid: number;
+            /** Teamid */
+            teamid: number;
+            /** Total */
+            total: number;
+        };
+        /**
          * Hello
          * @description The first message on every socket.
          */
@@ -1590,7 +1650,7 @@ export interface components {
             processed: number | null;
             /**
              * Received
-             * @description What the Mac says it received; null before its postflight
+             * @description What the Mac says it received; null before its postflight, and if it does not count
              */
             received: number | null;
             /**
@@ -1806,6 +1866,84 @@ export interface components {
             type: "machine";
         };
         /**
+         * MachineDetail
+         * @description One Mac with all that there is to say about it.
+         */
+        MachineDetail: {
+            /** @description null before the first preflight */
+            client: components["schemas"]["Client"] | null;
+            /**
+             * Client Mode
+             * @description Mode in force on the Mac: MONITOR, LOCKDOWN, STANDALONE or empty
+             */
+            client_mode: string;
+            counts_difference: components["schemas"]["CountsDifference"] | null;
+            /**
+             * Enrolled At
+             * Format: date-time
+             */
+            enrolled_at: string;
+            /** @description What it has by what was delivered, whether it counts or not; null while not known */
+            held_rules: components["schemas"]["HeldRules"] | null;
+            /** Hostname */
+            hostname: string;
+            /**
+             * Last Clean At
+             * @description When its rule table was last rebuilt
+             */
+            last_clean_at: string | null;
+            /** Last Postflight At */
+            last_postflight_at: string | null;
+            /** Last Preflight At */
+            last_preflight_at: string | null;
+            last_sync: components["schemas"]["LastSync"] | null;
+            /** Machine Id */
+            machine_id: string;
+            /** Model */
+            model: string;
+            /**
+             * Monitor Until
+             * @description Until then its syncs say MONITOR; it may take one sync interval longer on the Mac
+             */
+            monitor_until: string | null;
+            /** Notices */
+            notices: components["schemas"]["Notice"][];
+            /** Os Build */
+            os_build: string;
+            /** Os Version */
+            os_version: string;
+            /** Primary User */
+            primary_user: string;
+            /**
+             * Queued Clean
+             * @description A clean sync that is ordered and has not begun
+             */
+            queued_clean: ("clean" | "clean_all") | null;
+            rule_counts: components["schemas"]["RuleCounts"];
+            /** Santa Version */
+            santa_version: string;
+            /** Serial */
+            serial: string;
+            /**
+             * Serials
+             * @description Serial numbers of its id, the one seen last first
+             */
+            serials: components["schemas"]["SeenSerial"][];
+            /**
+             * Sync State
+             * @enum {string}
+             */
+            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted";
+            /**
+             * Tags
+             * @description Tags whose layers held something at the last preflight
+             */
+            tags: string[];
+            undelivered_rules: components["schemas"]["UndeliveredRules"];
+            /** Undelivered Settings */
+            undelivered_settings: components["schemas"]["UndeliveredSetting"][];
+        };
+        /**
          * MachineNumbers
          * @description Machines by state of their last sync.
          */
@@ -1897,6 +2035,24 @@ export interface components {
             minutes: number;
             /** Reason */
             reason: string;
+        };
+        /**
+         * Notice
+         * @description Something that an administrator should know about a machine.
+         */
+        Notice: {
+            /**
+             * Advice
+             * @description What to do
+             */
+            advice: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "identity_conflict" | "counts_differ" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
+            /** Text */
+            text: string;
         };
         /**
          * Overview
@@ -2555,6 +2711,24 @@ export interface components {
             starts_at?: string | null;
         };
         /**
+         * SeenSerial
+         * @description A serial number that a machine id was used with.
+         */
+        SeenSerial: {
+            /**
+             * First Seen At
+             * Format: date-time
+             */
+            first_seen_at: string;
+            /**
+             * Last Seen At
+             * Format: date-time
+             */
+            last_seen_at: string;
+            /** Serial */
+            serial: string;
+        };
+        /**
          * SerialChange
          * @description Serial numbers to add to an enrollment's list, and to take off it.
          */
@@ -3080,6 +3254,63 @@ export interface components {
              * @enum {string}
              */
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+        };
+        /**
+         * UndeliveredRule
+         * @description A rule for a machine whose client cannot read it.
+         */
+        UndeliveredRule: {
+            /** Identifier */
+            identifier: string;
+            /** Layer */
+            layer: string;
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /** Rule Id */
+            rule_id: number;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+            /**
+             * Sent
+             * @description The policy that is sent in its place; null: the rule is not sent
+             */
+            sent: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
+            /** Why */
+            why: string;
+        };
+        /**
+         * UndeliveredRules
+         * @description The rules for a machine that its client cannot read as they are.
+         */
+        UndeliveredRules: {
+            /**
+             * Items
+             * @description The first 100, by type and identifier
+             */
+            items: components["schemas"]["UndeliveredRule"][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * UndeliveredSetting
+         * @description A setting for a machine whose client cannot read it.
+         */
+        UndeliveredSetting: {
+            /** Key */
+            key: string;
+            /**
+             * Sent
+             * @description What is sent in its place; null: nothing
+             */
+            sent: string | null;
+            /** Why */
+            why: string;
         };
         /**
          * User
@@ -4372,7 +4603,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Machine"];
+                    "application/json": components["schemas"]["MachineDetail"];
                 };
             };
             /** @description The caller has to show who it is. */
@@ -4426,7 +4657,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Machine"];
+                    "application/json": components["schemas"]["MachineDetail"];
                 };
             };
             /** @description The caller has to show who it is. */
@@ -4489,7 +4720,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Machine"];
+                    "application/json": components["schemas"]["MachineDetail"];
                 };
             };
             /** @description The caller has to show who it is. */
@@ -4557,7 +4788,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Machine"];
+                    "application/json": components["schemas"]["MachineDetail"];
                 };
             };
             /** @description The caller has to show who it is. */
