@@ -2,9 +2,10 @@
 // in development santa-proxy stands in front of Vite and hands in the port (SANTA_VITE_PORT).
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import { defineConfig } from 'vitest/config';
+import { consoleAdapter } from './bundle/adapter.ts';
+import { buildVersion } from './bundle/version.ts';
 import { inlineScriptHashes, styleAttributeHashes } from './csp-hashes.ts';
 
 const env = process.env;
@@ -16,6 +17,11 @@ const announcerStyles = styleAttributeHashes(
   sha256,
 );
 
+/** What the build is made from. */
+const SOURCES = ['bundle', 'csp-hashes.ts', 'package-lock.json', 'src', 'static', 'vite.config.ts'];
+/** What the first page may have of HTML, scripts and styles, in bytes compressed by gzip. */
+const FIRST_PAGE = 95_000;
+
 /** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */
 const apiTarget = env['SANTA_API_TARGET'];
 
@@ -23,12 +29,10 @@ export default defineConfig({
   plugins: [
     sveltekit({
       compilerOptions: { runes: true },
-      adapter: adapter({ fallback: 'index.html' }),
-      // About 100 KB compressed in all: one file loads faster over HTTP/1.1 than many small ones, and a page that stays
-      // open across an update never asks for a part that is gone.
-      output: { bundleStrategy: 'single' },
-      // A fixed name makes two builds of one commit the same, byte for byte.
-      version: { name: env['SANTA_CONSOLE_VERSION'] ?? 'dev', pollInterval: 0 },
+      adapter: consoleAdapter(FIRST_PAGE),
+      // Open pages compare it with the server's (src/lib/state/updates.ts). Made from the sources, so that two builds
+      // of one commit are the same, byte for byte.
+      version: { name: buildVersion(import.meta.dirname, SOURCES), pollInterval: 0 },
       csp: {
         mode: 'hash',
         directives: {
@@ -48,6 +52,12 @@ export default defineConfig({
     // Browsers with light-dark() and popover: those since spring 2024.
     target: ['chrome123', 'firefox125', 'safari17.5'],
     cssTarget: ['chrome123', 'firefox125', 'safari17.5'],
+    // What four pages or more need is one file: fewer, and better compressed, than a file for each set of pages.
+    rolldownOptions: {
+      output: {
+        codeSplitting: { minSize: 12_000, groups: [{ name: 'shared', minShareCount: 4 }] },
+      },
+    },
   },
   server: {
     host: '127.0.0.1',
@@ -64,7 +74,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           environment: 'node',
-          include: ['src/**/*.test.ts', '*.test.ts'],
+          include: ['src/**/*.test.ts', '*.test.ts', 'bundle/*.test.ts'],
           exclude: ['src/**/*.svelte.test.ts'],
         },
       },

@@ -140,8 +140,8 @@ pub(crate) fn packages(target: &Path, platform: &str) -> Result<()> {
     run::output("install the backend's packages for the image", install).map(drop)
 }
 
-/// Copies a package without byte code.
-fn copy_sources(from: &Path, to: &Path) -> Result<()> {
+/// Copies a folder, a package without its byte code.
+pub(crate) fn copy_sources(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot create {}", repo::shown(to)))?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", repo::shown(from)))? {
         let entry = entry?;

@@ -58,7 +58,7 @@ fn plan(bin: PathBuf) -> Plan {
         home: repo::dev(""),
         port: 0,
         bin: PathBuf::new(),
-        console: Source::Built,
+        console: Source::Built(repo::dist("www")),
         database: Database::Embedded(bin),
     }
 }

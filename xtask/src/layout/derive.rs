@@ -32,7 +32,7 @@ impl Plan {
         let unix = |name: &str| format!("unix:{}", sockets.join(name).display());
         let python = crate::tools::python::interpreter();
         for (key, value) in [
-            ("paths.www", literal(&repo::dist("www"))?),
+            ("paths.www", literal(&self.www())?),
             ("paths.app", literal(&repo::path("backend"))?),
             ("paths.bin", literal(&self.bin)?),
             ("paths.python", literal(&python)?),

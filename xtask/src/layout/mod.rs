@@ -42,8 +42,8 @@ pub(crate) struct Plan {
 
 /// Where the console and the backend come from.
 pub(crate) enum Source {
-    /// As in the container: files, and a backend that does not reload.
-    Built,
+    /// As in the container: the files of this folder, and a backend that does not reload.
+    Built(PathBuf),
     /// Vite and the reloading backend.
     Watched {
         /// The node program.
@@ -95,6 +95,14 @@ impl Plan {
             return inside;
         }
         repo::short(&self.home)
+    }
+
+    /// The folder of the built console; Vite answers in its place where it runs.
+    fn www(&self) -> PathBuf {
+        match &self.console {
+            Source::Built(folder) => folder.clone(),
+            Source::Watched { .. } => repo::dist("www"),
+        }
     }
 
     fn database_url(&self) -> String {
@@ -191,7 +199,8 @@ mod tests {
     fn a_second_start_keeps_names_and_secrets() {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = || Database::Url("postgresql://db/santa".to_owned());
-        let first = plan(home.path(), Source::Built, database()).write().expect("valid");
+        let first =
+            plan(home.path(), Source::Built("/www".into()), database()).write().expect("valid");
         let second = plan(home.path(), watched(), database()).write().expect("valid");
         assert_eq!(first.secrets.password, second.secrets.password);
         assert_eq!(first.secrets.enrollment, second.secrets.enrollment);
@@ -201,7 +210,8 @@ mod tests {
     fn the_built_house_runs_the_services_of_the_container() {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = Database::Url("postgresql://db/santa".to_owned());
-        let house = plan(home.path(), Source::Built, database).write().expect("valid");
+        let house =
+            plan(home.path(), Source::Built("/www".into()), database).write().expect("valid");
         let shipped =
             santa_config::load(&repo::path("docker/santa.toml"), &Env::new()).expect("valid");
         for service in &shipped.services {
@@ -239,10 +249,15 @@ mod tests {
     #[test]
     fn sockets_move_to_a_short_folder_when_the_path_is_too_long() {
         let deep = PathBuf::from(format!("/home/{}", "x".repeat(90)));
-        let sockets = plan(&deep, Source::Built, Database::Url(String::new())).sockets();
+        let sockets =
+            plan(&deep, Source::Built("/www".into()), Database::Url(String::new())).sockets();
         assert!(sockets.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY, "{sockets:?}");
-        let near =
-            plan(Path::new("/home/me/.dev"), Source::Built, Database::Url(String::new())).sockets();
+        let near = plan(
+            Path::new("/home/me/.dev"),
+            Source::Built("/www".into()),
+            Database::Url(String::new()),
+        )
+        .sockets();
         assert_eq!(near, Path::new("/home/me/.dev/run"));
     }
 }

@@ -62,11 +62,14 @@ fn prepare() -> Result<Plan> {
     let home = repo::dev("e2e");
     stamp::remove(&home)?;
     fs::create_dir_all(&home)?;
+    // A copy of its own: a journey puts another console in its place.
+    let www = home.join("www");
+    build::copy_sources(&repo::dist("www"), &www)?;
     let plan = Plan {
         home,
         port: ports::three_in_a_row()?,
         bin: programs,
-        console: Source::Built,
+        console: Source::Built(www),
         database: Database::Embedded(bin),
     };
     setup::database(&plan)?;
@@ -80,6 +83,7 @@ fn journeys(plan: &Plan, house: &House) -> Result<()> {
     shell.set_var("SANTA_E2E_BROWSER", browser);
     shell.set_var("SANTA_E2E_SUPERVISE", plan.bin.join("santa-supervise"));
     shell.set_var("SANTA_E2E_CONFIG", &house.file);
+    shell.set_var("SANTA_E2E_WWW", &house.config.paths.www);
     shell.set_var("SANTA_E2E_ARTIFACTS", plan.home.join("artifacts"));
     run::output(
         "pass the end-to-end journeys",

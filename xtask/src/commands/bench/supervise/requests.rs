@@ -91,7 +91,7 @@ pub(super) fn prepare(folders: &[PathBuf]) -> Result<Chain> {
         home,
         port: ports::three_in_a_row()?,
         bin: folders[0].clone(),
-        console: Source::Built,
+        console: Source::Built(repo::dist("www")),
         database: Database::Embedded(bin),
     };
     setup::database(&plan)?;

@@ -1,0 +1,176 @@
+"""The server gets another console while a page is open: nobody meets a missing part or loses a form."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Dialog, Page, Route, expect
+
+from tests.e2e.conftest import House, OpenPage
+from tests.e2e.other_build import MARK, make_other_build
+
+NEVER_IDLE = "window.requestIdleCallback = () => 0"
+"""With this a page does not read its parts ahead."""
+
+
+@pytest.fixture
+def update(house: House, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Return a function that puts another build in the place of the console; afterwards the first one is back."""
+    www = Path(os.environ["SANTA_E2E_WWW"])
+    first = tmp_path / "first"
+    shutil.copytree(www, first)
+
+    def put(build: Path) -> None:
+        shutil.rmtree(www)
+        shutil.copytree(build, www)
+        house.supervise("rolling-restart", "proxy")
+
+    def updated() -> None:
+        other = tmp_path / "other"
+        shutil.copytree(first, other)
+        make_other_build(other)
+        put(other)
+        assert MARK in httpx.get(house.url, headers={"Accept": "text/html"}).text
+
+    yield updated
+    put(first)
+
+
+def wait_until_read(page: Page) -> None:
+    """Wait until the page is shown, live, and has read what it reads ahead."""
+    page.get_by_text("Live", exact=True).first.wait_for()
+    page.wait_for_load_state("networkidle")
+
+
+def build_shown(page: Page) -> str:
+    """Return which console the browser has loaded."""
+    return "other" if page.locator('meta[name="build"]').count() else "first"
+
+
+def hear_questions(page: Page, *, leave: bool) -> list[str]:
+    """Answer what the page asks before it is left, and keep it."""
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        if leave:
+            dialog.accept()
+        else:
+            dialog.dismiss()
+
+    page.on("dialog", answer)
+    return asked
+
+
+def test_the_next_page_after_an_update_is_the_new_consoles(
+    logged_in: OpenPage, update: Callable[[], None]
+) -> None:
+    visit = logged_in("/rules")
+    wait_until_read(visit.page)
+    update()
+    wait_until_read(visit.page)
+    for name in ("Machines", "Tags"):
+        visit.page.get_by_role("navigation").get_by_role("link", name=name).click()
+        expect(visit.page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    assert build_shown(visit.page) == "other"
+    assert visit.complaints == []
+
+
+def test_a_page_whose_parts_are_gone_is_read_from_the_new_console(
+    logged_in: OpenPage, update: Callable[[], None]
+) -> None:
+    visit = logged_in("/favicon.svg")
+    visit.page.add_init_script(NEVER_IDLE)
+    visit.page.goto("/rules")
+    wait_until_read(visit.page)
+    update()
+    visit.page.get_by_role("navigation").get_by_role("link", name="Tags").click()
+    expect(visit.page.get_by_role("heading", name="Tags", level=1)).to_be_visible()
+    assert build_shown(visit.page) == "other"
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_an_update_does_not_lose_a_form(
+    logged_in: OpenPage, update: Callable[[], None], ahead: bool
+) -> None:
+    page = logged_in("/favicon.svg").page
+    if not ahead:
+        page.add_init_script(NEVER_IDLE)
+    page.goto("/settings")
+    wait_until_read(page)
+    page.get_by_label("Events per upload", exact=True).fill("77")
+    update()
+    asked = hear_questions(page, leave=False)
+    page.get_by_role("navigation").get_by_role("link", name="Tags").click()
+    expect(page.get_by_label("Events per upload", exact=True)).to_have_value("77")
+    assert asked == ["confirm"]
+    assert build_shown(page) == "first"
+
+
+def test_leaving_a_form_after_an_update_is_asked_once(
+    logged_in: OpenPage, update: Callable[[], None]
+) -> None:
+    page = logged_in("/settings").page
+    wait_until_read(page)
+    page.get_by_label("Events per upload", exact=True).fill("77")
+    update()
+    wait_until_read(page)
+    asked = hear_questions(page, leave=True)
+    page.get_by_role("navigation").get_by_role("link", name="Tags").click()
+    expect(page.get_by_role("heading", name="Tags", level=1)).to_be_visible()
+    assert build_shown(page) == "other"
+    assert asked == ["confirm"]
+
+
+def test_typing_in_a_filter_does_not_load_another_console(
+    logged_in: OpenPage, update: Callable[[], None]
+) -> None:
+    page = logged_in("/rules").page
+    wait_until_read(page)
+    update()
+    wait_until_read(page)
+    page.get_by_role("searchbox").first.press_sequentially("firefox")
+    page.wait_for_url("**/rules?*firefox*")
+    expect(page.get_by_role("searchbox").first).to_be_focused()
+    assert build_shown(page) == "first"
+
+
+@pytest.mark.parametrize("part", ["entry/start", "entry/app", "nodes/0"])
+def test_a_console_that_cannot_begin_tries_once_more(open_page: OpenPage, part: str) -> None:
+    page = open_page("/health").page
+    failures: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        if failures:
+            route.continue_()
+        else:
+            failures.append(route.request.url)
+            route.abort()
+
+    page.route(f"**/_app/immutable/{part}.*.js", fail_once)
+    page.goto("/login")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    assert len(failures) == 1
+
+
+def test_a_console_that_cannot_begin_says_so(open_page: OpenPage) -> None:
+    page = open_page("/health").page
+    page.route("**/_app/immutable/entry/app.*.js", lambda route: route.abort())
+    page.goto("/login")
+    expect(page.get_by_text("could not be loaded. Reload the page")).to_be_visible()
+
+
+def test_a_page_that_cannot_be_read_says_so_and_can_be_tried_again(logged_in: OpenPage) -> None:
+    page = logged_in("/favicon.svg").page
+    page.add_init_script(NEVER_IDLE)
+    page.goto("/rules")
+    wait_until_read(page)
+    page.route("**/_app/immutable/**", lambda route: route.abort())
+    page.get_by_role("navigation").get_by_role("link", name="Tags").click()
+    expect(page.get_by_role("heading", name="This page could not be loaded", level=1)).to_be_visible()
+    page.unroute("**/_app/immutable/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Tags", level=1)).to_be_visible()
