@@ -22,6 +22,15 @@ const SOURCES = ['bundle', 'csp-hashes.ts', 'package-lock.json', 'src', 'static'
 /** What the first page may have of HTML, scripts and styles, in bytes compressed by gzip. */
 const FIRST_PAGE = 95_000;
 
+/**
+ * What four pages or more need is one file: fewer, and better compressed, than a file for each set of pages. SvelteKit's
+ * payload is apart: it is filled in before the modules that read it, among them the version, are evaluated.
+ */
+const CHUNKS = [
+  { name: 'payload', test: /\/runtime\/client\/payload\.js$/, priority: 1, minSize: 0 },
+  { name: 'shared', minShareCount: 4 },
+];
+
 /** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */
 const apiTarget = env['SANTA_API_TARGET'];
 
@@ -52,12 +61,7 @@ export default defineConfig({
     // Browsers with light-dark() and popover: those since spring 2024.
     target: ['chrome123', 'firefox125', 'safari17.5'],
     cssTarget: ['chrome123', 'firefox125', 'safari17.5'],
-    // What four pages or more need is one file: fewer, and better compressed, than a file for each set of pages.
-    rolldownOptions: {
-      output: {
-        codeSplitting: { minSize: 12_000, groups: [{ name: 'shared', minShareCount: 4 }] },
-      },
-    },
+    rolldownOptions: { output: { codeSplitting: { minSize: 12_000, groups: CHUNKS } } },
   },
   server: {
     host: '127.0.0.1',

@@ -1,5 +1,6 @@
 // Why a program was blocked, for the person in front of the Mac. Pure; no word of the trade.
 import type { BlockedProgram, Contact } from '../api/types.ts';
+import { reported } from './reported.ts';
 
 type Cause = NonNullable<BlockedProgram['cause']>;
 
@@ -38,8 +39,8 @@ export function blockedSummary(
 ): string {
   return [
     'A program was blocked on my Mac.',
-    program?.name && `Program: ${program.name}`,
-    program?.publisher && `Publisher: ${program.publisher}`,
+    program?.name && `Program: ${reported(program.name)}`,
+    program?.publisher && `Publisher: ${reported(program.publisher)}`,
     fingerprint && `SHA-256: ${fingerprint}`,
     'Why I need it: ',
   ]

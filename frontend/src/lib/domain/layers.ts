@@ -1,5 +1,6 @@
 // Layers by name: what a rule or setting is for. Pure.
 import type { Layer } from '../api/types.ts';
+import { reported } from './reported.ts';
 
 export type LayerKind = Layer['kind'];
 
@@ -42,6 +43,6 @@ export function layerMistake(layer: string): string | null {
 export function describeLayer(layer: string, names: Readonly<Record<string, string>> = {}): string {
   const { kind, owner } = layerParts(layer);
   if (kind === 'global') return LAYER_KINDS.global.label;
-  if (kind === 'machine') return `Machine ${names[owner] ?? owner}`;
-  return `${kind === 'tag' ? 'Tag' : 'User'} ${owner}`;
+  if (kind === 'machine') return `Machine ${reported(names[owner] ?? owner)}`;
+  return `${kind === 'tag' ? 'Tag' : 'User'} ${reported(owner)}`;
 }
