@@ -22,7 +22,7 @@ PAGES = [
     ("/programs", "Programs"),
     ("/settings", "Settings"),
 ]
-FIRST_VISIT = 128 * 1024
+FIRST_VISIT = 80 * 1024
 """What a first visit may transfer, in bytes."""
 WIDTHS = {"phone": {"width": 375, "height": 812}, "desktop": {"width": 1440, "height": 900}}
 

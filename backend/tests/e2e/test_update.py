@@ -65,6 +65,18 @@ def hear_questions(page: Page, *, leave: bool) -> list[str]:
     return asked
 
 
+def test_pages_of_a_console_that_was_not_replaced_are_not_loaded_again(logged_in: OpenPage) -> None:
+    page = logged_in("/rules").page
+    wait_until_read(page)
+    page.evaluate("window.stayed = true")
+    page.evaluate("dispatchEvent(new Event('focus'))")  # has the page look for another console
+    page.wait_for_load_state("networkidle")
+    for name in ("Machines", "Tags"):
+        page.get_by_role("navigation").get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    assert page.evaluate("window.stayed") is True
+
+
 def test_the_next_page_after_an_update_is_the_new_consoles(
     logged_in: OpenPage, update: Callable[[], None]
 ) -> None:
@@ -104,7 +116,8 @@ def test_an_update_does_not_lose_a_form(
     page.get_by_label("Events per upload", exact=True).fill("77")
     update()
     asked = hear_questions(page, leave=False)
-    page.get_by_role("navigation").get_by_role("link", name="Tags").click()
+    with page.expect_event("dialog"):
+        page.get_by_role("navigation").get_by_role("link", name="Tags").click()
     expect(page.get_by_label("Events per upload", exact=True)).to_have_value("77")
     assert asked == ["confirm"]
     assert build_shown(page) == "first"
