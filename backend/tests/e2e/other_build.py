@@ -14,7 +14,7 @@ MARK = '<meta name="build" content="other">'
 
 
 def make_other_build(www: Path) -> None:
-    """Give every hashed file in a copy of the console another name, its version another one, and the page a mark."""
+    """Rename every hashed file in a copy of the console, change its version, and mark the page."""
     for file in [file for file in www.rglob("*") if file.suffix in COMPRESSED]:
         file.unlink()
     other = {json.loads((www / "_app/version.json").read_text())["version"]: "0therbu11d"}

@@ -18,7 +18,7 @@ NEVER_IDLE = "window.requestIdleCallback = () => 0"
 
 @pytest.fixture
 def update(house: House, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """Return a function that puts another build in the place of the console; afterwards the first one is back."""
+    """Return a function that replaces the console by another build; afterwards the first one is back."""
     www = Path(os.environ["SANTA_E2E_WWW"])
     first = tmp_path / "first"
     shutil.copytree(www, first)
@@ -105,9 +105,7 @@ def test_a_page_whose_parts_are_gone_is_read_from_the_new_console(
 
 
 @pytest.mark.parametrize("ahead", [True, False])
-def test_an_update_does_not_lose_a_form(
-    logged_in: OpenPage, update: Callable[[], None], ahead: bool
-) -> None:
+def test_an_update_does_not_lose_a_form(logged_in: OpenPage, update: Callable[[], None], ahead: bool) -> None:
     page = logged_in("/favicon.svg").page
     if not ahead:
         page.add_init_script(NEVER_IDLE)

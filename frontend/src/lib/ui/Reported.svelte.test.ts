@@ -5,6 +5,8 @@ import CopyText from './CopyText.svelte';
 import Fact from './Fact.svelte';
 import Reported from './Reported.svelte';
 
+/** By its code, so that no such character stands in what is compiled. */
+const at = (code: number) => String.fromCodePoint(code);
 const text = (container: Element) => container.textContent?.trim();
 
 describe('a text that a Mac reported', () => {
@@ -14,11 +16,11 @@ describe('a text that a Mac reported', () => {
   });
 
   it.each([
-    ['\u202e', 'U+202E', /right-to-left override/],
-    ['\u2066', 'U+2066', /left-to-right isolate/],
-    ['\u200d', 'U+200D', /zero width joiner/],
-    ['\u0085', 'U+0085', /next line/],
-    ['\u{e0061}', 'U+E0061', /U\+E0061/],
+    [at(0x202e), 'U+202E', /right-to-left override/],
+    [at(0x2066), 'U+2066', /left-to-right isolate/],
+    [at(0x200d), 'U+200D', /zero width joiner/],
+    [at(0x0085), 'U+0085', /next line/],
+    [at(0xe0061), 'U+E0061', /U\+E0061/],
   ])('shows %j by its code', (character, code, words) => {
     const { container } = render(Reported, { text: `exe${character}fdp.app` });
     expect(text(container)).toBe(`exe${code}fdp.app`);
@@ -41,7 +43,7 @@ describe('a text that a Mac reported', () => {
 
 describe('where such texts are shown', () => {
   it('a fact names the character', () => {
-    const { container } = render(Fact, { name: 'User', value: 'a\u202eb' });
+    const { container } = render(Fact, { name: 'User', value: `a${at(0x202e)}b` });
     expect(container.querySelector('dd')?.textContent?.trim()).toBe('aU+202Eb');
     expect(render(Fact, { name: 'Rules', value: 0 }).container.textContent).toContain('0');
   });
@@ -52,18 +54,18 @@ describe('where such texts are shown', () => {
       configurable: true,
       value: { writeText: async (what: string) => void copied.push(what) },
     });
-    render(CopyText, { text: 'TEAM:com.\u200bx', what: 'identifier' });
+    render(CopyText, { text: `TEAM:com.${at(0x200b)}x`, what: 'identifier' });
     expect(screen.getByText('U+200B')).toBeTruthy();
     screen.getByRole('button').click();
     await Promise.resolve();
-    expect(copied).toEqual(['TEAM:com.\u200bx']);
+    expect(copied).toEqual([`TEAM:com.${at(0x200b)}x`]);
   });
 
   it('a suggestion shows it', async () => {
     render(Combobox, {
       control: { id: 'who' },
       value: '',
-      find: async () => [{ value: 1, label: 'mac\u2067-1', detail: 'user\u200f' }],
+      find: async () => [{ value: 1, label: `mac${at(0x2067)}-1`, detail: `user${at(0x200f)}` }],
       onchoose: () => undefined,
     });
     screen.getByRole('combobox').focus();

@@ -1,0 +1,125 @@
+"""Texts of Macs with characters that cannot be seen: everywhere shown by their codes, and apart from other words."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import OpenPage
+from tests.support.santa_client import SimulatedMac
+
+NewMac = Callable[..., SimulatedMac]
+UNSEEN = ("\u202e", "\u2066", "\u200d", "\u0085", "\U000e0041", "\u200b", "\u3164")
+"""Right-to-left override, an isolate, a joiner, next line, a tag, zero width space, a filler."""
+SIGN = "".join(UNSEEN)
+SHOWN = "".join(f"U+{ord(character):04X}" for character in UNSEEN)
+
+
+TAIL = str(time.time_ns())
+"""At the end of each text, to search for."""
+
+
+def odd(text: str) -> str:
+    return f"{text}{SIGN}{TAIL}"
+
+
+def seen(text: str) -> str:
+    return f"{text}{SHOWN}{TAIL}"
+
+
+@pytest.fixture
+def one(mac: NewMac) -> SimulatedMac:
+    """Return a Mac whose name and reports have such characters."""
+    one = mac(hostname=odd("host"), primary_user=odd("user"), serial=odd("serial"))
+    one.sync()
+    one.block(
+        odd("exe"),
+        time.time(),
+        file_path=odd("/Applications/folder"),
+        executing_user=odd("by"),
+        parent_name=odd("parent"),
+        file_bundle_name=odd("bundle"),
+        file_bundle_id=odd("com.example.bundle"),
+        signing_id=odd("TEAMID:com.example"),
+        signing_chain=[{"sha256": "a" * 64, "cn": odd("Common"), "org": odd("Org"), "ou": "TEAMID"}],
+    )
+    access = {
+        "rule_name": odd("rule"),
+        "target": odd("/Users/target"),
+        "access_time": time.time(),
+        "decision": "FILE_ACCESS_DECISION_DENIED",
+        "process_chain": [
+            {"file_path": odd("/bin/actor"), "pid": 2, "signing_id": odd("signer")},
+            {"file_path": odd("/bin/parent"), "pid": 1},
+        ],
+    }
+    approval = {"decision": "ALLOW_BINARY", "identifier": odd("identifier"), "timestamp": int(time.time())}
+    audit = {"standalone_mode_rule_creation": approval}
+    one.post("eventupload", {"file_access_events": [access], "audit_events": [audit]})
+    return one
+
+
+def bare(page: Page) -> list[str]:
+    """Return what a person sees, or a tooltip says, with such a character in it."""
+    found: list[str] = page.evaluate(
+        """(unseen) => {
+        const has = (text) => [...unseen].some((one) => (text ?? '').includes(one));
+        const texts = [document.title];
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) texts.push(walker.currentNode.data);
+        for (const node of document.querySelectorAll('*'))
+          for (const name of ['title', 'aria-label', 'placeholder', 'alt'])
+            texts.push(node.getAttribute(name));
+        return texts.filter(has);
+    }""",
+        SIGN,
+    )
+    return found
+
+
+def test_lists_show_what_cannot_be_seen(one: SimulatedMac, logged_in: OpenPage) -> None:
+    for path, texts in (
+        (f"/machines?q={TAIL}", ("host", "user", "serial")),
+        (f"/events?machine_id={one.machine_id}", ("host", "exe", "by")),
+        (f"/programs?q={TAIL}", ("exe", "bundle")),
+        (f"/events/file-accesses?q={TAIL}", ("rule", "/Users/target", "host", "signer")),
+        ("/events/agents", ("identifier", "host")),
+        ("/", ("exe", "host")),
+    ):
+        page = logged_in(path).page
+        for text in texts:
+            expect(page.locator("main").get_by_text(seen(text)).first).to_be_attached()
+        assert bare(page) == [], path
+
+
+def test_a_machine_and_its_dialogs_show_what_cannot_be_seen(one: SimulatedMac, logged_in: OpenPage) -> None:
+    page = logged_in(f"/machines/{one.machine_id}").page
+    for text in ("host", "user", "serial", "exe"):
+        expect(page.locator("main").get_by_text(seen(text)).first).to_be_visible()
+    page.get_by_role("button", name="Monitor mode").click()
+    expect(page.get_by_role("dialog")).to_contain_text("‹U+202E›")
+    assert bare(page) == []
+
+
+def test_an_event_and_the_rule_from_it_show_what_cannot_be_seen(
+    one: SimulatedMac, logged_in: OpenPage
+) -> None:
+    page = logged_in(f"/events?machine_id={one.machine_id}").page
+    page.get_by_role("button", name=seen("exe")).click()
+    drawer = page.get_by_role("dialog")
+    for text in ("/Applications/folder", "bundle", "by", "parent", "TEAMID:com.example", "Common"):
+        expect(drawer.get_by_text(seen(text)).first).to_be_visible()
+    assert bare(page) == []
+    page.get_by_role("button", name="Explain").click()
+    expect(page.get_by_role("dialog").last).to_contain_text("Why on host‹U+202E›")
+    assert bare(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Make a rule from this event").click()
+    form = page.get_by_role("dialog").last
+    form.get_by_label("Type").select_option("SIGNINGID")
+    expect(form).to_contain_text("characters that cannot be seen: " + seen("TEAMID:com.example"))
+    form.get_by_label("Applies to").select_option("machine")
+    form.get_by_label("Machine", exact=True).fill(TAIL)
+    expect(form.get_by_role("option").first).to_contain_text(seen("host"))
+    assert bare(page) == []
