@@ -1,6 +1,7 @@
 // Which rules could be made from an execution that was seen, from the narrowest to the widest.
 import type { ExecEvent, Policy, Program, RuleType } from '../api/types.ts';
 import { IDENTIFIER_KINDS, RULE_TYPES, normalizeIdentifier } from './identifiers.ts';
+import { reported } from './reported.ts';
 
 export type Candidates = Partial<Record<RuleType, string>>;
 
@@ -55,7 +56,7 @@ export function draftFromEvent(event: ExecEvent): RuleDraft {
     type,
     policy: event.blocked ? 'ALLOWLIST' : 'BLOCKLIST',
     candidates: offered,
-    subject: event.file_name || event.file_path || 'this program',
+    subject: reported(event.file_name || event.file_path) || 'this program',
   };
 }
 
@@ -66,6 +67,6 @@ export function draftFromProgram(program: Program): RuleDraft {
     type: offered.SIGNINGID ? 'SIGNINGID' : 'BINARY',
     policy: program.blocked > program.allowed ? 'ALLOWLIST' : 'BLOCKLIST',
     candidates: offered,
-    subject: program.file_name || 'this program',
+    subject: reported(program.file_name) || 'this program',
   };
 }

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 
 /** Names under which components hold what Macs reported. */
 const FROM_MACS =
-  /\b(?:machineName|describeClaim)\(|\.(?:hostname|machine_id|serial|model|(?:primary|executing)_user|file_(?:name|path)|bundle_(?:name|id|version)|publisher|parent_name|signing_id|team_id|cdhash|identifier|rule_name|target|comment)\b/;
+  /\b(?:machineName|describeClaim)\(|\.(?:hostname|machine_id|serial|model|(?:primary|executing)_user|file_(?:name|path)|bundle_(?:name|id|version)|publisher|parent_name|signing_id|team_id|cdhash|identifier|rule_name|target|comment|cn|org|ou)\b/;
 const ISOLATED = /\breported\(|\.map\(reported\)/;
 /** Attributes, and properties of components, that people read. */
 const READ = new Set(['title', 'aria-label', 'placeholder', 'alt', 'label', 'help']);
