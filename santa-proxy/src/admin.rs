@@ -9,13 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::backend_numbers;
 use crate::http::reject::phrase;
 use crate::http::request::{HeadLimits, Request};
 use crate::http::scan::{Found, Scan};
 use crate::io::buffer::Buffer;
 use crate::io::stream::Stream;
 use crate::log::sink::Sink;
-use crate::metrics::{WorkerMetrics, render};
+use crate::metrics::{WorkerMetrics, addresses, render};
 use crate::supervisor::numbers;
 
 const LIMITS: HeadLimits = HeadLimits { head: 8192, target: 1024, fields: 64 };
@@ -103,7 +104,8 @@ async fn serve(
     let (kind, text) = match status {
         200 => {
             let own = render(workers, sink.dropped());
-            let all = own + &numbers(control).await;
+            let backend = backend_numbers::numbers(addresses(workers)).await;
+            let all = own + &backend + &numbers(control).await;
             ("text/plain; version=0.0.4; charset=utf-8", all)
         }
         _ => ("text/plain; charset=utf-8", format!("{status} {}\n", phrase(status))),

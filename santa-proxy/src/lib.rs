@@ -9,14 +9,16 @@
 //! - `log`, `metrics`: what is told about it
 //! - `preface`, `tls`, `addresses`: PROXY protocol, certificates, what each client has open
 //! - `upstream`: connections to backends, and which of them serve
+//! - `question`: what this proxy asks a backend itself
 //! - `server`: workers, connections, HTTP/2 streams, forwarding, tunnels
 //! - [`lifecycle`]: start, signals, drain; `inherit`, `reload`, `watch`, `admin`,
-//!   `supervisor`, `resident`, [`cli`] beside it
+//!   `supervisor`, `backend_numbers`, `resident`, [`cli`] beside it
 
 mod addresses;
 mod admin;
 mod answer;
 mod assets;
+mod backend_numbers;
 pub mod cli;
 mod generation;
 pub mod http;
@@ -27,6 +29,7 @@ mod log;
 mod metrics;
 mod notify;
 mod preface;
+mod question;
 mod reload;
 mod resident;
 pub mod route;

@@ -1,11 +1,13 @@
 //! Counters of one worker and the Prometheus text of all of them. Each counter
 //! has one writer, so counting costs no contention.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+
+use santa_config::Address;
 
 use crate::route::Route;
 
@@ -42,9 +44,9 @@ impl Counter {
 }
 
 /// What one worker knows of one instance of a backend.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct InstanceMetrics {
-    address: String,
+    address: Address,
     /// Connections in use.
     pub(crate) active: Counter,
     /// Attempts to connect that failed.
@@ -53,6 +55,13 @@ pub(crate) struct InstanceMetrics {
     pub(crate) down: Counter,
     /// 1 while it is to get no further requests.
     pub(crate) drained: Counter,
+}
+
+impl InstanceMetrics {
+    fn new(address: Address) -> Self {
+        let [active, failures, down, drained] = Default::default();
+        Self { address, active, failures, down, drained }
+    }
 }
 
 /// What one worker counts.
@@ -101,9 +110,8 @@ pub(crate) struct WorkerMetrics {
 
 impl WorkerMetrics {
     /// What is known of the instance at `address`, told of as long as it lives.
-    pub(crate) fn instance(&self, address: &str) -> Arc<InstanceMetrics> {
-        let instance =
-            Arc::new(InstanceMetrics { address: address.to_owned(), ..InstanceMetrics::default() });
+    pub(crate) fn instance(&self, address: Address) -> Arc<InstanceMetrics> {
+        let instance = Arc::new(InstanceMetrics::new(address));
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         instances.retain(|known| known.strong_count() > 0);
         instances.push(Arc::downgrade(&instance));
@@ -119,6 +127,16 @@ impl WorkerMetrics {
         self.latency[route as usize][bucket].add(1);
         self.latency_micros[route as usize].add(micros);
     }
+}
+
+/// The addresses of all instances that are known now.
+pub(crate) fn addresses(workers: &[Arc<WorkerMetrics>]) -> BTreeSet<Address> {
+    let mut known = BTreeSet::new();
+    for worker in workers {
+        let instances = worker.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(instances.iter().filter_map(Weak::upgrade).map(|one| one.address.clone()));
+    }
+    known
 }
 
 /// Sums a counter over all workers.
@@ -207,7 +225,7 @@ fn requests(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
 
 fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
     // Connections, failures, and whether any worker fails to reach it or passes it over.
-    let mut known: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+    let mut known: BTreeMap<Address, [u64; 4]> = BTreeMap::new();
     for worker in workers {
         let instances = worker.instances.lock().unwrap_or_else(PoisonError::into_inner);
         for instance in instances.iter().filter_map(Weak::upgrade) {
@@ -262,9 +280,9 @@ mod tests {
     #[test]
     fn an_instance_is_down_when_one_worker_cannot_reach_it() {
         let workers = [Arc::new(WorkerMetrics::default()), Arc::new(WorkerMetrics::default())];
-        let gone = workers[0].instance("unix:/old");
-        let first = workers[0].instance("unix:/a");
-        let second = workers[1].instance("unix:/a");
+        let gone = workers[0].instance(Address::Unix("/old".into()));
+        let first = workers[0].instance(Address::Unix("/a".into()));
+        let second = workers[1].instance(Address::Unix("/a".into()));
         drop(gone);
         first.active.add(2);
         second.active.add(1);

@@ -7,17 +7,12 @@ use super::plan::Pending;
 use super::send::Reply;
 use super::worker::Worker;
 use crate::answer::Answer;
-use crate::http::content::Content;
-use crate::http::response::{Response, SCAN_RULES};
-use crate::http::scan::{Found, Scan};
-use crate::io::buffer::Buffer;
-use crate::upstream::pool::{Lease, Reuse};
+use crate::question::ask;
+use crate::upstream::pool::Reuse;
 
 /// The question.
 const QUESTION: &[u8] =
     b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n";
-/// Longest answer that is read.
-const LONGEST: usize = 16 * 1024;
 /// The checks that the backend makes, in the order of the answer.
 const CHECKS: [&str; 3] = ["backend", "database", "migrations"];
 
@@ -27,12 +22,12 @@ pub(crate) async fn reply(worker: &Rc<Worker>, pending: Pending) -> Reply {
     let limit = local.shared.timeouts.ready;
     let asking = async {
         let mut lease = local.api.lease(Reuse::Certain, None, limit, &worker.metrics).await.ok()?;
-        let (status, text, reusable) = ask(&mut lease).await?;
-        if reusable {
+        let said = ask(&mut lease.stream, QUESTION).await?;
+        if said.reusable {
             lease.keep();
             worker.sweep_later();
         }
-        Some((status, text))
+        Some((said.status, said.text))
     };
     let said = tokio::time::timeout(limit, asking).await.ok().flatten();
     let (status, text) = verdict(
@@ -43,39 +38,6 @@ pub(crate) async fn reply(worker: &Rc<Worker>, pending: Pending) -> Reply {
     let mut reply = Reply::new(worker, &local, answer, terms, record);
     reply.content = content;
     reply
-}
-
-/// One request over a connection; nothing when it is not answered properly.
-async fn ask(lease: &mut Lease) -> Option<(u16, Vec<u8>, bool)> {
-    let (mut reader, mut writer) = lease.stream.split();
-    writer.write_all([QUESTION, &[], &[]]).await.ok()?;
-    let mut buffer = Buffer::default();
-    let mut scan = Scan::default();
-    let (status, mut content, keeps) = loop {
-        reader.fill(&mut buffer).await.ok().filter(|count| *count > 0)?;
-        if let Found::Head(span) = scan.advance(buffer.filled(), &SCAN_RULES).ok()? {
-            let response = Response::parse(buffer.filled(), &span, false).ok()?;
-            let content = Content::of_response(response.body);
-            let head = (response.status, content, response.keeps_alive());
-            buffer.consume(span.end);
-            break head;
-        }
-    };
-    let mut text = Vec::new();
-    loop {
-        let done = content.decode(buffer.filled_mut()).ok()?;
-        text.extend_from_slice(&buffer.filled()[..done.produced]);
-        buffer.consume(done.consumed);
-        if content.is_done() || text.len() > LONGEST {
-            break;
-        }
-        if reader.fill(&mut buffer).await.ok()? == 0 {
-            content.may_end_now().then_some(())?;
-            break;
-        }
-    }
-    let reusable = keeps && content.is_done() && buffer.is_empty();
-    Some((status, text, reusable))
 }
 
 /// Status and text of our answer to what the backend said, if it said anything.

@@ -128,7 +128,7 @@ impl Backend {
                 active: Cell::new(0),
                 down_until: Cell::new(None),
                 drained: Cell::new(false),
-                metrics: metrics.instance(&address.to_string()),
+                metrics: metrics.instance(address.clone()),
             })
         };
         Self { instances: addresses.iter().map(instance).collect(), next: Cell::new(0) }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
+use crate::support::backend::Backend;
 use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::proxy::Setup;
@@ -58,4 +59,28 @@ fn metrics_tell_of_santa_supervise_too() {
     let text = Client::connect(address).get("/metrics").text();
     assert!(text.ends_with("santa_supervise_x 1\n"), "{text}");
     assert_eq!(supervisor.join().expect("asked"), "{\"op\":\"metrics\"}\n");
+}
+
+#[test]
+fn metrics_tell_of_every_instance_of_the_backend() {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new().set("ADMIN__LISTEN", &address.to_string());
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let of = format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
+    let scrape = || Client::connect(address).get("/metrics").text();
+    let silent = format!("# {} does not tell its numbers\n", &of[9..of.len() - 1]);
+    assert!(scrape().contains(&silent), "an empty answer is none");
+    backend.tell("<!doctype html>\n");
+    assert!(scrape().contains(&silent), "a page is none");
+    backend.tell(
+        "# HELP santa_backend_bytes Bytes.\n# TYPE santa_backend_bytes gauge\n\
+         santa_backend_bytes{cache=\"rules\"} 5\n",
+    );
+    let text = scrape();
+    assert!(text.contains(&format!("santa_backend_bytes{{{of},cache=\"rules\"}} 5\n")), "{text}");
+    assert!(!text.contains(&silent), "{text}");
+    backend.stop();
+    assert!(scrape().contains(&silent), "one that is away is named");
+    assert_eq!(Client::connect(proxy.address).get("/metrics").status, 404, "not in public");
 }

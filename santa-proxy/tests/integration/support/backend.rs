@@ -44,6 +44,8 @@ struct Shared {
     script: Mutex<Option<Script>>,
     handed_over: Mutex<Vec<UnixStream>>,
     open: Mutex<Vec<UnixStream>>,
+    /// What it tells of itself, as Prometheus text.
+    numbers: Mutex<String>,
     connections: Mutex<usize>,
     stopped: AtomicBool,
 }
@@ -94,7 +96,12 @@ impl Backend {
         self.script(move |_| act.clone());
     }
 
-    /// The requests so far.
+    /// Tells these numbers of itself from now on.
+    pub(crate) fn tell(&self, numbers: &str) {
+        numbers.clone_into(&mut self.shared.numbers.lock().expect("lock"));
+    }
+
+    /// The requests so far, without those for its numbers.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.shared.received.lock().expect("lock").clone()
     }
@@ -148,6 +155,10 @@ impl Backend {
 fn serve(mut stream: UnixStream, connection: usize, shared: &Shared) {
     let mut buffer = Vec::new();
     while let Some(received) = receive(&mut stream, &mut buffer, connection, shared) {
+        if received.head.starts_with("GET /metrics ") {
+            let _ = stream.write_all(&ok(&shared.numbers.lock().expect("lock")));
+            break;
+        }
         let act = match shared.script.lock().expect("lock").as_mut() {
             Some(script) => script(&received),
             None => Act::Answer(ok("ok")),
