@@ -31,6 +31,7 @@ from santaserver.overview.router import router as overview
 from santaserver.programs.router import router as programs
 from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
+from santaserver.rules.progress import FleetProgress
 from santaserver.rules.router import router as rules
 from santaserver.rules.transfer_router import router as rule_files
 from santaserver.schedule import keep_schedule
@@ -87,6 +88,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         enrollments=EnrollmentCache(memory),
         programs=ProgramCache(memory),
         batch_caps=BatchCaps(memory),
+        progress=FleetProgress(memory),
         memory=memory,
     )
     app.add_middleware(RestBody)

@@ -10,6 +10,7 @@ from santaserver.events.catalogue import ProgramCache
 from santaserver.events.news import NewsBudget
 from santaserver.limiter import ConcurrencyLimiter
 from santaserver.live.bus import Bus
+from santaserver.rules.progress import FleetProgress
 from santaserver.settings import Settings
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
@@ -49,6 +50,7 @@ class AppState:
     enrollments: EnrollmentCache
     programs: ProgramCache
     batch_caps: BatchCaps
+    progress: FleetProgress
     memory: CacheMemory
     limits: Limits = field(default_factory=Limits)
     news: NewsBudget = field(default_factory=NewsBudget)

@@ -1,5 +1,6 @@
 """The list of rules: one statement without a transaction, written as JSON straight from its rows."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from santaserver.db import Connection
 from santaserver.errors import NotFound
 from santaserver.layers.service import missing, parts
 from santaserver.paging import decode_cursor, encode_cursor, like_pattern
+from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
 
 MAX_ROW_ID = 2**63 - 1
 
@@ -34,24 +36,11 @@ with page as materialized (
   left join app_user u on u.id = r.created_by
   where r.removed_at is null {{conditions}}
   order by r.id desc limit $1),
-wanted as (select distinct layer_id from page),
-sets as (select w.layer_id, p.id from wanted w join policy_signature p on w.layer_id = any(p.layers)
-  where w.layer_id <> 1),
-totals as (
-  select 1::bigint as layer_id, count(*) as macs from machine_sync
-    where exists (select from wanted where layer_id = 1)
-  union all
-  select s.layer_id, count(*) from sets s join machine_sync y on y.signature = s.id group by s.layer_id),
-confirmed as (
-  select 1::bigint as layer_id, acked_seq as seq, count(*) as macs from machine_sync
-    where acked_seq is not null and exists (select from wanted where layer_id = 1) group by acked_seq
-  union all
-  select s.layer_id, y.acked_seq, count(*) from sets s join machine_sync y on y.acked_signature = s.id
-    where y.acked_seq is not null group by s.layer_id, y.acked_seq)
-select p.*,
-  coalesce((select sum(c.macs) from confirmed c where c.layer_id = p.layer_id and c.seq >= p.seq), 0)::bigint,
-  coalesce(t.macs, 0)
-from page p left join totals t on t.layer_id = p.layer_id order by p.id desc
+wanted as (select distinct layer_id from page where layer_id <> all($2::bigint[])),
+{COUNTS}
+select p.*, c.totals, c.confirmed, c.fleet from page p
+left join counted c on p.id = (select max(id) from page)
+order by p.id desc
 """  # noqa: S608 - put together from constants
 
 
@@ -101,31 +90,34 @@ class RuleQuery:
     policy: str | None = None
 
 
-async def list_rules(connection: Connection, query: RuleQuery) -> bytes:
+async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgress) -> bytes:
     """Return a page of live rules as JSON, the newest first."""
     statement, arguments = _statement(query)
-    rows = await connection.fetch(statement, query.limit + 1, *arguments)
+    now = time.monotonic()
+    known = fleet.known(now)
+    rows = await connection.fetch(statement, query.limit + 1, list(known), *arguments)
     if not rows and query.layer is not None:
         await _check_layer(connection, query.layer)
-    items = [_item(row) for row in rows[: query.limit]]
+    progress = known | fleet.learn(rows[0][17:], now) if rows else known
+    items = [_item(row, progress.get(row[16], NOBODY)) for row in rows[: query.limit]]
     more = len(rows) > query.limit
     return _encode(RulePage(items, encode_cursor((items[-1].id,)) if more else None))
 
 
-def _item(row: Sequence[Any]) -> RuleItem:
-    seq, _, acked, total = row[15:]
-    state = "waiting" if seq is None else "active"
-    return RuleItem(*(*row[:11], state, *row[11:15], seq, acked, total))
+def _item(row: Sequence[Any], progress: LayerProgress) -> RuleItem:
+    seq = row[15]
+    state, acked = ("waiting", 0) if seq is None else ("active", progress.confirmed(seq))
+    return RuleItem(*(*row[:11], state, *row[11:15], seq, acked, progress.total))
 
 
 def _statement(query: RuleQuery) -> tuple[str, list[object]]:
-    """Return the statement with the conditions that are asked for, and their values from $2 on."""
+    """Return the statement with the conditions that are asked for, and their values from $3 on."""
     conditions: list[str] = []
     values: list[object] = []
 
     def add(condition: str, value: object) -> None:
         values.append(value)
-        conditions.append(f"and {condition.format(len(values) + 1)}")
+        conditions.append(f"and {condition.format(len(values) + 2)}")
 
     if query.layer is not None:
         kind, owner = parts(query.layer)

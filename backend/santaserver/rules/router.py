@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep
+from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep, StateDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -26,6 +26,7 @@ router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthor
 @router.get("", response_model=Page[Rule], responses=responses(BadRequest, NotFound))
 async def list_rules(
     connection: ConnectionDep,
+    state: StateDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
@@ -37,7 +38,7 @@ async def list_rules(
 ) -> Response:
     """List live rules, the newest first."""
     query = reads.RuleQuery(cursor, limit, q, layer, rule_type, policy)
-    return Response(await reads.list_rules(connection, query), media_type="application/json")
+    return Response(await reads.list_rules(connection, query, state.progress), media_type="application/json")
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))

@@ -1,13 +1,16 @@
 """The list of rules says what the rules themselves say, whatever it is asked by."""
 
-import time
 from typing import Any
 
 import httpx
 import pytest
 
+from santaserver.cache import CacheMemory
+from santaserver.rules.progress import MACS_A_SECOND, NOBODY, FleetProgress, LayerProgress, progress_of
+from tests.support.postgres import execute
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
+from tests.support.statements import statements
 
 SHA = "{:064x}"
 
@@ -88,24 +91,64 @@ def test_pages_hold_everything_once(admin: httpx.Client, rules: list[dict[str, A
 def test_a_list_is_one_statement_without_a_transaction(
     server: RunningServer, admin: httpx.Client, rules: list[dict[str, Any]]
 ) -> None:
-    idle = server.app.state.santa.database._rest._idle
-    seen: list[str] = []
-    watched: set[int] = set()
-    asked: list[str] = []
-    # The connection of the request before may not be back yet; then it is the next one that is taken.
-    for _ in range(10):
-        for member in [member for member in idle if id(member) not in watched]:
-            watched.add(id(member))
-            member.raw.add_query_logger(lambda record: seen.append(record.query))
-        seen.clear()
-        assert admin.get("/api/v1/rules").json()["items"] == rules
-        # The driver tells of a statement a turn of its loop later, which may be after the answer.
-        until = time.monotonic() + 1
-        while not seen and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(0.05)
-        asked = [query for query in seen if query != "select 1" and "user_session" not in query]
-        if asked:
-            break
-    assert len(asked) == 1, asked
-    assert asked[0].lstrip().startswith("with page")
+    for path, items in (("/api/v1/rules", rules), ("/api/v1/rules?limit=2&layer=global", None)):
+        with statements(server) as asked:
+            page = admin.get(path).json()
+        assert items is None or page["items"] == items
+        assert [text.lstrip().split()[:2] for text in asked] == [["with", "page"]]
+
+
+def test_counts_of_a_large_fleet_are_taken_together(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
+    seq = admin.post("/api/v1/rules", json=rule).json()["seq"]
+    mac.sync()
+    now = 1000.0
+    monkeypatch.setattr("santaserver.rules.reads.time.monotonic", lambda: now)
+    monkeypatch.setattr("santaserver.rules.progress.FEW", 5)
+
+    def shown() -> tuple[int, int]:
+        (item,) = admin.get("/api/v1/rules").json()["items"]
+        return item["machines_acked"], item["machines_total"]
+
+    assert shown() == (1, 1)
+    add_machines(server.dsn, 9, seq)
+    assert shown() == (10, 10), "what few Macs have confirmed is always counted"
+    add_machines(server.dsn, 90, seq - 1)
+    assert shown() == (10, 10), "what many have confirmed is remembered"
+    now += 100 / MACS_A_SECOND
+    assert shown() == (10, 100)
+
+
+def add_machines(dsn: str, number: int, seq: int) -> None:
+    """Add Macs that have confirmed this policy number."""
+    execute(
+        dsn,
+        """with made as (insert into machine (machine_id, serial, enrolled_at)
+             select gen_random_uuid()::text, n::text, now() from generate_series(1, $1) n returning id)
+           insert into machine_sync (machine_id, acked_seq, acked_signature)
+             select id, $2, (select min(id) from policy_signature) from made""",
+        number,
+        seq,
+    )
+
+
+def test_progress_counts_macs_from_a_number_on() -> None:
+    progress = progress_of(7, [(3, 2), (9, 1), (5, 3)])
+    assert [progress.confirmed(seq) for seq in (0, 3, 4, 5, 6, 9, 10)] == [6, 6, 4, 4, 1, 1, 0]
+    assert NOBODY.confirmed(0) == 0
+
+
+def test_one_list_counts_while_the_others_use_the_old_numbers() -> None:
+    fleet = FleetProgress(CacheMemory())
+    found = fleet.learn(([[1, 80_000], [7, 3]], [[1, 4, 5]], None), 100.0)
+    assert found == {1: LayerProgress(80_000, [4], [5]), 7: LayerProgress(3, [], [])}
+    assert fleet.known(101.0) == found
+    assert fleet.known(101.7) == {}, "the first who finds them old counts"
+    assert fleet.known(101.8) == found
+    assert fleet.known(102.8) == {}, "whoever counted has failed"
+    assert fleet.known(110.0) == {}
+    small = FleetProgress(CacheMemory())
+    assert small.learn(([[1, 999]], None, 900), 100.0) == {1: LayerProgress(999, [], [])}
+    assert small.known(100.0) == {}

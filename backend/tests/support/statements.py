@@ -1,0 +1,52 @@
+"""What a running server asks its database to answer REST requests, while a test looks."""
+
+from collections.abc import AsyncIterator, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import asyncpg
+
+from santaserver.postgres.pool import Member
+from tests.support.server import RunningServer
+
+
+def _is_beside(query: str) -> bool:
+    """Tell whether it only tries a connection or looks up who is logged in."""
+    return query == "select 1" or "user_session" in query
+
+
+@contextmanager
+def statements(server: RunningServer) -> Iterator[list[str]]:
+    """Collect every statement, the beginning and the end of a transaction too, as it is sent."""
+    sent: list[str] = []
+    lent: set[asyncpg.Connection] = set()
+    pool = server.app.state.santa.database._rest
+    lend = pool.lend
+
+    @asynccontextmanager
+    async def watched(key: Hashable = None) -> AsyncIterator[Member]:
+        async with lend(key) as member:
+            lent.add(member.raw)
+            try:
+                yield member
+            finally:
+                lent.discard(member.raw)
+
+    def noting(name: str) -> Any:  # noqa: ANN401 - a method of the driver
+        original = getattr(asyncpg.Connection, name)
+
+        async def run(self: asyncpg.Connection, query: str, *rest: Any, **options: Any) -> Any:  # noqa: ANN401
+            if self in lent and not _is_beside(query):
+                sent.append(query)
+            return await original(self, query, *rest, **options)
+
+        return run
+
+    with (
+        patch.object(pool, "lend", watched),
+        patch.multiple(
+            asyncpg.Connection, **{name: noting(name) for name in ("execute", "_execute", "prepare")}
+        ),
+    ):
+        yield sent
