@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import BigInteger, Integer, Select, func, insert, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection
 from santaserver.models import AppUser, Enrollment, Machine, Tag, TagEnrollment
+from santaserver.reads import Row, Statement, parameter
 
 EnrollmentRow = tuple[Enrollment, int, str | None, list[str]]
 """(enrollment, machines, who made it, its tags)"""
@@ -27,17 +30,20 @@ def _base() -> Select[Enrollment, int, str, list[str] | None]:
         .correlate(Enrollment)
         .scalar_subquery()
     )
-    return select(Enrollment, machines, AppUser.username, tags).outerjoin(
+    return select(Enrollment, machines.label("machines"), AppUser.username, tags.label("tags")).outerjoin(
         AppUser, AppUser.id == Enrollment.created_by
     )
 
 
-async def list_enrollments(session: AsyncSession, before: int | None, limit: int) -> Sequence[EnrollmentRow]:
+@cache
+def _list() -> Statement:
+    before, limit = parameter("before", BigInteger()), parameter("limit", Integer())
+    return Statement(_base().where(Enrollment.id < before).order_by(Enrollment.id.desc()).limit(limit))
+
+
+async def list_enrollments(connection: Connection, before: int, limit: int) -> Sequence[Row]:
     """Return enrollments, the newest first, before the given id."""
-    query = _base().order_by(Enrollment.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(Enrollment.id < before)
-    return [(row[0], row[1], row[2], row[3] or []) for row in await session.execute(query)]
+    return await _list().fetch(connection, before=before, limit=limit)
 
 
 async def find_enrollment(session: AsyncSession, number: int) -> EnrollmentRow | None:

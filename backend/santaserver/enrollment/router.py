@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, ConnectionDep, NowDep, SessionDep, StateDep
 from santaserver.enrollment import service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
@@ -18,22 +18,23 @@ from santaserver.enrollment.schemas import (
 )
 from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.reads import answer
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 
 router = APIRouter(prefix="/enrollments", tags=["enrollments"], responses=responses(Unauthorized, Forbidden))
 
 
-@router.get("", responses=responses(BadRequest))
+@router.get("", response_model=Page[Enrollment], responses=responses(BadRequest))
 async def list_enrollments(
-    session: SessionDep,
+    connection: ConnectionDep,
     _: AdminUser,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
-) -> Page[Enrollment]:
+) -> Response:
     """List enrollments, the newest first."""
-    return await service.list_enrollments(session, cursor, limit, now)
+    return answer(await service.list_enrollments(connection, cursor, limit, now))
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))

@@ -2,10 +2,13 @@
 
 import hmac
 from datetime import datetime
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection
 from santaserver.enrollment import profile as profiles
 from santaserver.enrollment import repository
 from santaserver.enrollment.essentials import BY_KEY
@@ -24,26 +27,52 @@ from santaserver.enrollment.schemas import (
 from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import FieldProblem, NotFound, Unprocessable
 from santaserver.models import Enrollment as Row
-from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.paging import decode_cursor
 from santaserver.policy_head import layers_changed, lock_policy
+from santaserver.reads import ItemPage, page_of
 from santaserver.rules.checks import check_identifier
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
+
+
+class Lifetime(NamedTuple):
+    """What decides whether a new Mac could use an enrollment."""
+
+    revoked_at: datetime | None
+    expires_at: datetime | None
+    quota: int | None
+
+
+class EnrollmentItem(Struct):
+    """As `schemas.Enrollment`."""
+
+    label: str
+    quota: int | None
+    serial_allowlist: list[str] | None
+    expires_at: datetime | None
+    client_certificate: bool
+    tags: list[str]
+    id: int
+    state: State
+    machines: int
+    created_at: datetime
+    created_by: str
+    revoked_at: datetime | None
+
+
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 async def list_enrollments(
-    session: AsyncSession, cursor: str | None, limit: int, now: datetime
-) -> Page[Enrollment]:
+    connection: Connection, cursor: str | None, limit: int, now: datetime
+) -> ItemPage[EnrollmentItem]:
     """Return a page of enrollments, the newest first."""
     key = decode_cursor(cursor, (int,))
-    before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
-    rows = await repository.list_enrollments(session, before, limit + 1)
-    page = rows[:limit]
-    following = encode_cursor((page[-1][0].id,)) if len(rows) > limit else None
-    return Page(items=[_show(row, now) for row in page], next_cursor=following)
+    before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else MAX_ROW_ID
+    rows = await repository.list_enrollments(connection, before, limit + 1)
+    return page_of(rows, limit, lambda row: _item(row, now), lambda row: (row["id"],))
 
 
 async def get_enrollment(session: AsyncSession, number: int, now: datetime) -> Enrollment:
@@ -157,7 +186,7 @@ async def make_profile(session: AsyncSession, number: int, wanted: ProfileReques
     return profiles.profile(server, (row.id, row.label), wanted.secret, wanted.secret_in, rules)
 
 
-def state_of(row: Row, machines: int, now: datetime) -> State:
+def state_of(row: Lifetime, machines: int, now: datetime) -> State:
     """Say whether a new Mac could use it, and if not, why."""
     if row.revoked_at is not None:
         return "revoked"
@@ -166,12 +195,30 @@ def state_of(row: Row, machines: int, now: datetime) -> State:
     return "full" if row.quota is not None and machines >= row.quota else "active"
 
 
+def _item(row: Any, now: datetime) -> EnrollmentItem:  # noqa: ANN401 - a record of the driver
+    lifetime = Lifetime(row["revoked_at"], row["expires_at"], row["quota"])
+    return EnrollmentItem(
+        label=row["label"],
+        quota=row["quota"],
+        serial_allowlist=row["serial_allowlist"],
+        expires_at=row["expires_at"],
+        client_certificate=row["client_certificate"],
+        tags=row["tags"] or [],
+        id=row["id"],
+        state=state_of(lifetime, row["machines"], now),
+        machines=row["machines"],
+        created_at=row["created_at"],
+        created_by=row["username"] or "",
+        revoked_at=row["revoked_at"],
+    )
+
+
 def _show(found: EnrollmentRow, now: datetime) -> Enrollment:
     row, machines, creator, tags = found
     return Enrollment(
         id=row.id,
         label=row.label,
-        state=state_of(row, machines, now),
+        state=state_of(Lifetime(row.revoked_at, row.expires_at, row.quota), machines, now),
         machines=machines,
         quota=row.quota,
         serial_allowlist=row.serial_allowlist,

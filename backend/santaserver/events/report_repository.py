@@ -1,13 +1,11 @@
 """Reads file accesses and agents' own actions, the newest first."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from santaserver.db import Connection
 from santaserver.events.repository import Position
 from santaserver.paging import like_pattern
-
-Row = Mapping[str, Any]
+from santaserver.reads import Row
 
 
 async def list_file_accesses(

@@ -2,44 +2,45 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep
+from santaserver.deps import ConnectionDep, NowDep
 from santaserver.errors import BadRequest, Unauthorized, responses
 from santaserver.events import report_service as service
 from santaserver.events.report_schemas import AgentAudit, FileAccess
 from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.reads import answer
 
 router = APIRouter(tags=["events"], responses=responses(Unauthorized))
 
 MachineParam = Annotated[Stored, Query(max_length=1000, description="Only this machine's")]
 
 
-@router.get("/file-accesses", responses=responses(BadRequest))
+@router.get("/file-accesses", response_model=Page[FileAccess], responses=responses(BadRequest))
 async def list_file_accesses(
     connection: ConnectionDep,
-    _: CurrentUser,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: Annotated[Stored, Query(max_length=200, description="Part of a rule's name or of a path")] = "",
     decision: Annotated[Stored, Query(max_length=64, description="Santa's exact word")] = "",
     machine_id: MachineParam = "",
-) -> Page[FileAccess]:
+) -> Response:
     """List accesses to watched files, the newest first."""
     text, word, machine = (part.replace("\0", "") for part in (q, decision, machine_id))
-    return await service.list_file_accesses(connection, cursor, limit, text, word, machine, now)
+    return answer(await service.list_file_accesses(connection, cursor, limit, text, word, machine, now))
 
 
-@router.get("/agent-audits", responses=responses(BadRequest))
+@router.get("/agent-audits", response_model=Page[AgentAudit], responses=responses(BadRequest))
 async def list_agent_audits(
     connection: ConnectionDep,
-    _: CurrentUser,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     machine_id: MachineParam = "",
-) -> Page[AgentAudit]:
+) -> Response:
     """List what agents did on their own, the newest first."""
-    return await service.list_agent_audits(connection, cursor, limit, machine_id.replace("\0", ""), now)
+    return answer(
+        await service.list_agent_audits(connection, cursor, limit, machine_id.replace("\0", ""), now)
+    )

@@ -1,16 +1,56 @@
 """Shows file accesses and agents' own actions."""
 
-import json
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.events import report_repository as repository
-from santaserver.events.report_repository import Row
-from santaserver.events.report_schemas import AccessingProcess, AgentAudit, FileAccess
 from santaserver.events.service import newest, position_of
-from santaserver.paging import Page, encode_cursor
+from santaserver.reads import ItemPage, Row, page_of
+
+
+class ProcessItem(Struct):
+    """As `report_schemas.AccessingProcess`; what was empty was not stored."""
+
+    pid: int = 0
+    file_path: str = ""
+    file_sha256: str = ""
+    cdhash: str = ""
+    signing_id: str = ""
+    team_id: str = ""
+
+
+class FileAccessItem(Struct):
+    """As `report_schemas.FileAccess`."""
+
+    id: int
+    machine_id: str
+    hostname: str
+    occurred_at: datetime
+    received_at: datetime
+    rule_name: str
+    rule_version: str
+    target: str
+    decision: str
+    process_chain: list[ProcessItem]
+
+
+class AgentAuditItem(Struct):
+    """As `report_schemas.AgentAudit`."""
+
+    id: int
+    machine_id: str
+    hostname: str
+    occurred_at: datetime
+    received_at: datetime
+    kind: str
+    identifier: str
+    decision: str
+
+
+_read_chain = msgspec.json.Decoder(list[ProcessItem]).decode
 
 
 async def list_file_accesses(
@@ -21,41 +61,25 @@ async def list_file_accesses(
     decision: str,
     machine_id: str,
     now: datetime,
-) -> Page[FileAccess]:
+) -> ItemPage[FileAccessItem]:
     """Return a page of file accesses, the newest first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_file_accesses(connection, text, decision, machine_id, before, limit + 1)
-    items = [
-        FileAccess.model_validate({**row, "process_chain": _chain(row["process_chain"])})
-        for row in rows[:limit]
-    ]
-    return Page(items=items, next_cursor=_following(rows, limit))
+    return page_of(rows, limit, _file_access, _place)
 
 
 async def list_agent_audits(
     connection: Connection, cursor: str | None, limit: int, machine_id: str, now: datetime
-) -> Page[AgentAudit]:
+) -> ItemPage[AgentAuditItem]:
     """Return a page of what agents did on their own, the newest first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_agent_audits(connection, machine_id, before, limit + 1)
-    items = [AgentAudit.model_validate(dict(row)) for row in rows[:limit]]
-    return Page(items=items, next_cursor=_following(rows, limit))
+    return page_of(rows, limit, lambda row: AgentAuditItem(*row), _place)
 
 
-def _following(rows: Sequence[Row], limit: int) -> str | None:
-    if len(rows) <= limit:
-        return None
-    last = rows[limit - 1]
-    return encode_cursor((last["occurred_at"].isoformat(), last["id"]))
+def _place(row: Row) -> tuple[str, int]:
+    return row["occurred_at"].isoformat(), row["id"]
 
 
-def _chain(stored: str) -> list[AccessingProcess]:
-    """Return the processes as they are stored: what was empty was left out."""
-    processes: list[dict[str, Any]] = json.loads(stored)
-    return [
-        AccessingProcess(
-            pid=process.get("pid", 0),
-            **{name: process.get(name, "") for name in AccessingProcess.model_fields if name != "pid"},
-        )
-        for process in processes
-    ]
+def _file_access(row: Row) -> FileAccessItem:
+    return FileAccessItem(*(*row[:-1], _read_chain(row[-1])))

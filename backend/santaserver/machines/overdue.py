@@ -18,15 +18,15 @@ KEY = "full_sync_interval"
 DEFAULT: int = SyncSettings.model_fields[KEY].default
 
 
-def overdue(now: datetime) -> ColumnElement[bool]:
+def overdue(now: ColumnElement[datetime]) -> ColumnElement[bool]:
     """Return the expression for a machine that has been silent for too long."""
     seen = MachineSync.last_preflight_at
     # Most Macs are not even late by the shortest interval there ever was, so theirs is not looked up.
     return case((seen < _latest(now, _shortest()), seen < _latest(now, _interval())), else_=False)
 
 
-def _latest(now: datetime, interval: ColumnElement[int]) -> ColumnElement[datetime]:
-    return literal(now - GRACE) - func.make_interval(0, 0, 0, 0, 0, 0, interval * MISSED_SYNCS)
+def _latest(now: ColumnElement[datetime], interval: ColumnElement[int]) -> ColumnElement[datetime]:
+    return now - literal(GRACE) - func.make_interval(0, 0, 0, 0, 0, 0, interval * MISSED_SYNCS)
 
 
 def _seconds() -> ColumnElement[int]:

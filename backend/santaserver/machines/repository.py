@@ -2,13 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    ScalarSelect,
+    Select,
+    String,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
+from santaserver.db import Connection
 from santaserver.machines.overdue import overdue
 from santaserver.models import (
     Layer,
@@ -23,28 +41,32 @@ from santaserver.models import (
     TagMember,
 )
 from santaserver.paging import like_pattern
+from santaserver.reads import Row, Statement, parameter
 
 
 class MachineRow(NamedTuple):
-    """A machine, how far it is, its newest sync that sent something, and its sync state."""
+    """A machine and how far it is."""
 
     machine: Machine
     progress: MachineSync
-    newest: SyncSession | None
-    state: str
 
+
+NOW = parameter("now", DateTime(timezone=True))
 
 CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
 
 
-def sync_state(now: datetime) -> ColumnElement[str]:
-    """Return the expression for a machine's sync state; the first that holds."""
+def sync_state() -> ColumnElement[str]:
+    """Return the expression for a machine's sync state at NOW; the first that holds."""
     head = select(PolicyHead.seq).scalar_subquery()
     return case(
         (MachineSync.last_postflight_at.is_(None), "never"),
-        (overdue(now), "overdue"),
-        (or_(MachineSync.drift_held, Machine.identity_conflict_at > now - CONFLICT_SHOWN), "drifted"),
+        (overdue(NOW), "overdue"),
+        (
+            or_(MachineSync.drift_held, Machine.identity_conflict_at > NOW - literal(CONFLICT_SHOWN)),
+            "drifted",
+        ),
         (
             or_(
                 MachineSync.acked_seq.is_(None),
@@ -58,7 +80,24 @@ def sync_state(now: datetime) -> ColumnElement[str]:
     )
 
 
-def _base(now: datetime) -> Select[Machine, MachineSync, SyncSession, str]:
+def _tags() -> ScalarSelect[list[str] | None]:
+    """Return the names of the tags in a machine's signature, the lowest first."""
+    member = (
+        func.unnest(PolicySignature.layers).table_valued("layer_id", with_ordinality="place").render_derived()
+    )
+    return (
+        select(func.array_agg(aggregate_order_by(Tag.name, member.c.place)))
+        .select_from(PolicySignature)
+        .join(member, true())
+        .join(Layer, Layer.id == member.c.layer_id)
+        .join(Tag, Tag.id == Layer.tag_id)
+        .where(PolicySignature.id == MachineSync.signature)
+        .correlate(MachineSync)
+        .scalar_subquery()
+    )
+
+
+def _base() -> Select[*tuple[Any, ...]]:
     newest = (
         select(SyncSession)
         .where(SyncSession.machine_id == Machine.id)
@@ -67,34 +106,73 @@ def _base(now: datetime) -> Select[Machine, MachineSync, SyncSession, str]:
         .lateral()
     )
     return (
-        select(Machine, MachineSync, aliased(SyncSession, newest), sync_state(now))
+        select(
+            *(Machine.machine_id, Machine.serial, Machine.hostname, Machine.model, Machine.os_version),
+            *(Machine.os_build, Machine.santa_version, Machine.primary_user, Machine.client_mode),
+            *(Machine.enrolled_at, Machine.binary_rules, Machine.certificate_rules, Machine.teamid_rules),
+            *(Machine.signingid_rules, Machine.cdhash_rules, Machine.compiler_rules),
+            *(Machine.transitive_rules, MachineSync.monitor_until, MachineSync.queued_clean),
+            *(MachineSync.last_preflight_at, MachineSync.last_postflight_at, MachineSync.last_clean_at),
+            *(MachineSync.pending_session, MachineSync.pending_sent, MachineSync.signature),
+            *(newest.c.kind, newest.c.clean_reason, newest.c.sent_count, newest.c.received_count),
+            *(newest.c.processed_count, newest.c.started_at, newest.c.finished_at),
+            newest.c.state.label("session_state"),
+            newest.c.id.label("session_id"),
+            Machine.id.label("row_id"),
+            sync_state().label("sync_state"),
+            func.coalesce(_tags(), literal([], ARRAY(String))).label("tags"),
+        )
         .select_from(Machine)
         .join(MachineSync, MachineSync.machine_id == Machine.id)
         .outerjoin(newest, true())
     )
 
 
-async def list_machines(
-    session: AsyncSession,
-    now: datetime,
-    after: tuple[str, int] | None,
-    limit: int,
-    text: str,
-) -> Sequence[MachineRow]:
-    """Return machines by host name, after the given (host name, row id)."""
-    query = _base(now).order_by(Machine.hostname, Machine.id).limit(limit)
-    if after is not None:
-        query = query.where(tuple_(Machine.hostname, Machine.id) > tuple_(*after))
-    if text.strip():
-        pattern = like_pattern(text)
+@cache
+def _list(*, after: bool, text: bool) -> Statement:
+    query = _base().order_by(Machine.hostname, Machine.id).limit(parameter("limit", Integer()))
+    if after:
+        place = tuple_(parameter("hostname", String()), parameter("row", BigInteger()))
+        query = query.where(tuple_(Machine.hostname, Machine.id) > place)
+    if text:
+        pattern = parameter("pattern", String())
         columns = (Machine.hostname, Machine.serial, Machine.machine_id, Machine.primary_user, Machine.model)
         query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return [MachineRow(*row) for row in await session.execute(query)]
+    return Statement(query)
 
 
-async def find_machine(session: AsyncSession, machine_id: str, now: datetime) -> MachineRow | None:
-    """Return one machine."""
-    row = (await session.execute(_base(now).where(Machine.machine_id == machine_id))).one_or_none()
+@cache
+def _one() -> Statement:
+    return Statement(_base().where(Machine.machine_id == parameter("machine_id", String())))
+
+
+async def list_machines(
+    connection: Connection, now: datetime, after: tuple[str, int] | None, limit: int, text: str
+) -> Sequence[Row]:
+    """Return machines by host name, after the given (host name, row id)."""
+    values: dict[str, object] = {"now": now, "limit": limit}
+    if after is not None:
+        values |= {"hostname": after[0], "row": after[1]}
+    searched = bool(text.strip())
+    if searched:
+        values["pattern"] = like_pattern(text)
+    return await _list(after=after is not None, text=searched).fetch(connection, **values)
+
+
+async def read_machine(connection: Connection, machine_id: str, now: datetime) -> Row:
+    """Return one machine as a list shows it; it has to be there."""
+    (row,) = await _one().fetch(connection, machine_id=machine_id, now=now)
+    return row
+
+
+async def find_machine(session: AsyncSession, machine_id: str) -> MachineRow | None:
+    """Return one machine with its progress."""
+    query = (
+        select(Machine, MachineSync)
+        .join(MachineSync, MachineSync.machine_id == Machine.id)
+        .where(Machine.machine_id == machine_id)
+    )
+    row = (await session.execute(query)).one_or_none()
     return MachineRow(*row) if row else None
 
 
@@ -117,42 +195,26 @@ async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:
     )
 
 
-async def tags_of(session: AsyncSession, signatures: set[int]) -> dict[int, list[str]]:
-    """Return the names of the tags in each signature, the lowest first."""
-    member = (
-        func.unnest(PolicySignature.layers).table_valued("layer_id", with_ordinality="place").render_derived()
-    )
-    query = (
-        select(PolicySignature.id, Tag.name)
-        .select_from(PolicySignature)
-        .join(member, true())
-        .join(Layer, Layer.id == member.c.layer_id)
-        .join(Tag, Tag.id == Layer.tag_id)
-        .where(PolicySignature.id.in_(signatures))
-        .order_by(PolicySignature.id, member.c.place)
-    )
-    found: dict[int, list[str]] = {}
-    for signature, name in await session.execute(query):
-        found.setdefault(signature, []).append(name)
-    return found
-
-
-Membership = tuple[int, str, list[str], datetime]
-"""(tag, its name, sources, earliest join)"""
-
-
-async def memberships(session: AsyncSession, row_id: int) -> Sequence[Membership]:
-    """Return the tags of a machine with the reasons for each, the highest first."""
-    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source))
-    query = (
-        select(Tag.id, Tag.name, sources, func.min(TagMember.joined_at))
-        .join(TagMember, TagMember.tag_id == Tag.id)
-        .join(Layer, Layer.tag_id == Tag.id)
-        .where(TagMember.machine_id == row_id, TagMember.left_at.is_(None), Tag.removed_at.is_(None))
+@cache
+def _memberships() -> Statement:
+    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source)).label("sources")
+    machine = parameter("machine_id", String())
+    return Statement(
+        select(Tag.id, Tag.name, sources, func.min(TagMember.joined_at).label("joined_at"))
+        .select_from(Machine)
+        .outerjoin(TagMember, (TagMember.machine_id == Machine.id) & TagMember.left_at.is_(None))
+        .outerjoin(Tag, (Tag.id == TagMember.tag_id) & Tag.removed_at.is_(None))
+        .outerjoin(Layer, Layer.tag_id == Tag.id)
+        .where(Machine.machine_id == machine)
         .group_by(Tag.id, Layer.rank)
         .order_by(Layer.rank.desc())
     )
-    return [(row[0], row[1], list(row[2]), row[3]) for row in await session.execute(query)]
+
+
+async def memberships(connection: Connection, machine_id: str) -> Sequence[Row] | None:
+    """Return the tags of a machine with the reasons for each, the highest first; None without a machine."""
+    rows = await _memberships().fetch(connection, machine_id=machine_id)
+    return [row for row in rows if row["id"] is not None] if rows else None
 
 
 async def set_monitor_until(session: AsyncSession, row_id: int, until: datetime | None) -> None:
@@ -173,25 +235,3 @@ async def end_monitor_windows(session: AsyncSession, row_id: int, user: int, now
         )
         .values(ended_at=now, ended_by=user)
     )
-
-
-async def count_states(session: AsyncSession, now: datetime) -> dict[str, int]:
-    """Return how many machines are in each sync state."""
-    states = (
-        select(sync_state(now).label("state"))
-        .select_from(Machine)
-        .join(MachineSync, MachineSync.machine_id == Machine.id)
-        .subquery()
-    )
-    query = select(states.c.state, func.count()).group_by(states.c.state)
-    return {row[0]: row[1] for row in await session.execute(query)}
-
-
-async def count_modes(session: AsyncSession) -> dict[str, int]:
-    """Return how many machines report each client mode."""
-    query = (
-        select(Machine.client_mode, func.count())
-        .where(Machine.client_mode != "")
-        .group_by(Machine.client_mode)
-    )
-    return {row[0]: row[1] for row in await session.execute(query)}

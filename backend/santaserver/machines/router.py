@@ -2,9 +2,9 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep, StateDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -18,21 +18,21 @@ from santaserver.machines import service
 from santaserver.machines.address import MachinePath
 from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.reads import answer
 
 router = APIRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
 
 
-@router.get("", responses=responses(BadRequest))
+@router.get("", response_model=Page[Machine], responses=responses(BadRequest))
 async def list_machines(
-    session: SessionDep,
-    _: CurrentUser,
+    connection: ConnectionDep,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
-) -> Page[Machine]:
+) -> Response:
     """List machines by host name."""
-    return await service.list_machines(session, now, cursor, limit, q)
+    return answer(await service.list_machines(connection, now, cursor, limit, q))
 
 
 @router.post(
@@ -73,12 +73,10 @@ async def end_monitor_mode(
     return await service.end_monitor_mode(session, state.caches, machine_id, user, now)
 
 
-@router.get("/{machine_id:path}/tags", responses=responses(NotFound))
-async def list_machine_tags(
-    machine_id: MachinePath, session: SessionDep, _: CurrentUser, now: NowDep
-) -> list[MachineTag]:
+@router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))
+async def list_machine_tags(machine_id: MachinePath, connection: ConnectionDep) -> Response:
     """List the tags of a machine with the reasons for each, the highest first."""
-    return await service.tags_of_machine(session, machine_id, now)
+    return answer(await service.tags_of_machine(connection, machine_id))
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))

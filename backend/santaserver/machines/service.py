@@ -1,71 +1,63 @@
 """Shows machines and takes orders for them."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
 
+from msgspec import to_builtins
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection, driver
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.live.messages import MachineChange, MachineChanged, message
 from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
+from santaserver.machines.items import MachineItem, MachineTagItem, machine_of
 from santaserver.machines.repository import MachineRow
-from santaserver.machines.schemas import (
-    CleanKind,
-    LastSync,
-    Machine,
-    MachineDetail,
-    MachineTag,
-    MonitorMode,
-    RuleCounts,
-    SyncState,
-)
-from santaserver.models import Machine as Row
-from santaserver.models import MachineSync, MonitorWindow, SyncSession
-from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.machines.schemas import CleanKind, Machine, MachineDetail, MonitorMode
+from santaserver.models import MonitorWindow
+from santaserver.paging import decode_cursor
+from santaserver.reads import ItemPage, page_of
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
+NO_MACHINE = "There is no such machine"
 MAX_ROW_ID = 2**63 - 1
 
 
 async def list_machines(
-    session: AsyncSession, now: datetime, cursor: str | None, limit: int, text: str
-) -> Page[Machine]:
+    connection: Connection, now: datetime, cursor: str | None, limit: int, text: str
+) -> ItemPage[MachineItem]:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
     after = (str(key[0]), max(min(int(key[1]), MAX_ROW_ID), 0)) if key else None
-    rows = await repository.list_machines(session, now, after, limit + 1, text)
-    page = rows[:limit]
-    following = encode_cursor((page[-1].machine.hostname, page[-1].machine.id)) if len(rows) > limit else None
-    return Page(items=await _show(session, page), next_cursor=following)
+    rows = await repository.list_machines(connection, now, after, limit + 1, text)
+    return page_of(rows, limit, machine_of, lambda row: (row["hostname"], row["row_id"]))
 
 
 async def get_machine(
     session: AsyncSession, caches: SyncCaches, machine_id: str, now: datetime
 ) -> MachineDetail:
     """Return one machine."""
-    row = await _find(session, machine_id, now)
-    return await detail_of(session, caches, row, (await _show(session, [row]))[0], now)
+    row = await _find(session, machine_id)
+    listed = await repository.read_machine(await driver(session), row.machine.machine_id, now)
+    shown = Machine.model_validate(to_builtins(machine_of(listed), builtin_types=(datetime,)))
+    return await detail_of(session, caches, row, shown, now)
 
 
-async def tags_of_machine(session: AsyncSession, machine_id: str, now: datetime) -> list[MachineTag]:
+async def tags_of_machine(connection: Connection, machine_id: str) -> list[MachineTagItem]:
     """Return the tags that a machine has, the highest first."""
-    row = (await _find(session, machine_id, now)).machine
-    return [
-        MachineTag.model_validate({"id": tag, "name": name, "sources": sources, "joined_at": joined_at})
-        for tag, name, sources, joined_at in await repository.memberships(session, row.id)
-    ]
+    rows = await repository.memberships(connection, machine_id.replace("\0", ""))
+    if rows is None:
+        raise NotFound(NO_MACHINE)
+    return [MachineTagItem(*row) for row in rows]
 
 
 async def order_clean_sync(
     session: AsyncSession, caches: SyncCaches, machine_id: str, kind: CleanKind, user: User, now: datetime
 ) -> MachineDetail:
     """Have the machine's rule table rebuilt at its next sync."""
-    row = (await _find(session, machine_id, now)).machine
+    row = (await _find(session, machine_id)).machine
     await repository.queue_clean(session, row.id, kind)
     actor = (user.id, user.username)
     audit(session, actor, now, "clean_sync_ordered", ("machine", row.machine_id), None, {"kind": kind})
@@ -76,7 +68,7 @@ async def start_monitor_mode(
     session: AsyncSession, caches: SyncCaches, machine_id: str, order: MonitorMode, user: User, now: datetime
 ) -> MachineDetail:
     """Have a machine's syncs answer MONITOR for a while; a running window is replaced."""
-    found = await _find(session, machine_id, now)
+    found = await _find(session, machine_id)
     row, progress = found.machine, found.progress
     await _refuse_locked_mode(session, progress.signature)
     until = now + timedelta(minutes=order.minutes)
@@ -98,7 +90,7 @@ async def end_monitor_mode(
     session: AsyncSession, caches: SyncCaches, machine_id: str, user: User, now: datetime
 ) -> MachineDetail:
     """End a machine's monitor window early; without one nothing happens."""
-    found = await _find(session, machine_id, now)
+    found = await _find(session, machine_id)
     row, progress = found.machine, found.progress
     if progress.monitor_until is None or progress.monitor_until <= now:
         return await get_machine(session, caches, machine_id, now)
@@ -127,76 +119,9 @@ async def _changed(
     return shown
 
 
-async def _find(session: AsyncSession, machine_id: str, now: datetime) -> MachineRow:
+async def _find(session: AsyncSession, machine_id: str) -> MachineRow:
     clean = machine_id.replace("\0", "")
-    row = await repository.find_machine(session, clean, now)
+    row = await repository.find_machine(session, clean)
     if row is None:
-        raise NotFound("There is no such machine")
+        raise NotFound(NO_MACHINE)
     return row
-
-
-async def _show(session: AsyncSession, rows: Sequence[MachineRow]) -> list[Machine]:
-    signatures = {row.progress.signature for row in rows if row.progress.signature is not None}
-    tags = await repository.tags_of(session, signatures) if signatures else {}
-    return [_machine(row, tags.get(row.progress.signature or 0, [])) for row in rows]
-
-
-def _machine(row: MachineRow, tags: list[str]) -> Machine:
-    machine, progress, newest, state = row
-    return Machine(
-        machine_id=machine.machine_id,
-        serial=machine.serial,
-        hostname=machine.hostname,
-        model=machine.model,
-        os_version=machine.os_version,
-        os_build=machine.os_build,
-        santa_version=machine.santa_version,
-        primary_user=machine.primary_user,
-        client_mode=machine.client_mode,
-        sync_state=cast("SyncState", state),
-        tags=tags,
-        monitor_until=progress.monitor_until,
-        queued_clean=cast("CleanKind | None", progress.queued_clean),
-        last_preflight_at=progress.last_preflight_at,
-        last_postflight_at=progress.last_postflight_at,
-        last_clean_at=progress.last_clean_at,
-        enrolled_at=machine.enrolled_at,
-        rule_counts=_counts(machine),
-        last_sync=_last_sync(progress, newest),
-    )
-
-
-def _counts(machine: Row) -> RuleCounts:
-    return RuleCounts(
-        binary=machine.binary_rules,
-        certificate=machine.certificate_rules,
-        teamid=machine.teamid_rules,
-        signingid=machine.signingid_rules,
-        cdhash=machine.cdhash_rules,
-        compiler=machine.compiler_rules,
-        transitive=machine.transitive_rules,
-    )
-
-
-def _last_sync(progress: MachineSync, newest: SyncSession | None) -> LastSync | None:
-    """Show the newest sync; one that had nothing to send has left no row of its own."""
-    began = progress.last_preflight_at
-    if newest is None or (began is not None and newest.started_at < began):
-        if began is None:
-            return None
-        ended = progress.last_postflight_at
-        done = ended if ended is not None and ended >= began else None
-        got = None if done is None else 0
-        return LastSync(
-            kind="normal", clean_reason=None, sent=0, received=got, processed=got, finished_at=done
-        )
-    return LastSync.model_validate(
-        {
-            "kind": newest.kind,
-            "clean_reason": newest.clean_reason,
-            "sent": progress.pending_sent if newest.id == progress.pending_session else newest.sent_count,
-            "received": newest.received_count,
-            "processed": newest.processed_count,
-            "finished_at": newest.finished_at if newest.state in {"acked", "refused"} else None,
-        }
-    )

@@ -1,19 +1,17 @@
-"""Counts for the overview."""
+"""Counts for the overview, all in one statement."""
 
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from msgspec import Struct, json
+from sqlalchemy import ColumnElement, DateTime, ScalarSelect, String, cast, func, select
 
+from santaserver.db import Connection
 from santaserver.events.repository import GROUPS
-from santaserver.models import EventHour, Rule
-
-
-async def count_rules(session: AsyncSession) -> int:
-    """Return the number of live rules."""
-    query = select(func.count()).select_from(Rule).where(Rule.removed_at.is_(None))
-    return (await session.execute(query)).scalar_one()
+from santaserver.machines.repository import sync_state
+from santaserver.models import EventHour, Machine, MachineSync, Rule
+from santaserver.reads import Statement, parameter
 
 
 class Counts(NamedTuple):
@@ -26,10 +24,66 @@ class Counts(NamedTuple):
     total: int = 0
 
 
-async def count_events_by_hour(session: AsyncSession, since: datetime) -> dict[datetime, Counts]:
-    """Count events by the hour in which they happened, in UTC."""
-    total = func.sum(EventHour.events)
+class Fleet(Struct):
+    """What the overview is made of."""
+
+    states: dict[str, int]
+    modes: dict[str, int]
+    rules: int
+    hours: dict[datetime, Counts]
+
+
+async def count_everything(connection: Connection, now: datetime, since: datetime) -> Fleet:
+    """Count Macs by sync state and mode, live rules, and events by the hour, in UTC, since `since`."""
+    (row,) = await _everything().fetch(connection, now=now, since=since)
+    states, modes, rules, hours = row
+    counted = json.decode(hours, type=list[tuple[datetime, int, int, int, int, int]])
+    return Fleet(
+        states=json.decode(states, type=dict[str, int]),
+        modes=json.decode(modes, type=dict[str, int]),
+        rules=rules,
+        hours={hour: Counts(*numbers) for hour, *numbers in counted},
+    )
+
+
+@cache
+def _everything() -> Statement:
+    rules = select(func.count()).select_from(Rule).where(Rule.removed_at.is_(None)).scalar_subquery()
+    return Statement(select(_states(), _modes(), rules, _hours()))
+
+
+def _states() -> ScalarSelect[str]:
+    states = (
+        select(sync_state().label("state"))
+        .select_from(Machine)
+        .join(MachineSync, MachineSync.machine_id == Machine.id)
+        .subquery()
+    )
+    groups = select(states.c.state, func.count().label("macs")).group_by(states.c.state).subquery()
+    return _text(func.json_object_agg(groups.c.state, groups.c.macs), "{}")
+
+
+def _modes() -> ScalarSelect[str]:
+    mode = Machine.client_mode
+    groups = select(mode, func.count().label("macs")).where(mode != "").group_by(mode).subquery()
+    return _text(func.json_object_agg(groups.c.client_mode, groups.c.macs), "{}")
+
+
+def _hours() -> ScalarSelect[str]:
+    total = func.coalesce(func.sum(EventHour.events), 0)
     groups = (GROUPS["unknown"], GROUPS["blocked"], GROUPS["allowed"], ("ALLOW_UNKNOWN",))
-    columns = [total.filter(EventHour.decision.in_(words)) for words in groups]
-    query = select(EventHour.hour, *columns, total).where(EventHour.hour >= since).group_by(EventHour.hour)
-    return {row[0]: Counts(*(int(number or 0) for number in row[1:])) for row in await session.execute(query)}
+    sums = [
+        func.coalesce(func.sum(EventHour.events).filter(EventHour.decision.in_(words)), 0) for words in groups
+    ]
+    counted = (
+        select(func.json_build_array(EventHour.hour, *sums, total).label("numbers"))
+        .where(EventHour.hour >= parameter("since", DateTime(timezone=True)))
+        .group_by(EventHour.hour)
+        .subquery()
+    )
+    return _text(func.json_agg(counted.c.numbers), "[]")
+
+
+def _text(document: ColumnElement[Any], otherwise: str) -> ScalarSelect[str]:
+    """Have PostgreSQL write a document as text, which the driver hands on as it is."""
+    return select(func.coalesce(cast(document, String), otherwise)).scalar_subquery()

@@ -1,18 +1,16 @@
-"""The list of rules: one statement without a transaction, written as JSON straight from its rows."""
+"""The list of rules: one statement, whatever it is narrowed down by."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.errors import NotFound
 from santaserver.layers.service import missing, parts
-from santaserver.paging import decode_cursor, encode_cursor, like_pattern
+from santaserver.paging import decode_cursor, like_pattern
+from santaserver.reads import ItemPage, Row, page_of
 from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
 
 MAX_ROW_ID = 2**63 - 1
@@ -68,16 +66,6 @@ class RuleItem(Struct):
     machines_total: int
 
 
-class RulePage(Struct):
-    """A page of them."""
-
-    items: list[RuleItem]
-    next_cursor: str | None
-
-
-_encode = msgspec.json.Encoder().encode
-
-
 @dataclass(frozen=True, slots=True)
 class RuleQuery:
     """What a list of rules is asked for by."""
@@ -90,8 +78,8 @@ class RuleQuery:
     policy: str | None = None
 
 
-async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgress) -> bytes:
-    """Return a page of live rules as JSON, the newest first."""
+async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgress) -> ItemPage[RuleItem]:
+    """Return a page of live rules, the newest first."""
     statement, arguments = _statement(query)
     now = time.monotonic()
     known = fleet.known(now)
@@ -99,12 +87,12 @@ async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgr
     if not rows and query.layer is not None:
         await _check_layer(connection, query.layer)
     progress = known | fleet.learn(rows[0][17:], now) if rows else known
-    items = [_item(row, progress.get(row[16], NOBODY)) for row in rows[: query.limit]]
-    more = len(rows) > query.limit
-    return _encode(RulePage(items, encode_cursor((items[-1].id,)) if more else None))
+    return page_of(
+        rows, query.limit, lambda row: _item(row, progress.get(row[16], NOBODY)), lambda row: (row["id"],)
+    )
 
 
-def _item(row: Sequence[Any], progress: LayerProgress) -> RuleItem:
+def _item(row: Row, progress: LayerProgress) -> RuleItem:
     seq = row[15]
     state, acked = ("waiting", 0) if seq is None else ("active", progress.confirmed(seq))
     return RuleItem(*(*row[:11], state, *row[11:15], seq, acked, progress.total))

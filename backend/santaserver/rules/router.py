@@ -17,6 +17,7 @@ from santaserver.errors import (
 )
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.reads import answer
 from santaserver.rules import reads, removed, service
 from santaserver.rules.schemas import Policy, RemovedRule, Rule, RuleCreate, RuleType, RuleUpdate
 
@@ -38,7 +39,7 @@ async def list_rules(
 ) -> Response:
     """List live rules, the newest first."""
     query = reads.RuleQuery(cursor, limit, q, layer, rule_type, policy)
-    return Response(await reads.list_rules(connection, query, state.progress), media_type="application/json")
+    return answer(await reads.list_rules(connection, query, state.progress))
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))

@@ -2,14 +2,27 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, union, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    delete,
+    func,
+    insert,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from santaserver.db import Connection
 from santaserver.models import (
     Enrollment,
     Layer,
@@ -24,6 +37,7 @@ from santaserver.models import (
     TagMember,
     TagOrderVersion,
 )
+from santaserver.reads import Row, Statement, parameter
 
 MANUAL = "manual"
 
@@ -64,7 +78,15 @@ def _base() -> Select[Tag, int, int, list[int] | None, int, int, int]:
         .scalar_subquery()
     )
     return (
-        select(Tag, Layer.id, Layer.rank, enrollments, members, rules, settings)
+        select(
+            Tag,
+            Layer.id.label("layer_id"),
+            Layer.rank,
+            enrollments.label("enrollments"),
+            members.label("members"),
+            rules.label("rules"),
+            settings.label("settings"),
+        )
         .select_from(Tag)
         .join(Layer, Layer.tag_id == Tag.id)
         .where(Tag.removed_at.is_(None))
@@ -177,24 +199,43 @@ async def leave(session: AsyncSession, tag: int, machine: int, user: int, now: d
     return (await session.execute(statement)).first() is not None
 
 
-MemberRow = tuple[int, str, str, list[str], datetime]
-"""(row id of the machine, its id, host name, sources, earliest join)"""
+@cache
+def _tags() -> Statement:
+    return Statement(_base().order_by(Layer.rank))
 
 
-async def list_members(session: AsyncSession, tag: int, after: int | None, limit: int) -> Sequence[MemberRow]:
-    """Return members by the order in which their machines became known."""
-    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source))
-    query = (
-        select(Machine.id, Machine.machine_id, Machine.hostname, sources, func.min(TagMember.joined_at))
+async def read_tags(connection: Connection) -> Sequence[Row]:
+    """Return live tags in their order, the lowest first."""
+    return await _tags().fetch(connection)
+
+
+@cache
+def _members() -> Statement:
+    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source)).label("sources")
+    joined_at = func.min(TagMember.joined_at).label("joined_at")
+    return Statement(
+        select(Machine.machine_id, Machine.hostname, sources, joined_at, Machine.id)
         .join(TagMember, TagMember.machine_id == Machine.id)
-        .where(TagMember.tag_id == tag, TagMember.left_at.is_(None))
+        .join(Tag, Tag.id == TagMember.tag_id)
+        .where(Tag.id == parameter("tag", BigInteger()), Tag.removed_at.is_(None))
+        .where(TagMember.left_at.is_(None), Machine.id > parameter("after", BigInteger()))
         .group_by(Machine.id)
         .order_by(Machine.id)
-        .limit(limit)
+        .limit(parameter("limit", Integer()))
     )
-    if after is not None:
-        query = query.where(Machine.id > after)
-    return [(row[0], row[1], row[2], list(row[3]), row[4]) for row in await session.execute(query)]
+
+
+async def read_members(connection: Connection, tag: int, after: int, limit: int) -> Sequence[Row]:
+    """Return members by the order in which their machines became known."""
+    return await _members().fetch(connection, tag=tag, after=after, limit=limit)
+
+
+async def is_live(connection: Connection, tag: int) -> bool:
+    """Tell whether there is such a tag."""
+    found: bool = await connection.fetchval(
+        "select exists (select from tag where id = $1 and removed_at is null)", tag
+    )
+    return found
 
 
 async def machines_by_layers(session: AsyncSession) -> Sequence[tuple[Sequence[int], int]]:

@@ -2,9 +2,9 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
+from santaserver.deps import AdminUser, ConnectionDep, NowDep, SessionDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -16,6 +16,7 @@ from santaserver.errors import (
 )
 from santaserver.machines.address import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.reads import answer
 from santaserver.tags import service
 from santaserver.tags.schemas import (
     PredicateResult,
@@ -30,10 +31,10 @@ from santaserver.tags.schemas import (
 router = APIRouter(prefix="/tags", tags=["tags"], responses=responses(Unauthorized))
 
 
-@router.get("")
-async def list_tags(session: SessionDep, _: CurrentUser) -> list[Tag]:
+@router.get("", response_model=list[Tag])
+async def list_tags(connection: ConnectionDep) -> Response:
     """List tags in their order, the lowest first."""
-    return await service.list_tags(session)
+    return answer(await service.read_tags(connection))
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
@@ -60,10 +61,10 @@ async def try_predicate(trial: PredicateTrial, session: SessionDep, _: AdminUser
     return await service.try_predicate(session, trial.predicate)
 
 
-@router.get("/{tag_id}", responses=responses(NotFound))
-async def get_tag(tag_id: int, session: SessionDep, _: CurrentUser) -> Tag:
+@router.get("/{tag_id}", response_model=Tag, responses=responses(NotFound))
+async def get_tag(tag_id: int, connection: ConnectionDep) -> Response:
     """Show one tag."""
-    return await service.get_tag(session, tag_id)
+    return answer(await service.read_tag(connection, tag_id))
 
 
 @router.put("/{tag_id}", responses=responses(NotFound, Forbidden, Conflict, Unprocessable))
@@ -78,16 +79,15 @@ async def remove_tag(tag_id: int, session: SessionDep, user: AdminUser, now: Now
     await service.remove_tag(session, tag_id, user, now)
 
 
-@router.get("/{tag_id}/members", responses=responses(BadRequest, NotFound))
+@router.get("/{tag_id}/members", response_model=Page[TagMember], responses=responses(BadRequest, NotFound))
 async def list_members(
     tag_id: int,
-    session: SessionDep,
-    _: CurrentUser,
+    connection: ConnectionDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
-) -> Page[TagMember]:
+) -> Response:
     """List the Macs that have a tag, and why."""
-    return await service.list_members(session, tag_id, cursor, limit)
+    return answer(await service.read_members(connection, tag_id, cursor, limit))
 
 
 @router.put(

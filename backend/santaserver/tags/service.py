@@ -5,22 +5,26 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.models import Tag as Row
-from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.paging import decode_cursor
 from santaserver.policy_head import layers_changed, lock_policy, next_seq
+from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
 from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import repository
 from santaserver.tags.impact import count_affected
+from santaserver.tags.items import TagItem, TagMemberItem, tag_of
 from santaserver.tags.predicate import MachineFacts, PredicateError, check_predicate, holds
 from santaserver.tags.repository import TagRow
-from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagMember, TagOrderImpact
+from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagOrderImpact
 from santaserver.turns import Turns
 from santaserver.users.repository import audit
 from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
+NO_TAG = "There is no such tag; it may have been removed"
 TRIED = 1000
 """Macs that a predicate is tried on."""
 EXAMPLES = 5
@@ -36,7 +40,7 @@ async def get_tag(session: AsyncSession, tag_id: int) -> Tag:
     """Return one live tag."""
     tag = next((tag for tag in await list_tags(session) if tag.id == tag_id), None)
     if tag is None:
-        raise NotFound("There is no such tag; it may have been removed")
+        raise NotFound(NO_TAG)
     return tag
 
 
@@ -133,22 +137,30 @@ async def try_predicate(session: AsyncSession, predicate: str) -> PredicateResul
     )
 
 
-async def list_members(session: AsyncSession, tag_id: int, cursor: str | None, limit: int) -> Page[TagMember]:
+async def read_tags(connection: Connection) -> list[TagItem]:
+    """Return live tags in their order, the lowest first, for a list."""
+    return [tag_of(row, position) for position, row in enumerate(await repository.read_tags(connection), 1)]
+
+
+async def read_tag(connection: Connection, tag_id: int) -> TagItem:
+    """Return one live tag."""
+    tag = next((tag for tag in await read_tags(connection) if tag.id == tag_id), None)
+    if tag is None:
+        raise NotFound(NO_TAG)
+    return tag
+
+
+async def read_members(
+    connection: Connection, tag_id: int, cursor: str | None, limit: int
+) -> ItemPage[TagMemberItem]:
     """Return a page of a tag's members."""
-    await _live(session, tag_id)
     key = decode_cursor(cursor, (int,))
-    after = max(min(int(key[0]), MAX_ROW_ID), 0) if key else None
-    rows = await repository.list_members(session, tag_id, after, limit + 1)
-    page = rows[:limit]
-    return Page(
-        items=[
-            TagMember.model_validate(
-                {"machine_id": row[1], "hostname": row[2], "sources": row[3], "joined_at": row[4]}
-            )
-            for row in page
-        ],
-        next_cursor=encode_cursor((page[-1][0],)) if len(rows) > limit else None,
-    )
+    after = max(min(int(key[0]), MAX_ROW_ID), 0) if key else 0
+    known = 0 < tag_id <= MAX_ROW_ID
+    rows = await repository.read_members(connection, tag_id, after, limit + 1) if known else []
+    if not rows and not (known and await repository.is_live(connection, tag_id)):
+        raise NotFound(NO_TAG)
+    return page_of(rows, limit, lambda row: TagMemberItem(*row[:4]), lambda row: (row["id"],))
 
 
 async def set_member(
@@ -184,7 +196,7 @@ async def _whole_order(session: AsyncSession, tags: list[int]) -> list[TagRow]:
 async def _live(session: AsyncSession, tag_id: int) -> TagRow:
     row = await repository.find_tag(session, tag_id) if 0 < tag_id <= MAX_ROW_ID else None
     if row is None:
-        raise NotFound("There is no such tag; it may have been removed")
+        raise NotFound(NO_TAG)
     return row
 
 
