@@ -170,6 +170,8 @@ class LruCache(Generic[KeyT, ValueT]):
             else:
                 self.evictions += 1
                 self._release(freed)
+        if not self._unused:
+            self.unused = 0
 
     def _remove(self, key: KeyT) -> None:
         value = self._used.pop(key, None)

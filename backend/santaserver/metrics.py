@@ -50,6 +50,12 @@ def render(state: AppState) -> Iterator[str]:
         [({"cache": cache.name}, cache.evictions) for cache in caches],
     )
     yield from _family(
+        "claims_waiting",
+        "gauge",
+        "What Macs said of programs' signatures and is not stored yet.",
+        [({}, len(state.programs.witnesses))],
+    )
+    yield from _family(
         "report_oddities_total",
         "counter",
         "What was dropped, clipped or not known of the events that Macs reported.",

@@ -3,21 +3,25 @@
 import random
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from santaserver.cache import CacheMemory, LruCache
+from santaserver.db import Database
 from santaserver.enrollment.admission import Enrollment, EnrollmentCache
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.witnesses import KnownProgram
+from santaserver.settings import load
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches, TagRule
 from santaserver.sync.delta import RuleContent, RuleText, changes, rule_set, rule_text
 from santaserver.sync.pages import SharedPart
 from santaserver.sync.states import PolicyState, RuleCounts
+from santaserver.users.schemas import User
+from santaserver.users.sessions import Lifetime, Sessions, _Session
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
@@ -91,6 +95,15 @@ def fill_caps(memory: CacheMemory, number: int) -> object:
     return caps
 
 
+def fill_sessions(memory: CacheMemory, number: int) -> object:
+    sessions = Sessions(Database(load({}).database), Lifetime(timedelta(1), timedelta(1)), memory)
+    for one in range(number):
+        user = User(id=1000 + one, username=f"someone{one}", display_name=f"Someone {one}", role="user")
+        at = [NOW + timedelta(seconds=one, minutes=minute) for minute in range(3)]
+        sessions._known.put(one.to_bytes(32, "big"), _Session(user, at[0], at[1], at[2], one / 7, 1000 + one))
+    return sessions
+
+
 FILLS = dict(
     [
         fill_sync("signatures", lambda one: ((tuple(range(1000 + one, 1010 + one)), 3), 10_000 + one)),
@@ -128,6 +141,7 @@ FILLS = dict(
         ("places", fill_places),
         ("enrollments", fill_enrollments),
         ("caps", fill_caps),
+        ("sessions", fill_sessions),
     ]
 )
 

@@ -35,7 +35,7 @@ class ProgramCache:
         self.known: LruCache[str, KnownProgram] = LruCache(memory, "programs", _known_size)
         """By SHA-256."""
         self.places = PlaceCache(memory)
-        self.witnesses = witnesses or Witnesses()
+        self.witnesses = Witnesses() if witnesses is None else witnesses
 
 
 def _known_size(_: str, program: KnownProgram) -> int:

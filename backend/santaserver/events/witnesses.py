@@ -104,6 +104,10 @@ class Witnesses:
         self.many = asyncio.Event()
         """Set while there are enough of them."""
 
+    def __len__(self) -> int:
+        """Return how many words wait."""
+        return len(self._words)
+
     def enough(self, program: int, mark: int) -> bool:
         """Tell whether as many Macs as are kept of a claim are among those that wait."""
         return self._saying.get((program, mark), 0) >= MAX_WITNESSES

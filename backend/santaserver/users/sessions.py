@@ -19,7 +19,7 @@ from santaserver.users.session_watch import SessionWatch
 TOKEN_BYTES = 32
 TOUCH_INTERVAL = timedelta(minutes=1)
 """A session in use is prolonged at most this often."""
-SESSION_SIZE = 2500
+SESSION_SIZE = 1300
 """Bytes of a session and its user, roughly."""
 STRANGERS = "session look-ups"
 
