@@ -9,7 +9,7 @@ use santa_config::{Address, Env};
 use crate::{repo, run};
 
 /// The public port of the container, which the development loop takes too.
-pub(crate) fn public_port() -> Result<u16> {
+pub fn public_port() -> Result<u16> {
     let config = santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?;
     match config.sockets.get(&config.proxy.socket).map(|socket| &socket.listen) {
         Some(Address::Tcp(address)) => Ok(address.port()),
@@ -18,7 +18,7 @@ pub(crate) fn public_port() -> Result<u16> {
 }
 
 /// Whether an address can be listened on right now.
-pub(crate) fn free(address: SocketAddr) -> bool {
+pub fn free(address: SocketAddr) -> bool {
     run::check().is_ok() && std::net::TcpListener::bind(address).is_ok()
 }
 
@@ -36,9 +36,10 @@ pub(crate) fn obstacle(port: u16, what: &str) -> Option<String> {
     })
 }
 
-/// Three free ports in a row, away from those of the development loop.
-pub(crate) fn three_in_a_row() -> Result<u16> {
-    let candidates = (28080..28980u16).step_by(10);
-    let all_free = |port: &u16| (0..3).all(|offset| free(([127, 0, 0, 1], port + offset).into()));
-    candidates.into_iter().find(all_free).context("no three free ports in a row from 28080 on")
+/// So many free ports in a row, away from those of the development loop; the first.
+pub fn in_a_row(count: u16) -> Result<u16> {
+    let all_free =
+        |port: &u16| (0..count).all(|offset| free(([127, 0, 0, 1], port + offset).into()));
+    let mut candidates = (28080..28980u16).step_by(10);
+    candidates.find(all_free).with_context(|| format!("no {count} free ports from 28080 on"))
 }

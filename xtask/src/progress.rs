@@ -55,18 +55,18 @@ pub(crate) fn time(duration: Duration) -> String {
 }
 
 /// A remark that is not an error.
-pub(crate) fn note(text: &str) {
+pub fn note(text: &str) {
     err!("{} {text}", dim("·"));
 }
 
 /// Something that needs attention but does not stop the work.
-pub(crate) fn warn(text: &str) {
+pub fn warn(text: &str) {
     err!("{} {text}", yellow("!"));
 }
 
 /// Does one piece of work and says when it is done and how long it took; says that
 /// it has begun unless it is done at once, and reminds while it takes long.
-pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     let (done, waiting) = mpsc::channel::<()>();
     let result = std::thread::scope(|scope| {

@@ -56,34 +56,35 @@ pub(crate) fn root() -> &'static Path {
     // Only tests come here without `find` in `main`; cargo names their package.
     ROOT.get_or_init(|| {
         let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-        package.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned()
+        let above = package.iter().flat_map(|folder| folder.ancestors());
+        above.into_iter().find(|folder| is_clone(folder)).unwrap_or(Path::new(".")).to_owned()
     })
 }
 
 /// A path in the repository.
-pub(crate) fn path(relative: &str) -> PathBuf {
+pub fn path(relative: &str) -> PathBuf {
     root().join(relative)
 }
 
 /// What the development loop keeps: database, sockets, logs, tools.
-pub(crate) fn dev(relative: &str) -> PathBuf {
+pub fn dev(relative: &str) -> PathBuf {
     let folder = root().join(".dev");
     if relative.is_empty() { folder } else { folder.join(relative) }
 }
 
 /// What is built.
-pub(crate) fn dist(relative: &str) -> PathBuf {
+pub fn dist(relative: &str) -> PathBuf {
     root().join("dist").join(relative)
 }
 
 /// A path as people read it: relative to the repository where it lies inside.
-pub(crate) fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
 /// A folder with a short, plain path that stands for `folder`: the paths of Unix
 /// sockets are limited, and a repository may lie deep. Each user has their own.
-pub(crate) fn short(folder: &Path) -> PathBuf {
+pub fn short(folder: &Path) -> PathBuf {
     let bytes = folder.as_os_str().as_encoded_bytes();
     let number =
         bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));

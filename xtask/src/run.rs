@@ -23,7 +23,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The work was interrupted by Ctrl-C or SIGTERM: exit code 130, no message.
 #[derive(Debug)]
-pub(crate) struct Interrupted;
+pub struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +35,7 @@ impl std::error::Error for Interrupted {}
 
 /// From here on SIGINT, SIGTERM and SIGHUP set a flag instead of ending the
 /// process, so that what was started can be stopped.
-pub(crate) fn catch_interrupts() -> Result<()> {
+pub fn catch_interrupts() -> Result<()> {
     let handler = || {
         INTERRUPTED.store(true, Ordering::SeqCst);
         guard::interrupt();
@@ -59,12 +59,12 @@ pub(crate) fn rearm() {
 }
 
 /// An error when Ctrl-C was pressed.
-pub(crate) fn check() -> Result<()> {
+pub fn check() -> Result<()> {
     if interrupted() { Err(Interrupted.into()) } else { Ok(()) }
 }
 
 /// This program's file, also after another build has put a new one in its place.
-pub(crate) fn own_program() -> Result<PathBuf> {
+pub fn own_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("cannot find out where this program is")?;
     // That is what Linux says of a file that was replaced.
     let replaced =
@@ -73,25 +73,25 @@ pub(crate) fn own_program() -> Result<PathBuf> {
 }
 
 /// A shell whose commands (`cmd!`) run in `directory`.
-pub(crate) fn shell_in(directory: &Path) -> Result<Shell> {
+pub fn shell_in(directory: &Path) -> Result<Shell> {
     let shell = Shell::new().context("cannot find out the working directory")?;
     shell.change_dir(directory);
     Ok(shell)
 }
 
 /// A shell in the repository's root.
-pub(crate) fn shell() -> Result<Shell> {
+pub fn shell() -> Result<Shell> {
     shell_in(crate::repo::root())
 }
 
 /// Runs a command quietly to its end and gives its standard output; its last
 /// lines are shown only when it fails. `what` completes "cannot …".
-pub(crate) fn output(what: &str, command: Cmd<'_>) -> Result<String> {
+pub fn output(what: &str, command: Cmd<'_>) -> Result<String> {
     output_of(what, command, "")
 }
 
 /// The same with something to read on its standard input.
-pub(crate) fn output_of(what: &str, command: Cmd<'_>, input: &str) -> Result<String> {
+pub fn output_of(what: &str, command: Cmd<'_>, input: &str) -> Result<String> {
     check()?;
     let line = command.to_string();
     let output = collect(command.env("NO_COLOR", "1").into(), input);
@@ -150,7 +150,7 @@ fn kept(what: &str, output: &str) -> String {
 }
 
 /// The last lines of a program's output, marked when some were left out.
-pub(crate) fn tail(output: &str) -> String {
+pub fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.trim_end().lines().collect();
     let hidden = lines.len().saturating_sub(SHOWN_LINES);
     let mut shown = lines[hidden..].join("\n");
@@ -161,6 +161,6 @@ pub(crate) fn tail(output: &str) -> String {
 }
 
 /// A program found in `PATH`.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
+pub fn find(program: &str) -> Option<PathBuf> {
     which::which(program).ok()
 }

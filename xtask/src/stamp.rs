@@ -14,7 +14,7 @@ use crate::{lock, progress, repo};
 /// still has the file `proof` in it. `make` gets the path of a temporary folder
 /// beside it that takes the place of the old one only when all is done. Says what it
 /// did under the name `what`.
-pub(crate) fn folder(
+pub fn folder(
     what: &str,
     folder: &Path,
     proof: &str,
@@ -95,12 +95,12 @@ fn once_by(
 }
 
 /// The text of a file as an input; a missing file counts as empty.
-pub(crate) fn text(path: &Path) -> String {
+pub fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Removes a folder; one that is not there is fine.
-pub(crate) fn remove(folder: &Path) -> Result<()> {
+pub fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", repo::shown(folder)))

@@ -1,8 +1,6 @@
 //! The running santa-supervise of a house: start, wait until the whole chain
 //! answers, send commands, stop.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use xshell::cmd;
 
 use crate::layout::House;
-use crate::{environment, run};
+use crate::{environment, run, wait};
 
 /// How often a wait looks again.
 const TICK: Duration = Duration::from_millis(25);
@@ -21,7 +19,7 @@ const TICK: Duration = Duration::from_millis(25);
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A santa-supervise that this process started and will stop.
-pub(crate) struct Supervisor {
+pub struct Supervisor {
     child: Child,
     program: PathBuf,
     config: PathBuf,
@@ -36,7 +34,7 @@ impl Supervisor {
     }
 
     /// Starts everything in the house with its output going to `output`.
-    pub(crate) fn start_into(house: &House, bin: &Path, output: Stdio) -> Result<Self> {
+    pub fn start_into(house: &House, bin: &Path, output: Stdio) -> Result<Self> {
         let program = bin.join("santa-supervise");
         let child = Command::new(&program)
             .stdout(output)
@@ -61,32 +59,28 @@ impl Supervisor {
 
     /// Waits until the backend, its database and the console answer through the
     /// public port.
-    pub(crate) fn wait_until_ready(&mut self, house: &House, patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
+    pub fn wait_until_ready(&mut self, house: &House, patience: Duration) -> Result<()> {
         let address = house.url.trim_start_matches("http://");
-        loop {
-            run::check()?;
+        let there = wait::until(patience, TICK, || {
             if let Some(status) = self.ended()? {
                 bail!(
                     "a part did not start and santa-supervise ended ({status}); the lines above say why"
                 );
             }
-            if house.probes().iter().all(|path| answers(address, path)) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "{} does not answer after {}; the lines above say what is missing",
-                    house.url,
-                    crate::progress::time(patience)
-                );
-            }
-            std::thread::sleep(TICK);
+            Ok(house.probes().iter().all(|path| wait::answers(address, path)))
+        })?;
+        if !there {
+            bail!(
+                "{} does not answer after {}; the lines above say what is missing",
+                house.url,
+                crate::progress::time(patience)
+            );
         }
+        Ok(())
     }
 
     /// Sends a command to it, such as `restart proxy`.
-    pub(crate) fn command(&self, words: &[&str]) -> Result<()> {
+    pub fn command(&self, words: &[&str]) -> Result<()> {
         let shell = run::shell()?;
         let (program, config) = (&self.program, &self.config);
         let what = words.join(" ");
@@ -94,7 +88,7 @@ impl Supervisor {
     }
 
     /// Stops everything in order. A second Ctrl-C hurries, a third kills.
-    pub(crate) fn stop(mut self) -> Result<()> {
+    pub fn stop(mut self) -> Result<()> {
         run::rearm();
         self.signal(Signal::TERM);
         let deadline = Instant::now() + self.shutdown + GRACE;
@@ -130,20 +124,4 @@ impl Drop for Supervisor {
             let _ = self.child.wait();
         }
     }
-}
-
-/// Whether a GET answers 200.
-fn answers(address: &str, path: &str) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut start = [0; 12];
-        stream.read_exact(&mut start)?;
-        Ok(&start == b"HTTP/1.1 200")
-    };
-    ask().unwrap_or(false)
 }

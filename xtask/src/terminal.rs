@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Writes a line of output.
+/// Writes a formatted line of output.
 macro_rules! out {
     ($($words:tt)*) => { $crate::terminal::output(format_args!($($words)*)) };
 }
@@ -20,7 +20,8 @@ macro_rules! err {
     ($($words:tt)*) => { $crate::terminal::remark(format_args!($($words)*)) };
 }
 
-pub(crate) fn output(line: Arguments<'_>) {
+/// Writes a line of output.
+pub fn output(line: Arguments<'_>) {
     if let Err(error) = write(io::stdout().lock(), line)
         && error.kind() != ErrorKind::BrokenPipe
         && let Ok(mut lost) = LOST.lock()

@@ -54,7 +54,7 @@ pub(crate) fn binaries(release: bool) -> Result<()> {
 
 /// Builds the two programs, for another platform when one is given, and returns
 /// the folder they are in. Optimised ones are the same from any folder.
-pub(crate) fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf> {
+pub fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf> {
     let shell = run::shell()?;
     let mut flags = Vec::new();
     if let Some(platform) = other {
@@ -96,7 +96,7 @@ fn remapped() -> Result<String> {
 
 /// `dist/www`: the console, each file precompressed, and a manifest; made anew when
 /// its sources are others.
-pub(crate) fn console() -> Result<()> {
+pub fn console() -> Result<()> {
     let node = node::bring()?;
     node.console_packages()?;
     let sources = Inputs::default().files(&repo::path("frontend"))?.finish();
@@ -114,7 +114,7 @@ pub(crate) fn console() -> Result<()> {
 
 /// `dist/app`: the backend and its packages for the image's Python, whatever
 /// Python this machine has.
-pub(crate) fn backend() -> Result<()> {
+pub fn backend() -> Result<()> {
     progress::step("dist/app", || {
         let partial = repo::dist("app.partial");
         stamp::remove(&partial)?;

@@ -4,17 +4,19 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Signal, kill_process};
 
 use crate::layout::{Database, Plan, Source};
 use crate::tools::postgres;
-use crate::{environment, private, progress, repo, run, stamp};
+use crate::{environment, private, progress, repo, run, stamp, wait};
 
 /// Longest a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(25);
 
 #[derive(clap::Args)]
 #[command(
@@ -83,16 +85,18 @@ fn start() -> Result<()> {
         .stderr(log)
         .spawn()
         .context("cannot start PostgreSQL")?;
-    let deadline = Instant::now() + PATIENCE;
-    while !postgres::answers(&sockets) {
-        if child.try_wait()?.is_some() || Instant::now() > deadline {
-            let _ = child.kill();
-            bail!(
-                "PostgreSQL did not start:\n{}",
-                run::tail(&stamp::text(&repo::dev("logs/postgres.log")))
-            );
-        }
-        std::thread::sleep(Duration::from_millis(25));
+    let mut ended = false;
+    let waited = wait::until(PATIENCE, TICK, || {
+        ended = child.try_wait()?.is_some();
+        Ok(ended || postgres::answers(&sockets))
+    });
+    if ended || !matches!(waited, Ok(true)) {
+        let _ = child.kill();
+        waited?;
+        bail!(
+            "PostgreSQL did not start:\n{}",
+            run::tail(&stamp::text(&repo::dev("logs/postgres.log")))
+        );
     }
     out!("running on the socket in {}", sockets.display());
     Ok(())
@@ -105,15 +109,11 @@ fn stop() -> Result<()> {
         return Ok(());
     };
     kill_process(pid, Signal::INT).context("cannot signal PostgreSQL")?;
-    let deadline = Instant::now() + PATIENCE;
-    while postgres::running(&data).is_some() {
-        if Instant::now() > deadline {
-            bail!(
-                "PostgreSQL (process {}) does not stop; look at .dev/logs/postgres.log",
-                pid.as_raw_nonzero()
-            );
-        }
-        std::thread::sleep(Duration::from_millis(25));
+    if !wait::until(PATIENCE, TICK, || Ok(postgres::running(&data).is_none()))? {
+        bail!(
+            "PostgreSQL (process {}) does not stop; look at .dev/logs/postgres.log",
+            pid.as_raw_nonzero()
+        );
     }
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! One file for each command; its name is the command's.
 
-pub(crate) mod bench;
-pub(crate) mod build;
+pub mod bench;
+pub mod build;
 pub(crate) mod ci;
 pub(crate) mod codegen;
 pub(crate) mod db;
 pub(crate) mod deploy;
-pub(crate) mod dev;
+pub mod dev;
 pub(crate) mod doctor;
 pub(crate) mod fmt;
 pub(crate) mod fuzz;
-pub(crate) mod image;
+pub mod image;
 pub(crate) mod model;

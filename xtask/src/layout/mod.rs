@@ -27,21 +27,21 @@ const LONGEST_SOCKET_DIRECTORY: usize = 80;
 pub(crate) const PROBES: [&str; 2] = ["/health/ready", "/@vite/client"];
 
 /// What is to run, and with what.
-pub(crate) struct Plan {
+pub struct Plan {
     /// Folder that keeps the configuration, sockets, data and credentials.
-    pub(crate) home: PathBuf,
+    pub home: PathBuf,
     /// The public port on 127.0.0.1; the next two are taken as well.
-    pub(crate) port: u16,
+    pub port: u16,
     /// Folder of the two Rust binaries.
-    pub(crate) bin: PathBuf,
+    pub bin: PathBuf,
     /// The built console, or the development server that answers instead.
-    pub(crate) console: Source,
+    pub console: Source,
     /// A database to use, or the directory of PostgreSQL's own programs.
-    pub(crate) database: Database,
+    pub database: Database,
 }
 
 /// Where the console and the backend come from.
-pub(crate) enum Source {
+pub enum Source {
     /// As in the container: the files of this folder, and a backend that does not reload.
     Built(PathBuf),
     /// Vite and the reloading backend.
@@ -52,7 +52,7 @@ pub(crate) enum Source {
 }
 
 /// The database to use.
-pub(crate) enum Database {
+pub enum Database {
     /// Someone else's.
     Url(String),
     /// Ours, started from the programs in this directory.
@@ -60,11 +60,11 @@ pub(crate) enum Database {
 }
 
 /// A plan that has been written down.
-pub(crate) struct House {
+pub struct House {
     /// The derived configuration file.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// The same, read as the parts read it.
-    pub(crate) config: Config,
+    pub config: Config,
     pub(crate) secrets: Secrets,
     /// Base URL of the console.
     pub(crate) url: String,
@@ -76,7 +76,7 @@ impl Plan {
     }
 
     /// Every address that must be free: public, Vite, operators.
-    pub(crate) fn addresses(&self) -> [SocketAddr; 3] {
+    pub fn addresses(&self) -> [SocketAddr; 3] {
         [0, 1, 2].map(|offset| self.address(offset))
     }
 
@@ -87,7 +87,7 @@ impl Plan {
 
     /// Where sockets go: in the home folder unless its path is too long, or has a
     /// character that PostgreSQL, its clients or an address take for their own.
-    pub(crate) fn sockets(&self) -> PathBuf {
+    pub fn sockets(&self) -> PathBuf {
         let inside = self.home.join("run");
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
         let bytes = inside.as_os_str().as_encoded_bytes();
@@ -127,7 +127,7 @@ impl Plan {
     }
 
     /// Writes the configuration and the credentials into the home folder.
-    pub(crate) fn write(&self) -> Result<House> {
+    pub fn write(&self) -> Result<House> {
         fs::create_dir_all(&self.home)
             .with_context(|| format!("cannot create {}", repo::shown(&self.home)))?;
         private::folder(&self.sockets())?;

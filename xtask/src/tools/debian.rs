@@ -16,7 +16,7 @@ pub(crate) const RELEASE: &str = "trixie";
 
 /// An archive with a root filesystem that has these packages, comma-separated, and
 /// what they need. It is kept under `name`.
-pub(crate) fn root(name: &str, packages: &str) -> Result<PathBuf> {
+pub fn root(name: &str, packages: &str) -> Result<PathBuf> {
     let folder = repo::dev("cache").join(name);
     let inputs = [RELEASE.to_owned(), packages.to_owned()];
     stamp::folder(

@@ -3,15 +3,16 @@
 //! installed outside the repository.
 
 pub(crate) mod browser;
-pub(crate) mod debian;
+pub mod debian;
 pub(crate) mod docker;
+pub mod hardened;
 pub(crate) mod nextest;
 pub(crate) mod node;
-pub(crate) mod podman;
-pub(crate) mod postgres;
-pub(crate) mod python;
-pub(crate) mod system;
-pub(crate) mod uv;
+pub mod podman;
+pub mod postgres;
+pub mod python;
+pub mod system;
+pub mod uv;
 
 use std::path::PathBuf;
 

@@ -13,17 +13,17 @@ use super::{lock, node};
 use crate::{repo, run, stamp};
 
 /// Name of the superuser; peers on the socket are trusted.
-pub(crate) const USER: &str = "postgres";
+pub const USER: &str = "postgres";
 
 /// Name of the socket in its folder.
-pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
+pub const SOCKET: &str = ".s.PGSQL.5432";
 
 /// Name of the server's database.
-pub(crate) const DATABASE: &str = "santaserver";
+pub const DATABASE: &str = "santaserver";
 
 /// The directory with `initdb` and `postgres`, installed on first use.
 /// `SANTA_PG_BIN` names another one to use instead.
-pub(crate) fn bring() -> Result<PathBuf> {
+pub fn bring() -> Result<PathBuf> {
     if let Some(own) = std::env::var_os("SANTA_PG_BIN").filter(|value| !value.is_empty()) {
         return own_binaries(PathBuf::from(own));
     }
@@ -111,7 +111,7 @@ pub(crate) fn prefix() -> Result<Vec<String>> {
 }
 
 /// Makes the cluster with an empty database in it, unless it is there.
-pub(crate) fn initialise(bin: &Path, data: &Path) -> Result<()> {
+pub fn initialise(bin: &Path, data: &Path) -> Result<()> {
     if data.join("PG_VERSION").exists() {
         return Ok(());
     }
@@ -173,18 +173,14 @@ fn program(path: &Path) -> Result<(String, Vec<String>)> {
 }
 
 /// The server and its arguments.
-pub(crate) fn server(bin: &Path, data: &Path, sockets: &Path) -> Result<(String, Vec<String>)> {
+pub fn server(bin: &Path, data: &Path, sockets: &Path) -> Result<(String, Vec<String>)> {
     let (program, mut args) = program(&bin.join("postgres"))?;
     args.extend(server_args(data, sockets));
     Ok((program, args))
 }
 
 /// The same with the durability of a server in production, and memory to match.
-pub(crate) fn durable_server(
-    bin: &Path,
-    data: &Path,
-    sockets: &Path,
-) -> Result<(String, Vec<String>)> {
+pub fn durable_server(bin: &Path, data: &Path, sockets: &Path) -> Result<(String, Vec<String>)> {
     let (program, mut args) = program(&bin.join("postgres"))?;
     args.extend(["-D".to_owned(), data.display().to_string()]);
     let place = format!("unix_socket_directories={}", sockets.display());
@@ -215,7 +211,7 @@ fn server_args(data: &Path, sockets: &Path) -> Vec<String> {
 }
 
 /// Whether a server takes connections on its socket in this folder.
-pub(crate) fn answers(sockets: &Path) -> bool {
+pub fn answers(sockets: &Path) -> bool {
     UnixStream::connect(sockets.join(SOCKET)).is_ok()
 }
 

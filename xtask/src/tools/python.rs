@@ -9,13 +9,13 @@ use super::uv;
 use crate::{repo, run, stamp};
 
 /// The interpreter of the environment; it exists after [`bring`].
-pub(crate) fn interpreter() -> PathBuf {
+pub fn interpreter() -> PathBuf {
     repo::dev("venv/bin/python")
 }
 
 /// Makes the environment with exactly the packages of
 /// `backend/requirements-dev.txt`.
-pub(crate) fn bring() -> Result<PathBuf> {
+pub fn bring() -> Result<PathBuf> {
     let requirements = repo::path("backend/requirements-dev.txt");
     let folder = repo::dev("venv");
     let inputs = [stamp::text(&requirements)];

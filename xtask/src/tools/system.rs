@@ -10,12 +10,12 @@ use xshell::cmd;
 use crate::{progress, run};
 
 /// Whether packages can be installed here: it takes root and apt.
-pub(crate) fn installs() -> bool {
+pub fn installs() -> bool {
     rustix::process::geteuid().is_root() && Path::new("/usr/bin/apt-get").exists()
 }
 
 /// Installs packages; `what` is how people call them.
-pub(crate) fn install(what: &str, packages: &[&str]) -> Result<()> {
+pub fn install(what: &str, packages: &[&str]) -> Result<()> {
     // apt refuses a second one at the same time.
     static ONE: Mutex<()> = Mutex::new(());
     let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);

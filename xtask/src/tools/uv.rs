@@ -37,14 +37,14 @@ pub(crate) fn version(python: &Path) -> Option<(u32, u32)> {
 }
 
 /// uv and the Python it works with.
-pub(crate) struct Uv {
+pub struct Uv {
     program: PathBuf,
     /// The machine's own Python.
-    pub(crate) python: PathBuf,
+    pub python: PathBuf,
 }
 
 /// uv, installed on first use.
-pub(crate) fn bring() -> Result<Uv> {
+pub fn bring() -> Result<Uv> {
     let folder = repo::dev("tools/uv");
     let requirements = lock("uv.txt");
     stamp::folder("uv", &folder, "bin/uv", &[stamp::text(&requirements)], |partial| {
@@ -64,7 +64,7 @@ impl Uv {
     /// A shell in which uv keeps its cache in the repository and reads no
     /// configuration of the user's. What is installed is linked to the cache, so that
     /// it is on the disk once; where the file system has no hard links, uv copies.
-    pub(crate) fn shell(&self) -> Result<Shell> {
+    pub fn shell(&self) -> Result<Shell> {
         let shell = run::shell()?;
         shell.set_var("UV_CACHE_DIR", repo::dev("cache/uv"));
         shell.set_var("UV_SYSTEM_CERTS", "1");
@@ -73,7 +73,7 @@ impl Uv {
     }
 
     /// uv itself.
-    pub(crate) fn program(&self) -> &Path {
+    pub fn program(&self) -> &Path {
         &self.program
     }
 

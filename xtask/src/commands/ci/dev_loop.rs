@@ -61,7 +61,7 @@ pub(crate) fn run() -> Result<()> {
 
 impl Dev {
     fn start() -> Result<Self> {
-        let (home, port) = (repo::dev(HOME), ports::three_in_a_row()?);
+        let (home, port) = (repo::dev(HOME), ports::in_a_row(3)?);
         stamp::remove(&repo::dev("ci-dev"))?;
         fs::create_dir_all(&home)?;
         let log = private::log(&home.join("dev.log"))?;

@@ -45,7 +45,7 @@ pub(super) fn below(first: &str) -> Result<Command> {
 
 fn start(first: &str, home: &Path) -> Result<Command> {
     let mut dev = below(first)?;
-    let port = ports::three_in_a_row()?.to_string();
+    let port = ports::in_a_row(3)?.to_string();
     dev.args(["dev", "--exit-when-ready", "--port", &port, "--home"]).arg(home);
     Ok(dev)
 }

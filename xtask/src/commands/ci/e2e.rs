@@ -67,7 +67,7 @@ fn prepare() -> Result<Plan> {
     build::copy_sources(&repo::dist("www"), &www)?;
     let plan = Plan {
         home,
-        port: ports::three_in_a_row()?,
+        port: ports::in_a_row(3)?,
         bin: programs,
         console: Source::Built(www),
         database: Database::Embedded(bin),

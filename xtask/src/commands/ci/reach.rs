@@ -40,7 +40,7 @@ pub(crate) fn greet(port: u16) -> Result<()> {
 /// tests take. Fails with the reason, as far as it can be told.
 pub(super) fn check(shell: &Shell) -> Result<()> {
     progress::step("a container is reached from here", || {
-        let (inside, outside) = (ports::public_port()?, ports::three_in_a_row()?);
+        let (inside, outside) = (ports::public_port()?, ports::in_a_row(3)?);
         let publish = format!("--publish=127.0.0.1:{outside}:{inside}");
         let root = repo::dev("reach");
         let program = odd_paths::alias(&run::own_program()?)?;

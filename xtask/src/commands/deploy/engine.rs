@@ -8,20 +8,12 @@ use xshell::{Cmd, cmd};
 
 use super::state::State;
 use crate::commands::image::settings;
+use crate::tools::hardened::{HARDENED, PODMAN};
 use crate::{ports, run};
 
-/// What every container of SantaServer is allowed, and what not.
-const HARDENED: [&str; 9] = [
-    "--read-only",
-    "--tmpfs=/tmp:rw,noexec,nosuid,nodev,mode=1777,size=64m",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--memory=512m",
-    "--pids-limit=128",
-    "--restart=unless-stopped",
-    "--stop-timeout=10",
-    "--user=101:101",
-];
+/// How the service of docker/compose.yaml runs beyond that.
+const SERVICE_OPTIONS: [&str; 3] =
+    ["--restart=unless-stopped", "--stop-timeout=10", "--user=101:101"];
 
 /// The service of the compose file, and its variable for the image.
 const SERVICE: &str = "santaserver";
@@ -166,10 +158,9 @@ fn answers(program: &Path, words: &[&str]) -> Result<bool> {
 /// How a single container is started.
 fn run_words(state: &State) -> Result<Vec<String>> {
     let mut words = strings(["run", "--detach", "--name", &state.name]);
-    words.extend(HARDENED.map(str::to_owned));
+    words.extend(strings(HARDENED.into_iter().chain(SERVICE_OPTIONS)));
     if state.engine == "podman" {
-        // It would put writable folders beside /tmp.
-        words.push("--read-only-tmpfs=false".to_owned());
+        words.push(PODMAN.to_owned());
     }
     words.push(format!("--publish={}:{}", state.publish, ports::public_port()?));
     words.extend(state.env_file.iter().map(|file| format!("--env-file={}", file.display())));
@@ -209,7 +200,7 @@ mod tests {
             ("--stop-timeout=10", "stop_grace_period: 10s"),
             ("--user=101:101", "user: \"101:101\""),
         ] {
-            assert!(HARDENED.contains(&option), "{option}");
+            assert!(HARDENED.contains(&option) || SERVICE_OPTIONS.contains(&option), "{option}");
             assert!(compose.contains(line), "docker/compose.yaml lacks {line}");
         }
     }

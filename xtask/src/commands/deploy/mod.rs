@@ -6,11 +6,11 @@ mod engine;
 mod state;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{ports, progress, repo, run};
+use crate::{ports, progress, repo, run, wait};
 use engine::Engine;
 use state::State;
 
@@ -162,13 +162,9 @@ fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Re
 }
 
 fn until_ready(engine: &Engine, state: &State, patience: Duration) -> Result<()> {
-    let deadline = Instant::now() + patience;
-    while !engine.ready(state)? {
-        run::check()?;
-        if Instant::now() > deadline {
-            bail!("{} did not become ready in {}", state.image, progress::time(patience));
-        }
-        std::thread::sleep(Duration::from_millis(200));
+    let tick = Duration::from_millis(200);
+    if !wait::until(patience, tick, || engine.ready(state))? {
+        bail!("{} did not become ready in {}", state.image, progress::time(patience));
     }
     Ok(())
 }

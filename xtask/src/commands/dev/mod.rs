@@ -7,7 +7,7 @@ mod carry;
 mod debounce;
 mod foreign;
 mod plan;
-pub(crate) mod setup;
+pub mod setup;
 mod watch;
 
 use std::fs::File;

@@ -70,7 +70,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// Makes the cluster of an embedded database and the folder of its socket.
-pub(crate) fn database(plan: &Plan) -> Result<()> {
+pub fn database(plan: &Plan) -> Result<()> {
     if let Database::Embedded(bin) = &plan.database {
         postgres::initialise(bin, &plan.cluster())?;
         postgres::forget_the_dead(&plan.cluster())?;

@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Makes the image for this machine's processor and writes it, for the checks.
-pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
+pub fn write(tag: &str, archive: &Path) -> Result<()> {
     let _alone = alone();
     let image = make(&Args { tag: tag.to_owned(), ..Args::default() })?;
     image.write_archive(archive)?;

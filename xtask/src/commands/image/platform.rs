@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 /// A platform that images are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Platform {
+pub struct Platform {
     /// As container engines write it, such as `linux/amd64`.
     pub(crate) name: &'static str,
     /// As Debian and OCI call the architecture.

@@ -31,12 +31,12 @@ const POD_INIT: [&str; 3] = [
 ];
 
 /// The engine: podman and the environment that it needs.
-pub(crate) struct Podman {
+pub struct Podman {
     environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// The engine, installed from the system's packages where that is possible.
-pub(crate) fn bring() -> Result<Podman> {
+pub fn bring() -> Result<Podman> {
     let has_programs = PROGRAMS.iter().all(|program| run::find(program).is_some());
     if !has_programs || !has_pod_init() {
         install(&PACKAGES)?;
@@ -67,7 +67,7 @@ pub(crate) fn bring() -> Result<Podman> {
 
 impl Podman {
     /// A shell in the repository's root whose podman is this one.
-    pub(crate) fn shell(&self) -> Result<Shell> {
+    pub fn shell(&self) -> Result<Shell> {
         let shell = run::shell()?;
         for (name, value) in &self.environment {
             shell.set_var(name, value);

@@ -1,0 +1,156 @@
+//! `proxy-backend`: each proxy before the real backend, uvicorn and FastAPI on a
+//! Unix socket. What is asked for needs no database, so that nothing but Python
+//! stands behind the proxies; [`super::super::fleet`] has the whole chain.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use xtask::repo;
+use xtask::tools::python;
+
+use super::stage::{Content, Stage, answers, measure};
+use crate::contestant::{Contestant, pinned};
+use crate::load::LOAD_CORE;
+use crate::peers::{FOR_BACKENDS, Running};
+use crate::scenario::{Bench, Outcome};
+use crate::table::{BACKEND, Sample};
+
+/// Longest that the backend may take to its first answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Connections of the load: what a proxy holds open at most to one busy worker.
+const CONNECTIONS: u32 = 16;
+/// What is asked for, and how often a second when it is paced: well below what
+/// one worker can answer, with the load on the same core.
+const DOCUMENTS: [(Content, f64); 2] = [
+    (Content { name: "a file of 1 kB", path: "/api/v1/docs/page.css", file: "page.css" }, 300.0),
+    (Content { name: "OpenAPI, 78 kB", path: "/api/v1/openapi.json", file: "openapi" }, 150.0),
+];
+
+/// What is asked: a proxy, or for comparison the backend itself.
+enum Asked {
+    Proxy(Running),
+    Backend,
+}
+
+impl Asked {
+    fn name(&self) -> String {
+        match self {
+            Self::Proxy(running) => running.contestant.name.clone(),
+            Self::Backend => "no proxy".to_owned(),
+        }
+    }
+}
+
+/// Installs the peers, and what the backend needs.
+pub(crate) fn prepare(bench: &mut Bench) -> Result<()> {
+    super::prepare(bench)?;
+    python::bring().map(drop)
+}
+
+/// `proxy-backend`
+pub(crate) fn backend(bench: &mut Bench) -> Result<Outcome> {
+    let stage = Stage::without_backend(bench)?;
+    let backend = start(bench, &stage.socket)?;
+    for (document, _) in DOCUMENTS {
+        let content = fetch(&stage.socket, document.path)?;
+        fs::write(stage.folder.join(document.file), content).context("cannot write an answer")?;
+    }
+    let running = stage.start(bench, FOR_BACKENDS, true)?;
+    let mut asked: Vec<Asked> = running.into_iter().map(Asked::Proxy).collect();
+    asked.push(Asked::Backend);
+    let mut cases = Vec::new();
+    for (document, pace) in DOCUMENTS {
+        for rate in [None, Some(pace)] {
+            let how = rate.map_or("as fast as it goes".to_owned(), |rate| format!("{rate}/s"));
+            let name = format!("{}, {how}", document.name);
+            if !bench.wants(&name) {
+                continue;
+            }
+            cases.push(bench.alternate(&name, &mut asked, Asked::name, |asked| {
+                one(bench, &stage, &backend, asked, document, rate)
+            })?);
+        }
+    }
+    Ok(Outcome::Cases(cases))
+}
+
+/// What one of them, and the backend behind it, spends under the load.
+fn one(
+    bench: &Bench,
+    stage: &Stage,
+    backend: &Contestant,
+    asked: &Asked,
+    document: Content,
+    rate: Option<f64>,
+) -> Result<Sample> {
+    let direct = format!("unix:{}", stage.socket.display());
+    let to = match asked {
+        Asked::Proxy(running) => &running.plain,
+        Asked::Backend => &direct,
+    };
+    let mut load = stage.load(to, document, bench.seconds);
+    (load.connections, load.rate) = (CONNECTIONS, rate);
+    let before = backend.cpu()?;
+    let (mut sample, count) = match asked {
+        Asked::Proxy(running) => measure(bench, &running.contestant, &load)?,
+        Asked::Backend => answers(&bench.load.run(&load)?),
+    };
+    let spent = backend.cpu()?.saturating_sub(before);
+    sample.push((BACKEND, spent.as_secs_f64() * 1e6 / count));
+    Ok(sample)
+}
+
+/// Starts the backend as the container does, on the core of the load.
+fn start(bench: &Bench, socket: &Path) -> Result<Contestant> {
+    let folder = bench.folder_for("uvicorn")?;
+    let mut command = pinned(LOAD_CORE, &python::interpreter());
+    command
+        .args(["-m", "santaserver", "serve", "--uds"])
+        .arg(socket)
+        .current_dir(repo::path("backend"))
+        .env("ENVIRONMENT", "development")
+        // There is none; what would like to use it tries again at leisure.
+        .env("DATABASE_URL", format!("postgresql://nobody@/none?host={}", folder.display()));
+    let mut backend = Contestant::launch("uvicorn", &folder, command)?;
+    backend.wait_for(&format!("unix:{}", socket.display()))?;
+    Ok(backend)
+}
+
+/// The content of an answer of the backend itself: what proxies must pass on.
+fn fetch(socket: &Path, path: &str) -> Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket).context("cannot connect to the backend")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).context("cannot read the backend's answer")?;
+    content(&answer).with_context(|| format!("asking the backend for {path}")).map(<[u8]>::to_vec)
+}
+
+/// What is behind the head of a good answer.
+fn content(answer: &[u8]) -> Result<&[u8]> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").context("no answer")? + 4;
+    ensure!(
+        answer.starts_with(b"HTTP/1.1 200 "),
+        "answered with {}",
+        String::from_utf8_lossy(&answer[..end]).trim()
+    );
+    Ok(&answer[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_good_answer_is_what_proxies_must_pass_on() {
+        let good = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(content(good).expect("good"), b"{}");
+        for bad in [&b"HTTP/1.1 404 Not Found\r\n\r\n{}"[..], b"HTTP/1.1 200 OK\r\n", b""] {
+            assert!(content(bad).is_err());
+        }
+    }
+}

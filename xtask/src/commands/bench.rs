@@ -1,0 +1,64 @@
+//! `cargo xtask bench`: its words are here; what they start is a program of its own
+//! (`xtask/bench/`), so that nobody has to compile it who does not measure.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use xshell::cmd;
+
+use crate::{progress, run};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask bench --list\n  cargo xtask bench proxy\n  \
+    cargo xtask bench proxy-static --seconds 1 --rounds 3\n  \
+    git worktree add ../before HEAD~20 && cargo xtask bench proxy --alone --baseline ../before\n\n\
+    Result: dist/bench/report.md, report.svg and report.json. Peers (nginx, HAProxy, Caddy, …) are installed\n\
+    from the system's packages when that is possible and left out, with the command to get them, when not.")]
+/// Measure the parts beside their peers on this machine
+pub struct Args {
+    /// Which; a name stands for all that begin with it (none: every one)
+    #[arg(value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Say what can be measured
+    #[arg(long)]
+    pub list: bool,
+    /// How long each measurement takes, in seconds
+    #[arg(long, default_value_t = 2.0, value_name = "N")]
+    pub seconds: f64,
+    /// How often each contestant is measured; the median counts
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Write the figures here as well
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Only cases (supervise: supervisors) whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub case: Option<String>,
+    /// Build and install what is needed, and measure nothing
+    #[arg(long)]
+    pub prepare: bool,
+    /// Leave the peers out
+    #[arg(long)]
+    pub alone: bool,
+    /// A checkout of an earlier commit, measured in turn with this one (proxy, supervise, sync, events)
+    #[arg(long, value_name = "CHECKOUT")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// Builds the program and becomes it.
+pub(crate) fn run() -> Result<()> {
+    run::catch_interrupts()?;
+    let shell = run::shell()?;
+    progress::step("compile the benchmarks", || {
+        let build = cmd!(shell, "cargo build --quiet --locked --package santa-bench");
+        run::output("compile the benchmarks", build)
+    })?;
+    let words = std::env::args_os().skip(2);
+    let error = Command::new("cargo")
+        .args(["run", "--quiet", "--locked", "--package", "santa-bench", "--"])
+        .args(words)
+        .exec();
+    Err(error).context("cannot start cargo")
+}
