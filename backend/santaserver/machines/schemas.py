@@ -14,7 +14,7 @@ CleanKind = Literal["clean", "clean_all"]
 
 
 class RuleCounts(BaseModel):
-    """Rows of the Mac's rule table, as its last preflight reported them."""
+    """Rows of the Mac's rule table as its last preflight reported them; as delivered if it does not count."""
 
     binary: int
     certificate: int

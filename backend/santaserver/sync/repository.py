@@ -13,7 +13,6 @@ from santaserver.db import Connection
 from santaserver.policy_head import Head
 from santaserver.sync.preflight import Plan, possible_states
 from santaserver.sync.states import Kind, Known, PolicyState, RuleCounts, Session
-from santaserver.sync.wire import PreflightRequest
 
 AS_READ = "({0}::xid is null or xmin = {0})"
 """A condition that its `MachineRow.version` is still the machine's: xmin changes with each update."""
@@ -112,37 +111,6 @@ async def create_machine(
     )
     if row_id is not None:
         await connection.execute("insert into machine_sync (machine_id) values ($1)", row_id)
-
-
-async def store_report(
-    connection: Connection, row_id: int, report: PreflightRequest, mode: str, conflict: bool, now: datetime
-) -> None:
-    """Keep what a preflight says about the machine."""
-    facts = (report.serial_number, report.hostname, report.model_identifier, report.os_version)
-    more = (report.os_build, report.santa_version, report.primary_user)
-    await connection.execute(
-        """update machine set serial = $2, hostname = $3, model = $4, os_version = $5, os_build = $6,
-             santa_version = $7, primary_user = $8, primary_user_groups = $9, client_mode = $10,
-             sip_status = $11, binary_rules = $12, certificate_rules = $13,
-             teamid_rules = $14, signingid_rules = $15, cdhash_rules = $16, compiler_rules = $17,
-             transitive_rules = $18,
-             identity_conflict_at = case when $19 then $20 else identity_conflict_at end
-           where id = $1""",
-        row_id,
-        *(clip(text) for text in facts + more),
-        [clip(group) for group in report.primary_user_groups[:200]],
-        mode,
-        report.sip_status,
-        report.binary_rule_count,
-        report.certificate_rule_count,
-        report.teamid_rule_count,
-        report.signingid_rule_count,
-        report.cdhash_rule_count,
-        report.compiler_rule_count,
-        report.transitive_rule_count,
-        conflict,
-        now,
-    )
 
 
 @dataclass(frozen=True, slots=True)

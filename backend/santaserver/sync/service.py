@@ -4,7 +4,6 @@ One call is one transaction; the machine's row lock keeps its own retries in ord
 preflight.py and postflight.py decide, rule_sets.py finds the rules, membership.py the layers.
 """
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,34 +18,30 @@ from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress, message
 from santaserver.live.outbox import Outbox
 from santaserver.policy_head import Head
-from santaserver.sync import membership, repository, rule_sets
+from santaserver.sync import inventory, membership, repository, rule_sets
 from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import REMOVE, capabilities_of
+from santaserver.sync.capabilities import REMOVE
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.delta import page_of, tombstone
+from santaserver.sync.evidence import client_mode, evidence_of
 from santaserver.sync.membership import Subject, facts_key
 from santaserver.sync.pages import Page
 from santaserver.sync.postflight import Report, Verdict, judge
 from santaserver.sync.preflight import (
-    Evidence,
     Plan,
-    counts_fit,
     decide,
-    needs_counts,
     possible_states,
 )
 from santaserver.sync.repository import MachineRow, Opening
 from santaserver.sync.rule_log import signature_of
 from santaserver.sync.settings_wire import preflight_answer, render_settings
-from santaserver.sync.states import Kind, PolicyState, RuleCounts, Session
+from santaserver.sync.states import Kind, PolicyState, Session
 from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.sync_settings.log import settings_at
 
 log = logging.getLogger(__name__)
 
 NO_RULES = b'{"rules":[]}'
-MODES = {1: "MONITOR", 2: "LOCKDOWN", 3: "STANDALONE"}
-KNOWN_MODES = frozenset(MODES.values())
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) ->
         signature = await membership.signature(
             stage.connection, stage.caches, subject, request, mode, head.layer_version, stage.now
         )
-        await repository.store_report(stage.connection, machine.id, request, mode, conflict, stage.now)
+        await inventory.store_report(stage.connection, machine.id, request, mode, conflict, stage.now)
     target = PolicyState(signature, head.seq)
     opening = await opening_of(stage, machine, request, target, key, conflict=conflict)
     return await begin(stage, machine, request, opening, head)
@@ -105,10 +100,7 @@ async def opening_of(
     conflict: bool,
 ) -> Opening:
     """Decide what kind of sync leads a machine to `target`, and whether it sends anything."""
-    if capabilities_of(request).whole_set:
-        evidence = await _plain_evidence(stage, machine, request, conflict, target)
-    else:
-        evidence = await _evidence(stage, machine, request, conflict, target)
+    evidence = await evidence_of(stage.connection, stage.caches, machine, request, target, conflict=conflict)
     plan = decide(machine.known, evidence, stage.now)
     return Opening(target, plan, await _idle(stage, plan, target), request.rules_hash, key, preflight=True)
 
@@ -226,6 +218,9 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
         hashes = (report.rules_hash, judgement.acked_hash)
         said = (None, None) if silent and report.received == 0 else counts
         await repository.confirm(stage.connection, machine, session, said, hashes, stage.now)
+        if silent and not session.idle:
+            has = await rule_sets.counts(stage.connection, stage.caches, session.target)
+            await inventory.store_counts(stage.connection, machine.id, has)
     stage.outbox.add(
         message(
             SyncProgress(
@@ -263,12 +258,6 @@ async def _identified(stage: Stage, machine: MachineRow, serial: str) -> Machine
     return replace(machine, enrollment=enrolled)
 
 
-def client_mode(said: str | int) -> str:
-    """Return the mode's name, empty for words this version does not know."""
-    name = MODES.get(said, "") if isinstance(said, int) else said
-    return name if name in KNOWN_MODES else ""
-
-
 async def _present(stage: Stage, head: Head) -> tuple[Stage, Head]:
     """Return the policy's numbers after whatever is due by now, and the stage to go on with.
 
@@ -279,60 +268,6 @@ async def _present(stage: Stage, head: Head) -> tuple[Stage, Head]:
         return stage, head
     present = await schedule.apply_due(stage.connection, stage.outbox, stage.now)
     return replace(stage, caches=SyncCaches()), replace(present, seq=max(present.seq, head.seq))
-
-
-async def _evidence(
-    stage: Stage,
-    machine: MachineRow,
-    request: PreflightRequest,
-    conflict: bool,
-    target: PolicyState,
-) -> Evidence:
-    known = machine.known
-    states = possible_states(known)
-    evidence = replace(
-        await _plain_evidence(stage, machine, request, conflict, target),
-        rules_hash=repository.clip(request.rules_hash),
-    )
-    mode = evidence.client_mode
-    reported = _reported(request)
-    empty = reported == RuleCounts() and evidence.rules_hash != known.acked_hash
-    if known.acked is None or not (empty or needs_counts(known, evidence)):
-        return evidence
-    expected = [await rule_sets.counts(stage.connection, stage.caches, state) for state in states]
-    missing = empty and all(counts != RuleCounts() for counts in expected)
-    if needs_counts(known, evidence):
-        fits = any(counts_fit(reported, counts, mode) for counts in expected)
-        evidence = replace(evidence, counts_fit=fits)
-    differs = missing or evidence.counts_fit is False
-    return replace(evidence, rules_missing=missing, expected=expected[0] if differs else None)
-
-
-async def _plain_evidence(
-    stage: Stage, machine: MachineRow, request: PreflightRequest, conflict: bool, target: PolicyState
-) -> Evidence:
-    """Return what counts of a client whatever it knows of its rules."""
-    states = possible_states(machine.known)
-    whole_set = capabilities_of(request).whole_set
-    return Evidence(
-        wants_clean=request.request_clean_sync,
-        client_mode=client_mode(request.client_mode),
-        identity_conflict=conflict,
-        compiler_withdrawn=await rule_sets.compiler_withdrawn(stage.connection, stage.caches, states, target),
-        turn=hashlib.blake2b(machine.machine_id.encode(), digest_size=1).digest()[0] / 255,
-        rules_withdrawn=whole_set
-        and await rule_sets.rules_withdrawn(stage.connection, stage.caches, states, target),
-    )
-
-
-def _reported(request: PreflightRequest) -> RuleCounts:
-    return RuleCounts(
-        binary=max(request.binary_rule_count - request.transitive_rule_count, 0),
-        certificate=request.certificate_rule_count,
-        teamid=request.teamid_rule_count,
-        signingid=request.signingid_rule_count,
-        cdhash=request.cdhash_rule_count,
-    )
 
 
 async def _idle(stage: Stage, plan: Plan, target: PolicyState) -> bool:

@@ -73,6 +73,9 @@ def test_what_it_holds_is_known_without_its_counts(server: RunningServer, admin:
         "cdhash": 1,
         "total": 4,
     }
+    listed = admin.get("/api/v1/machines").json()["items"][0]
+    assert (listed["rule_counts"]["binary"], listed["rule_counts"]["cdhash"]) == (3, 1)
+    assert listed["rule_counts"] == shown["rule_counts"]
     assert shown["last_sync"]["sent"] == 4
     assert (shown["last_sync"]["received"], shown["last_sync"]["finished_at"] is None) == (None, False)
     assert shown["counts_difference"] is None

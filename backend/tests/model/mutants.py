@@ -82,10 +82,10 @@ def any_number_of_rules_confirms(patch: pytest.MonkeyPatch, _: str) -> None:
     """What the Mac says it received is not compared with what was sent."""
     judge = postflight.judge
 
-    def credulous(session: Any, report: Any, *rest: Any) -> Any:  # noqa: ANN401
+    def credulous(session: Any, report: Any, *rest: Any, **more: Any) -> Any:  # noqa: ANN401
         if session is not None and session.sent is not None:
             report = replace(report, received=session.sent)
-        return judge(session, report, *rest)
+        return judge(session, report, *rest, **more)
 
     patch.setattr(service, "judge", credulous)
 
@@ -103,7 +103,7 @@ def same_number_as_before(patch: pytest.MonkeyPatch, _: str) -> None:
 
     patch.setattr(delta, "_fillers", tombstone_only)
     judge = postflight.judge
-    patch.setattr(service, "judge", lambda *arguments: judge(*arguments[:4]))
+    patch.setattr(service, "judge", lambda *arguments, **more: judge(*arguments[:4], **more))
 
 
 def locks_do_not_count(patch: pytest.MonkeyPatch, _: str) -> None:

@@ -2,19 +2,12 @@
 import type { Machine, NoticeKind } from '../../api/types.ts';
 import type { Tone } from '../../ui/tone.ts';
 
-type TypeCount = Exclude<keyof Machine['rule_counts'], 'compiler' | 'transitive'>;
-
-/** Of rules by type. */
-export const HELD_LABELS: readonly (readonly [TypeCount, string])[] = [
+export const COUNT_LABELS: readonly (readonly [keyof Machine['rule_counts'], string])[] = [
   ['cdhash', 'CDHash'],
   ['binary', 'Binary'],
   ['signingid', 'Signing ID'],
   ['certificate', 'Certificate'],
   ['teamid', 'Team ID'],
-];
-
-export const COUNT_LABELS: readonly (readonly [keyof Machine['rule_counts'], string])[] = [
-  ...HELD_LABELS,
   ['compiler', 'Compiler'],
   ['transitive', 'Transitive'],
 ];
