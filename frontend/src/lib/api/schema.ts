@@ -2495,7 +2495,7 @@ export interface components {
         };
         /**
          * RuleCounts
-         * @description Rows of the Mac's rule table, as its last preflight reported them.
+         * @description Rows of the Mac's rule table as its last preflight reported them; as delivered if it does not count.
          */
         RuleCounts: {
             /** Binary */
