@@ -19,6 +19,19 @@ pub(crate) fn client(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The same as a number, which takes less to look up. What no network of IPv6 has (the
+/// first 32 bits zero) is for IPv4.
+#[must_use]
+pub(crate) fn number(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => u64::from(u32::from(address)),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, e, f, g, h, ..] = address.octets();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        }
+    }
+}
+
 /// Open connections and pace of each client.
 #[derive(Debug)]
 pub(crate) struct Addresses {
@@ -31,7 +44,7 @@ pub(crate) struct Addresses {
 /// (the generic cell rate algorithm).
 #[derive(Debug, Default)]
 struct Pace {
-    due: HashMap<IpAddr, Duration>,
+    due: HashMap<u64, Duration>,
     forget_at: usize,
 }
 
@@ -78,7 +91,7 @@ impl Addresses {
         let each = Duration::from_secs(1) / rate.max(1);
         let slack = each * burst.max(1);
         let mut pace = lock(&self.pace);
-        let due = pace.due.entry(client(address)).or_default();
+        let due = pace.due.entry(number(address)).or_default();
         let next = (*due).max(now) + each;
         if let Some(wait) = next.checked_sub(now + slack).filter(|wait| !wait.is_zero()) {
             return Err(wait);
@@ -114,6 +127,16 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_of_ipv6_are_networks_and_none_is_one_of_ipv4() {
+        let numbers =
+            ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1", "64:ff9b::1", "1.2.3.4"]
+                .map(|text| number(text.parse().expect("an address")));
+        assert_eq!(numbers[0], numbers[1]);
+        let [first, _, rest @ ..] = numbers;
+        assert!(rest.iter().all(|number| *number != first));
+    }
 
     #[test]
     fn connections_are_counted_for_each_client_and_forgotten_with_the_last() {

@@ -122,11 +122,13 @@ pub fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends `number` as 16 lower-case hexadecimal digits.
 pub fn push_hex_padded(out: &mut String, number: u64) {
-    for byte in number.to_be_bytes() {
-        for digit in [byte >> 4, byte & 15] {
-            out.push(char::from(HEX_DIGITS[usize::from(digit)]));
-        }
+    let mut digits = [0; 16];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair[0] = HEX_DIGITS[usize::from(byte >> 4)];
+        pair[1] = HEX_DIGITS[usize::from(byte & 15)];
     }
+    // Always text.
+    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// Appends `number` in lower-case hexadecimal without leading zeros.

@@ -100,8 +100,27 @@ impl Name {
         let candidates = BY_LENGTH.get(name.len()).into_iter().flatten();
         candidates
             .take_while(|(candidate, _)| *candidate != Self::Other)
-            .find(|(_, text)| name.eq_ignore_ascii_case(text))
+            .find(|(_, text)| has_ends_of(name, text) && name.eq_ignore_ascii_case(text))
             .map_or(Self::Other, |(found, _)| *found)
+    }
+
+    /// A bit of its own.
+    const fn bit(self) -> u64 {
+        1 << self as u64
+    }
+}
+
+// One bit for each, and for `Other`.
+const _: () = assert!(Name::ALL.len() < 64);
+
+/// Whether the first and the last byte may be those of `text`, which is in small letters:
+/// hardly any other name of that length has both, and comparing the whole costs more.
+fn has_ends_of(name: &str, text: &str) -> bool {
+    match (name.as_bytes(), text.as_bytes()) {
+        ([first, .., last], [of_first, .., of_last]) => {
+            first | 0x20 == *of_first && last | 0x20 == *of_last
+        }
+        _ => false,
     }
 }
 
@@ -118,6 +137,8 @@ pub enum FieldError {
 #[derive(Debug, Clone)]
 pub struct Fields<'b> {
     lines: Vec<(Name, Header<'b>)>,
+    /// The bits of the names that there are: most that are asked for are not.
+    names: u64,
 }
 
 impl<'b> Fields<'b> {
@@ -142,9 +163,16 @@ impl<'b> Fields<'b> {
         self.lines.iter().map(|(name, line)| (*name, line.name, line.value))
     }
 
+    /// Whether there is a line called `name`.
+    #[must_use]
+    pub fn has(&self, name: Name) -> bool {
+        self.names & name.bit() != 0
+    }
+
     /// The values of every line called `name`, in order.
     pub fn all(&self, name: Name) -> impl Iterator<Item = &'b [u8]> + '_ {
-        self.iter().filter(move |(found, _, _)| *found == name).map(|(_, _, value)| value)
+        let lines = if self.has(name) { &self.lines[..] } else { &[] };
+        lines.iter().filter(move |(found, _)| *found == name).map(|(_, line)| line.value)
     }
 
     /// The value of the first line called `name`.
@@ -166,8 +194,9 @@ impl<'b> Fields<'b> {
 fn parse<'b>(block: &'b [u8], room: &mut [Header<'b>]) -> Result<Fields<'b>, FieldError> {
     match httparse::parse_headers(block, room) {
         Ok(httparse::Status::Complete((used, lines))) if used == block.len() => {
-            let lines = lines.iter().map(|line| (Name::of(line.name), *line)).collect();
-            Ok(Fields { lines })
+            let lines: Vec<_> = lines.iter().map(|line| (Name::of(line.name), *line)).collect();
+            let names = lines.iter().fold(0, |names, (name, _)| names | name.bit());
+            Ok(Fields { lines, names })
         }
         Ok(_) => Err(FieldError::Syntax("field lines end too early")),
         Err(httparse::Error::TooManyHeaders) => Err(FieldError::TooMany),
@@ -198,6 +227,33 @@ pub fn mend_colons(block: &mut [u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_is_recognised_in_any_case_and_nothing_else_is() {
+        for (name, text) in Name::ALL {
+            assert_eq!(Name::of(text), *name);
+            assert_eq!(Name::of(&text.to_ascii_uppercase()), *name);
+            for other in [
+                format!("{text}x"),
+                format!("x{text}"),
+                text.replacen(['e', 'a', 'i', 'o'], "q", 1),
+            ] {
+                assert_eq!(Name::of(&other), Name::Other, "{other}");
+            }
+        }
+        assert_eq!([Name::of(""), Name::of("t"), Name::of("\u{4}E")], [Name::Other; 3]);
+    }
+
+    #[test]
+    fn lines_are_found_by_their_names() {
+        let fields =
+            Fields::parse(b"Via: a\r\nX-One: b\r\nvia: c\r\nX-Two: d\r\n\r\n", 9).expect("lines");
+        assert!(fields.has(Name::Via) && fields.has(Name::Other) && !fields.has(Name::Host));
+        assert_eq!(fields.all(Name::Via).collect::<Vec<_>>(), [b"a", b"c"]);
+        assert_eq!(fields.all(Name::Other).count(), 2);
+        assert_eq!((fields.single(Name::Via), fields.first(Name::Host)), (None, None));
+        assert_eq!(fields.first(Name::Via), Some(&b"a"[..]));
+    }
 
     #[test]
     fn malformed_lines_are_refused_not_repaired() {

@@ -306,8 +306,9 @@ pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Down
     let nominates = fields.first(Name::Connection).is_some();
     // A line that `Connection` names was not passed on.
     let lacks = |name: Name| {
-        let line = fields.iter().find(|(found, _, _)| *found == name);
-        line.is_none_or(|(_, text, _)| nominates && is_nominated(fields, text))
+        !fields.has(name)
+            || nominates
+                && fields.iter().any(|(found, text, _)| found == name && is_nominated(fields, text))
     };
     if response.status != 101 {
         for (name, line) in SECURITY {
