@@ -8,6 +8,7 @@ mod children;
 mod config_reading;
 mod connecting;
 mod control;
+mod errands;
 mod explain;
 mod guarding;
 mod helpers;
@@ -19,6 +20,7 @@ mod parent;
 mod probes;
 mod reload;
 mod report;
+mod socket_files;
 mod starting;
 mod sweep;
 mod tallies;
@@ -46,6 +48,7 @@ use children::Children;
 use config_reading::ConfigReading;
 use control::Control;
 pub(crate) use control::{CONTROL_BACKLOG, CONTROL_MODE};
+use errands::Errands;
 use explain::History;
 use guarding::Guarding;
 use helpers::Helpers;
@@ -132,6 +135,7 @@ pub struct EventLoop {
     watched: Watched,
     control: Control,
     usages: Usages,
+    errands: Errands,
     sources: Sources,
     turn: Turn,
     /// Events for the core that have not been taken yet.
@@ -156,6 +160,7 @@ enum Source {
     Start,
     Watcher,
     ConfigReader,
+    Errand,
 }
 
 /// Gives out tokens; one that is gone wakes nobody any more.
@@ -215,6 +220,7 @@ impl EventLoop {
             control: Control::new(parts.control, parts.control_path),
             config: parts.config,
             usages: Usages::default(),
+            errands: Errands::default(),
             sources: Sources::default(),
             turn: Turn::new(),
             events: VecDeque::new(),
@@ -256,6 +262,7 @@ impl EventLoop {
         self.kill_all_trees();
         self.end_all_helpers();
         self.os.kill_descendants();
+        self.remove_socket_files();
     }
 
     fn take_signal(&mut self, signal: i32) {
@@ -283,6 +290,7 @@ impl EventLoop {
         self.read_notices_again(now);
         self.end_silent_clients(now);
         self.end_slow_reload(now);
+        self.end_slow_errands(now);
         self.guard_again(now);
         // What the core has decided comes first.
         let is_late = |deadline| self.actions.is_empty() && deadline <= self.now();
@@ -341,6 +349,7 @@ impl EventLoop {
             self.notices.next_look(),
             self.control.next_end(),
             self.config_reading.next_end(),
+            self.errands.next_end(),
             self.guarding.next_start(),
             self.exit.map(|(_, until)| until),
         ];
@@ -356,6 +365,7 @@ impl EventLoop {
         self.end_all_helpers();
         self.os.kill_descendants();
         self.close_control();
+        self.remove_socket_files();
         self.drain_all_output();
         self.tell_end(code);
         self.log.flush(STUCK_READER, LAST_WORDS);

@@ -38,6 +38,25 @@ pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
 pub use worker::{Worker, fork_reader, fork_worker, inherited};
 
+/// How long work may go on, in processor time: on a busy machine a portion must not
+/// become smaller because others had their turn meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance(Duration);
+
+impl Allowance {
+    /// From now on.
+    #[must_use]
+    pub fn of(time: Duration) -> Self {
+        Self(processor_time() + time)
+    }
+
+    /// Whether it is used up.
+    #[must_use]
+    pub fn is_spent(self) -> bool {
+        self.0 <= processor_time()
+    }
+}
+
 /// Number of a process.
 pub type Pid = i32;
 

@@ -7,18 +7,15 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
-use rustix::fs::Access;
-use santa_config::{Address, Config, LogFormat};
+use santa_config::{Config, LogFormat};
 
 use crate::cli::Common;
 use crate::clock;
-use crate::event_loop::{CONTROL_BACKLOG, CONTROL_MODE, EventLoop, Parts};
+use crate::event_loop::{EventLoop, Parts};
 use crate::log_writer::Log;
 use crate::os;
 use crate::record::Style;
-use crate::sockets::{self, Listener, Sockets};
 use crate::spawning::Spawner;
 
 use super::{Failure, complain, config_path, exit, parse};
@@ -40,9 +37,11 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     let (config, blueprints) = parse(&path, &text)?;
     let control_path =
         common.socket.clone().unwrap_or_else(|| config.supervisor.control_socket.clone());
-    let control = open_control(&control_path).map_err(failed)?;
-    let sockets =
-        Sockets::bind(&config, &blueprints).map_err(|problems| failed(problems.join("\n")))?;
+    let Some((control, sockets)) =
+        early::bind_sockets(&mut *os, &config, &blueprints, &control_path)?
+    else {
+        return Ok(exit::OK);
+    };
     let log =
         open_log(&config).map_err(|error| failed(format!("cannot start the log: {error}")))?;
     // Differs from run to run: the number of a process comes again, the time with it does not.
@@ -66,6 +65,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
         event_loop.map_err(|error| failed(format!("cannot open the control socket: {error}")))?;
     if with_parent {
         event_loop.follow_parent().map_err(|error| {
+            event_loop.remove_socket_files();
             failed(format!("--with-parent needs a pipe as standard input: {error}"))
         })?;
     }
@@ -92,26 +92,6 @@ fn run_guarded(mut event_loop: EventLoop) -> Result<i32, Failure> {
                 code: exit::DEFECT,
             })
         }
-    }
-}
-
-/// The control socket; none on a read-only file system, which is no reason not
-/// to run.
-fn open_control(path: &Path) -> Result<Option<Listener>, String> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    if rustix::fs::access(directory, Access::WRITE_OK) == Err(rustix::io::Errno::ROFS) {
-        complain(&format!(
-            "warning: {} is read-only, so there is no control socket; mount a tmpfs there to use status and restart",
-            directory.display()
-        ));
-        return Ok(None);
-    }
-    match sockets::bind(&Address::Unix(path.to_owned()), CONTROL_MODE, CONTROL_BACKLOG) {
-        Ok(listener) => Ok(Some(listener)),
-        Err(problem) => Err(format!(
-            "supervisor.control_socket: cannot listen on {}: {problem}",
-            path.display()
-        )),
     }
 }
 

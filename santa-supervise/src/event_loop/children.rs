@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
-use crate::os::{Os, Pid, Strays, Tree};
+use crate::os::{Allowance, Os, Pid, Strays, Tree};
 use crate::plan::Blueprint;
 use crate::spawning::Tag;
 
@@ -158,7 +158,7 @@ impl EventLoop {
     /// Takes ended processes off the process table.
     pub(super) fn reap(&mut self) {
         self.turn.reaped = true;
-        let begun = Instant::now();
+        let allowance = Allowance::of(REAP_FOR);
         let mut taken = 0;
         let mut more = false;
         while let Some((pid, exit)) = self.os.next_exit() {
@@ -173,7 +173,7 @@ impl EventLoop {
                 None if self.helper_ended(pid, exit) || self.guard_ended(pid, exit) => {}
                 None => self.children.orphans_reaped += 1,
             }
-            if taken >= EXITS_A_TURN || begun.elapsed() >= REAP_FOR {
+            if taken >= EXITS_A_TURN || allowance.is_spent() {
                 more = true;
                 break;
             }

@@ -34,6 +34,8 @@ pub(super) struct ConfigReading {
     reader: Option<Reader>,
     /// Clients to be answered; a signal has nobody.
     askers: Vec<Token>,
+    /// Whether the sockets of what was read are bound now.
+    binding: bool,
     /// Asked for since it began: the file may have changed since.
     again: Option<Vec<Token>>,
 }
@@ -61,7 +63,7 @@ impl EventLoop {
     /// Reads the configuration and applies it; then `asker` is answered.
     pub(super) fn begin_reload(&mut self, asker: Option<Token>) {
         let reading = &mut self.config_reading;
-        if reading.reader.is_some() {
+        if reading.reader.is_some() || reading.binding {
             return reading.again.get_or_insert_default().extend(asker);
         }
         reading.askers.extend(asker);
@@ -131,7 +133,17 @@ impl EventLoop {
             self.sources.remove(reader.token);
             self.end_helper(reader.pid);
         }
-        let outcome = self.reload_config(read);
+        self.reload_config(read);
+    }
+
+    /// Until the reload is done no other one begins.
+    pub(super) fn await_binding(&mut self) {
+        self.config_reading.binding = true;
+    }
+
+    /// Answers whoever has asked for the reload.
+    pub(super) fn answer_reload(&mut self, outcome: Result<String, String>) {
+        self.config_reading.binding = false;
         let (ok, message) = (outcome.is_ok(), outcome.unwrap_or_else(|problem| problem));
         for asker in std::mem::take(&mut self.config_reading.askers) {
             self.answer(asker, ok, message.clone());

@@ -23,10 +23,6 @@ const QUICK: Duration = Duration::from_millis(5);
 const STEADY: Duration = Duration::from_millis(50);
 const QUICK_FOR: Duration = Duration::from_secs(3);
 
-/// Most of these processes that may be left although they were killed: a mount
-/// holds them.
-const MOST_HUNG: usize = 32;
-
 /// A connection under way.
 #[derive(Debug)]
 pub(super) struct Connecting {
@@ -106,12 +102,10 @@ impl EventLoop {
             }
             Address::Unix(path) => path.clone(),
         };
-        if self.helpers.hung() >= MOST_HUNG {
-            return Err(io::Error::other("too many earlier attempts still hang"));
-        }
+        self.has_room_for_worker()?;
         let work = move |output: &mut File, fds: &[RawFd]| connect(fds[0], &path, again, output);
         let Worker { pid, output } = os::fork_worker(&[fd.as_raw_fd()], &work)?;
-        self.adopt_worker(Purpose::Connect, pid);
+        self.adopt_worker(Purpose::Path, pid);
         let token = self.sources.add(source);
         if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {
             self.sources.remove(token);

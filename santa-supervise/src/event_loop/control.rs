@@ -16,7 +16,7 @@ use santa_config::Address;
 
 use crate::machine::{CommandId, Event};
 use crate::os::{self, Interest, Token};
-use crate::sockets::{self, Listener};
+use crate::sockets::{Listener, SocketFile};
 
 use super::{EventLoop, Source};
 use clients::{Client, Clients};
@@ -110,24 +110,22 @@ impl EventLoop {
         self.os.watch(listener.fd(), token, Interest::Read)
     }
 
-    /// Binds the control socket again when somebody has removed its file.
-    pub(super) fn restore_control(&mut self) {
-        let Some(listener) = self.control.listener.as_ref().filter(|one| one.is_lost()) else {
-            return;
-        };
-        let path = Address::Unix(self.control.path.clone());
-        let bound = match sockets::bind(&path, CONTROL_MODE, CONTROL_BACKLOG) {
-            Ok(bound) => bound,
-            Err(problem) => return self.warn(&format!(
-                "the control socket was removed by somebody and cannot be bound again: {problem}"
-            )),
-        };
-        self.os.forget(listener.fd(), self.control.token);
-        self.sources.remove(self.control.token);
-        self.control.listener = Some(bound);
-        if let Err(error) = self.open_control() {
-            self.warn(&format!("the control socket cannot be waited on: {error}"));
+    /// The file of the control socket, if it has one.
+    pub(super) fn control_file(&self) -> Option<SocketFile> {
+        self.control.listener.as_ref()?.file().cloned()
+    }
+
+    pub(super) fn control_address(&self) -> Address {
+        Address::Unix(self.control.path.clone())
+    }
+
+    /// Takes over a control socket that was bound again.
+    pub(super) fn renew_control(&mut self, listener: Listener) -> Result<(), String> {
+        if let Some(old) = self.control.listener.replace(listener) {
+            self.os.forget(old.fd(), self.control.token);
+            self.sources.remove(self.control.token);
         }
+        self.open_control().map_err(|error| format!("it cannot be waited on: {error}"))
     }
 
     pub(super) fn close_control(&mut self) {
@@ -135,7 +133,6 @@ impl EventLoop {
             self.send_output(token);
             self.drop_client(token);
         }
-        self.control.listener = None;
     }
 
     pub(super) fn accept_clients(&mut self) {

@@ -2,6 +2,7 @@
 //! a deadline, and whatever it leaves behind ends with it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::machine::{Exit, Generation};
@@ -10,6 +11,9 @@ use crate::spawning::{Helper, HelperSpec, Like, Problem};
 
 use super::EventLoop;
 use super::sweep::Leftovers;
+
+/// Most processes of our own that a mount may hold.
+const MOST_HUNG: usize = 32;
 
 /// What a helper is for.
 #[derive(Debug, Clone)]
@@ -22,8 +26,8 @@ pub(super) enum Purpose {
     Watch,
     /// To read the configuration again.
     ReadConfig,
-    /// To connect a socket of ours to a path.
-    Connect,
+    /// To do something with a path: connect a socket of ours to it, bind one, look.
+    Path,
 }
 
 #[derive(Debug)]
@@ -46,9 +50,9 @@ impl Helpers {
         self.0.values().filter(|running| !running.timed_out).filter_map(|one| one.deadline).min()
     }
 
-    /// How many processes that connected were killed and are still there.
-    pub(super) fn hung(&self) -> usize {
-        let hangs = |one: &&Running| one.forgotten && matches!(one.purpose, Purpose::Connect);
+    /// How many processes that worked on paths were killed and are still there.
+    fn hung(&self) -> usize {
+        let hangs = |one: &&Running| one.forgotten && matches!(one.purpose, Purpose::Path);
         self.0.values().filter(hangs).count()
     }
 
@@ -72,7 +76,7 @@ impl EventLoop {
         let name = match &purpose {
             Purpose::Look(_) => "look",
             Purpose::Hook(name) => name,
-            Purpose::Watch | Purpose::ReadConfig | Purpose::Connect => "own",
+            Purpose::Watch | Purpose::ReadConfig | Purpose::Path => "own",
         };
         let spec = HelperSpec { purpose: name, command, like, environment, input };
         let helper = self.spawner.help(&spec)?;
@@ -80,6 +84,16 @@ impl EventLoop {
         let deadline = Instant::now() + timeout;
         self.adopt_helper(purpose, helper, Some(deadline), timeout);
         Ok(pid)
+    }
+
+    /// # Errors
+    /// Too many processes that worked on paths are still there although they were
+    /// killed: a mount holds them.
+    pub(super) fn has_room_for_worker(&self) -> io::Result<()> {
+        match self.helpers.hung() < MOST_HUNG {
+            true => Ok(()),
+            false => Err(io::Error::other("too many earlier attempts still hang")),
+        }
     }
 
     /// Takes in a process of our own code, which lives until it is ended.
@@ -158,7 +172,7 @@ impl EventLoop {
             Purpose::Look(generation) => self.program_looked(generation, outcome),
             Purpose::Hook(name) => self.hook_done(&name, outcome.map_err(Problem::into_message)),
             // Its pipe tells.
-            Purpose::Watch | Purpose::ReadConfig | Purpose::Connect => {}
+            Purpose::Watch | Purpose::ReadConfig | Purpose::Path => {}
         }
         true
     }

@@ -1,11 +1,10 @@
-//! A changed configuration, and sockets that somebody has removed: both end in
-//! some services getting a new process. What differs is found by
+//! A changed configuration ends in some services getting a new process. What differs is found by
 //! [`crate::reload`]; that the old configuration stays when the new one is wrong
 //! is seen to here.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
-use std::time::Instant;
 
 use santa_config::{Address, Config};
 use serde_json::json;
@@ -13,22 +12,77 @@ use serde_json::json;
 use crate::machine::{Changes, Event, SlotId};
 use crate::plan::Blueprint;
 use crate::reload::difference;
+use crate::sockets::{Batch, Bound, ToBind};
 
 use super::EventLoop;
+use super::errands::Errand;
 
 impl EventLoop {
-    /// Applies what differs in the text of the configuration that was `read`; gives
-    /// a summary.
-    ///
-    /// # Errors
-    /// Why nothing was applied.
-    pub(super) fn reload_config(&mut self, read: Result<String, String>) -> Result<String, String> {
-        let applied = if self.state.is_shutting_down() {
-            Err("santa-supervise is shutting down".to_owned())
-        } else {
-            read.and_then(|text| (self.load)(&text))
-                .and_then(|(config, blueprints)| self.apply(config, blueprints))
+    /// Applies what differs in the text of the configuration that was `read`, when
+    /// its sockets are bound; or tells why not.
+    pub(super) fn reload_config(&mut self, read: Result<String, String>) {
+        let loaded = read.and_then(|text| (self.load)(&text)).and_then(|(config, blueprints)| {
+            self.check_reload(&config)?;
+            Ok((config, blueprints))
+        });
+        let (config, blueprints) = match loaded {
+            Ok(loaded) => loaded,
+            Err(problem) => return self.reload_done(Err(problem)),
         };
+        let wanted = self.sockets.to_bind(&config, &blueprints);
+        if wanted.is_empty() {
+            return self.sockets_bound(config, blueprints, Bound::new());
+        }
+        if let Err(error) = self.bind_new(config, blueprints, wanted) {
+            let problem = format!("cannot start a process that binds its sockets: {error}");
+            self.reload_done(Err(problem));
+        }
+    }
+
+    fn check_reload(&self, config: &Config) -> Result<(), String> {
+        if self.state.is_shutting_down() {
+            return Err("santa-supervise is shutting down".to_owned());
+        }
+        if self.config.supervisor.control_socket != config.supervisor.control_socket {
+            return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or start the container anew".to_owned());
+        }
+        Ok(())
+    }
+
+    fn bind_new(
+        &mut self,
+        config: Config,
+        blueprints: Vec<Blueprint>,
+        wanted: Vec<ToBind>,
+    ) -> io::Result<()> {
+        let batch = Batch::new(wanted)?;
+        let (fds, binder) = (batch.fds(), batch.binder());
+        let errand = Errand::BindNew(Box::new(config), blueprints, batch);
+        self.begin_errand(errand, &fds, &|output, fds| binder.bind(fds, output))?;
+        self.await_binding();
+        Ok(())
+    }
+
+    /// Goes on with a reload whose sockets are bound, or not.
+    pub(super) fn sockets_bound(
+        &mut self,
+        config: Config,
+        blueprints: Vec<Blueprint>,
+        bound: Bound,
+    ) {
+        let applied = match self.check_reload(&config) {
+            Ok(()) => self.apply(config, blueprints, bound),
+            Err(problem) => {
+                self.sockets.give_up(bound);
+                Err(problem)
+            }
+        };
+        self.do_chores();
+        self.sockets.look_soon();
+        self.reload_done(applied);
+    }
+
+    fn reload_done(&mut self, applied: Result<String, String>) {
         match &applied {
             Ok(summary) => {
                 self.event(
@@ -42,19 +96,21 @@ impl EventLoop {
                 self.event("error", &message, json!({ "event": "reload", "ok": false }));
             }
         }
-        applied
+        self.answer_reload(applied);
     }
 
-    fn apply(&mut self, config: Config, blueprints: Vec<Blueprint>) -> Result<String, String> {
+    fn apply(
+        &mut self,
+        config: Config,
+        blueprints: Vec<Blueprint>,
+        bound: Bound,
+    ) -> Result<String, String> {
         let (old, new) = (&self.config.supervisor, &config.supervisor);
-        if old.control_socket != new.control_socket {
-            return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or restart the container".to_owned());
-        }
         let mut notes = Vec::new();
         if old.log != new.log {
             notes.push("supervisor.log changes with the next start of santa-supervise".to_owned());
         }
-        self.sockets.adapt(&config, &blueprints).map_err(|problems| problems.join("\n"))?;
+        self.sockets.adapt(&config, &blueprints, bound).map_err(|problems| problems.join("\n"))?;
         let known: BTreeMap<SlotId, (&Blueprint, bool)> = self
             .blueprints
             .iter()
@@ -77,26 +133,7 @@ impl EventLoop {
         Ok(notes.join("; "))
     }
 
-    /// Binds sockets again whose files somebody has removed. Who served them
-    /// needs a new process to get the new ones.
-    pub(super) fn look_for_lost_sockets(&mut self, now: Instant) {
-        if !self.sockets.is_time_to_look(now) {
-            return;
-        }
-        for (address, bound) in self.sockets.restore_lost() {
-            match bound {
-                Ok(()) => self.replace_servers(&address),
-                Err(problem) => {
-                    self.warn(&format!(
-                        "{address} was removed by somebody and cannot be bound again: {problem}"
-                    ));
-                }
-            }
-        }
-        self.restore_control();
-    }
-
-    fn replace_servers(&mut self, address: &Address) {
+    pub(super) fn replace_servers(&mut self, address: &Address) {
         let serves =
             |blueprint: &Blueprint| blueprint.sockets.iter().any(|(_, one)| one == address);
         let changed = self.blueprints.iter().filter(|(_, blueprint)| serves(blueprint));

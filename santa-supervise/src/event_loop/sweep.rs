@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Exit, Generation};
-use crate::os::{Os, Pid, Strays, Tree};
+use crate::os::{self, Allowance, Os, Pid, Strays, Tree};
 use crate::spawning::Tag;
 
 use super::EventLoop;
@@ -82,7 +82,7 @@ impl EventLoop {
     /// Tells the core of main processes that have ended, and sweeps if there is
     /// something to.
     pub(super) fn sweep_after(&mut self) {
-        let begun = Instant::now();
+        let (begun, worked) = (Instant::now(), os::processor_time());
         let ended = self.children.ended();
         let rest_until = self.children.sweeps.rest_until.filter(|until| *until > begun);
         if ended.is_empty() && !self.children.has_to_sweep() {
@@ -95,11 +95,11 @@ impl EventLoop {
             if self.tell_ends(ended, &strays) {
                 return self.children.sweep_soon();
             }
-            let end = Instant::now() + SWEEP_FOR;
-            self.sweep_trees(&strays, end);
-            self.sweep_helpers(&strays, end);
+            let allowance = Allowance::of(SWEEP_FOR);
+            self.sweep_trees(&strays, allowance);
+            self.sweep_helpers(&strays, allowance);
             let now = Instant::now();
-            let rest = (now - begun) * REST;
+            let rest = os::processor_time().saturating_sub(worked) * REST;
             self.children.sweeps.rest_until = Some(now + rest);
             let again = self.children.has_to_sweep();
             self.children.sweeps.next = again.then(|| now + SWEEP_EVERY.max(rest));
@@ -109,11 +109,11 @@ impl EventLoop {
     /// Tells the core of ends, the last words before each; whether some are left
     /// for the next turn.
     fn tell_ends(&mut self, ended: Vec<(Generation, Exit)>, strays: &Strays) -> bool {
-        let (end, mut left) = (Instant::now() + SWEEP_FOR, ended.len());
+        let (allowance, mut left) = (Allowance::of(SWEEP_FOR), ended.len());
         for (generation, exit) in ended {
             self.main_ended(generation, exit, strays);
             left -= 1;
-            if end <= Instant::now() {
+            if allowance.is_spent() {
                 break;
             }
         }
@@ -121,7 +121,7 @@ impl EventLoop {
     }
 
     /// Goes on behind the last tree that had its turn; at least one gets it.
-    fn sweep_trees(&mut self, strays: &Strays, end: Instant) {
+    fn sweep_trees(&mut self, strays: &Strays, allowance: Allowance) {
         let mut due: Vec<Generation> = self.children.to_be_swept().collect();
         let next = due.partition_point(|generation| Some(*generation) <= self.children.sweeps.last);
         due.rotate_left(next);
@@ -135,20 +135,20 @@ impl EventLoop {
                 self.events.push_back(Event::Gone(slot, generation));
             }
             self.children.sweeps.last = Some(generation);
-            if end <= Instant::now() {
+            if allowance.is_spent() {
                 break;
             }
         }
     }
 
-    fn sweep_helpers(&mut self, strays: &Strays, end: Instant) {
+    fn sweep_helpers(&mut self, strays: &Strays, allowance: Allowance) {
         for _ in 0..self.children.sweeps.of_helpers.len() {
             let Some(mut leftovers) = self.children.sweeps.of_helpers.pop_front() else { return };
             if self.os.has_leftovers(leftovers.tree(), strays) {
                 leftovers.kill(&*self.os, strays);
                 self.children.add_leftovers(leftovers);
             }
-            if end <= Instant::now() {
+            if allowance.is_spent() {
                 return;
             }
         }

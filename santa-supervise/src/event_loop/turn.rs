@@ -140,6 +140,7 @@ impl EventLoop {
             Some(Source::Start) => self.start_reported(token),
             Some(Source::Watcher) => self.read_watcher(token),
             Some(Source::ConfigReader) => self.read_config_reader(),
+            Some(Source::Errand) => self.read_errand(token),
             // Closed meanwhile.
             None => {}
         }

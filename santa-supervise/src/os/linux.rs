@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{Interest, Notice, Os, Pid, Strays, Token, Tree, Usage, Wake, calls, procfs};
+use super::{
+    Allowance, Interest, Notice, Os, Pid, Strays, Token, Tree, Usage, Wake, calls, procfs,
+};
 use crate::machine::Exit;
 
 /// Tokens of our own, out of the way of the callers'.
@@ -175,14 +177,14 @@ impl Os for Linux {
         if done.insert(tree.main) {
             self.signal_group(tree, signal);
         }
-        let end = Instant::now() + SIGNAL_FOR;
-        let mut members = procfs::members(tree, strays, Some(end));
+        let allowance = Allowance::of(SIGNAL_FOR);
+        let mut members = procfs::members(tree, strays, Some(allowance));
         for _ in 0..MOST_SIGNALS {
             let Some(pid) = members.find(|pid| !done.contains(pid)) else { return true };
             // Whoever is gone already needs no signal.
             let _ = calls::signal_process(pid, signal);
             done.insert(pid);
-            if end <= Instant::now() {
+            if allowance.is_spent() {
                 return false;
             }
         }

@@ -4,9 +4,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Origin, Pid, Stray, Strays, Tree, Usage, calls, mark};
+use super::{Allowance, Origin, Pid, Stray, Strays, Tree, Usage, calls, mark};
 use crate::spawning::TAG;
 
 /// Most processes below others that are looked for at a time: each takes some
@@ -31,12 +31,12 @@ impl Origins {
     pub(super) fn look(&mut self, mains: &BTreeSet<Pid>) -> Strays {
         let own = std::process::id().cast_signed();
         let mut strays = Strays::default();
-        let begun = Instant::now();
+        let allowance = Allowance::of(READ_FOR);
         let mut new = 0;
         for pid in children(own).into_iter().filter(|child| !mains.contains(child)) {
             let origin = match self.0.entry(pid) {
                 Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(_) if new > 0 && begun.elapsed() > READ_FOR => {
+                Entry::Vacant(_) if new > 0 && allowance.is_spent() => {
                     strays.more = true;
                     continue;
                 }
@@ -86,18 +86,18 @@ pub(super) fn has_many(tree: Tree<'_>, strays: &Strays) -> bool {
 
 /// What belongs to `tree` besides its main process and outside its process
 /// group's reach: what is below its main process, and its strays with what is
-/// below them as far as `end` allows. Each is looked for when it is asked for.
+/// below them as far as `allowance` reaches. Each is looked for when it is asked for.
 pub(super) fn members<'a>(
     tree: Tree<'a>,
     strays: &'a Strays,
-    end: Option<Instant>,
+    allowance: Option<Allowance>,
 ) -> impl Iterator<Item = Pid> + 'a {
     let mut left = MOST_BELOW;
     let mut below = move |root| {
-        if left == 0 || is_past(end) {
+        if left == 0 || is_spent(allowance) {
             return Vec::new();
         }
-        let found = descendants(root, left, end);
+        let found = descendants(root, left, allowance);
         left = left.saturating_sub(found.len() + 1);
         found
     };
@@ -107,16 +107,16 @@ pub(super) fn members<'a>(
     of_main.into_iter().chain(of_strays).filter(move |pid| *pid != tree.main)
 }
 
-fn is_past(end: Option<Instant>) -> bool {
-    end.is_some_and(|end| end <= Instant::now())
+fn is_spent(allowance: Option<Allowance>) -> bool {
+    allowance.is_some_and(Allowance::is_spent)
 }
 
 /// What is below `root`, nearest first; not much more than `most`, and what is
-/// found until `end`.
-pub(super) fn descendants(root: Pid, most: usize, end: Option<Instant>) -> Vec<Pid> {
+/// found before `allowance` is spent.
+pub(super) fn descendants(root: Pid, most: usize, allowance: Option<Allowance>) -> Vec<Pid> {
     let mut found = children(root);
     let mut next = 0;
-    while next < found.len().min(most) && !is_past(end) {
+    while next < found.len().min(most) && !is_spent(allowance) {
         let below = children(found[next]);
         found.extend(below.into_iter().filter(|pid| *pid != root));
         next += 1;

@@ -266,3 +266,37 @@ fn a_reload_whose_configuration_hangs_stops_nothing() {
     assert!(ctl(&["healthcheck"]).status.success());
     assert_eq!(house.stop(), 0);
 }
+
+#[test]
+fn a_reload_whose_sockets_hang_stops_nothing() {
+    for os in ["linux", "linux-without-pidfd", "portable"] {
+        let house = with_hung_files(House::new(os).service("app", &["forever"], ""));
+        let mut house = house.start();
+        house.wait_for_state("app", "ready");
+        let path = house.path("hung/new.sock").display().to_string();
+        house = house.socket_at("new", &format!("unix:{path}")).service(
+            "more",
+            &["forever"],
+            "sockets = [\"new\"]",
+        );
+        house.write();
+        let _waiting = house.send(b"{\"op\":\"reload-config\"}\n");
+        house.signal(libc::SIGHUP);
+        house.ctl_ok(&["restart", "app"]);
+        assert!(!house.log().contains("configuration reloaded"));
+        assert_eq!(house.stop(), 0);
+    }
+}
+
+#[test]
+fn a_socket_whose_file_cannot_be_removed_does_not_hold_up_the_end() {
+    for os in ["linux", "portable"] {
+        let house = with_hung_files(House::new(os)).socket("main");
+        let switch = house.path("switch");
+        let house = house.service("app", &["forever"], "sockets = [\"main\"]");
+        let mut house = house.setting("HUNG_FROM", &switch).start();
+        house.wait_for_state("app", "ready");
+        fs::write(&switch, house.path("main.sock").display().to_string()).expect("switch");
+        assert_eq!(house.stop(), 0);
+    }
+}

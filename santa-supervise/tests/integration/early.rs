@@ -55,6 +55,40 @@ fn a_configuration_that_does_not_come_does_not_hold_up_its_end() {
 }
 
 #[test]
+fn sockets_on_a_mount_that_hangs_do_not_hold_up_its_end() {
+    for (os, hung) in [("linux", "main"), ("portable", "main"), ("linux", "control")] {
+        let house = with_hung_files(House::new(os));
+        let path = house.path("hung/any.sock").display().to_string();
+        let mut house = match hung {
+            "main" => house.socket_at("main", &format!("unix:{path}")),
+            _ => house.socket("main"),
+        };
+        house = house.service("app", &["forever"], "sockets = [\"main\"]");
+        let config = house.write();
+        if hung == "control" {
+            let own = house.path("control.sock").display().to_string();
+            let text = fs::read_to_string(&config).expect("configuration").replace(&own, &path);
+            fs::write(&config, text).expect("configuration");
+        }
+        let child = start(&house, os, &config);
+        let pid = child.id();
+        // The process that binds.
+        assert!(holds_in_time(|| takes_sigterm(pid) && waits_for_a_worker(pid)), "{os} {hung}");
+        crate::support::kill(pid.cast_signed(), libc::SIGTERM);
+        let output = child.wait_with_output().expect("wait");
+        let told = text(&output.stderr);
+        let right = output.status.code() == Some(0) && told.contains("received while");
+        assert!(right, "{os} {hung}: {told}");
+    }
+}
+
+/// Whether it has a child beside the guard.
+fn waits_for_a_worker(pid: u32) -> bool {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().count() > 1
+}
+
+#[test]
 fn a_configuration_may_come_from_a_pipe() {
     for way in ["cat $1 | $0 --config /dev/stdin run", "$0 --config <(cat $1) run"] {
         let house = House::new("linux").service("app", &["forever"], "");

@@ -45,6 +45,7 @@ on_every_os! {
             House::new(os).service("app", &["forever"], &liveness).replacing_dir().start();
         house.wait_for_control();
         house.until("it is started again", || house.service_status("app")["restarts"] == 1);
+        house.number_in("look");
         assert_eq!(house.stop(), 0);
         let why = house.messages("supervise").join("\n");
         assert!(why.contains("it took longer than 300ms (2 times in a row)"), "{why}");

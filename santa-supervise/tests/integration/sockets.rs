@@ -21,6 +21,30 @@ fn ask(path: &std::path::Path) -> Result<String, std::io::Error> {
 }
 
 on_every_os! {
+    fn sockets_that_somebody_removes_are_bound_again(os) {
+        let mut house = House::new(os).socket("main");
+        house = house
+            .service("app", &["serve main"], "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
+            .start();
+        house.wait_for_state("app", "ready");
+        let old = house.service_pid("app");
+        for name in ["main.sock", "control.sock"] {
+            std::fs::remove_file(house.path(name)).expect("remove");
+        }
+        // It looks now and then, and when it is told to read its configuration.
+        house.signal(libc::SIGHUP);
+        house.wait_for_control();
+        house.until("the service got the new socket", || {
+            let app = house.service_status("app");
+            app["state"] == "ready" && app["pid"] != old
+        });
+        assert!(std::os::unix::net::UnixStream::connect(house.path("main.sock")).is_ok());
+        assert_eq!(house.stop(), 0);
+        assert_eq!(house.leftover_files(), Vec::<String>::new());
+        let told = house.messages("supervise").join("\n");
+        assert!(told.contains("main.sock was removed by somebody; it is bound again"), "{told}");
+    }
+
     fn a_service_finds_its_sockets_by_number_and_by_name(os) {
         let mut house = House::new(os).socket("main").socket("second");
         let (state, dir) = (house.path("state").display().to_string(), house.dir.path().display().to_string());

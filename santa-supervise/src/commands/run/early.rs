@@ -4,18 +4,25 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use santa_config::{Mistakes, signal};
+use santa_config::{Address, Config, Mistakes, signal};
 
 use crate::commands::{Failure, complain, exit};
+use crate::event_loop::{CONTROL_BACKLOG, CONTROL_MODE};
 use crate::files::LARGEST_CONFIG;
 use crate::os::{self, Interest, Os, Token, Wake, Worker};
+use crate::plan::Blueprint;
+use crate::sockets::{Batch, Chore, Listener, READ_ONLY, Sockets, ToBind};
 
 /// A wait that takes longer than this is told.
 const LONG: Duration = Duration::from_secs(10);
+
+/// How long sockets may still take to be bound when a signal asks us to end: then
+/// it is known which files to remove.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The only descriptor that is waited for; the event loop counts from 1.
 const ONLY: Token = 0;
@@ -41,7 +48,10 @@ pub(super) fn read_config(os: &mut dyn Os, path: &Path) -> Result<Option<String>
     };
     let reader = os::fork_reader(&work).map_err(failed)?;
     let what = format!("reading {}", path.display());
-    let Some(told) = answer_of(os, reader, &what).map_err(failed)? else { return Ok(None) };
+    let Answer { told, ended } = answer_of(os, reader, &what, Duration::ZERO).map_err(failed)?;
+    if ended {
+        return Ok(None);
+    }
     let text = String::from_utf8_lossy(told.get(1..).unwrap_or_default()).into_owned();
     match told.first() {
         Some(&TEXT) => Ok(Some(text)),
@@ -59,20 +69,105 @@ fn read(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
-/// What a worker has written when it has ended; none when a signal has asked us
-/// to end. `what` it does is told when it takes long.
-fn answer_of(os: &mut dyn Os, worker: Worker, what: &str) -> io::Result<Option<Vec<u8>>> {
+/// The control socket and those of the services; none when we are to end before
+/// they are bound. On a read-only file system there is no control socket, which is
+/// no reason not to run.
+pub(super) fn bind_sockets(
+    os: &mut dyn Os,
+    config: &Config,
+    blueprints: &[Blueprint],
+    control: &Path,
+) -> Result<Option<(Option<Listener>, Sockets)>, Failure> {
+    let failed = |message| Failure { message, code: exit::FAILED };
+    let refused = |error| failed(format!("cannot start a process that binds sockets: {error}"));
+    let mut sockets = Sockets::default();
+    let own = ToBind { path: control.to_owned(), mode: CONTROL_MODE, backlog: CONTROL_BACKLOG };
+    let mut wanted = sockets.to_bind(config, blueprints);
+    wanted.push(own);
+    let batch = Batch::new(wanted).map_err(refused)?;
+    let (fds, binder) = (batch.fds(), batch.binder());
+    let worker = os::fork_worker(&fds, &|output, fds| binder.bind(fds, output)).map_err(refused)?;
+    let what = "binding sockets";
+    let Answer { told, ended } = answer_of(os, worker, what, PATIENCE).map_err(refused)?;
+    let mut bound = batch.listeners(&told);
+    if ended {
+        sockets.give_up(bound);
+        remove(os, sockets.take_chores());
+        return Ok(None);
+    }
+    let name = control.display();
+    let control = match bound.remove(&Address::Unix(control.to_owned())) {
+        Some(Ok(listener)) => Ok(Some(listener)),
+        Some(Err(problem)) if problem == READ_ONLY => {
+            let directory = control.parent().unwrap_or(Path::new("/")).display();
+            complain(&format!(
+                "warning: {directory} is read-only, so there is no control socket; mount a tmpfs there to use status and restart"
+            ));
+            Ok(None)
+        }
+        Some(Err(problem)) => {
+            Err(format!("supervisor.control_socket: cannot listen on {name}: {problem}"))
+        }
+        None => Ok(None),
+    };
+    let adapted = match &control {
+        Ok(_) => sockets.adapt(config, blueprints, bound).map_err(|problems| problems.join("\n")),
+        Err(_) => {
+            sockets.give_up(bound);
+            Ok(())
+        }
+    };
+    match (control, adapted) {
+        (Ok(control), Ok(())) => Ok(Some((control, sockets))),
+        (Err(problem), _) | (Ok(None), Err(problem)) => {
+            remove(os, sockets.take_chores());
+            Err(failed(problem))
+        }
+        (Ok(Some(control)), Err(problem)) => {
+            let mut chores = sockets.take_chores();
+            chores.extend(control.file().cloned().map(Chore::Remove));
+            remove(os, chores);
+            Err(failed(problem))
+        }
+    }
+}
+
+/// Removes what was bound for nothing.
+fn remove(os: &mut dyn Os, chores: Vec<Chore>) {
+    let work = |_: &mut File, _: &[RawFd]| chores.iter().for_each(Chore::perform);
+    // What cannot be removed is taken over by the next start.
+    let worker = os::fork_worker(&[], &work);
+    let _ = worker.and_then(|worker| answer_of(os, worker, "removing sockets", Duration::ZERO));
+}
+
+/// What came of a worker.
+struct Answer {
+    told: Vec<u8>,
+    /// Whether a signal has asked us to end.
+    ended: bool,
+}
+
+/// Waits until a worker has ended; once a signal asks us to end, for no longer than
+/// `patience`. `what` it does is told when it takes long.
+fn answer_of(
+    os: &mut dyn Os,
+    worker: Worker,
+    what: &str,
+    patience: Duration,
+) -> io::Result<Answer> {
     os.watch(worker.output.as_fd(), ONLY, Interest::Read)?;
     let mut long = Some(Instant::now() + LONG);
+    let mut end = None;
     let (mut told, mut wakes) = (Vec::new(), Vec::new());
     let mut done = false;
     while !done || !worker.has_ended() {
         wakes.clear();
-        os.wait(long.map(|due| due.saturating_duration_since(Instant::now())), &mut wakes)?;
-        if let Some(signal) = wakes.iter().find_map(asks_to_end) {
-            worker.kill();
+        let due = end.or(long).map(|due: Instant| due.saturating_duration_since(Instant::now()));
+        os.wait(due, &mut wakes)?;
+        let now = Instant::now();
+        if let (None, Some(signal)) = (end, wakes.iter().find_map(asks_to_end)) {
             complain(&format!("{} received while {what}", signal::name(signal)));
-            return Ok(None);
+            end = Some(now + patience);
         }
         if !done && wakes.contains(&Wake::Io(ONLY)) {
             done = !read_more(&worker, &mut told);
@@ -80,13 +175,20 @@ fn answer_of(os: &mut dyn Os, worker: Worker, what: &str) -> io::Result<Option<V
                 os.forget(worker.output.as_fd(), ONLY);
             }
         }
-        if long.take_if(|due| *due <= Instant::now()).is_some() {
+        if end.is_some_and(|end| end <= now) {
+            worker.kill();
+            break;
+        }
+        if long.take_if(|due| *due <= now).is_some() {
             complain(&format!(
                 "{what} takes long; is a mount hanging, or nobody writing to a pipe?"
             ));
         }
     }
-    Ok(Some(told))
+    if !done {
+        os.forget(worker.output.as_fd(), ONLY);
+    }
+    Ok(Answer { told, ended: end.is_some() })
 }
 
 fn asks_to_end(wake: &Wake) -> Option<i32> {

@@ -59,7 +59,12 @@ fn perform(verb: &str, rest: &str) {
         }
         "exit" => exit(rest.parse().expect("exit code")),
         "append" => append(rest),
-        "pid" => fs::write(rest, id().to_string()).expect("pid file"),
+        // At once whole: it may be killed at any time.
+        "pid" => {
+            let new = format!("{rest}.{}", id());
+            fs::write(&new, id().to_string()).expect("pid file");
+            fs::rename(new, rest).expect("pid file");
+        }
         "wait-for" => {
             while fs::metadata(rest).is_err() {
                 thread::sleep(Duration::from_millis(5));

@@ -1,0 +1,116 @@
+//! Work on paths, by processes of our own that do it, tell the outcome and end: a
+//! mount that hangs holds up one of them and nobody else. Each has its time.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use santa_config::{Address, Config};
+
+use crate::os::{self, Interest, Pid, Token, Worker};
+use crate::plan::Blueprint;
+use crate::sockets::Batch;
+
+use super::helpers::Purpose;
+use super::{EventLoop, Source};
+
+/// How long one may take; less than a client waits.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// Bind the sockets of a configuration that is read.
+    BindNew(Box<Config>, Vec<Blueprint>, Batch),
+    /// Look whether the files of these sockets are there.
+    LookForLost(Vec<Address>),
+    /// Bind sockets again whose files are lost.
+    BindLost(Batch),
+    /// Nothing that anybody waits for.
+    Chores,
+}
+
+#[derive(Debug)]
+struct Running {
+    errand: Errand,
+    pid: Pid,
+    output: OwnedFd,
+    told: Vec<u8>,
+    deadline: Instant,
+}
+
+/// All that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Errands(BTreeMap<Token, Running>);
+
+impl Errands {
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.0.values().map(|running| running.deadline).min()
+    }
+
+    /// Whether lost files are looked for, or sockets bound again.
+    pub(super) fn look_for_lost(&self) -> bool {
+        let looks =
+            |errand: &Errand| matches!(errand, Errand::LookForLost(_) | Errand::BindLost(_));
+        self.0.values().any(|running| looks(&running.errand))
+    }
+}
+
+impl EventLoop {
+    /// Lets a process do `work`, which may write, on `fds`.
+    pub(super) fn begin_errand(
+        &mut self,
+        errand: Errand,
+        fds: &[RawFd],
+        work: &dyn Fn(&mut File, &[RawFd]),
+    ) -> io::Result<()> {
+        self.has_room_for_worker()?;
+        let Worker { pid, output } = os::fork_worker(fds, work)?;
+        self.adopt_worker(Purpose::Path, pid);
+        let token = self.sources.add(Source::Errand);
+        if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {
+            self.sources.remove(token);
+            self.end_helper(pid);
+            return Err(error);
+        }
+        let deadline = Instant::now() + LONGEST;
+        self.errands.0.insert(token, Running { errand, pid, output, told: Vec::new(), deadline });
+        Ok(())
+    }
+
+    /// One has told something, or has ended.
+    pub(super) fn read_errand(&mut self, token: Token) {
+        let Some(running) = self.errands.0.get_mut(&token) else { return };
+        let mut buffer = [0u8; 16 * 1024];
+        match rustix::io::read(&running.output, &mut buffer) {
+            Ok(read @ 1..) => running.told.extend_from_slice(&buffer[..read]),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(_) => self.end_errand(token),
+        }
+    }
+
+    /// Gives up those that take too long.
+    pub(super) fn end_slow_errands(&mut self, now: Instant) {
+        let late = self.errands.0.iter().filter(|(_, running)| running.deadline <= now);
+        for token in late.map(|(token, _)| *token).collect::<Vec<_>>() {
+            self.end_errand(token);
+        }
+    }
+
+    fn end_errand(&mut self, token: Token) {
+        let Some(running) = self.errands.0.remove(&token) else { return };
+        self.os.forget(running.output.as_fd(), token);
+        self.sources.remove(token);
+        self.end_helper(running.pid);
+        match running.errand {
+            Errand::BindNew(config, blueprints, batch) => {
+                self.sockets_bound(*config, blueprints, batch.listeners(&running.told));
+            }
+            Errand::LookForLost(addresses) => self.looked_for_lost(addresses, &running.told),
+            Errand::BindLost(batch) => self.bound_again(batch.listeners(&running.told)),
+            Errand::Chores => {}
+        }
+    }
+}

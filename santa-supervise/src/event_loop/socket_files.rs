@@ -1,0 +1,130 @@
+//! The files of listening sockets: somebody may remove one, which is bound again
+//! then; those of no use any more are removed, at the end all of them.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use santa_config::Address;
+
+use crate::os;
+use crate::sockets::{Batch, Bound, Chore, SocketFile, ToBind};
+
+use super::EventLoop;
+use super::control::{CONTROL_BACKLOG, CONTROL_MODE};
+use super::errands::Errand;
+
+/// What a look says of a file.
+const THERE: u8 = b'.';
+const LOST: u8 = b'l';
+
+/// How long the files may take to be removed at the end.
+const LAST_CHORES: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+impl EventLoop {
+    /// Looks for files that somebody has removed. Who served such a socket needs a
+    /// new process to get the new one.
+    pub(super) fn look_for_lost_sockets(&mut self, now: Instant) {
+        if !self.sockets.is_time_to_look(now) || self.errands.look_for_lost() {
+            return;
+        }
+        let (addresses, files): (Vec<Address>, Vec<SocketFile>) =
+            self.socket_files().into_iter().unzip();
+        if files.is_empty() {
+            return;
+        }
+        let look = |file: &SocketFile| if file.is_lost() { LOST } else { THERE };
+        let begun = self.begin_errand(Errand::LookForLost(addresses), &[], &|output, _| {
+            // Without us there is nobody to tell.
+            let _ = output.write_all(&files.iter().map(look).collect::<Vec<_>>());
+        });
+        if let Err(error) = begun {
+            self.warn(&format!("cannot look whether sockets were removed: {error}"));
+        }
+    }
+
+    fn socket_files(&self) -> BTreeMap<Address, SocketFile> {
+        let mut files = self.sockets.files();
+        if let Some(file) = self.control_file() {
+            files.insert(self.control_address(), file);
+        }
+        files
+    }
+
+    /// Binds again what is lost.
+    pub(super) fn looked_for_lost(&mut self, addresses: Vec<Address>, told: &[u8]) {
+        let lost = addresses.into_iter().zip(told).filter(|(_, word)| **word == LOST);
+        let wanted: Vec<ToBind> =
+            lost.filter_map(|(address, _)| self.to_bind_again(address)).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let begun = Batch::new(wanted).and_then(|batch| {
+            let (fds, binder) = (batch.fds(), batch.binder());
+            self.begin_errand(Errand::BindLost(batch), &fds, &|output, fds| {
+                binder.bind(fds, output)
+            })
+        });
+        if let Err(error) = begun {
+            self.warn(&format!("sockets that were removed cannot be bound again: {error}"));
+        }
+    }
+
+    fn to_bind_again(&self, address: Address) -> Option<ToBind> {
+        match address {
+            Address::Unix(path) if Address::Unix(path.clone()) == self.control_address() => {
+                Some(ToBind { path, mode: CONTROL_MODE, backlog: CONTROL_BACKLOG })
+            }
+            address => self.sockets.to_bind_again(&address),
+        }
+    }
+
+    /// Takes over what was bound again.
+    pub(super) fn bound_again(&mut self, bound: Bound) {
+        for (address, bound) in bound {
+            let bound = if address == self.control_address() {
+                bound.and_then(|listener| self.renew_control(listener))
+            } else {
+                bound.map(|listener| {
+                    if self.sockets.renew(&address, listener) {
+                        self.replace_servers(&address);
+                    }
+                })
+            };
+            if let Err(problem) = bound {
+                self.warn(&format!(
+                    "{address} was removed by somebody and cannot be bound again: {problem}"
+                ));
+            }
+        }
+        self.do_chores();
+    }
+
+    /// Lets a process do what files need and nobody waits for.
+    pub(super) fn do_chores(&mut self) {
+        let chores = self.sockets.take_chores();
+        if chores.is_empty() {
+            return;
+        }
+        let work = |_: &mut _, _: &[_]| chores.iter().for_each(Chore::perform);
+        if let Err(error) = self.begin_errand(Errand::Chores, &[], &work) {
+            self.warn(&format!("files of sockets that are of no use any more stay: {error}"));
+        }
+    }
+
+    /// Removes all files of sockets: the end.
+    pub fn remove_socket_files(&mut self) {
+        let files: Vec<SocketFile> = self.socket_files().into_values().collect();
+        if files.is_empty() {
+            return;
+        }
+        let work = |_: &mut _, _: &[_]| files.iter().for_each(SocketFile::remove);
+        // Where there is no room for a process they stay; the next start takes
+        // them over.
+        let Ok(worker) = os::fork_worker(&[], &work) else { return };
+        let mut end = [PollFd::new(&worker.output, PollFlags::IN)];
+        let _ = poll(&mut end, Some(&LAST_CHORES));
+        worker.kill();
+    }
+}
