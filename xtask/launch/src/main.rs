@@ -7,11 +7,17 @@ use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
+/// Without a package's name: dependencies get the features that tests of the whole
+/// workspace give them, and are compiled once for both.
+const PROGRAM: [&str; 2] = ["--bin", "xtask"];
+
 fn main() -> ExitCode {
     match build() {
         Ok(status) if status.success() => {
             let failed = cargo("run")
-                .args(["--quiet", "--package", "xtask", "--"])
+                .args(["--quiet"])
+                .args(PROGRAM)
+                .arg("--")
                 .args(env::args_os().skip(1))
                 .exec();
             complain(&failed)
@@ -26,7 +32,7 @@ fn main() -> ExitCode {
 fn build() -> io::Result<ExitStatus> {
     let color = if io::stderr().is_terminal() { "always" } else { "never" };
     let mut cargo = cargo("build")
-        .args(["--package", "xtask"])
+        .args(PROGRAM)
         .env("CARGO_TERM_COLOR", env::var_os("CARGO_TERM_COLOR").unwrap_or_else(|| color.into()))
         .stderr(Stdio::piped())
         .spawn()?;

@@ -52,12 +52,13 @@ pub(crate) fn run() -> Result<()> {
     run::catch_interrupts()?;
     let shell = run::shell()?;
     progress::step("compile the benchmarks", || {
-        let build = cmd!(shell, "cargo build --quiet --locked --package santa-bench");
+        // Without a package's name, as xtask itself: what both share is compiled once.
+        let build = cmd!(shell, "cargo build --quiet --locked --bin santa-bench");
         run::output("compile the benchmarks", build)
     })?;
     let words = std::env::args_os().skip(2);
     let error = Command::new("cargo")
-        .args(["run", "--quiet", "--locked", "--package", "santa-bench", "--"])
+        .args(["run", "--quiet", "--locked", "--bin", "santa-bench", "--"])
         .args(words)
         .exec();
     Err(error).context("cannot start cargo")
