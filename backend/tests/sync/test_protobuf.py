@@ -140,3 +140,17 @@ def test_long_answers_are_compressed_where_the_client_takes_it(
     assert sizes["gzip, deflate"][0] == "gzip"
     assert sizes["gzip, deflate"][1] < sizes["identity"][1] / 2
     assert sizes["identity"][0] is sizes["gzip;q=0"][0] is None
+
+
+@pytest.mark.parametrize("version", ["pedro-1", ""])
+def test_clients_of_other_makes_may_speak_protobuf(
+    admin: httpx.Client, mac: SimulatedMac, version: str
+) -> None:
+    for rule_type, identifier in (("CDHASH", "c" * 40), ("BINARY", sha(1))):
+        add_rule(admin, identifier, rule_type=rule_type)
+    binary = {"Content-Type": "application/x-protobuf"}
+    request = pb.PreflightRequest(santa_version=version).SerializeToString()
+    told = pb.PreflightResponse.FromString(mac.post_raw("preflight", request, binary).content)
+    assert told.batch_size == 50
+    page = pb.RuleDownloadResponse.FromString(mac.post_raw("ruledownload", b"", binary).content)
+    assert [rule.identifier for rule in page.rules if rule.rule_type == pb.BINARY] == [sha(1)]
