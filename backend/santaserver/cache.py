@@ -9,6 +9,8 @@ No decision may depend on an entry being there: each of them can be made again.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -16,9 +18,12 @@ from typing import Any, Generic, TypeVar
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
+log = logging.getLogger(__name__)
+
 DEFAULT_LIMIT = 64 * 2**20
 ROOM = 32
 """A full budget is brought down by this part of it, so that not every new entry has to make room."""
+COMPLAIN_EVERY = 600.0
 PERIODS = 3
 """In these all entries leave, also those that others held when they were looked at first."""
 
@@ -41,6 +46,7 @@ class CacheMemory:
         self.limit = limit
         self.used = 0
         self._ceiling = limit
+        self._silent_until = 0.0
         self._caches: list[LruCache[Any, Any]] = []
 
     def register(self, cache: "LruCache[Any, Any]") -> None:
@@ -60,7 +66,9 @@ class CacheMemory:
 
     def _make_room(self) -> None:
         goal = self.limit - self.limit // ROOM
-        for _ in range(PERIODS):
+        for period in range(PERIODS):
+            if period == PERIODS - 1:
+                self._complain()
             self._drop_unused(goal)
             if self.used <= goal:
                 break
@@ -68,6 +76,16 @@ class CacheMemory:
                 cache.begin_period()
         # What requests at work hold cannot leave. It is looked at again when there is noticeably more.
         self._ceiling = max(self.limit, self.used + self.limit // ROOM)
+
+    def _complain(self) -> None:
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + COMPLAIN_EVERY
+            log.warning(
+                "the caches cannot hold what syncs use at the same time, which makes them slow: "
+                "raise CACHE_MEMORY_MIB (now %d); 100,000 rules need some 55",
+                self.limit // 2**20,
+            )
 
     def _drop_unused(self, goal: int) -> None:
         while self.used > goal:

@@ -203,6 +203,13 @@ def test_what_is_used_outlives_a_flood_of_one_cache() -> None:
     assert flooded.get(4999) == "once"
 
 
+def test_a_hundred_thousand_rules_fit_into_the_usual_budget() -> None:
+    memory = CacheMemory()
+    caches = SyncCaches(memory)
+    caches.texts.put(10_000, text(1))
+    assert memory.used * 100_000 < 0.9 * memory.limit
+
+
 def test_texts_stay_as_long_as_a_rule_set_has_them() -> None:
     memory = CacheMemory(300_000)
     caches = SyncCaches(memory)
@@ -221,6 +228,20 @@ def test_texts_stay_as_long_as_a_rule_set_has_them() -> None:
     assert caches.sets.get(here) is None
     assert caches.texts.get(0) is None
     assert memory.used <= memory.limit
+
+
+def test_a_budget_that_is_too_small_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    memory = CacheMemory(20_000)
+    caches = SyncCaches(memory)
+    held = [caches.texts.put(version, text(version)) for version in range(100)]
+    assert [caches.texts.get(version) for version in range(100)] == held
+    told = [record for record in caplog.records if "raise CACHE_MEMORY_MIB" in record.getMessage()]
+    assert len(told) == 1
+    del held
+    caches.texts.put(1000, text(1000))
+    for version in range(2000, 2100):
+        caches.texts.put(version, text(version))
+    assert memory.used <= memory.limit, "nobody has them any more"
 
 
 def test_one_change_a_second_for_a_quarter_of_an_hour_stays_within_the_budget() -> None:

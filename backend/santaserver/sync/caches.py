@@ -83,7 +83,11 @@ class SyncCaches:
 
 
 OWN = 2
-"""References to a part of a text that nobody else has: the text's own and that of who asks."""
+"""References to a part of a text that nobody else has: the text's and the question's. The cache adds one."""
+
+
+TEXT_SIZE = 340
+"""Bytes of a rule's text without its identifier and JSON: 100,000 rules have to fit into the usual budget."""
 
 
 def _tag_size(tag: TagRule) -> int:
@@ -92,10 +96,10 @@ def _tag_size(tag: TagRule) -> int:
 
 
 def _text_size(_: int, value: RuleText) -> int:
-    return sizes.ENTRY + 4 * sizes.TEXT + len(value.key[1]) + len(value.text)
+    return TEXT_SIZE + len(value.key[1]) + len(value.text)
 
 
 def _is_held(value: RuleText) -> bool:
-    """Tell whether a rule set or a difference has this text as well."""
+    """Tell whether a rule set, a difference or a request at work has this text as well."""
     key, text = sys.getrefcount(value.key), sys.getrefcount(value.text)
-    return key > OWN or (bool(value.text) and text > OWN)
+    return sys.getrefcount(value) > OWN + 1 or key > OWN or (bool(value.text) and text > OWN)

@@ -79,7 +79,7 @@ class RuleContent:
 
 def rule_text(content: RuleContent) -> RuleText:
     """Write a version down."""
-    key = (content.rule_type, content.identifier)
+    key = (sys.intern(content.rule_type), content.identifier)
     if content.policy == MASK:
         return RuleText(key, MASK, 0, b"", False)
     answer = RuleAnswer(
