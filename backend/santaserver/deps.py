@@ -16,6 +16,8 @@ from santaserver.state import AppState
 from santaserver.users.cookies import read_session_cookie
 from santaserver.users.schemas import User
 
+ADMINS_ONLY = "Only administrators may do this; ask one of them"
+
 
 async def get_state(request: Request) -> AppState:
     """Return what `create_app` put together."""
@@ -69,7 +71,7 @@ ConnectionDep = Annotated[Connection, Depends(get_connection, scope="function")]
 async def get_admin(user: CurrentUser) -> User:
     """Return the user when it may change things; raise `Forbidden` when not."""
     if user.role != "admin":
-        raise Forbidden("Only administrators may do this; ask one of them")
+        raise Forbidden(ADMINS_ONLY)
     return user
 
 

@@ -4,7 +4,9 @@ Without this the framework parses whatever comes before anybody asks who sent it
 brackets becomes seconds of work and a hundred megabytes of objects.
 """
 
+import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -12,12 +14,15 @@ from starlette.requests import cookie_parser
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from santaserver.errors import BadRequest, TooLarge, Unauthorized
+from santaserver.deps import ADMINS_ONLY
+from santaserver.errors import BadRequest, Forbidden, StatementTimeout, TooLarge, Unauthorized
+from santaserver.rules.file_text import FileText
 from santaserver.state import AppState
 from santaserver.sync.body import received
 from santaserver.sync.budget import Hold
 from santaserver.sync.json_text import check_values, values
 from santaserver.users.cookies import read_session_cookie
+from santaserver.users.schemas import User
 
 PREFIX = "/api/v1/"
 MAX_REST = 64 * 1024
@@ -30,13 +35,28 @@ PUBLIC = frozenset({"/api/v1/auth/login", "/api/v1/auth/logout"})
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_FRAME = 1000
 """Values in an import beside the file's text."""
+IMPORT_DEADLINE = 55.0
+"""Seconds from the end of an import's body to its answer; santa-proxy waits for 60."""
+PIECE = 64 * 1024
+QUOTE = ord('"')
+FILE = "santaserver.file"
+"""Where in the scope the endpoint finds the file's text, which is taken out of the body."""
 
 
-class _ImportFrame(Struct):
+class _FileOnly(Struct):
     content: Raw = Raw(b'""')
 
 
-_FRAME = msgspec.json.Decoder(_ImportFrame)
+_FILE = msgspec.json.Decoder(_FileOnly)
+_FRAME = msgspec.json.Decoder(dict[str, Raw])
+
+
+def file_of(scope: Scope) -> FileText:
+    """Return the text of the file that an import's body has as `content`."""
+    text: FileText | None = scope[FILE]
+    if text is None:
+        raise BadRequest("The body is no JSON that can be read")
+    return text
 
 
 class RestBody:
@@ -58,21 +78,40 @@ class RestBody:
         length = fields.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > limit:
             raise TooLarge(_too_large(limit))
-        if scope["path"] not in PUBLIC and not await _has_session(state, fields):
-            if not _is_endpoint(scope):
+        user = None
+        if scope["path"] not in PUBLIC:
+            user = await _user(state, fields)
+            if user is None and _is_endpoint(scope):
+                raise Unauthorized("Log in first")
+            if user is None:
                 await self.app(scope, _replay(b"", receive), send)
                 return
-            raise Unauthorized("Log in first")
+        if upload and user is not None:
+            if user.role != "admin":
+                raise Forbidden(ADMINS_ONLY)
+            async with state.limits.imports.slot(user.id):
+                await self._import(state, scope, receive, send)
+            return
         with Hold(state.limits.bodies) as hold:
             body = await received(receive, hold, limit, _too_large(limit))
-            if upload:
-                _check_import(body)
             await self.app(scope, _replay(body, receive), send)
 
+    async def _import(self, state: AppState, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on an import without its file, which is read in pieces."""
+        too_large = _too_large(MAX_IMPORT)
+        with Hold(state.limits.bodies) as hold:
+            body = await received(receive, hold, MAX_IMPORT, too_large)
+            try:
+                async with asyncio.timeout(IMPORT_DEADLINE):
+                    frame, scope[FILE] = await state.limits.files.run(lambda: _split(body))
+                    await self.app(scope, _replay(frame, receive), send)
+            except TimeoutError as error:
+                raise StatementTimeout from error
 
-async def _has_session(state: AppState, fields: Mapping[str, str]) -> bool:
+
+async def _user(state: AppState, fields: Mapping[str, str]) -> User | None:
     token = read_session_cookie(cookie_parser(fields.get("cookie", "")), state.settings)
-    return await state.sessions.user_of(token, state.clock()) is not None
+    return await state.sessions.user_of(token, state.clock())
 
 
 def _is_endpoint(scope: Scope) -> bool:
@@ -80,19 +119,28 @@ def _is_endpoint(scope: Scope) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes)
 
 
-def _check_import(body: bytes) -> None:
-    """Raise a problem for a body that would become many objects; the file in it is one text."""
+def _split(body: bytes) -> tuple[bytes, FileText | None]:
+    """Take the file out of an import's body; raise a problem for one that would become many objects."""
     try:
-        content = bytes(_FRAME.decode(body).content)
+        content = memoryview(_FILE.decode(body).content)
+        if content[0] != QUOTE or values(body) - _values(content) > MAX_FRAME:
+            raise BadRequest("The body has to be an object with the file's text as `content`")
+        frame: dict[str, Any] = _FRAME.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        check_values(body, MAX_FRAME)  # what it is instead is the framework's to say
-        return
-    if not content.startswith(b'"') or values(body) - values(content) > MAX_FRAME:
-        raise BadRequest("The body has to be an object with the file's text as `content`")
+        check_values(body, MAX_FRAME)
+        return body, None  # what it is instead is the framework's to say
+    if "content" in frame:
+        frame["content"] = ""
+    return msgspec.json.encode(frame), FileText(content)
+
+
+def _values(text: memoryview) -> int:
+    return sum(values(bytes(text[place : place + PIECE])) for place in range(0, len(text), PIECE))
 
 
 def _too_large(limit: int) -> str:
-    return f"The body is larger than {limit} bytes, which is the most that is taken here"
+    parts = ": import the file in parts, or as CSV" if limit == MAX_IMPORT else ""
+    return f"The body is larger than {limit} bytes, which is the most that is taken here{parts}"
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

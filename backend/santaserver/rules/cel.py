@@ -5,7 +5,7 @@ invalid may be stored. The library is loaded with the first CEL rule; it takes 2
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from santaserver.cel_cost import Bound, cost
@@ -51,6 +51,7 @@ class CelError(Exception):
     """The expression cannot be used; the message says where and why."""
 
 
+@lru_cache(256)
 def check(expression: str) -> CelFacts:
     """Return what the expression needs; raise `CelError` when no Santa release can use it."""
     newest = _mistake(expression, Level.SILENT_CHANNELS, compiler=True)

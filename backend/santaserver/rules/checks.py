@@ -2,13 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from santaserver.errors import FieldProblem, Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.rules import cel
-from santaserver.rules.schemas import RuleContent, RuleType
+from santaserver.rules.schemas import Policy, RuleType
 from santaserver.rules.targets import COMPILER_TYPES, FORMATS, canonical_identifier
 from santaserver.sync.capabilities import Level
+
+
+class Content(Protocol):
+    """What a rule is to do, as a request or a file says it."""
+
+    policy: Policy
+    cel_expr: str | None
+    custom_msg: str
+    custom_url: str
+    locked: bool
+    starts_at: datetime | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ def check_identifier(rule_type: RuleType, identifier: str) -> str:
     return canonical
 
 
-def check_content(rule_type: RuleType, content: RuleContent) -> CheckedContent:
+def check_content(rule_type: RuleType, content: Content) -> CheckedContent:
     """Return what to store; raise `Unprocessable` naming the wrong field."""
     expression = (content.cel_expr or "").strip()
     if content.policy == "CEL":
@@ -67,13 +80,13 @@ def check_content(rule_type: RuleType, content: RuleContent) -> CheckedContent:
     )
 
 
-def check_layer(layer_kind: str, content: RuleContent) -> None:
+def check_layer(layer_kind: str, content: Content) -> None:
     """Raise `Unprocessable` for a rule that would mean nothing in this kind of layer."""
     if content.policy == "NONE" and layer_kind == GLOBAL:
         raise _wrong("policy", "NONE masks rules of lower layers; below the global layer there is none")
 
 
-def check_schedule(content: RuleContent, now: datetime) -> Schedule:
+def check_schedule(content: Content, now: datetime) -> Schedule:
     """Return the times to store; a start that has passed means now."""
     starts_at = content.starts_at if content.starts_at and content.starts_at > now else None
     if content.expires_at is not None and content.expires_at <= (starts_at or now):

@@ -57,6 +57,12 @@ def endangered(policy: str, signers: Iterable[Signer]) -> str | None:
     return None
 
 
+def endangered_by_name(policy: str, rule_type: str, identifier: str) -> str | None:
+    """Return the same for a rule whose target names the signer."""
+    named = signer_named_by(rule_type, identifier)
+    return endangered(policy, [named]) if named else None
+
+
 def believed(claims: Iterable[Claim], fleet: int) -> list[Signer]:
     """Return the signers among these that a Mac needs, if enough Macs agree that one of them signed it.
 

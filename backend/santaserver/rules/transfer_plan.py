@@ -1,152 +1,127 @@
-"""Decides what an import changes: all rules are checked and compared before anything is done. Pure."""
+"""Checks the rules of a file one by one, in portions that are staged as they come. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime
-from typing import cast
+from typing import Any
 
 from santaserver.errors import Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.rules.checks import (
-    CheckedContent,
-    Schedule,
     check_comment,
     check_content,
     check_identifier,
     check_layer,
     check_schedule,
 )
-from santaserver.rules.schemas import Policy, RuleContent, RuleType
-from santaserver.rules.transfer_format import FileRow
-from santaserver.rules.transfer_schemas import Action, FileMistake, PlannedChange
+from santaserver.rules.guard import endangered_by_name
+from santaserver.rules.transfer_format import FileRow, read_rules
+from santaserver.rules.transfer_schemas import FileFormat, FileMistake
 
-Key = tuple[str, str, str]
-"""(layer as it is stored, rule type, identifier)"""
+PORTION = 500
+"""Rules that are read at a time."""
+MAX_MISTAKES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A checked rule of a file."""
+class Staged:
+    """A checked rule of a file, as it is compared with those that are there."""
 
+    n: int
+    """Its place in the file; several rules may be on one line."""
     line: int
-    key: Key
-    content: CheckedContent
-    schedule: Schedule
+    asked: str
+    """The layer as the file names it."""
+    rule_type: str
+    identifier: str
+    policy: str
+    cel_expr: str | None
+    custom_msg: str
+    custom_url: str
+    needs_level: int
+    grants_compiler: bool
+    locked: bool
+    starts_at: datetime | None
+    expires_at: datetime | None
     comment: str
+    needed: str | None
+    """What a Mac needs that the rule would block, as far as its target says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A live rule."""
-
-    rule: int
-    layer: int
-    content: CheckedContent
-    schedule: Schedule
-    """A start that has passed is none."""
-    waits: bool
-    comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What happens to one rule."""
-
-    action: Action
-    key: Key
-    wanted: Wanted | None
-    present: Present | None
-
-    @property
-    def noticed(self) -> bool:
-        """Whether a Mac could notice it; a new comment alone takes no number."""
-        if self.wanted is None or self.present is None:
-            return True
-        return (self.wanted.content, self.wanted.schedule) != (self.present.content, self.present.schedule)
+STAGED_COLUMNS = tuple(column.name for column in fields(Staged))
 
 
 @dataclass(slots=True)
-class Plan:
-    """Everything that an import does."""
+class Portion:
+    """Some rules of a file, and mistakes in others."""
 
-    steps: list[Step] = field(default_factory=list)
-    unchanged: int = 0
+    records: list[tuple[Any, ...]] = field(default_factory=list)
     mistakes: list[FileMistake] = field(default_factory=list)
 
-    def count(self, action: Action) -> int:
-        """Return how many rules this happens to."""
-        return sum(step.action == action for step in self.steps)
 
+class FileReader:
+    """Reads and checks a file; `portion` is called until `done`, on whatever thread."""
 
-def check_rows(
-    rows: Sequence[FileRow], layers: Mapping[str, str], now: datetime
-) -> tuple[list[Wanted], list[FileMistake]]:
-    """Check rules one by one; `layers` gives the stored name of each layer of the file that there is."""
-    wanted: dict[Key, Wanted] = {}
-    mistakes: list[FileMistake] = []
-    for row in rows:
-        layer = layers.get(row.rule.layer)
-        if layer is None:
-            mistakes.append(FileMistake(line=row.line, field="layer", message="There is no such layer"))
-            continue
+    def __init__(self, kind: FileFormat, pieces: Iterator[str], now: datetime) -> None:
+        """Prepare; nothing is read yet."""
+        self._items = read_rules(kind, pieces)
+        self._now = now
+        self._wrong = 0
+        self.rules = 0
+        """Rules in the file, right or wrong."""
+        self.done = False
+
+    def portion(self) -> Portion:
+        """Read on."""
+        found = Portion()
+        for _ in range(PORTION):
+            item = next(self._items, None)
+            if item is None:
+                self.done = True
+                break
+            if isinstance(item, FileRow):
+                self._take(item, found)
+            else:
+                found.mistakes.append(item)
+            if self._wrong + len(found.mistakes) >= MAX_MISTAKES:
+                message = f"More than {MAX_MISTAKES} mistakes: the rest of the file was not read"
+                found.mistakes.append(FileMistake(line=found.mistakes[-1].line, field="", message=message))
+                self.done = True
+                break
+        self._wrong += len(found.mistakes)
+        return found
+
+    def _take(self, row: FileRow, found: Portion) -> None:
+        self.rules += 1
         try:
-            one = _check(row, layer, now)
+            found.records.append(astuple(_checked(self.rules, row, self._now)))
         except Unprocessable as error:
-            mistakes += (
+            found.mistakes += (
                 FileMistake(line=row.line, field=item.field, message=item.message) for item in error.errors
             )
-            continue
-        first = wanted.setdefault(one.key, one)
-        if first is not one:
-            message = f"Line {first.line} has a rule for the same target in the same layer"
-            mistakes.append(FileMistake(line=row.line, field="identifier", message=message))
-    return list(wanted.values()), mistakes
 
 
-def make_plan(wanted: Sequence[Wanted], present: Mapping[Key, Present], *, remove_missing: bool) -> Plan:
-    """Compare checked rules with those that are there."""
-    plan = Plan()
-    for one in wanted:
-        known = present.get(one.key)
-        if known is None:
-            plan.steps.append(Step("add", one.key, one, None))
-        elif (one.content, one.schedule, one.comment) == (known.content, known.schedule, known.comment):
-            plan.unchanged += 1
-        elif one.schedule.starts_at is not None and not known.waits:
-            message = "The rule is in force already, so it cannot start later"
-            plan.mistakes.append(FileMistake(line=one.line, field="starts_at", message=message))
-        else:
-            plan.steps.append(Step("change", one.key, one, known))
-    if remove_missing:
-        named = {one.key for one in wanted}
-        missing = sorted(key for key in present if key not in named)
-        plan.steps += (Step("remove", key, None, present[key]) for key in missing)
-    return plan
-
-
-def show(step: Step) -> PlannedChange:
-    """Return a step as it is shown."""
-    layer, rule_type, identifier = step.key
-    return PlannedChange(
-        action=step.action,
-        line=step.wanted.line if step.wanted else None,
-        layer=layer,
-        rule_type=cast("RuleType", rule_type),
-        identifier=identifier,
-        before=cast("Policy", step.present.content.policy) if step.present else None,
-        after=cast("Policy", step.wanted.content.policy) if step.wanted else None,
-    )
-
-
-def _check(row: FileRow, layer: str, now: datetime) -> Wanted:
+def _checked(n: int, row: FileRow, now: datetime) -> Staged:
     rule = row.rule
-    content = RuleContent.model_validate(rule.model_dump(exclude={"layer", "rule_type", "identifier"}))
     identifier = check_identifier(rule.rule_type, rule.identifier)
-    check_layer(GLOBAL if layer == GLOBAL else "tag", content)
-    return Wanted(
+    check_layer(GLOBAL if rule.layer == GLOBAL else "tag", rule)
+    content = check_content(rule.rule_type, rule)
+    schedule = check_schedule(rule, now)
+    return Staged(
+        n=n,
         line=row.line,
-        key=(layer, rule.rule_type, identifier),
-        content=check_content(rule.rule_type, content),
-        schedule=check_schedule(content, now),
+        asked=rule.layer,
+        rule_type=rule.rule_type,
+        identifier=identifier,
+        policy=content.policy,
+        cel_expr=content.cel_expr,
+        custom_msg=content.custom_msg,
+        custom_url=content.custom_url,
+        needs_level=content.needs_level,
+        grants_compiler=content.grants_compiler,
+        locked=content.locked,
+        starts_at=schedule.starts_at,
+        expires_at=schedule.expires_at,
         comment=check_comment(rule.comment),
+        needed=endangered_by_name(content.policy, rule.rule_type, identifier),
     )

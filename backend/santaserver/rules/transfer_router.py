@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from santaserver.deps import AdminUser, NowDep, SessionDep
+from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
 from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
+from santaserver.rest_body import file_of
 from santaserver.rules import transfer_service as service
+from santaserver.rules.export import TYPES, RuleFile, Wanted
 from santaserver.rules.transfer_schemas import FileFormat, ImportPlan, RuleImport
-
-TYPES: dict[FileFormat, str] = {"json": "application/json", "csv": "text/csv"}
 
 router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized, Forbidden))
 
@@ -24,21 +24,19 @@ router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthor
     },
 )
 async def export_rules(
-    session: SessionDep,
-    _: AdminUser,
+    state: StateDep,
+    user: AdminUser,
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     layer: Annotated[LayerName | None, Query(description="Only this layer's")] = None,
 ) -> Response:
     """Download rules as a file that `import` takes back; the same rules give the same bytes."""
-    text = await service.export_rules(session, file_format, layer)
-    return Response(
-        text,
-        media_type=TYPES[file_format],
-        headers={"Content-Disposition": f'attachment; filename="santaserver-rules.{file_format}"'},
-    )
+    return RuleFile(state, Wanted(file_format, layer, user))
 
 
 @router.post("/import", responses=responses(Conflict, Unprocessable))
-async def import_rules(file: RuleImport, session: SessionDep, user: AdminUser, now: NowDep) -> ImportPlan:
+async def import_rules(
+    file: RuleImport, request: Request, session: SessionDep, state: StateDep, user: AdminUser, now: NowDep
+) -> ImportPlan:
     """Import a file of rules in one step, or say what that would do (`dry_run`)."""
-    return await service.import_rules(session, file, user, now)
+    text = file_of(request.scope)
+    return await service.import_rules(session, file, text.pieces(), (user, now), state.limits.files)

@@ -12,7 +12,9 @@ from santaserver.web_address import DialogAddress
 FileFormat = Literal["json", "csv"]
 Action = Literal["add", "change", "remove"]
 
-MAX_FILE = 12 * 1024 * 1024
+VERSION = 1
+"""Of the JSON form."""
+MAX_FILE = 16 * 1024 * 1024
 """Characters; as JSON text it has to fit into the largest body of an import."""
 MAX_ROWS = 100_000
 SHOWN = 500
@@ -33,6 +35,19 @@ class FileRule(Input):
     locked: bool = False
     starts_at: Time | None = None
     expires_at: Time | None = None
+
+
+COLUMNS = tuple(FileRule.model_fields)
+ALWAYS = ("layer", "rule_type", "identifier", "policy")
+
+
+class FileError(Exception):
+    """A file cannot be read on from a line."""
+
+    def __init__(self, line: int, message: str) -> None:
+        """Keep where and why."""
+        super().__init__(message)
+        self.line = line
 
 
 class RuleImport(Input):

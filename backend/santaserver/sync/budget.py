@@ -68,9 +68,9 @@ class Hold:
 class Sideline:
     """One thread for work on large bodies: the event loop goes on, and no two of them pile up memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "large bodies") -> None:
         """Prepare; the thread starts with the first work."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="large bodies")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], ResultT]) -> ResultT:
         """Do the work there and return what it returns."""

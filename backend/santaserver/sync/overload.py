@@ -12,6 +12,17 @@ from santaserver.sync.budget import ADVICE, MAX_BODIES, Budget, Sideline
 
 PATIENCE = 5.0
 """Seconds that a request waits for its turn; a Mac gives up on an answer after 30."""
+FILES = 2
+"""Exports, and imports, at the same time; one of each for a user."""
+FILES_WAITING = 10
+FILES_WAITING_PER_USER = 2
+FILE_PATIENCE = 20.0
+
+
+def _files(what: str) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(
+        what, FILES, FILES_WAITING, FILE_PATIENCE, per_key=1, waiting_per_key=FILES_WAITING_PER_USER
+    )
 
 
 @dataclass(frozen=True)
@@ -28,3 +39,6 @@ class Limits:
     )
     bodies: Budget = field(default_factory=lambda: Budget("large requests", MAX_BODIES))
     sideline: Sideline = field(default_factory=Sideline)
+    exports: ConcurrencyLimiter = field(default_factory=lambda: _files("exports"))
+    imports: ConcurrencyLimiter = field(default_factory=lambda: _files("imports"))
+    files: Sideline = field(default_factory=lambda: Sideline("rule files"))

@@ -1,0 +1,137 @@
+"""The rules of a file beside those that are stored: temporary tables of the import's own transaction.
+
+However many rules there are, PostgreSQL compares them; this process holds a portion at a time.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from santaserver.db import Connection
+from santaserver.rules.guard import BLOCKING
+from santaserver.rules.transfer_plan import STAGED_COLUMNS
+from santaserver.rules.transfer_schemas import SHOWN, FileMistake
+
+PATIENCE = 50.0
+"""Seconds for one statement about all rules of a file."""
+
+STAGED = """create temp table import_rule (
+  n integer not null, line integer not null, asked text collate "C" not null,
+  rule_type text collate "C" not null, identifier text collate "C" not null, policy text not null,
+  cel_expr text, custom_msg text not null, custom_url text not null, needs_level integer not null,
+  grants_compiler boolean not null, locked boolean not null, starts_at timestamptz, expires_at timestamptz,
+  comment text not null, needed text) on commit drop"""
+
+LAYERS = """create temp table import_layer on commit drop as
+  select a.asked, coalesce(tl.id, ul.id, ml.id, gl.id) as layer_id, (case a.kind
+      when 'global' then 'global' when 'tag' then 'tag:' || t.name when 'user' then 'user:' || lower(a.owner)
+      when 'machine' then 'machine:' || m.machine_id end) collate "C" as name
+  from (select asked, split_part(asked, ':', 1) as kind, substr(asked, strpos(asked, ':') + 1) as owner
+        from (select distinct asked from import_rule) named) a
+  left join tag t on a.kind = 'tag' and lower(t.name) = lower(a.owner) and t.removed_at is null
+  left join machine m on a.kind = 'machine' and m.machine_id = a.owner
+  left join layer gl on a.kind = 'global' and gl.kind = 'global'
+  left join layer tl on tl.tag_id = t.id and tl.removed_at is null
+  left join layer ml on ml.machine_id = m.id and ml.removed_at is null
+  left join layer ul on a.kind = 'user' and ul.kind = 'user' and ul.name = lower(a.owner)
+    and ul.removed_at is null"""
+"""The layers that the file names: their stored name, null for one of nobody; no id for one to be made."""
+
+LIVE = """select r.id as rule, r.layer_id, r.rule_type, r.identifier, r.comment,
+    v.opened_seq is null as waits, v.policy, v.cel_expr, v.custom_msg, v.custom_url, v.needs_level,
+    v.grants_compiler, v.locked,
+    case when v.opened_seq is null then v.starts_at end as starts_at, v.expires_at
+  from rule r join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
+  where r.removed_at is null"""
+
+STEPS = f"""create temp table import_step on commit drop as
+  select s.*, case
+      when s.nth > 1 then 'twice'
+      when s.rule is null then 'add'
+      when not s.noticed and s.comment = s.old_comment then 'same'
+      when s.starts_at is not null and not s.waits then 'late'
+      else 'change' end as action
+  from (
+    select f.*, l.name as layer, l.layer_id, p.rule, p.policy as before, p.comment as old_comment, p.waits,
+      p.rule is null or (f.policy, f.cel_expr, f.custom_msg, f.custom_url, f.needs_level, f.grants_compiler,
+          f.locked, f.starts_at, f.expires_at)
+        is distinct from (p.policy, p.cel_expr, p.custom_msg, p.custom_url, p.needs_level, p.grants_compiler,
+          p.locked, p.starts_at, p.expires_at) as noticed,
+      row_number() over target as nth, first_value(f.line) over target as first_line
+    from import_rule f join import_layer l on l.asked = f.asked and l.name is not null
+    left join ({LIVE}) p using (layer_id, rule_type, identifier)
+    window target as (partition by l.name, f.rule_type, f.identifier order by f.n)) s"""  # noqa: S608 - constants
+
+REMOVALS = f"""insert into import_step (layer, layer_id, rule_type, identifier, rule, before, noticed, action)
+  select l.name, p.layer_id, p.rule_type, p.identifier, p.rule, p.policy, true, 'remove'
+  from ({LIVE}) p
+  join (select distinct name, layer_id from import_layer where layer_id is not null) l using (layer_id)
+  where not exists (select from import_step s where s.rule = p.rule)"""  # noqa: S608 - constants
+
+CHANGES = """select action, line, layer, rule_type, identifier, before, policy as after from import_step
+  where action in ('add', 'change', 'remove') order by n nulls last, layer, rule_type, identifier limit $1"""
+
+MISTAKES = """select line, field, message, count(*) over () as total from (
+    select n, f.line, 'layer' as field, 'There is no such layer' as message
+    from import_rule f join import_layer l using (asked) where l.name is null
+    union all
+    select n, line, 'identifier', 'Line ' || first_line || ' has a rule for the same target in the same layer'
+    from import_step where action = 'twice'
+    union all
+    select n, line, 'starts_at', 'The rule is in force already, so it cannot start later'
+    from import_step where action = 'late') m
+  order by line, n limit $1"""
+
+NAMED = """select line, needed from import_step
+  where action in ('add', 'change') and noticed and needed is not null order by n limit $1"""
+
+HASHES = """select n, line, identifier, policy from import_step
+  where action in ('add', 'change') and noticed and rule_type = $1 and policy = any($2) and n > $3
+  order by n limit $4"""
+
+
+async def begin(connection: Connection) -> None:
+    """Make the table that the file's rules go to."""
+    await connection.execute(STAGED)
+
+
+async def add(connection: Connection, records: Sequence[tuple[Any, ...]]) -> None:
+    """Store some rules of the file."""
+    if records:
+        await connection.copy_records_to_table("import_rule", records=records, columns=STAGED_COLUMNS)
+
+
+async def compare(connection: Connection, *, remove_missing: bool) -> dict[str, int]:
+    """Work out what happens to each rule; return how many there are of each kind of step."""
+    for statement in ("analyze import_rule", LAYERS, "analyze import_layer", STEPS, "analyze import_step"):
+        await connection.execute(statement, timeout=PATIENCE)
+    if remove_missing:
+        await connection.execute(REMOVALS, timeout=PATIENCE)
+    rows = await connection.fetch("select action, count(*) from import_step group by action")
+    return {row[0]: row[1] for row in rows}
+
+
+async def changes(connection: Connection) -> Sequence[Any]:
+    """Return the first steps: those of the file in its order, then removals."""
+    return await connection.fetch(CHANGES, SHOWN)
+
+
+async def mistakes(connection: Connection) -> tuple[list[FileMistake], int]:
+    """Return the first mistakes that only a comparison shows, and how many there are."""
+    rows = await connection.fetch(MISTAKES, SHOWN)
+    found = [FileMistake(line=row["line"], field=row["field"], message=row["message"]) for row in rows]
+    return found, rows[0]["total"] if rows else 0
+
+
+async def named_lifelines(connection: Connection) -> list[tuple[int, str]]:
+    """Return the first rules whose target says that they would block what a Mac needs: line, and what."""
+    return [(row[0], row[1]) for row in await connection.fetch(NAMED, SHOWN)]
+
+
+async def blocking_hashes(
+    connection: Connection, rule_type: str, portion: int
+) -> AsyncIterator[Sequence[tuple[int, str, str]]]:
+    """Yield the rules for hashes that would begin to block, in portions: line, hash, policy."""
+    after = 0
+    while rows := await connection.fetch(HASHES, rule_type, list(BLOCKING), after, portion):
+        after = rows[-1][0]
+        yield [(row[1], row[2], row[3]) for row in rows]
