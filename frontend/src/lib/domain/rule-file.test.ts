@@ -28,7 +28,7 @@ describe('a file of rules', () => {
   it('may be missing, empty or too large', () => {
     expect(fileMistake(undefined)).toBe('Choose a file.');
     expect(fileMistake({ size: 0 })).toContain('empty');
-    expect(fileMistake({ size: LARGEST_FILE + 1 })).toContain('12 MB');
+    expect(fileMistake({ size: LARGEST_FILE + 1 })).toContain('16 MB');
     expect(fileMistake({ size: 10 })).toBeNull();
   });
 });

@@ -4,7 +4,7 @@ import type { Tone } from '../ui/tone.ts';
 import { plural } from './format.ts';
 
 /** What the server takes, in bytes. */
-export const LARGEST_FILE = 12 * 1024 * 1024;
+export const LARGEST_FILE = 16 * 1024 * 1024;
 
 export type PlannedAction = ImportPlan['changes'][number]['action'];
 
@@ -25,7 +25,7 @@ export function formatOf(name: string, content: string): RuleFileFormat {
 export function fileMistake(file: Pick<File, 'size'> | undefined): string | null {
   if (!file) return 'Choose a file.';
   if (file.size === 0) return 'The file is empty.';
-  if (file.size > LARGEST_FILE) return 'The file is larger than 12 MB; import it in parts.';
+  if (file.size > LARGEST_FILE) return 'The file is larger than 16 MB; import it in parts.';
   return null;
 }
 
