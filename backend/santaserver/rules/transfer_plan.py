@@ -1,6 +1,6 @@
 """Checks the rules of a file one by one, in portions that are staged as they come. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import astuple, dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from santaserver.rules.transfer_schemas import FileFormat, FileMistake
 PORTION = 500
 """Rules that are read at a time."""
 MAX_MISTAKES = 5_000
+NO_LAYER = "There is no such layer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,34 @@ class Staged:
 STAGED_COLUMNS = tuple(column.name for column in fields(Staged))
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What is wrong with one rule of a file, unless there is no such layer."""
+
+    line: int
+    asked: str
+    mistakes: tuple[FileMistake, ...]
+
+    def told(self, unknown: Container[str]) -> tuple[FileMistake, ...]:
+        """Return what to say of it when these layers are unknown."""
+        if self.asked in unknown:
+            return (FileMistake(line=self.line, field="layer", message=NO_LAYER),)
+        return self.mistakes
+
+
 @dataclass(slots=True)
 class Portion:
-    """Some rules of a file, and mistakes in others."""
+    """Some rules of a file, and what is wrong with others."""
 
     records: list[tuple[Any, ...]] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
     mistakes: list[FileMistake] = field(default_factory=list)
+    """In what is no rule at all."""
+
+    @property
+    def wrong(self) -> int:
+        """How many items of the file are wrong."""
+        return len(self.failed) + len(self.mistakes)
 
 
 class FileReader:
@@ -83,12 +106,12 @@ class FileReader:
                 self._take(item, found)
             else:
                 found.mistakes.append(item)
-            if self._wrong + len(found.mistakes) >= MAX_MISTAKES:
+            if self._wrong + found.wrong >= MAX_MISTAKES:
                 message = f"More than {MAX_MISTAKES} mistakes: the rest of the file was not read"
-                found.mistakes.append(FileMistake(line=found.mistakes[-1].line, field="", message=message))
+                found.mistakes.append(FileMistake(line=item.line, field="", message=message))
                 self.done = True
                 break
-        self._wrong += len(found.mistakes)
+        self._wrong += found.wrong
         return found
 
     def _take(self, row: FileRow, found: Portion) -> None:
@@ -96,9 +119,10 @@ class FileReader:
         try:
             found.records.append(astuple(_checked(self.rules, row, self._now)))
         except Unprocessable as error:
-            found.mistakes += (
+            wrong = (
                 FileMistake(line=row.line, field=item.field, message=item.message) for item in error.errors
             )
+            found.failed.append(Failed(row.line, row.rule.layer, tuple(wrong)))
 
 
 def _checked(n: int, row: FileRow, now: datetime) -> Staged:

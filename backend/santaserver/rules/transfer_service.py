@@ -20,7 +20,7 @@ from santaserver.rules.checks import check_reason
 from santaserver.rules.claims import BATCH, COLUMNS, signers_of
 from santaserver.rules.guard import endangered
 from santaserver.rules.transfer_apply import By, apply
-from santaserver.rules.transfer_plan import FileReader
+from santaserver.rules.transfer_plan import Failed, FileReader
 from santaserver.rules.transfer_schemas import (
     SHOWN,
     FileMistake,
@@ -58,13 +58,16 @@ async def import_rules(
     reason = check_reason(wanted.reason)
     connection = await driver(session)
     mistakes = Mistakes()
-    rules = await _stage(connection, FileReader(wanted.format, text, now), sideline, mistakes)
+    reader = FileReader(wanted.format, text, now)
+    failed = await _stage(connection, reader, sideline, mistakes)
     if not wanted.dry_run:
         await lock_policy(session)
     seq = await repository.head_seq(session)
     if wanted.policy_seq not in {None, seq}:
         raise Conflict("The policy has changed since this plan was made; look at the new plan first")
     counts = await staging.compare(connection, remove_missing=wanted.remove_missing)
+    unknown = await staging.unknown_layers(connection)
+    mistakes.add([mistake for one in failed for mistake in one.told(unknown)])
     mistakes.add(*await staging.mistakes(connection))
     endangering = await _endangering(session, connection)
     if not wanted.override_guard:
@@ -72,7 +75,7 @@ async def import_rules(
     plan = ImportPlan(
         applied=not wanted.dry_run,
         policy_seq=seq,
-        rules=rules,
+        rules=reader.rules,
         added=counts.get("add", 0),
         changed=counts.get("change", 0),
         removed=counts.get("remove", 0),
@@ -90,14 +93,18 @@ async def import_rules(
     return plan
 
 
-async def _stage(connection: Connection, reader: FileReader, sideline: Sideline, mistakes: Mistakes) -> int:
-    """Store the rules of a file beside those that are there; return how many it has."""
+async def _stage(
+    connection: Connection, reader: FileReader, sideline: Sideline, mistakes: Mistakes
+) -> list[Failed]:
+    """Store the rules of a file beside those that are there; return those that cannot be."""
+    failed: list[Failed] = []
     await staging.begin(connection)
     while not reader.done:
         portion = await sideline.run(reader.portion)
         mistakes.add(portion.mistakes)
-        await staging.add(connection, portion.records)
-    return reader.rules
+        failed += portion.failed
+        await staging.add(connection, portion)
+    return failed
 
 
 async def _endangering(session: AsyncSession, connection: Connection) -> list[FileMistake]:

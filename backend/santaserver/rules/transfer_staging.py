@@ -8,7 +8,7 @@ from typing import Any
 
 from santaserver.db import Connection
 from santaserver.rules.guard import BLOCKING
-from santaserver.rules.transfer_plan import STAGED_COLUMNS
+from santaserver.rules.transfer_plan import NO_LAYER, STAGED_COLUMNS, Portion
 from santaserver.rules.transfer_schemas import SHOWN, FileMistake
 
 PATIENCE = 50.0
@@ -21,12 +21,15 @@ STAGED = """create temp table import_rule (
   grants_compiler boolean not null, locked boolean not null, starts_at timestamptz, expires_at timestamptz,
   comment text not null, needed text) on commit drop"""
 
+ASKED = """create temp table import_asked (asked text collate "C" not null) on commit drop"""
+"""Layers that rules with mistakes name."""
+
 LAYERS = """create temp table import_layer on commit drop as
   select a.asked, coalesce(tl.id, ul.id, ml.id, gl.id) as layer_id, (case a.kind
       when 'global' then 'global' when 'tag' then 'tag:' || t.name when 'user' then 'user:' || lower(a.owner)
       when 'machine' then 'machine:' || m.machine_id end) collate "C" as name
   from (select asked, split_part(asked, ':', 1) as kind, substr(asked, strpos(asked, ':') + 1) as owner
-        from (select distinct asked from import_rule) named) a
+        from (select asked from import_rule union select asked from import_asked) named) a
   left join tag t on a.kind = 'tag' and lower(t.name) = lower(a.owner) and t.removed_at is null
   left join machine m on a.kind = 'machine' and m.machine_id = a.owner
   left join layer gl on a.kind = 'global' and gl.kind = 'global'
@@ -71,7 +74,7 @@ CHANGES = """select action, line, layer, rule_type, identifier, before, policy a
   where action in ('add', 'change', 'remove') order by n nulls last, layer, rule_type, identifier limit $1"""
 
 MISTAKES = """select line, field, message, count(*) over () as total from (
-    select n, f.line, 'layer' as field, 'There is no such layer' as message
+    select n, f.line, 'layer' as field, $2::text as message
     from import_rule f join import_layer l using (asked) where l.name is null
     union all
     select n, line, 'identifier', 'Line ' || first_line || ' has a rule for the same target in the same layer'
@@ -90,14 +93,20 @@ HASHES = """select n, line, identifier, policy from import_step
 
 
 async def begin(connection: Connection) -> None:
-    """Make the table that the file's rules go to."""
+    """Make the tables that the file goes to."""
     await connection.execute(STAGED)
+    await connection.execute(ASKED)
 
 
-async def add(connection: Connection, records: Sequence[tuple[Any, ...]]) -> None:
+async def add(connection: Connection, portion: Portion) -> None:
     """Store some rules of the file."""
-    if records:
-        await connection.copy_records_to_table("import_rule", records=records, columns=STAGED_COLUMNS)
+    asked = [(name,) for name in {one.asked for one in portion.failed}]
+    for table, records, columns in (
+        ("import_rule", portion.records, STAGED_COLUMNS),
+        ("import_asked", asked, ("asked",)),
+    ):
+        if records:
+            await connection.copy_records_to_table(table, records=records, columns=columns)
 
 
 async def compare(connection: Connection, *, remove_missing: bool) -> dict[str, int]:
@@ -117,9 +126,15 @@ async def changes(connection: Connection) -> Sequence[Any]:
 
 async def mistakes(connection: Connection) -> tuple[list[FileMistake], int]:
     """Return the first mistakes that only a comparison shows, and how many there are."""
-    rows = await connection.fetch(MISTAKES, SHOWN)
+    rows = await connection.fetch(MISTAKES, SHOWN, NO_LAYER)
     found = [FileMistake(line=row["line"], field=row["field"], message=row["message"]) for row in rows]
     return found, rows[0]["total"] if rows else 0
+
+
+async def unknown_layers(connection: Connection) -> set[str]:
+    """Return which of the layers that rules with mistakes name are nobody's."""
+    query = "select asked from import_layer join import_asked using (asked) where name is null"
+    return {row[0] for row in await connection.fetch(query)}
 
 
 async def named_lifelines(connection: Connection) -> list[tuple[int, str]]:

@@ -143,6 +143,7 @@ def test_every_mistake_is_told_with_its_line(server: RunningServer, admin: httpx
         "global,TEAMID,ZMCG7MLDV9,BLOCKLIST,",
         f"global,BINARY,{sha(5)},SOMETHING,",
         f"nowhere,BINARY,{sha(6)},BLOCKLIST,",
+        "tag:nobody,TEAMID,A,CEL,",
     ]
     text = HEADER + "\n".join(lines) + "\n"
     shown = plan(admin, text, "csv")
@@ -155,8 +156,9 @@ def test_every_mistake_is_told_with_its_line(server: RunningServer, admin: httpx
         (9, "identifier"),
         (10, "policy"),
         (11, "layer"),
+        (12, "layer"),
     ]
-    assert shown["mistakes_total"] == 8
+    assert shown["mistakes_total"] == 9
     refused = imported(admin, text, "csv", dry_run=False)
     assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert refused.json()["errors"][0]["field"] == "line 3.identifier"
