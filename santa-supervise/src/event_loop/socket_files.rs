@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use santa_config::Address;
 
 use crate::os;
@@ -20,7 +21,7 @@ const THERE: u8 = b'.';
 const LOST: u8 = b'l';
 
 /// How long the files may take to be removed at the end.
-const LAST_CHORES: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const LAST_CHORES: Duration = Duration::from_secs(2);
 
 impl EventLoop {
     /// Looks for files that somebody has removed. Who served such a socket needs a
@@ -123,8 +124,15 @@ impl EventLoop {
         // Where there is no room for a process they stay; the next start takes
         // them over.
         let Ok(worker) = os::fork_worker(&[], &work) else { return };
+        let until = Instant::now() + LAST_CHORES;
         let mut end = [PollFd::new(&worker.output, PollFlags::IN)];
-        let _ = poll(&mut end, Some(&LAST_CHORES));
+        // A signal (there are some at the end) only interrupts the wait.
+        loop {
+            let left = Timespec::try_from(until.saturating_duration_since(Instant::now()));
+            if poll(&mut end, left.ok().as_ref()) != Err(Errno::INTR) {
+                break;
+            }
+        }
         worker.kill();
     }
 }

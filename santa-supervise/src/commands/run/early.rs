@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// How long sockets may still take to be bound when a signal asks us to end: then
 /// it is known which files to remove.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The only descriptor that is waited for; the event loop counts from 1.
 const ONLY: Token = 0;
