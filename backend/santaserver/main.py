@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from santaserver import __version__, docs, errors, logs, metrics, openapi
@@ -31,6 +31,7 @@ from santaserver.overview.router import router as overview
 from santaserver.programs.router import router as programs
 from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
+from santaserver.routing import API
 from santaserver.rules.progress import FleetProgress
 from santaserver.rules.router import router as rules
 from santaserver.rules.transfer_router import router as rule_files
@@ -47,8 +48,6 @@ from santaserver.users.origin import OriginGuard
 from santaserver.users.router import router as users
 from santaserver.users.session_router import router as sessions
 from santaserver.users.sessions import Lifetime, Sessions
-
-API = "/api/v1"
 
 
 class Application(FastAPI):
@@ -94,7 +93,6 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     app.add_middleware(RestBody)
     app.add_middleware(errors.AnswerProblems)
     errors.install(app)
-    api = APIRouter(prefix=API, dependencies=[Depends(check_query)])
     for router in (
         users,
         sessions,
@@ -113,8 +111,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         blocked,
         live,
     ):
-        api.include_router(router)
-    app.include_router(api)
+        app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
     app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(NoStore, prefix=API)

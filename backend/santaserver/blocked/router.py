@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from santaserver.blocked import service
 from santaserver.blocked.schemas import BlockedProgram, Contact
 from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
 from santaserver.errors import Forbidden, Unauthorized, Unprocessable, responses
+from santaserver.routing import AreaRouter
 
 STRANGERS = "strangers"
 """All of them together get as many connections as one user."""
 
-router = APIRouter(prefix="/blocked", tags=["blocked"])
+router = AreaRouter(prefix="/blocked", tags=["blocked"])
 
 
 @router.get("/contact")

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from santaserver.deps import AdminUser, ConnectionDep, NowDep, SessionDep, StateDep
 from santaserver.enrollment import service
@@ -19,10 +19,11 @@ from santaserver.enrollment.schemas import (
 from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import answer
+from santaserver.routing import AreaRouter
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 
-router = APIRouter(prefix="/enrollments", tags=["enrollments"], responses=responses(Unauthorized, Forbidden))
+router = AreaRouter(prefix="/enrollments", tags=["enrollments"], responses=responses(Unauthorized, Forbidden))
 
 
 @router.get("", response_model=Page[Enrollment], responses=responses(BadRequest))

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from santaserver.deps import ConnectionDep, NowDep
 from santaserver.errors import BadRequest, Unauthorized, responses
@@ -11,8 +11,9 @@ from santaserver.events.report_schemas import AgentAudit, FileAccess
 from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import answer
+from santaserver.routing import AreaRouter
 
-router = APIRouter(tags=["events"], responses=responses(Unauthorized))
+router = AreaRouter(tags=["events"], responses=responses(Unauthorized))
 
 MachineParam = Annotated[Stored, Query(max_length=1000, description="Only this machine's")]
 

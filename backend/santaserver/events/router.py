@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
@@ -11,8 +11,9 @@ from santaserver.events.repository import Search
 from santaserver.events.schemas import Event
 from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.routing import AreaRouter
 
-router = APIRouter(prefix="/events", tags=["events"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/events", tags=["events"], responses=responses(Unauthorized))
 
 TextParam = Annotated[
     Stored,

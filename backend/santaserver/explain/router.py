@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from santaserver.deps import CurrentUser, NowDep, SessionDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, Unprocessable, responses
@@ -10,8 +10,9 @@ from santaserver.explain import service
 from santaserver.explain.schemas import EffectiveRule, Explanation, SettingsExplanation
 from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.routing import AreaRouter
 
-router = APIRouter(prefix="/explain", tags=["explain"], responses=responses(Unauthorized, NotFound))
+router = AreaRouter(prefix="/explain", tags=["explain"], responses=responses(Unauthorized, NotFound))
 
 MachineParam = Annotated[Stored, Query(max_length=1000)]
 IdentifierParam = Annotated[Stored | None, Query(max_length=1000)]

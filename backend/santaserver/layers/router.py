@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from santaserver.deps import CurrentUser, SessionDep
 from santaserver.errors import NotFound, Unauthorized, responses
 from santaserver.layers import members, service
 from santaserver.layers.schemas import Layer, LayerMembers, LayerName
+from santaserver.routing import AreaRouter
 
-router = APIRouter(prefix="/layers", tags=["layers"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/layers", tags=["layers"], responses=responses(Unauthorized))
 
 
 @router.get("")

@@ -4,12 +4,13 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
 from santaserver.errors import Problem
 from santaserver.live.bus import Subscriber
 from santaserver.live.messages import Hello, Lagged, message
+from santaserver.routing import AreaRouter
 from santaserver.state import AppState
 from santaserver.users.cookies import read_session_cookie
 from santaserver.users.origin import same_origin
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 Refusal = tuple[int, str]
 """(code, reason)"""
 
-router = APIRouter()
+router = AreaRouter()
 
 NOT_LOGGED_IN = 4401
 FOREIGN_ORIGIN = 4403

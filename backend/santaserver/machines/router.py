@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep, StateDep
 from santaserver.errors import (
@@ -19,8 +19,9 @@ from santaserver.machines.address import MachinePath
 from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.reads import answer
+from santaserver.routing import AreaRouter
 
-router = APIRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
 
 
 @router.get("", response_model=Page[Machine], responses=responses(BadRequest))

@@ -1,13 +1,14 @@
 """The numbers of the first page."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from santaserver.deps import ConnectionDep, NowDep
 from santaserver.errors import Unauthorized, responses
 from santaserver.overview import service
 from santaserver.overview.schemas import Overview
+from santaserver.routing import AreaRouter
 
-router = APIRouter(prefix="/overview", tags=["overview"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/overview", tags=["overview"], responses=responses(Unauthorized))
 
 
 @router.get("", response_model=Overview)

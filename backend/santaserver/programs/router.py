@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.programs import service
 from santaserver.programs.schemas import Outcome, Program
+from santaserver.routing import AreaRouter
 
-router = APIRouter(prefix="/programs", tags=["programs"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/programs", tags=["programs"], responses=responses(Unauthorized))
 
 TextParam = Annotated[
     str,

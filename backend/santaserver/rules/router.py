@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep, StateDep
 from santaserver.errors import (
@@ -18,10 +18,11 @@ from santaserver.errors import (
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.reads import answer
+from santaserver.routing import AreaRouter
 from santaserver.rules import reads, removed, service
 from santaserver.rules.schemas import Policy, RemovedRule, Rule, RuleCreate, RuleType, RuleUpdate
 
-router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
 
 
 @router.get("", response_model=Page[Rule], responses=responses(BadRequest, NotFound))

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
 from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.rest_body import file_of
+from santaserver.routing import AreaRouter
 from santaserver.rules import transfer_service as service
 from santaserver.rules.export import TYPES, RuleFile, Wanted
 from santaserver.rules.transfer_schemas import FileFormat, ImportPlan, RuleImport
 
-router = APIRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized, Forbidden))
+router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized, Forbidden))
 
 
 @router.get(

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from santaserver.deps import AdminUser, CurrentUser, NowDep, SessionDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
+from santaserver.routing import AreaRouter
 from santaserver.sync_settings import service
 from santaserver.sync_settings.schemas import (
     LayerSettings,
@@ -15,7 +16,7 @@ from santaserver.sync_settings.schemas import (
     SyncSettingsUpdate,
 )
 
-router = APIRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized))
 
 
 @router.get("")

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from santaserver.deps import AdminUser, ConnectionDep, NowDep, SessionDep
 from santaserver.errors import (
@@ -17,6 +17,7 @@ from santaserver.errors import (
 from santaserver.machines.address import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import answer
+from santaserver.routing import AreaRouter
 from santaserver.tags import service
 from santaserver.tags.schemas import (
     PredicateResult,
@@ -28,7 +29,7 @@ from santaserver.tags.schemas import (
     TagOrderImpact,
 )
 
-router = APIRouter(prefix="/tags", tags=["tags"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/tags", tags=["tags"], responses=responses(Unauthorized))
 
 
 @router.get("", response_model=list[Tag])

@@ -2,10 +2,11 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from santaserver.deps import CurrentUser, NowDep, StateDep
 from santaserver.errors import TooManyRequests, Unauthorized, responses
+from santaserver.routing import AreaRouter
 from santaserver.users import service
 from santaserver.users.address import client_address
 from santaserver.users.cookies import clear_session_cookie, read_session_cookie, set_session_cookie
@@ -14,7 +15,7 @@ from santaserver.users.schemas import Login, LoginState, User
 from santaserver.users.session_repository import delete_session
 from santaserver.users.sessions import hash_token
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = AreaRouter(prefix="/auth", tags=["auth"])
 
 
 @router.post("/login", responses=responses(Unauthorized, TooManyRequests))

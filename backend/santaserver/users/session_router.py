@@ -3,16 +3,17 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
+from santaserver.routing import AreaRouter
 from santaserver.users import session_repository as repository
 from santaserver.users.cookies import read_session_cookie
 from santaserver.users.schemas import EndedSessions, Session, SessionList, User
 from santaserver.users.sessions import hash_token
 
-router = APIRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
 
 Username = Annotated[str | None, Query(description="Of this user; without it, one's own", max_length=200)]
 
