@@ -97,11 +97,16 @@ impl Name {
     /// Recognises a field name, in any case.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        let candidates = BY_LENGTH.get(name.len()).into_iter().flatten();
-        candidates
-            .take_while(|(candidate, _)| *candidate != Self::Other)
-            .find(|(_, text)| has_ends_of(name, text) && name.eq_ignore_ascii_case(text))
-            .map_or(Self::Other, |(found, _)| *found)
+        let Some(candidates) = BY_LENGTH.get(name.len()) else { return Self::Other };
+        for (candidate, text) in candidates {
+            if *candidate == Self::Other {
+                break;
+            }
+            if has_ends_of(name, text) && name.eq_ignore_ascii_case(text) {
+                return *candidate;
+            }
+        }
+        Self::Other
     }
 
     /// A bit of its own.

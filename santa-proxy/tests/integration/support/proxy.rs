@@ -141,10 +141,19 @@ impl Setup {
     pub(crate) fn start(self) -> Proxy {
         let mut child = self.command().spawn().expect("the proxy starts");
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
-        let mut first = String::new();
-        output.read_line(&mut first).expect("a line");
-        let address = field(&first, "address").parse().unwrap_or_else(|_| panic!("{first:?}"));
-        let lines = Arc::new(Mutex::new(vec![first]));
+        // A request that waited may be answered and logged before that.
+        let mut before = Vec::new();
+        let address = loop {
+            let mut line = String::new();
+            output.read_line(&mut line).expect("a line");
+            assert!(!line.is_empty(), "it ended instead of serving: {before:?}");
+            let address = field(&line, "address").parse();
+            before.push(line);
+            if let Ok(address) = address {
+                break address;
+            }
+        };
+        let lines = Arc::new(Mutex::new(before));
         let kept = Arc::clone(&lines);
         if self.read_log {
             std::thread::spawn(move || {
