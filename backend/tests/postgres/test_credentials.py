@@ -1,7 +1,7 @@
 """Passwords in files are rotated while the server runs."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,11 +17,14 @@ OLD, NEW = "the-password-of-before", "the/pass word@after:"
 
 
 @pytest.fixture
-def role(dsn: str) -> Iterator[Callable[[str], None]]:
-    """Set the password of the role that has to show one."""
-    execute(dsn, f"create role {WITH_PASSWORD} superuser login")
-    yield lambda password: execute(dsn, f"alter role {WITH_PASSWORD} password '{password}'")
-    execute(dsn, f"drop role {WITH_PASSWORD}")
+def role(dsn: str) -> Callable[[str], None]:
+    """Set the password of the role that has to show one; it stays, for partitions may be its own."""
+    execute(
+        dsn,
+        f"do $$ begin if not exists (select from pg_roles where rolname = '{WITH_PASSWORD}') then "
+        f"create role {WITH_PASSWORD} superuser login; end if; end $$",
+    )
+    return lambda password: execute(dsn, f"alter role {WITH_PASSWORD} password '{password}'")
 
 
 def by_password(cluster: Cluster, dsn: str, file: Path) -> dict[str, str]:
