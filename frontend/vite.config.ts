@@ -19,6 +19,8 @@ const announcerStyles = styleAttributeHashes(
 
 /** What the build is made from. */
 const SOURCES = ['bundle', 'csp-hashes.ts', 'package-lock.json', 'src', 'static', 'vite.config.ts'];
+/** Handed to the processes of the build, so that all of it has one version whatever happens to the sources meanwhile. */
+const VERSION = (env['SANTA_CONSOLE_VERSION'] ??= buildVersion(import.meta.dirname, SOURCES));
 /** What the first page may have of HTML, scripts and styles, in bytes compressed by gzip. */
 const FIRST_PAGE = 95_000;
 
@@ -41,7 +43,7 @@ export default defineConfig({
       adapter: consoleAdapter(FIRST_PAGE),
       // Open pages compare it with the server's (src/lib/state/updates.ts). Made from the sources, so that two builds
       // of one commit are the same, byte for byte.
-      version: { name: buildVersion(import.meta.dirname, SOURCES), pollInterval: 0 },
+      version: { name: VERSION, pollInterval: 0 },
       csp: {
         mode: 'hash',
         directives: {

@@ -118,7 +118,7 @@ def test_a_machines_page_says_what_it_is_not_sent_and_who_else_uses_its_id(
         for viewport in (NARROW, WIDE):
             visit = logged_in(f"/machines/{one.machine_id}", viewport=viewport)
             notices = visit.page.get_by_role("region", name="Notices")
-            expect(notices).to_contain_text("1 rule cannot be delivered to this machine as it is")
+            expect(notices).to_contain_text(UNDELIVERED)
             expect(notices).to_contain_text("C02OLDER")
             expect(notices).to_contain_text("Give each its own MachineID")
             notices.get_by_text("Which rules").click()
