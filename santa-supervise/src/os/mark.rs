@@ -1,8 +1,8 @@
 //! A mark on every process of a tree that no program sheds by accident: the soft
 //! limit on file locks, which has meant nothing since Linux 2.4.24, but which
 //! fork, exec, a new session, another user and an empty environment leave as it
-//! is. /proc/PID/limits shows it. Where it cannot be set (gVisor), the variable
-//! [`crate::spawning::TAG`] has to do.
+//! is. /proc/PID/limits shows it without waiting for anything. Where it cannot be
+//! set (gVisor), the variable [`crate::spawning::TAG`] has to do.
 #![expect(unsafe_code, reason = "the resource has no name in any safe crate")]
 
 use super::Pid;
@@ -48,15 +48,36 @@ impl Mark {
 /// Marks this process and all that will come from it.
 #[cfg(target_os = "linux")]
 pub(super) fn put_on(mark: Mark) {
+    // Refused where somebody has lowered the hard limit.
+    set_soft_limit(mark.0);
+}
+
+/// Sets the limit; returns what it was.
+#[cfg(target_os = "linux")]
+fn set_soft_limit(value: u64) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls work on one initialised structure.
     unsafe {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut limit) == 0 {
-            limit.rlim_cur = mark.0;
-            // Refused where somebody has lowered the hard limit.
-            libc::setrlimit(libc::RLIMIT_LOCKS, &raw const limit);
+        if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut limit) != 0 {
+            return None;
         }
+        let before = std::mem::replace(&mut limit.rlim_cur, value);
+        (libc::setrlimit(libc::RLIMIT_LOCKS, &raw const limit) == 0).then_some(before)
     }
+}
+
+/// Whether processes can be marked here: tried once, on this one.
+#[cfg(target_os = "linux")]
+pub(super) fn works() -> bool {
+    static WORKS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *WORKS.get_or_init(|| {
+        let own = std::process::id().cast_signed();
+        let tried = Mark(u64::MAX >> 1);
+        let Some(before) = set_soft_limit(tried.0) else { return false };
+        let seen = of(own);
+        set_soft_limit(before);
+        seen == Some(tried)
+    })
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -59,6 +59,11 @@ fn origin(pid: Pid) -> Origin {
     if let Some(mark) = mark::of(pid) {
         return Origin::Mark(mark);
     }
+    // The environment lies in the memory of the process: reading it waits for
+    // whatever that memory waits for, a file on a mount that hangs for example.
+    if mark::works() {
+        return Origin::Unknown;
+    }
     variable(pid).map_or(Origin::Unknown, |value| Origin::Variable(value.into()))
 }
 
