@@ -1,7 +1,7 @@
 """A machine with a client of another make: it takes all rules in one page and counts nothing.
 
-It has them when its postflight was answered, and not before: until then the server's word for what it
-has is the word for what it had. So what the server cannot know counts as told at a sync's end only.
+It has them when its postflight was answered, and not before, while the postflight is the last that the
+server hears of a sync. So what the server cannot know counts as told at a sync's end only.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from tests.model.wire import Line
 CLIENTS = (PEDRO, OTHER)
 WORDS = {"MONITOR", "LOCKDOWN", "ALLOWLIST", "ALLOWLIST_COMPILER", "BLOCKLIST"}
 """Of modes and policies; to read another one is the end of it."""
+NOTHING = -1
+"""What the server was told of a machine that it takes for up to date when the postflight's answer is lost."""
 SPEECHES = tuple(Speech(JSON, coding) for coding in CODINGS)
 
 
@@ -27,6 +29,7 @@ class WholeMachine(Mac):
         assert answer["client_mode"] in WORDS, answer
         page = await self.post(line, "ruledownload", {"cursor": None})
         assert "cursor" not in page, page
+        self.told = NOTHING
         await self.post(
             line, "postflight", {"rules_received": 0, "rules_processed": 0, "sync_type": "NORMAL"}
         )
