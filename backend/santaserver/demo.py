@@ -60,6 +60,8 @@ log = logging.getLogger(__name__)
 DAYS = 6
 EVENTS_PER_MACHINE = (12, 34)
 SILENT = 3
+WORDS = 10_000
+"""More than all machines say about programs."""
 """Machines that were last heard of days ago, and as many that never finished a sync."""
 
 
@@ -98,7 +100,7 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
             await add_layers(session, user, now - timedelta(days=DAYS - 1))
         await session.flush()
         fleet = await _fleet(session, settings, secret, now)
-        witnesses = Witnesses()
+        witnesses = Witnesses(room=WORDS)
         chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
         for number in range(FLEET_SIZE):
             await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, witnesses)

@@ -119,6 +119,8 @@ def hear(
     """Note what a Mac says of programs, unless enough Macs say so or this one was heard before."""
     mac = hash(machine_id)
     for row, found in reports:
+        if witnesses.full:
+            return
         program = known.get(row.sha256) or found  # a batch may name a program more than once
         mark = mark_of(row.event)
         if witnesses.enough(program.id, mark):
@@ -137,9 +139,7 @@ async def keep_claims(database: Database, known: Programs, witnesses: Witnesses,
     try:
         while True:
             await witnesses.some.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await witnesses.many.wait()
+            await asyncio.sleep(EVERY)
             if not await _try(database, known, witnesses, clock()):
                 await asyncio.sleep(RETRY)
     finally:

@@ -2,12 +2,12 @@
 
 Nearly everything that Macs say is known already, and costs one look at the program's entry in the cache.
 A Mac's first word about a program waits here, and is written with those of other Macs (`claims.py`).
-What waits is lost in a crash, and is said again with the Mac's next event of that program.
+What waits is lost in a crash, and is said again with the Mac's next event of that program; so is what
+finds no room: a fleet that is new says more in a second than is worth writing down.
 """
 
 import asyncio
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,12 +22,8 @@ MAX_CLAIMS = 32
 """Different claims that are kept of a program."""
 MAX_HEARD = 64
 """Macs, and settled claims, that a process remembers of a program."""
-MAX_WAITING = 4 * 2**20
-"""Bytes of words that wait; one that finds no room comes again."""
-MANY = 1000
-"""Words that are worth a statement at once."""
-WORD_SIZE = 700
-"""Bytes of a word and what holds it, without its texts of any length."""
+ROOM = 200
+"""Words that wait at most, and are written at once."""
 
 
 class KnownProgram(NamedTuple):
@@ -72,11 +68,6 @@ class Word(NamedTuple):
         text = f"{self.team_id}\n{self.signing_id}\n{self.cdhash}\n{leaf}"
         return hashlib.sha256(text.encode()).digest()[:16]
 
-    @property
-    def size(self) -> int:
-        """Bytes of memory."""
-        return WORD_SIZE + sys.getsizeof(self.signing_id)
-
 
 def mark_of(event: Execution) -> int:
     """Return what stands for a claim in this process: a hash whose key no Mac knows."""
@@ -94,15 +85,18 @@ def word_of(row: ExecutionRow, program: int, machine: int, mark: int) -> Word:
 class Witnesses:
     """The words that wait to be stored."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, room: int = ROOM) -> None:
+        """Begin with none, and let `room` of them wait."""
+        self._room = room
         self._words: dict[tuple[int, int], Word] = {}
         self._saying: Counter[tuple[int, int]] = Counter()
-        self._size = 0
         self.some = asyncio.Event()
         """Set while words wait."""
-        self.many = asyncio.Event()
-        """Set while there are enough of them."""
+
+    @property
+    def full(self) -> bool:
+        """Whether no further word can wait."""
+        return len(self._words) >= self._room
 
     def __len__(self) -> int:
         """Return how many words wait."""
@@ -117,31 +111,26 @@ class Witnesses:
         key = (word.program, word.machine)
         if key in self._words:
             return True
-        if self._size + word.size > MAX_WAITING:
+        if self.full:
             return False
-        self._words[key] = word
-        self._saying[word.program, word.mark] += 1
-        self._size += word.size
-        self.some.set()
-        if len(self._words) >= MANY:
-            self.many.set()
+        self._put(word)
         return True
 
     def take(self) -> list[Word]:
-        """Return some of the words that wait, the oldest first; they wait no more."""
-        words = [self._words.pop(key) for key in list(self._words)[:MANY]]
-        if not self._words:
-            self._saying.clear()
-            self._size = 0
-            self.some.clear()
-        else:
-            self._size -= sum(word.size for word in words)
-            self._saying -= Counter((word.program, word.mark) for word in words)
-        if len(self._words) < MANY:
-            self.many.clear()
+        """Return the words that wait; they wait no more."""
+        words = list(self._words.values())
+        self._words.clear()
+        self._saying.clear()
+        self.some.clear()
         return words
 
     def put_back(self, words: Iterable[Word]) -> None:
-        """Let words wait again that could not be stored."""
+        """Let words wait again that could not be stored, room or not: their Macs do not say them again."""
         for word in words:
-            self.add(word)
+            if (word.program, word.machine) not in self._words:
+                self._put(word)
+
+    def _put(self, word: Word) -> None:
+        self._words[word.program, word.machine] = word
+        self._saying[word.program, word.mark] += 1
+        self.some.set()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from santaserver.events.claims import hear
 from santaserver.events.parse import ExecutionRow, parse_upload
-from santaserver.events.witnesses import MANY, MAX_WITNESSES, WORD_SIZE, KnownProgram, Witnesses, mark_of
+from santaserver.events.witnesses import MAX_WITNESSES, ROOM, KnownProgram, Witnesses, mark_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SHA = "c" * 64
@@ -70,24 +70,30 @@ def test_how_an_identifier_is_written_makes_no_other_claim() -> None:
     assert not here.witnesses.some.is_set()
 
 
-def test_what_waits_is_bounded_and_comes_in_portions() -> None:
+def test_what_waits_is_bounded_and_what_finds_no_room_comes_again() -> None:
     here = Worker()
-    number = 0
-    last = SHA
-    while number == 0 or here.known[last].heard:
-        number += 1
-        last = f"{number + 1:064x}"
-        here.hear(1, report("x" * 499, last))
-    assert 2 * MANY < number < 4 * 2**20 / WORD_SIZE
-    assert here.witnesses.many.is_set()
-    first = here.witnesses.take()
-    assert len(first) == MANY
-    here.witnesses.put_back(first)
-    sizes = []
-    while words := here.witnesses.take():
-        sizes.append(len(words))
-    assert sum(sizes) == number - 1
+    shas = [f"{number + 2:064x}" for number in range(ROOM + 10)]
+    for sha in shas:
+        here.hear(1, report(sha256=sha))
+    assert len(here.witnesses) == ROOM
+    assert here.known[shas[ROOM - 1]].heard
+    assert not here.known[shas[ROOM]].heard
+    words = here.witnesses.take()
+    assert len(words) == ROOM
     assert not here.witnesses.some.is_set()
-    assert not here.witnesses.many.is_set()
-    here.hear(1, report("x" * 499, last))
-    assert here.witnesses.some.is_set(), "it comes again with the Mac's next event"
+    for sha in shas:
+        here.hear(1, report(sha256=sha))
+    assert [word.sha256 for word in here.witnesses.take()] == shas[ROOM:]
+
+
+def test_no_word_is_lost_when_it_cannot_be_stored() -> None:
+    here = Worker()
+    shas = [f"{number + 2:064x}" for number in range(2 * ROOM)]
+    for sha in shas[:ROOM]:
+        here.hear(1, report(sha256=sha))
+    words = here.witnesses.take()
+    for sha in shas[ROOM:]:
+        here.hear(1, report(sha256=sha))
+    here.witnesses.put_back(words)
+    assert here.witnesses.full
+    assert {word.sha256 for word in here.witnesses.take()} == set(shas)
