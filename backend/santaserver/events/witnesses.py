@@ -22,7 +22,7 @@ MAX_CLAIMS = 32
 """Different claims that are kept of a program."""
 MAX_HEARD = 64
 """Macs, and settled claims, that a process remembers of a program."""
-ROOM = 200
+ROOM = 50
 """Words that wait at most, and are written at once."""
 
 
