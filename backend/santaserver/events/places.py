@@ -13,7 +13,7 @@ from santaserver.events.plausible import MAX_NAME, MAX_TEXT
 PLACE_SIZE = 130
 """Bytes of a place that a process knows by its hash."""
 MAX_PLACES = 64
-"""Further places that are kept of a program: some paths are made anew at every start."""
+"""Further places that are kept of a program: some paths are new at every start."""
 
 
 class PlaceCache:

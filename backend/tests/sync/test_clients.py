@@ -206,7 +206,7 @@ def test_santa_is_sent_what_its_release_knows(server: RunningServer, admin: http
 
 
 def test_a_client_that_applies_changes_is_right_too(server: RunningServer, admin: httpx.Client) -> None:
-    """Nobody knows how an unknown client reads fewer rules than before: so it is told to begin anew."""
+    """Nobody knows how an unknown client reads fewer rules than before: so it is told to start over."""
     first = add_rule(admin, sha(1))
     second = add_rule(admin, sha(2))
     mac = SimulatedMac(server.url, santa_version="fork-1", reports_hash=False)

@@ -37,7 +37,7 @@ export function whenIdle(work: () => void): () => void {
   return () => cancelIdleCallback(handle);
 }
 
-/** Whether to have the browser open a page anew, instead of showing it with the parts that are here. */
+/** Whether to have the browser load a page again, instead of showing it with the parts that are here. */
 export function needsReload(outdated: boolean, from: URL | undefined, to: URL | undefined) {
   return outdated && to !== undefined && from?.pathname !== to.pathname;
 }

@@ -1,6 +1,6 @@
 //! What happens before the event loop runs and may hang, on a mount whose server
 //! is gone or a pipe that nobody fills: done by a process of our own, so that a
-//! signal ends us all the same.
+//! signal still ends us.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
