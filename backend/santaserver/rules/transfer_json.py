@@ -31,7 +31,7 @@ def json_items(pieces: Iterator[str]) -> Iterator[tuple[int, Any]]:
 
 
 class _Window:
-    """The part of the text that is being read: what was read is dropped, what follows is added when needed."""
+    """The part of the text that is being read: what was read leaves, what follows is added when needed."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces: Iterator[str] | None = pieces
