@@ -1,7 +1,7 @@
 //! Bodies that arrive slowly, or never: they cost their sender, and nobody else.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -304,18 +304,32 @@ fn bodies_in_memory_have_a_common_bound_of_which_no_address_takes_more_than_its_
 
 #[test]
 fn slow_bodies_make_room_when_the_table_is_full() {
-    let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "10");
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let setup = Setup::new()
+        .set("ADMIN__LISTEN", &admin.to_string())
+        .set("PROXY__WORKERS", "1")
+        .set("PROXY__LIMITS__CONNECTIONS", "10");
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
-    let mut crowd: Vec<Client> = (0..10).map(|_| Client::connect(proxy.address)).collect();
-    for client in &mut crowd {
-        client.send(post("192.0.2.1", "Content-Length: 1000", "{"));
-        assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
-    }
+    let held = || metric(admin, "santa_proxy_body_memory_bytes");
+    let mut crowd: Vec<Client> = Vec::new();
     for _ in 0..10 {
-        assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
+        let (mut client, before) = (Client::connect(proxy.address), held());
+        client.send(post("192.0.2.1", "Content-Length: 1000", &"x".repeat(999)));
+        eventually("its content is waited for", || held() > before);
+        crowd.push(client);
     }
+    assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
     assert_eq!(crowd[0].answer(false).status, 503, "it has been slow for longest");
+    crowd[9].send("x");
+    assert_eq!(crowd[9].answer(false).status, 200, "it has not");
+}
+
+/// A number of /metrics.
+fn metric(admin: SocketAddr, name: &str) -> u64 {
+    let text = Client::connect(admin).get("/metrics").text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} in {text}")).parse().expect("a number")
 }
 
 #[test]
@@ -324,11 +338,7 @@ fn requests_that_wait_and_bodies_are_counted() {
     let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
-    let metric = |name: &str| {
-        let text = Client::connect(admin).get("/metrics").text();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("{name} in {text}")).parse::<u64>().expect("a number")
-    };
+    let metric = |name| metric(admin, name);
     let mut client = Client::connect(proxy.address);
     client.send(post("192.0.2.1", "Content-Length: 1000", &"x".repeat(600)));
     eventually("its memory is counted", || metric("santa_proxy_body_memory_bytes") >= 600);
