@@ -139,7 +139,7 @@ impl EventLoop {
         let end = Instant::now() + ACCEPT_FOR;
         for _ in 0..ACCEPTS_A_TURN {
             if end <= Instant::now() {
-                // Whoever still waits wakes the next turn by itself.
+                // Those who still wait wake the next turn.
                 return;
             }
             let Some(listener) = &self.control.listener else { return };

@@ -131,7 +131,7 @@ impl EventLoop {
             if self.log.holds() {
                 return self.hold_output(token);
             }
-            // What is left wakes the next turn by itself.
+            // What is left wakes the next turn.
             if self.read_once(token) < BUFFER || self.turn.is_over() {
                 return;
             }

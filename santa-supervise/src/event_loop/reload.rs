@@ -44,7 +44,7 @@ impl EventLoop {
             return Err("santa-supervise is shutting down".to_owned());
         }
         if self.config.supervisor.control_socket != config.supervisor.control_socket {
-            return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or start the container anew".to_owned());
+            return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or restart the container".to_owned());
         }
         Ok(())
     }
