@@ -8,6 +8,7 @@ mod docs;
 pub(crate) mod e2e;
 mod image;
 mod kubernetes;
+mod layers;
 mod locks;
 pub(crate) mod reach;
 mod repeat;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
-use super::{dev_loop, docker, docs, e2e, image, kubernetes, locks, stray};
+use super::{dev_loop, docker, docs, e2e, image, kubernetes, layers, locks, stray};
 use crate::commands::{build, codegen, fmt, fuzz, model};
 use crate::tools::{nextest, node, postgres, python};
 use crate::{repo, run};
@@ -156,6 +156,13 @@ pub(crate) const STEPS: &[Step] = &[
         true,
         "paths, ports and sockets stand in docker/santa.toml only",
         stray::check,
+    ),
+    step(
+        "layers",
+        Lane::Text,
+        true,
+        "modules import only from the layers below them, and never in a circle",
+        layers::check,
     ),
     step(
         "locks",

@@ -1,0 +1,66 @@
+//! The layers of each tree of sources.
+
+use super::{Language, Tree};
+
+/// All trees.
+pub(super) const TREES: &[Tree] = &[PROXY, SUPERVISE, CONFIG, BACKEND];
+
+const PROXY: Tree = Tree {
+    root: "santa-proxy/src",
+    language: Language::Rust,
+    layers: &[],
+    upward: &[],
+    circles: &[
+        &[
+            "generation",
+            "server::accept",
+            "server::arrive",
+            "server::body",
+            "server::connection",
+            "server::exchange",
+            "server::forward",
+            "server::http2",
+            "server::plan",
+            "server::queue",
+            "server::ready",
+            "server::record",
+            "server::relay",
+            "server::send",
+            "server::tunnel",
+            "server::worker",
+            "upstream::pool",
+            "upstream::standing",
+        ],
+        &["http::framing", "http::host", "http::request"],
+        &["server::seats", "server::streams"],
+    ],
+};
+
+const SUPERVISE: Tree = Tree {
+    root: "santa-supervise/src",
+    language: Language::Rust,
+    layers: &[],
+    upward: &[],
+    circles: &[
+        &["event_loop::children", "event_loop::sweep"],
+        &["os", "spawning"],
+        &["os::report", "os::spawn"],
+        &["pretty", "record"],
+    ],
+};
+
+const CONFIG: Tree = Tree {
+    root: "docker/config/src",
+    language: Language::Rust,
+    layers: &[],
+    upward: &[],
+    circles: &[&["mistake", "node"], &["read", "reference", "section", "sections", "values"]],
+};
+
+const BACKEND: Tree = Tree {
+    root: "backend/santaserver",
+    language: Language::Python,
+    layers: &[],
+    upward: &[],
+    circles: &[],
+};
