@@ -1,6 +1,7 @@
 //! An instrumented backend on a Unix socket: records every byte and does what
 //! the script says.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,8 @@ struct Shared {
     bytes: Mutex<Vec<u8>>,
     script: Mutex<Option<Script>>,
     handed_over: Mutex<Vec<UnixStream>>,
-    open: Mutex<Vec<UnixStream>>,
+    /// The open connections by their number.
+    open: Mutex<HashMap<usize, UnixStream>>,
     /// What it tells of itself, as Prometheus text.
     numbers: Mutex<String>,
     connections: Mutex<usize>,
@@ -78,7 +80,8 @@ impl Backend {
                     *connections += 1;
                     *connections - 1
                 };
-                accepting.open.lock().expect("lock").push(stream.try_clone().expect("clone"));
+                let clone = stream.try_clone().expect("clone");
+                accepting.open.lock().expect("lock").insert(number, clone);
                 let shared = Arc::clone(&accepting);
                 thread::spawn(move || serve(stream, number, &shared));
             }
@@ -136,7 +139,7 @@ impl Backend {
 
     /// Closes every open connection, as a stopping server does with idle ones.
     pub(crate) fn close_all(&self) {
-        for stream in self.shared.open.lock().expect("lock").drain(..) {
+        for (_, stream) in self.shared.open.lock().expect("lock").drain() {
             // It may be closed already.
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
@@ -188,7 +191,9 @@ fn serve(mut stream: UnixStream, connection: usize, shared: &Shared) {
             break;
         }
     }
-    let _ = stream.shutdown(std::net::Shutdown::Both);
+    // Closed at once, as real servers do: a peer whose request came too late learns from
+    // the reset that nobody has read it, which a shutdown before would hide.
+    shared.open.lock().expect("lock").remove(&connection);
 }
 
 fn more(stream: &mut UnixStream, buffer: &mut Vec<u8>, shared: &Shared) -> bool {
