@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import insert
 from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.enrollment.secrets import hash_secret, new_secret
-from santaserver.live.outbox import discard
 from santaserver.models import Enrollment
+from santaserver.outbox import discard
 from santaserver.settings import Settings
 from santaserver.users.passwords import hash_password
 from santaserver.users.repository import upsert_user

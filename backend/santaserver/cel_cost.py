@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
-from santaserver.sync.protobuf_text import fields
+from santaserver.protocol.protobuf_text import fields
 
 
 class Bound(NamedTuple):

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.pool import NullPool
 
 from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
-from santaserver.live.outbox import Outbox, Publish
+from santaserver.outbox import Outbox, Publish
 from santaserver.postgres.credentials import DatabaseAddress, Hide
 from santaserver.postgres.failures import (
     DRIVER_ERRORS,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.accounts import create_admin, create_enrollment
 from santaserver.cache import CacheMemory
 from santaserver.clock import system_clock
+from santaserver.current_user import User
 from santaserver.db import Connection, Database, driver
 from santaserver.demo_data import (
     FLEET_SIZE,
@@ -42,17 +43,16 @@ from santaserver.events.news import NewsBudget
 from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
 from santaserver.events.witnesses import Witnesses
-from santaserver.live.outbox import discard
+from santaserver.outbox import discard
+from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.rules.service import create_rule
 from santaserver.settings import Settings
 from santaserver.sync import service
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.service import Stage
-from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.sync_settings.service import replace_settings
 from santaserver.users.login_repository import find_account
-from santaserver.users.schemas import User
 from santaserver.users.service import normalise_username
 
 log = logging.getLogger(__name__)

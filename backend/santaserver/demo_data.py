@@ -3,7 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
-from santaserver.rules.schemas import Policy, RuleCreate, RuleType
+from santaserver.policy.targets import Policy, RuleType
+from santaserver.rules.schemas import RuleCreate
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.demo_data import digest
-from santaserver.rules.schemas import Policy, RuleCreate, RuleType
+from santaserver.policy.targets import Policy, RuleType
+from santaserver.rules.schemas import RuleCreate
 from santaserver.rules.service import create_rule
 from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicyUpdate, SyncSettingsUpdate
 from santaserver.sync_settings.service import replace_layer_settings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, list_tags, set_member
-from santaserver.users.schemas import User
 
 TAGS = (
     TagContent(name="engineering", description="Builds its own tools", groups=["engineering"]),

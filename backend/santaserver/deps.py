@@ -10,11 +10,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Forbidden, Unauthorized
+from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
-from santaserver.users.cookies import read_session_cookie
-from santaserver.users.schemas import User
 
 ADMINS_ONLY = "Only administrators may do this; ask one of them"
 

@@ -104,6 +104,11 @@ class Unprocessable(Problem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+def wrong_field(field: str, message: str) -> Unprocessable:
+    """Return the problem of a request with one wrong field."""
+    return Unprocessable(message, errors=(FieldProblem(field=field, message=message),))
+
+
 class TooManyRequests(Problem):
     """The caller has to wait."""
 

@@ -16,6 +16,7 @@ from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.router import router as enrollments
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.claims import keep_claims
+from santaserver.events.news import NewsBudget
 from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
@@ -89,6 +90,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         batch_caps=BatchCaps(memory),
         progress=FleetProgress(memory),
         memory=memory,
+        news=NewsBudget(),
     )
     app.add_middleware(RestBody)
     app.add_middleware(errors.AnswerProblems)

@@ -4,15 +4,19 @@
 """
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import Field, RootModel
 from pydantic.json_schema import models_json_schema
 
 from santaserver.errors import PROBLEM_TYPE, ProblemBody
-from santaserver.live.messages import LiveMessage
+from santaserver.events.messages import EventSeen
+from santaserver.live.messages import Hello, MachineChanged, SyncProgress
+from santaserver.outbox import Lagged
+from santaserver.rules.messages import RuleChanged
 
 TEMPLATE = "#/components/schemas/{model}"
 DESCRIPTION = """Rules, machines and events of a fleet of Macs that run Santa.
@@ -20,6 +24,17 @@ DESCRIPTION = """Rules, machines and events of a fleet of Macs that run Santa.
 Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: hand `next_cursor` back as
 `cursor`. Log in at `/api/v1/auth/login`; the session is a cookie. `GET /api/v1/live` upgrades to a
 WebSocket whose text frames are `LiveMessage` objects."""
+
+
+class LiveMessage(
+    RootModel[
+        Annotated[
+            Hello | Lagged | MachineChanged | SyncProgress | EventSeen | RuleChanged,
+            Field(discriminator="type"),
+        ]
+    ]
+):
+    """One text frame of the live channel."""
 
 
 def operation_id(route: APIRoute) -> str:

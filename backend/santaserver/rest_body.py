@@ -14,15 +14,14 @@ from starlette.requests import cookie_parser
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from santaserver.bodies import Hold, received
+from santaserver.current_user import User
 from santaserver.deps import ADMINS_ONLY
 from santaserver.errors import BadRequest, Forbidden, StatementTimeout, TooLarge, Unauthorized
-from santaserver.rules.file_text import FileText
+from santaserver.file_text import FileText
+from santaserver.protocol.json_text import check_values, values
+from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
-from santaserver.sync.body import received
-from santaserver.sync.budget import Hold
-from santaserver.sync.json_text import check_values, values
-from santaserver.users.cookies import read_session_cookie
-from santaserver.users.schemas import User
 
 PREFIX = "/api/v1/"
 MAX_REST = 64 * 1024

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from santaserver.postgres.address import canonical, check_server
+from santaserver.database_address import canonical, check_server
 from santaserver.redaction import of_address
 from santaserver.weak_secrets import is_known_default, is_loopback, password_of, weakness
 

@@ -1,22 +1,30 @@
-"""What one process shares between its requests; made by `main.create_app`."""
+"""What one process shares between its requests; made by `main.create_app`.
+
+At run time this knows none of the folders whose parts it holds: their endpoints all ask for it.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from santaserver.cache import CacheMemory
-from santaserver.clock import Clock
-from santaserver.db import Database
-from santaserver.enrollment.admission import EnrollmentCache
-from santaserver.events.catalogue import ProgramCache
-from santaserver.events.news import NewsBudget
 from santaserver.limiter import ConcurrencyLimiter
-from santaserver.live.bus import Bus
-from santaserver.rules.progress import FleetProgress
-from santaserver.settings import Settings
-from santaserver.sync.batch_caps import BatchCaps
-from santaserver.sync.caches import SyncCaches
-from santaserver.sync.cursor import CursorSigner
-from santaserver.sync.overload import Limits
-from santaserver.users.sessions import Sessions
+from santaserver.limits import Limits
+
+if TYPE_CHECKING:
+    from santaserver.cache import CacheMemory
+    from santaserver.clock import Clock
+    from santaserver.db import Database
+    from santaserver.enrollment.admission import EnrollmentCache
+    from santaserver.events.catalogue import ProgramCache
+    from santaserver.events.news import NewsBudget
+    from santaserver.live.bus import Bus
+    from santaserver.rules.progress import FleetProgress
+    from santaserver.settings import Settings
+    from santaserver.sync.batch_caps import BatchCaps
+    from santaserver.sync.caches import SyncCaches
+    from santaserver.sync.cursor import CursorSigner
+    from santaserver.users.sessions import Sessions
 
 PASSWORD_THREADS = 2
 """Password checks at the same time: each takes 19 MiB and a core for some 30 ms."""
@@ -52,6 +60,6 @@ class AppState:
     batch_caps: BatchCaps
     progress: FleetProgress
     memory: CacheMemory
+    news: NewsBudget
     limits: Limits = field(default_factory=Limits)
-    news: NewsBudget = field(default_factory=NewsBudget)
     logins: ConcurrencyLimiter = field(default_factory=_logins)

@@ -10,17 +10,17 @@ import httpx
 import pytest
 
 from santaserver.cache import CacheMemory, LruCache
+from santaserver.current_user import User
 from santaserver.db import Database
 from santaserver.enrollment.admission import Enrollment, EnrollmentCache
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.witnesses import KnownProgram
+from santaserver.policy.rule_text import RuleContent, RuleText, changes, rule_set, rule_text
+from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.settings import load
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches, TagRule
-from santaserver.sync.delta import RuleContent, RuleText, changes, rule_set, rule_text
 from santaserver.sync.pages import SharedPart
-from santaserver.sync.states import PolicyState, RuleCounts
-from santaserver.users.schemas import User
 from santaserver.users.sessions import Lifetime, Sessions, _Session
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer

@@ -6,8 +6,8 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from santaserver.policy import predicate
 from santaserver.rules import cel
-from santaserver.tags import predicate
 from tests.support.postgres import execute
 from tests.support.server import RunningServer
 from tests.sync.helpers import sha

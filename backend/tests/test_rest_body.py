@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from santaserver.bodies import MAX_BODIES
 from santaserver.rest_body import MAX_IMPORT, MAX_REST
-from santaserver.sync.budget import MAX_BODIES
 from tests.support.server import RunningServer
 
 BOMB = b"[" + b"[]," * 100_000 + b"[]]"

@@ -12,7 +12,7 @@ from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.events import partitions
 from santaserver.events.upkeep import run_once
-from santaserver.live.outbox import discard
+from santaserver.outbox import discard
 from santaserver.settings import DatabaseSettings, RetentionSettings
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac

@@ -6,10 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.blocked.schemas import BlockedProgram, Cause, Contact
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.models import BlockedContact
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 CAUSES: dict[str, Cause] = {
     "BLOCK_BINARY": "file",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from santaserver.inputs import Input, Line, Time
-from santaserver.rules.schemas import RuleType
+from santaserver.policy.targets import RuleType
 
 MAX_SERIALS = 5_000
 

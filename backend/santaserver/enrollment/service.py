@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.enrollment import profile as profiles
 from santaserver.enrollment import repository
@@ -28,11 +29,10 @@ from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import FieldProblem, NotFound, Unprocessable
 from santaserver.models import Enrollment as Row
 from santaserver.paging import decode_cursor
-from santaserver.policy_head import layers_changed, lock_policy
+from santaserver.policy.head import layers_changed, lock_policy
+from santaserver.policy.targets import check_identifier
 from santaserver.reads import ItemPage, page_of
-from santaserver.rules.checks import check_identifier
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
 

@@ -14,10 +14,10 @@ from msgspec import Raw, Struct
 from santaserver.errors import BadRequest, TooLarge
 from santaserver.events.plausible import MAX_ITEMS
 from santaserver.events.wire import Audit, Execution, FileAccess
-from santaserver.sync import protobuf, protobuf_text
-from santaserver.sync import santa_v1_pb2 as pb
-from santaserver.sync.json_text import MAX_VALUES, check_values, has_nul, repaired, values
-from santaserver.sync.wire import camel_case, parse_object, read
+from santaserver.protocol import protobuf, protobuf_text
+from santaserver.protocol import santa_v1_pb2 as pb
+from santaserver.protocol.json_text import MAX_VALUES, check_values, has_nul, repaired, values
+from santaserver.protocol.messages import camel_case, parse_object, read
 
 MAX_EVENTS = 2000
 """Events of a request; agents send as many as `batch_size` says."""

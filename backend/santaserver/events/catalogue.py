@@ -17,7 +17,7 @@ from santaserver.events.parse import ExecutionRow, unique_by
 from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
 from santaserver.events.witnesses import KnownProgram, Witnesses, mark_of
-from santaserver.sync import santa_v1_pb2 as pb
+from santaserver.protocol import santa_v1_pb2 as pb
 
 SIGNING = Words(pb.SigningStatus, "")
 TOUCH_AFTER = timedelta(hours=1)

@@ -15,6 +15,7 @@ from santaserver.db import Connection
 from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
 from santaserver.events.claims import hear
+from santaserver.events.messages import EventSeen
 from santaserver.events.news import NewsBudget
 from santaserver.events.oddities import Oddity, count
 from santaserver.events.parse import Upload
@@ -22,9 +23,8 @@ from santaserver.events.places import store_places
 from santaserver.events.schemas import Event
 from santaserver.events.shape import digests, show
 from santaserver.events.store import Added
-from santaserver.live.messages import EventSeen, message
-from santaserver.live.outbox import Message
-from santaserver.sync.wire import EventUploadAnswer
+from santaserver.outbox import Message, message
+from santaserver.protocol.messages import EventUploadAnswer
 
 log = logging.getLogger(__name__)
 

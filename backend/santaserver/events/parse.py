@@ -17,7 +17,7 @@ from santaserver.events.batch import Batch, read_binary, read_json
 from santaserver.events.oddities import Oddity, count
 from santaserver.events.plausible import MAX_ITEMS, MAX_TEXT, SHA256, Words, latest, moment, processes
 from santaserver.events.wire import BUNDLE_BINARY, Audit, Certificate, Execution, FileAccess
-from santaserver.sync import santa_v1_pb2 as pb
+from santaserver.protocol import santa_v1_pb2 as pb
 
 DECISIONS = Words(pb.Decision, "DECISION_UNKNOWN")
 ACCESS_DECISIONS = Words(pb.FileAccessDecision, "FILE_ACCESS_DECISION_UNKNOWN")

@@ -14,7 +14,7 @@ from typing import Any
 from santaserver.db import Connection
 from santaserver.events.shape import EVENT_COLUMNS, EVENT_JOINS, StoredEvent
 from santaserver.paging import like_pattern
-from santaserver.sync.santa_v1_pb2 import Decision
+from santaserver.protocol.santa_v1_pb2 import Decision
 
 WORDS = tuple(Decision.keys())
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from santaserver.clock import Clock
 from santaserver.db import Database
 from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.events import partitions
-from santaserver.live.outbox import discard
+from santaserver.outbox import discard
 from santaserver.postgres.failures import describe
 from santaserver.settings import RetentionSettings
 

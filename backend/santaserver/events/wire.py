@@ -1,10 +1,10 @@
-"""Events as Macs upload them, field for field; see sync/wire.py for the rules of reading."""
+"""Events as Macs upload them, field for field; see protocol/messages.py for the rules of reading."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from santaserver.sync.wire import UInt32
+from santaserver.protocol.messages import UInt32
 
 Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 

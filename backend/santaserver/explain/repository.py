@@ -9,11 +9,10 @@ from sqlalchemy import and_, case, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.db import Connection
-from santaserver.layers.repository import named_layers
-from santaserver.models import Layer, Machine, MachineSync, PolicyHead, PolicySignature, RuleVersion
+from santaserver.models import Machine, MachineSync, PolicyHeadRow, PolicySignature
 from santaserver.paging import like_pattern
-from santaserver.sync.capabilities import Capabilities, by_code, client_name
-from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
+from santaserver.policy.capabilities import Capabilities, by_code, client_name
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,14 @@ class Position:
 async def position(session: AsyncSession, machine_id: str) -> Position | None:
     """Return a machine's layers; None when it is unknown or has never begun a sync."""
     acked = and_(
-        MachineSync.acked_seq == PolicyHead.seq,
+        MachineSync.acked_seq == PolicyHeadRow.seq,
         MachineSync.acked_signature == MachineSync.signature,
         MachineSync.facts_key.is_not(None),
     )
     query = (
         select(
             Machine.machine_id,
-            PolicyHead.seq,
+            PolicyHeadRow.seq,
             case((acked, True), else_=False),
             PolicySignature.layers,
             PolicySignature.capabilities,
@@ -51,7 +50,7 @@ async def position(session: AsyncSession, machine_id: str) -> Position | None:
         .select_from(Machine)
         .join(MachineSync, MachineSync.machine_id == Machine.id)
         .join(PolicySignature, PolicySignature.id == MachineSync.signature)
-        .join(PolicyHead, true())
+        .join(PolicyHeadRow, true())
         .where(Machine.machine_id == machine_id)
     )
     row = (await session.execute(query)).one_or_none()
@@ -60,12 +59,6 @@ async def position(session: AsyncSession, machine_id: str) -> Position | None:
     found, head, confirmed, layers, code, version, monitor_until = row
     client = by_code(code)
     return Position(found, head, confirmed, layers, client, client_name(client, version), monitor_until)
-
-
-async def layer_names(session: AsyncSession, layers: Sequence[int]) -> dict[int, str]:
-    """Return the outside names of layers; removed ones have none."""
-    rows = await session.execute(named_layers().where(Layer.id.in_(layers)))
-    return {row[0]: row[2] for row in rows}
 
 
 async def effective_rules(
@@ -80,7 +73,7 @@ async def effective_rules(
         f"""select w.*, r.comment from (
               select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
                 v.cel_expr, v.layer_id, v.locked, v.expires_at, v.needs_level
-              from rule_version v where v.layer_id = any($1) and {OPEN_AT}
+              from rule_version v where v.layer_id = any($1) and {IN_FORCE}
                 and (v.rule_type, v.identifier) > ($3, $4)
               order by v.rule_type, v.identifier, {PRECEDENCE}) w
             join rule r on r.id = w.rule_id
@@ -100,14 +93,15 @@ async def effective_rules(
 
 
 async def candidates(
-    session: AsyncSession, layers: Sequence[int], rule_type: str, identifier: str
-) -> Sequence[RuleVersion]:
-    """Return the versions in force for a target in these layers."""
-    query = select(RuleVersion).where(
-        RuleVersion.layer_id.in_(layers),
-        RuleVersion.rule_type == rule_type,
-        RuleVersion.identifier == identifier,
-        RuleVersion.opened_seq.is_not(None),
-        RuleVersion.closed_seq.is_(None),
+    connection: Connection, place: Position, rule_type: str, identifier: str
+) -> Sequence[Any]:
+    """Return the versions in force for a target in a machine's layers, the winning one first."""
+    return await connection.fetch(
+        f"""select v.rule_id, v.layer_id, v.policy, v.locked, v.needs_level from rule_version v
+            where v.layer_id = any($1) and {IN_FORCE} and v.rule_type = $3 and v.identifier = $4
+            order by {PRECEDENCE}""",  # noqa: S608 - constants
+        place.layers,
+        place.head,
+        rule_type,
+        identifier,
     )
-    return (await session.scalars(query)).all()

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from santaserver.layers.schemas import LayerName
-from santaserver.rules.schemas import Policy, RuleType
+from santaserver.policy.targets import Policy, RuleType
 from santaserver.sync_settings.schemas import ClientMode, SyncSettings
 
 Outcome = Literal["wins", "outranked", "loses", "masks", "not_supported"]

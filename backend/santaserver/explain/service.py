@@ -19,10 +19,10 @@ from santaserver.explain.schemas import (
     SettingsExplanation,
     TargetExplanation,
 )
-from santaserver.explain.verdict import Claim, rule_on, sent_policy, winner
+from santaserver.explain.verdict import Claim, rule_on, sent_policy
+from santaserver.layers.repository import layer_names
 from santaserver.paging import Page, decode_cursor, encode_cursor
-from santaserver.rules.checks import check_identifier
-from santaserver.rules.schemas import Policy, RuleType
+from santaserver.policy.targets import Policy, RuleType, check_identifier
 from santaserver.sync_settings.log import LayeredSettings, settings_at
 from santaserver.sync_settings.schemas import ClientMode, SyncSettings
 
@@ -38,7 +38,7 @@ async def explain(
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
         raise Unprocessable("Name at least one identifier of the program: its hash, or who signed it")
-    names = await repository.layer_names(session, place.layers)
+    names = await layer_names(session, place.layers)
     targets = [
         await _target(session, place, names, kind, check_identifier(kind, identifier or ""))
         for kind, identifier in asked
@@ -65,7 +65,7 @@ async def explain(
 async def explain_settings(session: AsyncSession, machine_id: str, now: datetime) -> SettingsExplanation:
     """Say which settings a machine is answered, and which layers they come from."""
     place = await _position(session, machine_id)
-    names = await repository.layer_names(session, place.layers)
+    names = await layer_names(session, place.layers)
     settings = await settings_at(await driver(session), place.layers, place.head)
     origins = {
         key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
@@ -103,7 +103,7 @@ async def effective_rules(
     place = await _position(session, machine_id)
     key = decode_cursor(cursor, (str, str))
     after = (str(key[0]), str(key[1])) if key else ("", "")
-    names = await repository.layer_names(session, place.layers)
+    names = await layer_names(session, place.layers)
     rows = await repository.effective_rules(await driver(session), place, after, limit + 1, text)
     page = rows[:limit]
     items = [
@@ -132,24 +132,22 @@ async def _position(session: AsyncSession, machine_id: str) -> Position:
 async def _target(
     session: AsyncSession, place: Position, names: Mapping[int, str], kind: RuleType, identifier: str
 ) -> TargetExplanation:
-    versions = await repository.candidates(session, place.layers, kind, identifier)
-    claims = sorted(
-        (
-            (Claim(place.layers.index(row.layer_id), kind, row.policy, row.locked, row.needs_level), row)
-            for row in versions
-        ),
-        key=lambda pair: pair[0].rank,
-    )
-    best = winner([claim for claim, _ in claims])
+    rows = await repository.candidates(await driver(session), place, kind, identifier)
+    ranks = {layer: rank for rank, layer in enumerate(place.layers)}
+    claims = [
+        (Claim(ranks[row["layer_id"]], kind, row["policy"], row["locked"], row["needs_level"]), row)
+        for row in rows
+    ]
+    best = claims[0][0] if claims else None
     candidates = []
-    for claim, row in claims:
+    for claim, row in sorted(claims, key=lambda pair: pair[0].rank):
         ruling = rule_on(claim, best or claim, place.client, place.name)
         candidates.append(
             Candidate(
-                rule_id=row.rule_id,
-                layer=names[row.layer_id],
-                policy=cast("Policy", row.policy),
-                locked=row.locked,
+                rule_id=row["rule_id"],
+                layer=names[row["layer_id"]],
+                policy=cast("Policy", row["policy"]),
+                locked=row["locked"],
                 outcome=cast("Outcome", ruling.outcome),
                 why=ruling.why,
             )

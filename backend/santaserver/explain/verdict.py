@@ -1,11 +1,10 @@
-"""Decides which of a target's rules wins, and says why. Pure; product rules as in rule_log.PRECEDENCE."""
+"""Says why a target's rule wins or loses; policy/precedence.py decides which. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from santaserver.sync.capabilities import Capabilities
-from santaserver.sync.delivery import why_not_sent
-from santaserver.sync.delta import MASK
+from santaserver.explain.delivery import why_not_sent
+from santaserver.policy.capabilities import Capabilities
+from santaserver.policy.rule_text import MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +24,6 @@ class Ruling:
 
     outcome: str
     why: str
-
-
-def winner(claims: Sequence[Claim]) -> Claim | None:
-    """Return the claim in force: the lowest locked one, without a locked one the highest."""
-    locked = [claim for claim in claims if claim.locked]
-    if locked:
-        return min(locked, key=lambda claim: claim.rank)
-    return max(claims, key=lambda claim: claim.rank, default=None)
 
 
 def sent_policy(claim: Claim | None, client: Capabilities) -> str | None:

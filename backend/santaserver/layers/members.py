@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.layers.service import layer_to_read
 from santaserver.models import Machine, Tag, TagEnrollment, TagMember
-from santaserver.tags.predicate import MachineFacts, holds
+from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.turns import Turns
 
 MANUAL = "manual"

@@ -42,6 +42,12 @@ def named_layers() -> Select[int, str, str, bool]:
     )
 
 
+async def layer_names(session: AsyncSession, layers: Sequence[int]) -> dict[int, str]:
+    """Return the outside names of layers; removed ones have none."""
+    rows = await session.execute(named_layers().where(Layer.id.in_(layers)))
+    return {row[0]: row[2] for row in rows}
+
+
 async def find_layer(session: AsyncSession, kind: str, owner: str) -> NamedLayer | None:
     """Return the live layer of a kind and owner: a tag's or user's name, a machine's id."""
     owners = {

@@ -8,7 +8,7 @@ from santaserver.errors import FieldProblem, NotFound, Unprocessable
 from santaserver.layers import repository
 from santaserver.layers.repository import NamedLayer
 from santaserver.layers.schemas import GLOBAL, Layer, LayerKind
-from santaserver.policy_head import layers_changed
+from santaserver.policy.head import layers_changed
 
 MISSING = {
     "tag": "There is no tag of this name",

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from santaserver.live.outbox import Message
+from santaserver.outbox import Message
 
 QUEUE_SIZE = 256
 KEPT = QUEUE_SIZE

@@ -1,26 +1,15 @@
-"""What the live channel says. The types are published in openapi.json for the console's client."""
+"""What the live channel says of itself and of machines; other messages are with their subjects."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, RootModel
-
-from santaserver.events.schemas import Event
-from santaserver.live.outbox import Message
-from santaserver.rules.schemas import Rule
+from pydantic import BaseModel
 
 
 class Hello(BaseModel):
     """The first message on every socket."""
 
     type: Literal["hello"] = "hello"
-    at: datetime
-
-
-class Lagged(BaseModel):
-    """Messages were lost on the way to this socket: load again what is shown."""
-
-    type: Literal["lagged"] = "lagged"
     at: datetime
 
 
@@ -46,43 +35,3 @@ class SyncProgress(BaseModel):
     hostname: str
     stage: Literal["preflight", "postflight"]
     kind: Literal["normal", "clean", "clean_all"]
-
-
-class EventSeen(BaseModel):
-    """An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
-
-    In a burst only the first ones come in full; the number of the rest is never left out.
-    """
-
-    type: Literal["event"] = "event"
-    at: datetime
-    machine_id: str
-    hostname: str
-    event: Event | None = None
-    count: int = 1
-
-
-class RuleChanged(BaseModel):
-    """A rule was made, changed or removed; `rule` is its last state."""
-
-    type: Literal["rule"] = "rule"
-    at: datetime
-    action: Literal["created", "changed", "removed"]
-    rule: Rule
-
-
-class LiveMessage(
-    RootModel[
-        Annotated[
-            Hello | Lagged | MachineChanged | SyncProgress | EventSeen | RuleChanged,
-            Field(discriminator="type"),
-        ]
-    ]
-):
-    """One text frame of the live channel."""
-
-
-def message(content: BaseModel) -> Message:
-    """Turn a message into the plain JSON object that is queued and sent."""
-    plain: dict[str, Any] = content.model_dump(mode="json")
-    return plain

@@ -14,7 +14,7 @@ import asyncpg
 
 from santaserver.db import Database
 from santaserver.live.bus import Bus
-from santaserver.live.outbox import Message
+from santaserver.outbox import Message
 from santaserver.postgres.failures import describe, is_outage
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,11 @@ from starlette.websockets import WebSocketState
 
 from santaserver.errors import Problem
 from santaserver.live.bus import Subscriber
-from santaserver.live.messages import Hello, Lagged, message
+from santaserver.live.messages import Hello
+from santaserver.outbox import changed_in_bulk, message
 from santaserver.routing import AreaRouter
+from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
-from santaserver.users.cookies import read_session_cookie
 from santaserver.users.origin import same_origin
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscrib
                 news = await subscriber.next()
         except TimeoutError:
             continue
-        await websocket.send_json(message(Lagged(at=state.clock())) if news is None else news)
+        await websocket.send_json(changed_in_bulk(state.clock()) if news is None else news)
 
 
 async def _refusal(websocket: WebSocket, state: AppState) -> Refusal | None:

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.db import Connection, driver
-from santaserver.explain.repository import layer_names
+from santaserver.explain.delivery import setting_gaps, why_not_sent, why_replaced
+from santaserver.layers.repository import layer_names
 from santaserver.machines import notices, repository
 from santaserver.machines.repository import CONFLICT_SHOWN, MachineRow
 from santaserver.machines.schemas import (
@@ -22,13 +23,12 @@ from santaserver.machines.schemas import (
     UndeliveredSetting,
 )
 from santaserver.machines.undelivered import undelivered_rules
-from santaserver.sync import rule_sets
+from santaserver.policy import rule_sets
+from santaserver.policy.capabilities import Capabilities, client_name
+from santaserver.policy.rule_log import signature_of
+from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import Capabilities, client_name
-from santaserver.sync.delivery import setting_gaps, why_not_sent, why_replaced
 from santaserver.sync.preflight import next_drift_clean
-from santaserver.sync.rule_log import signature_of
-from santaserver.sync.states import PolicyState, RuleCounts
 from santaserver.sync_settings.log import settings_at
 
 NO_RULES = UndeliveredRules(items=[], total=0)

@@ -6,10 +6,11 @@ number of that sync. A change since then reaches it with its next sync only.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, case, cast, func, literal, literal_column, select
 
-from santaserver.models import MachineSync, PolicyHead, PolicySignature, SettingVersion
+from santaserver.models import MachineSync, SettingVersion
 from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.policy.precedence import in_force_at, precedence_in
 from santaserver.sync_settings.schemas import SyncSettings
 
 MISSED_SYNCS = 3
@@ -39,26 +40,11 @@ def _shortest() -> ColumnElement[int]:
 
 
 def _interval() -> ColumnElement[int]:
-    """Return a machine's interval; the precedence of layers is that of rule_log.py."""
-    head = select(PolicyHead.seq).scalar_subquery()
-    told = func.coalesce(MachineSync.pending_seq, MachineSync.acked_seq, head)
-    rank = func.coalesce(func.array_position(PolicySignature.layers, SettingVersion.layer_id), 0)
-    found = (
-        select(_seconds())
-        .select_from(SettingVersion)
-        .outerjoin(PolicySignature, PolicySignature.id == MachineSync.signature)
-        .where(
-            SettingVersion.key == KEY,
-            or_(
-                SettingVersion.layer_id == func.any(PolicySignature.layers),
-                and_(PolicySignature.id.is_(None), SettingVersion.layer_id == GLOBAL_LAYER),
-            ),
-            SettingVersion.opened_seq <= told,
-            or_(SettingVersion.closed_seq.is_(None), SettingVersion.closed_seq > told),
-        )
-        .order_by(SettingVersion.locked.desc(), case((SettingVersion.locked, -rank), else_=rank).desc())
-        .limit(1)
-        .correlate(MachineSync)
-        .scalar_subquery()
-    )
-    return func.coalesce(found, DEFAULT)
+    """Return a machine's interval, by its layers and the policy number that it was told last."""
+    told = "coalesce(machine_sync.pending_seq, machine_sync.acked_seq, (select seq from policy_head))"
+    found = f"""select v.value::integer from setting_version v
+      left join policy_signature p on p.id = machine_sync.signature
+      where v.key = '{KEY}' and {in_force_at(told)}
+        and (v.layer_id = any(p.layers) or (p.id is null and v.layer_id = {GLOBAL_LAYER}))
+      order by {precedence_in("p.layers")} limit 1"""  # noqa: S608 - constants
+    return literal_column(f"coalesce(({found}), {DEFAULT})", Integer)

@@ -34,7 +34,7 @@ from santaserver.models import (
     MachineSerial,
     MachineSync,
     MonitorWindow,
-    PolicyHead,
+    PolicyHeadRow,
     PolicySignature,
     SyncSession,
     Tag,
@@ -59,7 +59,7 @@ CONFLICT_SHOWN = timedelta(hours=24)
 
 def sync_state() -> ColumnElement[str]:
     """Return the expression for a machine's sync state at NOW; the first that holds."""
-    head = select(PolicyHead.seq).scalar_subquery()
+    head = select(PolicyHeadRow.seq).scalar_subquery()
     return case(
         (MachineSync.last_postflight_at.is_(None), "never"),
         (overdue(NOW), "overdue"),
@@ -178,7 +178,7 @@ async def find_machine(session: AsyncSession, machine_id: str) -> MachineRow | N
 
 async def head_seq(session: AsyncSession) -> int:
     """Return the number of the newest policy change."""
-    return (await session.execute(select(PolicyHead.seq))).scalar_one()
+    return (await session.execute(select(PolicyHeadRow.seq))).scalar_one()
 
 
 async def serials_of(session: AsyncSession, row_id: int) -> Sequence[MachineSerial]:

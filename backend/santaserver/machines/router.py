@@ -14,8 +14,8 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
+from santaserver.machine_path import MachinePath
 from santaserver.machines import service
-from santaserver.machines.address import MachinePath
 from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.reads import answer

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from santaserver.inputs import Input, Text
-from santaserver.rules.schemas import Policy, RuleType
+from santaserver.policy.targets import Policy, RuleType
 from santaserver.tags.schemas import MemberSource
 
 SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted"]

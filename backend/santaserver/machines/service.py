@@ -5,21 +5,22 @@ from datetime import datetime, timedelta
 from msgspec import to_builtins
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.db import Connection, driver
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
-from santaserver.live.messages import MachineChange, MachineChanged, message
+from santaserver.live.messages import MachineChange, MachineChanged
 from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
 from santaserver.machines.items import MachineItem, MachineTagItem, machine_of
 from santaserver.machines.repository import MachineRow
 from santaserver.machines.schemas import CleanKind, Machine, MachineDetail, MonitorMode
 from santaserver.models import MonitorWindow
+from santaserver.outbox import message
 from santaserver.paging import decode_cursor
 from santaserver.reads import ItemPage, page_of
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 NO_MACHINE = "There is no such machine"
 MAX_ROW_ID = 2**63 - 1

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from santaserver.db import Connection
-from santaserver.sync.capabilities import NEWEST, Capabilities
-from santaserver.sync.delta import MASK
-from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
+from santaserver.policy.capabilities import NEWEST, Capabilities
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
+from santaserver.policy.rule_text import MASK
 
 SHOWN = 100
 
@@ -24,12 +24,12 @@ async def undelivered_rules(
     rows: Sequence[Mapping[str, Any]] = await connection.fetch(
         f"""with suspect as (
               select distinct v.rule_type, v.identifier from rule_version v
-              where v.layer_id = any($1) and {OPEN_AT} and {UNREADABLE.format("v")}),
+              where v.layer_id = any($1) and {IN_FORCE} and {UNREADABLE.format("v")}),
             best as (
               select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
                 v.layer_id, v.needs_level
               from suspect s join rule_version v using (rule_type, identifier)
-              where v.layer_id = any($1) and {OPEN_AT}
+              where v.layer_id = any($1) and {IN_FORCE}
               order by v.rule_type, v.identifier, {PRECEDENCE})
             select best.*, count(*) over () as total from best where {UNREADABLE.format("best")}
             order by rule_type, identifier limit {SHOWN}""",  # noqa: S608 - constants of this package

@@ -26,7 +26,7 @@ from santaserver.models.machines import (
 )
 from santaserver.models.policy import (
     Layer,
-    PolicyHead,
+    PolicyHeadRow,
     PolicySignature,
     Rule,
     RuleVersion,
@@ -61,7 +61,7 @@ __all__ = [
     "MachineSerial",
     "MachineSync",
     "MonitorWindow",
-    "PolicyHead",
+    "PolicyHeadRow",
     "PolicySignature",
     "ProgramDay",
     "Rule",

@@ -1,6 +1,6 @@
 """The policy log: rules and settings as versions that are open from one number to another.
 
-`seq` numbers come from `PolicyHead`, whose row lock orders commits: "seq <= S" is a stable
+`seq` numbers come from `PolicyHeadRow`, whose row lock orders commits: "seq <= S" is a stable
 snapshot. What a machine should have is a function of (signature, seq) alone.
 """
 
@@ -20,7 +20,7 @@ MACHINE_RANK = 1_000_001
 """Tags rank from 1 upwards below them."""
 
 
-class PolicyHead(Base):
+class PolicyHeadRow(Base):
     """The number of the newest policy change; a single row."""
 
     __tablename__ = "policy_head"

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from santaserver.cel_cost import Bound, cost
-from santaserver.sync.capabilities import Level
+from santaserver.policy.capabilities import Level
 
 RESULTS = ("ALLOWLIST", "ALLOWLIST_COMPILER", "BLOCKLIST", "SILENT_BLOCKLIST")
 LATER_RESULTS = ("SILENT_GUI_BLOCKLIST", "SILENT_TTY_BLOCKLIST")

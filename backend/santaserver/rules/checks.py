@@ -6,10 +6,9 @@ from typing import Protocol
 
 from santaserver.errors import FieldProblem, Unprocessable
 from santaserver.layers.schemas import GLOBAL
+from santaserver.policy.capabilities import Level
+from santaserver.policy.targets import COMPILER_TYPES, Policy, RuleType
 from santaserver.rules import cel
-from santaserver.rules.schemas import Policy, RuleType
-from santaserver.rules.targets import COMPILER_TYPES, FORMATS, canonical_identifier
-from santaserver.sync.capabilities import Level
 
 
 class Content(Protocol):
@@ -43,14 +42,6 @@ class Schedule:
 
     starts_at: datetime | None
     expires_at: datetime | None
-
-
-def check_identifier(rule_type: RuleType, identifier: str) -> str:
-    """Return the stored form; raise `Unprocessable` when it is no such identifier."""
-    canonical = canonical_identifier(rule_type, identifier)
-    if canonical is None:
-        raise _wrong("identifier", f"A {rule_type} identifier is {FORMATS[rule_type][1]}")
-    return canonical
 
 
 def check_content(rule_type: RuleType, content: Content) -> CheckedContent:

@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
+from santaserver.current_user import User
 from santaserver.db import Connection, driver
 from santaserver.errors import Problem, StatementTimeout
 from santaserver.layers.service import find_layer
 from santaserver.rules.transfer_schemas import FileFormat
 from santaserver.rules.transfer_write import FileWriter
 from santaserver.state import AppState
-from santaserver.users.schemas import User
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.layers.repository import layer_name
 from santaserver.models import AppUser, Layer, Machine, Rule, RuleVersion, Tag
 from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.policy.targets import Policy, RuleType
 from santaserver.rules import repository
 from santaserver.rules.repository import Progress
-from santaserver.rules.schemas import Policy, RemovedRule, RuleType
+from santaserver.rules.schemas import RemovedRule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

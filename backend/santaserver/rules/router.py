@@ -17,10 +17,11 @@ from santaserver.errors import (
 )
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.policy.targets import Policy, RuleType
 from santaserver.reads import answer
 from santaserver.routing import AreaRouter
 from santaserver.rules import reads, removed, service
-from santaserver.rules.schemas import Policy, RemovedRule, Rule, RuleCreate, RuleType, RuleUpdate
+from santaserver.rules.schemas import RemovedRule, Rule, RuleCreate, RuleUpdate
 
 router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
 

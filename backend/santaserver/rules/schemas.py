@@ -7,19 +7,9 @@ from pydantic import BaseModel, Field
 
 from santaserver.inputs import Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
+from santaserver.policy.targets import Policy, RuleType
 from santaserver.web_address import DialogAddress
 
-RuleType = Literal["BINARY", "CERTIFICATE", "TEAMID", "SIGNINGID", "CDHASH"]
-Policy = Literal[
-    "ALLOWLIST",
-    "ALLOWLIST_COMPILER",
-    "BLOCKLIST",
-    "SILENT_BLOCKLIST",
-    "SILENT_GUI_BLOCKLIST",
-    "SILENT_TTY_BLOCKLIST",
-    "CEL",
-    "NONE",
-]
 RuleState = Literal["waiting", "active"]
 
 MAX_TEXT = 4000

@@ -6,29 +6,30 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill
-from santaserver.live.messages import RuleChanged, message
 from santaserver.models.policy import GLOBAL_LAYER
-from santaserver.policy_head import change_due_at, lock_policy, next_seq
+from santaserver.outbox import message
+from santaserver.policy.head import change_due_at, lock_policy, next_seq
+from santaserver.policy.targets import Policy, RuleType, check_identifier
 from santaserver.rules import repository
 from santaserver.rules.checks import (
     CheckedContent,
     Schedule,
     check_comment,
     check_content,
-    check_identifier,
     check_layer,
     check_reason,
     check_schedule,
 )
 from santaserver.rules.claims import signers_of
 from santaserver.rules.guard import BLOCKING, endangered, refusal, signer_named_by
+from santaserver.rules.messages import RuleChanged
 from santaserver.rules.repository import Progress, RuleRow, Target
-from santaserver.rules.schemas import Policy, Rule, RuleContent, RuleCreate, RuleType, RuleUpdate
+from santaserver.rules.schemas import Rule, RuleContent, RuleCreate, RuleUpdate
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
 

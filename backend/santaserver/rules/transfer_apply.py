@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.db import Connection, rows_of
 from santaserver.models.policy import MACHINE_RANK, USER_RANK
-from santaserver.policy_head import change_due_at, layers_changed, next_seq
+from santaserver.policy.head import change_due_at, layers_changed, next_seq
 from santaserver.rules.transfer_staging import PATIENCE
 
 COMMENTS = """update rule r set comment = s.comment from import_step s

@@ -7,13 +7,8 @@ from typing import Any
 
 from santaserver.errors import Unprocessable
 from santaserver.layers.schemas import GLOBAL
-from santaserver.rules.checks import (
-    check_comment,
-    check_content,
-    check_identifier,
-    check_layer,
-    check_schedule,
-)
+from santaserver.policy.targets import check_identifier
+from santaserver.rules.checks import check_comment, check_content, check_layer, check_schedule
 from santaserver.rules.guard import endangered_by_name
 from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_schemas import FileFormat, FileMistake

@@ -3,9 +3,9 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.models import PolicyHead
+from santaserver.models import PolicyHeadRow
 
 
 async def head_seq(session: AsyncSession) -> int:
     """Return the policy's number."""
-    return (await session.execute(select(PolicyHead.seq))).scalar_one()
+    return (await session.execute(select(PolicyHeadRow.seq))).scalar_one()

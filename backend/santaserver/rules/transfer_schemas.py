@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 from santaserver.inputs import Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
-from santaserver.rules.schemas import MAX_CEL, MAX_TEXT, Policy, RuleType
+from santaserver.policy.targets import Policy, RuleType
+from santaserver.rules.schemas import MAX_CEL, MAX_TEXT
 from santaserver.web_address import DialogAddress
 
 FileFormat = Literal["json", "csv"]

@@ -10,10 +10,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.bodies import Sideline
+from santaserver.current_user import User
 from santaserver.db import Connection, driver
 from santaserver.errors import Conflict, FieldProblem, Unprocessable
-from santaserver.live.messages import Lagged, message
-from santaserver.policy_head import lock_policy
+from santaserver.outbox import changed_in_bulk
+from santaserver.policy.head import lock_policy
 from santaserver.rules import transfer_repository as repository
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.checks import check_reason
@@ -28,9 +30,7 @@ from santaserver.rules.transfer_schemas import (
     PlannedChange,
     RuleImport,
 )
-from santaserver.sync.budget import Sideline
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 
 @dataclass(slots=True)
@@ -151,4 +151,4 @@ def _record(
     after |= {"guard_overridden": True} if overridden else {}
     target = ("rule", "*")
     audit(session, (user.id, user.username), now, "rules_imported", target, None, after, plan.policy_seq)
-    session.info["outbox"].add(message(Lagged(at=now)))
+    session.info["outbox"].add(changed_in_bulk(now))

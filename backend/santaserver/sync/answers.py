@@ -2,8 +2,8 @@
 
 import gzip
 
-from santaserver.sync import protobuf
-from santaserver.sync.body import Form
+from santaserver.protocol import protobuf
+from santaserver.protocol.body import Form
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.pages import LEVEL, WORTH_COMPRESSING, Page, shared_part, whole_page
 

@@ -1,19 +1,12 @@
-"""What a process remembers between requests. Every key names an immutable thing, so nothing goes stale.
+"""What a process remembers between syncs, beside the policy: tags, and answers as they are sent."""
 
-A policy number fixes rules and settings for ever, so entries need no invalidation and are right in
-every worker.
-"""
-
-import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
-from santaserver.sync.capabilities import Capabilities
-from santaserver.sync.delta import Key, RuleSet, RuleText
+from santaserver.policy.caches import PolicyCaches
 from santaserver.sync.pages import SharedPart
-from santaserver.sync.states import PolicyState, RuleCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +21,13 @@ class TagRule:
     enrollments: frozenset[int]
 
 
-Layers = tuple[int, ...]
-"""Ids of layers, the lowest rank first."""
-
-
-class SyncCaches:
+class SyncCaches(PolicyCaches):
     """The caches of one process."""
 
     def __init__(self, memory: CacheMemory | None = None) -> None:
         """Share a budget, or begin one of their own."""
         memory = memory or CacheMemory()
-        self.signatures: LruCache[tuple[Layers, int], int] = LruCache(
-            memory, "policy_signatures", lambda key, _: sizes.ENTRY + sizes.numbers(key[0])
-        )
-        """(layers, code of the capabilities) → id of the policy signature."""
-        self.layers: LruCache[int, tuple[Layers, Capabilities]] = LruCache(
-            memory, "layers", lambda _, value: sizes.ENTRY + sizes.numbers(value[0])
-        )
-        """The same the other way round."""
+        super().__init__(memory)
         self.tags: LruCache[int, tuple[TagRule, ...]] = LruCache(
             memory, "tags", lambda _, value: sizes.ENTRY + sum(map(_tag_size, value))
         )
@@ -54,52 +36,12 @@ class SyncCaches:
             memory, "settings", lambda _, value: sizes.ENTRY + len(value)
         )
         """(signature, number of the newest setting, monitor window) → settings in a preflight answer."""
-        self.texts: LruCache[int, RuleText] = LruCache(memory, "rule_texts", _text_size, _is_held)
-        """Rule version → what Macs are sent."""
-        self.sets: LruCache[PolicyState, RuleSet] = LruCache(
-            memory,
-            "rule_sets",
-            lambda _, value: sizes.ENTRY + len(value.texts) * 2 * sizes.POINTER + value.own,
-        )
-        """Whole rule sets: 16 bytes a rule, for their texts are shared but for those that are reworded."""
-        self.newest: LruCache[int, PolicyState] = LruCache(memory, "newest_sets", lambda *_: sizes.ENTRY)
-        """Signature → state of the newest set made of it: a later one is made from that."""
-        self.deltas: LruCache[tuple[tuple[PolicyState, ...], PolicyState], Sequence[bytes]] = LruCache(
-            memory, "rule_changes", lambda key, value: 2 * sizes.ENTRY * len(key[0]) + sizes.texts(value)
-        )
-        """(bases, target) → what a normal sync sends; a change is worked out once for a whole fleet."""
         self.pages: LruCache[Hashable, SharedPart] = LruCache(
             memory, "rule_pages", lambda _, value: 3 * sizes.ENTRY + len(value.sent)
         )
         """Pages of rules by content, form and coding, as Macs are sent them."""
-        self.counts: LruCache[PolicyState, RuleCounts] = LruCache(
-            memory, "rule_counts", lambda *_: 2 * sizes.ENTRY
-        )
-        """What a rule table in this state counts."""
-        self.authorities: LruCache[PolicyState, frozenset[Key]] = LruCache(
-            memory, "compilers", lambda _, value: 2 * sizes.ENTRY + len(value) * 3 * sizes.TEXT
-        )
-        """Targets whose output may run in this state."""
-
-
-OWN = 2
-"""References to a part of a text that nobody else has: the text's and the question's. The cache adds one."""
-
-
-TEXT_SIZE = 340
-"""Bytes of a rule's text without its identifier and JSON: 100,000 rules have to fit into the usual budget."""
 
 
 def _tag_size(tag: TagRule) -> int:
     size = 2 * sizes.ENTRY + sizes.numbers(tag.enrollments) + len(tag.predicate or "")
     return size + sum(2 * sizes.TEXT + len(group) for group in tag.groups)
-
-
-def _text_size(_: int, value: RuleText) -> int:
-    return TEXT_SIZE + len(value.key[1]) + len(value.text)
-
-
-def _is_held(value: RuleText) -> bool:
-    """Tell whether a rule set, a difference or a request at work has this text as well."""
-    key, text = sys.getrefcount(value.key), sys.getrefcount(value.text)
-    return sys.getrefcount(value) > OWN + 1 or key > OWN or (bool(value.text) and text > OWN)

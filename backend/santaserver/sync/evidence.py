@@ -4,13 +4,13 @@ import hashlib
 from dataclasses import replace
 
 from santaserver.db import Connection
-from santaserver.sync import rule_sets
+from santaserver.policy import rule_sets
+from santaserver.policy.capabilities import by_version
+from santaserver.policy.states import PolicyState, RuleCounts
+from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import capabilities_of
 from santaserver.sync.preflight import Evidence, counts_fit, needs_counts, possible_states
 from santaserver.sync.repository import MachineRow, clip
-from santaserver.sync.states import PolicyState, RuleCounts
-from santaserver.sync.wire import PreflightRequest
 
 MODES = {1: "MONITOR", 2: "LOCKDOWN", 3: "STANDALONE"}
 KNOWN_MODES = frozenset(MODES.values())
@@ -34,7 +34,7 @@ async def evidence_of(
         compiler_withdrawn=await rule_sets.compiler_withdrawn(connection, caches, states, target),
         turn=hashlib.blake2b(machine.machine_id.encode(), digest_size=1).digest()[0] / 255,
     )
-    if capabilities_of(request).whole_set:
+    if by_version(request.santa_version).whole_set:
         withdrawn = await rule_sets.rules_withdrawn(connection, caches, states, target)
         return replace(evidence, rules_withdrawn=withdrawn)
     evidence = replace(evidence, rules_hash=clip(request.rules_hash))

@@ -4,10 +4,10 @@ from dataclasses import astuple
 from datetime import datetime
 
 from santaserver.db import Connection
-from santaserver.sync.capabilities import capabilities_of
+from santaserver.policy.capabilities import by_version
+from santaserver.policy.states import RuleCounts
+from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.repository import clip
-from santaserver.sync.states import RuleCounts
-from santaserver.sync.wire import PreflightRequest
 
 
 async def store_report(
@@ -46,7 +46,7 @@ async def store_report(
         [clip(group) for group in report.primary_user_groups[:200]],
         mode,
         report.sip_status,
-        *([None] * len(counts) if capabilities_of(report).whole_set else counts),
+        *([None] * len(counts) if by_version(report.santa_version).whole_set else counts),
         conflict,
         now,
     )

@@ -12,11 +12,11 @@ import msgspec
 
 from santaserver.db import Connection
 from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.policy.capabilities import by_version
+from santaserver.policy.predicate import MachineFacts, holds
+from santaserver.policy.rule_log import signature_id
+from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches, TagRule
-from santaserver.sync.capabilities import capabilities_of
-from santaserver.sync.rule_log import signature_id
-from santaserver.sync.wire import PreflightRequest
-from santaserver.tags.predicate import MachineFacts, holds
 from santaserver.turns import Turns
 
 BY_HAND = "manual"
@@ -38,7 +38,7 @@ def facts_key(report: PreflightRequest, enrollment: int | None, layer_version: i
     """Digest everything that a machine's layers and stored facts depend on."""
     facts = msgspec.structs.replace(report, rules_hash="", request_clean_sync=False)
     # The code is there for what a newer version of this program knows about a client.
-    text = msgspec.json.encode((facts, enrollment, layer_version, capabilities_of(report).code))
+    text = msgspec.json.encode((facts, enrollment, layer_version, by_version(report.santa_version).code))
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
@@ -64,7 +64,7 @@ async def signature(
     names = {tag for tag, _ in wanted | by_hand}
     layers = [GLOBAL_LAYER, *(tag.layer for tag in tags if tag.used and tag.id in names)]
     layers += await _own_layers(connection, subject.id, report.primary_user)
-    return await signature_id(connection, caches, layers, capabilities_of(report).code)
+    return await signature_id(connection, caches, layers, by_version(report.santa_version).code)
 
 
 def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFacts:

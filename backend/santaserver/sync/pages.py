@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from santaserver.sync import protobuf
-from santaserver.sync.body import Form
+from santaserver.protocol import protobuf
+from santaserver.protocol.body import Form
 
 LEVEL = 1
 """A page of 500 rules: half a millisecond for a quarter of its size."""

@@ -1,14 +1,15 @@
 """Decides what kind of sync a machine gets. Pure; algorithm E, steps 2, 6 and 7.
 
 The client's rulesHash is opaque: it is compared with what the same client said at its last
-postflight, never computed here. Next: delta.py says what a normal sync sends.
+postflight, never computed here. Next: policy/rule_sets.py says what a normal sync sends.
 """
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
-from santaserver.sync.states import Kind, Known, PolicyState, Reason, RuleCounts
+from santaserver.policy.states import PolicyState, RuleCounts
+from santaserver.sync.states import Kind, Known, Reason
 
 DRIFT_REASONS = frozenset(
     {

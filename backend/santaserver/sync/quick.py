@@ -8,13 +8,13 @@ whatever takes more than one write. Decisions are service.py's own.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from santaserver.policy.states import PolicyState
+from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.sync import repository, service
 from santaserver.sync.membership import facts_key
 from santaserver.sync.pages import Page
 from santaserver.sync.repository import MachineRow, Overtaken
 from santaserver.sync.service import Stage
-from santaserver.sync.states import PolicyState
-from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
 
 
 async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The SQL of the hot path: machines and their open syncs. Plain asyncpg; see rule_log.py for rules.
+"""The SQL of the hot path: machines and their open syncs. Plain asyncpg; see policy/rule_log.py for rules.
 
 A sync that sends nothing reads one row three times and updates it twice. Only syncs that send
 something leave a row in `sync_session`, which no decision reads.
@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from santaserver.db import Connection
-from santaserver.policy_head import Head
+from santaserver.policy.head import PolicyHead
+from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.sync.preflight import Plan, possible_states
-from santaserver.sync.states import Kind, Known, PolicyState, RuleCounts, Session
+from santaserver.sync.states import Kind, Known, Session
 
 AS_READ = "({0}::xid is null or xmin = {0})"
 """A condition that its `MachineRow.version` is still the machine's: xmin changes with each update."""
@@ -41,7 +42,7 @@ class MachineRow:
     """Its layers and release as they were when `facts_key` was made."""
     facts_key: bytes | None
     monitor_until: datetime | None
-    head: Head
+    head: PolicyHead
     version: int | None
     """What its sync state has to be for a write to happen; None when a lock holds it as it is."""
 
@@ -79,7 +80,9 @@ async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | 
 def _machine(row: Any, version: int | None) -> MachineRow:  # noqa: ANN401 - a record
     known = _known(row)
     seen = [state.seq for state in possible_states(known)]
-    head = Head(max(row["seq"], *seen, 0), row["settings_seq"], row["layer_version"], row["next_change_at"])
+    head = PolicyHead(
+        max(row["seq"], *seen, 0), row["settings_seq"], row["layer_version"], row["next_change_at"]
+    )
     return MachineRow(
         id=row["id"],
         machine_id=row["machine_id"],

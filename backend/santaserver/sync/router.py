@@ -22,6 +22,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from santaserver.bodies import Hold, received
 from santaserver.db import Connection
 from santaserver.enrollment import admission
 from santaserver.enrollment.admission import Enrollment, Proof
@@ -29,10 +30,8 @@ from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import AnswerProblems, BadRequest, CatchCrashes, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
-from santaserver.state import AppState
-from santaserver.sync import protobuf, quick, repository, service
-from santaserver.sync.answers import Fields, answer, page_answer
-from santaserver.sync.body import (
+from santaserver.protocol import protobuf
+from santaserver.protocol.body import (
     FIRST_PIECE,
     MAX_STAGE,
     MAX_UPLOAD,
@@ -42,13 +41,9 @@ from santaserver.sync.body import (
     check_length,
     encoding_of,
     form_of,
-    received,
     too_large,
 )
-from santaserver.sync.budget import Hold
-from santaserver.sync.pages import Page
-from santaserver.sync.service import Stage
-from santaserver.sync.wire import (
+from santaserver.protocol.messages import (
     MessageT,
     PostflightRequest,
     PreflightRequest,
@@ -56,6 +51,11 @@ from santaserver.sync.wire import (
     parse_object,
     read_leniently,
 )
+from santaserver.state import AppState
+from santaserver.sync import quick, repository, service
+from santaserver.sync.answers import Fields, answer, page_answer
+from santaserver.sync.pages import Page
+from santaserver.sync.service import Stage
 
 log = logging.getLogger(__name__)
 

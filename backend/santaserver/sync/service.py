@@ -5,27 +5,31 @@ preflight.py and postflight.py decide, rule_sets.py finds the rules, membership.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
-from santaserver import schedule
 from santaserver.db import Connection
 from santaserver.enrollment import admission, identity
 from santaserver.enrollment.admission import Enrollment
 from santaserver.errors import Conflict, NotFound
-from santaserver.live.messages import MachineChanged, SyncProgress, message
-from santaserver.live.outbox import Outbox
-from santaserver.policy_head import Head
-from santaserver.sync import inventory, membership, repository, rule_sets
+from santaserver.live.messages import MachineChanged, SyncProgress
+from santaserver.outbox import Outbox, message
+from santaserver.policy import rule_sets, schedule
+from santaserver.policy.capabilities import REMOVE
+from santaserver.policy.head import PolicyHead
+from santaserver.policy.rule_log import signature_of
+from santaserver.policy.states import PolicyState
+from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
+from santaserver.sync import inventory, membership, repository
 from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import REMOVE
 from santaserver.sync.cursor import Cursor, CursorSigner
-from santaserver.sync.delta import page_of, tombstone
 from santaserver.sync.evidence import client_mode, evidence_of
 from santaserver.sync.membership import Subject, facts_key
 from santaserver.sync.pages import Page
+from santaserver.sync.paging import page_of, tombstone
 from santaserver.sync.postflight import Report, Verdict, judge
 from santaserver.sync.preflight import (
     Plan,
@@ -33,10 +37,8 @@ from santaserver.sync.preflight import (
     possible_states,
 )
 from santaserver.sync.repository import MachineRow, Opening
-from santaserver.sync.rule_log import signature_of
 from santaserver.sync.settings_wire import preflight_answer, render_settings
-from santaserver.sync.states import Kind, PolicyState, Session
-from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest
+from santaserver.sync.states import Kind, Session
 from santaserver.sync_settings.log import settings_at
 
 log = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ async def opening_of(
 
 
 async def begin(
-    stage: Stage, machine: MachineRow, request: PreflightRequest, opening: Opening, head: Head
+    stage: Stage, machine: MachineRow, request: PreflightRequest, opening: Opening, head: PolicyHead
 ) -> bytes:
     """Open a sync and answer its preflight."""
     plan = opening.plan
@@ -142,7 +144,7 @@ async def page(stage: Stage, machine: MachineRow, request: RuleDownloadRequest) 
         stage, session = await _unannounced(stage, machine)
     if session.idle:
         return NO_RULES
-    rules = await rule_sets.rules_of(stage.connection, stage.caches, session)
+    rules = await _rules_of(stage, session)
     clean = session.kind is not Kind.NORMAL
     cut = page_of(rules, offset, clean=clean, recent=machine.known.recent_counts)
     last = cut.following is None
@@ -151,6 +153,13 @@ async def page(stage: Stage, machine: MachineRow, request: RuleDownloadRequest) 
     # A clean sync sends the same whatever the Mac had; the number of rules on a page tells its fillers.
     content = (() if clean else session.bases, session.target, offset, len(cut.rules))
     return Page(content, cut.rules, following)
+
+
+async def _rules_of(stage: Stage, session: Session) -> Sequence[bytes]:
+    """Return everything that a session sends; any request for one of its pages gets the same."""
+    if session.kind is Kind.NORMAL:
+        return await rule_sets.delta(stage.connection, stage.caches, session.bases, session.target)
+    return (await rule_sets.whole_set(stage.connection, stage.caches, session.target)).texts
 
 
 async def _whole_set(stage: Stage, machine: MachineRow) -> Page:
@@ -258,7 +267,7 @@ async def _identified(stage: Stage, machine: MachineRow, serial: str) -> Machine
     return replace(machine, enrollment=enrolled)
 
 
-async def _present(stage: Stage, head: Head) -> tuple[Stage, Head]:
+async def _present(stage: Stage, head: PolicyHead) -> tuple[Stage, PolicyHead]:
     """Return the policy's numbers after whatever is due by now, and the stage to go on with.
 
     A number that this transaction takes itself is not settled before its commit: after a rollback it
@@ -276,7 +285,7 @@ async def _idle(stage: Stage, plan: Plan, target: PolicyState) -> bool:
     return not await rule_sets.delta(stage.connection, stage.caches, plan.bases, target)
 
 
-async def _settings(stage: Stage, signature: int, head: Head, monitored: bool) -> bytes:
+async def _settings(stage: Stage, signature: int, head: PolicyHead, monitored: bool) -> bytes:
     key = (signature, head.settings_seq, monitored)
     cached = stage.caches.settings.get(key)
     if cached is None:

@@ -6,8 +6,8 @@ field that a client can read is always sent; fields of older clients stand besid
 
 import msgspec
 
-from santaserver.sync.body import MAX_BATCH
-from santaserver.sync.capabilities import Capabilities, Family
+from santaserver.policy.capabilities import Capabilities, Family
+from santaserver.protocol.body import MAX_BATCH
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 MATCH_NOTHING = "(?!)"

@@ -1,8 +1,10 @@
-"""The words that the sync decisions share."""
+"""What a sync is, and what is known of a machine when one begins: shared by the decisions."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from santaserver.policy.states import PolicyState, RuleCounts
 
 
 class Kind(StrEnum):
@@ -38,30 +40,6 @@ class Reason(StrEnum):
     TOO_MANY_STATES = "too_many_states"
     RULES_WITHDRAWN = "rules_withdrawn"
     """The client takes all rules at each sync, and may not know that fewer means that some are gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyState:
-    """What a machine should have: a function of its signature at a policy number."""
-
-    signature: int
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class RuleCounts:
-    """Rows of a rule table by type; binary without transitive ones."""
-
-    binary: int = 0
-    certificate: int = 0
-    teamid: int = 0
-    signingid: int = 0
-    cdhash: int = 0
-
-    @property
-    def total(self) -> int:
-        """Of all types."""
-        return self.binary + self.certificate + self.teamid + self.signingid + self.cdhash
 
 
 @dataclass(frozen=True, slots=True)

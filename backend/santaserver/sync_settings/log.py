@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from santaserver.db import Connection
-from santaserver.sync.rule_log import OPEN_AT, PRECEDENCE
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
 from santaserver.sync_settings.schemas import SyncSettings
 
 
@@ -24,8 +24,8 @@ async def settings_at(connection: Connection, layers: Sequence[int], seq: int) -
     """Return the settings; precedence is that of rules, a missing one is the default."""
     rows = await connection.fetch(
         f"""select distinct on (v.key) v.key, v.value::text, v.layer_id, v.locked from setting_version v
-            where v.layer_id = any($1) and {OPEN_AT}
-            order by v.key, {PRECEDENCE}""",  # noqa: S608 - constants of rule_log.py
+            where v.layer_id = any($1) and {IN_FORCE}
+            order by v.key, {PRECEDENCE}""",  # noqa: S608 - constants
         layers,
         seq,
     )

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from santaserver.inputs import Input, Line, Text
 from santaserver.layers.schemas import LayerName
-from santaserver.sync.body import MAX_BATCH
+from santaserver.protocol.body import MAX_BATCH
 from santaserver.sync_settings.path_pattern import check_pattern
 from santaserver.web_address import DialogAddress
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.errors import FieldProblem, Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill, layer_to_read
 from santaserver.models.policy import GLOBAL_LAYER
-from santaserver.policy_head import lock_policy, next_seq, settings_changed
+from santaserver.policy.head import lock_policy, next_seq, settings_changed
 from santaserver.sync_settings import repository
 from santaserver.sync_settings.repository import Owned
 from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 
 async def get_settings(session: AsyncSession) -> SyncSettings:

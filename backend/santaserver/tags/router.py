@@ -14,7 +14,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
-from santaserver.machines.address import MachinePath
+from santaserver.machine_path import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import answer
 from santaserver.routing import AreaRouter

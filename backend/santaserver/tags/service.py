@@ -5,23 +5,23 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.models import Tag as Row
 from santaserver.paging import decode_cursor
-from santaserver.policy_head import layers_changed, lock_policy, next_seq
+from santaserver.policy.head import layers_changed, lock_policy, next_seq
+from santaserver.policy.predicate import MachineFacts, PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
 from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import repository
 from santaserver.tags.impact import count_affected
 from santaserver.tags.items import TagItem, TagMemberItem, tag_of
-from santaserver.tags.predicate import MachineFacts, PredicateError, check_predicate, holds
 from santaserver.tags.repository import TagRow
 from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagOrderImpact
 from santaserver.turns import Turns
 from santaserver.users.repository import audit
-from santaserver.users.schemas import User
 
 MAX_ROW_ID = 2**63 - 1
 NO_TAG = "There is no such tag; it may have been removed"

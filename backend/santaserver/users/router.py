@@ -4,14 +4,15 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 
+from santaserver.current_user import User
 from santaserver.deps import CurrentUser, NowDep, StateDep
 from santaserver.errors import TooManyRequests, Unauthorized, responses
 from santaserver.routing import AreaRouter
+from santaserver.session_cookie import clear_session_cookie, read_session_cookie, set_session_cookie
 from santaserver.users import service
 from santaserver.users.address import client_address
-from santaserver.users.cookies import clear_session_cookie, read_session_cookie, set_session_cookie
 from santaserver.users.device import set_device_cookie
-from santaserver.users.schemas import Login, LoginState, User
+from santaserver.users.schemas import Login, LoginState
 from santaserver.users.session_repository import delete_session
 from santaserver.users.sessions import hash_token
 

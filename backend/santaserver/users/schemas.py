@@ -1,13 +1,11 @@
 """What the login endpoints take and give."""
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.current_user import User
 from santaserver.inputs import Input, Stored
-
-Role = Literal["admin", "user"]
 
 
 class Login(Input):
@@ -15,15 +13,6 @@ class Login(Input):
 
     username: Stored = Field(min_length=1, max_length=200)
     password: Stored = Field(min_length=1, max_length=1000)
-
-
-class User(BaseModel):
-    """Somebody who is logged in."""
-
-    id: int
-    username: str
-    display_name: str
-    role: Role = Field(description="`admin` may change rules and settings, `user` may look")
 
 
 class Session(BaseModel):

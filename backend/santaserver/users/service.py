@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import TooManyRequests, Unauthorized
 from santaserver.state import AppState
@@ -11,7 +12,7 @@ from santaserver.users import login_repository as repository
 from santaserver.users.device import known_device
 from santaserver.users.login_repository import Account
 from santaserver.users.passwords import check_password
-from santaserver.users.schemas import Login, User
+from santaserver.users.schemas import Login
 from santaserver.users.session_repository import Login as NewSession
 from santaserver.users.sessions import ROLES
 from santaserver.users.throttle import Counter, counters, network_counter, network_of

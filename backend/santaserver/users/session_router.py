@@ -5,12 +5,13 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request
 
+from santaserver.current_user import User
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
 from santaserver.routing import AreaRouter
+from santaserver.session_cookie import read_session_cookie
 from santaserver.users import session_repository as repository
-from santaserver.users.cookies import read_session_cookie
-from santaserver.users.schemas import EndedSessions, Session, SessionList, User
+from santaserver.users.schemas import EndedSessions, Session, SessionList
 from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))

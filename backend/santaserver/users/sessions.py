@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
+from santaserver.current_user import Role, User
 from santaserver.db import Connection, Database
 from santaserver.settings import SecuritySettings
 from santaserver.users import session_repository as repository
-from santaserver.users.schemas import Role, User
 from santaserver.users.session_repository import Login
 from santaserver.users.session_watch import SessionWatch
 

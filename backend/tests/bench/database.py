@@ -17,8 +17,8 @@ import asyncpg
 
 from santaserver.events.partitions import create_partitions
 from santaserver.migrations import runner
-from santaserver.sync.capabilities import by_version
-from santaserver.users.cookies import SECURE_NAME
+from santaserver.policy.capabilities import by_version
+from santaserver.session_cookie import SECURE_NAME
 from tests.bench import fleet
 from tests.bench.peers import PEERS
 

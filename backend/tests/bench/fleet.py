@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.membership import facts_key
-from santaserver.sync.wire import PreflightRequest
 
 TAGS = 20
 TAGGED = 20

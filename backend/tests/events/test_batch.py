@@ -9,7 +9,7 @@ import pytest
 
 from santaserver.errors import Problem
 from santaserver.events import batch
-from santaserver.sync.wire import camel_case
+from santaserver.protocol.messages import camel_case
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "santa"
 UPLOADS = sorted(GOLDEN.glob("eventupload*.json"))

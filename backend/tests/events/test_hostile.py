@@ -10,8 +10,8 @@ import httpx
 import pytest
 from google.protobuf.message import Message
 
-from santaserver.sync import santa_v1_pb2 as pb
-from santaserver.sync.budget import MAX_BODIES
+from santaserver.bodies import MAX_BODIES
+from santaserver.protocol import santa_v1_pb2 as pb
 from tests.support.postgres import fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from santaserver.db import Database
 from santaserver.events.partitions import create_partitions
 from santaserver.events.upkeep import run_once
-from santaserver.live.outbox import discard
+from santaserver.outbox import discard
 from santaserver.settings import DatabaseSettings, RetentionSettings
 from tests.support.postgres import fetch, value
 from tests.support.santa_client import SimulatedMac

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santaserver.machines.address import machine_id_of, segment_of
+from santaserver.machine_path import machine_id_of, segment_of
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 

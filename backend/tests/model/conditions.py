@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.sync import delta, preflight
+from santaserver.sync import paging, preflight
 
 PAGE_SIZE = 3
 MAX_STATES = 2
@@ -20,7 +20,7 @@ SLOW = 0.01
 
 def hard(put: Callable[[object, str, object], None]) -> None:
     """Change the running server; `put` sets an attribute, as `setattr` does."""
-    put(delta, "PAGE_SIZE", PAGE_SIZE)
+    put(paging, "PAGE_SIZE", PAGE_SIZE)
     put(preflight, "MAX_STATES", MAX_STATES)
     put(preflight, "SELF_HEAL_AFTER", SELF_HEAL_AFTER)
     put(preflight, "SELF_HEAL_SPREAD", SELF_HEAL_SPREAD)

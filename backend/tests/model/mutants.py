@@ -9,8 +9,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from santaserver.sync import delta, postflight, preflight, protobuf, repository, rule_log, service
-from santaserver.sync.states import Kind, Known, PolicyState, Reason
+from santaserver.policy import rule_log
+from santaserver.policy.states import PolicyState
+from santaserver.protocol import protobuf
+from santaserver.sync import paging, postflight, preflight, repository, service
+from santaserver.sync.states import Kind, Known, Reason
 
 Mutant = Callable[[pytest.MonkeyPatch, str], None]
 
@@ -50,7 +53,7 @@ def confirm_at_the_last_page(patch: pytest.MonkeyPatch, _: str) -> None:
 
 def no_tombstone(patch: pytest.MonkeyPatch, _: str) -> None:
     """An empty clean sync sends nothing."""
-    patch.setattr(delta, "_fillers", lambda *_, **__: 0)
+    patch.setattr(paging, "_fillers", lambda *_, **__: 0)
 
 
 def sequence_instead_of_head(patch: pytest.MonkeyPatch, dsn: str) -> None:
@@ -101,7 +104,7 @@ def same_number_as_before(patch: pytest.MonkeyPatch, _: str) -> None:
     def tombstone_only(number: int, *, clean: bool, **_: object) -> int:
         return int(clean and number == 0)
 
-    patch.setattr(delta, "_fillers", tombstone_only)
+    patch.setattr(paging, "_fillers", tombstone_only)
     judge = postflight.judge
     patch.setattr(service, "judge", lambda *arguments, **more: judge(*arguments[:4], **more))
 

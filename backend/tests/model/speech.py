@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from santaserver.sync import santa_v1_pb2 as pb
+from santaserver.protocol import santa_v1_pb2 as pb
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

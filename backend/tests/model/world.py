@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from santaserver import schedule
 from santaserver.clock import Clock as AnyClock
+from santaserver.policy import schedule
 from tests.model.admin import TARGETS, Administrators
 from tests.model.checks import WrongError, check_stored, claimed, clean_reasons, compare, server_side
 from tests.model.mac import HASHES, LOCAL, Mac

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santaserver.postgres.address import canonical
+from santaserver.database_address import canonical
 from santaserver.settings import SettingsError, load
 
 BACKEND = Path(__file__).parents[2]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from santaserver.policy.capabilities import Level
 from santaserver.rules.cel import CelError, check
-from santaserver.sync.capabilities import Level
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from santaserver import file_text
 from santaserver.errors import Unprocessable
-from santaserver.rules import file_text
-from santaserver.rules.file_text import FileText
+from santaserver.file_text import FileText
 from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_schemas import FileFormat, FileMistake
 

@@ -15,7 +15,7 @@ import pytest
 
 from santaserver import rest_body
 from santaserver.db import REST_PER_USER
-from santaserver.sync.overload import FILES
+from santaserver.limits import FILES
 from tests.conftest import ADMIN
 from tests.support.postgres import execute, held, value
 from tests.support.santa_client import SimulatedMac

@@ -6,7 +6,7 @@ import httpx
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from santaserver.sync import santa_v1_pb2 as pb
+from santaserver.protocol import santa_v1_pb2 as pb
 
 KINDS: dict[str, tuple[type[Message], type[Message] | None]] = {
     "preflight": (pb.PreflightRequest, pb.PreflightResponse),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from santaserver.sync.body import LARGEST_EVENT, MAX_BATCH, MAX_UPLOAD
+from santaserver.protocol.body import LARGEST_EVENT, MAX_BATCH, MAX_UPLOAD
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer

@@ -6,10 +6,10 @@ import zlib
 
 import pytest
 
+from santaserver.bodies import Budget, Hold
 from santaserver.errors import BadRequest, Overloaded, TooLarge, UnsupportedMedia
-from santaserver.sync.body import FREE_PLAIN, MAX_RATIO, MAX_UPLOAD, Inflater, encoding_of
-from santaserver.sync.body import PLAIN as NOT_CODED
-from santaserver.sync.budget import Budget, Hold
+from santaserver.protocol.body import FREE_PLAIN, MAX_RATIO, MAX_UPLOAD, Inflater, encoding_of
+from santaserver.protocol.body import PLAIN as NOT_CODED
 
 PLAIN = b'{"serial_num":"X"}'
 LIMIT = MAX_UPLOAD

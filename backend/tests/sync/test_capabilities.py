@@ -4,19 +4,8 @@ import json
 
 import pytest
 
-from santaserver.sync.capabilities import (
-    BY_CODE,
-    NEWEST,
-    OTHER,
-    PEDRO,
-    Family,
-    Level,
-    by_code,
-    by_version,
-    capabilities_of,
-)
-from santaserver.sync.delta import RuleContent, rule_text
-from santaserver.sync.wire import PreflightRequest
+from santaserver.policy.capabilities import BY_CODE, NEWEST, OTHER, PEDRO, Family, Level, by_code, by_version
+from santaserver.policy.rule_text import RuleContent, rule_text
 
 
 @pytest.mark.parametrize(
@@ -33,7 +22,7 @@ from santaserver.sync.wire import PreflightRequest
     ],
 )
 def test_santas_level_follows_the_release(version: str, level: Level) -> None:
-    made = capabilities_of(PreflightRequest(santa_version=version))
+    made = by_version(version)
     assert (made.family, made.level) == (Family.SANTA, level)
 
 

@@ -5,7 +5,8 @@ from contextlib import closing
 import httpx
 import pytest
 
-from santaserver.sync import capabilities, membership
+from santaserver.policy import capabilities
+from santaserver.sync import membership
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.support.strict_client import PEDRO, Settings, StrictClient
@@ -84,7 +85,7 @@ def test_an_unknown_client_has_what_everybody_can_read(server: RunningServer, ad
 def test_more_rules_than_a_page_come_at_once_at_every_sync(
     server: RunningServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("santaserver.sync.delta.PAGE_SIZE", 2)
+    monkeypatch.setattr("santaserver.sync.paging.PAGE_SIZE", 2)
     for number in range(7):
         add_rule(admin, sha(number))
     client = StrictClient(server.url)
@@ -234,9 +235,9 @@ def test_an_upgrade_of_the_server_finds_out_anew_what_a_client_can_read(
     every_kind_of_rule(admin)
     settings(admin, client_mode="STANDALONE")
     client = StrictClient(server.url)
-    monkeypatch.setattr(membership, "capabilities_of", lambda _: capabilities.by_code(0))
+    monkeypatch.setattr(membership, "by_version", lambda _: capabilities.by_code(0))
     with pytest.raises(Exception, match="STANDALONE"):
         client.sync()
-    monkeypatch.setattr(membership, "capabilities_of", capabilities.capabilities_of)
+    monkeypatch.setattr(membership, "by_version", capabilities.by_version)
     client.sync()
     assert (client.mode, len(client.rules)) == ("MONITOR", 10)

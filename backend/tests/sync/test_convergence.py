@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from santaserver.sync import delta
+from santaserver.sync import paging
 from tests.conftest import ADMIN
 from tests.support.santa_client import STAGES, CutError, Key, Rule, SimulatedMac, SyncError
 from tests.support.server import RunningServer
@@ -184,7 +184,7 @@ def expected(rules: dict[Key, Rule], version: str) -> dict[Key, Rule]:
 @pytest.fixture
 def world_parts(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RunningServer, httpx.Client]]:
     """A server with small pages and an administrator whose session does not end."""
-    monkeypatch.setattr(delta, "PAGE_SIZE", 2)
+    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
     with (
         RunningServer(dsn, {"SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}) as server,
         server.client() as admin,

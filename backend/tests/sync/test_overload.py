@@ -5,8 +5,8 @@ import zlib
 import httpx
 import pytest
 
+from santaserver.bodies import MAX_BODIES, Budget
 from santaserver.errors import Overloaded
-from santaserver.sync.budget import MAX_BODIES, Budget
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 

@@ -5,10 +5,10 @@ import gzip
 import msgspec
 import pytest
 
-from santaserver.sync import protobuf
-from santaserver.sync import santa_v1_pb2 as pb
-from santaserver.sync.body import Form
-from santaserver.sync.delta import removal
+from santaserver.policy.rule_text import removal
+from santaserver.protocol import protobuf
+from santaserver.protocol import santa_v1_pb2 as pb
+from santaserver.protocol.body import Form
 from santaserver.sync.pages import Page, shared_part, whole_page
 
 RULES = [removal(("BINARY", f"{number:064x}")) for number in range(300)]

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from santaserver.policy.states import PolicyState
 from santaserver.sync.postflight import Report, Verdict, judge
-from santaserver.sync.states import Kind, PolicyState, Session
+from santaserver.sync.states import Kind, Session
 
 NORMAL = Session(7, PolicyState(1, 12), Kind.NORMAL, (), "aa", held=False, page_served=True, sent=3)
 CLEAN = replace(NORMAL, kind=Kind.CLEAN)

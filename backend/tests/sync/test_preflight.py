@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from santaserver.policy.states import PolicyState
 from santaserver.sync.preflight import DRIFT_PAUSE, Evidence, decide, needs_counts, possible_states
-from santaserver.sync.states import Kind, Known, PolicyState, Reason, Session
+from santaserver.sync.states import Kind, Known, Reason, Session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ACKED = PolicyState(1, 10)

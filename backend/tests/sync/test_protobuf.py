@@ -12,11 +12,17 @@ from google.protobuf import json_format
 
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.events.wire import Audit, Execution, FileAccess, StandaloneRuleCreation
-from santaserver.sync import protobuf
-from santaserver.sync import santa_v1_pb2 as pb
-from santaserver.sync.capabilities import NEWEST
+from santaserver.policy.capabilities import NEWEST
+from santaserver.protocol import protobuf
+from santaserver.protocol import santa_v1_pb2 as pb
+from santaserver.protocol.messages import (
+    PostflightRequest,
+    PreflightRequest,
+    RuleDownloadRequest,
+    parse_object,
+    read,
+)
 from santaserver.sync.settings_wire import preflight_answer, render_settings
-from santaserver.sync.wire import PostflightRequest, PreflightRequest, RuleDownloadRequest, parse_object, read
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 from tests.support.postgres import fetch, value
 from tests.support.protobuf_transport import ProtobufTransport

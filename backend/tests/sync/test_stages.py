@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from santaserver.sync import delta
-from santaserver.sync.delta import tombstone
+from santaserver.sync import paging
+from santaserver.sync.paging import tombstone
 from tests.support.postgres import execute, value
 from tests.support.santa_client import CutError, SimulatedMac, SyncError
 from tests.support.server import RunningServer
@@ -207,7 +207,7 @@ def test_repeated_posts_change_nothing(admin: httpx.Client, mac: SimulatedMac, s
 def test_pages_are_cut_from_a_snapshot(
     admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delta, "PAGE_SIZE", 2)
+    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
     rules = [add_rule(admin, sha(number)) for number in range(5)]
     mac.post("preflight", mac.preflight_body())
     first = mac.post("ruledownload", {})
@@ -225,7 +225,7 @@ def test_pages_are_cut_from_a_snapshot(
 def test_a_download_that_ended_too_early_is_not_confirmed(
     admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delta, "PAGE_SIZE", 2)
+    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
     for number in range(5):
         add_rule(admin, sha(number))
     mac.sync(truncate_page=1)

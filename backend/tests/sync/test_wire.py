@@ -5,9 +5,9 @@ import json
 import pytest
 
 from santaserver.errors import BadRequest
-from santaserver.sync.capabilities import NEWEST
+from santaserver.policy.capabilities import NEWEST
+from santaserver.protocol.messages import PostflightRequest, PreflightRequest, parse_object, read
 from santaserver.sync.settings_wire import preflight_answer, render_settings
-from santaserver.sync.wire import PostflightRequest, PreflightRequest, parse_object, read
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 }
 
 /// Where the backend speaks Santa's protocol.
-const SYNC: &str = "backend/santaserver/sync";
+const PROTOCOL: &str = "backend/santaserver/protocol";
 
 /// A generated file and what it should hold.
 struct Generated {
@@ -76,8 +76,8 @@ fn generate(document: &Path) -> Result<Vec<Generated>> {
     let client = client(document)?;
     let [classes, types] = protobuf()?;
     Ok(vec![
-        Generated { path: repo::path(SYNC).join("santa_v1_pb2.py"), text: classes },
-        Generated { path: repo::path(SYNC).join("santa_v1_pb2.pyi"), text: types },
+        Generated { path: repo::path(PROTOCOL).join("santa_v1_pb2.py"), text: classes },
+        Generated { path: repo::path(PROTOCOL).join("santa_v1_pb2.pyi"), text: types },
         Generated { path: repo::path("backend/openapi.json"), text: openapi },
         Generated { path: repo::path("frontend/src/lib/api/schema.ts"), text: client },
         Generated { path: repo::path("docs/configuration.md"), text: configuration() },
@@ -96,7 +96,7 @@ fn protobuf() -> Result<[String; 2]> {
     let python = python::bring()?;
     let scratch = repo::dev("protobuf");
     fs::create_dir_all(&scratch)?;
-    let shell = run::shell_in(&repo::path(SYNC))?;
+    let shell = run::shell_in(&repo::path(PROTOCOL))?;
     let command = cmd!(
         shell,
         "{python} -m grpc_tools.protoc -I . --python_out={scratch} --pyi_out={scratch} santa_v1.proto"

@@ -13,12 +13,12 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from santaserver.current_user import User
 from santaserver.db import make_engine
 from santaserver.models import AppUser, Layer, MachineSync, Rule, RuleVersion, UserSession
 from santaserver.paging import Page
 from santaserver.rules import schemas
-from santaserver.users.cookies import SECURE_NAME
-from santaserver.users.schemas import User
+from santaserver.session_cookie import SECURE_NAME
 
 
 def create_app(dsn: str) -> FastAPI:

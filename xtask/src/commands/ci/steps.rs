@@ -108,7 +108,7 @@ pub(crate) const STEPS: &[Step] = &[
         "backend-lint",
         Lane::Backend,
         true,
-        "ruff has nothing to say about the backend",
+        "ruff has nothing to say about the backend, and its folders import only what is below them",
         backend_lint,
     ),
     step(
@@ -277,7 +277,10 @@ fn rust_test() -> Result<()> {
 fn backend_lint() -> Result<()> {
     let python = python::bring()?;
     let shell = run::shell_in(&repo::path("backend"))?;
-    run::output("lint the backend", cmd!(shell, "{python} -m ruff check .")).map(drop)
+    run::output("lint the backend", cmd!(shell, "{python} -m ruff check ."))?;
+    let linter = python.with_file_name("lint-imports");
+    let layers = cmd!(shell, "{linter} --no-cache --no-logo");
+    run::output("check which of the backend's folders import which", layers).map(drop)
 }
 
 fn backend_types() -> Result<()> {

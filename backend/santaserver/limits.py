@@ -6,9 +6,9 @@ repeats a 503 after 4, 8, 16 and 32 seconds, and events stay queued on the Mac.
 
 from dataclasses import dataclass, field
 
+from santaserver.bodies import ADVICE, MAX_BODIES, Budget, Sideline
 from santaserver.db import EVENT_CONNECTIONS, SYNC_CONNECTIONS
 from santaserver.limiter import ConcurrencyLimiter
-from santaserver.sync.budget import ADVICE, MAX_BODIES, Budget, Sideline
 
 PATIENCE = 5.0
 """Seconds that a request waits for its turn; a Mac gives up on an answer after 30."""

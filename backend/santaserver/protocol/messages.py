@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from santaserver.errors import BadRequest
-from santaserver.sync.json_text import MAX_OBJECTS, check_values, has_nul, repaired
+from santaserver.protocol.json_text import MAX_OBJECTS, check_values, has_nul, repaired
 
 log = logging.getLogger(__name__)
 

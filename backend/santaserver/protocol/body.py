@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from enum import Enum
 from io import BytesIO
 
-from starlette.types import Receive
-
+from santaserver.bodies import Hold
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
-from santaserver.sync.budget import Hold
-from santaserver.sync.json_text import values
+from santaserver.protocol.json_text import values
 
 MAX_UPLOAD = 16 * 1024 * 1024
 """Bytes of an event upload, both as it comes and after decompression."""
@@ -71,25 +69,6 @@ def encoding_of(fields: Mapping[str, str]) -> str:
 def too_large(limit: int) -> str:
     """Say what to do about a body that is larger than a limit."""
     return f"The body is larger than {limit} bytes: lower batch_size in the settings of this Mac's layers"
-
-
-async def received(receive: Receive, hold: Hold, limit: int, refusal: str) -> bytes:
-    """Return the body as it came, which `hold` holds of the budget."""
-    pieces = BytesIO()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The connection ended inside the body")
-        piece: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        hold.take(len(piece))
-        if hold.size > limit:
-            raise TooLarge(refusal)
-        if not more and not pieces.tell():
-            return piece
-        pieces.write(piece)
-    return pieces.getvalue()
 
 
 class Inflater:

@@ -11,11 +11,11 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.models import PolicyHead
+from santaserver.models import PolicyHeadRow as Row
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class PolicyHead:
     """The policy's present numbers."""
 
     seq: int
@@ -30,28 +30,28 @@ class Head:
 
 async def next_seq(session: AsyncSession) -> int:
     """Take the next number; other writers wait until this transaction ends."""
-    statement = update(PolicyHead).values(seq=PolicyHead.seq + 1).returning(PolicyHead.seq)
+    statement = update(Row).values(seq=Row.seq + 1).returning(Row.seq)
     return (await session.execute(statement)).scalar_one()
 
 
 async def lock_policy(session: AsyncSession) -> None:
     """Keep other writers out while a change is compared with what is stored; takes no number yet."""
-    await session.execute(select(PolicyHead.seq).with_for_update())
+    await session.execute(select(Row.seq).with_for_update())
 
 
 async def settings_changed(session: AsyncSession, seq: int) -> None:
     """Say that settings changed under number `seq`."""
-    await session.execute(update(PolicyHead).values(settings_seq=seq))
+    await session.execute(update(Row).values(settings_seq=seq))
 
 
 async def layers_changed(session: AsyncSession) -> None:
     """Have every machine's layers looked up anew at its next preflight."""
-    await session.execute(update(PolicyHead).values(layer_version=PolicyHead.layer_version + 1))
+    await session.execute(update(Row).values(layer_version=Row.layer_version + 1))
 
 
 async def change_due_at(session: AsyncSession, *moments: datetime | None) -> None:
     """See to it that somebody looks at the schedule at these times; None stands for never."""
     for moment in moments:
         if moment is not None:
-            earliest = func.least(PolicyHead.next_change_at, moment)
-            await session.execute(update(PolicyHead).values(next_change_at=earliest))
+            earliest = func.least(Row.next_change_at, moment)
+            await session.execute(update(Row).values(next_change_at=earliest))

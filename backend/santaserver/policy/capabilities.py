@@ -3,8 +3,8 @@
 A Santa release drops rules that it does not know, or worse, counts a CEL rule as processed that it
 could not compile; other clients end their sync at the first word that they do not know. So nothing
 is sent that a client cannot read. Facts of pedro: wowsignal-io/pedro, `pedro/sync/json` and
-`pedro/lsm/controller.cc`. Next: delta.py and settings_wire.py write what is sent, delivery.py says
-what is not.
+`pedro/lsm/controller.cc`. Next: rule_text.py and sync/settings_wire.py write what is sent,
+explain/delivery.py says what is not.
 """
 
 import re
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-
-from santaserver.sync.wire import PreflightRequest
 
 
 class Level(IntEnum):
@@ -183,11 +181,6 @@ REMEMBERED = 1024
 """Versions that a process knows by heart."""
 _LIBRARY = re.compile(r"\((pedro|rednose) ")
 """Whatever the agent is called, its sync is this library's: "pedro-0.3.0 (rednose 0.1.0)"."""
-
-
-def capabilities_of(request: PreflightRequest) -> Capabilities:
-    """Return what the client behind a preflight can read."""
-    return by_version(request.santa_version)
 
 
 def by_version(text: str) -> Capabilities:

@@ -1,8 +1,24 @@
-"""Identifiers in the form Santa stores them. Pure; the database checks the same formats."""
+"""What a rule is about: its type, and the identifier in the form Santa stores it. Pure.
+
+The database checks the same formats.
+"""
 
 import re
+from typing import Literal
 
-from santaserver.rules.schemas import RuleType
+from santaserver.errors import wrong_field
+
+RuleType = Literal["BINARY", "CERTIFICATE", "TEAMID", "SIGNINGID", "CDHASH"]
+Policy = Literal[
+    "ALLOWLIST",
+    "ALLOWLIST_COMPILER",
+    "BLOCKLIST",
+    "SILENT_BLOCKLIST",
+    "SILENT_GUI_BLOCKLIST",
+    "SILENT_TTY_BLOCKLIST",
+    "CEL",
+    "NONE",
+]
 
 FORMATS: dict[RuleType, tuple[re.Pattern[str], str]] = {
     "BINARY": (re.compile(r"[0-9a-f]{64}"), "the SHA-256 of the file: 64 hexadecimal digits"),
@@ -34,3 +50,11 @@ def canonical_identifier(rule_type: RuleType, text: str) -> str | None:
     else:
         identifier = identifier.lower()
     return identifier if FORMATS[rule_type][0].fullmatch(identifier) else None
+
+
+def check_identifier(rule_type: RuleType, identifier: str) -> str:
+    """Return the stored form; raise `Unprocessable` when it is no such identifier."""
+    canonical = canonical_identifier(rule_type, identifier)
+    if canonical is None:
+        raise wrong_field("identifier", f"A {rule_type} identifier is {FORMATS[rule_type][1]}")
+    return canonical

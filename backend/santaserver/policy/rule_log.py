@@ -5,16 +5,11 @@ from dataclasses import dataclass
 
 from santaserver.cache import LruCache
 from santaserver.db import Connection
-from santaserver.sync.caches import SyncCaches
-from santaserver.sync.capabilities import Capabilities, by_code
-from santaserver.sync.delta import Key, RuleContent, RuleText, rule_text
-from santaserver.sync.states import PolicyState
-
-OPEN_AT = "v.opened_seq <= $2 and (v.closed_seq is null or v.closed_seq > $2)"
-
-PRECEDENCE = """v.locked desc,
-  case when v.locked then -array_position($1, v.layer_id) else array_position($1, v.layer_id) end desc"""
-"""The lowest locked rule wins, without a locked one the highest; `$1` are the layers, lowest first."""
+from santaserver.policy.caches import PolicyCaches
+from santaserver.policy.capabilities import Capabilities, by_code
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, in_force_at
+from santaserver.policy.rule_text import Key, RuleContent, RuleText, rule_text
+from santaserver.policy.states import PolicyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +21,7 @@ class Touched:
     after: int | None
 
 
-async def signature_id(connection: Connection, caches: SyncCaches, layers: Sequence[int], code: int) -> int:
+async def signature_id(connection: Connection, caches: PolicyCaches, layers: Sequence[int], code: int) -> int:
     """Return the id of a signature, storing it the first time."""
     key = (tuple(layers), code)
     known = caches.signatures.get(key)
@@ -45,7 +40,7 @@ async def signature_id(connection: Connection, caches: SyncCaches, layers: Seque
 
 
 async def signature_of(
-    connection: Connection, caches: SyncCaches, signature: int
+    connection: Connection, caches: PolicyCaches, signature: int
 ) -> tuple[tuple[int, ...], Capabilities]:
     """Return the layers, lowest rank first, and what the clients of a signature can read."""
     known = caches.layers.get(signature)
@@ -63,8 +58,8 @@ async def winners(connection: Connection, layers: Sequence[int], seq: int) -> li
     """Return the versions in force at `seq`, one for each target."""
     rows = await connection.fetch(
         f"""select distinct on (v.rule_type, v.identifier) v.id from rule_version v
-            where v.layer_id = any($1) and {OPEN_AT}
-            order by v.rule_type, v.identifier, {PRECEDENCE}""",  # noqa: S608 - constants of this file
+            where v.layer_id = any($1) and {IN_FORCE}
+            order by v.rule_type, v.identifier, {PRECEDENCE}""",  # noqa: S608 - constants
         layers,
         seq,
     )
@@ -75,12 +70,6 @@ async def touched(
     connection: Connection, layers: Sequence[int], seq: int, bases: Sequence[int]
 ) -> list[Touched]:
     """Return the targets with a version that opened or closed after the earliest of `bases`."""
-    winner_at = """(
-      select v.id from rule_version v
-      where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier
-        and v.opened_seq <= {at} and (v.closed_seq is null or v.closed_seq > {at})
-      order by """  # the precedence follows
-    winner = winner_at + PRECEDENCE + " limit 1)"
     rows = await connection.fetch(
         f"""with t as (
               select rule_type, identifier from rule_version
@@ -89,16 +78,23 @@ async def touched(
               select rule_type, identifier from rule_version
               where layer_id = any($1) and closed_seq > $3 and closed_seq <= $2)
             select t.rule_type, t.identifier,
-              array(select {winner.format(at="b.at")} from unnest($4::bigint[]) with ordinality b(at, n)
+              array(select {_winner("b.at")} from unnest($4::bigint[]) with ordinality b(at, n)
                     order by b.n),
-              {winner.format(at="$2")}
-            from t""",  # noqa: S608 - constants of this file
+              {_winner("$2")}
+            from t""",  # noqa: S608 - constants
         layers,
         seq,
         min(bases),
         bases,
     )
     return [Touched((row[0], row[1]), tuple(row[2]), row[3]) for row in rows]
+
+
+def _winner(seq: str) -> str:
+    """Return the query for the version of target `t` that wins at a policy number."""
+    return f"""(select v.id from rule_version v
+      where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier
+        and {in_force_at(seq)} order by {PRECEDENCE} limit 1)"""  # noqa: S608 - constants
 
 
 async def compilers(connection: Connection, layers: Sequence[int], seq: int) -> list[int]:
@@ -108,8 +104,8 @@ async def compilers(connection: Connection, layers: Sequence[int], seq: int) -> 
             from (select distinct rule_type, identifier from rule_version
                   where grants_compiler and layer_id = any($1)) t
             join rule_version v using (rule_type, identifier)
-            where v.layer_id = any($1) and {OPEN_AT}
-            order by v.rule_type, v.identifier, {PRECEDENCE}""",  # noqa: S608 - constants of this file
+            where v.layer_id = any($1) and {IN_FORCE}
+            order by v.rule_type, v.identifier, {PRECEDENCE}""",  # noqa: S608 - constants
         layers,
         seq,
     )

@@ -1,27 +1,19 @@
 """Works out whole rule sets and the differences between them, each once for all machines that share it.
 
-A session's pages are cut from its bases and target, which never move: any request for a page gets
-the same answer, whatever is changed meanwhile, from the cache or anew.
+States never change, so what follows from them is the same whenever it is asked for, remembered or not.
 """
 
 from collections.abc import Sequence
 
 from santaserver.db import Connection
-from santaserver.sync import rule_log
-from santaserver.sync.caches import SyncCaches
-from santaserver.sync.delta import Key, RuleSet, changes, differing_keys, rule_set
-from santaserver.sync.states import Kind, PolicyState, RuleCounts, Session
-
-
-async def rules_of(connection: Connection, caches: SyncCaches, session: Session) -> Sequence[bytes]:
-    """Return everything that a session sends, in the order of its pages."""
-    if session.kind is Kind.NORMAL:
-        return await delta(connection, caches, session.bases, session.target)
-    return (await whole_set(connection, caches, session.target)).texts
+from santaserver.policy import rule_log
+from santaserver.policy.caches import PolicyCaches
+from santaserver.policy.rule_text import Key, RuleSet, changes, differing_keys, rule_set
+from santaserver.policy.states import PolicyState, RuleCounts
 
 
 async def delta(
-    connection: Connection, caches: SyncCaches, bases: tuple[PolicyState, ...], target: PolicyState
+    connection: Connection, caches: PolicyCaches, bases: tuple[PolicyState, ...], target: PolicyState
 ) -> Sequence[bytes]:
     """Return what makes any of `bases` the target: the rule or removal of every target that differs.
 
@@ -48,7 +40,7 @@ async def delta(
     return await caches.deltas.get_or_make((moved, target), make)
 
 
-async def whole_set(connection: Connection, caches: SyncCaches, state: PolicyState) -> RuleSet:
+async def whole_set(connection: Connection, caches: PolicyCaches, state: PolicyState) -> RuleSet:
     """Return every rule of a state, made from an earlier set of the same signature when there is one."""
 
     async def make() -> RuleSet:
@@ -70,7 +62,7 @@ async def whole_set(connection: Connection, caches: SyncCaches, state: PolicySta
     return await caches.sets.get_or_make(state, make)
 
 
-async def counts(connection: Connection, caches: SyncCaches, state: PolicyState) -> RuleCounts:
+async def counts(connection: Connection, caches: PolicyCaches, state: PolicyState) -> RuleCounts:
     """Return what the rule table of a machine in `state` counts."""
     known = caches.counts.get(state)
     if known is None:
@@ -79,7 +71,7 @@ async def counts(connection: Connection, caches: SyncCaches, state: PolicyState)
 
 
 async def rules_withdrawn(
-    connection: Connection, caches: SyncCaches, states: Sequence[PolicyState], target: PolicyState
+    connection: Connection, caches: PolicyCaches, states: Sequence[PolicyState], target: PolicyState
 ) -> bool:
     """Tell whether any of the states has a rule for a target that has none any more."""
     moved = [state for state in states if state != target]
@@ -93,7 +85,7 @@ async def rules_withdrawn(
 
 
 async def compiler_withdrawn(
-    connection: Connection, caches: SyncCaches, states: Sequence[PolicyState], target: PolicyState
+    connection: Connection, caches: PolicyCaches, states: Sequence[PolicyState], target: PolicyState
 ) -> bool:
     """Tell whether in any of the states a compiler's output might run that may not in the target."""
     moved = [state for state in states if state != target]
@@ -106,7 +98,7 @@ async def compiler_withdrawn(
     return False
 
 
-async def _authority(connection: Connection, caches: SyncCaches, state: PolicyState) -> frozenset[Key]:
+async def _authority(connection: Connection, caches: PolicyCaches, state: PolicyState) -> frozenset[Key]:
     known = caches.authorities.get(state)
     if known is None:
         layers, client = await rule_log.signature_of(connection, caches, state.signature)
@@ -117,7 +109,7 @@ async def _authority(connection: Connection, caches: SyncCaches, state: PolicySt
     return known
 
 
-async def _winners(connection: Connection, caches: SyncCaches, state: PolicyState) -> dict[Key, bytes]:
+async def _winners(connection: Connection, caches: PolicyCaches, state: PolicyState) -> dict[Key, bytes]:
     layers, client = await rule_log.signature_of(connection, caches, state.signature)
     versions = await rule_log.winners(connection, layers, state.seq)
     texts = await rule_log.texts_of(connection, caches.texts, versions)
@@ -126,7 +118,7 @@ async def _winners(connection: Connection, caches: SyncCaches, state: PolicyStat
 
 
 async def _touched(
-    connection: Connection, caches: SyncCaches, bases: Sequence[PolicyState], target: PolicyState
+    connection: Connection, caches: PolicyCaches, bases: Sequence[PolicyState], target: PolicyState
 ) -> dict[Key, bytes | None]:
     """Return the rules at the target, None for no rule, of all targets where a base has another one."""
     layers, client = await rule_log.signature_of(connection, caches, target.signature)

@@ -1,12 +1,15 @@
-"""Memory for request bodies, and the one thread that reads large ones."""
+"""Request bodies: the memory that they may take, receiving them, and the thread that reads large ones."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Self, TypeVar
 
-from santaserver.errors import Overloaded
+from starlette.types import Receive
+
+from santaserver.errors import BadRequest, Overloaded, TooLarge
 
 MAX_BODIES = 40 * 1024 * 1024
 """Bytes of request bodies that are held at the same time: as they came, and decompressed."""
@@ -79,3 +82,22 @@ class Sideline:
     def close(self) -> None:
         """Let the thread end; work that has not begun is dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+async def received(receive: Receive, hold: Hold, limit: int, refusal: str) -> bytes:
+    """Return the body as it came, which `hold` holds of the budget."""
+    pieces = BytesIO()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("The connection ended inside the body")
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        hold.take(len(piece))
+        if hold.size > limit:
+            raise TooLarge(refusal)
+        if not more and not pieces.tell():
+            return piece
+        pieces.write(piece)
+    return pieces.getvalue()

@@ -1,24 +1,18 @@
-"""Turns winners of the policy log into what a Mac is sent. Pure; algorithm E, step 3."""
+"""Rules as Macs are sent them, and sets of these. Pure; algorithm E, step 3."""
 
-import hashlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
 
 import msgspec
 
 from santaserver import sizes
-from santaserver.sync.capabilities import REMOVE, Capabilities
-from santaserver.sync.states import RuleCounts
-from santaserver.sync.wire import RuleAnswer
+from santaserver.policy.capabilities import REMOVE, Capabilities
+from santaserver.policy.states import RuleCounts
+from santaserver.protocol.messages import RuleAnswer
 
 Key = tuple[str, str]
 """A target: (rule type, identifier)."""
-
-PAGE_SIZE = 1000
-"""Rules in a page: about 125 kB of JSON."""
-
 
 MASK = "NONE"
 """The policy of a rule that takes lower layers' rules away and puts nothing in their place."""
@@ -139,44 +133,3 @@ def changes(keys: Iterable[Key], target: Mapping[Key, bytes]) -> list[bytes]:
 def differing_keys(before: Mapping[Key, bytes], after: Mapping[Key, bytes]) -> set[Key]:
     """Return the targets whose rule is not the same in two sets."""
     return {key for key, _ in before.items() ^ after.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class RulesPage:
-    """JSON of the rules on one page; `following` is the offset of the next one, None on the last."""
-
-    rules: Sequence[bytes]
-    following: int | None
-    total: int
-    """Rules in all pages."""
-
-
-def page_of(rules: Sequence[bytes], offset: int, *, clean: bool, recent: Sequence[int]) -> RulesPage:
-    """Cut a page out of a session's rules; the last one carries what makes the session's count its own.
-
-    A postflight names no session. A late one of an earlier sync may arrive when this sync's last
-    page has been served, and must not confirm it. So a sync's number of rules differs from those
-    of the syncs before, and from what a client may have counted that lost a page (a multiple of
-    the page size). Removals of rules that never were make up the number; a clean sync without
-    rules needs one anyway, for without any it would change nothing.
-    """
-    fillers = _fillers(len(rules), clean=clean, recent=recent)
-    following = offset + PAGE_SIZE
-    if following < len(rules):
-        return RulesPage(rules[offset:following], following, len(rules) + fillers)
-    last = [*rules[offset:], *islice(map(tombstone, count()), fillers)]
-    return RulesPage(last, None, len(rules) + fillers)
-
-
-def _fillers(number: int, *, clean: bool, recent: Sequence[int]) -> int:
-    if number == 0 and not clean:
-        return 0
-    wanted = max(number, 1)
-    while wanted in recent or wanted % PAGE_SIZE == 0:
-        wanted += 1
-    return wanted - number
-
-
-def tombstone(number: int) -> bytes:
-    """Write down the removal of a rule that never was."""
-    return removal(("BINARY", hashlib.sha256(f"SantaServer: no rule {number}".encode()).hexdigest()))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from santaserver.sync.capabilities import SANTA, Capabilities, Family
+from santaserver.policy.capabilities import SANTA, Capabilities, Family
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 

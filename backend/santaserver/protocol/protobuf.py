@@ -1,4 +1,4 @@
-"""The protocol in protobuf: requests into the messages of wire.py, JSON answers into binary ones.
+"""The protocol in protobuf: requests into the messages that `messages` has, JSON answers into binary ones.
 
 Stages know one form, JSON's. What the two forms do not share is small: enums are numbers here, and
 one that the client's newest release added has no name yet, so it stays a number.
@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
 from santaserver.errors import BadRequest
-from santaserver.sync import santa_v1_pb2 as pb
-from santaserver.sync.wire import (
+from santaserver.protocol import santa_v1_pb2 as pb
+from santaserver.protocol.messages import (
     PostflightRequest,
     PreflightRequest,
     RuleDownloadRequest,

@@ -1,0 +1,27 @@
+"""What a machine should have, and what its rule table counts then. Plain values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """What a machine should have: a function of its signature at a policy number."""
+
+    signature: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """Rows of a rule table by type; binary without transitive ones."""
+
+    binary: int = 0
+    certificate: int = 0
+    teamid: int = 0
+    signingid: int = 0
+    cdhash: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of all types."""
+        return self.binary + self.certificate + self.teamid + self.signingid + self.cdhash

@@ -1,0 +1,52 @@
+"""Cuts pages out of a session's rules, so that each session's number of rules is its own. Pure."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+from santaserver.policy.rule_text import removal
+
+PAGE_SIZE = 1000
+"""Rules in a page: about 125 kB of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesPage:
+    """JSON of the rules on one page; `following` is the offset of the next one, None on the last."""
+
+    rules: Sequence[bytes]
+    following: int | None
+    total: int
+    """Rules in all pages."""
+
+
+def page_of(rules: Sequence[bytes], offset: int, *, clean: bool, recent: Sequence[int]) -> RulesPage:
+    """Cut a page out of a session's rules; the last one carries what makes the session's count its own.
+
+    A postflight names no session. A late one of an earlier sync may arrive when this sync's last
+    page has been served, and must not confirm it. So a sync's number of rules differs from those
+    of the syncs before, and from what a client may have counted that lost a page (a multiple of
+    the page size). Removals of rules that never were make up the number; a clean sync without
+    rules needs one anyway, for without any it would change nothing.
+    """
+    fillers = _fillers(len(rules), clean=clean, recent=recent)
+    following = offset + PAGE_SIZE
+    if following < len(rules):
+        return RulesPage(rules[offset:following], following, len(rules) + fillers)
+    last = [*rules[offset:], *islice(map(tombstone, count()), fillers)]
+    return RulesPage(last, None, len(rules) + fillers)
+
+
+def _fillers(number: int, *, clean: bool, recent: Sequence[int]) -> int:
+    if number == 0 and not clean:
+        return 0
+    wanted = max(number, 1)
+    while wanted in recent or wanted % PAGE_SIZE == 0:
+        wanted += 1
+    return wanted - number
+
+
+def tombstone(number: int) -> bytes:
+    """Write down the removal of a rule that never was."""
+    return removal(("BINARY", hashlib.sha256(f"SantaServer: no rule {number}".encode()).hexdigest()))
