@@ -322,6 +322,7 @@ impl EventLoop {
             self.blueprints.retain(|slot, _| self.state.slot(*slot).is_some());
             self.history.forget(|slot| self.state.slot(slot).is_none());
             self.settle_watches();
+            self.do_chores();
         }
     }
 

@@ -8,6 +8,7 @@
 mod answers;
 mod commands;
 mod deadlines;
+mod kill;
 mod life;
 mod model;
 mod reconfigure;
@@ -28,8 +29,9 @@ pub use table::Phase;
 /// How long what a main process left behind may take to follow it.
 pub const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 
-/// How long SIGKILL may take (a process in an uninterruptible system call)
-/// before the tree is reported as stuck and no longer waited for.
+/// How long a tree may take after SIGKILL until none of it, or less of it, is left.
+/// One that does not (a process in an uninterruptible system call) is reported as
+/// stuck and no longer waited for.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests to stop everything that come within this time are one: programs
@@ -82,6 +84,7 @@ impl Turn<'_> {
             Event::Exited { slot, generation, exit, alone } => {
                 self.exited(slot, generation, exit, alone)
             }
+            Event::Left { slot, generation, processes } => self.left(slot, generation, processes),
             Event::Gone(slot, generation) => self.gone(slot, generation),
             Event::Terminate { why } => self.terminate(why),
             Event::Withdrawn(id) => self.withdraw(id),

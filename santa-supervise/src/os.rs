@@ -237,6 +237,9 @@ pub trait Os {
     /// Whether anything but the main process may be left of a tree.
     fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool;
 
+    /// How many processes of a tree are known; those below others are not counted.
+    fn count(&self, tree: Tree<'_>, strays: &Strays) -> usize;
+
     /// What a tree uses now; `None` where this system does not tell, or where it
     /// has more processes than there is time to look at.
     fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage>;

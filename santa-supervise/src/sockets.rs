@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use santa_config::{Address, Config, listen_tcp};
@@ -125,6 +126,11 @@ impl Sockets {
     pub fn give_up(&mut self, bound: Bound) {
         let files = bound.into_values().filter_map(|one| one.ok()?.file);
         self.chores.extend(files.map(Chore::Remove));
+    }
+
+    /// Lets a file be removed whose path is ours alone.
+    pub fn remove_path(&mut self, path: PathBuf) {
+        self.chores.push(Chore::RemovePath(path));
     }
 
     /// What is to be done to files since the last time.

@@ -8,7 +8,7 @@ mod problem;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -131,8 +131,8 @@ impl Spawner {
         self.family
     }
 
-    /// Starts one instance; `notify` is the path of its `NOTIFY_SOCKET`. The child
-    /// finds out the rest by itself.
+    /// Starts one instance; `notify` is its `NOTIFY_SOCKET` and the path that it
+    /// binds it to. The child finds out the rest by itself.
     ///
     /// # Errors
     /// Why not, with the remedy, and whether trying again may help.
@@ -141,7 +141,7 @@ impl Spawner {
         blueprint: &Blueprint,
         sockets: &Sockets,
         generation: Generation,
-        notify: Option<&Path>,
+        notify: Option<(BorrowedFd<'_>, &Path)>,
     ) -> Result<Spawned, SpawnFailure> {
         let tag = self.tag(&blueprint.spec.label(), &generation.0.to_string());
         let pipes = || -> std::io::Result<_> {
@@ -152,7 +152,8 @@ impl Spawner {
         };
         let (out, err) = pipes()
             .map_err(|error| explain(blueprint, StartError { step: Step::Output, error }))?;
-        let prepare = || self.prepare(blueprint, &tag.variable, notify);
+        let path = notify.map(|(_, path)| path);
+        let prepare = || self.prepare(blueprint, &tag.variable, path);
         let service = &blueprint.service;
         let limits = &service.limits;
         let launch = Launch {
@@ -170,6 +171,7 @@ impl Spawner {
             input: None,
             output: (out.1, err.1),
             sockets: claim(blueprint, sockets),
+            notify: notify.map(|(fd, path)| (fd.as_raw_fd(), path)),
         };
         let started = os::start(&launch).map_err(|error| explain(blueprint, error))?;
         Ok(Spawned { started, tag, output: [out.0, err.0] })
@@ -239,6 +241,7 @@ impl Spawner {
             input: Some(filled_pipe(spec.input.as_bytes()).map_err(failed)?),
             output: (nowhere().map_err(failed)?, nowhere().map_err(failed)?),
             sockets: Vec::new(),
+            notify: None,
         };
         let started = os::start(&launch).map_err(|found| told(&spec.command[0], &found))?;
         let program = spec.command[0].clone();
@@ -314,7 +317,8 @@ fn look_up_user(user: &str) -> Result<os::Credentials, Problem> {
                 "there is no user \"{user}\"; write the name of one in /etc/passwd, or UID:GID"
             ))
         }),
-        Err(error) => Err(Problem::shortage(&error).about(&format!("cannot look up {user}"))),
+        Err(error) => Err(Problem::refused(&error, "check the system's users and groups")
+            .about(&format!("cannot look up user {user} or its groups"))),
     }
 }
 
@@ -429,6 +433,10 @@ pub fn explain(blueprint: &Blueprint, found: StartError) -> SpawnFailure {
         Step::Limits => {
             (String::new(), "limits must not exceed the hard limits of santa-supervise")
         }
+        Step::Notify => (
+            String::new(),
+            "check that the directory of control_socket exists and can be written to",
+        ),
         _ if retry != Retry::Never => (String::new(), AGAIN),
         _ => (String::new(), "check the service's keys in the configuration"),
     };

@@ -10,8 +10,9 @@ use super::children::Child;
 impl EventLoop {
     pub(super) fn spawn(&mut self, slot: SlotId, generation: Generation) {
         let Some(blueprint) = self.blueprint(slot).cloned() else { return };
-        let notify = self.open_notices(&blueprint, generation);
-        let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify.as_deref());
+        self.open_notices(&blueprint, generation);
+        let notify = self.notices.socket_of(generation);
+        let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify);
         match spawned {
             Err(failure) => {
                 self.close_notices(generation);

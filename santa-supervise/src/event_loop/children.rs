@@ -31,6 +31,8 @@ pub(super) struct Child {
     /// Whether it is killed again as long as anything of it is found.
     pub(super) killing: bool,
     killed: BTreeSet<Pid>,
+    /// How many processes of it were last told to be left while it was killed.
+    pub(super) left: Option<usize>,
     /// What it left behind is asked to stop.
     asking: Option<Asking>,
     tag: Tag,
@@ -56,6 +58,7 @@ impl Child {
             exit: None,
             killing: false,
             killed: BTreeSet::new(),
+            left: None,
             asking: None,
             tag,
             began,

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use santa_config::{Address, Config};
 
 use crate::os::{self, Interest, Pid, Token, Worker};
 use crate::plan::Blueprint;
-use crate::sockets::Batch;
+use crate::sockets::{Batch, Chore};
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
@@ -29,7 +30,7 @@ pub(super) enum Errand {
     /// Bind sockets again whose files are lost.
     BindLost(Batch),
     /// Nothing that anybody waits for.
-    Chores,
+    Chores(Rc<[Chore]>),
 }
 
 #[derive(Debug)]
@@ -48,6 +49,15 @@ pub(super) struct Errands(BTreeMap<Token, Running>);
 impl Errands {
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.0.values().map(|running| running.deadline).min()
+    }
+
+    /// The chores under way, which may not be done. Each can be done twice.
+    pub(super) fn chores(&self) -> impl Iterator<Item = &Chore> {
+        let chores = self.0.values().filter_map(|running| match &running.errand {
+            Errand::Chores(chores) => Some(chores.iter()),
+            _ => None,
+        });
+        chores.flatten()
     }
 
     /// Whether lost files are looked for, or sockets bound again.
@@ -110,7 +120,7 @@ impl EventLoop {
             }
             Errand::LookForLost(addresses) => self.looked_for_lost(addresses, &running.told),
             Errand::BindLost(batch) => self.bound_again(batch.listeners(&running.told)),
-            Errand::Chores => {}
+            Errand::Chores(_) => {}
         }
     }
 }

@@ -3,8 +3,7 @@
 //! taken for the newer one's; strangers are passed over.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,13 +34,6 @@ struct Notice {
     paused_until: Option<Instant>,
 }
 
-impl Drop for Notice {
-    fn drop(&mut self) {
-        // A read-only file system keeps it; nobody reads it any more.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 /// The sockets, by generation.
 #[derive(Debug)]
 pub(super) struct Notices {
@@ -59,6 +51,16 @@ impl Notices {
         self.open.get(&generation)?.status.as_deref()
     }
 
+    /// The socket of a generation that has one, and where it is to be bound.
+    pub(super) fn socket_of(&self, generation: Generation) -> Option<(BorrowedFd<'_>, &Path)> {
+        self.open.get(&generation).map(|notice| (notice.fd.as_fd(), notice.path.as_path()))
+    }
+
+    /// Where all sockets are.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.open.values().map(|notice| notice.path.clone()).collect()
+    }
+
     /// When a socket is read again.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.open.values().filter_map(|notice| notice.paused_until).min()
@@ -72,36 +74,26 @@ impl Notices {
 }
 
 impl EventLoop {
-    /// Makes the socket for a service that is to be told of one; gives its path.
-    pub(super) fn open_notices(
-        &mut self,
-        blueprint: &Blueprint,
-        generation: Generation,
-    ) -> Option<PathBuf> {
+    /// Makes the socket for a service that is to be told of one. The child binds it.
+    pub(super) fn open_notices(&mut self, blueprint: &Blueprint, generation: Generation) {
         if !blueprint.notifies() {
-            return None;
+            return;
         }
-        let path = self.notices.path(generation);
-        // Of an earlier run that could not take it away.
-        let _ = fs::remove_file(&path);
-        match self.listen_for_notices(&path) {
+        match self.listen_for_notices() {
             Ok((token, fd)) => {
-                let notice =
-                    Notice { token, fd, path: path.clone(), status: None, paused_until: None };
+                let path = self.notices.path(generation);
+                let notice = Notice { token, fd, path, status: None, paused_until: None };
                 self.notices.open.insert(generation, notice);
-                Some(path)
             }
             Err(error) => {
                 let label = blueprint.spec.label();
-                let place = path.display();
-                self.warn(&format!("{label} cannot say that it is ready: {place}: {error}"));
-                None
+                self.warn(&format!("{label} cannot say that it is ready: {error}"));
             }
         }
     }
 
-    fn listen_for_notices(&mut self, path: &Path) -> std::io::Result<(Token, OwnedFd)> {
-        let fd = os::notify_socket(path)?;
+    fn listen_for_notices(&mut self) -> std::io::Result<(Token, OwnedFd)> {
+        let fd = os::notify_socket()?;
         let token = self.sources.add(Source::Notice);
         self.os.watch(fd.as_fd(), token, Interest::Read).inspect_err(|_| {
             self.sources.remove(token);
@@ -113,6 +105,7 @@ impl EventLoop {
         if let Some(notice) = self.notices.open.remove(&generation) {
             self.os.forget(notice.fd.as_fd(), notice.token);
             self.sources.remove(notice.token);
+            self.sockets.remove_path(notice.path);
         }
     }
 

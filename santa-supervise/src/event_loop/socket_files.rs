@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -108,19 +109,23 @@ impl EventLoop {
         if chores.is_empty() {
             return;
         }
+        let chores: Rc<[Chore]> = chores.into();
         let work = |_: &mut _, _: &[_]| chores.iter().for_each(Chore::perform);
-        if let Err(error) = self.begin_errand(Errand::Chores, &[], &work) {
+        if let Err(error) = self.begin_errand(Errand::Chores(Rc::clone(&chores)), &[], &work) {
             self.warn(&format!("files of sockets that are of no use any more stay: {error}"));
         }
     }
 
     /// Removes all files of sockets: the end.
     pub fn remove_socket_files(&mut self) {
-        let files: Vec<SocketFile> = self.socket_files().into_values().collect();
-        if files.is_empty() {
+        let mut chores = self.sockets.take_chores();
+        chores.extend(self.errands.chores().cloned());
+        chores.extend(self.socket_files().into_values().map(Chore::Remove));
+        chores.extend(self.notices.paths().into_iter().map(Chore::RemovePath));
+        if chores.is_empty() {
             return;
         }
-        let work = |_: &mut _, _: &[_]| files.iter().for_each(SocketFile::remove);
+        let work = |_: &mut _, _: &[_]| chores.iter().for_each(Chore::perform);
         // Where there is no room for a process they stay; the next start takes
         // them over.
         let Ok(worker) = os::fork_worker(&[], &work) else { return };

@@ -129,6 +129,11 @@ impl EventLoop {
             let Some(child) = self.children.get_mut(generation) else { continue };
             if child.main_alive || self.os.has_leftovers(child.tree(), strays) {
                 child.press(&*self.os, strays);
+                let processes = self.os.count(child.tree(), strays);
+                if child.killing && child.left.replace(processes) != Some(processes) {
+                    let slot = child.slot;
+                    self.events.push_back(Event::Left { slot, generation, processes });
+                }
             } else {
                 let slot = child.slot;
                 self.forget_tree(generation);

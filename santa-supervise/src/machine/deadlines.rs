@@ -2,6 +2,7 @@
 //! that set it and is cleared with it, so none ever fires for an older
 //! generation.
 
+use super::kill::Kill;
 use super::state::Cause;
 use super::{Action, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, Turn};
 
@@ -51,10 +52,10 @@ impl Turn<'_> {
     }
 
     fn stop_time_is_over(&mut self, id: SlotId) {
-        if self.ask_again(id) {
+        if self.ask_again(id) || self.goes_on_dying(id) {
             return;
         }
-        let stuck = self.slot(id).run.take_if(|run| run.killed);
+        let stuck = self.slot(id).run.take_if(|run| run.kill.is_some());
         if let Some(run) = stuck {
             self.actions.push(Action::Note(Note::Stuck(id, run.generation)));
             self.fail(id, "survives SIGKILL; look for a hanging disk or network mount".to_owned());
@@ -67,7 +68,7 @@ impl Turn<'_> {
     fn ask_again(&mut self, id: SlotId) -> bool {
         let now = self.now;
         let slot = self.slot(id);
-        let Some(run) = slot.run.as_mut().filter(|run| run.main_alive && !run.killed) else {
+        let Some(run) = slot.run.as_mut().filter(|run| run.main_alive && run.kill.is_none()) else {
             return false;
         };
         let Some(wait) = slot.spec.stop.get(run.stop_step + 1) else { return false };
@@ -82,8 +83,8 @@ impl Turn<'_> {
     pub(super) fn kill(&mut self, id: SlotId) {
         let now = self.now;
         let slot = self.slot(id);
-        let Some(run) = slot.run.as_mut().filter(|run| !run.killed) else { return };
-        run.killed = true;
+        let Some(run) = slot.run.as_mut().filter(|run| run.kill.is_none()) else { return };
+        run.kill = Some(Kill::default());
         let generation = run.generation;
         slot.deadline = Some(now + KILL_TIMEOUT);
         self.actions.push(Action::KillTree(id, generation));

@@ -193,6 +193,9 @@ impl Turn<'_> {
         if alone {
             return self.finish(id);
         }
+        if run.kill.is_some() {
+            return; // what it leaves behind is being killed
+        }
         if slot.phase != Phase::Stopping {
             self.go(id, Phase::Stopping, format!("{exit}, left processes behind"));
         }

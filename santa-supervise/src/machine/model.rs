@@ -128,6 +128,7 @@ impl Event {
             | Self::Ready(slot, _)
             | Self::Unhealthy(slot, ..)
             | Self::Exited { slot, .. }
+            | Self::Left { slot, .. }
             | Self::Gone(slot, _) => Some(*slot),
             Self::Start
             | Self::Tick
@@ -211,6 +212,15 @@ pub enum Event {
         exit: Exit,
         /// Whether nothing of its process tree is left.
         alone: bool,
+    },
+    /// Of a tree that is being killed so many processes are found.
+    Left {
+        /// Whose.
+        slot: SlotId,
+        /// Of which spawn.
+        generation: Generation,
+        /// How many.
+        processes: usize,
     },
     /// After [`Event::Exited`]: now nothing of the tree is left.
     Gone(SlotId, Generation),

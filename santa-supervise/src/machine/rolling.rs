@@ -2,6 +2,7 @@
 //! old one serves, and leavers that finish what they have accepted while their
 //! slot goes on without them. Nothing here knows how readiness is seen.
 
+use super::kill::Kill;
 use super::state::{Cause, Leaver, Run, Slot, Successor};
 use super::{
     Action, Exit, Generation, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, SpawnFailure, Time,
@@ -134,7 +135,8 @@ impl Turn<'_> {
 
     fn kill_leaver(&mut self, id: SlotId, generation: Generation, main_alive: bool) {
         let deadline = self.now + KILL_TIMEOUT;
-        let leaver = Leaver { main_alive, killed: true, ..Leaver::new(generation, deadline) };
+        let leaver =
+            Leaver { main_alive, kill: Some(Kill::default()), ..Leaver::new(generation, deadline) };
         self.slot(id).leavers.push(leaver);
         self.actions.push(Action::KillTree(id, generation));
     }
@@ -148,6 +150,9 @@ impl Turn<'_> {
         let grace = now + slot.spec.leftover_grace();
         if let Some(leaver) = slot.leavers.iter_mut().find(|one| one.generation == generation) {
             leaver.main_alive = false;
+            if leaver.kill.is_some() {
+                return; // what it leaves behind is being killed
+            }
             leaver.deadline = leaver.deadline.min(grace);
             self.actions.push(Action::AskLeftovers(id, generation));
         }
@@ -166,11 +171,15 @@ impl Turn<'_> {
         let stop = &slot.spec.stop;
         slot.leavers.retain_mut(|leaver| {
             let due = leaver.deadline <= now;
-            if leaver.killed && due {
+            if let Some(kill) = leaver.kill.as_mut().filter(|_| due) {
+                if kill.has_progressed() {
+                    leaver.deadline = now + KILL_TIMEOUT;
+                    return true;
+                }
                 actions.push(Action::Note(Note::Stuck(id, leaver.generation)));
                 return false;
             }
-            if !leaver.killed
+            if leaver.kill.is_none()
                 && due
                 && !all
                 && leaver.main_alive
@@ -179,8 +188,8 @@ impl Turn<'_> {
                 leaver.stop_step += 1;
                 leaver.deadline = now + *wait;
                 actions.push(Action::AskToStop(id, leaver.generation, leaver.stop_step));
-            } else if !leaver.killed && (due || all) {
-                leaver.killed = true;
+            } else if leaver.kill.is_none() && (due || all) {
+                leaver.kill = Some(Kill::default());
                 leaver.deadline = now + KILL_TIMEOUT;
                 actions.push(Action::KillTree(id, leaver.generation));
             }
@@ -241,7 +250,7 @@ impl Run {
             exit: None,
             cause: Cause::OwnExit,
             stop_step: 0,
-            killed: false,
+            kill: None,
         }
     }
 }
@@ -249,6 +258,6 @@ impl Run {
 impl Leaver {
     /// One whose main process lives and has just been asked to stop.
     fn new(generation: Generation, deadline: Time) -> Self {
-        Self { generation, main_alive: true, stop_step: 0, killed: false, deadline }
+        Self { generation, main_alive: true, stop_step: 0, kill: None, deadline }
     }
 }

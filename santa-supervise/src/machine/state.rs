@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::kill::Kill;
 use super::model::{CommandId, Exit, Generation, SlotId, Spec, Time};
 use super::table::Phase;
 use crate::backoff::Chance;
@@ -35,7 +36,7 @@ pub(super) struct Run {
     pub(super) cause: Cause,
     /// How many signals of its stop sequence came before the last one sent.
     pub(super) stop_step: usize,
-    pub(super) killed: bool,
+    pub(super) kill: Option<Kill>,
 }
 
 /// A tree that starts beside the one that serves.
@@ -52,7 +53,7 @@ pub(super) struct Leaver {
     pub(super) generation: Generation,
     pub(super) main_alive: bool,
     pub(super) stop_step: usize,
-    pub(super) killed: bool,
+    pub(super) kill: Option<Kill>,
     /// When it is asked again or killed; or, then, given up.
     pub(super) deadline: Time,
 }

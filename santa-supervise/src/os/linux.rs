@@ -195,6 +195,10 @@ impl Os for Linux {
         calls::has_group(tree.main, tree.main_alive) || procfs::has_strays(tree, strays)
     }
 
+    fn count(&self, tree: Tree<'_>, strays: &Strays) -> usize {
+        procfs::count(tree, strays)
+    }
+
     fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage> {
         if procfs::has_many(tree, strays) {
             return None;

@@ -1,27 +1,34 @@
 //! `NOTIFY_SOCKET` (sd_notify(3)): datagrams in which services say how they are.
 
+use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 
-/// A datagram socket at `path`, non-blocking. Everybody may write to it, because
-/// services may run as other users; who wrote is seen when it is read.
+/// A non-blocking datagram socket without an address yet.
 ///
 /// # Errors
-/// The system's refusal.
-pub fn notify_socket(path: &Path) -> io::Result<OwnedFd> {
+/// There is no room for it.
+pub fn notify_socket() -> io::Result<OwnedFd> {
     let fd = socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
     super::set_nonblocking(&fd)?;
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_socket_passcred(&fd, true)?;
-    // Only this thread makes files, so nobody else is affected.
-    let before = rustix::process::umask(Mode::from_raw_mode(0o111));
-    let bound = bind(&fd, &SocketAddrUnix::new(path)?);
-    rustix::process::umask(before);
-    bound?;
     Ok(fd)
+}
+
+/// Binds such a socket to `path`, which may take as long as a mount likes: only
+/// processes of their own do this. Everybody may write to it, because services may
+/// run as other users; who wrote is seen when it is read.
+pub(super) fn bind_notify_socket(fd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    // Of an earlier run that could not remove it.
+    let _ = fs::remove_file(path);
+    let before = rustix::process::umask(Mode::from_raw_mode(0o111));
+    let bound = SocketAddrUnix::new(path).and_then(|path| bind(fd, &path));
+    rustix::process::umask(before);
+    Ok(bound?)
 }

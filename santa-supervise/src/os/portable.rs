@@ -136,6 +136,10 @@ impl Os for Portable {
         calls::has_group(tree.main, tree.main_alive)
     }
 
+    fn count(&self, tree: Tree<'_>, _strays: &Strays) -> usize {
+        usize::from(tree.main_alive)
+    }
+
     fn usage(&self, _tree: Tree<'_>, _strays: &Strays) -> Option<Usage> {
         None
     }

@@ -84,6 +84,11 @@ pub(super) fn has_strays(tree: Tree<'_>, strays: &Strays) -> bool {
         || own.next().is_some()
 }
 
+/// How many processes of `tree` are known, without those below others.
+pub(super) fn count(tree: Tree<'_>, strays: &Strays) -> usize {
+    usize::from(tree.main_alive) + strays_of(tree, strays).count()
+}
+
 /// Whether `tree` has more strays than there is time to look at.
 pub(super) fn has_many(tree: Tree<'_>, strays: &Strays) -> bool {
     strays.more || strays_of(tree, strays).nth(MOST_BELOW).is_some()

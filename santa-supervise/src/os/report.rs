@@ -21,6 +21,8 @@ pub enum Step {
     Output,
     /// Sockets from 3 on.
     Sockets,
+    /// The socket for its notices.
+    Notify,
     /// Files with variables, secrets, the user, the program in `PATH`.
     Preparation,
     /// Resource limits.
@@ -34,11 +36,12 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Process,
         Self::Session,
         Self::Output,
         Self::Sockets,
+        Self::Notify,
         Self::Preparation,
         Self::Limits,
         Self::User,
@@ -54,6 +57,7 @@ impl Step {
             Self::Session => "make a session",
             Self::Output => "connect its output",
             Self::Sockets => "hand over its sockets",
+            Self::Notify => "bind its NOTIFY_SOCKET beside the control socket",
             Self::Preparation => "read its files or look up its user and program",
             Self::Limits => "set its limits",
             Self::User => "change to its user",

@@ -12,6 +12,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use super::mark::{self, Mark};
 use super::report::{Progress, Reporter, Step};
@@ -52,6 +53,8 @@ pub struct Launch<'a> {
     pub output: (OwnedFd, OwnedFd),
     /// Handed over as descriptors 3, 4, …
     pub sockets: Vec<RawFd>,
+    /// Its `NOTIFY_SOCKET` and the path that it binds it to.
+    pub notify: Option<(RawFd, &'a Path)>,
 }
 
 /// Limits of one process; none means ours. Units as in setrlimit(2).
@@ -155,6 +158,7 @@ fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
     default_signals();
     connect(child)?;
     let reporter = Reporter(child.reporter);
+    bind_notify_socket(child, reporter)?;
     reporter.at(Step::Preparation);
     let program = (child.launch.prepare)().map_err(Failure::Refused)?;
     set_limits(&child.launch.limits)?;
@@ -177,6 +181,15 @@ fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
     Err(Failure::At(Step::Program, io::Error::last_os_error()))
 }
 
+/// Binds the socket for its notices, which santa-supervise reads.
+fn bind_notify_socket(child: &Child<'_>, reporter: Reporter) -> Result<(), Failure> {
+    let Some((_, path)) = child.launch.notify else { return Ok(()) };
+    reporter.at(Step::Notify);
+    // SAFETY: it is open until exec; see `connect`.
+    let fd = unsafe { BorrowedFd::borrow_raw(child.reporter + 1) };
+    super::notices::bind_notify_socket(fd, path).map_err(|error| Failure::At(Step::Notify, error))
+}
+
 fn pointers(texts: &[CString]) -> Vec<*const c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
@@ -193,16 +206,17 @@ pub(super) fn default_signals() {
     }
 }
 
-/// Puts input and output at 0 to 2, the sockets at 3, 4, … and the report pipe
-/// behind them; closes everything else. Sources first go above all targets,
+/// Puts input and output at 0 to 2, the sockets at 3, 4, …, the report pipe and the
+/// socket for notices behind them; closes everything else. Sources first go above all targets,
 /// because one may sit on another's target.
 fn connect(child: &mut Child<'_>) -> Result<(), Failure> {
     let launch = child.launch;
     let end = 3 + c_int::try_from(launch.sockets.len()).unwrap_or(0);
     // SAFETY: numbers of open descriptors; dup2 clears close-on-exec.
     unsafe {
-        let aside = |step, fd| require(step, libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, end + 1));
+        let aside = |step, fd| require(step, libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, end + 2));
         child.reporter = aside(Step::Output, child.reporter)?;
+        let notify = launch.notify.map(|(fd, _)| aside(Step::Notify, fd)).transpose()?;
         let (out, err) = (launch.output.0.as_raw_fd(), launch.output.1.as_raw_fd());
         for (fd, target) in [child.input, out, err].into_iter().zip(0..) {
             require(Step::Output, libc::dup2(fd, target))?;
@@ -212,13 +226,15 @@ fn connect(child: &mut Child<'_>) -> Result<(), Failure> {
         for (fd, target) in moved.into_iter().zip(3..) {
             require(Step::Sockets, libc::dup2(fd, target))?;
         }
-        require(Step::Sockets, libc::dup2(child.reporter, end))?;
-        require(Step::Sockets, libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        for (fd, target) in [child.reporter].into_iter().chain(notify).zip(end..) {
+            require(Step::Sockets, libc::dup2(fd, target))?;
+            require(Step::Sockets, libc::fcntl(target, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        }
     }
     child.reporter = end;
     // A child that takes its time must hold nothing of ours: not the sockets of
     // other services, and no process descriptor whose end we wait for.
-    calls::close_from(end + 1);
+    calls::close_from(end + 1 + c_int::from(launch.notify.is_some()));
     Ok(())
 }
 

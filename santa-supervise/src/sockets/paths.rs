@@ -144,10 +144,12 @@ impl Binder {
 }
 
 /// What files need that are of no use any more, or to be of other use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Chore {
     /// To be removed.
     Remove(SocketFile),
+    /// To be removed, whoever made it: the path is ours alone.
+    RemovePath(PathBuf),
     /// Other permission bits.
     SetMode(PathBuf, u32),
 }
@@ -157,6 +159,10 @@ impl Chore {
     pub fn perform(&self) {
         match self {
             Self::Remove(file) => file.remove(),
+            Self::RemovePath(path) => {
+                // A read-only file system keeps it; the next start takes it over.
+                let _ = fs::remove_file(path);
+            }
             Self::SetMode(path, mode) => {
                 // Refused on a read-only file system; then it stays as it was.
                 let _ = fs::set_permissions(path, fs::Permissions::from_mode(*mode));

@@ -300,3 +300,54 @@ fn a_socket_whose_file_cannot_be_removed_does_not_hold_up_the_end() {
         assert_eq!(house.stop(), 0);
     }
 }
+
+#[test]
+fn a_notify_socket_that_cannot_be_bound_or_removed_holds_up_nobody() {
+    for os in ["linux", "linux-without-pidfd", "portable"] {
+        let house = with_hung_files(House::new(os));
+        let switch = house.path("switch");
+        let notifies =
+            "ready = { kind = \"notify\" }\nrestart = \"always\"\nstart_timeout = \"1h\"";
+        let mut house = house
+            .service("first", &["notify READY=1", "forever"], notifies)
+            .service("second", &["notify READY=1", "forever"], notifies)
+            .service("app", &["forever"], "")
+            .setting("HUNG_FROM", &switch)
+            .start();
+        house.wait_for_state("first", "ready");
+        house.wait_for_state("second", "ready");
+        let hang = |name: &str| {
+            let next = house.path("switch.next");
+            fs::write(&next, house.path(name).display().to_string()).expect("switch");
+            fs::rename(&next, &switch).expect("switch");
+        };
+        // That of the next start hangs.
+        hang("control.sock-n4");
+        let _waiting = house.send(b"{\"op\":\"restart\",\"name\":\"first\"}\n");
+        house.until("its start hangs", || house.state("first") == "starting");
+        house.ctl_ok(&["restart", "app"]);
+        // That of the second cannot be removed when it has ended.
+        hang("control.sock-n2");
+        house.ctl_ok(&["stop", "second"]);
+        house.ctl_ok(&["restart", "app"]);
+        assert_eq!(house.state("first"), "starting");
+        assert_eq!(house.stop(), 0);
+    }
+}
+
+#[test]
+fn a_notify_socket_without_a_place_is_the_reason_of_a_failed_start() {
+    let house = House::new("linux").service(
+        "app",
+        &["notify READY=1", "forever"],
+        "ready = { kind = \"notify\" }\nstart_retries = 0",
+    );
+    // A folder that is not empty lies where the socket is to be.
+    fs::create_dir_all(house.path("control.sock-n1/full")).expect("folder");
+    let mut house = house.start();
+    house.wait_for_state("app", "failed");
+    let why = house.service_status("app")["why"].as_str().expect("why").to_owned();
+    assert!(why.contains("cannot bind its NOTIFY_SOCKET"), "{why}");
+    assert!(why.contains("check that the directory of control_socket exists"), "{why}");
+    assert_eq!(house.stop(), 0);
+}

@@ -22,6 +22,7 @@ fn input() -> impl Strategy<Value = Input> {
         5 => (any::<u8>(), 0u8..3, any::<bool>(), any::<bool>())
             .prop_map(|(pick, code, signal, alone)| Input::Exit { pick, code, signal, alone }),
         3 => any::<u8>().prop_map(Input::Gone),
+        2 => (any::<u8>(), 0u8..4).prop_map(|(pick, left)| Input::Left(pick, left)),
         1 => Just(Input::Terminate),
         4 => (any::<u8>(), any::<u8>()).prop_map(|(verb, target)| Input::Command(verb, target)),
         3 => any::<u8>().prop_map(Input::Unhealthy),
@@ -225,6 +226,68 @@ fn leftovers_are_asked_then_killed_before_the_next_start() {
     assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopping, "killed, not yet gone");
     world.take(&Input::Gone(0));
     assert_eq!(phase_of(&world, SlotId(0)), Phase::Backoff);
+}
+
+/// One service whose tree has just been sent SIGKILL.
+fn killed() -> World {
+    let mut world = World::new(vec![plain("s0", &[])], 1, vec![]);
+    world.feed(Event::Start);
+    world.take(&Input::Ready(0));
+    world.take(&Input::Command(1, 0));
+    world.take(&Input::NextDeadline);
+    world
+}
+
+#[test]
+fn a_killed_tree_is_waited_for_as_long_as_it_becomes_smaller() {
+    let mut world = killed();
+    // The main process dies first and leaves its children behind.
+    world.take(&Input::Left(0, 1));
+    world.take(&Input::Exit { pick: 0, code: 9, signal: true, alone: false });
+    world.take(&Input::Left(0, 200));
+    for left in [150, 90, 89, 1] {
+        world.take(&Input::Left(0, left));
+        let before = world.now;
+        world.take(&Input::NextDeadline);
+        assert_eq!(world.now - before, KILL_TIMEOUT);
+        assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopping, "{left} are left");
+    }
+    world.take(&Input::Gone(0));
+    assert_eq!(phase_of(&world, SlotId(0)), Phase::Stopped);
+}
+
+#[test]
+fn a_killed_tree_that_becomes_no_smaller_is_given_up() {
+    for seen in [&[][..], &[1], &[1, 4, 4], &[4, 3, 2, 3]] {
+        let mut world = killed();
+        let first = world.now;
+        for left in seen {
+            world.take(&Input::Left(0, *left));
+        }
+        world.take(&Input::NextDeadline);
+        // Fewer than there were at most: it gets more time once, not for ever.
+        let fewer = seen.iter().max() > seen.last();
+        assert_eq!(phase_of(&world, SlotId(0)) == Phase::Stopping, fewer, "{seen:?}");
+        if fewer {
+            world.take(&Input::Left(0, 4));
+            world.take(&Input::NextDeadline);
+        }
+        assert_eq!(phase_of(&world, SlotId(0)), Phase::Failed, "{seen:?}");
+        assert_eq!(world.now - first, KILL_TIMEOUT * (1 + u32::from(fewer)));
+    }
+}
+
+#[test]
+fn a_replaced_one_that_is_killed_is_waited_for_as_long_as_it_becomes_smaller() {
+    let mut world = rolling();
+    world.take(&Input::Ready(1));
+    world.take(&Input::NextDeadline);
+    for (left, given_up) in [(3, false), (2, false), (2, true)] {
+        world.take(&Input::Left(0, 4));
+        world.take(&Input::Left(0, left));
+        world.take(&Input::NextDeadline);
+        assert_eq!(generations(&world).2.is_empty(), given_up, "{left}");
+    }
 }
 
 #[test]

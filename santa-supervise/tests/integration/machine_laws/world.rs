@@ -25,6 +25,8 @@ pub(crate) enum Input {
         alone: bool,
     },
     Gone(u8),
+    /// So many processes are left of what is being killed.
+    Left(u8, u8),
     Terminate,
     Command(u8, u8),
     Unhealthy(u8),
@@ -256,6 +258,11 @@ impl World {
                         self.bury(slot, generation);
                     }
                     self.feed(Event::Gone(slot, generation));
+                }
+            }
+            Input::Left(pick, left) => {
+                if let Some((slot, generation)) = self.pick(pick) {
+                    self.feed(Event::Left { slot, generation, processes: left.into() });
                 }
             }
             Input::Terminate => self.feed(Event::Terminate { why: "asked".into() }),

@@ -2,8 +2,8 @@
 //! (`LD_PRELOAD`): every path below the folder that `HUNG` names hangs, as on a
 //! network mount whose server is gone, and so do the path that the file named by
 //! `HUNG_FROM` holds and the look-up of the user `hung`. Where `SHORTAGE` names a
-//! file, nothing hangs, but as long as the file exists those paths and the look-up
-//! of any user fail with the error whose number it holds. Compiled by the test that
+//! file, nothing hangs, but as long as the file exists those paths and the look-ups
+//! of users by name and of groups fail with the error whose number it holds. Compiled by the test that
 //! uses it, so without crates.
 #![allow(unsafe_code)]
 
@@ -120,6 +120,7 @@ hanging! {
     stat64(; path, about: *mut c_void) -> c_int;
     opendir(; path) -> *mut c_void;
     chdir(; path) -> c_int;
+    unlink(; path) -> c_int;
     execve(; path, argv: *const *const c_char, envp: *const *const c_char) -> c_int;
 }
 
@@ -146,5 +147,33 @@ pub unsafe extern "C" fn getpwnam_r(
         }
         let call = std::mem::transmute::<*mut c_void, LookUp>(next(c"getpwnam_r"));
         call(name, record, buffer, size, found)
+    }
+}
+
+type Groups = unsafe extern "C" fn(*const c_char, c_uint, *mut c_uint, *mut c_int) -> c_int;
+
+/// # Safety
+/// As getgrouplist(3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getgrouplist(
+    name: *const c_char,
+    group: c_uint,
+    groups: *mut c_uint,
+    count: *mut c_int,
+) -> c_int {
+    // SAFETY: the caller's promise; the function found has this type.
+    unsafe {
+        let Some(Some(error)) = shortage() else {
+            let call = std::mem::transmute::<*mut c_void, Groups>(next(c"getgrouplist"));
+            return call(name, group, groups, count);
+        };
+        *__errno_location() = error;
+        // The GNU C library's way, and that of others.
+        if error % 2 == 0 {
+            *groups = group;
+            *count = 1;
+            return 1;
+        }
+        -1
     }
 }
