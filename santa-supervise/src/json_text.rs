@@ -2,49 +2,99 @@
 //! splits on: carriage return, vertical tab, form feed, the separators of ASCII
 //! and Unicode, NUL. Everything that could move a cursor is escaped as well.
 
+use std::io::Write as _;
+
 /// Whether a reader or a terminal may take it for more than a character.
 #[must_use]
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether text has an unsafe character. Two looks at all bytes, of which the
-/// compiler and `memchr` take many at a time: that is why nothing here branches.
+/// Whether text has an unsafe character.
 #[must_use]
 pub(crate) fn holds_unsafe(text: &[u8]) -> bool {
-    any(text, |byte| (byte < b' ') | (byte == 0x7f))
-        || memchr::memchr2_iter(0xc2, 0xe2, text).any(|at| begins_unsafe(&text[at..]))
+    any(text, may_be_unsafe) && (0..text.len()).any(|at| unsafe_at(text, at).is_some())
 }
 
-/// Whether text in UTF-8 begins with an unsafe character beyond ASCII.
-fn begins_unsafe(text: &[u8]) -> bool {
-    matches!(text, [0xc2, 0x80..=0x9f, ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..])
-}
-
+/// Whether any byte meets a condition. The compiler takes many bytes at a time: that
+/// is why neither this nor a condition branches.
 fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    text.iter().fold(false, |found, byte| found | is(*byte))
+    text.iter().fold(0, |found, byte| found | u8::from(is(*byte))) != 0
+}
+
+/// Whether a byte is an unsafe character, or one beyond ASCII may begin with it.
+fn may_be_unsafe(byte: u8) -> bool {
+    (byte < b' ') | (byte == 0x7f) | (byte == 0xc2) | (byte == 0xe2)
+}
+
+/// The unsafe character that begins at a byte of text in UTF-8, and its length.
+fn unsafe_at(text: &[u8], at: usize) -> Option<(u16, usize)> {
+    match text[at..] {
+        [byte @ (..b' ' | 0x7f), ..] => Some((byte.into(), 1)),
+        [0xc2, byte @ 0x80..=0x9f, ..] => Some((byte.into(), 2)),
+        [0xe2, 0x80, byte @ (0xa8 | 0xa9), ..] => Some((0x2000 | u16::from(byte & 0x7f), 3)),
+        _ => None,
+    }
 }
 
 /// Whether a JSON text has neither an unsafe character nor an escape: whatever is
 /// taken out of it can be written as it stands.
 #[must_use]
 pub(crate) fn is_plain(json: &[u8]) -> bool {
-    !holds_unsafe(json) && memchr::memchr(b'\\', json).is_none()
+    !any(json, |byte| may_be_unsafe(byte) | (byte == b'\\'))
+        || !holds_unsafe(json) && memchr::memchr(b'\\', json).is_none()
 }
+
+/// How many bytes are looked at together.
+const BLOCK: usize = 32;
 
 /// Appends a string, in quotes.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    if !holds_unsafe(text.as_bytes()) && memchr::memchr2(b'"', b'\\', text.as_bytes()).is_none() {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        return out.push(b'"');
+    let text = text.as_bytes();
+    let may_need_escape = |byte: u8| may_be_unsafe(byte) | (byte == b'"') | (byte == b'\\');
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let (mut written, mut at) = (0, 0);
+    while at < text.len() {
+        let block = at..text.len().min(at + BLOCK);
+        if !any(&text[block.clone()], may_need_escape) {
+            at = block.end;
+            continue;
+        }
+        while at < block.end {
+            let Some(length) = escape_at(out, text, written, at) else {
+                at += 1;
+                continue;
+            };
+            at += length;
+            written = at;
+        }
     }
-    let begin = out.len();
-    // Writing a string to memory cannot fail.
-    let _ = serde_json::to_writer(&mut *out, text);
-    if holds_unsafe(&out[begin..]) {
-        escape(out, begin);
-    }
+    out.extend_from_slice(&text[written..]);
+    out.push(b'"');
+}
+
+/// Where a character needs an escape, appends what was `written` not yet before it,
+/// then the escape; gives the character's length.
+fn escape_at(out: &mut Vec<u8>, text: &[u8], written: usize, at: usize) -> Option<usize> {
+    let short = match text[at] {
+        byte @ (b'"' | b'\\') => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        8 => b'b',
+        12 => b'f',
+        _ => {
+            let (code, length) = unsafe_at(text, at)?;
+            out.extend_from_slice(&text[written..at]);
+            // Writing to memory cannot fail.
+            let _ = write!(out, "\\u{code:04x}");
+            return Some(length);
+        }
+    };
+    out.extend_from_slice(&text[written..at]);
+    out.extend_from_slice(&[b'\\', short]);
+    Some(1)
 }
 
 /// Appends a value as it was written, which serde has found to be JSON.
@@ -65,7 +115,7 @@ fn escape(out: &mut Vec<u8>, begin: usize) {
         match c {
             '\0'..' ' => out.push(b' '),
             c if is_unsafe(c) => {
-                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
