@@ -1,40 +1,32 @@
-//! santa-proxy: the public face of SantaServer. Serves the console from memory,
-//! passes `/api` on to the backend's Unix sockets, and is strict about HTTP.
+//! santa-proxy: the HTTP front of SantaServer. Serves the console from memory,
+//! proxies `/api` to the backend's Unix sockets, and is strict about HTTP.
 //!
-//! The layers, each knowing only those above it in this list:
-//! - [`http`]: HTTP/1.1 as plain functions over bytes, and HTTP/2 heads in terms of it
-//! - [`route`]: who answers a path
-//! - `assets`, `answer`: what the console and this proxy itself answer
+//! The layers, the lowest first; `cargo xtask ci layers` keeps them:
+//! - [`http`]: HTTP/1.1 as plain functions over bytes, and HTTP/2 heads in terms of it;
+//!   [`route`]: which part responds to a path; `proxy_protocol`, `client_limits`: the
+//!   PROXY protocol, and limits per client address
 //! - `io`: sockets, buffers, deadlines
-//! - `log`, `metrics`: what is told about it
-//! - `preface`, `tls`, `addresses`: PROXY protocol, certificates, what each client has open
-//! - `upstream`: connections to backends, and which of them serve
-//! - `question`: what this proxy asks a backend itself
-//! - `server`: workers, connections, HTTP/2 streams, forwarding, tunnels
-//! - [`lifecycle`]: start, signals, drain; `inherit`, `reload`, `watch`, `admin`,
-//!   `supervisor`, `backend_numbers`, `resident`, [`cli`] beside it
+//! - `log`, `metrics`; `local_response`, `assets`: responses of this proxy itself and the
+//!   console; `tls`, `listeners`: certificates and public listeners; `upstream`:
+//!   connections to backends, and which instances there are; `snapshot`,
+//!   `control_state`: settings and content, and what the main thread tells the workers
+//! - `server`: workers, connections, HTTP/2 streams, proxying, tunnels
+//! - [`lifecycle`]: start, signals, reload, drain, the admin listener; [`cli`]
 
-mod addresses;
-mod admin;
-mod answer;
 mod assets;
-mod backend_numbers;
 pub mod cli;
-mod generation;
+mod client_limits;
+mod control_state;
 pub mod http;
-mod inherit;
 mod io;
 pub mod lifecycle;
+mod listeners;
+mod local_response;
 mod log;
 mod metrics;
-mod notify;
-mod preface;
-mod question;
-mod reload;
-mod resident;
+mod proxy_protocol;
 pub mod route;
 mod server;
-mod supervisor;
+mod snapshot;
 mod tls;
 mod upstream;
-mod watch;

@@ -2,10 +2,12 @@
 //! client gets cannot be read in two ways.
 
 use santa_proxy::http::framing::ResponseBody;
-use santa_proxy::http::request::Version;
 use santa_proxy::http::response::{Response, SCAN_RULES};
-use santa_proxy::http::rewrite::{Delimiter, Downward, delimiter, interim_head, response_head};
+use santa_proxy::http::rewrite::{
+    Delimiter, DownstreamHeaders, delimiter, interim_head, response_head,
+};
 use santa_proxy::http::scan::{Found, HeadSpan, Scan};
+use santa_proxy::http::version::Version;
 
 use crate::random::Random;
 use crate::{Target, corpus};
@@ -86,7 +88,7 @@ fn check_downward(response: &Response<'_>, version: Version, to_head: bool) {
     if response.status < 200 && response.status != 101 {
         interim_head(&mut out, response);
     } else {
-        let downward = Downward {
+        let downstream_headers = DownstreamHeaders {
             delimiter: framed,
             version,
             keep_alive: framed != Delimiter::Close,
@@ -94,7 +96,7 @@ fn check_downward(response: &Response<'_>, version: Version, to_head: bool) {
             date: "Thu, 01 Jan 2026 00:00:00 GMT",
             hsts: b"",
         };
-        response_head(&mut out, response, &downward);
+        response_head(&mut out, response, &downstream_headers);
     }
     let shown = out.escape_ascii();
     let Ok(Some(span)) = scan(&out, || usize::MAX) else { panic!("no head in {shown}") };

@@ -4,9 +4,10 @@
 use santa_proxy::http::forwarded::Sender;
 use santa_proxy::http::framing::RequestBody;
 use santa_proxy::http::reject::Reject;
-use santa_proxy::http::request::{HeadLimits, Request, Version, scan_reject};
-use santa_proxy::http::rewrite::{Onward, request_head};
+use santa_proxy::http::request::{HeadLimits, Request, scan_reject};
+use santa_proxy::http::rewrite::{UpstreamHeaders, request_head};
 use santa_proxy::http::scan::{Found, HeadSpan, Scan};
+use santa_proxy::http::version::Version;
 
 use crate::random::Random;
 use crate::{Target, corpus};
@@ -123,7 +124,7 @@ fn check_accepted(head: &[u8], request: &Request<'_>) {
 /// What is passed on is accepted by the same rules and means the same.
 fn check_onward(request: &Request<'_>) {
     let sender = Sender { peer: [192, 0, 2, 1].into(), trusted: false, scheme: "http" };
-    let onward = Onward {
+    let upstream_headers = UpstreamHeaders {
         sender,
         client: sender.peer,
         request_id: "id",
@@ -133,7 +134,7 @@ fn check_onward(request: &Request<'_>) {
         multiplexed: false,
     };
     let mut head = Vec::new();
-    request_head(&mut head, request, &onward);
+    request_head(&mut head, request, &upstream_headers);
     let limits = HeadLimits { head: 16 * 1024, target: 8192, fields: 120 };
     let Ok(Found::Head(span)) = Scan::default().advance(&head, &limits.scan_rules()) else {
         panic!("no head is passed on: {}", head.escape_ascii())

@@ -14,10 +14,10 @@ use super::backup::is_backup;
 use super::compress;
 use super::content::Content;
 use super::{Asset, Site, Variant};
-use crate::answer::push_security;
 use crate::assets::media::{cache_control, media_type};
 use crate::http::coding::Coding;
 use crate::http::date;
+use crate::local_response::push_security;
 
 /// Codings that the build writes beside a file, and their extensions.
 const SIBLINGS: [(Coding, &str); 3] =

@@ -16,7 +16,6 @@ use std::fmt::Write as _;
 
 use self::content::Content;
 pub(crate) use self::content::Part;
-use crate::answer::{Answer, Body};
 use crate::http::bytes::list;
 use crate::http::coding::{self, Coding};
 use crate::http::conditional::{self, Outcome, Validators};
@@ -25,6 +24,7 @@ use crate::http::path;
 use crate::http::range::{self, Range, Wanted};
 use crate::http::reject::Reject;
 use crate::http::request::Request;
+use crate::local_response::{Body, LocalResponse};
 
 /// Separates the parts of an answer with several ranges. Console files are
 /// our own build and do not contain it.
@@ -88,17 +88,22 @@ impl Site {
 
     /// The answer to a request for the console; `path` is decoded, `now` in
     /// seconds since 1970.
-    pub(crate) fn answer(&self, request: &Request<'_>, path: &str, now: u64) -> Answer<'_> {
+    pub(crate) fn response(
+        &self,
+        request: &Request<'_>,
+        path: &str,
+        now: u64,
+    ) -> LocalResponse<'_> {
         let to_head = match request.method {
             "GET" => false,
             "HEAD" => true,
-            _ => return Answer::method_not_allowed("GET, HEAD"),
+            _ => return LocalResponse::method_not_allowed("GET, HEAD"),
         };
-        let answer = match self.find(request, path) {
-            None => Answer::refusal(Reject::new(404, "no such page or file"), false),
+        let response = match self.find(request, path) {
+            None => LocalResponse::refusal(Reject::new(404, "no such page or file"), false),
             Some(index) => self.answer_asset(request, index, now, to_head),
         };
-        if to_head { answer.without_body() } else { answer }
+        if to_head { response.without_body() } else { response }
     }
 
     /// The file at `path`, or the fallback page when this is a navigation.
@@ -121,18 +126,18 @@ impl Site {
         index: usize,
         now: u64,
         to_head: bool,
-    ) -> Answer<'_> {
+    ) -> LocalResponse<'_> {
         let Some(selected) = self.select(request, index) else {
             let reject = Reject::new(406, "no acceptable content coding");
-            let mut answer = Answer::refusal(reject, false);
-            answer.add_line("Vary", "Accept-Encoding");
-            return answer;
+            let mut response = LocalResponse::refusal(reject, false);
+            response.add_line("Vary", "Accept-Encoding");
+            return response;
         };
         let validators = Validators { etag: &selected.variant.etag, modified: selected.modified };
         match conditional::evaluate(&request.fields, &validators, now) {
             Outcome::NotModified => not_modified(&selected),
             Outcome::Failed => {
-                Answer::refusal(Reject::new(412, "precondition does not hold"), false)
+                LocalResponse::refusal(Reject::new(412, "precondition does not hold"), false)
             }
             Outcome::Send => {
                 let ranged =
@@ -172,8 +177,8 @@ fn accepts_html(element: &[u8]) -> bool {
     html && !parts.any(|parameter| matches!(parameter, b"q=0" | b"q=0.0" | b"q=0.00" | b"q=0.000"))
 }
 
-fn not_modified<'s>(selected: &Selected<'s>) -> Answer<'s> {
-    Answer {
+fn not_modified<'s>(selected: &Selected<'s>) -> LocalResponse<'s> {
+    LocalResponse {
         status: 304,
         lines: Cow::Borrowed(&selected.variant.validators),
         length: None,
@@ -181,9 +186,9 @@ fn not_modified<'s>(selected: &Selected<'s>) -> Answer<'s> {
     }
 }
 
-fn whole<'s>(selected: &Selected<'s>) -> Answer<'s> {
+fn whole<'s>(selected: &Selected<'s>) -> LocalResponse<'s> {
     let length = selected.variant.content.len();
-    Answer {
+    LocalResponse {
         status: 200,
         lines: Cow::Borrowed(&selected.variant.lines),
         length: Some(length as u64),
@@ -191,25 +196,26 @@ fn whole<'s>(selected: &Selected<'s>) -> Answer<'s> {
     }
 }
 
-fn unsatisfiable<'s>(selected: &Selected<'s>) -> Answer<'s> {
-    let mut answer = Answer::refusal(Reject::new(416, "range lies outside the file"), false);
-    answer.add_line("Content-Range", &format!("bytes */{}", selected.variant.content.len()));
-    answer
+fn unsatisfiable<'s>(selected: &Selected<'s>) -> LocalResponse<'s> {
+    let mut response =
+        LocalResponse::refusal(Reject::new(416, "range lies outside the file"), false);
+    response.add_line("Content-Range", &format!("bytes */{}", selected.variant.content.len()));
+    response
 }
 
-fn partial<'s>(selected: &Selected<'s>, parts: &[Range]) -> Answer<'s> {
+fn partial<'s>(selected: &Selected<'s>, parts: &[Range]) -> LocalResponse<'s> {
     let content = &selected.variant.content;
     let lines = selected.variant.lines.to_vec();
     if let [part] = parts {
         let range = indices(*part);
-        let mut answer = Answer {
+        let mut response = LocalResponse {
             status: 206,
             lines: Cow::Owned(lines),
             length: Some(part.len()),
             body: Body::Asset { index: selected.index, coding: selected.coding, range },
         };
-        answer.add_line("Content-Range", &content_range(*part, content.len()));
-        return answer;
+        response.add_line("Content-Range", &content_range(*part, content.len()));
+        return response;
     }
     let mut body = Vec::new();
     for part in parts {
@@ -227,14 +233,14 @@ fn partial<'s>(selected: &Selected<'s>, parts: &[Range]) -> Answer<'s> {
     body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
     let own_type = format!("Content-Type: {}\r\n", selected.variant.media_type);
     let lines = lines.strip_prefix(own_type.as_bytes()).unwrap_or(&lines).to_vec();
-    let mut answer = Answer {
+    let mut response = LocalResponse {
         status: 206,
         lines: Cow::Owned(lines),
         length: Some(body.len() as u64),
         body: Body::Bytes(body),
     };
-    answer.add_line("Content-Type", &format!("multipart/byteranges; boundary={BOUNDARY}"));
-    answer
+    response.add_line("Content-Type", &format!("multipart/byteranges; boundary={BOUNDARY}"));
+    response
 }
 
 fn indices(part: Range) -> std::ops::Range<usize> {

@@ -37,8 +37,8 @@ fn ask_raw(site: &Site, text: &str) -> (u16, String, Vec<u8>) {
     };
     let request = Request::parse(text.as_bytes(), &span, &LIMITS).expect("valid");
     let path = path::decode(request.target.path).expect("valid path");
-    let answer = site.answer(&request, &path, NOW);
-    let body = match &answer.body {
+    let response = site.response(&request, &path, NOW);
+    let body = match &response.body {
         Body::None => Vec::new(),
         Body::Bytes(bytes) => bytes.clone(),
         Body::Asset { index, coding, range } => {
@@ -48,7 +48,7 @@ fn ask_raw(site: &Site, text: &str) -> (u16, String, Vec<u8>) {
             }
         }
     };
-    (answer.status, String::from_utf8(answer.lines.to_vec()).expect("ASCII"), body)
+    (response.status, String::from_utf8(response.lines.to_vec()).expect("ASCII"), body)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! that arrive in any pieces. Decodes in place and refuses every deviation;
 //! extensions are skipped, the trailer section is kept for the caller.
 
-use super::bytes::{hex_digit, is_field_value, is_token_byte, trim};
+use super::bytes::{hex_digit, is_field_value, is_token_byte, push_hex, trim};
 use super::field::{Fields, MOST_FIELDS};
 
 /// Longest chunk-size line, extensions included.
@@ -188,6 +188,23 @@ impl Chunked {
         Fields::parse(&self.trailer, MOST_FIELDS)
             .map(|_| State::Done)
             .map_err(|_| ChunkError("malformed trailer section"))
+    }
+}
+
+/// Appends content to a message, in the chunked coding or as it is; `last` ends the coding.
+pub fn push_content(out: &mut Vec<u8>, payload: &[u8], chunked: bool, last: bool) {
+    if !chunked {
+        out.extend_from_slice(payload);
+        return;
+    }
+    if !payload.is_empty() {
+        push_hex(out, payload.len() as u64);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(payload);
+        out.extend_from_slice(b"\r\n");
+    }
+    if last {
+        out.extend_from_slice(b"0\r\n\r\n");
     }
 }
 

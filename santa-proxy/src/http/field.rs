@@ -215,7 +215,7 @@ fn parse<'b>(block: &'b [u8], room: &mut [Header<'b>]) -> Result<Fields<'b>, Fie
 /// Moves white space between a field name and its colon behind the colon, where
 /// it means nothing. Only for answers of a backend: RFC 9112 §5.1 has a proxy
 /// remove it there, and has requests with it refused. Gives whether any was found.
-pub fn mend_colons(block: &mut [u8]) -> bool {
+pub fn strip_space_before_colon(block: &mut [u8]) -> bool {
     let mut found = false;
     for line in block.split_mut(|byte| *byte == b'\n') {
         let Some(colon) = memchr::memchr(b':', line) else { continue };
@@ -286,8 +286,8 @@ mod tests {
     #[test]
     fn white_space_before_a_colon_moves_behind_it() {
         let mut block = *b"A: b\r\nC \t: d : e\r\n folded: f\r\nG h : i\r\n : j\r\nK\r\n\r\n";
-        assert!(mend_colons(&mut block));
-        assert!(!mend_colons(&mut block), "once is enough");
+        assert!(strip_space_before_colon(&mut block));
+        assert!(!strip_space_before_colon(&mut block), "once is enough");
         let text = b"A: b\r\nC:\t  d : e\r\n folded: f\r\nG h : i\r\n : j\r\nK\r\n\r\n";
         assert_eq!(block, *text);
     }

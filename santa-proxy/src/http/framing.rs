@@ -4,7 +4,7 @@
 use super::bytes::{decimal, list};
 use super::field::{Fields, Name};
 use super::reject::Reject;
-use super::request::Version;
+use super::version::Version;
 
 /// How the content of a request is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::field::{Fields, Name};
 use super::reject::Reject;
-use super::request::Version;
+use super::version::Version;
 
 /// The host that a request is for: that of an absolute target, else `Host`.
 ///

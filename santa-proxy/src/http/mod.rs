@@ -21,3 +21,4 @@ pub mod request;
 pub mod response;
 pub mod rewrite;
 pub mod scan;
+pub mod version;

@@ -10,6 +10,7 @@ use super::framing::{RequestBody, request_body};
 use super::host;
 use super::reject::Reject;
 use super::scan::{HeadSpan, ScanError, ScanRules};
+use super::version::Version;
 
 /// Room in the start line beside the target: method, spaces and version.
 const AROUND_TARGET: usize = 64;
@@ -33,26 +34,6 @@ impl HeadLimits {
             start_line: self.target.saturating_add(AROUND_TARGET),
             head: self.head,
             leading_empty_line: true,
-        }
-    }
-}
-
-/// The two versions spoken on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1
-    Http11,
-}
-
-impl Version {
-    /// The name in logs and in `Via`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http10 => "HTTP/1.0",
-            Self::Http11 => "HTTP/1.1",
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use super::field::{FieldError, Fields, Name};
 use super::framing::{ResponseBody, response_body};
-use super::request::{Connection, Version};
+use super::request::Connection;
 use super::scan::{HeadSpan, ScanRules};
+use super::version::Version;
 
 /// Longest head that is taken from a backend.
 pub const LONGEST_HEAD: usize = 64 * 1024;

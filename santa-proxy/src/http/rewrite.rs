@@ -9,12 +9,13 @@ use super::client_cert;
 use super::field::{Fields, Name};
 use super::forwarded::{self, Sender};
 use super::framing::{RequestBody, ResponseBody};
-use super::request::{Request, Version};
+use super::request::Request;
 use super::response::Response;
+use super::version::Version;
 
 /// What is added to a request on its way to a backend.
 #[derive(Debug, Clone, Copy)]
-pub struct Onward<'a> {
+pub struct UpstreamHeaders<'a> {
     /// Who sent it.
     pub sender: Sender,
     /// The client, behind trusted proxies.
@@ -48,7 +49,7 @@ pub enum Delimiter {
 
 /// What is added to an answer on its way to the client.
 #[derive(Debug, Clone, Copy)]
-pub struct Downward<'a> {
+pub struct DownstreamHeaders<'a> {
     /// Delimiting of the content.
     pub delimiter: Delimiter,
     /// Version of the client.
@@ -122,7 +123,7 @@ fn needs_trust(name: Name) -> bool {
 
 /// What other proxies say of the client, and what became an attack (`Proxy`, which CGI
 /// hands on as `HTTP_PROXY`; paths that some frameworks prefer to the real one).
-const CLAIMS: [&str; 20] = [
+const SPOOFABLE: [&str; 20] = [
     "cf-connecting-ip",
     "forwarded-for",
     "front-end-https",
@@ -151,12 +152,12 @@ fn is_of_a_proxy(name: Name, text: &str) -> bool {
     name == Name::Other
         && (text.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
             && matches!(text.as_bytes().get(START.len()), None | Some(b'-'))
-            || CLAIMS.iter().any(|claim| text.eq_ignore_ascii_case(claim)))
+            || SPOOFABLE.iter().any(|claim| text.eq_ignore_ascii_case(claim)))
 }
 
 /// A field that backends which know names as variables (CGI, WSGI) would take
 /// for one that is not a stranger's to say: `X_Forwarded_For`, `Content_Length`.
-fn is_disguised(name: Name, text: &str) -> bool {
+fn is_underscore_alias(name: Name, text: &str) -> bool {
     name == Name::Other && text.contains('_') && {
         let text = text.replace('_', "-");
         let meant = Name::of(&text);
@@ -183,7 +184,11 @@ fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// Appends the request head for a backend.
-pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_>) {
+pub fn request_head(
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    upstream_headers: &UpstreamHeaders<'_>,
+) {
     out.extend_from_slice(request.method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(request.target.path);
@@ -192,26 +197,32 @@ pub fn request_head(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_
         out.extend_from_slice(query);
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    push_line(out, "Host", request.host.unwrap_or(onward.fallback_host.as_bytes()));
+    push_line(out, "Host", request.host.unwrap_or(upstream_headers.fallback_host.as_bytes()));
     let fields = &request.fields;
     let nominates = fields.first(Name::Connection).is_some();
     for (name, text, value) in fields.iter() {
         let dropped = is_hop(name)
             || is_replaced_in_request(name)
             || (name == Name::MaxForwards && counts_hops(request))
-            || (!onward.sender.trusted && (needs_trust(name) || is_of_a_proxy(name, text)))
-            || is_disguised(name, text)
+            || (!upstream_headers.sender.trusted
+                && (needs_trust(name) || is_of_a_proxy(name, text)))
+            || is_underscore_alias(name, text)
             || (nominates && is_nominated(fields, text));
         if !dropped {
             push_line(out, text, value);
         }
     }
-    forwarded::push_lines(out, request, &onward.sender, onward.client);
-    client_cert::push_lines(out, request, onward.sender.trusted, onward.certificate);
-    push_line(out, "X-Request-Id", onward.request_id.as_bytes());
-    push_via(out, request, onward.multiplexed);
+    forwarded::push_lines(out, request, &upstream_headers.sender, upstream_headers.client);
+    client_cert::push_lines(
+        out,
+        request,
+        upstream_headers.sender.trusted,
+        upstream_headers.certificate,
+    );
+    push_line(out, "X-Request-Id", upstream_headers.request_id.as_bytes());
+    push_via(out, request, upstream_headers.multiplexed);
     push_hops(out, request);
-    push_request_framing(out, request, onward);
+    push_request_framing(out, request, upstream_headers);
 }
 
 /// `Via` (RFC 9110 §7.6.3): what came before, and this hop.
@@ -244,7 +255,11 @@ fn push_hops(out: &mut Vec<u8>, request: &Request<'_>) {
     }
 }
 
-fn push_request_framing(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onward<'_>) {
+fn push_request_framing(
+    out: &mut Vec<u8>,
+    request: &Request<'_>,
+    upstream_headers: &UpstreamHeaders<'_>,
+) {
     if request.expects_continue && request.body != RequestBody::None {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
@@ -257,7 +272,7 @@ fn push_request_framing(out: &mut Vec<u8>, request: &Request<'_>, onward: &Onwar
         }
         RequestBody::None => {}
     }
-    if onward.upgrade {
+    if upstream_headers.upgrade {
         out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -299,7 +314,11 @@ pub fn interim_head(out: &mut Vec<u8>, response: &Response<'_>) {
 }
 
 /// Appends the head of a final answer, or of 101.
-pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Downward<'_>) {
+pub fn response_head(
+    out: &mut Vec<u8>,
+    response: &Response<'_>,
+    downstream_headers: &DownstreamHeaders<'_>,
+) {
     push_status_line(out, response.status, response.reason);
     push_end_to_end(out, response);
     let fields = &response.fields;
@@ -317,14 +336,14 @@ pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Down
             }
         }
         if lacks(Name::TransportSecurity) {
-            out.extend_from_slice(downward.hsts);
+            out.extend_from_slice(downstream_headers.hsts);
         }
     }
-    push_line(out, "X-Request-Id", downward.request_id.as_bytes());
+    push_line(out, "X-Request-Id", downstream_headers.request_id.as_bytes());
     if lacks(Name::Date) {
-        push_line(out, "Date", downward.date.as_bytes());
+        push_line(out, "Date", downstream_headers.date.as_bytes());
     }
-    match downward.delimiter {
+    match downstream_headers.delimiter {
         Delimiter::Length(length) | Delimiter::None(Some(length)) => push_length(out, length),
         Delimiter::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Delimiter::Upgrade => {
@@ -338,7 +357,12 @@ pub fn response_head(out: &mut Vec<u8>, response: &Response<'_>, downward: &Down
         push_line(out, "Upgrade", protocol);
         out.extend_from_slice(b"Connection: Upgrade\r\n");
     }
-    push_persistence(out, downward.version, downward.keep_alive, downward.delimiter);
+    push_persistence(
+        out,
+        downstream_headers.version,
+        downstream_headers.keep_alive,
+        downstream_headers.delimiter,
+    );
     out.extend_from_slice(b"\r\n");
 }
 

@@ -3,6 +3,6 @@
 
 pub(crate) mod buffer;
 pub(crate) mod deadline;
-pub(crate) mod race;
+pub(crate) mod drive;
 mod sendfile;
 pub(crate) mod stream;

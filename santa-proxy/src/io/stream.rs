@@ -51,7 +51,7 @@ pub(crate) enum Stream {
     /// Within the machine.
     Unix(UnixStream),
     /// Within this process: a part of a connection that carries several.
-    Within(Rc<RefCell<dyn Endpoint>>),
+    InProcess(Rc<RefCell<dyn Endpoint>>),
 }
 
 /// The receiving direction.
@@ -60,7 +60,7 @@ pub(crate) enum Reader<'s> {
     Tcp(tcp::ReadHalf<'s>),
     Tls(&'s RefCell<Secure>),
     Unix(unix::ReadHalf<'s>),
-    Within(&'s RefCell<dyn Endpoint>),
+    InProcess(&'s RefCell<dyn Endpoint>),
 }
 
 /// The sending direction.
@@ -69,7 +69,7 @@ pub(crate) enum Writer<'s> {
     Tcp(tcp::WriteHalf<'s>),
     Tls(&'s RefCell<Secure>),
     Unix(unix::WriteHalf<'s>),
-    Within(&'s RefCell<dyn Endpoint>),
+    InProcess(&'s RefCell<dyn Endpoint>),
 }
 
 impl Stream {
@@ -85,12 +85,12 @@ impl Stream {
                 let (reader, writer) = stream.split();
                 (Reader::Unix(reader), Writer::Unix(writer))
             }
-            Self::Within(end) => (Reader::Within(end), Writer::Within(end)),
+            Self::InProcess(end) => (Reader::InProcess(end), Writer::InProcess(end)),
         }
     }
 
     /// Whether an idle connection still stands: nothing to read, not even an end.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         let mut byte = [0u8; 1];
         let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
         let peeked = match self {
@@ -100,20 +100,20 @@ impl Stream {
             }
             Self::Unix(stream) => rustix::net::recv(stream, &mut byte[..], flags),
             // Never kept from one request to the next.
-            Self::Within(_) => return true,
+            Self::InProcess(_) => return true,
         };
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 
     /// The same as far as the runtime has heard, which costs no system call. An
     /// end or bytes of the last moment may be unheard of yet.
-    pub(crate) fn seems_quiet(&self) -> bool {
+    pub(crate) fn seems_idle(&self) -> bool {
         // Only asked when there was an event; else it would block.
-        let peek = || if self.is_quiet() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) };
+        let peek = || if self.is_idle() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) };
         let peeked = match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, peek),
             Self::Unix(stream) => stream.try_io(Interest::READABLE, peek),
-            Self::Tls(_) | Self::Within(_) => peek(),
+            Self::Tls(_) | Self::InProcess(_) => peek(),
         };
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -123,7 +123,7 @@ impl Stream {
         let address = match self {
             Self::Tcp(stream) => stream.local_addr(),
             Self::Tls(session) => session.borrow().get_ref().0.local_addr(),
-            Self::Unix(_) | Self::Within(_) => return "localhost".to_owned(),
+            Self::Unix(_) | Self::InProcess(_) => return "localhost".to_owned(),
         };
         let text = |address: SocketAddr| {
             SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
@@ -137,12 +137,12 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.set_zero_linger(),
             Self::Tls(session) => session.borrow().get_ref().0.set_zero_linger(),
-            Self::Unix(_) | Self::Within(_) => Ok(()),
+            Self::Unix(_) | Self::InProcess(_) => Ok(()),
         };
     }
 
     /// Says that nothing more will come, as far as that needs no waiting.
-    pub(crate) fn say_goodbye(&mut self) {
+    pub(crate) fn send_close_notify(&mut self) {
         if let Self::Tls(session) = self {
             let mut context = Context::from_waker(Waker::noop());
             // A peer that takes nothing now learns it from the closed socket.
@@ -162,7 +162,7 @@ impl Reader<'_> {
             Self::Tcp(reader) => read_once(reader, context, buffer),
             Self::Tls(session) => read_once(&mut *session.borrow_mut(), context, buffer),
             Self::Unix(reader) => read_once(reader, context, buffer),
-            Self::Within(end) => end.borrow_mut().poll_fill(context, buffer),
+            Self::InProcess(end) => end.borrow_mut().poll_fill(context, buffer),
         };
         if polled.is_pending() {
             buffer.shrink();
@@ -172,7 +172,7 @@ impl Reader<'_> {
 
     /// Waits until the peer says something, and reads it only where looking at it
     /// is not enough; 0 means that the peer has ended its direction.
-    pub(crate) fn poll_heard(
+    pub(crate) fn poll_peer_activity(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut Buffer,
@@ -183,7 +183,7 @@ impl Reader<'_> {
                 reader.poll_peek(context, &mut ReadBuf::new(&mut byte))
             }
             // Whoever carries it knows of its end.
-            Self::Within(_) => Poll::Pending,
+            Self::InProcess(_) => Poll::Pending,
             Self::Tls(_) | Self::Unix(_) => match ready!(self.poll_fill(context, buffer)) {
                 // The network's end without the session's own.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
@@ -193,7 +193,7 @@ impl Reader<'_> {
     }
 
     /// Sends a few bytes the other way at once; says whether all of them have left.
-    pub(crate) fn write_whole(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn try_write_all(&mut self, bytes: &[u8]) -> bool {
         match self {
             Self::Tcp(reader) => {
                 reader.as_ref().try_write(bytes).is_ok_and(|count| count == bytes.len())
@@ -208,7 +208,7 @@ impl Reader<'_> {
                         Poll::Ready(Ok(()))
                     )
             }
-            Self::Unix(_) | Self::Within(_) => false,
+            Self::Unix(_) | Self::InProcess(_) => false,
         }
     }
 
@@ -217,7 +217,7 @@ impl Reader<'_> {
         let told = match self {
             Self::Tcp(reader) => reader.as_ref().take_error(),
             Self::Tls(session) => session.borrow().get_ref().0.take_error(),
-            Self::Unix(_) | Self::Within(_) => return false,
+            Self::Unix(_) | Self::InProcess(_) => return false,
         };
         !matches!(told, Ok(None))
     }
@@ -243,7 +243,7 @@ impl Writer<'_> {
                 Pin::new(&mut *session.borrow_mut()).poll_write_vectored(context, parts)
             }
             Self::Unix(writer) => Pin::new(writer).poll_write_vectored(context, parts),
-            Self::Within(end) => end.borrow_mut().poll_write(context, parts),
+            Self::InProcess(end) => end.borrow_mut().poll_write(context, parts),
         }
     }
 
@@ -251,7 +251,7 @@ impl Writer<'_> {
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_flush(context),
-            Self::Tcp(_) | Self::Unix(_) | Self::Within(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::InProcess(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -313,7 +313,7 @@ impl Writer<'_> {
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_shutdown(context),
             Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
             // Its end shows in what is written.
-            Self::Within(_) => Poll::Ready(Ok(())),
+            Self::InProcess(_) => Poll::Ready(Ok(())),
         }
     }
 

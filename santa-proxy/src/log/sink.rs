@@ -86,10 +86,10 @@ impl Sink {
         let lost = self.pending.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let text = "the reader of the log was too slow; lines were dropped";
-            let mut notice = self.line(Level::Warning, text, &[]);
-            insert_count(&mut notice, lost);
-            notice.append(&mut lines);
-            lines = notice;
+            let mut warning = self.line(Level::Warning, text, &[]);
+            insert_count(&mut warning, lost);
+            warning.append(&mut lines);
+            lines = warning;
         }
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
             self.queue.try_send(Message::Lines(lines))
@@ -100,7 +100,7 @@ impl Sink {
     }
 
     /// Writes one line about this process itself.
-    pub(crate) fn notice(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+    pub(crate) fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
         self.send(self.line(level, message, fields), 1);
     }
 

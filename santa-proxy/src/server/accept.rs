@@ -1,4 +1,4 @@
-//! Accepting: one loop for each worker on its own descriptor of the listener.
+//! Accepts connections: one loop per worker and listener, on the worker's own descriptor.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,40 +9,41 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use super::arrive::{self, Arrival};
-use super::connection;
-use super::shed::Door;
+use super::connection_guard::ConnectionGuard;
+use super::handshake::{self, Accepted};
+use super::rejector::Rejector;
+use super::serve_connection;
 use super::worker::Worker;
-use crate::inherit::Entrance;
+use crate::listeners::ListenerKind;
 use crate::log::sink::Level;
 
-/// Rest after an accept that failed for lack of descriptors or memory.
-const REST: Duration = Duration::from_millis(50);
+/// Pause after an accept that failed for lack of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the task is ended. Dropping it closes the listener; when the
-/// listener is nobody else's, connections already in its queue are taken first.
-pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, terms: Entrance) {
-    let mut accepting = Accepting { worker, listener, terms, door: Door::default() };
+/// Accepts until the task is aborted. Dropping it closes the listener; if no other process
+/// holds that listener, connections already in its queue are accepted first.
+pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, kind: ListenerKind) {
+    let mut accepting = Accepting { worker, listener, kind, rejector: Rejector::default() };
     loop {
         match accepting.listener.accept().await {
             Ok((stream, peer)) => accepting.admit(stream, peer),
-            Err(error) if is_passing(&error) => {}
+            Err(error) if is_transient(&error) => {}
             Err(error) => {
                 let text = error.to_string();
-                accepting.worker.notice(
+                accepting.worker.log_throttled(
                     Level::Error,
                     "cannot accept connections; raise the limit of open files",
                     &[("error", &text)],
                 );
                 accepting.make_room();
-                sleep(REST).await;
+                sleep(PAUSE).await;
             }
         }
     }
 }
 
 /// The client went away before it was accepted.
-fn is_passing(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -54,52 +55,55 @@ fn is_passing(error: &io::Error) -> bool {
 struct Accepting {
     worker: Rc<Worker>,
     listener: TcpListener,
-    terms: Entrance,
-    door: Door,
+    kind: ListenerKind,
+    rejector: Rejector,
 }
 
 impl Accepting {
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         let worker = &self.worker;
         worker.metrics.accepted.add(1);
-        let most = usize::try_from(worker.local().shared.limits.connections).unwrap_or(usize::MAX);
-        if worker.connections.fetch_add(1, Ordering::Relaxed) >= most && !self.make_room() {
-            worker.connections.fetch_sub(1, Ordering::Relaxed);
-            return self.turn_away(stream);
+        let limit =
+            usize::try_from(worker.snapshot().shared.limits.connections).unwrap_or(usize::MAX);
+        let open = &worker.shared.connections;
+        if open.fetch_add(1, Ordering::Relaxed) >= limit && !self.make_room() {
+            open.fetch_sub(1, Ordering::Relaxed);
+            return self.reject(stream);
         }
-        let Some(place) = arrive::place(worker, peer.ip().to_canonical()) else {
-            worker.connections.fetch_sub(1, Ordering::Relaxed);
-            return self.turn_away(stream);
+        let Some(slot) = handshake::connection_slot(worker, peer.ip().to_canonical()) else {
+            open.fetch_sub(1, Ordering::Relaxed);
+            return self.reject(stream);
         };
         // Linux inherits it from the listener; elsewhere it is set here.
         #[cfg(not(target_os = "linux"))]
         let _ = stream.set_nodelay(true);
-        let seat = worker.seats.take();
-        let index = seat.index();
-        let arrival = Arrival { stream, peer, secure: self.terms.secure, place };
-        let task = tokio::task::spawn_local(connection::serve(Rc::clone(worker), arrival, seat));
-        worker.seats.assign(index, task.abort_handle());
+        let guard = ConnectionGuard::for_connection(&worker.table);
+        let index = guard.index();
+        let accepted = Accepted { stream, peer, secure: self.kind.secure, slot };
+        let serving = serve_connection::serve(Rc::clone(worker), accepted, guard);
+        let task = tokio::task::spawn_local(serving);
+        worker.table.set_task(index, task.abort_handle());
     }
 
-    /// Has a connection without a request leave, if there is one.
+    /// Has a connection without a request close, if there is one.
     fn make_room(&self) -> bool {
-        let made = self.worker.seats.make_room();
+        let made = self.worker.table.make_room();
         self.worker.metrics.shed_idle.add(u64::from(made));
         made
     }
 
-    fn turn_away(&self, stream: TcpStream) {
+    fn reject(&self, stream: TcpStream) {
         self.worker.metrics.shed.add(1);
-        // Without a handshake there is nothing that could be said over TLS.
-        if !self.terms.secure {
-            self.door.turn_away(stream);
+        // Before the handshake, nothing can be sent over TLS.
+        if !self.kind.secure {
+            self.rejector.reject(stream);
         }
     }
 }
 
 impl Drop for Accepting {
     fn drop(&mut self) {
-        if self.terms.inherited {
+        if self.kind.inherited {
             return;
         }
         // Asked of the kernel directly: the runtime may not have seen them yet.

@@ -8,16 +8,18 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::body_clock::BodyClock;
-use super::connection::Connection;
-use super::forward::push_content;
-use super::http2::STREAM_WINDOW;
-use super::plan::Forward;
-use super::seats::Activity;
+use super::client_connection::ClientConnection;
+use super::connection_table::Activity;
+use super::dispatch::ProxyRequest;
 use super::worker::Worker;
+use crate::http::chunked::push_content;
 use crate::http::reject::Reject;
 use crate::io::buffer::Buffer;
 use crate::io::deadline::{Deadline, Phase};
 use crate::io::stream::Reader;
+
+/// What an HTTP/2 client may send on one stream before it is read.
+pub(super) const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// Memory for one request, of what all requests of a worker may hold together.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.worker.body_memory.borrow_mut().give_back(self.client, self.bytes);
+            self.worker.body_memory.borrow_mut().release(self.client, self.bytes);
             self.worker.metrics.body_memory.sub(self.bytes as u64);
         }
     }
@@ -70,8 +72,8 @@ pub(crate) fn busy() -> Reject {
 /// # Errors
 /// What is wrong with it, 408 when it is too slow, 503 when there is no memory.
 pub(crate) async fn gather(
-    connection: &mut Connection,
-    request: &mut Forward,
+    connection: &mut ClientConnection,
+    request: &mut ProxyRequest,
     clock: &mut BodyClock,
     memory: &mut Reservation,
 ) -> Result<(), Reject> {
@@ -79,27 +81,27 @@ pub(crate) async fn gather(
         // It waits for the backend to ask for it.
         return memory.grow_to(request.head.len() + unread(connection, request));
     }
-    connection.seat.set(Activity::Body);
-    let most = request.local.shared.limits.body_buffer.0;
+    connection.guard.set(Activity::Body);
+    let most = request.snapshot.shared.limits.body_buffer.0;
     while !request.content.is_done() && request.taken < most {
         let to_come = expected(request, most).max(unread(connection, request));
         memory.grow_to(request.head.len() + to_come)?;
-        let Connection { stream, buffer, deadline, seat, .. } = connection;
+        let ClientConnection { stream, buffer, deadline, guard, .. } = connection;
         let (mut reader, _) = stream.split();
-        let arrival = arrival(&mut reader, buffer, deadline, clock);
-        seat.unless_leaving(arrival).await.ok_or_else(busy)??;
+        let wait_for_more = wait_for_more(&mut reader, buffer, deadline, clock);
+        guard.unless_closing(wait_for_more).await.ok_or_else(busy)??;
         take_content_at_hand(connection, request)?;
     }
     memory.grow_to(request.head.len() + unread(connection, request))?;
-    connection.seat.set(Activity::Busy);
+    connection.guard.set(Activity::Busy);
     Ok(())
 }
 
 /// How much of the body a client may send over HTTP/2 before it is read. Without that
 /// protocol it stays with the kernel.
-fn unread(connection: &Connection, request: &Forward) -> usize {
+fn unread(connection: &ClientConnection, request: &ProxyRequest) -> usize {
     let window = STREAM_WINDOW as usize;
-    match (connection.peer().multiplexes, request.chunked) {
+    match (connection.peer.multiplexes, request.chunked) {
         _ if request.content.is_done() => 0,
         (false, _) => 0,
         (true, true) => window,
@@ -110,7 +112,7 @@ fn unread(connection: &Connection, request: &Forward) -> usize {
 }
 
 /// How much of the body is certainly still to come, of what is kept in memory.
-fn expected(request: &Forward, most: u64) -> usize {
+fn expected(request: &ProxyRequest, most: u64) -> usize {
     let expected = request.content.announced().min(most.saturating_sub(request.taken));
     usize::try_from(expected).unwrap_or(usize::MAX)
 }
@@ -119,7 +121,7 @@ fn expected(request: &Forward, most: u64) -> usize {
 ///
 /// # Errors
 /// 408 when it takes too long, 400 when it ends too early.
-pub(crate) async fn arrival(
+pub(crate) async fn wait_for_more(
     reader: &mut Reader<'_>,
     buffer: &mut Buffer,
     deadline: &Deadline,
@@ -143,13 +145,13 @@ pub(crate) async fn arrival(
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn take_content_at_hand(
-    connection: &mut Connection,
-    request: &mut Forward,
+    connection: &mut ClientConnection,
+    request: &mut ProxyRequest,
 ) -> Result<(), Reject> {
     if request.content.is_done() {
         return Ok(());
     }
-    let most = request.local.shared.limits.body_size.0;
+    let most = request.snapshot.shared.limits.body_size.0;
     let decoded = request.content.decode(connection.buffer.filled_mut());
     let done = decoded.map_err(|error| Reject::bad(error.0))?;
     request.taken = request.taken.saturating_add(done.produced as u64);

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 use super::fair_queue::{FairQueue, Lane, Position};
-use super::share::FairShare;
+use super::fair_share::FairShare;
 
 #[derive(Debug)]
 struct State {
@@ -20,7 +20,7 @@ struct State {
     uploads: FairShare,
     queue: FairQueue<IpAddr, Sender<Permit>>,
     /// Room in the queue.
-    places: FairShare,
+    slots: FairShare,
     /// Those in the queue whose clients may be gone.
     doubtful: Vec<Position<IpAddr>>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Permit {
 
 /// A place in the queue, until dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueueSlot {
     limiter: Rc<ConcurrencyLimiter>,
     position: Position<IpAddr>,
 }
@@ -49,7 +49,7 @@ pub(crate) type Turn = Receiver<Permit>;
 
 /// Too many are waiting.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct QueueFull;
 
 impl ConcurrencyLimiter {
     /// A limiter of one permit until `adjust` says more.
@@ -58,18 +58,18 @@ impl ConcurrencyLimiter {
             permits: FairShare::new(1),
             uploads: FairShare::new(1),
             queue: FairQueue::new(),
-            places: FairShare::new(0),
+            slots: FairShare::new(0),
             doubtful: Vec::new(),
         })))
     }
 
-    /// Gives `permits` at a time from now on, and lets `places` wait.
-    pub(crate) fn adjust(self: &Rc<Self>, permits: usize, places: usize) {
+    /// Gives `permits` at a time from now on, and lets `slots` wait.
+    pub(crate) fn adjust(self: &Rc<Self>, permits: usize, slots: usize) {
         let permits = permits.max(1);
         let mut state = self.0.borrow_mut();
-        state.permits.set_most(permits);
-        state.uploads.set_most((permits / 2).max(1));
-        state.places.set_most(places);
+        state.permits.set_limit(permits);
+        state.uploads.set_limit((permits / 2).max(1));
+        state.slots.set_limit(slots);
         drop(state);
         self.call_next();
     }
@@ -87,18 +87,18 @@ impl ConcurrencyLimiter {
         self: &Rc<Self>,
         lane: Lane,
         client: IpAddr,
-    ) -> Result<(Place, Turn), Full> {
+    ) -> Result<(QueueSlot, Turn), QueueFull> {
         let mut state = self.0.borrow_mut();
-        let State { queue, places, doubtful, .. } = &mut *state;
-        while !places.take(client, 1) {
-            let position = doubtful.pop().ok_or(Full)?;
+        let State { queue, slots, doubtful, .. } = &mut *state;
+        while !slots.take(client, 1) {
+            let position = doubtful.pop().ok_or(QueueFull)?;
             if queue.remove(&position).is_some() {
-                places.give_back(position.key, 1);
+                slots.release(position.key, 1);
             }
         }
         let (sender, turn) = oneshot::channel();
         let position = queue.push(lane, client, sender);
-        Ok((Place { limiter: Rc::clone(self), position }, turn))
+        Ok((QueueSlot { limiter: Rc::clone(self), position }, turn))
     }
 
     fn permit(self: &Rc<Self>, lane: Lane, client: IpAddr) -> Permit {
@@ -109,7 +109,7 @@ impl ConcurrencyLimiter {
     fn call_next(self: &Rc<Self>) {
         loop {
             let mut state = self.0.borrow_mut();
-            let State { permits, uploads, queue, places, .. } = &mut *state;
+            let State { permits, uploads, queue, slots, .. } = &mut *state;
             if permits.free() == 0 {
                 return;
             }
@@ -119,7 +119,7 @@ impl ConcurrencyLimiter {
                 take(permits, uploads, lane, client)
             });
             let Some((client, sender)) = next else { return };
-            places.give_back(client, 1);
+            slots.release(client, 1);
             drop(state);
             // One that has just gone gives it back by dropping it.
             let _ = sender.send(self.permit(taken, client));
@@ -137,7 +137,7 @@ fn take(permits: &mut FairShare, uploads: &mut FairShare, lane: Lane, client: Ip
     }
     let taken = permits.take(client, 1);
     if !taken {
-        uploads.give_back(client, 1);
+        uploads.release(client, 1);
     }
     taken
 }
@@ -146,16 +146,16 @@ impl Drop for Permit {
     fn drop(&mut self) {
         {
             let mut state = self.limiter.0.borrow_mut();
-            state.permits.give_back(self.client, 1);
+            state.permits.release(self.client, 1);
             if self.lane == Lane::Upload {
-                state.uploads.give_back(self.client, 1);
+                state.uploads.release(self.client, 1);
             }
         }
         self.limiter.call_next();
     }
 }
 
-impl Place {
+impl QueueSlot {
     /// The client may be gone: when the queue is full, this place is the first
     /// that is given to somebody else.
     pub(crate) fn doubt(&self) {
@@ -163,12 +163,12 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut state = self.limiter.0.borrow_mut();
-        let State { queue, places, doubtful, .. } = &mut *state;
+        let State { queue, slots, doubtful, .. } = &mut *state;
         if queue.remove(&self.position).is_some() {
-            places.give_back(self.position.key, 1);
+            slots.release(self.position.key, 1);
         }
         doubtful.retain(|position| *position != self.position);
     }
@@ -182,9 +182,9 @@ mod tests {
         [192, 0, 2, number].into()
     }
 
-    fn limiter(permits: usize, places: usize) -> Rc<ConcurrencyLimiter> {
+    fn limiter(permits: usize, slots: usize) -> Rc<ConcurrencyLimiter> {
         let limiter = ConcurrencyLimiter::new();
-        limiter.adjust(permits, places);
+        limiter.adjust(permits, slots);
         limiter
     }
 
@@ -195,7 +195,11 @@ mod tests {
         assert!(limiter.try_acquire(Lane::Sync, client(1)).is_none());
         let gone = limiter.enqueue(Lane::Sync, client(1)).expect("room");
         let (_place, mut turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
-        assert_eq!(limiter.enqueue(Lane::Sync, client(1)).err(), Some(Full), "it has its share");
+        assert_eq!(
+            limiter.enqueue(Lane::Sync, client(1)).err(),
+            Some(QueueFull),
+            "it has its share"
+        );
         drop(gone);
         let again = limiter.enqueue(Lane::Sync, client(1)).expect("room again");
         drop(first);
@@ -203,18 +207,18 @@ mod tests {
         drop(again);
         drop(second);
         let state = limiter.0.borrow();
-        assert_eq!((state.permits.free(), state.places.free()), (1, 4));
+        assert_eq!((state.permits.free(), state.slots.free()), (1, 4));
     }
 
     #[test]
     fn a_permit_for_one_who_has_just_gone_goes_to_the_next() {
         let limiter = limiter(1, 4);
         let first = limiter.try_acquire(Lane::Sync, client(1)).expect("free");
-        let (place, turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
+        let (slot, turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
         drop(turn);
         let (_next, mut turn) = limiter.enqueue(Lane::Console, client(2)).expect("room");
         drop(first);
-        drop(place);
+        drop(slot);
         assert!(turn.try_recv().is_ok());
     }
 

@@ -1,29 +1,36 @@
-//! Serving: one `Worker` for each thread, one task for each connection. Read
-//! `connection` first: wait for a head, `plan` what to do about it, do it.
+//! Serving clients: one `Worker` per thread, one task per connection. Read
+//! `request_loop` first: read a head, `dispatch` says what to do about it, do it.
 
 mod accept;
-mod arrive;
+mod access_log;
 mod body;
 mod body_clock;
-mod connection;
-mod exchange;
+mod client_connection;
+mod connection_guard;
+mod connection_table;
+mod disconnect;
+mod dispatch;
 mod fair_queue;
-mod forward;
-mod frames;
+mod fair_share;
+mod fault;
+mod handshake;
 mod http2;
 mod limiter;
+mod log_throttle;
 mod peer;
-mod plan;
-mod presence;
+mod progress;
+mod proxy;
 mod queue;
-mod ready;
-mod record;
-mod relay;
-mod seats;
-mod send;
+mod readiness;
+mod rejector;
+mod request_loop;
+pub(crate) mod run;
 mod send_clock;
-mod share;
-mod shed;
+mod serve_connection;
 mod streams;
 mod tunnel;
+mod upstream_exchange;
+mod upstream_response;
+mod websocket_frames;
 pub(crate) mod worker;
+mod write_response;

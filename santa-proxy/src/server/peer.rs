@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::http::bytes::push_base64;
-use crate::http::request::Version;
+use crate::http::version::Version;
 use crate::io::stream::Secure;
 
 /// The other end of a connection.

@@ -3,18 +3,18 @@
 use std::rc::Rc;
 
 use super::body::{Reservation, busy};
-use super::connection::Connection;
+use super::client_connection::ClientConnection;
+use super::disconnect::client_gone;
+use super::dispatch::ProxyRequest;
 use super::fair_queue::Lane;
-use super::plan::Forward;
-use super::presence::client_gone;
 use super::worker::Worker;
-use crate::addresses;
+use crate::client_limits;
 use crate::http::reject::Reject;
 use crate::io::deadline::Phase;
-use crate::io::race::unless;
+use crate::io::drive::unless;
 
 /// Why the backend does not get a request.
-pub(crate) enum NoTurn {
+pub(crate) enum NotAdmitted {
     /// It cannot wait, or has waited for too long.
     Refused(Reject),
     /// Nobody waits for the answer.
@@ -39,16 +39,16 @@ impl Drop for Waiting {
 
 /// Waits until the backend may be given one more request.
 pub(crate) async fn take_turn(
-    connection: &mut Connection,
-    request: &mut Forward,
+    connection: &mut ClientConnection,
+    request: &mut ProxyRequest,
     memory: &mut Reservation,
-) -> Result<(), NoTurn> {
+) -> Result<(), NotAdmitted> {
     let (lane, client) = request.lane;
-    let client = addresses::client(client);
+    let client = client_limits::client_key(client);
     let lane = if request.content.is_done() { lane } else { Lane::Upload };
     request.permit = connection.worker.limiter.try_acquire(lane, client);
     if request.permit.is_none() {
-        memory.grow_to(request.head.len()).map_err(NoTurn::Refused)?;
+        memory.grow_to(request.head.len()).map_err(NotAdmitted::Refused)?;
         // Boxed: most requests do not wait.
         Box::pin(wait(connection, request, (lane, client))).await?;
     }
@@ -56,24 +56,24 @@ pub(crate) async fn take_turn(
 }
 
 async fn wait(
-    connection: &mut Connection,
-    request: &mut Forward,
+    connection: &mut ClientConnection,
+    request: &mut ProxyRequest,
     (lane, client): (Lane, std::net::IpAddr),
-) -> Result<(), NoTurn> {
-    let Connection { worker, stream, buffer, deadline, .. } = connection;
-    let refused = |_| NoTurn::Refused(busy());
-    let (place, turn) = worker.limiter.enqueue(lane, client).map_err(refused)?;
+) -> Result<(), NotAdmitted> {
+    let ClientConnection { worker, stream, buffer, deadline, .. } = connection;
+    let refused = |_| NotAdmitted::Refused(busy());
+    let (slot, turn) = worker.limiter.enqueue(lane, client).map_err(refused)?;
     let _waiting = Waiting::new(worker);
     let (mut reader, _) = stream.split();
-    let version = request.terms.version;
-    let gone = client_gone(&mut reader, buffer, version, || place.doubt(), || true);
-    deadline.set(Phase::Backend, request.local.shared.timeouts.queue);
+    let version = request.params.version;
+    let gone = client_gone(&mut reader, buffer, version, || slot.doubt(), || true);
+    deadline.set(Phase::Backend, request.snapshot.shared.timeouts.queue);
     match unless(deadline.limit(turn), gone).await {
-        None => Err(NoTurn::ClientGone),
+        None => Err(NotAdmitted::ClientGone),
         Some(Ok(Ok(permit))) => {
             request.permit = Some(permit);
             Ok(())
         }
-        Some(_) => Err(NoTurn::Refused(busy())),
+        Some(_) => Err(NotAdmitted::Refused(busy())),
     }
 }

@@ -1,25 +1,35 @@
-//! The streams of an HTTP/2 connection, as far as its place in the table goes: without one
-//! it is idle, and while each of them waits for the rest of its body it is a slow body.
+//! The streams of an HTTP/2 connection as its entry in the table sees them: without any
+//! it is idle, and while all of them wait for the rest of a body it is a slow body.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Context;
 
-use super::seats::{Activity, Seat};
+use super::connection_table::{Activity, Slot};
 
 /// The open streams of one connection.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    /// The place of the connection.
-    pub(crate) seat: Seat,
-    /// The indices of the streams' own places.
+    /// The entry of the connection.
+    slot: Slot,
+    /// The indices of the streams' own entries.
     open: RefCell<Vec<usize>>,
     /// How many of them wait for the rest of a body.
     bodies: Cell<usize>,
 }
 
+/// One of them, open until dropped.
+#[derive(Debug)]
+pub(super) struct OpenStream {
+    streams: Rc<Streams>,
+    index: usize,
+    activity: Cell<Activity>,
+}
+
 impl Streams {
-    /// None yet.
-    pub(crate) fn new(seat: Seat) -> Self {
-        Self { seat, open: RefCell::default(), bodies: Cell::new(0) }
+    /// No streams on the connection of `slot` yet.
+    pub(super) fn new(slot: Slot) -> Self {
+        Self { slot, open: RefCell::default(), bodies: Cell::new(0) }
     }
 
     /// Whether none is open.
@@ -32,30 +42,21 @@ impl Streams {
         self.activity() == Activity::Body
     }
 
-    /// Has every stream answer that there is no room for it, as far as it waits.
-    pub(crate) fn leave(&self) {
+    /// Has every stream that still waits respond that the server is busy.
+    pub(crate) fn ask_to_close(&self) {
         for index in self.open.borrow().iter() {
-            self.seat.seats().tell_to_leave(*index);
+            self.slot.table().ask_to_close(*index);
         }
     }
 
-    /// A stream has taken the place at `index`.
-    pub(super) fn opened(&self, index: usize) {
-        self.open.borrow_mut().push(index);
-        self.update();
+    /// Whether the connection has to make room for another.
+    pub(crate) fn should_close(&self) -> bool {
+        self.slot.should_close()
     }
 
-    /// The stream at `index` has ended while it was doing `activity`.
-    pub(super) fn ended(&self, index: usize, activity: Activity) {
-        self.open.borrow_mut().retain(|open| *open != index);
-        self.changed(activity, Activity::Busy);
-    }
-
-    /// A stream does something else now.
-    pub(super) fn changed(&self, before: Activity, now: Activity) {
-        let [before, now] = [before, now].map(|activity| usize::from(activity == Activity::Body));
-        self.bodies.set(self.bodies.get() + now - before);
-        self.update();
+    /// Wakes the task of `context` when the connection has to close or a drain begins.
+    pub(crate) fn register(&self, context: &Context<'_>) {
+        self.slot.register(context);
     }
 
     fn activity(&self) -> Activity {
@@ -66,11 +67,35 @@ impl Streams {
         }
     }
 
-    /// A connection does not become younger by going on as before.
+    /// A connection does not become younger by doing the same as before.
     fn update(&self) {
         let activity = self.activity();
-        if self.seat.activity() != activity {
-            self.seat.set(activity);
+        if self.slot.activity() != activity {
+            self.slot.set(activity);
         }
+    }
+}
+
+impl OpenStream {
+    /// A stream whose own entry is at `index`.
+    pub(super) fn new(streams: &Rc<Streams>, index: usize) -> Self {
+        streams.open.borrow_mut().push(index);
+        streams.update();
+        Self { streams: Rc::clone(streams), index, activity: Cell::new(Activity::Busy) }
+    }
+
+    /// Records what the stream is doing now.
+    pub(super) fn set(&self, activity: Activity) {
+        let before = self.activity.replace(activity);
+        let [before, now] = [before, activity].map(|one| usize::from(one == Activity::Body));
+        self.streams.bodies.set(self.streams.bodies.get() + now - before);
+        self.streams.update();
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.streams.open.borrow_mut().retain(|open| *open != self.index);
+        self.set(Activity::Busy);
     }
 }

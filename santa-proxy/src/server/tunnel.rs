@@ -8,9 +8,9 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use super::connection::Connection;
-use super::frames::{Frames, close_frame};
-use super::record::Record;
+use super::access_log::AccessLogEntry;
+use super::client_connection::ClientConnection;
+use super::websocket_frames::{Frames, close_frame};
 use super::worker::Worker;
 use crate::io::buffer::Buffer;
 use crate::io::deadline::{Deadline, Phase};
@@ -25,7 +25,7 @@ pub(crate) struct Tunnel {
     /// What the backend sent behind its head.
     pub(crate) left: Buffer,
     /// Its place in the log, finished when the tunnel ends.
-    pub(crate) record: Record,
+    pub(crate) entry: AccessLogEntry,
 }
 
 /// Counts a tunnel for as long as it lives.
@@ -38,13 +38,13 @@ impl Drop for Counted {
 }
 
 /// Runs a tunnel to its end.
-pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
-    let Tunnel { lease, left, record } = &mut *tunnel;
-    record.shrink();
+pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunnel>) {
+    let Tunnel { lease, left, entry } = &mut *tunnel;
+    entry.shrink();
     let _counted = Counted(Rc::clone(&connection.worker));
     connection.worker.metrics.tunnels.add(1);
-    let patience = connection.worker.local().shared.timeouts.tunnel_idle;
-    let Connection { stream, buffer, deadline, worker, seat, .. } = connection;
+    let patience = connection.worker.snapshot().shared.timeouts.tunnel_idle;
+    let ClientConnection { stream, buffer, deadline, worker, guard, .. } = connection;
     let (mut client_reader, mut client_writer) = stream.split();
     let (mut backend_reader, mut backend_writer) = lease.stream.split();
     let mut up = Flow::new(std::mem::take(buffer));
@@ -56,7 +56,7 @@ pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
     let both = poll_fn(|context| {
         let before = up.moved + down.moved;
         let upward = up.poll(context, &mut client_reader, &mut backend_writer);
-        let downward = down.poll(context, &mut backend_reader, &mut client_writer);
+        let downstream_headers = down.poll(context, &mut backend_reader, &mut client_writer);
         if up.moved + down.moved != before {
             extend(deadline);
         }
@@ -64,7 +64,7 @@ pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
             // After the client's end, it is what was to be expected.
             return Poll::Ready(if up.ended { End::Finished } else { End::BackendGone });
         }
-        match (upward, downward) {
+        match (upward, downstream_headers) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
                 return Poll::Ready(End::Finished);
             }
@@ -74,7 +74,7 @@ pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
         if worker.is_draining() && down.is_between_frames() {
             return Poll::Ready(End::Draining);
         }
-        seat.wait(context);
+        guard.register(context);
         Poll::Pending
     });
     let end = deadline.limit(both).await.unwrap_or(End::Silent);
@@ -82,14 +82,14 @@ pub(crate) async fn run(connection: &mut Connection, mut tunnel: Box<Tunnel>) {
         && down.is_between_frames()
         && !down.frames.is_closed()
     {
-        deadline.set(Phase::Tunnel, worker.local().shared.timeouts.linger);
+        deadline.set(Phase::Tunnel, worker.snapshot().shared.timeouts.linger);
         let frame = close_frame(code, reason);
         down.moved += frame.len() as u64;
         let parting = part(&frame, &mut up, &mut client_reader, &mut client_writer);
         // A client that does not answer is not waited for.
         let _ = deadline.limit(parting).await;
     }
-    record.bytes = down.moved;
+    entry.bytes = down.moved;
 }
 
 /// Why a tunnel ended.

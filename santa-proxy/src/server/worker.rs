@@ -1,222 +1,127 @@
-//! One worker: a thread with a runtime of its own that shares nothing with the
-//! others on the way of a request. Holds the worker's state; `accept` fills it
-//! with connections.
+//! The state of one worker, shared by all tasks of its thread. Workers share nothing
+//! with each other while they serve a request, except the counts of connections, the
+//! limits per client address, and the log. `run` drives a worker.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 
-use super::accept;
+use super::connection_table::ConnectionTable;
+use super::fair_share::FairShare;
 use super::limiter::ConcurrencyLimiter;
-use super::seats::Seats;
-use super::share::FairShare;
-use crate::addresses::Addresses;
-use crate::generation::Generation;
+use super::log_throttle::LogThrottle;
+use crate::client_limits::ClientLimits;
+use crate::control_state::ControlState;
 use crate::http::bytes::push_hex_padded;
 use crate::http::date;
-use crate::inherit::Public;
 use crate::log::sink::{Level, Sink};
 use crate::metrics::WorkerMetrics;
+use crate::snapshot::Snapshot;
 use crate::upstream::pool::Backend;
-use crate::upstream::standing::Drained;
 
-/// Log lines are handed to the writing thread when this much has gathered…
+/// Access log lines are handed to the log thread once there are this many bytes…
 const LOG_BATCH: usize = 64 * 1024;
 /// …or after this long.
 const LOG_DELAY: Duration = Duration::from_millis(20);
-/// How often idle backend connections are looked through, while there are any.
+/// How often idle backend connections are checked, while there are any.
 const SWEEP: Duration = Duration::from_secs(1);
-/// At most one notice of a kind in this time from each worker.
-const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
-/// What the main thread tells the workers.
+/// What the workers of a process have in common.
 #[derive(Debug, Clone)]
-pub(crate) struct Orders {
-    /// Settings and content to use from now on.
-    pub(crate) generation: Arc<Generation>,
-    /// Instances of the backend that are to get no further requests.
-    pub(crate) drained: Arc<Drained>,
-    /// Whether to finish and end.
-    pub(crate) draining: bool,
-}
-
-/// What a worker is started with.
-#[derive(Debug)]
-pub(crate) struct Start {
-    /// The public listeners, descriptors of this worker's own.
-    pub(crate) listeners: Vec<Public>,
-    /// From the main thread.
-    pub(crate) orders: watch::Receiver<Orders>,
+pub(crate) struct Shared {
     /// To standard output.
     pub(crate) sink: Sink,
-    /// Counters, also read by the admin listener.
-    pub(crate) metrics: Arc<WorkerMetrics>,
-    /// Connections of all workers, against the limit.
+    /// Open connections of all workers, for the limit.
     pub(crate) connections: Arc<AtomicUsize>,
-    /// What each client address does, at all workers.
-    pub(crate) addresses: Arc<Addresses>,
-    /// How many workers there are.
+    /// Connections and request rate of each client address, of all workers.
+    pub(crate) client_limits: Arc<ClientLimits>,
+    /// Number of workers.
     pub(crate) workers: usize,
 }
 
-/// A generation and this worker's own connections to its backends.
+/// A snapshot, and this worker's own connections to its backends.
 #[derive(Debug)]
-pub(crate) struct Local {
+pub(crate) struct WorkerSnapshot {
     /// Settings and content.
-    pub(crate) shared: Arc<Generation>,
+    pub(crate) shared: Arc<Snapshot>,
     /// The backend.
     pub(crate) api: Rc<Backend>,
-    /// The development server of the console.
+    /// The console's development server.
     pub(crate) console: Option<Rc<Backend>>,
-}
-
-/// When a notice was given last, and how often it was not since.
-#[derive(Debug)]
-struct Told {
-    last: Option<Instant>,
-    untold: u64,
 }
 
 /// The state of one worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    local: RefCell<Rc<Local>>,
+    snapshot: RefCell<Rc<WorkerSnapshot>>,
     /// Open connections.
-    pub(crate) seats: Rc<Seats>,
-    /// Counters.
+    pub(crate) table: Rc<ConnectionTable>,
+    /// Counters, also read by the admin listener.
     pub(crate) metrics: Arc<WorkerMetrics>,
-    /// Connections of all workers.
-    pub(crate) connections: Arc<AtomicUsize>,
-    /// What each client address does, at all workers.
-    pub(crate) addresses: Arc<Addresses>,
-    /// How many requests the backend is given at a time.
+    /// How many requests the backend gets at a time.
     pub(crate) limiter: Rc<ConcurrencyLimiter>,
-    /// Memory for bodies that are on their way, and requests that wait.
+    /// Memory for request bodies and queued requests.
     pub(crate) body_memory: RefCell<FairShare>,
-    workers: usize,
+    /// In common with the other workers.
+    pub(crate) shared: Shared,
     draining: Cell<bool>,
-    sink: Sink,
     lines: RefCell<Vec<u8>>,
     line_count: Cell<u64>,
     date: RefCell<(u64, Rc<str>)>,
     next_id: Cell<u64>,
     id_seed: u64,
-    notices: RefCell<HashMap<&'static str, Told>>,
+    throttle: RefCell<LogThrottle>,
     sweeping: Cell<bool>,
 }
 
-/// Runs a worker on the present thread until it has drained.
-///
-/// # Errors
-/// When the runtime or the listener cannot be set up.
-pub(crate) fn run(start: Start) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build_local(tokio::runtime::LocalOptions::default())
-        .context("setting up a worker's runtime")?;
-    runtime.block_on(serve(start))
-}
-
-async fn serve(start: Start) -> Result<()> {
-    let (worker, listeners, mut orders) = Worker::new(start);
-    let mut accepting = Vec::new();
-    for Public { listener, entrance } in listeners {
-        let listener = tokio::net::TcpListener::from_std(listener)
-            .context("taking a public listener into the worker")?;
-        let loop_of_one = accept::run(Rc::clone(&worker), listener, entrance);
-        accepting.push(tokio::task::spawn_local(loop_of_one));
-    }
-    while orders.changed().await.is_ok() {
-        let latest = orders.borrow_and_update().clone();
-        let draining = latest.draining;
-        worker.adopt(latest);
-        if draining {
-            break;
-        }
-    }
-    worker.draining.set(true);
-    for task in accepting {
-        task.abort();
-        // The listener is closed once its task is gone.
-        let _ = task.await;
-    }
-    worker.drain().await;
-    worker.flush();
-    Ok(())
-}
-
 impl Worker {
-    fn new(start: Start) -> (Rc<Self>, Vec<Public>, watch::Receiver<Orders>) {
-        let Start { listeners, mut orders, sink, metrics, connections, addresses, workers } = start;
-        let first = orders.borrow_and_update().clone();
-        let local = Local {
-            api: Rc::new(Backend::new(&first.generation.api, &metrics)),
-            console: first.generation.console.as_ref().map(|at| console_backend(at, &metrics)),
-            shared: Arc::clone(&first.generation),
+    /// A worker that follows `state`.
+    pub(crate) fn new(
+        state: &ControlState,
+        metrics: Arc<WorkerMetrics>,
+        shared: Shared,
+    ) -> Rc<Self> {
+        let snapshot = WorkerSnapshot {
+            api: Rc::new(Backend::new(&state.snapshot.api, &metrics)),
+            console: state.snapshot.console.as_ref().map(|at| console_backend(at, &metrics)),
+            shared: Arc::clone(&state.snapshot),
         };
         let worker = Self {
-            local: RefCell::new(Rc::new(local)),
-            seats: Rc::default(),
+            snapshot: RefCell::new(Rc::new(snapshot)),
+            table: Rc::default(),
             metrics,
-            connections,
-            addresses,
             limiter: ConcurrencyLimiter::new(),
             body_memory: RefCell::new(FairShare::new(0)),
-            workers,
-            draining: Cell::new(first.draining),
-            sink,
+            shared,
+            draining: Cell::new(state.draining),
             lines: RefCell::default(),
             line_count: Cell::new(0),
             date: RefCell::new((0, Rc::from(date::format(0)))),
             next_id: Cell::new(0),
             id_seed: random(),
-            notices: RefCell::default(),
+            throttle: RefCell::default(),
             sweeping: Cell::new(false),
         };
         worker.adjust_limits();
-        worker.local().api.drain(&first.drained);
-        (Rc::new(worker), listeners, orders)
+        worker.snapshot().api.drain(&state.drained);
+        Rc::new(worker)
     }
 
-    /// Takes this worker's part of what all of them together may have.
-    fn adjust_limits(&self) {
-        let share = |most: usize| most.div_ceil(self.workers);
-        let count = |most: u32| share(usize::try_from(most).unwrap_or(usize::MAX));
-        let local = self.local();
-        let limits = &local.shared.limits;
-        self.limiter.adjust(count(limits.upstream_requests), count(limits.queue));
-        self.body_memory.borrow_mut().set_most(share(limits.body_memory.bytes()));
-    }
-
-    /// The generation in use; a request keeps the one it began with.
-    pub(crate) fn local(&self) -> Rc<Local> {
-        Rc::clone(&self.local.borrow())
-    }
-
-    /// Whether connections are to be closed after their present request.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// Does what the main thread says, but for the draining.
-    fn adopt(&self, orders: Orders) {
-        if !Arc::ptr_eq(&self.local().shared, &orders.generation) {
-            self.take_over(orders.generation);
+    /// Follows the main thread's state, except for `draining`.
+    pub(crate) fn apply(&self, state: ControlState) {
+        if !Arc::ptr_eq(&self.snapshot().shared, &state.snapshot) {
+            self.replace_snapshot(state.snapshot);
         }
-        self.local().api.drain(&orders.drained);
+        self.snapshot().api.drain(&state.drained);
     }
 
-    /// Takes over a new generation; connections to unchanged backends are kept.
-    fn take_over(&self, new: Arc<Generation>) {
-        let old = self.local();
+    /// Switches to a new snapshot; connections to unchanged backends are kept.
+    fn replace_snapshot(&self, new: Arc<Snapshot>) {
+        let old = self.snapshot();
         let api = if new.api == old.shared.api {
             Rc::clone(&old.api)
         } else {
@@ -227,18 +132,33 @@ impl Worker {
         } else {
             new.console.as_ref().map(|at| console_backend(at, &self.metrics))
         };
-        *self.local.borrow_mut() = Rc::new(Local { shared: new, api, console });
+        *self.snapshot.borrow_mut() = Rc::new(WorkerSnapshot { shared: new, api, console });
         self.adjust_limits();
     }
 
-    async fn drain(&self) {
-        let deadline = Instant::now() + self.local().shared.timeouts.drain;
-        self.seats.wake();
-        if timeout_at(deadline, self.seats.emptied()).await.is_err() {
-            self.seats.end(|_| true);
-            // Lets the ended tasks say so in the log.
-            tokio::task::yield_now().await;
-        }
+    /// Applies this worker's share of the limits that hold for all workers together.
+    fn adjust_limits(&self) {
+        let share = |total: usize| total.div_ceil(self.shared.workers);
+        let count = |total: u32| share(usize::try_from(total).unwrap_or(usize::MAX));
+        let snapshot = self.snapshot();
+        let limits = &snapshot.shared.limits;
+        self.limiter.adjust(count(limits.upstream_requests), count(limits.queue));
+        self.body_memory.borrow_mut().set_limit(share(limits.body_memory.bytes()));
+    }
+
+    /// The current snapshot; a request keeps the one it began with.
+    pub(crate) fn snapshot(&self) -> Rc<WorkerSnapshot> {
+        Rc::clone(&self.snapshot.borrow())
+    }
+
+    /// Whether connections are closed after their current request.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// From now on, connections are closed after their current request.
+    pub(crate) fn start_draining(&self) {
+        self.draining.set(true);
     }
 
     /// Seconds since 1970 and the value of `Date`.
@@ -251,7 +171,7 @@ impl Worker {
         (now, Rc::clone(&cached.1))
     }
 
-    /// An identifier that no other request has.
+    /// A unique request identifier.
     pub(crate) fn request_id(&self) -> String {
         let number = self.next_id.get();
         self.next_id.set(number.wrapping_add(1));
@@ -261,8 +181,8 @@ impl Worker {
         id
     }
 
-    /// Adds a line to the log.
-    pub(crate) fn log(self: &Rc<Self>, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a line to the access log.
+    pub(crate) fn log_access(self: &Rc<Self>, write: impl FnOnce(&mut Vec<u8>)) {
         let length = {
             let mut lines = self.lines.borrow_mut();
             write(&mut lines);
@@ -271,43 +191,43 @@ impl Worker {
         let count = self.line_count.get();
         self.line_count.set(count + 1);
         if length >= LOG_BATCH {
-            self.flush();
+            self.flush_access_log();
         } else if count == 0 {
             let worker = Rc::clone(self);
             tokio::task::spawn_local(async move {
                 sleep(LOG_DELAY).await;
-                worker.flush();
+                worker.flush_access_log();
             });
         }
     }
 
-    fn flush(&self) {
+    /// Hands the lines so far to the log thread.
+    pub(crate) fn flush_access_log(&self) {
         let count = self.line_count.replace(0);
         if count > 0 {
-            let lines = self.lines.replace(self.sink.buffer());
-            self.sink.send(lines, count);
+            let lines = self.lines.replace(self.shared.sink.buffer());
+            self.shared.sink.send(lines, count);
         }
     }
 
-    /// Tells of something that may happen to every request, at most once a second,
-    /// and how often it went untold meanwhile.
-    pub(crate) fn notice(&self, level: Level, message: &'static str, fields: &[(&str, &str)]) {
-        let now = Instant::now();
-        let mut notices = self.notices.borrow_mut();
-        let told = notices.entry(message).or_insert(Told { last: None, untold: 0 });
-        if told.last.is_some_and(|last| now < last + NOTICE_EVERY) {
-            told.untold += 1;
-            return;
-        }
-        let untold = std::mem::take(&mut told.untold).to_string();
-        told.last = Some(now);
-        let count = [("untold", untold.as_str())];
-        let fields = [fields, if untold == "0" { &[] } else { &count }].concat();
-        self.sink.notice(level, message, &fields);
+    /// Logs something that every request may meet: at most once a second, with the number
+    /// of times it was suppressed.
+    pub(crate) fn log_throttled(
+        &self,
+        level: Level,
+        message: &'static str,
+        fields: &[(&str, &str)],
+    ) {
+        let admitted = self.throttle.borrow_mut().admit(message, Instant::now());
+        let Some(suppressed) = admitted else { return };
+        let text = suppressed.to_string();
+        let count = [("suppressed", text.as_str())];
+        let fields = [fields, if suppressed == 0 { &[] } else { &count }].concat();
+        self.shared.sink.log(level, message, &fields);
     }
 
-    /// Closes idle backend connections in time, for as long as there are any.
-    pub(crate) fn sweep_later(self: &Rc<Self>) {
+    /// Closes idle backend connections once they are too old, as long as there are any.
+    pub(crate) fn schedule_sweep(self: &Rc<Self>) {
         if self.sweeping.replace(true) {
             return;
         }
@@ -315,9 +235,9 @@ impl Worker {
         tokio::task::spawn_local(async move {
             loop {
                 sleep(SWEEP).await;
-                let local = worker.local();
-                let mut left = local.api.sweep();
-                left |= local.console.as_ref().is_some_and(|console| console.sweep());
+                let snapshot = worker.snapshot();
+                let mut left = snapshot.api.sweep();
+                left |= snapshot.console.as_ref().is_some_and(|console| console.sweep());
                 if !left {
                     break;
                 }
@@ -337,7 +257,7 @@ fn random() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-/// The finaliser of SplitMix64: one to one, and no two inputs look related.
+/// The finalizer of SplitMix64: one to one, and no two inputs look related.
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,6 +1,7 @@
-//! The backends: which serve, choosing one, reaching it, keeping connections for reuse.
-//! Knows nothing of what is said on them; see `server::forward` for that.
+//! The backends: which instances there are, choosing one, connecting to it, keeping
+//! connections for reuse, and this proxy's own queries.
 
 pub(crate) mod connect;
+pub(crate) mod membership;
 pub(crate) mod pool;
-pub(crate) mod standing;
+pub(crate) mod query;

@@ -12,7 +12,7 @@ use santa_config::Address;
 use tokio::time::{Instant, sleep};
 
 use super::connect::{Remedy, attempt, pause, remedy};
-use super::standing::Drained;
+use super::membership::Drained;
 use crate::io::stream::Stream;
 use crate::metrics::{InstanceMetrics, WorkerMetrics};
 
@@ -256,8 +256,8 @@ impl Instance {
     fn reuse(self: &Rc<Self>, reuse: Reuse, now: Instant) -> Option<Lease> {
         let quiet = match reuse {
             Reuse::Never => return None,
-            Reuse::Likely => Stream::seems_quiet,
-            Reuse::Certain => Stream::is_quiet,
+            Reuse::Likely => Stream::seems_idle,
+            Reuse::Certain => Stream::is_idle,
         };
         loop {
             let (stream, since) = self.idle.borrow_mut().pop()?;

@@ -30,7 +30,7 @@ fn metrics_tell_of_requests_on_the_admin_listener_only() {
     let upstream =
         format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
     assert!(text.contains(&format!("santa_proxy_upstream_down{{{upstream}}} 0\n")), "{text}");
-    assert!(text.contains("\n# santa-supervise does not answer: "), "{text}");
+    assert!(text.contains("\n# santa-supervise does not respond: "), "{text}");
     assert_eq!(Client::connect(address).get("/").status, 404);
     let post = "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(Client::connect(address).request(post).status, 405);
@@ -69,7 +69,7 @@ fn metrics_tell_of_every_instance_of_the_backend() {
     let proxy = setup.start();
     let of = format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
     let scrape = || Client::connect(address).get("/metrics").text();
-    let silent = format!("# {} does not tell its numbers\n", &of[9..of.len() - 1]);
+    let silent = format!("# {} did not return its metrics\n", &of[9..of.len() - 1]);
     assert!(scrape().contains(&silent), "an empty answer is none");
     backend.tell("<!doctype html>\n");
     assert!(scrape().contains(&silent), "a page is none");

@@ -12,8 +12,8 @@ use crate::support::proxy::{Proxy, Setup};
 use crate::support::supervisor::Supervisor;
 
 const POST: &str = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
-const DRAINED: &str = "a backend gets no further requests";
-const BACK: &str = "a backend gets requests again";
+const DRAINED: &str = "backend instance drained: no new requests";
+const BACK: &str = "backend instance back in service";
 
 fn started(setup: Setup, phases: &[&str]) -> (Proxy, Vec<Backend>, Supervisor) {
     let supervisor = Supervisor::start(setup.directory.path(), phases);

@@ -1,9 +1,9 @@
 //! One HTTP/2 connection (behind TLS only): its streams, and the limits that a
 //! client cannot get around by opening many. Each stream is served by
-//! `exchange` as if it were a connection of its own.
+//! `stream` as if it were a connection of its own.
 
-mod exchange;
-mod frames;
+mod stream;
+mod stream_io;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -16,23 +16,21 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
+use super::body::STREAM_WINDOW;
+use super::connection_guard::ConnectionGuard;
 use super::peer::Peer;
-use super::seats::Seat;
 use super::streams::Streams;
 use super::worker::Worker;
 use crate::http::http2::is_abuse;
 use crate::io::deadline::{Deadline, Phase};
 use crate::io::stream::Secure;
 
-/// What a client may send on one stream before we have passed it on; part of what is
-/// reserved for a body (`body::unread`).
-pub(super) const STREAM_WINDOW: u32 = 128 * 1024;
-/// The same for all streams of a connection.
+/// What a client may send on all streams of a connection before it is read.
 const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// Streams that may be reset for errors of the client before it is sent away.
 const MOST_ERRORS: usize = 100;
 /// How long a client may take to learn that the connection ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+const GOAWAY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A new stream.
 type Stream = (http::Request<RecvStream>, SendResponse<Bytes>);
@@ -66,19 +64,19 @@ pub(super) async fn serve(
     worker: &Rc<Worker>,
     session: Secure,
     peer: Peer,
-    seat: Seat,
+    guard: ConnectionGuard,
     deadline: &Deadline,
 ) {
-    let local = worker.local();
-    let limits = &local.shared.limits;
+    let snapshot = worker.snapshot();
+    let limits = &snapshot.shared.limits;
     let handshake = Builder::new()
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(local.shared.head.head).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(snapshot.shared.head.head).unwrap_or(u32::MAX))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_local_error_reset_streams(Some(MOST_ERRORS))
         .handshake(session);
-    let connection = match seat.unless_leaving(deadline.limit(handshake)).await {
+    let connection = match guard.unless_closing(deadline.limit(handshake)).await {
         Some(Ok(Ok(connection))) => connection,
         Some(_) => return worker.metrics.handshakes_failed.add(1),
         None => return,
@@ -88,7 +86,7 @@ pub(super) async fn serve(
         cancelled: Cell::new(0),
         last_end: Cell::new(Instant::now()),
     };
-    let timeouts = &local.shared.timeouts;
+    let timeouts = &snapshot.shared.timeouts;
     let session = Session {
         worker,
         connection,
@@ -97,9 +95,9 @@ pub(super) async fn serve(
         first: timeouts.idle.min(timeouts.head),
         idle: timeouts.idle,
         tally: Rc::new(tally),
-        streams: Rc::new(Streams::new(seat)),
+        streams: Rc::new(guard.into_streams()),
         ending: false,
-        leaving: false,
+        making_room: false,
     };
     session.run().await;
 }
@@ -119,7 +117,7 @@ struct Session<'s> {
     /// The client has been told to open no more streams.
     ending: bool,
     /// It makes room for another connection, whatever becomes of its streams.
-    leaving: bool,
+    making_room: bool,
 }
 
 impl Session<'_> {
@@ -131,7 +129,7 @@ impl Session<'_> {
                 Ok(Some(Ok(stream))) => self.open(stream),
                 // An error has been told to the client, or it is gone.
                 Ok(None | Some(Err(_))) => return,
-                Err(_) if self.ending && (self.leaving || self.streams.is_empty()) => return,
+                Err(_) if self.ending && (self.making_room || self.streams.is_empty()) => return,
                 Err(_) => self.look_around(),
             }
         }
@@ -142,14 +140,14 @@ impl Session<'_> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Stream, h2::Error>>> {
-        let seat = &self.streams.seat;
-        seat.wait(context);
-        if seat.leaves() && self.streams.is_empty() {
+        let streams = &self.streams;
+        streams.register(context);
+        if streams.should_close() && streams.is_empty() {
             // At once: what was sent meanwhile can be sent again (RFC 9113 §6.8).
             self.cut(Reason::NO_ERROR);
-        } else if seat.leaves() && self.streams.are_slow_bodies() {
-            self.streams.leave();
-            self.leaving = true;
+        } else if streams.should_close() && streams.are_slow_bodies() {
+            streams.ask_to_close();
+            self.making_room = true;
             self.end();
         } else if self.worker.is_draining() {
             self.end();
@@ -164,23 +162,23 @@ impl Session<'_> {
 
     fn open(&self, (request, respond): Stream) {
         let (worker, peer) = (Rc::clone(self.worker), self.peer.clone());
-        let seat = worker.seats.take_for_stream(&self.streams);
-        let index = seat.index();
+        let guard = ConnectionGuard::for_stream(&worker.table, &self.streams);
+        let index = guard.index();
         let counted = Counted::new(&self.tally);
         let task = tokio::task::spawn_local(async move {
-            let outcome = exchange::serve(worker, peer, seat, request, respond).await;
-            if outcome == Err(frames::Failure::Cancelled) {
+            let outcome = stream::serve(worker, peer, guard, request, respond).await;
+            if outcome == Err(stream_io::Failure::Cancelled) {
                 counted.0.cancelled.set(counted.0.cancelled.get() + 1);
             }
         });
-        self.worker.seats.assign(index, task.abort_handle());
+        self.worker.table.set_task(index, task.abort_handle());
     }
 
     /// Time is up: for good when nothing has happened for `idle`.
     fn look_around(&mut self) {
         let quiet = self.tally.last_end.get().elapsed();
         if !self.streams.is_empty() {
-            self.deadline.set(Phase::Idle, self.idle.max(FAREWELL));
+            self.deadline.set(Phase::Idle, self.idle.max(GOAWAY_TIMEOUT));
             return;
         }
         let fresh = self.tally.opened.get() == 0;
@@ -197,7 +195,7 @@ impl Session<'_> {
         if !self.ending {
             self.ending = true;
             self.connection.graceful_shutdown();
-            self.deadline.set(Phase::Idle, FAREWELL);
+            self.deadline.set(Phase::Idle, GOAWAY_TIMEOUT);
         }
     }
 
@@ -206,7 +204,7 @@ impl Session<'_> {
         if !self.ending {
             self.ending = true;
             self.connection.abrupt_shutdown(reason);
-            self.deadline.set(Phase::Idle, FAREWELL);
+            self.deadline.set(Phase::Idle, GOAWAY_TIMEOUT);
         }
     }
 }
