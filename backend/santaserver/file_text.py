@@ -7,7 +7,7 @@ emoji makes a file of 16 MiB a text of 64.
 import json
 from collections.abc import Iterator
 
-from santaserver.errors import FieldProblem, Unprocessable
+from santaserver.errors import wrong_field
 
 PIECE = 64 * 1024
 """Bytes that are decoded at a time."""
@@ -44,4 +44,4 @@ def _decoded(piece: bytes) -> tuple[str, int]:
         except ValueError:
             continue
         return text, size
-    raise Unprocessable(UNREADABLE, errors=(FieldProblem(field="content", message=UNREADABLE),))
+    raise wrong_field("content", UNREADABLE)

@@ -10,9 +10,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
+MAX_ROW_ID = 2**63 - 1
+"""The largest id that a row can have."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
+UNSTORABLE = "The text contains characters that cannot be stored"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _BIDIRECTIONAL = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """What makes a text look as if it said something else."""
@@ -43,7 +46,7 @@ def storable_time(time: datetime) -> datetime:
 
 def _stored(text: str) -> str:
     if not is_storable(text):
-        raise ValueError("The text contains characters that cannot be stored")
+        raise ValueError(UNSTORABLE)
     return text
 
 
@@ -60,6 +63,12 @@ def _line(text: str) -> str:
     return text
 
 
+def _row_id(number: int) -> int:
+    return number if 0 < number <= MAX_ROW_ID else 0
+
+
+RowId = Annotated[int, AfterValidator(_row_id)]
+"""The id of a row; a number that none can have becomes 0, which none has."""
 Stored = Annotated[str, AfterValidator(_stored)]
 """A text that is only compared or kept as it is, such as a password or the name of a machine."""
 Text = Annotated[str, AfterValidator(_text)]

@@ -37,5 +37,5 @@ MachinePath = Annotated[
         description="The machine's id, or `~` followed by its base64url without padding: needed for ids that "
         "begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path"
     ),
-    AfterValidator(machine_id_of),
+    AfterValidator(lambda segment: machine_id_of(segment).replace("\0", "")),
 ]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from santaserver import __version__, docs, errors, logs, metrics, openapi
+from santaserver import __version__, docs, logs, metrics, openapi, problems
 from santaserver.blocked.router import router as blocked
 from santaserver.cache import CacheMemory
 from santaserver.clock import Clock, system_clock
@@ -93,8 +93,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         news=NewsBudget(),
     )
     app.add_middleware(RestBody)
-    app.add_middleware(errors.AnswerProblems)
-    errors.install(app)
+    app.add_middleware(problems.AnswerProblems)
+    problems.install(app)
     for router in (
         users,
         sessions,

@@ -14,7 +14,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from santaserver.errors import BadRequest
-from santaserver.inputs import Stored, is_storable
+from santaserver.inputs import MAX_ROW_ID, Stored, is_storable
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -45,7 +45,10 @@ def encode_cursor(key: Sequence[str | int]) -> str:
 
 
 def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) -> list[str | int] | None:
-    """Read a cursor whose parts have the given types; raise `BadRequest` when it is damaged."""
+    """Read a cursor whose parts have the given types; raise `BadRequest` when it is damaged.
+
+    Numbers are ids of rows or times; one that is out of their range is the nearest that is not.
+    """
     if not cursor:
         return None
     try:
@@ -58,7 +61,7 @@ def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) ->
         or not is_storable("".join(map(str, key)))
     ):
         raise BadRequest("The cursor is damaged; start again without one")
-    return key
+    return [min(max(part, 0), MAX_ROW_ID) if isinstance(part, int) else part for part in key]
 
 
 def like_pattern(text: str) -> str:

@@ -17,6 +17,7 @@ from santaserver.enrollment.schemas import (
     SerialList,
 )
 from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
+from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import answer
 from santaserver.routing import AreaRouter
@@ -53,35 +54,35 @@ async def list_essentials(_: AdminUser) -> list[Essential]:
 
 
 @router.get("/{enrollment_id}", responses=responses(NotFound))
-async def get_enrollment(enrollment_id: int, session: SessionDep, _: AdminUser, now: NowDep) -> Enrollment:
+async def get_enrollment(enrollment_id: RowId, session: SessionDep, _: AdminUser, now: NowDep) -> Enrollment:
     """Show one enrollment."""
     return await service.get_enrollment(session, enrollment_id, now)
 
 
 @router.post("/{enrollment_id}/revoke", responses=responses(NotFound))
 async def revoke_enrollment(
-    enrollment_id: int, session: SessionDep, user: AdminUser, now: NowDep
+    enrollment_id: RowId, session: SessionDep, user: AdminUser, now: NowDep
 ) -> Enrollment:
     """Refuse the secret from now on, also to Macs that enrolled with it."""
     return await service.revoke_enrollment(session, enrollment_id, user, now)
 
 
 @router.get("/{enrollment_id}/serials", responses=responses(NotFound))
-async def list_serials(enrollment_id: int, session: SessionDep, _: AdminUser) -> SerialList:
+async def list_serials(enrollment_id: RowId, session: SessionDep, _: AdminUser) -> SerialList:
     """List the serial numbers that may use an enrollment."""
     return await service.list_serials(session, enrollment_id)
 
 
 @router.patch("/{enrollment_id}/serials", responses=responses(NotFound, Unprocessable))
 async def change_serials(
-    enrollment_id: int, change: SerialChange, session: SessionDep, user: AdminUser, now: NowDep
+    enrollment_id: RowId, change: SerialChange, session: SessionDep, user: AdminUser, now: NowDep
 ) -> SerialList:
     """Add serial numbers to an enrollment's list and take others off; without a list the first makes one."""
     return await service.change_serials(session, enrollment_id, change, user, now)
 
 
 @router.delete("/{enrollment_id}/serials", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
-async def drop_serials(enrollment_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def drop_serials(enrollment_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
     """Give up an enrollment's list, so that Macs of any serial number may use it."""
     await service.drop_serials(session, enrollment_id, user, now)
 
@@ -95,7 +96,7 @@ async def drop_serials(enrollment_id: int, session: SessionDep, user: AdminUser,
     },
 )
 async def make_profile(
-    enrollment_id: int,
+    enrollment_id: RowId,
     wanted: ProfileRequest,
     request: Request,
     session: SessionDep,

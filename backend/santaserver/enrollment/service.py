@@ -26,15 +26,14 @@ from santaserver.enrollment.schemas import (
     StaticRule,
 )
 from santaserver.enrollment.secrets import hash_secret, new_secret
-from santaserver.errors import FieldProblem, NotFound, Unprocessable
+from santaserver.errors import NotFound, Unprocessable, wrong_field
+from santaserver.inputs import MAX_ROW_ID
 from santaserver.models import Enrollment as Row
 from santaserver.paging import decode_cursor
 from santaserver.policy.head import layers_changed, lock_policy
 from santaserver.policy.targets import check_identifier
-from santaserver.reads import ItemPage, page_of
+from santaserver.reads import ItemPage, item_of, page_of
 from santaserver.users.repository import audit
-
-MAX_ROW_ID = 2**63 - 1
 
 
 class Lifetime(NamedTuple):
@@ -45,32 +44,15 @@ class Lifetime(NamedTuple):
     quota: int | None
 
 
-class EnrollmentItem(Struct):
-    """As `schemas.Enrollment`."""
-
-    label: str
-    quota: int | None
-    serial_allowlist: list[str] | None
-    expires_at: datetime | None
-    client_certificate: bool
-    tags: list[str]
-    id: int
-    state: State
-    machines: int
-    created_at: datetime
-    created_by: str
-    revoked_at: datetime | None
-
-
+_enrollment = item_of(Enrollment)
+PLAIN = [name for name in Enrollment.model_fields if name not in {"tags", "state", "created_by"}]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-async def list_enrollments(
-    connection: Connection, cursor: str | None, limit: int, now: datetime
-) -> ItemPage[EnrollmentItem]:
+async def list_enrollments(connection: Connection, cursor: str | None, limit: int, now: datetime) -> ItemPage:
     """Return a page of enrollments, the newest first."""
     key = decode_cursor(cursor, (int,))
-    before = max(min(int(key[0]), MAX_ROW_ID), 0) if key else MAX_ROW_ID
+    before = int(key[0]) if key else MAX_ROW_ID
     rows = await repository.list_enrollments(connection, before, limit + 1)
     return page_of(rows, limit, lambda row: _item(row, now), lambda row: (row["id"],))
 
@@ -88,7 +70,7 @@ async def create_enrollment(
     listed = wanted.serial_allowlist
     serials = sorted({_stored("serial_allowlist", serial).upper() for serial in listed}) if listed else None
     if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise _wrong("expires_at", "The enrollment would have expired already: choose a later time")
+        raise wrong_field("expires_at", "The enrollment would have expired already: choose a later time")
     secret = new_secret()
     row = Row(
         label=label,
@@ -140,12 +122,14 @@ async def change_serials(
         for field, serials in (("add", change.add), ("remove", change.remove))
     )
     if both := added & removed:
-        raise _wrong("remove", f"{', '.join(sorted(both))} cannot be added and taken off at once")
+        raise wrong_field("remove", f"{', '.join(sorted(both))} cannot be added and taken off at once")
     if before is None and not added:
         return SerialList(serials=None)
     after = sorted({serial.upper() for serial in before or []} - removed | added)
     if len(after) > MAX_SERIALS:
-        raise _wrong("add", f"A list holds {MAX_SERIALS} serial numbers at most; this would be {len(after)}")
+        raise wrong_field(
+            "add", f"A list holds {MAX_SERIALS} serial numbers at most; this would be {len(after)}"
+        )
     _keep_serials(session, row, after, user, now)
     return SerialList(serials=after)
 
@@ -171,7 +155,7 @@ async def make_profile(session: AsyncSession, number: int, wanted: ProfileReques
     """Return the configuration profile of an enrollment; `server` is where Macs find this one."""
     row = (await _find(session, number))[0]
     if not hmac.compare_digest(hash_secret(wanted.secret), row.secret_hash):
-        raise _wrong("secret", "This is not the secret of this enrollment")
+        raise wrong_field("secret", "This is not the secret of this enrollment")
     address = urlsplit(server)
     if address.scheme != "https" and address.hostname not in LOOPBACK:
         raise Unprocessable(
@@ -195,21 +179,13 @@ def state_of(row: Lifetime, machines: int, now: datetime) -> State:
     return "full" if row.quota is not None and machines >= row.quota else "active"
 
 
-def _item(row: Any, now: datetime) -> EnrollmentItem:  # noqa: ANN401 - a record of the driver
+def _item(row: Any, now: datetime) -> Struct:  # noqa: ANN401 - a record of the driver
     lifetime = Lifetime(row["revoked_at"], row["expires_at"], row["quota"])
-    return EnrollmentItem(
-        label=row["label"],
-        quota=row["quota"],
-        serial_allowlist=row["serial_allowlist"],
-        expires_at=row["expires_at"],
-        client_certificate=row["client_certificate"],
+    return _enrollment(
+        **{name: row[name] for name in PLAIN},
         tags=row["tags"] or [],
-        id=row["id"],
         state=state_of(lifetime, row["machines"], now),
-        machines=row["machines"],
-        created_at=row["created_at"],
         created_by=row["username"] or "",
-        revoked_at=row["revoked_at"],
     )
 
 
@@ -235,12 +211,12 @@ async def _tags(session: AsyncSession, names: list[str]) -> list[int]:
     known = await repository.tags_by_name(session, names)
     missing = [name for name in names if name.lower() not in known]
     if missing:
-        raise _wrong("tags", f"There is no tag named {', '.join(missing)}; make it first")
+        raise wrong_field("tags", f"There is no tag named {', '.join(missing)}; make it first")
     return list(known.values())
 
 
 async def _find(session: AsyncSession, number: int) -> EnrollmentRow:
-    found = await repository.find_enrollment(session, number) if 0 < number <= MAX_ROW_ID else None
+    found = await repository.find_enrollment(session, number)
     if found is None:
         raise NotFound("There is no such enrollment")
     return found
@@ -249,7 +225,7 @@ async def _find(session: AsyncSession, number: int) -> EnrollmentRow:
 def _essential(key: str) -> StaticRule:
     known = BY_KEY.get(key)
     if known is None:
-        raise _wrong("essentials", f"{key!r} is not one of {', '.join(BY_KEY)}")
+        raise wrong_field("essentials", f"{key!r} is not one of {', '.join(BY_KEY)}")
     return StaticRule(rule_type="TEAMID", identifier=known.team_id)
 
 
@@ -260,9 +236,5 @@ def _target(row: Row) -> tuple[str, str]:
 def _stored(field: str, text: str) -> str:
     cleaned = text.strip()
     if not cleaned or not cleaned.isprintable():
-        raise _wrong(field, "Only printable characters, and at least one of them")
+        raise wrong_field(field, "Only printable characters, and at least one of them")
     return cleaned
-
-
-def _wrong(field: str, message: str) -> Unprocessable:
-    return Unprocessable(message, errors=(FieldProblem(field=field, message=message),))

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.events import report_repository as repository
+from santaserver.events.report_schemas import AgentAudit, FileAccess
 from santaserver.events.service import newest, position_of
-from santaserver.reads import ItemPage, Row, page_of
+from santaserver.reads import ItemPage, Row, item_of, page_of
 
 
 class ProcessItem(Struct):
@@ -22,34 +23,7 @@ class ProcessItem(Struct):
     team_id: str = ""
 
 
-class FileAccessItem(Struct):
-    """As `report_schemas.FileAccess`."""
-
-    id: int
-    machine_id: str
-    hostname: str
-    occurred_at: datetime
-    received_at: datetime
-    rule_name: str
-    rule_version: str
-    target: str
-    decision: str
-    process_chain: list[ProcessItem]
-
-
-class AgentAuditItem(Struct):
-    """As `report_schemas.AgentAudit`."""
-
-    id: int
-    machine_id: str
-    hostname: str
-    occurred_at: datetime
-    received_at: datetime
-    kind: str
-    identifier: str
-    decision: str
-
-
+_file_access_item, _agent_audit_item = item_of(FileAccess), item_of(AgentAudit)
 _read_chain = msgspec.json.Decoder(list[ProcessItem]).decode
 
 
@@ -61,7 +35,7 @@ async def list_file_accesses(
     decision: str,
     machine_id: str,
     now: datetime,
-) -> ItemPage[FileAccessItem]:
+) -> ItemPage:
     """Return a page of file accesses, the newest first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_file_accesses(connection, text, decision, machine_id, before, limit + 1)
@@ -70,16 +44,16 @@ async def list_file_accesses(
 
 async def list_agent_audits(
     connection: Connection, cursor: str | None, limit: int, machine_id: str, now: datetime
-) -> ItemPage[AgentAuditItem]:
+) -> ItemPage:
     """Return a page of what agents did on their own, the newest first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_agent_audits(connection, machine_id, before, limit + 1)
-    return page_of(rows, limit, lambda row: AgentAuditItem(*row), _place)
+    return page_of(rows, limit, lambda row: _agent_audit_item(*row), _place)
 
 
 def _place(row: Row) -> tuple[str, int]:
     return row["occurred_at"].isoformat(), row["id"]
 
 
-def _file_access(row: Row) -> FileAccessItem:
-    return FileAccessItem(*(*row[:-1], _read_chain(row[-1])))
+def _file_access(row: Row) -> Struct:
+    return _file_access_item(*(*row[:-1], _read_chain(row[-1])))

@@ -9,7 +9,7 @@ from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
 from santaserver.events import service
 from santaserver.events.repository import Search
 from santaserver.events.schemas import Event
-from santaserver.inputs import Stored
+from santaserver.inputs import RowId, Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.routing import AreaRouter
 
@@ -44,6 +44,6 @@ async def list_events(
 
 
 @router.get("/{event_id}", responses=responses(NotFound))
-async def get_event(event_id: int, connection: ConnectionDep, _: CurrentUser) -> Event:
+async def get_event(event_id: RowId, connection: ConnectionDep, _: CurrentUser) -> Event:
     """Show one execution."""
     return await service.get_event(connection, event_id)

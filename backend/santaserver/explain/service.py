@@ -123,7 +123,7 @@ async def effective_rules(
 
 
 async def _position(session: AsyncSession, machine_id: str) -> Position:
-    place = await repository.position(session, machine_id.replace("\0", ""))
+    place = await repository.position(session, machine_id)
     if place is None:
         raise NotFound("There is no such machine, or it has not begun a sync yet")
     return place

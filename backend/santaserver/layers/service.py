@@ -4,10 +4,10 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.errors import FieldProblem, NotFound, Unprocessable
+from santaserver.errors import NotFound, wrong_field
 from santaserver.layers import repository
 from santaserver.layers.repository import NamedLayer
-from santaserver.layers.schemas import GLOBAL, Layer, LayerKind
+from santaserver.layers.schemas import Layer, LayerKind, LayerName
 from santaserver.policy.head import layers_changed
 
 MISSING = {
@@ -36,10 +36,7 @@ async def find_layer(session: AsyncSession, name: str) -> NamedLayer:
 
 async def layer_if_known(session: AsyncSession, name: str) -> tuple[bool, NamedLayer | None]:
     """Return whether something could be said for a layer's owner, and the layer when something ever was."""
-    try:
-        kind, owner = parts(name)
-    except NotFound:
-        return False, None
+    kind, owner = parts(name)
     layer = await repository.find_layer(session, kind, owner)
     return layer is not None or await repository.could_exist(session, kind, owner), layer
 
@@ -59,8 +56,7 @@ async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:
         await repository.add_machine_layer(session, owner)
     layer = await repository.find_layer(session, kind, owner)
     if layer is None:
-        message = missing(kind)
-        raise Unprocessable(message, errors=(FieldProblem(field="layer", message=message),))
+        raise wrong_field("layer", missing(kind))
     if not layer.used:
         await repository.mark_used(session, layer.id)
         await layers_changed(session)
@@ -72,9 +68,7 @@ def missing(kind: str) -> str:
     return MISSING.get(kind, "There is no such layer")
 
 
-def parts(name: str) -> tuple[str, str]:
+def parts(name: LayerName) -> tuple[str, str]:
     """Take a layer's name apart: its kind, and whose it is."""
     kind, _, owner = name.partition(":")
-    if (kind == GLOBAL and owner) or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in owner):
-        raise NotFound("There is no such layer")
     return kind, owner

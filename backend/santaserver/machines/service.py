@@ -2,16 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.current_user import User
 from santaserver.db import Connection, driver
-from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
+from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.live.messages import MachineChange, MachineChanged
 from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
-from santaserver.machines.items import MachineItem, MachineTagItem, machine_of
+from santaserver.machines.items import machine_of, machine_tag
 from santaserver.machines.repository import MachineRow
 from santaserver.machines.schemas import CleanKind, Machine, MachineDetail, MonitorMode
 from santaserver.models import MonitorWindow
@@ -23,15 +23,14 @@ from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.users.repository import audit
 
 NO_MACHINE = "There is no such machine"
-MAX_ROW_ID = 2**63 - 1
 
 
 async def list_machines(
     connection: Connection, now: datetime, cursor: str | None, limit: int, text: str
-) -> ItemPage[MachineItem]:
+) -> ItemPage:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
-    after = (str(key[0]), max(min(int(key[1]), MAX_ROW_ID), 0)) if key else None
+    after = (str(key[0]), int(key[1])) if key else None
     rows = await repository.list_machines(connection, now, after, limit + 1, text)
     return page_of(rows, limit, machine_of, lambda row: (row["hostname"], row["row_id"]))
 
@@ -46,12 +45,12 @@ async def get_machine(
     return await detail_of(session, caches, row, shown, now)
 
 
-async def tags_of_machine(connection: Connection, machine_id: str) -> list[MachineTagItem]:
+async def tags_of_machine(connection: Connection, machine_id: str) -> list[Struct]:
     """Return the tags that a machine has, the highest first."""
-    rows = await repository.memberships(connection, machine_id.replace("\0", ""))
+    rows = await repository.memberships(connection, machine_id)
     if rows is None:
         raise NotFound(NO_MACHINE)
-    return [MachineTagItem(*row) for row in rows]
+    return [machine_tag(*row) for row in rows]
 
 
 async def order_clean_sync(
@@ -74,9 +73,8 @@ async def start_monitor_mode(
     await _refuse_locked_mode(session, progress.signature)
     until = now + timedelta(minutes=order.minutes)
     reason = order.reason.strip()
-    if not reason or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in reason):
-        wrong = "Say why, in characters that can be stored"
-        raise Unprocessable(wrong, errors=(FieldProblem(field="reason", message=wrong),))
+    if not reason:
+        raise wrong_field("reason", "The reason is blank: say why the machine needs monitor mode")
     await repository.set_monitor_until(session, row.id, until)
     await repository.end_monitor_windows(session, row.id, user.id, now)
     session.add(
@@ -121,8 +119,7 @@ async def _changed(
 
 
 async def _find(session: AsyncSession, machine_id: str) -> MachineRow:
-    clean = machine_id.replace("\0", "")
-    row = await repository.find_machine(session, clean)
+    row = await repository.find_machine(session, machine_id)
     if row is None:
         raise NotFound(NO_MACHINE)
     return row

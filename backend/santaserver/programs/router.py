@@ -6,6 +6,7 @@ from fastapi import Query
 
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
+from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.programs import service
 from santaserver.programs.schemas import Outcome, Program
@@ -39,6 +40,6 @@ async def list_programs(
 
 
 @router.get("/{program_id}", responses=responses(NotFound))
-async def get_program(program_id: int, connection: ConnectionDep, _: CurrentUser) -> Program:
+async def get_program(program_id: RowId, connection: ConnectionDep, _: CurrentUser) -> Program:
     """Show one program."""
     return await service.get_program(connection, program_id)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from santaserver.db import Connection
 from santaserver.errors import NotFound
-from santaserver.events.service import MAX_ROW_ID, newest, position_of
+from santaserver.events.service import newest, position_of
 from santaserver.paging import Page, encode_cursor
 from santaserver.programs import repository
 from santaserver.programs.repository import Row
@@ -29,7 +29,7 @@ async def list_programs(
 
 async def get_program(connection: Connection, number: int) -> Program:
     """Return one program."""
-    row = await repository.find_program(connection, number) if 0 < number <= MAX_ROW_ID else None
+    row = await repository.find_program(connection, number)
     if row is None:
         raise NotFound("There is no such program")
     return _shown(row)

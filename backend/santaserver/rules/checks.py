@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from santaserver.errors import FieldProblem, Unprocessable
+from santaserver.errors import wrong_field
 from santaserver.layers.schemas import GLOBAL
 from santaserver.policy.capabilities import Level
 from santaserver.policy.targets import COMPILER_TYPES, Policy, RuleType
@@ -49,22 +49,22 @@ def check_content(rule_type: RuleType, content: Content) -> CheckedContent:
     expression = (content.cel_expr or "").strip()
     if content.policy == "CEL":
         if not expression:
-            raise _wrong("cel_expr", "The policy CEL needs an expression")
+            raise wrong_field("cel_expr", "The policy CEL needs an expression")
         facts = _check_cel(expression)
     else:
         if expression:
-            raise _wrong("cel_expr", f"An expression belongs to the policy CEL, not to {content.policy}")
+            raise wrong_field("cel_expr", f"An expression belongs to the policy CEL, not to {content.policy}")
         facts = cel.CelFacts(Level.BASE, content.policy == "ALLOWLIST_COMPILER")
     if facts.grants_compiler and rule_type not in COMPILER_TYPES:
-        raise _wrong(
+        raise wrong_field(
             "policy" if content.policy != "CEL" else "cel_expr",
             f"Santa never applies ALLOWLIST_COMPILER to a {rule_type} rule: use BINARY, SIGNINGID or CDHASH",
         )
     return CheckedContent(
         policy=content.policy,
         cel_expr=expression or None,
-        custom_msg=_text("custom_msg", content.custom_msg),
-        custom_url=_text("custom_url", content.custom_url),
+        custom_msg=content.custom_msg,
+        custom_url=content.custom_url,
         needs_level=int(facts.needs_level),
         grants_compiler=facts.grants_compiler,
         locked=content.locked,
@@ -74,39 +74,19 @@ def check_content(rule_type: RuleType, content: Content) -> CheckedContent:
 def check_layer(layer_kind: str, content: Content) -> None:
     """Raise `Unprocessable` for a rule that would mean nothing in this kind of layer."""
     if content.policy == "NONE" and layer_kind == GLOBAL:
-        raise _wrong("policy", "NONE masks rules of lower layers; below the global layer there is none")
+        raise wrong_field("policy", "NONE masks rules of lower layers; below the global layer there is none")
 
 
 def check_schedule(content: Content, now: datetime) -> Schedule:
     """Return the times to store; a start that has passed means now."""
     starts_at = content.starts_at if content.starts_at and content.starts_at > now else None
     if content.expires_at is not None and content.expires_at <= (starts_at or now):
-        raise _wrong("expires_at", "A rule has to expire after it starts, in the future")
+        raise wrong_field("expires_at", "A rule has to expire after it starts, in the future")
     return Schedule(starts_at, content.expires_at)
-
-
-def check_comment(comment: str) -> str:
-    """Return the comment to store."""
-    return _text("comment", comment)
-
-
-def check_reason(reason: str) -> str:
-    """Return the reason to store."""
-    return _text("reason", reason)
 
 
 def _check_cel(expression: str) -> cel.CelFacts:
     try:
-        return cel.check(_text("cel_expr", expression))
+        return cel.check(expression)
     except cel.CelError as error:
-        raise _wrong("cel_expr", f"Santa would not accept this expression: {error}") from error
-
-
-def _text(field: str, text: str) -> str:
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise _wrong(field, "The text contains characters that cannot be stored")
-    return text
-
-
-def _wrong(field: str, message: str) -> Unprocessable:
-    return Unprocessable(message, errors=(FieldProblem(field=field, message=message),))
+        raise wrong_field("cel_expr", f"Santa would not accept this expression: {error}") from error

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 
 from msgspec import Struct
 
@@ -10,10 +9,9 @@ from santaserver.db import Connection
 from santaserver.errors import NotFound
 from santaserver.layers.service import missing, parts
 from santaserver.paging import decode_cursor, like_pattern
-from santaserver.reads import ItemPage, Row, page_of
+from santaserver.reads import ItemPage, Row, item_of, page_of
 from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
-
-MAX_ROW_ID = 2**63 - 1
+from santaserver.rules.schemas import Rule
 
 LAYER = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
   when 'machine' then 'machine:' || m.machine_id else 'global' end"""
@@ -42,28 +40,7 @@ order by p.id desc
 """  # noqa: S608 - put together from constants
 
 
-class RuleItem(Struct):
-    """A rule as `schemas.Rule` describes it."""
-
-    id: int
-    layer: str
-    rule_type: str
-    identifier: str
-    policy: str
-    cel_expr: str | None
-    custom_msg: str
-    custom_url: str
-    comment: str
-    reason: str
-    locked: bool
-    state: str
-    starts_at: datetime | None
-    expires_at: datetime | None
-    created_at: datetime
-    created_by: str | None
-    seq: int | None
-    machines_acked: int
-    machines_total: int
+_rule = item_of(Rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +55,7 @@ class RuleQuery:
     policy: str | None = None
 
 
-async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgress) -> ItemPage[RuleItem]:
+async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgress) -> ItemPage:
     """Return a page of live rules, the newest first."""
     statement, arguments = _statement(query)
     now = time.monotonic()
@@ -92,10 +69,10 @@ async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgr
     )
 
 
-def _item(row: Row, progress: LayerProgress) -> RuleItem:
+def _item(row: Row, progress: LayerProgress) -> Struct:
     seq = row[15]
     state, acked = ("waiting", 0) if seq is None else ("active", progress.confirmed(seq))
-    return RuleItem(*(*row[:11], state, *row[11:15], seq, acked, progress.total))
+    return _rule(*(*row[:11], state, *row[11:15], seq, acked, progress.total))
 
 
 def _statement(query: RuleQuery) -> tuple[str, list[object]]:
@@ -113,7 +90,7 @@ def _statement(query: RuleQuery) -> tuple[str, list[object]]:
         add("l.removed_at is null and l.kind = ${0}", kind)
     key = decode_cursor(query.cursor, (int,))
     if key:
-        add("r.id < ${0}", max(min(int(key[0]), MAX_ROW_ID), 0))
+        add("r.id < ${0}", key[0])
     if query.rule_type is not None:
         add("r.rule_type = ${0}", query.rule_type)
     if query.policy is not None:

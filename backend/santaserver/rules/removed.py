@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.inputs import MAX_ROW_ID
 from santaserver.layers.repository import layer_name
 from santaserver.models import AppUser, Layer, Machine, Rule, RuleVersion, Tag
 from santaserver.paging import Page, decode_cursor, encode_cursor
@@ -18,7 +19,6 @@ from santaserver.rules.schemas import RemovedRule
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-MAX_ROW_ID = 2**63 - 1
 
 
 class _Row(NamedTuple):
@@ -45,8 +45,8 @@ def _before(cursor: str | None) -> tuple[datetime, int]:
     key = decode_cursor(cursor, (int, int))
     if key is None:
         return LATEST, MAX_ROW_ID
-    at, number = (max(int(part), 0) for part in key)
-    return EPOCH + min(at, (LATEST - EPOCH) // MICROSECOND) * MICROSECOND, min(number, MAX_ROW_ID)
+    at, number = map(int, key)
+    return EPOCH + min(at, (LATEST - EPOCH) // MICROSECOND) * MICROSECOND, number
 
 
 async def _rows(session: AsyncSession, before: tuple[datetime, int], limit: int) -> Sequence[_Row]:

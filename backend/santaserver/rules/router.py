@@ -15,6 +15,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
+from santaserver.inputs import RowId
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.policy.targets import Policy, RuleType
@@ -59,20 +60,20 @@ async def list_removed_rules(
 
 
 @router.get("/{rule_id}", responses=responses(NotFound))
-async def get_rule(rule_id: int, session: SessionDep, _: CurrentUser) -> Rule:
+async def get_rule(rule_id: RowId, session: SessionDep, _: CurrentUser) -> Rule:
     """Show one live rule."""
     return await service.get_rule(session, rule_id)
 
 
 @router.put("/{rule_id}", responses=responses(NotFound, Forbidden, Unprocessable))
 async def update_rule(
-    rule_id: int, rule: RuleUpdate, session: SessionDep, user: AdminUser, now: NowDep
+    rule_id: RowId, rule: RuleUpdate, session: SessionDep, user: AdminUser, now: NowDep
 ) -> Rule:
     """Give a rule new content."""
     return await service.update_rule(session, rule_id, rule, user, now)
 
 
 @router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
-async def remove_rule(rule_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def remove_rule(rule_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
     """Remove a rule; every Mac that has it is told at its next sync."""
     await service.remove_rule(session, rule_id, user, now)

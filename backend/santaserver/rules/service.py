@@ -18,10 +18,8 @@ from santaserver.rules import repository
 from santaserver.rules.checks import (
     CheckedContent,
     Schedule,
-    check_comment,
     check_content,
     check_layer,
-    check_reason,
     check_schedule,
 )
 from santaserver.rules.claims import signers_of
@@ -30,8 +28,6 @@ from santaserver.rules.messages import RuleChanged
 from santaserver.rules.repository import Progress, RuleRow, Target
 from santaserver.rules.schemas import Rule, RuleContent, RuleCreate, RuleUpdate
 from santaserver.users.repository import audit
-
-MAX_ROW_ID = 2**63 - 1
 
 
 async def get_rule(session: AsyncSession, rule_id: int) -> Rule:
@@ -50,11 +46,11 @@ async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None
     check_layer(layer.kind, rule)
     key = (rule.rule_type, identifier)
     overridden = await _guard(session, key, rule)
-    rule_id = await repository.add_rule(session, layer.id, key, check_comment(rule.comment), actor, now)
+    rule_id = await repository.add_rule(session, layer.id, key, rule.comment, actor, now)
     if rule_id is None:
         raise Conflict(f"There is a rule for this {rule.rule_type} in this layer already; change it instead")
     target = Target(rule_id, layer.id, *key)
-    await _open(session, target, content, schedule, check_reason(rule.reason), actor, now)
+    await _open(session, target, content, schedule, rule.reason, actor, now)
     created = await get_rule(session, rule_id)
     _record(session, user, now, "created", None, created, overridden=overridden)
     return created
@@ -75,7 +71,6 @@ async def update_rule(
             errors=(FieldProblem(field="starts_at", message="The rule is in force"),),
         )
     overridden = await _guard(session, (row.rule_type, row.identifier), rule)
-    comment = check_comment(rule.comment)
     before = await get_rule(session, rule_id)
     if (_content(version), version.expires_at, version.starts_at if version.opened_seq is None else None) != (
         content,
@@ -83,8 +78,8 @@ async def update_rule(
         schedule.starts_at,
     ):
         target = Target(rule_id, row.layer_id, row.rule_type, row.identifier)
-        await _open(session, target, content, schedule, check_reason(rule.reason), user.id, now)
-    await repository.set_comment(session, rule_id, comment)
+        await _open(session, target, content, schedule, rule.reason, user.id, now)
+    await repository.set_comment(session, rule_id, rule.comment)
     await session.flush()
     session.expire_all()
     after = await get_rule(session, rule_id)
@@ -140,7 +135,7 @@ async def _open(
 
 
 async def _live(session: AsyncSession, rule_id: int) -> RuleRow:
-    row = await repository.find_rule(session, rule_id) if 0 < rule_id <= MAX_ROW_ID else None
+    row = await repository.find_rule(session, rule_id)
     if row is None:
         raise NotFound("There is no such rule; it may have been removed")
     return row

@@ -8,7 +8,7 @@ from typing import Any
 from santaserver.errors import Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.policy.targets import check_identifier
-from santaserver.rules.checks import check_comment, check_content, check_layer, check_schedule
+from santaserver.rules.checks import check_content, check_layer, check_schedule
 from santaserver.rules.guard import endangered_by_name
 from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_schemas import FileFormat, FileMistake
@@ -141,6 +141,6 @@ def _checked(n: int, row: FileRow, now: datetime) -> Staged:
         locked=content.locked,
         starts_at=schedule.starts_at,
         expires_at=schedule.expires_at,
-        comment=check_comment(rule.comment),
+        comment=rule.comment,
         needed=endangered_by_name(content.policy, rule.rule_type, identifier),
     )

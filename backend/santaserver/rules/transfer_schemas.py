@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from santaserver.inputs import Input, Line, Text, Time
+from santaserver.inputs import MAX_ROW_ID, Input, Line, Text, Time
 from santaserver.layers.schemas import GLOBAL, LayerName
 from santaserver.policy.targets import Policy, RuleType
 from santaserver.rules.schemas import MAX_CEL, MAX_TEXT
@@ -64,7 +64,10 @@ class RuleImport(Input):
         False, description="Store rules even if they block what a Mac needs to be reached"
     )
     policy_seq: int | None = Field(
-        None, ge=0, le=2**63 - 1, description="Import only if the policy is still what this plan was made for"
+        None,
+        ge=0,
+        le=MAX_ROW_ID,
+        description="Import only if the policy is still what this plan was made for",
     )
     reason: Text = Field("", max_length=MAX_TEXT, description="Kept with every version that it makes")
 

@@ -18,7 +18,6 @@ from santaserver.outbox import changed_in_bulk
 from santaserver.policy.head import lock_policy
 from santaserver.rules import transfer_repository as repository
 from santaserver.rules import transfer_staging as staging
-from santaserver.rules.checks import check_reason
 from santaserver.rules.claims import BATCH, COLUMNS, signers_of
 from santaserver.rules.guard import endangered
 from santaserver.rules.transfer_apply import By, apply
@@ -55,7 +54,6 @@ async def import_rules(
 ) -> ImportPlan:
     """Plan an import and, unless it is a trial, do it; raise `Unprocessable` for a file with mistakes."""
     user, now = by
-    reason = check_reason(wanted.reason)
     connection = await driver(session)
     mistakes = Mistakes()
     reader = FileReader(wanted.format, text, now)
@@ -88,7 +86,7 @@ async def import_rules(
         return plan
     if mistakes.total:
         raise _refusal(mistakes)
-    plan.policy_seq = await apply(session, connection, By(user.id, reason, now)) or seq
+    plan.policy_seq = await apply(session, connection, By(user.id, wanted.reason, now)) or seq
     _record(session, plan, wanted, by, overridden=bool(endangering))
     return plan
 

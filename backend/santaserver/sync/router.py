@@ -27,9 +27,11 @@ from santaserver.db import Connection
 from santaserver.enrollment import admission
 from santaserver.enrollment.admission import Enrollment, Proof
 from santaserver.enrollment.secrets import shown_secret
-from santaserver.errors import AnswerProblems, BadRequest, CatchCrashes, NotFound, TooLarge
+from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
+from santaserver.inputs import is_storable
+from santaserver.problems import AnswerProblems, CatchCrashes
 from santaserver.protocol import protobuf
 from santaserver.protocol.body import (
     FIRST_PIECE,
@@ -262,19 +264,11 @@ def _call(scope: Scope) -> Call:
             secret, stage, machine_id = shown, inner, inner_id
     if not (stage and slash):
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    if not machine_id or "\0" in machine_id or len(machine_id) > MAX_ID or not _storable(machine_id):
+    if not machine_id or len(machine_id) > MAX_ID or not is_storable(machine_id):
         raise BadRequest(f"A machine id has 1 to {MAX_ID} characters")
     # Of a field that comes twice, the first counts.
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     return Call(scope["app"].state.santa, stage, machine_id, secret, fields)
-
-
-def _storable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def is_stage(scope: Scope) -> bool:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.current_user import User
-from santaserver.errors import FieldProblem, Unprocessable
+from santaserver.errors import wrong_field
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill, layer_to_read
 from santaserver.models.policy import GLOBAL_LAYER
@@ -56,7 +55,7 @@ async def replace_layer_settings(
     strangers = set(settings.locked) - values.keys()
     if strangers:
         message = f"Only settings that the layer has itself can be locked, not {', '.join(sorted(strangers))}"
-        raise Unprocessable(message, errors=(FieldProblem(field="locked", message=message),))
+        raise wrong_field("locked", message)
     await lock_policy(session)
     found = await layer_to_fill(session, layer)
     before = await repository.open_settings(session, found.id)
@@ -86,7 +85,6 @@ async def _store(
     user: User | None,
     now: datetime,
 ) -> None:
-    _check(wanted)
     changed = {key: owned for key, owned in wanted.items() if before.get(key) != owned}
     dropped = before.keys() - wanted.keys()
     if not changed and not dropped:
@@ -115,10 +113,3 @@ def _shown(name: str, owned: Mapping[str, Owned]) -> LayerSettings:
         values=SyncSettings.model_validate({key: value for key, (value, _) in owned.items()}),
         locked=sorted(key for key, (_, locked) in owned.items() if locked),
     )
-
-
-def _check(wanted: Mapping[str, Any]) -> None:
-    for field, (value, _) in wanted.items():
-        if isinstance(value, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
-            message = "The text contains characters that cannot be stored"
-            raise Unprocessable(message, errors=(FieldProblem(field=field, message=message),))

@@ -1,51 +1,21 @@
-"""Tags as lists write them; the fields are those of schemas.py. Pure."""
-
-from datetime import datetime
+"""Tags as lists write them. Pure."""
 
 from msgspec import Struct
 
-from santaserver.reads import Row
+from santaserver.reads import Row, item_of
+from santaserver.tags.schemas import Tag, TagMember
+
+tag_member = item_of(TagMember)
+_tag = item_of(Tag)
+
+PLAIN = ("name", "description", "predicate", "groups", "id", "members", "rules", "settings", "created_at")
 
 
-class TagItem(Struct):
-    """As `schemas.Tag`."""
-
-    name: str
-    description: str
-    predicate: str | None
-    groups: list[str]
-    enrollments: list[int]
-    id: int
-    layer: str
-    position: int
-    members: int
-    rules: int
-    settings: int
-    created_at: datetime
-
-
-class TagMemberItem(Struct):
-    """As `schemas.TagMember`."""
-
-    machine_id: str
-    hostname: str
-    sources: list[str]
-    joined_at: datetime
-
-
-def tag_of(row: Row, position: int) -> TagItem:
-    """Make one of a row of the repository."""
-    return TagItem(
-        name=row["name"],
-        description=row["description"],
-        predicate=row["predicate"],
-        groups=row["groups"],
+def tag_of(row: Row, position: int) -> Struct:
+    """Make one of a row of the repository, which has a column for each plain field."""
+    return _tag(
+        **{name: row[name] for name in PLAIN},
         enrollments=row["enrollments"] or [],
-        id=row["id"],
         layer=f"tag:{row['name']}",
         position=position,
-        members=row["members"],
-        rules=row["rules"],
-        settings=row["settings"],
-        created_at=row["created_at"],
     )

@@ -14,6 +14,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
+from santaserver.inputs import RowId
 from santaserver.machine_path import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import answer
@@ -63,26 +64,28 @@ async def try_predicate(trial: PredicateTrial, session: SessionDep, _: AdminUser
 
 
 @router.get("/{tag_id}", response_model=Tag, responses=responses(NotFound))
-async def get_tag(tag_id: int, connection: ConnectionDep) -> Response:
+async def get_tag(tag_id: RowId, connection: ConnectionDep) -> Response:
     """Show one tag."""
     return answer(await service.read_tag(connection, tag_id))
 
 
 @router.put("/{tag_id}", responses=responses(NotFound, Forbidden, Conflict, Unprocessable))
-async def update_tag(tag_id: int, tag: TagContent, session: SessionDep, user: AdminUser, now: NowDep) -> Tag:
+async def update_tag(
+    tag_id: RowId, tag: TagContent, session: SessionDep, user: AdminUser, now: NowDep
+) -> Tag:
     """Change a tag; memberships that follow from it change at each Mac's next sync."""
     return await service.update_tag(session, tag_id, tag, user, now)
 
 
 @router.delete("/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
-async def remove_tag(tag_id: int, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def remove_tag(tag_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
     """Remove a tag with all rules and settings of its layer."""
     await service.remove_tag(session, tag_id, user, now)
 
 
 @router.get("/{tag_id}/members", response_model=Page[TagMember], responses=responses(BadRequest, NotFound))
 async def list_members(
-    tag_id: int,
+    tag_id: RowId,
     connection: ConnectionDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
@@ -97,7 +100,7 @@ async def list_members(
     responses=responses(NotFound, Forbidden),
 )
 async def add_member(
-    tag_id: int, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
+    tag_id: RowId, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
 ) -> None:
     """Give a Mac a tag by hand."""
     await service.set_member(session, tag_id, machine_id, user, now, member=True)
@@ -109,7 +112,7 @@ async def add_member(
     responses=responses(NotFound, Forbidden),
 )
 async def remove_member(
-    tag_id: int, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
+    tag_id: RowId, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
 ) -> None:
     """Remove a tag that was assigned by hand; enrollment, group and predicate may still assign it."""
     await service.set_member(session, tag_id, machine_id, user, now, member=False)

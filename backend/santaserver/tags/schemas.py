@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from santaserver.inputs import Input, Line, Text
+from santaserver.inputs import Input, Line, RowId, Text
 from santaserver.layers.schemas import LayerName
 
 MemberSource = Literal["manual", "enrollment", "group", "predicate"]
@@ -34,7 +34,7 @@ class TagContent(Input):
     groups: list[Annotated[Line, Field(min_length=1, max_length=500)]] = Field(
         [], max_length=200, description="Directory groups whose users' Macs are members"
     )
-    enrollments: list[int] = Field([], max_length=200, description="Enrollments whose Macs are members")
+    enrollments: list[RowId] = Field([], max_length=200, description="Enrollments whose Macs are members")
 
 
 class Tag(TagContent):

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.current_user import User
 from santaserver.db import Connection
-from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
+from santaserver.errors import Conflict, NotFound, wrong_field
+from santaserver.inputs import UNSTORABLE, is_storable
 from santaserver.models import Tag as Row
 from santaserver.paging import decode_cursor
 from santaserver.policy.head import layers_changed, lock_policy, next_seq
@@ -17,13 +19,12 @@ from santaserver.rules.service import remove_layers_rules
 from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import repository
 from santaserver.tags.impact import count_affected
-from santaserver.tags.items import TagItem, TagMemberItem, tag_of
+from santaserver.tags.items import tag_member, tag_of
 from santaserver.tags.repository import TagRow
 from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagOrderImpact
 from santaserver.turns import Turns
 from santaserver.users.repository import audit
 
-MAX_ROW_ID = 2**63 - 1
 NO_TAG = "There is no such tag; it may have been removed"
 TRIED = 1000
 """Macs that a predicate is tried on."""
@@ -120,7 +121,7 @@ async def order_impact(session: AsyncSession, tags: list[int]) -> TagOrderImpact
 async def try_predicate(session: AsyncSession, predicate: str) -> PredicateResult:
     """Check a predicate and say which of the Macs that synced last it would hold for."""
     expression = predicate.strip()
-    wrong = _unstorable(expression) or _predicate_mistake(expression)
+    wrong = _predicate_mistake(expression)
     if wrong:
         return PredicateResult(error=wrong, tried=0, matching=0, examples=[])
     machines = await repository.newest_machines(session, TRIED)
@@ -137,37 +138,34 @@ async def try_predicate(session: AsyncSession, predicate: str) -> PredicateResul
     )
 
 
-async def read_tags(connection: Connection) -> list[TagItem]:
+async def read_tags(connection: Connection) -> list[Struct]:
     """Return live tags in their order, the lowest first, for a list."""
     return [tag_of(row, position) for position, row in enumerate(await repository.read_tags(connection), 1)]
 
 
-async def read_tag(connection: Connection, tag_id: int) -> TagItem:
+async def read_tag(connection: Connection, tag_id: int) -> Struct:
     """Return one live tag."""
-    tag = next((tag for tag in await read_tags(connection) if tag.id == tag_id), None)
-    if tag is None:
-        raise NotFound(NO_TAG)
-    return tag
+    for position, row in enumerate(await repository.read_tags(connection), 1):
+        if row["id"] == tag_id:
+            return tag_of(row, position)
+    raise NotFound(NO_TAG)
 
 
-async def read_members(
-    connection: Connection, tag_id: int, cursor: str | None, limit: int
-) -> ItemPage[TagMemberItem]:
+async def read_members(connection: Connection, tag_id: int, cursor: str | None, limit: int) -> ItemPage:
     """Return a page of a tag's members."""
     key = decode_cursor(cursor, (int,))
-    after = max(min(int(key[0]), MAX_ROW_ID), 0) if key else 0
-    known = 0 < tag_id <= MAX_ROW_ID
-    rows = await repository.read_members(connection, tag_id, after, limit + 1) if known else []
-    if not rows and not (known and await repository.is_live(connection, tag_id)):
+    after = int(key[0]) if key else 0
+    rows = await repository.read_members(connection, tag_id, after, limit + 1)
+    if not rows and not await repository.is_live(connection, tag_id):
         raise NotFound(NO_TAG)
-    return page_of(rows, limit, lambda row: TagMemberItem(*row[:4]), lambda row: (row["id"],))
+    return page_of(rows, limit, lambda row: tag_member(*row[:4]), lambda row: (row["id"],))
 
 
 async def set_member(
     session: AsyncSession, tag_id: int, machine_id: str, user: User, now: datetime, *, member: bool
 ) -> None:
     """Make a machine a member by hand, or no longer; other sources of membership stay."""
-    machine = await repository.lock_machine(session, machine_id.replace("\0", ""))
+    machine = await repository.lock_machine(session, machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
     tag = (await _live(session, tag_id)).tag
@@ -194,7 +192,7 @@ async def _whole_order(session: AsyncSession, tags: list[int]) -> list[TagRow]:
 
 
 async def _live(session: AsyncSession, tag_id: int) -> TagRow:
-    row = await repository.find_tag(session, tag_id) if 0 < tag_id <= MAX_ROW_ID else None
+    row = await repository.find_tag(session, tag_id)
     if row is None:
         raise NotFound(NO_TAG)
     return row
@@ -203,29 +201,18 @@ async def _live(session: AsyncSession, tag_id: int) -> TagRow:
 async def _check(session: AsyncSession, content: TagContent, tag_id: int | None) -> None:
     if await repository.name_taken(session, content.name, tag_id):
         raise Conflict("There is a tag of this name already")
-    texts = {"description": content.description, "predicate": content.predicate or ""}
-    texts |= {f"groups.{number}": group for number, group in enumerate(content.groups)}
-    for field, text in texts.items():
-        if wrong := _unstorable(text):
-            raise _wrong(field, wrong)
     predicate = (content.predicate or "").strip()
     if predicate and (wrong := _predicate_mistake(predicate)):
-        raise _wrong("predicate", wrong)
-    wanted = [number for number in content.enrollments if 0 < number <= MAX_ROW_ID]
-    unknown = await repository.unknown_enrollments(session, wanted)
-    if unknown or len(wanted) != len(content.enrollments):
-        raise _wrong("enrollments", "There is no such enrollment")
-
-
-def _unstorable(text: str) -> str | None:
-    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
-        return "The text contains characters that cannot be stored"
-    return None
+        raise wrong_field("predicate", wrong)
+    if await repository.unknown_enrollments(session, content.enrollments):
+        raise wrong_field("enrollments", "There is no such enrollment")
 
 
 def _predicate_mistake(expression: str) -> str | None:
     if not expression:
         return "The expression is empty"
+    if not is_storable(expression):
+        return UNSTORABLE
     try:
         check_predicate(expression)
     except PredicateError as error:
@@ -276,7 +263,3 @@ def _record(
 
 def _plain(tag: Tag | None) -> dict[str, Any] | None:
     return tag.model_dump(mode="json", exclude={"members", "rules", "settings"}) if tag else None
-
-
-def _wrong(field: str, message: str) -> Unprocessable:
-    return Unprocessable(message, errors=(FieldProblem(field=field, message=message),))

@@ -8,6 +8,7 @@ from fastapi import Path, Query, Request
 from santaserver.current_user import User
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
+from santaserver.inputs import MAX_ROW_ID
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import read_session_cookie
 from santaserver.users import session_repository as repository
@@ -56,7 +57,7 @@ async def list_sessions(
 
 @router.delete("/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
 async def end_session(
-    session_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    session_id: Annotated[int, Path(ge=1, le=MAX_ROW_ID)],
     connection: ConnectionDep,
     user: CurrentUser,
     state: StateDep,

@@ -1615,7 +1615,7 @@ export interface components {
         };
         /**
          * Lagged
-         * @description Messages were lost on the way to this socket: load again what is shown.
+         * @description What open pages show may be out of date: messages were lost, or too much changed at once.
          */
         Lagged: {
             /**
