@@ -10,15 +10,19 @@ pub mod terminal;
 pub mod commands;
 mod environment;
 mod files;
+pub mod fingerprint;
 mod guard;
 pub mod layout;
-mod lock;
+pub mod lock;
 mod odd_paths;
+pub mod platform;
 pub mod ports;
 mod private;
+mod program;
 pub mod progress;
 pub mod repo;
 pub mod run;
+pub mod shipped;
 pub mod stamp;
 pub mod supervisor;
 pub mod tools;
@@ -52,7 +56,7 @@ enum Command {
     Dev(dev::Args),
     /// Build the binaries, the console and the backend into dist/
     Build(build::Args),
-    /// Make the container image, without a container engine
+    /// Build the container image, without a container engine
     Image(image::Args),
     /// Run the checks
     Ci(ci::Args),
@@ -105,7 +109,7 @@ pub fn main() -> ExitCode {
     report(match command {
         Command::Dev(args) => dev::run(&args),
         Command::Build(args) => build::run(&args),
-        Command::Image(args) => image::run(&args),
+        Command::Image(_) => image::run(),
         Command::Ci(args) => ci::run(&args),
         Command::Codegen(args) => codegen::run(&args),
         Command::Bench(_) => bench::run(),
@@ -120,15 +124,25 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Carries out a part of xtask that is a program of its own, with no engines of the
-/// user's.
-pub fn part(work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+/// Which container engines a program may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engines {
+    /// Those that the user's environment leads to.
+    Users,
+    /// Its own alone.
+    Own,
+}
+
+/// Runs a part of xtask that is a program of its own.
+pub fn part(engines: Engines, work: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == guard::COMMAND) {
         guard::run();
         return ExitCode::SUCCESS;
     }
     report(set_out().and_then(|()| {
-        environment::forget_engines();
+        if engines == Engines::Own {
+            environment::forget_engines();
+        }
         work()
     }))
 }

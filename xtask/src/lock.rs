@@ -16,12 +16,12 @@ const TICK: Duration = Duration::from_millis(50);
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// A lock that is held until this is dropped.
-pub(crate) struct Held {
+pub struct Held {
     _file: File,
 }
 
 /// Waits until nobody else, in this process or another, works on `path`.
-pub(crate) fn hold(path: &Path) -> Result<Held> {
+pub fn hold(path: &Path) -> Result<Held> {
     let place = place(path);
     let context = || format!("cannot lock {}", repo::shown(&place));
     place.parent().map_or(Ok(()), fs::create_dir_all).with_context(context)?;

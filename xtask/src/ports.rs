@@ -4,13 +4,13 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result};
-use santa_config::{Address, Env};
+use santa_config::Address;
 
-use crate::{repo, run};
+use crate::{run, shipped};
 
 /// The public port of the container, which the development loop takes too.
 pub fn public_port() -> Result<u16> {
-    let config = santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?;
+    let config = shipped::configuration()?;
     match config.sockets.get(&config.proxy.socket).map(|socket| &socket.listen) {
         Some(Address::Tcp(address)) => Ok(address.port()),
         _ => None.context("docker/santa.toml: the public socket is not a TCP address"),

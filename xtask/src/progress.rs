@@ -23,17 +23,17 @@ fn paint(code: &str, text: &str) -> String {
 }
 
 /// For errors.
-pub(crate) fn red(text: &str) -> String {
+pub fn red(text: &str) -> String {
     paint("1;31", text)
 }
 
 /// For success.
-pub(crate) fn green(text: &str) -> String {
+pub fn green(text: &str) -> String {
     paint("32", text)
 }
 
 /// For what needs attention.
-pub(crate) fn yellow(text: &str) -> String {
+pub fn yellow(text: &str) -> String {
     paint("33", text)
 }
 

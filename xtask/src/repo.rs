@@ -52,7 +52,7 @@ fn is_clone(root: &Path) -> bool {
 }
 
 /// The repository's root.
-pub(crate) fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     // Only tests come here without `find` in `main`; cargo names their package.
     ROOT.get_or_init(|| {
         let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);

@@ -5,12 +5,15 @@ use std::fmt;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use xshell::{Cmd, Shell};
 
+use crate::guard::Guarded;
 use crate::{guard, private};
 
 /// How much of a failed program's output an error shows, in lines.
@@ -36,11 +39,14 @@ impl std::error::Error for Interrupted {}
 /// From here on SIGINT, SIGTERM and SIGHUP set a flag instead of ending the
 /// process, so that what was started can be stopped.
 pub fn catch_interrupts() -> Result<()> {
-    let handler = || {
-        INTERRUPTED.store(true, Ordering::SeqCst);
-        guard::interrupt();
-    };
-    ctrlc::set_handler(handler).context("cannot handle Ctrl-C")
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot handle Ctrl-C")?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            INTERRUPTED.store(true, Ordering::SeqCst);
+            guard::interrupt();
+        }
+    });
+    Ok(())
 }
 
 /// Whether an error is Ctrl-C, or comes from work that Ctrl-C has cut off.
@@ -107,17 +113,22 @@ pub fn output_of(what: &str, command: Cmd<'_>, input: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a program in a process group of its own, which ends with this process.
-fn collect(mut command: Command, input: &str) -> std::io::Result<Output> {
+/// Starts a program in a process group of its own, which ends with this process.
+fn start(command: &mut Command) -> std::io::Result<(Child, Option<Guarded>)> {
     guard::prepare();
-    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
-    let _guarded = guard::watch(&child);
+    let child = command.process_group(0).spawn()?;
+    let guarded = guard::watch(&child);
     if interrupted() {
         // Ctrl-C came between the last look and the start.
         guard::interrupt();
     }
+    Ok((child, guarded))
+}
+
+/// Runs a program to its end and keeps what it prints.
+fn collect(mut command: Command, input: &str) -> std::io::Result<Output> {
+    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+    let (mut child, _guarded) = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends without reading says why itself.
         let _ = stdin.write_all(input.as_bytes());
@@ -126,12 +137,16 @@ fn collect(mut command: Command, input: &str) -> std::io::Result<Output> {
 }
 
 /// Runs a command to its end with its output on the terminal.
-pub(crate) fn shown(what: &str, command: Cmd<'_>) -> Result<()> {
+pub fn shown(what: &str, command: Cmd<'_>) -> Result<()> {
     check()?;
     let line = command.to_string();
-    let result = command.quiet().run();
+    let mut command: Command = command.into();
+    let child = start(command.stdin(Stdio::null()));
+    let status = child.and_then(|(mut child, _guarded)| child.wait());
     check()?;
-    result.with_context(|| format!("cannot {what}: `{line}` failed, its output is above"))
+    let status = status.with_context(|| format!("cannot {what}: `{line}` does not start"))?;
+    ensure!(status.success(), "cannot {what}: `{line}` ended with {status}; its output is above");
+    Ok(())
 }
 
 /// The last lines of a failed program's output; all of it is kept in a file

@@ -55,7 +55,7 @@ pub fn folder(
 
 /// Runs `work` unless it was done for the same `inputs` before and `result`
 /// still exists.
-pub(crate) fn once(
+pub fn once(
     what: &str,
     result: &Path,
     inputs: &[String],

@@ -11,11 +11,13 @@ use anyhow::{Context as _, Result};
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Writes a formatted line of output.
+#[macro_export]
 macro_rules! out {
     ($($words:tt)*) => { $crate::terminal::output(format_args!($($words)*)) };
 }
 
 /// Writes a line about the work.
+#[macro_export]
 macro_rules! err {
     ($($words:tt)*) => { $crate::terminal::remark(format_args!($($words)*)) };
 }
@@ -30,7 +32,8 @@ pub fn output(line: Arguments<'_>) {
     }
 }
 
-pub(crate) fn remark(line: Arguments<'_>) {
+/// Writes a line about the work.
+pub fn remark(line: Arguments<'_>) {
     // Nobody is there to be told that it cannot be said.
     let _ = write(io::stderr().lock(), line);
 }

@@ -35,7 +35,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Parser as _;
 use scenario::{Bench, SCENARIOS, Scenario};
 use xtask::commands::bench::Args;
-use xtask::{progress, repo, run, terminal};
+use xtask::{Engines, progress, repo, run, terminal};
 
 /// Measures the parts of SantaServer beside their peers.
 #[derive(clap::Parser)]
@@ -46,7 +46,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    xtask::part(|| run(&Cli::parse().args))
+    xtask::part(Engines::Own, || run(&Cli::parse().args))
 }
 
 /// Measures and reports.

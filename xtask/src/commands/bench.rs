@@ -1,14 +1,11 @@
 //! `cargo xtask bench`: its words are here; what they start is a program of its own
 //! (`xtask/bench/`), so that nobody has to compile it who does not measure.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, Result};
-use xshell::cmd;
+use anyhow::Result;
 
-use crate::{progress, run};
+use crate::{program, run};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask bench --list\n  cargo xtask bench proxy\n  \
@@ -47,19 +44,8 @@ pub struct Args {
     pub baseline: Option<PathBuf>,
 }
 
-/// Builds the program and becomes it.
+/// Compiles the benchmarks and becomes them.
 pub(crate) fn run() -> Result<()> {
     run::catch_interrupts()?;
-    let shell = run::shell()?;
-    progress::step("compile the benchmarks", || {
-        // Without a package's name, as xtask itself: what both share is compiled once.
-        let build = cmd!(shell, "cargo build --quiet --locked --bin santa-bench");
-        run::output("compile the benchmarks", build)
-    })?;
-    let words = std::env::args_os().skip(2);
-    let error = Command::new("cargo")
-        .args(["run", "--quiet", "--locked", "--bin", "santa-bench", "--"])
-        .args(words)
-        .exec();
-    Err(error).context("cannot start cargo")
+    program::replace_self("compile the benchmarks", "santa-bench")
 }

@@ -7,10 +7,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xshell::cmd;
 
-use super::image::hash::Inputs;
-use super::image::platform::Platform;
+use crate::platform::Platform;
 use crate::tools::{node, uv};
-use crate::{progress, repo, run, stamp};
+use crate::{fingerprint, progress, repo, run, stamp};
 
 /// The image's Python.
 const IMAGE_PYTHON: &str = "3.13";
@@ -99,7 +98,7 @@ fn remapped() -> Result<String> {
 pub fn console() -> Result<()> {
     let node = node::bring()?;
     node.console_packages()?;
-    let sources = Inputs::default().files(&repo::path("frontend"))?.finish();
+    let sources = fingerprint::of(&repo::path("frontend"))?;
     stamp::once("dist/www", &repo::dist("www"), &[sources], || {
         let frontend = repo::path("frontend");
         node.npm("build the console", &frontend, &["run", "--silent", "build"])?;
@@ -128,7 +127,7 @@ pub fn backend() -> Result<()> {
 
 /// Installs the backend's packages for the image's Python into `target`;
 /// `platform` is uv's name of what the wheels are for.
-pub(crate) fn packages(target: &Path, platform: &str) -> Result<()> {
+pub fn packages(target: &Path, platform: &str) -> Result<()> {
     let tool = uv::bring()?;
     let (shell, uv) = (tool.shell()?, tool.program());
     let requirements = repo::path("backend/requirements.txt");

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use xshell::{Shell, cmd};
 
-use super::{debian, podman};
+use super::podman;
 use crate::commands::image;
+use crate::platform::DEBIAN;
 use crate::{progress, repo, run, stamp};
 
 const PACKAGES: [&str; 5] =
@@ -40,9 +41,9 @@ pub(crate) fn start() -> Result<Docker> {
     // runc and iptables are the system's.
     podman::bring()?;
     let tools = repo::dev("tools/docker");
-    let inputs = [debian::RELEASE.to_owned(), PACKAGES.join(" ")];
+    let inputs = [DEBIAN.to_owned(), PACKAGES.join(" ")];
     stamp::folder("Docker", &tools, "usr/sbin/dockerd", &inputs, |partial| {
-        image::unpack_packages(debian::RELEASE, &PACKAGES, partial)
+        image::unpack_packages(&PACKAGES, partial)
     })?;
     let home = repo::dev("docker");
     fs::create_dir_all(&home).context("cannot create .dev/docker")?;

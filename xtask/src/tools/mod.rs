@@ -3,7 +3,6 @@
 //! installed outside the repository.
 
 pub(crate) mod browser;
-pub mod debian;
 pub(crate) mod docker;
 pub mod hardened;
 pub(crate) mod nextest;

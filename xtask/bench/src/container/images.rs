@@ -3,9 +3,9 @@
 //! `earlier/`.
 
 use anyhow::Result;
+use santa_image::debian;
 use xshell::{Shell, cmd};
-use xtask::commands::{build, image};
-use xtask::tools::debian;
+use xtask::commands::build;
 use xtask::{progress, repo, run};
 
 /// An image that takes part.
@@ -33,7 +33,7 @@ const FILES: &str = "xtask/bench/src/container/earlier";
 /// Makes both and hands them to the engine.
 pub(crate) fn make(shell: &Shell) -> Result<()> {
     let archive = repo::dist("santaserver.oci.tar");
-    image::write(OURS.tag, &archive)?;
+    santa_image::write(OURS.tag, &archive)?;
     progress::step(OURS.name, || {
         run::output("load the image", cmd!(shell, "podman load --quiet --input {archive}"))
     })?;

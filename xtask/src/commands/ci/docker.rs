@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 
 use crate::commands::image;
 use crate::tools::docker::{self, Docker};
-use crate::tools::{debian, postgres, python};
+use crate::tools::{postgres, python};
 use crate::{progress, repo, run};
 
 /// What the tests call the image of `cargo xtask image` and that of the Dockerfile.
@@ -64,7 +64,7 @@ pub(crate) fn run() -> Result<()> {
 fn engine() -> Result<Docker> {
     let archive = repo::dist("santaserver.oci.tar");
     image::write(TAG, &archive)?;
-    let base = debian::root("docker-base", PACKAGES)?;
+    let base = image::debian_root("docker-base", PACKAGES)?;
     let engine = docker::start()?;
     let shell = engine.shell()?;
     progress::step("load the image", || {

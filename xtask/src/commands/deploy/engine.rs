@@ -7,9 +7,8 @@ use anyhow::{Result, bail};
 use xshell::{Cmd, cmd};
 
 use super::state::State;
-use crate::commands::image::settings;
 use crate::tools::hardened::{HARDENED, PODMAN};
-use crate::{ports, run};
+use crate::{ports, run, shipped};
 
 /// How the service of docker/compose.yaml runs beyond that.
 const SERVICE_OPTIONS: [&str; 3] =
@@ -113,7 +112,7 @@ impl Engine {
     /// Whether the whole chain in the container answers.
     pub(crate) fn ready(&self, state: &State) -> Result<bool> {
         let shell = run::shell()?;
-        let supervise = settings::program(&settings::plan()?.paths.bin, "santa-supervise");
+        let supervise = shipped::program(&shipped::configuration()?.paths.bin, "santa-supervise");
         let words = match &state.compose {
             Some(file) => compose_words(
                 file,

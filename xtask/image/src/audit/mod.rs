@@ -13,8 +13,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{progress, repo};
 use finding::{Finding, Verdict};
+use xtask::{progress, repo};
 
 /// Prints the table of all checks; an error when one of them failed.
 pub(crate) fn run(file: &Path, advisories: Option<&Path>) -> Result<()> {
@@ -26,10 +26,10 @@ pub(crate) fn run(file: &Path, advisories: Option<&Path>) -> Result<()> {
     let database = advisories.map(advisories::load).transpose()?;
     let mut findings = checks::all(&image, &paths_of_this_machine())?;
     findings.extend(advisories::check(&image, database.as_deref()));
-    out!("{}", table(&findings));
+    xtask::out!("{}", table(&findings));
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let (failed, unknown) = (count(Verdict::Failed), count(Verdict::NotChecked));
-    out!("\n{} hold, {failed} failed, {unknown} not checked", count(Verdict::Holds));
+    xtask::out!("\n{} hold, {failed} failed, {unknown} not checked", count(Verdict::Holds));
     if failed > 0 {
         bail!("{failed} checks of {} failed; the table says which", repo::shown(&file));
     }

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn debian_versions_are_ordered_as_dpkg_orders_them() {
-        let Some(dpkg) = crate::run::find("dpkg") else { return };
+        let Some(dpkg) = xtask::run::find("dpkg") else { return };
         for pair in DEBIAN.windows(2) {
             let status = std::process::Command::new(&dpkg)
                 .args(["--compare-versions", pair[0], "lt", pair[1]])

@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn the_committed_lock_fits_the_recipe_on_every_platform() {
-        let text = crate::stamp::text(&crate::repo::path(super::super::recipe::FILE));
+        let text = xtask::stamp::text(&xtask::repo::path(super::super::recipe::FILE));
         let recipe = super::super::recipe::Recipe::parse(&text).expect("a recipe");
-        let pins = parse(&crate::stamp::text(&crate::repo::path(FILE))).expect("a lock");
-        for platform in super::super::platform::Platform::all() {
+        let pins = parse(&xtask::stamp::text(&xtask::repo::path(FILE))).expect("a lock");
+        for platform in xtask::platform::Platform::all() {
             for_architecture(&pins, platform.debian, recipe.packages()).expect(platform.name);
         }
     }

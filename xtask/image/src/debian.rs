@@ -6,19 +6,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use xshell::cmd;
-
-use super::system;
-use crate::commands::image;
-use crate::{repo, run, stamp};
-
-/// Debian's release of the image, and of all that is put beside it.
-pub(crate) const RELEASE: &str = "trixie";
+use xtask::platform::DEBIAN;
+use xtask::tools::system;
+use xtask::{repo, run, stamp};
 
 /// An archive with a root filesystem that has these packages, comma-separated, and
 /// what they need. It is kept under `name`.
 pub fn root(name: &str, packages: &str) -> Result<PathBuf> {
     let folder = repo::dev("cache").join(name);
-    let inputs = [RELEASE.to_owned(), packages.to_owned()];
+    let inputs = [DEBIAN.to_owned(), packages.to_owned()];
     stamp::folder(
         &format!("Debian's packages ({name})"),
         &folder,
@@ -32,12 +28,12 @@ pub fn root(name: &str, packages: &str) -> Result<PathBuf> {
                 );
                 system::install("mmdebstrap", &["mmdebstrap"])?;
             }
-            let mirror = image::debian_archive().context("Debian's packages come from a mirror")?;
+            let mirror = super::debian_archive().context("Debian's packages come from a mirror")?;
             let shell = run::shell()?;
             let (include, file) = (format!("--include={packages}"), partial.join("root.tar"));
             let make = cmd!(
                 shell,
-                "mmdebstrap --quiet --variant=minbase {include} {RELEASE} {file} {mirror}"
+                "mmdebstrap --quiet --variant=minbase {include} {DEBIAN} {file} {mirror}"
             );
             run::output("put Debian's packages together", make).map(drop)
         },

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::repo;
+use xtask::repo;
 
 /// One entry of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use super::hash;
-use super::lock::Pin;
-use crate::{repo, run};
+use super::pins::Pin;
+use xtask::{repo, run};
 
 /// The two archives of a release, by the first part of a locked path.
 const ARCHIVES: [&str; 2] = ["debian", "debian-security"];
@@ -188,7 +188,7 @@ mod tests {
 
     fn pin() -> Pin {
         let text = format!("amd64 libz 1+x {} debian/pool/l/libz_1+x_amd64.deb", "a".repeat(64));
-        super::super::lock::parse(&text).expect("a lock").remove(0)
+        super::super::pins::parse(&text).expect("a lock").remove(0)
     }
 
     #[test]

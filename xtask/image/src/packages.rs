@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::elf;
-use super::platform::Platform;
 use super::tree::{Node, Tree};
-use crate::commands::build;
-use crate::{repo, stamp};
+use xtask::commands::build;
+use xtask::platform::Platform;
+use xtask::{repo, stamp};
 
 /// Sources of compiled modules, type stubs, bookkeeping of installers.
 const ENDINGS: [&str; 12] = [

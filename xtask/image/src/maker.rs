@@ -6,12 +6,13 @@ use anyhow::Result;
 use santa_config::Config;
 
 use super::base::Base;
-use super::layer::{Compression, Layer, Recipe};
-use super::platform::Platform;
+use super::layer::{Layer, Recipe};
 use super::tree::Tree;
 use super::{binaries, hash, notices, packages, sbom, unpack};
-use crate::commands::build;
-use crate::repo;
+use xtask::commands::build;
+use xtask::commands::image::Compression;
+use xtask::platform::Platform;
+use xtask::repo;
 
 /// Where licences of our own parts are in the image.
 const DOCUMENTS: &str = "usr/share/doc/santaserver";

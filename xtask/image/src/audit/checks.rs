@@ -88,8 +88,8 @@ fn start(image: &Image) -> Finding {
     ) {
         wrong.push(format!("the entry point \"{program}\" is no program"));
     }
-    if image.text(settings::PLAN.trim_start_matches('/')).is_none() {
-        wrong.push(format!("there is no {}", settings::PLAN));
+    if image.text(settings::FILE.trim_start_matches('/')).is_none() {
+        wrong.push(format!("there is no {}", settings::FILE));
     }
     let ports: Vec<String> = settings["ExposedPorts"]
         .as_object()

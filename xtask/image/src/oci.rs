@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::hash;
-use super::layer::{Layer, TIME};
-use super::platform::Platform;
-use crate::{repo, stamp};
+use super::layer::{self, Layer, TIME};
+use xtask::platform::Platform;
+use xtask::{repo, stamp};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -52,7 +52,9 @@ impl Image {
         .to_string();
         let described: Vec<Value> = layers
             .iter()
-            .map(|layer| descriptor(layer.compression.media_type(), &layer.digest, layer.size))
+            .map(|layer| {
+                descriptor(layer::media_type(layer.compression), &layer.digest, layer.size)
+            })
             .collect();
         let manifest = json!({
             "schemaVersion": 2,
@@ -192,7 +194,8 @@ fn full_name(tag: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layer::Compression;
+    use xtask::commands::image::Compression;
+
     use super::*;
 
     fn image(folder: &Path) -> Image {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use xshell::{Cmd, Shell, cmd};
 
-use super::platform::Platform;
 use super::tree::{Node, Tree};
-use crate::{repo, run, stamp};
+use xtask::platform::Platform;
+use xtask::{repo, run, stamp};
 
 /// Compiles a folder; the same for every tree.
 const SCRIPT: &str = include_str!("compile.py");

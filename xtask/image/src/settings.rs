@@ -1,22 +1,15 @@
 //! How a container of the image runs: the `config` object of an OCI image, as
 //! plain data. `docker/Dockerfile` repeats it, and a test holds both together.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
-use santa_config::{Address, Config, Env};
+use santa_config::{Address, Config};
 use serde_json::{Value, json};
 
 use super::etc;
-use crate::{repo, run};
+use xtask::{run, shipped};
 
-/// Where the house plan is in the image.
-pub(crate) const PLAN: &str = "/etc/santaserver/santa.toml";
-
-/// The house plan as the container reads it.
-pub(crate) fn plan() -> Result<Config> {
-    Ok(santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?)
-}
+/// Where the configuration is in the image.
+pub(crate) const FILE: &str = "/etc/santaserver/santa.toml";
 
 /// Which commit an image is made of.
 pub(crate) struct Source {
@@ -48,7 +41,7 @@ impl Source {
 
 /// The settings.
 pub(crate) fn config(plan: &Config, source: &Source) -> Result<Value> {
-    let supervise = program(&plan.paths.bin, "santa-supervise");
+    let supervise = shipped::program(&plan.paths.bin, "santa-supervise");
     let socket = plan.sockets.get(&plan.proxy.socket).map(|socket| &socket.listen);
     let Some(Address::Tcp(public)) = socket else {
         return None.context("docker/santa.toml: the public socket is not a TCP address");
@@ -61,7 +54,7 @@ pub(crate) fn config(plan: &Config, source: &Source) -> Result<Value> {
             "LANG=C.UTF-8",
             "PYTHONUNBUFFERED=1",
             "PYTHONDONTWRITEBYTECODE=1",
-            format!("SANTA_CONFIG={PLAN}"),
+            format!("SANTA_CONFIG={FILE}"),
         ],
         "Entrypoint": [supervise],
         "Cmd": ["run"],
@@ -85,17 +78,14 @@ pub(crate) fn config(plan: &Config, source: &Source) -> Result<Value> {
     }))
 }
 
-/// The path of one of the two programs.
-pub(crate) fn program(bin: &Path, name: &str) -> String {
-    bin.join(name).display().to_string()
-}
-
 fn nanoseconds(seconds: u64) -> u64 {
     seconds * 1_000_000_000
 }
 
 #[cfg(test)]
 mod tests {
+    use xtask::repo;
+
     use super::*;
 
     /// What the instruction of this name says in the last stage, continued lines joined.
@@ -107,9 +97,9 @@ mod tests {
 
     #[test]
     fn the_dockerfile_says_the_same() {
-        let text = crate::stamp::text(&repo::path("docker/Dockerfile"));
+        let text = xtask::stamp::text(&repo::path("docker/Dockerfile"));
         let source = Source { revision: String::new(), created: String::new() };
-        let config = config(&plan().expect("the plan"), &source).expect("settings");
+        let config = config(&shipped::configuration().expect("valid"), &source).expect("settings");
         let word = |key: &str| config[key].as_str().expect("text").to_owned();
         assert_eq!(instruction(&text, "USER"), word("User"));
         assert_eq!(instruction(&text, "WORKDIR"), word("WorkingDir"));

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::oci::Image;
+use xtask::commands::image::Compression;
 
 /// Largest image in bytes, compressed with zstd.
 const COMPRESSED: u64 = 40_000_000;
@@ -62,8 +63,7 @@ pub(crate) fn fits(compressed: u64, unpacked: u64) -> bool {
 }
 
 fn limit(image: &Image) -> u64 {
-    let gzip =
-        image.layers.iter().any(|layer| layer.compression == super::layer::Compression::Gzip);
+    let gzip = image.layers.iter().any(|layer| layer.compression == Compression::Gzip);
     if gzip { COMPRESSED_GZIP } else { COMPRESSED }
 }
 
@@ -74,9 +74,9 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layer::{Compression, Layer};
-    use super::super::platform::Platform;
+    use super::super::layer::Layer;
     use super::*;
+    use xtask::platform::Platform;
 
     fn image(compression: Compression, size: u64, unpacked: u64) -> Image {
         let layer = Layer {

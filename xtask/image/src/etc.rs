@@ -1,8 +1,8 @@
 //! The files of the base layer that come from no package: users, name service,
 //! certificates, mount points.
 
-use super::platform::Platform;
 use super::tree::{Node, Tree};
+use xtask::platform::Platform;
 
 /// Who everything runs as.
 pub(crate) const USER: u32 = 101;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use super::oci::Image;
-use crate::{repo, run};
+use xtask::{repo, run};
 
 /// Name of the folder in `.dev/cache` that podman reads.
 const LAYOUT: &str = "santaserver-layout";

@@ -8,84 +8,82 @@ mod binaries;
 mod budget;
 mod bytecode;
 mod deb;
+pub mod debian;
 mod elf;
 mod etc;
-pub(crate) mod hash;
+mod hash;
 mod layer;
 mod load;
-mod lock;
 mod maker;
 mod mirror;
 mod notices;
 mod oci;
 mod packages;
-pub(crate) mod platform;
+mod pins;
 mod recipe;
 mod sbom;
-pub(crate) mod settings;
+mod settings;
 mod tree;
 mod update;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::{progress, repo, run, stamp};
 use base::Base;
-use layer::{Compression, Layer};
+use clap::Parser as _;
+use layer::Layer;
 use maker::Maker;
 use oci::Image;
-use platform::Platform;
 use settings::Source;
 use tree::Tree;
+use xtask::Engines;
+use xtask::commands::image::{Args, Task};
+use xtask::lock::{self, Held};
+use xtask::platform::Platform;
+use xtask::{progress, repo, run, shipped, stamp};
 
-#[derive(clap::Args, Default)]
+/// Command line of the program.
+#[derive(clap::Parser)]
 #[command(
-    after_help = "Examples:\n  cargo xtask image\n  cargo xtask image --load podman\n  cargo xtask image --platform linux/arm64 --binaries dist/arm64\n  \
-    cargo xtask image --verify dist/santaserver.oci.tar\n  cargo xtask image --update-lock\n\n\
-    The archive is loaded by `docker load`, `podman load` and skopeo. Two runs on one commit give the same digest."
+    name = "cargo xtask image",
+    bin_name = "cargo xtask image",
+    args_conflicts_with_subcommands = true
 )]
-/// Make the container image, without a container engine
-pub(crate) struct Args {
-    /// Name and tag of the image
-    #[arg(long, default_value = "santaserver:unified")]
-    tag: String,
-    /// The archive to write
-    #[arg(long, value_name = "FILE", default_value = "dist/santaserver.oci.tar")]
-    output: PathBuf,
-    /// Write only the root filesystem, into this new folder
-    #[arg(long, value_name = "DIR")]
-    tree: Option<PathBuf>,
-    /// Hand the image to an engine of this machine
-    #[arg(long, value_name = "ENGINE", value_parser = ["docker", "podman"])]
-    load: Option<String>,
-    /// linux/amd64 or linux/arm64 [default: this machine's processor]
-    #[arg(long)]
-    platform: Option<String>,
-    /// Programs that were built elsewhere, instead of building them
-    #[arg(long, value_name = "DIR")]
-    binaries: Option<PathBuf>,
-    /// Debian's main archive [default: the one in this machine's apt sources]
-    #[arg(long, value_name = "URL")]
-    mirror: Option<String>,
-    /// How layers are compressed
-    #[arg(long, value_enum, default_value = "zstd")]
-    compression: Compression,
-    /// Pin the current versions of Debian's packages in docker/rootfs.lock and stop
-    #[arg(long, conflicts_with_all = ["tree", "load", "verify"])]
-    update_lock: bool,
-    /// Check an existing archive instead of making one
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "load"])]
-    verify: Option<PathBuf>,
-    /// For --verify: known vulnerabilities, as OSV records in a file or a folder of folders
-    #[arg(long, value_name = "PATH", requires = "verify")]
-    advisories: Option<PathBuf>,
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// The program behind `cargo xtask image`.
+pub fn main() -> ExitCode {
+    xtask::part(Engines::Users, || {
+        let cli = Cli::parse();
+        run::catch_interrupts()?;
+        cli.task.as_ref().map_or_else(|| run(&cli.args), carry_out)
+    })
+}
+
+fn carry_out(task: &Task) -> Result<()> {
+    match task {
+        Task::Unpack { folder, packages } => {
+            let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+            update::unpack(&names, folder)
+        }
+        Task::Root { name, packages } => {
+            let archive = debian::root(name, packages)?;
+            xtask::out!("{}", repo::shown(&archive));
+            Ok(())
+        }
+        Task::ByteCode => byte_code_is_deterministic(),
+    }
 }
 
 /// Makes the image, or renews the lock, or checks an archive.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    run::catch_interrupts()?;
+fn run(args: &Args) -> Result<()> {
     if args.update_lock {
         let recipe = recipe::Recipe::parse(&stamp::text(&repo::path(recipe::FILE)))?;
         return update::run(&recipe, args.mirror.as_deref());
@@ -93,6 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(file) = &args.verify {
         return audit::run(file, args.advisories.as_deref());
     }
+    let _alone = alone()?;
     let image = make(args)?;
     if let Some(folder) = &args.tree {
         return progress::step(&repo::shown(folder), || write_tree(&image, folder));
@@ -102,46 +101,27 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(engine) = &args.load {
         progress::step(engine, || load::into(&run::shell()?, engine, &image, &output))?;
     }
-    out!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
+    xtask::out!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
     budget::check(&image)
 }
 
 /// Makes the image for this machine's processor and writes it, for the checks.
 pub fn write(tag: &str, archive: &Path) -> Result<()> {
-    let _alone = alone();
+    let _alone = alone()?;
     let image = make(&Args { tag: tag.to_owned(), ..Args::default() })?;
     image.write_archive(archive)?;
     budget::check(&image)
 }
 
-/// Checks an archive, for the checks; `SANTA_ADVISORIES` may name a database of
-/// vulnerabilities.
-pub(crate) fn verify(archive: &Path) -> Result<()> {
-    let advisories = std::env::var_os("SANTA_ADVISORIES").filter(|value| !value.is_empty());
-    audit::run(archive, advisories.as_deref().map(Path::new))
-}
-
-/// Writes the root filesystem into a folder, for the checks.
-pub(crate) fn tree(folder: &Path) -> Result<()> {
-    let _alone = alone();
-    stamp::remove(folder)?;
-    write_tree(&make(&Args::default())?, folder)
-}
-
 /// This machine's mirror of Debian's main archive.
-pub(crate) fn debian_archive() -> Result<String> {
+fn debian_archive() -> Result<String> {
     Ok(mirror::Mirror::choose(None)?.archives()[0].to_owned())
 }
 
-/// Puts the programs of Debian's packages into a folder, for the checks.
-pub(crate) fn unpack_packages(suite: &str, names: &[&str], folder: &Path) -> Result<()> {
-    update::unpack(suite, names, folder)
-}
-
 /// Fails when the byte code of the backend depends on anything but its sources.
-pub(crate) fn byte_code_is_deterministic() -> Result<()> {
+fn byte_code_is_deterministic() -> Result<()> {
     let base = Base::load(Platform::of_this_machine()?, None)?;
-    let interpreter = base.interpreter(&settings::plan()?.paths.python)?;
+    let interpreter = base.interpreter(&shipped::configuration()?.paths.python)?;
     let mut sources = Tree::default();
     sources.read(&repo::path("backend/santaserver"), "app/santaserver")?;
     sources.retain(|path, _| !path.contains("__pycache__"));
@@ -181,10 +161,9 @@ pub(crate) fn byte_code_is_deterministic() -> Result<()> {
     Ok(())
 }
 
-/// Waits until no other check makes the image: both would write the same files.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Waits until no other process builds the image: both would write the same files.
+fn alone() -> Result<Held> {
+    lock::hold(&repo::dev("cache/layers"))
 }
 
 /// All layers, put together.
@@ -196,11 +175,11 @@ fn make(args: &Args) -> Result<Image> {
     binaries::possible(platform, args.binaries.as_deref())?;
     let maker = Maker {
         platform,
-        plan: settings::plan()?,
+        plan: shipped::configuration()?,
         base: Base::load(platform, args.mirror.as_deref())?,
         compression: args.compression,
         binaries: args.binaries.clone(),
-        code: hash::Inputs::default().files(&repo::path("xtask/src/commands/image"))?.finish(),
+        code: hash::Inputs::default().files(&repo::path("xtask/image/src"))?.finish(),
     };
     let layers = maker.layers()?;
     let source = Source::find()?;

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::base::STATUS;
-use super::lock::Pin;
 use super::notices::Library;
+use super::pins::Pin;
 use super::tree::{Node, Tree};
 
 /// Where it is in the image.
@@ -152,7 +152,7 @@ mod tests {
         }
         let lines = ["zlib1g 1:1.3+d", "libx 2+b1", "tzdata 3"]
             .map(|package| format!("amd64 {package} {} debian/x\n", "0".repeat(64)));
-        let pins = super::super::lock::parse(&lines.concat());
+        let pins = super::super::pins::parse(&lines.concat());
         let parts = Parts {
             release: "13",
             debian: &pins.expect("a lock"),

@@ -125,9 +125,9 @@ pub(crate) fn bill(image: &Image) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::platform::Platform;
     use super::super::finding::Verdict;
     use super::*;
+    use xtask::platform::Platform;
 
     fn tree(files: &[(&str, &str)]) -> Tree {
         let mut tree = Tree::default();

@@ -2,25 +2,28 @@
 
 use anyhow::{Context, Result, bail};
 
+/// Debian's release of the image, and of all that is put beside it.
+pub const DEBIAN: &str = "trixie";
+
 /// A platform that images are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Platform {
     /// As container engines write it, such as `linux/amd64`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// As Debian and OCI call the architecture.
-    pub(crate) debian: &'static str,
+    pub debian: &'static str,
     /// As Rust, Python and the kernel call it.
-    pub(crate) machine: &'static str,
+    pub machine: &'static str,
     /// Debian's folder of libraries.
-    pub(crate) multiarch: &'static str,
+    pub multiarch: &'static str,
     /// The dynamic loader, as programs name it.
-    pub(crate) loader: &'static str,
+    pub loader: &'static str,
     /// What rustc builds for.
-    pub(crate) rust: &'static str,
+    pub rust: &'static str,
     /// Debian's package with a linker for it.
-    pub(crate) linker_package: &'static str,
+    pub linker_package: &'static str,
     /// That linker.
-    pub(crate) linker: &'static str,
+    pub linker: &'static str,
 }
 
 const ALL: [Platform; 2] = [
@@ -48,12 +51,12 @@ const ALL: [Platform; 2] = [
 
 impl Platform {
     /// All of them, in the order of the lock file.
-    pub(crate) fn all() -> &'static [Platform] {
+    pub fn all() -> &'static [Platform] {
         &ALL
     }
 
     /// The one that container engines call `name`.
-    pub(crate) fn named(name: &str) -> Result<Self> {
+    pub fn named(name: &str) -> Result<Self> {
         match ALL.iter().find(|platform| platform.name == name) {
             Some(platform) => Ok(*platform),
             None => bail!("no image is made for {name}; choose one of linux/amd64, linux/arm64"),
@@ -62,7 +65,7 @@ impl Platform {
 
     /// This machine's processor, whatever its operating system: containers on a
     /// Mac are Linux on the same processor.
-    pub(crate) fn of_this_machine() -> Result<Self> {
+    pub fn of_this_machine() -> Result<Self> {
         let machine = std::env::consts::ARCH;
         ALL.iter().find(|platform| platform.machine == machine).copied().with_context(|| {
             format!("no image is made for {machine}; choose one with --platform linux/amd64 or linux/arm64")
@@ -70,12 +73,12 @@ impl Platform {
     }
 
     /// Whether this machine can execute its programs.
-    pub(crate) fn runs_here(self) -> bool {
+    pub fn runs_here(self) -> bool {
         std::env::consts::OS == "linux" && std::env::consts::ARCH == self.machine
     }
 
     /// The platform of Python wheels; the C library is at least Debian's.
-    pub(crate) fn wheels(self) -> String {
+    pub fn wheels(self) -> String {
         format!("{}-manylinux_2_28", self.machine)
     }
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xshell::cmd;
 
-use super::platform::Platform;
-use crate::{repo, run};
+use xtask::platform::Platform;
+use xtask::{repo, run};
 
 /// A library that is compiled in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

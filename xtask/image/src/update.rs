@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 use xshell::cmd;
 
 use super::deb;
-use super::lock::{self, Pin};
 use super::mirror::{self, Mirror};
-use super::platform::Platform;
+use super::pins::{self, Pin};
 use super::recipe::Recipe;
-use crate::{progress, repo, run};
+use xtask::platform::{DEBIAN, Platform};
+use xtask::{progress, repo, run};
 
 /// Where Debian's keys are on Debian and its relatives.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -29,8 +29,8 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
         );
     }
     let mirror = Mirror::choose(mirror)?;
-    let file = repo::path(lock::FILE);
-    let before = fs::read_to_string(&file).ok().and_then(|text| lock::parse(&text).ok());
+    let file = repo::path(pins::FILE);
+    let before = fs::read_to_string(&file).ok().and_then(|text| pins::parse(&text).ok());
     let mut pins = Vec::new();
     for platform in Platform::all() {
         let what = format!("packages of {} for {}", recipe.suite, platform.debian);
@@ -39,22 +39,22 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
             current(&recipe.suite, &names, &mirror, platform.debian)
         })?);
     }
-    fs::write(&file, lock::format(&pins))
-        .with_context(|| format!("cannot write {}", lock::FILE))?;
+    fs::write(&file, pins::format(&pins))
+        .with_context(|| format!("cannot write {}", pins::FILE))?;
     for line in changes(&before.unwrap_or_default(), &pins) {
-        out!("{line}");
+        xtask::out!("{line}");
     }
     Ok(())
 }
 
 /// Puts the programs of packages into a folder, in the versions that are current on
 /// this machine's mirror. apt checks their signatures; nothing is installed.
-pub(crate) fn unpack(suite: &str, names: &[&str], folder: &Path) -> Result<()> {
+pub(crate) fn unpack(names: &[&str], folder: &Path) -> Result<()> {
     if run::find("apt-get").is_none() {
         bail!("the packages {} are fetched by apt; run this on Debian", names.join(", "));
     }
     let mirror = Mirror::choose(None)?;
-    let pins = current(suite, names, &mirror, Platform::of_this_machine()?.debian)?;
+    let pins = current(DEBIAN, names, &mirror, Platform::of_this_machine()?.debian)?;
     for file in mirror::fetch(&pins, None)? {
         let bytes =
             fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
@@ -84,7 +84,7 @@ fn current(suite: &str, names: &[&str], mirror: &Mirror, architecture: &str) -> 
                 .with_context(|| format!("cannot read apt's line {line}"))?,
         );
     }
-    lock::for_architecture(&pins, architecture, names.iter().copied())
+    pins::for_architecture(&pins, architecture, names.iter().copied())
 }
 
 /// A line such as `'http://m/debian/pool/…/n_1%2b2_amd64.deb' n_1+2_amd64.deb 123 SHA256:…`.
@@ -169,7 +169,7 @@ mod tests {
     fn changes_name_old_and_new_version() {
         let pin = |name: &str, version: &str| {
             let line = format!("amd64 {name} {version} {} debian/x\n", "0".repeat(64));
-            lock::parse(&line).expect("a lock").remove(0)
+            pins::parse(&line).expect("a lock").remove(0)
         };
         let lines = changes(&[pin("a", "1"), pin("b", "1")], &[pin("a", "2"), pin("c", "1")]);
         assert_eq!(lines, ["amd64 a: 1 → 2", "amd64 b: 1 → none", "amd64 c: none → 1"]);

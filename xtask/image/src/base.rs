@@ -6,12 +6,12 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::bytecode::Interpreter;
-use super::lock::{self, Pin};
-use super::platform::Platform;
+use super::pins::{self, Pin};
 use super::recipe::{self, Recipe};
 use super::tree::Tree;
 use super::{deb, etc, hash, mirror};
-use crate::{repo, stamp};
+use xtask::platform::Platform;
+use xtask::{repo, stamp};
 
 /// Where scanners look for the packages of an image without dpkg.
 pub(crate) const STATUS: &str = "var/lib/dpkg/status.d";
@@ -32,11 +32,11 @@ impl Base {
     pub(crate) fn load(platform: Platform, mirror: Option<&str>) -> Result<Self> {
         let text = stamp::text(&repo::path(recipe::FILE));
         let recipe = Recipe::parse(&text)?;
-        let pins = lock::parse(&stamp::text(&repo::path(lock::FILE)))?;
-        let pins = lock::for_architecture(&pins, platform.debian, recipe.packages())?;
+        let pins = pins::parse(&stamp::text(&repo::path(pins::FILE)))?;
+        let pins = pins::for_architecture(&pins, platform.debian, recipe.packages())?;
         let inputs = hash::Inputs::default()
             .add(text.as_bytes())
-            .add(lock::format(&pins).as_bytes())
+            .add(pins::format(&pins).as_bytes())
             .finish();
         Ok(Self { recipe, pins, platform, mirror: mirror.map(str::to_owned), inputs })
     }

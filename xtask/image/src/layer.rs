@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::hash;
 use super::tree::{Node, Tree};
-use crate::{progress, repo, stamp};
+use xtask::commands::image::Compression;
+use xtask::{progress, repo, stamp};
 
 /// The time of every file: 2025-01-01T00:00:00Z, in seconds.
 pub(crate) const TIME: u64 = 1_735_689_600;
@@ -18,42 +19,30 @@ pub(crate) const TIME: u64 = 1_735_689_600;
 /// How many versions of one layer are kept.
 const KEPT: usize = 3;
 
-/// How layers are compressed.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Compression {
-    /// Small and quick; every engine of the last years reads it
-    #[default]
-    Zstd,
-    /// For old engines
-    Gzip,
+/// The media type of a layer that is compressed so.
+pub(crate) fn media_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+    }
 }
 
-impl Compression {
-    /// The media type of a layer that is compressed so.
-    pub(crate) fn media_type(self) -> &'static str {
-        match self {
-            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+fn compress(compression: Compression, bytes: &[u8], level: i32) -> Result<Vec<u8>> {
+    Ok(match compression {
+        Compression::Zstd => {
+            let mut encoder = zstd::Encoder::new(Vec::new(), level)?;
+            encoder.include_checksum(true)?;
+            encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
+            encoder.write_all(bytes)?;
+            encoder.finish()?
         }
-    }
-
-    fn compress(self, bytes: &[u8], level: i32) -> Result<Vec<u8>> {
-        Ok(match self {
-            Self::Zstd => {
-                let mut encoder = zstd::Encoder::new(Vec::new(), level)?;
-                encoder.include_checksum(true)?;
-                encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
-                encoder.write_all(bytes)?;
-                encoder.finish()?
-            }
-            Self::Gzip => {
-                let level = flate2::Compression::new(if level > 9 { 9 } else { 6 });
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(bytes)?;
-                encoder.finish()?
-            }
-        })
-    }
+        Compression::Gzip => {
+            let level = flate2::Compression::new(if level > 9 { 9 } else { 6 });
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+            encoder.write_all(bytes)?;
+            encoder.finish()?
+        }
+    })
 }
 
 /// A finished layer.
@@ -104,7 +93,7 @@ impl Recipe<'_> {
 
     fn write(&self, tree: &Tree, folder: &Path) -> Result<()> {
         let archive = archive(tree)?;
-        let compressed = self.compression.compress(&archive, self.level)?;
+        let compressed = compress(self.compression, &archive, self.level)?;
         fs::create_dir_all(folder)?;
         fs::write(folder.join("layer"), &compressed)?;
         let facts = json!({
@@ -262,7 +251,7 @@ mod tests {
     fn both_compressions_come_apart_again() {
         let archive = archive(&sample()).expect("made");
         for compression in [Compression::Zstd, Compression::Gzip] {
-            let packed = compression.compress(&archive, 3).expect("compressed");
+            let packed = compress(compression, &archive, 3).expect("compressed");
             assert!(packed.len() < archive.len());
             assert_eq!(decompress(&packed).expect("decompressed"), archive);
         }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::platform::Platform;
 use super::tree::Tree;
 use super::{elf, hash, settings};
-use crate::commands::build;
-use crate::{repo, run, stamp};
+use xtask::commands::build;
+use xtask::platform::Platform;
+use xtask::{repo, run, shipped, stamp};
 
 const NAMES: [&str; 2] = ["santa-proxy", "santa-supervise"];
 
@@ -58,10 +58,10 @@ pub(crate) fn tree(platform: Platform, folder: &Path, bin: &Path) -> Result<Tree
                 platform.name
             );
         }
-        tree.program(settings::program(bin, name).trim_start_matches('/'), bytes);
+        tree.program(shipped::program(bin, name).trim_start_matches('/'), bytes);
     }
     let plan = fs::read(repo::path("docker/santa.toml"))?;
-    tree.file(settings::PLAN.trim_start_matches('/'), plan);
+    tree.file(settings::FILE.trim_start_matches('/'), plan);
     Ok(tree)
 }
 

@@ -1,0 +1,5 @@
+//! `cargo xtask image`.
+
+fn main() -> std::process::ExitCode {
+    santa_image::main()
+}
