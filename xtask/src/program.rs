@@ -12,7 +12,7 @@ use crate::{progress, run};
 
 /// Compiles the program `name` and returns its path; `what` is said meanwhile.
 pub(crate) fn compiled(what: &str, name: &str) -> Result<PathBuf> {
-    progress::step(what, || {
+    progress::quiet_step(what, || {
         let shell = run::shell()?;
         // Without a package's name, as xtask itself: what both share is compiled once.
         let build = cmd!(shell, "cargo build --quiet --locked --bin {name} {LISTED...}");

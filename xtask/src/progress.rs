@@ -67,6 +67,15 @@ pub fn warn(text: &str) {
 /// Does one piece of work and says when it is done and how long it took; says that
 /// it has begun unless it is done at once, and reminds while it takes long.
 pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    step_above(Duration::ZERO, what, work)
+}
+
+/// The same for work that is usually done before: says nothing when it was.
+pub(crate) fn quiet_step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    step_above(BEGUN, what, work)
+}
+
+fn step_above<T>(shortest: Duration, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     let (done, waiting) = mpsc::channel::<()>();
     let result = std::thread::scope(|scope| {
@@ -83,8 +92,10 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         drop(done);
         result
     });
-    let taken = dim(&time(start.elapsed()));
+    let elapsed = start.elapsed();
+    let taken = dim(&time(elapsed));
     match &result {
+        Ok(_) if elapsed < shortest => {}
         Ok(_) => err!("{} {what} {taken}", green("✓")),
         Err(error) if crate::run::is_interruption(error) => {}
         Err(_) => err!("{} {what} {taken}", red("✗")),
