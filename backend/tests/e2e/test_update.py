@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Dialog, Page, Route, expect
+from playwright.sync_api import Dialog, Page, Response, Route, expect
 
 from tests.e2e.conftest import House, OpenPage
 from tests.e2e.other_build import MARK, make_other_build
@@ -46,9 +46,18 @@ def wait_until_read(page: Page) -> None:
 
 
 def replace_under(page: Page, update: Callable[[], None]) -> None:
-    """Replace the console while `page` is open, and wait until the page has learned of it."""
-    with page.expect_request_finished(lambda request: request.url.endswith("/_app/version.json")):
+    """Replace the console while `page` is open, and wait until the page has learned of it.
+
+    The page may ask the stopping santa-proxy first, which has the console of before, and asks again.
+    """
+    first = page.request.get("/_app/version.json").headers["etag"]
+
+    def is_another(answer: Response) -> bool:
+        return answer.url.endswith("/_app/version.json") and answer.headers["etag"] != first
+
+    with page.expect_response(is_another) as heard:
         update()
+    heard.value.finished()
     page.evaluate("fetch('/health').then((answer) => answer.text())")  # comes after what the page was told
     wait_until_read(page)
 

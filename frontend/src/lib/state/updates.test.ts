@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
-import { loadAhead, needsReload, ROUTES } from './updates.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { checkAfterRestart, loadAhead, needsReload, ROUTES } from './updates.ts';
 
 describe('loadAhead', () => {
   it('knows every page that a logged-in user can get to', () => {
@@ -17,6 +17,28 @@ describe('loadAhead', () => {
       if (asked.length % 2) throw new Error('404');
     });
     expect(asked).toEqual([...ROUTES]);
+  });
+});
+
+describe('checkAfterRestart', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('checks again, as a stopping proxy may have answered the first time', () => {
+    const check = vi.fn();
+    checkAfterRestart(check);
+    expect(check).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(5000);
+    expect(check).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(60_000);
+    expect(check).toHaveBeenCalledTimes(2);
+  });
+
+  it('is called off', () => {
+    const check = vi.fn();
+    checkAfterRestart(check)();
+    vi.advanceTimersByTime(60_000);
+    expect(check).toHaveBeenCalledTimes(1);
   });
 });
 

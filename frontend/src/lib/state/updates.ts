@@ -37,6 +37,16 @@ export function whenIdle(work: () => void): () => void {
   return () => cancelIdleCallback(handle);
 }
 
+/** Longer than a stopping santa-proxy answers requests on the connections that a browser still has to it. */
+const OLD_PROXY_GONE = 10_000;
+
+/** Checks for another console now and once more when only the new santa-proxy answers; the returned function calls it off. */
+export function checkAfterRestart(check: () => unknown): () => void {
+  check();
+  const timer = setTimeout(check, OLD_PROXY_GONE);
+  return () => clearTimeout(timer);
+}
+
 /** Whether to have the browser load a page again, instead of showing it with the parts that are here. */
 export function needsReload(outdated: boolean, from: URL | undefined, to: URL | undefined) {
   return outdated && to !== undefined && from?.pathname !== to.pathname;
