@@ -37,12 +37,11 @@ from santaserver.demo_layers import PILOTS, add_layers, add_machine_layers
 from santaserver.demo_reports import approvals, file_accesses
 from santaserver.enrollment.admission import EnrollmentCache, Proof, authorise
 from santaserver.events.catalogue import ProgramCache
-from santaserver.events.claims import store_claims
+from santaserver.events.claim_store import store_claims
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.news import NewsBudget
 from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
-from santaserver.events.witnesses import Witnesses
 from santaserver.outbox import discard
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.rules.service import create_rule
@@ -60,9 +59,9 @@ log = logging.getLogger(__name__)
 DAYS = 6
 EVENTS_PER_MACHINE = (12, 34)
 SILENT = 3
-WORDS = 10_000
-"""More than all machines say about programs."""
 """Machines that were last heard of days ago, and as many that never finished a sync."""
+PENDING = 2**30
+"""Bytes for claims that wait: more than all machines make."""
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -100,12 +99,12 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
             await add_layers(session, user, now - timedelta(days=DAYS - 1))
         await session.flush()
         fleet = await _fleet(session, settings, secret, now)
-        witnesses = Witnesses(room=WORDS)
+        programs = ProgramCache(CacheMemory(), PENDING)
         chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
         for number in range(FLEET_SIZE):
-            await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, witnesses)
-        while words := witnesses.take():
-            await store_claims(fleet.connection, ProgramCache(CacheMemory()).known, words, now)
+            await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, programs)
+        while claims := programs.pending.take():
+            await store_claims(fleet.connection, programs.known, claims, now)
         if user is not None:
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
             await add_machine_layers(session, machines, user, now - timedelta(minutes=5))
@@ -149,7 +148,7 @@ def _silence(number: int, chance: random.Random) -> timedelta:
     return timedelta(seconds=chance.randint(30, 560))
 
 
-async def _machine(stage: Stage, number: int, chance: random.Random, witnesses: Witnesses) -> None:
+async def _machine(stage: Stage, number: int, chance: random.Random, programs: ProgramCache) -> None:
     report = _report(number)
     machine_id = _machine_id(number)
     if number >= FLEET_SIZE - SILENT:
@@ -163,9 +162,7 @@ async def _machine(stage: Stage, number: int, chance: random.Random, witnesses: 
         bodies.append({"audit_events": list(approvals(stage.now, chance))})
     for content in bodies:
         body = msgspec.json.encode(content)
-        intake = Intake(
-            stage.connection, ProgramCache(CacheMemory(), witnesses), _no_enrollment, NewsBudget(), stage.now
-        )
+        intake = Intake(stage.connection, programs, _no_enrollment, NewsBudget(), stage.now)
         await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
 
 

@@ -15,7 +15,7 @@ from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.router import router as enrollments
 from santaserver.events.catalogue import ProgramCache
-from santaserver.events.claims import keep_claims
+from santaserver.events.claims import write_claims
 from santaserver.events.news import NewsBudget
 from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
@@ -137,7 +137,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             keep_in_order(state.database, state.clock, state.settings.retention), name="event upkeep"
         ),
         asyncio.create_task(
-            keep_claims(state.database, state.programs.known, state.programs.witnesses, state.clock),
+            write_claims(state.database, state.programs, state.clock),
             name="claims of Macs",
         ),
         asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),

@@ -52,8 +52,8 @@ def render(state: AppState) -> Iterator[str]:
     yield from _family(
         "claims_waiting",
         "gauge",
-        "What Macs said of programs' signatures and is not stored yet.",
-        [({}, len(state.programs.witnesses))],
+        "Claims of Macs about programs that are not stored yet.",
+        [({}, len(state.programs.pending))],
     )
     yield from _family(
         "report_oddities_total",
@@ -63,8 +63,8 @@ def render(state: AppState) -> Iterator[str]:
     )
 
 
-def _family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Iterator[str]:
-    yield f"# HELP {PREFIX}_{name} {words}"
+def _family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> Iterator[str]:
+    yield f"# HELP {PREFIX}_{name} {help_text}"
     yield f"# TYPE {PREFIX}_{name} {kind}"
     for labels, value in samples:
         inner = ",".join(f'{label}="{text}"' for label, text in labels.items())

@@ -14,7 +14,7 @@ from santaserver.current_user import User
 from santaserver.db import Database
 from santaserver.enrollment.admission import Enrollment, EnrollmentCache
 from santaserver.events.catalogue import ProgramCache
-from santaserver.events.witnesses import KnownProgram
+from santaserver.events.pending_claims import KnownProgram
 from santaserver.policy.rule_text import RuleContent, RuleText, changes, rule_set, rule_text
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.settings import load
@@ -67,7 +67,7 @@ def fill_programs(memory: CacheMemory, number: int) -> object:
     for one in range(number):
         program = KnownProgram(10_000 + one, NOW)
         for mac in range(one % 5):
-            program = program.heard_from(hash(("mac", one, mac)))
+            program = program.reported_by(hash(("mac", one, mac)))
         programs.known.put(f"{one:064x}", program)
     return programs
 

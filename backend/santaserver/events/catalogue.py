@@ -5,7 +5,7 @@ machine, so it may be there without them, and nobody waits for anybody's upload.
 remembers which programs it has stored, so that most uploads need no statement for this at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -14,9 +14,10 @@ from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
 from santaserver.events.parse import ExecutionRow, unique_by
+from santaserver.events.pending_claims import MAX_COUNT, MEMORY, Claim, KnownProgram, PendingClaims, claim_key
 from santaserver.events.places import PlaceCache
 from santaserver.events.plausible import MAX_NAME, MAX_TEXT, Words, entitlements, identify
-from santaserver.events.witnesses import KnownProgram, Witnesses, mark_of
+from santaserver.events.wire import Certificate
 from santaserver.protocol import santa_v1_pb2 as pb
 
 SIGNING = Words(pb.SigningStatus, "")
@@ -30,16 +31,22 @@ Reports = list[tuple[ExecutionRow, KnownProgram]]
 class ProgramCache:
     """What a process knows of programs, and what it has yet to store of them."""
 
-    def __init__(self, memory: CacheMemory, witnesses: Witnesses | None = None) -> None:
-        """Know none."""
+    def __init__(self, memory: CacheMemory, pending_bytes: int = MEMORY) -> None:
+        """Know none; claims that wait may take `pending_bytes`."""
         self.known: LruCache[str, KnownProgram] = LruCache(memory, "programs", _known_size)
         """By SHA-256."""
         self.places = PlaceCache(memory)
-        self.witnesses = Witnesses() if witnesses is None else witnesses
+        self.pending = PendingClaims(self.forget, pending_bytes)
+
+    def forget(self, claim: Claim) -> None:
+        """Take it that a claim was never made: its Mac makes it again."""
+        program = self.known.get(claim.sha256)
+        if program is not None:
+            self.known.put(claim.sha256, program.without(claim))
 
 
 def _known_size(_: str, program: KnownProgram) -> int:
-    return 2 * sizes.ENTRY + sizes.numbers(program.settled) + sizes.numbers(program.heard)
+    return 2 * sizes.ENTRY + sizes.numbers(program.settled) + sizes.numbers(program.reporters)
 
 
 async def program_ids(
@@ -51,17 +58,17 @@ async def program_ids(
 ) -> tuple[dict[str, int], Reports]:
     """Return the ids of the programs by SHA-256, storing those that are new or were not seen for a while.
 
-    Beside them the reports that may say something new of who signed a program: for `claims.hear`.
+    Beside them the reports that may say something new of who signed a program: for `claims.collect_claims`.
     """
     ids: dict[str, int] = {}
     missing: list[ExecutionRow] = []
     reports: Reports = []
-    mac = hash(machine_id)
+    reporter = hash(machine_id)
     for row in rows:
         found = cache.known.get(row.sha256)
         if found is not None and now - found.written_at < TOUCH_AFTER:
             ids[row.sha256] = found.id
-            if mark_of(row.event) not in found.settled and mac not in found.heard:
+            if claim_key(row.event) not in found.settled and reporter not in found.reporters:
                 reports.append((row, found))
         else:
             missing.append(row)
@@ -76,7 +83,7 @@ async def _store(
 ) -> Reports:
     for row in rows:
         identify(row.event)
-    await _store_certificates(connection, rows)
+    await store_certificates(connection, [cert for row in rows for cert in row.event.signing_chain])
     programs: dict[str, KnownProgram] = {}
     for sha256, number in (await _store_programs(connection, rows, now)).items():
         before = cache.known.get(sha256)
@@ -85,8 +92,9 @@ async def _store(
     return [(row, programs[row.sha256]) for row in rows]
 
 
-async def _store_certificates(connection: Connection, rows: Sequence[ExecutionRow]) -> None:
-    chain = sorted({cert.sha256: cert for row in rows for cert in row.event.signing_chain}.items())
+async def store_certificates(connection: Connection, certificates: Iterable[Certificate]) -> None:
+    """Keep certificates that are new."""
+    chain = sorted({cert.sha256: cert for cert in certificates}.items())
     if chain:
         await connection.execute(
             """insert into certificate (sha256, cn, org, ou, valid_from, valid_until)
@@ -96,8 +104,8 @@ async def _store_certificates(connection: Connection, rows: Sequence[ExecutionRo
             [cert.cn for _, cert in chain],
             [cert.org for _, cert in chain],
             [cert.ou for _, cert in chain],
-            [_valid_time(cert.valid_from) for _, cert in chain],
-            [_valid_time(cert.valid_until) for _, cert in chain],
+            [valid_time(cert.valid_from) for _, cert in chain],
+            [valid_time(cert.valid_until) for _, cert in chain],
         )
 
 
@@ -153,16 +161,10 @@ async def store_bundles(
         return
     events = [row.event for row in bundles]
     await connection.execute(
-        """insert into bundle (hash, bundle_id, name, path, version, binary_count, first_seen_at)
-           select b.*, $7
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[]) b
-           on conflict do nothing""",
+        """insert into bundle (hash, binary_count, first_seen_at)
+           select b.*, $3 from unnest($1::text[], $2::integer[]) b on conflict do nothing""",
         [event.file_bundle_hash for event in events],
-        [event.file_bundle_id[:MAX_NAME] for event in events],
-        [event.file_bundle_name[:MAX_NAME] for event in events],
-        [event.file_bundle_path[:MAX_TEXT] for event in events],
-        [(event.file_bundle_version_string or event.file_bundle_version)[:MAX_NAME] for event in events],
-        [min(event.file_bundle_binary_count, 2**31 - 1) for event in events],
+        [min(event.file_bundle_binary_count, MAX_COUNT) for event in events],
         now,
     )
     members = {(row.event.file_bundle_hash, programs[row.sha256]) for row in rows}
@@ -188,7 +190,8 @@ async def incomplete_bundles(connection: Connection, hashes: Sequence[str]) -> l
     return [row["hash"] for row in rows]
 
 
-def _valid_time(seconds: int) -> datetime | None:
+def valid_time(seconds: int) -> datetime | None:
+    """Return the time of a certificate's epoch seconds; 0 is none."""
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 

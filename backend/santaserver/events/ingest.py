@@ -14,7 +14,7 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.events import repository, store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
-from santaserver.events.claims import hear
+from santaserver.events.claims import collect_claims
 from santaserver.events.messages import EventSeen
 from santaserver.events.news import NewsBudget
 from santaserver.events.oddities import Oddity, count
@@ -54,9 +54,9 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
         added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
     if added is None:
         raise LookupError(f"machine {machine_id} vanished between two statements")
-    hear(intake.programs.known, intake.programs.witnesses, reports, machine_id, added.machine)
     bundled = [row for row in everything if row.event.file_bundle_hash]
     await store_bundles(connection, bundled, programs, now)
+    collect_claims(intake.programs, reports, machine_id, added.machine)
     await store.add_file_accesses(connection, added.machine, upload.file_accesses, now)
     await store.add_audits(connection, added.machine, upload.audits, now)
     if upload.unusable or upload.unsupported:

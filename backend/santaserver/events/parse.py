@@ -15,7 +15,16 @@ from msgspec import Struct
 
 from santaserver.events.batch import Batch, read_binary, read_json
 from santaserver.events.oddities import Oddity, count
-from santaserver.events.plausible import MAX_ITEMS, MAX_TEXT, SHA256, Words, latest, moment, processes
+from santaserver.events.plausible import (
+    MAX_CHAIN,
+    MAX_ITEMS,
+    MAX_TEXT,
+    SHA256,
+    Words,
+    latest,
+    moment,
+    processes,
+)
 from santaserver.events.wire import BUNDLE_BINARY, Audit, Certificate, Execution, FileAccess
 from santaserver.protocol import santa_v1_pb2 as pb
 
@@ -127,9 +136,9 @@ def _execution(event: Execution, arrival: Arrival) -> ExecutionRow | None:
     if event.file_bundle_hash and not SHA256(event.file_bundle_hash):
         event.file_bundle_hash = ""
         count(Oddity.IDENTIFIER_MALFORMED)
-    _clip(event.signing_chain)
+    _clip(event.signing_chain, MAX_CHAIN)
     if event.entitlement_info:
-        _clip(event.entitlement_info.entitlements)
+        _clip(event.entitlement_info.entitlements, MAX_ITEMS)
     at = moment(event.execution_time, arrival.last)
     return ExecutionRow(
         event=event,
@@ -140,10 +149,10 @@ def _execution(event: Execution, arrival: Arrival) -> ExecutionRow | None:
     )
 
 
-def _clip(items: list[Any]) -> None:
-    if len(items) > MAX_ITEMS:
+def _clip(items: list[Any], number: int) -> None:
+    if len(items) > number:
         count(Oddity.LIST_CLIPPED)
-        del items[MAX_ITEMS:]
+        del items[number:]
 
 
 def _file_access(event: FileAccess, arrival: Arrival) -> FileAccessRow | None:

@@ -20,10 +20,10 @@ CLOCK_AHEAD = timedelta(days=1)
 MAX_TEXT = 4096
 MAX_NAME = 500
 MAX_ITEMS = 64
-"""Entries of a list that are kept: users, sessions, certificates, entitlements."""
+"""Entries of a list that are kept: users, sessions, entitlements."""
 MAX_PROCESSES = 16
 MAX_CHAIN = 10
-"""Certificates that are kept of a process; a signature has three."""
+"""Certificates that are kept of a program or process; a signature has three."""
 MAX_ENTITLEMENTS = 64 * 1024
 """Characters of all entitlements of a program together."""
 
@@ -95,7 +95,7 @@ def identify(event: Execution) -> None:
 def usable_chain(chain: list[Certificate]) -> list[Certificate]:
     """Return the certificates that can be told apart, their texts cut."""
     usable = []
-    for cert in chain[:MAX_ITEMS]:
+    for cert in chain[:MAX_CHAIN]:
         cert.sha256 = cert.sha256.lower()
         if SHA256(cert.sha256):
             cert.cn, cert.org, cert.ou = cert.cn[:MAX_NAME], cert.org[:MAX_NAME], cert.ou[:MAX_NAME]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from santaserver.db import Connection
+from santaserver.events.contradictions import certificate_claims
 from santaserver.events.shape import EVENT_COLUMNS, EVENT_JOINS, StoredEvent
 from santaserver.paging import like_pattern
 from santaserver.protocol.santa_v1_pb2 import Decision
@@ -38,6 +39,11 @@ PROGRAMS = """
 """
 MACHINES = "select id from machine where hostname ilike {0} or serial ilike {0} or machine_id = {1}"
 """What a text names: {0} is its pattern, {1} the text itself."""
+
+CERTIFICATES = f"""
+  select sha256, cn, org, ou, valid_from, valid_until, {certificate_claims("certificate.sha256")} as claims
+  from certificate where sha256 = any($1)
+"""  # noqa: S608 - a constant
 
 Position = tuple[datetime, int]
 """(time, id) of a row; lists go from the newest down."""
@@ -105,9 +111,7 @@ async def certificates(connection: Connection, digests: Sequence[str]) -> dict[s
     """Return certificates by SHA-256."""
     if not digests:
         return {}
-    rows = await connection.fetch(
-        "select sha256, cn, org, ou, valid_from, valid_until from certificate where sha256 = any($1)", digests
-    )
+    rows = await connection.fetch(CERTIFICATES, digests)
     return {row["sha256"]: row for row in rows}
 
 

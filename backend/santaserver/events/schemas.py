@@ -2,7 +2,18 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+
+class CertificateClaim(BaseModel):
+    """What some Macs report about a certificate."""
+
+    cn: str
+    org: str
+    ou: str
+    valid_from: datetime | None
+    valid_until: datetime | None
+    macs: int = Field(description="Macs that report it; 20 stands for 20 and more")
 
 
 class SigningCertificate(BaseModel):
@@ -14,6 +25,9 @@ class SigningCertificate(BaseModel):
     ou: str
     valid_from: datetime | None
     valid_until: datetime | None
+    claims: list[CertificateClaim] = Field(
+        description="What Macs report when they contradict each other, most Macs first; else empty"
+    )
 
 
 class Event(BaseModel):

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from santaserver.events.schemas import Event, SigningCertificate
+from santaserver.events.contradictions import parsed
+from santaserver.events.schemas import CertificateClaim, Event, SigningCertificate
 
 StoredEvent = Mapping[str, Any]
 """A row with the columns of `EVENT_COLUMNS`."""
@@ -29,8 +30,13 @@ def show(row: StoredEvent, certificates: Certificates) -> Event:
         **{name: row[name] for name in _PLAIN},
         certificate_sha256=leaf["sha256"] if leaf else "",
         publisher=publisher(leaf),
-        signing_chain=[SigningCertificate.model_construct(**dict(cert)) for cert in chain],
+        signing_chain=[_certificate(cert) for cert in chain],
     )
+
+
+def _certificate(cert: Mapping[str, Any]) -> SigningCertificate:
+    claims = [CertificateClaim.model_validate(claim) for claim in parsed(cert["claims"])]
+    return SigningCertificate.model_construct(**{**cert, "claims": claims})
 
 
 def publisher(leaf: Mapping[str, Any] | None) -> str:

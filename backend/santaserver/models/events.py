@@ -62,12 +62,82 @@ class ExecutableClaim(Base):
     claimed_at: Mapped[datetime]
 
 
-class ExecutableWitness(Base):
-    """A Mac that says so."""
+class ExecutableClaimMachine(Base):
+    """A Mac that reports it."""
 
-    __tablename__ = "executable_witness"
+    __tablename__ = "executable_claim_machine"
 
     executable_id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    digest: Mapped[bytes]
+
+
+class ExecutableBundleClaim(Base):
+    """A bundle that Macs report a program in."""
+
+    __tablename__ = "executable_bundle_claim"
+
+    executable_id: Mapped[int] = mapped_column(ForeignKey("executable.id"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    bundle_id: Mapped[str]
+    bundle_name: Mapped[str]
+    bundle_version: Mapped[str]
+    bundle_hash: Mapped[str]
+    claimed_at: Mapped[datetime]
+
+
+class ExecutableBundleClaimMachine(Base):
+    """A Mac that reports it."""
+
+    __tablename__ = "executable_bundle_claim_machine"
+
+    executable_id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    digest: Mapped[bytes]
+
+
+class CertificateClaim(Base):
+    """What Macs report about a certificate."""
+
+    __tablename__ = "certificate_claim"
+
+    sha256: Mapped[str] = mapped_column(ForeignKey("certificate.sha256"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    cn: Mapped[str]
+    org: Mapped[str]
+    ou: Mapped[str]
+    valid_from: Mapped[datetime | None]
+    valid_until: Mapped[datetime | None]
+    claimed_at: Mapped[datetime]
+
+
+class CertificateClaimMachine(Base):
+    """A Mac that reports it."""
+
+    __tablename__ = "certificate_claim_machine"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
+    digest: Mapped[bytes]
+
+
+class BundleClaim(Base):
+    """How many programs a bundle has, as Macs report it."""
+
+    __tablename__ = "bundle_claim"
+
+    hash: Mapped[str] = mapped_column(ForeignKey("bundle.hash"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    binary_count: Mapped[int] = mapped_column(Integer)
+    claimed_at: Mapped[datetime]
+
+
+class BundleClaimMachine(Base):
+    """A Mac that reports it."""
+
+    __tablename__ = "bundle_claim_machine"
+
+    hash: Mapped[str] = mapped_column(primary_key=True)
     machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"), primary_key=True)
     digest: Mapped[bytes]
 
@@ -89,10 +159,6 @@ class Bundle(Base):
     __tablename__ = "bundle"
 
     hash: Mapped[str] = mapped_column(primary_key=True)
-    bundle_id: Mapped[str]
-    name: Mapped[str]
-    path: Mapped[str]
-    version: Mapped[str]
     binary_count: Mapped[int] = mapped_column(Integer)
     first_seen_at: Mapped[datetime]
 

@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from santaserver.db import Connection
+from santaserver.events.contradictions import bundle_claims, certificate_claims
 from santaserver.events.repository import Position
 from santaserver.paging import like_pattern
 
 Row = Mapping[str, Any]
 
-PROGRAM = """
+PROGRAM = f"""
   select x.id, x.file_name, x.file_path, x.sha256, x.cdhash, x.signing_id, x.team_id, x.bundle_id,
     x.bundle_name, x.bundle_version, x.bundle_hash, x.first_seen_at, x.last_seen_at,
     coalesce(x.signing_chain[1], '') as certificate_sha256,
     coalesce(nullif(c.org, ''), c.cn, '') as publisher, counts.blocked, counts.allowed,
-    claims.list as claims
+    claims.list as claims, {certificate_claims("x.signing_chain[1]")} as certificate_claims,
+    {bundle_claims("x.id")} as bundle_claims
   from executable x
   left join certificate c on c.sha256 = x.signing_chain[1]
   cross join lateral (
@@ -22,7 +24,7 @@ PROGRAM = """
       coalesce(sum(events) filter (where starts_with(decision, 'ALLOW')), 0)::bigint as allowed
     from program_day where executable_id = x.id) counts
   cross join lateral (
-    -- What the first Mac said counts as one Mac's word until it is stored as such, moments later.
+    -- What the first Mac reported counts as one Mac's claim until that is stored, moments later.
     select coalesce(jsonb_agg(said order by macs desc, claimed_at), jsonb_build_array(jsonb_build_object(
         'team_id', x.team_id, 'signing_id', x.signing_id, 'cdhash', x.cdhash,
         'certificate_sha256', coalesce(x.signing_chain[1], ''), 'macs', 1)))::text as list
@@ -30,10 +32,10 @@ PROGRAM = """
             'team_id', k.team_id, 'signing_id', k.signing_id, 'cdhash', k.cdhash,
             'certificate_sha256', coalesce(k.signing_chain[1], ''), 'macs', least(o.macs, 20)) as said
           from executable_claim k cross join lateral (
-            select count(*) as macs from executable_witness w
+            select count(*) as macs from executable_claim_machine w
             where w.executable_id = k.executable_id and w.digest = k.digest) o
           where k.executable_id = x.id) every) claims
-"""
+"""  # noqa: S608 - a constant
 
 
 async def list_programs(

@@ -1,10 +1,10 @@
 """Shows the catalogue of programs."""
 
-import json
 from datetime import datetime
 
 from santaserver.db import Connection
 from santaserver.errors import NotFound
+from santaserver.events.contradictions import parsed
 from santaserver.events.service import newest, position_of
 from santaserver.paging import Page, encode_cursor
 from santaserver.programs import repository
@@ -36,4 +36,5 @@ async def get_program(connection: Connection, number: int) -> Program:
 
 
 def _shown(row: Row) -> Program:
-    return Program.model_validate({**row, "claims": json.loads(row["claims"])})
+    claims = {name: parsed(row[name]) for name in ("claims", "certificate_claims", "bundle_claims")}
+    return Program.model_validate({**row, **claims})

@@ -15,7 +15,7 @@ COLUMNS = {"BINARY": "x.sha256", "CDHASH": "s.cdhash", "CERTIFICATE": "s.leaf"}
 SAID = """
 with s as (
   select c.executable_id, c.team_id, c.signing_id, c.cdhash, c.signing_chain[1] as leaf,
-    array(select w.machine_id from executable_witness w
+    array(select w.machine_id from executable_claim_machine w
           where w.executable_id = c.executable_id and w.digest = c.digest) as macs
   from executable_claim c
   union all
@@ -25,7 +25,7 @@ select {column}, s.team_id, s.signing_id, array_agg(distinct mac)
 from s join executable x on x.id = s.executable_id cross join lateral unnest(s.macs) mac
 where {column} = any($1) group by 1, 2, 3
 """
-"""Mac 0 is the one that reported a program first, until its word is stored as such, moments later."""
+"""Mac 0 is the one that reported a program first, until its claim is stored, moments later."""
 
 
 async def signers_of(

@@ -31,7 +31,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Macs that say who signed a program: each has only its own word."""
+    """The Macs that claim the same signer of a program."""
 
     signer: Signer
     macs: frozenset[int]

@@ -1,4 +1,4 @@
-"""No Mac decides alone who signed a program: each has one word, and contradictions are shown."""
+"""No Mac decides alone who signed a program: each makes one claim, and contradictions are shown."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from santaserver.events import claims
-from santaserver.events.witnesses import MAX_CLAIMS, MAX_WITNESSES
+from santaserver.events.pending_claims import MAX_CLAIMS, MAX_MACS
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -63,10 +63,10 @@ def report(mac: SimulatedMac, facts: dict[str, Any], sha256: str = SHA, **more: 
 
 
 def stored(server: RunningServer, number: int) -> None:
-    """Wait until this many words of Macs are stored."""
+    """Wait until this many claims of Macs are stored."""
     until = time.monotonic() + 20
-    while (found := value(server.dsn, "select count(*) from executable_witness")) != number:
-        assert time.monotonic() < until, f"{found} words are stored, not {number}"
+    while (found := value(server.dsn, "select count(*) from executable_claim_machine")) != number:
+        assert time.monotonic() < until, f"{found} claims are stored, not {number}"
         time.sleep(0.02)
 
 
@@ -101,14 +101,14 @@ def settled(admin: httpx.Client, team: str) -> dict[str, Any]:
 def test_one_mac_does_not_make_malware_a_lifeline(
     server: RunningServer, admin: httpx.Client, fleet: Fleet, kind: str, lifeline: str
 ) -> None:
-    for name in ("a", "b", "a"):  # its first word counts, however often it speaks
+    for name in ("a", "b", "a"):  # its first claim counts, however often it reports
         report(fleet(0), signed(lifeline, name), pid=ord(name))
     report(fleet(1), EVIL)
     stored(server, 2)
     assert blocked(admin, kind)
 
 
-def test_the_word_of_one_mac_of_several_is_not_enough(
+def test_the_claim_of_one_mac_of_several_is_not_enough(
     server: RunningServer, admin: httpx.Client, fleet: Fleet
 ) -> None:
     fleet(1).sync()
@@ -153,7 +153,7 @@ def test_contradictions_are_shown_and_the_catalogue_follows_most_macs(
     server: RunningServer, admin: httpx.Client, fleet: Fleet
 ) -> None:
     report(fleet(0), signed(SANTA))
-    shown = program(admin)  # at once, whether its word is stored by now or not
+    shown = program(admin)  # at once, whether its claim is stored by now or not
     assert shown["team_id"] == SANTA
     assert [(claim["team_id"], claim["macs"]) for claim in shown["claims"]] == [(SANTA, 1)]
     for number in (1, 2, 2):
@@ -178,13 +178,13 @@ def test_contradictions_are_shown_and_the_catalogue_follows_most_macs(
 
 
 def test_what_is_kept_of_claims_is_bounded(server: RunningServer, admin: httpx.Client, fleet: Fleet) -> None:
-    for number in range(MAX_WITNESSES + 3):
+    for number in range(MAX_MACS + 3):
         report(fleet(number), EVIL)
     for number in range(100, 100 + MAX_CLAIMS + 3):
         report(fleet(number), signed(SANTA, f"tool{number}"))
-    stored(server, MAX_WITNESSES + MAX_CLAIMS - 1)
+    stored(server, MAX_MACS + MAX_CLAIMS - 1)
     shown = program(admin)["claims"]
-    assert [shown[0]["macs"], len(shown)] == [MAX_WITNESSES, MAX_CLAIMS]
+    assert [shown[0]["macs"], len(shown)] == [MAX_MACS, MAX_CLAIMS]
 
 
 def test_an_upgrade_begins_with_what_is_known(
@@ -193,9 +193,12 @@ def test_an_upgrade_begins_with_what_is_known(
     report(fleet(0), signed(JAMF), file_path="/first", pid=1)
     report(fleet(1), signed(JAMF), file_path="/second", pid=2)
     stored(server, 2)
-    for table in ("executable_witness", "executable_claim", "executable_path"):
-        execute(server.dsn, f"drop table {table}")
-    for name in ("0040_program_paths", "0050_program_claims"):
+    for name in ("certificate", "bundle", "executable_bundle", "executable"):
+        execute(server.dsn, f"drop table {name}_claim_machine, {name}_claim")
+    execute(server.dsn, "drop table executable_path")
+    for column in ("bundle_id", "name", "path", "version"):
+        execute(server.dsn, f"alter table bundle add column {column} text")
+    for name in ("0040_program_paths", "0050_program_claims", "0100_certificate_and_bundle_claims"):
         for statement in import_module(f"santaserver.migrations.versions.{name}").STATEMENTS:
             execute(server.dsn, statement)
     assert [claim["macs"] for claim in program(admin)["claims"]] == [1]
@@ -207,9 +210,9 @@ def test_an_upgrade_begins_with_what_is_known(
 
 
 def test_what_is_known_waits_for_no_statement(server: RunningServer, fleet: Fleet) -> None:
-    for number in range(MAX_WITNESSES):
+    for number in range(MAX_MACS):
         report(fleet(number), EVIL)
-    stored(server, MAX_WITNESSES)
+    stored(server, MAX_MACS)
     programs = server.app.state.santa.programs
     until = time.monotonic() + 20
     while not programs.known.get(SHA).settled:
@@ -217,7 +220,7 @@ def test_what_is_known_waits_for_no_statement(server: RunningServer, fleet: Flee
         time.sleep(0.02)
     for number in (0, 1, 100, 101):
         report(fleet(number), EVIL, pid=7)
-        assert not programs.witnesses.some.is_set()
+        assert not programs.pending.some.is_set()
 
 
 def test_what_waits_is_stored_when_the_worker_stops(

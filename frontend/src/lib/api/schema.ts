@@ -1039,6 +1039,25 @@ export interface components {
             publisher: string;
         };
         /**
+         * BundleClaim
+         * @description A bundle that some Macs report a program in.
+         */
+        BundleClaim: {
+            /** Bundle Hash */
+            bundle_hash: string;
+            /** Bundle Id */
+            bundle_id: string;
+            /** Bundle Name */
+            bundle_name: string;
+            /** Bundle Version */
+            bundle_version: string;
+            /**
+             * Macs
+             * @description Macs that report it; 20 stands for 20 and more
+             */
+            macs: number;
+        };
+        /**
          * Candidate
          * @description A rule for the target in one of the machine's layers.
          */
@@ -1067,6 +1086,27 @@ export interface components {
             rule_id: number;
             /** Why */
             why: string;
+        };
+        /**
+         * CertificateClaim
+         * @description What some Macs report about a certificate.
+         */
+        CertificateClaim: {
+            /** Cn */
+            cn: string;
+            /**
+             * Macs
+             * @description Macs that report it; 20 stands for 20 and more
+             */
+            macs: number;
+            /** Org */
+            org: string;
+            /** Ou */
+            ou: string;
+            /** Valid From */
+            valid_from: string | null;
+            /** Valid Until */
+            valid_until: string | null;
         };
         /**
          * CleanSync
@@ -2304,6 +2344,11 @@ export interface components {
              * @description Executions that were blocked, as long as counts are kept
              */
             blocked: number;
+            /**
+             * Bundle Claims
+             * @description The bundles that Macs report it in when there are several; else empty
+             */
+            bundle_claims: components["schemas"]["BundleClaim"][];
             /** Bundle Hash */
             bundle_hash: string;
             /** Bundle Id */
@@ -2314,6 +2359,11 @@ export interface components {
             bundle_version: string;
             /** Cdhash */
             cdhash: string;
+            /**
+             * Certificate Claims
+             * @description What Macs report about the leaf certificate when they contradict each other; else empty
+             */
+            certificate_claims: components["schemas"]["CertificateClaim"][];
             /**
              * Certificate Sha256
              * @description Leaf certificate; empty when it is not signed
@@ -2857,6 +2907,11 @@ export interface components {
          * @description One certificate of a signing chain.
          */
         SigningCertificate: {
+            /**
+             * Claims
+             * @description What Macs report when they contradict each other, most Macs first; else empty
+             */
+            claims: components["schemas"]["CertificateClaim"][];
             /** Cn */
             cn: string;
             /** Org */

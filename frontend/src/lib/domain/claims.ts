@@ -1,20 +1,58 @@
-// What Macs say of who signed a program, in plain words.
-import type { Program } from '../api/types.ts';
+// What Macs report about a program when they contradict each other, in plain words.
+import type { Certificate, Program } from '../api/types.ts';
 import { count } from './format.ts';
 
 type Claim = Program['claims'][number];
+type CertificateClaim = Certificate['claims'][number];
+type BundleClaim = Program['bundle_claims'][number];
+
+/** One question that Macs answer differently: a warning, and each answer. */
+export interface Contradiction {
+  warning: string;
+  claims: string[];
+}
 
 /** The server counts no further. */
 const MANY = 20;
 
-/** What is wrong when Macs do not agree; empty when they do. */
-export function disagreement(program: Pick<Program, 'claims'>): string {
-  return program.claims.length > 1
-    ? 'Macs disagree about who signed this program. Check it before you make a rule.'
-    : '';
+/** Everything about a program that Macs do not agree on. */
+export function contradictions(
+  program: Pick<Program, 'claims' | 'certificate_claims' | 'bundle_claims'>,
+): Contradiction[] {
+  return [
+    {
+      warning: 'Macs disagree about who signed this program. Check it before you make a rule.',
+      claims: program.claims.map(describeClaim),
+    },
+    ...certificateContradictions(program.certificate_claims),
+    {
+      warning: 'Macs report this program in different apps.',
+      claims: bundleClaims(program.bundle_claims),
+    },
+  ].filter(({ claims }) => claims.length > 1);
 }
 
-/** One version of it, and how many Macs said so. */
+/** The names of a certificate never change, so a contradiction means that a Mac reports false ones. */
+export function certificateContradictions(claims: CertificateClaim[]): Contradiction[] {
+  return claims.length > 1
+    ? [
+        {
+          warning: 'Macs disagree about this certificate: some report a false name.',
+          claims: claims.map(
+            (claim) => `${macs(claim.macs)}: ${listed([claim.cn, claim.org, claim.ou], 'no name')}`,
+          ),
+        },
+      ]
+    : [];
+}
+
+/** Each app once: versions differ wherever a program is part of several releases. */
+function bundleClaims(claims: BundleClaim[]): string[] {
+  const apps = claims.map((claim) => listed([claim.bundle_name, claim.bundle_id], 'no app'));
+  return [...new Set(apps)];
+}
+
+/** One signature, and how many Macs report it. */
 export function describeClaim(claim: Claim): string {
   return `${macs(claim.macs)}: ${signer(claim)}`;
 }
@@ -30,6 +68,10 @@ function signer(claim: Claim): string {
     claim.signing_id && `signing ID ${claim.signing_id}`,
     claim.cdhash && `CDHash ${claim.cdhash}`,
     claim.certificate_sha256 && `certificate ${claim.certificate_sha256}`,
-  ].filter(Boolean);
-  return parts.length > 0 ? parts.join(', ') : 'not signed';
+  ];
+  return listed(parts, 'not signed');
+}
+
+function listed(parts: string[], none: string): string {
+  return parts.filter(Boolean).join(', ') || none;
 }

@@ -170,6 +170,8 @@ export function someProgram(part: Partial<Program> = {}): Program {
     first_seen_at: '2026-11-23T12:00:00Z',
     last_seen_at: '2026-11-23T12:00:00Z',
     claims: [],
+    certificate_claims: [],
+    bundle_claims: [],
     blocked: 0,
     allowed: 0,
     ...part,

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 
 /** Names under which components hold what Macs reported. */
 const FROM_MACS =
-  /\b(?:machineName|describeClaim)\(|\.(?:hostname|machine_id|serial|model|(?:primary|executing)_user|file_(?:name|path)|bundle_(?:name|id|version)|publisher|parent_name|signing_id|team_id|cdhash|identifier|rule_name|target|comment|cn|org|ou)\b/;
+  /\bmachineName\(|\bclaim\b|\.(?:hostname|machine_id|serial|model|(?:primary|executing)_user|file_(?:name|path)|bundle_(?:name|id|version)|publisher|parent_name|signing_id|team_id|cdhash|identifier|rule_name|target|comment|cn|org|ou)\b/;
 const ISOLATED = /\breported\(|\.map\(reported\)/;
 /** Attributes, and properties of components, that people read. */
 const READ = new Set(['title', 'aria-label', 'placeholder', 'alt', 'label', 'help']);
@@ -32,6 +32,7 @@ it('sees text and attributes that are read, and nothing else', () => {
   expect(bare('<b>{event.file_name}</b>')).toEqual(['event.file_name']);
   expect(bare('<Modal title="On {machineName(one)}" />')).toEqual(['machineName(one)']);
   expect(bare('{#if a}<i>{a.hostname || "–"}</i>{/if}')).toEqual(['a.hostname || "–"']);
+  expect(bare('<li>{claim}</li>')).toEqual(['claim']);
   expect(bare('<Reported text={event.file_name} />')).toEqual([]);
   expect(bare('<a href={machineLink(one.machine_id)}>{reported(one.hostname)}</a>')).toEqual([]);
   expect(bare('{#each items as item (item.machine_id)}x{/each}')).toEqual([]);

@@ -1,0 +1,34 @@
+"""What Macs claim when they do not agree, as a column for whoever shows a certificate or a bundle."""
+
+from typing import Any
+
+import msgspec
+
+from santaserver.events.claim_store import CERTIFICATES, PROGRAM_BUNDLES, Subject
+from santaserver.events.pending_claims import MAX_MACS
+
+
+def _column(subject: Subject, of: str) -> str:
+    facts = ", ".join(f"'{column}', k.{column}" for column in subject.columns)
+    claims, key = subject.claims, subject.key
+    return f"""(
+      select jsonb_agg(jsonb_build_object({facts}, 'macs', o.macs) order by o.macs desc, k.claimed_at)::text
+      from {claims} k cross join lateral (
+        select least(count(*), {MAX_MACS}) as macs from {claims}_machine m
+        where m.{key} = k.{key} and m.digest = k.digest) o
+      where k.{key} = {of} having count(*) > 1)"""  # noqa: S608 - names of this program
+
+
+def certificate_claims(sha256: str) -> str:
+    """Return the expression for what is claimed about a certificate; null when Macs agree."""
+    return _column(CERTIFICATES, sha256)
+
+
+def bundle_claims(program: str) -> str:
+    """Return the expression for what is claimed about a program's bundle; null when Macs agree."""
+    return _column(PROGRAM_BUNDLES, program)
+
+
+def parsed(column: str | None) -> list[Any]:
+    """Return what such an expression found."""
+    return msgspec.json.decode(column) if column else []
