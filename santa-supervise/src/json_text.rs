@@ -23,7 +23,7 @@ fn any(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
 }
 
 /// Whether a byte is an unsafe character, or one beyond ASCII may begin with it.
-fn may_be_unsafe(byte: u8) -> bool {
+const fn may_be_unsafe(byte: u8) -> bool {
     (byte < b' ') | (byte == 0x7f) | (byte == 0xc2) | (byte == 0xe2)
 }
 
@@ -46,37 +46,69 @@ pub(crate) fn is_plain(json: &[u8]) -> bool {
 }
 
 /// How many bytes are looked at together.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
+
+/// Whether a string may need an escape at a byte.
+const fn may_need_escape(byte: u8) -> bool {
+    may_be_unsafe(byte) | (byte == b'"') | (byte == b'\\')
+}
+
+/// The same for each byte: within a block a look-up is quickest.
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = may_need_escape(byte as u8);
+        byte += 1;
+    }
+    table
+};
 
 /// Appends a string, in quotes.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     let text = text.as_bytes();
-    let may_need_escape = |byte: u8| may_be_unsafe(byte) | (byte == b'"') | (byte == b'\\');
     out.reserve(text.len() + 2);
     out.push(b'"');
     let (mut written, mut at) = (0, 0);
     while at < text.len() {
-        let block = at..text.len().min(at + BLOCK);
-        if !any(&text[block.clone()], may_need_escape) {
-            at = block.end;
-            continue;
-        }
-        while at < block.end {
-            let Some(length) = escape_at(out, text, written, at) else {
-                at += 1;
+        match text[at..].first_chunk::<BLOCK>() {
+            Some(block) if !any(block, may_need_escape) => {
+                at += BLOCK;
                 continue;
-            };
-            at += length;
-            written = at;
+            }
+            _ => {}
+        }
+        let end = text.len().min(at + BLOCK);
+        while at < end {
+            if !MAY_NEED_ESCAPE[usize::from(text[at])] {
+                at += 1;
+            } else if let Some((escape, length)) = escape_at(text, at) {
+                out.extend_from_slice(&text[written..at]);
+                // Writing to memory cannot fail.
+                let _ = match escape {
+                    Escape::Short(letter) => out.write_all(&[b'\\', letter]),
+                    Escape::Code(code) => write!(out, "\\u{code:04x}"),
+                };
+                at += length;
+                written = at;
+            } else {
+                at += 1;
+            }
         }
     }
     out.extend_from_slice(&text[written..]);
     out.push(b'"');
 }
 
-/// Where a character needs an escape, appends what was `written` not yet before it,
-/// then the escape; gives the character's length.
-fn escape_at(out: &mut Vec<u8>, text: &[u8], written: usize, at: usize) -> Option<usize> {
+/// How JSON writes a character that does not stand for itself.
+enum Escape {
+    /// Behind a backslash.
+    Short(u8),
+    Code(u16),
+}
+
+/// The escape of a character that needs one, and the character's length.
+fn escape_at(text: &[u8], at: usize) -> Option<(Escape, usize)> {
     let short = match text[at] {
         byte @ (b'"' | b'\\') => byte,
         b'\n' => b'n',
@@ -84,17 +116,9 @@ fn escape_at(out: &mut Vec<u8>, text: &[u8], written: usize, at: usize) -> Optio
         b'\t' => b't',
         8 => b'b',
         12 => b'f',
-        _ => {
-            let (code, length) = unsafe_at(text, at)?;
-            out.extend_from_slice(&text[written..at]);
-            // Writing to memory cannot fail.
-            let _ = write!(out, "\\u{code:04x}");
-            return Some(length);
-        }
+        _ => return unsafe_at(text, at).map(|(code, length)| (Escape::Code(code), length)),
     };
-    out.extend_from_slice(&text[written..at]);
-    out.extend_from_slice(&[b'\\', short]);
-    Some(1)
+    Some((Escape::Short(short), 1))
 }
 
 /// Appends a value as it was written, which serde has found to be JSON.

@@ -28,10 +28,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::machine::Exit;
-use crate::spawning::Tag;
 
 pub use calls::{peer_uid, pipe, processor_time, seal_inherited_descriptors, signal_process};
-pub use mark::{Family, Mark};
+pub use mark::{Family, Mark, TAG, Tag};
 pub use notices::notify_socket;
 pub use report::{Progress, Report, Step};
 pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
@@ -110,6 +109,25 @@ pub struct Strays {
     found: Vec<Stray>,
     /// Whether there are more, about which nothing is known yet.
     more: bool,
+    /// Those of which only the environment can tell.
+    unread: Vec<Pid>,
+}
+
+impl Strays {
+    /// Those whose [environment](environment_tag) has to be read, which may hang.
+    #[must_use]
+    pub fn unread(&self) -> &[Pid] {
+        &self.unread
+    }
+}
+
+/// The value of [`TAG`] in the environment of a process. It may take for ever.
+#[must_use]
+pub fn environment_tag(pid: Pid) -> Option<String> {
+    #[cfg(target_os = "linux")]
+    return procfs::variable(pid);
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// One of them.
@@ -204,10 +222,14 @@ pub trait Os {
     /// The system's refusal (no such process, not permitted).
     fn signal_child(&self, child: Pid, signal: i32) -> io::Result<()>;
 
-    /// The strays of now. `mains` are the living main processes of all trees. The
-    /// time that it takes is bounded: a look after thousands have come does not
-    /// know them all.
-    fn strays(&mut self, mains: &BTreeSet<Pid>) -> Strays;
+    /// The strays of now. `known` are our living children that are none. The time
+    /// that it takes is bounded: a look after thousands have come does not know them
+    /// all.
+    fn strays(&mut self, known: &BTreeSet<Pid>) -> Strays;
+
+    /// Takes in the value of [`TAG`] in the environment of a stray that was
+    /// [unread](Strays::unread), if it has one.
+    fn learn(&mut self, pid: Pid, variable: Option<&str>);
 
     /// Sends `signal` to the process group of a tree.
     fn signal_group(&self, tree: Tree<'_>, signal: i32);

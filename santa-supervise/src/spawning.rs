@@ -14,17 +14,14 @@ use std::path::{Path, PathBuf};
 
 use crate::machine::{Generation, Retry, SpawnFailure};
 use crate::os::{
-    self, Family, Launch, Mark, Pid, Program, Progress, Report, ResourceLimits, StartError,
-    Started, Step,
+    self, Family, Launch, Pid, Program, Progress, Report, ResourceLimits, StartError, Started,
+    Step, TAG, Tag,
 };
 use crate::plan::{Blueprint, Probe};
 use crate::sockets::Sockets;
 
 use environment::{Environment, path_of};
 pub use problem::Problem;
-
-/// Variable that marks every process with the spawn it belongs to.
-pub const TAG: &str = "SANTA_SUPERVISE_ID";
 
 /// Variables of ours or of whoever started us that no service may see.
 const PRIVATE: [&str; 7] = [
@@ -57,22 +54,6 @@ pub struct Spawned {
     pub tag: Tag,
     /// Standard output and standard error, non-blocking.
     pub output: [OwnedFd; 2],
-}
-
-/// What marks every process of a tree.
-#[derive(Debug, Clone)]
-pub struct Tag {
-    /// Value of the variable [`TAG`].
-    pub variable: String,
-    /// See [`Mark`].
-    pub mark: Mark,
-}
-
-impl Default for Tag {
-    /// Marks nothing.
-    fn default() -> Self {
-        Self { variable: String::new(), mark: Mark::NONE }
-    }
 }
 
 /// A short program beside the services: an `exec` probe or a hook.

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
-use crate::os::{Allowance, Os, Pid, Strays, Tree};
+use crate::os::{Allowance, Os, Pid, Strays, Tag, Tree};
 use crate::plan::Blueprint;
-use crate::spawning::Tag;
 
 use super::EventLoop;
-use super::sweep::Sweeps;
+use super::leftovers::Sweeps;
 
 /// Most exits handled before other events get their turn, and the time after
 /// which they get it anyway: among thousands of children each takes longer.
@@ -185,11 +184,6 @@ impl EventLoop {
         if more {
             self.children.sweep_soon();
         }
-    }
-
-    /// Processes that became ours when their parents ended.
-    pub(super) fn strays(&mut self) -> Strays {
-        self.os.strays(&self.children.mains())
     }
 
     pub(super) fn main_ended(&mut self, generation: Generation, exit: Exit, strays: &Strays) {

@@ -20,6 +20,10 @@ use super::{EventLoop, Source};
 /// How long one may take; less than a client waits.
 const LONGEST: Duration = Duration::from_secs(8);
 
+/// How long environments may take to be read: until then, every service that stops
+/// may have left the strays behind.
+const LONGEST_READ: Duration = Duration::from_secs(2);
+
 /// What is to be done.
 #[derive(Debug)]
 pub(super) enum Errand {
@@ -29,8 +33,19 @@ pub(super) enum Errand {
     LookForLost(Vec<Address>),
     /// Bind sockets again whose files are lost.
     BindLost(Batch),
+    /// Read the environments of these strays.
+    ReadEnvironments(Vec<Pid>),
     /// Nothing that anybody waits for.
     Chores(Rc<[Chore]>),
+}
+
+impl Errand {
+    fn longest(&self) -> Duration {
+        match self {
+            Self::ReadEnvironments(_) => LONGEST_READ,
+            _ => LONGEST,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -60,6 +75,11 @@ impl Errands {
         chores.flatten()
     }
 
+    /// Whether environments are read.
+    pub(super) fn read_environments(&self) -> bool {
+        self.0.values().any(|running| matches!(running.errand, Errand::ReadEnvironments(_)))
+    }
+
     /// Whether lost files are looked for, or sockets bound again.
     pub(super) fn look_for_lost(&self) -> bool {
         let looks =
@@ -85,7 +105,7 @@ impl EventLoop {
             self.end_helper(pid);
             return Err(error);
         }
-        let deadline = Instant::now() + LONGEST;
+        let deadline = Instant::now() + errand.longest();
         self.errands.0.insert(token, Running { errand, pid, output, told: Vec::new(), deadline });
         Ok(())
     }
@@ -120,6 +140,7 @@ impl EventLoop {
             }
             Errand::LookForLost(addresses) => self.looked_for_lost(addresses, &running.told),
             Errand::BindLost(batch) => self.bound_again(batch.listeners(&running.told)),
+            Errand::ReadEnvironments(pids) => self.environments_read(&pids, &running.told),
             Errand::Chores(_) => {}
         }
     }

@@ -28,6 +28,10 @@ impl Guarding {
         Self { guard, began: Instant::now(), again_at: None }
     }
 
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.guard.as_ref().map(|guard| guard.pid)
+    }
+
     pub(super) fn next_start(&self) -> Option<Instant> {
         self.again_at
     }

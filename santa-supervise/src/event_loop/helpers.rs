@@ -10,7 +10,7 @@ use crate::os::{Pid, Tree};
 use crate::spawning::{Helper, HelperSpec, Like, Problem};
 
 use super::EventLoop;
-use super::sweep::Leftovers;
+use super::leftovers::Leftovers;
 
 /// Most processes of our own that a mount may hold.
 const MOST_HUNG: usize = 32;
@@ -48,6 +48,10 @@ pub(super) struct Helpers(BTreeMap<Pid, Running>);
 impl Helpers {
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.0.values().filter(|running| !running.timed_out).filter_map(|one| one.deadline).min()
+    }
+
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.0.keys().copied()
     }
 
     /// How many processes that worked on paths were killed and are still there.

@@ -1,15 +1,14 @@
 //! What trees have left behind: looked for again and again, a portion at a time,
 //! until it is gone. There may be thousands; others get their turn between.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Exit, Generation};
-use crate::os::{self, Allowance, Os, Pid, Strays, Tree};
-use crate::spawning::Tag;
+use crate::os::{self, Allowance, Strays};
 
 use super::EventLoop;
 use super::children::Children;
+use super::leftovers::Leftovers;
 
 /// How often leftovers are looked for; their end often tells by itself.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
@@ -19,41 +18,6 @@ const SWEEP_FOR: Duration = Duration::from_millis(5);
 
 /// How many times as long as a sweep took nobody sweeps again.
 const REST: u32 = 2;
-
-/// When to sweep, and where to go on.
-#[derive(Debug, Default)]
-pub(super) struct Sweeps {
-    pub(super) next: Option<Instant>,
-    /// Until when the loop is for others, after a sweep that took its time.
-    rest_until: Option<Instant>,
-    /// The last tree that had its turn.
-    last: Option<Generation>,
-    /// What helpers have left behind.
-    of_helpers: VecDeque<Leftovers>,
-}
-
-/// What a helper that has ended has left behind.
-#[derive(Debug)]
-pub(super) struct Leftovers {
-    main: Pid,
-    tag: Tag,
-    killed: BTreeSet<Pid>,
-}
-
-impl Leftovers {
-    pub(super) fn new(main: Pid, tag: Tag) -> Self {
-        Self { main, tag, killed: BTreeSet::new() }
-    }
-
-    pub(super) fn tree(&self) -> Tree<'_> {
-        Tree { main: self.main, main_alive: false, tag: &self.tag }
-    }
-
-    fn kill(&mut self, os: &dyn Os, strays: &Strays) {
-        let tree = Tree { main: self.main, main_alive: false, tag: &self.tag };
-        os.kill_tree(tree, strays, &mut self.killed);
-    }
-}
 
 impl Children {
     /// Lets a sweep come as soon as there is time for it.

@@ -2,7 +2,6 @@
 //! busy machine take longer than [`super::KILL_TIMEOUT`], one in an uninterruptible
 //! system call for ever.
 
-use super::state::Run;
 use super::{Generation, KILL_TIMEOUT, SlotId, Turn};
 
 /// How the number of processes of a killed tree develops.
@@ -52,7 +51,7 @@ impl Turn<'_> {
     pub(super) fn goes_on_dying(&mut self, id: SlotId) -> bool {
         let now = self.now;
         let slot = self.slot(id);
-        let kill = slot.run.as_mut().and_then(|run: &mut Run| run.kill.as_mut());
+        let kill = slot.run.as_mut().and_then(|run| run.kill.as_mut());
         let goes_on = kill.is_some_and(Kill::has_progressed);
         if goes_on {
             slot.deadline = Some(now + KILL_TIMEOUT);

@@ -159,8 +159,12 @@ impl Os for Linux {
         }
     }
 
-    fn strays(&mut self, mains: &BTreeSet<Pid>) -> Strays {
-        self.origins.look(mains)
+    fn strays(&mut self, known: &BTreeSet<Pid>) -> Strays {
+        self.origins.look(known)
+    }
+
+    fn learn(&mut self, pid: Pid, variable: Option<&str>) {
+        self.origins.learn(pid, variable);
     }
 
     fn signal_group(&self, tree: Tree<'_>, signal: i32) {
@@ -237,12 +241,12 @@ impl Os for Linux {
         let Some(sender) = sender.filter(|pid| *pid > 0) else { return Notice::Foreign };
         let known = last.filter(|(pid, _)| *pid == sender);
         let (_, own) =
-            *last.insert(known.unwrap_or_else(|| (sender, procfs::belongs(sender, tree))));
+            *last.insert(known.unwrap_or_else(|| (sender, self.origins.belongs(sender, tree))));
         if own { Notice::Said(text) } else { Notice::Foreign }
     }
 
     fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool> {
         let (owner, _) = calls::peer(socket)?;
-        Some(owner > 0 && procfs::belongs(owner, tree))
+        Some(owner > 0 && self.origins.belongs(owner, tree))
     }
 }

@@ -2,10 +2,29 @@
 //! limit on file locks, which has meant nothing since Linux 2.4.24, but which
 //! fork, exec, a new session, another user and an empty environment leave as it
 //! is. /proc/PID/limits shows it without waiting for anything. Where it cannot be
-//! set (gVisor), the variable [`crate::spawning::TAG`] has to do.
+//! set (gVisor), the variable [`TAG`] has to do.
 #![expect(unsafe_code, reason = "the resource has no name in any safe crate")]
 
 use super::Pid;
+
+/// Variable that marks every process with the spawn it belongs to.
+pub const TAG: &str = "SANTA_SUPERVISE_ID";
+
+/// What marks every process of a tree.
+#[derive(Debug, Clone)]
+pub struct Tag {
+    /// Value of the variable [`TAG`].
+    pub variable: String,
+    /// See [`Mark`].
+    pub mark: Mark,
+}
+
+impl Default for Tag {
+    /// Marks nothing.
+    fn default() -> Self {
+        Self { variable: String::new(), mark: Mark::NONE }
+    }
+}
 
 /// The marks of one run of santa-supervise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

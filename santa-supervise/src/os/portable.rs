@@ -111,9 +111,11 @@ impl Os for Portable {
         calls::signal_process(child, signal)
     }
 
-    fn strays(&mut self, _mains: &BTreeSet<Pid>) -> Strays {
+    fn strays(&mut self, _known: &BTreeSet<Pid>) -> Strays {
         Strays::default()
     }
+
+    fn learn(&mut self, _pid: Pid, _variable: Option<&str>) {}
 
     fn signal_group(&self, tree: Tree<'_>, signal: i32) {
         calls::signal_group(tree.main, tree.main_alive, signal);

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use super::{Allowance, Origin, Pid, Stray, Strays, Tree, Usage, calls, mark};
-use crate::spawning::TAG;
+use super::{Allowance, Origin, Pid, Stray, Strays, TAG, Tree, Usage, calls, mark};
 
 /// Most processes below others that are looked for at a time: each takes some
 /// microseconds, and nothing else goes on meanwhile. A kill is repeated until
@@ -22,18 +21,19 @@ const READ_FOR: Duration = Duration::from_millis(3);
 /// living ones without a look.
 const MOST_ZOMBIES: usize = 64;
 
-/// Where our children that no service is known for come from. It cannot change,
-/// and the number of a child is given to nobody else before it is reaped.
+/// Where our children that no service is known for come from; nothing for those
+/// whose environment has to be read. It cannot change, and the number of a child is
+/// given to nobody else before it is reaped.
 #[derive(Debug, Default)]
-pub(super) struct Origins(BTreeMap<Pid, Origin>);
+pub(super) struct Origins(BTreeMap<Pid, Option<Origin>>);
 
 impl Origins {
-    pub(super) fn look(&mut self, mains: &BTreeSet<Pid>) -> Strays {
+    pub(super) fn look(&mut self, known: &BTreeSet<Pid>) -> Strays {
         let own = std::process::id().cast_signed();
         let mut strays = Strays::default();
         let allowance = Allowance::of(READ_FOR);
         let mut new = 0;
-        for pid in children(own).into_iter().filter(|child| !mains.contains(child)) {
+        for pid in children(own).into_iter().filter(|child| !known.contains(child)) {
             let origin = match self.0.entry(pid) {
                 Entry::Occupied(known) => known.get().clone(),
                 Entry::Vacant(_) if new > 0 && allowance.is_spent() => {
@@ -45,6 +45,11 @@ impl Origins {
                     place.insert(origin(pid)).clone()
                 }
             };
+            if origin.is_none() {
+                strays.unread.push(pid);
+                strays.more = true;
+            }
+            let origin = origin.unwrap_or(Origin::Unknown);
             strays.found.push(Stray { pid, session: calls::session(pid), origin });
         }
         strays
@@ -53,18 +58,35 @@ impl Origins {
     pub(super) fn forget(&mut self, pid: Pid) {
         self.0.remove(&pid);
     }
+
+    /// Takes in what the environment of a process says, unless it has ended.
+    pub(super) fn learn(&mut self, pid: Pid, variable: Option<&str>) {
+        if let Some(origin @ None) = self.0.get_mut(&pid) {
+            let variable = variable.map(|value| Origin::Variable(value.as_bytes().into()));
+            *origin = Some(variable.unwrap_or(Origin::Unknown));
+        }
+    }
+
+    /// Whether `pid` is the main process of `tree`, in its session, below it or one of
+    /// its strays, or marked as its own.
+    pub(super) fn belongs(&self, pid: Pid, tree: Tree<'_>) -> bool {
+        let own_number = has_own_number(tree);
+        let is_own = |pid: Pid| {
+            own_number && (pid == tree.main || calls::session(pid) == tree.main)
+                || self
+                    .0
+                    .get(&pid)
+                    .is_some_and(|known| known.as_ref().is_some_and(|known| known.is(tree.tag)))
+        };
+        mark::of(pid) == Some(tree.tag.mark) || ancestry(pid).any(is_own)
+    }
 }
 
-fn origin(pid: Pid) -> Origin {
-    if let Some(mark) = mark::of(pid) {
-        return Origin::Mark(mark);
-    }
-    // The environment lies in the memory of the process: reading it waits for
-    // whatever that memory waits for, a file on a mount that hangs for example.
-    if mark::works() {
-        return Origin::Unknown;
-    }
-    variable(pid).map_or(Origin::Unknown, |value| Origin::Variable(value.into()))
+/// Where a process comes from; nothing if only its environment can tell. That lies in
+/// the memory of the process: reading it waits for whatever that memory waits for, a
+/// file on a mount that hangs for example.
+fn origin(pid: Pid) -> Option<Origin> {
+    mark::works().then(|| mark::of(pid).map_or(Origin::Unknown, Origin::Mark))
 }
 
 /// The strays of `tree`: known by their mark, or by their session as long as its
@@ -140,32 +162,20 @@ fn has_own_number(tree: Tree<'_>) -> bool {
     tree.main_alive || !calls::exists(tree.main)
 }
 
-/// Whether `pid` is the main process of `tree`, in its session, below it, or
-/// marked as its own.
-pub(super) fn belongs(pid: Pid, tree: Tree<'_>) -> bool {
-    let by_number =
-        || pid == tree.main || calls::session(pid) == tree.main || is_below(pid, tree.main);
-    has_own_number(tree) && by_number() || origin(pid).is(tree.tag)
-}
-
-fn is_below(mut pid: Pid, ancestor: Pid) -> bool {
+/// A process, its parent, and so on.
+fn ancestry(pid: Pid) -> impl Iterator<Item = Pid> {
     // Deeper trees do not exist; a reused number must not make a circle.
-    for _ in 0..64 {
-        match parent(pid) {
-            Some(parent) if parent == ancestor => return true,
-            Some(parent) if parent > 1 => pid = parent,
-            _ => return false,
-        }
-    }
-    false
+    std::iter::successors(Some(pid), |pid| parent(*pid).filter(|parent| *parent > 1)).take(64)
 }
 
-/// The value of [`TAG`] in the environment that a process was started with.
-fn variable(pid: Pid) -> Option<Vec<u8>> {
+/// The value of [`TAG`] in the environment that a process was started with. Only a
+/// worker reads it: it may take for ever.
+pub(super) fn variable(pid: Pid) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let mut entries = environment.split(|byte| *byte == 0);
     entries.find_map(|entry| {
-        entry.strip_prefix(TAG.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec)
+        let value = entry.strip_prefix(TAG.as_bytes())?.strip_prefix(b"=")?;
+        Some(String::from_utf8_lossy(value).into_owned())
     })
 }
 

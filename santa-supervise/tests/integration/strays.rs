@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::support::preload::with_hung_files;
 use crate::support::{FAKE, House, is_alive, kill};
 
 /// Ways to hide from a supervisor that looks at sessions, groups, parents, open
@@ -59,6 +60,49 @@ fn what_services_have_started_ends_with_a_killed_supervisor() {
     for (name, pid) in names.iter().zip(pids) {
         house.until(&format!("{name} is gone"), || !is_alive(pid));
     }
+}
+
+/// Two services, of which `app` leaves a stray behind, where processes cannot be
+/// marked: a hard limit of file locks is in the way.
+fn without_marks(house: House) -> House {
+    let stray = house.path("stray").display().to_string();
+    let runs = format!("echo $$$$ > {stray}.new; mv {stray}.new {stray}; exec sleep 7777");
+    let script = "setsid -f setsid -f sh -c \"$$0\"; sleep 7777";
+    let house = house
+        .program(
+            "app",
+            "/bin/sh",
+            &format!("args = [\"-c\", {script:?}, {runs:?}]\nrestart = \"always\""),
+        )
+        .service("other", &["forever"], "restart = \"always\"")
+        .start_through("prlimit", &["--locks=5:5"]);
+    house.wait_for_state("other", "ready");
+    house
+}
+
+#[test]
+fn a_stray_without_a_mark_is_known_by_its_environment() {
+    let mut house = without_marks(House::new("linux"));
+    let stray = house.number_in("stray");
+    house.ctl_ok(&["signal", "app", "KILL"]);
+    house.until("it was restarted", || house.service_status("app")["restarts"] == 1);
+    assert!(!is_alive(stray), "it ended with its service");
+    assert_eq!(house.stop(), 0);
+}
+
+#[test]
+fn a_stray_without_a_mark_whose_memory_hangs_holds_up_nobody() {
+    let house = with_hung_files(House::new("linux"));
+    let switch = house.path("switch");
+    fs::write(&switch, "*/environ").expect("switch");
+    let mut house = without_marks(house.setting("HUNG_FROM", &switch));
+    let stray = house.number_in("stray");
+    house.ctl_ok(&["signal", "app", "KILL"]);
+    house.ctl_ok(&["restart", "other"]);
+    house.ctl_ok(&["signal", "other", "KILL"]);
+    assert!(is_alive(stray), "nobody knows whose it is");
+    assert_eq!(house.stop(), 0);
+    house.until("it ends with everything", || !is_alive(stray));
 }
 
 /// The guard of a house with the service `app` and nothing else.

@@ -1,7 +1,7 @@
 //! Stands before the C library's file calls in a process that loads it first
 //! (`LD_PRELOAD`): every path below the folder that `HUNG` names hangs, as on a
 //! network mount whose server is gone, and so do the path that the file named by
-//! `HUNG_FROM` holds and the look-up of the user `hung`. Where `SHORTAGE` names a
+//! `HUNG_FROM` holds (all that end so, behind a `*`) and the look-up of the user `hung`. Where `SHORTAGE` names a
 //! file, nothing hangs, but as long as the file exists those paths and the look-ups
 //! of users by name and of groups fail with the error whose number it holds. Compiled by the test that
 //! uses it, so without crates.
@@ -78,7 +78,10 @@ fn is_switched(path: &[u8]) -> bool {
     if LOOKING.replace(true) {
         return false;
     }
-    let found = std::fs::read(switch).is_ok_and(|hung| hung == path);
+    let found = std::fs::read(switch).is_ok_and(|hung| match &hung[..] {
+        [b'*', end @ ..] => path.ends_with(end),
+        hung => hung == path,
+    });
     LOOKING.set(false);
     found
 }

@@ -29,8 +29,6 @@ const SUPERVISE: Tree = Tree {
     layers: &[],
     upward: &[],
     circles: &[
-        &["event_loop::children", "event_loop::sweep"],
-        &["os", "spawning"],
         &["os::report", "os::spawn"],
         &["pretty", "record"],
     ],

@@ -1,0 +1,52 @@
+//! Which service the orphans come from that became ours. Where processes carry no mark,
+//! only their environment tells, and a process of our own reads it.
+
+use std::io::Write as _;
+
+use crate::os::{self, Pid, Strays};
+
+use super::EventLoop;
+use super::errands::Errand;
+
+impl EventLoop {
+    /// Processes that became ours when their parents ended.
+    pub(super) fn strays(&mut self) -> Strays {
+        let mut known = self.children.mains();
+        known.extend(self.helpers.pids());
+        known.extend(self.guarding.pid());
+        let strays = self.os.strays(&known);
+        self.read_environments(strays.unread());
+        strays
+    }
+
+    /// Lets a process look where strays come from that carry no mark.
+    fn read_environments(&mut self, pids: &[Pid]) {
+        if pids.is_empty() || self.errands.read_environments() {
+            return;
+        }
+        let begun =
+            self.begin_errand(Errand::ReadEnvironments(pids.to_vec()), &[], &|output, _| {
+                for pid in pids {
+                    let tag = serde_json::to_string(&os::environment_tag(*pid)).unwrap_or_default();
+                    // Each at once: the next one may hang. Without us there is nobody to tell.
+                    let _ = writeln!(output, "{tag}");
+                }
+            });
+        if let Err(error) = begun {
+            self.warn(&format!("cannot find out which service orphans belong to: {error}"));
+            pids.iter().for_each(|pid| self.os.learn(*pid, None));
+        }
+    }
+
+    /// Takes in where strays come from. The first one of which nothing was told has
+    /// hung; it may be anybody's.
+    pub(super) fn environments_read(&mut self, pids: &[Pid], told: &[u8]) {
+        let told = String::from_utf8_lossy(told);
+        let answers = told.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let answers = answers.map(|line| serde_json::from_str(line).unwrap_or(None));
+        for (pid, tag) in pids.iter().zip(answers.chain([None::<String>])) {
+            self.os.learn(*pid, tag.as_deref());
+        }
+        self.children.sweep_soon();
+    }
+}
