@@ -125,6 +125,15 @@ fn start(command: &mut Command) -> std::io::Result<(Child, Option<Guarded>)> {
     Ok((child, guarded))
 }
 
+/// Runs a command quietly to its end, however it ends.
+pub fn ended(what: &str, command: Cmd<'_>) -> Result<Output> {
+    check()?;
+    let line = command.to_string();
+    let output = collect(command.env("NO_COLOR", "1").into(), "");
+    check()?;
+    output.with_context(|| format!("cannot {what}: `{line}` does not start"))
+}
+
 /// Runs a program to its end and keeps what it prints.
 fn collect(mut command: Command, input: &str) -> std::io::Result<Output> {
     command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });

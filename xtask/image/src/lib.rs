@@ -89,7 +89,7 @@ fn run(args: &Args) -> Result<()> {
         return update::run(&recipe, args.mirror.as_deref());
     }
     if let Some(file) = &args.verify {
-        return audit::run(file, args.advisories.as_deref());
+        return audit::run(file, args.scanner.as_deref());
     }
     let _alone = alone()?;
     let image = make(args)?;

@@ -97,7 +97,7 @@ fn component(kind: &str, library: &Library) -> Value {
 }
 
 /// Percent-encodes what has a meaning in a package URL.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '%' | '+' | '@' | ':' | '?' | '#' | ' ' => format!("%{:02X}", u32::from(c)),

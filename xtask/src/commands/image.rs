@@ -56,9 +56,10 @@ pub struct Args {
     /// Check an existing archive instead of building one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "load"])]
     pub verify: Option<PathBuf>,
-    /// For --verify: known vulnerabilities, as OSV records in a file or a folder of folders
-    #[arg(long, value_name = "PATH", requires = "verify")]
-    pub advisories: Option<PathBuf>,
+    /// For --verify: look for known vulnerabilities with this program, osv-scanner, grype or
+    /// trivy [default: the first of them in PATH]
+    #[arg(long, value_name = "PROGRAM", requires = "verify")]
+    pub scanner: Option<String>,
 }
 
 /// What the checks ask of the image program beside [`Args`].
@@ -99,9 +100,15 @@ pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
     shown("build the image", &["--tag", tag, "--output", &archive.display().to_string()])
 }
 
-/// Checks an archive.
+/// Checks an archive; `SANTA_SCANNER` may name a scanner for vulnerabilities.
 pub(crate) fn verify(archive: &Path) -> Result<()> {
-    shown("verify the image", &["--verify", &archive.display().to_string()])
+    let archive = archive.display().to_string();
+    let mut words = vec!["--verify", &archive];
+    let scanner = std::env::var("SANTA_SCANNER").unwrap_or_default();
+    if !scanner.is_empty() {
+        words.extend(["--scanner", &scanner]);
+    }
+    shown("verify the image", &words)
 }
 
 /// Writes the root filesystem into a folder, in the place of what is there.

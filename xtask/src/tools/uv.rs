@@ -17,7 +17,7 @@ const NAMES: [&str; 6] =
     ["python3.13", "python3.12", "python3.14", "python3.11", "python3", "python"];
 
 /// The machine's Python, version 3.11 or later.
-pub(crate) fn machine_python() -> Result<PathBuf> {
+pub fn machine_python() -> Result<PathBuf> {
     let found = NAMES
         .iter()
         .filter_map(|name| run::find(name))
@@ -79,7 +79,7 @@ impl Uv {
 
     /// Installs exactly the hashed packages of `requirements` into the folder
     /// `target`. `what` completes "cannot …".
-    pub(crate) fn install(&self, what: &str, requirements: &Path, target: &Path) -> Result<()> {
+    pub fn install(&self, what: &str, requirements: &Path, target: &Path) -> Result<()> {
         let (shell, uv, python) = (self.shell()?, &self.program, &self.python);
         let install = cmd!(
             shell,

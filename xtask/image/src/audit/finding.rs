@@ -38,6 +38,11 @@ impl Finding {
         Self { name, verdict: Verdict::Failed, detail }
     }
 
+    /// Whether nobody looked.
+    pub(crate) fn was_not_checked(&self) -> bool {
+        self.verdict == Verdict::NotChecked
+    }
+
     /// Was not looked at; `why` says what is missing.
     pub(crate) fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::NotChecked, detail: why.into() }

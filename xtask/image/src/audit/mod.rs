@@ -1,13 +1,13 @@
 //! `cargo xtask image --verify`: reads an archive, whoever made it, and says in a
-//! table what holds of it. [`checks`], [`contents`] and [`advisories`] are the single rules; they
-//! see plain data and touch nothing.
+//! table what holds of it. [`checks`] and [`contents`] are the single rules, which
+//! see plain data and touch nothing; [`schema`] and [`scan`] ask other programs.
 
-mod advisories;
 mod archive;
 mod checks;
 mod contents;
 mod finding;
-mod versions;
+mod scan;
+mod schema;
 
 use std::path::Path;
 
@@ -17,15 +17,15 @@ use finding::{Finding, Verdict};
 use xtask::{progress, repo};
 
 /// Prints the table of all checks; an error when one of them failed.
-pub(crate) fn run(file: &Path, advisories: Option<&Path>) -> Result<()> {
+pub(crate) fn run(file: &Path, scanner: Option<&str>) -> Result<()> {
     let file = repo::root().join(file);
     let bytes =
         std::fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
     let image = archive::read(&bytes)
         .with_context(|| format!("{} is not a container image", repo::shown(&file)))?;
-    let database = advisories.map(advisories::load).transpose()?;
     let mut findings = checks::all(&image, &paths_of_this_machine())?;
-    findings.extend(advisories::check(&image, database.as_deref()));
+    findings.push(schema::check(&image)?);
+    findings.extend(scan::check(&image, scanner)?);
     xtask::out!("{}", table(&findings));
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let (failed, unknown) = (count(Verdict::Failed), count(Verdict::NotChecked));

@@ -1,0 +1,72 @@
+//! The bill of materials against the schema of CycloneDX, which the package
+//! cyclonedx-python-lib brings along: no network is needed.
+
+use anyhow::{Context, Result};
+use xshell::cmd;
+use xtask::tools::uv;
+use xtask::{repo, run, stamp};
+
+use super::super::sbom;
+use super::archive::Image;
+use super::finding::Finding;
+
+const NAME: &str = "schema";
+
+/// Reads a document on its standard input and prints a verdict.
+const VALIDATE: &str = include_str!("validate.py");
+
+/// Whether the bill of materials is valid. Where the schema cannot be installed that is
+/// "not checked", but an error where `CI` is set.
+pub(super) fn check(image: &Image) -> Result<Finding> {
+    let text = image.text(sbom::PATH).unwrap_or_default();
+    match mistake(&text) {
+        Ok(mistake) => Ok(Finding::none(NAME, "the bill is valid CycloneDX 1.6", mistake)),
+        Err(error) if std::env::var_os("CI").is_some() || run::check().is_err() => Err(error),
+        Err(error) => {
+            let why = format!("{error:#}");
+            Ok(Finding::not_checked(NAME, why.lines().next().unwrap_or_default()))
+        }
+    }
+}
+
+/// What is wrong with a document, if anything is.
+fn mistake(document: &str) -> Result<Vec<String>> {
+    let requirements = repo::path("xtask/tools/sbom.txt");
+    let tools = repo::dev("tools/sbom");
+    let inputs = [stamp::text(&requirements)];
+    stamp::folder("CycloneDX's schemas", &tools, "cyclonedx", &inputs, |partial| {
+        uv::bring()?.install("install CycloneDX's schemas", &requirements, partial)
+    })?;
+    let python = uv::machine_python()?;
+    let shell = run::shell()?;
+    shell.set_var("PYTHONPATH", &tools);
+    let validate = cmd!(shell, "{python} -c {VALIDATE}");
+    verdict(&run::output_of("validate the bill of materials", validate, document)?)
+}
+
+/// What the validator's answer means.
+fn verdict(said: &str) -> Result<Vec<String>> {
+    match said.trim() {
+        "valid" => Ok(Vec::new()),
+        other => {
+            let wrong = other.strip_prefix("invalid: ");
+            let wrong =
+                wrong.context("the validator does not notice that a wrong bill is wrong")?;
+            Ok(vec![wrong.to_owned()])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_validator_that_looks_is_believed() {
+        assert_eq!(verdict("valid\n").expect("checked"), [""; 0]);
+        assert_eq!(verdict("invalid: no type\n").expect("checked"), ["no type"]);
+        for said in ["blind\n", "", "Traceback"] {
+            assert!(verdict(said).is_err(), "{said}");
+        }
+    }
+}
