@@ -1,4 +1,4 @@
-// Each test starts with an empty page. And what jsdom lacks: opening and closing a <dialog>.
+// Each test starts with an empty page. And what jsdom lacks: opening and closing a <dialog>, scrolling.
 import { cleanup } from '@testing-library/svelte';
 import { afterEach } from 'vitest';
 
@@ -10,3 +10,4 @@ HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
 HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) {
   this.open = false;
 };
+HTMLElement.prototype.scrollIntoView ??= () => undefined;

@@ -79,7 +79,7 @@ def test_escape_does_not_lose_a_secret(logged_in: OpenPage) -> None:
     secret = dialog.locator(".secret .mono").inner_text()
     press_escape_often(page)
     expect(dialog.locator(".secret .mono")).to_have_text(secret)
-    expect(dialog.get_by_text("The secret is shown only now. Without it")).to_be_visible()
+    expect(dialog.get_by_text("You cannot create a profile without it")).to_be_visible()
     dialog.get_by_role("button", name="Go back").click()
     dialog.get_by_role("button", name="Close", exact=True).click()
     expect(dialog.locator(".secret .mono")).to_have_text(secret)
@@ -136,11 +136,11 @@ def test_the_page_for_who_is_blocked_names_the_contact_of_the_settings(
     visit = logged_in("/settings")
     page = visit.page
     try:
-        page.get_by_label("Whom to ask").fill("Front desk\n<b>room 12</b>")
-        page.get_by_label("Address of the contact").fill("javascript:alert(1)")
+        page.get_by_label("Contact", exact=True).fill("Front desk\n<b>room 12</b>")
+        page.get_by_label("Contact link").fill("javascript:alert(1)")
         page.get_by_role("button", name="Save contact").click()
         expect(page.get_by_text("Enter an address that begins with https://")).to_be_visible()
-        page.get_by_label("Address of the contact").fill("mailto:help@example.com?subject=Blocked")
+        page.get_by_label("Contact link").fill("mailto:help@example.com?subject=Blocked")
         page.get_by_role("button", name="Save contact").click()
         expect(page.get_by_text("Contact saved.")).to_be_visible()
         public = open_page(f"/blocked/{'0' * 64}")
@@ -150,7 +150,7 @@ def test_the_page_for_who_is_blocked_names_the_contact_of_the_settings(
         expect(public.page.get_by_text("IT help desk")).to_be_hidden()
         assert public.complaints == []
         page.reload()
-        expect(page.get_by_label("Whom to ask")).to_have_value("Front desk\n<b>room 12</b>")
+        expect(page.get_by_label("Contact", exact=True)).to_have_value("Front desk\n<b>room 12</b>")
         assert visit.complaints == []
     finally:
         with house.api() as api:

@@ -28,7 +28,7 @@ def test_a_setting_of_one_machine_is_locked_delivered_and_explained(mac: NewMac,
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Show settings").click()
-    expect(page.get_by_text("It says nothing itself")).to_be_visible()
+    expect(page.get_by_text("No settings defined in this layer")).to_be_visible()
     page.get_by_label("Add a setting").select_option("full_sync_interval")
     field = page.get_by_label("Seconds between syncs", exact=True)
     expect(field).to_be_focused()
@@ -92,15 +92,15 @@ def test_monitor_mode_begins_with_a_reason_and_ends_early(mac: NewMac, logged_in
     page = visit.page
     page.get_by_role("button", name="Monitor mode").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Start monitor mode").click()
+    dialog.get_by_role("button", name="Start Monitor mode").click()
     expect(dialog.get_by_label("Reason")).to_be_focused()
     dialog.get_by_label("Reason").fill("a new tool is being tried")
-    dialog.get_by_label("For").select_option(label="15 minutes")
-    dialog.get_by_role("button", name="Start monitor mode").click()
+    dialog.get_by_label("Duration").select_option(label="15 minutes")
+    dialog.get_by_role("button", name="Start Monitor mode").click()
     expect(dialog).to_be_hidden()
     expect(page.get_by_text("Monitor mode until")).to_be_visible()
     assert one.sync().settings["client_mode"] == "MONITOR"
-    page.get_by_role("button", name="End monitor mode").click()
+    page.get_by_role("button", name="End Monitor mode").click()
     expect(page.get_by_text("Monitor mode until")).to_be_hidden()
     assert one.sync().settings["client_mode"] == before
     assert visit.complaints == []

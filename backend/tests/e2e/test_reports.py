@@ -26,7 +26,7 @@ def test_a_program_is_found_and_a_rule_made_from_it(house: House, mac: NewMac, l
     row.get_by_text("Identifiers").click()
     sha256 = hashlib.sha256(name.encode()).hexdigest()
     expect(row.get_by_text(sha256)).to_be_visible()
-    row.get_by_role("button", name="Make a rule").click()
+    row.get_by_role("button", name="Create rule").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Identifier")).to_have_value(sha256)
     dialog.get_by_role("button", name="Create rule").click()
@@ -67,7 +67,7 @@ def test_what_a_mac_reports_besides_executions_is_shown(mac: NewMac, logged_in: 
     expect(row).to_contain_text("cat")
     page.get_by_role("link", name="Agents").click()
     row = page.get_by_role("row").filter(has_text="reports.example.com").first
-    expect(row).to_contain_text("A user approved a program in standalone mode")
+    expect(row).to_contain_text("A user approved a program in Standalone mode")
     assert visit.complaints == []
 
 
@@ -80,12 +80,12 @@ def test_serial_numbers_are_added_and_taken_off(house: House, logged_in: OpenPag
     row = page.get_by_role("row").filter(has_text=label)
     row.get_by_role("button", name="Serials").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Any Mac may use it.")).to_be_visible()
+    expect(dialog.get_by_text("Any Mac can enroll.")).to_be_visible()
     dialog.get_by_label("Add serial numbers").fill("c02one, c02two")
     dialog.get_by_role("button", name="Add", exact=True).click()
-    expect(dialog.get_by_text("Only 2 Macs may use it.")).to_be_visible()
-    dialog.get_by_role("button", name="Take off C02ONE").click()
-    expect(dialog.get_by_text("Only 1 Mac may use it.")).to_be_visible()
+    expect(dialog.get_by_text("Only 2 listed Macs can enroll.")).to_be_visible()
+    dialog.get_by_role("button", name="Remove C02ONE").click()
+    expect(dialog.get_by_text("Only 1 listed Mac can enroll.")).to_be_visible()
     dialog.get_by_role("button", name="Done").click()
     expect(row).to_contain_text("1 serial number")
     with house.api() as api:

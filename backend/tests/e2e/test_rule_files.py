@@ -34,7 +34,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
         csv(f"global,BINARY,{one},BLOCKLIST,", "global,BINARY,short,BLOCKLIST,", "tag:nobody,TEAMID,A,CEL,")
     )
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("2 mistakes in the file")).to_be_visible()
+    expect(page.get_by_text("2 errors in the file")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="There is no such layer")).to_contain_text("4")
     expect(page.get_by_role("button", name="Apply import")).to_be_hidden()
 

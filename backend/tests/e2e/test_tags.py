@@ -67,7 +67,7 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
     dialog.get_by_role("button", name="Create tag").click()
     expect(page.get_by_role("heading", name="Browser made", level=1)).to_be_visible()
 
-    choose_machine(page, "Add a Mac by hand", name)
+    choose_machine(page, "Add a Mac", name)
     row = page.get_by_role("row").filter(has_text=name)
     expect(row).to_contain_text("by hand")
     with house.api() as api:
@@ -75,7 +75,7 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
     member.sync()
     assert member.rules["BINARY", TARGET][0] == "BLOCKLIST"
 
-    row.get_by_role("button", name="Take back").click()
+    row.get_by_role("button", name="Remove").click()
     expect(row).to_be_hidden()
     member.sync()
     assert ("BINARY", TARGET) not in member.rules

@@ -21,7 +21,7 @@ export function contradictions(
 ): Contradiction[] {
   return [
     {
-      warning: 'Macs disagree about who signed this program. Check it before you make a rule.',
+      warning: 'Macs disagree about who signed this program. Check it before you create a rule.',
       claims: program.claims.map(describeClaim),
     },
     ...certificateContradictions(program.certificate_claims),

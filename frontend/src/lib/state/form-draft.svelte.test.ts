@@ -9,7 +9,7 @@ interface Thing {
 
 function form(question?: (draft: Thing) => boolean) {
   const save = vi.fn((draft: Thing) => Promise.resolve(draft));
-  const calls = { save, onsaved: vi.fn(), onmistake: vi.fn() };
+  const calls = { save, onsaved: vi.fn() };
   const draft = new FormDraft<Thing>({
     start: { size: 1 },
     same: (one, other) => one.size === other.size,
@@ -42,24 +42,56 @@ describe('a form’s draft', () => {
   });
 
   it('says its mistakes only once saving was tried, and is not sent with one', async () => {
-    const { draft, save, onmistake } = form();
+    const { draft, save } = form();
     draft.draft.size = -1;
     expect(draft.mistakes).toEqual({});
     await draft.submit();
     expect(draft.mistakes).toEqual({ size: 'Too small.' });
-    expect([save.mock.calls.length, onmistake.mock.calls.length]).toEqual([0, 1]);
+    expect([save.mock.calls.length, draft.wrong]).toEqual([0, 1]);
     draft.draft.size = 3;
     expect(draft.mistakes).toEqual({});
   });
 
   it('shows a refusal at the field, and keeps what was typed', async () => {
-    const { draft, save, onmistake } = form();
+    const { draft, save } = form();
     save.mockRejectedValueOnce(new ApiError(422, 'Refused', 'All wrong', { 'values.size': 'No.' }));
     draft.draft.size = 2;
     await draft.submit();
     expect([draft.mistakes, draft.failure]).toEqual([{ size: 'No.' }, '']);
     expect([draft.draft.size, draft.busy]).toEqual([2, false]);
-    expect(onmistake).toHaveBeenCalledOnce();
+    expect(draft.wrong).toBe(1);
+  });
+
+  it('takes a refusal away when its field is changed, and only then', async () => {
+    const { draft, save } = form();
+    save.mockRejectedValueOnce(
+      new ApiError(422, 'Refused', '', { size: 'No.', unknown: 'Neither.' }),
+    );
+    draft.draft.size = 2;
+    await draft.submit();
+    expect(draft.mistakes).toEqual({ size: 'No.', unknown: 'Neither.' });
+    draft.draft.size = 3;
+    expect(draft.mistakes).toEqual({ unknown: 'Neither.' });
+    await draft.submit();
+    expect([draft.mistakes, save.mock.calls.length]).toEqual([{}, 2]);
+  });
+
+  it('knows by itself whether something changed', () => {
+    const draft = new FormDraft({ start: { names: ['a'] }, save: async (names) => names });
+    draft.draft.names.push('b');
+    expect(draft.changed).toBe(true);
+    draft.draft.names.pop();
+    expect(draft.changed).toBe(false);
+  });
+
+  it('shows why something else failed, and what was refused of it', async () => {
+    const { draft } = form();
+    await draft.attempt(() => Promise.reject(new ApiError(409, 'Conflict', 'It is in use.')));
+    expect([draft.failure, draft.busy]).toEqual(['It is in use.', false]);
+    await draft.attempt(() => Promise.reject(new ApiError(422, 'No', 'No', { size: 'Too big.' })));
+    expect([draft.failure, draft.mistakes]).toEqual(['', { size: 'Too big.' }]);
+    await draft.attempt(() => Promise.resolve());
+    expect([draft.failure, draft.mistakes]).toEqual(['', {}]);
   });
 
   it('says a failure that no field can show', async () => {

@@ -5,18 +5,23 @@ type Mistakes = Partial<Record<string, string>>;
 
 interface Options<T> {
   start: T;
-  same: (one: T, other: T) => boolean;
-  /** What is wrong with a draft, by field name. */
-  mistakes: (draft: T) => Mistakes;
   /** Stores the draft and gives what is stored now. */
   save: (draft: T, saved: T) => Promise<T>;
-  /** The fields that the form shows; a refusal that names one of them is shown there. */
-  fields: (draft: T) => object;
+  /** What is wrong with a draft, by field name. */
+  mistakes?: (draft: T) => Mistakes;
+  /** Whether there is nothing to save; else both are compared as they are. */
+  same?: (one: T, other: T) => boolean;
+  /** The fields that the form shows, when they are not the draft's own; a refusal that names one is shown there. */
+  fields?: (draft: T) => object;
   /** Whether saving has to be confirmed first. */
   question?: (draft: T, saved: T) => boolean;
-  onsaved: () => void;
-  /** A mistake is to be shown: called after the state has changed. */
-  onmistake: () => void | Promise<void>;
+  onsaved?: () => void;
+}
+
+/** What the server said of a field, and the value that it said it of. */
+interface Refusal {
+  message: string;
+  value: string | undefined;
 }
 
 export class FormDraft<T extends object> {
@@ -28,14 +33,23 @@ export class FormDraft<T extends object> {
   busy = $state(false);
   /** The draft is right, and saving waits for `send` or for `asking` to become false. */
   asking = $state(false);
-  #refused = $state.raw<Mistakes>({});
+  /** How often a mistake was to be shown: what shows the form moves the focus there. */
+  wrong = $state(0);
+  #refusals = $state.raw<Readonly<Record<string, Refusal>>>({});
   readonly #options: Options<T>;
 
-  readonly changed = $derived.by(() => !this.#options.same(this.draft, this.saved));
-  readonly mistakes = $derived.by<Mistakes>(() => ({
-    ...this.#refused,
-    ...(this.tried ? this.#options.mistakes(this.draft) : {}),
-  }));
+  readonly changed = $derived.by(() => {
+    const same = this.#options.same ?? ((one, other) => text(one) === text(other));
+    return !same(this.draft, this.saved);
+  });
+  readonly mistakes = $derived.by<Mistakes>(() => {
+    const fields = this.#fields(this.draft);
+    const refused = Object.entries(this.#refusals)
+      .filter(([name, { value }]) => text(fields[name]) === value)
+      .map(([name, { message }]) => [name, message] as const);
+    const found = this.tried ? this.#options.mistakes?.(this.draft) : {};
+    return { ...Object.fromEntries(refused), ...found };
+  });
 
   constructor(options: Options<T>) {
     this.#options = options;
@@ -52,36 +66,60 @@ export class FormDraft<T extends object> {
   async submit(): Promise<void> {
     if (this.busy) return;
     this.#clear(true);
-    if (Object.keys(this.mistakes).length > 0) return this.#options.onmistake();
-    if (this.#options.question?.(this.draft, this.saved)) this.asking = true;
+    if (Object.keys(this.mistakes).length > 0) this.wrong += 1;
+    else if (this.#options.question?.(this.draft, this.saved)) this.asking = true;
     else await this.send();
   }
 
   async send(): Promise<void> {
     this.asking = false;
-    this.busy = true;
     const draft = $state.snapshot(this.draft) as T;
-    try {
+    await this.attempt(async () => {
       this.saved = await this.#options.save(draft, this.saved);
       this.reset();
-      this.#options.onsaved();
+      this.#options.onsaved?.();
+    });
+  }
+
+  /** Does something whose failure this form shows. */
+  async attempt(work: () => Promise<void>): Promise<void> {
+    this.busy = true;
+    this.failure = '';
+    this.#refusals = {};
+    try {
+      await work();
     } catch (thrown) {
-      const problem = asApiError(thrown);
-      const fields = Object.entries(problem.fields).map(
-        ([name, words]) => [name.replace(/^values\./, ''), words] as const,
-      );
-      this.#refused = Object.fromEntries(fields);
-      const named = { fields: this.#refused as Record<string, string>, message: problem.message };
-      this.failure = formMessage(named, this.#options.fields(draft));
-      await this.#options.onmistake();
+      this.#refuse(thrown);
     } finally {
       this.busy = false;
     }
   }
 
+  #refuse(thrown: unknown) {
+    const problem = asApiError(thrown);
+    const fields = this.#fields(this.draft);
+    const named = Object.entries(problem.fields).map(
+      ([name, message]) => [name.replace(/^values\./, ''), message] as const,
+    );
+    this.#refusals = Object.fromEntries(
+      named.map(([name, message]) => [name, { message, value: text(fields[name]) }]),
+    );
+    const { message } = problem;
+    this.failure = formMessage({ fields: Object.fromEntries(named), message }, fields);
+    this.wrong += 1;
+  }
+
+  #fields(draft: T): Readonly<Record<string, unknown>> {
+    return { ...(this.#options.fields?.(draft) ?? draft) };
+  }
+
   #clear(tried: boolean) {
     this.tried = tried;
-    this.#refused = {};
+    this.#refusals = {};
     this.failure = '';
   }
+}
+
+function text(value: unknown): string | undefined {
+  return JSON.stringify(value);
 }

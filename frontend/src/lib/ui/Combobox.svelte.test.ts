@@ -83,15 +83,46 @@ it('shows only what was found for what is typed now', async () => {
   expect(ontype).toHaveBeenCalledWith('be');
 });
 
+const said = () => screen.getByRole('status').textContent?.trim();
+
 it('says why nothing could be found', async () => {
   find.mockRejectedValue(new TypeError('offline'));
   open();
-  expect((await screen.findByRole('status')).textContent).toContain('Check the connection');
+  await waitFor(() => expect(said()).toContain('Check the connection'));
 });
 
 it('says that nothing matches', async () => {
   const input = open();
   await screen.findByText('alpha');
   type(input, 'zzz');
-  expect((await screen.findByRole('status')).textContent).toContain('No matches');
+  await waitFor(() => expect(said()).toBe('No matches'));
+});
+
+it('says how many suggestions there are, from the same place each time', async () => {
+  const input = open();
+  const status = screen.getByRole('status'); // there before it has something to say, so that it is heard
+  expect(said()).toBe('');
+  await waitFor(() => expect(said()).toBe('3 suggestions'));
+  type(input, 'bet');
+  await waitFor(() => expect(said()).toBe('1 suggestion'));
+  press(input, 'Escape');
+  await waitFor(() => expect(said()).toBe(''));
+  expect(screen.getByRole('status')).toBe(status);
+});
+
+it('keeps the active suggestion in view', async () => {
+  const shown = vi.spyOn(HTMLElement.prototype, 'scrollIntoView');
+  const input = open();
+  await screen.findByText('alpha');
+  for (const [key, index] of [
+    ['ArrowUp', 2],
+    ['ArrowDown', 0],
+    ['ArrowDown', 1],
+  ] as const) {
+    press(input, key);
+    await waitFor(() =>
+      expect(shown.mock.contexts.at(-1)).toBe(screen.getAllByRole('option')[index]),
+    );
+    expect(shown.mock.lastCall).toEqual([{ block: 'nearest' }]);
+  }
 });

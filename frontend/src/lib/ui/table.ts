@@ -1,0 +1,22 @@
+// What a table of things is made of; the table itself is Table.svelte.
+import type { Snippet } from 'svelte';
+import type { IconName } from './icons.ts';
+
+export interface Column<T> {
+  label: string;
+  cell: Snippet<[row: T, index: number]>;
+  /** `lead` names the row, `number` is aligned right, `line` is never broken, `words` is free text. */
+  kind?: 'lead' | 'number' | 'line' | 'words';
+}
+
+/** What stands in the place of rows that are not there. */
+export interface Empty {
+  title: string;
+  icon: IconName;
+  text: string;
+}
+
+/** For a list whose filters leave nothing. */
+export function noMatch(title: string): Empty {
+  return { title, icon: 'search', text: 'Change or remove a filter to see more.' };
+}
