@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(check(one, 5000), Ok(()));
     }
 
-    /// The limit of a configuration that says nothing of it.
+    /// The default limit.
     fn default_rate() -> u32 {
         let text = "version = 1\n[paths]\nwww = \"/w\"\napp = \"/a\"\nbin = \"/b\"\npython = \"/p\"\n\
             [supervisor]\ncontrol_socket = \"/s\"\n[proxy]\nsocket = \"none\"\nupstream = \"none\"\n\

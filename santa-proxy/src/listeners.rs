@@ -80,7 +80,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
 /// The address of a public listener and its backlog.
 fn address(config: &Config, name: &str) -> Result<(SocketAddr, u32)> {
     let Some(socket) = config.sockets.get(name) else {
-        bail!("there is no [socket.{name}]");
+        bail!("[socket.{name}] is missing");
     };
     match socket.listen {
         Address::Tcp(address) => Ok((address, socket.backlog)),
@@ -121,7 +121,7 @@ fn ensure_listening(descriptor: &OwnedFd) -> Result<()> {
     let listening = rustix::net::sockopt::socket_acceptconn(descriptor)
         .context("LISTEN_FDS names a descriptor that is not a socket")?;
     if !listening {
-        bail!("the socket is not listening");
+        bail!("the descriptor is not a listening socket");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! An answer that this proxy gives by itself: status, fields, content. Plain
-//! values; `server::write` turns one into bytes for HTTP/1.1.
+//! A response of this proxy itself: status, fields, content. Plain values;
+//! `server::write_response` turns them into bytes for HTTP/1.1.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use crate::http::coding::Coding;
 use crate::http::reject::{Reject, phrase};
 use crate::http::rewrite::SECURITY;
 
-/// What is sent behind the head.
+/// The content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body {
     /// Nothing.
@@ -17,7 +17,7 @@ pub(crate) enum Body {
     Bytes(Vec<u8>),
     /// Part of an asset of the current site.
     Asset {
-        /// Its place in the site.
+        /// Its index in the site.
         index: usize,
         /// Which representation.
         coding: Coding,
@@ -26,7 +26,7 @@ pub(crate) enum Body {
     },
 }
 
-/// An answer of our own.
+/// A response of this proxy itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalResponse<'s> {
     /// Status code.
@@ -55,8 +55,8 @@ impl LocalResponse<'static> {
         }
     }
 
-    /// A refusal: problem details (RFC 9457) for the API, a line of text elsewhere.
-    pub(crate) fn refusal(reject: Reject, to_api: bool) -> Self {
+    /// An error: problem details (RFC 9457) for the API, a line of text elsewhere.
+    pub(crate) fn error(reject: Reject, to_api: bool) -> Self {
         let Reject { status, reason } = reject;
         let title = phrase(status);
         if to_api {
@@ -69,21 +69,23 @@ impl LocalResponse<'static> {
         Self::document(status, "text/plain; charset=utf-8", format!("{status} {title}: {reason}\n"))
     }
 
-    /// 405 with the methods that would do.
+    /// 405 with the allowed methods.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
-        let mut response = Self::refusal(Reject::new(405, "method not allowed here"), false);
+        let mut response = Self::error(Reject::new(405, "method not allowed"), false);
         response.add_line("Allow", allowed);
         response
     }
 
-    /// The answer to `OPTIONS *` and to a request that may not be forwarded on.
+    /// The response to `OPTIONS *` and to a request that may not be forwarded on.
     pub(crate) fn options() -> Self {
         let mut response =
             Self { status: 200, lines: Cow::Borrowed(b""), length: Some(0), body: Body::None };
         response.add_line("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         response
     }
+}
 
+impl LocalResponse<'_> {
     /// Adds a field.
     pub(crate) fn add_line(&mut self, name: &str, value: &str) {
         let lines = self.lines.to_mut();
@@ -92,17 +94,15 @@ impl LocalResponse<'static> {
         lines.extend_from_slice(value.as_bytes());
         lines.extend_from_slice(b"\r\n");
     }
-}
 
-impl LocalResponse<'_> {
-    /// The same answer to HEAD: the fields of GET without its content.
+    /// The same response to HEAD: the fields of GET without its content.
     pub(crate) fn without_body(mut self) -> Self {
         self.body = Body::None;
         self
     }
 }
 
-/// Appends the security fields of every answer.
+/// Appends the security fields of every response.
 pub(crate) fn push_security(lines: &mut Vec<u8>) {
     for (_, line) in SECURITY {
         lines.extend_from_slice(line);

@@ -7,7 +7,7 @@ use santa_proxy::cli::Arguments;
 use santa_proxy::lifecycle::{self, Failure};
 
 /// `EX_CONFIG` of sysexits.h.
-const CONFIG_MISTAKES: u8 = 78;
+const EX_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -18,13 +18,13 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Config(mistakes)) => {
-            eprint!("{mistakes}");
-            ExitCode::from(CONFIG_MISTAKES)
+        Err(Failure::Config(errors)) => {
+            eprint!("{errors}");
+            ExitCode::from(EX_CONFIG)
         }
         Err(Failure::Other(error)) => {
             eprintln!("santa-proxy: {error:#}");
-            if arguments.check { ExitCode::from(CONFIG_MISTAKES) } else { ExitCode::FAILURE }
+            if arguments.check { ExitCode::from(EX_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }

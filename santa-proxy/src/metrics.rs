@@ -1,5 +1,5 @@
-//! Counters of one worker and the Prometheus text of all of them. Each counter
-//! has one writer, so counting costs no contention.
+//! Counters of each worker, and the Prometheus text of all of them. Each counter has one
+//! writer, so that counting costs no contention.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -27,7 +27,7 @@ impl Counter {
         self.set(self.get().wrapping_add(amount));
     }
 
-    /// Takes away, for gauges.
+    /// Subtracts, for gauges.
     pub(crate) fn sub(&self, amount: u64) {
         self.set(self.get().wrapping_sub(amount));
     }
@@ -43,7 +43,7 @@ impl Counter {
     }
 }
 
-/// What one worker knows of one instance of a backend.
+/// What one worker counts for one instance of a backend.
 #[derive(Debug)]
 pub(crate) struct InstanceMetrics {
     address: Address,
@@ -53,7 +53,7 @@ pub(crate) struct InstanceMetrics {
     pub(crate) failures: Counter,
     /// 1 after an attempt that failed, until one succeeds.
     pub(crate) down: Counter,
-    /// 1 while it is to get no further requests.
+    /// 1 while it gets no new requests.
     pub(crate) drained: Counter,
 }
 
@@ -80,36 +80,36 @@ pub(crate) struct WorkerMetrics {
     pub(crate) accepted: Counter,
     /// Connections open now.
     pub(crate) open: Counter,
-    /// Connections answered 503 because there were too many.
+    /// Connections rejected because there were too many.
     pub(crate) shed: Counter,
-    /// Connections without a request that were ended to make room for others.
+    /// Connections without a request that were closed to make room for new ones.
     pub(crate) shed_idle: Counter,
-    /// Connections whose TLS handshake or PROXY header was not as it should be.
+    /// Connections whose TLS handshake or PROXY protocol header failed.
     pub(crate) handshakes_failed: Counter,
-    /// HTTP/2 connections ended because their client only cancelled streams.
+    /// HTTP/2 connections closed because their client only opened and cancelled streams.
     pub(crate) streams_abused: Counter,
-    /// Instances of the backends in use; only what is scraped and a reload lock it.
+    /// Instances of the backends in use; locked only by a scrape and a reload.
     instances: Mutex<Vec<Weak<InstanceMetrics>>>,
-    /// Bytes held for bodies on their way and for requests that wait.
+    /// Bytes used for request bodies and queued requests.
     pub(crate) body_memory: Counter,
-    /// Requests waiting for the backend to have room.
+    /// Requests waiting for the backend.
     pub(crate) queued: Counter,
-    /// Requests answered 503 because the backend had too many.
+    /// Requests rejected because the backend was busy.
     pub(crate) refused: Counter,
     /// Tunnels open now.
     pub(crate) tunnels: Counter,
     /// New connections to a backend.
     pub(crate) upstream_connects: Counter,
-    /// Requests on a connection that was kept.
+    /// Requests on a reused connection.
     pub(crate) upstream_reuses: Counter,
-    /// Requests sent a second time.
+    /// Requests that were retried.
     pub(crate) upstream_retries: Counter,
-    /// Requests a backend did not answer properly.
+    /// Requests without a valid response from a backend.
     pub(crate) upstream_errors: Counter,
 }
 
 impl WorkerMetrics {
-    /// What is known of the instance at `address`, told of as long as it lives.
+    /// The counters of the instance at `address`, rendered as long as they live.
     pub(crate) fn instance(&self, address: Address) -> Arc<InstanceMetrics> {
         let instance = Arc::new(InstanceMetrics::new(address));
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,41 +157,77 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         }),
         ("counter", "connections_accepted_total", "Client connections accepted.", |w| &w.accepted),
         ("gauge", "connections", "Client connections open.", |w| &w.open),
-        ("counter", "connections_shed_total", "Client connections above the limit.", |w| &w.shed),
+        (
+            "counter",
+            "connections_shed_total",
+            "Client connections rejected because of a limit.",
+            |w| &w.shed,
+        ),
         (
             "counter",
             "connections_shed_idle_total",
-            "Connections without a request ended for others.",
+            "Idle or incomplete connections closed to make room for new ones.",
             |w| &w.shed_idle,
         ),
-        ("counter", "handshakes_failed_total", "Connections without a proper beginning.", |w| {
-            &w.handshakes_failed
-        }),
-        ("counter", "streams_abused_total", "HTTP/2 clients that only cancelled.", |w| {
-            &w.streams_abused
-        }),
-        ("gauge", "body_memory_bytes", "Memory held for request bodies.", |w| &w.body_memory),
-        ("gauge", "queue_waiting", "Requests that wait for room at the backend.", |w| &w.queued),
-        ("counter", "queue_refused_total", "Requests that the backend had no room for.", |w| {
-            &w.refused
-        }),
+        (
+            "counter",
+            "handshakes_failed_total",
+            "Connections whose TLS handshake or PROXY protocol header failed.",
+            |w| &w.handshakes_failed,
+        ),
+        (
+            "counter",
+            "streams_abused_total",
+            "HTTP/2 connections closed for opening and cancelling streams (rapid reset).",
+            |w| &w.streams_abused,
+        ),
+        (
+            "gauge",
+            "body_memory_bytes",
+            "Memory used for request bodies and queued requests.",
+            |w| &w.body_memory,
+        ),
+        ("gauge", "queue_waiting", "Requests waiting for the backend.", |w| &w.queued),
+        (
+            "counter",
+            "queue_refused_total",
+            "Requests rejected (503) because the backend was busy.",
+            |w| &w.refused,
+        ),
         ("gauge", "tunnels", "Upgraded connections open.", |w| &w.tunnels),
-        ("counter", "upstream_connects_total", "Connections made to backends.", |w| {
+        ("counter", "upstream_connects_total", "New connections to backends.", |w| {
             &w.upstream_connects
         }),
-        ("counter", "upstream_reuses_total", "Requests on kept backend connections.", |w| {
-            &w.upstream_reuses
-        }),
-        ("counter", "upstream_retries_total", "Requests sent to a backend again.", |w| {
-            &w.upstream_retries
-        }),
-        ("counter", "upstream_errors_total", "Requests a backend failed.", |w| &w.upstream_errors),
+        (
+            "counter",
+            "upstream_reuses_total",
+            "Requests sent on a reused backend connection.",
+            |w| &w.upstream_reuses,
+        ),
+        (
+            "counter",
+            "upstream_retries_total",
+            "Requests retried on another backend connection.",
+            |w| &w.upstream_retries,
+        ),
+        (
+            "counter",
+            "upstream_errors_total",
+            "Requests without a valid response from a backend.",
+            |w| &w.upstream_errors,
+        ),
     ];
     for (kind, name, help, field) in plain {
         single(&mut out, kind, name, help, sum(workers, field));
     }
     upstreams(&mut out, workers);
-    single(&mut out, "counter", "log_dropped_total", "Log lines lost.", log_dropped);
+    single(
+        &mut out,
+        "counter",
+        "log_dropped_total",
+        "Log lines dropped because standard output was too slow.",
+        log_dropped,
+    );
     single(&mut out, "gauge", "workers", "Worker threads.", workers.len() as u64);
     out
 }
@@ -209,7 +245,7 @@ fn single(out: &mut String, kind: &str, name: &str, help: &str, value: u64) {
 }
 
 fn requests(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
-    head(out, "counter", "requests_total", "Requests by route and class of status.");
+    head(out, "counter", "requests_total", "Requests by route and status class.");
     for route in Route::ALL {
         for class in 0..5 {
             let count = sum(workers, |worker| &worker.requests[route as usize][class]);
@@ -238,10 +274,22 @@ fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
         }
     }
     let tables = [
-        ("gauge", "upstream_active", "Connections to it in use."),
-        ("counter", "upstream_failures_total", "Attempts to reach it that failed."),
-        ("gauge", "upstream_down", "1 when the last attempt to reach it failed."),
-        ("gauge", "upstream_drained", "1 while santa-supervise does not call it ready."),
+        ("gauge", "upstream_active", "Connections to the backend instance in use."),
+        (
+            "counter",
+            "upstream_failures_total",
+            "Failed attempts to connect to the backend instance.",
+        ),
+        (
+            "gauge",
+            "upstream_down",
+            "1 if the last attempt to connect to the backend instance failed.",
+        ),
+        (
+            "gauge",
+            "upstream_drained",
+            "1 while santa-supervise does not report the backend instance as ready.",
+        ),
     ];
     for (index, (kind, name, help)) in tables.into_iter().enumerate() {
         head(out, kind, name, help);
@@ -254,7 +302,7 @@ fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
 
 fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
     let name = "request_duration_seconds";
-    head(out, "histogram", name, "Time from the request's head to the end of its answer.");
+    head(out, "histogram", name, "Time from the request head to the end of the response.");
     for route in Route::ALL {
         let of = format!("santa_proxy_{name}");
         let label = format!("route=\"{}\"", route.name());

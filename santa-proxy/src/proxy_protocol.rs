@@ -9,7 +9,7 @@ pub(crate) const FIXED: usize = 16;
 const MAX_REST: usize = 1024;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// What the fixed part says.
+/// The fixed part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Bytes that follow.

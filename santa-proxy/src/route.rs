@@ -1,14 +1,14 @@
-//! Where a request goes, by its decoded path alone. Read this first.
-//! Knows nothing of methods, files or sockets.
+//! Which part responds to a request, by its decoded path alone. Read this first.
+//! The only file that knows paths; it knows nothing of methods, files or sockets.
 
-/// Who answers.
+/// Which part responds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// `/health`: this process is alive.
     Health,
     /// `/health/ready`: everything up to the database works.
     Ready,
-    /// Under `/health` but nothing there, or no path at all.
+    /// Below `/health` but not found, or a malformed path.
     Nowhere,
     /// `/api` and below: the backend.
     Api,
@@ -20,17 +20,23 @@ impl Route {
     /// In the order of the metrics.
     pub const ALL: [Self; 5] = [Self::Health, Self::Ready, Self::Nowhere, Self::Api, Self::Console];
 
-    /// The route of a path that may not be decodable; then nobody answers it.
+    /// The route of a path that may be malformed.
     #[must_use]
     pub fn of_decoded(path: Option<&str>) -> Self {
         path.map_or(Self::Nowhere, Self::of)
     }
 
-    /// Whether it asks only how this process is; never limited, so that probes of a busy
-    /// server are answered.
+    /// Whether it is a health check; never limited, so that those of a busy server get a
+    /// response.
     #[must_use]
     pub fn is_probe(self) -> bool {
         matches!(self, Self::Health | Self::Ready)
+    }
+
+    /// Whether it is the API, whose errors are problem details (RFC 9457).
+    #[must_use]
+    pub fn is_api(self) -> bool {
+        self == Self::Api
     }
 
     /// The route of a decoded path (see `http::path::decode`).
@@ -56,6 +62,12 @@ impl Route {
             Self::Console => "console",
         }
     }
+}
+
+/// Whether a decoded path of the API is one that Macs sync with.
+#[must_use]
+pub fn is_sync(path: &str) -> bool {
+    path.starts_with("/api/santa/")
 }
 
 fn is_below(path: &str, root: &str) -> bool {

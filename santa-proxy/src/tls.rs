@@ -1,5 +1,5 @@
-//! TLS settings from certificate files, read once for each generation. Knows
-//! nothing of connections; see `server::peer` for what a handshake tells.
+//! TLS settings from certificate files, read once per snapshot. Knows nothing of
+//! connections; see `server::peer` for the result of a handshake.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// What is spoken inside, the preferred first. WebSockets need HTTP/1.1: browsers
+/// The protocols offered, the preferred first. WebSockets need HTTP/1.1: browsers
 /// open a connection of its own for them (RFC 8441 §3 is not offered).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// How to accept TLS, and what to say about it.
+/// How to accept TLS connections.
 #[derive(Clone)]
 pub(crate) struct Tls {
     /// Performs handshakes.
@@ -88,7 +88,7 @@ fn certificates(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>> 
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(reading)?;
     if found.is_empty() {
-        bail!("{}: there is no certificate in it", reading());
+        bail!("{}: the file contains no certificate", reading());
     }
     Ok(found)
 }
@@ -100,12 +100,16 @@ fn verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, "client_authorities")? {
-        roots.add(certificate).with_context(|| format!("an authority in {}", path.display()))?;
+        roots
+            .add(certificate)
+            .with_context(|| format!("reading a certificate authority in {}", path.display()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = match wanted {
         ClientCertificate::Optional => builder.allow_unauthenticated(),
         ClientCertificate::Required => builder,
     };
-    builder.build().with_context(|| format!("taking the authorities in {}", path.display()))
+    builder
+        .build()
+        .with_context(|| format!("using the certificate authorities in {}", path.display()))
 }

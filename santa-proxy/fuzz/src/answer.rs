@@ -1,4 +1,4 @@
-//! Heads of a backend's answers: taken the same way in any pieces, and what the
+//! Heads of a backend's responses: taken the same way in any pieces, and what the
 //! client gets cannot be read in two ways.
 
 use santa_proxy::http::framing::ResponseBody;
@@ -55,7 +55,7 @@ fn scan(bytes: &[u8], mut piece: impl FnMut() -> usize) -> Result<Option<HeadSpa
     Ok(None)
 }
 
-/// Panics when an answer could be read in two ways; says whether it is taken.
+/// Panics when a response could be read in two ways; says whether it is taken.
 pub fn check(bytes: &[u8]) -> bool {
     let mut random = Random::of(bytes);
     let found = scan(bytes, || usize::MAX);

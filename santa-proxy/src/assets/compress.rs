@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::http::coding::Coding;
 
-/// Below this a head is most of an answer.
+/// Below this a head is most of a response.
 const LEAST: usize = 512;
 /// Levels that take well under a second for a megabyte.
 const BROTLI: i32 = 9;

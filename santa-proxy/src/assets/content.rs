@@ -11,16 +11,12 @@ use std::os::unix::fs::FileExt;
 /// both cost the same.
 const LARGE: usize = 12 * 1024;
 
-/// From this size on large pages are worth the milliseconds that they cost at the start.
-#[cfg(target_os = "linux")]
-const HUGE: usize = 512 * 1024;
-
 /// The bytes of one representation.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// In memory.
     Memory(Box<[u8]>),
-    /// In a file that nobody can change.
+    /// In a file that cannot be changed.
     File {
         /// The file.
         file: File,
@@ -67,21 +63,6 @@ impl Content {
             Self::File { file, .. } => Part::File(file, range.start as u64..range.end as u64),
         }
     }
-
-    /// Appends those at `range`, which lies within.
-    pub(crate) fn append_to(&self, out: &mut Vec<u8>, range: Range<usize>) {
-        match self.part(range) {
-            Part::Memory(bytes) => out.extend_from_slice(bytes),
-            Part::File(file, range) => {
-                let start = out.len();
-                let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-                out.resize(start + len, 0);
-                // What lies in memory and within bounds can be read.
-                let read = file.read_exact_at(&mut out[start..], range.start);
-                debug_assert!(read.is_ok(), "{read:?}");
-            }
-        }
-    }
 }
 
 /// A file in memory with `bytes` that can no longer change.
@@ -91,11 +72,6 @@ fn seal(bytes: &[u8]) -> io::Result<Option<File>> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = File::from(memfd_create("console", flags)?);
     file.write_all_at(bytes, 0)?;
-    if bytes.len() >= HUGE {
-        // Small pages do as well, only slower.
-        let _ = super::pages::join(&file, bytes.len());
-        file.set_len(bytes.len() as u64)?;
-    }
     let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     fcntl_add_seals(&file, all)?;
     Ok(Some(file))
@@ -118,26 +94,17 @@ mod tests {
             let content = Content::keep(bytes.clone()).expect("kept");
             assert_eq!(content.len(), len);
             for range in [0..len, len / 3..len / 2, len..len] {
-                let mut out = b"before".to_vec();
-                content.append_to(&mut out, range.clone());
-                assert_eq!(out[..6], *b"before");
-                assert!(out[6..] == bytes[range]);
+                let part = match content.part(range.clone()) {
+                    Part::Memory(part) => part.to_vec(),
+                    Part::File(file, range) => {
+                        let mut part = vec![0; (range.end - range.start) as usize];
+                        file.read_exact_at(&mut part, range.start).expect("read");
+                        part
+                    }
+                };
+                assert!(part == bytes[range]);
             }
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn large_content_takes_no_more_room_than_it_needs() {
-        use std::os::unix::fs::MetadataExt;
-        let len = (3 << 20) + 1;
-        let Content::File { file, .. } = Content::keep(vec![b'x'; len]).expect("kept") else {
-            panic!("not in a file")
-        };
-        let metadata = file.metadata().expect("metadata");
-        let page = rustix::param::page_size() as u64;
-        assert_eq!(metadata.len(), len as u64);
-        assert_eq!(metadata.blocks() * 512, metadata.len().next_multiple_of(page));
     }
 
     #[cfg(target_os = "linux")]

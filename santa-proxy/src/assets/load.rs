@@ -179,7 +179,6 @@ fn variant(file: &Found, coding: Coding, content: Vec<u8>, varies: bool) -> io::
         etag: etag.into_boxed_str(),
         lines: lines.into_boxed_slice(),
         validators: validators.into_boxed_slice(),
-        media_type: media_type(&file.url),
     })
 }
 

@@ -1,18 +1,14 @@
-//! The console: files with everything precomputed, and the pure
-//! decision which answer a request gets. Knows nothing of sockets; `load` is
-//! the only part that reads the directory.
+//! The console: its files with everything precomputed, and the pure decision which
+//! response a request gets. Knows nothing of sockets; only `load` reads the directory.
 
 mod backup;
 mod compress;
 mod content;
 mod load;
 mod media;
-#[cfg(target_os = "linux")]
-mod pages;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use self::content::Content;
 pub(crate) use self::content::Part;
@@ -26,10 +22,6 @@ use crate::http::reject::Reject;
 use crate::http::request::Request;
 use crate::local_response::{Body, LocalResponse};
 
-/// Separates the parts of an answer with several ranges. Console files are
-/// our own build and do not contain it.
-const BOUNDARY: &str = "santa-8f3b61d2a94c705e";
-
 /// One representation of a file.
 #[derive(Debug)]
 pub(crate) struct Variant {
@@ -39,7 +31,6 @@ pub(crate) struct Variant {
     lines: Box<[u8]>,
     /// Field lines of 304.
     validators: Box<[u8]>,
-    media_type: &'static str,
 }
 
 /// One file with its representations, by `Coding`.
@@ -73,7 +64,7 @@ impl Site {
         self.assets.len()
     }
 
-    /// The bytes that an answer of this site refers to.
+    /// The bytes that a response of this site refers to.
     pub(crate) fn content(
         &self,
         index: usize,
@@ -86,7 +77,7 @@ impl Site {
             .map_or(Part::Memory(&[]), |variant| variant.content.part(range))
     }
 
-    /// The answer to a request for the console; `path` is decoded, `now` in
+    /// The response to a request for the console; `path` is decoded, `now` in
     /// seconds since 1970.
     pub(crate) fn response(
         &self,
@@ -100,7 +91,7 @@ impl Site {
             _ => return LocalResponse::method_not_allowed("GET, HEAD"),
         };
         let response = match self.find(request, path) {
-            None => LocalResponse::refusal(Reject::new(404, "no such page or file"), false),
+            None => LocalResponse::error(Reject::new(404, "no such page or file"), false),
             Some(index) => self.answer_asset(request, index, now, to_head),
         };
         if to_head { response.without_body() } else { response }
@@ -129,16 +120,14 @@ impl Site {
     ) -> LocalResponse<'_> {
         let Some(selected) = self.select(request, index) else {
             let reject = Reject::new(406, "no acceptable content coding");
-            let mut response = LocalResponse::refusal(reject, false);
+            let mut response = LocalResponse::error(reject, false);
             response.add_line("Vary", "Accept-Encoding");
             return response;
         };
         let validators = Validators { etag: &selected.variant.etag, modified: selected.modified };
-        match conditional::evaluate(&request.fields, &validators, now) {
+        match conditional::evaluate(&request.fields, &validators) {
             Outcome::NotModified => not_modified(&selected),
-            Outcome::Failed => {
-                LocalResponse::refusal(Reject::new(412, "precondition does not hold"), false)
-            }
+            Outcome::Failed => LocalResponse::error(Reject::new(412, "precondition failed"), false),
             Outcome::Send => {
                 let ranged =
                     !to_head && conditional::range_applies(&request.fields, &validators, now);
@@ -146,7 +135,7 @@ impl Site {
                 match range::wanted(value, selected.variant.content.len() as u64) {
                     Wanted::Whole => whole(&selected),
                     Wanted::Unsatisfiable => unsatisfiable(&selected),
-                    Wanted::Parts(parts) => partial(&selected, &parts),
+                    Wanted::Part(part) => partial(&selected, part),
                 }
             }
         }
@@ -197,49 +186,21 @@ fn whole<'s>(selected: &Selected<'s>) -> LocalResponse<'s> {
 }
 
 fn unsatisfiable<'s>(selected: &Selected<'s>) -> LocalResponse<'s> {
-    let mut response =
-        LocalResponse::refusal(Reject::new(416, "range lies outside the file"), false);
+    let mut response = LocalResponse::error(Reject::new(416, "range is outside the file"), false);
     response.add_line("Content-Range", &format!("bytes */{}", selected.variant.content.len()));
     response
 }
 
-fn partial<'s>(selected: &Selected<'s>, parts: &[Range]) -> LocalResponse<'s> {
-    let content = &selected.variant.content;
-    let lines = selected.variant.lines.to_vec();
-    if let [part] = parts {
-        let range = indices(*part);
-        let mut response = LocalResponse {
-            status: 206,
-            lines: Cow::Owned(lines),
-            length: Some(part.len()),
-            body: Body::Asset { index: selected.index, coding: selected.coding, range },
-        };
-        response.add_line("Content-Range", &content_range(*part, content.len()));
-        return response;
-    }
-    let mut body = Vec::new();
-    for part in parts {
-        let mut head = String::new();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            head,
-            "\r\n--{BOUNDARY}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
-            selected.variant.media_type,
-            content_range(*part, content.len())
-        );
-        body.extend_from_slice(head.as_bytes());
-        content.append_to(&mut body, indices(*part));
-    }
-    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
-    let own_type = format!("Content-Type: {}\r\n", selected.variant.media_type);
-    let lines = lines.strip_prefix(own_type.as_bytes()).unwrap_or(&lines).to_vec();
+fn partial<'s>(selected: &Selected<'s>, part: Range) -> LocalResponse<'s> {
+    let range = indices(part);
     let mut response = LocalResponse {
         status: 206,
-        lines: Cow::Owned(lines),
-        length: Some(body.len() as u64),
-        body: Body::Bytes(body),
+        lines: Cow::Borrowed(&selected.variant.lines),
+        length: Some(part.len()),
+        body: Body::Asset { index: selected.index, coding: selected.coding, range },
     };
-    response.add_line("Content-Type", &format!("multipart/byteranges; boundary={BOUNDARY}"));
+    let content_range = content_range(part, selected.variant.content.len());
+    response.add_line("Content-Range", &content_range);
     response
 }
 

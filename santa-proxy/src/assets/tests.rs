@@ -135,13 +135,8 @@ fn parts_are_cut_from_the_form_that_is_sent() {
     let (status, lines, _) = part("bytes=20-");
     assert_eq!(status, 416);
     assert!(lines.contains("Content-Range: bytes */20\r\n"));
-    let (status, lines, body) = part("bytes=0-1,18-");
-    let body = String::from_utf8(body).expect("text");
-    assert_eq!(status, 206);
-    assert_eq!(lines.lines().filter(|line| line.starts_with("Content-Type:")).count(), 1);
-    assert!(lines.contains("multipart/byteranges; boundary="));
-    assert!(body.contains("Content-Range: bytes 0-1/20\r\n\r\n01\r\n"), "{body}");
-    assert!(body.contains("Content-Range: bytes 18-19/20\r\n\r\nij\r\n"), "{body}");
+    let (status, _, body) = part("bytes=0-1,18-");
+    assert_eq!((status, body.len()), (200, 20), "several at once are ignored");
     let head = ask(&site, "HEAD /_app/immutable/a.js HTTP/1.1\r\nRange: bytes=2-4");
     assert_eq!((head.0, head.2.len()), (200, 0));
     let stale = "GET /_app/immutable/a.js HTTP/1.1\r\nRange: bytes=2-4\r\nIf-Range: \"old\"";

@@ -46,13 +46,13 @@ pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
 }
 
-/// Whether all of `text` may stand in the path of a request target.
+/// Whether all of `text` is allowed in the path of a request target.
 #[must_use]
 pub fn is_path(text: &[u8]) -> bool {
     text.iter().all(|byte| PATH[*byte as usize])
 }
 
-/// Whether all of `text` may stand in the query of a request target.
+/// Whether all of `text` is allowed in the query of a request target.
 #[must_use]
 pub fn is_query(text: &[u8]) -> bool {
     text.iter().all(|byte| QUERY[*byte as usize])

@@ -24,7 +24,7 @@ enum State {
     Extension,
     /// Behind the CR of a size line.
     SizeFeed,
-    /// In the data; so many bytes are left.
+    /// In the data.
     Data,
     /// Behind the data.
     DataReturn,
@@ -74,7 +74,7 @@ impl Chunked {
         self.trailer.strip_suffix(b"\r\n").unwrap_or_default()
     }
 
-    /// Bytes of the chunk under way that are still to come.
+    /// Bytes of the current chunk that are still to come.
     #[must_use]
     pub fn left_of_chunk(&self) -> u64 {
         self.left

@@ -1,5 +1,5 @@
-//! The client's certificate as the backend is told it (RFC 9440): that of the TLS
-//! handshake, or what a trusted proxy that took the handshake says. Pure.
+//! The fields that pass the client's certificate to the backend (RFC 9440): that of the TLS
+//! handshake, or the fields of a trusted proxy that terminated TLS. Pure.
 
 use super::bytes::list;
 use super::field::Name;
@@ -20,7 +20,7 @@ pub fn push_lines(
         }
         return;
     }
-    // Of two lines nobody knows which one the next reader takes.
+    // With two lines, it is unknown which one the next reader takes.
     let Some(certificate) = fields.single(Name::ClientCert).filter(|value| is_binary(value)) else {
         return;
     };
@@ -31,8 +31,8 @@ pub fn push_lines(
     }
 }
 
-/// Whether the trusted sender speaks for somebody else: then a certificate of the
-/// connection is its own, and not the client's.
+/// Whether the trusted sender forwards the request of another client: then a certificate of
+/// the connection is its own, and not the client's.
 fn is_forwarded(request: &Request<'_>) -> bool {
     [Name::ClientCert, Name::ForwardedFor, Name::Forwarded]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110 §13) on a stored representation: which answer
+//! Conditional requests (RFC 9110 §13) on a stored representation: which response
 //! the preconditions ask for, in the order of §13.2.2. Pure.
 
 use super::bytes::trim;
@@ -27,13 +27,13 @@ pub enum Outcome {
 
 /// Evaluates the preconditions; `now` in seconds since 1970.
 #[must_use]
-pub fn evaluate(fields: &Fields<'_>, current: &Validators<'_>, now: u64) -> Outcome {
+pub fn evaluate(fields: &Fields<'_>, current: &Validators<'_>) -> Outcome {
     let has = |name| fields.first(name).is_some();
     if has(Name::IfMatch) {
         if !tags_match(fields, Name::IfMatch, current.etag, false) {
             return Outcome::Failed;
         }
-    } else if let Some(since) = date_of(fields, Name::IfUnmodifiedSince, now)
+    } else if let Some(since) = date_of(fields, Name::IfUnmodifiedSince)
         && current.modified > since
     {
         return Outcome::Failed;
@@ -42,7 +42,7 @@ pub fn evaluate(fields: &Fields<'_>, current: &Validators<'_>, now: u64) -> Outc
         if tags_match(fields, Name::IfNoneMatch, current.etag, true) {
             return Outcome::NotModified;
         }
-    } else if let Some(since) = date_of(fields, Name::IfModifiedSince, now)
+    } else if let Some(since) = date_of(fields, Name::IfModifiedSince)
         && current.modified <= since
     {
         return Outcome::NotModified;
@@ -62,11 +62,11 @@ pub fn range_applies(fields: &Fields<'_>, current: &Validators<'_>, now: u64) ->
     }
     // A date is a strong validator when it is exactly ours, and the second that it
     // names is over: within it the file might still change (RFC 9110 §8.8.2.2).
-    date::parse(value, now).is_some_and(|date| date == current.modified && date < now)
+    date::parse(value).is_some_and(|date| date == current.modified && date < now)
 }
 
-fn date_of(fields: &Fields<'_>, name: Name, now: u64) -> Option<u64> {
-    fields.single(name).and_then(|value| date::parse(value, now))
+fn date_of(fields: &Fields<'_>, name: Name) -> Option<u64> {
+    fields.single(name).and_then(date::parse)
 }
 
 /// Whether any tag in the lines called `name` matches; `weak` compares weakly.
@@ -148,7 +148,7 @@ mod tests {
             (format!("If-Match: \"abc\"\r\nIf-Unmodified-Since: {BEFORE}\r\n"), Send),
         ];
         for (lines, expected) in cases {
-            with(&lines, |fields| assert_eq!(evaluate(fields, &CURRENT, NOW), expected, "{lines}"));
+            with(&lines, |fields| assert_eq!(evaluate(fields, &CURRENT), expected, "{lines}"));
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
         fn any_conditions_are_decided(tags in "[W/\",* a-c\\-]{0,24}", date in "[A-Za-z0-9:, -]{0,32}") {
             let lines = format!("If-None-Match: {tags}\r\nIf-Modified-Since: {date}\r\nIf-Range: {tags}\r\n");
             with(&lines, |fields| {
-                let _ = (evaluate(fields, &CURRENT, NOW), range_applies(fields, &CURRENT, NOW));
+                let _ = (evaluate(fields, &CURRENT), range_applies(fields, &CURRENT, NOW));
             });
         }
     }

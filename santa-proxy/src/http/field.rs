@@ -213,7 +213,7 @@ fn parse<'b>(block: &'b [u8], room: &mut [Header<'b>]) -> Result<Fields<'b>, Fie
 }
 
 /// Moves white space between a field name and its colon behind the colon, where
-/// it means nothing. Only for answers of a backend: RFC 9112 §5.1 has a proxy
+/// it means nothing. Only for responses of a backend: RFC 9112 §5.1 has a proxy
 /// remove it there, and has requests with it refused. Gives whether any was found.
 pub fn strip_space_before_colon(block: &mut [u8]) -> bool {
     let mut found = false;

@@ -1,5 +1,5 @@
-//! Who the client is and what the backend is told about it: `X-Forwarded-*`
-//! and `Forwarded` (RFC 7239). What a sender claims counts only when it is a
+//! Who the client is and the fields that describe it to the backend: `X-Forwarded-*`
+//! and `Forwarded` (RFC 7239). These fields of a request count only when the sender is a
 //! trusted proxy. Pure.
 
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use super::request::Request;
 pub struct Sender {
     /// Address of the peer.
     pub peer: IpAddr,
-    /// Whether the peer is a proxy whose claims are believed.
+    /// Whether the peer is a trusted proxy.
     pub trusted: bool,
     /// `http` or `https`, as received here.
     pub scheme: &'static str,
@@ -62,15 +62,15 @@ fn is_port(text: &str) -> bool {
     text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
-/// Appends the lines that tell the backend about the client. `X-Real-IP` is the one
-/// that it believes: always `client`, whatever the request claims.
+/// Appends the fields that describe the client to the backend. The backend relies on
+/// `X-Real-IP`: always `client`, whatever the request says.
 pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender, client: IpAddr) {
     out.extend_from_slice(b"X-Real-IP: ");
     let real = out.len();
     push_address(out, client);
     let real = real..out.len();
-    // Of two lines nobody knows which one the next reader takes.
-    let believed = |name| request.fields.single(name).filter(|_| sender.trusted);
+    // With two lines, it is unknown which one the next reader takes.
+    let trusted_field = |name| request.fields.single(name).filter(|_| sender.trusted);
     out.extend_from_slice(b"\r\nX-Forwarded-For: ");
     if sender.trusted {
         for value in request.fields.all(Name::ForwardedFor).filter(|value| !value.is_empty()) {
@@ -84,9 +84,9 @@ pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender, cli
         push_address(out, sender.peer);
     }
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    let scheme = believed(Name::ForwardedProto).filter(|scheme| is_token(scheme));
+    let scheme = trusted_field(Name::ForwardedProto).filter(|scheme| is_token(scheme));
     out.extend_from_slice(scheme.unwrap_or(sender.scheme.as_bytes()));
-    let host = believed(Name::ForwardedHost).filter(|host| super::host::is_valid(host));
+    let host = trusted_field(Name::ForwardedHost).filter(|host| super::host::is_valid(host));
     if let Some(host) = host.or(request.host) {
         out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
         out.extend_from_slice(host);

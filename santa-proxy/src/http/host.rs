@@ -1,5 +1,5 @@
 //! The host of a request: the `Host` rules of RFC 9112 §3.2 and the grammar of
-//! an authority, so that whoever reads it next sees the same host as we do.
+//! an authority, so that the backend sees the same host as this proxy.
 
 use super::field::{Fields, Name};
 use super::reject::Reject;

@@ -20,7 +20,7 @@ const CANCELLED_FREELY: u64 = 100;
 /// The refusal for what RFC 9113 §8 calls malformed and for `CONNECT`.
 pub fn request_head(out: &mut Vec<u8>, request: &Parts, has_content: bool) -> Result<bool, Reject> {
     if request.method == Method::CONNECT {
-        let reason = "CONNECT is not supported; use HTTP/1.1 for a WebSocket";
+        let reason = "CONNECT is not supported; use HTTP/1.1 for WebSockets";
         return Err(Reject::new(501, reason));
     }
     let path = request.uri.path_and_query().ok_or(Reject::bad("request without a path"))?;
@@ -31,7 +31,7 @@ pub fn request_head(out: &mut Vec<u8>, request: &Parts, has_content: bool) -> Re
     push_line(out, "Host", authority(request)?);
     for (name, value) in &request.headers {
         if name == CONNECTION || name == TRANSFER_ENCODING || name == UPGRADE {
-            return Err(Reject::bad("field of an HTTP/1.1 connection in HTTP/2"));
+            return Err(Reject::bad("connection-specific field in HTTP/2"));
         }
         let value = value.as_bytes();
         if super::bytes::trim(value).len() != value.len() {
@@ -87,7 +87,7 @@ fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Status and fields of an answer without what belongs to an HTTP/1.1
+/// Status and fields of a response without what belongs to an HTTP/1.1
 /// connection; nothing when it cannot be said in HTTP/2.
 #[must_use]
 pub fn response_head(response: &Response<'_>) -> Option<http::Response<()>> {

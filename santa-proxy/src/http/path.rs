@@ -1,5 +1,5 @@
 //! The path of a request target: decoded once and refused, never repaired, when
-//! it could mean one place to this proxy and another to whoever reads it next.
+//! the backend could understand it differently.
 //! Knows nothing of files or routes.
 
 use std::borrow::Cow;

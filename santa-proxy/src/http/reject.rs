@@ -1,7 +1,7 @@
 //! Why a request is refused by this proxy itself: a status and a short reason
 //! that names the rule, for the client and the log. Knows nothing of I/O.
 
-/// A refusal decided before or instead of an answer.
+/// A refusal decided before or instead of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reject {
     /// HTTP status code.

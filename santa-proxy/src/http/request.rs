@@ -101,7 +101,7 @@ impl<'b> Request<'b> {
     /// Reads a complete head that `Scan` found in `buffer`.
     ///
     /// # Errors
-    /// The refusal to answer with, after which the connection is closed.
+    /// The error response, after which the connection is closed.
     pub fn parse(buffer: &'b [u8], span: &HeadSpan, limits: &HeadLimits) -> Result<Self, Reject> {
         let (method, target, version) = start_line(&buffer[span.start..span.line_end], limits)?;
         let fields = Fields::parse(&buffer[span.line_end + 2..span.end], limits.fields)
@@ -146,7 +146,7 @@ impl<'b> Request<'b> {
 }
 
 /// Methods of the IANA registry and its neighbors that the backend's parser reads. Any
-/// other would be refused by it without an answer of the application.
+/// other would be refused by it without a response of the application.
 const METHODS: [&str; 33] = [
     "GET",
     "HEAD",
@@ -183,7 +183,7 @@ const METHODS: [&str; 33] = [
     "UNSUBSCRIBE",
 ];
 
-/// Whether a method is known; what is not is answered 501 (RFC 9110 §9.1).
+/// Whether a method is known; others get 501 (RFC 9110 §9.1).
 #[must_use]
 pub fn is_known_method(method: &str) -> bool {
     METHODS.contains(&method)
@@ -192,7 +192,7 @@ pub fn is_known_method(method: &str) -> bool {
 /// Checks a start line that is complete although its head is not yet.
 ///
 /// # Errors
-/// The refusal to answer with.
+/// The error response.
 pub fn check_start_line(
     buffer: &[u8],
     line: Range<usize>,
@@ -228,7 +228,7 @@ fn start_line<'b>(
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(Reject::bad("request line is not method, target and version"));
+        return Err(Reject::bad("request line is not a method, a target and a version"));
     };
     if !is_token(method) {
         return Err(Reject::bad("method is not a token"));
@@ -263,7 +263,7 @@ fn request_target<'b>(method: &str, target: &'b [u8]) -> Result<Target<'b>, Reje
     }
     if target == b"*" {
         if method != "OPTIONS" {
-            return Err(Reject::bad("asterisk target in a method other than OPTIONS"));
+            return Err(Reject::bad("asterisk target with a method other than OPTIONS"));
         }
         return Ok(Target { path: b"*", query: None, authority: None, secure: false });
     }

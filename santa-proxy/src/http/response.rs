@@ -1,4 +1,4 @@
-//! The head of an answer from a backend, under the same strictness as a
+//! The head of a response from a backend, under the same strictness as a
 //! request: what is not exactly HTTP/1.x is the backend's fault and becomes 502.
 
 use super::field::{FieldError, Fields, Name};
@@ -50,11 +50,11 @@ impl<'b> Response<'b> {
         Ok(Self { status, reason, version, fields, body, connection })
     }
 
-    /// Whether the connection may carry another request after this answer.
+    /// Whether the connection may carry another request after this response.
     #[must_use]
     pub fn keeps_alive(&self) -> bool {
         // Some servers send content although 204 has none; announced, it would
-        // be read as the beginning of the next answer.
+        // be read as the beginning of the next response.
         let announced = self.fields.first(Name::TransferEncoding).is_some()
             || self.fields.single(Name::ContentLength).is_some_and(|length| length != b"0");
         if self.status == 204 && announced {

@@ -1,6 +1,6 @@
-//! The heads that are passed on: requests to a backend, its answers to the
+//! The heads that are passed on: requests to a backend, its responses to the
 //! client. End-to-end fields go through as they are; everything that belongs to
-//! one connection is dropped and written anew. Pure.
+//! one connection is dropped and written again. Pure.
 
 use std::net::IpAddr;
 
@@ -32,7 +32,7 @@ pub struct UpstreamHeaders<'a> {
     pub multiplexed: bool,
 }
 
-/// How the content of an answer is delimited towards the client.
+/// How the content of a response is delimited towards the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
     /// No content; a length may still be announced (HEAD, 304).
@@ -43,11 +43,11 @@ pub enum Delimiter {
     Chunked,
     /// By closing: HTTP/1.0 clients when the length is not known.
     Close,
-    /// It becomes a tunnel.
+    /// The connection becomes a tunnel.
     Upgrade,
 }
 
-/// What is added to an answer on its way to the client.
+/// What is added to a response on its way to the client.
 #[derive(Debug, Clone, Copy)]
 pub struct DownstreamHeaders<'a> {
     /// Delimiting of the content.
@@ -58,13 +58,13 @@ pub struct DownstreamHeaders<'a> {
     pub keep_alive: bool,
     /// Identifier of the request.
     pub request_id: &'a str,
-    /// The time, when the backend did not say it.
+    /// The time, for a response without `Date`.
     pub date: &'a str,
-    /// The line about TLS, when the client uses it and the backend says nothing.
+    /// The `Strict-Transport-Security` line, if the client uses TLS and the backend sent none.
     pub hsts: &'a [u8],
 }
 
-/// Fields that every answer carries unless the backend decided otherwise.
+/// Fields that every response carries unless the backend decided otherwise.
 pub const SECURITY: [(Name, &[u8]); 6] = [
     (Name::ContentTypeOptions, b"X-Content-Type-Options: nosniff\r\n"),
     (Name::ReferrerPolicy, b"Referrer-Policy: same-origin\r\n"),
@@ -77,7 +77,7 @@ pub const SECURITY: [(Name, &[u8]); 6] = [
     (Name::ContentSecurityPolicy, b"Content-Security-Policy: frame-ancestors 'none'\r\n"),
 ];
 
-/// Belongs to one connection, or is written anew by this proxy.
+/// Belongs to one connection, or is written again by this proxy.
 fn is_hop(name: Name) -> bool {
     matches!(
         name,
@@ -113,7 +113,7 @@ fn is_replaced_in_request(name: Name) -> bool {
     )
 }
 
-/// Only a trusted proxy may say these.
+/// Only a trusted proxy may set these.
 fn needs_trust(name: Name) -> bool {
     matches!(
         name,
@@ -121,8 +121,8 @@ fn needs_trust(name: Name) -> bool {
     )
 }
 
-/// What other proxies say of the client, and what became an attack (`Proxy`, which CGI
-/// hands on as `HTTP_PROXY`; paths that some frameworks prefer to the real one).
+/// Fields by which other proxies describe the client, and fields used in attacks (`Proxy`,
+/// which CGI passes on as `HTTP_PROXY`; paths that some frameworks prefer to the real one).
 const SPOOFABLE: [&str; 20] = [
     "cf-connecting-ip",
     "forwarded-for",
@@ -146,7 +146,7 @@ const SPOOFABLE: [&str; 20] = [
     "x-ssl-client-verify",
 ];
 
-/// `X-Forwarded-User`, `X-Forwarded-Scheme` and whatever else proxies say.
+/// `X-Forwarded-User`, `X-Forwarded-Scheme` and other fields set by proxies.
 fn is_of_a_proxy(name: Name, text: &str) -> bool {
     const START: &str = "x-forwarded";
     name == Name::Other
@@ -155,8 +155,8 @@ fn is_of_a_proxy(name: Name, text: &str) -> bool {
             || SPOOFABLE.iter().any(|claim| text.eq_ignore_ascii_case(claim)))
 }
 
-/// A field that backends which know names as variables (CGI, WSGI) would take
-/// for one that is not a stranger's to say: `X_Forwarded_For`, `Content_Length`.
+/// A field that backends which turn names into variables (CGI, WSGI) would take for one
+/// that clients must not set: `X_Forwarded_For`, `Content_Length`.
 fn is_underscore_alias(name: Name, text: &str) -> bool {
     name == Name::Other && text.contains('_') && {
         let text = text.replace('_', "-");
@@ -245,7 +245,7 @@ fn counts_hops(request: &Request<'_>) -> bool {
     request.method == "OPTIONS"
 }
 
-/// One `Max-Forwards` less; the layer above has answered when it was zero.
+/// `Max-Forwards` reduced by one; the layer above has responded if it was zero.
 fn push_hops(out: &mut Vec<u8>, request: &Request<'_>) {
     let hops = request.fields.single(Name::MaxForwards).and_then(super::bytes::decimal);
     if let Some(hops) = hops.filter(|_| counts_hops(request)) {
@@ -306,14 +306,14 @@ fn push_end_to_end(out: &mut Vec<u8>, response: &Response<'_>) {
     }
 }
 
-/// Appends an interim (1xx) answer other than 101.
+/// Appends the head of an interim (1xx) response other than 101.
 pub fn interim_head(out: &mut Vec<u8>, response: &Response<'_>) {
     push_status_line(out, response.status, response.reason);
     push_end_to_end(out, response);
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the head of a final answer, or of 101.
+/// Appends the head of a final response, or of 101.
 pub fn response_head(
     out: &mut Vec<u8>,
     response: &Response<'_>,
@@ -351,7 +351,7 @@ pub fn response_head(
         }
         Delimiter::None(None) | Delimiter::Close => {}
     }
-    // 426 says which protocol it takes instead (RFC 9110 §15.5.22).
+    // 426 names the protocol that is required (RFC 9110 §15.5.22).
     let wanted = response.fields.first(Name::Upgrade).filter(|_| response.status == 426);
     if let Some(protocol) = wanted {
         push_line(out, "Upgrade", protocol);

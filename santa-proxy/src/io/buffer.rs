@@ -8,7 +8,7 @@ use std::cell::RefCell;
 pub(crate) const BLOCK: usize = 32 * 1024;
 /// Bytes are read to the start of a cache line, which the kernel copies to faster.
 const LINE: usize = 64;
-/// Up to so many bytes are worth copying when no more come for the moment.
+/// Up to this many bytes are worth copying when no more arrive for the moment.
 const FEW: usize = 1024;
 /// Blocks kept for reuse by one worker.
 const KEPT: usize = 64;
@@ -22,7 +22,7 @@ fn take_block() -> Vec<u8> {
     BLOCKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BLOCK + LINE])
 }
 
-fn give_block(block: Vec<u8>) {
+fn recycle_block(block: Vec<u8>) {
     if block.len() == BLOCK + LINE {
         BLOCKS.with_borrow_mut(|blocks| {
             if blocks.len() < KEPT {
@@ -37,8 +37,8 @@ pub(crate) fn take_vec() -> Vec<u8> {
     HEADS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(1024))
 }
 
-/// Gives a vector back for reuse.
-pub(crate) fn give_vec(mut vec: Vec<u8>) {
+/// Keeps a vector for reuse.
+pub(crate) fn recycle_vec(mut vec: Vec<u8>) {
     vec.clear();
     if vec.capacity() <= BLOCK {
         HEADS.with_borrow_mut(|heads| {
@@ -102,7 +102,7 @@ impl Buffer {
         &mut self.block[self.end..]
     }
 
-    /// Takes a whole block for the few bytes at hand.
+    /// Takes a whole block for the few bytes it holds.
     #[cold]
     fn widen(&mut self) {
         let few = std::mem::replace(&mut self.block, take_block());
@@ -139,20 +139,20 @@ impl Buffer {
         }
     }
 
-    /// Keeps no more memory than the few bytes in it need, while no more come.
+    /// Reduces the memory to what the few bytes in it need, while no more arrive.
     pub(crate) fn shrink(&mut self) {
         self.release();
         if self.filled().len() <= FEW && self.block.len() > FEW {
             let few = self.filled().to_vec();
             (self.start, self.end) = (0, few.len());
-            give_block(std::mem::replace(&mut self.block, few));
+            recycle_block(std::mem::replace(&mut self.block, few));
         }
     }
 
-    /// Gives the memory back while nothing is in it.
+    /// Frees the memory while nothing is in it.
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.block.is_empty() {
-            give_block(std::mem::take(&mut self.block));
+            recycle_block(std::mem::take(&mut self.block));
             self.start = 0;
             self.end = 0;
         }
@@ -161,7 +161,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        give_block(std::mem::take(&mut self.block));
+        recycle_block(std::mem::take(&mut self.block));
     }
 }
 

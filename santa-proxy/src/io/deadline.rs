@@ -1,7 +1,6 @@
-//! One timer for a whole connection. Moving the deadline costs a store: the
-//! clock is read once there is something to wait for, and the timer fires at
-//! most once too early and then goes back to sleep until the moment that counts
-//! by then.
+//! One timer for a whole connection. Moving the deadline costs a store: the clock is read
+//! only once there is something to wait for, and the timer fires at most once too early and
+//! is then set to the current deadline.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What a connection is waiting for; decides who is at fault when time is up.
+/// What a connection is waiting for; decides whose fault it is when the deadline expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The next request of an open connection.
@@ -29,11 +28,11 @@ pub(crate) enum Phase {
     Tunnel,
 }
 
-/// Time is up in this phase.
+/// The deadline expired in this phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expired(pub(crate) Phase);
 
-/// When time is up.
+/// When the deadline expires.
 #[derive(Debug, Clone, Copy)]
 enum When {
     /// This long after the first wait.
@@ -61,7 +60,7 @@ impl Deadline {
         }
     }
 
-    /// Moves the deadline: `after` from when there is something to wait for.
+    /// Moves the deadline: `after` from the first wait.
     pub(crate) fn set(&self, phase: Phase, after: Duration) {
         self.phase.set(phase);
         self.when.set(When::After(after));
@@ -78,7 +77,7 @@ impl Deadline {
         }
     }
 
-    /// Drives `future` until it is done or time is up.
+    /// Drives `future` until it is done or the deadline expires.
     pub(crate) fn limit<F: Future>(&self, future: F) -> Limit<'_, F> {
         Limit { deadline: self, future }
     }

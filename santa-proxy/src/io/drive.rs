@@ -1,4 +1,4 @@
-//! Two halves of one exchange driven by one task.
+//! Drives two futures in one task.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -21,7 +21,7 @@ pin_project! {
     }
 }
 
-/// Drives `main` until it is done, or `event` happens before: then nothing.
+/// Drives `main` until it is done; gives nothing when `event` happens first.
 pub(crate) async fn unless<M: Future>(
     main: M,
     event: impl Future<Output = ()>,
@@ -34,10 +34,10 @@ pub(crate) async fn unless<M: Future>(
     .await
 }
 
-/// Drives `helper` along until `main` is done; gives the outcome of both, the
-/// helper's when it had one. Once `stop` says so of the helper's outcome, `main`
-/// is not awaited any longer. While `leads` says so the helper is asked before `main`,
-/// and later only when `main` has to wait.
+/// Drives `main` together with `helper` until `main` is done; gives the outcomes of both,
+/// the helper's if it finished. When the helper finishes with an outcome for which `stop`
+/// is true, `main` is not driven any further. While `leads` is true the helper is polled
+/// before `main`, otherwise only while `main` has to wait.
 pub(crate) fn drive_with<M, H, S, L>(main: M, helper: H, stop: S, leads: L) -> DriveWith<M, H, S, L>
 where
     M: Future,

@@ -14,16 +14,16 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::server::TlsStream;
 
-use super::buffer::{Buffer, give_vec, take_vec};
+use super::buffer::{Buffer, recycle_vec, take_vec};
 
-/// Up to so many bytes it costs less to copy the parts together than to have the
-/// kernel gather them.
+/// Up to this many bytes, copying the parts together costs less than having the kernel
+/// gather them.
 const JOINED: usize = 4096;
 
 /// A TLS session over the network.
 pub(crate) type Secure = TlsStream<TcpStream>;
 
-/// What is read and written like a socket, and is none.
+/// Something that is read and written like a socket.
 pub(crate) trait Endpoint: fmt::Debug {
     /// Reads once; 0 means that nothing more will come.
     fn poll_fill(
@@ -89,7 +89,7 @@ impl Stream {
         }
     }
 
-    /// Whether an idle connection still stands: nothing to read, not even an end.
+    /// Whether an idle connection is still open: nothing to read, not even its end.
     pub(crate) fn is_idle(&self) -> bool {
         let mut byte = [0u8; 1];
         let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
@@ -105,8 +105,8 @@ impl Stream {
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 
-    /// The same as far as the runtime has heard, which costs no system call. An
-    /// end or bytes of the last moment may be unheard of yet.
+    /// The same as far as the runtime knows, which takes no system call. It may not know yet
+    /// of what happened a moment ago.
     pub(crate) fn seems_idle(&self) -> bool {
         // Only asked when there was an event; else it would block.
         let peek = || if self.is_idle() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) };
@@ -118,7 +118,7 @@ impl Stream {
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Our own address, for messages and as a host of last resort.
+    /// The local address, for messages and as the host of last resort.
     pub(crate) fn local_address(&self) -> String {
         let address = match self {
             Self::Tcp(stream) => stream.local_addr(),
@@ -131,7 +131,7 @@ impl Stream {
         address.map_or_else(|_| String::new(), text)
     }
 
-    /// Makes closing tell the peer that the stream broke off (RST).
+    /// Makes closing reset the connection (RST), so that the peer sees an incomplete stream.
     pub(crate) fn abort_on_close(&self) {
         // Failing means that the peer is gone already.
         let _ = match self {
@@ -141,11 +141,11 @@ impl Stream {
         };
     }
 
-    /// Says that nothing more will come, as far as that needs no waiting.
+    /// Sends the end of a TLS session, as far as that needs no waiting.
     pub(crate) fn send_close_notify(&mut self) {
         if let Self::Tls(session) = self {
             let mut context = Context::from_waker(Waker::noop());
-            // A peer that takes nothing now learns it from the closed socket.
+            // A peer that receives nothing now sees the closed socket.
             let _ = Pin::new(session.get_mut()).poll_shutdown(&mut context);
         }
     }
@@ -170,8 +170,8 @@ impl Reader<'_> {
         polled
     }
 
-    /// Waits until the peer says something, and reads it only where looking at it
-    /// is not enough; 0 means that the peer has ended its direction.
+    /// Waits until the peer sends something or closes its direction (0), and reads it only
+    /// where peeking is not possible.
     pub(crate) fn poll_peer_activity(
         &mut self,
         context: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl Reader<'_> {
                 let mut byte = [0];
                 reader.poll_peek(context, &mut ReadBuf::new(&mut byte))
             }
-            // Whoever carries it knows of its end.
+            // The connection that carries it knows of its end.
             Self::InProcess(_) => Poll::Pending,
             Self::Tls(_) | Self::Unix(_) => match ready!(self.poll_fill(context, buffer)) {
                 // The network's end without the session's own.
@@ -192,7 +192,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sends a few bytes the other way at once; says whether all of them have left.
+    /// Sends a few bytes in the other direction at once; gives whether all were sent.
     pub(crate) fn try_write_all(&mut self, bytes: &[u8]) -> bool {
         match self {
             Self::Tcp(reader) => {
@@ -212,7 +212,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether the network has told of a failure, such as a peer that is gone.
+    /// Whether the socket has an error, such as a reset by the peer.
     pub(crate) fn has_failed(&self) -> bool {
         let told = match self {
             Self::Tcp(reader) => reader.as_ref().take_error(),
@@ -222,7 +222,7 @@ impl Reader<'_> {
         !matches!(told, Ok(None))
     }
 
-    /// Waits for bytes; 0 means that the peer has ended its direction.
+    /// Waits for bytes; 0 means that the peer has closed its direction.
     pub(crate) async fn fill(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         poll_fn(|context| self.poll_fill(context, buffer)).await
     }
@@ -247,7 +247,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Hands on what a TLS session still holds; sockets hold nothing.
+    /// Sends what a TLS session still buffers; sockets buffer nothing.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_flush(context),
@@ -274,7 +274,7 @@ impl Writer<'_> {
         let mut joined = take_vec();
         parts.iter().for_each(|part| joined.extend_from_slice(part));
         let written = self.write_parts([&joined, &[], &[]], total, progress).await;
-        give_vec(joined);
+        recycle_vec(joined);
         written
     }
 
@@ -306,18 +306,18 @@ impl Writer<'_> {
         .await
     }
 
-    /// Ends this direction; the other stays open.
+    /// Closes this direction; the other stays open.
     pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(writer) => Pin::new(writer).poll_shutdown(context),
             Self::Tls(session) => Pin::new(&mut *session.borrow_mut()).poll_shutdown(context),
             Self::Unix(writer) => Pin::new(writer).poll_shutdown(context),
-            // Its end shows in what is written.
+            // The end is part of what is written.
             Self::InProcess(_) => Poll::Ready(Ok(())),
         }
     }
 
-    /// Ends this direction; the other stays open.
+    /// Closes this direction; the other stays open.
     pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
         poll_fn(|context| self.poll_shutdown(context)).await
     }

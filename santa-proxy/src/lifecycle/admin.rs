@@ -50,6 +50,14 @@ impl Admin {
         Ok(Self { listener, workers, sink, control_socket })
     }
 
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the kernel does not tell it.
+    pub(super) fn address(&self) -> Result<SocketAddr> {
+        self.listener.local_addr().context("reading the address of the admin listener")
+    }
+
     /// Serves until the task ends.
     pub(super) async fn run(self) {
         loop {

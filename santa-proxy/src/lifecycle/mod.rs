@@ -99,9 +99,11 @@ async fn run(
     let count = worker_count(config.proxy.workers);
     let metrics: Arc<[Arc<WorkerMetrics>]> = (0..count).map(|_| Arc::default()).collect();
     let control_socket = &config.supervisor.control_socket;
+    let mut admin_address = String::new();
     if let Some(address) = config.admin.listen {
         let admin =
             Admin::bind(address, Arc::clone(&metrics), sink.clone(), control_socket.clone())?;
+        admin_address = admin.address()?.to_string();
         tokio::task::spawn_local(admin.run());
     }
     let drain = snapshot.timeouts.drain;
@@ -124,6 +126,7 @@ async fn run(
         &[
             ("address", &addresses[0]),
             ("tls_address", addresses.get(1).map_or("", String::as_str)),
+            ("admin_address", &admin_address),
             ("workers", &count.to_string()),
             ("files", &files.to_string()),
         ],

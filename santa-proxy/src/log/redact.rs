@@ -1,11 +1,11 @@
-//! What a client sent, as it may stand in the log. Enrollment secrets come in paths,
-//! and whoever mistypes an address sends one where nothing expects it, so a client's
-//! text reaches a line as [`Redacted`] only, and that can be made masked only. Pure.
+//! Text of a client as it may appear in the log. Enrollment secrets come in paths,
+//! and a mistyped address puts one where none is expected, so text of a client gets into a
+//! line only as [`Redacted`], which can only be made masked. Pure.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// What stands for a secret.
+/// What replaces a secret.
 const MASK: &str = "***";
 /// The segment of a path that an enrollment secret follows: `/api/santa/e/SECRET/…`.
 const MARKER: &str = "e";
@@ -53,9 +53,9 @@ impl<'t> Redacted<'t> {
     }
 }
 
-/// Whether a path may have a segment that tells where a secret is, or one that could mean
+/// Whether a path may have a segment that marks where a secret is, or one that could mean
 /// something else when it is decoded again or read with its parameters. Most paths have
-/// nothing like it, so this looks at bytes and says yes when in doubt.
+/// nothing like it, so this looks at bytes and gives true when in doubt.
 fn needs_care(path: &str) -> bool {
     let bytes = path.as_bytes();
     let stands_alone = |at: usize| {

@@ -1,6 +1,6 @@
-//! The thread that writes to standard output, fed by a bounded queue of whole
-//! lines. A full queue drops lines and counts them; nobody waits for it. Its
-//! buffers go round, so that gathering lines neither allocates nor copies.
+//! The thread that writes to standard output, fed by a bounded queue of whole lines. When
+//! the queue is full, lines are dropped and counted; nobody waits for it. Buffers are
+//! reused, so that collecting lines neither allocates nor copies.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +11,12 @@ use std::time::{Duration, SystemTime};
 
 use super::json::{push_field, push_number, push_time};
 
-/// Batches that may wait; a batch is at most some 64 KiB.
+/// Batches that may wait; a batch has about 64 KiB at most.
 const QUEUE: usize = 32;
 /// Empty buffers kept for the batches to come.
 const SPARE: usize = 8;
-/// How long the writer rests after it has written all there was. What comes
-/// meanwhile waits together, and waking the writer for it costs nobody anything.
+/// How long the writer pauses after it has written everything. Lines that arrive meanwhile
+/// are written together, and nobody pays for waking the writer.
 const REST: Duration = Duration::from_millis(5);
 
 type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -27,14 +27,14 @@ enum Message {
     Flush(SyncSender<()>),
 }
 
-/// How serious a notice is.
+/// How serious a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// For the record.
+    /// For information.
     Info,
-    /// Someone may want to look.
+    /// Worth a look.
     Warning,
-    /// Someone should act.
+    /// Someone has to act.
     Error,
 }
 
@@ -48,7 +48,7 @@ impl Level {
     }
 }
 
-/// The way to standard output; clones share the queue.
+/// The handle of the log thread; clones share the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Sink {
     queue: SyncSender<Message>,
@@ -63,15 +63,15 @@ impl Sink {
     pub(crate) fn start() -> io::Result<Self> {
         let (queue, messages) = sync_channel(QUEUE);
         let spare = Spare::default();
-        let given_back = Arc::clone(&spare);
-        let write = move || write_all(&messages, &given_back);
+        let reused = Arc::clone(&spare);
+        let write = move || write_all(&messages, &reused);
         thread::Builder::new().name("log".into()).spawn(write)?;
         let counter = || Arc::new(AtomicU64::new(0));
         let pretty = io::stdout().is_terminal();
         Ok(Self { queue, dropped: counter(), pending: counter(), spare, pretty })
     }
 
-    /// Lines lost so far.
+    /// Lines dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -81,11 +81,11 @@ impl Sink {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    /// Hands over whole lines; never waits.
+    /// Queues whole lines; never waits.
     pub(crate) fn send(&self, mut lines: Vec<u8>, count: u64) {
         let lost = self.pending.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let text = "the reader of the log was too slow; lines were dropped";
+            let text = "log lines dropped: the reader of standard output is too slow";
             let mut warning = self.line(Level::Warning, text, &[]);
             insert_count(&mut warning, lost);
             warning.append(&mut lines);
@@ -176,7 +176,7 @@ fn keep(mut buffer: Vec<u8>, spare: &Spare) {
     }
 }
 
-/// Writes all of `lines`; a descriptor that somebody made non-blocking is waited for.
+/// Writes all of `lines`; waits for a descriptor that another process made non-blocking.
 fn write_lines(output: &mut impl Write, mut lines: &[u8]) -> io::Result<()> {
     while !lines.is_empty() {
         match output.write(lines) {

@@ -1,6 +1,5 @@
-//! One request in the access log and the metrics. The line is begun when the
-//! head is known and finished when the record is dropped, however the request
-//! ended.
+//! One request in the access log and the metrics. The line is begun when the head is known
+//! and finished when the entry is dropped, however the request ended.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -10,7 +9,7 @@ use super::worker::Worker;
 use crate::http::field::Name;
 use crate::http::forwarded::push_address;
 use crate::http::request::Request;
-use crate::io::buffer::{give_vec, take_vec};
+use crate::io::buffer::{recycle_vec, take_vec};
 use crate::log::json::{push_field, push_millis, push_number, push_time};
 use crate::log::redact::Redacted;
 use crate::route::Route;
@@ -22,20 +21,20 @@ pub(crate) struct AccessLogEntry {
     started: Instant,
     /// The middle of the line; empty when the request is not logged.
     line: Vec<u8>,
-    /// Where it went.
+    /// Which part responded.
     pub(crate) route: Route,
-    /// Status of the answer; 0 while there is none.
+    /// Status of the response; 0 while there is none.
     pub(crate) status: u16,
-    /// Content bytes of the answer.
+    /// Content bytes of the response.
     pub(crate) bytes: u64,
     /// From the request's head to the backend's.
     pub(crate) upstream: Option<Duration>,
-    /// Why the request was refused before anybody was asked.
+    /// Why the request was refused before it was dispatched.
     pub(crate) refusal: Option<&'static str>,
 }
 
 impl AccessLogEntry {
-    /// A record of a request whose head was refused.
+    /// The entry of a request whose head was refused.
     pub(crate) fn refused(worker: &Rc<Worker>, peer: IpAddr, request_id: &str) -> Self {
         let mut entry = Self::new(worker);
         if worker.snapshot().shared.access_log {
@@ -49,8 +48,8 @@ impl AccessLogEntry {
         entry
     }
 
-    /// A record of `request`; `path` is its decoded path, if it could be decoded. The
-    /// last are its identifier and the protocol it came by.
+    /// The entry of `request`; `path` is its decoded path, unless it is malformed. The last
+    /// are its identifier and protocol.
     pub(crate) fn of(
         worker: &Rc<Worker>,
         request: &Request<'_>,
@@ -86,12 +85,12 @@ impl AccessLogEntry {
         }
     }
 
-    /// Gives spare memory back, for a request that may last for hours.
+    /// Frees spare memory, for a request that may last for hours.
     pub(crate) fn shrink(&mut self) {
         self.line.shrink_to_fit();
     }
 
-    /// Notes that the backend's head is there.
+    /// Records that the backend's head has arrived.
     pub(crate) fn answered(&mut self) {
         self.upstream = Some(self.started.elapsed());
     }
@@ -99,7 +98,7 @@ impl AccessLogEntry {
 
 impl Drop for AccessLogEntry {
     fn drop(&mut self) {
-        // 499: the client was gone before there was an answer.
+        // 499: the client was gone before there was a response.
         let status = if self.status == 0 { 499 } else { self.status };
         let taken = self.started.elapsed();
         self.worker.metrics.request(self.route, status, taken);
@@ -126,11 +125,11 @@ impl Drop for AccessLogEntry {
                 out.extend_from_slice(b"}\n");
             });
         }
-        give_vec(std::mem::take(&mut self.line));
+        recycle_vec(std::mem::take(&mut self.line));
     }
 }
 
-/// The only way for a client's own words into the line.
+/// The only way for text of a client into the line.
 fn push_redacted(line: &mut Vec<u8>, name: &str, text: &Redacted<'_>) {
     push_field(line, name, text.as_bytes());
 }

@@ -1,6 +1,5 @@
-//! Reading a request's body before the backend is asked for anything, as far as
-//! it fits into memory: a body that arrives slowly costs its sender time, and
-//! the backend nothing.
+//! Reads a request's body before the backend gets the request, as far as it fits into
+//! memory: a body that arrives slowly occupies its sender, not the backend.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -21,7 +20,7 @@ use crate::io::stream::Reader;
 /// What an HTTP/2 client may send on one stream before it is read.
 pub(super) const STREAM_WINDOW: u32 = 128 * 1024;
 
-/// Memory for one request, of what all requests of a worker may hold together.
+/// Memory reserved for one request, of what all requests of a worker may use.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     worker: Rc<Worker>,
@@ -30,15 +29,15 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// None so far.
+    /// Nothing reserved yet.
     pub(crate) fn new(worker: &Rc<Worker>, client: IpAddr) -> Self {
         Self { worker: Rc::clone(worker), client, bytes: 0 }
     }
 
-    /// Reserves `bytes` in all.
+    /// Reserves `bytes` in total.
     ///
     /// # Errors
-    /// When the client, or all of them together, would hold too much.
+    /// When this client, or all clients together, would use too much.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Reject> {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
@@ -62,7 +61,7 @@ impl Drop for Reservation {
     }
 }
 
-/// There is no room for a request.
+/// There is no room for the request.
 pub(crate) fn busy() -> Reject {
     Reject::new(503, "the server is busy")
 }
@@ -70,7 +69,7 @@ pub(crate) fn busy() -> Reject {
 /// Reads the body to its end, or as much of it as is kept in memory.
 ///
 /// # Errors
-/// What is wrong with it, 408 when it is too slow, 503 when there is no memory.
+/// What is wrong with it, 408 when it is too slow, 503 when there is no memory left.
 pub(crate) async fn gather(
     connection: &mut ClientConnection,
     request: &mut ProxyRequest,
@@ -78,7 +77,7 @@ pub(crate) async fn gather(
     memory: &mut Reservation,
 ) -> Result<(), Reject> {
     if request.expects && request.taken == 0 {
-        // It waits for the backend to ask for it.
+        // The client waits for the backend to request it.
         return memory.grow_to(request.head.len() + unread(connection, request));
     }
     connection.guard.set(Activity::Body);
@@ -97,8 +96,8 @@ pub(crate) async fn gather(
     Ok(())
 }
 
-/// How much of the body a client may send over HTTP/2 before it is read. Without that
-/// protocol it stays with the kernel.
+/// How much of the body a client may send over HTTP/2 before it is read. With HTTP/1.1 the
+/// kernel holds it.
 fn unread(connection: &ClientConnection, request: &ProxyRequest) -> usize {
     let window = STREAM_WINDOW as usize;
     match (connection.peer.multiplexes, request.chunked) {
@@ -111,7 +110,7 @@ fn unread(connection: &ClientConnection, request: &ProxyRequest) -> usize {
     }
 }
 
-/// How much of the body is certainly still to come, of what is kept in memory.
+/// How much of the body is certainly still to come, of the part kept in memory.
 fn expected(request: &ProxyRequest, most: u64) -> usize {
     let expected = request.content.announced().min(most.saturating_sub(request.taken));
     usize::try_from(expected).unwrap_or(usize::MAX)
@@ -131,7 +130,7 @@ pub(crate) async fn wait_for_more(
     let begun = Instant::now();
     match deadline.limit(reader.fill(buffer)).await {
         Err(_) => Err(Reject::new(408, "request content took too long")),
-        Ok(Ok(0) | Err(_)) => Err(Reject::bad("request content ends too early")),
+        Ok(Ok(0) | Err(_)) => Err(Reject::bad("request content is incomplete")),
         Ok(Ok(count)) => {
             clock.arrived(count, begun.elapsed());
             Ok(())
@@ -139,8 +138,8 @@ pub(crate) async fn wait_for_more(
     }
 }
 
-/// Takes what is already there of the content, so that head and content leave
-/// in one piece and can be sent again.
+/// Takes the content that has already arrived, so that head and content are sent in one
+/// piece and can be sent again.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,6 +1,5 @@
-//! How slowly a request body may arrive: not long without a byte, not below a
-//! rate on average, and not for ever. Only the time that we wait for the client
-//! counts. Takes the time as a value.
+//! The timeouts of a request body: between two reads, for the average rate, and in total.
+//! Only the time spent waiting for the client counts. Takes the time as a value.
 
 use std::time::Duration;
 
@@ -9,20 +8,20 @@ use santa_config::{ProxyLimits, ProxyTimeouts};
 /// The clock of one body.
 #[derive(Debug)]
 pub(crate) struct BodyClock {
-    /// Longest without a byte.
+    /// Longest time between two reads.
     read: Duration,
-    /// How long the rate does not matter.
+    /// How long the rate may be lower.
     grace: Duration,
-    /// Longest in all.
+    /// Longest time in total.
     total: Duration,
-    /// Bytes a second; 0 is any rate.
+    /// Lowest rate, bytes a second; 0 is any.
     rate: u64,
     waited: Duration,
     received: u64,
 }
 
 impl BodyClock {
-    /// So many bytes came with the head.
+    /// `received` bytes came with the head.
     pub(crate) fn new(limits: &ProxyLimits, timeouts: &ProxyTimeouts, received: u64) -> Self {
         Self {
             read: timeouts.body,
@@ -34,12 +33,12 @@ impl BodyClock {
         }
     }
 
-    /// The same for an answer that a client takes, which may take any time in all.
+    /// The same for a response that the client receives, without a total.
     pub(crate) fn of_answer(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Self {
         Self { total: Duration::MAX, ..Self::new(limits, timeouts, 0) }
     }
 
-    /// How long the first bytes of an answer may take.
+    /// How long the first bytes of a response may take.
     pub(crate) fn first_patience(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Duration {
         match limits.body_rate.0 {
             0 => timeouts.body,

@@ -1,5 +1,5 @@
-//! What to do about a request: everything that can be decided from its head,
-//! in one pass, before anything is written.
+//! What to do about a request: everything that can be decided from its head, in one pass,
+//! before anything is sent.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -28,43 +28,43 @@ use crate::route::Route;
 use crate::server::write_response::{PreparedResponse, ResponseParams};
 use crate::upstream::pool::Backend;
 
-/// Longest identifier taken over from a trusted proxy.
-const LONGEST_ID: usize = 128;
+/// The longest request identifier accepted from a trusted proxy.
+const MAX_REQUEST_ID: usize = 128;
 
-/// Seconds' worth of requests that a client may make at once.
+/// How many seconds' worth of requests a client may send at once.
 const BURST: u32 = 2;
 
 /// What to do.
 pub(crate) enum Dispatch {
-    /// Respond by itself.
+    /// Send a response of this proxy itself.
     Respond(PreparedResponse),
-    /// Pass it on.
+    /// Pass it on to a backend.
     Proxy(Box<ProxyRequest>),
     /// Ask the backend whether it is ready.
     CheckReadiness(ReadinessRequest),
 }
 
-/// A request that is answered after more work.
+/// A request for `/health/ready`.
 #[derive(Debug)]
 pub(crate) struct ReadinessRequest {
-    /// How the answer is to be sent.
+    /// How the response is to be sent.
     pub(crate) params: ResponseParams,
-    /// The request's content, to be read past.
+    /// The request's content, to be skipped.
     pub(crate) content: Content,
-    /// Its place in the log.
+    /// Its line in the access log.
     pub(crate) entry: AccessLogEntry,
-    /// The generation it began with.
+    /// The snapshot it began with.
     pub(crate) snapshot: Rc<WorkerSnapshot>,
 }
 
 /// A request that is passed on.
 #[derive(Debug)]
 pub(crate) struct ProxyRequest {
-    /// To which backend.
+    /// The backend.
     pub(crate) backend: Rc<Backend>,
-    /// Where it waits for its turn, and whose turn it is.
+    /// The queue it waits in, and the client it belongs to.
     pub(crate) lane: (Lane, IpAddr),
-    /// Leave to use the backend, until it has answered.
+    /// Permission to use the backend, until it has responded.
     pub(crate) permit: Option<Permit>,
     /// Head for the backend; the content at hand is appended before it is sent.
     pub(crate) head: Vec<u8>,
@@ -82,16 +82,16 @@ pub(crate) struct ProxyRequest {
     pub(crate) trailers: bool,
     /// Whether the client waits for 100 before it sends its content.
     pub(crate) expects: bool,
-    /// How the answer is to be sent.
+    /// How the response is to be sent.
     pub(crate) params: ResponseParams,
-    /// Its place in the log.
+    /// Its line in the access log.
     pub(crate) entry: AccessLogEntry,
-    /// The generation it began with.
+    /// The snapshot it began with.
     pub(crate) snapshot: Rc<WorkerSnapshot>,
 }
 
-/// The refusal of a head that could not be read; the connection is closed.
-/// `head` is what there is of it: an answer to HEAD has no content in any case.
+/// The response to a head that cannot be parsed; the connection is closed. `head` is what
+/// there is of it: a response to HEAD never has content.
 pub(crate) fn refuse(
     worker: &Rc<Worker>,
     peer: &Peer,
@@ -112,13 +112,13 @@ pub(crate) fn refuse(
     PreparedResponse::new(
         worker,
         &worker.snapshot(),
-        LocalResponse::refusal(reject, false),
+        LocalResponse::error(reject, false),
         params,
         entry,
     )
 }
 
-/// Decides about the request whose head lies in `buffer`.
+/// Decides what to do about the request whose head is in `buffer`.
 pub(crate) fn decide(
     worker: &Rc<Worker>,
     buffer: &[u8],
@@ -136,39 +136,39 @@ pub(crate) fn decide(
     let at_hand = &buffer[span.end..];
     let decoded = path::decode(request.target.path);
     let path = decoded.as_deref();
-    let case = RequestContext::new(worker, &snapshot, &request, path.ok(), peer, at_hand);
-    if let Some(response) = case.rate_limited() {
-        return case.prepared(response, None);
+    let context = RequestContext::new(worker, &snapshot, &request, path.ok(), peer, at_hand);
+    if let Some(response) = context.rate_limited() {
+        return context.respond(response, None);
     }
-    if let Some(response) = case.answer_of_any_path() {
-        return case.prepared(response, None);
+    if let Some(response) = context.pathless_response() {
+        return context.respond(response, None);
     }
     let path = match path {
         Ok(path) => path,
-        Err(reject) => return case.refuse(*reject),
+        Err(reject) => return context.reject(*reject),
     };
     if let RequestBody::Length(length) = request.body
         && length > snapshot.shared.limits.body_size.0
     {
-        return case.refuse(Reject::new(413, "content too long"));
+        return context.reject(Reject::new(413, "content too long"));
     }
-    case.dispatch(path, local_address)
+    context.dispatch(path, local_address)
 }
 
-/// A request and its circumstances.
+/// A request and what the decision depends on.
 struct RequestContext<'a, 'b> {
     worker: &'a Rc<Worker>,
     snapshot: &'a Rc<WorkerSnapshot>,
     request: &'a Request<'b>,
-    /// Decoded; nothing when it cannot be.
+    /// Decoded; nothing when it is malformed.
     path: Option<&'a str>,
-    /// The one answer to who is asked: for limits, errors, the log and the metrics.
+    /// Which part responds: for limits, errors, the log and the metrics.
     route: Route,
     peer: &'a Peer,
     /// What has arrived behind the head.
     at_hand: &'b [u8],
     sender: Sender,
-    /// The client's address, behind trusted proxies: for limits, the log and the backend.
+    /// The client's address behind trusted proxies: for limits, the log and the backend.
     client: IpAddr,
     request_id: String,
 }
@@ -189,7 +189,7 @@ impl<'a, 'b> RequestContext<'a, 'b> {
         let given = request
             .fields
             .single(Name::RequestId)
-            .filter(|id| sender.trusted && id.len() <= LONGEST_ID && is_token(id));
+            .filter(|id| sender.trusted && id.len() <= MAX_REQUEST_ID && is_token(id));
         let request_id = match given {
             Some(id) => String::from_utf8_lossy(id).into_owned(),
             None => worker.request_id(),
@@ -198,7 +198,7 @@ impl<'a, 'b> RequestContext<'a, 'b> {
         Self { worker, snapshot, request, path, route, peer, at_hand, sender, client, request_id }
     }
 
-    /// 429 for a client that asks too often.
+    /// 429 for a client that sends too many requests.
     fn rate_limited(&self) -> Option<LocalResponse<'static>> {
         let rate = self.snapshot.shared.limits.requests_per_address;
         if rate == 0 || self.route.is_probe() {
@@ -210,32 +210,32 @@ impl<'a, 'b> RequestContext<'a, 'b> {
         let client = self.client.to_string();
         self.worker.log_throttled(
             Level::Warning,
-            "too many requests from one address are answered 429; when many clients share it, raise \
-             proxy.limits.requests_per_address, and when it is a proxy, add it to TRUSTED_PROXIES",
+            "rate limited: too many requests from one address (429); if many clients share it, raise \
+             proxy.limits.requests_per_address; if it is a proxy, add it to TRUSTED_PROXIES",
             &[("remote", &client)],
         );
         let reject = Reject::new(429, "too many requests from this address");
-        let mut response = LocalResponse::refusal(reject, self.to_api());
+        let mut response = LocalResponse::error(reject, self.to_api());
         response.add_line("Retry-After", &wait.as_secs().max(1).to_string());
         Some(response)
     }
 
     /// Whether errors are problem details.
     fn to_api(&self) -> bool {
-        self.route == Route::Api
+        self.route.is_api()
     }
 
-    /// Answers that do not depend on the path.
-    fn answer_of_any_path(&self) -> Option<LocalResponse<'static>> {
+    /// Responses that do not depend on the path.
+    fn pathless_response(&self) -> Option<LocalResponse<'static>> {
         let request = self.request;
         if request.target.secure && self.sender.scheme != "https" && !self.sender.trusted {
             // RFC 9110 §7.4
-            let reject = Reject::new(421, "an https URI over a connection without TLS");
-            return Some(LocalResponse::refusal(reject, self.to_api()));
+            let reject = Reject::new(421, "https URI on a connection without TLS");
+            return Some(LocalResponse::error(reject, self.to_api()));
         }
         if !is_known_method(request.method) {
             let reject = Reject::new(501, "method not implemented");
-            return Some(LocalResponse::refusal(reject, self.to_api()));
+            return Some(LocalResponse::error(reject, self.to_api()));
         }
         let last_hop = || request.fields.single(Name::MaxForwards).and_then(decimal) == Some(0);
         match request.method {
@@ -254,11 +254,11 @@ impl<'a, 'b> RequestContext<'a, 'b> {
         let readable = to_head || self.request.method == "GET";
         match self.route {
             Route::Health | Route::Ready if !readable => {
-                self.prepared(LocalResponse::method_not_allowed("GET, HEAD"), None)
+                self.respond(LocalResponse::method_not_allowed("GET, HEAD"), None)
             }
             Route::Health => {
                 let text = "healthy\n".to_owned();
-                self.prepared(LocalResponse::document(200, "text/plain; charset=utf-8", text), None)
+                self.respond(LocalResponse::document(200, "text/plain; charset=utf-8", text), None)
             }
             Route::Ready => Dispatch::CheckReadiness(ReadinessRequest {
                 content: Content::of_request(self.request.body),
@@ -267,7 +267,7 @@ impl<'a, 'b> RequestContext<'a, 'b> {
                 params: self.params(),
             }),
             Route::Nowhere => {
-                self.prepared(LocalResponse::refusal(Reject::new(404, "nothing here"), false), None)
+                self.respond(LocalResponse::error(Reject::new(404, "not found"), false), None)
             }
             Route::Api => {
                 let backend = Rc::clone(&self.snapshot.api);
@@ -281,10 +281,12 @@ impl<'a, 'b> RequestContext<'a, 'b> {
                 (None, Some(site)) => {
                     let (now, _) = self.worker.now();
                     let response = site.response(self.request, path, now);
-                    self.prepared(response, None)
+                    self.respond(response, None)
                 }
-                (None, None) => self
-                    .prepared(LocalResponse::refusal(Reject::new(404, "no console"), false), None),
+                (None, None) => self.respond(
+                    LocalResponse::error(Reject::new(404, "the console is not served here"), false),
+                    None,
+                ),
             },
         }
     }
@@ -327,30 +329,30 @@ impl<'a, 'b> RequestContext<'a, 'b> {
         }))
     }
 
-    /// A refusal after which the connection is closed, because the request is
-    /// suspect or its content is not going to be read.
-    fn refuse(self, reject: Reject) -> Dispatch {
-        let response = LocalResponse::refusal(reject, self.to_api());
+    /// An error after which the connection is closed, because the request is suspicious or
+    /// its content is not going to be read.
+    fn reject(self, reject: Reject) -> Dispatch {
+        let response = LocalResponse::error(reject, self.to_api());
         let mut entry = self.entry();
         entry.refusal = Some(reject.reason);
-        self.reply_with(entry, response, Some(false))
+        self.respond_with(entry, response, Some(false))
     }
 
-    /// An answer of our own; `keep` overrules whether the connection stays open.
-    fn prepared(self, response: LocalResponse<'_>, keep: Option<bool>) -> Dispatch {
+    /// A response of this proxy itself; `keep` overrides whether the connection stays open.
+    fn respond(self, response: LocalResponse<'_>, keep: Option<bool>) -> Dispatch {
         let entry = self.entry();
-        self.reply_with(entry, response, keep)
+        self.respond_with(entry, response, keep)
     }
 
-    fn reply_with(
+    fn respond_with(
         self,
         entry: AccessLogEntry,
         response: LocalResponse<'_>,
         keep: Option<bool>,
     ) -> Dispatch {
         let (worker, snapshot, body) = (self.worker, self.snapshot, self.request.body);
-        let (response, keep) = match self.fault_of_content() {
-            Some(reject) => (LocalResponse::refusal(reject, self.to_api()), Some(false)),
+        let (response, keep) = match self.content_error() {
+            Some(reject) => (LocalResponse::error(reject, self.to_api()), Some(false)),
             None => (response, keep),
         };
         let mut params = self.params();
@@ -360,8 +362,8 @@ impl<'a, 'b> RequestContext<'a, 'b> {
         Dispatch::Respond(prepared)
     }
 
-    /// What is wrong with the content that has arrived, for answers that do not need it.
-    fn fault_of_content(&self) -> Option<Reject> {
+    /// The error in the content that has arrived, for responses that do not need it.
+    fn content_error(&self) -> Option<Reject> {
         if self.request.body != RequestBody::Chunked {
             return None;
         }
@@ -371,20 +373,20 @@ impl<'a, 'b> RequestContext<'a, 'b> {
     }
 
     fn params(self) -> ResponseParams {
-        // Content that the client only sends after 100 is never asked for when
-        // the answer is our own, so the connection cannot be used further.
+        // Content that the client sends only after 100 is never requested when this proxy
+        // responds itself, so the connection cannot be used further.
         let forwarded = match self.route {
             Route::Api => true,
             Route::Console => self.snapshot.console.is_some(),
             _ => false,
         };
-        let stuck =
+        let unsent =
             !forwarded && self.request.expects_continue && self.request.body != RequestBody::None;
         let to_api = self.to_api();
         ResponseParams {
             request_id: self.request_id,
             version: self.request.version,
-            keep: self.request.keeps_alive() && !self.worker.is_draining() && !stuck,
+            keep: self.request.keeps_alive() && !self.worker.is_draining() && !unsent,
             to_head: self.request.method == "HEAD",
             to_api,
             secure: self.peer.secure,

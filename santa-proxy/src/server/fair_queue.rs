@@ -1,17 +1,19 @@
-//! Those who wait, in fair order: lanes take turns, and so do the clients of a
-//! lane, however much each of them has waiting. Pure.
+//! Waiting requests in fair order: lanes take turns, and so do the clients of a lane,
+//! however much each of them has waiting. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
+use crate::route::is_sync;
+
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// People at the console.
+    /// People using the console.
     Console,
-    /// Machines that sync.
+    /// Macs that sync.
     Sync,
-    /// Whoever is still sending the body.
+    /// Requests whose body is still arriving.
     Upload,
 }
 
@@ -20,11 +22,11 @@ const LANES: [Lane; 3] = [Lane::Console, Lane::Sync, Lane::Upload];
 impl Lane {
     /// The lane of a decoded path of the API.
     pub(crate) fn of(path: &str) -> Self {
-        if path.starts_with("/api/santa/") { Self::Sync } else { Self::Console }
+        if is_sync(path) { Self::Sync } else { Self::Console }
     }
 }
 
-/// Where something waits.
+/// Where an item waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position<K> {
     /// In this lane.
@@ -34,10 +36,10 @@ pub(crate) struct Position<K> {
     number: u64,
 }
 
-/// Items of one lane, a queue for each key, taken in rotation. A key is in
-/// `turns` exactly as long as it has a queue, and no queue is empty.
+/// The items of one lane: a queue for each key, served round robin. A key is in `turns`
+/// exactly as long as it has a queue, and no queue is empty.
 #[derive(Debug)]
-struct Rotation<K, T> {
+struct RoundRobin<K, T> {
     queues: HashMap<K, VecDeque<(u64, T)>>,
     turns: VecDeque<K>,
 }
@@ -45,22 +47,22 @@ struct Rotation<K, T> {
 /// Items of all lanes.
 #[derive(Debug)]
 pub(crate) struct FairQueue<K, T> {
-    lanes: [Rotation<K, T>; LANES.len()],
+    lanes: [RoundRobin<K, T>; LANES.len()],
     next: usize,
     numbers: u64,
 }
 
 impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
-    /// Nothing waits.
+    /// An empty queue.
     pub(crate) fn new() -> Self {
-        let lane = |_| Rotation { queues: HashMap::new(), turns: VecDeque::new() };
+        let lane = |_| RoundRobin { queues: HashMap::new(), turns: VecDeque::new() };
         Self { lanes: LANES.map(lane), next: 0, numbers: 0 }
     }
 
     /// Adds an item.
     pub(crate) fn push(&mut self, lane: Lane, key: K, item: T) -> Position<K> {
         self.numbers += 1;
-        let Rotation { queues, turns } = &mut self.lanes[lane as usize];
+        let RoundRobin { queues, turns } = &mut self.lanes[lane as usize];
         let queue = queues.entry(key).or_insert_with(|| {
             turns.push_back(key);
             VecDeque::new()
@@ -83,7 +85,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
 
     /// Takes the item at `position`, if it still waits there.
     pub(crate) fn remove(&mut self, position: &Position<K>) -> Option<T> {
-        let Rotation { queues, turns } = &mut self.lanes[position.lane as usize];
+        let RoundRobin { queues, turns } = &mut self.lanes[position.lane as usize];
         let queue = queues.get_mut(&position.key)?;
         let at = queue.binary_search_by_key(&position.number, |(number, _)| *number).ok()?;
         let (_, item) = queue.remove(at)?;
@@ -95,7 +97,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     }
 }
 
-impl<K: Copy + Eq + Hash, T> Rotation<K, T> {
+impl<K: Copy + Eq + Hash, T> RoundRobin<K, T> {
     fn pop(&mut self, mut may: impl FnMut(K) -> bool) -> Option<(K, T)> {
         for _ in 0..self.turns.len() {
             let key = self.turns.pop_front()?;
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_may_not_yet_keep_their_turn() {
+    fn items_that_may_not_run_yet_keep_their_turn() {
         let (mut fair, _) = filled();
         assert_eq!(
             rest(&mut fair, |lane, key| lane != Lane::Upload && key != 'a'),
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_away_leaves_nothing() {
+    fn a_removed_item_leaves_nothing_behind() {
         let (mut fair, positions) = filled();
         assert_eq!(fair.remove(&positions[1]).as_deref(), Some("a1"));
         assert_eq!(fair.remove(&positions[1]), None);

@@ -1,45 +1,44 @@
-//! A limited resource that clients share. What one client may have depends on
-//! what is left: never more than remains for all others together (the dynamic
-//! threshold of shared switch buffers). One client alone gets half, two get a
-//! third each, and there is always something left for the next one. Pure.
+//! A limited resource that clients share. How much one client may use depends on what is
+//! left: never more than remains for all others together (the dynamic threshold of shared
+//! switch buffers). One client alone gets half, two get a third each, and something is
+//! always left for the next one. Pure.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::client_limits::numeric_key;
 
-/// Clients above which those that have nothing are forgotten.
+/// Above this many clients, those that use nothing are dropped.
 const MANY: usize = 64;
 
-/// The resource and what each client has of it.
+/// The resource and how much of it each client uses.
 #[derive(Debug)]
 pub(crate) struct FairShare {
     limit: usize,
     used: usize,
-    /// Those that have nothing stay a while: most come again at once. A tree, since most
-    /// of the time there are few, and nobody can choose addresses that make it slow.
+    /// Clients that use nothing stay a while: most return at once. A tree, since there are
+    /// few most of the time, and no choice of addresses makes it slow.
     by_client: BTreeMap<u64, usize>,
     forget_at: usize,
 }
 
 impl FairShare {
-    /// So much in all.
+    /// `limit` in total.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, used: 0, by_client: BTreeMap::new(), forget_at: MANY }
     }
 
-    /// From now on, so much in all. What was taken stays taken.
+    /// Changes the total. What is in use stays in use.
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// What nobody has.
+    /// What is unused.
     pub(crate) fn free(&self) -> usize {
         self.limit.saturating_sub(self.used)
     }
 
-    /// Takes `amount` (more than nothing) for `client`, unless it would have more
-    /// than is left.
+    /// Takes `amount` (above zero) for `client`, unless it would then use more than is left.
     pub(crate) fn take(&mut self, client: IpAddr, amount: usize) -> bool {
         let free = self.free();
         if amount > free {
@@ -63,7 +62,7 @@ impl FairShare {
         self.by_client.insert(numeric_key(client), amount);
     }
 
-    /// Gives back what `client` has taken.
+    /// Returns what `client` has taken.
     pub(crate) fn release(&mut self, client: IpAddr, amount: usize) {
         if let Some(own) = self.by_client.get_mut(&numeric_key(client)) {
             let amount = amount.min(*own);
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_taken_again() {
+    fn what_is_released_can_be_taken_again() {
         let mut share = FairShare::new(100);
         assert!(share.take(client(1), 30) && share.take(client(1), 15));
         assert!(!share.take(client(1), 11), "56 of 100");
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_have_nothing_are_forgotten() {
+    fn clients_that_use_nothing_are_dropped() {
         let mut share = FairShare::new(1000);
         for number in 0..100_000u32 {
             assert!(share.take(IpAddr::from(number.to_be_bytes()), 1));

@@ -1,8 +1,8 @@
-//! How many requests the backend is given at a time. Those above wait their
-//! turn: console and sync in alternation, clients of each one after the other,
-//! so that neither a storm of syncs nor one greedy client keeps others out. No
-//! client has more of the permits, nor of the queue, than is left for others,
-//! and requests whose body is still on its way have at most half of the permits.
+//! Limits how many requests the backend gets at a time. The others wait their turn: console
+//! and sync alternate, and the clients of each take turns, so that neither a burst of syncs
+//! nor one greedy client starves the others. No client has more of the permits, nor of the
+//! queue, than is left for others, and requests whose body is still arriving have at most
+//! half of the permits.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -16,12 +16,12 @@ use super::fair_share::FairShare;
 #[derive(Debug)]
 struct State {
     permits: FairShare,
-    /// Permits of requests whose body is still on its way.
+    /// Permits of requests whose body is still arriving.
     uploads: FairShare,
     queue: FairQueue<IpAddr, Sender<Permit>>,
     /// Room in the queue.
     slots: FairShare,
-    /// Those in the queue whose clients may be gone.
+    /// Queued requests whose clients may be gone.
     doubtful: Vec<Position<IpAddr>>,
 }
 
@@ -29,7 +29,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimiter(RefCell<State>);
 
-/// Leave to use the backend, until dropped.
+/// Permission to use the backend, until dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     limiter: Rc<ConcurrencyLimiter>,
@@ -37,17 +37,17 @@ pub(crate) struct Permit {
     client: IpAddr,
 }
 
-/// A place in the queue, until dropped.
+/// A slot in the queue, until dropped.
 #[derive(Debug)]
 pub(crate) struct QueueSlot {
     limiter: Rc<ConcurrencyLimiter>,
     position: Position<IpAddr>,
 }
 
-/// Gives the permit; fails when the place was given to somebody else.
+/// Receives the permit; fails when the slot was given to another request.
 pub(crate) type Turn = Receiver<Permit>;
 
-/// Too many are waiting.
+/// Too many requests are waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
@@ -63,7 +63,7 @@ impl ConcurrencyLimiter {
         })))
     }
 
-    /// Gives `permits` at a time from now on, and lets `slots` wait.
+    /// From now on gives out `permits` at a time and lets `slots` requests wait.
     pub(crate) fn adjust(self: &Rc<Self>, permits: usize, slots: usize) {
         let permits = permits.max(1);
         let mut state = self.0.borrow_mut();
@@ -74,15 +74,15 @@ impl ConcurrencyLimiter {
         self.call_next();
     }
 
-    /// A permit, when there is one for this client. Those who wait could not
-    /// have it: they have their share.
+    /// A permit, if there is one for this client. Waiting requests could not have it: their
+    /// clients have their share.
     pub(crate) fn try_acquire(self: &Rc<Self>, lane: Lane, client: IpAddr) -> Option<Permit> {
         let mut state = self.0.borrow_mut();
         let State { permits, uploads, .. } = &mut *state;
         take(permits, uploads, lane, client).then(|| self.permit(lane, client))
     }
 
-    /// A place in the queue.
+    /// A slot in the queue.
     pub(crate) fn enqueue(
         self: &Rc<Self>,
         lane: Lane,
@@ -105,7 +105,7 @@ impl ConcurrencyLimiter {
         Permit { limiter: Rc::clone(self), lane, client }
     }
 
-    /// Gives free permits to those whose turn it is.
+    /// Gives free permits to the requests whose turn it is.
     fn call_next(self: &Rc<Self>) {
         loop {
             let mut state = self.0.borrow_mut();
@@ -121,7 +121,7 @@ impl ConcurrencyLimiter {
             let Some((client, sender)) = next else { return };
             slots.release(client, 1);
             drop(state);
-            // One that has just gone gives it back by dropping it.
+            // A request that has just gone returns it by dropping it.
             let _ = sender.send(self.permit(taken, client));
         }
     }
@@ -156,9 +156,9 @@ impl Drop for Permit {
 }
 
 impl QueueSlot {
-    /// The client may be gone: when the queue is full, this place is the first
-    /// that is given to somebody else.
-    pub(crate) fn doubt(&self) {
+    /// The client may be gone: when the queue is full, this slot is the first that is given
+    /// to another request.
+    pub(crate) fn mark_doubtful(&self) {
         self.limiter.0.borrow_mut().doubtful.push(self.position);
     }
 }
@@ -229,7 +229,7 @@ mod tests {
         let (doubted, mut turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
         let (_other, mut stays) = limiter.enqueue(Lane::Sync, client(2)).expect("room");
         assert!(limiter.enqueue(Lane::Sync, client(3)).is_err());
-        doubted.doubt();
+        doubted.mark_doubtful();
         assert!(limiter.enqueue(Lane::Sync, client(3)).is_ok());
         assert_eq!(turn.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
         assert_eq!(stays.try_recv().err(), Some(oneshot::error::TryRecvError::Empty));

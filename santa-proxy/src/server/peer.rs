@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection: known from the accepted socket and
-//! the TLS handshake, never from what is said inside.
+//! Who is at the other end of a connection, from the accepted socket, the PROXY protocol
+//! and the TLS handshake, never from the requests themselves.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ use crate::io::stream::Secure;
 pub(crate) struct Peer {
     /// Its address.
     pub(crate) address: IpAddr,
-    /// Whether TLS is spoken with it.
+    /// Whether the connection uses TLS.
     pub(crate) secure: bool,
-    /// Whether HTTP/2 is spoken with it.
+    /// Whether the connection uses HTTP/2.
     pub(crate) multiplexes: bool,
     /// Its verified certificate as a value of `Client-Cert` (RFC 9440 §2.2).
     pub(crate) certificate: Option<Rc<[u8]>>,
@@ -52,7 +52,7 @@ impl Peer {
         if self.multiplexes { "HTTP/2.0" } else { version.name() }
     }
 
-    /// The scheme that is spoken with it.
+    /// The URI scheme of its requests.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
     }

@@ -1,5 +1,5 @@
-//! Passing a request on: a connection to the backend, one exchange over it, one
-//! more attempt where that is safe, and what the client is told otherwise.
+//! Proxies a request: a connection to the backend, one exchange over it, a retry where that
+//! is safe, and the error response otherwise.
 
 use std::rc::Rc;
 
@@ -16,28 +16,28 @@ use super::worker::WorkerSnapshot;
 use super::write_response::PreparedResponse;
 use crate::client_limits;
 use crate::http::reject::Reject;
-use crate::io::buffer::give_vec;
+use crate::io::buffer::recycle_vec;
 use crate::io::deadline::Phase;
 use crate::io::drive::unless;
 use crate::local_response::LocalResponse;
 use crate::log::sink::Level;
 use crate::upstream::pool::{Instance, Lease, Reuse, Unreachable};
 
-/// How a forwarded request left the client's connection.
+/// What happens to the client's connection after a proxied request.
 pub(crate) enum Outcome {
     /// Ready for the next request.
     Keep,
-    /// To be closed.
+    /// Close it.
     Close,
-    /// To be closed once the client has read the answer.
+    /// Close it once the client has read the response.
     Linger,
-    /// An answer of our own is due.
+    /// Send a response of this proxy itself.
     Respond(Box<PreparedResponse>),
-    /// It has become a tunnel.
+    /// It becomes a tunnel.
     Tunnel(Box<Tunnel>),
 }
 
-/// Passes a request on.
+/// Proxies a request.
 pub(crate) async fn proxy(
     connection: &mut ClientConnection,
     mut request: Box<ProxyRequest>,
@@ -56,7 +56,7 @@ pub(crate) async fn proxy(
             return refused(connection, *request, reject, false);
         }
     }
-    match queue::take_turn(connection, &mut request, &mut memory).await {
+    match queue::acquire_permit(connection, &mut request, &mut memory).await {
         Ok(()) => {}
         Err(NotAdmitted::Refused(reject)) => return refused(connection, *request, reject, true),
         Err(NotAdmitted::ClientGone) => return client_gone(connection),
@@ -70,13 +70,13 @@ pub(crate) async fn proxy(
         };
         match exchange(connection, &mut request, &mut clock, &mut lease).await {
             Ok(done) if done.tunnel.is_some() => {
-                give_vec(std::mem::take(&mut request.head));
+                recycle_vec(std::mem::take(&mut request.head));
                 let left = done.tunnel.unwrap_or_default();
                 let entry = request.entry;
                 return Outcome::Tunnel(Box::new(Tunnel { lease, left, entry }));
             }
             Ok(done) => {
-                give_vec(std::mem::take(&mut request.head));
+                recycle_vec(std::mem::take(&mut request.head));
                 if done.reusable {
                     lease.keep();
                     connection.worker.schedule_sweep();
@@ -96,7 +96,7 @@ pub(crate) async fn proxy(
     }
 }
 
-/// A connection to the backend; nothing when the client went away meanwhile.
+/// A connection to the backend; nothing when the client is gone meanwhile.
 async fn lease(
     connection: &mut ClientConnection,
     request: &ProxyRequest,
@@ -108,7 +108,7 @@ async fn lease(
         None => Reuse::Certain,
     };
     if failed.is_none()
-        && let Some(lease) = request.backend.lease_kept(reuse, &connection.worker.metrics)
+        && let Some(lease) = request.backend.lease_idle(reuse, &connection.worker.metrics)
     {
         return Some(Ok(lease));
     }
@@ -124,7 +124,7 @@ async fn lease_new(
 ) -> Option<Result<Lease, Unreachable>> {
     let limit = request.snapshot.shared.timeouts.connect;
     let ClientConnection { worker, stream, buffer, deadline, .. } = connection;
-    // A TCP connect that gets no answer at all ends with the same limit.
+    // A TCP connect without any reply ends with the same limit.
     deadline.set(Phase::Backend, limit * 2);
     let leasing = deadline.limit(request.backend.lease(reuse, failed, limit, &worker.metrics));
     let (mut reader, _) = stream.split();
@@ -139,7 +139,7 @@ async fn lease_new(
     })
 }
 
-/// One safe retry: not one byte of an answer came, everything sent is still at hand,
+/// One safe retry: not one byte of a response came, everything sent is still at hand,
 /// and the backend has certainly not read the request. One that it has read may be what
 /// ended it, and would end the next instance too.
 fn may_retry(fault: &Fault, request: &ProxyRequest, lease: &Lease) -> bool {
@@ -159,11 +159,11 @@ fn unreachable_backend(
     let error = why.error.to_string();
     connection.worker.log_throttled(
         Level::Error,
-        "cannot reach the backend; see `santa-supervise status` for what became of it",
+        "cannot connect to the backend; `santa-supervise status` shows its state",
         &[("address", &why.address), ("error", &error)],
     );
     let status = if why.temporary { 503 } else { 502 };
-    respond(connection, request, Reject::new(status, "the backend cannot be reached"), true)
+    respond(connection, request, Reject::new(status, "the backend is unavailable"), true)
 }
 
 fn failed(
@@ -178,42 +178,42 @@ fn failed(
             metrics.upstream_errors.add(1);
             let address = lease.address();
             let fields = [("address", address.as_str()), ("reason", reason)];
-            connection.worker.log_throttled(
-                Level::Error,
-                "the backend broke off its answer",
-                &fields,
-            );
+            connection.worker.log_throttled(Level::Error, "upstream closed mid-response", &fields);
             connection.stream.abort_on_close();
             return Outcome::Close;
         }
         Fault::ClientGone => return client_gone(connection),
         Fault::Client(reject) => return respond(connection, request, reject, false),
         Fault::BackendClosed { .. } => {
-            Reject::new(502, "the backend closed the connection without an answer")
+            Reject::new(502, "the backend closed the connection without a response")
         }
         Fault::BackendBad(reason) => Reject::new(502, reason),
-        Fault::BackendSlow => Reject::new(504, "the backend did not answer in time"),
+        Fault::BackendSlow => Reject::new(504, "the backend did not respond in time"),
     };
     metrics.upstream_errors.add(1);
     let address = lease.address();
     let fields = [("address", address.as_str()), ("reason", reject.reason)];
-    connection.worker.log_throttled(Level::Error, "the backend did not answer properly", &fields);
+    connection.worker.log_throttled(
+        Level::Error,
+        "invalid or missing response from the backend",
+        &fields,
+    );
     let reject = match fault {
-        Fault::BackendBad(_) => Reject::new(502, "the backend did not answer properly"),
+        Fault::BackendBad(_) => Reject::new(502, "invalid response from the backend"),
         _ => reject,
     };
-    // What is left of the request's content would be read as the next head.
+    // The rest of the request's content would be read as the next head.
     let keep = request.content.is_done();
     respond(connection, request, reject, keep)
 }
 
-/// Nobody waits for the answer.
+/// The client is gone; no response is sent.
 fn client_gone(connection: &ClientConnection) -> Outcome {
     connection.stream.abort_on_close();
     Outcome::Close
 }
 
-/// The answer to a request that the backend does not get.
+/// The error response to a request that does not reach the backend.
 fn refused(
     connection: &ClientConnection,
     request: ProxyRequest,
@@ -224,7 +224,7 @@ fn refused(
     respond(connection, request, reject, keep)
 }
 
-/// An answer of our own to a request that was to be passed on.
+/// The error response to a request that was to be proxied.
 fn respond(
     connection: &ClientConnection,
     request: ProxyRequest,
@@ -232,9 +232,9 @@ fn respond(
     keep: bool,
 ) -> Outcome {
     let ProxyRequest { mut params, entry, snapshot, head, content, .. } = request;
-    give_vec(head);
+    recycle_vec(head);
     params.keep &= keep && content.is_done();
-    let mut response = LocalResponse::refusal(reject, params.to_api);
+    let mut response = LocalResponse::error(reject, params.to_api);
     if reject.status == 503 {
         response.add_line("Retry-After", "1");
     }

@@ -1,4 +1,4 @@
-//! Waiting for a turn at the backend, as long as the client does.
+//! Waits for a permit to use the backend, as long as the client waits.
 
 use std::rc::Rc;
 
@@ -13,15 +13,15 @@ use crate::http::reject::Reject;
 use crate::io::deadline::Phase;
 use crate::io::drive::unless;
 
-/// Why the backend does not get a request.
+/// Why a request does not reach the backend.
 pub(crate) enum NotAdmitted {
-    /// It cannot wait, or has waited for too long.
+    /// The queue is full, or it waited for too long.
     Refused(Reject),
-    /// Nobody waits for the answer.
+    /// The client is gone.
     ClientGone,
 }
 
-/// Counts a request that waits.
+/// Counts a queued request.
 struct Waiting(Rc<Worker>);
 
 impl Waiting {
@@ -37,8 +37,8 @@ impl Drop for Waiting {
     }
 }
 
-/// Waits until the backend may be given one more request.
-pub(crate) async fn take_turn(
+/// Waits until the backend may get one more request.
+pub(crate) async fn acquire_permit(
     connection: &mut ClientConnection,
     request: &mut ProxyRequest,
     memory: &mut Reservation,
@@ -66,7 +66,7 @@ async fn wait(
     let _waiting = Waiting::new(worker);
     let (mut reader, _) = stream.split();
     let version = request.params.version;
-    let gone = client_gone(&mut reader, buffer, version, || slot.doubt(), || true);
+    let gone = client_gone(&mut reader, buffer, version, || slot.mark_doubtful(), || true);
     deadline.set(Phase::Backend, request.snapshot.shared.timeouts.queue);
     match unless(deadline.limit(turn), gone).await {
         None => Err(NotAdmitted::ClientGone),

@@ -1,5 +1,5 @@
-//! How slowly a client may take an answer: the same rules as for a request's
-//! body, but for the total. The clock is only read once a client makes us wait.
+//! The timeouts of a response: the same as for a request's body, except for the total. The
+//! clock is read only once a client makes this proxy wait.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio::time::Instant;
 use super::body_clock::BodyClock;
 use crate::io::deadline::{Deadline, Phase};
 
-/// The clock of one answer.
+/// The clock of one response.
 #[derive(Debug)]
 pub(crate) struct SendClock<'d> {
     limits: &'d ProxyLimits,
     timeouts: &'d ProxyTimeouts,
-    /// Runs once the client makes us wait, which most never do.
+    /// Runs once the client causes a wait, which most never do.
     clock: RefCell<Option<BodyClock>>,
-    /// When the client last took a part of what is being written.
+    /// When the client last received a part of what is being written.
     since: Cell<Option<Instant>>,
     deadline: &'d Deadline,
 }
 
 impl<'d> SendClock<'d> {
-    /// Nothing has been taken.
+    /// Nothing has been sent.
     pub(crate) fn new(
         limits: &'d ProxyLimits,
         timeouts: &'d ProxyTimeouts,
@@ -43,7 +43,7 @@ impl<'d> SendClock<'d> {
         self.deadline.set(Phase::Send, patience);
     }
 
-    /// The client has taken some of it.
+    /// The client has received some of it.
     pub(crate) fn progress(&self, bytes: usize) {
         let now = Instant::now();
         let waited = self.since.replace(Some(now)).map_or(Duration::ZERO, |since| now - since);

@@ -1,7 +1,7 @@
-//! A WebSocket: bytes in both directions, untouched, until both ends have finished
-//! or nothing has moved for too long. Holds no buffer while idle. A client whose
-//! WebSocket ends here gets a close frame between two frames of the backend, so that
-//! it knows that it may come back.
+//! A WebSocket: bytes in both directions, unchanged, until both ends have finished or no
+//! bytes have moved for too long. Holds no buffer while idle. A client whose WebSocket is
+//! closed by this proxy gets a close frame between two frames of the backend, so that it
+//! knows that it may reconnect.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -17,14 +17,14 @@ use crate::io::deadline::{Deadline, Phase};
 use crate::io::stream::{Reader, Writer};
 use crate::upstream::pool::Lease;
 
-/// A tunnel about to begin.
+/// A tunnel that is about to start.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     /// The backend's end.
     pub(crate) lease: Lease,
     /// What the backend sent behind its head.
     pub(crate) left: Buffer,
-    /// Its place in the log, finished when the tunnel ends.
+    /// Its line in the access log, finished when the tunnel ends.
     pub(crate) entry: AccessLogEntry,
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunne
     let (mut backend_reader, mut backend_writer) = lease.stream.split();
     let mut up = Flow::new(std::mem::take(buffer));
     let mut down = Flow::new(std::mem::take(left));
-    // The backend may end without a word; what the client then hears is decided below.
+    // The backend may close without a close frame; what the client then gets is decided below.
     down.holds_end = true;
     let extend = |deadline: &Deadline| deadline.set(Phase::Tunnel, patience);
     extend(deadline);
@@ -61,7 +61,7 @@ pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunne
             extend(deadline);
         }
         if down.ended && !down.frames.is_closed() {
-            // After the client's end, it is what was to be expected.
+            // After the client has closed, this is expected.
             return Poll::Ready(if up.ended { End::Finished } else { End::BackendGone });
         }
         match (upward, downstream_headers) {
@@ -77,17 +77,17 @@ pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunne
         guard.register(context);
         Poll::Pending
     });
-    let end = deadline.limit(both).await.unwrap_or(End::Silent);
-    if let Some((code, reason)) = end.farewell()
+    let end = deadline.limit(both).await.unwrap_or(End::Idle);
+    if let Some((code, reason)) = end.close_reason()
         && down.is_between_frames()
         && !down.frames.is_closed()
     {
         deadline.set(Phase::Tunnel, worker.snapshot().shared.timeouts.linger);
         let frame = close_frame(code, reason);
         down.moved += frame.len() as u64;
-        let parting = part(&frame, &mut up, &mut client_reader, &mut client_writer);
-        // A client that does not answer is not waited for.
-        let _ = deadline.limit(parting).await;
+        let closing = close(&frame, &mut up, &mut client_reader, &mut client_writer);
+        // A client that does not reply is not waited for.
+        let _ = deadline.limit(closing).await;
     }
     entry.bytes = down.moved;
 }
@@ -95,31 +95,31 @@ pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunne
 /// Why a tunnel ended.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// Both ends said so, or the client went away.
+    /// Both ends have closed, or the client is gone.
     Finished,
-    /// The backend went away without a close frame.
+    /// The backend closed without a close frame.
     BackendGone,
-    /// Nothing has moved for too long.
-    Silent,
-    /// This process stops.
+    /// No bytes have moved for too long.
+    Idle,
+    /// This process is stopping.
     Draining,
 }
 
 impl End {
-    /// What the client is told, when nobody has told it anything.
-    fn farewell(self) -> Option<(u16, &'static str)> {
+    /// The close frame for the client, unless it already got one.
+    fn close_reason(self) -> Option<(u16, &'static str)> {
         match self {
             Self::Finished => None,
-            Self::BackendGone => Some((1012, "the server restarts; connect again")),
-            Self::Draining => Some((1012, "santa-proxy restarts; connect again")),
-            Self::Silent => Some((1001, "nothing was sent for too long")),
+            Self::BackendGone => Some((1012, "the server is restarting; please reconnect")),
+            Self::Draining => Some((1012, "the proxy is restarting; please reconnect")),
+            Self::Idle => Some((1001, "idle for too long")),
         }
     }
 }
 
-/// Sends a close frame and reads on until the client has answered it: closing with
-/// something unread would take the frame away from it.
-async fn part(
+/// Sends a close frame and reads on until the client has replied to it: closing with unread
+/// bytes would discard the frame.
+async fn close(
     frame: &[u8],
     up: &mut Flow,
     reader: &mut Reader<'_>,
@@ -137,9 +137,9 @@ async fn part(
         up.frames.pass(up.buffer.filled());
         let count = up.buffer.filled().len();
         up.buffer.consume(count);
-        let answered = up.frames.is_closed() && up.frames.at_boundary();
+        let replied = up.frames.is_closed() && up.frames.at_boundary();
         if up.ended
-            || answered
+            || replied
             || poll_fn(|context| reader.poll_fill(context, &mut up.buffer)).await? == 0
         {
             return Ok(());

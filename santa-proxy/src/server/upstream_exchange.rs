@@ -1,5 +1,5 @@
-//! One request and its answer over one backend connection: the content goes out
-//! while the answer comes in, each at the pace of its receiver.
+//! One request and its response over one backend connection: the content is sent while the
+//! response arrives, each at the pace of its receiver.
 
 use std::cell::Cell;
 
@@ -17,19 +17,19 @@ use crate::http::chunked::push_content;
 use crate::http::content::Content;
 use crate::http::reject::Reject;
 use crate::http::version::Version;
-use crate::io::buffer::{Buffer, give_vec, take_vec};
+use crate::io::buffer::{Buffer, recycle_vec, take_vec};
 use crate::io::deadline::{Deadline, Expired, Phase};
 use crate::io::drive::drive_with;
 use crate::io::stream::{Reader, Writer};
 use crate::metrics::WorkerMetrics;
 use crate::upstream::pool::Lease;
 
-/// An exchange that came to its end.
+/// An exchange that was completed.
 #[derive(Debug)]
 pub(crate) struct Done {
     /// Whether the client's connection stays open.
     pub(crate) keep: bool,
-    /// Whether the request was read to its end.
+    /// Whether the request was read completely.
     pub(crate) complete: bool,
     /// Whether the backend's connection can carry another request.
     pub(crate) reusable: bool,
@@ -41,13 +41,13 @@ pub(crate) struct Done {
 enum Unsent {
     /// The client's fault.
     Client(Reject),
-    /// The backend takes no more; its answer may still come.
+    /// The backend accepts no more; its response may still come.
     Backend,
-    /// The client does not wait for the answer.
+    /// The client is gone.
     Gone,
 }
 
-/// Carries out one exchange.
+/// Performs one exchange.
 pub(crate) async fn exchange(
     connection: &mut ClientConnection,
     request: &mut ProxyRequest,
@@ -70,7 +70,7 @@ pub(crate) async fn exchange(
         ..
     } = request;
     let timeouts = &snapshot.shared.timeouts;
-    // A client that has begun does not wait.
+    // A client that has begun to send does not wait for 100.
     let content_at_hand = *taken > 0 || content.is_done();
     let progress = Progress::default();
     let (client_reader, client_writer) = stream.split();
@@ -144,7 +144,7 @@ fn with_progress(fault: Fault, progress: &Progress) -> Fault {
 fn expired(phase: Phase, progress: &Progress) -> Fault {
     match phase {
         _ if progress.responding.get() && phase == Phase::Backend => {
-            Fault::Broken("it stopped in the middle of an answer")
+            Fault::Broken("it stopped in the middle of its response")
         }
         _ if progress.responding.get() => Fault::ClientGone,
         Phase::Content => Fault::Client(Reject::new(408, "request content took too long")),
@@ -171,15 +171,15 @@ struct Sending<'x> {
 }
 
 impl Sending<'_> {
-    /// Sends the request, then watches whether its client still waits. Gives why
-    /// that ended; never when all is well.
+    /// Sends the request, then watches whether the client disconnects. Gives why that ended;
+    /// never while all is well.
     async fn run(&mut self, first: &[u8]) -> Unsent {
         if let Err(unsent) = self.send(first).await {
             return unsent;
         }
         let Self { reader, buffer, version, progress, .. } = self;
-        let may_ask = || !progress.responding.get() && !progress.interim.get();
-        client_gone(reader, buffer, *version, || {}, may_ask).await;
+        let may_send = || !progress.responding.get() && !progress.interim.get();
+        client_gone(reader, buffer, *version, || {}, may_send).await;
         Unsent::Gone
     }
 
@@ -205,7 +205,7 @@ impl Sending<'_> {
         self.deadline.set(Phase::Content, self.clock.patience());
         let begun = Instant::now();
         match self.reader.fill(self.buffer).await {
-            Ok(0) | Err(_) => Err(Unsent::Client(Reject::bad("request content ends too early"))),
+            Ok(0) | Err(_) => Err(Unsent::Client(Reject::bad("request content is incomplete"))),
             Ok(count) => {
                 self.clock.arrived(count, begun.elapsed());
                 self.progress.read_on.set(true);
@@ -232,7 +232,7 @@ impl Sending<'_> {
             let mut out = take_vec();
             push_content(&mut out, payload, true, last);
             let written = self.writer.write_all([&out, &[], &[]]).await;
-            give_vec(out);
+            recycle_vec(out);
             written
         } else {
             self.writer.write_all([payload, &[], &[]]).await

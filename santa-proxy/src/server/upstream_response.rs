@@ -1,6 +1,6 @@
-//! The answer's direction: the backend's head checked, rewritten and passed on,
-//! then its content as it comes, without waiting for more than has arrived. Only a
-//! short answer is passed on whole or not at all.
+//! Passes a backend's response on: its head checked and rewritten, then its content as it
+//! arrives, without waiting for more. Only a short response is passed on as a whole or not
+//! at all.
 
 use std::io;
 use std::time::Duration;
@@ -21,26 +21,26 @@ use crate::http::response::{Response, SCAN_RULES};
 use crate::http::rewrite::{self, Delimiter, DownstreamHeaders};
 use crate::http::scan::{Found, HeadSpan, Scan, ScanError};
 use crate::http::version::Version;
-use crate::io::buffer::{BLOCK, Buffer, give_vec, take_vec};
+use crate::io::buffer::{BLOCK, Buffer, recycle_vec, take_vec};
 use crate::io::deadline::{Deadline, Phase};
 use crate::io::stream::{Reader, Writer};
 
-/// Interim answers (1xx) to one request.
-const MOST_INTERIM: u32 = 16;
+/// Most interim responses (1xx) to one request.
+const MAX_INTERIM: u32 = 16;
 
 /// Content of at most so many bytes waits until all of it is there. Servers send head
 /// and content one after the other (uvicorn does), and one that is killed between them
-/// must not leave its client with half an answer. It fits into one block.
+/// must not leave its client with half a response. It fits into one block.
 const WHOLE: u64 = BLOCK as u64;
 
-const ENDED: &str = "it ended in the middle of its content";
+const INCOMPLETE: &str = "its content is incomplete";
 
-/// How long a backend may stay silent before we ask a client for the content that it
-/// holds back. Backends that know nothing of 100 wait for it for ever.
-const SILENCE: Duration = Duration::from_millis(500);
+/// How long a backend may be silent before this proxy requests the content that the client
+/// holds back. Backends that know nothing of 100 wait for it forever.
+const CONTINUE_AFTER: Duration = Duration::from_millis(500);
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// One answer under way.
+/// A response that is being passed on.
 pub(crate) struct UpstreamResponse<'x> {
     pub(crate) reader: Reader<'x>,
     pub(crate) writer: Writer<'x>,
@@ -49,8 +49,7 @@ pub(crate) struct UpstreamResponse<'x> {
     pub(crate) worker: &'x Worker,
     pub(crate) params: &'x ResponseParams,
     pub(crate) entry: &'x mut AccessLogEntry,
-    /// Given back once the backend has answered: its content comes at the
-    /// client's pace.
+    /// Released once the backend has responded: the content is sent at the client's pace.
     pub(crate) permit: &'x mut Option<Permit>,
     /// Whether an upgrade was asked for.
     pub(crate) upgrade: bool,
@@ -59,15 +58,15 @@ pub(crate) struct UpstreamResponse<'x> {
     /// Whether the client waits for 100 before it sends its content.
     pub(crate) expects: bool,
     pub(crate) deadline: &'x Deadline,
-    /// How slowly the client may take the answer.
+    /// The timeouts of sending the response.
     pub(crate) clock: SendClock<'x>,
     pub(crate) timeouts: &'x santa_config::ProxyTimeouts,
-    /// The line about TLS for this client.
+    /// The `Strict-Transport-Security` line for this client.
     pub(crate) hsts: &'x [u8],
     pub(crate) progress: &'x Progress,
 }
 
-/// An answer that was passed on completely.
+/// A response that was passed on completely.
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// Whether the client was told that its connection stays open.
@@ -78,8 +77,8 @@ pub(crate) struct Finished {
     pub(crate) tunnel: Option<Buffer>,
 }
 
-/// A final head on its way.
-struct Answering {
+/// A final head that is being sent.
+struct FinalResponse {
     /// The head, and later the frame around a piece of content.
     out: Vec<u8>,
     content: Content,
@@ -88,17 +87,17 @@ struct Answering {
     backend_keeps: bool,
 }
 
-/// What a head turned out to be.
+/// The kind of a head.
 enum Kind {
     Interim(Vec<u8>),
     Upgraded(Vec<u8>),
-    Final(Box<Answering>),
+    Final(Box<FinalResponse>),
 }
 
 impl UpstreamResponse<'_> {
-    /// Passes the whole answer on.
+    /// Passes the whole response on.
     pub(crate) async fn run(&mut self) -> Result<Finished, Fault> {
-        for _ in 0..=MOST_INTERIM {
+        for _ in 0..=MAX_INTERIM {
             let span = self.read_head().await?;
             let kind = self.read_kind(&span)?;
             self.buffer.consume(span.end);
@@ -108,24 +107,24 @@ impl UpstreamResponse<'_> {
                     self.progress.interim.set(true);
                     self.write(&out, 0, b"").await?;
                     self.expect_content();
-                    give_vec(out);
+                    recycle_vec(out);
                 }
                 Kind::Upgraded(out) => {
                     self.progress.responding.set(true);
                     self.entry.status = 101;
                     self.write(&out, 0, b"").await?;
-                    give_vec(out);
+                    recycle_vec(out);
                     let left = std::mem::take(&mut self.buffer);
                     return Ok(Finished { keep: false, reusable: false, tunnel: Some(left) });
                 }
-                Kind::Final(answering) => {
-                    self.gather(&answering.content).await?;
+                Kind::Final(sending) => {
+                    self.gather(&sending.content).await?;
                     *self.permit = None;
-                    return self.pass_content(*answering).await;
+                    return self.pass_content(*sending).await;
                 }
             }
         }
-        Err(Fault::BackendBad("too many interim answers"))
+        Err(Fault::BackendBad("too many interim responses"))
     }
 
     async fn read_head(&mut self) -> Result<HeadSpan, Fault> {
@@ -149,18 +148,18 @@ impl UpstreamResponse<'_> {
                         && matches!(self.reader, Reader::Unix(_));
                     return Err(Fault::BackendClosed { untouched, at_hand: true });
                 }
-                Ok(0) | Err(_) => return Err(Fault::BackendBad("its head ends too early")),
+                Ok(0) | Err(_) => return Err(Fault::BackendBad("its response head is incomplete")),
                 Ok(_) => {}
             }
         }
     }
 
-    /// Reads from the backend; asks the client for its content when both are silent.
+    /// Reads from the backend; requests the client's content when both are silent.
     async fn fill(&mut self) -> Result<io::Result<usize>, Fault> {
         if self.expects {
             self.expects = false;
             // Boxed: most exchanges never need the room.
-            let patient = Box::pin(timeout(SILENCE, self.reader.fill(&mut self.buffer)));
+            let patient = Box::pin(timeout(CONTINUE_AFTER, self.reader.fill(&mut self.buffer)));
             if let Ok(filled) = patient.await {
                 return Ok(filled);
             }
@@ -172,14 +171,14 @@ impl UpstreamResponse<'_> {
         Ok(self.reader.fill(&mut self.buffer).await)
     }
 
-    /// It is the client's turn, as long as nothing of its content has come.
+    /// The client is expected to send, as long as nothing of its content has arrived.
     fn expect_content(&self) {
         if !self.progress.sent.get() && !self.progress.read_on.get() {
             self.deadline.set(Phase::Content, self.timeouts.body);
         }
     }
 
-    /// Checks the head, mended where a proxy has to, and makes the one for the client.
+    /// Checks the head, corrected where a proxy has to, and builds the one for the client.
     fn read_kind(&mut self, span: &HeadSpan) -> Result<Kind, Fault> {
         match self.kind(span) {
             Err(Fault::BackendBad(_))
@@ -200,7 +199,7 @@ impl UpstreamResponse<'_> {
         let mut out = take_vec();
         if response.status == 101 {
             if !self.upgrade || !rewrite::agrees_to_websocket(&response) {
-                return Err(Fault::BackendBad("it switches protocols without being asked"));
+                return Err(Fault::BackendBad("it switched protocols without a request to"));
             }
             self.head(&mut out, &response, Delimiter::Upgrade, true);
             self.entry.answered();
@@ -214,7 +213,7 @@ impl UpstreamResponse<'_> {
             return Ok(Kind::Interim(out));
         }
         let delimiter = rewrite::delimiter(&response, params.version, params.to_head);
-        // A client that is still sending gets its answer, and then the end.
+        // A client that is still sending gets its response, and then the end.
         let keep = params.keep
             && self.progress.sent.get()
             && delimiter != Delimiter::Close
@@ -222,14 +221,14 @@ impl UpstreamResponse<'_> {
         self.head(&mut out, &response, delimiter, keep);
         self.entry.status = response.status;
         self.entry.answered();
-        let answering = Answering {
+        let sending = FinalResponse {
             out,
             content: Content::of_response(response.body),
             delimiter,
             keep,
             backend_keeps: response.keeps_alive(),
         };
-        Ok(Kind::Final(Box::new(answering)))
+        Ok(Kind::Final(Box::new(sending)))
     }
 
     fn head(&self, out: &mut Vec<u8>, response: &Response<'_>, delimiter: Delimiter, keep: bool) {
@@ -244,36 +243,36 @@ impl UpstreamResponse<'_> {
         rewrite::response_head(out, response, &downstream_headers);
     }
 
-    /// Waits for all of a short content.
+    /// Waits for all of a short response.
     async fn gather(&mut self, content: &Content) -> Result<(), Fault> {
         let Content::Length(length @ ..=WHOLE) = *content else { return Ok(()) };
         while (self.buffer.filled().len() as u64) < length {
             self.deadline.set(Phase::Backend, self.timeouts.response);
             match self.reader.fill(&mut self.buffer).await {
-                Ok(0) | Err(_) => return Err(Fault::BackendBad(ENDED)),
+                Ok(0) | Err(_) => return Err(Fault::BackendBad(INCOMPLETE)),
                 Ok(_) => {}
             }
         }
         Ok(())
     }
 
-    async fn pass_content(&mut self, mut answering: Answering) -> Result<Finished, Fault> {
-        let patience = match answering.content {
+    async fn pass_content(&mut self, mut sending: FinalResponse) -> Result<Finished, Fault> {
+        let patience = match sending.content {
             Content::Length(_) => self.timeouts.response,
             // An event stream may be quiet for long.
             _ => self.timeouts.tunnel_idle,
         };
         loop {
-            let content = &mut answering.content;
+            let content = &mut sending.content;
             let done =
                 content.decode(self.buffer.filled_mut()).map_err(|error| self.broken(error.0))?;
-            let finished = answering.content.is_done();
-            let tail = self.frame(&mut answering, done.produced, finished);
-            if done.produced > 0 || finished || !answering.out.is_empty() {
+            let finished = sending.content.is_done();
+            let tail = self.frame(&mut sending, done.produced, finished);
+            if done.produced > 0 || finished || !sending.out.is_empty() {
                 self.progress.responding.set(true);
-                self.write(&answering.out, done.produced, &tail).await?;
+                self.write(&sending.out, done.produced, &tail).await?;
                 self.entry.bytes += done.produced as u64;
-                answering.out.clear();
+                sending.out.clear();
             }
             self.buffer.consume(done.consumed);
             if finished {
@@ -281,25 +280,25 @@ impl UpstreamResponse<'_> {
             }
             self.deadline.set(Phase::Backend, patience);
             match self.reader.fill(&mut self.buffer).await {
-                Ok(0) if answering.content.may_end_now() => {
+                Ok(0) if sending.content.may_end_now() => {
                     // The rest of the frame, if the client has one.
                     let tail: &[u8] =
-                        if answering.delimiter == Delimiter::Chunked { b"0\r\n\r\n" } else { b"" };
+                        if sending.delimiter == Delimiter::Chunked { b"0\r\n\r\n" } else { b"" };
                     self.write(tail, 0, b"").await?;
                     break;
                 }
                 Ok(0) | Err(_) => {
-                    return Err(Fault::Broken(ENDED));
+                    return Err(Fault::Broken(INCOMPLETE));
                 }
                 Ok(_) => {}
             }
         }
-        give_vec(answering.out);
-        let reusable = answering.backend_keeps && self.buffer.is_empty();
-        Ok(Finished { keep: answering.keep, reusable, tunnel: None })
+        recycle_vec(sending.out);
+        let reusable = sending.backend_keeps && self.buffer.is_empty();
+        Ok(Finished { keep: sending.keep, reusable, tunnel: None })
     }
 
-    /// Before the head has left, a broken answer can still become a 502.
+    /// Before the head has been sent, an invalid response can still become a 502.
     fn broken(&self, reason: &'static str) -> Fault {
         if self.progress.responding.get() {
             Fault::Broken(reason)
@@ -309,20 +308,20 @@ impl UpstreamResponse<'_> {
     }
 
     /// Adds to `out` what comes before a piece of content; gives what follows it.
-    fn frame(&self, answering: &mut Answering, produced: usize, finished: bool) -> Vec<u8> {
-        if answering.delimiter != Delimiter::Chunked {
+    fn frame(&self, sending: &mut FinalResponse, produced: usize, finished: bool) -> Vec<u8> {
+        if sending.delimiter != Delimiter::Chunked {
             return Vec::new();
         }
         let mut tail = Vec::new();
         if produced > 0 {
-            push_hex(&mut answering.out, produced as u64);
-            answering.out.extend_from_slice(b"\r\n");
+            push_hex(&mut sending.out, produced as u64);
+            sending.out.extend_from_slice(b"\r\n");
             tail.extend_from_slice(b"\r\n");
         }
         if finished {
             tail.extend_from_slice(b"0\r\n");
             if self.trailers {
-                rewrite::push_trailers(&mut tail, answering.content.trailer());
+                rewrite::push_trailers(&mut tail, sending.content.trailer());
             }
             tail.extend_from_slice(b"\r\n");
         }
@@ -346,8 +345,10 @@ impl UpstreamResponse<'_> {
 
 fn scan_fault(error: ScanError) -> &'static str {
     match error {
-        ScanError::BareLineFeed => "line feed without carriage return in its head",
-        ScanError::NoStartLine | ScanError::Start => "it does not start with a status line",
-        ScanError::LongStartLine | ScanError::LongHead => "its head is too long",
+        ScanError::BareLineFeed => "line feed without carriage return in its response head",
+        ScanError::NoStartLine | ScanError::Start => {
+            "its response does not start with a status line"
+        }
+        ScanError::LongStartLine | ScanError::LongHead => "its response head is too long",
     }
 }

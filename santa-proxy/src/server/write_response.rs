@@ -1,4 +1,4 @@
-//! Answers of our own on the wire: the head as bytes, then the content.
+//! Writes responses of this proxy itself: the head as bytes, then the content.
 
 use std::io;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use crate::http::content::Content;
 use crate::http::reject::phrase;
 use crate::http::rewrite::push_status_line;
 use crate::http::version::Version;
-use crate::io::buffer::{give_vec, take_vec};
+use crate::io::buffer::{recycle_vec, take_vec};
 use crate::io::deadline::{Deadline, Expired};
 use crate::io::stream::Writer;
 use crate::local_response::{Body, LocalResponse};
 use crate::snapshot::Snapshot;
 
-/// What an answer depends on besides its content.
+/// What a response depends on besides its content: the request and its connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ResponseParams {
     /// Identifier of the request.
@@ -35,21 +35,21 @@ pub(crate) struct ResponseParams {
     pub(crate) secure: bool,
 }
 
-/// An answer of our own, ready to be written.
+/// A response of this proxy itself, ready to be written.
 #[derive(Debug)]
 pub(crate) struct PreparedResponse {
     head: Vec<u8>,
     body: Body,
     snapshot: Rc<WorkerSnapshot>,
     entry: AccessLogEntry,
-    /// The request's content, to be read past.
+    /// The request's content, to be skipped.
     pub(crate) content: Content,
     /// Whether the connection stays open.
     pub(crate) keep: bool,
 }
 
 impl PreparedResponse {
-    /// Puts the head together.
+    /// Builds the head.
     pub(crate) fn new(
         worker: &Worker,
         snapshot: &Rc<WorkerSnapshot>,
@@ -81,8 +81,8 @@ impl PreparedResponse {
         Self { head, body, snapshot, entry, content: Content::Length(0), keep: params.keep }
     }
 
-    /// Writes it all; gives whether the connection stays open and what is left
-    /// of the request's content.
+    /// Writes it; gives whether the connection stays open and the rest of the request's
+    /// content.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps room for its arguments twice")]
     pub(crate) fn write<'w, 's>(
         self,
@@ -116,13 +116,13 @@ impl PreparedResponse {
             };
             let Self { head, mut entry, content, keep, .. } = self;
             entry.bytes = bytes;
-            give_vec(head);
+            recycle_vec(head);
             Ok((keep, content))
         }
     }
 }
 
-/// The client is gone, or no longer takes what it asked for.
+/// The client is gone, or no longer receives the response.
 #[derive(Debug)]
 pub(crate) struct SendError;
 

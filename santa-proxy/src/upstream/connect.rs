@@ -1,4 +1,4 @@
-//! Reaching a backend that may be busy or on its way back after a restart.
+//! Connects to a backend that may be busy or restarting.
 
 use std::io;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::io::stream::Stream;
 
-/// What to do about a failed attempt.
+/// What to do about a failed attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remedy {
-    /// The backlog is full: there again in a moment.
+    /// The backlog is full: try again in a moment.
     Soon,
-    /// Nobody listens: held until the backend is back.
+    /// No listener: wait until the backend is back.
     Hold,
-    /// Trying again would not help.
+    /// Another attempt would not help.
     GiveUp,
 }
 
@@ -31,8 +31,8 @@ pub(crate) async fn attempt(address: &Address) -> io::Result<Stream> {
     }
 }
 
-/// What a failed attempt means. A full backlog of a Unix socket answers EAGAIN;
-/// a socket file without a listener ECONNREFUSED; none at all ENOENT.
+/// What a failed attempt means. A full backlog of a Unix socket gives EAGAIN, a socket file
+/// without a listener ECONNREFUSED, a missing one ENOENT.
 pub(crate) fn remedy(error: &io::Error) -> Remedy {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Remedy::Soon,

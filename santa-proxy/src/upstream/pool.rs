@@ -1,6 +1,5 @@
-//! The instances of a backend as one worker sees them: least connections first,
-//! those that failed lately later and drained ones last, idle connections kept for
-//! the next request.
+//! The instances of a backend as one worker sees them: least connections first, those that
+//! failed recently later and drained ones last, idle connections kept for reuse.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -16,12 +15,12 @@ use super::membership::Drained;
 use crate::io::stream::Stream;
 use crate::metrics::{InstanceMetrics, WorkerMetrics};
 
-/// Idle connections kept for each instance.
-const KEPT: usize = 64;
-/// Longest an idle connection is kept: below the five seconds after which
-/// uvicorn closes it.
-const KEPT_FOR: Duration = Duration::from_secs(4);
-/// How long a failed instance is passed over while others work.
+/// Idle connections kept per instance.
+const MAX_IDLE: usize = 64;
+/// How long an idle connection is kept: less than the backend keeps it (75 s; uvicorn's
+/// default would be 5 s), so that it is rarely closed just as a request is sent.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a failed instance is skipped while others work.
 const DOWN_FOR: Duration = Duration::from_secs(1);
 
 /// All instances of one backend.
@@ -75,18 +74,18 @@ impl Drop for Counted {
 pub(crate) enum Reuse {
     /// No: a new one.
     Never,
-    /// Yes, when nothing was heard of its end: the request can be sent again.
+    /// Yes, unless the runtime has seen it closed: the request can be sent again.
     Likely,
-    /// Yes, once the kernel was asked: the request cannot be sent again.
+    /// Yes, once the kernel was asked whether it is closed: the request cannot be sent again.
     Certain,
 }
 
-/// Why no connection could be had.
+/// Why there is no connection.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
     /// The instance that was tried last.
     pub(crate) address: String,
-    /// What it said.
+    /// What went wrong.
     pub(crate) error: io::Error,
     /// Whether it may be back soon.
     pub(crate) temporary: bool,
@@ -96,18 +95,18 @@ impl Lease {
     /// Keeps the connection for the next request, if there will be one.
     pub(crate) fn keep(self) {
         let mut idle = self.counted.0.idle.borrow_mut();
-        if idle.len() < KEPT && !self.counted.0.drained.get() {
+        if idle.len() < MAX_IDLE && !self.counted.0.drained.get() {
             idle.push((self.stream, Instant::now()));
         }
     }
 
-    /// Whether its end may have crossed the request on its way, so that nobody can tell
-    /// if the request was read: TCP says nothing of it, a Unix socket always does.
+    /// Whether the backend may have closed it while the request was on its way, so that it is
+    /// unknown whether the request was read: TCP does not tell, a Unix socket always does.
     pub(crate) fn may_have_ended_before(&self) -> bool {
         self.reused && matches!(self.stream, Stream::Tcp(_))
     }
 
-    /// Whose connection it is.
+    /// The instance that it leads to.
     pub(crate) fn instance(&self) -> Rc<Instance> {
         Rc::clone(&self.counted.0)
     }
@@ -119,7 +118,7 @@ impl Lease {
 }
 
 impl Backend {
-    /// A backend with these instances, which `metrics` tells of.
+    /// A backend with these instances, which appear in `metrics`.
     pub(crate) fn new(addresses: &[Address], metrics: &WorkerMetrics) -> Self {
         let instance = |address: &Address| {
             Rc::new(Instance {
@@ -134,8 +133,8 @@ impl Backend {
         Self { instances: addresses.iter().map(instance).collect(), next: Cell::new(0) }
     }
 
-    /// Gives those instances no further requests while others serve, and ends what
-    /// is kept for them.
+    /// Gives these instances no new requests while others serve, and closes their idle
+    /// connections.
     pub(crate) fn drain(&self, drained: &Drained) {
         for instance in &self.instances {
             let now = drained.contains_key(&instance.address);
@@ -147,20 +146,20 @@ impl Backend {
         }
     }
 
-    /// Closes connections that have been idle for too long; says whether any is left.
+    /// Closes connections that have been idle for too long; gives whether any is left.
     pub(crate) fn sweep(&self) -> bool {
         let now = Instant::now();
         let mut left = false;
         for instance in &self.instances {
             let mut idle = instance.idle.borrow_mut();
-            idle.retain(|(_, since)| now < *since + KEPT_FOR);
+            idle.retain(|(_, since)| now < *since + IDLE_TIMEOUT);
             left |= !idle.is_empty();
         }
         left
     }
 
-    /// A connection that is kept, as far as `reuse` allows; nothing when a new one is due.
-    pub(crate) fn lease_kept(&self, reuse: Reuse, metrics: &WorkerMetrics) -> Option<Lease> {
+    /// An idle connection, as far as `reuse` allows; nothing when a new one is needed.
+    pub(crate) fn lease_idle(&self, reuse: Reuse, metrics: &WorkerMetrics) -> Option<Lease> {
         let now = Instant::now();
         let turn = self.next.get();
         let lease = self.choose(now, None)?.reuse(reuse, now);
@@ -172,9 +171,9 @@ impl Backend {
         lease
     }
 
-    /// A connection that is kept, as far as `reuse` allows, or new; of another
-    /// instance than `failed` where there is one as good. `limit` bounds the wait
-    /// for a backend that is busy or restarting.
+    /// An idle connection, as far as `reuse` allows, or a new one; to another instance than
+    /// `failed` if there is one as good. `limit` bounds the wait for a backend that is busy
+    /// or restarting.
     pub(crate) async fn lease(
         &self,
         reuse: Reuse,
@@ -261,7 +260,7 @@ impl Instance {
         };
         loop {
             let (stream, since) = self.idle.borrow_mut().pop()?;
-            if now < since + KEPT_FOR && quiet(&stream) {
+            if now < since + IDLE_TIMEOUT && quiet(&stream) {
                 return Some(Lease { stream, reused: true, counted: Counted::new(self) });
             }
         }

@@ -1,7 +1,6 @@
 //! The admin listener: metrics there and nowhere else.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
 use crate::support::backend::Backend;
@@ -11,19 +10,16 @@ use crate::support::proxy::Setup;
 
 #[test]
 fn metrics_tell_of_requests_on_the_admin_listener_only() {
-    // The port is free again when the proxy binds it.
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let proxy = Setup::new().set("ADMIN__LISTEN", &address.to_string()).start();
+    let proxy = Setup::new().with_admin().start();
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get("/file.txt").status, 200);
     assert_eq!(client.get("/metrics").status, 404);
-    let scrape = || Client::connect(address).get("/metrics").text();
     eventually("both requests are counted", || {
-        let text = scrape();
+        let text = proxy.metrics();
         text.contains("requests_total{route=\"console\",status=\"2xx\"} 1\n")
             && text.contains("requests_total{route=\"console\",status=\"4xx\"} 1\n")
     });
-    let text = scrape();
+    let text = proxy.metrics();
     for line in ["santa_proxy_connections 1\n", "santa_proxy_connections_accepted_total 1\n"] {
         assert!(text.contains(line), "{line} in {text}");
     }
@@ -31,20 +27,19 @@ fn metrics_tell_of_requests_on_the_admin_listener_only() {
         format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
     assert!(text.contains(&format!("santa_proxy_upstream_down{{{upstream}}} 0\n")), "{text}");
     assert!(text.contains("\n# santa-supervise does not respond: "), "{text}");
-    assert_eq!(Client::connect(address).get("/").status, 404);
+    assert_eq!(Client::connect(proxy.admin()).get("/").status, 404);
     let post = "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(Client::connect(address).request(post).status, 405);
-    assert_eq!(Client::connect(address).request("GET /metrics HTTP/1.1\n\n").status, 400);
+    assert_eq!(Client::connect(proxy.admin()).request(post).status, 405);
+    assert_eq!(Client::connect(proxy.admin()).request("GET /metrics HTTP/1.1\n\n").status, 400);
 }
 
 #[test]
 fn metrics_tell_of_santa_supervise_too() {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let setup = Setup::new().set("ADMIN__LISTEN", &address.to_string());
+    let setup = Setup::new().with_admin();
     let path = setup.directory.path().join("control.sock");
     let control = UnixListener::bind(&path).expect("control socket");
     let setup = setup.set("SUPERVISOR__CONTROL_SOCKET", &path.display().to_string());
-    let _proxy = setup.start();
+    let proxy = setup.start();
     let supervisor = std::thread::spawn(move || {
         let (mut client, _) = control.accept().expect("a client");
         let mut request = String::new();
@@ -56,19 +51,18 @@ fn metrics_tell_of_santa_supervise_too() {
             .expect("answer");
         request
     });
-    let text = Client::connect(address).get("/metrics").text();
+    let text = proxy.metrics();
     assert!(text.ends_with("santa_supervise_x 1\n"), "{text}");
     assert_eq!(supervisor.join().expect("asked"), "{\"op\":\"metrics\"}\n");
 }
 
 #[test]
 fn metrics_tell_of_every_instance_of_the_backend() {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let setup = Setup::new().set("ADMIN__LISTEN", &address.to_string());
+    let setup = Setup::new().with_admin();
     let backend = Backend::start(&setup.socket());
     let proxy = setup.start();
     let of = format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
-    let scrape = || Client::connect(address).get("/metrics").text();
+    let scrape = || proxy.metrics();
     let silent = format!("# {} did not return its metrics\n", &of[9..of.len() - 1]);
     assert!(scrape().contains(&silent), "an empty answer is none");
     backend.tell("<!doctype html>\n");

@@ -1,8 +1,7 @@
 //! Clients that go away before they are answered: what they held is free for
-//! others. One that has only ended its own direction still gets its answer.
+//! others. One that has only ended its own direction still gets its response.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use crate::http2::{client, run, start};
@@ -53,22 +52,14 @@ fn leave(client: Client, reset: bool) {
     drop(client);
 }
 
-fn admin() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
-}
-
-fn waiting(admin: SocketAddr) -> u64 {
-    let text = Client::connect(admin).get("/metrics").text();
-    let line = text.lines().find_map(|line| line.strip_prefix("santa_proxy_queue_waiting "));
-    line.expect("counted").parse().expect("a number")
+fn waiting(proxy: &Proxy) -> u64 {
+    proxy.metric("santa_proxy_queue_waiting")
 }
 
 #[test]
 fn a_client_that_leaves_the_queue_leaves_its_place() {
     for reset in [false, true] {
-        let admin = admin();
-        let setup =
-            one_permit().set("ADMIN__LISTEN", &admin.to_string()).set("PROXY__LIMITS__QUEUE", "2");
+        let setup = one_permit().with_admin().set("PROXY__LIMITS__QUEUE", "2");
         let backend = Backend::start(&setup.socket());
         held(&backend);
         let proxy = setup.start();
@@ -77,9 +68,9 @@ fn a_client_that_leaves_the_queue_leaves_its_place() {
         for round in 0..2 {
             let gone =
                 [1, 2].map(|number| ask(&proxy, &get("/api/gone", &format!("192.0.2.{number}"))));
-            assert_eq!(waiting(admin), 2, "round {round}");
+            assert_eq!(waiting(&proxy), 2, "round {round}");
             gone.into_iter().for_each(|client| leave(client, reset));
-            eventually("their places are free", || waiting(admin) == 0);
+            eventually("their places are free", || waiting(&proxy) == 0);
         }
         let mut live = ask(&proxy, &get("/api/live", "192.0.2.3"));
         server.write_all(LAST).expect("write");

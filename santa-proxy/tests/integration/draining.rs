@@ -2,7 +2,6 @@
 //! their sockets still take connections.
 
 use std::io::Write;
-use std::net::TcpListener;
 
 use crate::instances::{LAST, hold_until, start};
 use crate::support::backend::{Act, Backend};
@@ -40,8 +39,7 @@ fn until_used(proxy: &Proxy, backends: &[Backend], wanted: &[bool]) {
 
 #[test]
 fn one_that_stops_gets_nothing_more_until_it_is_ready_again() {
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let setup = Setup::new();
     let (proxy, backends, supervisor) = started(setup, &["ready", "ready"]);
     assert_eq!(used(&proxy, &backends), [true, true]);
     let kept = backends[0].received().last().expect("a request").connection;
@@ -63,13 +61,11 @@ fn one_that_stops_gets_nothing_more_until_it_is_ready_again() {
 
 #[test]
 fn the_metrics_say_which_one_is_drained() {
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    // The same socket tells numbers; here it tells none.
-    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let setup = Setup::new().with_admin();
     let (proxy, _backends, _supervisor) = started(setup, &["ready", "backoff"]);
     proxy.line_with(DRAINED);
-    eventually("a worker is told", || {
-        let text = Client::connect(admin).get("/metrics").text();
+    eventually("a worker follows", || {
+        let text = proxy.metrics();
         let of = |number: u8, value: u8| {
             text.lines().any(|line| {
                 line.starts_with("santa_proxy_upstream_drained{")

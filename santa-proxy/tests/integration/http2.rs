@@ -16,6 +16,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::support::PATIENCE;
 use crate::support::backend::{Act, Backend};
 use crate::support::eventually;
+use crate::support::eventually_async;
 use crate::support::proxy::{Proxy, Setup, field};
 use crate::support::tls::Authority;
 use crate::tls::{tls_address, with_tls};
@@ -58,7 +59,7 @@ pub(crate) async fn content(mut stream: RecvStream) -> Result<(Vec<u8>, HeaderMa
     Ok((content, stream.trailers().await?.unwrap_or_default()))
 }
 
-/// Sends a request without content and reads the whole answer.
+/// Sends a request without content and reads the whole response.
 async fn ask(client: &mut SendRequest<Bytes>, request: Request<()>) -> Response<Vec<u8>> {
     let mut client = client.clone().ready().await.expect("room for a stream");
     let (answer, _) = client.send_request(request, true).expect("sent");
@@ -197,9 +198,7 @@ fn a_cancelled_request_leaves_the_backend_at_once() {
         let client = client(&proxy, &authority).await;
         let mut sending = client.clone().ready().await.expect("room");
         let (answer, mut stream) = sending.send_request(get("/api/x"), true).expect("sent");
-        while backend.received().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        eventually_async("the backend has the request", || !backend.received().is_empty()).await;
         stream.send_reset(Reason::CANCEL);
         assert!(answer.await.is_err());
         let mut left = backend.handed_over();
@@ -353,9 +352,7 @@ fn a_drain_finishes_streams_under_way() {
         let client = client(&proxy, &authority).await;
         let mut sending = client.clone().ready().await.expect("room");
         let (answer, _) = sending.send_request(get("/api/x"), true).expect("sent");
-        while backend.received().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        eventually_async("the backend has the request", || !backend.received().is_empty()).await;
         proxy.signal(Signal::TERM);
         proxy.line_with("stopping");
         let mut stream = backend.handed_over();

@@ -1,8 +1,6 @@
 //! Bodies over HTTP/2 that do not arrive: they hold no place in a full table, and no more
 //! memory than the limit says.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
@@ -11,6 +9,7 @@ use crate::http2::{client, run, start};
 use crate::slow_bodies::unfinished;
 use crate::support::backend::Act;
 use crate::support::client::Client;
+use crate::support::eventually_async;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::tls::Authority;
 
@@ -69,9 +68,7 @@ fn an_http2_connection_with_a_request_under_way_keeps_its_place() {
         let client = client(&proxy, &authority).await;
         let _slow = unfinished(&client, b"{").await;
         let _answer = send(&client, "/api/x").await;
-        while !backend.has_bytes() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually_async("the backend has the request", || backend.has_bytes()).await;
         let address = proxy.address;
         let answer = tokio::task::spawn_blocking(move || Client::connect(address).get("/file.txt"));
         assert_eq!(answer.await.expect("an answer").status, 503);

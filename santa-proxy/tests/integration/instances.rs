@@ -2,7 +2,6 @@
 //! happens while one of them is away.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
 use crate::support::backend::{Act, Backend, ok};
@@ -81,8 +80,7 @@ fn requests_go_to_the_instance_with_the_fewest() {
 
 #[test]
 fn an_instance_that_is_away_is_passed_over_and_comes_back() {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let setup = Setup::new().set("ADMIN__LISTEN", &address.to_string());
+    let setup = Setup::new().with_admin();
     let (proxy, mut backends) = start(2, setup);
     let mut client = Client::connect(proxy.address);
     for _ in 0..4 {
@@ -96,7 +94,7 @@ fn an_instance_that_is_away_is_passed_over_and_comes_back() {
         assert_eq!(answer.status, 200, "round {round}");
     }
     let down = |value| {
-        let text = Client::connect(address).get("/metrics").text();
+        let text = proxy.metrics();
         text.lines().any(|line| {
             line.contains("upstream_down{")
                 && line.contains("backend-0.sock")

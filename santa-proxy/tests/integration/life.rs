@@ -1,10 +1,8 @@
 //! Starting on an inherited socket, reloading, draining.
 
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -13,19 +11,11 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::proxy::{BACKUPS, Setup};
 
-/// Hands `listener` down: its number is reached by naming filler descriptors.
-fn hand_down(setup: Setup, listener: &TcpListener) -> Setup {
-    rustix::io::fcntl_setfd(listener, rustix::io::FdFlags::empty()).expect("keep open");
-    let place = usize::try_from(listener.as_raw_fd() - 3).expect("a descriptor from 3 on");
-    let names = "other:".repeat(place) + "http";
-    setup.variable("LISTEN_FDS", &(place + 1).to_string()).variable("LISTEN_FDNAMES", &names)
-}
-
 #[test]
 fn the_inherited_listener_is_used_and_outlives_the_process() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("address");
-    let mut first = hand_down(Setup::new(), &listener).start();
+    let mut first = Setup::new().inheriting(&listener).start();
     assert_eq!(first.address, address);
     assert_eq!(Client::connect(address).get("/file.txt").status, 200);
     first.signal(Signal::TERM);
@@ -33,7 +23,7 @@ fn the_inherited_listener_is_used_and_outlives_the_process() {
     // Nobody accepts now: the connection waits for the next process.
     let mut waiting = Client::connect(address);
     waiting.send("GET /file.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
-    let _second = hand_down(Setup::new(), &listener).start();
+    let _second = Setup::new().inheriting(&listener).start();
     assert_eq!(waiting.answer(false).status, 200);
 }
 
@@ -84,11 +74,10 @@ fn no_request_of_a_keep_alive_client_fails_while_draining() {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (mut client, answered) = (Client::connect(proxy.address), Arc::clone(&answered));
-            // Ends with the answer that says so; an unanswered request panics.
+            // Ends with the response that says so; an unanswered request panics.
             std::thread::spawn(move || {
                 while client.get("/file.txt").field("connection") != Some("close") {
                     answered.fetch_add(1, Ordering::SeqCst);
-                    std::thread::sleep(Duration::from_millis(5));
                 }
                 assert!(client.is_closed());
             })
@@ -210,12 +199,9 @@ fn a_large_file_comes_whole_although_it_is_replaced_while_it_is_sent() {
     assert!(client.take(LENGTH).iter().all(|byte| *byte == b'a'));
     eventually("the new one is served", || {
         let part = "GET /large.bin HTTP/1.1\r\nHost: santa\r\nRange: bytes=5000000-5000009\r\n\r\n";
-        client.request(part).text() == "bbbbbbbbbb"
+        let answer = client.request(part);
+        answer.status == 206 && answer.text() == "bbbbbbbbbb"
     });
-    let parts =
-        "GET /large.bin HTTP/1.1\r\nHost: santa\r\nRange: bytes=0-1,9000000-9000001\r\n\r\n";
-    let answer = client.request(parts);
-    assert_eq!((answer.status, answer.text().matches("\r\n\r\nbb\r\n").count()), (206, 2));
 }
 
 #[test]
@@ -263,7 +249,7 @@ fn a_changed_configuration_is_taken_without_a_signal() {
 #[test]
 fn a_new_binary_takes_over_the_listener_without_a_failed_request() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let mut old = hand_down(Setup::new(), &listener).start();
+    let mut old = Setup::new().inheriting(&listener).start();
     let address = listener.local_addr().expect("an address");
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
@@ -275,7 +261,7 @@ fn a_new_binary_takes_over_the_listener_without_a_failed_request() {
         }
         answered
     });
-    let new = hand_down(Setup::new(), &listener).start();
+    let new = Setup::new().inheriting(&listener).start();
     old.signal(Signal::TERM);
     assert!(old.end().success());
     assert_eq!(Client::connect(address).get("/file.txt").status, 200, "by the new one");
@@ -302,8 +288,7 @@ fn backups_in_the_folder_of_the_console_are_no_part_of_it() {
 
 #[test]
 fn files_that_cannot_be_read_in_time_keep_neither_signals_nor_metrics_waiting() {
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let setup = Setup::new().with_admin();
     let config = setup.config();
     let mut proxy = setup.start();
     // As on a file system that hangs: whoever opens it waits for somebody to write.
@@ -312,7 +297,7 @@ fn files_that_cannot_be_read_in_time_keep_neither_signals_nor_metrics_waiting() 
     assert!(made.success());
     for _ in 0..3 {
         proxy.signal(Signal::HUP);
-        assert_eq!(Client::connect(admin).get("/metrics").status, 200);
+        assert_eq!(Client::connect(proxy.admin()).get("/metrics").status, 200);
         assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
     }
     proxy.signal(Signal::TERM);

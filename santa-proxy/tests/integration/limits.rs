@@ -1,7 +1,6 @@
 //! Slow or greedy clients, and too many of them.
 
 use std::io::Write;
-use std::net::TcpListener;
 
 use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
@@ -18,7 +17,7 @@ fn a_head_that_takes_too_long_is_408() {
 }
 
 #[test]
-fn content_that_takes_too_long_is_408() {
+fn content_that_stops_is_408() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "100ms");
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
@@ -26,6 +25,27 @@ fn content_that_takes_too_long_is_408() {
     client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 5\r\n\r\nhe");
     assert_eq!(client.answer(false).status, 408);
     assert!(client.is_closed());
+}
+
+#[test]
+fn content_that_takes_too_long_is_408() {
+    // It never stops and may have any rate: only the total can end it.
+    let setup = Setup::new()
+        .set("PROXY__TIMEOUTS__BODY", "1m")
+        .set("PROXY__LIMITS__BODY_RATE", "0B")
+        .set("PROXY__TIMEOUTS__BODY_TOTAL", "300ms");
+    let backend = Backend::start(&setup.socket());
+    let proxy = setup.start();
+    let mut client = Client::connect(proxy.address);
+    client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 1000000\r\n\r\n");
+    let mut sent = 0;
+    eventually("a response", || {
+        sent += 1;
+        client.send("x");
+        client.has_bytes()
+    });
+    assert_eq!(client.answer(false).status, 408, "after {sent} bytes");
+    assert!(backend.received().is_empty());
 }
 
 #[test]
@@ -140,7 +160,7 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
         let refused = (0..50).filter(|_| client.answer(false).status == 429).count();
         assert!(refused > 0, "{path} is limited");
     }
-    let line = proxy.line_with("answered 429");
+    let line = proxy.line_with("rate limited");
     assert!(line.contains("requests_per_address") && line.contains("192.0.2.1"), "{line}");
 }
 
@@ -174,31 +194,36 @@ fn what_the_backend_cannot_take_yet_queues_and_what_the_queue_cannot_is_503() {
 
 #[test]
 fn all_workers_together_queue_no_more_than_the_limit_says() {
-    const CLIENTS: u64 = 60;
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     let setup = Setup::new()
-        .set("ADMIN__LISTEN", &admin.to_string())
+        .with_admin()
         .set("PROXY__WORKERS", "3")
         .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "3")
         .set("PROXY__LIMITS__QUEUE", "3")
-        // Those who have waited for too long are refused as well, but not before the test ends.
+        // Requests that wait for too long are rejected as well, but not before the test ends.
         .set("PROXY__TIMEOUTS__QUEUE", "60s");
     let backend = Backend::start(&setup.socket());
     backend.always(Act::HandOver);
     let proxy = setup.start();
-    let ask = |_| {
+    let socket = proxy.directory.path().join("backend.sock");
+    let upstream = format!("santa_proxy_upstream_active{{address=\"unix:{}\"}}", socket.display());
+    let state = || [proxy.metric(&upstream), proxy.metric("santa_proxy_queue_waiting")];
+    let mut clients = Vec::new();
+    // Each worker has to get two requests, and the kernel decides which one gets the next.
+    eventually("three requests are with the backend and three wait", || {
         let mut client = Client::connect(proxy.address);
         client.send("GET /api/held HTTP/1.1\r\nHost: santa\r\n\r\n");
-        client
-    };
-    let _held: Vec<Client> = (0..CLIENTS).map(ask).collect();
-    let refused = || {
-        let text = Client::connect(admin).get("/metrics").text();
-        let metric = "santa_proxy_queue_refused_total ";
-        let line = text.lines().find_map(|line| line.strip_prefix(metric)).expect("counted");
-        line.parse::<u64>().expect("a number")
-    };
-    eventually("only three are with the backend and three wait", || refused() >= CLIENTS - 6);
+        clients.push(client);
+        state() == [3, 3]
+    });
+    for _ in 0..9 {
+        let answer = Client::connect(proxy.address).get("/api/held");
+        assert_eq!(answer.status, 503);
+    }
+    assert_eq!(state(), [3, 3]);
+    let rejected = clients.len() as u64 - 6 + 9;
+    eventually("all others are rejected", || {
+        proxy.metric("santa_proxy_queue_refused_total") == rejected
+    });
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Bodies that arrive slowly, or never: they cost their sender, and nobody else.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -186,21 +185,14 @@ fn http2_streams_with_unfinished_bodies_leave_the_backend_to_others() {
     });
 }
 
-/// Sends one byte after the other until an answer comes; gives its status.
+/// Sends one byte after the other until a response comes; gives its status.
 fn trickle(proxy: &Proxy, request: &str) -> u16 {
     let mut client = Client::connect(proxy.address);
     client.send(request);
-    client.stream.set_nonblocking(true).expect("non-blocking");
-    let mut byte = [0];
-    loop {
+    while !client.has_bytes() {
         client.send("1");
         std::thread::sleep(Duration::from_millis(20));
-        if !matches!(client.stream.peek(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-        {
-            break;
-        }
     }
-    client.stream.set_nonblocking(false).expect("blocking");
     client.answer(false).status
 }
 
@@ -304,14 +296,13 @@ fn bodies_in_memory_have_a_common_bound_of_which_no_address_takes_more_than_its_
 
 #[test]
 fn slow_bodies_make_room_when_the_table_is_full() {
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     let setup = Setup::new()
-        .set("ADMIN__LISTEN", &admin.to_string())
+        .with_admin()
         .set("PROXY__WORKERS", "1")
         .set("PROXY__LIMITS__CONNECTIONS", "10");
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
-    let held = || metric(admin, "santa_proxy_body_memory_bytes");
+    let held = || proxy.metric("santa_proxy_body_memory_bytes");
     let mut crowd: Vec<Client> = Vec::new();
     for _ in 0..10 {
         let (mut client, before) = (Client::connect(proxy.address), held());
@@ -325,20 +316,12 @@ fn slow_bodies_make_room_when_the_table_is_full() {
     assert_eq!(crowd[9].answer(false).status, 200, "it has not");
 }
 
-/// A number of /metrics.
-fn metric(admin: SocketAddr, name: &str) -> u64 {
-    let text = Client::connect(admin).get("/metrics").text();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{name} in {text}")).parse().expect("a number")
-}
-
 #[test]
 fn requests_that_wait_and_bodies_are_counted() {
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let setup = Setup::new().set("ADMIN__LISTEN", &admin.to_string());
+    let setup = Setup::new().with_admin();
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
-    let metric = |name| metric(admin, name);
+    let metric = |name| proxy.metric(name);
     let mut client = Client::connect(proxy.address);
     client.send(post("192.0.2.1", "Content-Length: 1000", &"x".repeat(600)));
     eventually("its memory is counted", || metric("santa_proxy_body_memory_bytes") >= 600);

@@ -129,7 +129,7 @@ fn a_backend_that_stays_away_is_503_with_problem_details() {
     assert_eq!(answer.field("retry-after"), Some("1"));
     assert_eq!(answer.field("content-type"), Some("application/problem+json"));
     assert!(answer.text().contains("\"status\":503"), "{}", answer.text());
-    let line = proxy.line_with("cannot reach the backend");
+    let line = proxy.line_with("cannot connect to the backend");
     assert!(line.contains("backend.sock") && line.contains("\"level\":\"error\""), "{line}");
     assert_eq!(client.get("/file.txt").status, 200, "the console goes on");
 }
@@ -173,7 +173,7 @@ fn half_a_short_answer_is_502_and_the_request_is_not_sent_again() {
     assert_eq!(client.request(POST).status, 502);
     assert_eq!(backend.received().len(), 2);
     assert_eq!(client.get("/health").status, 200, "the connection stays of use");
-    proxy.line_with("it ended in the middle of its content");
+    proxy.line_with("its content is incomplete");
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     assert_eq!(client.answer(false).status, 403);
 }
 
-/// Many clients look for an answer only when all content is sent: it waits for them.
+/// Many clients look for a response only when all content is sent: it waits for them.
 #[test]
 fn a_refusal_reaches_clients_that_send_all_their_content_first() {
     for (length, status) in [(2_000_000, 413), (15_000_000, 401), (16_777_216, 429)] {

@@ -17,7 +17,7 @@ const ACCEPTED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 /// A text frame.
 const TEXT: &[u8] = b"\x81\x01x";
-/// A client's answer to a close frame.
+/// A client's response to a close frame.
 const CLOSE_REPLY: &[u8] = &[0x88, 0x80, 0, 0, 0, 0];
 
 /// The code of the close frame that comes next.

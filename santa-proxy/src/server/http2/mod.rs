@@ -27,9 +27,9 @@ use crate::io::stream::Secure;
 
 /// What a client may send on all streams of a connection before it is read.
 const CONNECTION_WINDOW: u32 = 512 * 1024;
-/// Streams that may be reset for errors of the client before it is sent away.
+/// Streams that may be reset for errors of the client before the connection is closed.
 const MOST_ERRORS: usize = 100;
-/// How long a client may take to learn that the connection ends.
+/// How long a client may take to receive GOAWAY.
 const GOAWAY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A new stream.
@@ -37,19 +37,19 @@ type Stream = (http::Request<RecvStream>, SendResponse<Bytes>);
 
 /// What the streams of a connection have done.
 #[derive(Debug)]
-struct Tally {
+struct StreamCounts {
     opened: Cell<u64>,
     cancelled: Cell<u64>,
     last_end: Cell<Instant>,
 }
 
 /// Counts a stream for as long as it lives.
-struct Counted(Rc<Tally>);
+struct Counted(Rc<StreamCounts>);
 
 impl Counted {
-    fn new(tally: &Rc<Tally>) -> Self {
-        tally.opened.set(tally.opened.get() + 1);
-        Self(Rc::clone(tally))
+    fn new(counts: &Rc<StreamCounts>) -> Self {
+        counts.opened.set(counts.opened.get() + 1);
+        Self(Rc::clone(counts))
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn serve(
         Some(_) => return worker.metrics.handshakes_failed.add(1),
         None => return,
     };
-    let tally = Tally {
+    let counts = StreamCounts {
         opened: Cell::new(0),
         cancelled: Cell::new(0),
         last_end: Cell::new(Instant::now()),
@@ -94,7 +94,7 @@ pub(super) async fn serve(
         deadline,
         first: timeouts.idle.min(timeouts.head),
         idle: timeouts.idle,
-        tally: Rc::new(tally),
+        counts: Rc::new(counts),
         streams: Rc::new(guard.into_streams()),
         ending: false,
         making_room: false,
@@ -111,12 +111,12 @@ struct Session<'s> {
     first: Duration,
     /// How long it may be without a stream.
     idle: Duration,
-    tally: Rc<Tally>,
-    /// Those that are open, and the connection's place in the table.
+    counts: Rc<StreamCounts>,
+    /// The open streams, and the connection's entry in the table.
     streams: Rc<Streams>,
     /// The client has been told to open no more streams.
     ending: bool,
-    /// It makes room for another connection, whatever becomes of its streams.
+    /// It makes room for another connection, whatever happens to its streams.
     making_room: bool,
 }
 
@@ -127,10 +127,10 @@ impl Session<'_> {
             let deadline = self.deadline;
             match deadline.limit(poll_fn(|context| self.poll_stream(context))).await {
                 Ok(Some(Ok(stream))) => self.open(stream),
-                // An error has been told to the client, or it is gone.
+                // The client got the error, or it is gone.
                 Ok(None | Some(Err(_))) => return,
                 Err(_) if self.ending && (self.making_room || self.streams.is_empty()) => return,
-                Err(_) => self.look_around(),
+                Err(_) => self.check_idle(),
             }
         }
     }
@@ -144,18 +144,18 @@ impl Session<'_> {
         streams.register(context);
         if streams.should_close() && streams.is_empty() {
             // At once: what was sent meanwhile can be sent again (RFC 9113 §6.8).
-            self.cut(Reason::NO_ERROR);
+            self.close(Reason::NO_ERROR);
         } else if streams.should_close() && streams.are_slow_bodies() {
             streams.ask_to_close();
             self.making_room = true;
-            self.end();
+            self.drain();
         } else if self.worker.is_draining() {
-            self.end();
+            self.drain();
         }
-        let Tally { opened, cancelled, .. } = &*self.tally;
+        let StreamCounts { opened, cancelled, .. } = &*self.counts;
         if is_abuse(opened.get(), cancelled.get()) && !self.ending {
             self.worker.metrics.streams_abused.add(1);
-            self.cut(Reason::ENHANCE_YOUR_CALM);
+            self.close(Reason::ENHANCE_YOUR_CALM);
         }
         self.connection.poll_accept(context)
     }
@@ -164,7 +164,7 @@ impl Session<'_> {
         let (worker, peer) = (Rc::clone(self.worker), self.peer.clone());
         let guard = ConnectionGuard::for_stream(&worker.table, &self.streams);
         let index = guard.index();
-        let counted = Counted::new(&self.tally);
+        let counted = Counted::new(&self.counts);
         let task = tokio::task::spawn_local(async move {
             let outcome = stream::serve(worker, peer, guard, request, respond).await;
             if outcome == Err(stream_io::Failure::Cancelled) {
@@ -174,24 +174,24 @@ impl Session<'_> {
         self.worker.table.set_task(index, task.abort_handle());
     }
 
-    /// Time is up: for good when nothing has happened for `idle`.
-    fn look_around(&mut self) {
-        let quiet = self.tally.last_end.get().elapsed();
+    /// The deadline has expired: closes the connection if nothing has happened for `idle`.
+    fn check_idle(&mut self) {
+        let quiet = self.counts.last_end.get().elapsed();
         if !self.streams.is_empty() {
             self.deadline.set(Phase::Idle, self.idle.max(GOAWAY_TIMEOUT));
             return;
         }
-        let fresh = self.tally.opened.get() == 0;
+        let fresh = self.counts.opened.get() == 0;
         let patience = if fresh { self.first } else { self.idle };
         match patience.checked_sub(quiet) {
             Some(left) if !left.is_zero() => self.deadline.set(Phase::Idle, left),
-            _ if fresh => self.cut(Reason::NO_ERROR),
-            _ => self.end(),
+            _ if fresh => self.close(Reason::NO_ERROR),
+            _ => self.drain(),
         }
     }
 
-    /// Tells the client that streams under way are the last (RFC 9113 §6.8).
-    fn end(&mut self) {
+    /// Tells the client that open streams are the last ones (RFC 9113 §6.8).
+    fn drain(&mut self) {
         if !self.ending {
             self.ending = true;
             self.connection.graceful_shutdown();
@@ -199,8 +199,8 @@ impl Session<'_> {
         }
     }
 
-    /// Tells the client that the connection ends, and why.
-    fn cut(&mut self, reason: Reason) {
+    /// Closes the connection with a reason (GOAWAY).
+    fn close(&mut self, reason: Reason) {
         if !self.ending {
             self.ending = true;
             self.connection.abrupt_shutdown(reason);

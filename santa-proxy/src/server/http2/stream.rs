@@ -13,7 +13,7 @@ use h2::server::SendResponse;
 
 use super::stream_io::{Failure, StreamIo};
 use crate::http::http2;
-use crate::io::buffer::{Buffer, give_vec, take_vec};
+use crate::io::buffer::{Buffer, recycle_vec, take_vec};
 use crate::io::stream::Stream;
 use crate::server::client_connection::ClientConnection;
 use crate::server::connection_guard::ConnectionGuard;
@@ -40,7 +40,7 @@ pub(super) async fn serve(
     let stream = Stream::InProcess(Rc::clone(&stream_io) as _);
     let mut buffer = Buffer::default();
     buffer.append(&head);
-    give_vec(head);
+    recycle_vec(head);
     let mut connection = ClientConnection::of_stream(worker, stream, buffer, peer, guard);
     let serving = async move {
         match read {

@@ -1,6 +1,6 @@
-//! A stream that reads and writes like a connection with HTTP/1.1: content comes
-//! in as it would there, and what is written leaves as frames. Nothing is kept
-//! between the two but the unfinished head of an answer.
+//! A stream that reads and writes like an HTTP/1.1 connection: content arrives as it would
+//! there, and what is written is sent as frames. Nothing is buffered but the unfinished
+//! head of a response.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker, ready};
@@ -14,19 +14,19 @@ use crate::http::content::Content;
 use crate::http::http2;
 use crate::http::response::{LONGEST_HEAD, Response};
 use crate::http::scan::{Found, Scan, ScanRules};
-use crate::io::buffer::{Buffer, give_vec, take_vec};
+use crate::io::buffer::{Buffer, recycle_vec, take_vec};
 use crate::io::stream::Endpoint;
 
-/// A backend's head and what this proxy adds to it.
+/// The limits of a backend's head and what this proxy adds to it.
 const RULES: ScanRules =
     ScanRules { start_line: 8192, head: LONGEST_HEAD + 8192, leading_empty_line: false };
 
-/// Why a stream did not come to its proper end.
+/// Why a stream did not end properly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The client has cancelled it, or takes nothing of it any more.
+    /// The client has cancelled it, or no longer receives it.
     Cancelled,
-    /// The answer broke off.
+    /// The response is incomplete.
     Broken,
 }
 
@@ -35,9 +35,9 @@ pub(super) enum Failure {
 pub(super) struct StreamIo {
     incoming: Incoming,
     outgoing: Outgoing,
-    /// The answer is to HEAD: its length is not that of its content.
+    /// The response is to HEAD: its length is not that of its content.
     to_head: bool,
-    /// The client has made no room for what was to be sent last.
+    /// The client has granted no window for what is to be sent.
     stuck: bool,
 }
 
@@ -51,7 +51,7 @@ struct Incoming {
     ended: bool,
 }
 
-/// How far the answer is.
+/// The state of the response.
 #[derive(Debug)]
 enum Outgoing {
     /// At a head; what has been written of it.
@@ -90,8 +90,8 @@ impl StreamIo {
         polled.map(|_| self.outgoing = Outgoing::Cancelled)
     }
 
-    /// Nothing more will be written: what is incomplete has broken off, and the
-    /// client is to see that.
+    /// Nothing more will be written: resets an incomplete stream, so that the client sees
+    /// that it is.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         let _: Poll<()> = self.poll_cancelled(&mut Context::from_waker(Waker::noop()));
         let (reason, failure) = match self.stuck {
@@ -112,10 +112,10 @@ impl StreamIo {
         let Outgoing::Head(respond, head) = &mut self.outgoing else { return Ok(0) };
         let before = head.len();
         head.extend_from_slice(bytes);
-        let found = Scan::default().advance(head, &RULES).map_err(|_| improper())?;
+        let found = Scan::default().advance(head, &RULES).map_err(|_| invalid())?;
         let Found::Head(span) = found else { return Ok(bytes.len()) };
-        let response = Response::parse(head, &span, self.to_head).map_err(|_| improper())?;
-        let message = http2::response_head(&response).ok_or_else(improper)?;
+        let response = Response::parse(head, &span, self.to_head).map_err(|_| invalid())?;
+        let message = http2::response_head(&response).ok_or_else(invalid)?;
         let content = Content::of_response(response.body);
         // What follows the head is written again, as content.
         let taken = span.end - before;
@@ -143,7 +143,7 @@ impl StreamIo {
         self.stuck = polled.is_pending();
         let mut bytes = gather(parts, ready!(polled)?);
         let count = bytes.len();
-        let done = content.decode(&mut bytes).map_err(|_| improper())?;
+        let done = content.decode(&mut bytes).map_err(|_| invalid())?;
         bytes.truncate(done.produced);
         let ends = content.is_done();
         let trailer = content.trailer();
@@ -168,7 +168,7 @@ impl Endpoint for StreamIo {
         context: &mut Context<'_>,
         buffer: &mut Buffer,
     ) -> Poll<io::Result<usize>> {
-        // Nobody needs the rest of a request that has been answered.
+        // After the response, the rest of the request is not needed.
         if matches!(self.outgoing, Outgoing::Ended) {
             return Poll::Ready(Ok(0));
         }
@@ -221,7 +221,7 @@ impl Incoming {
         let mut framed = take_vec();
         push_content(&mut framed, piece, true, last);
         buffer.append(&framed);
-        give_vec(framed);
+        recycle_vec(framed);
     }
 }
 
@@ -253,7 +253,7 @@ fn gather(parts: &[IoSlice<'_>], most: usize) -> Vec<u8> {
     bytes
 }
 
-/// What was written is not what HTTP/1.1 allows.
-fn improper() -> io::Error {
+/// What was written is not valid HTTP/1.1.
+fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }

@@ -1,4 +1,4 @@
-//! Raw requests with the answer that is required and what the backend must
+//! Raw requests with the response that is required and what the backend must
 //! have received. The cases are in the `.txt` files beside this one:
 //!
 //! ```text
@@ -6,11 +6,11 @@
 //! > a line that is sent with CRLF      (\r \n \t \0 \xNN are understood)
 //! >> bytes that are sent as they are
 //! end                                  then our direction is ended
-//! < 200 404 close                      statuses of the answers; then: closed
-//! has NAME: value                      field of the last answer
+//! < 200 404 close                      statuses of the responses; then: closed
+//! has NAME: value                      field of the last response
 //! lacks NAME
-//! body: text                           content of the last answer
-//! | a line of the backend's answer     (with CRLF; `||` without)
+//! body: text                           content of the last response
+//! | a line of the backend's response     (with CRLF; `||` without)
 //! backend then close                   what the backend does after it
 //! backend gets 0                       number of requests that reached it
 //! backend begins                       some of the request reached it

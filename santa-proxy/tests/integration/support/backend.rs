@@ -58,7 +58,7 @@ pub(crate) struct Backend {
     shared: Arc<Shared>,
 }
 
-/// An answer with a length.
+/// A response with a length.
 pub(crate) fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

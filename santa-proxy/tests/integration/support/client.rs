@@ -12,7 +12,7 @@ pub(crate) struct Client {
     buffer: Vec<u8>,
 }
 
-/// An answer as received.
+/// A response as received.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -57,12 +57,20 @@ impl Client {
         }
     }
 
+    /// Whether anything has arrived, an end included, without waiting for it.
+    pub(crate) fn has_bytes(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("non-blocking");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("blocking");
+        !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Ends our direction.
     pub(crate) fn end(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads its response.
     pub(crate) fn request(&mut self, text: &str) -> Answer {
         self.send(text);
         self.answer(text.starts_with("HEAD "))
@@ -139,7 +147,7 @@ impl Client {
         answer
     }
 
-    /// Reads the next final answer, interim ones skipped.
+    /// Reads the next final response, interim ones skipped.
     pub(crate) fn answer(&mut self, to_head: bool) -> Answer {
         let mut answer = self.head();
         while answer.status < 200 && answer.status != 101 {

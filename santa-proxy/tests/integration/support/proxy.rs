@@ -2,13 +2,15 @@
 //! its own.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
+use super::client::Client;
 use super::eventually;
 
 /// Part of every secret that a test sends; no line of a log may have it.
@@ -41,6 +43,8 @@ pub(crate) struct Setup {
 /// A running proxy; killed when dropped.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
+    /// Its admin listener, after `Setup::with_admin`.
+    admin: Option<SocketAddr>,
     pub(crate) directory: TempDir,
     pub(crate) child: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -93,6 +97,19 @@ impl Setup {
         self
     }
 
+    /// With an admin listener on any free port.
+    pub(crate) fn with_admin(self) -> Self {
+        self.set("ADMIN__LISTEN", "127.0.0.1:0")
+    }
+
+    /// With an inherited public listener. Its number is reached by naming filler descriptors.
+    pub(crate) fn inheriting(self, listener: &TcpListener) -> Self {
+        rustix::io::fcntl_setfd(listener, rustix::io::FdFlags::empty()).expect("keep open");
+        let place = usize::try_from(listener.as_raw_fd() - 3).expect("a descriptor from 3 on");
+        let names = "other:".repeat(place) + "http";
+        self.variable("LISTEN_FDS", &(place + 1).to_string()).variable("LISTEN_FDNAMES", &names)
+    }
+
     /// Gives it so many descriptors and no more.
     pub(crate) fn with_open_files(mut self, most: u32) -> Self {
         self.open_files = Some(most);
@@ -143,14 +160,15 @@ impl Setup {
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         // A request that waited may be answered and logged before that.
         let mut before = Vec::new();
-        let address = loop {
+        let (address, admin) = loop {
             let mut line = String::new();
             output.read_line(&mut line).expect("a line");
             assert!(!line.is_empty(), "it ended instead of serving: {before:?}");
             let address = field(&line, "address").parse();
+            let admin = field(&line, "admin_address").parse().ok();
             before.push(line);
             if let Ok(address) = address {
-                break address;
+                break (address, admin);
             }
         };
         let lines = Arc::new(Mutex::new(before));
@@ -165,7 +183,7 @@ impl Setup {
             // The pipe stays open and is never read again.
             std::mem::forget(output);
         }
-        Proxy { address, directory: self.directory, child, lines }
+        Proxy { address, admin, directory: self.directory, child, lines }
     }
 }
 
@@ -179,6 +197,23 @@ impl Proxy {
     /// The log lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("lock").clone()
+    }
+
+    /// The address of its admin listener.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.expect("started with an admin listener")
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) fn metrics(&self) -> String {
+        Client::connect(self.admin()).get("/metrics").text()
+    }
+
+    /// The value of a metric without labels, or with the labels in `name`.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).parse().expect("a number")
     }
 
     /// Waits for a log line with `text` and gives it.

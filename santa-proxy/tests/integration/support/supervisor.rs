@@ -42,7 +42,7 @@ impl Supervisor {
         self.say_text(&status(phases));
     }
 
-    /// The same with any answer.
+    /// The same with any response.
     pub(crate) fn say_text(&self, text: &str) {
         *self.shared.status.lock().expect("lock") = Some(text.to_owned());
         self.tell();

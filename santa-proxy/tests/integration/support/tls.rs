@@ -146,7 +146,7 @@ impl Secure {
         self.0.conn.alpn_protocol()
     }
 
-    /// Sends a request and reads an answer with a length: head and content.
+    /// Sends a request and reads a response with a length: head and content.
     pub(crate) fn request(&mut self, text: &str) -> std::io::Result<(String, Vec<u8>)> {
         self.0.write_all(text.as_bytes())?;
         let mut head = Vec::new();
