@@ -122,10 +122,8 @@ impl Node {
     /// Installs exactly the packages of frontend/package-lock.json.
     pub(crate) fn console_packages(&self) -> Result<()> {
         let frontend = repo::path("frontend");
-        let inputs = [
-            stamp::text(&frontend.join("package-lock.json")),
-            self.program().display().to_string(),
-        ];
+        let inputs =
+            [stamp::text(&frontend.join("package-lock.json")), repo::shown(&self.program())];
         stamp::once("console packages", &frontend.join("node_modules"), &inputs, || {
             self.npm(
                 "install the console's packages",

@@ -1,5 +1,5 @@
-//! The development loop from outside: it starts in a home of its own with an odd name
-//! and a user's odd environment and no umask, swaps backend and proxy when their files are saved
+//! The development loop from outside: it starts in a copy of the checkout and a home of
+//! its own with an odd name and a user's odd environment and no umask, swaps backend and proxy when their files are saved
 //! without failing a request, leaves a database with accounts alone, and Ctrl-C leaves
 //! nothing running.
 
@@ -17,7 +17,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xshell::cmd;
 
+use super::checkout::Checkout;
 use super::dev_starts;
+use crate::commands::dev::setup;
 use crate::{layout, ports, private, repo, run, stamp};
 
 /// Longest a start, a swap or a stop may take.
@@ -42,6 +44,8 @@ const VARIABLES: [(&str, &str); 8] = [
 /// A running `cargo xtask dev`.
 struct Dev {
     child: Child,
+    /// What it follows, and where files are saved.
+    checkout: Checkout,
     home: PathBuf,
     port: u16,
 }
@@ -61,11 +65,16 @@ pub(crate) fn run() -> Result<()> {
 
 impl Dev {
     fn start() -> Result<Self> {
+        // A start installs what is missing; the copy then has it too.
+        setup::everything(true)?;
         let (home, port) = (repo::dev(HOME), ports::in_a_row(3)?);
         stamp::remove(&repo::dev("ci-dev"))?;
         fs::create_dir_all(&home)?;
+        let checkout = Checkout::copy(repo::dev("ci-dev/checkout"))?;
         let log = private::log(&home.join("dev.log"))?;
-        let child = dev_starts::below("umask 000")?
+        let mut command = dev_starts::below("umask 000")?;
+        let child = checkout
+            .apply(&mut command)
             .args(["dev", "--port", &port.to_string(), "--home"])
             .arg(&home)
             .envs(VARIABLES)
@@ -73,7 +82,7 @@ impl Dev {
             .stderr(log)
             .spawn()
             .context("cannot start cargo xtask dev")?;
-        Ok(Self { child, home, port })
+        Ok(Self { child, checkout, home, port })
     }
 
     fn journey(&mut self) -> Result<()> {
@@ -118,10 +127,10 @@ impl Dev {
 
     fn swap_both(&mut self) -> Result<()> {
         let ready = self.count("backend    ready");
-        save(&repo::path("backend/santaserver/clock.py"))?;
+        save(&self.checkout.path("backend/santaserver/clock.py"))?;
         self.wait("serves a saved backend", |dev| dev.count("backend    ready") > ready)?;
         let before = self.service("proxy")?["generation"].clone();
-        save(&repo::path("santa-proxy/src/main.rs"))?;
+        save(&self.checkout.path("santa-proxy/src/main.rs"))?;
         self.wait("says that it compiles", |dev| dev.says("… compiling santa-proxy"))?;
         self.wait("swaps a saved proxy", |dev| {
             dev.service("proxy")

@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: every check as a named step. [`steps`] is the table, the
 //! order and the parallel running are here, one file for each check of our own.
 
+mod checkout;
 mod dev_loop;
 mod dev_starts;
 mod docker;

@@ -13,7 +13,7 @@ pub(crate) enum Lane {
     Console,
     /// The text of the repository.
     Text,
-    /// The development loop, alone: it saves files that others read.
+    /// The development loop, alone: it replaces programs that others run.
     Loop,
     /// Everything together.
     Whole,

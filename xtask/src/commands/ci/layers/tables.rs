@@ -28,10 +28,7 @@ const SUPERVISE: Tree = Tree {
     language: Language::Rust,
     layers: &[],
     upward: &[],
-    circles: &[
-        &["os::report", "os::spawn"],
-        &["pretty", "record"],
-    ],
+    circles: &[&["os::report", "os::spawn"], &["pretty", "record"]],
 };
 
 const CONFIG: Tree = Tree {
