@@ -1,5 +1,5 @@
 //! santa-supervise: PID 1 of the SantaServer container. It binds the listening
-//! sockets, starts the services of the house plan in order, restarts them,
+//! sockets, starts the services of the configuration in order, restarts them,
 //! passes their output on and stops them in order.
 //!
 //! Read [`machine`] for the decisions (pure), [`event_loop`] for how they are

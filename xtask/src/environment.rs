@@ -171,7 +171,7 @@ pub(crate) fn clean() {
     unsafe { std::env::set_var(crate::repo::ROOT_VARIABLE, crate::repo::root()) };
 }
 
-/// Removes what leads to the user's own container engines, for commands that bring
+/// Removes what leads to the user's own container engines, for commands that have
 /// engines of their own. Called, like [`clean`], before anything is started.
 #[expect(unsafe_code, reason = "the environment is changed while there is one thread")]
 pub(crate) fn forget_engines() {
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_the_backend_is_passed_on_or_made_up() {
-        let settings = crate::stamp::text(&crate::repo::path("backend/santaserver/settings.py"));
+        let settings = crate::files::text(&crate::repo::path("backend/santaserver/settings.py"));
         let names: Vec<&str> =
             settings.split("alias=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(names.len() > 15, "{names:?}");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::{repo, stamp};
+use crate::repo;
 
 /// Paths relative to the repository, in order.
 pub(crate) fn all() -> Result<Vec<String>> {
@@ -35,7 +35,7 @@ fn walk(
 ) -> Result<()> {
     let folder = root.join(base);
     let outer = ignored.len();
-    ignored.extend(patterns(base, &stamp::text(&folder.join(".gitignore"))));
+    ignored.extend(patterns(base, &text(&folder.join(".gitignore"))));
     let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {base}"))?;
     for entry in entries {
         let entry = entry?;
@@ -87,6 +87,21 @@ fn fits(pattern: &str, text: &str) -> bool {
             let most = text.find('/').unwrap_or(text.len());
             (0..=most).any(|at| text.is_char_boundary(at) && fits(rest, &text[at..]))
         }),
+    }
+}
+
+/// The text of a file ; a missing file counts as empty.
+pub fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Removes a folder; one that is not there is fine.
+pub fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", repo::shown(folder)))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,9 +7,10 @@
 #[macro_use]
 pub mod terminal;
 
+pub mod cache;
 pub mod commands;
 mod environment;
-mod files;
+pub mod files;
 pub mod fingerprint;
 mod guard;
 pub mod layout;
@@ -23,7 +24,6 @@ pub mod progress;
 pub mod repo;
 pub mod run;
 pub mod shipped;
-pub mod stamp;
 pub mod supervisor;
 pub mod tools;
 pub mod wait;
@@ -60,23 +60,23 @@ enum Command {
     Image(image::Args),
     /// Run the checks
     Ci(ci::Args),
-    /// Measure the parts beside their peers on this machine
+    /// Benchmark the parts beside their peers on this machine
     Bench(bench::Args),
-    /// Let simulated Macs and faults loose on the backend and look for a wrong one
+    /// Run simulated Macs against the backend with injected faults, and check every Mac's rules
     Model(model::Args),
-    /// Look for bytes that break the laws of santa-proxy's parsers
+    /// Fuzz santa-proxy's parsers
     Fuzz(fuzz::Args),
-    /// Write generated files: openapi.json, the typed client, the reference of settings
+    /// Write generated files: openapi.json, the typed client, the configuration reference
     Codegen(codegen::Args),
     /// Replace the running container; roll back when the new one does not become ready
     Deploy(deploy::Args),
-    /// Back to the image that ran before the last deploy
+    /// Return to the image that ran before the last deploy
     Rollback(deploy::RollbackArgs),
     /// Format all sources
     Fmt(fmt::Args),
     /// Manage the embedded database
     Db(db::Args),
-    /// Say what is installed, what is missing and how to get it
+    /// Report what is installed, what is missing and how to get it
     Doctor(doctor::Args),
     /// End what a killed xtask has left (started by xtask itself)
     #[command(name = guard::COMMAND, hide = true)]

@@ -37,7 +37,7 @@ pub fn hold(path: &Path) -> Result<Held> {
         run::check()?;
         if !said && start.elapsed() > SILENCE {
             said = true;
-            progress::note(&format!("waiting: {} is being made already", repo::shown(path)));
+            progress::note(&format!("waiting: another process is building {}", repo::shown(path)));
         }
         std::thread::sleep(TICK);
     }

@@ -62,7 +62,7 @@ pub(crate) fn folder(path: &Path) -> Result<()> {
     let found = fs::symlink_metadata(path).with_context(context)?;
     ensure!(
         found.is_dir() && found.uid() == rustix::process::geteuid().as_raw(),
-        "{} is needed as a folder and belongs to another user or is none; remove it",
+        "{} is needed as a folder, but it is not one or belongs to another user; remove it",
         path.display()
     );
     fs::set_permissions(path, Permissions::from_mode(0o700)).with_context(context)

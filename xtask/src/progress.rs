@@ -1,5 +1,5 @@
 //! What people see of long work: a line when a piece is done, a reminder when
-//! it takes long, colour only on a terminal.
+//! it takes long, color only on a terminal.
 
 use std::io::IsTerminal;
 use std::sync::mpsc;
@@ -12,14 +12,14 @@ const BEGUN: Duration = Duration::from_millis(400);
 /// How often a long piece of work says that it is still going on.
 const REMINDER: Duration = Duration::from_secs(15);
 
-/// Whether standard error takes colour (`NO_COLOR` is respected).
-pub(crate) fn coloured() -> bool {
+/// Whether standard error takes color (`NO_COLOR` is respected).
+pub(crate) fn colored() -> bool {
     std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn paint(code: &str, text: &str) -> String {
-    if coloured() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if colored() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// For errors.

@@ -1,4 +1,4 @@
-//! The running santa-supervise of a house: start, wait until the whole chain
+//! The running santa-supervise of a development environment: start, wait until the whole chain
 //! answers, send commands, stop.
 
 use std::os::unix::process::CommandExt as _;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use xshell::cmd;
 
-use crate::layout::House;
+use crate::layout::DevEnvironment;
 use crate::{environment, run, wait};
 
 /// How often a wait looks again.
@@ -28,18 +28,18 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts everything in the house. Its output goes to the terminal.
-    pub(crate) fn start(house: &House, bin: &Path) -> Result<Self> {
-        Self::start_into(house, bin, Stdio::inherit())
+    /// Starts everything in the environment. Its output goes to the terminal.
+    pub(crate) fn start(environment: &DevEnvironment, bin: &Path) -> Result<Self> {
+        Self::start_into(environment, bin, Stdio::inherit())
     }
 
-    /// Starts everything in the house with its output going to `output`.
-    pub fn start_into(house: &House, bin: &Path, output: Stdio) -> Result<Self> {
+    /// Starts everything in the environment with its output going to `output`.
+    pub fn start_into(environment: &DevEnvironment, bin: &Path, output: Stdio) -> Result<Self> {
         let program = bin.join("santa-supervise");
         let child = Command::new(&program)
             .stdout(output)
             .args(["run", "--with-parent", "--config"])
-            .arg(&house.file)
+            .arg(&environment.file)
             .env_clear()
             .envs(environment::of_services())
             // Its end of this pipe tells it when we are gone, however we went.
@@ -48,8 +48,8 @@ impl Supervisor {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", crate::repo::shown(&program)))?;
-        let shutdown = house.config.supervisor.shutdown_timeout;
-        Ok(Self { child, program, config: house.file.clone(), shutdown, stopped: false })
+        let shutdown = environment.config.supervisor.shutdown_timeout;
+        Ok(Self { child, program, config: environment.file.clone(), shutdown, stopped: false })
     }
 
     /// Its exit status when it has ended by itself.
@@ -59,20 +59,24 @@ impl Supervisor {
 
     /// Waits until the backend, its database and the console answer through the
     /// public port.
-    pub fn wait_until_ready(&mut self, house: &House, patience: Duration) -> Result<()> {
-        let address = house.url.trim_start_matches("http://");
+    pub fn wait_until_ready(
+        &mut self,
+        environment: &DevEnvironment,
+        patience: Duration,
+    ) -> Result<()> {
+        let address = environment.url.trim_start_matches("http://");
         let there = wait::until(patience, TICK, || {
             if let Some(status) = self.ended()? {
                 bail!(
-                    "a part did not start and santa-supervise ended ({status}); the lines above say why"
+                    "a service did not start and santa-supervise ended ({status}); the lines above say why"
                 );
             }
-            Ok(house.probes().iter().all(|path| wait::answers(address, path)))
+            Ok(environment.probes().iter().all(|path| wait::answers(address, path)))
         })?;
         if !there {
             bail!(
                 "{} does not answer after {}; the lines above say what is missing",
-                house.url,
+                environment.url,
                 crate::progress::time(patience)
             );
         }

@@ -127,7 +127,7 @@ class Proxied(Served):
                 await proxy.wait()
 
     def _environment(self) -> dict[str, str]:
-        """Move everything in the house plan to where this run has it."""
+        """Move everything in the configuration to where this run has it."""
         www = self.folder / "www"
         www.mkdir()
         www.joinpath("index.html").write_text("<!doctype html><title>model</title>\n")

@@ -1,4 +1,4 @@
-//! An earlier state of this repository as one more contestant: `--baseline CHECKOUT`
+//! An earlier state of this repository as one more subject: `--baseline CHECKOUT`
 //! measures its programs in turn with those of today.
 
 use std::fs;

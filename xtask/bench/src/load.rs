@@ -1,4 +1,4 @@
-//! Load from `santa-load` (`xtask/load/`), on the cores that contestants do not use.
+//! Load from `santa-load` (`xtask/load/`), on the cores that subjects do not use.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::contestant::pinned;
+use super::subject::pinned;
 
-/// The core of the load generator and of what is behind the contestants.
+/// The core of the load generator and of what is behind the subjects.
 pub(crate) const LOAD_CORE: usize = 1;
 /// Fields as a browser sends them.
 const BROWSER: [&str; 9] = [
@@ -180,7 +180,7 @@ pub(crate) struct Fleet {
     first: u32,
     interval: f64,
     seconds: f64,
-    /// Events that each sync, or upload, brings.
+    /// Events in each sync or upload.
     pub(crate) events: u32,
     /// How often each page of rules is asked for.
     pub(crate) repeat: u32,

@@ -5,19 +5,18 @@
 //! [`scenario::Bench`] and gives [`table::Case`]s (or, as [`supervise`], a text
 //! of its own form). To write one:
 //!
-//! 1. Start what is compared as [`contestant::Contestant`]s (processes with all
+//! 1. Start what is compared as [`subject::Subject`]s (processes with all
 //!    their children; CPU time and memory are read from `/proc`).
 //! 2. Call [`scenario::Bench::alternate`] with a closure that measures one
-//!    contestant once and returns a [`table::Sample`]: values by
+//!    subject once and returns a [`table::Sample`]: values by
 //!    [`table::Metric`]. It alternates (A B A B …) over the rounds.
 //! 3. Load comes from [`load`], which runs `santa-load` (`xtask/load/`).
 //!
-//! The first contestant of a case is the one that the others are compared with:
+//! The first subject of a case is the one that the others are compared with:
 //! ratios are those of medians. [`report`] writes Markdown, SVG and JSON.
 
 mod baseline;
 mod container;
-mod contestant;
 mod fleet;
 mod load;
 mod machine;
@@ -26,6 +25,7 @@ mod plot;
 mod proxy;
 mod report;
 mod scenario;
+mod subject;
 mod supervise;
 mod table;
 

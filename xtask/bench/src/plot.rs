@@ -1,5 +1,5 @@
-//! A bar for each contestant of each case: its first compared figure, relative
-//! to the first contestant's. Pure.
+//! A bar for each subject of each case: its first compared figure, relative
+//! to the first subject's. Pure.
 
 use super::table::{Case, Row};
 
@@ -27,11 +27,11 @@ pub(crate) fn svg(cases: &[&Case]) -> String {
         body.push_str(&text(8.0, y, "bold", &title));
         y += 6.0;
         let bars = case.rows.iter().zip(COLOURS.iter().cycle());
-        for (row, colour) in bars {
+        for (row, color) in bars {
             let (Some(value), Some(ratio)) = (row.median(metric), case.ratio(row, metric)) else {
                 continue;
             };
-            body.push_str(&bar(y, row, value, ratio, colour));
+            body.push_str(&bar(y, row, value, ratio, color));
             y += BAR + 3.0;
         }
         y += GAP;
@@ -39,16 +39,16 @@ pub(crate) fn svg(cases: &[&Case]) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y}\" \
          viewBox=\"0 0 {WIDTH} {y}\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\">\n\
-         <title>Benchmarks relative to the first contestant; shorter is better</title>\n\
+         <title>Benchmarks relative to the first subject; shorter is better</title>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{body}</svg>\n"
     )
 }
 
-fn bar(y: f64, row: &Row, value: f64, ratio: f64, colour: &str) -> String {
+fn bar(y: f64, row: &Row, value: f64, ratio: f64, color: &str) -> String {
     let width = ratio.min(LONGEST) * ONE;
     let label = format!("{value:.1} ({ratio:.2})");
     let rect = format!(
-        "<rect x=\"{LEFT}\" y=\"{y:.0}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\n"
+        "<rect x=\"{LEFT}\" y=\"{y:.0}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{color}\"/>\n"
     );
     let base = y + BAR - 4.0;
     rect + &text(24.0, base, "normal", &row.name)
@@ -68,7 +68,7 @@ mod tests {
     use crate::table::CPU;
 
     #[test]
-    fn each_contestant_has_a_bar_as_long_as_its_ratio() {
+    fn each_subject_has_a_bar_as_long_as_its_ratio() {
         let names = ["nginx", "a<b"].map(str::to_owned);
         let mut case = Case::new("1 KiB", names.into_iter());
         case.add(0, vec![(CPU, 10.0)]);

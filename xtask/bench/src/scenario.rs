@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xshell::cmd;
 use xtask::commands::build;
-use xtask::{progress, repo, run, stamp};
+use xtask::{files, progress, repo, run};
 
 use super::baseline::Baseline;
 use super::table::{Case, Sample};
@@ -185,7 +185,7 @@ impl Scenario {
 pub(crate) struct Bench {
     /// Seconds that one measurement takes.
     pub(crate) seconds: f64,
-    /// How often each contestant is measured.
+    /// How often each subject is measured.
     pub(crate) rounds: u32,
     /// Whether peers take part.
     pub(crate) peers: bool,
@@ -193,7 +193,7 @@ pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
     /// The load generator.
     pub(crate) load: load::Program,
-    /// Folder of the optimised programs.
+    /// Folder of the optimized programs.
     pub(crate) bin: PathBuf,
     /// An earlier state of this repository that takes part.
     pub(crate) baseline: Option<Baseline>,
@@ -204,7 +204,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// Builds what is measured and what measures.
     pub(crate) fn prepare(args: &Args) -> Result<Self> {
-        let bin = progress::step("optimised programs", || {
+        let bin = progress::step("optimized programs", || {
             let shell = run::shell()?;
             let build = cmd!(shell, "cargo build --quiet --locked --release -p santa-load");
             run::output("build the load generator", build)?;
@@ -212,7 +212,7 @@ impl Bench {
         })?;
         // Sockets lie in it, whose paths must stay short.
         let folder = repo::short(&repo::dev("bench"));
-        stamp::remove(&folder)?;
+        files::remove(&folder)?;
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let load = load::Program::new(bin.join("santa-load"));
@@ -243,17 +243,17 @@ impl Bench {
         self.notes.borrow().clone()
     }
 
-    /// Whether this case, or this contestant of an outcome of its own form, was asked for.
+    /// Whether this case, or this subject of an outcome of its own form, was asked for.
     pub(crate) fn wants(&self, case: &str) -> bool {
         self.only.as_ref().is_none_or(|only| case.contains(only.as_str()))
     }
 
-    /// A fresh folder for one contestant.
+    /// A fresh folder for one subject.
     pub(crate) fn folder_for(&self, name: &str) -> Result<PathBuf> {
         fresh(&self.folder.join(name))
     }
 
-    /// Measures contestants in turn, A B A B …, and gives their samples. One that
+    /// Measures subjects in turn, A B A B …, and gives their samples. One that
     /// fails gets no figures, and the reason instead.
     ///
     /// # Errors
@@ -261,19 +261,19 @@ impl Bench {
     pub(crate) fn alternate<C>(
         &self,
         case: &str,
-        contestants: &mut [C],
+        subjects: &mut [C],
         name: impl Fn(&C) -> String,
         mut measure: impl FnMut(&mut C) -> Result<Sample>,
     ) -> Result<Case> {
         progress::step(case, || {
-            let mut result = Case::new(case, contestants.iter().map(&name));
+            let mut result = Case::new(case, subjects.iter().map(&name));
             for _ in 0..self.rounds {
-                for (index, contestant) in contestants.iter_mut().enumerate() {
+                for (index, subject) in subjects.iter_mut().enumerate() {
                     run::check()?;
                     if result.rows[index].failure.is_some() {
                         continue;
                     }
-                    match measure(contestant) {
+                    match measure(subject) {
                         Ok(sample) => result.add(index, sample),
                         Err(error) => {
                             run::check()?;
@@ -289,7 +289,7 @@ impl Bench {
 
 /// An empty folder.
 fn fresh(folder: &Path) -> Result<PathBuf> {
-    stamp::remove(folder)?;
+    files::remove(folder)?;
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder.to_owned())

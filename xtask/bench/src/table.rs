@@ -13,9 +13,9 @@ pub(crate) struct Metric {
     pub(crate) compared: bool,
 }
 
-/// CPU time of all threads and processes of a contestant for one request or message.
+/// CPU time of all threads and processes of a subject for one request or message.
 pub(crate) const CPU: Metric = Metric { name: "CPU/request", unit: "µs", compared: true };
-/// CPU time of the backend behind a contestant for one request.
+/// CPU time of the backend behind a subject for one request.
 pub(crate) const BACKEND: Metric =
     Metric { name: "backend CPU/request", unit: "µs", compared: true };
 /// Answers a second.
@@ -43,10 +43,10 @@ pub(crate) struct Case {
     pub(crate) rows: Vec<Row>,
 }
 
-/// One contestant under one load.
+/// One subject under one load.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// The contestant.
+    /// The subject.
     pub(crate) name: String,
     /// Why it has no figures.
     pub(crate) failure: Option<String>,
@@ -55,14 +55,14 @@ pub(crate) struct Row {
 
 impl Case {
     /// Nothing measured yet.
-    pub(crate) fn new(name: &str, contestants: impl Iterator<Item = String>) -> Self {
-        let rows = contestants.map(Row::new).collect();
+    pub(crate) fn new(name: &str, subjects: impl Iterator<Item = String>) -> Self {
+        let rows = subjects.map(Row::new).collect();
         Self { name: name.to_owned(), rows }
     }
 
-    /// Adds what a contestant's measurement gave.
-    pub(crate) fn add(&mut self, contestant: usize, sample: Sample) {
-        let row = &mut self.rows[contestant];
+    /// Adds what a subject's measurement gave.
+    pub(crate) fn add(&mut self, subject: usize, sample: Sample) {
+        let row = &mut self.rows[subject];
         for (metric, value) in sample {
             match row.columns.iter_mut().find(|(known, _)| *known == metric) {
                 Some((_, values)) => values.push(value),
@@ -71,13 +71,13 @@ impl Case {
         }
     }
 
-    /// Takes a contestant's figures away: what it did was not what is measured.
-    pub(crate) fn fail(&mut self, contestant: usize, why: String) {
-        let row = &mut self.rows[contestant];
+    /// Takes a subject's figures away: what it did was not what is measured.
+    pub(crate) fn fail(&mut self, subject: usize, why: String) {
+        let row = &mut self.rows[subject];
         *row = Row { failure: Some(why), ..Row::new(std::mem::take(&mut row.name)) };
     }
 
-    /// Every failure, with the case and the contestant named.
+    /// Every failure, with the case and the subject named.
     pub(crate) fn failures(&self) -> impl Iterator<Item = String> {
         let told = |row: &Row| {
             let why = row.failure.as_ref()?;
@@ -97,7 +97,7 @@ impl Case {
         metrics
     }
 
-    /// A contestant's median relative to that of the first.
+    /// A subject's median relative to that of the first.
     pub(crate) fn ratio(&self, row: &Row, metric: Metric) -> Option<f64> {
         let base = self.rows.first()?.median(metric)?;
         (base > 0.0).then_some(row.median(metric)? / base)
@@ -116,9 +116,9 @@ impl Case {
                 });
                 figures.insert(metric.name.to_owned(), figure);
             }
-            json!({ "contestant": row.name, "figures": figures, "failure": row.failure })
+            json!({ "subject": row.name, "figures": figures, "failure": row.failure })
         };
-        json!({ "case": self.name, "contestants": self.rows.iter().map(row).collect::<Vec<_>>() })
+        json!({ "case": self.name, "subjects": self.rows.iter().map(row).collect::<Vec<_>>() })
     }
 
     /// A Markdown table: medians, and in brackets their ratio to the first row's.
@@ -224,13 +224,13 @@ mod tests {
         assert!(case.markdown().ends_with("| santa-proxy | – | – |\n"), "{}", case.markdown());
         let told: Vec<String> = case.failures().collect();
         assert_eq!(told, ["1 KiB: santa-proxy has no figures: answered with 404"]);
-        assert_eq!(case.json()["contestants"][1]["failure"], "answered with 404");
+        assert_eq!(case.json()["subjects"][1]["failure"], "answered with 404");
     }
 
     #[test]
     fn programs_get_every_sample() {
         let json = case().json();
-        let figure = &json["contestants"][1]["figures"]["CPU/request"];
+        let figure = &json["subjects"][1]["figures"]["CPU/request"];
         assert_eq!(figure["samples"], serde_json::json!([5.0, 45.0, 6.0]));
         assert_eq!(figure["ratio"], 0.5);
     }

@@ -7,18 +7,18 @@ use anyhow::{Context, Result};
 
 use super::bytecode::Interpreter;
 use super::pins::{self, Pin};
-use super::recipe::{self, Recipe};
+use super::rootfs::{self, Rootfs};
 use super::tree::Tree;
 use super::{deb, etc, hash, mirror};
 use xtask::platform::Platform;
-use xtask::{repo, stamp};
+use xtask::{files, repo};
 
 /// Where scanners look for the packages of an image without dpkg.
 pub(crate) const STATUS: &str = "var/lib/dpkg/status.d";
 
-/// The recipe and the packages for one platform.
+/// The root filesystem and the packages for one platform.
 pub(crate) struct Base {
-    recipe: Recipe,
+    rootfs: Rootfs,
     pub(crate) pins: Vec<Pin>,
     platform: Platform,
     /// `--mirror`
@@ -28,22 +28,22 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Reads recipe and lock.
+    /// Reads docker/rootfs.toml and its lock.
     pub(crate) fn load(platform: Platform, mirror: Option<&str>) -> Result<Self> {
-        let text = stamp::text(&repo::path(recipe::FILE));
-        let recipe = Recipe::parse(&text)?;
-        let pins = pins::parse(&stamp::text(&repo::path(pins::FILE)))?;
-        let pins = pins::for_architecture(&pins, platform.debian, recipe.packages())?;
+        let text = files::text(&repo::path(rootfs::FILE));
+        let rootfs = Rootfs::parse(&text)?;
+        let pins = pins::parse(&files::text(&repo::path(pins::FILE)))?;
+        let pins = pins::for_architecture(&pins, platform.debian, rootfs.packages())?;
         let inputs = hash::Inputs::default()
             .add(text.as_bytes())
             .add(pins::format(&pins).as_bytes())
             .finish();
-        Ok(Self { recipe, pins, platform, mirror: mirror.map(str::to_owned), inputs })
+        Ok(Self { rootfs, pins, platform, mirror: mirror.map(str::to_owned), inputs })
     }
 
     /// The release by number, such as `13`.
     pub(crate) fn release(&self) -> &str {
-        &self.recipe.version
+        &self.rootfs.version
     }
 
     /// The tree without byte code.
@@ -53,7 +53,7 @@ impl Base {
         for (pin, file) in self.pins.iter().zip(files) {
             let bytes =
                 fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
-            let package = deb::read(&bytes, |path| self.recipe.takes(&pin.name, path))
+            let package = deb::read(&bytes, |path| self.rootfs.takes(&pin.name, path))
                 .with_context(|| format!("cannot read the package {} {}", pin.name, pin.version))?;
             tree.merge(package.files);
             tree.file(&format!("{STATUS}/{}", pin.name), package.control.into_bytes());

@@ -1,4 +1,4 @@
-//! The last layer: the two Rust programs, the house plan, the licences and the
+//! The last layer: the two Rust programs, the configuration, the licences and the
 //! bill of materials.
 
 use std::fs;
@@ -10,7 +10,7 @@ use super::tree::Tree;
 use super::{elf, hash, settings};
 use xtask::commands::build;
 use xtask::platform::Platform;
-use xtask::{repo, run, shipped, stamp};
+use xtask::{cache, repo, run, shipped};
 
 const NAMES: [&str; 2] = ["santa-proxy", "santa-supervise"];
 
@@ -22,7 +22,7 @@ pub(crate) fn programs(platform: Platform, given: Option<&Path>) -> Result<PathB
     }
     let folder = repo::dev("cache/programs").join(platform.debian);
     let what = format!("programs for {}", platform.name);
-    stamp::folder(&what, &folder, NAMES[0], &[sources()?], |partial| {
+    cache::folder(&what, &folder, NAMES[0], &[sources()?], |partial| {
         let built = build(platform)?;
         for name in NAMES {
             fs::copy(built.join(name), partial.join(name))
@@ -43,7 +43,7 @@ fn sources() -> Result<String> {
     Ok(inputs.finish())
 }
 
-/// The programs and the house plan.
+/// The programs and the configuration.
 pub(crate) fn tree(platform: Platform, folder: &Path, bin: &Path) -> Result<Tree> {
     let mut tree = Tree::default();
     for name in NAMES {
@@ -60,8 +60,8 @@ pub(crate) fn tree(platform: Platform, folder: &Path, bin: &Path) -> Result<Tree
         }
         tree.program(shipped::program(bin, name).trim_start_matches('/'), bytes);
     }
-    let plan = fs::read(repo::path("docker/santa.toml"))?;
-    tree.file(settings::FILE.trim_start_matches('/'), plan);
+    let config = fs::read(repo::path("docker/santa.toml"))?;
+    tree.file(settings::FILE.trim_start_matches('/'), config);
     Ok(tree)
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn check(image: &Image) -> Result<()> {
     {
         if size > limit {
             bail!(
-                "the image is {} {what}, over its budget of {}; the table shows which layer grew. Take less into it, or raise the budget in xtask/src/commands/image/budget.rs and say why",
+                "the image is {} {what}, over its budget of {}; the table shows which layer grew. Take less into it, or raise the budget in xtask/image/src/budget.rs and say why",
                 megabytes(size),
                 megabytes(limit)
             );

@@ -10,7 +10,7 @@ use xshell::{Cmd, Shell, cmd};
 
 use super::tree::{Node, Tree};
 use xtask::platform::Platform;
-use xtask::{repo, run, stamp};
+use xtask::{cache, files, repo, run};
 
 /// Compiles a folder; the same for every tree.
 const SCRIPT: &str = include_str!("compile.py");
@@ -39,7 +39,7 @@ impl Interpreter {
             );
         }
         let root = repo::dev("cache/python").join(platform.debian);
-        stamp::folder("the image's Python", &root, "", &[key.to_owned()], |partial| {
+        cache::folder("the image's Python", &root, "", &[key.to_owned()], |partial| {
             base()?.write(partial)
         })?;
         let program = program.display().to_string().trim_start_matches('/').to_owned();
@@ -50,12 +50,12 @@ impl Interpreter {
     pub(crate) fn compile(&self, tree: &mut Tree) -> Result<()> {
         let folder = repo::dev("cache").join(format!("compile-{}", std::process::id()));
         let result = self.compile_in(&folder, tree);
-        stamp::remove(&folder)?;
+        files::remove(&folder)?;
         result
     }
 
     fn compile_in(&self, folder: &Path, tree: &mut Tree) -> Result<()> {
-        stamp::remove(folder)?;
+        files::remove(folder)?;
         let mut sources = tree.clone();
         sources.retain(|path, node| matches!(node, Node::File { .. }) && path.ends_with(".py"));
         let mut whole = Tree::default();

@@ -8,14 +8,14 @@ use anyhow::{Context, Result, ensure};
 use xshell::cmd;
 use xtask::platform::DEBIAN;
 use xtask::tools::system;
-use xtask::{repo, run, stamp};
+use xtask::{cache, repo, run};
 
 /// An archive with a root filesystem that has these packages, comma-separated, and
 /// what they need. It is kept under `name`.
 pub fn root(name: &str, packages: &str) -> Result<PathBuf> {
     let folder = repo::dev("cache").join(name);
     let inputs = [DEBIAN.to_owned(), packages.to_owned()];
-    stamp::folder(
+    cache::folder(
         &format!("Debian's packages ({name})"),
         &folder,
         "root.tar",

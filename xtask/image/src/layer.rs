@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::hash;
 use super::tree::{Node, Tree};
 use xtask::commands::image::Compression;
-use xtask::{progress, repo, stamp};
+use xtask::{files, progress, repo};
 
 /// The time of every file: 2025-01-01T00:00:00Z, in seconds.
 pub(crate) const TIME: u64 = 1_735_689_600;
@@ -65,7 +65,7 @@ pub(crate) struct Layer {
 }
 
 /// What identifies a layer before it is made.
-pub(crate) struct Recipe<'a> {
+pub(crate) struct LayerSpec<'a> {
     pub(crate) name: &'a str,
     /// SHA-256 of everything the layer depends on.
     pub(crate) inputs: String,
@@ -74,7 +74,7 @@ pub(crate) struct Recipe<'a> {
     pub(crate) level: i32,
 }
 
-impl Recipe<'_> {
+impl LayerSpec<'_> {
     /// The layer, made by `make` unless the same was made before.
     pub(crate) fn layer(&self, make: impl FnOnce() -> Result<Tree>) -> Result<Layer> {
         let kind = format!("{:?} {}", self.compression, self.level);
@@ -83,7 +83,7 @@ impl Recipe<'_> {
         if !folder.join("layer.json").exists() {
             progress::step(&format!("layer {}", self.name), || {
                 let tree = make()?;
-                stamp::remove(&folder)?;
+                files::remove(&folder)?;
                 self.write(&tree, &folder)
             })?;
             forget_old(self.name)?;
@@ -110,7 +110,7 @@ impl Recipe<'_> {
 
     fn read(&self, folder: &Path) -> Result<Layer> {
         let file = folder.join("layer.json");
-        let facts: Value = serde_json::from_str(&stamp::text(&file)).with_context(|| {
+        let facts: Value = serde_json::from_str(&files::text(&file)).with_context(|| {
             format!("{} is damaged; remove .dev/cache/image", repo::shown(&file))
         })?;
         let text = |key: &str| facts[key].as_str().unwrap_or_default().to_owned();
@@ -212,7 +212,7 @@ fn forget_old(name: &str) -> Result<()> {
     }
     versions.sort();
     let old = versions.len().saturating_sub(KEPT);
-    versions[..old].iter().try_for_each(|(_, folder)| stamp::remove(folder))
+    versions[..old].iter().try_for_each(|(_, folder)| files::remove(folder))
 }
 
 #[cfg(test)]

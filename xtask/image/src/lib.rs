@@ -6,6 +6,7 @@ mod audit;
 mod base;
 mod binaries;
 mod budget;
+mod builder;
 mod bytecode;
 mod deb;
 pub mod debian;
@@ -14,13 +15,12 @@ mod etc;
 mod hash;
 mod layer;
 mod load;
-mod maker;
 mod mirror;
 mod notices;
 mod oci;
 mod packages;
 mod pins;
-mod recipe;
+mod rootfs;
 mod sbom;
 mod settings;
 mod tree;
@@ -32,9 +32,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use base::Base;
+use builder::Builder;
 use clap::Parser as _;
 use layer::Layer;
-use maker::Maker;
 use oci::Image;
 use settings::Source;
 use tree::Tree;
@@ -42,7 +42,7 @@ use xtask::Engines;
 use xtask::commands::image::{Args, Task};
 use xtask::lock::{self, Held};
 use xtask::platform::Platform;
-use xtask::{progress, repo, run, shipped, stamp};
+use xtask::{files, progress, repo, run, shipped};
 
 /// Command line of the program.
 #[derive(clap::Parser)]
@@ -85,8 +85,8 @@ fn carry_out(task: &Task) -> Result<()> {
 /// Makes the image, or renews the lock, or checks an archive.
 fn run(args: &Args) -> Result<()> {
     if args.update_lock {
-        let recipe = recipe::Recipe::parse(&stamp::text(&repo::path(recipe::FILE)))?;
-        return update::run(&recipe, args.mirror.as_deref());
+        let rootfs = rootfs::Rootfs::parse(&files::text(&repo::path(rootfs::FILE)))?;
+        return update::run(&rootfs, args.mirror.as_deref());
     }
     if let Some(file) = &args.verify {
         return audit::run(file, args.scanner.as_deref());
@@ -173,17 +173,17 @@ fn make(args: &Args) -> Result<Image> {
         None => Platform::of_this_machine()?,
     };
     binaries::possible(platform, args.binaries.as_deref())?;
-    let maker = Maker {
+    let builder = Builder {
         platform,
-        plan: shipped::configuration()?,
+        config: shipped::configuration()?,
         base: Base::load(platform, args.mirror.as_deref())?,
         compression: args.compression,
         binaries: args.binaries.clone(),
         code: hash::Inputs::default().files(&repo::path("xtask/image/src"))?.finish(),
     };
-    let layers = maker.layers()?;
+    let layers = builder.layers()?;
     let source = Source::find()?;
-    let settings = settings::config(&maker.plan, &source)?;
+    let settings = settings::config(&builder.config, &source)?;
     Ok(Image::new(&args.tag, platform, layers, &settings, &source.created))
 }
 

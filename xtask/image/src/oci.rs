@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::hash;
 use super::layer::{self, Layer, TIME};
 use xtask::platform::Platform;
-use xtask::{repo, stamp};
+use xtask::{files, repo};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -137,7 +137,7 @@ impl Image {
     /// not have yet. Layers are links to the cache where that is possible.
     pub(crate) fn write_folder(&self, folder: &Path) -> Result<()> {
         let partial: PathBuf = folder.with_extension("partial");
-        stamp::remove(&partial)?;
+        files::remove(&partial)?;
         fs::create_dir_all(partial.join("blobs/sha256"))?;
         for (name, text) in self.documents() {
             fs::write(partial.join(name), text)?;
@@ -147,7 +147,7 @@ impl Image {
             fs::hard_link(&layer.file, &target)
                 .or_else(|_| fs::copy(&layer.file, &target).map(drop))?;
         }
-        stamp::remove(folder)?;
+        files::remove(folder)?;
         fs::rename(&partial, folder)
             .with_context(|| format!("cannot write {}", repo::shown(folder)))
     }

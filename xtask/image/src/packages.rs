@@ -10,7 +10,7 @@ use super::elf;
 use super::tree::{Node, Tree};
 use xtask::commands::build;
 use xtask::platform::Platform;
-use xtask::{repo, stamp};
+use xtask::{files, repo};
 
 /// Sources of compiled modules, type stubs, bookkeeping of installers.
 const ENDINGS: [&str; 12] = [
@@ -45,10 +45,10 @@ const FOLDERS: [&str; 4] = ["tests", "test", "testing", "__pycache__"];
 /// The packages under `prefix`, the path of the backend in the image.
 pub(crate) fn tree(platform: Platform, prefix: &str) -> Result<Tree> {
     let folder = repo::dev("cache").join(format!("packages-{}", platform.debian));
-    stamp::remove(&folder)?;
+    files::remove(&folder)?;
     build::packages(&folder, &platform.wheels())?;
     let result = read(&folder, prefix);
-    stamp::remove(&folder)?;
+    files::remove(&folder)?;
     result
 }
 

@@ -126,11 +126,11 @@ mod tests {
 
     #[test]
     fn the_committed_lock_fits_the_recipe_on_every_platform() {
-        let text = xtask::stamp::text(&xtask::repo::path(super::super::recipe::FILE));
-        let recipe = super::super::recipe::Recipe::parse(&text).expect("a recipe");
-        let pins = parse(&xtask::stamp::text(&xtask::repo::path(FILE))).expect("a lock");
+        let text = xtask::files::text(&xtask::repo::path(super::super::rootfs::FILE));
+        let rootfs = super::super::rootfs::Rootfs::parse(&text).expect("valid");
+        let pins = parse(&xtask::files::text(&xtask::repo::path(FILE))).expect("a lock");
         for platform in xtask::platform::Platform::all() {
-            for_architecture(&pins, platform.debian, recipe.packages()).expect(platform.name);
+            for_architecture(&pins, platform.debian, rootfs.packages()).expect(platform.name);
         }
     }
 }

@@ -40,9 +40,9 @@ impl Source {
 }
 
 /// The settings.
-pub(crate) fn config(plan: &Config, source: &Source) -> Result<Value> {
-    let supervise = shipped::program(&plan.paths.bin, "santa-supervise");
-    let socket = plan.sockets.get(&plan.proxy.socket).map(|socket| &socket.listen);
+pub(crate) fn config(config: &Config, source: &Source) -> Result<Value> {
+    let supervise = shipped::program(&config.paths.bin, "santa-supervise");
+    let socket = config.sockets.get(&config.proxy.socket).map(|socket| &socket.listen);
     let Some(Address::Tcp(public)) = socket else {
         return None.context("docker/santa.toml: the public socket is not a TCP address");
     };
@@ -50,7 +50,7 @@ pub(crate) fn config(plan: &Config, source: &Source) -> Result<Value> {
         "User": format!("{user}:{user}", user = etc::USER),
         "ExposedPorts": { format!("{}/tcp", public.port()): {} },
         "Env": [
-            format!("PATH={}", plan.paths.bin.display()),
+            format!("PATH={}", config.paths.bin.display()),
             "LANG=C.UTF-8",
             "PYTHONUNBUFFERED=1",
             "PYTHONDONTWRITEBYTECODE=1",
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_dockerfile_says_the_same() {
-        let text = xtask::stamp::text(&repo::path("docker/Dockerfile"));
+        let text = xtask::files::text(&repo::path("docker/Dockerfile"));
         let source = Source { revision: String::new(), created: String::new() };
         let config = config(&shipped::configuration().expect("valid"), &source).expect("settings");
         let word = |key: &str| config[key].as_str().expect("text").to_owned();

@@ -11,7 +11,7 @@ use xshell::cmd;
 use super::deb;
 use super::mirror::{self, Mirror};
 use super::pins::{self, Pin};
-use super::recipe::Recipe;
+use super::rootfs::Rootfs;
 use xtask::platform::{DEBIAN, Platform};
 use xtask::{progress, repo, run};
 
@@ -21,8 +21,8 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Where packages have programs.
 const PROGRAMS: [&str; 3] = ["usr/bin/", "usr/libexec/", "usr/sbin/"];
 
-/// Writes the lock file anew and says what changed.
-pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
+/// Writes the lock file again and says what changed.
+pub(crate) fn run(rootfs: &Rootfs, mirror: Option<&str>) -> Result<()> {
     if run::find("apt-get").is_none() {
         bail!(
             "the lock is renewed by apt, which checks Debian's signatures; run this on Debian or in a container of it"
@@ -33,10 +33,10 @@ pub(crate) fn run(recipe: &Recipe, mirror: Option<&str>) -> Result<()> {
     let before = fs::read_to_string(&file).ok().and_then(|text| pins::parse(&text).ok());
     let mut pins = Vec::new();
     for platform in Platform::all() {
-        let what = format!("packages of {} for {}", recipe.suite, platform.debian);
-        let names: Vec<&str> = recipe.packages().collect();
+        let what = format!("packages of {} for {}", rootfs.suite, platform.debian);
+        let names: Vec<&str> = rootfs.packages().collect();
         pins.extend(progress::step(&what, || {
-            current(&recipe.suite, &names, &mirror, platform.debian)
+            current(&rootfs.suite, &names, &mirror, platform.debian)
         })?);
     }
     fs::write(&file, pins::format(&pins))

@@ -1,4 +1,4 @@
-//! What `cargo xtask` starts: brings xtask up to date, showing what cargo compiles
+//! What `cargo xtask` starts: compiles xtask, showing what cargo compiles
 //! while it does, and becomes it. `cargo run` alone is either silent for the minute
 //! that a fresh clone takes, or adds two lines of its own to every later run.
 
@@ -44,7 +44,7 @@ fn build() -> io::Result<ExitStatus> {
         }
         if !announced && line.contains("Compiling") {
             announced = true;
-            say("compiling cargo xtask; from nothing that takes a minute or two");
+            say("compiling cargo xtask; the first time takes about a minute");
         }
         say(&line);
     }

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Seconds between two syncs of a Mac
     #[arg(long, default_value = "600", value_name = "SECONDS", value_parser = crate::seconds)]
     interval: Duration,
-    /// Events that each sync, or upload, brings
+    /// Events in each sync or upload
     #[arg(long, default_value_t = 10, value_name = "N")]
     events: u32,
     /// How often each page of rules is asked for

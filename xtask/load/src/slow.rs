@@ -1,5 +1,5 @@
 //! Clients that keep a server busy without ever finishing a request: each begins
-//! one, goes on byte by byte, and begins anew when it is turned away.
+//! one, goes on byte by byte, and starts again when it is turned away.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;

@@ -9,7 +9,7 @@ use xshell::cmd;
 
 use crate::platform::Platform;
 use crate::tools::{node, uv};
-use crate::{fingerprint, progress, repo, run, stamp};
+use crate::{cache, files, fingerprint, progress, repo, run};
 
 /// The image's Python.
 const IMAGE_PYTHON: &str = "3.13";
@@ -20,7 +20,7 @@ const IMAGE_PYTHON: &str = "3.13";
     file and manifest.json), dist/app/ (backend and its packages for the image's Python)")]
 /// Build the binaries, the console and the backend into dist/
 pub(crate) struct Args {
-    /// Optimise the binaries as they are shipped
+    /// Optimize the binaries as they are shipped
     #[arg(long)]
     release: bool,
 }
@@ -93,18 +93,18 @@ fn remapped() -> Result<String> {
     Ok([remap(&home, "/cargo"), remap(repo::root(), "/source")].join("\u{1f}"))
 }
 
-/// `dist/www`: the console, each file precompressed, and a manifest; made anew when
-/// its sources are others.
+/// `dist/www`: the console, each file precompressed, and a manifest; built again when
+/// its sources have changed.
 pub fn console() -> Result<()> {
-    let node = node::bring()?;
+    let node = node::ensure_installed()?;
     node.console_packages()?;
     let sources = fingerprint::of(&repo::path("frontend"))?;
-    stamp::once("dist/www", &repo::dist("www"), &[sources], || {
+    cache::once("dist/www", &repo::dist("www"), &[sources], || {
         let frontend = repo::path("frontend");
         node.npm("build the console", &frontend, &["run", "--silent", "build"])?;
         let (shell, program) = (node.shell_in(&frontend)?, node.program());
         let partial = repo::dist("www.partial");
-        stamp::remove(&partial)?;
+        files::remove(&partial)?;
         let precompress = cmd!(shell, "{program} scripts/precompress.js build {partial}");
         run::output("compress the console", precompress)?;
         put(&partial, &repo::dist("www"))
@@ -116,7 +116,7 @@ pub fn console() -> Result<()> {
 pub fn backend() -> Result<()> {
     progress::step("dist/app", || {
         let partial = repo::dist("app.partial");
-        stamp::remove(&partial)?;
+        files::remove(&partial)?;
         fs::create_dir_all(&partial)?;
         packages(&partial, &Platform::of_this_machine()?.wheels())?;
         copy_sources(&repo::path("backend/santaserver"), &partial.join("santaserver"))?;
@@ -128,7 +128,7 @@ pub fn backend() -> Result<()> {
 /// Installs the backend's packages for the image's Python into `target`;
 /// `platform` is uv's name of what the wheels are for.
 pub fn packages(target: &Path, platform: &str) -> Result<()> {
-    let tool = uv::bring()?;
+    let tool = uv::ensure_installed()?;
     let (shell, uv) = (tool.shell()?, tool.program());
     let requirements = repo::path("backend/requirements.txt");
     let install = cmd!(
@@ -159,7 +159,7 @@ pub(crate) fn copy_sources(from: &Path, to: &Path) -> Result<()> {
 
 /// Puts a finished folder in the place of the old one.
 fn put(partial: &Path, folder: &Path) -> Result<()> {
-    stamp::remove(folder)?;
+    files::remove(folder)?;
     fs::rename(partial, folder)
         .with_context(|| format!("cannot put {} in place", repo::shown(folder)))
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask codegen`: the contract flows one way, from the backend's schemas
 //! to openapi.json to the console's typed client; from Santa's protocol to the
-//! backend's protobuf classes; and from the types of the house plan to their
+//! backend's protobuf classes; and from the types of the configuration to their
 //! reference page.
 
 use std::fs;
@@ -14,11 +14,11 @@ use crate::{progress, repo, run};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask codegen          after changing a schema of the backend or a key of the house plan"
+    after_help = "Example:\n  cargo xtask codegen          after changing a schema of the backend or a key of the configuration"
 )]
 /// Write openapi.json, the typed client, the protobuf classes and docs/configuration.md
 pub(crate) struct Args {
-    /// Change nothing; fail when a generated file is not fresh
+    /// Change nothing; fail when a generated file is out of date
     #[arg(long)]
     check: bool,
 }
@@ -61,7 +61,7 @@ pub(crate) fn check() -> Result<()> {
         .map(|file| repo::shown(&file.path))
         .collect();
     if !stale.is_empty() {
-        bail!("not fresh: {}; run cargo xtask codegen and commit the result", stale.join(", "));
+        bail!("out of date: {}; run cargo xtask codegen and commit the result", stale.join(", "));
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ fn generate(document: &Path) -> Result<Vec<Generated>> {
 }
 
 fn openapi() -> Result<String> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     run::output("write the OpenAPI document", cmd!(shell, "{python} -m santaserver openapi"))
 }
@@ -93,7 +93,7 @@ fn openapi() -> Result<String> {
 /// The classes of `santa_v1.proto` and their types, in a folder of their own
 /// on the way.
 fn protobuf() -> Result<[String; 2]> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let scratch = repo::dev("protobuf");
     fs::create_dir_all(&scratch)?;
     let shell = run::shell_in(&repo::path(PROTOCOL))?;
@@ -101,7 +101,7 @@ fn protobuf() -> Result<[String; 2]> {
         shell,
         "{python} -m grpc_tools.protoc -I . --python_out={scratch} --pyi_out={scratch} santa_v1.proto"
     );
-    run::output("make the protobuf classes", command)?;
+    run::output("generate the protobuf classes", command)?;
     let read = |name: &str| {
         let path = scratch.join(name);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", repo::shown(&path)))
@@ -112,7 +112,7 @@ fn protobuf() -> Result<[String; 2]> {
 }
 
 fn client(document: &Path) -> Result<String> {
-    let node = node::bring()?;
+    let node = node::ensure_installed()?;
     node.console_packages()?;
     let frontend = repo::path("frontend");
     let shell = node.shell_in(&frontend)?;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Signal, kill_process};
 
-use crate::layout::{Database, Plan, Source};
+use crate::layout::{Database, Layout, Source};
 use crate::tools::postgres;
-use crate::{environment, private, progress, repo, run, stamp, wait};
+use crate::{environment, files, private, progress, repo, run, wait};
 
 /// Longest a start or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,8 +55,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn plan(bin: PathBuf) -> Plan {
-    Plan {
+fn layout(bin: PathBuf) -> Layout {
+    Layout {
         home: repo::dev(""),
         port: 0,
         bin: PathBuf::new(),
@@ -66,14 +66,14 @@ fn plan(bin: PathBuf) -> Plan {
 }
 
 fn start() -> Result<()> {
-    let bin = postgres::bring()?;
-    let plan = plan(bin.clone());
-    let (data, sockets) = (plan.cluster(), plan.sockets());
+    let bin = postgres::ensure_installed()?;
+    let layout = layout(bin.clone());
+    let (data, sockets) = (layout.cluster(), layout.sockets());
     if postgres::running(&data).is_some() {
         progress::note("already running");
         return Ok(());
     }
-    super::dev::setup::database(&plan)?;
+    super::dev::setup::database(&layout)?;
     let log = private::log(&repo::dev("logs/postgres.log"))?;
     let (program, args) = postgres::server(&bin, &data, &sockets)?;
     let mut child = Command::new(program)
@@ -95,7 +95,7 @@ fn start() -> Result<()> {
         waited?;
         bail!(
             "PostgreSQL did not start:\n{}",
-            run::tail(&stamp::text(&repo::dev("logs/postgres.log")))
+            run::tail(&files::text(&repo::dev("logs/postgres.log")))
         );
     }
     out!("running on the socket in {}", sockets.display());
@@ -124,7 +124,7 @@ fn psql(arguments: &[String]) -> Result<()> {
             "psql is not on this machine; install it (on Debian: apt-get install postgresql-client, on macOS: brew install libpq)"
         );
     };
-    let sockets = plan(PathBuf::new()).sockets();
+    let sockets = layout(PathBuf::new()).sockets();
     if postgres::running(&repo::dev("postgres")).is_none() {
         bail!("the embedded database is not running; start it: cargo xtask db start");
     }
@@ -151,5 +151,5 @@ fn reset() -> Result<()> {
             "the embedded database is running; stop it first: cargo xtask db stop (or end cargo xtask dev)"
         );
     }
-    stamp::remove(&repo::dev("postgres"))
+    files::remove(&repo::dev("postgres"))
 }

@@ -12,7 +12,7 @@ const FIRST_START: u64 = 2_500_000_000;
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  cargo xtask doctor")]
-/// Say what is installed, what is missing and how to get it
+/// Report what is installed, what is missing and how to get it
 pub(crate) struct Args {}
 
 /// One line of the report.
@@ -52,7 +52,7 @@ fn says(program: &str, args: &[&str]) -> Option<String> {
     text.lines().next().map(str::to_owned)
 }
 
-fn brought(path: &str) -> Option<String> {
+fn installed(path: &str) -> Option<String> {
     repo::dev(path).exists().then(|| format!("in .dev/{path}"))
 }
 
@@ -61,7 +61,7 @@ fn brought(path: &str) -> Option<String> {
 fn disk() -> Option<String> {
     let about = rustix::fs::statvfs(repo::root()).ok()?;
     let free = about.f_bavail.saturating_mul(about.f_frsize);
-    let enough = free >= FIRST_START || brought("venv").is_some();
+    let enough = free >= FIRST_START || installed("venv").is_some();
     enough.then(|| format!("{} MB free", free / 1_000_000))
 }
 
@@ -115,26 +115,26 @@ fn findings() -> Vec<Finding> {
             name: "Node.js",
             found: node::own_version()
                 .map(|(major, minor)| format!("v{major}.{minor}"))
-                .or_else(|| brought("tools/node")),
-            remedy: "brought by cargo xtask dev, with npm (this machine has none that is new enough)",
+                .or_else(|| installed("tools/node")),
+            remedy: "installed by cargo xtask dev, with npm (this machine has none that is new enough)",
             needed: false,
         },
         Finding {
             name: "uv",
-            found: brought("tools/uv"),
-            remedy: "brought by cargo xtask dev",
+            found: installed("tools/uv"),
+            remedy: "installed by cargo xtask dev",
             needed: false,
         },
         Finding {
             name: "Python packages",
-            found: brought("venv"),
-            remedy: "brought by cargo xtask dev",
+            found: installed("venv"),
+            remedy: "installed by cargo xtask dev",
             needed: false,
         },
         Finding {
             name: "PostgreSQL",
-            found: brought("tools/postgres"),
-            remedy: "brought by cargo xtask dev",
+            found: installed("tools/postgres"),
+            remedy: "installed by cargo xtask dev",
             needed: false,
         },
         Finding {

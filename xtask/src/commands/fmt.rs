@@ -31,7 +31,7 @@ pub(crate) fn rust(check: bool) -> Result<()> {
 
 /// ruff over the backend.
 pub(crate) fn backend(check: bool) -> Result<()> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     let flags: &[&str] = if check { &["--check", "--diff"] } else { &[] };
     run::output("format the backend", cmd!(shell, "{python} -m ruff format --quiet {flags...} ."))
@@ -40,7 +40,7 @@ pub(crate) fn backend(check: bool) -> Result<()> {
 
 /// prettier over the console.
 pub(crate) fn console(check: bool) -> Result<()> {
-    let node = node::bring()?;
+    let node = node::ensure_installed()?;
     node.console_packages()?;
     let frontend = repo::path("frontend");
     let flag = if check { "--check" } else { "--write" };

@@ -1,5 +1,5 @@
 //! `cargo xtask fuzz`: libFuzzer on what santa-proxy reads from strangers. The
-//! targets and their laws are in `santa-proxy/fuzz/`.
+//! targets and their invariants are in `santa-proxy/fuzz/`.
 //!
 //! It runs on the stable toolchain: what counts the reached code is an LLVM pass
 //! that is asked for by stable flags. Only the address sanitizer would need more,
@@ -23,13 +23,13 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz head --seconds 600\n\n\
     Inputs that reach new code are kept in .dev/fuzz/TARGET and used again by the next run; an input that\n\
-    breaks a law is named in the error and stays there as a file.")]
-/// Look for bytes that break the laws of santa-proxy's parsers (libFuzzer)
+    breaks an invariant is named in the error and stays there as a file.")]
+/// Fuzz santa-proxy's parsers (libFuzzer)
 pub(crate) struct Args {
-    /// Which (none: every one)
+    /// Which targets (none: all)
     #[arg(value_name = "TARGET", value_parser = TARGETS)]
     targets: Vec<String>,
-    /// How long each target is tried
+    /// How long each target runs, in seconds
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
 }
@@ -66,7 +66,7 @@ fn try_all(targets: &[String], seconds: u32) -> Result<()> {
                 .arg(option("-artifact_prefix=", &broken))
                 .arg(format!("-max_total_time={seconds}"))
                 .arg(&folder);
-            run::output(&format!("keep the laws of {target}"), fuzzer).map(drop)
+            run::output(&format!("keep the invariants of {target}"), fuzzer).map(drop)
         })?;
     }
     Ok(())

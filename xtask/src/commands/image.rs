@@ -113,7 +113,7 @@ pub(crate) fn verify(archive: &Path) -> Result<()> {
 
 /// Writes the root filesystem into a folder, in the place of what is there.
 pub(crate) fn tree(folder: &Path) -> Result<()> {
-    crate::stamp::remove(folder)?;
+    crate::files::remove(folder)?;
     shown("write the image's files", &["--tree", &folder.display().to_string()])
 }
 

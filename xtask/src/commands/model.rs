@@ -1,6 +1,6 @@
 //! `cargo xtask model`: simulated Macs whose connections break at any byte, held
 //! to a plain model of what they should have. The model is backend/tests/model;
-//! here its parts are brought: Python, PostgreSQL, santa-proxy.
+//! here its parts are installed: Python, PostgreSQL, santa-proxy.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,21 +23,21 @@ const CHECKED: u64 = 3_000;
     cargo xtask model --minutes 10 --seed 7000 --stack santa-proxy\n\n\
     Exit code 1 with the first Mac that has other rules than it should, or that the server wrongly calls\n\
     up to date: its history, the administrators', what the server knows, and the command to repeat it.")]
-/// Let simulated Macs and faults loose on the backend and look for a wrong one
+/// Run simulated Macs against the backend with injected faults, and check every Mac's rules
 pub(crate) struct Args {
-    /// How many machine-syncs
+    /// Number of syncs
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     syncs: u64,
-    /// Begin nothing new after so many minutes
+    /// Start nothing new after this many minutes
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
-    /// Decides what happens; the next thousands of syncs have the next seed
+    /// Random seed; each further thousand syncs uses the next one
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
-    /// What the syncs go through; several take turns (none: all)
+    /// What the syncs go through; several alternate (none: all)
     #[arg(long, value_name = "NAME")]
     stack: Vec<Stack>,
-    /// How many at the same time, a process each
+    /// How many processes run at the same time
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     processes: u32,
 }
@@ -57,14 +57,14 @@ enum Stack {
 pub(crate) fn run(args: &Args) -> Result<()> {
     run::catch_interrupts()?;
     let shell = shell()?;
-    run::shown("find every Mac right", command(&shell, args)?)
+    run::shown("check every Mac's rules", command(&shell, args)?)
 }
 
 /// The check: a few thousand syncs through everything.
 pub(crate) fn check() -> Result<()> {
     let args = Args { syncs: CHECKED, minutes: None, seed: 1, stack: Vec::new(), processes: 2 };
     let shell = shell()?;
-    run::output("find every Mac right", command(&shell, &args)?).map(drop)
+    run::output("check every Mac's rules", command(&shell, &args)?).map(drop)
 }
 
 /// A step of the long checks: a seed that no earlier run had, until the time is over.
@@ -77,17 +77,17 @@ pub(crate) fn search(time: Duration) -> Result<()> {
         processes: 2,
     };
     let shell = shell()?;
-    run::output("find every Mac right", command(&shell, &args)?).map(drop)
+    run::output("check every Mac's rules", command(&shell, &args)?).map(drop)
 }
 
 fn shell() -> Result<Shell> {
     let shell = run::shell_in(&repo::path("backend"))?;
-    shell.set_var("SANTA_PG_BIN", postgres::bring()?);
+    shell.set_var("SANTA_PG_BIN", postgres::ensure_installed()?);
     Ok(shell)
 }
 
 fn command<'a>(shell: &'a Shell, args: &Args) -> Result<Cmd<'a>> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let proxied = args.stack.is_empty() || args.stack.contains(&Stack::SantaProxy);
     let proxy =
         if proxied { Some(build::programs(false, None)?.join("santa-proxy")) } else { None };

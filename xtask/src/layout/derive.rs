@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 use santa_config::Config;
 use toml::{Table, Value};
 
-use super::{Database, PROBES, Plan, Secrets, Source};
+use super::{Database, Layout, PROBES, Secrets, Source};
 use crate::odd_paths::{self, literal};
 use crate::repo;
 use crate::tools::postgres;
 
-impl Plan {
+impl Layout {
     pub(super) fn derived(&self, secrets: &Secrets) -> Result<(String, Config)> {
         let env = santa_config::process_env();
         let shipped = repo::path("docker/santa.toml");

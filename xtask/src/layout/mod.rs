@@ -1,4 +1,4 @@
-//! The development house: `docker/santa.toml` with other paths, ports and a few
+//! The development environment: `docker/santa.toml` with other paths, ports and a few
 //! more services. What differs from the container is decided in [`derive`].
 
 mod derive;
@@ -27,7 +27,7 @@ const LONGEST_SOCKET_DIRECTORY: usize = 80;
 pub(crate) const PROBES: [&str; 2] = ["/health/ready", "/@vite/client"];
 
 /// What is to run, and with what.
-pub struct Plan {
+pub struct Layout {
     /// Folder that keeps the configuration, sockets, data and credentials.
     pub home: PathBuf,
     /// The public port on 127.0.0.1; the next two are taken as well.
@@ -59,8 +59,8 @@ pub enum Database {
     Embedded(PathBuf),
 }
 
-/// A plan that has been written down.
-pub struct House {
+/// A development environment that has been written to its home folder.
+pub struct DevEnvironment {
     /// The derived configuration file.
     pub file: PathBuf,
     /// The same, read as the parts read it.
@@ -70,7 +70,7 @@ pub struct House {
     pub(crate) url: String,
 }
 
-impl Plan {
+impl Layout {
     fn address(&self, offset: u16) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port + offset))
     }
@@ -127,7 +127,7 @@ impl Plan {
     }
 
     /// Writes the configuration and the credentials into the home folder.
-    pub fn write(&self) -> Result<House> {
+    pub fn write(&self) -> Result<DevEnvironment> {
         fs::create_dir_all(&self.home)
             .with_context(|| format!("cannot create {}", repo::shown(&self.home)))?;
         private::folder(&self.sockets())?;
@@ -137,7 +137,7 @@ impl Plan {
         private::write(&file, &text)?;
         let url = format!("http://{}", self.address(0));
         self.write_credentials(&secrets, &url)?;
-        Ok(House { file, config, secrets, url })
+        Ok(DevEnvironment { file, config, secrets, url })
     }
 
     fn write_credentials(&self, secrets: &Secrets, url: &str) -> Result<()> {
@@ -152,16 +152,16 @@ impl Plan {
     }
 }
 
-impl House {
+impl DevEnvironment {
     /// Paths that answer 200 when the whole chain works.
     pub(crate) fn probes(&self) -> [&'static str; 2] {
         if self.config.proxy.console.upstream.is_some() { PROBES } else { [PROBES[0], "/"] }
     }
 }
 
-/// The environment of the backend's tools (migrations, OpenAPI) in this house.
-pub(crate) fn backend_environment(house: &House) -> BTreeMap<String, String> {
-    let backend = house.config.services.iter().find(|service| service.name == "backend");
+/// The environment of the backend's tools (migrations, OpenAPI) here.
+pub(crate) fn backend_environment(environment: &DevEnvironment) -> BTreeMap<String, String> {
+    let backend = environment.config.services.iter().find(|service| service.name == "backend");
     backend.map(|service| service.env.clone()).unwrap_or_default()
 }
 
@@ -174,8 +174,8 @@ mod tests {
 
     use super::*;
 
-    fn plan(home: &Path, console: Source, database: Database) -> Plan {
-        Plan { home: home.to_owned(), port: 40_000, bin: "/bin".into(), console, database }
+    fn layout(home: &Path, console: Source, database: Database) -> Layout {
+        Layout { home: home.to_owned(), port: 40_000, bin: "/bin".into(), console, database }
     }
 
     fn watched() -> Source {
@@ -186,13 +186,13 @@ mod tests {
     fn the_derived_house_is_valid_and_private_to_its_owner() {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = Database::Url("postgresql://me:p$w@db/santa".to_owned());
-        let house = plan(home.path(), watched(), database).write().expect("valid");
+        let environment = layout(home.path(), watched(), database).write().expect("valid");
         let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
-        assert_eq!(mode(&house.file), 0o600);
+        assert_eq!(mode(&environment.file), 0o600);
         assert_eq!(mode(&home.path().join("credentials.json")), 0o600);
-        let env = backend_environment(&house);
+        let env = backend_environment(&environment);
         assert_eq!(env["DATABASE_URL"], "postgresql://me:p$w@db/santa");
-        assert_eq!(house.config.proxy.console.upstream.map(|vite| vite.port()), Some(40_001));
+        assert_eq!(environment.config.proxy.console.upstream.map(|vite| vite.port()), Some(40_001));
     }
 
     #[test]
@@ -200,8 +200,8 @@ mod tests {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = || Database::Url("postgresql://db/santa".to_owned());
         let first =
-            plan(home.path(), Source::Built("/www".into()), database()).write().expect("valid");
-        let second = plan(home.path(), watched(), database()).write().expect("valid");
+            layout(home.path(), Source::Built("/www".into()), database()).write().expect("valid");
+        let second = layout(home.path(), watched(), database()).write().expect("valid");
         assert_eq!(first.secrets.password, second.secrets.password);
         assert_eq!(first.secrets.enrollment, second.secrets.enrollment);
     }
@@ -210,12 +210,12 @@ mod tests {
     fn the_built_house_runs_the_services_of_the_container() {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = Database::Url("postgresql://db/santa".to_owned());
-        let house =
-            plan(home.path(), Source::Built("/www".into()), database).write().expect("valid");
+        let environment =
+            layout(home.path(), Source::Built("/www".into()), database).write().expect("valid");
         let shipped =
             santa_config::load(&repo::path("docker/santa.toml"), &Env::new()).expect("valid");
         for service in &shipped.services {
-            let same = house.config.services.iter().find(|other| other.name == service.name);
+            let same = environment.config.services.iter().find(|other| other.name == service.name);
             assert_eq!(same.map(|other| &other.args), Some(&service.args), "{}", service.name);
         }
     }
@@ -227,19 +227,23 @@ mod tests {
         {
             let home = base.path().join(name);
             fs::create_dir_all(&home).expect("made");
-            let mut plan = plan(&home, watched(), Database::Embedded(home.join("pg/bin")));
-            plan.bin = home.join("bin");
-            let house = plan.write().unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            let mut layout = layout(&home, watched(), Database::Embedded(home.join("pg/bin")));
+            layout.bin = home.join("bin");
+            let environment = layout.write().unwrap_or_else(|error| panic!("{name}: {error:#}"));
             fs::create_dir_all(home.join("bin")).expect("made");
             let same = |path: &Path| {
                 fs::canonicalize(path).ok() == fs::canonicalize(home.join("bin")).ok()
             };
-            assert!(same(&house.config.paths.bin), "{name}: {:?}", house.config.paths.bin);
-            let database = house.config.services.iter().find(|one| one.name == "database");
+            assert!(
+                same(&environment.config.paths.bin),
+                "{name}: {:?}",
+                environment.config.paths.bin
+            );
+            let database = environment.config.services.iter().find(|one| one.name == "database");
             let data = database.expect("there").args.iter().skip_while(|word| *word != "-D").nth(1);
             let data = fs::canonicalize(Path::new(data.expect("-D")).parent().expect("a folder"));
             assert_eq!(data.ok(), fs::canonicalize(&home).ok(), "{name}");
-            let sockets = plan.sockets();
+            let sockets = layout.sockets();
             assert!(!sockets.to_string_lossy().contains(['{', '$', ',', '#', ' ']), "{sockets:?}");
             fs::remove_dir_all(sockets).expect("removed");
             let _ = fs::remove_file(repo::short(&home).with_extension("link"));
@@ -250,9 +254,9 @@ mod tests {
     fn sockets_move_to_a_short_folder_when_the_path_is_too_long() {
         let deep = PathBuf::from(format!("/home/{}", "x".repeat(90)));
         let sockets =
-            plan(&deep, Source::Built("/www".into()), Database::Url(String::new())).sockets();
+            layout(&deep, Source::Built("/www".into()), Database::Url(String::new())).sockets();
         assert!(sockets.as_os_str().len() <= LONGEST_SOCKET_DIRECTORY, "{sockets:?}");
-        let near = plan(
+        let near = layout(
             Path::new("/home/me/.dev"),
             Source::Built("/www".into()),
             Database::Url(String::new()),

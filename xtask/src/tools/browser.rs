@@ -20,7 +20,7 @@ pub(crate) fn find() -> Option<PathBuf> {
 }
 
 /// A browser, installed from the system's packages where that is possible.
-pub(crate) fn bring() -> Result<PathBuf> {
+pub(crate) fn ensure_installed() -> Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }

@@ -14,7 +14,7 @@ use xshell::{Shell, cmd};
 use super::podman;
 use crate::commands::image;
 use crate::platform::DEBIAN;
-use crate::{progress, repo, run, stamp};
+use crate::{cache, files, progress, repo, run};
 
 const PACKAGES: [&str; 5] =
     ["containerd", "docker-buildx", "docker-cli", "docker-compose", "docker.io"];
@@ -39,10 +39,10 @@ pub(crate) fn start() -> Result<Docker> {
         "the tests start a Docker daemon of their own, which takes root; run this step as root"
     );
     // runc and iptables are the system's.
-    podman::bring()?;
+    podman::ensure_installed()?;
     let tools = repo::dev("tools/docker");
     let inputs = [DEBIAN.to_owned(), PACKAGES.join(" ")];
-    stamp::folder("Docker", &tools, "usr/sbin/dockerd", &inputs, |partial| {
+    cache::folder("Docker", &tools, "usr/sbin/dockerd", &inputs, |partial| {
         image::unpack_packages(&PACKAGES, partial)
     })?;
     let home = repo::dev("docker");
@@ -55,7 +55,7 @@ pub(crate) fn start() -> Result<Docker> {
 fn daemon(tools: &Path, home: &Path) -> Result<Docker> {
     // Sockets lie in it, whose paths must stay short.
     let run = repo::short(home);
-    stamp::remove(&run)?;
+    files::remove(&run)?;
     fs::create_dir_all(&run).with_context(|| format!("cannot create {}", run.display()))?;
     let host = format!("unix://{}", run.join("docker.sock").display());
     let path = std::env::var("PATH").unwrap_or_default();
@@ -79,7 +79,7 @@ fn daemon(tools: &Path, home: &Path) -> Result<Docker> {
     let environment =
         [("DOCKER_HOST", host), ("DOCKER_CONFIG", client.display().to_string()), ("PATH", path)];
     let mut docker = Docker { child, environment };
-    docker.wait().with_context(|| format!("its last words:\n{}", run::tail(&stamp::text(&log))))?;
+    docker.wait().with_context(|| format!("its last lines:\n{}", run::tail(&files::text(&log))))?;
     Ok(docker)
 }
 

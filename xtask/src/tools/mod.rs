@@ -1,4 +1,4 @@
-//! What a fresh clone needs beyond Rust, Node and Python is brought here, pinned
+//! What a fresh clone needs beyond Rust, Node and Python is installed here, pinned
 //! by the lock files in `xtask/tools/` and kept in `.dev/tools/`. Nothing is
 //! installed outside the repository.
 

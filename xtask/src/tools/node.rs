@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 use xshell::{Shell, cmd};
 
 use super::{lock, uv};
-use crate::{odd_paths, repo, run, stamp};
+use crate::{cache, files, odd_paths, repo, run};
 
 /// The oldest Node that the console's tools run on; `engines` in
 /// frontend/package.json says the same, and a test compares the two.
@@ -49,20 +49,20 @@ fn own() -> Option<Node> {
 }
 
 /// A Node to work with, installed on first use where the machine's will not do.
-pub(crate) fn bring() -> Result<Node> {
+pub(crate) fn ensure_installed() -> Result<Node> {
     if let Some(own) = own() {
         return Ok(own);
     }
     let folder = repo::dev("tools/node");
     let requirements = lock("node.txt");
-    stamp::folder(
+    cache::folder(
         "Node.js",
         &folder,
         "path/node",
-        &[stamp::text(&requirements), "node and npm".to_owned()],
+        &[files::text(&requirements), "node and npm".to_owned()],
         |partial| {
             let what = "install Node.js from the Python package index";
-            uv::bring()?.install(what, &requirements, partial)?;
+            uv::ensure_installed()?.install(what, &requirements, partial)?;
             // The launchers of the package expect to be installed in a Python
             // environment; npm's own program needs only node in PATH.
             let (path, npm) = (partial.join("path"), "lib/node_modules/npm/bin/npm-cli.js");
@@ -123,8 +123,8 @@ impl Node {
     pub(crate) fn console_packages(&self) -> Result<()> {
         let frontend = repo::path("frontend");
         let inputs =
-            [stamp::text(&frontend.join("package-lock.json")), repo::shown(&self.program())];
-        stamp::once("console packages", &frontend.join("node_modules"), &inputs, || {
+            [files::text(&frontend.join("package-lock.json")), repo::shown(&self.program())];
+        cache::once("console packages", &frontend.join("node_modules"), &inputs, || {
             self.npm(
                 "install the console's packages",
                 &frontend,
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_oldest_node_is_the_one_that_package_json_names() {
         let package: serde_json::Value =
-            serde_json::from_str(&stamp::text(&repo::path("frontend/package.json"))).expect("JSON");
+            serde_json::from_str(&files::text(&repo::path("frontend/package.json"))).expect("JSON");
         assert_eq!(package["engines"]["node"], format!(">={}.{}", OLDEST.0, OLDEST.1));
     }
 }

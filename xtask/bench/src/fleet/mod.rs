@@ -41,12 +41,12 @@ const EVENTS: Metric = Metric { name: "accepted", unit: "events/s", compared: fa
 const BACKEND_EVENT: Metric = Metric { name: "backend CPU/event", unit: "µs", compared: true };
 const DATABASE_EVENT: Metric = Metric { name: "PostgreSQL CPU/event", unit: "µs", compared: true };
 
-/// Brings Python and PostgreSQL, once for all scenarios of a run.
+/// Installs Python and PostgreSQL, once for all scenarios of a run.
 pub(crate) fn prepare(_: &mut Bench) -> Result<()> {
     static MADE: OnceLock<()> = OnceLock::new();
     if MADE.get().is_none() {
-        python::bring()?;
-        postgres::bring()?;
+        python::ensure_installed()?;
+        postgres::ensure_installed()?;
         MADE.get_or_init(|| ());
     }
     Ok(())

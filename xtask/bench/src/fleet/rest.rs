@@ -9,10 +9,10 @@ use xtask::tools::python;
 
 use super::chain::{Chain, Kind, first_answer};
 use super::cluster::{Cluster, Database, Size};
-use crate::contestant::Contestant;
 use crate::load::Load;
 use crate::peers::{Job, Running, Server};
 use crate::scenario::{Bench, Outcome};
+use crate::subject::Subject;
 use crate::table::{BACKEND, P50, P99, RATE, Sample};
 
 /// Rules in the databases.
@@ -29,7 +29,7 @@ const ASKED: [(&str, &str, u32, bool); 3] = [
 /// What answers.
 enum Site {
     Santa(Box<Chain>),
-    Earlier { nginx: Box<Running>, backend: Box<Contestant> },
+    Earlier { nginx: Box<Running>, backend: Box<Subject> },
 }
 
 impl Site {
@@ -135,7 +135,7 @@ fn earlier(bench: &Bench, database: &Database) -> Result<Option<Site>> {
         .arg(&socket)
         .current_dir(&database.folder)
         .env("DATABASE_URL", &database.url);
-    let mut backend = Contestant::launch("uvicorn and ORM", &folder, command)?;
+    let mut backend = Subject::launch("uvicorn and ORM", &folder, command)?;
     backend.wait_for(&format!("unix:{}", socket.display()))?;
     first_answer(&socket).context("the earlier arrangement does not answer")?;
     Ok(Some(Site::Earlier { nginx: Box::new(nginx), backend: Box::new(backend) }))

@@ -9,8 +9,8 @@ use rustix::process::geteuid;
 use xtask::tools::system;
 use xtask::{ports, run};
 
-use super::contestant::Contestant;
 use super::scenario::Bench;
+use super::subject::Subject;
 
 /// A server that can be set up for the same job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct Job<'a> {
 /// A server that runs.
 pub(crate) struct Running {
     /// Its processes.
-    pub(crate) contestant: Contestant,
+    pub(crate) subject: Subject,
     /// Its address in the clear.
     pub(crate) plain: String,
     /// Its address for TLS.
@@ -82,7 +82,7 @@ impl Server {
 
     /// Where its program is, which may first have to be installed; nothing,
     /// with a note in the report, when it cannot be had.
-    pub(crate) fn bring(self, bench: &Bench) -> Option<PathBuf> {
+    pub(crate) fn ensure_installed(self, bench: &Bench) -> Option<PathBuf> {
         match self {
             Self::Santa => return Some(bench.bin.join(self.program())),
             Self::Baseline => return Some(bench.baseline.as_ref()?.bin().join(self.program())),
@@ -109,7 +109,7 @@ impl Server {
         if !matches!(self, Self::Santa | Self::Baseline) && !bench.peers {
             return Ok(None);
         }
-        let Some(program) = self.bring(bench) else { return Ok(None) };
+        let Some(program) = self.ensure_installed(bench) else { return Ok(None) };
         let name = self.name();
         let log = match self {
             Self::NginxWritingAtOnce => "writing",
@@ -129,10 +129,10 @@ impl Server {
             Self::HaProxy => vec!["-db", "-f", &file],
             Self::Caddy => vec!["run", "--adapter", "caddyfile", "--config", &file],
         };
-        let mut contestant = Contestant::start(name, &folder, &program, &args)?;
-        contestant.wait_for(&plain)?;
-        contestant.wait_for(&secure)?;
-        Ok(Some(Running { contestant, plain, secure }))
+        let mut subject = Subject::start(name, &folder, &program, &args)?;
+        subject.wait_for(&plain)?;
+        subject.wait_for(&secure)?;
+        Ok(Some(Running { subject, plain, secure }))
     }
 
     /// Writes its configuration.

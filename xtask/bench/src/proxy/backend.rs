@@ -13,10 +13,10 @@ use xtask::repo;
 use xtask::tools::python;
 
 use super::stage::{Content, Stage, answers, measure};
-use crate::contestant::{Contestant, pinned};
 use crate::load::LOAD_CORE;
 use crate::peers::{FOR_BACKENDS, Running};
 use crate::scenario::{Bench, Outcome};
+use crate::subject::{Subject, pinned};
 use crate::table::{BACKEND, Sample};
 
 /// Longest that the backend may take to its first answer.
@@ -39,7 +39,7 @@ enum Asked {
 impl Asked {
     fn name(&self) -> String {
         match self {
-            Self::Proxy(running) => running.contestant.name.clone(),
+            Self::Proxy(running) => running.subject.name.clone(),
             Self::Backend => "no proxy".to_owned(),
         }
     }
@@ -48,7 +48,7 @@ impl Asked {
 /// Installs the peers, and what the backend needs.
 pub(crate) fn prepare(bench: &mut Bench) -> Result<()> {
     super::prepare(bench)?;
-    python::bring().map(drop)
+    python::ensure_installed().map(drop)
 }
 
 /// `proxy-backend`
@@ -82,7 +82,7 @@ pub(crate) fn backend(bench: &mut Bench) -> Result<Outcome> {
 fn one(
     bench: &Bench,
     stage: &Stage,
-    backend: &Contestant,
+    backend: &Subject,
     asked: &Asked,
     document: Content,
     rate: Option<f64>,
@@ -96,7 +96,7 @@ fn one(
     (load.connections, load.rate) = (CONNECTIONS, rate);
     let before = backend.cpu()?;
     let (mut sample, count) = match asked {
-        Asked::Proxy(running) => measure(bench, &running.contestant, &load)?,
+        Asked::Proxy(running) => measure(bench, &running.subject, &load)?,
         Asked::Backend => answers(&bench.load.run(&load)?),
     };
     let spent = backend.cpu()?.saturating_sub(before);
@@ -105,7 +105,7 @@ fn one(
 }
 
 /// Starts the backend as the container does, on the core of the load.
-fn start(bench: &Bench, socket: &Path) -> Result<Contestant> {
+fn start(bench: &Bench, socket: &Path) -> Result<Subject> {
     let folder = bench.folder_for("uvicorn")?;
     let mut command = pinned(LOAD_CORE, &python::interpreter());
     command
@@ -115,7 +115,7 @@ fn start(bench: &Bench, socket: &Path) -> Result<Contestant> {
         .env("ENVIRONMENT", "development")
         // There is none; what would like to use it tries again at leisure.
         .env("DATABASE_URL", format!("postgresql://nobody@/none?host={}", folder.display()));
-    let mut backend = Contestant::launch("uvicorn", &folder, command)?;
+    let mut backend = Subject::launch("uvicorn", &folder, command)?;
     backend.wait_for(&format!("unix:{}", socket.display()))?;
     Ok(backend)
 }

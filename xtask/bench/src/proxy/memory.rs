@@ -55,15 +55,15 @@ fn at_rest(bench: &Bench, stage: &Stage, server: Server, idle: Idle) -> Result<S
     const MIB: f64 = 1024.0 * 1024.0;
     let running = stage.start(bench, &[server], true)?;
     let running = running.first().context("it was there a moment ago")?;
-    let empty = running.contestant.memory()?;
+    let empty = running.subject.memory()?;
     let to = if idle.secure { &running.secure } else { &running.plain };
     let authority = idle.secure.then(|| stage.authority());
     let hold = Hold { to, path: idle.path, authority, websocket: idle.websocket };
     // What is set up once, with the first request, is not a connection's.
     let first = bench.load.hold(&hold, 1)?;
-    let before = running.contestant.memory()?;
+    let before = running.subject.memory()?;
     let held = bench.load.hold(&hold, MANY)?;
-    let after = running.contestant.memory()?;
+    let after = running.subject.memory()?;
     drop((first, held));
     let added = after.proportional.saturating_sub(before.proportional);
     Ok(vec![

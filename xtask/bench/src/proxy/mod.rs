@@ -59,7 +59,7 @@ fn logged_and_not(bench: &Bench, servers: &[Server], contents: &[Content]) -> Re
 /// Installs the peers.
 pub(crate) fn prepare(bench: &mut Bench) -> Result<()> {
     for server in FOR_BACKENDS {
-        server.bring(bench);
+        server.ensure_installed(bench);
     }
     Ok(())
 }

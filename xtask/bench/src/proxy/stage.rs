@@ -5,12 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use xtask::{run, stamp};
+use xtask::{files, run};
 
-use crate::contestant::Contestant;
 use crate::load::{self, Held, Load};
 use crate::peers::{Job, Running, Server};
 use crate::scenario::Bench;
+use crate::subject::Subject;
 use crate::table::{CPU, Case, P50, P99, RATE, Sample};
 
 /// What is asked for, and what must come.
@@ -46,7 +46,7 @@ impl Stage {
     pub(super) fn without_backend(bench: &Bench) -> Result<Self> {
         let folder = bench.folder.clone();
         let www = folder.join("www");
-        stamp::remove(&www)?;
+        files::remove(&www)?;
         fs::create_dir_all(&www).context("cannot create the folder of files")?;
         let text =
             |length: usize| -> Vec<u8> { (0..length).map(|at| b'a' + (at % 23) as u8).collect() };
@@ -124,14 +124,10 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 /// Puts a load on a server and counts what it spent meanwhile; with the number of answers.
-pub(super) fn measure(
-    bench: &Bench,
-    contestant: &Contestant,
-    load: &Load,
-) -> Result<(Sample, f64)> {
-    let before = contestant.cpu()?;
+pub(super) fn measure(bench: &Bench, subject: &Subject, load: &Load) -> Result<(Sample, f64)> {
+    let before = subject.cpu()?;
     let outcome = bench.load.run(load)?;
-    let spent = contestant.cpu()?.saturating_sub(before);
+    let spent = subject.cpu()?.saturating_sub(before);
     Ok(sample(&outcome, spent.as_secs_f64()))
 }
 
@@ -158,9 +154,9 @@ pub(super) fn compare(
     if !bench.wants(name) {
         return Ok(());
     }
-    let called = |running: &Running| running.contestant.name.clone();
+    let called = |running: &Running| running.subject.name.clone();
     let case = bench.alternate(name, running, called, |running| {
-        measure(bench, &running.contestant, &load(running)).map(|(sample, _)| sample)
+        measure(bench, &running.subject, &load(running)).map(|(sample, _)| sample)
     })?;
     cases.push(case);
     Ok(())

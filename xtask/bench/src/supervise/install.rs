@@ -1,4 +1,4 @@
-//! Brings the peers: packages of the system, of Python, of Rust. What cannot be
+//! Installs the peers: packages of the system, of Python, of Rust. What cannot be
 //! had is reported later, by whoever looks for it.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use xshell::cmd;
 use xtask::commands::build;
 use xtask::tools::{system, uv};
-use xtask::{progress, repo, run, stamp};
+use xtask::{cache, files, progress, repo, run};
 
 /// Peers that Debian has, with a program of theirs.
 const PACKAGES: [(&str, &str); 3] =
@@ -16,7 +16,7 @@ const PACKAGES: [(&str, &str); 3] =
 /// The newest Horust when this was written.
 const HORUST: &str = "0.1.13";
 
-/// Brings ours, and the peers when they take part; the folders that hold programs
+/// Installs ours, and the peers when they take part; the folders that hold programs
 /// beside `PATH`.
 pub(super) fn everything(peers: bool) -> Result<Vec<PathBuf>> {
     let own = progress::step("santa-supervise and santa-proxy, as shipped", || {
@@ -38,7 +38,7 @@ pub(super) fn everything(peers: bool) -> Result<Vec<PathBuf>> {
     Ok(vec![own, repo::dev("tools/circus/bin"), repo::dev("tools/horust/bin")])
 }
 
-/// A peer that cannot be brought must not end the work.
+/// A peer that cannot be installed must not end the work.
 fn told(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if !error.is::<run::Interrupted>() => {
@@ -52,8 +52,8 @@ fn told(result: Result<()>) -> Result<()> {
 fn circus() -> Result<()> {
     let folder = repo::dev("tools/circus");
     let requirements = repo::path("xtask/tools/circus.txt");
-    stamp::folder("circus", &folder, "bin/python", &[stamp::text(&requirements)], |partial| {
-        let tool = uv::bring()?;
+    cache::folder("circus", &folder, "bin/python", &[files::text(&requirements)], |partial| {
+        let tool = uv::ensure_installed()?;
         let (shell, uv, python) = (tool.shell()?, tool.program(), &tool.python);
         let venv = cmd!(
             shell,
@@ -72,7 +72,7 @@ fn circus() -> Result<()> {
 
 fn horust() -> Result<()> {
     let folder = repo::dev("tools/horust");
-    stamp::folder("Horust", &folder, "bin/horust", &[HORUST.to_owned()], |partial| {
+    cache::folder("Horust", &folder, "bin/horust", &[HORUST.to_owned()], |partial| {
         let shell = run::shell()?;
         let install = cmd!(
             shell,

@@ -36,7 +36,7 @@ pub(super) struct Peer {
     status: Option<&'static str>,
     /// Whether children's output goes through it.
     pub(super) carries_output: bool,
-    /// What brings it, where this program cannot.
+    /// What installs it, where this program cannot.
     pub(super) remedy: &'static str,
 }
 

@@ -13,10 +13,10 @@ use rustix::process::Signal;
 use santa_config::Address;
 use serde_json::{Value, json};
 use xtask::commands::{build, dev::setup};
-use xtask::layout::{Database, House, Plan, Source};
+use xtask::layout::{Database, DevEnvironment, Layout, Source};
 use xtask::supervisor::Supervisor;
 use xtask::tools::{postgres, python};
-use xtask::{ports, progress, repo, run, stamp, wait};
+use xtask::{files, ports, progress, repo, run, wait};
 
 use super::load::{self, Tally, Target};
 use super::{peer, process, site};
@@ -34,7 +34,7 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The chain, put up but not running.
 pub(super) struct Chain {
-    plan: Plan,
+    layout: Layout,
     folders: Vec<PathBuf>,
 }
 
@@ -79,48 +79,56 @@ impl Outcome {
     }
 }
 
-/// Brings what the chain needs and makes its database.
+/// Installs what the chain needs and makes its database.
 pub(super) fn prepare(folders: &[PathBuf]) -> Result<Chain> {
-    python::bring()?;
-    let bin = postgres::bring()?;
+    python::ensure_installed()?;
+    let bin = postgres::ensure_installed()?;
     build::console()?;
     let home = repo::dev("bench");
-    stamp::remove(&home)?;
+    files::remove(&home)?;
     fs::create_dir_all(&home)?;
-    let plan = Plan {
+    let layout = Layout {
         home,
         port: ports::in_a_row(3)?,
         bin: folders[0].clone(),
         console: Source::Built(repo::dist("www")),
         database: Database::Embedded(bin),
     };
-    setup::database(&plan)?;
-    Ok(Chain { plan, folders: folders.to_vec() })
+    setup::database(&layout)?;
+    Ok(Chain { layout, folders: folders.to_vec() })
 }
 
 impl Chain {
     /// Puts the chain up, does everything to it, takes it down.
     pub(super) fn run(&self, restarts: u32) -> Result<Vec<Outcome>> {
-        let house = self.plan.write()?;
-        start_again_at_once(&house)?;
-        let log = self.plan.home.join("house.log");
-        let mut supervisor =
-            Supervisor::start_into(&house, &self.plan.bin, Stdio::from(File::create(&log)?))?;
+        let environment = self.layout.write()?;
+        start_again_at_once(&environment)?;
+        let log = self.layout.home.join("services.log");
+        let mut supervisor = Supervisor::start_into(
+            &environment,
+            &self.layout.bin,
+            Stdio::from(File::create(&log)?),
+        )?;
         let outcomes = supervisor
-            .wait_until_ready(&house, READY_DEADLINE)
-            .and_then(|()| self.outcomes(&house, &supervisor, restarts));
+            .wait_until_ready(&environment, READY_DEADLINE)
+            .and_then(|()| self.outcomes(&environment, &supervisor, restarts));
         let stopped = supervisor.stop();
-        let outcomes = outcomes.with_context(|| run::tail(&stamp::text(&log)))?;
+        let outcomes = outcomes.with_context(|| run::tail(&files::text(&log)))?;
         stopped?;
         Ok(outcomes)
     }
 
-    fn outcomes(&self, house: &House, ours: &Supervisor, restarts: u32) -> Result<Vec<Outcome>> {
-        let socket = match &house.config.sockets["backend"].listen {
+    fn outcomes(
+        &self,
+        environment: &DevEnvironment,
+        ours: &Supervisor,
+        restarts: u32,
+    ) -> Result<Vec<Outcome>> {
+        let socket = match &environment.config.sockets["backend"].listen {
             Address::Unix(path) => Target::Unix(path.clone()),
             Address::Tcp(address) => Target::Tcp(*address),
         };
-        let proxy = Target::Tcp(self.plan.addresses()[0]);
+        let proxy = Target::Tcp(self.layout.addresses()[0]);
         let ways = [("the Unix socket", socket), ("santa-proxy", proxy)];
         let mut outcomes = Vec::new();
         for (through, target) in &ways {
@@ -149,7 +157,9 @@ impl Chain {
             .zip(peer::find("supervisorctl", &self.folders))
         {
             None => progress::warn("supervisord is left out: it is not installed"),
-            Some((program, client)) => outcomes.extend(self.supervisord(house, program, client)?),
+            Some((program, client)) => {
+                outcomes.extend(self.supervisord(environment, program, client)?)
+            }
         }
         Ok(outcomes)
     }
@@ -157,12 +167,12 @@ impl Chain {
     /// The backend as it was run before: uvicorn binds its socket itself.
     fn supervisord(
         &self,
-        house: &House,
+        environment: &DevEnvironment,
         program: PathBuf,
         client: PathBuf,
     ) -> Result<Vec<Outcome>> {
-        let dir = self.plan.sockets().join("peer");
-        stamp::remove(&dir)?;
+        let dir = self.layout.sockets().join("peer");
+        files::remove(&dir)?;
         fs::create_dir_all(&dir)?;
         let config = dir.join("supervisord.conf");
         let text = include_str!("../../supervise/supervisord-backend.conf")
@@ -170,7 +180,7 @@ impl Chain {
             .replace("{python}", &python::interpreter().display().to_string())
             .replace("{app}", &repo::path("backend").display().to_string());
         fs::write(&config, text)?;
-        let services = &house.config.services;
+        let services = &environment.config.services;
         let backend = services.iter().find(|one| one.name == "backend").context("no backend")?;
         let child = Command::new(program)
             .arg("-c")
@@ -205,18 +215,18 @@ impl Chain {
 
 /// A backend that is killed twenty times in a row would be started ever more
 /// slowly; that is not what is measured here.
-fn start_again_at_once(house: &House) -> Result<()> {
-    let mut plan: toml::Table = fs::read_to_string(&house.file)?.parse()?;
-    let services = plan.get_mut("service").and_then(toml::Value::as_array_mut);
+fn start_again_at_once(environment: &DevEnvironment) -> Result<()> {
+    let mut layout: toml::Table = fs::read_to_string(&environment.file)?.parse()?;
+    let services = layout.get_mut("service").and_then(toml::Value::as_array_mut);
     let backend = services
         .into_iter()
         .flatten()
         .filter_map(toml::Value::as_table_mut)
         .find(|one| one.get("name").and_then(toml::Value::as_str) == Some("backend"))
-        .context("no backend in the house plan")?;
+        .context("no backend in the configuration")?;
     let backoff: toml::Table = "initial = \"10ms\"\nmax = \"10ms\"".parse()?;
     backend.insert("backoff".to_owned(), toml::Value::Table(backoff));
-    Ok(fs::write(&house.file, plan.to_string())?)
+    Ok(fs::write(&environment.file, layout.to_string())?)
 }
 
 fn wait(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {

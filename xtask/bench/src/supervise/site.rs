@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
-use xtask::{repo, run, stamp};
+use xtask::{files, repo, run};
 
 use super::peer::Peer;
 use super::process;
@@ -43,7 +43,7 @@ impl Site {
         folders: &[PathBuf],
     ) -> Result<(Self, Vec<String>)> {
         let dir = repo::short(&repo::dev("bench-supervise")).join(peer.name);
-        stamp::remove(&dir)?;
+        files::remove(&dir)?;
         fs::create_dir_all(&dir)?;
         let children: Vec<String> = (0..children).map(|number| format!("child{number}")).collect();
         peer.configure(&dir, &children)?;

@@ -29,15 +29,15 @@ pub(crate) struct Image {
 pub(crate) fn read(bytes: &[u8]) -> Result<Image> {
     let blobs = entries(bytes)?;
     let json = |name: &str| -> Result<Value> {
-        let bytes = blobs.get(name).with_context(|| format!("there is no {name} in it"))?;
+        let bytes = blobs.get(name).with_context(|| format!("it has no {name}"))?;
         serde_json::from_slice(bytes).with_context(|| format!("{name} is not JSON"))
     };
     let blob = |value: &Value| -> Result<Vec<u8>> {
         let digest = value["digest"].as_str().unwrap_or_default().trim_start_matches("sha256:");
         let bytes = blobs.get(&format!("blobs/sha256/{digest}"));
-        let bytes = bytes.with_context(|| format!("the part {digest} is missing"))?;
+        let bytes = bytes.with_context(|| format!("the blob {digest} is missing"))?;
         if hash::sha256(bytes) != digest {
-            bail!("the part {digest} is not what its name says");
+            bail!("the blob {digest} does not match its digest");
         }
         Ok(bytes.clone())
     };

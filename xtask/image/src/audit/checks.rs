@@ -77,7 +77,7 @@ fn user(image: &Image) -> Finding {
     Finding::none("user", format!("runs as {user}"), wrong)
 }
 
-/// The entry point is there, one port is offered, and the plan names it.
+/// The entry point is there, one port is offered, and the configuration is there.
 fn start(image: &Image) -> Finding {
     let settings = image.settings();
     let mut wrong = Vec::new();

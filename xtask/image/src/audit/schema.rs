@@ -1,10 +1,10 @@
 //! The bill of materials against the schema of CycloneDX, which the package
-//! cyclonedx-python-lib brings along: no network is needed.
+//! cyclonedx-python-lib contains: no network is needed.
 
 use anyhow::{Context, Result};
 use xshell::cmd;
 use xtask::tools::uv;
-use xtask::{repo, run, stamp};
+use xtask::{cache, files, repo, run};
 
 use super::super::sbom;
 use super::archive::Image;
@@ -33,9 +33,9 @@ pub(super) fn check(image: &Image) -> Result<Finding> {
 fn mistake(document: &str) -> Result<Vec<String>> {
     let requirements = repo::path("xtask/tools/sbom.txt");
     let tools = repo::dev("tools/sbom");
-    let inputs = [stamp::text(&requirements)];
-    stamp::folder("CycloneDX's schemas", &tools, "cyclonedx", &inputs, |partial| {
-        uv::bring()?.install("install CycloneDX's schemas", &requirements, partial)
+    let inputs = [files::text(&requirements)];
+    cache::folder("CycloneDX's schemas", &tools, "cyclonedx", &inputs, |partial| {
+        uv::ensure_installed()?.install("install CycloneDX's schemas", &requirements, partial)
     })?;
     let python = uv::machine_python()?;
     let shell = run::shell()?;
@@ -51,7 +51,7 @@ fn verdict(said: &str) -> Result<Vec<String>> {
         other => {
             let wrong = other.strip_prefix("invalid: ");
             let wrong =
-                wrong.context("the validator does not notice that a wrong bill is wrong")?;
+                wrong.context("the validator accepts an SBOM that is known to be invalid")?;
             Ok(vec![wrong.to_owned()])
         }
     }

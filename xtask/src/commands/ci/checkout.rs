@@ -1,7 +1,7 @@
 //! A copy of this checkout, for what edits files: the sources are copied, what is
 //! installed is shared, and cargo finds the dependencies compiled.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{files, repo, stamp};
+use crate::{files, repo};
 
 /// What of `.dev` is shared with the copy.
 const SHARED: [&str; 3] = ["tools", "venv", "stamps"];
@@ -24,9 +24,9 @@ impl Checkout {
     /// Makes the copy in `folder`, in the place of what is there.
     pub(super) fn copy(folder: PathBuf) -> Result<Self> {
         let context = || format!("cannot copy the checkout into {}", repo::shown(&folder));
-        stamp::remove(&folder)?;
+        files::remove(&folder)?;
         for file in files::all()? {
-            place(&file, &folder, |from, to| fs::copy(from, to).map(drop)).with_context(context)?;
+            place(&file, &folder, copy).with_context(context)?;
         }
         for name in SHARED {
             let name = format!(".dev/{name}");
@@ -60,6 +60,12 @@ fn place(
     let to = folder.join(relative);
     to.parent().map_or(Ok(()), fs::create_dir_all)?;
     place(&repo::path(relative), &to)
+}
+
+/// With the time of its last change, by which cargo tells what to compile again.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    File::options().write(true).open(to)?.set_modified(fs::metadata(from)?.modified()?)
 }
 
 /// The same files in another folder; nothing that is written to them later is shared,

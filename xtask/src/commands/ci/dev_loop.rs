@@ -20,7 +20,7 @@ use xshell::cmd;
 use super::checkout::Checkout;
 use super::dev_starts;
 use crate::commands::dev::setup;
-use crate::{layout, ports, private, repo, run, stamp};
+use crate::{files, layout, ports, private, repo, run};
 
 /// Longest a start, a swap or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -57,7 +57,7 @@ pub(crate) fn run() -> Result<()> {
     let stopped = dev.stop();
     let log = dev.home.join("dev.log");
     let context =
-        || format!("last lines of {}:\n{}", repo::shown(&log), run::tail(&stamp::text(&log)));
+        || format!("last lines of {}:\n{}", repo::shown(&log), run::tail(&files::text(&log)));
     result.with_context(context)?;
     stopped.with_context(context)?;
     dev_starts::run()
@@ -68,7 +68,7 @@ impl Dev {
         // A start installs what is missing; the copy then has it too.
         setup::everything(true)?;
         let (home, port) = (repo::dev(HOME), ports::in_a_row(3)?);
-        stamp::remove(&repo::dev("ci-dev"))?;
+        files::remove(&repo::dev("ci-dev"))?;
         fs::create_dir_all(&home)?;
         let checkout = Checkout::copy(repo::dev("ci-dev/checkout"))?;
         let log = private::log(&home.join("dev.log"))?;
@@ -108,7 +108,7 @@ impl Dev {
 
     /// A second loop on the database of this one, which has accounts, is refused.
     fn leaves_accounts_alone(&self) -> Result<()> {
-        let credentials = stamp::text(&self.home.join("credentials.json"));
+        let credentials = files::text(&self.home.join("credentials.json"));
         let credentials: Value = serde_json::from_str(&credentials)?;
         let url = credentials["database_url"].as_str().context("no database_url")?;
         let (port, home) = ((self.port + 5).to_string(), repo::dev("ci-dev/other"));
@@ -186,14 +186,14 @@ impl Dev {
     }
 
     fn count(&self, text: &str) -> usize {
-        stamp::text(&self.home.join("dev.log")).matches(text).count()
+        files::text(&self.home.join("dev.log")).matches(text).count()
     }
 
     /// What santa-supervise says of one service.
     fn service(&self, name: &str) -> Result<Value> {
         let shell = run::shell()?;
         let config = self.home.join("santa.toml");
-        let derived: toml::Table = stamp::text(&config).parse()?;
+        let derived: toml::Table = files::text(&config).parse()?;
         let bin = derived["paths"]["bin"].as_str().context("no paths.bin in the configuration")?;
         let program = Path::new(bin).join("santa-supervise");
         let status = run::output(

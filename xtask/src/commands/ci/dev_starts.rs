@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{ports, repo, run, stamp};
+use crate::{files, ports, repo, run};
 
 /// Names by which programs find the way to the network.
 const PROXIES: [&str; 7] = [
@@ -29,7 +29,7 @@ const PROXIES: [&str; 7] = [
 /// but no network.
 pub(super) fn run() -> Result<()> {
     let home = repo::dev("ci-dev/hard");
-    stamp::remove(&home)?;
+    files::remove(&home)?;
     full_disk(&home)?;
     no_network(&home)?;
     nothing_for_others(&home)

@@ -1,4 +1,4 @@
-//! The image in Docker: `docker/Dockerfile` from nothing, and the journeys in
+//! The image in Docker: `docker/Dockerfile` from nothing, and the tests in
 //! backend/tests/docker. No registry is asked: the two images that the repository
 //! names are made here of Debian's packages, under the same names.
 
@@ -16,17 +16,17 @@ use crate::{progress, repo, run};
 const TAG: &str = "santaserver:ci";
 const BUILT: &str = "santaserver:dockerfile";
 
-/// What both stand-ins are made on, besides what the Dockerfile installs itself.
+/// What both test images are built from, besides what the Dockerfile installs itself.
 const PACKAGES: &str = "ca-certificates,gcc,libc6-dev,postgresql-17";
 const BASE: &str = "localhost/debian";
 
-const STAND_INS: &str = "xtask/src/commands/ci/stand_in";
+const FIXTURES: &str = "xtask/src/commands/ci/fixture";
 /// Where Debian and its relatives keep the authorities that this machine trusts.
 const CERTIFICATES: &str = "/etc/ssl/certs";
 
 /// Builds docker/Dockerfile from nothing and holds the result to our image.
 pub(crate) fn dockerfile() -> Result<()> {
-    let (engine, python) = (engine()?, python::bring()?);
+    let (engine, python) = (engine()?, python::ensure_installed()?);
     let shell = engine.shell()?;
     let rust = run::output("ask rustc for its folder", cmd!(shell, "rustc --print sysroot"))?;
     let contexts = [
@@ -34,8 +34,8 @@ pub(crate) fn dockerfile() -> Result<()> {
         format!("--build-context=certificates={CERTIFICATES}"),
     ];
     let name = named("docker/Dockerfile", "FROM ")?;
-    stand_in(&shell, &name, "rust.Dockerfile", &contexts)?;
-    progress::step("docker/Dockerfile, both stages", || {
+    fixture(&shell, &name, "rust.Dockerfile", &contexts)?;
+    progress::step("build docker/Dockerfile", || {
         // The machine's name service is not always reached from a bridge.
         let build = cmd!(
             shell,
@@ -44,23 +44,23 @@ pub(crate) fn dockerfile() -> Result<()> {
         run::output("build docker/Dockerfile", build).map(drop)
     })?;
     shell.set_var("SANTA_IMAGE_BUILT", BUILT);
-    let what = "find the image of docker/Dockerfile the same";
-    journeys(&shell, &python, what, &["tests/docker/test_dockerfile.py"])
+    let what = "compare the image of docker/Dockerfile with ours";
+    tests(&shell, &python, what, &["tests/docker/test_dockerfile.py"])
 }
 
-/// Loads our image and runs the journeys.
+/// Loads our image and runs the tests.
 pub(crate) fn run() -> Result<()> {
-    let (database, python) = (postgres::bring()?, python::bring()?);
+    let (database, python) = (postgres::ensure_installed()?, python::ensure_installed()?);
     let engine = engine()?;
     let shell = engine.shell()?;
     let name = named("docker/compose.yaml", "    image: ")?;
-    stand_in(&shell, &name, "postgres.Dockerfile", &[])?;
+    fixture(&shell, &name, "postgres.Dockerfile", &[])?;
     shell.set_var("SANTA_PG_BIN", database);
     let rest = ["tests/docker", "--ignore=tests/docker/test_dockerfile.py"];
-    journeys(&shell, &python, "pass the journeys in Docker", &rest)
+    tests(&shell, &python, "run the tests in Docker", &rest)
 }
 
-/// A daemon with our image and with what the stand-ins are made on.
+/// A daemon with our image and with what the test images are built from.
 fn engine() -> Result<Docker> {
     let archive = repo::dist("santaserver.oci.tar");
     image::write(TAG, &archive)?;
@@ -75,18 +75,18 @@ fn engine() -> Result<Docker> {
 }
 
 /// Makes an image that the repository's files name.
-fn stand_in(shell: &Shell, name: &str, file: &str, contexts: &[String]) -> Result<()> {
-    progress::step(&format!("a stand-in for {name}"), || {
-        let (folder, file) = (repo::path(STAND_INS), repo::path(STAND_INS).join(file));
+fn fixture(shell: &Shell, name: &str, file: &str, contexts: &[String]) -> Result<()> {
+    progress::step(&format!("test image for {name}"), || {
+        let (folder, file) = (repo::path(FIXTURES), repo::path(FIXTURES).join(file));
         let build = cmd!(
             shell,
             "docker build --quiet --network host {contexts...} --file {file} --tag {name} {folder}"
         );
-        run::output(&format!("make a stand-in for {name}"), build).map(drop)
+        run::output(&format!("make test image for {name}"), build).map(drop)
     })
 }
 
-fn journeys(shell: &Shell, python: &Path, what: &str, tests: &[&str]) -> Result<()> {
+fn tests(shell: &Shell, python: &Path, what: &str, tests: &[&str]) -> Result<()> {
     let _folder = shell.push_dir(repo::path("backend"));
     shell.set_var("SANTA_IMAGE", TAG);
     shell.set_var("SANTA_XTASK", run::own_program()?);
@@ -95,7 +95,7 @@ fn journeys(shell: &Shell, python: &Path, what: &str, tests: &[&str]) -> Result<
 
 /// The first image that a file of the repository names.
 fn named(file: &str, before: &str) -> Result<String> {
-    let text = crate::stamp::text(&repo::path(file));
+    let text = crate::files::text(&repo::path(file));
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(before));
     let name = lines.next().and_then(|line| line.split_whitespace().next());
     name.map(str::to_owned).with_context(|| format!("{file} names no image"))

@@ -5,7 +5,7 @@
 use anyhow::{Result, bail};
 use clap::CommandFactory as _;
 
-use crate::{files, repo, stamp};
+use crate::{files, repo};
 
 /// Folders of the repository whose paths are looked up when named in backticks.
 const FOLDERS: [&str; 9] = [
@@ -24,7 +24,7 @@ const FOLDERS: [&str; 9] = [
 pub(crate) fn check() -> Result<()> {
     let mut wrong = Vec::new();
     for file in files::all()?.iter().filter(|file| file.ends_with(".md")) {
-        let text = stamp::text(&repo::path(file));
+        let text = files::text(&repo::path(file));
         for (number, line) in text.lines().enumerate() {
             let place = format!("{file}:{}", number + 1);
             wrong.extend(links(file, line).into_iter().map(|text| format!("{place}: {text}")));

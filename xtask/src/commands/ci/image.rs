@@ -1,5 +1,5 @@
 //! The image in a real container engine: it is made, audited, loaded into podman
-//! and put through its promises. The journeys are in backend/tests/image; here is
+//! and tested against its promises. The tests are in backend/tests/image; here is
 //! only what they need.
 
 use anyhow::Result;
@@ -23,15 +23,15 @@ pub(crate) fn audit() -> Result<()> {
     image::verify(&archive)
 }
 
-/// Makes the image, loads it into an engine of our own and runs the journeys.
+/// Makes the image, loads it into an engine of our own and runs the tests.
 pub(crate) fn run() -> Result<()> {
-    let engine = podman::bring()?;
+    let engine = podman::ensure_installed()?;
     let _session = engine.session()?;
     let shell = engine.shell()?;
     reach::check(&shell)?;
     let archive = repo::dist("santaserver.oci.tar");
     image::write(TAG, &archive)?;
-    let (python, database) = (python::bring()?, postgres::bring()?);
+    let (python, database) = (python::ensure_installed()?, postgres::ensure_installed()?);
     progress::step("load the image", || {
         run::output("load the image", cmd!(shell, "podman load --quiet --input {archive}"))
     })?;
@@ -43,7 +43,7 @@ pub(crate) fn run() -> Result<()> {
     shell.set_var("SANTA_IMAGE_NETWORK", podman::network::NAME);
     shell.set_var("SANTA_XTASK", run::own_program()?);
     let tests = cmd!(shell, "{python} -m pytest -q -p no:xdist tests/image");
-    run::output("pass the container's journeys", tests).map(drop)
+    run::output("run the container tests", tests).map(drop)
 }
 
 /// The last stage of docker/Dockerfile, over the tree that its first one would make.
@@ -60,5 +60,5 @@ fn dockerfile(shell: &Shell) -> Result<()> {
         shell,
         "podman run --rm --read-only --cap-drop=ALL --network=none {FROM_DOCKERFILE} check"
     );
-    run::output("read the house plan in the image of docker/Dockerfile", run).map(drop)
+    run::output("read the configuration in the image of docker/Dockerfile", run).map(drop)
 }

@@ -1,11 +1,11 @@
 //! The manifests in docker/k8s against the schemas of Kubernetes, which the package
-//! kubernetes-validate brings along: no cluster is needed, and no network.
+//! kubernetes-validate contains: no cluster is needed, and no network.
 
 use anyhow::{Result, ensure};
 use xshell::cmd;
 
 use crate::tools::uv;
-use crate::{repo, run, stamp};
+use crate::{cache, files, repo, run};
 
 const FOLDER: &str = "docker/k8s";
 /// The oldest and the newest release that the manifests are for; the newest is that
@@ -16,9 +16,9 @@ const VERSIONS: [&str; 2] = ["1.30", "1.37"];
 pub(crate) fn check() -> Result<()> {
     let requirements = repo::path("xtask/tools/kubernetes.txt");
     let tools = repo::dev("tools/kubernetes");
-    let inputs = [stamp::text(&requirements)];
-    stamp::folder("Kubernetes' schemas", &tools, "kubernetes_validate", &inputs, |partial| {
-        uv::bring()?.install("install Kubernetes' schemas", &requirements, partial)
+    let inputs = [files::text(&requirements)];
+    cache::folder("Kubernetes' schemas", &tools, "kubernetes_validate", &inputs, |partial| {
+        uv::ensure_installed()?.install("install Kubernetes' schemas", &requirements, partial)
     })?;
     let python = uv::machine_python()?;
     let shell = run::shell()?;

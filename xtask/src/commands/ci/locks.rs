@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use toml::Table;
 
-use crate::{repo, stamp};
+use crate::{files, repo};
 
 const NPM: [&str; 2] = ["frontend/package-lock.json", "xtask/tools/package-lock.json"];
 const PYTHON: [&str; 6] = [
@@ -26,18 +26,18 @@ pub(crate) fn check() -> Result<()> {
     let mut wrong: Vec<String> = Vec::new();
     for name in NPM {
         wrong.extend(
-            npm(&stamp::text(&repo::path(name))).into_iter().map(|text| format!("{name}: {text}")),
+            npm(&files::text(&repo::path(name))).into_iter().map(|text| format!("{name}: {text}")),
         );
     }
     for name in PYTHON {
         wrong.extend(
-            python(&stamp::text(&repo::path(name)))
+            python(&files::text(&repo::path(name)))
                 .into_iter()
                 .map(|text| format!("{name}: {text}")),
         );
     }
     wrong.extend(
-        cargo(&stamp::text(&repo::path("Cargo.lock")))
+        cargo(&files::text(&repo::path("Cargo.lock")))
             .into_iter()
             .map(|text| format!("Cargo.lock: {text}")),
     );

@@ -39,30 +39,30 @@ const LEAST_URGENT: i32 = 19;
 #[command(
     after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci rust-test e2e\n  cargo xtask ci --quick\n  \
     cargo xtask ci --repeat 20 --keep-going rust-test\n  cargo xtask ci --group long --minutes 60\n\n\
-    What a step needs is brought on first use; under CI=true nothing is ever skipped."
+    A step installs what it needs on first use; with CI=true nothing is ever skipped."
 )]
 /// Run the checks
 pub(crate) struct Args {
-    /// Only these steps (see --list)
+    /// Run only these steps (see --list)
     #[arg(value_name = "STEP", value_parser = PossibleValuesParser::new(steps::names()), hide_possible_values = true)]
     steps: Vec<String>,
     /// Print the steps and what they check
     #[arg(long)]
     list: bool,
-    /// Go on after a failure and report all of them
+    /// Continue after a failure and report all failures
     #[arg(long)]
     keep_going: bool,
-    /// Only the fast ones: formats and lints
+    /// Only the quick ones: formats and lints
     #[arg(long, conflicts_with = "steps")]
     quick: bool,
-    /// Run them so many times; a test that fails now and then shows. Stops at the first
-    /// round that fails, with --keep-going after the last
+    /// Run them N times to find flaky tests. Stops after the first
+    /// round that fails; with --keep-going runs all
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Which steps, when none is named
+    /// Which steps to run when none is named
     #[arg(long, conflicts_with_all = ["steps", "quick"], value_enum, default_value_t = Group::Usual)]
     group: Group,
-    /// How long each step of the group "long" takes
+    /// How long each step of the group "long" runs
     #[arg(long, default_value_t = 15, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
 }
@@ -181,7 +181,10 @@ fn run_one(step: &'static Step, time: Duration) -> Outcome {
     if let Err(error) = &result
         && !run::is_interruption(error)
     {
-        err!("{error:#}\n{}", progress::dim(&format!("alone: cargo xtask ci {}", step.name)));
+        err!(
+            "{error:#}\n{}",
+            progress::dim(&format!("run it alone: cargo xtask ci {}", step.name))
+        );
     }
     Outcome { step, taken: start.elapsed(), error: result.err() }
 }

@@ -39,7 +39,7 @@ pub(crate) fn greet(port: u16) -> Result<()> {
 /// Starts one container that greets on the public port, and asks it by the way that the
 /// tests take. Fails with the reason, as far as it can be told.
 pub(super) fn check(shell: &Shell) -> Result<()> {
-    progress::step("a container is reached from here", || {
+    progress::step("a container can be reached from here", || {
         let (inside, outside) = (ports::public_port()?, ports::in_a_row(3)?);
         let publish = format!("--publish=127.0.0.1:{outside}:{inside}");
         let root = repo::dev("reach");

@@ -1,4 +1,4 @@
-//! The table of checks. A step brings what it needs itself, so each can be run
+//! The table of checks. A step installs what it needs itself, so each can be run
 //! alone.
 
 use std::time::{Duration, SystemTime};
@@ -38,9 +38,9 @@ pub(crate) enum Work {
 /// Which steps run together when none is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Group {
-    /// What has to pass before every merge
+    /// What must pass before every merge
     Usual,
-    /// Searches for rare faults: fuzzers and the model, each for as long as --minutes says
+    /// Searches for rare faults: fuzzers and the model, each for --minutes
     Long,
 }
 
@@ -87,7 +87,7 @@ pub(crate) const STEPS: &[Step] = &[
         "clippy",
         Lane::Rust,
         true,
-        "clippy has nothing to say about the workspace, tests included",
+        "clippy finds nothing in the workspace, tests included",
         clippy,
     ),
     step(
@@ -108,7 +108,7 @@ pub(crate) const STEPS: &[Step] = &[
         "backend-lint",
         Lane::Backend,
         true,
-        "ruff has nothing to say about the backend, and its folders import only what is below them",
+        "ruff finds nothing in the backend, and its folders import only what is below them",
         backend_lint,
     ),
     step(
@@ -132,13 +132,9 @@ pub(crate) const STEPS: &[Step] = &[
         "prettier agrees with the console's sources",
         || fmt::console(true),
     ),
-    step(
-        "console-lint",
-        Lane::Console,
-        true,
-        "eslint has nothing to say about the console",
-        || npm("lint the console", "lint"),
-    ),
+    step("console-lint", Lane::Console, true, "eslint finds nothing in the console", || {
+        npm("lint the console", "lint")
+    }),
     step(
         "console-types",
         Lane::Console,
@@ -182,10 +178,10 @@ pub(crate) const STEPS: &[Step] = &[
         "kubernetes",
         Lane::Text,
         false,
-        "docker/k8s is valid by the schemas of Kubernetes",
+        "docker/k8s is valid against the schemas of Kubernetes",
         kubernetes::check,
     ),
-    step("codegen", Lane::Console, false, "generated files are fresh", codegen::check),
+    step("codegen", Lane::Console, false, "generated files are up to date", codegen::check),
     step(
         "dev",
         Lane::Loop,
@@ -218,7 +214,7 @@ pub(crate) const STEPS: &[Step] = &[
         "image-audit",
         Lane::Image,
         false,
-        "the image is made and holds what is promised of its files",
+        "the image is built and passes its audit",
         image::audit,
     ),
     step(
@@ -237,7 +233,7 @@ pub(crate) const STEPS: &[Step] = &[
     ),
     search(
         "fuzz-parsers",
-        "libFuzzer finds no bytes that break the laws of santa-proxy's parsers",
+        "libFuzzer finds no input that breaks an invariant of santa-proxy's parsers",
         fuzz::search,
     ),
     search(
@@ -265,7 +261,7 @@ fn clippy() -> Result<()> {
 }
 
 fn rust_test() -> Result<()> {
-    let nextest = nextest::bring()?;
+    let nextest = nextest::ensure_installed()?;
     let shell = run::shell()?;
     let test = cmd!(
         shell,
@@ -275,7 +271,7 @@ fn rust_test() -> Result<()> {
 }
 
 fn backend_lint() -> Result<()> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     run::output("lint the backend", cmd!(shell, "{python} -m ruff check ."))?;
     let linter = python.with_file_name("lint-imports");
@@ -284,15 +280,15 @@ fn backend_lint() -> Result<()> {
 }
 
 fn backend_types() -> Result<()> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     run::output("check the backend's types", cmd!(shell, "{python} -m mypy")).map(drop)
 }
 
 fn backend_test() -> Result<()> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
-    shell.set_var("SANTA_PG_BIN", postgres::bring()?);
+    shell.set_var("SANTA_PG_BIN", postgres::ensure_installed()?);
     run::output(
         "test the backend",
         cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),
@@ -307,13 +303,13 @@ const REST_ROLES: f64 = 3.0;
 
 /// Requests that differ from run to run; a failure prints the one that crashed.
 fn rest_search(time: Duration) -> Result<()> {
-    let python = python::bring()?;
+    let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     let minutes = time.as_secs_f64() / 60.0 * REST_WORKERS / REST_ROLES;
     shell.set_var("FUZZ_MINUTES", minutes.to_string());
-    shell.set_var("SANTA_PG_BIN", postgres::bring()?);
+    shell.set_var("SANTA_PG_BIN", postgres::ensure_installed()?);
     let fuzz = cmd!(shell, "{python} -m pytest -q -n 2 tests/test_fuzz.py");
-    run::output("find no crash of the API", fuzz).map(drop)
+    run::output("fuzz the API", fuzz).map(drop)
 }
 
 /// A seed that no earlier run had: seconds since 1970.
@@ -322,7 +318,7 @@ pub(crate) fn seed() -> u64 {
 }
 
 fn npm(what: &str, script: &str) -> Result<()> {
-    let node = node::bring()?;
+    let node = node::ensure_installed()?;
     node.console_packages()?;
     node.npm(what, &repo::path("frontend"), &["run", "--silent", script]).map(drop)
 }

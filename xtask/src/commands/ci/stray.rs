@@ -1,4 +1,4 @@
-//! One house plan: what `docker/santa.toml` says about paths, ports and sockets
+//! One configuration: what `docker/santa.toml` says about paths, ports and sockets
 //! stands nowhere else in the sources. The needles are read from the file
 //! itself.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use santa_config::{Address, Config, Env};
 
-use crate::{files, repo, stamp};
+use crate::{files, repo};
 
 /// Files in which a value may be repeated, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
@@ -22,13 +22,13 @@ const ALLOWED: &[(&str, &str)] = &[
 /// Endings of the files that are searched.
 const SEARCHED: [&str; 8] = ["rs", "py", "ts", "js", "svelte", "toml", "sh", "html"];
 
-/// Fails when a value of the house plan stands elsewhere.
+/// Fails when a value of the configuration stands elsewhere.
 pub(crate) fn check() -> Result<()> {
     let config = santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?;
     let needles = needles(&config);
     let mut found = Vec::new();
     for file in files::all()?.iter().filter(|file| searched(file)) {
-        let text = stamp::text(&repo::path(file));
+        let text = files::text(&repo::path(file));
         // Rust keeps unit tests at the end of the file they test.
         let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
         for (number, line) in code.enumerate() {

@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn single_containers_are_as_restricted_as_the_compose_service() {
-        let compose = crate::stamp::text(&crate::repo::path("docker/compose.yaml"));
+        let compose = crate::files::text(&crate::repo::path("docker/compose.yaml"));
         for (option, line) in [
             ("--read-only", "read_only: true"),
             (

@@ -54,9 +54,9 @@ pub(crate) struct Args {
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  cargo xtask rollback")]
-/// Back to the image that ran before the last deploy
+/// Return to the image that ran before the last deploy
 pub(crate) struct RollbackArgs {
-    /// Where the deploy has kept what ran before
+    /// Where the deploy recorded the previous image
     #[arg(long, value_name = "FILE", default_value = state::FILE)]
     state: PathBuf,
     /// How long the container may take to become ready, in seconds
@@ -144,7 +144,7 @@ fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Re
     };
     let said = engine.last_words(next);
     let Some(back) = next.previous.clone() else {
-        bail!("{error:#}; nothing ran before, so nothing was put back\n{said}");
+        bail!("{error:#}; nothing ran before, so there is nothing to roll back to\n{said}");
     };
     let previous = &back.image;
     // Ctrl-C during the wait must not leave the server down.
@@ -155,10 +155,10 @@ fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Re
     })
     .with_context(|| {
         format!(
-            "the new image failed ({error:#}) and so did the way back; start {previous} by hand"
+            "the new image failed ({error:#}), and so did the rollback; start {previous} manually"
         )
     })?;
-    bail!("{error:#}; {previous} runs again. The last words of {}:\n{said}", next.image)
+    bail!("{error:#}; {previous} runs again. The last lines of {}:\n{said}", next.image)
 }
 
 fn until_ready(engine: &Engine, state: &State, patience: Duration) -> Result<()> {

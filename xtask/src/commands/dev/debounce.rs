@@ -1,5 +1,5 @@
 //! When is a burst of changes over? Editors write a file in several steps and
-//! tools write many files; the plan wants them together. The time is passed in.
+//! tools write many files; they are wanted together. The time is passed in.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -44,7 +44,7 @@ pub(super) fn check(python: &Path, url: &str, demo: bool) -> Result<()> {
         && !demo
     {
         bail!(
-            "{name} holds {holds}, and nothing was changed: cargo xtask dev would {CHANGES}; name an empty database, or give --demo if that is meant"
+            "{name} holds {holds}, and nothing was changed: cargo xtask dev would {CHANGES}; name an empty database, or pass --demo if that is intended"
         );
     }
     progress::note(&format!("{name}: cargo xtask dev will {CHANGES}"));

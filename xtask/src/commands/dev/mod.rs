@@ -1,13 +1,13 @@
 //! `cargo xtask dev`: from a fresh clone to a running system that follows every
 //! saved file. The order of things is in [`run`]; each question has its file:
 //! [`setup`] what is missing, [`watch`] which files changed, [`debounce`] when a
-//! burst is over, [`plan`] what a change means, [`carry`] doing it.
+//! burst is over, [`steps`] what a change means, [`apply`] doing it.
 
-mod carry;
+mod apply;
 mod debounce;
 mod foreign;
-mod plan;
 pub mod setup;
+mod steps;
 mod watch;
 
 use std::fs::File;
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use carry::Next;
+use apply::Next;
 
-use crate::layout::{Database, House, Plan, Source};
+use crate::layout::{Database, DevEnvironment, Layout, Source};
 use crate::supervisor::Supervisor;
 use crate::tools::{postgres, python};
-use crate::{ports, repo, run, stamp};
+use crate::{files, ports, repo, run};
 
 /// Longest the whole chain may take to answer once everything is built.
 const READY_DEADLINE: Duration = Duration::from_secs(120);
@@ -32,7 +32,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(120);
     The next two ports are used as well (Vite, operators). Ctrl-C stops everything.")]
 /// Run everything with a demo fleet and hot reload
 pub(crate) struct Args {
-    /// Public port on 127.0.0.1; when not given, that of docker/santa.toml
+    /// Public port on 127.0.0.1 [default: that of docker/santa.toml]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65533))]
     port: Option<u16>,
     /// Delete the embedded database and the credentials, and start from scratch
@@ -41,10 +41,10 @@ pub(crate) struct Args {
     /// Do not follow changes of files
     #[arg(long)]
     no_watch: bool,
-    /// Stop as soon as everything answers; exit code 0 means it works here
+    /// Stop as soon as everything answers; exit code 0 means that it works here
     #[arg(long)]
     exit_when_ready: bool,
-    /// Use this PostgreSQL instead of the embedded one; one with accounts takes --demo too
+    /// Use this PostgreSQL instead of the embedded one; one that has accounts needs --demo as well
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
     /// Migrate the database of --database-url although it has accounts, set the password
@@ -67,32 +67,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let port = args.port.map_or_else(ports::public_port, Ok)?;
     check_ports(port)?;
-    let plan = set_up(args, home, port)?;
+    let layout = set_up(args, home, port)?;
     let watch = !args.no_watch && !args.exit_when_ready;
     let watcher = watch.then(watch::Watcher::start).transpose()?;
     let mut start = start;
-    while once(args, &plan, start, watcher.as_ref())? == Next::StartAnew {
+    while once(args, &layout, start, watcher.as_ref())? == Next::Restart {
         start = Instant::now();
     }
     Ok(())
 }
 
 /// Starts everything, follows changes until Ctrl-C or until everything has to
-/// be started anew, and stops it again.
+/// be started again, and stops it again.
 fn once(
     args: &Args,
-    plan: &Plan,
+    layout: &Layout,
     start: Instant,
     watcher: Option<&watch::Watcher>,
 ) -> Result<Next> {
-    let house = plan.write()?;
-    let mut supervisor = Supervisor::start(&house, &plan.bin)?;
-    let result = supervisor.wait_until_ready(&house, READY_DEADLINE).and_then(|()| {
-        announce(&house, start);
+    let environment = layout.write()?;
+    let mut supervisor = Supervisor::start(&environment, &layout.bin)?;
+    let result = supervisor.wait_until_ready(&environment, READY_DEADLINE).and_then(|()| {
+        announce(&environment, start);
         if args.exit_when_ready {
-            Ok(Next::Go)
+            Ok(Next::Continue)
         } else {
-            follow(plan, &house, &mut supervisor, watcher)
+            follow(layout, &environment, &mut supervisor, watcher)
         }
     });
     let stopped = supervisor.stop();
@@ -101,18 +101,18 @@ fn once(
 }
 
 fn follow(
-    plan: &Plan,
-    house: &House,
+    layout: &Layout,
+    environment: &DevEnvironment,
     supervisor: &mut Supervisor,
     watcher: Option<&watch::Watcher>,
 ) -> Result<Next> {
-    let mut changes = carry::Loop::new(plan, house, watcher);
+    let mut changes = apply::Loop::new(layout, environment, watcher);
     while !run::interrupted() {
         if let Some(status) = supervisor.ended()? {
             bail!("santa-supervise exited unexpectedly ({status}); its last lines above say why");
         }
-        if changes.turn(supervisor) == Next::StartAnew {
-            return Ok(Next::StartAnew);
+        if changes.turn(supervisor) == Next::Restart {
+            return Ok(Next::Restart);
         }
     }
     Err(run::Interrupted.into())
@@ -137,7 +137,7 @@ fn forget(home: &Path) -> Result<()> {
     if postgres::running(&cluster).is_some() {
         bail!("the embedded database is running; stop it first: cargo xtask db stop");
     }
-    stamp::remove(&cluster)?;
+    files::remove(&cluster)?;
     let _ = std::fs::remove_file(home.join("credentials.json"));
     Ok(())
 }
@@ -152,7 +152,7 @@ fn check_ports(port: u16) -> Result<()> {
     Ok(())
 }
 
-fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
+fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Layout> {
     let made = setup::everything(args.database_url.is_none())?;
     let database = match (&args.database_url, made.postgres) {
         (Some(url), _) => {
@@ -162,24 +162,24 @@ fn set_up(args: &Args, home: PathBuf, port: u16) -> Result<Plan> {
         (None, Some(bin)) => Database::Embedded(bin),
         (None, None) => bail!("no database was set up"),
     };
-    let plan = Plan {
+    let layout = Layout {
         home,
         port,
         bin: made.bin,
         console: Source::Watched { node: made.node.program() },
         database,
     };
-    if postgres::running(&plan.cluster()).is_some() && postgres::answers(&plan.sockets()) {
+    if postgres::running(&layout.cluster()).is_some() && postgres::answers(&layout.sockets()) {
         bail!("the embedded database is already running; stop it first: cargo xtask db stop");
     }
-    setup::database(&plan)?;
-    Ok(plan)
+    setup::database(&layout)?;
+    Ok(layout)
 }
 
-fn announce(house: &House, start: Instant) {
-    let (url, secrets) = (&house.url, &house.secrets);
+fn announce(environment: &DevEnvironment, start: Instant) {
+    let (url, secrets) = (&environment.url, &environment.secrets);
     out!("ready in {:.1} s  {url}", start.elapsed().as_secs_f64());
-    let kept = house.file.with_file_name("credentials.json");
+    let kept = environment.file.with_file_name("credentials.json");
     out!(
         "log in as {} with the password {} (kept in {})",
         secrets.username,

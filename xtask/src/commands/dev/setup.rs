@@ -1,4 +1,4 @@
-//! What has to be there before anything can start, brought side by side: Rust
+//! What has to be there before anything can start, installed side by side: Rust
 //! binaries, Python packages, Node and the console's packages, PostgreSQL.
 
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use anyhow::{Result, anyhow};
 use xshell::cmd;
 
 use crate::commands::build::{LISTED, folder_of};
-use crate::layout::{Database, Plan};
+use crate::layout::{Database, Layout};
 use crate::tools::{node, postgres, python, uv};
 use crate::{private, progress, run};
 
-/// What was brought.
+/// What was installed.
 pub(crate) struct Made {
     pub(crate) node: node::Node,
     /// Directory of PostgreSQL's programs, when they were asked for.
@@ -20,15 +20,16 @@ pub(crate) struct Made {
     pub(crate) bin: PathBuf,
 }
 
-/// Brings everything, in three lanes that do not wait for each other; all that
+/// Installs everything, in three lanes that do not wait for each other; all that
 /// fails is reported together.
 pub(crate) fn everything(embedded_database: bool) -> Result<Made> {
-    uv::bring()?;
-    let node = node::bring()?;
+    uv::ensure_installed()?;
+    let node = node::ensure_installed()?;
     std::thread::scope(|scope| {
         let packages = scope.spawn(|| node.console_packages());
-        let postgres = scope.spawn(|| embedded_database.then(postgres::bring).transpose());
-        let python = scope.spawn(python::bring);
+        let postgres =
+            scope.spawn(|| embedded_database.then(postgres::ensure_installed).transpose());
+        let python = scope.spawn(python::ensure_installed);
         let binaries = binaries();
         let postgres = joined(postgres);
         let rest = [
@@ -70,11 +71,11 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// Makes the cluster of an embedded database and the folder of its socket.
-pub fn database(plan: &Plan) -> Result<()> {
-    if let Database::Embedded(bin) = &plan.database {
-        postgres::initialise(bin, &plan.cluster())?;
-        postgres::forget_the_dead(&plan.cluster())?;
-        private::folder(&plan.sockets())?;
+pub fn database(layout: &Layout) -> Result<()> {
+    if let Database::Embedded(bin) = &layout.database {
+        postgres::initialise(bin, &layout.cluster())?;
+        postgres::forget_the_dead(&layout.cluster())?;
+        private::folder(&layout.sockets())?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ pub struct Podman {
 }
 
 /// The engine, installed from the system's packages where that is possible.
-pub fn bring() -> Result<Podman> {
+pub fn ensure_installed() -> Result<Podman> {
     let has_programs = PROGRAMS.iter().all(|program| run::find(program).is_some());
     if !has_programs || !has_pod_init() {
         install(&PACKAGES)?;

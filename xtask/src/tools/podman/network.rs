@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::{private, stamp};
+use crate::{files, private};
 
 /// The network's name in podman.
 pub(crate) const NAME: &str = "santaserver";
@@ -38,7 +38,7 @@ pub(crate) fn write(folder: &Path, home: &Path) -> Result<()> {
     let file = folder.join(format!("{NAME}.json"));
     let interface = interface(home);
     let used = in_use(&interface);
-    if kept(&stamp::text(&file), &interface).is_some_and(|own| is_free(own, &used)) {
+    if kept(&files::text(&file), &interface).is_some_and(|own| is_free(own, &used)) {
         return Ok(());
     }
     let subnet = choose(number(home), &used)
@@ -93,12 +93,12 @@ fn is_free(subnet: Subnet, used: &[Subnet]) -> bool {
 /// What this machine routes now, except over our own interface, and what engines name
 /// in their configuration.
 fn in_use(interface: &str) -> Vec<Subnet> {
-    let mut used = routed(&stamp::text(Path::new("/proc/net/route")), interface);
+    let mut used = routed(&files::text(Path::new("/proc/net/route")), interface);
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let of_user = home.iter().flat_map(|home| OF_A_USER.map(|folder| home.join(folder)));
     for folder in OF_ENGINES.map(PathBuf::from).into_iter().chain(of_user) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            used.extend(subnets(&stamp::text(&entry.path())));
+            used.extend(subnets(&files::text(&entry.path())));
         }
     }
     used
@@ -193,9 +193,9 @@ mod tests {
         let (folder, home) = (tempfile::tempdir().expect("temporary folder"), Path::new("/r/.dev"));
         write(folder.path(), home).expect("written");
         let file = folder.path().join("santaserver.json");
-        let first = stamp::text(&file);
+        let first = files::text(&file);
         write(folder.path(), home).expect("kept");
-        assert_eq!(stamp::text(&file), first);
+        assert_eq!(files::text(&file), first);
         let interface = interface(home);
         assert!(interface.len() <= 15 && first.contains(&interface));
         let own = kept(&first, &interface).expect("ours");

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
-use crate::{files, repo, stamp};
+use crate::{files, repo};
 
 /// Each module and those that it imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -73,7 +73,7 @@ fn sources(tree: &Tree, all: &[String]) -> BTreeMap<String, String> {
     };
     let inside = |file: &String| {
         let path = file.strip_prefix(tree.root)?.strip_prefix('/')?;
-        Some((module(path)?, stamp::text(&repo::path(file))))
+        Some((module(path)?, files::text(&repo::path(file))))
     };
     all.iter().filter_map(inside).collect()
 }

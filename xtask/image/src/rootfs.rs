@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 /// Where it is, relative to the repository.
 pub(crate) const FILE: &str = "docker/rootfs.toml";
 
-/// The whole recipe.
-pub(crate) struct Recipe {
+/// The whole file.
+pub(crate) struct Rootfs {
     /// Debian's release by name, such as `trixie`.
     pub(crate) suite: String,
     /// The same by number, such as `13`.
@@ -24,8 +24,8 @@ struct Choice {
     drop: Vec<String>,
 }
 
-impl Recipe {
-    /// Reads the recipe; a mistake names its key.
+impl Rootfs {
+    /// Reads the file; an error names the key.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let table: toml::Table = text.parse().with_context(|| format!("cannot read {FILE}"))?;
         let word = |key: &str| {
@@ -104,13 +104,13 @@ mod tests {
 
     #[test]
     fn a_licence_is_always_taken_and_a_foreign_file_never() {
-        let recipe = Recipe::parse(
+        let rootfs = Rootfs::parse(
             "suite='s'\nversion='1'\n[package.a]\nkeep=['usr/bin/*']\ndrop=['usr/bin/sh']\n",
         )
-        .expect("a recipe");
-        let taken = |path: &str| recipe.takes("a", path);
+        .expect("valid");
+        let taken = |path: &str| rootfs.takes("a", path);
         assert!(taken("usr/bin/python") && taken("usr/share/doc/a/copyright"));
         assert!(!taken("usr/bin/sh") && !taken("usr/share/doc/a/NEWS") && !taken("etc/shadow"));
-        assert!(!recipe.takes("b", "usr/bin/python"));
+        assert!(!rootfs.takes("b", "usr/bin/python"));
     }
 }

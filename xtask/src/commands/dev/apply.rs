@@ -1,4 +1,4 @@
-//! Carrying out the steps of a plan. A step that fails is shown and ends the
+//! Applies the steps that a change asks for. A step that fails is shown and ends the
 //! round: what runs goes on running as it was.
 
 use std::collections::BTreeSet;
@@ -9,10 +9,10 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::debounce::Debounce;
-use super::plan::{Step, steps};
 use super::setup;
+use super::steps::{Step, steps};
 use super::watch::Watcher;
-use crate::layout::{House, Plan};
+use crate::layout::{DevEnvironment, Layout};
 use crate::supervisor::Supervisor;
 use crate::tools::{node, python};
 use crate::{layout, progress, run};
@@ -24,36 +24,40 @@ const PATIENCE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Nothing.
-    Go,
-    /// Stop everything and start it anew.
-    StartAnew,
+    Continue,
+    /// Stop everything and start it again.
+    Restart,
 }
 
 /// The loop that follows changes of files.
 pub(crate) struct Loop<'a> {
-    plan: &'a Plan,
-    house: &'a House,
+    layout: &'a Layout,
+    environment: &'a DevEnvironment,
     watcher: Option<&'a Watcher>,
     debounce: Debounce,
 }
 
 impl<'a> Loop<'a> {
-    pub(crate) fn new(plan: &'a Plan, house: &'a House, watcher: Option<&'a Watcher>) -> Self {
-        Self { plan, house, watcher, debounce: Debounce::default() }
+    pub(crate) fn new(
+        layout: &'a Layout,
+        environment: &'a DevEnvironment,
+        watcher: Option<&'a Watcher>,
+    ) -> Self {
+        Self { layout, environment, watcher, debounce: Debounce::default() }
     }
 
     /// Waits a little for changes and carries out what is due.
     pub(crate) fn turn(&mut self, supervisor: &Supervisor) -> Next {
         let Some(watcher) = self.watcher else {
             std::thread::sleep(PATIENCE);
-            return Next::Go;
+            return Next::Continue;
         };
         let wait = self.debounce.wait(Instant::now()).unwrap_or(PATIENCE);
         let changed = watcher.next(wait.min(PATIENCE));
         self.debounce.add(Instant::now(), changed);
         match self.debounce.take(Instant::now()) {
             Some(paths) => self.round(&paths, supervisor),
-            None => Next::Go,
+            None => Next::Continue,
         }
     }
 
@@ -65,27 +69,29 @@ impl<'a> Loop<'a> {
             if let Some(begun) = begun(step) {
                 err!("{} {begun} {}", progress::dim("…"), progress::dim(&cause));
             }
-            match self.carry_out(step, supervisor) {
+            match self.apply(step, supervisor) {
                 Ok(done) => {
                     let about = format!("{}, {cause}", progress::time(start.elapsed()));
                     err!("{} {done} {}", progress::green("↻"), progress::dim(&about));
                 }
-                Err(error) if run::is_interruption(&error) => return Next::Go,
+                Err(error) if run::is_interruption(&error) => return Next::Continue,
                 Err(error) => {
                     err!("{} {error:#}", progress::red("✗"));
-                    progress::warn(&format!("{cause}: not applied; what was running goes on"));
-                    return Next::Go;
+                    progress::warn(&format!(
+                        "{cause}: not applied; what was running keeps running"
+                    ));
+                    return Next::Continue;
                 }
             }
         }
-        if steps.contains(&Step::RestartAll) { Next::StartAnew } else { Next::Go }
+        if steps.contains(&Step::RestartAll) { Next::Restart } else { Next::Continue }
     }
 
-    fn carry_out(&self, step: Step, supervisor: &Supervisor) -> Result<&'static str> {
+    fn apply(&self, step: Step, supervisor: &Supervisor) -> Result<&'static str> {
         match step {
-            Step::PythonPackages => python::bring().map(|_| "Python packages installed"),
+            Step::PythonPackages => python::ensure_installed().map(|_| "Python packages installed"),
             Step::ConsolePackages => {
-                node::bring()?.console_packages().map(|()| "console packages installed")
+                node::ensure_installed()?.console_packages().map(|()| "console packages installed")
             }
             Step::Build => setup::build().map(|_| "built"),
             Step::Migrate => self.migrate().map(|()| "database migrated"),
@@ -101,7 +107,7 @@ impl<'a> Loop<'a> {
             Step::RestartVite => {
                 supervisor.command(&["restart", "vite"]).map(|()| "Vite restarted")
             }
-            Step::RestartAll => self.plan.check().map(|()| "restarting everything"),
+            Step::RestartAll => self.layout.check().map(|()| "restarting everything"),
         }
     }
 
@@ -109,7 +115,7 @@ impl<'a> Loop<'a> {
         let shell = run::shell_in(&crate::repo::path("backend"))?;
         let python = python::interpreter();
         let mut migrate = cmd!(shell, "{python} -m santaserver migrate");
-        migrate = migrate.envs(layout::backend_environment(self.house));
+        migrate = migrate.envs(layout::backend_environment(self.environment));
         run::output("migrate the database", migrate).map(drop)
     }
 }

@@ -13,14 +13,14 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::{run, wait};
 
-/// Longest that a contestant may take to answer, and to end.
+/// Longest that a subject may take to answer, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(20);
-/// The core that contestants run on; load has the others.
+/// The core that subjects run on; load has the others.
 pub(crate) const SERVER_CORE: usize = 0;
 
 /// A running program and its children; stopped when dropped.
-pub(crate) struct Contestant {
+pub(crate) struct Subject {
     /// How it is called in the report.
     pub(crate) name: String,
     child: Child,
@@ -36,8 +36,8 @@ pub(crate) struct Memory {
     pub(crate) proportional: u64,
 }
 
-impl Contestant {
-    /// Starts a program on the contestants' core. Its output goes to a file in `folder`.
+impl Subject {
+    /// Starts a program on the subjects' core. Its output goes to a file in `folder`.
     pub(crate) fn start(name: &str, folder: &Path, program: &Path, args: &[&str]) -> Result<Self> {
         let mut command = pinned(SERVER_CORE, program);
         command.args(args).current_dir(folder);
@@ -122,13 +122,13 @@ fn processes(root: u32) -> Result<Vec<u32>> {
     Ok(family(root, &parents))
 }
 
-impl Drop for Contestant {
+impl Drop for Subject {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl Contestant {
+impl Subject {
     /// Stops it and waits for its end.
     pub(crate) fn stop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);

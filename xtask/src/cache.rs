@@ -1,5 +1,5 @@
 //! Doing set-up work only when what it depends on has changed, and never leaving a
-//! half-made thing that looks finished: stamps are removed before the work, written
+//! half-made thing that looks finished: cache keys are removed before the work, written
 //! after it, and looked at again by whoever had to wait for the lock.
 
 use std::fs;
@@ -8,7 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::files::remove;
 use crate::{lock, progress, repo};
+
+/// The cache key of a folder, in it; and the folder in `.dev` with those of other work.
+const KEY: &str = ".stamp";
+const KEYS: &str = "stamps";
 
 /// Makes `folder` by `make` unless it was made from the same `inputs` before and
 /// still has the file `proof` in it. `make` gets the path of a temporary folder
@@ -23,7 +28,7 @@ pub fn folder(
 ) -> Result<()> {
     let wanted = digest(inputs);
     let fresh = || {
-        let found = fs::read_to_string(folder.join(".stamp"));
+        let found = fs::read_to_string(folder.join(KEY));
         found.is_ok_and(|found| found == wanted) && folder.join(proof).exists()
     };
     if fresh() {
@@ -38,10 +43,10 @@ pub fn folder(
         remove(&partial)?;
         fs::create_dir_all(&partial)
             .with_context(|| format!("cannot create {}", repo::shown(&partial)))?;
-        let stamp = partial.join(".stamp");
+        let key_file = partial.join(KEY);
         let made = make(&partial).and_then(|()| {
-            fs::write(&stamp, &wanted)
-                .with_context(|| format!("cannot write {}", repo::shown(&stamp)))
+            fs::write(&key_file, &wanted)
+                .with_context(|| format!("cannot write {}", repo::shown(&key_file)))
         });
         if let Err(error) = made {
             remove(&partial)?;
@@ -62,19 +67,20 @@ pub fn once(
     work: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let name = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let stamp = repo::dev("stamps").join(name);
-    once_by(&stamp, what, result, inputs, work)
+    let key_file = repo::dev(KEYS).join(name);
+    once_by(&key_file, what, result, inputs, work)
 }
 
 fn once_by(
-    stamp: &Path,
+    key_file: &Path,
     what: &str,
     result: &Path,
     inputs: &[String],
     work: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let wanted = digest(inputs);
-    let fresh = || result.exists() && fs::read_to_string(stamp).is_ok_and(|found| found == wanted);
+    let fresh =
+        || result.exists() && fs::read_to_string(key_file).is_ok_and(|found| found == wanted);
     if fresh() {
         return Ok(());
     }
@@ -82,31 +88,16 @@ fn once_by(
     if fresh() {
         return Ok(());
     }
-    // Work that is cut off must not pass for what the last stamp says.
-    match fs::remove_file(stamp) {
+    // Work that is cut off must not pass for what the last key says.
+    match fs::remove_file(key_file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove {}", repo::shown(stamp)));
+            return Err(error).with_context(|| format!("cannot remove {}", repo::shown(key_file)));
         }
         _ => {}
     }
     progress::step(what, work)?;
-    stamp.parent().map_or(Ok(()), fs::create_dir_all).context("cannot create .dev/stamps")?;
-    fs::write(stamp, wanted).with_context(|| format!("cannot write {}", repo::shown(stamp)))
-}
-
-/// The text of a file as an input; a missing file counts as empty.
-pub fn text(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-/// Removes a folder; one that is not there is fine.
-pub fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", repo::shown(folder)))
-        }
-        _ => Ok(()),
-    }
+    key_file.parent().map_or(Ok(()), fs::create_dir_all).context("cannot create .dev/stamps")?;
+    fs::write(key_file, wanted).with_context(|| format!("cannot write {}", repo::shown(key_file)))
 }
 
 fn digest(inputs: &[String]) -> String {
@@ -160,9 +151,10 @@ mod tests {
     #[test]
     fn work_that_was_cut_off_is_done_again() {
         let base = tempfile::tempdir().expect("temporary folder");
-        let (stamp, result) = (base.path().join("stamp"), base.path().join("result"));
+        let (key_file, result) = (base.path().join("stamp"), base.path().join("result"));
         let inputs = ["one".to_owned()];
-        let once = |work: &dyn Fn() -> Result<()>| once_by(&stamp, "test", &result, &inputs, work);
+        let once =
+            |work: &dyn Fn() -> Result<()>| once_by(&key_file, "test", &result, &inputs, work);
         once(&|| Ok(fs::write(&result, "whole")?)).expect("done");
         fs::remove_file(&result).expect("there");
         once(&|| {
@@ -171,6 +163,6 @@ mod tests {
         })
         .expect_err("cut off");
         once(&|| Ok(fs::write(&result, "whole")?)).expect("done again");
-        assert_eq!(text(&result), "whole");
+        assert_eq!(crate::files::text(&result), "whole");
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use santa_config::Config;
 
 use super::base::Base;
-use super::layer::{Layer, Recipe};
+use super::layer::{Layer, LayerSpec};
 use super::tree::Tree;
 use super::{binaries, hash, notices, packages, sbom, unpack};
 use xtask::commands::build;
@@ -22,9 +22,9 @@ const SELDOM: i32 = 9;
 const OFTEN: i32 = 3;
 
 /// What all layers are made with.
-pub(crate) struct Maker {
+pub(crate) struct Builder {
     pub(crate) platform: Platform,
-    pub(crate) plan: Config,
+    pub(crate) config: Config,
     pub(crate) base: Base,
     pub(crate) compression: Compression,
     pub(crate) binaries: Option<PathBuf>,
@@ -32,20 +32,20 @@ pub(crate) struct Maker {
     pub(crate) code: String,
 }
 
-impl Maker {
-    fn recipe<'a>(&self, name: &'a str, level: i32, inputs: hash::Inputs) -> Recipe<'a> {
-        let paths = format!("{:?} {}", self.plan.paths, self.platform.name);
+impl Builder {
+    fn spec<'a>(&self, name: &'a str, level: i32, inputs: hash::Inputs) -> LayerSpec<'a> {
+        let paths = format!("{:?} {}", self.config.paths, self.platform.name);
         let inputs = inputs.add(self.code.as_bytes()).add(paths.as_bytes()).finish();
-        Recipe { name, inputs, compression: self.compression, level }
+        LayerSpec { name, inputs, compression: self.compression, level }
     }
 
-    /// A path of the house plan in the image's tree.
+    /// A path of the configuration in the image's tree.
     fn path(path: &Path) -> String {
         path.display().to_string().trim_start_matches('/').to_owned()
     }
 
     fn compile(&self, tree: &mut Tree) -> Result<()> {
-        self.base.interpreter(&self.plan.paths.python)?.compile(tree)
+        self.base.interpreter(&self.config.paths.python)?.compile(tree)
     }
 
     /// All layers, those that change seldom first. The programs take longest to
@@ -66,7 +66,7 @@ impl Maker {
 
     fn base(&self) -> Result<Layer> {
         let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes());
-        self.recipe("base", SELDOM, inputs).layer(|| {
+        self.spec("base", SELDOM, inputs).layer(|| {
             let mut tree = self.base.tree()?;
             self.compile(&mut tree)?;
             Ok(tree)
@@ -77,8 +77,8 @@ impl Maker {
         let inputs = hash::Inputs::default()
             .add(self.base.inputs.as_bytes())
             .files(&repo::path("backend/requirements.txt"))?;
-        self.recipe("packages", SELDOM, inputs).layer(|| {
-            let mut tree = packages::tree(self.platform, &Self::path(&self.plan.paths.app))?;
+        self.spec("packages", SELDOM, inputs).layer(|| {
+            let mut tree = packages::tree(self.platform, &Self::path(&self.config.paths.app))?;
             self.compile(&mut tree)?;
             Ok(tree)
         })
@@ -86,10 +86,10 @@ impl Maker {
 
     fn console(&self) -> Result<Layer> {
         let inputs = hash::Inputs::default().files(&repo::path("frontend"))?;
-        self.recipe("console", OFTEN, inputs).layer(|| {
+        self.spec("console", OFTEN, inputs).layer(|| {
             build::console()?;
             let mut tree = Tree::default();
-            tree.read(&repo::dist("www"), &Self::path(&self.plan.paths.www))?;
+            tree.read(&repo::dist("www"), &Self::path(&self.config.paths.www))?;
             let texts = notices::texts(&notices::console()?);
             tree.file(&format!("{DOCUMENTS}/console-libraries.txt"), texts.into_bytes());
             Ok(tree)
@@ -99,9 +99,9 @@ impl Maker {
     fn backend(&self) -> Result<Layer> {
         let sources = repo::path("backend/santaserver");
         let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes()).files(&sources)?;
-        self.recipe("backend", OFTEN, inputs).layer(|| {
+        self.spec("backend", OFTEN, inputs).layer(|| {
             let mut tree = Tree::default();
-            tree.read(&sources, &format!("{}/santaserver", Self::path(&self.plan.paths.app)))?;
+            tree.read(&sources, &format!("{}/santaserver", Self::path(&self.config.paths.app)))?;
             tree.retain(|path, _| !path.contains("__pycache__"));
             self.compile(&mut tree)?;
             Ok(tree)
@@ -115,8 +115,8 @@ impl Maker {
             .add(packages.diff_id.as_bytes())
             .files(&repo::path("docker/santa.toml"))?
             .files(&repo::path("frontend/package-lock.json"))?;
-        self.recipe("binaries", OFTEN, inputs).layer(|| {
-            let mut tree = binaries::tree(self.platform, programs, &self.plan.paths.bin)?;
+        self.spec("binaries", OFTEN, inputs).layer(|| {
+            let mut tree = binaries::tree(self.platform, programs, &self.config.paths.bin)?;
             let rust = notices::crates(self.platform)?;
             tree.file(
                 &format!("{DOCUMENTS}/rust-libraries.txt"),

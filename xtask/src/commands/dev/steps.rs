@@ -13,17 +13,17 @@ pub(crate) enum Step {
     ConsolePackages,
     /// Build santa-proxy and santa-supervise.
     Build,
-    /// Bring the database to the newest schema.
+    /// Migrate the database to the newest schema.
     Migrate,
     /// Swap the running proxy for the new one.
     RestartProxy,
     /// Fork a fresh backend from loaded dependencies.
     ReloadBackend,
-    /// Start the backend anew, dependencies included.
+    /// Restart the backend, dependencies included.
     RestartBackend,
-    /// Start Vite anew.
+    /// Restart Vite.
     RestartVite,
-    /// Start everything anew: the house plan or the supervisor itself changed.
+    /// Restart everything: the configuration or the supervisor itself changed.
     RestartAll,
 }
 
