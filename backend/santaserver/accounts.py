@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.enrollment.secrets import hash_secret, new_secret
-from santaserver.models import Enrollment
+from santaserver.models import EnrollmentRow
 from santaserver.outbox import discard
 from santaserver.settings import Settings
 from santaserver.users.passwords import hash_password
@@ -38,7 +38,7 @@ async def create_enrollment(
     chosen = secret or new_secret()
     try:
         async with database.session(discard) as session:
-            statement = insert(Enrollment).values(
+            statement = insert(EnrollmentRow).values(
                 label=label, quota=quota, secret_hash=hash_secret(chosen), created_at=now or system_clock()
             )
             await session.execute(statement.on_conflict_do_nothing())

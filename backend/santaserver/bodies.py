@@ -19,7 +19,7 @@ ADVICE = "If this lasts, lower batch_size or raise full_sync_interval in the set
 ResultT = TypeVar("ResultT")
 
 
-class Budget:
+class MemoryBudget:
     """Bytes that may be held at the same time; bodies are received on the event loop and read beside it."""
 
     def __init__(self, what: str, size: int) -> None:
@@ -41,10 +41,10 @@ class Budget:
             self._left += size
 
 
-class Hold:
+class Reservation:
     """What one request holds of a budget; everything is given back at its end."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: MemoryBudget) -> None:
         """Begin with nothing."""
         self._budget = budget
         self.size = 0
@@ -68,7 +68,7 @@ class Hold:
         self.give_back(self.size)
 
 
-class Sideline:
+class WorkerThread:
     """One thread for work on large bodies: the event loop goes on, and no two of them pile up memory."""
 
     def __init__(self, name: str = "large bodies") -> None:
@@ -84,7 +84,7 @@ class Sideline:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-async def received(receive: Receive, hold: Hold, limit: int, refusal: str) -> bytes:
+async def received(receive: Receive, hold: Reservation, limit: int, refusal: str) -> bytes:
     """Return the body as it came, which `hold` holds of the budget."""
     pieces = BytesIO()
     more = True

@@ -28,7 +28,7 @@ from santaserver.postgres.failures import (
     log,
     took_too_long,
 )
-from santaserver.postgres.pool import Loan, Member, Pool, Room
+from santaserver.postgres.pool import Loan, Pool, PooledConnection, PoolLimits
 from santaserver.settings import DatabaseSettings
 
 CONNECT_TIMEOUT = 5.0
@@ -92,15 +92,17 @@ class Database:
         """Prepare without connecting; `hide` keeps passwords that are learned later out of the log."""
         self._address = DatabaseAddress(settings, hide)
         self.outages = OutageLog()
-        syncs = Room("syncs", SYNC_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, check_after=TRUSTED_FOR)
-        events = Room(
+        syncs = PoolLimits("syncs", SYNC_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, check_after=TRUSTED_FOR)
+        events = PoolLimits(
             "event uploads", EVENT_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, check_after=TRUSTED_FOR
         )
         self._syncs, self._events = self._pool(syncs), self._pool(events)
         self._rest = self._pool(
-            Room("requests", REST_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, per_key=REST_PER_USER)
+            PoolLimits("requests", REST_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, per_key=REST_PER_USER)
         )
-        self._health = self._pool(Room("health checks", HEALTH_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT))
+        self._health = self._pool(
+            PoolLimits("health checks", HEALTH_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT)
+        )
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=_handed_over,
@@ -108,8 +110,8 @@ class Database:
             hide_parameters=True,  # an error would show them, and with them passwords and secrets
         )
 
-    def _pool(self, room: Room) -> Pool:
-        return Pool(self.connect, room)
+    def _pool(self, limits: PoolLimits) -> Pool:
+        return Pool(self.connect, limits)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -187,7 +189,7 @@ class Lease:
         self._database = database
         self._loan = loan
 
-    async def __aenter__(self) -> Member:
+    async def __aenter__(self) -> PooledConnection:
         """Lend it."""
         self._started_at = time.monotonic()
         try:
@@ -248,7 +250,7 @@ async def _handed_over() -> asyncpg.Connection:
     return _given.get()
 
 
-async def _orm_connection(engine: AsyncEngine, member: Member) -> AsyncConnection:
+async def _orm_connection(engine: AsyncEngine, member: PooledConnection) -> AsyncConnection:
     """Return SQLAlchemy's view of a connection, which is kept with it."""
     if member.orm is None:
         _given.set(member.raw)

@@ -49,7 +49,7 @@ from santaserver.settings import Settings
 from santaserver.sync import service
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
-from santaserver.sync.service import Stage
+from santaserver.sync.service import SyncContext
 from santaserver.sync_settings.service import replace_settings
 from santaserver.users.login_repository import find_account
 from santaserver.users.service import normalise_username
@@ -118,7 +118,7 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
     log.info("demo fleet: %d machines, %d rules for all", FLEET_SIZE, len(wanted))
 
 
-async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, now: datetime) -> Stage:
+async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, now: datetime) -> SyncContext:
     """Return what the Macs sync with: the transaction of `session`, and their enrollment if there is one."""
     connection = await driver(session)
     proof = Proof(secret, certificate=False)
@@ -128,7 +128,7 @@ async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, 
 
     enrollment = await authorise(lent, EnrollmentCache(CacheMemory()), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
-    return Stage(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
+    return SyncContext(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
 
 
 async def _account(session: AsyncSession, username: str) -> User | None:
@@ -148,37 +148,37 @@ def _silence(number: int, chance: random.Random) -> timedelta:
     return timedelta(seconds=chance.randint(30, 560))
 
 
-async def _machine(stage: Stage, number: int, chance: random.Random, programs: ProgramCache) -> None:
+async def _machine(context: SyncContext, number: int, chance: random.Random, programs: ProgramCache) -> None:
     report = _report(number)
     machine_id = _machine_id(number)
     if number >= FLEET_SIZE - SILENT:
-        await service.preflight(stage, machine_id, report)
+        await service.preflight(context, machine_id, report)
     else:
-        await _sync(stage, report, clean=True)
-    events = sorted(_events(stage.now, number, chance), key=lambda event: str(event["execution_time"]))
+        await _sync(context, report, clean=True)
+    events = sorted(_events(context.now, number, chance), key=lambda event: str(event["execution_time"]))
     bodies = [{"events": events[start : start + 20]} for start in range(0, len(events), 20)]
-    bodies.append({"file_access_events": list(file_accesses(stage.now, report.primary_user, chance))})
+    bodies.append({"file_access_events": list(file_accesses(context.now, report.primary_user, chance))})
     if report.client_mode == "STANDALONE":
-        bodies.append({"audit_events": list(approvals(stage.now, chance))})
+        bodies.append({"audit_events": list(approvals(context.now, chance))})
     for content in bodies:
         body = msgspec.json.encode(content)
-        intake = Intake(stage.connection, programs, _no_enrollment, NewsBudget(), stage.now)
-        await event_upload(intake, machine_id, parse_upload(body, machine_id, stage.now))
+        intake = Intake(context.connection, programs, _no_enrollment, NewsBudget(), context.now)
+        await event_upload(intake, machine_id, parse_upload(body, machine_id, context.now))
 
 
 async def _no_enrollment() -> None:
     """Do nothing: the machine has synced already."""
 
 
-async def _sync(stage: Stage, report: PreflightRequest, *, clean: bool) -> None:
+async def _sync(context: SyncContext, report: PreflightRequest, *, clean: bool) -> None:
     machine_id = _machine_id(int(report.hostname.split("-")[1].split(".")[0]) - 1)
     said = msgspec.structs.replace(
         report, request_clean_sync=clean, rules_hash="" if clean else digest(machine_id)[:32]
     )
-    answer = msgspec.json.decode(await service.preflight(stage, machine_id, said))
+    answer = msgspec.json.decode(await service.preflight(context, machine_id, said))
     received, cursor = 0, ""
     while True:
-        page = await service.rule_download(stage, machine_id, RuleDownloadRequest(cursor=cursor))
+        page = await service.rule_download(context, machine_id, RuleDownloadRequest(cursor=cursor))
         if isinstance(page, bytes):
             break
         received += len(page.rules)
@@ -191,7 +191,7 @@ async def _sync(stage: Stage, report: PreflightRequest, *, clean: bool) -> None:
         sync_type=answer["sync_type"],
         rules_hash=digest(machine_id)[:32],
     )
-    later = replace(stage, now=stage.now + timedelta(seconds=2))
+    later = replace(context, now=context.now + timedelta(seconds=2))
     await service.postflight(later, machine_id, finished)
 
 

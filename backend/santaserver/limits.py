@@ -6,7 +6,7 @@ repeats a 503 after 4, 8, 16 and 32 seconds, and events stay queued on the Mac.
 
 from dataclasses import dataclass, field
 
-from santaserver.bodies import ADVICE, MAX_BODIES, Budget, Sideline
+from santaserver.bodies import ADVICE, MAX_BODIES, MemoryBudget, WorkerThread
 from santaserver.db import EVENT_CONNECTIONS, SYNC_CONNECTIONS
 from santaserver.limiter import ConcurrencyLimiter
 
@@ -37,8 +37,8 @@ class Limits:
             "event uploads", EVENT_CONNECTIONS, 200, PATIENCE, advice=ADVICE
         )
     )
-    bodies: Budget = field(default_factory=lambda: Budget("large requests", MAX_BODIES))
-    sideline: Sideline = field(default_factory=Sideline)
+    bodies: MemoryBudget = field(default_factory=lambda: MemoryBudget("large requests", MAX_BODIES))
+    body_worker: WorkerThread = field(default_factory=WorkerThread)
     exports: ConcurrencyLimiter = field(default_factory=lambda: _files("exports"))
     imports: ConcurrencyLimiter = field(default_factory=lambda: _files("imports"))
-    files: Sideline = field(default_factory=lambda: Sideline("rule files"))
+    file_worker: WorkerThread = field(default_factory=lambda: WorkerThread("rule files"))

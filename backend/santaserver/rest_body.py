@@ -14,7 +14,7 @@ from starlette.requests import cookie_parser
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from santaserver.bodies import Hold, received
+from santaserver.bodies import Reservation, received
 from santaserver.current_user import User
 from santaserver.deps import ADMINS_ONLY
 from santaserver.errors import BadRequest, Forbidden, StatementTimeout, TooLarge, Unauthorized
@@ -91,18 +91,18 @@ class RestBody:
             async with state.limits.imports.slot(user.id):
                 await self._import(state, scope, receive, send)
             return
-        with Hold(state.limits.bodies) as hold:
+        with Reservation(state.limits.bodies) as hold:
             body = await received(receive, hold, limit, _too_large(limit))
             await self.app(scope, _replay(body, receive), send)
 
     async def _import(self, state: AppState, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on an import without its file, which is read in pieces."""
         too_large = _too_large(MAX_IMPORT)
-        with Hold(state.limits.bodies) as hold:
+        with Reservation(state.limits.bodies) as hold:
             body = await received(receive, hold, MAX_IMPORT, too_large)
             try:
                 async with asyncio.timeout(IMPORT_DEADLINE):
-                    frame, scope[FILE] = await state.limits.files.run(lambda: _split(body))
+                    frame, scope[FILE] = await state.limits.file_worker.run(lambda: _split(body))
                     await self.app(scope, _replay(frame, receive), send)
             except TimeoutError as error:
                 raise StatementTimeout from error

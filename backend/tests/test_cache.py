@@ -12,7 +12,7 @@ import pytest
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.current_user import User
 from santaserver.db import Database
-from santaserver.enrollment.admission import Enrollment, EnrollmentCache
+from santaserver.enrollment.admission import EnrollmentCache, EnrollmentTerms
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.pending_claims import KnownProgram
 from santaserver.policy.rule_text import RuleContent, RuleText, changes, rule_set, rule_text
@@ -84,7 +84,7 @@ def fill_enrollments(memory: CacheMemory, number: int) -> object:
     for one in range(number):
         serials = frozenset(f"C02{one:05}{serial:04}" for serial in range(20))
         key = one.to_bytes(32, "big")
-        cache.known.put(key, (Enrollment(one, None, serials, None), datetime(2026, 1, 2, 3, tzinfo=UTC)))
+        cache.known.put(key, (EnrollmentTerms(one, None, serials, None), datetime(2026, 1, 2, 3, tzinfo=UTC)))
     return cache
 
 

@@ -13,7 +13,7 @@ from santaserver.demo import run
 from santaserver.demo_data import FLEET_SIZE
 from santaserver.events.catalogue import ProgramCache
 from santaserver.settings import load
-from santaserver.sync.service import Stage
+from santaserver.sync.service import SyncContext
 from tests.conftest import ADMIN, SECRET
 from tests.support.server import RunningServer
 
@@ -71,10 +71,10 @@ def test_an_interrupted_demo_leaves_nothing_and_is_made_at_the_next_start(
     settings = load({"DATABASE_URL": dsn})
     real = demo._machine
 
-    async def until_ctrl_c(stage: Stage, number: int, chance: random.Random, programs: ProgramCache) -> None:
+    async def until_ctrl_c(context: SyncContext, number: int, chance: random.Random, programs: ProgramCache) -> None:
         if number == machines:
             raise KeyboardInterrupt
-        await real(stage, number, chance, programs)
+        await real(context, number, chance, programs)
 
     monkeypatch.setattr(demo, "_machine", until_ctrl_c)
     with pytest.raises(KeyboardInterrupt):

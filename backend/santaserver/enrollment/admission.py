@@ -20,7 +20,7 @@ REMEMBERED = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Enrollment:
+class EnrollmentTerms:
     """What a secret stands for."""
 
     id: int
@@ -36,13 +36,13 @@ class EnrollmentCache:
 
     def __init__(self, memory: CacheMemory) -> None:
         """Know none."""
-        self.known: LruCache[bytes, tuple[Enrollment, datetime]] = LruCache(
+        self.known: LruCache[bytes, tuple[EnrollmentTerms, datetime]] = LruCache(
             memory, "enrollments", lambda _, value: 3 * sizes.ENTRY + _serials_size(value[0])
         )
         """Secret's hash → (enrollment, when the database said so)."""
 
 
-def _serials_size(enrollment: Enrollment) -> int:
+def _serials_size(enrollment: EnrollmentTerms) -> int:
     return sum(2 * sizes.text(serial) for serial in enrollment.serials or ())
 
 
@@ -61,7 +61,7 @@ async def authorise(
     proof: Proof,
     required: bool,
     now: datetime,
-) -> Enrollment | None:
+) -> EnrollmentTerms | None:
     """Return the enrollment of a secret; raise `Unauthorized` for a wrong one, and for none when required.
 
     A connection is borrowed only for a secret that was not asked for lately.
@@ -88,13 +88,13 @@ async def authorise(
     return enrollment
 
 
-def check_serial(enrollment: Enrollment | None, serial: str) -> None:
+def check_serial(enrollment: EnrollmentTerms | None, serial: str) -> None:
     """Raise `Unauthorized` when an enrollment lists serial numbers and this one is not among them."""
     if enrollment is not None and enrollment.serials is not None and serial.upper() not in enrollment.serials:
         raise Unauthorized("This enrollment does not list the machine's serial number")
 
 
-async def admit(connection: Connection, enrollment: Enrollment | None, serial: str) -> None:
+async def admit(connection: Connection, enrollment: EnrollmentTerms | None, serial: str) -> None:
     """Check what an enrollment asks of a new machine; raise `Unauthorized` when it does not fit."""
     check_serial(enrollment, serial)
     if enrollment is not None and enrollment.quota is not None:
@@ -107,7 +107,7 @@ async def admit(connection: Connection, enrollment: Enrollment | None, serial: s
             raise Unauthorized("The machine limit of this enrollment is reached")
 
 
-async def _find(connection: Connection, hashed: bytes) -> Enrollment | None:
+async def _find(connection: Connection, hashed: bytes) -> EnrollmentTerms | None:
     row = await connection.fetchrow(
         """select id, quota, serial_allowlist, expires_at, client_certificate from enrollment
            where secret_hash = $1 and revoked_at is null""",
@@ -117,4 +117,4 @@ async def _find(connection: Connection, hashed: bytes) -> Enrollment | None:
         return None
     listed = row["serial_allowlist"]
     serials = None if listed is None else frozenset(serial.upper() for serial in listed)
-    return Enrollment(row["id"], row["quota"], serials, row["expires_at"], row["client_certificate"])
+    return EnrollmentTerms(row["id"], row["quota"], serials, row["expires_at"], row["client_certificate"])

@@ -8,7 +8,7 @@ conflict. Nothing is read or written for a Mac that says what it said last time.
 from datetime import datetime
 
 from santaserver.db import Connection
-from santaserver.enrollment.admission import Enrollment, admit
+from santaserver.enrollment.admission import EnrollmentTerms, admit
 
 MAX_SERIAL = 500
 MAX_SERIALS = 20
@@ -16,7 +16,7 @@ MAX_SERIALS = 20
 
 
 async def keep_enrollment(
-    connection: Connection, row_id: int, before: int | None, shown: Enrollment | None, serial: str
+    connection: Connection, row_id: int, before: int | None, shown: EnrollmentTerms | None, serial: str
 ) -> int | None:
     """Move a machine that shows another enrollment's secret there if it has room; return where it is."""
     if shown is None or shown.id == before:

@@ -9,36 +9,36 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.db import Connection
-from santaserver.models import AppUser, Enrollment, Machine, Tag, TagEnrollment
+from santaserver.models import AppUser, EnrollmentRow, Machine, Tag, TagEnrollment
 from santaserver.reads import Row, Statement, parameter
 
-EnrollmentRow = tuple[Enrollment, int, str | None, list[str]]
+ListedEnrollment = tuple[EnrollmentRow, int, str | None, list[str]]
 """(enrollment, machines, who made it, its tags)"""
 
 
-def _base() -> Select[Enrollment, int, str, list[str] | None]:
+def _base() -> Select[EnrollmentRow, int, str, list[str] | None]:
     tags = (
         select(func.array_agg(aggregate_order_by(Tag.name, Tag.name)))
         .join(TagEnrollment, TagEnrollment.tag_id == Tag.id)
-        .where(TagEnrollment.enrollment_id == Enrollment.id, Tag.removed_at.is_(None))
-        .correlate(Enrollment)
+        .where(TagEnrollment.enrollment_id == EnrollmentRow.id, Tag.removed_at.is_(None))
+        .correlate(EnrollmentRow)
         .scalar_subquery()
     )
     machines = (
         select(func.count())
-        .where(Machine.enrollment_id == Enrollment.id)
-        .correlate(Enrollment)
+        .where(Machine.enrollment_id == EnrollmentRow.id)
+        .correlate(EnrollmentRow)
         .scalar_subquery()
     )
-    return select(Enrollment, machines.label("machines"), AppUser.username, tags.label("tags")).outerjoin(
-        AppUser, AppUser.id == Enrollment.created_by
+    return select(EnrollmentRow, machines.label("machines"), AppUser.username, tags.label("tags")).outerjoin(
+        AppUser, AppUser.id == EnrollmentRow.created_by
     )
 
 
 @cache
 def _list() -> Statement:
     before, limit = parameter("before", BigInteger()), parameter("limit", Integer())
-    return Statement(_base().where(Enrollment.id < before).order_by(Enrollment.id.desc()).limit(limit))
+    return Statement(_base().where(EnrollmentRow.id < before).order_by(EnrollmentRow.id.desc()).limit(limit))
 
 
 async def list_enrollments(connection: Connection, before: int, limit: int) -> Sequence[Row]:
@@ -46,19 +46,19 @@ async def list_enrollments(connection: Connection, before: int, limit: int) -> S
     return await _list().fetch(connection, before=before, limit=limit)
 
 
-async def find_enrollment(session: AsyncSession, number: int) -> EnrollmentRow | None:
+async def find_enrollment(session: AsyncSession, number: int) -> ListedEnrollment | None:
     """Return one enrollment."""
-    row = (await session.execute(_base().where(Enrollment.id == number))).one_or_none()
+    row = (await session.execute(_base().where(EnrollmentRow.id == number))).one_or_none()
     return (row[0], row[1], row[2], row[3] or []) if row else None
 
 
-async def lock_enrollment(session: AsyncSession, number: int) -> Enrollment:
+async def lock_enrollment(session: AsyncSession, number: int) -> EnrollmentRow:
     """Return an enrollment that nobody else changes until the end of the transaction."""
-    query = select(Enrollment).where(Enrollment.id == number).with_for_update()
+    query = select(EnrollmentRow).where(EnrollmentRow.id == number).with_for_update()
     return (await session.scalars(query, execution_options={"populate_existing": True})).one()
 
 
-async def add_enrollment(session: AsyncSession, enrollment: Enrollment) -> None:
+async def add_enrollment(session: AsyncSession, enrollment: EnrollmentRow) -> None:
     """Store a new enrollment and learn its id."""
     session.add(enrollment)
     await session.flush()
@@ -77,7 +77,7 @@ async def add_tags(session: AsyncSession, enrollment: int, tags: Sequence[int]) 
     await session.execute(insert(TagEnrollment), rows)
 
 
-async def revoke(session: AsyncSession, enrollment: Enrollment, user_id: int, now: datetime) -> None:
+async def revoke(session: AsyncSession, enrollment: EnrollmentRow, user_id: int, now: datetime) -> None:
     """Refuse its secret from now on."""
     enrollment.revoked_at, enrollment.revoked_by = now, user_id
     await session.flush()

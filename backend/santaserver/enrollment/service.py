@@ -13,7 +13,7 @@ from santaserver.db import Connection
 from santaserver.enrollment import profile as profiles
 from santaserver.enrollment import repository
 from santaserver.enrollment.essentials import BY_KEY
-from santaserver.enrollment.repository import EnrollmentRow
+from santaserver.enrollment.repository import ListedEnrollment
 from santaserver.enrollment.schemas import (
     MAX_SERIALS,
     Enrollment,
@@ -28,7 +28,7 @@ from santaserver.enrollment.schemas import (
 from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
-from santaserver.models import Enrollment as Row
+from santaserver.models import EnrollmentRow as Row
 from santaserver.paging import decode_cursor
 from santaserver.policy.head import layers_changed, lock_policy
 from santaserver.policy.targets import check_identifier
@@ -189,7 +189,7 @@ def _item(row: Any, now: datetime) -> Struct:  # noqa: ANN401 - a record of the 
     )
 
 
-def _show(found: EnrollmentRow, now: datetime) -> Enrollment:
+def _show(found: ListedEnrollment, now: datetime) -> Enrollment:
     row, machines, creator, tags = found
     return Enrollment(
         id=row.id,
@@ -215,7 +215,7 @@ async def _tags(session: AsyncSession, names: list[str]) -> list[int]:
     return list(known.values())
 
 
-async def _find(session: AsyncSession, number: int) -> EnrollmentRow:
+async def _find(session: AsyncSession, number: int) -> ListedEnrollment:
     found = await repository.find_enrollment(session, number)
     if found is None:
         raise NotFound("There is no such enrollment")

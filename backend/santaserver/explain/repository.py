@@ -16,7 +16,7 @@ from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class MachinePolicy:
     """Where a machine stands."""
 
     machine_id: str
@@ -30,7 +30,7 @@ class Position:
     monitor_until: datetime | None
 
 
-async def position(session: AsyncSession, machine_id: str) -> Position | None:
+async def machine_policy(session: AsyncSession, machine_id: str) -> MachinePolicy | None:
     """Return a machine's layers; None when it is unknown or has never begun a sync."""
     acked = and_(
         MachineSync.acked_seq == PolicyHeadRow.seq,
@@ -58,12 +58,12 @@ async def position(session: AsyncSession, machine_id: str) -> Position | None:
         return None
     found, head, confirmed, layers, code, version, monitor_until = row
     client = by_code(code)
-    return Position(found, head, confirmed, layers, client, client_name(client, version), monitor_until)
+    return MachinePolicy(found, head, confirmed, layers, client, client_name(client, version), monitor_until)
 
 
 async def effective_rules(
     connection: Connection,
-    place: Position,
+    machine: MachinePolicy,
     after: tuple[str, str],
     limit: int,
     text: str,
@@ -80,28 +80,28 @@ async def effective_rules(
             where w.policy = any($8) and w.rule_type = any($9) and w.needs_level <= $5
               and ($6 = '%%' or w.identifier ilike $6 or r.comment ilike $6)
             order by w.rule_type, w.identifier limit $7""",  # noqa: S608 - constants of this package
-        place.layers,
-        place.head,
+        machine.layers,
+        machine.head,
         *after,
-        place.client.level,
+        machine.client.level,
         like_pattern(text),
         limit,
-        list(place.client.policies),
-        list(place.client.rule_types),
+        list(machine.client.policies),
+        list(machine.client.rule_types),
     )
     return rows
 
 
 async def candidates(
-    connection: Connection, place: Position, rule_type: str, identifier: str
+    connection: Connection, machine: MachinePolicy, rule_type: str, identifier: str
 ) -> Sequence[Any]:
     """Return the versions in force for a target in a machine's layers, the winning one first."""
     return await connection.fetch(
         f"""select v.rule_id, v.layer_id, v.policy, v.locked, v.needs_level from rule_version v
             where v.layer_id = any($1) and {IN_FORCE} and v.rule_type = $3 and v.identifier = $4
             order by {PRECEDENCE}""",  # noqa: S608 - constants
-        place.layers,
-        place.head,
+        machine.layers,
+        machine.head,
         rule_type,
         identifier,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from santaserver.db import driver
 from santaserver.errors import NotFound, Unprocessable
 from santaserver.explain import repository
-from santaserver.explain.repository import Position
+from santaserver.explain.repository import MachinePolicy
 from santaserver.explain.schemas import (
     Candidate,
     EffectiveRule,
@@ -34,29 +34,29 @@ async def explain(
     session: AsyncSession, machine_id: str, identifiers: Mapping[RuleType, str | None], now: datetime
 ) -> Explanation:
     """Say what decides about a program that has these identifiers on a machine."""
-    place = await _position(session, machine_id)
+    machine = await _machine_policy(session, machine_id)
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
         raise Unprocessable("Name at least one identifier of the program: its hash, or who signed it")
-    names = await layer_names(session, place.layers)
+    names = await layer_names(session, machine.layers)
     targets = [
-        await _target(session, place, names, kind, check_identifier(kind, identifier or ""))
+        await _target(session, machine, names, kind, check_identifier(kind, identifier or ""))
         for kind, identifier in asked
     ]
     decided_by = next((target.rule_type for target in targets if target.policy is not None), None)
     for target in targets:
         if decided_by is not None and target.rule_type != decided_by:
             _outrank(target, decided_by)
-    settings = await settings_at(await driver(session), place.layers, place.head)
-    monitored = _monitored(place, settings, now)
+    settings = await settings_at(await driver(session), machine.layers, machine.head)
+    monitored = _monitored(machine, settings, now)
     return Explanation(
-        machine_id=place.machine_id,
-        seq=place.head,
-        confirmed=place.confirmed,
-        layers=[names[layer] for layer in place.layers if layer in names],
+        machine_id=machine.machine_id,
+        seq=machine.head,
+        confirmed=machine.confirmed,
+        layers=[names[layer] for layer in machine.layers if layer in names],
         targets=targets,
         decided_by=decided_by,
-        client_mode="MONITOR" if monitored else _sent_mode(place, settings),
+        client_mode="MONITOR" if monitored else _sent_mode(machine, settings),
         mode_layer=None if monitored else names.get(settings.owners.get("client_mode", 0)),
         monitored=monitored,
     )
@@ -64,27 +64,27 @@ async def explain(
 
 async def explain_settings(session: AsyncSession, machine_id: str, now: datetime) -> SettingsExplanation:
     """Say which settings a machine is answered, and which layers they come from."""
-    place = await _position(session, machine_id)
-    names = await layer_names(session, place.layers)
-    settings = await settings_at(await driver(session), place.layers, place.head)
+    machine = await _machine_policy(session, machine_id)
+    names = await layer_names(session, machine.layers)
+    settings = await settings_at(await driver(session), machine.layers, machine.head)
     origins = {
         key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
         for key in SyncSettings.model_fields
     }
     return SettingsExplanation(
-        machine_id=place.machine_id,
-        settings=settings.values.model_copy(update={"client_mode": _sent_mode(place, settings)}),
+        machine_id=machine.machine_id,
+        settings=settings.values.model_copy(update={"client_mode": _sent_mode(machine, settings)}),
         origins=origins,
-        monitored=_monitored(place, settings, now),
+        monitored=_monitored(machine, settings, now),
     )
 
 
-def _sent_mode(place: Position, settings: LayeredSettings) -> ClientMode:
-    return cast("ClientMode", place.client.mode(settings.values.client_mode))
+def _sent_mode(machine: MachinePolicy, settings: LayeredSettings) -> ClientMode:
+    return cast("ClientMode", machine.client.mode(settings.values.client_mode))
 
 
-def _monitored(place: Position, settings: LayeredSettings, now: datetime) -> bool:
-    open_window = place.monitor_until is not None and place.monitor_until > now
+def _monitored(machine: MachinePolicy, settings: LayeredSettings, now: datetime) -> bool:
+    open_window = machine.monitor_until is not None and machine.monitor_until > now
     return open_window and "client_mode" not in settings.locked
 
 
@@ -100,11 +100,11 @@ async def effective_rules(
     session: AsyncSession, machine_id: str, cursor: str | None, limit: int, text: str
 ) -> Page[EffectiveRule]:
     """Return a page of the rules that a machine should have, each with the layer that it comes from."""
-    place = await _position(session, machine_id)
+    machine = await _machine_policy(session, machine_id)
     key = decode_cursor(cursor, (str, str))
     after = (str(key[0]), str(key[1])) if key else ("", "")
-    names = await layer_names(session, place.layers)
-    rows = await repository.effective_rules(await driver(session), place, after, limit + 1, text)
+    names = await layer_names(session, machine.layers)
+    rows = await repository.effective_rules(await driver(session), machine, after, limit + 1, text)
     page = rows[:limit]
     items = [
         EffectiveRule.model_validate(
@@ -112,7 +112,8 @@ async def effective_rules(
                 **{name: row[name] for name in EffectiveRule.model_fields if name in row},
                 "layer": names[row["layer_id"]],
                 "policy": sent_policy(
-                    Claim(0, row["rule_type"], row["policy"], row["locked"], row["needs_level"]), place.client
+                    Claim(0, row["rule_type"], row["policy"], row["locked"], row["needs_level"]),
+                    machine.client,
                 ),
             }
         )
@@ -122,18 +123,18 @@ async def effective_rules(
     return Page(items=items, next_cursor=following)
 
 
-async def _position(session: AsyncSession, machine_id: str) -> Position:
-    place = await repository.position(session, machine_id)
-    if place is None:
+async def _machine_policy(session: AsyncSession, machine_id: str) -> MachinePolicy:
+    machine = await repository.machine_policy(session, machine_id)
+    if machine is None:
         raise NotFound("There is no such machine, or it has not begun a sync yet")
-    return place
+    return machine
 
 
 async def _target(
-    session: AsyncSession, place: Position, names: Mapping[int, str], kind: RuleType, identifier: str
+    session: AsyncSession, machine: MachinePolicy, names: Mapping[int, str], kind: RuleType, identifier: str
 ) -> TargetExplanation:
-    rows = await repository.candidates(await driver(session), place, kind, identifier)
-    ranks = {layer: rank for rank, layer in enumerate(place.layers)}
+    rows = await repository.candidates(await driver(session), machine, kind, identifier)
+    ranks = {layer: rank for rank, layer in enumerate(machine.layers)}
     claims = [
         (Claim(ranks[row["layer_id"]], kind, row["policy"], row["locked"], row["needs_level"]), row)
         for row in rows
@@ -141,7 +142,7 @@ async def _target(
     best = claims[0][0] if claims else None
     candidates = []
     for claim, row in sorted(claims, key=lambda pair: pair[0].rank):
-        ruling = rule_on(claim, best or claim, place.client, place.name)
+        ruling = rule_on(claim, best or claim, machine.client, machine.name)
         candidates.append(
             Candidate(
                 rule_id=row["rule_id"],
@@ -152,7 +153,7 @@ async def _target(
                 why=ruling.why,
             )
         )
-    policy = sent_policy(best, place.client)
+    policy = sent_policy(best, machine.client)
     return TargetExplanation(
         rule_type=kind, identifier=identifier, policy=cast("Policy | None", policy), candidates=candidates
     )

@@ -23,7 +23,7 @@ from santaserver.models.events import (
     ProgramDay,
 )
 from santaserver.models.machines import (
-    Enrollment,
+    EnrollmentRow,
     Machine,
     MachineSerial,
     MachineSync,
@@ -57,7 +57,7 @@ __all__ = [
     "Certificate",
     "CertificateClaim",
     "CertificateClaimMachine",
-    "Enrollment",
+    "EnrollmentRow",
     "Event",
     "EventHour",
     "Executable",

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from santaserver.models.base import Base
 
 
-class Enrollment(Base):
+class EnrollmentRow(Base):
     """A secret that lets Macs sync; stored as its SHA-256 only."""
 
     __tablename__ = "enrollment"

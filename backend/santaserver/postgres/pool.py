@@ -30,7 +30,7 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
 @dataclass(eq=False, slots=True)
-class Member:
+class PooledConnection:
     """One connection, and what SQLAlchemy keeps about it once it was used there."""
 
     raw: asyncpg.Connection
@@ -39,7 +39,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class PoolLimits:
     """How many connections there are, how many of them one key may have, and how many requests wait.
 
     One that was idle for `check_after` seconds is asked before it is lent: NAT and PgBouncer drop
@@ -55,15 +55,19 @@ class Room:
 
 
 class Pool:
-    """Up to `room.size` connections, opened when they are needed."""
+    """Up to `limits.size` connections, opened when they are needed."""
 
-    def __init__(self, connect: Connect, room: Room, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connect: Connect, limits: PoolLimits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Prepare without connecting."""
         self._connect = connect
         self._clock = clock
-        self._check_after = room.check_after
-        self._limiter = ConcurrencyLimiter(room.what, room.size, room.waiting, room.patience, room.per_key)
-        self._idle: list[Member] = []
+        self._check_after = limits.check_after
+        self._limiter = ConcurrencyLimiter(
+            limits.what, limits.size, limits.waiting, limits.patience, limits.per_key
+        )
+        self._idle: list[PooledConnection] = []
         self._lent = 0
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
@@ -72,7 +76,7 @@ class Pool:
         """Return what lends a connection that works; `key` shares the pool fairly with other keys."""
         return Loan(self, key)
 
-    async def acquire(self, key: Hashable) -> Member:
+    async def acquire(self, key: Hashable) -> PooledConnection:
         """Lend a connection; `release` takes it back."""
         await self._limiter.acquire(key)
         try:
@@ -83,7 +87,7 @@ class Pool:
         self._lent += 1
         return member
 
-    def release(self, key: Hashable, member: Member, error: BaseException | None) -> None:
+    def release(self, key: Hashable, member: PooledConnection, error: BaseException | None) -> None:
         """Take a connection back; `error` is what came up while it was lent."""
         self._lent -= 1
         self._take_back(member, sound=error is None or _leaves_sound(error))
@@ -97,12 +101,12 @@ class Pool:
         if self._closing:
             await asyncio.wait(self._closing, timeout=2 * CLOSE_TIMEOUT)
 
-    async def _take(self) -> Member:
+    async def _take(self) -> PooledConnection:
         if self._closed:
             raise ConnectError from ConnectionError("this process is stopping")
         return await self._take_idle() or await self._open()
 
-    async def _take_idle(self) -> Member | None:
+    async def _take_idle(self) -> PooledConnection | None:
         """Return the idle connection that was used last, unless it does not answer any more."""
         while self._idle:
             member = self._idle.pop()
@@ -115,11 +119,11 @@ class Pool:
                 self._discard_idle()  # they have been idle for longer still
         return None
 
-    async def _open(self) -> Member:
+    async def _open(self) -> PooledConnection:
         until = self._clock() + FULL_PATIENCE
         while True:
             try:
-                return Member(await self._connect(), self._clock())
+                return PooledConnection(await self._connect(), self._clock())
             except ConnectError as error:
                 full = isinstance(error.__cause__, asyncpg.TooManyConnectionsError)
                 if not full or not self._lent or self._clock() >= until:
@@ -129,7 +133,7 @@ class Pool:
             if member is not None:
                 return member
 
-    def _take_back(self, member: Member, *, sound: bool) -> None:
+    def _take_back(self, member: PooledConnection, *, sound: bool) -> None:
         if not sound or self._closed or member.raw.is_closed() or member.raw.is_in_transaction():
             self._discard(member)
             return
@@ -142,7 +146,7 @@ class Pool:
         while self._idle:
             self._discard(self._idle.pop())
 
-    def _discard(self, member: Member) -> None:
+    def _discard(self, member: PooledConnection) -> None:
         """Close a connection in the background: nobody waits for one that may be dead."""
         if member.orm is None and member.raw.is_closed():
             return
@@ -161,7 +165,7 @@ class Loan:
         self._pool = pool
         self._key = key
 
-    async def __aenter__(self) -> Member:
+    async def __aenter__(self) -> PooledConnection:
         """Lend it."""
         self._member = await self._pool.acquire(self._key)
         return self._member
@@ -187,7 +191,7 @@ async def _answers(raw: asyncpg.Connection) -> bool:
     return True
 
 
-async def _close(member: Member) -> None:
+async def _close(member: PooledConnection) -> None:
     """Say goodbye when the other side still listens, then end it in any case."""
     with suppress(OSError, *DRIVER_ERRORS):
         await member.raw.close(timeout=CLOSE_TIMEOUT)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 from io import BytesIO
 
-from santaserver.bodies import Hold
+from santaserver.bodies import Reservation
 from santaserver.errors import BadRequest, TooLarge, UnsupportedMedia
 from santaserver.protocol.json_text import values
 
@@ -74,7 +74,7 @@ def too_large(limit: int) -> str:
 class Inflater:
     """Undoes a content encoding piece by piece, within a limit and a budget."""
 
-    def __init__(self, body: bytes, encoding: str, limit: int, hold: Hold) -> None:
+    def __init__(self, body: bytes, encoding: str, limit: int, hold: Reservation) -> None:
         """Begin with a body that is not empty; `encoding` is one of those that are read here."""
         window = zlib.MAX_WBITS | 16
         if encoding in ZLIB:

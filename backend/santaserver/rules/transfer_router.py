@@ -40,4 +40,4 @@ async def import_rules(
 ) -> ImportPlan:
     """Import a file of rules in one step, or say what that would do (`dry_run`)."""
     text = file_of(request.scope)
-    return await service.import_rules(session, file, text.pieces(), (user, now), state.limits.files)
+    return await service.import_rules(session, file, text.pieces(), (user, now), state.limits.file_worker)

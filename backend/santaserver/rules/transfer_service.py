@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.bodies import Sideline
+from santaserver.bodies import WorkerThread
 from santaserver.current_user import User
 from santaserver.db import Connection, driver
 from santaserver.errors import Conflict, FieldProblem, Unprocessable
@@ -50,14 +50,14 @@ async def import_rules(
     wanted: RuleImport,
     text: Iterator[str],
     by: tuple[User, datetime],
-    sideline: Sideline,
+    worker: WorkerThread,
 ) -> ImportPlan:
     """Plan an import and, unless it is a trial, do it; raise `Unprocessable` for a file with mistakes."""
     user, now = by
     connection = await driver(session)
     mistakes = Mistakes()
     reader = FileReader(wanted.format, text, now)
-    failed = await _stage(connection, reader, sideline, mistakes)
+    failed = await _stage(connection, reader, worker, mistakes)
     if not wanted.dry_run:
         await lock_policy(session)
     seq = await repository.head_seq(session)
@@ -92,13 +92,13 @@ async def import_rules(
 
 
 async def _stage(
-    connection: Connection, reader: FileReader, sideline: Sideline, mistakes: Mistakes
+    connection: Connection, reader: FileReader, worker: WorkerThread, mistakes: Mistakes
 ) -> list[Failed]:
     """Store the rules of a file beside those that are there; return those that cannot be."""
     failed: list[Failed] = []
     await staging.begin(connection)
     while not reader.done:
-        portion = await sideline.run(reader.portion)
+        portion = await worker.run(reader.portion)
         mistakes.add(portion.mistakes)
         failed += portion.failed
         await staging.add(connection, portion)

@@ -10,7 +10,7 @@ from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.preflight import Evidence, counts_fit, needs_counts, possible_states
-from santaserver.sync.repository import MachineRow, clip
+from santaserver.sync.repository import MachineSnapshot, clip
 
 MODES = {1: "MONITOR", 2: "LOCKDOWN", 3: "STANDALONE"}
 KNOWN_MODES = frozenset(MODES.values())
@@ -19,7 +19,7 @@ KNOWN_MODES = frozenset(MODES.values())
 async def evidence_of(
     connection: Connection,
     caches: SyncCaches,
-    machine: MachineRow,
+    machine: MachineSnapshot,
     request: PreflightRequest,
     target: PolicyState,
     *,

@@ -34,7 +34,7 @@ class Subject:
     enrollment: int | None
 
 
-def facts_key(report: PreflightRequest, enrollment: int | None, layer_version: int) -> bytes:
+def membership_fingerprint(report: PreflightRequest, enrollment: int | None, layer_version: int) -> bytes:
     """Digest everything that a machine's layers and stored facts depend on."""
     facts = msgspec.structs.replace(report, rules_hash="", request_clean_sync=False)
     # The code is there for what a newer version of this program knows about a client.

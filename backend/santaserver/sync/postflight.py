@@ -70,7 +70,7 @@ def judge(
         return _other_number(report, session.sent, recent)
     if report.sync_type not in UNSAID and report.sync_type not in WORDS_FOR[session.kind]:
         return Judgement(Verdict.REFUSED, f"did {report.sync_type} instead of {session.kind.wire}")
-    if session.held or _moved_without_rules(session, report, client_mode):
+    if session.drift_suppressed or _moved_without_rules(session, report, client_mode):
         return Judgement(Verdict.CONFIRMED, "the rules changed by other means", acked_hash)
     return Judgement(Verdict.CONFIRMED, "", report.rules_hash)
 

@@ -66,7 +66,7 @@ class Plan:
     kind: Kind
     reason: Reason | None
     bases: tuple[PolicyState, ...]
-    held: bool
+    drift_suppressed: bool
     """Drift was seen, but clean syncs are paused: the machine counts as drifted."""
     drift_cleans: int
     last_drift_clean_at: datetime | None

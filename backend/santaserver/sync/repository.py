@@ -21,12 +21,12 @@ RECENT_COUNTS = 8
 """Numbers of rules that a postflight still under way may report: those of four syncs and more."""
 
 
-class Overtaken(Exception):  # noqa: N818 - nothing is wrong
+class StaleRead(Exception):  # noqa: N818 - nothing is wrong
     """Another request changed the machine since it was read without a lock; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
-class MachineRow:
+class MachineSnapshot:
     """A machine with its sync state, and the policy's numbers."""
 
     id: int
@@ -40,7 +40,7 @@ class MachineRow:
     known: Known
     signature: int | None
     """Its layers and release as they were when `facts_key` was made."""
-    facts_key: bytes | None
+    membership_fingerprint: bytes | None
     monitor_until: datetime | None
     head: PolicyHead
     version: int | None
@@ -61,13 +61,13 @@ MACHINE = """
 """
 
 
-async def find_machine(connection: Connection, machine_id: str) -> MachineRow | None:
+async def find_machine(connection: Connection, machine_id: str) -> MachineSnapshot | None:
     """Return a machine as it is at this moment; writes to it happen only while it still is."""
     row = await connection.fetchrow(MACHINE, machine_id)
     return None if row is None else _machine(row, row["version"])
 
 
-async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | None:
+async def lock_machine(connection: Connection, machine_id: str) -> MachineSnapshot | None:
     """Return a machine and keep other stages of it waiting.
 
     After such a wait the machine's sync state is the newest, the numbers may be a moment older: then
@@ -77,13 +77,13 @@ async def lock_machine(connection: Connection, machine_id: str) -> MachineRow | 
     return None if row is None else _machine(row, None)
 
 
-def _machine(row: Any, version: int | None) -> MachineRow:  # noqa: ANN401 - a record
+def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 - a record
     known = _known(row)
     seen = [state.seq for state in possible_states(known)]
     head = PolicyHead(
         max(row["seq"], *seen, 0), row["settings_seq"], row["layer_version"], row["next_change_at"]
     )
-    return MachineRow(
+    return MachineSnapshot(
         id=row["id"],
         machine_id=row["machine_id"],
         serial=row["serial"],
@@ -94,7 +94,7 @@ def _machine(row: Any, version: int | None) -> MachineRow:  # noqa: ANN401 - a r
         seen_before=row["last_preflight_at"] is not None,
         known=known,
         signature=row["signature"],
-        facts_key=row["facts_key"],
+        membership_fingerprint=row["facts_key"],
         monitor_until=row["monitor_until"],
         head=head,
         version=version,
@@ -117,7 +117,7 @@ async def create_machine(
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class NewSession:
     """A sync that begins."""
 
     target: PolicyState
@@ -125,18 +125,20 @@ class Opening:
     idle: bool
     """There is nothing to send."""
     rules_hash: str
-    facts_key: bytes | None
+    membership_fingerprint: bytes | None
     """What the target's layers follow from; None when they were not looked up."""
     preflight: bool
     """Whether a preflight announced it."""
 
 
-async def open_session(connection: Connection, machine: MachineRow, opening: Opening, now: datetime) -> int:
+async def open_session(
+    connection: Connection, machine: MachineSnapshot, new: NewSession, now: datetime
+) -> int:
     """Freeze a sync and make it the open one; return its number.
 
     It takes several statements, and so a transaction, unless both this sync and the one before are idle.
     """
-    known, plan, target = machine.known, opening.plan, opening.target
+    known, plan, target = machine.known, new.plan, new.target
     if known.pending is not None and not known.pending.idle:
         await connection.execute(
             """update sync_session set state = 'superseded', sent_count = $2, finished_at = $3
@@ -153,23 +155,23 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
         target.signature,
         target.seq,
         plan.kind.value,
-        clip(opening.rules_hash),
-        0 if opening.idle else None,
+        clip(new.rules_hash),
+        0 if new.idle else None,
         [state.signature for state in possible],
         [state.seq for state in possible],
         plan.drift_cleans,
         plan.last_drift_clean_at,
-        plan.held,
+        plan.drift_suppressed,
         _recent(known, *([known.pending.sent] if known.pending else [])),
-        opening.facts_key,
-        now if opening.preflight else None,
+        new.membership_fingerprint,
+        now if new.preflight else None,
         machine.version,
         plan.drift_since,
         None if plan.expected is None else astuple(plan.expected),
     ]
     number = "nextval('sync_session_id_seq')"
     before = ""
-    if not opening.idle:
+    if not new.idle:
         number = "(select id from opened)"
         before = """with opened as (
           insert into sync_session (machine_id, target_signature, target_seq, kind, clean_reason,
@@ -195,11 +197,13 @@ async def open_session(connection: Connection, machine: MachineRow, opening: Ope
         *values,
     )
     if session is None:
-        raise Overtaken
+        raise StaleRead
     return session
 
 
-async def mark_page(connection: Connection, machine: MachineRow, session: Session, sent: int | None) -> None:
+async def mark_page(
+    connection: Connection, machine: MachineSnapshot, session: Session, sent: int | None
+) -> None:
     """Note that a page is being served; `sent` counts all rules once it is the last one."""
     if not session.page_served or (sent is not None and sent != session.sent):
         tag = await connection.execute(
@@ -218,7 +222,7 @@ Counts = tuple[int | None, int | None]
 
 async def confirm(
     connection: Connection,
-    machine: MachineRow,
+    machine: MachineSnapshot,
     session: Session,
     counts: Counts,
     hashes: tuple[str, str],
@@ -250,7 +254,7 @@ async def confirm(
 
 async def refuse(
     connection: Connection,
-    machine: MachineRow,
+    machine: MachineSnapshot,
     session: Session,
     counts: tuple[int, int],
     rules_hash: str,
@@ -302,7 +306,7 @@ async def _finish(
 
 def _written(tag: str) -> None:
     if tag == "UPDATE 0":
-        raise Overtaken
+        raise StaleRead
 
 
 def clip(text: str, length: int = 500) -> str:
@@ -342,7 +346,7 @@ def _session(row: Any, acked: PolicyState | None, possible: tuple[PolicyState, .
         kind=Kind(row["pending_kind"]),
         bases=tuple(dict.fromkeys((acked, *possible) if acked else possible)),
         hash_before=row["pending_hash"],
-        held=row["drift_held"],
+        drift_suppressed=row["drift_held"],
         page_served=row["pending_served"],
         sent=row["pending_sent"],
     )

@@ -22,10 +22,10 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from santaserver.bodies import Hold, received
+from santaserver.bodies import Reservation, received
 from santaserver.db import Connection
 from santaserver.enrollment import admission
-from santaserver.enrollment.admission import Enrollment, Proof
+from santaserver.enrollment.admission import EnrollmentTerms, Proof
 from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
@@ -57,7 +57,7 @@ from santaserver.state import AppState
 from santaserver.sync import quick, repository, service
 from santaserver.sync.answers import Fields, answer, page_answer
 from santaserver.sync.pages import Page
-from santaserver.sync.service import Stage
+from santaserver.sync.service import SyncContext
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ class SyncStage:
     """A stage of a sync: its message, and the two ways to carry it out."""
 
     message: type[Struct]
-    quick: Callable[[Stage, str, Any], Awaitable[Page | bytes | None]]
-    locked: Callable[[Stage, str, Any], Awaitable[Page | bytes]]
+    quick: Callable[[SyncContext, str, Any], Awaitable[Page | bytes | None]]
+    locked: Callable[[SyncContext, str, Any], Awaitable[Page | bytes]]
 
 
 SYNC_STAGES = {
@@ -151,13 +151,15 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     return answer(call.stage, form, body, accepted)
 
 
-async def _received(call: Call, receive: Receive, form: Form, enrolled: Enrollment | None) -> Page | bytes:
+async def _received(
+    call: Call, receive: Receive, form: Form, enrolled: EnrollmentTerms | None
+) -> Page | bytes:
     """Receive the body within its limits, then run the stage when there is a free place for it."""
     limits = call.state.limits
     limit = MAX_UPLOAD if call.stage == "eventupload" else MAX_STAGE
     check_length(call.fields, limit)
     encoding = encoding_of(call.fields)
-    with Hold(limits.bodies) as hold:
+    with Reservation(limits.bodies) as hold:
         sent = await received(receive, hold, limit, too_large(limit))
         content = Content(form, await _plain(call, sent, encoding, limit, hold))
         del sent
@@ -168,7 +170,7 @@ async def _received(call: Call, receive: Receive, form: Form, enrolled: Enrollme
             return await _report(call, enrolled, content)
 
 
-async def _authorised(call: Call) -> Enrollment | None:
+async def _authorised(call: Call) -> EnrollmentTerms | None:
     """Check what a Mac shows of itself, before anything of its body is read."""
     state = call.state
     required = state.settings.enrollment_required
@@ -183,14 +185,14 @@ async def _lent(state: AppState) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def _plain(call: Call, sent: bytes, encoding: str, limit: int, hold: Hold) -> bytes:
+async def _plain(call: Call, sent: bytes, encoding: str, limit: int, hold: Reservation) -> bytes:
     """Undo the content encoding; what turns out to be large, off the event loop."""
     if encoding in PLAIN or not sent:
         return sent
     inflater = Inflater(sent, encoding, limit, hold)
     if inflater.step(FIRST_PIECE):
         return inflater.whole()
-    return await call.state.limits.sideline.run(inflater.rest)
+    return await call.state.limits.body_worker.run(inflater.rest)
 
 
 def _token(call: Call) -> Fields:
@@ -204,7 +206,7 @@ def _token(call: Call) -> Fields:
     ]
 
 
-async def _sync(call: Call, enrolled: Enrollment | None, content: Content) -> Page | bytes:
+async def _sync(call: Call, enrolled: EnrollmentTerms | None, content: Content) -> Page | bytes:
     """Run a stage of a sync: the quick way if it leads anywhere, else in one transaction."""
     state, machine_id = call.state, call.machine_id
     way = SYNC_STAGES[call.stage]
@@ -212,7 +214,7 @@ async def _sync(call: Call, enrolled: Enrollment | None, content: Content) -> Pa
     if isinstance(message, PreflightRequest):
         admission.check_serial(enrolled, message.serial_number)
     async with state.database.connection(state.bus.publish) as (connection, outbox):
-        stage = Stage(connection, outbox, state.caches, state.signer, enrolled, state.clock())
+        stage = SyncContext(connection, outbox, state.caches, state.signer, enrolled, state.clock())
         body = await quick.attempt(way.quick, stage, machine_id, message)
         if body is None:
             async with connection.transaction():
@@ -222,7 +224,7 @@ async def _sync(call: Call, enrolled: Enrollment | None, content: Content) -> Pa
     return body
 
 
-async def _report(call: Call, enrolled: Enrollment | None, content: Content) -> bytes:
+async def _report(call: Call, enrolled: EnrollmentTerms | None, content: Content) -> bytes:
     """Take what a Mac reports beside its syncs; each statement is a transaction of its own."""
     state, machine_id, now = call.state, call.machine_id, call.state.clock()
     if call.stage == "metrics":
@@ -230,7 +232,7 @@ async def _report(call: Call, enrolled: Enrollment | None, content: Content) -> 
         return EMPTY
     parse = parse_binary_upload if content.form is Form.PROTOBUF else parse_upload
     work = partial(parse, content.plain, machine_id, now)
-    upload = work() if len(content.plain) <= FIRST_PIECE else await state.limits.sideline.run(work)
+    upload = work() if len(content.plain) <= FIRST_PIECE else await state.limits.body_worker.run(work)
 
     async def enroll() -> None:
         await _enrol(state, enrolled, machine_id, now)
@@ -247,7 +249,7 @@ def _metrics(machine_id: str, content: Content) -> None:
     log.debug("%s reported %d bytes of metrics", machine_id, len(content.plain))
 
 
-async def _enrol(state: AppState, enrolled: Enrollment | None, machine_id: str, now: datetime) -> None:
+async def _enrol(state: AppState, enrolled: EnrollmentTerms | None, machine_id: str, now: datetime) -> None:
     async with state.database.transaction(state.bus.publish) as (connection, _):
         await admission.admit(connection, enrolled, "")
         await repository.create_machine(connection, machine_id, enrolled.id if enrolled else None, now)

@@ -13,7 +13,7 @@ import msgspec
 
 from santaserver.db import Connection
 from santaserver.enrollment import admission, identity
-from santaserver.enrollment.admission import Enrollment
+from santaserver.enrollment.admission import EnrollmentTerms
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress
 from santaserver.outbox import Outbox, message
@@ -27,7 +27,7 @@ from santaserver.sync import inventory, membership, repository
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.evidence import client_mode, evidence_of
-from santaserver.sync.membership import Subject, facts_key
+from santaserver.sync.membership import Subject, membership_fingerprint
 from santaserver.sync.pages import Page
 from santaserver.sync.paging import page_of, tombstone
 from santaserver.sync.postflight import Report, Verdict, judge
@@ -36,7 +36,7 @@ from santaserver.sync.preflight import (
     decide,
     possible_states,
 )
-from santaserver.sync.repository import MachineRow, Opening
+from santaserver.sync.repository import MachineSnapshot, NewSession
 from santaserver.sync.settings_wire import preflight_answer, render_settings
 from santaserver.sync.states import Kind, Session
 from santaserver.sync_settings.log import settings_at
@@ -47,41 +47,41 @@ NO_RULES = b'{"rules":[]}'
 
 
 @dataclass(frozen=True)
-class Stage:
+class SyncContext:
     """What every stage works with."""
 
     connection: Connection
     outbox: Outbox
     caches: SyncCaches
     signer: CursorSigner
-    enrollment: Enrollment | None
+    enrollment: EnrollmentTerms | None
     now: datetime
 
 
-async def preflight(stage: Stage, machine_id: str, request: PreflightRequest) -> bytes:
+async def preflight(context: SyncContext, machine_id: str, request: PreflightRequest) -> bytes:
     """Take the machine's report, choose the kind of sync, freeze its target, answer all settings."""
-    machine = await known_machine(stage, machine_id, request.serial_number)
-    machine = await _identified(stage, machine, request.serial_number)
+    machine = await known_machine(context, machine_id, request.serial_number)
+    machine = await _identified(context, machine, request.serial_number)
     request = complete(request, machine)
-    stage, head = await _present(stage, machine.head)
+    context, head = await _present(context, machine.head)
     mode = client_mode(request.client_mode)
     conflict = bool(
         machine.serial and request.serial_number and machine.serial != repository.clip(request.serial_number)
     )
-    key = facts_key(request, machine.enrollment, head.layer_version)
+    key = membership_fingerprint(request, machine.enrollment, head.layer_version)
     signature = machine.signature
-    if key != machine.facts_key or signature is None:
+    if key != machine.membership_fingerprint or signature is None:
         subject = Subject(machine.id, machine_id, machine.enrollment)
         signature = await membership.signature(
-            stage.connection, stage.caches, subject, request, mode, head.layer_version, stage.now
+            context.connection, context.caches, subject, request, mode, head.layer_version, context.now
         )
-        await inventory.store_report(stage.connection, machine.id, request, mode, conflict, stage.now)
+        await inventory.store_report(context.connection, machine.id, request, mode, conflict, context.now)
     target = PolicyState(signature, head.seq)
-    opening = await opening_of(stage, machine, request, target, key, conflict=conflict)
-    return await begin(stage, machine, request, opening, head)
+    new = await new_session_of(context, machine, request, target, key, conflict=conflict)
+    return await begin(context, machine, request, new, head)
 
 
-def complete(request: PreflightRequest, machine: MachineRow) -> PreflightRequest:
+def complete(request: PreflightRequest, machine: MachineSnapshot) -> PreflightRequest:
     """Fill in what a Mac did not say of itself this time: it is not known any less for that."""
     if request.serial_number and request.hostname:
         return request
@@ -92,108 +92,116 @@ def complete(request: PreflightRequest, machine: MachineRow) -> PreflightRequest
     )
 
 
-async def opening_of(
-    stage: Stage,
-    machine: MachineRow,
+async def new_session_of(
+    context: SyncContext,
+    machine: MachineSnapshot,
     request: PreflightRequest,
     target: PolicyState,
     key: bytes,
     *,
     conflict: bool,
-) -> Opening:
+) -> NewSession:
     """Decide what kind of sync leads a machine to `target`, and whether it sends anything."""
-    evidence = await evidence_of(stage.connection, stage.caches, machine, request, target, conflict=conflict)
-    plan = decide(machine.known, evidence, stage.now)
-    return Opening(target, plan, await _idle(stage, plan, target), request.rules_hash, key, preflight=True)
+    evidence = await evidence_of(
+        context.connection, context.caches, machine, request, target, conflict=conflict
+    )
+    plan = decide(machine.known, evidence, context.now)
+    return NewSession(
+        target, plan, await _idle(context, plan, target), request.rules_hash, key, preflight=True
+    )
 
 
 async def begin(
-    stage: Stage, machine: MachineRow, request: PreflightRequest, opening: Opening, head: PolicyHead
+    context: SyncContext,
+    machine: MachineSnapshot,
+    request: PreflightRequest,
+    new: NewSession,
+    head: PolicyHead,
 ) -> bytes:
     """Open a sync and answer its preflight."""
-    plan = opening.plan
-    session = await repository.open_session(stage.connection, machine, opening, stage.now)
-    _tell_preflight(stage, machine, request, plan)
+    plan = new.plan
+    session = await repository.open_session(context.connection, machine, new, context.now)
+    _tell_preflight(context, machine, request, plan)
     log.debug(
         "preflight of %s: session %d is %s %s", machine.machine_id, session, plan.kind, plan.reason or ""
     )
-    monitored = machine.monitor_until is not None and machine.monitor_until > stage.now
-    return preflight_answer(plan.kind.wire, await _settings(stage, opening.target.signature, head, monitored))
+    monitored = machine.monitor_until is not None and machine.monitor_until > context.now
+    return preflight_answer(plan.kind.wire, await _settings(context, new.target.signature, head, monitored))
 
 
-async def rule_download(stage: Stage, machine_id: str, request: RuleDownloadRequest) -> Page | bytes:
+async def rule_download(context: SyncContext, machine_id: str, request: RuleDownloadRequest) -> Page | bytes:
     """Serve one page of the open session; the same cursor always gets the same page."""
-    machine = await repository.lock_machine(stage.connection, machine_id)
+    machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
         raise NotFound("This machine is not known here; it has to begin with a preflight")
-    return await page(stage, machine, request)
+    return await page(context, machine, request)
 
 
-async def page(stage: Stage, machine: MachineRow, request: RuleDownloadRequest) -> Page | bytes:
+async def page(context: SyncContext, machine: MachineSnapshot, request: RuleDownloadRequest) -> Page | bytes:
     """Serve one page of a machine's open session."""
-    if await _takes_whole_set(stage, machine):
-        return await _whole_set(stage, machine)
+    if await _takes_whole_set(context, machine):
+        return await _whole_set(context, machine)
     offset = 0
     if request.cursor:
-        cursor = stage.signer.decode(request.cursor)
+        cursor = context.signer.decode(request.cursor)
         if cursor is None or machine.known.pending is None or cursor.session != machine.known.pending.id:
             raise Conflict("The cursor does not belong to this machine's open sync; begin with a preflight")
         offset = cursor.offset
     session = machine.known.pending
     if session is None:
-        stage, session = await _unannounced(stage, machine)
+        context, session = await _unannounced(context, machine)
     if session.idle:
         return NO_RULES
-    rules = await _rules_of(stage, session)
+    rules = await _rules_of(context, session)
     clean = session.kind is not Kind.NORMAL
     cut = page_of(rules, offset, clean=clean, recent=machine.known.recent_counts)
     last = cut.following is None
-    await repository.mark_page(stage.connection, machine, session, cut.total if last else None)
-    following = "" if cut.following is None else stage.signer.encode(Cursor(session.id, cut.following))
+    await repository.mark_page(context.connection, machine, session, cut.total if last else None)
+    following = "" if cut.following is None else context.signer.encode(Cursor(session.id, cut.following))
     # A clean sync sends the same whatever the Mac had; the number of rules on a page tells its fillers.
     content = (() if clean else session.bases, session.target, offset, len(cut.rules))
     return Page(content, cut.rules, following)
 
 
-async def _rules_of(stage: Stage, session: Session) -> Sequence[bytes]:
+async def _rules_of(context: SyncContext, session: Session) -> Sequence[bytes]:
     """Return everything that a session sends; any request for one of its pages gets the same."""
     if session.kind is Kind.NORMAL:
-        return await rule_sets.delta(stage.connection, stage.caches, session.bases, session.target)
-    return (await rule_sets.whole_set(stage.connection, stage.caches, session.target)).texts
+        return await rule_sets.delta(context.connection, context.caches, session.bases, session.target)
+    return (await rule_sets.whole_set(context.connection, context.caches, session.target)).texts
 
 
-async def _whole_set(stage: Stage, machine: MachineRow) -> Page:
+async def _whole_set(context: SyncContext, machine: MachineSnapshot) -> Page:
     """Serve all rules, also when none is new: the client replaces what it has with this one page."""
     session = machine.known.pending
     if session is None:
-        stage, session = await _unannounced(stage, machine)
-    _, client = await signature_of(stage.connection, stage.caches, session.target.signature)
-    rules = (await rule_sets.whole_set(stage.connection, stage.caches, session.target)).texts
+        context, session = await _unannounced(context, machine)
+    _, client = await signature_of(context.connection, context.caches, session.target.signature)
+    rules = (await rule_sets.whole_set(context.connection, context.caches, session.target)).texts
     sent = rules
     if not rules and session.kind is not Kind.NORMAL and REMOVE in client.policies:
         # It may be a client to which a clean sync without rules changes nothing.
         sent = (tombstone(0),)
     if not session.idle:
-        await repository.mark_page(stage.connection, machine, session, len(sent))
+        await repository.mark_page(context.connection, machine, session, len(sent))
     return Page(((), session.target, 0, len(sent)), sent, "")
 
 
-async def _takes_whole_set(stage: Stage, machine: MachineRow) -> bool:
+async def _takes_whole_set(context: SyncContext, machine: MachineSnapshot) -> bool:
     if machine.signature is None:
         return False
-    _, client = await signature_of(stage.connection, stage.caches, machine.signature)
+    _, client = await signature_of(context.connection, context.caches, machine.signature)
     return client.whole_set
 
 
-async def postflight(stage: Stage, machine_id: str, request: PostflightRequest) -> bytes:
+async def postflight(context: SyncContext, machine_id: str, request: PostflightRequest) -> bytes:
     """Confirm the open session, or forget what the machine has; a repeated postflight changes nothing."""
-    machine = await repository.lock_machine(stage.connection, machine_id)
+    machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
         raise NotFound("This machine is not known here; it has to begin with a preflight")
-    return await conclude(stage, machine, request)
+    return await conclude(context, machine, request)
 
 
-async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest) -> bytes:
+async def conclude(context: SyncContext, machine: MachineSnapshot, request: PostflightRequest) -> bytes:
     """Compare what a machine did with its open session and store the outcome."""
     session = machine.known.pending
     report = Report(
@@ -202,7 +210,7 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
         request.sync_type,
         repository.clip(request.rules_hash),
     )
-    silent = await _takes_whole_set(stage, machine)
+    silent = await _takes_whole_set(context, machine)
     known = machine.known
     judgement = judge(
         session, report, known.acked_hash, machine.client_mode, known.recent_counts, counts=not silent
@@ -215,7 +223,7 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
         log.warning(
             "postflight of %s refused, its next sync is a clean one: %s", machine.machine_id, judgement.why
         )
-        await repository.refuse(stage.connection, machine, session, counts, report.rules_hash, stage.now)
+        await repository.refuse(context.connection, machine, session, counts, report.rules_hash, context.now)
     else:
         if report.processed < report.received and not silent:
             log.warning(
@@ -226,14 +234,14 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
             )
         hashes = (report.rules_hash, judgement.acked_hash)
         said = (None, None) if silent and report.received == 0 else counts
-        await repository.confirm(stage.connection, machine, session, said, hashes, stage.now)
+        await repository.confirm(context.connection, machine, session, said, hashes, context.now)
         if silent and not session.idle:
-            has = await rule_sets.counts(stage.connection, stage.caches, session.target)
-            await inventory.store_counts(stage.connection, machine.id, has)
-    stage.outbox.add(
+            has = await rule_sets.counts(context.connection, context.caches, session.target)
+            await inventory.store_counts(context.connection, machine.id, has)
+    context.outbox.add(
         message(
             SyncProgress(
-                at=stage.now,
+                at=context.now,
                 machine_id=machine.machine_id,
                 hostname=machine.hostname,
                 stage="postflight",
@@ -244,61 +252,61 @@ async def conclude(stage: Stage, machine: MachineRow, request: PostflightRequest
     return b"{}"
 
 
-async def known_machine(stage: Stage, machine_id: str, serial: str) -> MachineRow:
+async def known_machine(context: SyncContext, machine_id: str, serial: str) -> MachineSnapshot:
     """Return the machine, locked; enroll it when it is new."""
-    machine = await repository.lock_machine(stage.connection, machine_id)
+    machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        await admission.admit(stage.connection, stage.enrollment, serial)
-        enrolled_by = stage.enrollment.id if stage.enrollment else None
-        await repository.create_machine(stage.connection, machine_id, enrolled_by, stage.now)
-        machine = await repository.lock_machine(stage.connection, machine_id)
+        await admission.admit(context.connection, context.enrollment, serial)
+        enrolled_by = context.enrollment.id if context.enrollment else None
+        await repository.create_machine(context.connection, machine_id, enrolled_by, context.now)
+        machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
         raise NotFound("The machine was removed while it was syncing; it has to begin again")
     return machine
 
 
-async def _identified(stage: Stage, machine: MachineRow, serial: str) -> MachineRow:
+async def _identified(context: SyncContext, machine: MachineSnapshot, serial: str) -> MachineSnapshot:
     """Keep who the machine says it is: the enrollment it shows and its serial number."""
-    connection = stage.connection
+    connection = context.connection
     enrolled = await identity.keep_enrollment(
-        connection, machine.id, machine.enrollment, stage.enrollment, serial
+        connection, machine.id, machine.enrollment, context.enrollment, serial
     )
-    await identity.note_serial(connection, machine.id, machine.serial, serial, stage.now)
+    await identity.note_serial(connection, machine.id, machine.serial, serial, context.now)
     return replace(machine, enrollment=enrolled)
 
 
-async def _present(stage: Stage, head: PolicyHead) -> tuple[Stage, PolicyHead]:
+async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext, PolicyHead]:
     """Return the policy's numbers after whatever is due by now, and the stage to go on with.
 
     A number that this transaction takes itself is not settled before its commit: after a rollback it
     would be taken again, for another change. So nothing that follows from it may be remembered.
     """
-    if head.next_change_at is None or head.next_change_at > stage.now:
-        return stage, head
-    present = await schedule.apply_due(stage.connection, stage.outbox, stage.now)
-    return replace(stage, caches=SyncCaches()), replace(present, seq=max(present.seq, head.seq))
+    if head.next_change_at is None or head.next_change_at > context.now:
+        return context, head
+    present = await schedule.apply_due(context.connection, context.outbox, context.now)
+    return replace(context, caches=SyncCaches()), replace(present, seq=max(present.seq, head.seq))
 
 
-async def _idle(stage: Stage, plan: Plan, target: PolicyState) -> bool:
+async def _idle(context: SyncContext, plan: Plan, target: PolicyState) -> bool:
     if plan.kind is not Kind.NORMAL:
         return False
-    return not await rule_sets.delta(stage.connection, stage.caches, plan.bases, target)
+    return not await rule_sets.delta(context.connection, context.caches, plan.bases, target)
 
 
-async def _settings(stage: Stage, signature: int, head: PolicyHead, monitored: bool) -> bytes:
+async def _settings(context: SyncContext, signature: int, head: PolicyHead, monitored: bool) -> bytes:
     key = (signature, head.settings_seq, monitored)
-    cached = stage.caches.settings.get(key)
+    cached = context.caches.settings.get(key)
     if cached is None:
-        layers, client = await signature_of(stage.connection, stage.caches, signature)
-        settings = await settings_at(stage.connection, layers, head.settings_seq)
+        layers, client = await signature_of(context.connection, context.caches, signature)
+        settings = await settings_at(context.connection, layers, head.settings_seq)
         values = settings.values
         if monitored and "client_mode" not in settings.locked:
             values = values.model_copy(update={"client_mode": "MONITOR"})
-        cached = stage.caches.settings.put(key, render_settings(values, client))
+        cached = context.caches.settings.put(key, render_settings(values, client))
     return cached
 
 
-async def _unannounced(stage: Stage, machine: MachineRow) -> tuple[Stage, Session]:
+async def _unannounced(context: SyncContext, machine: MachineSnapshot) -> tuple[SyncContext, Session]:
     """Open a normal session for a download without a preflight; its target becomes a possible state.
 
     The machine's layers are those of its last preflight, which later ones may not be in: they are
@@ -307,20 +315,28 @@ async def _unannounced(stage: Stage, machine: MachineRow) -> tuple[Stage, Sessio
     known = machine.known
     if known.acked is None or machine.signature is None:
         raise Conflict("It is not known which rules this machine has; it has to begin with a preflight")
-    stage, head = await _present(stage, machine.head)
+    context, head = await _present(context, machine.head)
     target = PolicyState(machine.signature, head.seq)
     bases = possible_states(known)
     drift = (known.drift_cleans, known.last_drift_clean_at, known.drift_since, known.expected)
     plan = Plan(Kind.NORMAL, None, bases, False, *drift)
-    opening = Opening(target, plan, idle=False, rules_hash="", facts_key=None, preflight=False)
-    number = await repository.open_session(stage.connection, machine, opening, stage.now)
-    session = Session(number, target, Kind.NORMAL, bases, "", held=False, page_served=False, sent=None)
-    return stage, session
+    new = NewSession(target, plan, idle=False, rules_hash="", membership_fingerprint=None, preflight=False)
+    number = await repository.open_session(context.connection, machine, new, context.now)
+    session = Session(
+        number, target, Kind.NORMAL, bases, "", drift_suppressed=False, page_served=False, sent=None
+    )
+    return context, session
 
 
-def _tell_preflight(stage: Stage, machine: MachineRow, request: PreflightRequest, plan: Plan) -> None:
-    names = {"at": stage.now, "machine_id": machine.machine_id, "hostname": repository.clip(request.hostname)}
+def _tell_preflight(
+    context: SyncContext, machine: MachineSnapshot, request: PreflightRequest, plan: Plan
+) -> None:
+    names = {
+        "at": context.now,
+        "machine_id": machine.machine_id,
+        "hostname": repository.clip(request.hostname),
+    }
     if not machine.seen_before:
-        stage.outbox.add(message(MachineChanged.model_validate({**names, "change": "enrolled"})))
+        context.outbox.add(message(MachineChanged.model_validate({**names, "change": "enrolled"})))
     progress = SyncProgress.model_validate({**names, "stage": "preflight", "kind": plan.kind.value})
-    stage.outbox.add(message(progress))
+    context.outbox.add(message(progress))

@@ -52,7 +52,7 @@ class Session:
     bases: tuple[PolicyState, ...]
     """States the Mac may be in; a normal sync sends everything that differs from any of them."""
     hash_before: str
-    held: bool
+    drift_suppressed: bool
     page_served: bool
     sent: int | None
     """Rules in all pages, known once the last page has been served; 0 when there is nothing to send."""

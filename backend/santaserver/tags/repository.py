@@ -24,7 +24,7 @@ from sqlalchemy.orm import aliased
 
 from santaserver.db import Connection
 from santaserver.models import (
-    Enrollment,
+    EnrollmentRow,
     Layer,
     Machine,
     MachineSync,
@@ -115,7 +115,7 @@ async def name_taken(session: AsyncSession, name: str, but: int | None) -> bool:
 
 async def unknown_enrollments(session: AsyncSession, wanted: Sequence[int]) -> set[int]:
     """Return those that do not exist."""
-    found = await session.scalars(select(Enrollment.id).where(Enrollment.id.in_(wanted)))
+    found = await session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(wanted)))
     return set(wanted) - set(found)
 
 

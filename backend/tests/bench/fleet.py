@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.protocol.messages import PreflightRequest
-from santaserver.sync.membership import facts_key
+from santaserver.sync.membership import membership_fingerprint
 
 TAGS = 20
 TAGGED = 20
@@ -64,7 +64,7 @@ def rules_hash(number: int) -> str:
 
 def report_key(number: int, layer_version: int) -> bytes:
     """Return the digest of that report as preflights keep it."""
-    return facts_key(report(number), None, layer_version)
+    return membership_fingerprint(report(number), None, layer_version)
 
 
 def tags_of(number: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import asyncpg
 
-from santaserver.postgres.pool import Member
+from santaserver.postgres.pool import PooledConnection
 from tests.support.server import RunningServer
 
 
@@ -25,7 +25,7 @@ def statements(server: RunningServer) -> Iterator[list[str]]:
     lend = pool.lend
 
     @asynccontextmanager
-    async def watched(key: Hashable = None) -> AsyncIterator[Member]:
+    async def watched(key: Hashable = None) -> AsyncIterator[PooledConnection]:
         async with lend(key) as member:
             lent.add(member.raw)
             try:

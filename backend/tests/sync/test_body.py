@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from santaserver.bodies import Budget, Hold
+from santaserver.bodies import MemoryBudget, Reservation
 from santaserver.errors import BadRequest, Overloaded, TooLarge, UnsupportedMedia
 from santaserver.protocol.body import FREE_PLAIN, MAX_RATIO, MAX_UPLOAD, Inflater, encoding_of
 from santaserver.protocol.body import PLAIN as NOT_CODED
@@ -18,9 +18,9 @@ RAW_DEFLATE = zlib.compress(PLAIN, wbits=-15)
 
 def decompress(body: bytes, encoding: str, room: int = 2 * LIMIT) -> bytes:
     """As the router does it; nothing may be held of the budget afterwards."""
-    name, budget = encoding_of({"content-encoding": encoding}), Budget("bodies", room)
+    name, budget = encoding_of({"content-encoding": encoding}), MemoryBudget("bodies", room)
     try:
-        with Hold(budget) as hold:
+        with Reservation(budget) as hold:
             if name in NOT_CODED or not body:
                 return body
             return Inflater(body, name, LIMIT, hold).rest()

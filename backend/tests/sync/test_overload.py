@@ -5,14 +5,14 @@ import zlib
 import httpx
 import pytest
 
-from santaserver.bodies import MAX_BODIES, Budget
+from santaserver.bodies import MAX_BODIES, MemoryBudget
 from santaserver.errors import Overloaded
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
 
 def test_a_budget_is_given_back() -> None:
-    budget = Budget("bodies", 10)
+    budget = MemoryBudget("bodies", 10)
     budget.take(8)
     with pytest.raises(Overloaded):
         budget.take(3)

@@ -8,7 +8,9 @@ from santaserver.policy.states import PolicyState
 from santaserver.sync.postflight import Report, Verdict, judge
 from santaserver.sync.states import Kind, Session
 
-NORMAL = Session(7, PolicyState(1, 12), Kind.NORMAL, (), "aa", held=False, page_served=True, sent=3)
+NORMAL = Session(
+    7, PolicyState(1, 12), Kind.NORMAL, (), "aa", drift_suppressed=False, page_served=True, sent=3
+)
 CLEAN = replace(NORMAL, kind=Kind.CLEAN)
 FULL = Report(received=3, processed=3, sync_type="NORMAL", rules_hash="bb")
 
@@ -28,7 +30,7 @@ FULL = Report(received=3, processed=3, sync_type="NORMAL", rules_hash="bb")
         (replace(CLEAN, kind=Kind.CLEAN_ALL), replace(FULL, sync_type="CLEAN"), Verdict.REFUSED, ""),
         (None, FULL, Verdict.STRAY, ""),
         (replace(NORMAL, sent=None), FULL, Verdict.STRAY, ""),
-        (replace(NORMAL, held=True), FULL, Verdict.CONFIRMED, "before"),
+        (replace(NORMAL, drift_suppressed=True), FULL, Verdict.CONFIRMED, "before"),
     ],
 )
 def test_verdict(session: Session | None, report: Report, verdict: Verdict, acked_hash: str) -> None:

@@ -18,7 +18,7 @@ MOVED = Evidence(rules_hash="bb", client_mode="LOCKDOWN")
 
 
 def session(kind: Kind = Kind.NORMAL, *, served: bool = True, target: PolicyState = TARGET) -> Session:
-    return Session(7, target, kind, (ACKED,), "aa", held=False, page_served=served, sent=None)
+    return Session(7, target, kind, (ACKED,), "aa", drift_suppressed=False, page_served=served, sent=None)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_drift_cleans_twice_then_pauses_then_tries_again() -> None:
     reasons = []
     for hour in (0, 1, 2, 3):
         plan = decide(known, MOVED, NOW + timedelta(hours=hour))
-        reasons.append((plan.kind, plan.held))
+        reasons.append((plan.kind, plan.drift_suppressed))
         known = replace(known, drift_cleans=plan.drift_cleans, last_drift_clean_at=plan.last_drift_clean_at)
     assert reasons == [(Kind.CLEAN, False)] * 2 + [(Kind.NORMAL, True)] * 2
     assert decide(known, MOVED, NOW + timedelta(hours=1) + DRIFT_PAUSE).kind is Kind.CLEAN
@@ -85,7 +85,7 @@ def test_drift_cleans_twice_then_pauses_then_tries_again() -> None:
 
 def test_a_matching_hash_ends_the_count_of_drift_cleans() -> None:
     plan = decide(replace(SETTLED, drift_cleans=2, last_drift_clean_at=NOW), SAME, NOW)
-    assert (plan.kind, plan.held, plan.drift_cleans) == (Kind.NORMAL, False, 0)
+    assert (plan.kind, plan.drift_suppressed, plan.drift_cleans) == (Kind.NORMAL, False, 0)
 
 
 def test_a_pause_for_drift_does_not_hold_up_other_reasons() -> None:
