@@ -29,7 +29,7 @@ def serve_socket(sock: socket.socket, on_ready: Callable[[], None] = lambda: Non
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop."""
+    """Serve requests until stopped."""
     from santaserver.serve import ServeError, bind_unix, inherited_socket  # noqa: PLC0415
 
     path = arguments.uds or _settings().server.uds
@@ -39,7 +39,7 @@ def serve(arguments: argparse.Namespace) -> int:
         elif path:
             sock = bind_unix(Path(path))
         else:
-            raise ServeError("say where: --fd N, --uds PATH or UVICORN_UDS")  # noqa: TRY301
+            raise ServeError("no socket given: use --fd N or --uds PATH, or set UVICORN_UDS")  # noqa: TRY301
     except ServeError as error:
         log.error("cannot serve: %s", error)  # noqa: TRY400 - the message is the whole story
         return EX_FAILED
@@ -48,7 +48,7 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 def dev(arguments: argparse.Namespace) -> int:
-    """Serve from the sources; SIGHUP takes changes over."""
+    """Serve from the sources; SIGHUP reloads them."""
     from santaserver import dev as zygote  # noqa: PLC0415
     from santaserver.serve import ServeError, inherited_socket  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ def dev(arguments: argparse.Namespace) -> int:
 
 
 def migrate(_: argparse.Namespace) -> int:
-    """Bring the database to this version's schema."""
+    """Migrate the database to this version's schema."""
     from santaserver.migrations import HEAD, runner  # noqa: PLC0415
 
     settings = _settings()
@@ -69,7 +69,7 @@ def migrate(_: argparse.Namespace) -> int:
         outcome = asyncio.run(runner.migrate(settings.database.dsn))
     except Exception as error:
         cause = f"{error.__class__.__name__}: {_first_line(error)}"
-        log.error("migration failed, the schema is as before: %s", cause)  # noqa: TRY400 - one line is enough
+        log.error("migration failed; the schema is unchanged: %s", cause)  # noqa: TRY400 - one line is enough
         log.debug("migration failed", exc_info=error)
         return EX_FAILED
     log.info("database schema %s: %s", HEAD, outcome.value)
@@ -77,7 +77,7 @@ def migrate(_: argparse.Namespace) -> int:
 
 
 def demo(_: argparse.Namespace) -> int:
-    """Fill the database with a fleet to look at."""
+    """Fill the database with a demo fleet."""
     from santaserver.demo import run  # noqa: PLC0415
 
     asyncio.run(run(_settings(), os.environ))
@@ -85,13 +85,13 @@ def demo(_: argparse.Namespace) -> int:
 
 
 def create_admin(arguments: argparse.Namespace) -> int:
-    """Create an administrator, or set its password."""
+    """Create an administrator, or set the password of one."""
     from santaserver.accounts import create_admin as create  # noqa: PLC0415
 
     settings = _settings()
     password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
     if len(password) < 12:  # noqa: PLR2004 - the sentence says it
-        log.error("no account was made: the password needs 12 or more characters")
+        log.error("account not created: the password needs at least 12 characters")
         return EX_FAILED
     asyncio.run(create(settings, arguments.username, password))
     log.info("administrator %s can log in", arguments.username)
@@ -99,7 +99,7 @@ def create_admin(arguments: argparse.Namespace) -> int:
 
 
 def create_enrollment(arguments: argparse.Namespace) -> int:
-    """Create an enrollment and print its secret, which is shown this once."""
+    """Create an enrollment and print its secret, which cannot be shown again."""
     from santaserver.accounts import create_enrollment as create  # noqa: PLC0415
 
     secret = asyncio.run(create(_settings(), arguments.label, arguments.quota))
@@ -108,7 +108,7 @@ def create_enrollment(arguments: argparse.Namespace) -> int:
 
 
 def list_sessions(arguments: argparse.Namespace) -> int:
-    """List who is logged in: number, user, last use, address and browser of each session."""
+    """List open sessions: id, user, last use, address and browser."""
     from santaserver.users.command import print_sessions  # noqa: PLC0415
 
     asyncio.run(print_sessions(_settings(), arguments.user))
@@ -116,11 +116,11 @@ def list_sessions(arguments: argparse.Namespace) -> int:
 
 
 def revoke_sessions(arguments: argparse.Namespace) -> int:
-    """End sessions at once: those of a user, a single one, or all."""
+    """End sessions immediately: one, all of a user, or all."""
     from santaserver.users.command import revoke_sessions as revoke  # noqa: PLC0415
 
     ended = asyncio.run(revoke(_settings(), arguments.user, arguments.id))
-    log.info("%d sessions were ended", ended)
+    log.info("ended %d sessions", ended)
     return 0
 
 
@@ -148,12 +148,14 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     where = command("serve", serve).add_mutually_exclusive_group()
-    where.add_argument("--fd", type=int, metavar="N", help="serve on this inherited socket")
+    where.add_argument(
+        "--fd", type=int, metavar="N", help="serve on the inherited socket with this descriptor"
+    )
     where.add_argument(
         "--uds", type=Path, metavar="PATH", help="serve on this Unix socket (default: UVICORN_UDS)"
     )
     command("dev", dev).add_argument(
-        "--fd", type=int, metavar="N", required=True, help="the inherited socket"
+        "--fd", type=int, metavar="N", required=True, help="descriptor of the inherited socket"
     )
     command("migrate", migrate)
     command("demo", demo)
@@ -162,14 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
-    enrollment.add_argument("--quota", type=int, help="how many Macs may use it")
-    command("sessions", list_sessions).add_argument("--user", help="only this user's")
+    enrollment.add_argument("--quota", type=int, help="machine limit")
+    command("sessions", list_sessions).add_argument("--user", help="only sessions of this user")
     which = command("revoke-sessions", revoke_sessions).add_mutually_exclusive_group(required=True)
     which.add_argument("--user", help="all sessions of this user")
-    which.add_argument("--id", type=int, help="the session with this number, as `sessions` shows it")
-    which.add_argument("--all", action="store_true", help="every session of everybody")
+    which.add_argument("--id", type=int, help="the session with this id, as `sessions` shows it")
+    which.add_argument("--all", action="store_true", help="every session")
     command("openapi", openapi).add_argument(
-        "--output", type=Path, metavar="FILE", help="instead of standard output"
+        "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
     return parser
 
@@ -180,7 +182,7 @@ def _settings() -> Settings:
     except SettingsError as error:
         logs.configure("info")
         lines = Redactor()("\n".join(f"  - {mistake}" for mistake in error.mistakes))
-        sys.stderr.write(f"SantaServer cannot start, the configuration has mistakes:\n{lines}\n")
+        sys.stderr.write(f"SantaServer cannot start, the configuration is invalid:\n{lines}\n")
         raise SystemExit(EX_CONFIG) from error
     logs.configure(settings.server.log_level, settings.secrets)
     return settings
@@ -198,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if error.__class__.__name__ != "DatabaseUnavailable":
             raise
-        log.error("nothing was changed: %s", error)  # noqa: TRY400 - the line before names the cause
+        log.error("nothing changed: %s", error)  # noqa: TRY400 - the line before names the cause
         return EX_FAILED
     return result
 

@@ -14,7 +14,7 @@ from santaserver.errors import BadRequest, Overloaded, TooLarge
 MAX_BODIES = 40 * 1024 * 1024
 """Bytes of request bodies that are held at the same time: as they came, and decompressed."""
 
-ADVICE = "If this lasts, lower batch_size or raise full_sync_interval in the settings"
+ADVICE = "If this persists, lower batch_size or raise full_sync_interval in the settings"
 
 ResultT = TypeVar("ResultT")
 
@@ -91,7 +91,7 @@ async def received(receive: Receive, hold: Reservation, limit: int, refusal: str
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BadRequest("The connection ended inside the body")
+            raise BadRequest("The connection closed before the body was complete")
         piece: bytes = message.get("body", b"")
         more = message.get("more_body", False)
         hold.take(len(piece))

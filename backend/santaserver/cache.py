@@ -82,8 +82,8 @@ class CacheMemory:
         if now >= self._silent_until:
             self._silent_until = now + COMPLAIN_EVERY
             log.warning(
-                "the caches cannot hold what syncs use at the same time, which makes them slow: "
-                "raise CACHE_MEMORY_MIB (now %d); 100,000 rules need some 55",
+                "the caches are too small for the syncs under way, which slows them down: "
+                "raise CACHE_MEMORY_MIB (now %d; 100,000 rules need about 55)",
                 self.limit // 2**20,
             )
 

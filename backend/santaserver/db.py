@@ -151,7 +151,7 @@ class Database:
 
     @asynccontextmanager
     async def statements(self) -> AsyncIterator[Connection]:
-        """Yield a bare connection on which each statement commits by itself: for events."""
+        """Yield a bare connection on which each statement commits on its own: for events."""
         async with self._lent(self._events) as member:
             yield member.raw
 
@@ -174,7 +174,7 @@ class Database:
             self.outages.failed(error)
             return DatabaseUnavailable()
         if took_too_long(error):
-            log.warning("a statement was given up after %.0f s", COMMAND_TIMEOUT)
+            log.warning("a statement was canceled after %.0f s", COMMAND_TIMEOUT)
             return StatementTimeout()
         return None
 

@@ -16,7 +16,7 @@ from santaserver.errors import Forbidden, Unauthorized
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
 
-ADMINS_ONLY = "Only administrators may do this; ask one of them"
+ADMINS_ONLY = "Only administrators may do this"
 
 
 async def get_state(request: Request) -> AppState:

@@ -117,7 +117,7 @@ class Zygote:
                 return died
             self.leaving.discard(pid)
             if pid == self.starting:
-                kept = "the version before keeps serving" if self.serving else "save a change to try again"
+                kept = "the previous version keeps serving" if self.serving else "save a change to try again"
                 say("warning", f"the changed backend did not start: {kept}")
                 self.starting = None
             if pid == self.serving:
@@ -140,7 +140,7 @@ class Zygote:
 
 
 def serve_fresh(sock: socket.socket, ready: int) -> int:
-    """In a child: import the application anew and serve; return the exit code."""
+    """In a child: import the application again and serve; return the exit code."""
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-UNKNOWN = "There is no such field"
+UNKNOWN = "Unknown field"
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -53,25 +53,25 @@ class BadRequest(Problem):
 
 
 class Unauthorized(Problem):
-    """The caller has to show who it is."""
+    """Authentication is required."""
 
     status = HTTPStatus.UNAUTHORIZED
 
 
 class Forbidden(Problem):
-    """The caller is known, but may not do this."""
+    """The caller lacks permission."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(Problem):
-    """There is no such thing."""
+    """The object does not exist."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(Problem):
-    """The request contradicts what is stored."""
+    """The request conflicts with what is stored."""
 
     status = HTTPStatus.CONFLICT
 
@@ -83,13 +83,13 @@ class TooLarge(Problem):
 
 
 class UnsupportedMedia(Problem):
-    """The body is in a format or encoding that is not read here."""
+    """The body's format or encoding is not supported."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class Unprocessable(Problem):
-    """The request is readable but breaks a rule."""
+    """The request is well formed but invalid."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -100,7 +100,7 @@ def wrong_field(field: str, message: str) -> Unprocessable:
 
 
 class TooManyRequests(Problem):
-    """The caller has to wait."""
+    """The caller sent too many requests."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -123,7 +123,7 @@ class StatementTimeout(Problem):
     def __init__(self) -> None:
         """Say what helps."""
         super().__init__(
-            "The database did not finish this in time; ask for less or try again later",
+            "The database did not finish in time; request less data or try again later",
             headers={"Retry-After": "30"},
         )
 

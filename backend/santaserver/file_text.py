@@ -35,7 +35,7 @@ class FileText:
 def _decoded(piece: bytes) -> tuple[str, int]:
     """Decode a piece but for what is cut off at its end; return the text and how many bytes it took.
 
-    A part of a JSON string that can be read by itself means the same there.
+    A part of a JSON string that can be read on its own means the same there.
     """
     for size in range(len(piece), max(len(piece) - MAX_CUT_OFF - 1, 0), -1):
         try:

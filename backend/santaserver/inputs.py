@@ -40,7 +40,7 @@ def storable_time(time: datetime) -> datetime:
     except OverflowError:
         moved = None
     if moved is None or not EARLIEST <= moved <= LATEST:
-        raise ValueError(f"The time has to be between the years {EARLIEST.year} and {LATEST.year} in UTC")
+        raise ValueError(f"The time must be between the years {EARLIEST.year} and {LATEST.year} in UTC")
     return moved
 
 
@@ -53,13 +53,13 @@ def _stored(text: str) -> str:
 def _text(text: str) -> str:
     _stored(text)
     if _BIDIRECTIONAL.search(text):
-        raise ValueError("The text contains characters that turn the direction of writing around")
+        raise ValueError("The text contains characters that change the writing direction")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _line(text: str) -> str:
     if _CONTROLS.search(_text(text)):
-        raise ValueError("The text has to be one line without control characters")
+        raise ValueError("The text must be a single line without control characters")
     return text
 
 

@@ -71,7 +71,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
     """Log what ends this process: the interpreter would print it unredacted."""
     if issubclass(kind, KeyboardInterrupt):
         return
-    log.error("ended by an error that nobody expected", exc_info=(kind, error, trace))
+    log.error("terminated by an unhandled exception", exc_info=(kind, error, trace))
 
 
 def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:

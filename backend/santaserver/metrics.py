@@ -29,12 +29,12 @@ def render(state: AppState) -> Iterator[str]:
     memory = state.memory
     caches = sorted(memory.numbers(), key=lambda cache: cache.name)
     yield from _family(
-        "cache_limit_bytes", "gauge", "Memory that all caches may take together.", [({}, memory.limit)]
+        "cache_limit_bytes", "gauge", "Memory limit of all caches together.", [({}, memory.limit)]
     )
     yield from _family(
         "cache_bytes",
         "gauge",
-        "Memory that a cache takes, as estimated.",
+        "Estimated memory of a cache.",
         [({"cache": cache.name}, cache.size) for cache in caches],
     )
     yield from _family(
@@ -46,7 +46,7 @@ def render(state: AppState) -> Iterator[str]:
     yield from _family(
         "cache_evictions_total",
         "counter",
-        "Entries that left a cache to make room.",
+        "Entries evicted from a cache.",
         [({"cache": cache.name}, cache.evictions) for cache in caches],
     )
     yield from _family(
@@ -58,7 +58,7 @@ def render(state: AppState) -> Iterator[str]:
     yield from _family(
         "report_oddities_total",
         "counter",
-        "What was dropped, clipped or not known of the events that Macs reported.",
+        "Parts of reported events that were dropped, truncated or unknown.",
         [({"kind": kind.value}, number) for kind, number in oddities.counted().items()],
     )
 

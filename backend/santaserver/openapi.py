@@ -21,7 +21,7 @@ from santaserver.rules.messages import RuleChanged
 TEMPLATE = "#/components/schemas/{model}"
 DESCRIPTION = """Rules, machines and events of a fleet of Macs that run Santa.
 
-Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: hand `next_cursor` back as
+Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: pass `next_cursor` as
 `cursor`. Log in at `/api/v1/auth/login`; the session is a cookie. `GET /api/v1/live` upgrades to a
 WebSocket whose text frames are `LiveMessage` objects."""
 

@@ -25,9 +25,9 @@ MAX_CURSOR = 6000
 """Characters of the longest cursor: a sort key of 1,000 characters of four bytes; santa-proxy takes 8 KiB."""
 
 CursorParam = Annotated[
-    str | None, Query(description="`next_cursor` of the page before", max_length=MAX_CURSOR)
+    str | None, Query(description="`next_cursor` of the previous page", max_length=MAX_CURSOR)
 ]
-LimitParam = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on this page")]
+LimitParam = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows on this page at most")]
 SearchParam = Annotated[Stored, Query(max_length=200, description="Part of a name, identifier or address")]
 
 
@@ -35,7 +35,7 @@ class Page(BaseModel, Generic[ItemT]):
     """A part of a list; `next_cursor` is null on the last one."""
 
     items: list[ItemT]
-    next_cursor: str | None = Field(description="Hand in as `cursor` for the rows after these")
+    next_cursor: str | None = Field(description="Pass as `cursor` to get the next rows")
 
 
 def encode_cursor(key: Sequence[str | int]) -> str:
@@ -60,7 +60,7 @@ def decode_cursor(cursor: str | None, kinds: Sequence[type[str] | type[int]]) ->
         or [type(part) for part in key] != list(kinds)
         or not is_storable("".join(map(str, key)))
     ):
-        raise BadRequest("The cursor is damaged; start again without one")
+        raise BadRequest("The cursor is invalid; start again without one")
     return [min(max(part, 0), MAX_ROW_ID) if isinstance(part, int) else part for part in key]
 
 

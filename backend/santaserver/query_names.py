@@ -22,7 +22,7 @@ async def check_query(request: HTTPConnection) -> None:
     unknown = request.query_params.keys() - known
     if unknown:
         errors = tuple(FieldProblem(field=name[:200], message=UNKNOWN) for name in sorted(unknown))
-        raise Unprocessable("The request has parameters that are not known here", errors=errors)
+        raise Unprocessable("The request has unknown parameters", errors=errors)
 
 
 def _parameters(route: APIRoute) -> frozenset[str]:

@@ -54,7 +54,7 @@ def file_of(scope: Scope) -> FileText:
     """Return the text of the file that an import's body has as `content`."""
     text: FileText | None = scope[FILE]
     if text is None:
-        raise BadRequest("The body is no JSON that can be read")
+        raise BadRequest("The body is not valid JSON")
     return text
 
 
@@ -123,7 +123,7 @@ def _split(body: bytes) -> tuple[bytes, FileText | None]:
     try:
         content = memoryview(_FILE.decode(body).content)
         if content[0] != QUOTE or values(body) - _values(content) > MAX_FRAME:
-            raise BadRequest("The body has to be an object with the file's text as `content`")
+            raise BadRequest("The body must be an object with the file's text in `content`")
         frame: dict[str, Any] = _FRAME.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         check_values(body, MAX_FRAME)
@@ -139,7 +139,7 @@ def _values(text: memoryview) -> int:
 
 def _too_large(limit: int) -> str:
     parts = ": import the file in parts, or as CSV" if limit == MAX_IMPORT else ""
-    return f"The body is larger than {limit} bytes, which is the most that is taken here{parts}"
+    return f"The body exceeds the limit of {limit} bytes{parts}"
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -47,7 +47,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
             log.debug("the schedule waits: %s", describe(error))
             pause = RETRY
         except Exception:
-            log.exception("activations and expiries that are due could not be made; preflights try as well")
+            log.exception("cannot apply scheduled activations and expiries; preflights will try as well")
             pause = RETRY
         await asyncio.sleep(pause.total_seconds())
 

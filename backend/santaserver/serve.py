@@ -46,7 +46,7 @@ def inherited_socket(descriptor: int) -> socket.socket:
     try:
         return socket.socket(fileno=os.dup(descriptor))
     except OSError as error:
-        raise ServeError(f"descriptor {descriptor} is not a socket that was handed down: {error}") from error
+        raise ServeError(f"descriptor {descriptor} is not an inherited socket: {error}") from error
 
 
 def bind_unix(path: Path) -> socket.socket:

@@ -205,9 +205,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         server=_area(ServerSettings, values, mistakes),
         retention=_area(RetentionSettings, values, mistakes),
         notices=tuple(
-            f"{name} belongs to the earlier set-up and has no effect"
-            for name in IGNORED_VARIABLES
-            if name in environ
+            f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),
     )
     if settings.production:
@@ -223,7 +221,7 @@ def _read_secret_files(values: dict[str, str], mistakes: list[str]) -> None:
         if path is None:
             continue
         if name in values:
-            mistakes.append(f"{name} and {name}_FILE are both set: keep one of them")
+            mistakes.append(f"{name} and {name}_FILE are both set: set only one of them")
             continue
         try:
             values[name] = Path(path).read_text(encoding="utf-8").strip()
@@ -261,7 +259,7 @@ def _production_mistakes(settings: Settings) -> list[str]:
         mistakes.append(f"SECRET_KEY has {len(key)} characters: {MIN_SECRET_LENGTH} or more are needed")
     elif weak := weakness(key):
         mistakes.append(
-            f"SECRET_KEY {weak}: set 32 or more random characters, for example of openssl rand -hex 32"
+            f"SECRET_KEY {weak}: set 32 or more random characters, for example from openssl rand -hex 32"
         )
     database = settings.database
     if database.url:

@@ -97,4 +97,4 @@ def test_a_misspelled_name_is_refused_by_name(somebody: httpx.Client, call: Call
     answer = send(somebody, call)
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
     problems = {item["field"]: item["message"] for item in answer.json()["errors"]}
-    assert problems[field] == "There is no such field"
+    assert problems[field] == "Unknown field"

@@ -213,7 +213,7 @@ def test_the_development_server_takes_changes_over_and_survives_mistakes(
     assert status() == "changed"
     source.write_text("def broken(:")
     command.process.send_signal(signal.SIGHUP)
-    command.wait_for("the version before keeps serving")
+    command.wait_for("the previous version keeps serving")
     assert "invalid syntax" in "".join(command.lines), "".join(command.lines)
     assert status() == "changed"
     source.write_text(original)

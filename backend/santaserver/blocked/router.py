@@ -18,14 +18,14 @@ router = AreaRouter(prefix="/blocked", tags=["blocked"])
 
 @router.get("/contact")
 async def get_contact(state: StateDep) -> Contact:
-    """Say whom to ask about a blocked program."""
+    """Show whom to ask about a blocked program."""
     async with state.database.read(STRANGERS) as connection:
         return await service.get_contact(connection)
 
 
 @router.put("/contact", responses=responses(Unauthorized, Forbidden, Unprocessable))
 async def replace_contact(contact: Contact, session: SessionDep, user: AdminUser, now: NowDep) -> Contact:
-    """Replace whom the page about a blocked program names; it shows this to everybody."""
+    """Replace the contact that the page about a blocked program shows to everybody."""
     return await service.replace_contact(session, contact, user, now)
 
 

@@ -69,7 +69,9 @@ async def authorise(
     secret = proof.secret
     if secret is None:
         if required:
-            raise Unauthorized("Show the enrollment secret: Authorization: Bearer … in SyncExtraHeaders")
+            raise Unauthorized(
+                "An enrollment secret is required: send Authorization: Bearer … (SyncExtraHeaders)"
+            )
         return None
     hashed = hash_secret(secret)
     known = cache.known.get(hashed)
@@ -79,12 +81,12 @@ async def authorise(
         async with lend() as connection:
             found = await _find(connection, hashed)
         if found is None:
-            raise Unauthorized("The enrollment secret is not known here")
+            raise Unauthorized("Unknown enrollment secret")
         enrollment, _ = cache.known.put(hashed, (found, now))
     if enrollment.expires_at is not None and enrollment.expires_at <= now:
         raise Unauthorized("The enrollment secret has expired; put a new one into the profile")
     if enrollment.client_certificate and not proof.certificate:
-        raise Unauthorized("This enrollment asks for a client certificate beside its secret")
+        raise Unauthorized("This enrollment requires a client certificate besides its secret")
     return enrollment
 
 

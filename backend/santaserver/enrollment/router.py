@@ -43,7 +43,7 @@ async def list_enrollments(
 async def create_enrollment(
     wanted: EnrollmentCreate, session: SessionDep, user: AdminUser, now: NowDep
 ) -> EnrollmentCreated:
-    """Make an enrollment. The secret is in this answer only."""
+    """Create an enrollment. Only this answer has the secret."""
     return await service.create_enrollment(session, wanted, user, now)
 
 
@@ -63,7 +63,7 @@ async def get_enrollment(enrollment_id: RowId, session: SessionDep, _: AdminUser
 async def revoke_enrollment(
     enrollment_id: RowId, session: SessionDep, user: AdminUser, now: NowDep
 ) -> Enrollment:
-    """Refuse the secret from now on, also to Macs that enrolled with it."""
+    """Refuse the secret from now on, also to Macs enrolled with it."""
     return await service.revoke_enrollment(session, enrollment_id, user, now)
 
 
@@ -77,13 +77,13 @@ async def list_serials(enrollment_id: RowId, session: SessionDep, _: AdminUser) 
 async def change_serials(
     enrollment_id: RowId, change: SerialChange, session: SessionDep, user: AdminUser, now: NowDep
 ) -> SerialList:
-    """Add serial numbers to an enrollment's list and take others off; without a list the first makes one."""
+    """Add serial numbers to an enrollment's list and remove others; the first one added creates the list."""
     return await service.change_serials(session, enrollment_id, change, user, now)
 
 
 @router.delete("/{enrollment_id}/serials", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
 async def drop_serials(enrollment_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
-    """Give up an enrollment's list, so that Macs of any serial number may use it."""
+    """Delete an enrollment's list, so that Macs with any serial number may use it."""
     await service.drop_serials(session, enrollment_id, user, now)
 
 

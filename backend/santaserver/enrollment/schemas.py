@@ -16,12 +16,12 @@ class EnrollmentCreate(Input):
     """A new enrollment."""
 
     label: Line = Field(min_length=1, max_length=200, description="What the secret is for")
-    quota: int | None = Field(None, ge=1, le=2**31 - 1, description="How many Macs may use it; null: any")
+    quota: int | None = Field(None, ge=1, le=2**31 - 1, description="Machine limit; null: none")
     serial_allowlist: list[Annotated[Line, Field(min_length=1, max_length=100)]] | None = Field(
         None, max_length=MAX_SERIALS, description="Serial numbers that may use it; null: any"
     )
     expires_at: Time | None = Field(
-        None, description="From then on the secret is refused, also to Macs that enrolled with it"
+        None, description="From then on the secret is refused, also to Macs enrolled with it"
     )
     client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
     tags: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field(
@@ -30,7 +30,7 @@ class EnrollmentCreate(Input):
 
 
 class SerialChange(Input):
-    """Serial numbers to add to an enrollment's list, and to take off it."""
+    """Serial numbers to add to an enrollment's list and to remove from it."""
 
     add: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
     remove: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field([], max_length=MAX_SERIALS)
@@ -51,14 +51,14 @@ class Enrollment(EnrollmentCreate):
     tags: list[str]
     id: int
     state: State
-    machines: int = Field(description="Macs that enrolled with it")
+    machines: int = Field(description="Macs enrolled with it")
     created_at: AwareDatetime
-    created_by: str = Field(description="User name, empty when it was made on the command line")
+    created_by: str = Field(description="User name; empty when created on the command line")
     revoked_at: AwareDatetime | None
 
 
 class EnrollmentCreated(BaseModel):
-    """A new enrollment with its secret, which is shown this once."""
+    """A new enrollment with its secret, which cannot be shown again."""
 
     enrollment: Enrollment
     secret: str

@@ -122,7 +122,7 @@ async def change_serials(
         for field, serials in (("add", change.add), ("remove", change.remove))
     )
     if both := added & removed:
-        raise wrong_field("remove", f"{', '.join(sorted(both))} cannot be added and taken off at once")
+        raise wrong_field("remove", f"{', '.join(sorted(both))} cannot be added and removed at once")
     if before is None and not added:
         return SerialList(serials=None)
     after = sorted({serial.upper() for serial in before or []} - removed | added)
@@ -211,7 +211,7 @@ async def _tags(session: AsyncSession, names: list[str]) -> list[int]:
     known = await repository.tags_by_name(session, names)
     missing = [name for name in names if name.lower() not in known]
     if missing:
-        raise wrong_field("tags", f"There is no tag named {', '.join(missing)}; make it first")
+        raise wrong_field("tags", f"There is no tag named {', '.join(missing)}; create it first")
     return list(known.values())
 
 
@@ -236,5 +236,5 @@ def _target(row: Row) -> tuple[str, str]:
 def _stored(field: str, text: str) -> str:
     cleaned = text.strip()
     if not cleaned or not cleaned.isprintable():
-        raise wrong_field(field, "Only printable characters, and at least one of them")
+        raise wrong_field(field, "Use printable characters only, and at least one")
     return cleaned

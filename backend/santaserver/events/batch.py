@@ -1,4 +1,4 @@
-"""Splits an upload into its events, JSON and protobuf alike: each is read by itself. Pure.
+"""Splits an upload into its events, JSON and protobuf alike: each is read on its own. Pure.
 
 Only a body that is no JSON or protobuf is refused. A Mac would send the same batch again and again, so
 an event that cannot be read is counted, and does not hold up the others.

@@ -34,7 +34,7 @@ class Intake:
     """What an upload works with."""
 
     connection: Connection
-    """Outside of a transaction: each statement commits by itself, and repeating one is harmless."""
+    """Outside of a transaction: each statement commits on its own, and repeating one is harmless."""
     programs: ProgramCache
     enroll: Callable[[], Awaitable[None]]
     """Makes the machine known, or raises what its enrollment says against it."""

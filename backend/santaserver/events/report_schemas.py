@@ -40,5 +40,5 @@ class AgentAudit(BaseModel):
     occurred_at: datetime
     received_at: datetime
     kind: str
-    identifier: str = Field(description="What it is about; empty when the agent did not say")
+    identifier: str = Field(description="What it concerns; empty when the agent did not report it")
     decision: str

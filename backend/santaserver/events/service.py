@@ -31,7 +31,7 @@ async def get_event(connection: Connection, event_id: int) -> Event:
     """Return one event."""
     rows = await repository.events_by_id(connection, [event_id])
     if not rows:
-        raise NotFound("There is no such event; it may have been too old to keep")
+        raise NotFound("There is no such event; it may have been deleted by age")
     return (await _show(connection, rows))[0]
 
 
@@ -48,7 +48,7 @@ def position_of(cursor: str | None) -> Position | None:
     try:
         at = storable_time(datetime.fromisoformat(str(key[0])))
     except ValueError as error:
-        raise BadRequest("The cursor is damaged; start again without one") from error
+        raise BadRequest("The cursor is invalid; start again without one") from error
     return at, int(key[1])
 
 

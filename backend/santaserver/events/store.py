@@ -1,4 +1,4 @@
-"""Writes uploads in bulk: each kind of event in one statement that commits by itself.
+"""Writes uploads in bulk: each kind of event in one statement that commits on its own.
 
 A repetition is recognised by machine, time, program, decision and process: the unique key. Counts by
 hour and by day are kept by the same statement, from the rows that were really added.

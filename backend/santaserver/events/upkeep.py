@@ -48,7 +48,7 @@ async def keep_in_order(database: Database, clock: Clock, keep: RetentionSetting
             log.debug("event tables wait: %s", describe(error))
             pause = RETRY
         except Exception:
-            log.exception("event tables could not be kept in order; the next try is in %s", RETRY)
+            log.exception("maintenance of the event tables failed; the next try is in %s", RETRY)
             pause = RETRY
         await asyncio.sleep(pause.total_seconds())
 
@@ -71,7 +71,7 @@ async def run_once(database: Database, today: date, keep: RetentionSettings) -> 
     ):
         async with database.statements() as connection:
             while await partitions.delete_older(connection, table, column, before):
-                log.debug("rows before %s were deleted from %s", before, table)
+                log.debug("deleted rows before %s from %s", before, table)
 
 
 async def _drop_old(database: Database, table: str, first: date) -> None:
@@ -80,8 +80,8 @@ async def _drop_old(database: Database, table: str, first: date) -> None:
     for day in sorted(day for day in there if day < first):
         async with database.transaction(discard) as (connection, _):
             await partitions.drop_partition(connection, table, day)
-        log.info("events of %s were dropped: they are older than is to be kept", day)
+        log.info("dropped events of %s: they are past their retention", day)
     begin = datetime.combine(first, time(), UTC)
     async with database.statements() as connection:
         while await partitions.delete_strayed(connection, table, begin):
-            log.debug("events before %s were deleted from %s_default", begin, table)
+            log.debug("deleted events before %s from %s_default", begin, table)

@@ -25,17 +25,17 @@ def why_not_sent(client: Capabilities, name: str, rule_type: str, policy: str, n
     """Say why a rule is not sent."""
     if rule_type not in client.rule_types:
         since = _since(client, lambda made: rule_type in made.rule_types)
-        return f"{name} cannot read rules of the type {rule_type}{since}"
+        return f"{name} does not support {rule_type} rules{since}"
     since = _since(client, lambda made: made.level >= needs_level and policy in made.policies)
     if policy == "CEL" and policy in client.policies:
         return f"{name} cannot compile the expression{since}"
-    return f"{name} cannot read the policy {policy}{since}"
+    return f"{name} does not support the policy {policy}{since}"
 
 
 def why_replaced(client: Capabilities, name: str, policy: str, sent: str) -> str:
     """Say why a rule is sent with another policy."""
     since = _since(client, lambda made: made.policies.get(policy) == policy)
-    return f"{name} cannot read the policy {policy} and is sent {sent} in its place{since}"
+    return f"{name} does not support the policy {policy} and gets {sent} instead{since}"
 
 
 def setting_gaps(values: SyncSettings, client: Capabilities, name: str) -> list[SettingGap]:
@@ -44,7 +44,7 @@ def setting_gaps(values: SyncSettings, client: Capabilities, name: str) -> list[
     mode = client.mode(values.client_mode)
     if mode != values.client_mode:
         since = _since(client, lambda made: values.client_mode in made.modes)
-        why = f"{name} cannot read the mode {values.client_mode} and is sent {mode} in its place{since}"
+        why = f"{name} does not support the mode {values.client_mode} and gets {mode} instead{since}"
         gaps.append(SettingGap("client_mode", mode, why))
     default = SyncSettings()
     for key in SyncSettings.model_fields:
@@ -55,9 +55,9 @@ def setting_gaps(values: SyncSettings, client: Capabilities, name: str) -> list[
             sent = _older_media(values.removable_media_policy, client)
             if sent == values.removable_media_policy.action:
                 continue
-        instead = f" and is sent {sent} in its place" if sent else ""
+        instead = f" and gets {sent} instead" if sent else ""
         since = _since(client, partial(_reads, key))
-        gaps.append(SettingGap(key, sent, f"{name} cannot read this setting{instead}{since}"))
+        gaps.append(SettingGap(key, sent, f"{name} does not support this setting{instead}{since}"))
     return gaps
 
 
@@ -77,4 +77,4 @@ def _since(client: Capabilities, can: Callable[[Capabilities], bool]) -> str:
     able = [since for since, made in SANTA if can(made)]
     if client.family is not Family.SANTA or not able:
         return ""
-    return f"; Santa {able[-1][0]}.{able[-1][1]} and later can"
+    return f"; Santa {able[-1][0]}.{able[-1][1]} and later do"

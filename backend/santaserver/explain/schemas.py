@@ -21,8 +21,8 @@ class Candidate(BaseModel):
     locked: bool
     outcome: Outcome = Field(
         description="`wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule "
-        "for a more specific identifier; `masks`: it wins and takes the target's rules away; "
-        "`not_supported`: it wins, but the machine's client cannot read it"
+        "for a more specific identifier; `masks`: it wins, so the target has no rule; "
+        "`not_supported`: it wins, but the machine's client does not support it"
     )
     why: str
 

@@ -37,7 +37,7 @@ async def explain(
     machine = await _machine_policy(session, machine_id)
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
-        raise Unprocessable("Name at least one identifier of the program: its hash, or who signed it")
+        raise Unprocessable("Give at least one identifier of the program: a hash, or who signed it")
     names = await layer_names(session, machine.layers)
     targets = [
         await _target(session, machine, names, kind, check_identifier(kind, identifier or ""))
@@ -93,7 +93,9 @@ def _outrank(target: TargetExplanation, decided_by: RuleType) -> None:
     for candidate in target.candidates:
         if candidate.outcome == "wins":
             candidate.outcome = "outranked"
-            candidate.why = f"Santa uses the {decided_by} rule, which is looked at before {target.rule_type}"
+            candidate.why = (
+                f"Santa uses the {decided_by} rule, which takes precedence over {target.rule_type}"
+            )
 
 
 async def effective_rules(
@@ -126,7 +128,7 @@ async def effective_rules(
 async def _machine_policy(session: AsyncSession, machine_id: str) -> MachinePolicy:
     machine = await repository.machine_policy(session, machine_id)
     if machine is None:
-        raise NotFound("There is no such machine, or it has not begun a sync yet")
+        raise NotFound("There is no such machine, or it has never started a sync")
     return machine
 
 

@@ -36,18 +36,22 @@ def rule_on(claim: Claim, best: Claim, client: Capabilities, name: str) -> Rulin
     if claim is not best:
         return Ruling("loses", _why_it_loses(claim, best))
     if claim.policy == MASK:
-        return Ruling("masks", "It takes the target's rules away and puts nothing in their place")
+        return Ruling("masks", "It masks the rules of lower layers")
     sent = sent_policy(claim, client)
     if sent is None:
         why = why_not_sent(client, name, claim.rule_type, claim.policy, claim.needs_level)
         return Ruling("not_supported", why)
-    reason = "It is locked, in the lowest layer that locks" if claim.locked else "It is in the highest layer"
+    reason = (
+        "It is locked, in the lowest layer with a locked rule"
+        if claim.locked
+        else "It is in the highest layer"
+    )
     if sent != claim.policy:
-        return Ruling("wins", f"{reason}; {name} gets {sent} in its place")
+        return Ruling("wins", f"{reason}; {name} gets {sent} instead")
     return Ruling("wins", reason)
 
 
 def _why_it_loses(claim: Claim, best: Claim) -> str:
     if best.locked and claim.locked:
-        return "A lower layer's rule is locked too, and among locked ones the lowest wins"
+        return "A lower layer's rule is locked too, and among locked rules the lowest layer wins"
     return "A locked rule cannot be overridden" if best.locked else "A higher layer has a rule for the target"

@@ -11,9 +11,9 @@ from santaserver.layers.schemas import Layer, LayerKind, LayerName
 from santaserver.policy.head import layers_changed
 
 MISSING = {
-    "tag": "There is no tag of this name",
+    "tag": "There is no tag with this name",
     "machine": "There is no machine with this id; it gets a layer once it has synced",
-    "user": "This user has no layer: no rule or setting was ever made for it",
+    "user": "This user has no layer: no rule or setting was ever made for this user",
 }
 
 

@@ -57,7 +57,9 @@ class Relay:
                     connection.terminate()  # a goodbye to a dead line would swallow a cancellation
             except Exception as error:
                 if not is_outage(error) and not isinstance(error, TimeoutError):
-                    log.exception("live relay failed; browsers of other workers miss news until it is back")
+                    log.exception(
+                        "live relay failed; browsers on other workers miss messages until it reconnects"
+                    )
                 log.debug("live relay lost its connection: %s", describe(error))
             await asyncio.sleep(RETRY)
 

@@ -11,9 +11,10 @@ from santaserver.machines.schemas import (
     UndeliveredSetting,
 )
 
-FOR_SANTA = "Update Santa on this Mac, or use in its layers what its release can read."
+FOR_SANTA = "Update Santa on this Mac, or use only what its release supports in its layers."
 FOR_OTHERS = (
-    "Use in this machine's layers what its client can read; a tag can give it rules and settings of its own."
+    "Use only what this machine's client supports in its layers; a tag can give it rules and settings "
+    "of its own."
 )
 
 
@@ -23,7 +24,7 @@ def identity_conflict(serials: Sequence[SeenSerial]) -> Notice:
     return Notice(
         kind="identity_conflict",
         text=f"Two machines use this machine id: their serial numbers are {names}. "
-        "Each of their syncs is a clean one, for what one has says nothing about the other.",
+        "Every sync of theirs is a clean sync, because the server cannot tell which rules each of them has.",
         advice="Give each its own MachineID in its configuration profile, or remove the key so that Santa "
         "uses the hardware UUID. If one Mac was repaired and has a new serial number, do nothing: this "
         "notice goes away a day after the change.",
@@ -34,14 +35,14 @@ def counts_differ(difference: CountsDifference) -> Notice:
     """A rule table is not what it should be."""
     ours = difference.ours
     if ours is None:
-        text = "Its rule table is not the one that it confirmed: the digest differs."
+        text = "Its rules are not those that it confirmed: the rules hash differs."
     else:
         text = f"Its rule counts differ: it reports {difference.its.total} rules, {ours.total} are expected."
     return Notice(
         kind="counts_differ",
         text=text,
-        advice="A clean sync is tried twice, then ever more rarely, as each costs the Mac the events that it "
-        "has not uploaded. Look on the machine for what changes its rules or refuses some of them "
+        advice="The server tries a clean sync twice, then less and less often, because each costs the Mac "
+        "the events that it has not uploaded. Find out what changes or rejects rules on the machine "
         "(`santactl status`, Santa's log), then order a clean sync.",
     )
 
@@ -51,9 +52,9 @@ def client_unknown(version: str) -> Notice:
     said = f"its version text is {version[:100]!r}" if version else "it does not say its version"
     return Notice(
         kind="client_unknown",
-        text=f"This server does not know the machine's client: {said}. "
-        "It is sent all rules at each sync, and of rules and settings only what every client can read.",
-        advice="If it is Santa, update it to a release of this year; else see below what it does not get.",
+        text=f"The server does not recognize the machine's client: {said}. "
+        "It gets all rules at each sync, and only rules and settings that every client supports.",
+        advice="If it is Santa, update it to a release of this year; if not, see below what it does not get.",
     )
 
 
@@ -63,7 +64,7 @@ def rules_undelivered(client: Client, rules: UndeliveredRules) -> Notice:
     number, are, them = ("1 rule", "it is", "it") if one else (f"{rules.total} rules", "they are", "them")
     return Notice(
         kind="rules_undelivered",
-        text=f"{number} cannot be delivered to this machine as {are}: {client.name} cannot read {them}.",
+        text=f"{number} cannot be delivered to this machine as {are}: {client.name} does not support {them}.",
         advice=FOR_SANTA if client.family == "santa" else FOR_OTHERS,
     )
 
@@ -74,6 +75,6 @@ def settings_undelivered(client: Client, settings: Sequence[UndeliveredSetting])
     return Notice(
         kind="settings_undelivered",
         text=f"Settings that cannot be delivered to this machine as they are: {names}. "
-        f"{client.name} cannot read them.",
+        f"{client.name} does not support them.",
         advice=FOR_SANTA if client.family == "santa" else FOR_OTHERS,
     )

@@ -47,7 +47,7 @@ async def order_clean_sync(
     user: AdminUser,
     now: NowDep,
 ) -> MachineDetail:
-    """Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded."""
+    """Order a clean sync, which rebuilds the machine's rule table; the Mac drops events not yet uploaded."""
     return await service.order_clean_sync(session, state.caches, machine_id, order.kind, user, now)
 
 
@@ -62,7 +62,7 @@ async def start_monitor_mode(
     user: AdminUser,
     now: NowDep,
 ) -> MachineDetail:
-    """Let the machine run in MONITOR mode for a while, from its next sync on."""
+    """Switch the machine to MONITOR mode for a limited time, from its next sync on."""
     return await service.start_monitor_mode(session, state.caches, machine_id, order, user, now)
 
 

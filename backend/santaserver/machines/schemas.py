@@ -65,7 +65,7 @@ class Machine(BaseModel):
 
 
 class HeldRules(BaseModel):
-    """Rules of a machine by type, without those that it made itself."""
+    """Rules of a machine by type, without those created on it."""
 
     binary: int
     certificate: int
@@ -79,7 +79,7 @@ class Client(BaseModel):
     """Which program syncs for a machine."""
 
     family: Literal["santa", "pedro", "other"] = Field(
-        description="`other`: not known here, so it is sent only what every client can read"
+        description="`other`: unknown, so it is sent only what every client supports"
     )
     name: str = Field(description="What to call it in a sentence")
     takes_all_rules: bool = Field(
@@ -88,31 +88,29 @@ class Client(BaseModel):
 
 
 class UndeliveredRule(BaseModel):
-    """A rule for a machine whose client cannot read it."""
+    """A rule that the machine's client does not support."""
 
     rule_id: int
     rule_type: RuleType
     identifier: str
     policy: Policy
     layer: str
-    sent: Policy | None = Field(
-        description="The policy that is sent in its place; null: the rule is not sent"
-    )
+    sent: Policy | None = Field(description="The policy that is sent instead; null: the rule is not sent")
     why: str
 
 
 class UndeliveredRules(BaseModel):
-    """The rules for a machine that its client cannot read as they are."""
+    """The rules that the machine's client does not support as they are."""
 
     items: list[UndeliveredRule] = Field(description="The first 100, by type and identifier")
     total: int
 
 
 class UndeliveredSetting(BaseModel):
-    """A setting for a machine whose client cannot read it."""
+    """A setting that the machine's client does not support."""
 
     key: str
-    sent: str | None = Field(description="What is sent in its place; null: nothing")
+    sent: str | None = Field(description="What is sent instead; null: nothing")
     why: str
 
 
@@ -120,7 +118,7 @@ class CountsDifference(BaseModel):
     """A rule table that is not what it should be."""
 
     since: datetime
-    ours: HeldRules | None = Field(description="As they should be; null when only the digest differs")
+    ours: HeldRules | None = Field(description="As they should be; null when only the rules hash differs")
     its: HeldRules = Field(description="As the machine's last preflight reported them")
     next_clean_at: datetime | None = Field(
         description="Before then no further clean sync is tried for it; null: the next sync is one"
@@ -146,7 +144,7 @@ class Notice(BaseModel):
 
 
 class MachineDetail(Machine):
-    """One Mac with all that there is to say about it."""
+    """One Mac with all details."""
 
     client: Client | None = Field(description="null before the first preflight")
     held_rules: HeldRules | None = Field(
@@ -166,7 +164,7 @@ class CleanSync(Input):
 
 
 class MonitorMode(Input):
-    """An order to let one machine run in MONITOR mode for a while."""
+    """An order to switch one machine to MONITOR mode for a limited time."""
 
     minutes: int = Field(ge=1, le=7 * 24 * 60)
     reason: Text = Field(min_length=1, max_length=4000)

@@ -47,7 +47,9 @@ async def connect(dsn: str) -> asyncpg.Connection:
             if delay is None:
                 raise
             log.warning(
-                "database not reachable yet (%s), trying again in %s s", error.__class__.__name__, delay
+                "the database cannot be reached yet (%s); trying again in %s s",
+                error.__class__.__name__,
+                delay,
             )
             await asyncio.sleep(delay)
     raise AssertionError("unreachable")
@@ -74,7 +76,7 @@ def _judge(revision: str | None) -> Outcome | None:
     if revision == HEAD:
         return Outcome.UP_TO_DATE
     if revision is not None and revision > HEAD:
-        log.warning("the schema is at %s, newer than this version's %s: left as it is", revision, HEAD)
+        log.warning("the schema is at %s, newer than this version's %s: nothing to do", revision, HEAD)
         return Outcome.NEWER
     return None
 

@@ -45,7 +45,7 @@ async def settings_changed(session: AsyncSession, seq: int) -> None:
 
 
 async def layers_changed(session: AsyncSession) -> None:
-    """Have every machine's layers looked up anew at its next preflight."""
+    """Have every machine's layers looked up again at its next preflight."""
     await session.execute(update(Row).values(layer_version=Row.layer_version + 1))
 
 

@@ -95,11 +95,11 @@ def check_predicate(expression: str) -> None:
     except RuntimeError as error:
         raise PredicateError(_first_line(error)) from error
     if kind != "BOOL":
-        raise PredicateError(f"the result is {kind.lower()}; it has to be true or false")
+        raise PredicateError(f"the result is {kind.lower()}; it must be true or false")
     if compiled.usual_cost > MAX_COST:
         raise PredicateError(
-            f"it can cost {compiled.usual_cost / MAX_COST:.3g} times what it may on a Mac "
-            f"with {USUAL_GROUPS} groups: use fewer loops inside of loops, and texts that do not grow"
+            f"it can cost {compiled.usual_cost / MAX_COST:.3g} times the limit on a Mac "
+            f"with {USUAL_GROUPS} groups: use fewer nested loops, and strings that do not grow"
         )
 
 

@@ -32,7 +32,7 @@ async def apply_due(connection: Connection, outbox: Outbox, now: datetime) -> Po
         seq,
         now,
     )
-    # One that expired while nobody looked was never in force, but its rule ends all the same.
+    # One that expired while nobody looked was never in force, but its rule ends too.
     missed = await connection.fetch(
         """update rule_version set cancelled_at = $1 where opened_seq is null and cancelled_at is null
              and expires_at <= $1 returning rule_id""",

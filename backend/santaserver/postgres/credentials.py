@@ -35,7 +35,7 @@ class DatabaseAddress:
             found = self._settings.reread()
         except SettingsError as error:
             if str(error) != self._trouble:
-                log.warning("new database connections use the password known before: %s", error)
+                log.warning("new database connections keep the previous password: %s", error)
             self._trouble = str(error)
             return
         self._trouble = ""

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean: an outage, which ends by itself, or a fault of the statement. Pure."""
+"""What PostgreSQL's errors mean: an outage, which ends without us, or a fault of the statement. Pure."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ OUTAGE_STATES = (
 HINTS = (
     ("28", "it refuses the user or password: check POSTGRES_USER and POSTGRES_PASSWORD, or DATABASE_URL"),
     ("3D000", "the database does not exist: check POSTGRES_DB or DATABASE_URL"),
-    ("53300", "it has no connection left: raise max_connections or run fewer workers"),
+    ("53300", "no connection is left: raise max_connections or run fewer workers"),
     ("53100", "its disk is full"),
     ("57P03", "it is starting or stopping"),
     ("57P01", "it is shutting down"),

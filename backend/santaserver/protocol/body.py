@@ -62,7 +62,7 @@ def encoding_of(fields: Mapping[str, str]) -> str:
     """Return the content encoding; raise `UnsupportedMedia` for one that is not read here."""
     name = fields.get("content-encoding", "").strip().lower()
     if name not in ZLIB | GZIP | PLAIN:
-        raise UnsupportedMedia(f"The content encoding {name!r} is not read here: use deflate, gzip or none")
+        raise UnsupportedMedia(f"The content encoding {name!r} is not supported: use deflate, gzip or none")
     return name
 
 
@@ -102,7 +102,7 @@ class Inflater:
         if self._inflater.eof:
             return True
         if not self._left and len(piece) < size:
-            raise BadRequest(f"The {self._name} body ends too early")
+            raise BadRequest(f"The {self._name} body is truncated")
         return False
 
     def rest(self) -> bytes:
@@ -111,7 +111,9 @@ class Inflater:
             pass
         plain = self.whole()
         if len(plain) > self._large and values(plain) > MAX_VALUES_OF_BOMB:
-            raise TooLarge(f"The body grows more than {MAX_RATIO} times when decompressed: lower batch_size")
+            raise TooLarge(
+                f"The body expands more than {MAX_RATIO} times when decompressed: lower batch_size"
+            )
         return plain
 
     def whole(self) -> bytes:

@@ -28,7 +28,7 @@ def values(text: bytes) -> int:
 def check_values(text: bytes, most: int) -> None:
     """Raise `TooLarge` for a text that may hold more values."""
     if len(text) > most and values(text) > most:
-        raise TooLarge(f"The body holds more than {most} values; of an event upload, lower batch_size")
+        raise TooLarge(f"The body holds more than {most} values; for event uploads, lower batch_size")
 
 
 def repaired(text: bytes) -> bytes:

@@ -107,7 +107,7 @@ def read(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
     try:
         return msgspec.convert(_respelled(raw, kind), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The body does not fit the protocol: {error}") from error
+        raise BadRequest(f"The body does not match the protocol: {error}") from error
 
 
 def read_leniently(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
@@ -120,7 +120,7 @@ def read_leniently(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
         return msgspec.convert(known, kind, strict=False)
     except msgspec.ValidationError:
         fitting = {name: value for name, value in known.items() if _fits({name: value}, kind)}
-        log.warning("fields that do not fit the protocol are left out: %s", sorted(known.keys() - fitting))
+        log.warning("ignored fields that do not match the protocol: %s", sorted(known.keys() - fitting))
         return msgspec.convert(fitting, kind, strict=False)
 
 

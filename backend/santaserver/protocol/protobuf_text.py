@@ -62,7 +62,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes | None]]:
         if wire == LENGTH:
             length, place = _varint(message, place)
             if length > end - place:
-                raise ValueError("a field ends behind the body")
+                raise ValueError("a field extends past the end of the body")
             yield tag >> 3, message[place : place + length]
             place += length
             continue
@@ -71,9 +71,9 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes | None]]:
         elif wire in {FIXED32, FIXED64}:
             place += 8 if wire == FIXED64 else 4
         else:
-            raise ValueError("a field of a kind that the protocol does not use")
+            raise ValueError("unknown wire type")
         if place > end:
-            raise ValueError("a field ends behind the body")
+            raise ValueError("a field extends past the end of the body")
         yield tag >> 3, None
 
 
@@ -81,7 +81,7 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
     value = shift = 0
     while shift < 70:  # noqa: PLR2004 - ten bytes hold any 64 bits
         if place >= len(message):
-            raise ValueError("the body ends inside a number")
+            raise ValueError("the body ends within a number")
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift

@@ -68,11 +68,11 @@ def _mistake(expression: str, level: Level, *, compiler: bool) -> str | None:
         return _first_line(str(error))
     kind = compiled.return_type()
     if kind.name() not in {"BOOL", VERDICT}:
-        return f"the result is {kind.name().lower()}; it has to be true, false or one of {', '.join(RESULTS)}"
+        return f"the result is {kind.name().lower()}; it must be true, false or one of {', '.join(RESULTS)}"
     if (spent := cost(compiled.serialize(), SIZES)) > MAX_COST:
         return (
-            f"it can cost a Mac {spent / MAX_COST:.3g} times what one execution may: "
-            "use fewer loops inside of loops, and texts that do not grow"
+            f"it can cost a Mac {spent / MAX_COST:.3g} times the limit of one execution: "
+            "use fewer nested loops, and strings that do not grow"
         )
     return None
 

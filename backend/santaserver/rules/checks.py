@@ -81,7 +81,7 @@ def check_schedule(content: Content, now: datetime) -> Schedule:
     """Return the times to store; a start that has passed means now."""
     starts_at = content.starts_at if content.starts_at and content.starts_at > now else None
     if content.expires_at is not None and content.expires_at <= (starts_at or now):
-        raise wrong_field("expires_at", "A rule has to expire after it starts, in the future")
+        raise wrong_field("expires_at", "A rule must expire in the future and after its start")
     return Schedule(starts_at, content.expires_at)
 
 
@@ -89,4 +89,4 @@ def _check_cel(expression: str) -> cel.CelFacts:
     try:
         return cel.check(expression)
     except cel.CelError as error:
-        raise wrong_field("cel_expr", f"Santa would not accept this expression: {error}") from error
+        raise wrong_field("cel_expr", f"Santa cannot use this expression: {error}") from error

@@ -84,7 +84,7 @@ class RuleFile(StreamingResponse):
         except (Problem, TimeoutError) as error:
             if not started:
                 raise error if isinstance(error, Problem) else StatementTimeout from error
-            log.warning("an export of rules was broken off: %s", error or "it was taken too slowly")
+            log.warning("an export of rules was cut off: %s", error or "the client read it too slowly")
             with suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
                     await send({"type": "http.response.body", "body": writer.broken_off(), "more_body": True})

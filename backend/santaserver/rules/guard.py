@@ -38,7 +38,7 @@ class Claim:
 
 
 def signer_named_by(rule_type: str, identifier: str) -> Signer | None:
-    """Return whom a rule's target names by itself; hashes name nobody."""
+    """Return the signer that a rule's identifier names; hashes name nobody."""
     if rule_type == "TEAMID":
         return Signer(identifier, "")
     if rule_type == "SIGNINGID":
@@ -88,8 +88,8 @@ def _lifeline(signer: Signer) -> str | None:
 def refusal(needed: str) -> Unprocessable:
     """Return the answer for a rule that is not allowed to pass."""
     return Unprocessable(
-        f"This would block {needed}, so that Macs may not be reached any more; nothing was stored. "
-        f"Set {OVERRIDE} if it is meant",
+        f"This would block {needed}, which can cut Macs off from management; nothing was stored. "
+        f"Set {OVERRIDE} to save it anyway",
         errors=(
             FieldProblem(field="identifier", message=f"Blocking this locks Macs out: it is {needed}."),
             FieldProblem(field=OVERRIDE, message="Set it to true to save the rule anyway"),

@@ -19,9 +19,7 @@ MAX_CEL = 10_000
 class RuleContent(Input):
     """What a rule does; everything about it that can be changed."""
 
-    policy: Policy = Field(
-        description="`NONE` takes the target's rules in lower layers away and puts nothing in their place"
-    )
+    policy: Policy = Field(description="`NONE` masks the target's rules in lower layers")
     cel_expr: Text | None = Field(
         None, max_length=MAX_CEL, description="Required for the policy CEL, else absent"
     )
@@ -32,16 +30,16 @@ class RuleContent(Input):
         "", max_length=MAX_TEXT, description="Button of the block dialog; `null` hides it"
     )
     comment: Text = Field("", max_length=MAX_TEXT, description="For other admins; never sent to a Mac")
-    reason: Text = Field("", max_length=MAX_TEXT, description="Why it became so; kept with this version")
+    reason: Text = Field("", max_length=MAX_TEXT, description="Why it was changed; stored with this version")
     locked: bool = Field(
         False, description="Higher layers cannot override it; among locked rules the lowest layer wins"
     )
     starts_at: Time | None = Field(
-        None, description="When it comes into force; null: now. Not for a rule that is in force"
+        None, description="When it comes into force; null: now. Not for a rule in force"
     )
     expires_at: Time | None = Field(None, description="When Macs are told to remove it; null: never")
     override_guard: bool = Field(
-        False, description="Store the rule even if it blocks what a Mac needs to be reached; never kept"
+        False, description="Save the rule even if it blocks what a Mac needs to stay manageable; not stored"
     )
 
 
@@ -75,7 +73,7 @@ class Rule(BaseModel):
     starts_at: datetime | None
     expires_at: datetime | None
     created_at: datetime
-    created_by: str | None = Field(description="User name; null for rules that the system made")
+    created_by: str | None = Field(description="User name; null for rules created by the system")
     seq: int | None = Field(
         description="Number of the policy change that gave the rule its present content; null while it waits"
     )
@@ -84,7 +82,7 @@ class Rule(BaseModel):
 
 
 class RemovedRule(BaseModel):
-    """A rule out of use, and how many Macs have confirmed that it is gone."""
+    """A rule out of use, and how many Macs have confirmed its removal."""
 
     id: int
     layer: LayerName

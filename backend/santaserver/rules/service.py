@@ -48,7 +48,7 @@ async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None
     overridden = await _guard(session, key, rule)
     rule_id = await repository.add_rule(session, layer.id, key, rule.comment, actor, now)
     if rule_id is None:
-        raise Conflict(f"There is a rule for this {rule.rule_type} in this layer already; change it instead")
+        raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
     target = Target(rule_id, layer.id, *key)
     await _open(session, target, content, schedule, rule.reason, actor, now)
     created = await get_rule(session, rule_id)
@@ -67,7 +67,7 @@ async def update_rule(
     schedule = check_schedule(rule, now)
     if schedule.starts_at is not None and version.opened_seq is not None:
         raise Unprocessable(
-            "A rule that is in force cannot start later; make another one or change it when the time comes",
+            "A rule in force cannot start later; create another rule, or change this one when the time comes",
             errors=(FieldProblem(field="starts_at", message="The rule is in force"),),
         )
     overridden = await _guard(session, (row.rule_type, row.identifier), rule)

@@ -27,13 +27,13 @@ def csv_items(pieces: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise FileError(line, f"This is no CSV: {error}") from error
+            raise FileError(line, f"Not valid CSV: {error}") from error
         if header is None:
             header = _checked_header(cells)
         elif cells is None:
             return
         elif len(cells) > len(header):
-            raise FileError(line, f"This line has {len(cells)} cells, the header {len(header)}")
+            raise FileError(line, f"This line has {len(cells)} cells, the header has {len(header)}")
         elif cells:
             yield line, _named(header, cells)
 
@@ -78,7 +78,7 @@ class _Lines:
         if self._commas > MAX_COMMAS:
             raise csv.Error(f"a row holds more than {MAX_COMMAS} commas")
         if self._size > LONGEST:
-            raise csv.Error("a row is longer than any can be")
+            raise csv.Error("a row is too long")
         return line
 
 
@@ -98,7 +98,7 @@ def _split(pieces: Iterator[str]) -> Iterator[str]:
 
 def _checked_header(header: list[str] | None) -> list[str]:
     if header is None:
-        raise FileError(1, f"The file is empty; its first line names the columns: {', '.join(COLUMNS)}")
+        raise FileError(1, f"The file is empty; its first line must name the columns: {', '.join(COLUMNS)}")
     unknown = [name for name in header if name not in COLUMNS]
     missing = [name for name in ALWAYS[1:] if name not in header]
     if unknown:

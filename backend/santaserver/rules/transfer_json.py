@@ -23,9 +23,9 @@ def json_items(pieces: Iterator[str]) -> Iterator[tuple[int, Any]]:
         yield from _elements(text)
     except JSONDecodeError as error:
         line, column = text.position(error.pos)
-        raise FileError(line, f"This is no JSON: {error.msg}, column {column}") from error
+        raise FileError(line, f"Not valid JSON: {error.msg}, column {column}") from error
     except RecursionError as error:
-        raise FileError(text.line, "This is nested too deeply") from error
+        raise FileError(text.line, "The file is nested too deeply") from error
     except ValueError as error:
         raise FileError(text.line, f"This holds a number that cannot be read: {error}") from error
 
@@ -83,7 +83,7 @@ class _Window:
                 self._place = end
                 return found
             if held >= LONGEST:
-                self.wrong("A rule is longer than any can be")
+                self.wrong("A rule is too long")
 
     def wrong(self, message: str) -> None:
         """Raise an error at the present place."""
@@ -137,7 +137,7 @@ def _start_of_rules(text: _Window) -> None:
     if text.next() == "[":
         return
     if text.next() != "{":
-        raise FileError(1, 'The file has to be {"version": 1, "rules": [...]}, or the list alone')
+        raise FileError(1, 'The file must be {"version": 1, "rules": [...]}, or only the list')
     text.skip()
     while text.next() == '"':
         name = _name(text)
@@ -148,7 +148,7 @@ def _start_of_rules(text: _Window) -> None:
             raise FileError(line, f"This server reads version {VERSION}")
         if text.next() == ",":
             text.skip()
-    raise FileError(text.line, 'There is no list named "rules" in the file')
+    raise FileError(text.line, 'The file has no list named "rules"')
 
 
 def _name(text: _Window) -> str:

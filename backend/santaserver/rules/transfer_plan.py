@@ -102,7 +102,7 @@ class FileReader:
             else:
                 found.mistakes.append(item)
             if self._wrong + found.wrong >= MAX_MISTAKES:
-                message = f"More than {MAX_MISTAKES} mistakes: the rest of the file was not read"
+                message = f"More than {MAX_MISTAKES} errors: the rest of the file was not read"
                 found.mistakes.append(FileMistake(line=item.line, field="", message=message))
                 self.done = True
                 break

@@ -30,7 +30,7 @@ async def export_rules(
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     layer: Annotated[LayerName | None, Query(description="Only this layer's")] = None,
 ) -> Response:
-    """Download rules as a file that `import` takes back; the same rules give the same bytes."""
+    """Download rules as a file that `import` accepts; the same rules give the same bytes."""
     return RuleFile(state, Wanted(file_format, layer, user))
 
 
@@ -38,6 +38,6 @@ async def export_rules(
 async def import_rules(
     file: RuleImport, request: Request, session: SessionDep, state: StateDep, user: AdminUser, now: NowDep
 ) -> ImportPlan:
-    """Import a file of rules in one step, or say what that would do (`dry_run`)."""
+    """Import a file of rules in one step, or report what that would do (`dry_run`)."""
     text = file_of(request.scope)
     return await service.import_rules(session, file, text.pieces(), (user, now), state.limits.file_worker)

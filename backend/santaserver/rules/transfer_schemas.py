@@ -59,17 +59,17 @@ class RuleImport(Input):
     remove_missing: bool = Field(
         False, description="In the layers that the file names, remove rules that it does not name"
     )
-    dry_run: bool = Field(True, description="Only say what would happen")
+    dry_run: bool = Field(True, description="Only report what would happen")
     override_guard: bool = Field(
-        False, description="Store rules even if they block what a Mac needs to be reached"
+        False, description="Save rules even if they block what a Mac needs to stay manageable"
     )
     policy_seq: int | None = Field(
         None,
         ge=0,
         le=MAX_ROW_ID,
-        description="Import only if the policy is still what this plan was made for",
+        description="Import only if the policy is still the one that the plan was made for",
     )
-    reason: Text = Field("", max_length=MAX_TEXT, description="Kept with every version that it makes")
+    reason: Text = Field("", max_length=MAX_TEXT, description="Stored with every version that it creates")
 
 
 class PlannedChange(BaseModel):

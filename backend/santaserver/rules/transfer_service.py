@@ -62,7 +62,7 @@ async def import_rules(
         await lock_policy(session)
     seq = await repository.head_seq(session)
     if wanted.policy_seq not in {None, seq}:
-        raise Conflict("The policy has changed since this plan was made; look at the new plan first")
+        raise Conflict("The policy has changed since this plan was made; review the new plan first")
     counts = await staging.compare(connection, remove_missing=wanted.remove_missing)
     unknown = await staging.unknown_layers(connection)
     mistakes.add([mistake for one in failed for mistake in one.told(unknown)])
@@ -119,7 +119,7 @@ async def _endangering(session: AsyncSession, connection: Connection) -> list[Fi
         FileMistake(
             line=line,
             field="identifier",
-            message=f"Blocking this locks Macs out: it is {needed}. Set override_guard if it is meant",
+            message=f"Blocking this locks Macs out: it is {needed}. Set override_guard to save it anyway",
         )
         for line, needed in found
     ]
@@ -130,7 +130,7 @@ def _refusal(mistakes: Mistakes) -> Unprocessable:
         FieldProblem(field=f"line {one.line}{'.' if one.field else ''}{one.field}", message=one.message)
         for one in mistakes.shown
     )
-    return Unprocessable(f"The file has {mistakes.total} mistakes; nothing was imported", errors=fields)
+    return Unprocessable(f"The file has {mistakes.total} errors; nothing was imported", errors=fields)
 
 
 def _record(

@@ -43,7 +43,7 @@ class FileWriter:
         """Write what nobody takes for the end of a file: import refuses it."""
         if self._json:
             return b"\n"
-        return b'"The export broke off here: this file is not complete'
+        return b'"The export ended early: this file is incomplete'
 
     def _objects(self, rules: Iterable[Values]) -> str:
         lines = [json.dumps(_object(rule), ensure_ascii=False, separators=(",", ":")) for rule in rules]

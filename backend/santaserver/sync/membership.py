@@ -1,7 +1,7 @@
 """Which layers a machine is in: the global one, its tags in their order, its user's, its own.
 
 Looked up when the machine's report or the layers themselves have changed since the last time, which
-`facts_key` tells; otherwise the signature of the last time holds.
+`membership_fingerprint` tells; otherwise the signature of the last time holds.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ async def signature(
 ) -> int:
     """Bring the machine's tags up to date; return the signature of its layers and its release."""
     tags = await _tags(connection, caches, layer_version)
-    wanted = await _by_itself(tags, facts_of(subject, report, mode), subject.enrollment)
+    wanted = await _automatic_members(tags, facts_of(subject, report, mode), subject.enrollment)
     rows = await connection.fetch(
         "select tag_id, source from tag_member where machine_id = $1 and left_at is null", subject.id
     )
@@ -84,7 +84,9 @@ def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFa
     )
 
 
-async def _by_itself(tags: tuple[TagRule, ...], facts: MachineFacts, enrollment: int | None) -> set[Source]:
+async def _automatic_members(
+    tags: tuple[TagRule, ...], facts: MachineFacts, enrollment: int | None
+) -> set[Source]:
     groups = {group.casefold() for group in facts.groups}
     members: set[Source] = set()
     turns = Turns()

@@ -77,7 +77,7 @@ def judge(
 
 def _other_number(report: Report, sent: int, recent: Sequence[int]) -> Judgement:
     if report.received == 0 or report.received in recent:
-        return Judgement(Verdict.STRAY, f"received {report.received} rules: it may be an earlier sync's")
+        return Judgement(Verdict.STRAY, f"received {report.received} rules, perhaps those of an earlier sync")
     return Judgement(Verdict.REFUSED, f"received {report.received} of {sent} rules")
 
 

@@ -1,7 +1,7 @@
 """The way of a sync that nothing is new for: no lock, no transaction, at most one write for a stage.
 
 Each stage reads the machine's row and writes it only if it is still the same; what a stage did while
-another one changed the row is void, and it begins anew in service.py, under the row's lock. So does
+another one changed the row is void, and it starts over in service.py, under the row's lock. So does
 whatever takes more than one write. Decisions are service.py's own.
 """
 

@@ -39,7 +39,7 @@ class MachineSnapshot:
     seen_before: bool
     known: Known
     signature: int | None
-    """Its layers and release as they were when `facts_key` was made."""
+    """Its layers and release as they were when `membership_fingerprint` was made."""
     membership_fingerprint: bytes | None
     monitor_until: datetime | None
     head: PolicyHead

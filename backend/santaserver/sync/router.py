@@ -132,7 +132,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     """Decide who asks, then receive the body and run the stage."""
     form = form_of(call.fields)
     if call.stage not in KNOWN_STAGES and call.machine_id != DOCTOR:
-        raise NotFound(f"There is no stage {call.stage!r} in this version of the protocol")
+        raise NotFound(f"Unknown stage {call.stage!r}")
     enrolled = await _authorised(call)
     if call.machine_id == DOCTOR:
         return answer(call.stage, form, EMPTY, "")
@@ -143,7 +143,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
             call.machine_id, call.state.clock()
         ):
             raise
-        log.warning("an event of %s is dropped, it is too large even alone: %s", call.machine_id, error)
+        log.warning("dropped an event of %s, which is too large even on its own: %s", call.machine_id, error)
         body = EMPTY
     accepted = call.fields.get("accept-encoding", "")
     if isinstance(body, Page):

@@ -133,7 +133,7 @@ async def rule_download(context: SyncContext, machine_id: str, request: RuleDown
     """Serve one page of the open session; the same cursor always gets the same page."""
     machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        raise NotFound("This machine is not known here; it has to begin with a preflight")
+        raise NotFound("Unknown machine; a sync has to start with a preflight")
     return await page(context, machine, request)
 
 
@@ -145,7 +145,7 @@ async def page(context: SyncContext, machine: MachineSnapshot, request: RuleDown
     if request.cursor:
         cursor = context.signer.decode(request.cursor)
         if cursor is None or machine.known.pending is None or cursor.session != machine.known.pending.id:
-            raise Conflict("The cursor does not belong to this machine's open sync; begin with a preflight")
+            raise Conflict("The cursor does not belong to this machine's open sync; start with a preflight")
         offset = cursor.offset
     session = machine.known.pending
     if session is None:
@@ -197,7 +197,7 @@ async def postflight(context: SyncContext, machine_id: str, request: PostflightR
     """Confirm the open session, or forget what the machine has; a repeated postflight changes nothing."""
     machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        raise NotFound("This machine is not known here; it has to begin with a preflight")
+        raise NotFound("Unknown machine; a sync has to start with a preflight")
     return await conclude(context, machine, request)
 
 
@@ -216,12 +216,14 @@ async def conclude(context: SyncContext, machine: MachineSnapshot, request: Post
         session, report, known.acked_hash, machine.client_mode, known.recent_counts, counts=not silent
     )
     if session is None or judgement.verdict is Verdict.STRAY:
-        log.info("postflight of %s left aside: %s", machine.machine_id, judgement.why)
+        log.info("ignored a postflight of %s: %s", machine.machine_id, judgement.why)
         return b"{}"
     counts = (report.received, report.processed)
     if judgement.verdict is Verdict.REFUSED:
         log.warning(
-            "postflight of %s refused, its next sync is a clean one: %s", machine.machine_id, judgement.why
+            "rejected a postflight of %s, whose next sync will be a clean sync: %s",
+            machine.machine_id,
+            judgement.why,
         )
         await repository.refuse(context.connection, machine, session, counts, report.rules_hash, context.now)
     else:
@@ -261,7 +263,7 @@ async def known_machine(context: SyncContext, machine_id: str, serial: str) -> M
         await repository.create_machine(context.connection, machine_id, enrolled_by, context.now)
         machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        raise NotFound("The machine was removed while it was syncing; it has to begin again")
+        raise NotFound("The machine was removed during its sync; start again with a preflight")
     return machine
 
 
@@ -310,11 +312,11 @@ async def _unannounced(context: SyncContext, machine: MachineSnapshot) -> tuple[
     """Open a normal session for a download without a preflight; its target becomes a possible state.
 
     The machine's layers are those of its last preflight, which later ones may not be in: they are
-    looked up anew at the next.
+    looked up again at the next.
     """
     known = machine.known
     if known.acked is None or machine.signature is None:
-        raise Conflict("It is not known which rules this machine has; it has to begin with a preflight")
+        raise Conflict("The server does not know which rules this machine has; start with a preflight")
     context, head = await _present(context, machine.head)
     target = PolicyState(machine.signature, head.seq)
     bases = possible_states(known)

@@ -34,9 +34,9 @@ def check_pattern(pattern: str) -> str:
         return pattern
     alternatives = _Reader(pattern).read()
     if not pattern.startswith("^"):
-        raise PatternError(f"The pattern has to begin with ^. {ANCHOR}")
+        raise PatternError(f"The pattern must begin with ^. {ANCHOR}")
     if alternatives:
-        raise PatternError(f"Of several alternatives only the first begins with ^. {ANCHOR}")
+        raise PatternError(f"Only the first of several alternatives begins with ^. {ANCHOR}")
     return pattern
 
 
@@ -55,7 +55,7 @@ class _Reader:
         if self._place < len(self._pattern):
             raise self._error("there is a ) without its (")
         if any(number > self._groups for number in self._references):
-            raise self._error("it refers to a group that there is not")
+            raise self._error("it refers to a group that does not exist")
         return alternatives
 
     def _alternatives(self, depth: int) -> bool:
@@ -109,7 +109,7 @@ class _Reader:
         if self._pattern.startswith("(?", begin):
             found = _GROUP.match(self._pattern, begin)
             if found is None:
-                raise self._error("there is no such kind of group")
+                raise self._error("unknown kind of group")
             self._place = found.end()
             if found[0].endswith(")"):
                 return False
@@ -130,7 +130,7 @@ class _Reader:
             return
         found = _ESCAPE.match(self._pattern, self._place)
         if found is None:
-            raise self._error("there is no such escape")
+            raise self._error("unknown escape")
         if found[0][1:].isdecimal() and found[0][1] != "0":
             self._references.append(int(found[0][1]))
         self._place = found.end()

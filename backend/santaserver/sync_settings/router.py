@@ -29,7 +29,7 @@ async def get_settings(session: SessionDep, _: CurrentUser) -> SyncSettings:
 async def replace_settings(
     settings: SyncSettingsUpdate, session: SessionDep, user: AdminUser, now: NowDep
 ) -> SyncSettings:
-    """Replace the settings of the global layer; every Mac takes them over at its next sync."""
+    """Replace the settings of the global layer; every Mac gets them at its next sync."""
     return await service.replace_settings(session, settings, user, now)
 
 
@@ -38,7 +38,7 @@ LayerParam = Annotated[LayerName, Query()]
 
 @router.get("/layer", response_model_exclude_unset=True, responses=responses(NotFound))
 async def get_layer_settings(layer: LayerParam, session: SessionDep, _: CurrentUser) -> LayerSettings:
-    """Show what one layer says itself."""
+    """Show the settings defined in one layer."""
     return await service.layer_settings(session, layer)
 
 
@@ -48,5 +48,5 @@ async def get_layer_settings(layer: LayerParam, session: SessionDep, _: CurrentU
 async def replace_layer_settings(
     layer: LayerParam, settings: LayerSettingsUpdate, session: SessionDep, user: AdminUser, now: NowDep
 ) -> LayerSettings:
-    """Replace what one layer says; its Macs take it over at their next sync."""
+    """Replace the settings defined in one layer; its Macs get them at their next sync."""
     return await service.replace_layer_settings(session, layer, settings, user, now)

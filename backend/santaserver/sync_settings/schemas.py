@@ -28,7 +28,7 @@ class MediaPolicyUpdate(MediaPolicy, Input):
 
 
 class SyncSettings(BaseModel):
-    """Everything a preflight sets on a Mac; each answer carries all of it, for absent fields would stick."""
+    """Everything a preflight sets on a Mac; each answer carries all of it, as absent fields would persist."""
 
     client_mode: ClientMode = "MONITOR"
     batch_size: int = Field(50, ge=1, le=1000, description="Events per upload")
@@ -45,7 +45,7 @@ class SyncSettings(BaseModel):
     blocked_path_regex: str = Field("", max_length=4000, description="Empty: no path is blocked by pattern")
     removable_media_policy: MediaPolicy = MediaPolicy()
     encrypted_removable_media_policy: MediaPolicy | None = Field(
-        None, description="For encrypted volumes; null: as for all others"
+        None, description="For encrypted volumes; null: as for other volumes"
     )
     override_file_access_action: Literal["NONE", "AUDIT_ONLY", "DISABLE"] = "NONE"
     event_detail_url: str = Field(
@@ -77,7 +77,7 @@ class SyncSettingsUpdate(SyncSettings, Input):
     )
     removable_media_policy: MediaPolicyUpdate = MediaPolicyUpdate()
     encrypted_removable_media_policy: MediaPolicyUpdate | None = Field(
-        None, description="For encrypted volumes; null: as for all others"
+        None, description="For encrypted volumes; null: as for other volumes"
     )
     event_detail_url: DialogAddress = Field(
         "", max_length=2000, description="Template behind the block dialog's button"
@@ -86,7 +86,7 @@ class SyncSettingsUpdate(SyncSettings, Input):
 
 
 class LayerSettingsUpdate(Input):
-    """What one layer is to say itself: settings left out come from the layers below, or are defaults."""
+    """The settings to define in one layer; others come from the layers below, or are defaults."""
 
     values: SyncSettingsUpdate = Field(
         description="Only the settings named in the request belong to the layer"
@@ -97,7 +97,7 @@ class LayerSettingsUpdate(Input):
 
 
 class LayerSettings(BaseModel):
-    """What one layer says itself."""
+    """The settings defined in one layer."""
 
     values: SyncSettings = Field(description="Only the settings that belong to the layer")
     locked: list[str] = Field(description="Of these, what higher layers cannot change")

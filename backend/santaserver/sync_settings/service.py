@@ -54,7 +54,7 @@ async def replace_layer_settings(
     values = settings.values.model_dump(mode="json", exclude_unset=True)
     strangers = set(settings.locked) - values.keys()
     if strangers:
-        message = f"Only settings that the layer has itself can be locked, not {', '.join(sorted(strangers))}"
+        message = f"Only settings defined in the layer can be locked, not {', '.join(sorted(strangers))}"
         raise wrong_field("locked", message)
     await lock_policy(session)
     found = await layer_to_fill(session, layer)

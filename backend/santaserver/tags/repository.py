@@ -161,7 +161,7 @@ async def remove_tag(session: AsyncSession, row: TagRow, user: int, now: datetim
 
 
 async def lock_machine(session: AsyncSession, machine_id: str) -> tuple[int, str] | None:
-    """Keep syncs of a machine out and have its layers looked up anew; return its row id and host name."""
+    """Keep syncs of a machine out and have its layers looked up again; return its row id and host name."""
     statement = (
         update(MachineSync)
         .where(MachineSync.machine_id == Machine.id, Machine.machine_id == machine_id)

@@ -53,7 +53,7 @@ async def order_tags(order: TagOrder, session: SessionDep, user: AdminUser, now:
 
 @router.post("/order/impact", responses=responses(Forbidden, Conflict))
 async def tag_order_impact(order: TagOrder, session: SessionDep, _: AdminUser) -> TagOrderImpact:
-    """Say how many Macs another order would concern, without applying it."""
+    """Count the Macs that another order would affect, without applying it."""
     return await service.order_impact(session, order.tags)
 
 
@@ -102,7 +102,7 @@ async def list_members(
 async def add_member(
     tag_id: RowId, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
 ) -> None:
-    """Give a Mac a tag by hand."""
+    """Add a tag to a Mac."""
     await service.set_member(session, tag_id, machine_id, user, now, member=True)
 
 
@@ -114,5 +114,5 @@ async def add_member(
 async def remove_member(
     tag_id: RowId, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
 ) -> None:
-    """Remove a tag that was assigned by hand; enrollment, group and predicate may still assign it."""
+    """Remove a tag that was assigned manually; enrollment, group and predicate may still assign it."""
     await service.set_member(session, tag_id, machine_id, user, now, member=False)

@@ -20,7 +20,7 @@ TagName = Annotated[
 
 
 class TagContent(Input):
-    """What a tag is and who its members are, besides those added by hand."""
+    """What a tag is and who its members are, besides those added manually."""
 
     name: TagName
     description: Text = Field("", max_length=4000)
@@ -81,14 +81,14 @@ class PredicateTrial(Input):
     """A predicate to try out."""
 
     predicate: str = Field(
-        min_length=1, max_length=10_000, description="Whatever is wrong with it is the answer's `error`"
+        min_length=1, max_length=10_000, description="Errors in it are reported in the answer's `error`"
     )
 
 
 class PredicateResult(BaseModel):
     """What a predicate would do."""
 
-    error: str | None = Field(description="Why it is no predicate; null when it is one")
+    error: str | None = Field(description="Why the expression is invalid; null when it is valid")
     tried: int = Field(description="Macs that it was tried on: those that synced last")
     matching: int = Field(description="Of these, how many would be members")
     examples: list[str] = Field(description="Host names of the first that would be")

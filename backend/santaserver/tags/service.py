@@ -187,7 +187,7 @@ async def _whole_order(session: AsyncSession, tags: list[int]) -> list[TagRow]:
     """Return the live tags in their present order; raise `Conflict` unless `tags` names each once."""
     rows = await repository.list_tags(session)
     if sorted(tags) != sorted(row.tag.id for row in rows):
-        raise Conflict("The order has to name every live tag once; tags may have been added meanwhile")
+        raise Conflict("The order must list every tag once; tags may have changed since it was read")
     return rows
 
 
@@ -200,7 +200,7 @@ async def _live(session: AsyncSession, tag_id: int) -> TagRow:
 
 async def _check(session: AsyncSession, content: TagContent, tag_id: int | None) -> None:
     if await repository.name_taken(session, content.name, tag_id):
-        raise Conflict("There is a tag of this name already")
+        raise Conflict("There is already a tag with this name")
     predicate = (content.predicate or "").strip()
     if predicate and (wrong := _predicate_mistake(predicate)):
         raise wrong_field("predicate", wrong)
@@ -216,7 +216,7 @@ def _predicate_mistake(expression: str) -> str | None:
     try:
         check_predicate(expression)
     except PredicateError as error:
-        return f"The expression is no predicate: {error}"
+        return f"Invalid expression: {error}"
     return None
 
 

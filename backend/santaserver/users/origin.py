@@ -47,7 +47,7 @@ class OriginGuard:
             and scope["path"].startswith(GUARDED_PREFIX)
             and not same_origin(Headers(scope=scope), self.public_url)
         ):
-            refuse = problem_response(403, "This request came from another web site; open the console itself")
+            refuse = problem_response(403, "This request came from another web site; use the console")
             await refuse(scope, receive, send)
             return
         await self.app(scope, receive, send)

@@ -48,7 +48,7 @@ async def me(user: CurrentUser) -> User:
 
 @router.get("/state")
 async def login_state(request: Request, state: StateDep, now: NowDep) -> LoginState:
-    """Say who is logged in, if anybody, and what the session needs: the answer to a stranger is no error."""
+    """Show who is logged in, if anybody, and what a session needs; without a login this is no error."""
     token = read_session_cookie(request.cookies, state.settings)
     return LoginState(
         user=await state.sessions.user_of(token, now),

@@ -25,7 +25,7 @@ class Session(BaseModel):
     expires_at: datetime = Field(description="When it ends unless it is used")
     address: str = Field(description="Where it was opened from")
     user_agent: str
-    current: bool = Field(description="Whether it is the one that this was asked in")
+    current: bool = Field(description="Whether this request belongs to it")
 
 
 class SessionList(BaseModel):

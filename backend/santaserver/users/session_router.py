@@ -17,7 +17,7 @@ from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
 
-Username = Annotated[str | None, Query(description="Of this user; without it, one's own", max_length=200)]
+Username = Annotated[str | None, Query(description="User name; without it, your own", max_length=200)]
 
 
 def _whose(user: User, username: str | None) -> str:
@@ -62,7 +62,7 @@ async def end_session(
     user: CurrentUser,
     state: StateDep,
 ) -> None:
-    """End a session: one's own, or as an administrator anybody's."""
+    """End a session: your own, or as an administrator any."""
     owner = None if user.role == "admin" else user.id
     if not await repository.delete_by_id(connection, session_id, owner):
         raise NotFound("There is no such session; it may have ended")
@@ -77,7 +77,7 @@ async def end_sessions(
     request: Request,
     username: Username = None,
 ) -> EndedSessions:
-    """End all sessions of a user but the one that this is asked in."""
+    """End all sessions of a user except the one that asks."""
     own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
     ended = await repository.delete_of_user(connection, _whose(user, username), own)
     state.sessions.ended()

@@ -57,7 +57,7 @@ class SessionWatch:
                 log.debug("sessions are looked up each second: %s", describe(error))
             except Exception as error:
                 if not is_outage(error):
-                    log.exception("revoked sessions are not heard of at once; they are looked up each second")
+                    log.exception("revocations of sessions do not arrive; sessions are looked up each second")
                 log.debug("sessions are looked up each second: %s", describe(error))
             await asyncio.sleep(RETRY)
 
@@ -71,7 +71,7 @@ class SessionWatch:
                 continue
             self._used = False
             if not self._proven.is_set() and not await self._prove():
-                log.warning("notifications of PostgreSQL do not arrive, perhaps because of a pooler")
+                log.warning("PostgreSQL notifications do not arrive, perhaps because of a pooler")
                 raise TimeoutError
             asked_at = loop.time()
             await connection.execute("select 1", timeout=PROBE_TIMEOUT)

@@ -135,4 +135,4 @@ def test_a_wrong_name_is_said_at_the_field(logged_in: OpenPage, tags: Callable[.
     expect(dialog.get_by_text("Give the tag a name.")).to_be_visible()
     dialog.get_by_label("Name").fill("TAKEN")
     dialog.get_by_role("button", name="Create tag").click()
-    expect(dialog.get_by_text("There is a tag of this name already")).to_be_visible()
+    expect(dialog.get_by_text("There is already a tag with this name")).to_be_visible()

@@ -91,7 +91,7 @@ def test_a_rotated_password_is_used_for_new_connections(
         end_connections(dsn)
         assert client.get("/api/v1/rules").status_code == httpx.codes.OK
     said = "\n".join(record.getMessage() for record in caplog.records)
-    assert "use the password known before" in said
+    assert "keep the previous password" in said
     assert OLD not in said
     assert NEW not in said
 

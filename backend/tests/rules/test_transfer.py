@@ -221,7 +221,7 @@ RULE = '{"rule_type": "TEAMID", "identifier": "ABCDE12345", "policy": "ALLOWLIST
         ("csv", "rule_type,identifier,policy,nonsense\n", 1, "Unknown column"),
         ("csv", "rule_type,identifier,policy,policy\n", 1, "twice"),
         ("csv", "rule_type,identifier,policy\na,b,c,d\n", 2, "4 cells"),
-        ("csv", 'rule_type,identifier,policy\na,"b,c\n', 2, "no CSV"),
+        ("csv", 'rule_type,identifier,policy\na,"b,c\n', 2, "Not valid CSV"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where(kind: Any, text: str, line: int, words: str) -> None:  # noqa: ANN401

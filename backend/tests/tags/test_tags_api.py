@@ -115,7 +115,7 @@ def test_a_predicate_is_tried_on_the_macs_that_are_there(admin: httpx.Client, ne
     ("predicate", "words"),
     [
         ("hostname ==", "no predicate"),
-        ("hostname", "has to be true or false"),
+        ("hostname", "must be true or false"),
         ("nothing_like_it", "no predicate"),
         (" ", "empty"),
         ("hostname == '\0'", "cannot be stored"),

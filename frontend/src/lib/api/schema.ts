@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * Login State
-         * @description Say who is logged in, if anybody, and what the session needs: the answer to a stranger is no error.
+         * @description Show who is logged in, if anybody, and what a session needs; without a login this is no error.
          */
         get: operations["login_state"];
         put?: never;
@@ -133,12 +133,12 @@ export interface paths {
         };
         /**
          * Get Contact
-         * @description Say whom to ask about a blocked program.
+         * @description Show whom to ask about a blocked program.
          */
         get: operations["get_contact"];
         /**
          * Replace Contact
-         * @description Replace whom the page about a blocked program names; it shows this to everybody.
+         * @description Replace the contact that the page about a blocked program shows to everybody.
          */
         put: operations["replace_contact"];
         post?: never;
@@ -163,7 +163,7 @@ export interface paths {
         put?: never;
         /**
          * Create Enrollment
-         * @description Make an enrollment. The secret is in this answer only.
+         * @description Create an enrollment. Only this answer has the secret.
          */
         post: operations["create_enrollment"];
         delete?: never;
@@ -223,7 +223,7 @@ export interface paths {
         put?: never;
         /**
          * Revoke Enrollment
-         * @description Refuse the secret from now on, also to Macs that enrolled with it.
+         * @description Refuse the secret from now on, also to Macs enrolled with it.
          */
         post: operations["revoke_enrollment"];
         delete?: never;
@@ -248,14 +248,14 @@ export interface paths {
         post?: never;
         /**
          * Drop Serials
-         * @description Give up an enrollment's list, so that Macs of any serial number may use it.
+         * @description Delete an enrollment's list, so that Macs with any serial number may use it.
          */
         delete: operations["drop_serials"];
         options?: never;
         head?: never;
         /**
          * Change Serials
-         * @description Add serial numbers to an enrollment's list and take others off; without a list the first makes one.
+         * @description Add serial numbers to an enrollment's list and remove others; the first one added creates the list.
          */
         patch: operations["change_serials"];
         trace?: never;
@@ -491,7 +491,7 @@ export interface paths {
         put?: never;
         /**
          * Order Clean Sync
-         * @description Have the machine's rule table rebuilt at its next sync; the Mac drops events it has not uploaded.
+         * @description Order a clean sync, which rebuilds the machine's rule table; the Mac drops events not yet uploaded.
          */
         post: operations["order_clean_sync"];
         delete?: never;
@@ -511,7 +511,7 @@ export interface paths {
         put?: never;
         /**
          * Start Monitor Mode
-         * @description Let the machine run in MONITOR mode for a while, from its next sync on.
+         * @description Switch the machine to MONITOR mode for a limited time, from its next sync on.
          */
         post: operations["start_monitor_mode"];
         /**
@@ -665,7 +665,7 @@ export interface paths {
         };
         /**
          * Export Rules
-         * @description Download rules as a file that `import` takes back; the same rules give the same bytes.
+         * @description Download rules as a file that `import` accepts; the same rules give the same bytes.
          */
         get: operations["export_rules"];
         put?: never;
@@ -687,7 +687,7 @@ export interface paths {
         put?: never;
         /**
          * Import Rules
-         * @description Import a file of rules in one step, or say what that would do (`dry_run`).
+         * @description Import a file of rules in one step, or report what that would do (`dry_run`).
          */
         post: operations["import_rules"];
         delete?: never;
@@ -732,7 +732,7 @@ export interface paths {
         post?: never;
         /**
          * End Sessions
-         * @description End all sessions of a user but the one that this is asked in.
+         * @description End all sessions of a user except the one that asks.
          */
         delete: operations["end_sessions"];
         options?: never;
@@ -752,7 +752,7 @@ export interface paths {
         post?: never;
         /**
          * End Session
-         * @description End a session: one's own, or as an administrator anybody's.
+         * @description End a session: your own, or as an administrator any.
          */
         delete: operations["end_session"];
         options?: never;
@@ -774,7 +774,7 @@ export interface paths {
         get: operations["get_settings"];
         /**
          * Replace Settings
-         * @description Replace the settings of the global layer; every Mac takes them over at its next sync.
+         * @description Replace the settings of the global layer; every Mac gets them at its next sync.
          */
         put: operations["replace_settings"];
         post?: never;
@@ -793,12 +793,12 @@ export interface paths {
         };
         /**
          * Get Layer Settings
-         * @description Show what one layer says itself.
+         * @description Show the settings defined in one layer.
          */
         get: operations["get_layer_settings"];
         /**
          * Replace Layer Settings
-         * @description Replace what one layer says; its Macs take it over at their next sync.
+         * @description Replace the settings defined in one layer; its Macs get them at their next sync.
          */
         put: operations["replace_layer_settings"];
         post?: never;
@@ -890,13 +890,13 @@ export interface paths {
         get?: never;
         /**
          * Add Member
-         * @description Give a Mac a tag by hand.
+         * @description Add a tag to a Mac.
          */
         put: operations["add_member"];
         post?: never;
         /**
          * Remove Member
-         * @description Remove a tag that was assigned by hand; enrollment, group and predicate may still assign it.
+         * @description Remove a tag that was assigned manually; enrollment, group and predicate may still assign it.
          */
         delete: operations["remove_member"];
         options?: never;
@@ -935,7 +935,7 @@ export interface paths {
         put?: never;
         /**
          * Tag Order Impact
-         * @description Say how many Macs another order would concern, without applying it.
+         * @description Count the Macs that another order would affect, without applying it.
          */
         post: operations["tag_order_impact"];
         delete?: never;
@@ -999,7 +999,7 @@ export interface components {
             id: number;
             /**
              * Identifier
-             * @description What it is about; empty when the agent did not say
+             * @description What it concerns; empty when the agent did not report it
              */
             identifier: string;
             /** Kind */
@@ -1073,7 +1073,7 @@ export interface components {
             locked: boolean;
             /**
              * Outcome
-             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins and takes the target's rules away; `not_supported`: it wins, but the machine's client cannot read it
+             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins, so the target has no rule; `not_supported`: it wins, but the machine's client does not support it
              * @enum {string}
              */
             outcome: "wins" | "outranked" | "loses" | "masks" | "not_supported";
@@ -1127,7 +1127,7 @@ export interface components {
         Client: {
             /**
              * Family
-             * @description `other`: not known here, so it is sent only what every client can read
+             * @description `other`: unknown, so it is sent only what every client supports
              * @enum {string}
              */
             family: "santa" | "pedro" | "other";
@@ -1172,7 +1172,7 @@ export interface components {
              * @description Before then no further clean sync is tried for it; null: the next sync is one
              */
             next_clean_at: string | null;
-            /** @description As they should be; null when only the digest differs */
+            /** @description As they should be; null when only the rules hash differs */
             ours: components["schemas"]["HeldRules"] | null;
             /**
              * Since
@@ -1242,7 +1242,7 @@ export interface components {
             created_at: string;
             /**
              * Created By
-             * @description User name, empty when it was made on the command line
+             * @description User name; empty when created on the command line
              */
             created_by: string;
             /** Expires At */
@@ -1253,12 +1253,12 @@ export interface components {
             label: string;
             /**
              * Machines
-             * @description Macs that enrolled with it
+             * @description Macs enrolled with it
              */
             machines: number;
             /**
              * Quota
-             * @description How many Macs may use it; null: any
+             * @description Machine limit; null: none
              */
             quota?: number | null;
             /** Revoked At */
@@ -1286,7 +1286,7 @@ export interface components {
             client_certificate: boolean;
             /**
              * Expires At
-             * @description From then on the secret is refused, also to Macs that enrolled with it
+             * @description From then on the secret is refused, also to Macs enrolled with it
              */
             expires_at?: string | null;
             /**
@@ -1296,7 +1296,7 @@ export interface components {
             label: string;
             /**
              * Quota
-             * @description How many Macs may use it; null: any
+             * @description Machine limit; null: none
              */
             quota?: number | null;
             /**
@@ -1313,7 +1313,7 @@ export interface components {
         };
         /**
          * EnrollmentCreated
-         * @description A new enrollment with its secret, which is shown this once.
+         * @description A new enrollment with its secret, which cannot be shown again.
          */
         EnrollmentCreated: {
             enrollment: components["schemas"]["Enrollment"];
@@ -1557,7 +1557,7 @@ export interface components {
         };
         /**
          * HeldRules
-         * @description Rules of a machine by type, without those that it made itself.
+         * @description Rules of a machine by type, without those created on it.
          */
         HeldRules: {
             /** Binary */
@@ -1752,7 +1752,7 @@ export interface components {
         };
         /**
          * LayerSettings
-         * @description What one layer says itself.
+         * @description The settings defined in one layer.
          */
         LayerSettings: {
             /**
@@ -1772,7 +1772,7 @@ export interface components {
         };
         /**
          * LayerSettingsUpdate
-         * @description What one layer is to say itself: settings left out come from the layers below, or are defaults.
+         * @description The settings to define in one layer; others come from the layers below, or are defaults.
          */
         LayerSettingsUpdate: {
             /**
@@ -1907,7 +1907,7 @@ export interface components {
         };
         /**
          * MachineDetail
-         * @description One Mac with all that there is to say about it.
+         * @description One Mac with all details.
          */
         MachineDetail: {
             /** @description null before the first preflight */
@@ -2068,7 +2068,7 @@ export interface components {
         };
         /**
          * MonitorMode
-         * @description An order to let one machine run in MONITOR mode for a while.
+         * @description An order to switch one machine to MONITOR mode for a limited time.
          */
         MonitorMode: {
             /** Minutes */
@@ -2112,7 +2112,7 @@ export interface components {
             items: components["schemas"]["AgentAudit"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2122,7 +2122,7 @@ export interface components {
             items: components["schemas"]["EffectiveRule"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2132,7 +2132,7 @@ export interface components {
             items: components["schemas"]["Enrollment"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2142,7 +2142,7 @@ export interface components {
             items: components["schemas"]["Event"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2152,7 +2152,7 @@ export interface components {
             items: components["schemas"]["FileAccess"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2162,7 +2162,7 @@ export interface components {
             items: components["schemas"]["Machine"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2172,7 +2172,7 @@ export interface components {
             items: components["schemas"]["Program"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2182,7 +2182,7 @@ export interface components {
             items: components["schemas"]["RemovedRule"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2192,7 +2192,7 @@ export interface components {
             items: components["schemas"]["Rule"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2202,7 +2202,7 @@ export interface components {
             items: components["schemas"]["TagMember"][];
             /**
              * Next Cursor
-             * @description Hand in as `cursor` for the rows after these
+             * @description Pass as `cursor` to get the next rows
              */
             next_cursor: string | null;
         };
@@ -2247,7 +2247,7 @@ export interface components {
         PredicateResult: {
             /**
              * Error
-             * @description Why it is no predicate; null when it is one
+             * @description Why the expression is invalid; null when it is valid
              */
             error: string | null;
             /**
@@ -2273,7 +2273,7 @@ export interface components {
         PredicateTrial: {
             /**
              * Predicate
-             * @description Whatever is wrong with it is the answer's `error`
+             * @description Errors in it are reported in the answer's `error`
              */
             predicate: string;
         };
@@ -2405,7 +2405,7 @@ export interface components {
         };
         /**
          * RemovedRule
-         * @description A rule out of use, and how many Macs have confirmed that it is gone.
+         * @description A rule out of use, and how many Macs have confirmed its removal.
          */
         RemovedRule: {
             /** Comment */
@@ -2464,7 +2464,7 @@ export interface components {
             created_at: string;
             /**
              * Created By
-             * @description User name; null for rules that the system made
+             * @description User name; null for rules created by the system
              */
             created_by: string | null;
             /** Custom Msg */
@@ -2617,19 +2617,19 @@ export interface components {
             locked: boolean;
             /**
              * Override Guard
-             * @description Store the rule even if it blocks what a Mac needs to be reached; never kept
+             * @description Save the rule even if it blocks what a Mac needs to stay manageable; not stored
              * @default false
              */
             override_guard: boolean;
             /**
              * Policy
-             * @description `NONE` takes the target's rules in lower layers away and puts nothing in their place
+             * @description `NONE` masks the target's rules in lower layers
              * @enum {string}
              */
             policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
             /**
              * Reason
-             * @description Why it became so; kept with this version
+             * @description Why it was changed; stored with this version
              * @default
              */
             reason: string;
@@ -2640,7 +2640,7 @@ export interface components {
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
             /**
              * Starts At
-             * @description When it comes into force; null: now. Not for a rule that is in force
+             * @description When it comes into force; null: now. Not for a rule in force
              */
             starts_at?: string | null;
         };
@@ -2656,7 +2656,7 @@ export interface components {
             content: string;
             /**
              * Dry Run
-             * @description Only say what would happen
+             * @description Only report what would happen
              * @default true
              */
             dry_run: boolean;
@@ -2667,18 +2667,18 @@ export interface components {
             format: "json" | "csv";
             /**
              * Override Guard
-             * @description Store rules even if they block what a Mac needs to be reached
+             * @description Save rules even if they block what a Mac needs to stay manageable
              * @default false
              */
             override_guard: boolean;
             /**
              * Policy Seq
-             * @description Import only if the policy is still what this plan was made for
+             * @description Import only if the policy is still the one that the plan was made for
              */
             policy_seq?: number | null;
             /**
              * Reason
-             * @description Kept with every version that it makes
+             * @description Stored with every version that it creates
              * @default
              */
             reason: string;
@@ -2738,25 +2738,25 @@ export interface components {
             locked: boolean;
             /**
              * Override Guard
-             * @description Store the rule even if it blocks what a Mac needs to be reached; never kept
+             * @description Save the rule even if it blocks what a Mac needs to stay manageable; not stored
              * @default false
              */
             override_guard: boolean;
             /**
              * Policy
-             * @description `NONE` takes the target's rules in lower layers away and puts nothing in their place
+             * @description `NONE` masks the target's rules in lower layers
              * @enum {string}
              */
             policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
             /**
              * Reason
-             * @description Why it became so; kept with this version
+             * @description Why it was changed; stored with this version
              * @default
              */
             reason: string;
             /**
              * Starts At
-             * @description When it comes into force; null: now. Not for a rule that is in force
+             * @description When it comes into force; null: now. Not for a rule in force
              */
             starts_at?: string | null;
         };
@@ -2780,7 +2780,7 @@ export interface components {
         };
         /**
          * SerialChange
-         * @description Serial numbers to add to an enrollment's list, and to take off it.
+         * @description Serial numbers to add to an enrollment's list and to remove from it.
          */
         SerialChange: {
             /**
@@ -2822,7 +2822,7 @@ export interface components {
             created_at: string;
             /**
              * Current
-             * @description Whether it is the one that this was asked in
+             * @description Whether this request belongs to it
              */
             current: boolean;
             /**
@@ -2970,7 +2970,7 @@ export interface components {
         };
         /**
          * SyncSettings
-         * @description Everything a preflight sets on a Mac; each answer carries all of it, for absent fields would stick.
+         * @description Everything a preflight sets on a Mac; each answer carries all of it, as absent fields would persist.
          */
         SyncSettings: {
             /**
@@ -3017,7 +3017,7 @@ export interface components {
              * @default false
              */
             enable_transitive_rules: boolean;
-            /** @description For encrypted volumes; null: as for all others */
+            /** @description For encrypted volumes; null: as for other volumes */
             encrypted_removable_media_policy?: components["schemas"]["MediaPolicy"] | null;
             /**
              * Event Detail Text
@@ -3112,7 +3112,7 @@ export interface components {
              * @default false
              */
             enable_transitive_rules: boolean;
-            /** @description For encrypted volumes; null: as for all others */
+            /** @description For encrypted volumes; null: as for other volumes */
             encrypted_removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
             /**
              * Event Detail Text
@@ -3211,7 +3211,7 @@ export interface components {
         };
         /**
          * TagContent
-         * @description What a tag is and who its members are, besides those added by hand.
+         * @description What a tag is and who its members are, besides those added manually.
          */
         TagContent: {
             /**
@@ -3312,7 +3312,7 @@ export interface components {
         };
         /**
          * UndeliveredRule
-         * @description A rule for a machine whose client cannot read it.
+         * @description A rule that the machine's client does not support.
          */
         UndeliveredRule: {
             /** Identifier */
@@ -3333,7 +3333,7 @@ export interface components {
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
             /**
              * Sent
-             * @description The policy that is sent in its place; null: the rule is not sent
+             * @description The policy that is sent instead; null: the rule is not sent
              */
             sent: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
             /** Why */
@@ -3341,7 +3341,7 @@ export interface components {
         };
         /**
          * UndeliveredRules
-         * @description The rules for a machine that its client cannot read as they are.
+         * @description The rules that the machine's client does not support as they are.
          */
         UndeliveredRules: {
             /**
@@ -3354,14 +3354,14 @@ export interface components {
         };
         /**
          * UndeliveredSetting
-         * @description A setting for a machine whose client cannot read it.
+         * @description A setting that the machine's client does not support.
          */
         UndeliveredSetting: {
             /** Key */
             key: string;
             /**
              * Sent
-             * @description What is sent in its place; null: nothing
+             * @description What is sent instead; null: nothing
              */
             sent: string | null;
             /** Why */
@@ -3397,9 +3397,9 @@ export interface operations {
     list_agent_audits: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 /** @description Only this machine's */
                 machine_id?: string;
@@ -3428,7 +3428,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3470,7 +3470,7 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3488,7 +3488,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to wait. */
+            /** @description The caller sent too many requests. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3535,7 +3535,7 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3643,7 +3643,7 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3652,7 +3652,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3661,7 +3661,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3675,9 +3675,9 @@ export interface operations {
     list_enrollments: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
             };
             header?: never;
@@ -3704,7 +3704,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3713,7 +3713,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3755,7 +3755,7 @@ export interface operations {
                     "application/json": components["schemas"]["EnrollmentCreated"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3764,7 +3764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3773,7 +3773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3804,7 +3804,7 @@ export interface operations {
                     "application/json": components["schemas"]["Enrollment"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3813,7 +3813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3822,7 +3822,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3866,7 +3866,7 @@ export interface operations {
                     "application/x-apple-aspen-config": string;
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3875,7 +3875,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3884,7 +3884,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3893,7 +3893,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3924,7 +3924,7 @@ export interface operations {
                     "application/json": components["schemas"]["Enrollment"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3933,7 +3933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3942,7 +3942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3982,7 +3982,7 @@ export interface operations {
                     "application/json": components["schemas"]["SerialList"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3991,7 +3991,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4000,7 +4000,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4038,7 +4038,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4047,7 +4047,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4056,7 +4056,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4100,7 +4100,7 @@ export interface operations {
                     "application/json": components["schemas"]["SerialList"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4109,7 +4109,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4118,7 +4118,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4127,7 +4127,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4156,7 +4156,7 @@ export interface operations {
                     "application/json": components["schemas"]["Essential"][];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4165,7 +4165,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4179,11 +4179,11 @@ export interface operations {
     list_events: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description `blocked`, `allowed`, `unknown`, or Santa's exact word */
                 decision?: string;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 machine_id?: string;
                 /** @description Part of a program's name, path, signing ID or bundle, or of a host name or serial number; or a whole SHA-256, CDHash, team ID, machine id or user name */
@@ -4213,7 +4213,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4253,7 +4253,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4262,7 +4262,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4307,7 +4307,7 @@ export interface operations {
                     "application/json": components["schemas"]["Explanation"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4316,7 +4316,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4325,7 +4325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4339,9 +4339,9 @@ export interface operations {
     list_effective_rules: {
         parameters: {
             query: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 machine_id: string;
                 /** @description Part of a name, identifier or address */
@@ -4371,7 +4371,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4380,7 +4380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4420,7 +4420,7 @@ export interface operations {
                     "application/json": components["schemas"]["SettingsExplanation"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4429,7 +4429,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4452,11 +4452,11 @@ export interface operations {
     list_file_accesses: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Santa's exact word */
                 decision?: string;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 /** @description Only this machine's */
                 machine_id?: string;
@@ -4487,7 +4487,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4525,7 +4525,7 @@ export interface operations {
                     "application/json": components["schemas"]["Layer"][];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4557,7 +4557,7 @@ export interface operations {
                     "application/json": components["schemas"]["LayerMembers"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4566,7 +4566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4589,9 +4589,9 @@ export interface operations {
     list_machines: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 /** @description Part of a name, identifier or address */
                 q?: string;
@@ -4620,7 +4620,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4661,7 +4661,7 @@ export interface operations {
                     "application/json": components["schemas"]["MachineDetail"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4670,7 +4670,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4715,7 +4715,7 @@ export interface operations {
                     "application/json": components["schemas"]["MachineDetail"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4724,7 +4724,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4733,7 +4733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4778,7 +4778,7 @@ export interface operations {
                     "application/json": components["schemas"]["MachineDetail"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4787,7 +4787,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4796,7 +4796,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4805,7 +4805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4814,7 +4814,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4846,7 +4846,7 @@ export interface operations {
                     "application/json": components["schemas"]["MachineDetail"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4855,7 +4855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4864,7 +4864,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4905,7 +4905,7 @@ export interface operations {
                     "application/json": components["schemas"]["MachineTag"][];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4914,7 +4914,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4952,7 +4952,7 @@ export interface operations {
                     "application/json": components["schemas"]["Overview"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4966,9 +4966,9 @@ export interface operations {
     list_programs: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 /** @description Only programs that were blocked, or allowed, at least once */
                 outcome?: ("blocked" | "allowed") | null;
@@ -4999,7 +4999,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5039,7 +5039,7 @@ export interface operations {
                     "application/json": components["schemas"]["Program"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5048,7 +5048,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5071,11 +5071,11 @@ export interface operations {
     list_rules: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Only this layer's; without it, all layers' */
                 layer?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
                 policy?: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
                 /** @description Part of a name, identifier or address */
@@ -5106,7 +5106,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5115,7 +5115,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5157,7 +5157,7 @@ export interface operations {
                     "application/json": components["schemas"]["Rule"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5166,7 +5166,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5175,7 +5175,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5184,7 +5184,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5215,7 +5215,7 @@ export interface operations {
                     "application/json": components["schemas"]["Rule"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5224,7 +5224,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5268,7 +5268,7 @@ export interface operations {
                     "application/json": components["schemas"]["Rule"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5277,7 +5277,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5286,7 +5286,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5295,7 +5295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5324,7 +5324,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5333,7 +5333,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5342,7 +5342,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5385,7 +5385,7 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5394,7 +5394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5403,7 +5403,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5445,7 +5445,7 @@ export interface operations {
                     "application/json": components["schemas"]["ImportPlan"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5454,7 +5454,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5463,7 +5463,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5472,7 +5472,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5486,9 +5486,9 @@ export interface operations {
     list_removed_rules: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
             };
             header?: never;
@@ -5515,7 +5515,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5540,7 +5540,7 @@ export interface operations {
             query?: {
                 /** @description Those of all users, for administrators */
                 everybody?: boolean;
-                /** @description Of this user; without it, one's own */
+                /** @description User name; without it, your own */
                 username?: string | null;
             };
             header?: never;
@@ -5558,7 +5558,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5567,7 +5567,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5590,7 +5590,7 @@ export interface operations {
     end_sessions: {
         parameters: {
             query?: {
-                /** @description Of this user; without it, one's own */
+                /** @description User name; without it, your own */
                 username?: string | null;
             };
             header?: never;
@@ -5608,7 +5608,7 @@ export interface operations {
                     "application/json": components["schemas"]["EndedSessions"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5617,7 +5617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5655,7 +5655,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5664,7 +5664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5702,7 +5702,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncSettings"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5735,7 +5735,7 @@ export interface operations {
                     "application/json": components["schemas"]["SyncSettings"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5744,7 +5744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5753,7 +5753,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5785,7 +5785,7 @@ export interface operations {
                     "application/json": components["schemas"]["LayerSettings"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5794,7 +5794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5839,7 +5839,7 @@ export interface operations {
                     "application/json": components["schemas"]["LayerSettings"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5848,7 +5848,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5857,7 +5857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5866,7 +5866,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5895,7 +5895,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tag"][];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5928,7 +5928,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tag"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5937,7 +5937,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5946,7 +5946,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5955,7 +5955,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5986,7 +5986,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tag"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5995,7 +5995,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6039,7 +6039,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tag"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6048,7 +6048,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6057,7 +6057,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6066,7 +6066,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6075,7 +6075,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is readable but breaks a rule. */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6104,7 +6104,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6113,7 +6113,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6122,7 +6122,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6145,9 +6145,9 @@ export interface operations {
     list_members: {
         parameters: {
             query?: {
-                /** @description `next_cursor` of the page before */
+                /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
-                /** @description Rows on this page */
+                /** @description Rows on this page at most */
                 limit?: number;
             };
             header?: never;
@@ -6176,7 +6176,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6185,7 +6185,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6225,7 +6225,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6234,7 +6234,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6243,7 +6243,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6283,7 +6283,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6292,7 +6292,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6301,7 +6301,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description There is no such thing. */
+            /** @description The object does not exist. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6343,7 +6343,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tag"][];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6352,7 +6352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6361,7 +6361,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6403,7 +6403,7 @@ export interface operations {
                     "application/json": components["schemas"]["TagOrderImpact"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6412,7 +6412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6421,7 +6421,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request contradicts what is stored. */
+            /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6463,7 +6463,7 @@ export interface operations {
                     "application/json": components["schemas"]["PredicateResult"];
                 };
             };
-            /** @description The caller has to show who it is. */
+            /** @description Authentication is required. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6472,7 +6472,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The caller is known, but may not do this. */
+            /** @description The caller lacks permission. */
             403: {
                 headers: {
                     [name: string]: unknown;
