@@ -5,7 +5,6 @@ import pytest
 
 from santaserver.sync import paging
 from santaserver.sync.paging import tombstone
-from tests.support.postgres import execute, value
 from tests.support.santa_client import CutError, SimulatedMac, SyncError
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, change_rule, clean_reason, effective, machine, remove_rule, sha
@@ -311,18 +310,6 @@ def test_settings_reach_the_mac_complete(admin: httpx.Client, mac: SimulatedMac)
     assert admin.put("/api/v1/settings", json=wanted).json() == wanted
     after = mac.sync().settings
     assert after == {**before, "client_mode": "LOCKDOWN", "full_sync_interval": 120}
-
-
-def test_concurrent_rule_changes_never_hide_behind_a_confirmed_number(
-    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
-) -> None:
-    """A writer that took its number but has not committed keeps later writers from overtaking it."""
-    add_rule(admin, sha(1))
-    seq = value(server.dsn, "select seq from policy_head")
-    execute(server.dsn, "update policy_head set seq = seq + 1")
-    add_rule(admin, sha(2))
-    mac.sync()
-    assert value(server.dsn, "select acked_seq from machine_sync") == seq + 2
 
 
 def test_an_unconfirmed_state_between_two_santa_versions_is_not_forgotten(

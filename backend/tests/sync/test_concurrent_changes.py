@@ -1,0 +1,63 @@
+"""Two administrators change rules at the same time while a Mac syncs."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tests.support.postgres import START_LIMIT, Holder, value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+from tests.sync.helpers import add_rule, effective, sha
+
+WAITING = """select count(*) from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'"""
+
+
+@contextmanager
+def first_commit_held(patch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Hold the next commit until the end of the block; yield what is set when it is about to happen."""
+    reached, go_on = threading.Event(), threading.Event()
+    commit = AsyncSession.commit
+
+    async def held(session: AsyncSession) -> None:
+        if not reached.is_set():
+            reached.set()
+            assert await asyncio.to_thread(go_on.wait, START_LIMIT)
+        await commit(session)
+
+    patch.setattr(AsyncSession, "commit", held)
+    try:
+        yield reached
+    finally:
+        go_on.set()
+
+
+def test_concurrent_rule_changes_never_hide_behind_a_confirmed_number(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that took its number but has not committed keeps later writers from overtaking it."""
+    add_rule(admin, sha(1))
+    mac.sync()
+    seq = value(server.dsn, "select seq from policy_head")
+    with ThreadPoolExecutor(2) as writers:
+        with first_commit_held(monkeypatch) as about_to_commit:
+            first = writers.submit(add_rule, admin, sha(2))
+            assert about_to_commit.wait(START_LIMIT)
+            second = writers.submit(add_rule, admin, sha(3))
+            Holder(START_LIMIT).until(lambda: second.done() or value(server.dsn, WAITING) > 0)
+            assert not second.done(), "the later change must not be stored first"
+            mac.sync()
+            assert value(server.dsn, "select acked_seq from machine_sync") == seq
+            assert mac.rules.keys() == {("BINARY", sha(1))}
+        first.result()
+        second.result()
+    mac.sync()
+    assert value(server.dsn, "select acked_seq from machine_sync") == seq + 2
+    assert mac.rules == effective(admin)
+    assert mac.rules.keys() == {("BINARY", sha(number)) for number in (1, 2, 3)}
