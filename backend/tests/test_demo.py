@@ -71,7 +71,9 @@ def test_an_interrupted_demo_leaves_nothing_and_is_made_at_the_next_start(
     settings = load({"DATABASE_URL": dsn})
     real = demo._machine
 
-    async def until_ctrl_c(context: SyncContext, number: int, chance: random.Random, programs: ProgramCache) -> None:
+    async def until_ctrl_c(
+        context: SyncContext, number: int, chance: random.Random, programs: ProgramCache
+    ) -> None:
         if number == machines:
             raise KeyboardInterrupt
         await real(context, number, chance, programs)

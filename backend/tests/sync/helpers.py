@@ -59,3 +59,23 @@ def clean_reason(admin: httpx.Client, mac: SimulatedMac) -> str | None:
     """Return why the machine's newest sync was a clean one."""
     reason: str | None = machine(admin, mac)["last_sync"]["clean_reason"]
     return reason
+
+
+def tag(admin: httpx.Client, name: str, **content: object) -> int:
+    """Create a tag and return its id."""
+    answer = admin.post("/api/v1/tags", json={"name": name, **content})
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    tag_id: int = answer.json()["id"]
+    return tag_id
+
+
+def policies(mac: SimulatedMac) -> dict[str, str]:
+    """Sync, and return the policies that the Mac then has by identifier."""
+    mac.sync()
+    return {identifier: rule[0] for (_, identifier), rule in mac.rules.items()}
+
+
+def give(admin: httpx.Client, tag_id: int, mac: SimulatedMac, method: str = "PUT") -> None:
+    """Add a tag to a Mac, or remove it with DELETE."""
+    answer = admin.request(method, f"/api/v1/tags/{tag_id}/members/{mac.machine_id}")
+    assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
