@@ -25,6 +25,7 @@ from santaserver.machines.schemas import (
 from santaserver.machines.undelivered import undelivered_rules
 from santaserver.policy import rule_sets
 from santaserver.policy.capabilities import Capabilities, client_name
+from santaserver.policy.head import head_seq
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.sync.caches import SyncCaches
@@ -44,7 +45,7 @@ async def detail_of(
         layers, able = await signature_of(connection, caches, row.progress.signature)
         name = client_name(able, row.machine.santa_version)
         client = Client(family=able.family.value, name=name, takes_all_rules=able.whole_set)
-        head = await repository.head_seq(session)
+        head = await head_seq(session)
         rules = await _rules(session, connection, layers, head, able, name)
         settings = await _settings(connection, row, layers, head, able, name, now)
     difference = _difference(row)

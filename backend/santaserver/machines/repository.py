@@ -176,11 +176,6 @@ async def find_machine(session: AsyncSession, machine_id: str) -> MachineRow | N
     return MachineRow(*row) if row else None
 
 
-async def head_seq(session: AsyncSession) -> int:
-    """Return the number of the newest policy change."""
-    return (await session.execute(select(PolicyHeadRow.seq))).scalar_one()
-
-
 async def serials_of(session: AsyncSession, row_id: int) -> Sequence[MachineSerial]:
     """Return the serial numbers that a machine id was used with."""
     return (await session.scalars(select(MachineSerial).where(MachineSerial.machine_id == row_id))).all()

@@ -28,6 +28,11 @@ class PolicyHead:
     """When the next activation or expiry is due."""
 
 
+async def head_seq(session: AsyncSession) -> int:
+    """Return the number of the newest policy change."""
+    return (await session.execute(select(Row.seq))).scalar_one()
+
+
 async def next_seq(session: AsyncSession) -> int:
     """Take the next number; other writers wait until this transaction ends."""
     statement = update(Row).values(seq=Row.seq + 1).returning(Row.seq)

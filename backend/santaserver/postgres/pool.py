@@ -192,11 +192,15 @@ async def _answers(raw: asyncpg.Connection) -> bool:
 
 
 async def _close(member: PooledConnection) -> None:
-    """Say goodbye when the other side still listens, then end it in any case."""
-    with suppress(OSError, *DRIVER_ERRORS):
-        await member.raw.close(timeout=CLOSE_TIMEOUT)
-    if not member.raw.is_closed():
-        member.raw.terminate()
+    """Say goodbye when the other side still listens, then end it in any case, also when canceled."""
+    try:
+        with suppress(OSError, *DRIVER_ERRORS):
+            # The driver's own timeout does not hold while it cancels a statement.
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await member.raw.close()
+    finally:
+        if not member.raw.is_closed():
+            member.raw.terminate()
     if member.orm is not None:
         # SQLAlchemy finds the connection closed; it only has to forget it.
         with suppress(Exception):

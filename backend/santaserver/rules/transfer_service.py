@@ -15,8 +15,7 @@ from santaserver.current_user import User
 from santaserver.db import Connection, driver
 from santaserver.errors import Conflict, FieldProblem, Unprocessable
 from santaserver.outbox import changed_in_bulk
-from santaserver.policy.head import lock_policy
-from santaserver.rules import transfer_repository as repository
+from santaserver.policy.head import head_seq, lock_policy
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.claims import BATCH, COLUMNS, signers_of
 from santaserver.rules.guard import endangered
@@ -60,7 +59,7 @@ async def import_rules(
     failed = await _stage(connection, reader, worker, mistakes)
     if not wanted.dry_run:
         await lock_policy(session)
-    seq = await repository.head_seq(session)
+    seq = await head_seq(session)
     if wanted.policy_seq not in {None, seq}:
         raise Conflict("The policy has changed since this plan was made; review the new plan first")
     counts = await staging.compare(connection, remove_missing=wanted.remove_missing)

@@ -124,7 +124,7 @@ def test_a_machines_page_says_what_it_is_not_sent_and_who_else_uses_its_id(
             expect(notices).to_contain_text("C02OLDER")
             expect(notices).to_contain_text("Give each its own MachineID")
             notices.get_by_text("Which rules").click()
-            expect(notices).to_contain_text("Santa 2025.1 cannot read the policy CEL")
+            expect(notices).to_contain_text("Santa 2025.1 does not support the policy CEL")
             overflow = visit.page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )

@@ -49,7 +49,7 @@ def test_what_pedro_cannot_read_is_shown(server: RunningServer, admin: httpx.Cli
         (sha(2), "BLOCKLIST", "global"),
         (sha(3), None, "global"),
     ]
-    assert rules["items"][1]["why"] == "pedro cannot read the policy CEL"
+    assert rules["items"][1]["why"] == "pedro does not support the policy CEL"
     assert {(gap["key"], gap["sent"]) for gap in shown["undelivered_settings"]} == {
         ("client_mode", "MONITOR"),
         ("event_detail_url", None),
@@ -121,7 +121,7 @@ def test_what_an_older_santa_cannot_read_is_shown_with_the_release_that_can(
     assert [(rule["rule_type"], rule["sent"]) for rule in shown["undelivered_rules"]["items"]] == rules
     assert [(gap["key"], gap["sent"]) for gap in shown["undelivered_settings"]] == gaps
     for told in (*shown["undelivered_rules"]["items"], *shown["undelivered_settings"]):
-        assert told["why"].startswith(f"Santa {'.'.join(version.split('.')[:2])} cannot")
+        assert told["why"].startswith(f"Santa {'.'.join(version.split('.')[:2])} does not support")
         assert told["why"].endswith("and later do")
 
 

@@ -1,0 +1,62 @@
+"""The pool of connections, on connections that do what a test wants."""
+
+import asyncio
+from typing import Any, cast
+
+import asyncpg
+import pytest
+
+from santaserver.postgres.pool import Pool, PoolLimits
+
+
+class Stuck:
+    """A connection that never finishes saying goodbye, as one whose statement is being canceled."""
+
+    def __init__(self) -> None:
+        self.terminated = False
+        self.closing = asyncio.Event()
+
+    def is_closed(self) -> bool:
+        return self.terminated
+
+    def is_in_transaction(self) -> bool:
+        return False
+
+    async def close(self, **_: Any) -> None:  # noqa: ANN401 - the driver's options
+        self.closing.set()
+        await asyncio.Event().wait()
+
+    def terminate(self) -> None:
+        self.terminated = True
+
+
+def test_a_connection_that_does_not_close_is_terminated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("santaserver.postgres.pool.CLOSE_TIMEOUT", 0.01)
+    raw = Stuck()
+    asyncio.run(used_once(raw))
+    assert raw.terminated
+
+
+def test_what_is_still_closing_when_the_loop_ends_is_terminated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("santaserver.postgres.pool.CLOSE_TIMEOUT", 3600.0)
+    raw = Stuck()
+
+    async def ended_early() -> None:
+        closing = asyncio.create_task(used_once(raw))
+        await raw.closing.wait()
+        closing.cancel()
+
+    asyncio.run(ended_early())
+    assert raw.terminated
+
+
+async def used_once(raw: Stuck) -> None:
+    """Lend a connection once, then close the pool."""
+
+    async def connect() -> asyncpg.Connection:
+        return cast("asyncpg.Connection", raw)
+
+    pool = Pool(connect, PoolLimits("requests", 1, 1, 1.0))
+    async with pool.lend():
+        pass
+    await pool.close()
