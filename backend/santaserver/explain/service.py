@@ -85,7 +85,7 @@ def _sent_mode(machine: MachinePolicy, settings: LayeredSettings) -> ClientMode:
 
 def _monitored(machine: MachinePolicy, settings: LayeredSettings, now: datetime) -> bool:
     open_window = machine.monitor_until is not None and machine.monitor_until > now
-    return open_window and "client_mode" not in settings.locked
+    return open_window and settings.can_be_monitored
 
 
 def _outrank(target: TargetExplanation, decided_by: RuleType) -> None:

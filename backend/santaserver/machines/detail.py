@@ -124,9 +124,8 @@ async def _settings(
     now: datetime,
 ) -> list[UndeliveredSetting]:
     settings = await settings_at(connection, layers, head)
-    values, until = settings.values, row.progress.monitor_until
-    if until is not None and until > now and "client_mode" not in settings.locked:
-        values = values.model_copy(update={"client_mode": "MONITOR"})
+    until = row.progress.monitor_until
+    values = settings.values_now(monitor_window=until is not None and until > now)
     return [
         UndeliveredSetting(key=gap.key, sent=gap.sent, why=gap.why)
         for gap in setting_gaps(values, able, name)

@@ -14,6 +14,7 @@ from santaserver.current_user import User
 from santaserver.db import Connection, driver
 from santaserver.errors import Problem, StatementTimeout
 from santaserver.layers.service import find_layer
+from santaserver.rules.reads import LAYER
 from santaserver.rules.transfer_schemas import FileFormat
 from santaserver.rules.transfer_write import FileWriter
 from santaserver.state import AppState
@@ -30,9 +31,8 @@ FAREWELL = 1.0
 
 TYPES: dict[FileFormat, str] = {"json": "application/json", "csv": "text/csv"}
 
-RULES = """select * from (
-    select (case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
-        when 'machine' then 'machine:' || m.machine_id else 'global' end) collate "C" as layer,
+RULES = f"""select * from (
+    select ({LAYER}) collate "C" as layer,
       r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url, r.comment, v.locked,
       case when v.opened_seq is null then v.starts_at end as starts_at, v.expires_at
     from rule r
@@ -41,7 +41,7 @@ RULES = """select * from (
     left join tag t on t.id = l.tag_id
     left join machine m on m.id = l.machine_id
     where r.removed_at is null and ($1::bigint is null or r.layer_id = $1)) rules
-  order by layer, rule_type, identifier"""
+  order by layer, rule_type, identifier"""  # noqa: S608 - constants
 """The columns are those of the file."""
 
 

@@ -301,9 +301,7 @@ async def _settings(context: SyncContext, signature: int, head: PolicyHead, moni
     if cached is None:
         layers, client = await signature_of(context.connection, context.caches, signature)
         settings = await settings_at(context.connection, layers, head.settings_seq)
-        values = settings.values
-        if monitored and "client_mode" not in settings.locked:
-            values = values.model_copy(update={"client_mode": "MONITOR"})
+        values = settings.values_now(monitor_window=monitored)
         cached = context.caches.settings.put(key, render_settings(values, client))
     return cached
 

@@ -19,6 +19,17 @@ class LayeredSettings:
     locked: frozenset[str]
     """Settings whose value no higher layer can change."""
 
+    @property
+    def can_be_monitored(self) -> bool:
+        """Whether a time-boxed monitor mode stands above the client mode; not above one that is locked."""
+        return "client_mode" not in self.locked
+
+    def values_now(self, *, monitor_window: bool) -> SyncSettings:
+        """Return the values that a sync answers, inside or outside of such a window."""
+        if monitor_window and self.can_be_monitored:
+            return self.values.model_copy(update={"client_mode": "MONITOR"})
+        return self.values
+
 
 async def settings_at(connection: Connection, layers: Sequence[int], seq: int) -> LayeredSettings:
     """Return the settings; precedence is that of rules, a missing one is the default."""
