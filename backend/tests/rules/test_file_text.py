@@ -64,13 +64,13 @@ def test_it_does_not_matter_where_pieces_end(kind: FileFormat, text: str) -> Non
 @pytest.mark.parametrize(
     ("kind", "text", "words"),
     [
-        ("json", '[{"comment": "' + "x" * 400_000 + '"}]', "no JSON"),
-        ("json", '{"version": "' + "x" * 400_000 + '", "rules": []}', "no JSON"),
+        ("json", '[{"comment": "' + "x" * 400_000 + '"}]', "Not valid JSON"),
+        ("json", '{"version": "' + "x" * 400_000 + '", "rules": []}', "Not valid JSON"),
         ("json", "[" + "9" * 400_000 + "]", "number"),
         ("json", "[{" + ",".join(f'"k{number}":1' for number in range(1000)) + "}]", "1000 fields"),
-        ("csv", "rule_type,identifier,policy\n" + "x" * 400_000, "no CSV"),
-        ("csv", "rule_type,identifier,policy\n" + '"' + "x\n" * 200_000, "no CSV"),
-        ("csv", "x" * 400_000, "no CSV"),
+        ("csv", "rule_type,identifier,policy\n" + "x" * 400_000, "Not valid CSV"),
+        ("csv", "rule_type,identifier,policy\n" + '"' + "x\n" * 200_000, "Not valid CSV"),
+        ("csv", "x" * 400_000, "Not valid CSV"),
     ],
 )
 def test_an_element_that_is_larger_than_any_rule_ends_the_reading(

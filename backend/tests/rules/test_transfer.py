@@ -211,7 +211,7 @@ RULE = '{"rule_type": "TEAMID", "identifier": "ABCDE12345", "policy": "ALLOWLIST
         ("json", "", 1, "has to be"),
         ("json", '{"version": 2, "rules": []}', 1, "version 1"),
         ("json", '{"version": 1}', 1, "no list"),
-        ("json", f"[\n{RULE},\n{RULE[:-1]}\n", 4, "no JSON"),
+        ("json", f"[\n{RULE},\n{RULE[:-1]}\n", 4, "Not valid JSON"),
         ("json", f"[\n{RULE}\n{RULE}]", 3, "Expecting ','"),
         ("json", '[\n\n{"rule_type": "TEAMID", "what": 1}]', 3, "Field required"),
         ("json", "[\n1]", 2, "valid dictionary"),
