@@ -208,7 +208,7 @@ RULE = '{"rule_type": "TEAMID", "identifier": "ABCDE12345", "policy": "ALLOWLIST
 @pytest.mark.parametrize(
     ("kind", "text", "line", "words"),
     [
-        ("json", "", 1, "has to be"),
+        ("json", "", 1, "must be"),
         ("json", '{"version": 2, "rules": []}', 1, "version 1"),
         ("json", '{"version": 1}', 1, "no list"),
         ("json", f"[\n{RULE},\n{RULE[:-1]}\n", 4, "Not valid JSON"),
