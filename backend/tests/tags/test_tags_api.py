@@ -114,9 +114,9 @@ def test_a_predicate_is_tried_on_the_macs_that_are_there(admin: httpx.Client, ne
 @pytest.mark.parametrize(
     ("predicate", "words"),
     [
-        ("hostname ==", "no predicate"),
+        ("hostname ==", "Invalid expression"),
         ("hostname", "must be true or false"),
-        ("nothing_like_it", "no predicate"),
+        ("nothing_like_it", "Invalid expression"),
         (" ", "empty"),
         ("hostname == '\0'", "cannot be stored"),
     ],
