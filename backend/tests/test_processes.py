@@ -149,7 +149,7 @@ def test_a_unix_socket_of_its_own_is_private_and_is_not_stolen(dsn: str, tmp_pat
 def test_a_wrong_descriptor_and_a_wrong_configuration_say_so(dsn: str) -> None:
     bad = Command(dsn, "serve", "--fd", "99")
     assert bad.finish() == 1
-    assert "descriptor 99 is not a socket" in "".join(bad.lines)
+    assert "descriptor 99 is not an inherited socket" in "".join(bad.lines)
     os.environ["UVICORN_WORKERS"] = "none"
     try:
         wrong = Command(dsn, "migrate")

@@ -163,7 +163,7 @@ def test_a_crash_shows_no_secret_of_its_request(server: RunningServer) -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonFormatter())
-    log = logging.getLogger("santaserver.errors")
+    log = logging.getLogger("santaserver.problems")
     log.addHandler(handler)
     try:
         with server.client() as client:

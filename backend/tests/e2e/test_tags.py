@@ -60,7 +60,7 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
     dialog.get_by_label("Expression").fill("hostname ==")
     dialog.get_by_role("button", name="Try the expression").click()
     expect(dialog.get_by_label("Expression")).to_have_attribute("aria-invalid", "true")
-    expect(dialog.get_by_text("The expression is no predicate")).to_be_visible()
+    expect(dialog.get_by_text("Invalid expression")).to_be_visible()
     dialog.get_by_label("Expression").fill("hostname == 'only-here.example.com'")
     dialog.get_by_role("button", name="Try the expression").click()
     expect(dialog.get_by_text(re.compile(r"Holds for 0 of \d+ Macs"))).to_be_visible()
