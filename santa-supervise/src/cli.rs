@@ -9,12 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   it did not work; the message says why
+  1   failed; the message says why
   2   wrong use of the command line
   4   no santa-supervise is running
   5   not done within --timeout
-  70  a defect in santa-supervise itself (run)
-  78  mistakes in the configuration (run, check)
+  70  an internal error in santa-supervise (run)
+  78  errors in the configuration (run, check)
   `run` ends with the exit code of the critical service that failed, or 0 after
   a requested stop.";
 
@@ -81,13 +81,13 @@ pub enum Command {
     /// once, a third one kills.
     #[command(after_help = "Example:\n  santa-supervise run --config docker/santa.toml")]
     Run {
-        /// Stop when standard input is closed: whoever started this is gone.
+        /// Stop when standard input is closed, which means that the parent has ended.
         #[arg(long)]
         with_parent: bool,
     },
     /// Check the configuration and show the order of starts
     ///
-    /// Prints every mistake with its place and remedy and ends with 78, or
+    /// Prints every error with its place and remedy and ends with 78, or
     /// prints which services start after which.
     #[command(after_help = "Example:\n  santa-supervise check --config docker/santa.toml")]
     Check {
@@ -137,7 +137,7 @@ pub enum Command {
     ///
     /// New services start, those that are gone stop, and of the others only
     /// what takes a new process gets one, without a gap where it can be rolled.
-    /// A configuration with mistakes is refused and the old one stays.
+    /// A configuration with errors is rejected and the old one kept.
     #[command(
         after_help = "Examples:\n  santa-supervise check && santa-supervise reload-config\n  santa-supervise reload-config --json"
     )]
@@ -169,12 +169,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what services use, again and again
+    /// Show what services use, refreshed until interrupted
     #[command(
         after_help = "Examples:\n  santa-supervise top\n  santa-supervise top --once\n  santa-supervise top --json"
     )]
     Top {
-        /// Seconds between two looks.
+        /// Seconds between refreshes.
         #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
         every: Duration,
         /// Show it once and end.
@@ -184,7 +184,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print all numbers as Prometheus text
+    /// Print all metrics as Prometheus text
     #[command(after_help = "Example:\n  santa-supervise metrics")]
     Metrics {
         /// Print the answer as JSON.
@@ -198,7 +198,7 @@ pub enum Command {
     Logs {
         /// Name of the service, NAME:INSTANCE, or `supervise`; all without it.
         name: Option<String>,
-        /// Go on with new lines.
+        /// Follow new lines.
         #[arg(long, short)]
         follow: bool,
         /// How many recent lines.
@@ -225,7 +225,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Exit 0 when all is well, else 1 (for HEALTHCHECK)
+    /// Exit 0 when healthy, else 1 (for HEALTHCHECK)
     ///
     /// Without --ready it is enough that santa-supervise answers and is not
     /// shutting down. With --ready every service that ought to be up must be

@@ -26,7 +26,7 @@ pub mod exit {
     pub const TIMEOUT: i32 = 5;
     /// A defect of our own (EX_SOFTWARE).
     pub const DEFECT: i32 = 70;
-    /// Mistakes in the configuration (EX_CONFIG).
+    /// Errors in the configuration (EX_CONFIG).
     pub const CONFIG: i32 = 78;
 }
 
@@ -49,7 +49,7 @@ pub fn complain(message: &str) {
 }
 
 /// Writes to standard output; whether anybody still reads it. A reader that has
-/// seen enough (`status | head`) is no mistake.
+/// seen enough (`status | head`) is no error.
 fn print_some(
     write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>,
 ) -> Result<bool, Failure> {
@@ -97,7 +97,7 @@ fn config_path(common: &Common) -> PathBuf {
 fn load(path: &Path) -> Result<(Config, Vec<Blueprint>), Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
-        Err(error) => Err(refused(&santa_config::Mistakes::unreadable(path, &error))),
+        Err(error) => Err(refused(&santa_config::Diagnostics::unreadable(path, &error))),
     }
 }
 
@@ -113,6 +113,6 @@ fn parse(path: &Path, text: &str) -> Result<(Config, Vec<Blueprint>), Failure> {
     Ok((config, blueprints))
 }
 
-fn refused(found: &santa_config::Mistakes) -> Failure {
+fn refused(found: &santa_config::Diagnostics) -> Failure {
     Failure { message: found.to_string(), code: exit::CONFIG }
 }

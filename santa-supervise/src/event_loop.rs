@@ -9,15 +9,16 @@ mod config_reading;
 mod connecting;
 mod control;
 mod environments;
-mod errands;
 mod explain;
 mod guarding;
 mod helpers;
 mod hooks;
+mod jobs;
 mod leftovers;
 mod notes;
-mod notices;
+mod notify;
 mod output;
+mod output_stats;
 mod parent;
 mod probes;
 mod reload;
@@ -25,7 +26,6 @@ mod report;
 mod socket_files;
 mod starting;
 mod sweep;
-mod tallies;
 mod turn;
 mod usage;
 mod watched;
@@ -50,16 +50,16 @@ use children::Children;
 use config_reading::ConfigReading;
 use control::Control;
 pub(crate) use control::{CONTROL_BACKLOG, CONTROL_MODE};
-use errands::Errands;
 use explain::History;
 use guarding::Guarding;
 use helpers::Helpers;
 use hooks::Hooks;
-use notices::Notices;
+use jobs::Jobs;
+use notify::NotifySockets;
 use output::Outputs;
+use output_stats::OutputStats;
 use probes::Probes;
 use starting::Starts;
-use tallies::Tallies;
 use turn::Turn;
 use usage::Usages;
 use watched::Watched;
@@ -75,11 +75,11 @@ const LAST_HOOKS: Duration = Duration::from_secs(2);
 /// The longest that the last records may take.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Reads the configuration anew; or tells all its mistakes.
+/// Reads the configuration again, or returns all its errors.
 pub type Load = Box<dyn Fn(&str) -> Result<(Config, Vec<Blueprint>), String>>;
 
 /// What a run is made of.
-pub struct Parts {
+pub struct Components {
     /// The seam to the system.
     pub os: Box<dyn Os>,
     /// The configuration.
@@ -129,15 +129,15 @@ pub struct EventLoop {
     starts: Starts,
     history: History,
     outputs: Outputs,
-    tallies: Tallies,
+    output_stats: OutputStats,
     probes: Probes,
     helpers: Helpers,
     hooks: Hooks,
-    notices: Notices,
+    notify: NotifySockets,
     watched: Watched,
     control: Control,
     usages: Usages,
-    errands: Errands,
+    jobs: Jobs,
     sources: Sources,
     turn: Turn,
     /// Events for the core that have not been taken yet.
@@ -157,12 +157,12 @@ enum Source {
     Control,
     Client,
     Parent,
-    Notice,
+    Notify,
     Hook,
     Start,
     Watcher,
     ConfigReader,
-    Errand,
+    Job,
 }
 
 /// Gives out tokens; one that is gone wakes nobody any more.
@@ -189,40 +189,40 @@ impl EventLoop {
     ///
     /// # Errors
     /// The control socket cannot be waited on.
-    pub fn new(parts: Parts) -> io::Result<Self> {
-        let specs = parts.blueprints.iter().map(|blueprint| blueprint.spec.clone()).collect();
-        let supervisor = &parts.config.supervisor;
+    pub fn new(components: Components) -> io::Result<Self> {
+        let specs = components.blueprints.iter().map(|blueprint| blueprint.spec.clone()).collect();
+        let supervisor = &components.config.supervisor;
         let blueprints: BTreeMap<SlotId, Rc<Blueprint>> =
-            (0..).map(SlotId).zip(parts.blueprints.into_iter().map(Rc::new)).collect();
-        let children = Children::new(parts.os.oom_kills());
+            (0..).map(SlotId).zip(components.blueprints.into_iter().map(Rc::new)).collect();
+        let children = Children::new(components.os.oom_kills());
         let mut event_loop = Self {
-            os: parts.os,
-            state: State::new(specs, supervisor.shutdown_timeout, parts.seed),
+            os: components.os,
+            state: State::new(specs, supervisor.shutdown_timeout, components.seed),
             begun: Instant::now(),
             begun_at: clock::now(),
             last_slot: blueprints.keys().next_back().copied().unwrap_or(SlotId(0)),
             blueprints,
-            load: parts.load,
-            config_path: parts.config_path,
+            load: components.load,
+            config_path: components.config_path,
             config_reading: ConfigReading::default(),
-            sockets: parts.sockets,
-            spawner: parts.spawner,
-            guarding: Guarding::new(parts.guard),
-            log: parts.log,
+            sockets: components.sockets,
+            spawner: components.spawner,
+            guarding: Guarding::new(components.guard),
+            log: components.log,
             children,
             starts: Starts::default(),
             history: History::default(),
             outputs: Outputs::new(supervisor.log.max_line.bytes()),
-            tallies: Tallies::default(),
+            output_stats: OutputStats::default(),
             probes: Probes::default(),
             helpers: Helpers::default(),
             watched: Watched::default(),
-            hooks: Hooks::new(parts.config.hooks.clone()),
-            notices: Notices::beside(parts.control_path.clone()),
-            control: Control::new(parts.control, parts.control_path),
-            config: parts.config,
+            hooks: Hooks::new(components.config.hooks.clone()),
+            notify: NotifySockets::beside(components.control_path.clone()),
+            control: Control::new(components.control, components.control_path),
+            config: components.config,
             usages: Usages::default(),
-            errands: Errands::default(),
+            jobs: Jobs::default(),
             sources: Sources::default(),
             turn: Turn::new(),
             events: VecDeque::new(),
@@ -241,16 +241,16 @@ impl EventLoop {
     /// # Errors
     /// Waiting for events has become impossible.
     pub fn run(&mut self) -> io::Result<i32> {
-        self.greet();
+        self.log_start();
         self.events.push_back(Event::Start);
-        self.settle();
+        self.drain();
         os::give_back_start();
         let mut wakes = Vec::new();
         loop {
             if let Some((code, until)) = self.exit
                 && (!self.hooks_under_way() || until <= Instant::now())
             {
-                self.farewell(code);
+                self.shut_down(code);
                 return Ok(code);
             }
             wakes.clear();
@@ -278,10 +278,10 @@ impl EventLoop {
     }
 
     /// Whatever is due by time alone.
-    fn pass_time(&mut self) {
+    fn run_timers(&mut self) {
         let now = Instant::now();
         self.sweep(now);
-        self.look_at_services(now);
+        self.run_probes(now);
         self.end_slow_helpers(now);
         self.end_slow_posts(now);
         self.close_lingering_output(now);
@@ -289,10 +289,10 @@ impl EventLoop {
         self.report_dropped_lines(now);
         self.look_for_lost_sockets(now);
         self.look_after_watchers(now);
-        self.read_notices_again(now);
+        self.resume_notify_sockets(now);
         self.end_silent_clients(now);
         self.end_slow_reload(now);
-        self.end_slow_errands(now);
+        self.end_slow_jobs(now);
         self.guard_again(now);
         // What the core has decided comes first.
         let is_late = |deadline| self.actions.is_empty() && deadline <= self.now();
@@ -303,7 +303,7 @@ impl EventLoop {
 
     /// Lets the core take all events, and does what it says; what takes too long
     /// for one turn is left to the next: a hundred starts at once are too many.
-    fn settle(&mut self) {
+    fn drain(&mut self) {
         let mut moved = false;
         let end = Instant::now() + turn::LONG_ENOUGH;
         loop {
@@ -320,11 +320,11 @@ impl EventLoop {
             self.actions.extend(machine::step(&mut self.state, now, event));
         }
         if moved {
-            self.settle_probes();
+            self.sync_probes();
             self.blueprints.retain(|slot, _| self.state.slot(*slot).is_some());
             self.history.forget(|slot| self.state.slot(slot).is_none());
-            self.settle_watches();
-            self.do_chores();
+            self.sync_watches();
+            self.run_file_tasks();
         }
     }
 
@@ -342,17 +342,17 @@ impl EventLoop {
         let due = [
             deadline,
             self.children.sweeps.next,
-            self.probes.next_look(),
+            self.probes.next_check(),
             self.helpers.next_end(),
             self.hooks.next_end(),
             self.outputs.next_close(),
-            self.tallies.next_report(),
-            self.sockets.next_look(),
-            self.watched.next_look(),
-            self.notices.next_look(),
+            self.output_stats.next_report(),
+            self.sockets.next_check(),
+            self.watched.next_check(),
+            self.notify.next_check(),
             self.control.next_end(),
             self.config_reading.next_end(),
-            self.errands.next_end(),
+            self.jobs.next_end(),
             self.guarding.next_start(),
             self.exit.map(|(_, until)| until),
         ];
@@ -364,13 +364,13 @@ impl EventLoop {
         self.blueprints.get(&slot)
     }
 
-    fn farewell(&mut self, code: i32) {
+    fn shut_down(&mut self, code: i32) {
         self.end_all_helpers();
         self.os.kill_descendants();
         self.close_control();
         self.remove_socket_files();
         self.drain_all_output();
-        self.tell_end(code);
+        self.log_end(code);
         self.log.flush(STUCK_READER, LAST_WORDS);
     }
 

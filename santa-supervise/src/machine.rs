@@ -55,7 +55,7 @@ pub fn step(state: &mut State, now: Time, event: Event) -> Vec<Action> {
     turn.promote();
     turn.continue_shutdown();
     turn.answer();
-    turn.forget_retired();
+    turn.forget_removed();
     turn.actions
 }
 
@@ -73,7 +73,7 @@ impl Turn<'_> {
         }
         match event {
             Event::Start => self.start_everything(),
-            Event::Tick => self.pass_deadlines(),
+            Event::Tick => self.run_deadlines(),
             Event::Spawned(slot, generation) => self.spawned(slot, generation),
             Event::SpawnFailed(slot, generation, failure) => {
                 self.spawn_failed(slot, generation, failure)

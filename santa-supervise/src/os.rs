@@ -10,7 +10,7 @@ mod guard;
 #[cfg(target_os = "linux")]
 mod linux;
 mod mark;
-mod notices;
+mod notify;
 mod portable;
 #[cfg(target_os = "linux")]
 mod procfs;
@@ -31,7 +31,7 @@ use crate::machine::Exit;
 
 pub use calls::{peer_uid, pipe, processor_time, seal_inherited_descriptors, signal_process};
 pub use mark::{Family, Mark, TAG, Tag};
-pub use notices::notify_socket;
+pub use notify::notify_socket;
 pub use report::{Progress, Report, Step};
 pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
@@ -169,7 +169,7 @@ pub struct Usage {
 
 /// What comes out of a socket for notices.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum NotifyMessage {
     /// Nothing more for now.
     Nothing,
     /// Something that does not come from the tree, where this system can tell.
@@ -276,12 +276,12 @@ pub trait Os {
     /// The next message in a datagram socket made by [`notify_socket`]. `last`
     /// keeps what was found out about the last sender from one message to the
     /// next of the same turn.
-    fn next_notice(
+    fn next_notify_message(
         &self,
         socket: BorrowedFd<'_>,
         tree: Tree<'_>,
         last: &mut Option<(Pid, bool)>,
-    ) -> Notice;
+    ) -> NotifyMessage;
 
     /// Which process listens on a Unix socket of ours: `Some(true)` when it
     /// belongs to `tree`, `None` when this system cannot tell.

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use santa_config::{Address, Config, Kind, Pulse, Ready, Service, Signal};
+use santa_config::{Address, Config, Kind, LivenessProbe, Ready, Service, Signal};
 
 use crate::fill::{Values, fill};
 use crate::machine::{Readiness, Spec};
 
 /// How to see that an instance is ready, or still works.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
+pub enum ProbeKind {
     /// Its tree listens on this inherited socket.
     Listen(Address),
     /// This address accepts a connection.
@@ -32,7 +32,7 @@ pub enum Probe {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
     /// What to look at; never `Listen` or `Log`.
-    pub probe: Probe,
+    pub probe: ProbeKind,
     /// From the end of one look to the next.
     pub interval: Duration,
     /// Longest a look may take.
@@ -57,7 +57,7 @@ pub struct Blueprint {
     /// Names and addresses of the sockets to hand over.
     pub sockets: Vec<(String, Address)>,
     /// How it becomes ready, where the event loop has to look.
-    pub probe: Option<Probe>,
+    pub probe: Option<ProbeKind>,
     /// How it shows that it still works.
     pub liveness: Option<Liveness>,
     /// Numbers of the signals that ask it to stop, one after the other; none in
@@ -72,7 +72,7 @@ impl Blueprint {
     #[must_use]
     pub fn notifies(&self) -> bool {
         let pulse = self.liveness.as_ref().map(|liveness| &liveness.probe);
-        [self.probe.as_ref(), pulse].contains(&Some(&Probe::Notify))
+        [self.probe.as_ref(), pulse].contains(&Some(&ProbeKind::Notify))
     }
 
     /// Whether a process of `self` would do for `other`, too.
@@ -166,18 +166,18 @@ fn probe(
     service: &Service,
     address: &dyn Fn(&str) -> Option<Address>,
     fill: &dyn Fn(&[String]) -> Vec<String>,
-) -> Option<Probe> {
+) -> Option<ProbeKind> {
     match &service.ready {
         Ready::None | Ready::Delay { .. } => None,
-        Ready::Listen { socket } => address(socket).map(Probe::Listen),
-        Ready::Connect { socket } => address(socket).map(Probe::Connect),
+        Ready::Listen { socket } => address(socket).map(ProbeKind::Listen),
+        Ready::Connect { socket } => address(socket).map(ProbeKind::Connect),
         Ready::Http { socket, path } => {
-            address(socket).map(|address| Probe::Http(address, path.clone()))
+            address(socket).map(|address| ProbeKind::Http(address, path.clone()))
         }
-        Ready::Unix { path } => Some(Probe::Connect(Address::Unix(path.clone()))),
-        Ready::Notify => Some(Probe::Notify),
-        Ready::Exec { command } => Some(Probe::Exec(fill(command))),
-        Ready::Log { pattern } => Some(Probe::Log(pattern.clone())),
+        Ready::Unix { path } => Some(ProbeKind::Connect(Address::Unix(path.clone()))),
+        Ready::Notify => Some(ProbeKind::Notify),
+        Ready::Exec { command } => Some(ProbeKind::Exec(fill(command))),
+        Ready::Log { pattern } => Some(ProbeKind::Log(pattern.clone())),
     }
 }
 
@@ -187,11 +187,11 @@ fn liveness(
     fill: &dyn Fn(&[String]) -> Vec<String>,
 ) -> Option<Liveness> {
     let configured = service.liveness.as_ref()?;
-    let probe = match &configured.pulse {
-        Pulse::Connect { socket } => Probe::Connect(address(socket)?),
-        Pulse::Http { socket, path } => Probe::Http(address(socket)?, path.clone()),
-        Pulse::Exec { command } => Probe::Exec(fill(command)),
-        Pulse::Notify => Probe::Notify,
+    let probe = match &configured.probe {
+        LivenessProbe::Connect { socket } => ProbeKind::Connect(address(socket)?),
+        LivenessProbe::Http { socket, path } => ProbeKind::Http(address(socket)?, path.clone()),
+        LivenessProbe::Exec { command } => ProbeKind::Exec(fill(command)),
+        LivenessProbe::Notify => ProbeKind::Notify,
     };
     let santa_config::Liveness { interval, timeout, failures, .. } = *configured;
     Some(Liveness { probe, interval, timeout, failures })
@@ -205,7 +205,7 @@ fn stop_steps(service: &Service) -> impl Iterator<Item = (Option<Signal>, Durati
     delay.map(|delay| (None, delay)).into_iter().chain(std::iter::once(first)).chain(then)
 }
 
-fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
+fn spec(service: &Service, instance: u32, probe: Option<&ProbeKind>) -> Spec {
     let readiness = match service.ready {
         Ready::Delay { time } => Readiness::After(time),
         _ if probe.is_some() => Readiness::Probed,
@@ -227,7 +227,9 @@ fn spec(service: &Service, instance: u32, probe: Option<&Probe>) -> Spec {
         critical: service.critical,
         success_codes: service.success_codes.clone(),
         reloads: service.reload_signal.is_some(),
-        rolls: matches!(probe, None | Some(Probe::Listen(_) | Probe::Notify | Probe::Log(_)))
-            && service.kind == Kind::Daemon,
+        rolls: matches!(
+            probe,
+            None | Some(ProbeKind::Listen(_) | ProbeKind::Notify | ProbeKind::Log(_))
+        ) && service.kind == Kind::Daemon,
     }
 }

@@ -189,7 +189,7 @@ pub struct ServiceUsage {
     pub rss_bytes: Option<u64>,
     /// CPU time of the living processes.
     pub cpu_seconds: Option<f64>,
-    /// Output read from it.
+    /// Output read from the service.
     pub log_bytes: u64,
     /// Lines of it that were dropped: over its rate, or no reader took them.
     pub dropped_lines: u64,

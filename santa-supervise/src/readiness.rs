@@ -60,7 +60,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// A look that is under way.
 #[derive(Debug)]
-pub struct Look {
+pub struct Probe {
     fd: OwnedFd,
     /// What is left to be sent; nothing for a mere connection.
     request: Vec<u8>,
@@ -71,7 +71,7 @@ pub struct Look {
 
 /// What a look has shown so far.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum Outcome {
     /// Wait until the connection can be written.
     WaitToWrite,
     /// Wait until the connection can be read.
@@ -82,7 +82,7 @@ pub enum Sight {
     NotReady(String),
 }
 
-impl Look {
+impl Probe {
     /// A mere connection, still to be made.
     ///
     /// # Errors
@@ -125,24 +125,24 @@ impl Look {
     }
 
     /// Goes on as far as it can without waiting.
-    pub fn advance(&mut self) -> Sight {
+    pub fn advance(&mut self) -> Outcome {
         match self.attempt() {
             Ok(sight) => sight,
-            Err(error) => Sight::NotReady(error.to_string()),
+            Err(error) => Outcome::NotReady(error.to_string()),
         }
     }
 
-    fn attempt(&mut self) -> io::Result<Sight> {
+    fn attempt(&mut self) -> io::Result<Outcome> {
         sockopt::socket_error(&self.fd)??;
         let Some(good) = self.good.clone() else {
-            return Ok(if is_connected(&self.fd) { Sight::Ready } else { Sight::WaitToWrite });
+            return Ok(if is_connected(&self.fd) { Outcome::Ready } else { Outcome::WaitToWrite });
         };
         while !self.request.is_empty() {
             // Never a signal: SIGPIPE is blocked or ignored.
             match rustix::io::write(&self.fd, &self.request) {
                 Ok(sent) => drop(self.request.drain(..sent)),
                 Err(rustix::io::Errno::AGAIN | rustix::io::Errno::NOTCONN) => {
-                    return Ok(Sight::WaitToWrite);
+                    return Ok(Outcome::WaitToWrite);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -152,7 +152,7 @@ impl Look {
             match rustix::io::read(&self.fd, &mut buffer) {
                 Ok(0) => break,
                 Ok(read) => self.answer.extend_from_slice(&buffer[..read]),
-                Err(rustix::io::Errno::AGAIN) => return Ok(Sight::WaitToRead),
+                Err(rustix::io::Errno::AGAIN) => return Ok(Outcome::WaitToRead),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -176,17 +176,17 @@ fn request(method: &str, address: &Address, path: &str, about: &str, body: &str)
 }
 
 /// What the status line of an answer means.
-fn judge(answer: &[u8], good: RangeInclusive<u16>) -> Sight {
+fn judge(answer: &[u8], good: RangeInclusive<u16>) -> Outcome {
     let line = answer.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
     match status {
-        Some(status) if status.parse().is_ok_and(|status| good.contains(&status)) => Sight::Ready,
-        Some(status) => Sight::NotReady(format!("it answers {status}")),
+        Some(status) if status.parse().is_ok_and(|status| good.contains(&status)) => Outcome::Ready,
+        Some(status) => Outcome::NotReady(format!("it answers {status}")),
         None if line.is_empty() => {
-            Sight::NotReady("it closed the connection without an answer".to_owned())
+            Outcome::NotReady("it closed the connection without an answer".to_owned())
         }
-        None => Sight::NotReady("its answer is not HTTP".to_owned()),
+        None => Outcome::NotReady("its answer is not HTTP".to_owned()),
     }
 }
 
@@ -199,27 +199,27 @@ mod tests {
     #[test]
     fn only_200_is_ready() {
         let judge = |answer: &[u8]| judge(answer, 200..=200);
-        assert_eq!(judge(b"HTTP/1.1 200 OK\r\n"), Sight::Ready);
-        assert_eq!(judge(b"HTTP/1.0 200\r\n"), Sight::Ready);
+        assert_eq!(judge(b"HTTP/1.1 200 OK\r\n"), Outcome::Ready);
+        assert_eq!(judge(b"HTTP/1.0 200\r\n"), Outcome::Ready);
         assert!(
-            matches!(judge(b"HTTP/1.1 503 no\r\n"), Sight::NotReady(why) if why.contains("503"))
+            matches!(judge(b"HTTP/1.1 503 no\r\n"), Outcome::NotReady(why) if why.contains("503"))
         );
-        assert!(matches!(judge(b"HTTP/1.1 204 no\r\n"), Sight::NotReady(_)));
-        assert!(matches!(judge(b"SSH-2.0-x\r\n"), Sight::NotReady(_)));
-        assert!(matches!(judge(b""), Sight::NotReady(_)));
+        assert!(matches!(judge(b"HTTP/1.1 204 no\r\n"), Outcome::NotReady(_)));
+        assert!(matches!(judge(b"SSH-2.0-x\r\n"), Outcome::NotReady(_)));
+        assert!(matches!(judge(b""), Outcome::NotReady(_)));
     }
 
     #[test]
     fn a_get_is_seen_through_without_blocking() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("any port");
         let to = listener.local_addr().expect("bound");
-        let mut look = Look::get(&Address::Tcp(to), "/health").expect("socket");
+        let mut look = Probe::get(&Address::Tcp(to), "/health").expect("socket");
         connect_tcp(look.fd(), to).expect("listens");
         let (mut served, _) = listener.accept().expect("connection");
-        while look.advance() == Sight::WaitToWrite {}
-        assert_eq!(look.advance(), Sight::WaitToRead);
+        while look.advance() == Outcome::WaitToWrite {}
+        assert_eq!(look.advance(), Outcome::WaitToRead);
         served.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("answer");
-        while look.advance() == Sight::WaitToRead {}
-        assert_eq!(look.advance(), Sight::Ready);
+        while look.advance() == Outcome::WaitToRead {}
+        assert_eq!(look.advance(), Outcome::Ready);
     }
 }

@@ -15,7 +15,7 @@ use santa_config::{Address, Config, listen_tcp};
 
 use crate::plan::Blueprint;
 
-pub use paths::{Batch, Binder, Bound, Chore, READ_ONLY, SocketFile, ToBind};
+pub use paths::{Batch, Binder, Bound, FileTask, READ_ONLY, SocketFile, ToBind};
 
 /// How often it is looked whether somebody has removed a socket's file.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -56,8 +56,8 @@ type Traits = (u32, i32);
 #[derive(Debug, Default)]
 pub struct Sockets {
     bound: BTreeMap<Address, (Listener, Traits)>,
-    next_look: Option<Instant>,
-    chores: Vec<Chore>,
+    next_check: Option<Instant>,
+    file_tasks: Vec<FileTask>,
 }
 
 impl Sockets {
@@ -86,7 +86,7 @@ impl Sockets {
         mut bound: Bound,
     ) -> Result<(), Vec<String>> {
         let wanted = wanted(config, blueprints);
-        let mut mistakes = Vec::new();
+        let mut problems = Vec::new();
         for (address, (name, traits)) in &wanted {
             if self.bound.contains_key(*address) {
                 continue;
@@ -95,22 +95,23 @@ impl Sockets {
                 bound.insert((*address).clone(), bind_tcp(*to, traits.1));
             }
             if let Some(Err(problem)) = bound.get(*address) {
-                mistakes.push(format!("socket.{name}: cannot listen on {address}: {problem}"));
+                problems.push(format!("socket.{name}: cannot listen on {address}: {problem}"));
             }
         }
-        if !mistakes.is_empty() {
+        if !problems.is_empty() {
             self.give_up(bound);
-            return Err(mistakes);
+            return Err(problems);
         }
         let over = self.bound.extract_if(.., |address, _| !wanted.contains_key(address));
-        self.chores.extend(over.filter_map(|(_, (one, _))| one.file.map(Chore::Remove)));
+        self.file_tasks.extend(over.filter_map(|(_, (one, _))| one.file.map(FileTask::Remove)));
         for (address, (listener, traits)) in &mut self.bound {
             let (_, new) = wanted[address];
             if *traits != new {
                 *traits = new;
                 listener.backlog = new.1;
                 let file = listener.file.as_ref();
-                self.chores.extend(file.map(|file| Chore::SetMode(file.path.clone(), new.0)));
+                self.file_tasks
+                    .extend(file.map(|file| FileTask::SetMode(file.path.clone(), new.0)));
             }
         }
         for (address, listener) in bound {
@@ -118,24 +119,24 @@ impl Sockets {
                 self.bound.insert(address, (listener, *traits));
             }
         }
-        self.next_look.get_or_insert_with(|| Instant::now() + LOOK_EVERY);
+        self.next_check.get_or_insert_with(|| Instant::now() + LOOK_EVERY);
         Ok(())
     }
 
     /// Lets go of sockets that were bound for nothing.
     pub fn give_up(&mut self, bound: Bound) {
         let files = bound.into_values().filter_map(|one| one.ok()?.file);
-        self.chores.extend(files.map(Chore::Remove));
+        self.file_tasks.extend(files.map(FileTask::Remove));
     }
 
     /// Lets a file be removed whose path is ours alone.
     pub fn remove_path(&mut self, path: PathBuf) {
-        self.chores.push(Chore::RemovePath(path));
+        self.file_tasks.push(FileTask::RemovePath(path));
     }
 
     /// What is to be done to files since the last time.
-    pub fn take_chores(&mut self) -> Vec<Chore> {
-        std::mem::take(&mut self.chores)
+    pub fn take_file_tasks(&mut self) -> Vec<FileTask> {
+        std::mem::take(&mut self.file_tasks)
     }
 
     /// The files of all sockets that have one.
@@ -164,7 +165,7 @@ impl Sockets {
                 true
             }
             None => {
-                self.chores.extend(again.file.map(Chore::Remove));
+                self.file_tasks.extend(again.file.map(FileTask::Remove));
                 false
             }
         }
@@ -178,20 +179,20 @@ impl Sockets {
 
     /// When it is time to look for lost files.
     #[must_use]
-    pub fn next_look(&self) -> Option<Instant> {
-        self.next_look
+    pub fn next_check(&self) -> Option<Instant> {
+        self.next_check
     }
 
     /// Lets lost files be looked for at once.
     pub fn look_soon(&mut self) {
-        self.next_look = self.next_look.map(|_| Instant::now());
+        self.next_check = self.next_check.map(|_| Instant::now());
     }
 
     /// Whether it is time to look for lost files; the next time is then set.
     pub fn is_time_to_look(&mut self, now: Instant) -> bool {
-        let due = self.next_look.is_some_and(|due| due <= now);
+        let due = self.next_check.is_some_and(|due| due <= now);
         if due {
-            self.next_look = Some(now + LOOK_EVERY);
+            self.next_check = Some(now + LOOK_EVERY);
         }
         due
     }

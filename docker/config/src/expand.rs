@@ -3,18 +3,18 @@
 //! `{socket:…}`, `{instance}`, `{config}`) is left as it stands.
 
 use crate::Env;
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::{Node, Value};
 
 /// Replaces `${NAME}`, `${NAME:-default}` and `${NAME:?message}` in every
 /// string; `$$` is a dollar sign. Text that comes out is not expanded again,
 /// so a secret may hold any character.
-pub(crate) fn environment(root: &mut Node, env: &Env, mistakes: &mut Mistakes) {
+pub(crate) fn environment(root: &mut Node, env: &Env, diagnostics: &mut Diagnostics) {
     root.each_text("", &mut |key, at, text| {
         if text.contains('$') {
             match expand(text, env) {
                 Ok(expanded) => *text = expanded,
-                Err(message) => mistakes.add(at, key, message),
+                Err(message) => diagnostics.add(at, key, message),
             }
         }
     });
@@ -78,7 +78,7 @@ fn lookup(reference: &str, env: &Env) -> Result<String, String> {
 }
 
 /// Replaces `{paths.x}` by the value of that key of `[paths]`.
-pub(crate) fn paths(root: &mut Node, mistakes: &mut Mistakes) {
+pub(crate) fn paths(root: &mut Node, diagnostics: &mut Diagnostics) {
     let known: Vec<(String, String)> = match root.get("paths").map(|node| &node.value) {
         Some(Value::Table(table)) => table
             .iter()
@@ -97,7 +97,7 @@ pub(crate) fn paths(root: &mut Node, mistakes: &mut Mistakes) {
         }
         if let Some(start) = text.find("{paths.") {
             let unknown = text[start..].split_inclusive('}').next().unwrap_or_default();
-            mistakes.add(at, key, format!("{unknown} names nothing in [paths]"));
+            diagnostics.add(at, key, format!("{unknown} names nothing in [paths]"));
         }
     });
 }

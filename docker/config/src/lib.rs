@@ -8,9 +8,9 @@
 //! values, or into the list of everything that is wrong with them. Only
 //! [`listen_tcp`] does something: it listens at an address as both programs mean it.
 
+mod diagnostic;
 mod expand;
 mod listen;
-mod mistake;
 mod node;
 mod overrides;
 mod read;
@@ -25,13 +25,14 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub use diagnostic::{Diagnostic, Diagnostics};
 pub use listen::listen_tcp;
-pub use mistake::{Mistake, Mistakes};
 use read::Setting as _;
 pub use sections::{
     Access, Admin, Backoff, ClientCertificate, Condition, Config, Console, Dependency, Hook, Kind,
-    Limits, Liveness, LogFormat, Paths, PostTarget, Proxy, ProxyLimits, ProxyTimeouts, ProxyTls,
-    Pulse, Ready, Restart, Service, ServiceLog, Socket, State, StopStep, Supervisor, SupervisorLog,
+    Limits, Liveness, LivenessProbe, LogFormat, Paths, PostTarget, Proxy, ProxyLimits,
+    ProxyTimeouts, ProxyTls, Ready, Restart, Service, ServiceLog, Socket, State, StopStep,
+    Supervisor, SupervisorLog,
 };
 
 pub use signal::Signal;
@@ -55,13 +56,13 @@ pub fn process_env() -> Env {
 /// Reads and checks the configuration file at `path`.
 ///
 /// # Errors
-/// Every mistake in the file at once, each with its place and remedy; or the
+/// Every diagnostic in the file at once, each with its place and remedy; or the
 /// one reason why the file could not be read at all.
-pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
+pub fn load(path: &Path, env: &Env) -> Result<Config, Diagnostics> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, &name, env),
-        Err(error) => Err(Mistakes::unreadable(path, &error)),
+        Err(error) => Err(Diagnostics::unreadable(path, &error)),
     }
 }
 
@@ -70,74 +71,80 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, Mistakes> {
 ///
 /// # Errors
 /// As [`load`], for what is read.
-pub fn load_shared(path: &Path, env: &Env) -> Result<Config, Mistakes> {
+pub fn load_shared(path: &Path, env: &Env) -> Result<Config, Diagnostics> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(path, &error))?;
-    let mut mistakes = Mistakes::new(&name);
-    let mut root = node::parse(&text, &mut mistakes);
-    overrides::apply(&mut root, env, &mut mistakes);
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Diagnostics::unreadable(path, &error))?;
+    let mut diagnostics = Diagnostics::new(&name);
+    let mut root = node::parse(&text, &mut diagnostics);
+    overrides::apply(&mut root, env, &mut diagnostics);
     shared::keep(&mut root);
-    finish(root, env, mistakes)
+    finish(root, env, diagnostics)
 }
 
 /// The variables that a service needs for [`load_shared`] of this text.
 #[must_use]
 pub fn shared_variables(text: &str, env: &Env) -> BTreeSet<String> {
-    // One with mistakes is refused by whoever parses it.
-    shared::variables(&mut node::parse(text, &mut Mistakes::new("")), env)
+    // One with diagnostics is refused by whoever parses it.
+    shared::variables(&mut node::parse(text, &mut Diagnostics::new("")), env)
 }
 
 /// Where santa-supervise listens for commands, by the file at `path`. Whatever
 /// else is wrong with the file is no reason not to reach it.
 ///
 /// # Errors
-/// Every mistake in the file, when this value cannot be read from it.
-pub fn control_socket(path: &Path, env: &Env) -> Result<PathBuf, Mistakes> {
+/// Every diagnostic in the file, when this value cannot be read from it.
+pub fn control_socket(path: &Path, env: &Env) -> Result<PathBuf, Diagnostics> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Mistakes::unreadable(path, &error))?;
-    let mut mistakes = Mistakes::new(&name);
-    let root = tree(&text, env, &mut mistakes);
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Diagnostics::unreadable(path, &error))?;
+    let mut diagnostics = Diagnostics::new(&name);
+    let root = tree(&text, env, &mut diagnostics);
     let key = "supervisor.control_socket";
     let node = root.get("supervisor").and_then(|section| section.get("control_socket"));
-    match node.and_then(|node| PathBuf::read(node, key, &mut mistakes)) {
+    match node.and_then(|node| PathBuf::read(node, key, &mut diagnostics)) {
         Some(path) => Ok(path),
-        None => Err(parse(&text, &name, env).err().unwrap_or(mistakes)),
+        None => Err(parse(&text, &name, env).err().unwrap_or(diagnostics)),
     }
 }
 
 /// The values of a file, its variables and overrides filled in.
-fn tree(text: &str, env: &Env, mistakes: &mut Mistakes) -> node::Node {
-    let mut root = node::parse(text, mistakes);
-    overrides::apply(&mut root, env, mistakes);
-    fill(&mut root, env, mistakes);
+fn tree(text: &str, env: &Env, diagnostics: &mut Diagnostics) -> node::Node {
+    let mut root = node::parse(text, diagnostics);
+    overrides::apply(&mut root, env, diagnostics);
+    fill(&mut root, env, diagnostics);
     root
 }
 
-fn fill(root: &mut node::Node, env: &Env, mistakes: &mut Mistakes) {
-    expand::environment(root, env, mistakes);
-    expand::paths(root, mistakes);
+fn fill(root: &mut node::Node, env: &Env, diagnostics: &mut Diagnostics) {
+    expand::environment(root, env, diagnostics);
+    expand::paths(root, diagnostics);
 }
 
-/// Reads and checks configuration `text`; `name` is what mistakes call it.
+/// Reads and checks configuration `text`; `name` is what diagnostics call it.
 ///
 /// # Errors
-/// Every mistake in the text at once.
-pub fn parse(text: &str, name: &str, env: &Env) -> Result<Config, Mistakes> {
-    let mut mistakes = Mistakes::new(name);
-    let mut root = node::parse(text, &mut mistakes);
-    overrides::apply(&mut root, env, &mut mistakes);
-    finish(root, env, mistakes)
+/// Every diagnostic in the text at once.
+pub fn parse(text: &str, name: &str, env: &Env) -> Result<Config, Diagnostics> {
+    let mut diagnostics = Diagnostics::new(name);
+    let mut root = node::parse(text, &mut diagnostics);
+    overrides::apply(&mut root, env, &mut diagnostics);
+    finish(root, env, diagnostics)
 }
 
 /// Fills in, reads and checks a tree.
-fn finish(mut root: node::Node, env: &Env, mut mistakes: Mistakes) -> Result<Config, Mistakes> {
-    fill(&mut root, env, &mut mistakes);
-    let config = read::document::<Config>(&root, &mut mistakes);
+fn finish(
+    mut root: node::Node,
+    env: &Env,
+    mut diagnostics: Diagnostics,
+) -> Result<Config, Diagnostics> {
+    fill(&mut root, env, &mut diagnostics);
+    let config = read::document::<Config>(&root, &mut diagnostics);
     if let Some(config) = &config {
-        validate::config(config, &root, &mut mistakes);
+        validate::config(config, &root, &mut diagnostics);
     }
     match config {
-        Some(config) if mistakes.is_empty() => Ok(config),
-        _ => Err(mistakes),
+        Some(config) if diagnostics.is_empty() => Ok(config),
+        _ => Err(diagnostics),
     }
 }

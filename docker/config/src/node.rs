@@ -7,16 +7,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::mistake::Mistakes;
-
-/// Line and column, both counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// Line in the file.
-    pub line: usize,
-    /// Column in characters.
-    pub column: usize,
-}
+use crate::diagnostic::{Diagnostics, Position};
 
 /// A value and its place; values from the environment have none.
 #[derive(Debug, Clone)]
@@ -97,12 +88,12 @@ pub(crate) fn join(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
-/// Parses TOML; syntax errors become mistakes and the rest is still read.
-pub(crate) fn parse(text: &str, mistakes: &mut Mistakes) -> Node {
+/// Parses TOML; syntax errors become diagnostics and the rest is still read.
+pub(crate) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Node {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().map(|span| position(text, span.start));
-        mistakes.add(at, "", format!("not valid TOML: {}", error.message()));
+        diagnostics.add(at, "", format!("not valid TOML: {}", error.message()));
     }
     Node { at: None, value: from_table(text, table.get_ref()) }
 }
@@ -118,7 +109,7 @@ fn from_table(text: &str, table: &DeTable<'_>) -> Value {
     )
 }
 
-/// `start` is where a mistake in this value should point to: the key of a table
+/// `start` is where a diagnostic in this value should point to: the key of a table
 /// entry, the item itself in a list.
 fn from_value(text: &str, start: usize, value: &Spanned<DeValue<'_>>) -> Node {
     let converted = match value.get_ref() {

@@ -2,21 +2,21 @@
 //! `[[service]]` are addressed by their name: `SANTA__SERVICE__BACKEND__STOP_TIMEOUT`.
 
 use crate::Env;
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::{Node, Value};
 
 const PREFIX: &str = "SANTA__";
 
 /// Writes every override of `env` into the tree. Whether the key exists is
 /// checked later, by the same reading that checks the file.
-pub(crate) fn apply(root: &mut Node, env: &Env, mistakes: &mut Mistakes) {
+pub(crate) fn apply(root: &mut Node, env: &Env, diagnostics: &mut Diagnostics) {
     for name in names(env) {
         let (keys, value) = (keys(name), &env[name]);
-        mistakes.overridden(keys.join("."), name);
+        diagnostics.overridden(keys.join("."), name);
         if keys.iter().any(String::is_empty) {
-            mistakes.add(None, name, "must look like SANTA__SECTION__KEY");
+            diagnostics.add(None, name, "must look like SANTA__SECTION__KEY");
         } else if let Err(message) = set(root, &keys, value) {
-            mistakes.add(None, name, message);
+            diagnostics.add(None, name, message);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! From the tree of values to typed settings. Nothing is read leniently: an
-//! unknown key, a wrong kind or a missing value is a mistake with its place.
+//! unknown key, a wrong kind or a missing value is an error with its place.
 
 use std::collections::BTreeMap;
 
-use crate::mistake::{Mistakes, nearest};
+use crate::diagnostic::{Diagnostics, nearest};
 use crate::node::{Node, Value, join, parse};
 use crate::reference;
 
@@ -13,11 +13,11 @@ pub(crate) trait Setting: Sized {
     const EXPECTED: &'static str;
 
     /// Reads the value, or notes what is wrong with it.
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self>;
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self>;
 
     /// The value when the key is not given and the section names no default.
-    fn absent(key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        mistakes.add(None, key, format!("is missing; write {}", Self::EXPECTED));
+    fn default_value(key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        diagnostics.add(None, key, format!("is missing; expected {}", Self::EXPECTED));
         None
     }
 
@@ -28,16 +28,16 @@ pub(crate) trait Setting: Sized {
 }
 
 /// Reads the whole document.
-pub(crate) fn document<T: Setting>(root: &Node, mistakes: &mut Mistakes) -> Option<T> {
-    T::read(root, "", mistakes)
+pub(crate) fn document<T: Setting>(root: &Node, diagnostics: &mut Diagnostics) -> Option<T> {
+    T::read(root, "", diagnostics)
 }
 
 /// Notes that a value is not what its key expects.
-pub(crate) fn refuse<T>(
+pub(crate) fn type_error<T>(
     node: &Node,
     key: &str,
     expected: &str,
-    mistakes: &mut Mistakes,
+    diagnostics: &mut Diagnostics,
 ) -> Option<T> {
     let found = match &node.value {
         Value::Text(text) => format!("\"{text}\""),
@@ -45,7 +45,7 @@ pub(crate) fn refuse<T>(
         Value::Float(number) => number.to_string(),
         _ => node.kind().to_owned(),
     };
-    mistakes.add(node.at, key, format!("{found} is not right here; write {expected}"));
+    diagnostics.add(node.at, key, format!("{found} is not valid here; expected {expected}"));
     None
 }
 
@@ -62,17 +62,17 @@ impl<'a> Table<'a> {
         node: &'a Node,
         key: &'a str,
         known: &[&'static str],
-        mistakes: &mut Mistakes,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let Value::Table(entries) = &node.value else {
-            return refuse(node, key, "a table", mistakes);
+            return type_error(node, key, "a table", diagnostics);
         };
         for (name, entry) in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
             let remedy = match nearest(name, known.iter().copied()) {
                 Some(meant) => format!("did you mean \"{meant}\"?"),
                 None => format!("known here: {}", known.join(", ")),
             };
-            mistakes.add(entry.at, &join(key, name), format!("unknown key; {remedy}"));
+            diagnostics.add(entry.at, &join(key, name), format!("unknown key; {remedy}"));
         }
         Some(Self { node, key, entries })
     }
@@ -82,22 +82,22 @@ impl<'a> Table<'a> {
         &self,
         name: &str,
         default: Option<&str>,
-        mistakes: &mut Mistakes,
+        diagnostics: &mut Diagnostics,
     ) -> Option<T> {
         let key = join(self.key, name);
         if let Some(node) = self.entries.get(name) {
-            return T::read(node, &key, mistakes);
+            return T::read(node, &key, diagnostics);
         }
         match default {
             Some(text) => {
-                let document = parse(&format!("default = {text}"), mistakes);
-                T::read(document.get("default")?, &key, mistakes)
+                let document = parse(&format!("default = {text}"), diagnostics);
+                T::read(document.get("default")?, &key, diagnostics)
             }
             None => {
-                let mut missing = Mistakes::new("");
-                let value = T::absent(&key, &mut missing);
-                for mistake in missing.list() {
-                    mistakes.add(self.node.at, &mistake.key, mistake.message.clone());
+                let mut missing = Diagnostics::new("");
+                let value = T::default_value(&key, &mut missing);
+                for diagnostic in missing.list() {
+                    diagnostics.add(self.node.at, &diagnostic.key, diagnostic.message.clone());
                 }
                 value
             }
@@ -108,13 +108,13 @@ impl<'a> Table<'a> {
 impl Setting for String {
     const EXPECTED: &'static str = "a string";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         match &node.value {
             Value::Text(text) if text.contains('\0') => {
-                refuse(node, key, "a string without NUL", mistakes)
+                type_error(node, key, "a string without NUL", diagnostics)
             }
             Value::Text(text) => Some(text.clone()),
-            _ => refuse(node, key, Self::EXPECTED, mistakes),
+            _ => type_error(node, key, Self::EXPECTED, diagnostics),
         }
     }
 }
@@ -122,12 +122,12 @@ impl Setting for String {
 impl Setting for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         match &node.value {
             Value::Boolean(flag) => Some(*flag),
             Value::Text(text) if text == "true" => Some(true),
             Value::Text(text) if text == "false" => Some(false),
-            _ => refuse(node, key, Self::EXPECTED, mistakes),
+            _ => type_error(node, key, Self::EXPECTED, diagnostics),
         }
     }
 }
@@ -137,13 +137,13 @@ macro_rules! whole_number {
         impl Setting for $type {
             const EXPECTED: &'static str = $expected;
 
-            fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+            fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
                 let number = match &node.value {
                     Value::Integer(number) => <$type>::try_from(*number).ok(),
                     Value::Text(text) => text.parse().ok(),
                     _ => None,
                 };
-                number.or_else(|| refuse(node, key, Self::EXPECTED, mistakes))
+                number.or_else(|| type_error(node, key, Self::EXPECTED, diagnostics))
             }
         }
     )*};
@@ -153,7 +153,7 @@ whole_number!(u32: "a whole number", u64: "a whole number", i32: "a whole number
 impl Setting for f64 {
     const EXPECTED: &'static str = "a number such as 2.0";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         let number = match &node.value {
             Value::Float(number) => Some(*number),
             Value::Integer(number) => u32::try_from(*number).ok().map(Self::from),
@@ -162,7 +162,7 @@ impl Setting for f64 {
         };
         number
             .filter(|number| number.is_finite() && *number >= 0.0)
-            .or_else(|| refuse(node, key, Self::EXPECTED, mistakes))
+            .or_else(|| type_error(node, key, Self::EXPECTED, diagnostics))
     }
 }
 
@@ -170,14 +170,14 @@ impl Setting for f64 {
 impl<T: Setting> Setting for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         match node.as_text() {
             Some("") => Some(None),
-            _ => T::read(node, key, mistakes).map(Some),
+            _ => T::read(node, key, diagnostics).map(Some),
         }
     }
 
-    fn absent(_key: &str, _mistakes: &mut Mistakes) -> Option<Self> {
+    fn default_value(_key: &str, _diagnostics: &mut Diagnostics) -> Option<Self> {
         Some(None)
     }
 }
@@ -187,7 +187,7 @@ impl<T: Setting> Setting for Option<T> {
 impl<T: Setting> Setting for Vec<T> {
     const EXPECTED: &'static str = "a list";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         let split;
         let items = match &node.value {
             Value::Array(items) => items,
@@ -199,14 +199,14 @@ impl<T: Setting> Setting for Vec<T> {
                     .collect();
                 &split
             }
-            _ => return refuse(node, key, Self::EXPECTED, mistakes),
+            _ => return type_error(node, key, Self::EXPECTED, diagnostics),
         };
         let read: Vec<Option<T>> =
-            items.iter().map(|item| T::read(item, &item_key(key, item), mistakes)).collect();
+            items.iter().map(|item| T::read(item, &item_key(key, item), diagnostics)).collect();
         read.into_iter().collect()
     }
 
-    fn absent(_key: &str, _mistakes: &mut Mistakes) -> Option<Self> {
+    fn default_value(_key: &str, _diagnostics: &mut Diagnostics) -> Option<Self> {
         Some(Self::new())
     }
 
@@ -232,18 +232,20 @@ fn item_key(key: &str, item: &Node) -> String {
 impl<T: Setting> Setting for BTreeMap<String, T> {
     const EXPECTED: &'static str = "a table";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         let Value::Table(entries) = &node.value else {
-            return refuse(node, key, Self::EXPECTED, mistakes);
+            return type_error(node, key, Self::EXPECTED, diagnostics);
         };
         let read: Vec<Option<(String, T)>> = entries
             .iter()
-            .map(|(name, entry)| Some((name.clone(), T::read(entry, &join(key, name), mistakes)?)))
+            .map(|(name, entry)| {
+                Some((name.clone(), T::read(entry, &join(key, name), diagnostics)?))
+            })
             .collect();
         read.into_iter().collect()
     }
 
-    fn absent(_key: &str, _mistakes: &mut Mistakes) -> Option<Self> {
+    fn default_value(_key: &str, _diagnostics: &mut Diagnostics) -> Option<Self> {
         Some(Self::new())
     }
 

@@ -29,23 +29,23 @@ macro_rules! section {
             fn read(
                 node: &$crate::node::Node,
                 key: &str,
-                mistakes: &mut $crate::mistake::Mistakes,
+                diagnostics: &mut $crate::diagnostic::Diagnostics,
             ) -> Option<Self> {
                 let known = [$( section!(@key $field $($key)?) ),*];
-                let table = $crate::read::Table::open(node, key, &known, mistakes)?;
-                // Every field is read before any is used: all mistakes at once.
+                let table = $crate::read::Table::open(node, key, &known, diagnostics)?;
+                // Every field is read before any is used: all diagnostics at once.
                 $(
                     let $field = table.field::<$type>(
                         section!(@key $field $($key)?),
                         section!(@default $($default)?),
-                        mistakes,
+                        diagnostics,
                     );
                 )*
                 Some(Self { $( $field: $field?, )* })
             }
 
-            fn absent(key: &str, mistakes: &mut $crate::mistake::Mistakes) -> Option<Self> {
-                Self::read(&$crate::node::Node::empty_table(), key, mistakes)
+            fn default_value(key: &str, diagnostics: &mut $crate::diagnostic::Diagnostics) -> Option<Self> {
+                Self::read(&$crate::node::Node::empty_table(), key, diagnostics)
             }
 
             fn reference(key: &str, out: &mut Vec<$crate::reference::Table>) -> bool {
@@ -72,8 +72,8 @@ macro_rules! section {
     (@default $default:tt) => { Some(stringify!($default)) };
 }
 
-/// Declares a choice of words, as in `kind = "daemon"`.
-macro_rules! words {
+/// Declares an enum of strings, as in `kind = "daemon"`.
+macro_rules! string_enum {
     (
         $(#[doc = $about:literal])*
         $vis:vis enum $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $word:literal, )* }
@@ -91,16 +91,16 @@ macro_rules! words {
         }
 
         impl $crate::read::Setting for $name {
-            const EXPECTED: &'static str = $crate::section::words!(@list $($word)*);
+            const EXPECTED: &'static str = $crate::section::string_enum!(@list $($word)*);
 
             fn read(
                 node: &$crate::node::Node,
                 key: &str,
-                mistakes: &mut $crate::mistake::Mistakes,
+                diagnostics: &mut $crate::diagnostic::Diagnostics,
             ) -> Option<Self> {
                 match node.as_text() {
                     $( Some($word) => Some(Self::$variant), )*
-                    _ => $crate::read::refuse(node, key, Self::EXPECTED, mistakes),
+                    _ => $crate::read::type_error(node, key, Self::EXPECTED, diagnostics),
                 }
             }
         }
@@ -108,4 +108,4 @@ macro_rules! words {
     (@list $first:literal $($word:literal)*) => { concat!("\"", $first, "\"" $(, " or \"", $word, "\"")*) };
 }
 
-pub(crate) use {section, words};
+pub(crate) use {section, string_enum};

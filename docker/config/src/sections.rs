@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::health::{Liveness, Pulse, Ready};
+pub use self::health::{Liveness, LivenessProbe, Ready};
 pub use self::hook::{Hook, PostTarget, State};
 pub use self::proxy::{
     Access, ClientCertificate, Console, Proxy, ProxyLimits, ProxyTimeouts, ProxyTls,
@@ -20,7 +20,7 @@ pub use self::proxy::{
 pub use self::service::{
     Backoff, Condition, Dependency, Kind, Limits, Restart, Service, ServiceLog, StopStep,
 };
-use crate::section::{section, words};
+use crate::section::{section, string_enum};
 use crate::values::{Address, Mode, Size, Version};
 
 section! {
@@ -111,7 +111,7 @@ section! {
     }
 }
 
-words! {
+string_enum! {
     /// The form of log lines.
     pub enum LogFormat {
         /// Pretty on a terminal, JSON elsewhere.

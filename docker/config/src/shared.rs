@@ -47,7 +47,7 @@ fn is_private(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Env, Mistakes, node};
+    use crate::{Diagnostics, Env, node};
 
     const FILE: &str = "[proxy]\nsocket = \"${A:-http}\"\n[paths]\nwww = \"/x/${B}/$${NO}\"\n\
         [[service]]\nname = \"backend\"\ninstances = \"${WORKERS:-1}\"\ncommand = \"${C}\"\n\
@@ -64,7 +64,7 @@ mod tests {
         ]
         .map(|name| (name.to_owned(), "1".to_owned()))
         .into();
-        let mut root = node::parse(FILE, &mut Mistakes::new("test"));
+        let mut root = node::parse(FILE, &mut Diagnostics::new("test"));
         let found: Vec<String> = super::variables(&mut root, &env).into_iter().collect();
         let expected =
             ["A", "B", "SANTA__PROXY__WORKERS", "SANTA__SERVICE__BACKEND__INSTANCES", "WORKERS"];

@@ -1,8 +1,8 @@
 //! Names and numbers of signals, as people write them: `TERM`, `SIGTERM`, `15`.
 
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::{Node, Value};
-use crate::read::{Setting, refuse};
+use crate::read::{Setting, type_error};
 
 /// The signals that can be named, in the order of their usual numbers.
 const NAMES: &[(&str, i32)] = &[
@@ -40,13 +40,13 @@ pub struct Signal(pub i32);
 impl Setting for Signal {
     const EXPECTED: &'static str = "a signal such as \"TERM\", \"HUP\" or 15";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         let found = match &node.value {
             Value::Text(text) => number(text),
             Value::Integer(given) => number(&given.to_string()),
             _ => None,
         };
-        found.map(Self).or_else(|| refuse(node, key, Self::EXPECTED, mistakes))
+        found.map(Self).or_else(|| type_error(node, key, Self::EXPECTED, diagnostics))
     }
 }
 

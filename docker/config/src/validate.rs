@@ -3,7 +3,7 @@
 
 mod services;
 
-use crate::mistake::{Mistakes, nearest};
+use crate::diagnostic::{Diagnostics, nearest};
 use crate::node::{Node, Value};
 use crate::sections::{ClientCertificate, Config, ProxyTls};
 use crate::values::Address;
@@ -18,8 +18,8 @@ const WORKERS: usize = 4;
 const NOTICES: usize = 10;
 
 /// Notes every broken rule of a file whose single values are all right.
-pub(crate) fn config(config: &Config, root: &Node, mistakes: &mut Mistakes) {
-    let mut check = Check { config, root, mistakes };
+pub(crate) fn config(config: &Config, root: &Node, diagnostics: &mut Diagnostics) {
+    let mut check = Check { config, root, diagnostics };
     check.sockets();
     check.proxy();
     check.services();
@@ -29,13 +29,13 @@ pub(crate) fn config(config: &Config, root: &Node, mistakes: &mut Mistakes) {
 struct Check<'a> {
     config: &'a Config,
     root: &'a Node,
-    mistakes: &'a mut Mistakes,
+    diagnostics: &'a mut Diagnostics,
 }
 
 impl Check<'_> {
     fn add(&mut self, key: &str, message: impl Into<String>) {
         let at = find(self.root, key).and_then(|node| node.at);
-        self.mistakes.add(at, key, message);
+        self.diagnostics.add(at, key, message);
     }
 
     fn sockets(&mut self) {
@@ -81,7 +81,10 @@ impl Check<'_> {
         }
         for (key, file) in [("certificate", &tls.certificate), ("key", &tls.key)] {
             if file.is_none() {
-                self.add(&format!("proxy.tls.{key}"), "is missing; write the path of a PEM file");
+                self.add(
+                    &format!("proxy.tls.{key}"),
+                    "is missing; expected the path of a PEM file",
+                );
             }
         }
     }

@@ -6,19 +6,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::{Node, Value};
-use crate::read::{Setting, refuse};
+use crate::read::{Setting, type_error};
 
 /// Reads a string by `parse`, or notes what was expected.
 fn from_text<T>(
     node: &Node,
     key: &str,
     expected: &str,
-    mistakes: &mut Mistakes,
+    diagnostics: &mut Diagnostics,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
-    node.as_text().and_then(parse).or_else(|| refuse(node, key, expected, mistakes))
+    node.as_text().and_then(parse).or_else(|| type_error(node, key, expected, diagnostics))
 }
 
 /// `"16KiB"` → (`16`, `"KiB"`).
@@ -34,13 +34,13 @@ const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 impl Setting for Duration {
     const EXPECTED: &'static str = "a duration such as \"250ms\", \"9s\" or \"5m\"";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         let duration = node.as_text().and_then(duration);
         let Some(duration) = duration else {
-            return refuse(node, key, Self::EXPECTED, mistakes);
+            return type_error(node, key, Self::EXPECTED, diagnostics);
         };
         if duration > LONGEST {
-            return refuse(node, key, "at most \"365d\"", mistakes);
+            return type_error(node, key, "at most \"365d\"", diagnostics);
         }
         Some(duration)
     }
@@ -77,8 +77,8 @@ impl Size {
 impl Setting for Size {
     const EXPECTED: &'static str = "a size such as \"512B\", \"16KiB\" or \"8MiB\"";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, |text| {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        from_text(node, key, Self::EXPECTED, diagnostics, |text| {
             let (number, unit) = number_and_unit(text)?;
             let shift = match unit {
                 "B" => 0,
@@ -99,8 +99,8 @@ pub struct Mode(pub u32);
 impl Setting for Mode {
     const EXPECTED: &'static str = "an octal file mode such as \"0600\"";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, |text| {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        from_text(node, key, Self::EXPECTED, diagnostics, |text| {
             u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).map(Self)
         })
     }
@@ -109,8 +109,8 @@ impl Setting for Mode {
 impl Setting for PathBuf {
     const EXPECTED: &'static str = "an absolute path";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, |text| {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        from_text(node, key, Self::EXPECTED, diagnostics, |text| {
             Some(Self::from(text)).filter(|path| path.is_absolute() && !text.contains('\0'))
         })
     }
@@ -120,8 +120,8 @@ impl Setting for SocketAddr {
     const EXPECTED: &'static str =
         "an address and port such as \"127.0.0.1:8080\" or \"[::]:8080\"";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, |text| text.parse().ok())
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        from_text(node, key, Self::EXPECTED, diagnostics, |text| text.parse().ok())
     }
 }
 
@@ -169,8 +169,8 @@ impl Setting for Address {
     const EXPECTED: &'static str =
         "\"ADDRESS:PORT\", \"[IPV6-ADDRESS]:PORT\" or \"unix:/absolute/path\"";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, |text| match text.strip_prefix("unix:") {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        from_text(node, key, Self::EXPECTED, diagnostics, |text| match text.strip_prefix("unix:") {
             Some(path) => {
                 Some(PathBuf::from(path)).filter(|path| path.is_absolute()).map(Self::Unix)
             }
@@ -216,8 +216,8 @@ impl Cidr {
 impl Setting for Cidr {
     const EXPECTED: &'static str = "a network such as \"10.0.0.0/8\" or \"fd00::/8\"";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        from_text(node, key, Self::EXPECTED, mistakes, Self::parse)
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        from_text(node, key, Self::EXPECTED, diagnostics, Self::parse)
     }
 }
 
@@ -228,10 +228,10 @@ pub struct Version;
 impl Setting for Version {
     const EXPECTED: &'static str = "version = 1";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         match node.value {
             Value::Integer(1) => Some(Self),
-            _ => refuse(node, key, Self::EXPECTED, mistakes),
+            _ => type_error(node, key, Self::EXPECTED, diagnostics),
         }
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     fn read<T: Setting>(text: &str) -> Option<T> {
-        T::read(&Node::text(text), "key", &mut Mistakes::new("test"))
+        T::read(&Node::text(text), "key", &mut Diagnostics::new("test"))
     }
 
     #[test]
@@ -268,10 +268,10 @@ mod tests {
             "213503982334602d",
             "99999999999999999999999999m",
         ] {
-            let mut mistakes = Mistakes::new("test");
+            let mut diagnostics = Diagnostics::new("test");
             let node = Node::text(text);
-            assert_eq!(Duration::read(&node, "service.app.stop_timeout", &mut mistakes), None);
-            let told = mistakes.to_string();
+            assert_eq!(Duration::read(&node, "service.app.stop_timeout", &mut diagnostics), None);
+            let told = diagnostics.to_string();
             assert!(told.contains(text) && told.contains("at most \"365d\""), "{told}");
         }
     }

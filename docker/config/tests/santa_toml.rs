@@ -1,9 +1,9 @@
-//! The shipped file is right, and wrong files are refused with all mistakes.
+//! The shipped file is right, and wrong files are refused with all diagnostics.
 
 use std::path::Path;
 use std::time::Duration;
 
-use santa_config::{Address, Config, Env, Kind, Mistakes, Ready, Restart, Size};
+use santa_config::{Address, Config, Diagnostics, Env, Kind, Ready, Restart, Size};
 
 fn shipped() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../santa.toml"))
@@ -14,7 +14,7 @@ fn env(pairs: &[(&str, &str)]) -> Env {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn read(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Mistakes> {
+fn read(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Diagnostics> {
     santa_config::parse(text, "santa.toml", &env(pairs))
 }
 
@@ -24,7 +24,7 @@ fn refusal(text: &str, pairs: &[(&str, &str)]) -> String {
 
 #[test]
 fn the_shipped_file_is_valid_in_an_empty_environment() {
-    let config = read(&shipped(), &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config = read(&shipped(), &[]).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     assert_eq!(config.upstreams(), [Address::Unix("/tmp/uvicorn.sock".into())]);
     assert_eq!(config.sockets["http"].listen.to_string(), "[::]:8080");
     assert!(config.proxy.trusted_proxies.is_empty());
@@ -45,7 +45,7 @@ fn the_proxy_gets_no_variable_that_holds_a_secret() {
     let needed: Vec<String> =
         santa_config::shared_variables(&shipped(), &of_container).into_iter().collect();
     assert_eq!(needed, ["TRUSTED_PROXIES", "UVICORN_UDS", "UVICORN_WORKERS"]);
-    let config = read(&shipped(), &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config = read(&shipped(), &[]).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let passed = |name: &str| {
         let service = config.services.iter().find(|service| service.name == name);
         service.expect(name).env_pass.clone()
@@ -72,7 +72,7 @@ fn documented_variables_reach_their_values() {
             ("SANTA__ADMIN__LISTEN", ""),
         ],
     )
-    .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    .unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let upstreams: Vec<String> = config.upstreams().iter().map(Address::to_string).collect();
     assert_eq!(upstreams, ["unix:/run/santa/app-0.sock", "unix:/run/santa/app-1.sock"]);
     assert_eq!(config.proxy.trusted_proxies.len(), 2);
@@ -91,10 +91,10 @@ fn every_mistake_is_reported_at_once_with_its_place_and_remedy() {
         .replace("shutdown_timeout = \"9s\"", "shutdown_timeout = \"9\"");
     let message = refusal(&text, &[]);
     for part in [
-        "socket.http.backlog: \"many\" is not right here; write a whole number",
+        "socket.http.backlog: \"many\" is not valid here; expected a whole number",
         "proxy.workrs: unknown key; did you mean \"workers\"?",
-        "proxy.limits.head_size: 16384 is not right here; write a size",
-        "supervisor.shutdown_timeout: \"9\" is not right here; write a duration",
+        "proxy.limits.head_size: 16384 is not valid here; expected a size",
+        "supervisor.shutdown_timeout: \"9\" is not valid here; expected a duration",
     ] {
         assert!(message.contains(part), "{part} is not in:\n{message}");
     }
@@ -121,7 +121,7 @@ fn broken_references_between_keys_name_what_there_is() {
 fn a_circle_of_dependencies_is_shown() {
     let text = shipped().replace("kind = \"task\"", "kind = \"task\"\ndepends_on = [\"backend\"]");
     let message = refusal(&text, &[]);
-    assert!(message.contains("goes round in a circle: migrate → backend → migrate"), "{message}");
+    assert!(message.contains("dependency cycle: migrate → backend → migrate"), "{message}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_circle_of_stops_is_shown() {
     let text =
         shipped().replace("name = \"proxy\"", "name = \"proxy\"\nstop_after = [\"backend\"]");
     let message = refusal(&text, &[]);
-    assert!(message.contains("goes round in a circle: backend → proxy → backend"), "{message}");
+    assert!(message.contains("dependency cycle: backend → proxy → backend"), "{message}");
     // What a service depends on cannot stop before it.
     let text = shipped().replace("[\"proxy\"]", "[\"migrate\"]");
     let message = refusal(&text, &[]);

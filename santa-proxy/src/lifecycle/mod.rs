@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use santa_config::{Config, Mistakes, process_env};
+use santa_config::{Config, Diagnostics, process_env};
 use tokio::sync::watch;
 
 use self::admin::Admin;
@@ -44,7 +44,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum Failure {
     /// Errors in the configuration.
-    Config(Mistakes),
+    Config(Diagnostics),
     /// Everything else.
     Other(anyhow::Error),
 }

@@ -13,11 +13,7 @@ pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
     let path = config_path(common);
     let (config, _) = load(&path)?;
     let circle = |ring: Vec<&str>| Failure {
-        message: format!(
-            "{}: services wait for each other in a circle: {}",
-            path.display(),
-            ring.join(", ")
-        ),
+        message: format!("{}: dependency cycle: {}", path.display(), ring.join(", ")),
         code: exit::CONFIG,
     };
     let services = &config.services;
@@ -31,7 +27,7 @@ pub(super) fn check(common: &Common, json: bool) -> Result<i32, Failure> {
         return print(exit::OK, |output| writeln!(output, "{found}"));
     }
     print(exit::OK, |output| {
-        writeln!(output, "{} is right. Services start in this order:", path.display())?;
+        writeln!(output, "{} is valid. Services start in this order:", path.display())?;
         show(output, &starts)?;
         writeln!(output, "and stop in this one:")?;
         show(output, &stops)

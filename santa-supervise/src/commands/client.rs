@@ -137,7 +137,7 @@ impl Connection {
         let stream = connect(&path, timeout).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => Failure {
                 message: format!(
-                    "santa-supervise does not take connections on {}: is it stopped, or the machine overloaded?",
+                    "santa-supervise does not accept connections on {}; is it stopped, or the machine overloaded?",
                     path.display()
                 ),
                 code: exit::TIMEOUT,
@@ -210,7 +210,7 @@ impl Connection {
                 code: exit::TIMEOUT,
             },
             _ => Failure {
-                message: format!("the connection to {} broke: {error}", self.path.display()),
+                message: format!("the connection to {} was lost: {error}", self.path.display()),
                 code: exit::FAILED,
             },
         }

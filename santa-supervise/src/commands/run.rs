@@ -12,7 +12,7 @@ use santa_config::{Config, LogFormat};
 
 use crate::cli::Common;
 use crate::clock;
-use crate::event_loop::{EventLoop, Parts};
+use crate::event_loop::{Components, EventLoop};
 use crate::log_writer::Log;
 use crate::os;
 use crate::record::Style;
@@ -47,7 +47,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     // Differs from run to run: the number of a process comes again, the time with it does not.
     let boot = format!("{:x}-{:x}", std::process::id(), clock::now());
     let seed = clock::now() ^ (u64::from(std::process::id()) << 32);
-    let event_loop = EventLoop::new(Parts {
+    let event_loop = EventLoop::new(Components {
         os,
         config,
         blueprints,
@@ -87,8 +87,9 @@ fn run_guarded(mut event_loop: EventLoop) -> Result<i32, Failure> {
         Err(_) => {
             event_loop.abandon();
             Err(Failure {
-                message: "a defect in santa-supervise (see above); all services were killed"
-                    .to_owned(),
+                message:
+                    "an internal error in santa-supervise (see above); all services were killed"
+                        .to_owned(),
                 code: exit::DEFECT,
             })
         }

@@ -41,7 +41,7 @@ pub(super) fn status(output: &mut impl Write, status: &Status, json: bool) -> io
     if status.supervisor.dropped_lines > 0 {
         writeln!(
             output,
-            "{} lines of output were dropped because nobody read them in time",
+            "{} lines of output were dropped because they were not read in time",
             status.supervisor.dropped_lines
         )?;
     }

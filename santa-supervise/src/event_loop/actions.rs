@@ -10,12 +10,12 @@ use super::children::Child;
 impl EventLoop {
     pub(super) fn spawn(&mut self, slot: SlotId, generation: Generation) {
         let Some(blueprint) = self.blueprint(slot).cloned() else { return };
-        self.open_notices(&blueprint, generation);
-        let notify = self.notices.socket_of(generation);
+        self.open_notify_socket(&blueprint, generation);
+        let notify = self.notify.socket_of(generation);
         let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify);
         match spawned {
             Err(failure) => {
-                self.close_notices(generation);
+                self.close_notify_socket(generation);
                 self.events.push_back(Event::SpawnFailed(slot, generation, failure));
             }
             Ok(Spawned { started, tag, output: [out, err] }) => {

@@ -220,13 +220,13 @@ impl EventLoop {
         if self.children.oom_kills <= known {
             return exit.to_string();
         }
-        self.warn(&format!("{label} was probably killed because memory ran out; give it more, or look for what takes it"));
-        format!("{exit}, probably for want of memory")
+        self.warn(&format!("{label} was probably killed because memory ran out; raise the memory limit or find what uses it"));
+        format!("{exit}, probably out of memory")
     }
 
     pub(super) fn forget_tree(&mut self, generation: Generation) {
         self.children.trees.remove(&generation);
-        self.close_notices(generation);
+        self.close_notify_socket(generation);
         self.let_output_linger(generation);
     }
 

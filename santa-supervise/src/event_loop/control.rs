@@ -163,7 +163,7 @@ impl EventLoop {
         }
         if !std::mem::replace(&mut self.control.refusal_told, true) {
             self.warn(&format!(
-                "the control socket cannot accept connections: {error}; tried again every {ACCEPT_PAUSE:?}"
+                "the control socket cannot accept connections: {error}; retrying every {ACCEPT_PAUSE:?}"
             ));
         }
     }

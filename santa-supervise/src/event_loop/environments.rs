@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::os::{self, Pid, Strays};
 
 use super::EventLoop;
-use super::errands::Errand;
+use super::jobs::Job;
 
 impl EventLoop {
     /// Processes that became ours when their parents ended.
@@ -21,17 +21,16 @@ impl EventLoop {
 
     /// Lets a process look where strays come from that carry no mark.
     fn read_environments(&mut self, pids: &[Pid]) {
-        if pids.is_empty() || self.errands.read_environments() {
+        if pids.is_empty() || self.jobs.read_environments() {
             return;
         }
-        let begun =
-            self.begin_errand(Errand::ReadEnvironments(pids.to_vec()), &[], &|output, _| {
-                for pid in pids {
-                    let tag = serde_json::to_string(&os::environment_tag(*pid)).unwrap_or_default();
-                    // Each at once: the next one may hang. Without us there is nobody to tell.
-                    let _ = writeln!(output, "{tag}");
-                }
-            });
+        let begun = self.start_job(Job::ReadEnvironments(pids.to_vec()), &[], &|output, _| {
+            for pid in pids {
+                let tag = serde_json::to_string(&os::environment_tag(*pid)).unwrap_or_default();
+                // Each at once: the next one may hang. Without us there is nobody to tell.
+                let _ = writeln!(output, "{tag}");
+            }
+        });
         if let Err(error) = begun {
             self.warn(&format!("cannot find out which service orphans belong to: {error}"));
             pids.iter().for_each(|pid| self.os.learn(*pid, None));

@@ -88,7 +88,7 @@ impl EventLoop {
         Explanation {
             next: self.next(slot),
             successor: slot.successor().map(|generation| generation.0),
-            leaving: slot.leavers().map(|generation| generation.0).collect(),
+            leaving: slot.retiring().map(|generation| generation.0).collect(),
             exits: exits.map(|exits| exits.iter().rev().cloned().collect()).unwrap_or_default(),
             wanted: slot.wanted(),
             status,

@@ -46,7 +46,7 @@ impl EventLoop {
         }
         // At once, unless it has lived too short a time.
         guarding.again_at = Some(Instant::now().max(guarding.began + PAUSE));
-        self.warn(&format!("the guard process has ended ({exit}); it is started again"));
+        self.warn(&format!("the guard process has ended ({exit}) and is restarted"));
         true
     }
 

@@ -19,7 +19,7 @@ const MOST_HUNG: usize = 32;
 #[derive(Debug, Clone)]
 pub(super) enum Purpose {
     /// To look at this generation.
-    Look(Generation),
+    Probe(Generation),
     /// To tell of an event; the name of the hook.
     Hook(String),
     /// To look at files for as long as a service watches them.
@@ -78,7 +78,7 @@ impl EventLoop {
         timeout: Duration,
     ) -> Result<Pid, Problem> {
         let name = match &purpose {
-            Purpose::Look(_) => "look",
+            Purpose::Probe(_) => "look",
             Purpose::Hook(name) => name,
             Purpose::Watch | Purpose::ReadConfig | Purpose::Path => "own",
         };
@@ -173,7 +173,7 @@ impl EventLoop {
         };
         match running.purpose {
             _ if running.forgotten => {}
-            Purpose::Look(generation) => self.program_looked(generation, outcome),
+            Purpose::Probe(generation) => self.command_probe_done(generation, outcome),
             Purpose::Hook(name) => self.hook_done(&name, outcome.map_err(Problem::into_message)),
             // Its pipe tells.
             Purpose::Watch | Purpose::ReadConfig | Purpose::Path => {}

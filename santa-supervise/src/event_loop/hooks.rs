@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::machine::Phase;
 use crate::os::{Interest, Token};
-use crate::readiness::{Look, Sight};
+use crate::readiness::{Outcome, Probe};
 use crate::spawning::{Like, Problem};
 
 use super::connecting::{Attempt, Connecting};
@@ -26,7 +26,7 @@ struct Post {
     hook: String,
     /// Until its connection is there.
     connecting: Option<Connecting>,
-    look: Look,
+    look: Probe,
     deadline: Instant,
 }
 
@@ -104,7 +104,7 @@ impl EventLoop {
 
     fn begin_post(&mut self, hook: &Hook, target: &PostTarget, text: &str) -> Result<(), String> {
         let failed = |error: io::Error| format!("{}: {error}", target.address);
-        let look = Look::post(&target.address, &target.path, text).map_err(failed)?;
+        let look = Probe::post(&target.address, &target.path, text).map_err(failed)?;
         let connecting = self
             .begin_connecting(look.fd(), &target.address, false, Source::Hook)
             .map_err(failed)?;
@@ -144,11 +144,11 @@ impl EventLoop {
             };
         }
         match post.look.advance() {
-            Sight::Ready => self.end_post(token, Ok(())),
-            Sight::NotReady(why) => self.end_post(token, Err(why)),
+            Outcome::Ready => self.end_post(token, Ok(())),
+            Outcome::NotReady(why) => self.end_post(token, Err(why)),
             // Failure would show at the deadline.
-            Sight::WaitToWrite => drop(self.os.rewatch(post.look.fd(), token, Interest::Write)),
-            Sight::WaitToRead => drop(self.os.rewatch(post.look.fd(), token, Interest::Read)),
+            Outcome::WaitToWrite => drop(self.os.rewatch(post.look.fd(), token, Interest::Write)),
+            Outcome::WaitToRead => drop(self.os.rewatch(post.look.fd(), token, Interest::Read)),
         }
     }
 
@@ -168,7 +168,7 @@ impl EventLoop {
         let late: Vec<Token> =
             posts.filter(|(_, post)| post.deadline <= now).map(|(token, _)| *token).collect();
         for token in late {
-            self.end_post(token, Err("no answer in time".to_owned()));
+            self.end_post(token, Err("timed out".to_owned()));
         }
     }
 
@@ -187,7 +187,7 @@ impl EventLoop {
 
     pub(super) fn hook_done(&mut self, hook: &str, outcome: Result<(), String>) {
         if let Err(problem) = outcome {
-            self.warn(&format!("hook {hook} did not work: {problem}"));
+            self.warn(&format!("hook {hook} failed: {problem}"));
         }
     }
 }

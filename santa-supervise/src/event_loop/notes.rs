@@ -12,7 +12,7 @@ use super::EventLoop;
 impl EventLoop {
     pub(super) fn tell(&mut self, note: Note) {
         match note {
-            Note::Changed { slot, from, to, why } => self.tell_change(slot, from, to, &why),
+            Note::Changed { slot, from, to, why } => self.log_transition(slot, from, to, &why),
             Note::Roll { slot, well, text } => {
                 let label = self.label(slot);
                 let level = if well { "info" } else { "error" };
@@ -28,7 +28,7 @@ impl EventLoop {
                 let how = match level {
                     1 => "stopping in order",
                     2 => "stopping everything at once",
-                    _ => "killing what is left",
+                    _ => "killing the remaining processes",
                 };
                 let level_word = if why.starts_with("critical") { "error" } else { "info" };
                 self.event(
@@ -40,7 +40,7 @@ impl EventLoop {
         }
     }
 
-    fn tell_change(&mut self, slot: SlotId, from: Phase, to: Phase, why: &str) {
+    fn log_transition(&mut self, slot: SlotId, from: Phase, to: Phase, why: &str) {
         let mut why = why.to_owned();
         if (from, to) == (Phase::Starting, Phase::Stopping) {
             let live = self.state.slot(slot).and_then(|slot| slot.generation());
@@ -91,7 +91,7 @@ impl EventLoop {
         self.event("warning", message, json!({ "event": "warning" }));
     }
 
-    pub(super) fn greet(&mut self) {
+    pub(super) fn log_start(&mut self) {
         let message = format!(
             "santa-supervise {} starts {} services",
             env!("CARGO_PKG_VERSION"),
@@ -103,7 +103,7 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn tell_end(&mut self, code: i32) {
+    pub(super) fn log_end(&mut self, code: i32) {
         let level = if code == 0 { "info" } else { "error" };
         self.event(
             level,

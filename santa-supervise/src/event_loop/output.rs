@@ -202,8 +202,8 @@ impl EventLoop {
         let (service, stream, at) = (Arc::clone(&output.service), output.stream, clock::now());
         let now = self.now();
         for piece in pieces {
-            self.watch_for_line(slot, generation, &piece.text);
-            let text = self.tallies.of(&service).admit(piece.text, now);
+            self.match_ready_line(slot, generation, &piece.text);
+            let text = self.output_stats.of(&service).admit(piece.text, now);
             if !text.is_empty() {
                 let (service, unfinished) = (Arc::clone(&service), piece.unfinished);
                 self.publish(Chunk { service, stream, at, text, unfinished });

@@ -26,7 +26,7 @@ impl EventLoop {
             Ok(0) | Err(_) => {
                 self.os.forget(input, token);
                 self.sources.remove(token);
-                let why = "whoever started santa-supervise is gone".to_owned();
+                let why = "the parent process has ended".to_owned();
                 self.events.push_back(Event::Terminate { why });
             }
             Ok(_) => {}

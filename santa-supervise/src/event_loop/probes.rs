@@ -12,8 +12,8 @@ use santa_config::Address;
 
 use crate::machine::{Event, Generation, Phase, SlotId};
 use crate::os::{Interest, Pid, Token};
-use crate::plan::{Blueprint, Liveness, Probe};
-use crate::readiness::{Look, Sight};
+use crate::plan::{Blueprint, Liveness, ProbeKind};
+use crate::readiness::{Outcome, Probe};
 use crate::spawning::{Like, Problem};
 
 use super::connecting::{Attempt, Connecting};
@@ -33,29 +33,29 @@ const PROGRAM_EVERY: Duration = Duration::from_millis(200);
 const PROCESS_EVERY: Duration = Duration::from_millis(25);
 
 /// Longest a single look at a starting service may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long looks are begun in one turn: each may start a program.
 const BEGIN_FOR: Duration = Duration::from_millis(5);
 
 /// A look that is under way.
 #[derive(Debug)]
-enum Under {
-    Connecting(Connecting, Look),
-    Connection(Token, Look),
+enum InFlight {
+    Connecting(Connecting, Probe),
+    Connection(Token, Probe),
     Program(Pid),
 }
 
 /// What the looks at a service are for.
 #[derive(Debug)]
-enum Aim {
+enum Target {
     /// To see that it is ready.
     Readiness,
     /// To see that it still works; so many looks in a row have failed.
     Liveness { failures: u32 },
 }
 
-impl Aim {
+impl Target {
     fn is_readiness(&self) -> bool {
         matches!(self, Self::Readiness)
     }
@@ -65,9 +65,9 @@ impl Aim {
 #[derive(Debug)]
 struct Watch {
     slot: SlotId,
-    aim: Aim,
+    target: Target,
     begun: Instant,
-    look: Option<Under>,
+    look: Option<InFlight>,
     /// The next look, or the end of the one under way.
     due: Instant,
     problem: String,
@@ -78,7 +78,7 @@ struct Watch {
 pub(super) struct Probes(BTreeMap<Generation, Watch>);
 
 impl Probes {
-    pub(super) fn next_look(&self) -> Option<Instant> {
+    pub(super) fn next_check(&self) -> Option<Instant> {
         self.0.values().map(|watch| watch.due).min()
     }
 
@@ -88,9 +88,9 @@ impl Probes {
         Some(watch.problem.as_str()).filter(|problem| !problem.is_empty())
     }
 
-    fn add(&mut self, generation: Generation, slot: SlotId, aim: Aim, due: Instant) {
+    fn add(&mut self, generation: Generation, slot: SlotId, target: Target, due: Instant) {
         let begun = Instant::now();
-        let watch = Watch { slot, aim, begun, look: None, due, problem: String::new() };
+        let watch = Watch { slot, target, begun, look: None, due, problem: String::new() };
         self.0.insert(generation, watch);
     }
 }
@@ -103,13 +103,13 @@ impl EventLoop {
         generation: Generation,
         blueprint: &Blueprint,
     ) {
-        if !matches!(blueprint.probe, None | Some(Probe::Log(_) | Probe::Notify)) {
-            self.probes.add(generation, slot, Aim::Readiness, Instant::now());
+        if !matches!(blueprint.probe, None | Some(ProbeKind::Log(_) | ProbeKind::Notify)) {
+            self.probes.add(generation, slot, Target::Readiness, Instant::now());
         }
     }
 
     /// Begins looks that are due, ends those that take too long.
-    pub(super) fn look_at_services(&mut self, now: Instant) {
+    pub(super) fn run_probes(&mut self, now: Instant) {
         let watches = self.probes.0.iter();
         let due: Vec<Generation> = watches
             .filter(|(_, watch)| watch.due <= now)
@@ -118,7 +118,7 @@ impl EventLoop {
         let end = Instant::now() + BEGIN_FOR;
         for generation in due {
             match self.probes.0.get(&generation).map(|watch| watch.look.is_some()) {
-                Some(true) => self.took_too_long(generation),
+                Some(true) => self.probe_timed_out(generation),
                 Some(false) => self.look(generation),
                 None => {}
             }
@@ -129,24 +129,24 @@ impl EventLoop {
         }
     }
 
-    fn took_too_long(&mut self, generation: Generation) {
+    fn probe_timed_out(&mut self, generation: Generation) {
         let why = match self.probes.0.get(&generation) {
-            Some(Watch { look: Some(Under::Connecting(..)), problem, .. })
+            Some(Watch { look: Some(InFlight::Connecting(..)), problem, .. })
                 if problem.is_empty() =>
             {
                 "its socket cannot be found in time; is a mount hanging?"
             }
             // What it was refused for.
-            Some(Watch { look: Some(Under::Connecting(..)), problem, .. }) => problem,
-            _ => "it does not answer in time",
+            Some(Watch { look: Some(InFlight::Connecting(..)), problem, .. }) => problem,
+            _ => "probe timed out",
         };
-        self.found_wrong(generation, why.to_owned());
+        self.probe_failed(generation, why.to_owned());
     }
 
     /// What to look at, and how long a look may take.
     fn probe_of(&self, generation: Generation) -> Option<(Rc<Blueprint>, bool)> {
         let watch = self.probes.0.get(&generation)?;
-        let lives = matches!(watch.aim, Aim::Liveness { .. });
+        let lives = matches!(watch.target, Target::Liveness { .. });
         Some((Rc::clone(&self.children.get(generation)?.blueprint), lives))
     }
 
@@ -154,26 +154,26 @@ impl EventLoop {
         let Some((blueprint, lives)) = self.probe_of(generation) else { return };
         let liveness = blueprint.liveness.as_ref().filter(|_| lives);
         let probe = liveness.map(|liveness| &liveness.probe).or(blueprint.probe.as_ref());
-        let timeout = liveness.map_or(LOOK_TIMEOUT, |liveness| liveness.timeout);
+        let timeout = liveness.map_or(PROBE_TIMEOUT, |liveness| liveness.timeout);
         let begun = match probe {
-            Some(Probe::Listen(_)) => return self.look_who_listens(generation),
-            Some(Probe::Exec(command)) => {
-                return self.look_by_program(generation, &blueprint, command, timeout);
+            Some(ProbeKind::Listen(_)) => return self.probe_listener(generation),
+            Some(ProbeKind::Exec(command)) => {
+                return self.probe_by_command(generation, &blueprint, command, timeout);
             }
-            Some(Probe::Connect(address)) => (address, Look::connection(address)),
-            Some(Probe::Http(address, path)) => (address, Look::get(address, path)),
+            Some(ProbeKind::Connect(address)) => (address, Probe::connection(address)),
+            Some(ProbeKind::Http(address, path)) => (address, Probe::get(address, path)),
             // Its message is late: nothing else makes such a watch due.
-            Some(Probe::Notify) => {
+            Some(ProbeKind::Notify) => {
                 let why = format!("no WATCHDOG=1 for {:?}", timeout + interval_of(liveness));
-                return self.found_dead(generation, why);
+                return self.report_unhealthy(generation, why);
             }
-            Some(Probe::Log(_)) | None => return,
+            Some(ProbeKind::Log(_)) | None => return,
         };
         let (address, look) = begun;
         if let Err(error) =
             look.and_then(|look| self.connect(generation, address, look, lives, timeout))
         {
-            self.look_failed(generation, &error);
+            self.probe_start_failed(generation, &error);
         }
     }
 
@@ -183,12 +183,12 @@ impl EventLoop {
         &mut self,
         generation: Generation,
         address: &Address,
-        look: Look,
+        look: Probe,
         lives: bool,
         timeout: Duration,
     ) -> io::Result<()> {
         let under = match self.begin_connecting(look.fd(), address, !lives, Source::Probe)? {
-            Some(connecting) => Under::Connecting(connecting, look),
+            Some(connecting) => InFlight::Connecting(connecting, look),
             None => self.await_answer(look)?,
         };
         self.under_way(generation, under, timeout);
@@ -196,80 +196,84 @@ impl EventLoop {
     }
 
     /// Waits for what moves on a look's connection.
-    fn await_answer(&mut self, look: Look) -> io::Result<Under> {
+    fn await_answer(&mut self, look: Probe) -> io::Result<InFlight> {
         let token = self.sources.add(Source::Probe);
         self.os.watch(look.fd(), token, Interest::Write).inspect_err(|_| {
             self.sources.remove(token);
         })?;
-        Ok(Under::Connection(token, look))
+        Ok(InFlight::Connection(token, look))
     }
 
-    fn under_way(&mut self, generation: Generation, look: Under, timeout: Duration) {
+    fn under_way(&mut self, generation: Generation, look: InFlight, timeout: Duration) {
         if let Some(watch) = self.probes.0.get_mut(&generation) {
             watch.look = Some(look);
             watch.due = Instant::now() + timeout;
         }
     }
 
-    fn look_by_program(
+    fn probe_by_command(
         &mut self,
         generation: Generation,
         blueprint: &Blueprint,
         command: &[String],
         timeout: Duration,
     ) {
-        let purpose = Purpose::Look(generation);
+        let purpose = Purpose::Probe(generation);
         match self.run_helper(purpose, command, Like::Service(blueprint), Vec::new(), "", timeout) {
             // Its own deadline comes first and ends it.
-            Ok(pid) => self.under_way(generation, Under::Program(pid), timeout + LOOK_TIMEOUT),
-            Err(problem) => self.program_looked(generation, Err(problem)),
+            Ok(pid) => self.under_way(generation, InFlight::Program(pid), timeout + PROBE_TIMEOUT),
+            Err(problem) => self.command_probe_done(generation, Err(problem)),
         }
     }
 
     /// The answer of a program that looked.
-    pub(super) fn program_looked(&mut self, generation: Generation, outcome: Result<(), Problem>) {
+    pub(super) fn command_probe_done(
+        &mut self,
+        generation: Generation,
+        outcome: Result<(), Problem>,
+    ) {
         match outcome {
-            Ok(()) => self.found_right(generation),
-            Err(problem) if problem.passes() => self.could_not_look(generation, problem),
-            Err(problem) => self.found_wrong(generation, problem.into_message()),
+            Ok(()) => self.probe_succeeded(generation),
+            Err(problem) if problem.passes() => self.probe_inconclusive(generation, problem),
+            Err(problem) => self.probe_failed(generation, problem.into_message()),
         }
     }
 
     /// A look that could not begin.
-    fn look_failed(&mut self, generation: Generation, error: &io::Error) {
+    fn probe_start_failed(&mut self, generation: Generation, error: &io::Error) {
         let problem = Problem::of(error);
         // It would block: the service does not accept what waits for it.
         if problem.passes() && error.kind() != io::ErrorKind::WouldBlock {
-            self.could_not_look(generation, problem);
+            self.probe_inconclusive(generation, problem);
         } else {
-            self.found_wrong(generation, problem.into_message());
+            self.probe_failed(generation, problem.into_message());
         }
     }
 
     /// Something has run out here, which tells nothing about the service.
-    fn could_not_look(&mut self, generation: Generation, problem: Problem) {
-        self.looked_in_vain(generation, problem.into_message(), false);
+    fn probe_inconclusive(&mut self, generation: Generation, problem: Problem) {
+        self.record_failure(generation, problem.into_message(), false);
     }
 
-    fn look_who_listens(&mut self, generation: Generation) {
+    fn probe_listener(&mut self, generation: Generation) {
         let Some(child) = self.children.get(generation) else { return };
-        let Some(Probe::Listen(address)) = &child.blueprint.probe else { return };
+        let Some(ProbeKind::Listen(address)) = &child.blueprint.probe else { return };
         let Some(socket) = self.sockets.get(address) else { return };
         // Where the system cannot tell, the socket itself must do: it accepts
         // from the first moment on, and connections wait for the service.
         if self.os.listens(socket.fd(), child.tree()).unwrap_or(true) {
-            self.found_right(generation);
+            self.probe_succeeded(generation);
         } else {
-            self.found_wrong(generation, format!("it does not listen on {address} yet"));
+            self.probe_failed(generation, format!("it does not listen on {address} yet"));
         }
     }
 
     /// Something moved on a look's connection, or on the way to it.
-    pub(super) fn look_again(&mut self, token: Token) {
+    pub(super) fn advance_probe(&mut self, token: Token) {
         let is_its = |watch: &Watch| match &watch.look {
-            Some(Under::Connecting(connecting, _)) => connecting.token == token,
-            Some(Under::Connection(own, _)) => *own == token,
-            Some(Under::Program(_)) | None => false,
+            Some(InFlight::Connecting(connecting, _)) => connecting.token == token,
+            Some(InFlight::Connection(own, _)) => *own == token,
+            Some(InFlight::Program(_)) | None => false,
         };
         let Some((generation, watch)) = self.probes.0.iter_mut().find(|(_, one)| is_its(one))
         else {
@@ -277,54 +281,56 @@ impl EventLoop {
         };
         let generation = *generation;
         match &mut watch.look {
-            Some(Under::Connecting(connecting, _)) => {
+            Some(InFlight::Connecting(connecting, _)) => {
                 let attempt = connecting.look();
-                self.go_on_connecting(generation, attempt);
+                self.connection_progressed(generation, attempt);
             }
-            Some(Under::Connection(_, look)) => match look.advance() {
-                Sight::Ready => self.found_right(generation),
-                Sight::NotReady(why) => self.found_wrong(generation, why),
+            Some(InFlight::Connection(_, look)) => match look.advance() {
+                Outcome::Ready => self.probe_succeeded(generation),
+                Outcome::NotReady(why) => self.probe_failed(generation, why),
                 // Failure would show at the look's timeout.
-                Sight::WaitToWrite => drop(self.os.rewatch(look.fd(), token, Interest::Write)),
-                Sight::WaitToRead => drop(self.os.rewatch(look.fd(), token, Interest::Read)),
+                Outcome::WaitToWrite => drop(self.os.rewatch(look.fd(), token, Interest::Write)),
+                Outcome::WaitToRead => drop(self.os.rewatch(look.fd(), token, Interest::Read)),
             },
-            Some(Under::Program(_)) | None => {}
+            Some(InFlight::Program(_)) | None => {}
         }
     }
 
-    fn go_on_connecting(&mut self, generation: Generation, attempt: Attempt) {
+    fn connection_progressed(&mut self, generation: Generation, attempt: Attempt) {
         let Some(watch) = self.probes.0.get_mut(&generation) else { return };
         match attempt {
             Attempt::UnderWay => {}
             Attempt::Refused(error)
-                if error.raw_os_error().is_some() && watch.aim.is_readiness() =>
+                if error.raw_os_error().is_some() && watch.target.is_readiness() =>
             {
                 watch.problem = error.to_string();
             }
-            Attempt::Refused(error) => self.look_failed(generation, &error),
+            Attempt::Refused(error) => self.probe_start_failed(generation, &error),
             Attempt::Done => {
-                let Some(Under::Connecting(connecting, look)) = watch.look.take() else { return };
+                let Some(InFlight::Connecting(connecting, look)) = watch.look.take() else {
+                    return;
+                };
                 self.end_connecting(&connecting);
                 match (self.await_answer(look), self.probes.0.get_mut(&generation)) {
                     (Ok(under), Some(watch)) => watch.look = Some(under),
                     (Ok(_), None) => {}
-                    (Err(error), _) => self.look_failed(generation, &error),
+                    (Err(error), _) => self.probe_start_failed(generation, &error),
                 }
             }
         }
     }
 
-    fn found_right(&mut self, generation: Generation) {
-        self.end_look(generation);
+    fn probe_succeeded(&mut self, generation: Generation) {
+        self.cancel_probe(generation);
         let Some((blueprint, _)) = self.probe_of(generation) else { return };
         let Some(watch) = self.probes.0.get_mut(&generation) else { return };
         watch.problem.clear();
-        match &mut watch.aim {
-            Aim::Liveness { failures } => {
+        match &mut watch.target {
+            Target::Liveness { failures } => {
                 *failures = 0;
                 watch.due = Instant::now() + interval_of(blueprint.liveness.as_ref());
             }
-            Aim::Readiness => {
+            Target::Readiness => {
                 let slot = watch.slot;
                 self.probes.0.remove(&generation);
                 self.events.push_back(Event::Ready(slot, generation));
@@ -332,82 +338,82 @@ impl EventLoop {
         }
     }
 
-    fn found_wrong(&mut self, generation: Generation, problem: String) {
-        self.looked_in_vain(generation, problem, true);
+    fn probe_failed(&mut self, generation: Generation, problem: String) {
+        self.record_failure(generation, problem, true);
     }
 
-    fn looked_in_vain(&mut self, generation: Generation, problem: String, counts: bool) {
-        self.end_look(generation);
+    fn record_failure(&mut self, generation: Generation, problem: String, counts: bool) {
+        self.cancel_probe(generation);
         let Some((blueprint, _)) = self.probe_of(generation) else { return };
         let Some(watch) = self.probes.0.get_mut(&generation) else { return };
         let now = Instant::now();
         watch.problem.clone_from(&problem);
-        match &mut watch.aim {
-            Aim::Readiness => {
+        match &mut watch.target {
+            Target::Readiness => {
                 let pause = match blueprint.probe {
-                    Some(Probe::Exec(_)) => PROGRAM_EVERY,
+                    Some(ProbeKind::Exec(_)) => PROGRAM_EVERY,
                     // A process each time.
-                    Some(Probe::Connect(Address::Unix(_)) | Probe::Http(Address::Unix(_), _)) => {
-                        PROCESS_EVERY
-                    }
+                    Some(
+                        ProbeKind::Connect(Address::Unix(_)) | ProbeKind::Http(Address::Unix(_), _),
+                    ) => PROCESS_EVERY,
                     _ if now - watch.begun < QUICK_FOR => QUICK,
                     _ => STEADY,
                 };
                 watch.due = now + pause;
             }
-            Aim::Liveness { failures } => {
+            Target::Liveness { failures } => {
                 *failures += u32::from(counts);
                 watch.due = now + interval_of(blueprint.liveness.as_ref());
                 let most = blueprint.liveness.as_ref().map_or(1, |liveness| liveness.failures);
                 if counts && *failures >= most {
-                    self.found_dead(generation, format!("{problem} ({most} times in a row)"));
+                    self.report_unhealthy(generation, format!("{problem} ({most} times in a row)"));
                 }
             }
         }
     }
 
-    fn found_dead(&mut self, generation: Generation, why: String) {
+    fn report_unhealthy(&mut self, generation: Generation, why: String) {
         if let Some(watch) = self.probes.0.remove(&generation) {
             self.events.push_back(Event::Unhealthy(watch.slot, generation, why));
         }
     }
 
     /// `WATCHDOG=1`: it works for another while.
-    pub(super) fn heard_of(&mut self, generation: Generation) {
+    pub(super) fn watchdog_ping(&mut self, generation: Generation) {
         let Some(child) = self.children.get(generation) else { return };
         let due = Instant::now() + patience(child.blueprint.liveness.as_ref());
         if let Some(watch) = self.probes.0.get_mut(&generation)
-            && matches!(watch.aim, Aim::Liveness { .. })
+            && matches!(watch.target, Target::Liveness { .. })
         {
             watch.due = due;
         }
     }
 
-    fn end_look(&mut self, generation: Generation) {
+    fn cancel_probe(&mut self, generation: Generation) {
         match self.probes.0.get_mut(&generation).and_then(|watch| watch.look.take()) {
-            Some(Under::Connection(token, look)) => {
+            Some(InFlight::Connection(token, look)) => {
                 self.os.forget(look.fd(), token);
                 self.sources.remove(token);
             }
-            Some(Under::Connecting(connecting, _)) => self.end_connecting(&connecting),
-            Some(Under::Program(pid)) => self.end_helper(pid),
+            Some(InFlight::Connecting(connecting, _)) => self.end_connecting(&connecting),
+            Some(InFlight::Program(pid)) => self.end_helper(pid),
             None => {}
         }
     }
 
     /// Ends looks at what has moved on, begins those at what has become ready.
-    pub(super) fn settle_probes(&mut self) {
+    pub(super) fn sync_probes(&mut self) {
         let apt = |generation: Generation, watch: &Watch| {
-            self.state.slot(watch.slot).is_some_and(|slot| match watch.aim {
-                Aim::Readiness => slot.is_starting(generation),
-                Aim::Liveness { .. } => {
+            self.state.slot(watch.slot).is_some_and(|slot| match watch.target {
+                Target::Readiness => slot.is_starting(generation),
+                Target::Liveness { .. } => {
                     slot.phase() == Phase::Ready && slot.generation() == Some(generation)
                 }
             })
         };
         let over = self.probes.0.iter().filter(|(id, watch)| !apt(**id, watch));
         for generation in over.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.end_look(generation);
+            self.cancel_probe(generation);
             self.probes.0.remove(&generation);
         }
         let ready = self.state.slots().filter(|(_, slot)| slot.phase() == Phase::Ready);
@@ -418,16 +424,16 @@ impl EventLoop {
                 && !self.probes.0.contains_key(&generation)
             {
                 let due = Instant::now() + patience(Some(liveness));
-                self.probes.add(generation, slot, Aim::Liveness { failures: 0 }, due);
+                self.probes.add(generation, slot, Target::Liveness { failures: 0 }, due);
             }
         }
     }
 
     /// Looks for the line that means ready.
-    pub(super) fn watch_for_line(&mut self, slot: SlotId, generation: Generation, text: &[u8]) {
+    pub(super) fn match_ready_line(&mut self, slot: SlotId, generation: Generation, text: &[u8]) {
         let starting = self.state.slot(slot).is_some_and(|slot| slot.is_starting(generation));
         if let (true, Some(child)) = (starting, self.children.get(generation))
-            && let Some(Probe::Log(pattern)) = &child.blueprint.probe
+            && let Some(ProbeKind::Log(pattern)) = &child.blueprint.probe
             && memmem::find(text, pattern.as_bytes()).is_some()
         {
             self.events.push_back(Event::Ready(slot, generation));
@@ -441,6 +447,6 @@ fn interval_of(liveness: Option<&Liveness>) -> Duration {
 
 /// How long until the first look; or until a message is late.
 fn patience(liveness: Option<&Liveness>) -> Duration {
-    let late = liveness.filter(|liveness| liveness.probe == Probe::Notify);
+    let late = liveness.filter(|liveness| liveness.probe == ProbeKind::Notify);
     interval_of(liveness) + late.map_or(Duration::ZERO, |liveness| liveness.timeout)
 }

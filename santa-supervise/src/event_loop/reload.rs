@@ -15,7 +15,7 @@ use crate::reload::difference;
 use crate::sockets::{Batch, Bound, ToBind};
 
 use super::EventLoop;
-use super::errands::Errand;
+use super::jobs::Job;
 
 impl EventLoop {
     /// Applies what differs in the text of the configuration that was `read`, when
@@ -57,8 +57,8 @@ impl EventLoop {
     ) -> io::Result<()> {
         let batch = Batch::new(wanted)?;
         let (fds, binder) = (batch.fds(), batch.binder());
-        let errand = Errand::BindNew(Box::new(config), blueprints, batch);
-        self.begin_errand(errand, &fds, &|output, fds| binder.bind(fds, output))?;
+        let job = Job::BindNew(Box::new(config), blueprints, batch);
+        self.start_job(job, &fds, &|output, fds| binder.bind(fds, output))?;
         self.await_binding();
         Ok(())
     }
@@ -77,7 +77,7 @@ impl EventLoop {
                 Err(problem)
             }
         };
-        self.do_chores();
+        self.run_file_tasks();
         self.sockets.look_soon();
         self.reload_done(applied);
     }
@@ -92,7 +92,8 @@ impl EventLoop {
                 );
             }
             Err(problem) => {
-                let message = format!("the configuration is refused, the old one stays: {problem}");
+                let message =
+                    format!("the new configuration is rejected and the old one kept: {problem}");
                 self.event("error", &message, json!({ "event": "reload", "ok": false }));
             }
         }
@@ -115,7 +116,7 @@ impl EventLoop {
             .blueprints
             .iter()
             .filter_map(|(id, blueprint)| {
-                Some((*id, (&**blueprint, self.state.slot(*id)?.retired())))
+                Some((*id, (&**blueprint, self.state.slot(*id)?.removed())))
             })
             .collect();
         let next = SlotId(self.last_slot.0 + 1);
@@ -138,7 +139,7 @@ impl EventLoop {
             |blueprint: &Blueprint| blueprint.sockets.iter().any(|(_, one)| one == address);
         let changed = self.blueprints.iter().filter(|(_, blueprint)| serves(blueprint));
         let changed = changed.map(|(id, blueprint)| (*id, blueprint.spec.clone(), true)).collect();
-        self.warn(&format!("{address} was removed by somebody; it is bound again, and who serves it gets a new process"));
+        self.warn(&format!("{address} was removed by another process; it is bound again and the services that use it are restarted"));
         self.events.push_back(Event::Reconfigured(Changes { changed, ..Changes::default() }));
     }
 }

@@ -38,7 +38,7 @@ impl EventLoop {
             why,
             status_text: slot
                 .generation()
-                .and_then(|generation| self.notices.status_of(generation))
+                .and_then(|generation| self.notify.status_of(generation))
                 .map(str::to_owned),
             pid: child.filter(|child| child.main_alive).map(|child| child.pid),
             generation: slot.generation().map(|generation| generation.0),

@@ -11,24 +11,24 @@ use rustix::io::Errno;
 use santa_config::Address;
 
 use crate::os;
-use crate::sockets::{Batch, Bound, Chore, SocketFile, ToBind};
+use crate::sockets::{Batch, Bound, FileTask, SocketFile, ToBind};
 
 use super::EventLoop;
 use super::control::{CONTROL_BACKLOG, CONTROL_MODE};
-use super::errands::Errand;
+use super::jobs::Job;
 
 /// What a look says of a file.
 const THERE: u8 = b'.';
 const LOST: u8 = b'l';
 
 /// How long the files may take to be removed at the end.
-const LAST_CHORES: Duration = Duration::from_secs(2);
+const LAST_FILE_TASKS: Duration = Duration::from_secs(2);
 
 impl EventLoop {
     /// Looks for files that somebody has removed. Who served such a socket needs a
     /// new process to get the new one.
     pub(super) fn look_for_lost_sockets(&mut self, now: Instant) {
-        if !self.sockets.is_time_to_look(now) || self.errands.look_for_lost() {
+        if !self.sockets.is_time_to_look(now) || self.jobs.look_for_lost() {
             return;
         }
         let (addresses, files): (Vec<Address>, Vec<SocketFile>) =
@@ -37,12 +37,12 @@ impl EventLoop {
             return;
         }
         let look = |file: &SocketFile| if file.is_lost() { LOST } else { THERE };
-        let begun = self.begin_errand(Errand::LookForLost(addresses), &[], &|output, _| {
+        let begun = self.start_job(Job::LookForLost(addresses), &[], &|output, _| {
             // Without us there is nobody to tell.
             let _ = output.write_all(&files.iter().map(look).collect::<Vec<_>>());
         });
         if let Err(error) = begun {
-            self.warn(&format!("cannot look whether sockets were removed: {error}"));
+            self.warn(&format!("cannot check whether sockets were removed: {error}"));
         }
     }
 
@@ -64,9 +64,7 @@ impl EventLoop {
         }
         let begun = Batch::new(wanted).and_then(|batch| {
             let (fds, binder) = (batch.fds(), batch.binder());
-            self.begin_errand(Errand::BindLost(batch), &fds, &|output, fds| {
-                binder.bind(fds, output)
-            })
+            self.start_job(Job::BindLost(batch), &fds, &|output, fds| binder.bind(fds, output))
         });
         if let Err(error) = begun {
             self.warn(&format!("sockets that were removed cannot be bound again: {error}"));
@@ -96,40 +94,40 @@ impl EventLoop {
             };
             if let Err(problem) = bound {
                 self.warn(&format!(
-                    "{address} was removed by somebody and cannot be bound again: {problem}"
+                    "{address} was removed by another process and cannot be bound again: {problem}"
                 ));
             }
         }
-        self.do_chores();
+        self.run_file_tasks();
     }
 
     /// Lets a process do what files need and nobody waits for.
-    pub(super) fn do_chores(&mut self) {
-        let chores = self.sockets.take_chores();
-        if chores.is_empty() {
+    pub(super) fn run_file_tasks(&mut self) {
+        let file_tasks = self.sockets.take_file_tasks();
+        if file_tasks.is_empty() {
             return;
         }
-        let chores: Rc<[Chore]> = chores.into();
-        let work = |_: &mut _, _: &[_]| chores.iter().for_each(Chore::perform);
-        if let Err(error) = self.begin_errand(Errand::Chores(Rc::clone(&chores)), &[], &work) {
-            self.warn(&format!("files of sockets that are of no use any more stay: {error}"));
+        let file_tasks: Rc<[FileTask]> = file_tasks.into();
+        let work = |_: &mut _, _: &[_]| file_tasks.iter().for_each(FileTask::perform);
+        if let Err(error) = self.start_job(Job::FileTasks(Rc::clone(&file_tasks)), &[], &work) {
+            self.warn(&format!("cannot remove the files of unused sockets: {error}"));
         }
     }
 
     /// Removes all files of sockets: the end.
     pub fn remove_socket_files(&mut self) {
-        let mut chores = self.sockets.take_chores();
-        chores.extend(self.errands.chores().cloned());
-        chores.extend(self.socket_files().into_values().map(Chore::Remove));
-        chores.extend(self.notices.paths().into_iter().map(Chore::RemovePath));
-        if chores.is_empty() {
+        let mut file_tasks = self.sockets.take_file_tasks();
+        file_tasks.extend(self.jobs.file_tasks().cloned());
+        file_tasks.extend(self.socket_files().into_values().map(FileTask::Remove));
+        file_tasks.extend(self.notify.paths().into_iter().map(FileTask::RemovePath));
+        if file_tasks.is_empty() {
             return;
         }
-        let work = |_: &mut _, _: &[_]| chores.iter().for_each(Chore::perform);
+        let work = |_: &mut _, _: &[_]| file_tasks.iter().for_each(FileTask::perform);
         // Where there is no room for a process they stay; the next start takes
         // them over.
         let Ok(worker) = os::fork_worker(&[], &work) else { return };
-        let until = Instant::now() + LAST_CHORES;
+        let until = Instant::now() + LAST_FILE_TASKS;
         let mut end = [PollFd::new(&worker.output, PollFlags::IN)];
         // A signal (there are some at the end) only interrupts the wait.
         loop {

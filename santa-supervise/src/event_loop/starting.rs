@@ -62,7 +62,7 @@ impl EventLoop {
     pub(super) fn delay_of(&mut self, generation: Generation) -> Option<String> {
         match self.starts.0.get_mut(&generation)?.progress.look() {
             Report::At(step) => {
-                Some(format!("it is still trying to {}; is a mount hanging?", step.attempt()))
+                Some(format!("still trying to {}; is a mount hanging?", step.attempt()))
             }
             _ => None,
         }

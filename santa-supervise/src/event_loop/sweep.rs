@@ -56,7 +56,7 @@ impl EventLoop {
         } else {
             // Only now: what died together with a main process is no leftover.
             let strays = self.strays();
-            if self.tell_ends(ended, &strays) {
+            if self.report_exits(ended, &strays) {
                 return self.children.sweep_soon();
             }
             let allowance = Allowance::of(SWEEP_FOR);
@@ -72,7 +72,7 @@ impl EventLoop {
 
     /// Tells the core of ends, the last words before each; whether some are left
     /// for the next turn.
-    fn tell_ends(&mut self, ended: Vec<(Generation, Exit)>, strays: &Strays) -> bool {
+    fn report_exits(&mut self, ended: Vec<(Generation, Exit)>, strays: &Strays) -> bool {
         let (allowance, mut left) = (Allowance::of(SWEEP_FOR), ended.len());
         for (generation, exit) in ended {
             self.main_ended(generation, exit, strays);

@@ -88,8 +88,8 @@ impl EventLoop {
         if self.usages.is_under_way() {
             self.look_at_usage();
         }
-        self.pass_time();
-        self.settle();
+        self.run_timers();
+        self.drain();
         self.turn.longest = self.turn.longest.max(self.turn.begun.elapsed());
         let worked = os::processor_time().saturating_sub(worked);
         self.turn.most_work = self.turn.most_work.max(worked);
@@ -131,16 +131,16 @@ impl EventLoop {
     fn take_source(&mut self, token: Token) {
         match self.sources.known.get(&token) {
             Some(Source::Output) => self.read_output(token),
-            Some(Source::Probe) => self.look_again(token),
+            Some(Source::Probe) => self.advance_probe(token),
             Some(Source::Control) => self.accept_clients(),
             Some(Source::Client) => self.serve_client(token),
             Some(Source::Parent) => self.look_at_parent(token),
-            Some(Source::Notice) => self.read_notices(token),
+            Some(Source::Notify) => self.read_notify_socket(token),
             Some(Source::Hook) => self.go_on_posting(token),
             Some(Source::Start) => self.start_reported(token),
             Some(Source::Watcher) => self.read_watcher(token),
             Some(Source::ConfigReader) => self.read_config_reader(),
-            Some(Source::Errand) => self.read_errand(token),
+            Some(Source::Job) => self.read_job(token),
             // Closed meanwhile.
             None => {}
         }

@@ -83,7 +83,7 @@ impl EventLoop {
             processes: used.map(|used| used.processes),
             rss_bytes: used.map(|used| used.rss),
             cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
-            log_bytes: self.tallies.bytes_of(&slot.spec().label()),
+            log_bytes: self.output_stats.bytes_of(&slot.spec().label()),
             dropped_lines: self.dropped_lines_of(&slot.spec().label()),
         }
     }
@@ -112,12 +112,8 @@ impl EventLoop {
     fn metrics(&self, usage: &[ServiceUsage]) -> String {
         let mut text = prometheus(&self.status(), usage, clock::now() / 1_000);
         let own = [
-            (
-                "longest_turn",
-                "The longest time in which nothing new was taken.",
-                self.turn.longest(),
-            ),
-            ("longest_turn_cpu", "The most processor time of such a turn.", self.turn.most_work()),
+            ("longest_turn", "Longest turn of the event loop.", self.turn.longest()),
+            ("longest_turn_cpu", "Most CPU time used by one turn.", self.turn.most_work()),
         ];
         for (name, help, value) in own {
             let name = format!("santa_supervise_{name}_seconds");
@@ -155,29 +151,49 @@ fn prometheus(status: &Status, services: &[ServiceUsage], now: u64) -> String {
     );
     family("service_up", "gauge", "1 when ready or completed.", each(&up));
     let age = |one: &ServiceUsage| Some(now.saturating_sub(one.status.since) as f64);
-    family("service_state_seconds", "gauge", "Time in its state.", each(&age));
+    family("service_state_seconds", "gauge", "Time in the current state.", each(&age));
     let restarts = |one: &ServiceUsage| Some(one.status.restarts as f64);
-    family("service_restarts_total", "counter", "Times it was started again.", each(&restarts));
+    family("service_restarts_total", "counter", "Restarts of the service.", each(&restarts));
     let rss = |one: &ServiceUsage| one.rss_bytes.map(|bytes| bytes as f64);
-    family("service_resident_memory_bytes", "gauge", "Memory of its processes.", each(&rss));
+    family(
+        "service_resident_memory_bytes",
+        "gauge",
+        "Resident memory of its processes.",
+        each(&rss),
+    );
     let cpu = |one: &ServiceUsage| one.cpu_seconds;
-    family("service_cpu_seconds_total", "counter", "CPU of its living processes.", each(&cpu));
+    family("service_cpu_seconds_total", "counter", "CPU time of running processes.", each(&cpu));
     let processes = |one: &ServiceUsage| one.processes.map(f64::from);
-    family("service_processes", "gauge", "Its living processes.", each(&processes));
+    family("service_processes", "gauge", "Running processes.", each(&processes));
     let output = |one: &ServiceUsage| Some(one.log_bytes as f64);
-    family("service_log_bytes_total", "counter", "Output read from it.", each(&output));
+    family("service_log_bytes_total", "counter", "Output read from the service.", each(&output));
     let dropped = |one: &ServiceUsage| Some(one.dropped_lines as f64);
-    family("service_dropped_lines_total", "counter", "Lines of it dropped.", each(&dropped));
+    family(
+        "service_dropped_lines_total",
+        "counter",
+        "Log lines of the service dropped.",
+        each(&dropped),
+    );
     let own = &status.supervisor;
     let single = |value: u64| vec![(String::new(), value as f64)];
     family(
         "uptime_seconds",
         "gauge",
-        "Time since the start.",
+        "Time since santa-supervise started.",
         single(now.saturating_sub(own.since)),
     );
-    family("dropped_lines_total", "counter", "Lines no reader took.", single(own.dropped_lines));
-    family("orphans_reaped_total", "counter", "Orphans taken in.", single(own.orphans_reaped));
+    family(
+        "dropped_lines_total",
+        "counter",
+        "Log lines dropped because nobody read them.",
+        single(own.dropped_lines),
+    );
+    family(
+        "orphans_reaped_total",
+        "counter",
+        "Orphaned processes reaped.",
+        single(own.orphans_reaped),
+    );
     text
 }
 

@@ -66,7 +66,7 @@ struct Process {
 pub(super) struct Watched(BTreeMap<SlotId, Watcher>);
 
 impl Watched {
-    pub(super) fn next_look(&self) -> Option<Instant> {
+    pub(super) fn next_check(&self) -> Option<Instant> {
         self.0.values().filter_map(|watcher| watcher.due).min()
     }
 }
@@ -115,7 +115,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 impl EventLoop {
     /// Begins or ends to watch, as is configured now.
-    pub(super) fn settle_watches(&mut self) {
+    pub(super) fn sync_watches(&mut self) {
         let paths_of = |slot: &SlotId| self.blueprints.get(slot).map(|one| &one.service.watch);
         let watched = self.watched.0.iter();
         let over = watched.filter(|(slot, watcher)| paths_of(slot) != Some(&watcher.paths));
@@ -205,7 +205,7 @@ impl EventLoop {
                 watcher.due = None;
             }
             let label = self.label(slot);
-            self.warn(&format!("the files that {label} watches cannot be looked at for {LONG_LOOK:?}; is a mount hanging?"));
+            self.warn(&format!("the files that {label} watches could not be checked for {LONG_LOOK:?}; is a mount hanging?"));
         }
     }
 

@@ -28,7 +28,7 @@ impl Turn<'_> {
     fn roll_next(&mut self, pending: &mut Pending) -> bool {
         let Goal::Rolled { left, .. } = &mut pending.goal else { return false };
         let slots = &self.state.slots;
-        left.retain(|id| slots.get(id).is_some_and(|slot| !slot.retired));
+        left.retain(|id| slots.get(id).is_some_and(|slot| !slot.removed));
         let Some(next) = left.pop_front() else { return false };
         let generation = self.roll(next);
         pending.slots.push(next);
@@ -54,7 +54,7 @@ impl Turn<'_> {
             return Some(Err("the service is no longer configured".to_owned()));
         };
         match goal {
-            Goal::Up | Goal::SeenUp | Goal::Rolled { .. } if slot.retired => {
+            Goal::Up | Goal::SeenUp | Goal::Rolled { .. } if slot.removed => {
                 Some(Err(format!("{} is no longer configured", slot.spec.label())))
             }
             Goal::Down => is_down(slot),

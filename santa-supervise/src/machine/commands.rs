@@ -141,7 +141,7 @@ impl Turn<'_> {
         };
         let meant = |slot: &Slot| {
             slot.spec.service == name
-                && !slot.retired
+                && !slot.removed
                 && instance.is_none_or(|number| number == slot.spec.instance.to_string())
         };
         let slots = self.state.slots.iter();
@@ -153,7 +153,7 @@ impl Turn<'_> {
             .state
             .slots
             .values()
-            .filter(|slot| !slot.retired)
+            .filter(|slot| !slot.removed)
             .map(|slot| slot.spec.label())
             .collect();
         names.dedup();

@@ -7,9 +7,9 @@ use super::state::Cause;
 use super::{Action, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, Turn};
 
 impl Turn<'_> {
-    pub(super) fn pass_deadlines(&mut self) {
+    pub(super) fn run_deadlines(&mut self) {
         for id in self.ids() {
-            self.hurry_leavers(id, false);
+            self.expedite(id, false);
             self.successor_deadline(id);
             if self.slot(id).deadline.is_some_and(|deadline| deadline <= self.now) {
                 self.slot(id).deadline = None;
@@ -28,7 +28,7 @@ impl Turn<'_> {
                 slot.failed_starts = 0;
             }
             Phase::Stopping => self.stop_time_is_over(id),
-            Phase::Backoff => self.try_start(id, "wait is over"),
+            Phase::Backoff => self.try_start(id, "backoff elapsed"),
             Phase::Waiting | Phase::Stopped | Phase::Failed | Phase::Completed | Phase::Skipped => {
             }
         }

@@ -40,9 +40,9 @@ impl Turn<'_> {
     pub(super) fn left(&mut self, id: SlotId, generation: Generation, processes: usize) {
         let slot = self.slot(id);
         let run = slot.run.as_mut().filter(|run| run.generation == generation);
-        let leaver = slot.leavers.iter_mut().find(|leaver| leaver.generation == generation);
-        let of_leaver = leaver.and_then(|leaver| leaver.kill.as_mut());
-        for kill in run.and_then(|run| run.kill.as_mut()).into_iter().chain(of_leaver) {
+        let retiring = slot.retiring.iter_mut().find(|retiring| retiring.generation == generation);
+        let of_retiring = retiring.and_then(|retiring| retiring.kill.as_mut());
+        for kill in run.and_then(|run| run.kill.as_mut()).into_iter().chain(of_retiring) {
             kill.seen(processes);
         }
     }

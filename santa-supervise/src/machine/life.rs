@@ -27,7 +27,7 @@ impl Turn<'_> {
         let mut pending = None;
         let needs = self.state.slots.get(&id).map(|slot| &slot.spec.depends_on);
         for dependency in needs.into_iter().flatten() {
-            let meant = |slot: &&Slot| slot.spec.service == dependency.service && !slot.retired;
+            let meant = |slot: &&Slot| slot.spec.service == dependency.service && !slot.removed;
             for slot in self.state.slots.values().filter(meant) {
                 if matches!(slot.phase, Phase::Failed | Phase::Skipped) {
                     return Dependencies::Broken(slot.spec.label(), slot.failure_code);
@@ -133,7 +133,7 @@ impl Turn<'_> {
         if self.slot(id).successor() == Some(generation) {
             return self.successor_spawn_failed(id, failure);
         }
-        self.leaver_gone(id, generation);
+        self.forget_retiring(id, generation);
         if !self.current(id, generation) {
             return;
         }
@@ -173,9 +173,9 @@ impl Turn<'_> {
         if self.slot(id).successor() == Some(generation) {
             return self.successor_exited(id, exit, alone);
         }
-        if self.slot(id).has_leaver(generation) {
+        if self.slot(id).is_retiring(generation) {
             self.slot(id).last_exit = Some(exit);
-            return self.leaver_exited(id, generation, alone);
+            return self.retiring_exited(id, generation, alone);
         }
         if !self.current(id, generation) {
             return;
@@ -206,7 +206,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn gone(&mut self, id: SlotId, generation: Generation) {
-        self.slot(id).leavers.retain(|one| one.generation != generation || one.main_alive);
+        self.slot(id).retiring.retain(|one| one.generation != generation || one.main_alive);
         let over = self.current(id, generation)
             && self.slot(id).run.as_ref().is_some_and(|run| !run.main_alive);
         if over {
@@ -221,7 +221,7 @@ impl Turn<'_> {
         let serves = slot.generation() == Some(generation) && slot.phase == Phase::Ready;
         // In a shutdown its turn comes, in order.
         if serves && slot.successor.is_none() && self.state.shutdown.is_none() {
-            self.begin_stop(id, Cause::Unhealthy, &format!("does not work any more: {why}"));
+            self.begin_stop(id, Cause::Unhealthy, &format!("unhealthy: {why}"));
         }
     }
 
@@ -269,7 +269,7 @@ impl Turn<'_> {
             slot.failure_code = 1;
         }
         let why = match run.cause {
-            Cause::Unhealthy => "it did not work any more".to_owned(),
+            Cause::Unhealthy => "unhealthy".to_owned(),
             Cause::StartTimeout if slot.spec.task => {
                 format!("not completed within {:?}", slot.spec.start_timeout)
             }
@@ -364,7 +364,7 @@ impl Turn<'_> {
 
     fn critical_end(&mut self, id: SlotId, code: i32) {
         let slot = self.slot(id);
-        if slot.retired {
+        if slot.removed {
             return; // nobody relies on it any more
         }
         let why = format!("critical service {} is {}: {}", slot.spec.label(), slot.phase, slot.why);

@@ -17,7 +17,7 @@ impl Turn<'_> {
         }
         // They were compared with what was known then, which may be less by now.
         for id in changes.removed.into_iter().filter(|id| self.is_known(*id)).collect::<Vec<_>>() {
-            self.slot(id).retired = true;
+            self.slot(id).removed = true;
             self.stop(id);
         }
         let mut anew = Vec::new();
@@ -44,8 +44,8 @@ impl Turn<'_> {
     fn adapt(&mut self, id: SlotId, spec: Spec) -> bool {
         let slot = self.slot(id);
         slot.spec = spec;
-        slot.wanted |= slot.retired;
-        std::mem::take(&mut slot.retired)
+        slot.wanted |= slot.removed;
+        std::mem::take(&mut slot.removed)
     }
 
     /// Lets a slot run what is configured now, without a gap where it can.
@@ -64,12 +64,12 @@ impl Turn<'_> {
     }
 
     /// Forgets slots that are no longer configured and of which nothing is left.
-    pub(super) fn forget_retired(&mut self) {
-        if !self.state.slots.values().any(|slot| slot.retired) {
+    pub(super) fn forget_removed(&mut self) {
+        if !self.state.slots.values().any(|slot| slot.removed) {
             return;
         }
         let asked: BTreeSet<SlotId> =
             self.state.pending.iter().flat_map(|pending| pending.slots.iter().copied()).collect();
-        self.state.slots.retain(|id, slot| !slot.retired || slot.is_live() || asked.contains(id));
+        self.state.slots.retain(|id, slot| !slot.removed || slot.is_live() || asked.contains(id));
     }
 }

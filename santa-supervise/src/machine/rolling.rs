@@ -1,9 +1,9 @@
 //! Two generations of one slot side by side: a successor that starts while the
-//! old one serves, and leavers that finish what they have accepted while their
+//! old one serves, and retiring processes that finish what they have accepted while their
 //! slot goes on without them. Nothing here knows how readiness is seen.
 
 use super::kill::Kill;
-use super::state::{Cause, Leaver, Run, Slot, Successor};
+use super::state::{Cause, RetiringProcess, Run, Slot, Successor};
 use super::{
     Action, Exit, Generation, KILL_TIMEOUT, Note, Phase, Readiness, SlotId, SpawnFailure, Time,
     Turn,
@@ -24,7 +24,7 @@ impl Turn<'_> {
         slot.roll_problem.clear();
         let deadline = Some(now + slot.spec.start_timeout);
         slot.successor = Some(Successor { run: Run::new(generation, now), deadline });
-        self.tell_roll(id, true, format!("generation {} starts beside the old one", generation.0));
+        self.note_roll(id, true, format!("generation {} starts beside the old one", generation.0));
         self.actions.push(Action::Spawn(id, generation));
         generation
     }
@@ -53,9 +53,9 @@ impl Turn<'_> {
         slot.failed_starts = 0;
         slot.deadline = Some(now + slot.spec.backoff.reset_after);
         slot.why = format!("generation {} took over", generation.0);
-        self.tell_roll(id, true, format!("generation {} has taken over", generation.0));
+        self.note_roll(id, true, format!("generation {} has taken over", generation.0));
         if let Some(old) = old {
-            self.see_off(id, old.generation);
+            self.retire(id, old.generation);
         }
     }
 
@@ -69,7 +69,10 @@ impl Turn<'_> {
         if !alone {
             let deadline = now + slot.spec.leftover_grace();
             let generation = old.generation;
-            slot.leavers.push(Leaver { main_alive: false, ..Leaver::new(generation, deadline) });
+            slot.retiring.push(RetiringProcess {
+                main_alive: false,
+                ..RetiringProcess::new(generation, deadline)
+            });
             self.actions.push(Action::AskLeftovers(id, generation));
         }
         self.go(id, Phase::Starting, format!("{exit} while its successor starts"));
@@ -85,7 +88,7 @@ impl Turn<'_> {
         if let Some(successor) = self.slot(id).successor.take()
             && !alone
         {
-            self.kill_leaver(id, successor.run.generation, false);
+            self.kill_retiring(id, successor.run.generation, false);
         }
         self.roll_failed(id, format!("the new process was not ready: {exit}"));
     }
@@ -104,94 +107,97 @@ impl Turn<'_> {
         }
         let why = format!("the new process was not ready within {:?}", slot.spec.start_timeout);
         slot.successor = None;
-        self.kill_leaver(id, generation, true);
+        self.kill_retiring(id, generation, true);
         self.roll_failed(id, why);
     }
 
     /// Stops a successor that is not wanted any more.
     pub(super) fn dismiss_successor(&mut self, id: SlotId) {
         if let Some(successor) = self.slot(id).successor.take() {
-            self.see_off(id, successor.run.generation);
+            self.retire(id, successor.run.generation);
         }
     }
 
     fn roll_failed(&mut self, id: SlotId, why: String) {
-        self.tell_roll(id, false, format!("{why}; the old process keeps serving"));
+        self.note_roll(id, false, format!("{why}; the old process keeps serving"));
         self.slot(id).roll_problem = why;
     }
 
-    fn tell_roll(&mut self, slot: SlotId, well: bool, text: String) {
+    fn note_roll(&mut self, slot: SlotId, well: bool, text: String) {
         self.actions.push(Action::Note(Note::Roll { slot, well, text }));
     }
 
     /// Asks a living generation to leave; its slot goes on without it.
-    fn see_off(&mut self, id: SlotId, generation: Generation) {
+    fn retire(&mut self, id: SlotId, generation: Generation) {
         let now = self.now;
         let slot = self.slot(id);
         let deadline = now + slot.spec.first_wait();
-        slot.leavers.push(Leaver::new(generation, deadline));
+        slot.retiring.push(RetiringProcess::new(generation, deadline));
         self.actions.push(Action::AskToStop(id, generation, 0));
     }
 
-    fn kill_leaver(&mut self, id: SlotId, generation: Generation, main_alive: bool) {
+    fn kill_retiring(&mut self, id: SlotId, generation: Generation, main_alive: bool) {
         let deadline = self.now + KILL_TIMEOUT;
-        let leaver =
-            Leaver { main_alive, kill: Some(Kill::default()), ..Leaver::new(generation, deadline) };
-        self.slot(id).leavers.push(leaver);
+        let retiring = RetiringProcess {
+            main_alive,
+            kill: Some(Kill::default()),
+            ..RetiringProcess::new(generation, deadline)
+        };
+        self.slot(id).retiring.push(retiring);
         self.actions.push(Action::KillTree(id, generation));
     }
 
-    pub(super) fn leaver_exited(&mut self, id: SlotId, generation: Generation, alone: bool) {
+    pub(super) fn retiring_exited(&mut self, id: SlotId, generation: Generation, alone: bool) {
         let now = self.now;
         if alone {
-            return self.leaver_gone(id, generation);
+            return self.forget_retiring(id, generation);
         }
         let slot = self.slot(id);
         let grace = now + slot.spec.leftover_grace();
-        if let Some(leaver) = slot.leavers.iter_mut().find(|one| one.generation == generation) {
-            leaver.main_alive = false;
-            if leaver.kill.is_some() {
+        if let Some(retiring) = slot.retiring.iter_mut().find(|one| one.generation == generation) {
+            retiring.main_alive = false;
+            if retiring.kill.is_some() {
                 return; // what it leaves behind is being killed
             }
-            leaver.deadline = leaver.deadline.min(grace);
+            retiring.deadline = retiring.deadline.min(grace);
             self.actions.push(Action::AskLeftovers(id, generation));
         }
     }
 
-    pub(super) fn leaver_gone(&mut self, id: SlotId, generation: Generation) {
-        self.slot(id).leavers.retain(|leaver| leaver.generation != generation);
+    pub(super) fn forget_retiring(&mut self, id: SlotId, generation: Generation) {
+        self.slot(id).retiring.retain(|retiring| retiring.generation != generation);
     }
 
-    /// Asks again or kills leavers whose time is over; kills `all` of them at
+    /// Asks again or kills retiring processes whose time is over; kills `all` of them at
     /// the end of a shutdown.
-    pub(super) fn hurry_leavers(&mut self, id: SlotId, all: bool) {
+    pub(super) fn expedite(&mut self, id: SlotId, all: bool) {
         let now = self.now;
         let mut actions = Vec::new();
         let slot = self.slot(id);
         let stop = &slot.spec.stop;
-        slot.leavers.retain_mut(|leaver| {
-            let due = leaver.deadline <= now;
-            if let Some(kill) = leaver.kill.as_mut().filter(|_| due) {
+        slot.retiring.retain_mut(|retiring| {
+            let due = retiring.deadline <= now;
+            if let Some(kill) = retiring.kill.as_mut().filter(|_| due) {
                 if kill.has_progressed() {
-                    leaver.deadline = now + KILL_TIMEOUT;
+                    retiring.deadline = now + KILL_TIMEOUT;
                     return true;
                 }
-                actions.push(Action::Note(Note::Stuck(id, leaver.generation)));
+                actions.push(Action::Note(Note::Stuck(id, retiring.generation)));
                 return false;
             }
-            if leaver.kill.is_none()
+            if retiring.kill.is_none()
                 && due
                 && !all
-                && leaver.main_alive
-                && let Some(wait) = stop.get(leaver.stop_step + 1)
+                && retiring.main_alive
+                && let Some(wait) = stop.get(retiring.stop_step + 1)
             {
-                leaver.stop_step += 1;
-                leaver.deadline = now + *wait;
-                actions.push(Action::AskToStop(id, leaver.generation, leaver.stop_step));
-            } else if leaver.kill.is_none() && (due || all) {
-                leaver.kill = Some(Kill::default());
-                leaver.deadline = now + KILL_TIMEOUT;
-                actions.push(Action::KillTree(id, leaver.generation));
+                retiring.stop_step += 1;
+                retiring.deadline = now + *wait;
+                actions.push(Action::AskToStop(id, retiring.generation, retiring.stop_step));
+            } else if retiring.kill.is_none() && (due || all) {
+                retiring.kill = Some(Kill::default());
+                retiring.deadline = now + KILL_TIMEOUT;
+                actions.push(Action::KillTree(id, retiring.generation));
             }
             true
         });
@@ -218,24 +224,24 @@ impl Slot {
     }
 
     /// Generations that finish while the slot goes on without them.
-    pub fn leavers(&self) -> impl Iterator<Item = Generation> {
-        self.leavers.iter().map(|leaver| leaver.generation)
+    pub fn retiring(&self) -> impl Iterator<Item = Generation> {
+        self.retiring.iter().map(|retiring| retiring.generation)
     }
 
     /// Whether any process of it may exist.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.phase.is_live() || !self.leavers.is_empty()
+        self.phase.is_live() || !self.retiring.is_empty()
     }
 
-    pub(super) fn has_leaver(&self, generation: Generation) -> bool {
-        self.leavers.iter().any(|leaver| leaver.generation == generation)
+    pub(super) fn is_retiring(&self, generation: Generation) -> bool {
+        self.retiring.iter().any(|retiring| retiring.generation == generation)
     }
 
     /// The earliest deadline beside that of its phase.
     pub(super) fn overlap_deadline(&self) -> Option<Time> {
         let successor = self.successor.as_ref().and_then(|successor| successor.deadline);
-        self.leavers.iter().map(|leaver| leaver.deadline).chain(successor).min()
+        self.retiring.iter().map(|retiring| retiring.deadline).chain(successor).min()
     }
 }
 
@@ -255,7 +261,7 @@ impl Run {
     }
 }
 
-impl Leaver {
+impl RetiringProcess {
     /// One whose main process lives and has just been asked to stop.
     fn new(generation: Generation, deadline: Time) -> Self {
         Self { generation, main_alive: true, stop_step: 0, kill: None, deadline }

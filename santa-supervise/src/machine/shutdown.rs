@@ -66,7 +66,7 @@ impl Turn<'_> {
         let Some(Shutdown { code, level, .. }) = self.state.shutdown.clone() else { return };
         for id in self.ids() {
             if level >= KILL {
-                self.hurry_leavers(id, true);
+                self.expedite(id, true);
             }
             if !self.slot(id).phase.is_live() {
                 continue;

@@ -49,7 +49,7 @@ pub(super) struct Successor {
 
 /// A tree that ends while its slot goes on without it.
 #[derive(Debug, Clone)]
-pub(super) struct Leaver {
+pub(super) struct RetiringProcess {
     pub(super) generation: Generation,
     pub(super) main_alive: bool,
     pub(super) stop_step: usize,
@@ -70,12 +70,12 @@ pub struct Slot {
     /// Whether it ought to be up.
     pub(super) wanted: bool,
     /// No longer configured: forgotten as soon as nothing of it is left.
-    pub(super) retired: bool,
+    pub(super) removed: bool,
     /// Some exactly in the phases that [`Phase::is_live`] names.
     pub(super) run: Option<Run>,
     /// Only beside a run that is ready.
     pub(super) successor: Option<Successor>,
-    pub(super) leavers: Vec<Leaver>,
+    pub(super) retiring: Vec<RetiringProcess>,
     /// Why the last rolling restart did not work.
     pub(super) roll_problem: String,
     /// What it means depends on the phase: see `deadlines.rs`.
@@ -98,10 +98,10 @@ impl Slot {
             since: now,
             why: "not started yet".to_owned(),
             wanted: false,
-            retired: false,
+            removed: false,
             run: None,
             successor: None,
-            leavers: Vec::new(),
+            retiring: Vec::new(),
             roll_problem: String::new(),
             deadline: None,
             failures: 0,
@@ -138,8 +138,8 @@ impl Slot {
 
     /// Whether it is on its way out: no longer configured, not yet gone.
     #[must_use]
-    pub fn retired(&self) -> bool {
-        self.retired
+    pub fn removed(&self) -> bool {
+        self.removed
     }
 
     /// Whether it ought to be up.

@@ -1,11 +1,12 @@
 //! Thin, safe wrappers around single system calls.
-#![expect(unsafe_code, reason = "system calls that no safe crate offers")]
+#![expect(unsafe_code, reason = "no safe call: any signal number, signal masks, process number 0")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::WaitOptions;
 
 use super::Pid;
 use crate::machine::Exit;
@@ -68,10 +69,12 @@ pub fn signal_process(pid: Pid, signal: i32) -> io::Result<()> {
 
 /// Whether a process group (or, for a positive number, a process) exists.
 pub(super) fn exists(pid: Pid) -> bool {
-    match signal_process(pid, 0) {
-        Ok(()) => true,
-        Err(error) => error.raw_os_error() == Some(libc::EPERM),
-    }
+    let id = rustix::process::Pid::from_raw(pid.abs());
+    let asked = id.map(|id| match pid {
+        ..0 => rustix::process::test_kill_process_group(id),
+        _ => rustix::process::test_kill_process(id),
+    });
+    matches!(asked, Some(Ok(()) | Err(rustix::io::Errno::PERM)))
 }
 
 /// Whether the process group of a tree, by the number of its main process, is
@@ -89,7 +92,8 @@ pub(super) fn signal_group(main: Pid, main_alive: bool, signal: i32) {
     }
 }
 
-/// Session of a process; -1 when there is no such process.
+/// Session of a process; 0 when its leader is not visible from our namespace, which
+/// rustix has no value for; -1 when there is no such process.
 #[cfg(target_os = "linux")]
 pub(super) fn session(pid: Pid) -> Pid {
     // SAFETY: no memory is involved.
@@ -98,26 +102,23 @@ pub(super) fn session(pid: Pid) -> Pid {
 
 /// Takes one child that has ended off the process table.
 pub(super) fn reap() -> Option<(Pid, Exit)> {
-    let mut status = 0;
-    // SAFETY: waitpid writes one integer.
-    let reaped = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-    let exit = if libc::WIFSIGNALED(status) {
-        Exit::Signal(libc::WTERMSIG(status))
-    } else {
-        Exit::Code(libc::WEXITSTATUS(status))
+    let (child, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;
+    let exit = match status.terminating_signal() {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Code(status.exit_status().unwrap_or_default()),
     };
-    (reaped > 0).then_some((reaped, exit))
+    Some((child.as_raw_pid(), exit))
 }
 
 /// Takes this child off the process table; whether it has ended.
 pub(super) fn reap_one(child: Pid) -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) != 0 }
+    let child = rustix::process::Pid::from_raw(child);
+    !matches!(rustix::process::waitpid(child, WaitOptions::NOHANG), Ok(None))
 }
 
 /// Process and user at the other end of a Unix connection; of a listening
 /// socket, those that called `listen` last. The process is 0 when it is not
-/// visible from our namespace.
+/// visible from our namespace, which rustix has no value for.
 #[cfg(target_os = "linux")]
 pub(super) fn peer(fd: BorrowedFd<'_>) -> Option<(Pid, u32)> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };

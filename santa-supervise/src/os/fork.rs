@@ -38,10 +38,11 @@ pub(super) fn nothing() -> io::Result<File> {
 /// `more` are all that is open. They come with their new numbers.
 pub(super) fn keep_only(null: &File, own: &OwnedFd, more: &[RawFd]) -> (File, Vec<RawFd>) {
     let end = OWN + 1 + RawFd::try_from(more.len()).unwrap_or(0);
+    // It leads no group yet, so this cannot fail.
+    let _ = rustix::process::setsid();
     // SAFETY: numbers of open descriptors; the first one gets an owner. Sources
     // first go above all targets, because one may sit on another's target.
     let own = unsafe {
-        libc::setsid();
         let aside = |fd| libc::fcntl(fd, libc::F_DUPFD, end);
         let moved: Vec<RawFd> = [own.as_raw_fd()].iter().chain(more).map(|fd| aside(*fd)).collect();
         for standard in 0..OWN {

@@ -9,7 +9,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{
-    Allowance, Interest, Notice, Os, Pid, Strays, Token, Tree, Usage, Wake, calls, procfs,
+    Allowance, Interest, NotifyMessage, Os, Pid, Strays, Token, Tree, Usage, Wake, calls, procfs,
 };
 use crate::machine::Exit;
 
@@ -231,18 +231,18 @@ impl Os for Linux {
         }
     }
 
-    fn next_notice(
+    fn next_notify_message(
         &self,
         socket: BorrowedFd<'_>,
         tree: Tree<'_>,
         last: &mut Option<(Pid, bool)>,
-    ) -> Notice {
-        let Some((text, sender)) = calls::receive(socket) else { return Notice::Nothing };
-        let Some(sender) = sender.filter(|pid| *pid > 0) else { return Notice::Foreign };
+    ) -> NotifyMessage {
+        let Some((text, sender)) = calls::receive(socket) else { return NotifyMessage::Nothing };
+        let Some(sender) = sender.filter(|pid| *pid > 0) else { return NotifyMessage::Foreign };
         let known = last.filter(|(pid, _)| *pid == sender);
         let (_, own) =
             *last.insert(known.unwrap_or_else(|| (sender, self.origins.belongs(sender, tree))));
-        if own { Notice::Said(text) } else { Notice::Foreign }
+        if own { NotifyMessage::Said(text) } else { NotifyMessage::Foreign }
     }
 
     fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool> {

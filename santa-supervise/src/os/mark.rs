@@ -3,7 +3,9 @@
 //! fork, exec, a new session, another user and an empty environment leave as it
 //! is. /proc/PID/limits shows it without waiting for anything. Where it cannot be
 //! set (gVisor), the variable [`TAG`] has to do.
-#![expect(unsafe_code, reason = "the resource has no name in any safe crate")]
+
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Pid;
 
@@ -68,21 +70,15 @@ impl Mark {
 #[cfg(target_os = "linux")]
 pub(super) fn put_on(mark: Mark) {
     // Refused where somebody has lowered the hard limit.
-    set_soft_limit(mark.0);
+    set_soft_limit(Some(mark.0));
 }
 
-/// Sets the limit; returns what it was.
+/// Sets the limit, or none; returns what it was.
 #[cfg(target_os = "linux")]
-fn set_soft_limit(value: u64) -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls work on one initialised structure.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_LOCKS, &raw mut limit) != 0 {
-            return None;
-        }
-        let before = std::mem::replace(&mut limit.rlim_cur, value);
-        (libc::setrlimit(libc::RLIMIT_LOCKS, &raw const limit) == 0).then_some(before)
-    }
+fn set_soft_limit(value: Option<u64>) -> Option<Option<u64>> {
+    let before = getrlimit(Resource::Locks);
+    setrlimit(Resource::Locks, Rlimit { current: value, ..before }).ok()?;
+    Some(before.current)
 }
 
 /// Whether processes can be marked here: tried once, on this one.
@@ -92,7 +88,7 @@ pub(super) fn works() -> bool {
     *WORKS.get_or_init(|| {
         let own = std::process::id().cast_signed();
         let tried = Mark(u64::MAX >> 1);
-        let Some(before) = set_soft_limit(tried.0) else { return false };
+        let Some(before) = set_soft_limit(Some(tried.0)) else { return false };
         let seen = of(own);
         set_soft_limit(before);
         seen == Some(tried)

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use super::{Interest, Notice, Os, Pid, Strays, Token, Tree, Usage, Wake, calls};
+use super::{Interest, NotifyMessage, Os, Pid, Strays, Token, Tree, Usage, Wake, calls};
 use crate::machine::Exit;
 
 /// Where the handler writes the number of the signal.
@@ -152,13 +152,13 @@ impl Os for Portable {
 
     fn kill_descendants(&self) {}
 
-    fn next_notice(
+    fn next_notify_message(
         &self,
         socket: BorrowedFd<'_>,
         _tree: Tree<'_>,
         _last: &mut Option<(Pid, bool)>,
-    ) -> Notice {
-        calls::receive(socket).map_or(Notice::Nothing, |(text, _)| Notice::Said(text))
+    ) -> NotifyMessage {
+        calls::receive(socket).map_or(NotifyMessage::Nothing, |(text, _)| NotifyMessage::Said(text))
     }
 
     fn listens(&self, _socket: BorrowedFd<'_>, _tree: Tree<'_>) -> Option<bool> {

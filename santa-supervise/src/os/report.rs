@@ -53,8 +53,8 @@ impl Step {
     #[must_use]
     pub fn attempt(self) -> &'static str {
         match self {
-            Self::Process => "make a process",
-            Self::Session => "make a session",
+            Self::Process => "create a process",
+            Self::Session => "create a session",
             Self::Output => "connect its output",
             Self::Sockets => "hand over its sockets",
             Self::Notify => "bind its NOTIFY_SOCKET beside the control socket",

@@ -8,11 +8,14 @@
 //! takes no lock that the writer could have held.
 #![expect(unsafe_code, reason = "fork, exec and what must happen between them")]
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, OsStr, c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::mark::{self, Mark};
 use super::report::{Progress, Reporter, Step};
@@ -135,7 +138,7 @@ fn become_program(mut child: Child<'_>) -> ! {
         Ok(Err(Failure::At(step, error))) => reporter.failed(step, &error),
         Ok(Err(Failure::Refused(refusal))) => reporter.refused(&refusal),
         Err(_) => reporter.refused(&SpawnFailure {
-            message: "a defect in santa-supervise; see its standard error".to_owned(),
+            message: "an internal error in santa-supervise; see its standard error".to_owned(),
             retry: Retry::Never,
             code: 126,
         }),
@@ -151,8 +154,7 @@ pub(super) enum Failure {
 
 /// Does all steps until the program runs.
 fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
-    // SAFETY: no memory is involved.
-    require(Step::Session, unsafe { libc::setsid() })?;
+    rustix::process::setsid().map_err(|error| Failure::At(Step::Session, error.into()))?;
     die_with_parent(child.parent)?;
     mark::put_on(child.launch.mark);
     default_signals();
@@ -164,13 +166,12 @@ fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
     set_limits(&child.launch.limits)?;
     change_user(program.credentials.as_ref(), child.parent)?;
     if let Some(umask) = child.launch.umask {
-        // SAFETY: no memory is involved.
-        unsafe { libc::umask(umask as libc::mode_t) };
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask as _));
     }
     if let Some(directory) = &child.launch.directory {
         reporter.at(Step::Directory);
-        // SAFETY: a text that ends in NUL.
-        require(Step::Directory, unsafe { libc::chdir(directory.as_ptr()) })?;
+        std::env::set_current_dir(OsStr::from_bytes(directory.to_bytes()))
+            .map_err(|error| Failure::At(Step::Directory, error))?;
     }
     reporter.at(Step::Program);
     let (argv, envp) = (pointers(&program.arguments), pointers(&program.environment));
@@ -187,7 +188,7 @@ fn bind_notify_socket(child: &Child<'_>, reporter: Reporter) -> Result<(), Failu
     reporter.at(Step::Notify);
     // SAFETY: it is open until exec; see `connect`.
     let fd = unsafe { BorrowedFd::borrow_raw(child.reporter + 1) };
-    super::notices::bind_notify_socket(fd, path).map_err(|error| Failure::At(Step::Notify, error))
+    super::notify::bind_notify_socket(fd, path).map_err(|error| Failure::At(Step::Notify, error))
 }
 
 fn pointers(texts: &[CString]) -> Vec<*const c_char> {
@@ -240,17 +241,14 @@ fn connect(child: &mut Child<'_>) -> Result<(), Failure> {
 
 fn set_limits(limits: &ResourceLimits) -> Result<(), Failure> {
     let all = [
-        (libc::RLIMIT_NOFILE, limits.nofile),
-        (libc::RLIMIT_CORE, limits.core),
-        (libc::RLIMIT_NPROC, limits.nproc),
-        (libc::RLIMIT_AS, limits.address_space),
+        (Resource::Nofile, limits.nofile),
+        (Resource::Core, limits.core),
+        (Resource::Nproc, limits.nproc),
+        (Resource::As, limits.address_space),
     ];
-    for (resource, value) in all {
-        let Some(value) = value else { continue };
-        let limit =
-            libc::rlimit { rlim_cur: value as libc::rlim_t, rlim_max: value as libc::rlim_t };
-        // SAFETY: `limit` is initialised.
-        require(Step::Limits, unsafe { libc::setrlimit(resource, &raw const limit) })?;
+    for (resource, value) in all.into_iter().filter(|(_, value)| value.is_some()) {
+        setrlimit(resource, Rlimit { current: value, maximum: value })
+            .map_err(|error| Failure::At(Step::Limits, error.into()))?;
     }
     let Some(adjustment) = limits.oom_score_adj else { return Ok(()) };
     std::fs::write("/proc/self/oom_score_adj", adjustment.to_string())
@@ -289,13 +287,12 @@ fn give_output_to(credentials: &Credentials) {
 
 #[cfg(target_os = "linux")]
 pub(super) fn die_with_parent(parent: Pid) -> Result<(), Failure> {
-    // SAFETY: no memory is involved.
-    unsafe {
-        require(Step::Session, libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-        // The parent may have died before the line above.
-        if libc::getppid() != parent {
-            libc::_exit(127);
-        }
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| Failure::At(Step::Session, error.into()))?;
+    // The parent may have died before that.
+    if rustix::process::Pid::as_raw(rustix::process::getppid()) != parent {
+        // SAFETY: ends this process at once.
+        unsafe { libc::_exit(127) };
     }
     Ok(())
 }

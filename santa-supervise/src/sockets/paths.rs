@@ -145,7 +145,7 @@ impl Binder {
 
 /// What files need that are of no use any more, or to be of other use.
 #[derive(Debug, Clone)]
-pub enum Chore {
+pub enum FileTask {
     /// To be removed.
     Remove(SocketFile),
     /// To be removed, whoever made it: the path is ours alone.
@@ -154,7 +154,7 @@ pub enum Chore {
     SetMode(PathBuf, u32),
 }
 
-impl Chore {
+impl FileTask {
     /// Does it.
     pub fn perform(&self) {
         match self {
@@ -199,18 +199,18 @@ fn make_room(path: &Path) -> Result<(), String> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
         return Err(
-            "a file that is no socket lies there; move it away or choose another path".to_owned()
+            "there is a file that is not a socket; move it away or choose another path".to_owned()
         );
     }
     let connected =
         socket_to(&Address::Unix(path.to_owned())).and_then(|fd| connect_path(fd.as_fd(), path));
     match connected {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .map_err(|error| format!("a stale socket lies there and cannot be removed: {error}")),
+            .map_err(|error| format!("the stale socket there cannot be removed: {error}")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(format!(
-            "a socket lies there and cannot be tested: {error}; remove it if nobody uses it"
-        )),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+            Err(format!("the socket there cannot be tested: {error}; remove it if nobody uses it"))
+        }
         // A full queue of waiting connections is a sign of life, too.
         _ => {
             Err("another running process serves it; stop that one or choose another path"
@@ -249,7 +249,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("a.sock");
         fs::write(&path, "precious").expect("write");
-        assert!(bind_here(&path).expect_err("file").contains("no socket"));
+        assert!(bind_here(&path).expect_err("file").contains("not a socket"));
         assert_eq!(fs::read(&path).expect("read"), b"precious");
 
         let live = dir.path().join("live.sock");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::AGAIN;
+use super::failure::AGAIN;
 use crate::machine::{Retry, SpawnFailure};
 use crate::os::is_shortage;
 

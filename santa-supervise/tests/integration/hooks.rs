@@ -42,7 +42,7 @@ on_every_os! {
         house.until("all four have failed", || {
             ["hangs", "fails", "missing", "deaf"]
                 .iter()
-                .all(|name| told().contains(&format!("hook {name} did not work")))
+                .all(|name| told().contains(&format!("hook {name} failed")))
         });
         assert!(told().contains("it took longer than 200ms"));
         assert_eq!(house.stop(), 0);

@@ -128,7 +128,7 @@ on_every_os! {
             ("nowhere", "cannot find the program \"no-such-program-anywhere\" in PATH"),
             ("not-executable", "cannot run the program"),
             ("no-directory", "cannot change to its directory /nonexistent: No such file"),
-            ("no-user", "there is no user \"no-such-user\""),
+            ("no-user", "unknown user \"no-such-user\""),
         ];
         for (name, reason) in expected {
             house.wait_for_state(name, "failed");

@@ -45,7 +45,7 @@ fn without_descriptors_some_services_wait_and_the_rest_runs() {
     let (running, waiting) = (count(&house, "ready"), count(&house, "backoff"));
     assert!(running >= 5 && waiting >= 5, "{running} run, {waiting} wait");
     let why = house.service_status("s29")["why"].as_str().expect("why").to_owned();
-    assert!(why.contains("Too many open files") && why.contains("tried again"), "{why}");
+    assert!(why.contains("Too many open files") && why.contains("retrying"), "{why}");
 
     // It waits for its clock and does not spin on what it cannot have.
     let (before, pause) = (ticks(house.pid()), std::time::Duration::from_millis(500));
@@ -160,7 +160,7 @@ fn a_passing_shortage_in_a_child_on_its_way_is_no_failure_of_a_service() {
                 let status = house.service_status(name);
                 assert_ne!(status["state"], "failed", "{status}");
                 let why = status["why"].as_str().unwrap_or_default();
-                why.contains(&format!("(os error {error}); it will be tried again"))
+                why.contains(&format!("(os error {error}); retrying"))
             });
         }
     }
@@ -197,7 +197,7 @@ fn a_refused_fork_is_tried_again_when_there_is_room() {
     });
     assert!(count(&house, "ready") >= 1 && count(&house, "backoff") >= 1);
     let why = house.service_status("s9")["why"].as_str().expect("why").to_owned();
-    assert!(why.contains("cannot make a process: Resource temporarily unavailable"), "{why}");
+    assert!(why.contains("cannot create a process: Resource temporarily unavailable"), "{why}");
     let (running, waiting) = (names(&house, "ready"), names(&house, "backoff"));
     house.ctl_ok(&["stop", &running[0]]);
     house.ctl_ok(&["start", &waiting[0]]);
@@ -329,7 +329,7 @@ fn a_service_that_takes_all_memory_is_killed_alone_and_starts_again() {
     });
     assert_eq!(house.service_status("greedy")["last_exit"], "ended by SIGKILL");
     let explained = house.ctl_ok(&["explain", "greedy"]);
-    assert!(explained.contains("probably for want of memory"), "{explained}");
+    assert!(explained.contains("probably out of memory"), "{explained}");
     assert_eq!(house.service_status("app")["restarts"], 0, "its neighbour lives on");
     assert_eq!(house.stop(), 0);
 }

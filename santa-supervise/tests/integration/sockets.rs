@@ -42,7 +42,7 @@ on_every_os! {
         assert_eq!(house.stop(), 0);
         assert_eq!(house.leftover_files(), Vec::<String>::new());
         let told = house.messages("supervise").join("\n");
-        assert!(told.contains("main.sock was removed by somebody; it is bound again"), "{told}");
+        assert!(told.contains("main.sock was removed by another process; it is bound again"), "{told}");
     }
 
     fn a_service_finds_its_sockets_by_number_and_by_name(os) {
@@ -173,7 +173,7 @@ on_every_os! {
         house = house.service("app", &["forever"], "sockets = [\"main\", \"live\"]").start();
         assert_eq!(house.wait().code(), Some(1));
         let errors = house.errors();
-        assert!(errors.contains("a file that is no socket lies there"), "{errors}");
+        assert!(errors.contains("there is a file that is not a socket"), "{errors}");
         assert!(errors.contains("another running process serves it"), "{errors}");
         assert_eq!(house.read("main.sock"), "precious");
         drop(owner);

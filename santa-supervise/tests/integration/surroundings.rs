@@ -224,7 +224,7 @@ fn a_defect_of_our_own_ends_all_services_and_says_so() {
     let (main, stray) = (house.service_pid("app"), house.number_in("stray"));
     break_clock(&orders, &house, house.pid());
     assert_eq!(house.wait().code(), Some(70));
-    assert!(house.errors().contains("a defect in santa-supervise"), "{}", house.errors());
+    assert!(house.errors().contains("an internal error in santa-supervise"), "{}", house.errors());
     assert!(holds_in_time(|| !is_alive(main) && !is_alive(stray)));
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::Node;
-use crate::read::{Setting, refuse};
-use crate::section::{section, words};
+use crate::read::{Setting, type_error};
+use crate::section::{section, string_enum};
 
 /// How to tell that a service is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub enum Ready {
     },
 }
 
-words! {
+string_enum! {
     /// The kinds of [`Ready`].
     pub(super) enum ReadyKind {
         /// As soon as it has been started.
@@ -107,8 +107,8 @@ section! {
 impl Setting for Ready {
     const EXPECTED: &'static str = ReadySpec::EXPECTED;
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        let spec = ReadySpec::read(node, key, mistakes)?;
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let spec = ReadySpec::read(node, key, diagnostics)?;
         let ready = match spec.kind {
             ReadyKind::None => Some(Self::None),
             ReadyKind::Listen | ReadyKind::Fd => spec.socket.map(|socket| Self::Listen { socket }),
@@ -122,10 +122,10 @@ impl Setting for Ready {
             ReadyKind::Log => spec.pattern.map(|pattern| Self::Log { pattern }),
             ReadyKind::Delay => spec.time.map(|time| Self::Delay { time }),
         };
-        ready.or_else(|| refuse(node, key, &needs(spec.kind), mistakes))
+        ready.or_else(|| type_error(node, key, &needs(spec.kind), diagnostics))
     }
 
-    fn absent(_key: &str, _mistakes: &mut Mistakes) -> Option<Self> {
+    fn default_value(_key: &str, _diagnostics: &mut Diagnostics) -> Option<Self> {
         Some(Self::None)
     }
 
@@ -153,7 +153,7 @@ fn some(command: Vec<String>) -> Option<Vec<String>> {
 
 /// How a ready service shows that it still works.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pulse {
+pub enum LivenessProbe {
     /// This socket accepts a connection.
     Connect {
         /// Name of the socket.
@@ -179,7 +179,7 @@ pub enum Pulse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
     /// What to look at.
-    pub pulse: Pulse,
+    pub probe: LivenessProbe,
     /// From the end of one look to the next.
     pub interval: Duration,
     /// Longest a look may take.
@@ -188,9 +188,9 @@ pub struct Liveness {
     pub failures: u32,
 }
 
-words! {
-    /// The kinds of [`Pulse`].
-    pub(super) enum PulseKind {
+string_enum! {
+    /// The kinds of [`LivenessProbe`].
+    pub(super) enum LivenessKind {
         /// Accepts a connection.
         Connect = "connect",
         /// Answers 200.
@@ -210,7 +210,7 @@ section! {
         /// `socket` answers 200; `exec` the program `command` ends with 0;
         /// `notify` it sends `WATCHDOG=1` to `NOTIFY_SOCKET` more often than
         /// every `interval` (`WATCHDOG_USEC` tells it).
-        kind: PulseKind,
+        kind: LivenessKind,
         /// Name of the socket, for `connect` and `http`.
         socket: Option<String>,
         /// Path of the request, for `http`.
@@ -230,24 +230,31 @@ section! {
 impl Setting for Liveness {
     const EXPECTED: &'static str = LivenessSpec::EXPECTED;
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
-        let spec = LivenessSpec::read(node, key, mistakes)?;
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let spec = LivenessSpec::read(node, key, diagnostics)?;
         let LivenessSpec { kind, socket, path, command, interval, timeout, failures } = spec;
-        let pulse = match kind {
-            PulseKind::Connect => socket.map(|socket| Pulse::Connect { socket }),
-            PulseKind::Http => socket.zip(path).map(|(socket, path)| Pulse::Http { socket, path }),
-            PulseKind::Exec => some(command).map(|command| Pulse::Exec { command }),
-            PulseKind::Notify => Some(Pulse::Notify),
+        let probe = match kind {
+            LivenessKind::Connect => socket.map(|socket| LivenessProbe::Connect { socket }),
+            LivenessKind::Http => {
+                socket.zip(path).map(|(socket, path)| LivenessProbe::Http { socket, path })
+            }
+            LivenessKind::Exec => some(command).map(|command| LivenessProbe::Exec { command }),
+            LivenessKind::Notify => Some(LivenessProbe::Notify),
         };
         let keys = match kind {
-            PulseKind::Connect => "socket = \"NAME\"",
-            PulseKind::Http => "socket = \"NAME\" and path = \"/…\"",
-            PulseKind::Exec => "command = [\"…\"]",
-            PulseKind::Notify => "nothing else",
+            LivenessKind::Connect => "socket = \"NAME\"",
+            LivenessKind::Http => "socket = \"NAME\" and path = \"/…\"",
+            LivenessKind::Exec => "command = [\"…\"]",
+            LivenessKind::Notify => "nothing else",
         };
-        match pulse {
-            Some(pulse) => Some(Self { pulse, interval, timeout, failures }),
-            None => refuse(node, key, &format!("kind = \"{}\" with {keys}", kind.word()), mistakes),
+        match probe {
+            Some(probe) => Some(Self { probe, interval, timeout, failures }),
+            None => type_error(
+                node,
+                key,
+                &format!("kind = \"{}\" with {keys}", kind.word()),
+                diagnostics,
+            ),
         }
     }
 

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::Node;
-use crate::read::{Setting, refuse};
-use crate::section::{section, words};
+use crate::read::{Setting, type_error};
+use crate::section::{section, string_enum};
 use crate::values::Address;
 
 section! {
@@ -36,7 +36,7 @@ section! {
     }
 }
 
-words! {
+string_enum! {
     /// The states of docs/supervise-states.md.
     pub enum State {
         /// Waits for services it depends on.
@@ -73,9 +73,9 @@ impl Setting for PostTarget {
     const EXPECTED: &'static str =
         "\"http://ADDRESS:PORT/path\" or \"unix:/absolute/path.sock:/path\" (no TLS, no names)";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         let target = node.as_text().and_then(target);
-        target.or_else(|| refuse(node, key, Self::EXPECTED, mistakes))
+        target.or_else(|| type_error(node, key, Self::EXPECTED, diagnostics))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::section::{section, words};
+use crate::section::{section, string_enum};
 use crate::values::{Cidr, Size};
 
 section! {
@@ -71,7 +71,7 @@ section! {
     }
 }
 
-words! {
+string_enum! {
     /// Whether a client must have a certificate.
     pub enum ClientCertificate {
         /// With or without one.

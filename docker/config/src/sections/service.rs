@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Liveness, Ready};
-use crate::mistake::Mistakes;
+use crate::diagnostic::Diagnostics;
 use crate::node::{Node, Value};
 use crate::read::Setting;
-use crate::section::{section, words};
+use crate::section::{section, string_enum};
 use crate::signal::Signal;
 use crate::values::{Mode, Size};
 
@@ -97,7 +97,7 @@ section! {
     }
 }
 
-words! {
+string_enum! {
     /// What a service must have reached for those that depend on it.
     pub enum Condition {
         /// Ready; a task must have completed.
@@ -131,11 +131,11 @@ pub struct Dependency {
 impl Setting for Dependency {
     const EXPECTED: &'static str = "a list of names, or of { name, condition }";
 
-    fn read(node: &Node, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(node: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<Self> {
         if let Value::Text(name) = &node.value {
             return Some(Self { service: name.clone(), condition: Condition::Ready });
         }
-        let DependencySpec { name, condition } = DependencySpec::read(node, key, mistakes)?;
+        let DependencySpec { name, condition } = DependencySpec::read(node, key, diagnostics)?;
         Some(Self { service: name, condition })
     }
 }
@@ -150,7 +150,7 @@ section! {
     }
 }
 
-words! {
+string_enum! {
     /// Whether a service stays or runs to its end.
     pub enum Kind {
         /// Runs until it is stopped.
@@ -160,7 +160,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// When a service is started again after it exits on its own.
     pub enum Restart {
         /// Whatever its exit code.

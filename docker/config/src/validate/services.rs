@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, unknown};
-use crate::sections::{Kind, Liveness, Pulse, Ready, Service};
+use crate::sections::{Kind, Liveness, LivenessProbe, Ready, Service};
 use crate::values::Address;
 
 impl Check<'_> {
@@ -77,7 +77,9 @@ impl Check<'_> {
         if liveness.failures == 0 || liveness.interval.is_zero() || liveness.timeout.is_zero() {
             self.add(&key, "interval, timeout and failures must be more than nothing");
         }
-        if let Pulse::Connect { socket } | Pulse::Http { socket, .. } = &liveness.pulse {
+        if let LivenessProbe::Connect { socket } | LivenessProbe::Http { socket, .. } =
+            &liveness.probe
+        {
             self.socket_name(&key, socket);
         }
     }
@@ -90,7 +92,7 @@ impl Check<'_> {
         let env = service.env.iter().map(|(name, text)| (key(&format!("env.{name}")), text));
         let probes = [
             (key("ready"), exec_of(&service.ready)),
-            (key("liveness"), service.liveness.as_ref().map_or(&[][..], pulse_of)),
+            (key("liveness"), service.liveness.as_ref().map_or(&[][..], command_of)),
         ];
         let probes =
             probes.iter().flat_map(|(key, texts)| texts.iter().map(|text| (key.clone(), text)));
@@ -176,7 +178,7 @@ impl Check<'_> {
             if let Some(ring) = ring {
                 self.add(
                     &format!("service.{}.{key}", ring[0]),
-                    format!("goes round in a circle: {}", ring.join(" → ")),
+                    format!("dependency cycle: {}", ring.join(" → ")),
                 );
             }
         }
@@ -195,9 +197,9 @@ fn exec_of(ready: &Ready) -> &[String] {
     }
 }
 
-fn pulse_of(liveness: &Liveness) -> &[String] {
-    match &liveness.pulse {
-        Pulse::Exec { command } => command,
+fn command_of(liveness: &Liveness) -> &[String] {
+    match &liveness.probe {
+        LivenessProbe::Exec { command } => command,
         _ => &[],
     }
 }

@@ -8,14 +8,14 @@ use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use santa_config::{Address, Config, Mistakes, signal};
+use santa_config::{Address, Config, Diagnostics, signal};
 
 use crate::commands::{Failure, complain, exit};
 use crate::event_loop::{CONTROL_BACKLOG, CONTROL_MODE};
 use crate::files::LARGEST_CONFIG;
 use crate::os::{self, Interest, Os, Token, Wake, Worker};
 use crate::plan::Blueprint;
-use crate::sockets::{Batch, Chore, Listener, READ_ONLY, Sockets, ToBind};
+use crate::sockets::{Batch, FileTask, Listener, READ_ONLY, Sockets, ToBind};
 
 /// A wait that takes longer than this is told.
 const LONG: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub(super) fn read_config(os: &mut dyn Os, path: &Path) -> Result<Option<String>
     let work = |output: &mut File| {
         let (kind, answer) = match read(path) {
             Ok(text) => (TEXT, text),
-            Err(error) => (PROBLEM, Mistakes::unreadable(path, &error).to_string()),
+            Err(error) => (PROBLEM, Diagnostics::unreadable(path, &error).to_string()),
         };
         // Without us there is nobody to tell.
         let _ = output.write_all(&[&[kind], answer.as_bytes()].concat());
@@ -92,7 +92,7 @@ pub(super) fn bind_sockets(
     let mut bound = batch.listeners(&told);
     if ended {
         sockets.give_up(bound);
-        remove(os, sockets.take_chores());
+        remove(os, sockets.take_file_tasks());
         return Ok(None);
     }
     let name = control.display();
@@ -120,21 +120,21 @@ pub(super) fn bind_sockets(
     match (control, adapted) {
         (Ok(control), Ok(())) => Ok(Some((control, sockets))),
         (Err(problem), _) | (Ok(None), Err(problem)) => {
-            remove(os, sockets.take_chores());
+            remove(os, sockets.take_file_tasks());
             Err(failed(problem))
         }
         (Ok(Some(control)), Err(problem)) => {
-            let mut chores = sockets.take_chores();
-            chores.extend(control.file().cloned().map(Chore::Remove));
-            remove(os, chores);
+            let mut file_tasks = sockets.take_file_tasks();
+            file_tasks.extend(control.file().cloned().map(FileTask::Remove));
+            remove(os, file_tasks);
             Err(failed(problem))
         }
     }
 }
 
 /// Removes what was bound for nothing.
-fn remove(os: &mut dyn Os, chores: Vec<Chore>) {
-    let work = |_: &mut File, _: &[RawFd]| chores.iter().for_each(Chore::perform);
+fn remove(os: &mut dyn Os, file_tasks: Vec<FileTask>) {
+    let work = |_: &mut File, _: &[RawFd]| file_tasks.iter().for_each(FileTask::perform);
     // What cannot be removed is taken over by the next start.
     let worker = os::fork_worker(&[], &work);
     let _ = worker.and_then(|worker| answer_of(os, worker, "removing sockets", Duration::ZERO));

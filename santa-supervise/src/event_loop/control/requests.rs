@@ -20,9 +20,7 @@ impl EventLoop {
     pub(super) fn take_request(&mut self, token: Token, line: &[u8]) {
         match serde_json::from_slice(line) {
             Ok(request) => self.obey(token, request),
-            Err(error) => {
-                self.answer(token, false, format!("the request is not understood: {error}"))
-            }
+            Err(error) => self.answer(token, false, format!("invalid request: {error}")),
         }
     }
 
@@ -42,7 +40,9 @@ impl EventLoop {
                 None => self.answer(
                     token,
                     false,
-                    format!("there is no signal \"{signal}\"; write for example TERM or 15"),
+                    format!(
+                        "there is no signal \"{signal}\"; use a name or number such as TERM or 15"
+                    ),
                 ),
             },
             Request::Explain { name } => match self.explain(&name) {

@@ -19,7 +19,7 @@ fn key(world: &World) -> Vec<u8> {
     let mut key = world.kinds_of_trees();
     for (_, slot) in world.state.slots() {
         key.push(slot.phase() as u8);
-        key.push(u8::from(slot.wanted()) | u8::from(slot.retired()) << 1);
+        key.push(u8::from(slot.wanted()) | u8::from(slot.removed()) << 1);
         key.push(u8::from(slot.successor().is_some()));
         key.push(slot.restarts().min(2) as u8);
         key.push(u8::from(slot.deadline().is_some_and(|deadline| deadline <= world.now)));

@@ -396,7 +396,7 @@ fn generations(world: &World) -> (Option<u64>, Option<u64>, Vec<u64>) {
     (
         slot.generation().map(number),
         slot.successor().map(number),
-        slot.leavers().map(number).collect(),
+        slot.retiring().map(number).collect(),
     )
 }
 

@@ -160,18 +160,18 @@ impl World {
     fn spawn(&mut self, slot: SlotId, generation: Generation) -> Event {
         assert_eq!(self.shutdown_level, 0, "spawned during shutdown");
         let own = self.state.slot(slot).expect("known");
-        assert!(!own.retired(), "spawned what is no longer configured");
+        assert!(!own.removed(), "spawned what is no longer configured");
         // Perhaps dismissed in the same step.
-        let mut beside = own.successor().into_iter().chain(own.leavers());
+        let mut beside = own.successor().into_iter().chain(own.retiring());
         let succeeds = beside.any(|one| one == generation);
         for (other, _) in self.live.iter().filter(|(_, tree)| tree.slot == slot) {
             let replaced = succeeds && own.generation() == Some(*other);
-            let leaves = own.leavers().any(|leaver| leaver == *other);
+            let leaves = own.retiring().any(|retiring| retiring == *other);
             assert!(replaced || leaves, "two live trees in one slot");
         }
         for need in &own.spec().depends_on {
             let meant = |other: &&(SlotId, &Slot)| {
-                other.1.spec().service == need.service && !other.1.retired()
+                other.1.spec().service == need.service && !other.1.removed()
             };
             for (_, other) in self.state.slots().filter(|other| meant(&other)) {
                 assert!(
@@ -222,7 +222,7 @@ impl World {
                 let slot = self.state.slot(slot).expect("known");
                 let gives_up = matches!(to, Phase::Failed | Phase::Skipped);
                 if slot.spec().critical
-                    && !slot.retired()
+                    && !slot.removed()
                     && gives_up
                     && self.shutdown_level == 0
                     && self.expected_code.is_none()
@@ -374,7 +374,7 @@ impl World {
 
     /// What is configured now.
     fn configured(&self) -> Vec<Spec> {
-        let slots = self.state.slots().filter(|(_, slot)| !slot.retired());
+        let slots = self.state.slots().filter(|(_, slot)| !slot.removed());
         slots.map(|(_, slot)| slot.spec().clone()).collect()
     }
 
@@ -386,13 +386,13 @@ impl World {
             .state
             .slots()
             .map(|(id, slot)| {
-                ((slot.spec().service.clone(), slot.spec().instance), (id, slot.retired()))
+                ((slot.spec().service.clone(), slot.spec().instance), (id, slot.removed()))
             })
             .collect();
         for spec in wanted {
             match known.remove(&(spec.service.clone(), spec.instance)) {
-                Some((id, retired)) => {
-                    let new_process = retired || (anew && spec.service == changed);
+                Some((id, removed)) => {
+                    let new_process = removed || (anew && spec.service == changed);
                     if new_process {
                         self.asked.insert(id);
                     }
@@ -405,7 +405,7 @@ impl World {
                 }
             }
         }
-        let gone = known.into_values().filter(|(_, retired)| !retired);
+        let gone = known.into_values().filter(|(_, removed)| !removed);
         changes.removed = gone.map(|(id, _)| id).collect();
         self.feed(Event::Reconfigured(changes));
     }
@@ -422,7 +422,7 @@ impl World {
                 self.live.iter().map(|(generation, tree)| (*generation, *tree)).collect();
             for (generation, tree) in all {
                 let slot = self.state.slot(tree.slot).expect("known");
-                let leaves = slot.leavers().any(|leaver| leaver == generation);
+                let leaves = slot.retiring().any(|retiring| retiring == generation);
                 if !killable || !(leaves || slot.phase() == Phase::Stopping) {
                     continue;
                 }

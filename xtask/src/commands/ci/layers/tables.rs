@@ -36,7 +36,7 @@ const CONFIG: Tree = Tree {
     language: Language::Rust,
     layers: &[],
     upward: &[],
-    circles: &[&["mistake", "node"], &["read", "reference", "section", "sections", "values"]],
+    circles: &[&["read", "reference", "section", "sections", "values"]],
 };
 
 const BACKEND: Tree = Tree {

@@ -12,7 +12,7 @@ use santa_config::{Address, Config};
 
 use crate::os::{self, Interest, Pid, Token, Worker};
 use crate::plan::Blueprint;
-use crate::sockets::{Batch, Chore};
+use crate::sockets::{Batch, FileTask};
 
 use super::helpers::Purpose;
 use super::{EventLoop, Source};
@@ -26,7 +26,7 @@ const LONGEST_READ: Duration = Duration::from_secs(2);
 
 /// What is to be done.
 #[derive(Debug)]
-pub(super) enum Errand {
+pub(super) enum Job {
     /// Bind the sockets of a configuration that is read.
     BindNew(Box<Config>, Vec<Blueprint>, Batch),
     /// Look whether the files of these sockets are there.
@@ -36,10 +36,10 @@ pub(super) enum Errand {
     /// Read the environments of these strays.
     ReadEnvironments(Vec<Pid>),
     /// Nothing that anybody waits for.
-    Chores(Rc<[Chore]>),
+    FileTasks(Rc<[FileTask]>),
 }
 
-impl Errand {
+impl Job {
     fn longest(&self) -> Duration {
         match self {
             Self::ReadEnvironments(_) => LONGEST_READ,
@@ -50,7 +50,7 @@ impl Errand {
 
 #[derive(Debug)]
 struct Running {
-    errand: Errand,
+    job: Job,
     pid: Pid,
     output: OwnedFd,
     told: Vec<u8>,
@@ -59,89 +59,88 @@ struct Running {
 
 /// All that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Errands(BTreeMap<Token, Running>);
+pub(super) struct Jobs(BTreeMap<Token, Running>);
 
-impl Errands {
+impl Jobs {
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.0.values().map(|running| running.deadline).min()
     }
 
-    /// The chores under way, which may not be done. Each can be done twice.
-    pub(super) fn chores(&self) -> impl Iterator<Item = &Chore> {
-        let chores = self.0.values().filter_map(|running| match &running.errand {
-            Errand::Chores(chores) => Some(chores.iter()),
+    /// The file tasks under way, which may not be done. Each can be done twice.
+    pub(super) fn file_tasks(&self) -> impl Iterator<Item = &FileTask> {
+        let file_tasks = self.0.values().filter_map(|running| match &running.job {
+            Job::FileTasks(file_tasks) => Some(file_tasks.iter()),
             _ => None,
         });
-        chores.flatten()
+        file_tasks.flatten()
     }
 
     /// Whether environments are read.
     pub(super) fn read_environments(&self) -> bool {
-        self.0.values().any(|running| matches!(running.errand, Errand::ReadEnvironments(_)))
+        self.0.values().any(|running| matches!(running.job, Job::ReadEnvironments(_)))
     }
 
     /// Whether lost files are looked for, or sockets bound again.
     pub(super) fn look_for_lost(&self) -> bool {
-        let looks =
-            |errand: &Errand| matches!(errand, Errand::LookForLost(_) | Errand::BindLost(_));
-        self.0.values().any(|running| looks(&running.errand))
+        let looks = |job: &Job| matches!(job, Job::LookForLost(_) | Job::BindLost(_));
+        self.0.values().any(|running| looks(&running.job))
     }
 }
 
 impl EventLoop {
     /// Lets a process do `work`, which may write, on `fds`.
-    pub(super) fn begin_errand(
+    pub(super) fn start_job(
         &mut self,
-        errand: Errand,
+        job: Job,
         fds: &[RawFd],
         work: &dyn Fn(&mut File, &[RawFd]),
     ) -> io::Result<()> {
         self.has_room_for_worker()?;
         let Worker { pid, output } = os::fork_worker(fds, work)?;
         self.adopt_worker(Purpose::Path, pid);
-        let token = self.sources.add(Source::Errand);
+        let token = self.sources.add(Source::Job);
         if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {
             self.sources.remove(token);
             self.end_helper(pid);
             return Err(error);
         }
-        let deadline = Instant::now() + errand.longest();
-        self.errands.0.insert(token, Running { errand, pid, output, told: Vec::new(), deadline });
+        let deadline = Instant::now() + job.longest();
+        self.jobs.0.insert(token, Running { job, pid, output, told: Vec::new(), deadline });
         Ok(())
     }
 
     /// One has told something, or has ended.
-    pub(super) fn read_errand(&mut self, token: Token) {
-        let Some(running) = self.errands.0.get_mut(&token) else { return };
+    pub(super) fn read_job(&mut self, token: Token) {
+        let Some(running) = self.jobs.0.get_mut(&token) else { return };
         let mut buffer = [0u8; 16 * 1024];
         match rustix::io::read(&running.output, &mut buffer) {
             Ok(read @ 1..) => running.told.extend_from_slice(&buffer[..read]),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-            Ok(0) | Err(_) => self.end_errand(token),
+            Ok(0) | Err(_) => self.finish_job(token),
         }
     }
 
     /// Gives up those that take too long.
-    pub(super) fn end_slow_errands(&mut self, now: Instant) {
-        let late = self.errands.0.iter().filter(|(_, running)| running.deadline <= now);
+    pub(super) fn end_slow_jobs(&mut self, now: Instant) {
+        let late = self.jobs.0.iter().filter(|(_, running)| running.deadline <= now);
         for token in late.map(|(token, _)| *token).collect::<Vec<_>>() {
-            self.end_errand(token);
+            self.finish_job(token);
         }
     }
 
-    fn end_errand(&mut self, token: Token) {
-        let Some(running) = self.errands.0.remove(&token) else { return };
+    fn finish_job(&mut self, token: Token) {
+        let Some(running) = self.jobs.0.remove(&token) else { return };
         self.os.forget(running.output.as_fd(), token);
         self.sources.remove(token);
         self.end_helper(running.pid);
-        match running.errand {
-            Errand::BindNew(config, blueprints, batch) => {
+        match running.job {
+            Job::BindNew(config, blueprints, batch) => {
                 self.sockets_bound(*config, blueprints, batch.listeners(&running.told));
             }
-            Errand::LookForLost(addresses) => self.looked_for_lost(addresses, &running.told),
-            Errand::BindLost(batch) => self.bound_again(batch.listeners(&running.told)),
-            Errand::ReadEnvironments(pids) => self.environments_read(&pids, &running.told),
-            Errand::Chores(_) => {}
+            Job::LookForLost(addresses) => self.looked_for_lost(addresses, &running.told),
+            Job::BindLost(batch) => self.bound_again(batch.listeners(&running.told)),
+            Job::ReadEnvironments(pids) => self.environments_read(&pids, &running.told),
+            Job::FileTasks(_) => {}
         }
     }
 }

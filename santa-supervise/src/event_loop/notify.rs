@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Generation};
 use crate::os::{self, Interest, Token};
-use crate::plan::{Blueprint, Probe};
+use crate::plan::{Blueprint, ProbeKind};
 
 use super::{EventLoop, Source};
 
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_STATUS: usize = 400;
 
 #[derive(Debug)]
-struct Notice {
+struct NotifySocket {
     token: Token,
     fd: OwnedFd,
     path: PathBuf,
@@ -36,12 +36,12 @@ struct Notice {
 
 /// The sockets, by generation.
 #[derive(Debug)]
-pub(super) struct Notices {
+pub(super) struct NotifySockets {
     control: PathBuf,
-    open: BTreeMap<Generation, Notice>,
+    open: BTreeMap<Generation, NotifySocket>,
 }
 
-impl Notices {
+impl NotifySockets {
     /// They lie beside the control socket.
     pub(super) fn beside(control: PathBuf) -> Self {
         Self { control, open: BTreeMap::new() }
@@ -53,17 +53,17 @@ impl Notices {
 
     /// The socket of a generation that has one, and where it is to be bound.
     pub(super) fn socket_of(&self, generation: Generation) -> Option<(BorrowedFd<'_>, &Path)> {
-        self.open.get(&generation).map(|notice| (notice.fd.as_fd(), notice.path.as_path()))
+        self.open.get(&generation).map(|socket| (socket.fd.as_fd(), socket.path.as_path()))
     }
 
     /// Where all sockets are.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
-        self.open.values().map(|notice| notice.path.clone()).collect()
+        self.open.values().map(|socket| socket.path.clone()).collect()
     }
 
     /// When a socket is read again.
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        self.open.values().filter_map(|notice| notice.paused_until).min()
+    pub(super) fn next_check(&self) -> Option<Instant> {
+        self.open.values().filter_map(|socket| socket.paused_until).min()
     }
 
     fn path(&self, generation: Generation) -> PathBuf {
@@ -75,92 +75,92 @@ impl Notices {
 
 impl EventLoop {
     /// Makes the socket for a service that is to be told of one. The child binds it.
-    pub(super) fn open_notices(&mut self, blueprint: &Blueprint, generation: Generation) {
+    pub(super) fn open_notify_socket(&mut self, blueprint: &Blueprint, generation: Generation) {
         if !blueprint.notifies() {
             return;
         }
-        match self.listen_for_notices() {
+        match self.make_notify_socket() {
             Ok((token, fd)) => {
-                let path = self.notices.path(generation);
-                let notice = Notice { token, fd, path, status: None, paused_until: None };
-                self.notices.open.insert(generation, notice);
+                let path = self.notify.path(generation);
+                let socket = NotifySocket { token, fd, path, status: None, paused_until: None };
+                self.notify.open.insert(generation, socket);
             }
             Err(error) => {
                 let label = blueprint.spec.label();
-                self.warn(&format!("{label} cannot say that it is ready: {error}"));
+                self.warn(&format!("cannot create the NOTIFY_SOCKET of {label}: {error}"));
             }
         }
     }
 
-    fn listen_for_notices(&mut self) -> std::io::Result<(Token, OwnedFd)> {
+    fn make_notify_socket(&mut self) -> std::io::Result<(Token, OwnedFd)> {
         let fd = os::notify_socket()?;
-        let token = self.sources.add(Source::Notice);
+        let token = self.sources.add(Source::Notify);
         self.os.watch(fd.as_fd(), token, Interest::Read).inspect_err(|_| {
             self.sources.remove(token);
         })?;
         Ok((token, fd))
     }
 
-    pub(super) fn close_notices(&mut self, generation: Generation) {
-        if let Some(notice) = self.notices.open.remove(&generation) {
-            self.os.forget(notice.fd.as_fd(), notice.token);
-            self.sources.remove(notice.token);
-            self.sockets.remove_path(notice.path);
+    pub(super) fn close_notify_socket(&mut self, generation: Generation) {
+        if let Some(socket) = self.notify.open.remove(&generation) {
+            self.os.forget(socket.fd.as_fd(), socket.token);
+            self.sources.remove(socket.token);
+            self.sockets.remove_path(socket.path);
         }
     }
 
     /// Reads what a service says.
-    pub(super) fn read_notices(&mut self, token: Token) {
-        let mut open = self.notices.open.iter();
+    pub(super) fn read_notify_socket(&mut self, token: Token) {
+        let mut open = self.notify.open.iter();
         let Some(generation) =
-            open.find(|(_, notice)| notice.token == token).map(|(generation, _)| *generation)
+            open.find(|(_, socket)| socket.token == token).map(|(generation, _)| *generation)
         else {
             return;
         };
         let mut last = None;
         for _ in 0..MESSAGES_A_TURN {
-            let (Some(notice), Some(child)) =
-                (self.notices.open.get(&generation), self.children.get(generation))
+            let (Some(socket), Some(child)) =
+                (self.notify.open.get(&generation), self.children.get(generation))
             else {
                 return;
             };
-            match self.os.next_notice(notice.fd.as_fd(), child.tree(), &mut last) {
-                os::Notice::Nothing => return,
-                os::Notice::Foreign => {}
-                os::Notice::Said(text) => {
-                    self.take_notice(generation, &String::from_utf8_lossy(&text));
+            match self.os.next_notify_message(socket.fd.as_fd(), child.tree(), &mut last) {
+                os::NotifyMessage::Nothing => return,
+                os::NotifyMessage::Foreign => {}
+                os::NotifyMessage::Said(text) => {
+                    self.handle_notify_message(generation, &String::from_utf8_lossy(&text));
                 }
             }
             if self.turn.is_over() {
                 break;
             }
         }
-        if let Some(notice) = self.notices.open.get_mut(&generation) {
-            notice.paused_until = Some(Instant::now() + PAUSE);
-            self.os.forget(notice.fd.as_fd(), token);
+        if let Some(socket) = self.notify.open.get_mut(&generation) {
+            socket.paused_until = Some(Instant::now() + PAUSE);
+            self.os.forget(socket.fd.as_fd(), token);
         }
     }
 
     /// Reads sockets again that were left alone for a moment.
-    pub(super) fn read_notices_again(&mut self, now: Instant) {
-        for notice in self.notices.open.values_mut() {
-            if notice.paused_until.is_some_and(|until| until <= now) {
-                let watched = self.os.watch(notice.fd.as_fd(), notice.token, Interest::Read);
+    pub(super) fn resume_notify_sockets(&mut self, now: Instant) {
+        for socket in self.notify.open.values_mut() {
+            if socket.paused_until.is_some_and(|until| until <= now) {
+                let watched = self.os.watch(socket.fd.as_fd(), socket.token, Interest::Read);
                 // Without memory for it, later.
-                notice.paused_until = watched.is_err().then(|| now + PAUSE);
+                socket.paused_until = watched.is_err().then(|| now + PAUSE);
             }
         }
     }
 
-    fn take_notice(&mut self, generation: Generation, text: &str) {
+    fn handle_notify_message(&mut self, generation: Generation, text: &str) {
         for line in text.lines() {
             match line.split_once('=') {
-                Some(("READY", "1")) => self.said_ready(generation),
-                Some(("WATCHDOG", "1")) => self.heard_of(generation),
+                Some(("READY", "1")) => self.notify_ready(generation),
+                Some(("WATCHDOG", "1")) => self.watchdog_ping(generation),
                 Some(("STATUS", status)) => {
                     let end = status.floor_char_boundary(LONGEST_STATUS);
-                    if let Some(notice) = self.notices.open.get_mut(&generation) {
-                        notice.status = Some(status[..end].to_owned());
+                    if let Some(socket) = self.notify.open.get_mut(&generation) {
+                        socket.status = Some(status[..end].to_owned());
                     }
                 }
                 // The protocol has more, and asks to pass over what is not known.
@@ -169,9 +169,9 @@ impl EventLoop {
         }
     }
 
-    fn said_ready(&mut self, generation: Generation) {
+    fn notify_ready(&mut self, generation: Generation) {
         if let Some(child) = self.children.get(generation)
-            && child.blueprint.probe == Some(Probe::Notify)
+            && child.blueprint.probe == Some(ProbeKind::Notify)
         {
             self.events.push_back(Event::Ready(child.slot, generation));
         }

@@ -16,13 +16,13 @@ use super::EventLoop;
 /// How long lines over the rate are counted before that is told.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
-/// The tallies of all services, by label.
+/// The output of all services, counted by label.
 #[derive(Debug, Default)]
-pub(super) struct Tallies(BTreeMap<Arc<str>, Tally>);
+pub(super) struct OutputStats(BTreeMap<Arc<str>, ServiceOutput>);
 
 /// What one service has written, and may still.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ServiceOutput {
     bytes: u64,
     /// None for as much as it likes.
     bucket: Option<Bucket>,
@@ -32,7 +32,7 @@ pub(super) struct Tally {
     unreported: Option<(u64, Instant)>,
 }
 
-impl Tally {
+impl ServiceOutput {
     /// Counts a piece of output; gives what of it may pass.
     pub(super) fn admit(&mut self, mut text: Vec<u8>, now: Time) -> Vec<u8> {
         self.bytes += text.len() as u64;
@@ -57,19 +57,19 @@ impl Tally {
     }
 }
 
-impl Tallies {
-    pub(super) fn of(&mut self, service: &Arc<str>) -> &mut Tally {
+impl OutputStats {
+    pub(super) fn of(&mut self, service: &Arc<str>) -> &mut ServiceOutput {
         self.0.entry(Arc::clone(service)).or_default()
     }
 
     /// How much a service has written, in bytes.
     pub(super) fn bytes_of(&self, service: &str) -> u64 {
-        self.0.get(service).map_or(0, |tally| tally.bytes)
+        self.0.get(service).map_or(0, |stats| stats.bytes)
     }
 
     /// When somebody has to be told of lines over a rate.
     pub(super) fn next_report(&self) -> Option<Instant> {
-        let since = self.0.values().filter_map(|tally| tally.unreported);
+        let since = self.0.values().filter_map(|stats| stats.unreported);
         since.map(|(_, since)| since + REPORT_AFTER).min()
     }
 }
@@ -79,25 +79,25 @@ impl EventLoop {
     pub(super) fn limit_output(&mut self, blueprint: &Blueprint) {
         let log = &blueprint.service.log;
         let now = self.now();
-        let tally = self.tallies.of(&Arc::from(blueprint.spec.label()));
-        tally.bucket = log.rate.map(|rate| Bucket::new(rate, log.burst, now));
+        let stats = self.output_stats.of(&Arc::from(blueprint.spec.label()));
+        stats.bucket = log.rate.map(|rate| Bucket::new(rate, log.burst, now));
     }
 
     /// Tells of lines that were dropped because a service writes too many.
     pub(super) fn report_dropped_lines(&mut self, now: Instant) {
-        let due = |tally: &Tally| {
-            tally
+        let due = |stats: &ServiceOutput| {
+            stats
                 .unreported
                 .filter(|(_, since)| *since + REPORT_AFTER <= now)
                 .map(|(lines, _)| lines)
         };
-        let tallies = self.tallies.0.iter();
-        let over: Vec<(Arc<str>, u64)> = tallies
-            .filter_map(|(service, tally)| Some((Arc::clone(service), due(tally)?)))
+        let output_stats = self.output_stats.0.iter();
+        let over: Vec<(Arc<str>, u64)> = output_stats
+            .filter_map(|(service, stats)| Some((Arc::clone(service), due(stats)?)))
             .collect();
         for (service, lines) in over {
-            if let Some(tally) = self.tallies.0.get_mut(&service) {
-                tally.unreported = None;
+            if let Some(stats) = self.output_stats.0.get_mut(&service) {
+                stats.unreported = None;
             }
             let message =
                 format!("dropped {lines} lines of {service}: it writes more than its log.rate");
@@ -108,7 +108,7 @@ impl EventLoop {
 
     /// Lines of a service that were dropped for either reason.
     pub(super) fn dropped_lines_of(&self, service: &str) -> u64 {
-        let over = self.tallies.0.get(service).map_or(0, |tally| tally.over);
+        let over = self.output_stats.0.get(service).map_or(0, |stats| stats.over);
         over + self.log.dropped_of(service)
     }
 }

@@ -2,12 +2,19 @@
 
 use std::fmt;
 
-use crate::node::Position;
+/// Line and column, both counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line in the file.
+    pub line: usize,
+    /// Column in characters.
+    pub column: usize,
+}
 
-/// One mistake: its place, the dotted key it concerns, and a text that says
-/// what was found and what to write instead.
+/// One error: its place, the dotted key it concerns, and a text that says what was
+/// found and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Line and column in the file, or nothing for a value from the environment.
     pub position: Option<Position>,
     /// Dotted path of the key, such as `proxy.limits.head_size`; may be empty.
@@ -16,16 +23,16 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// All mistakes found in one reading of a file, in file order.
+/// All errors found in one reading of a file, in file order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct Diagnostics {
     name: String,
-    list: Vec<Mistake>,
+    list: Vec<Diagnostic>,
     /// Keys that variables of the environment set, and the variables' names.
     overrides: Vec<(String, String)>,
 }
 
-impl Mistakes {
+impl Diagnostics {
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), list: Vec::new(), overrides: Vec::new() }
     }
@@ -33,13 +40,13 @@ impl Mistakes {
     /// The one reason why the file at `path` could not be read at all.
     #[must_use]
     pub fn unreadable(path: &std::path::Path, error: &std::io::Error) -> Self {
-        let mut mistakes = Self::new(&path.display().to_string());
-        mistakes.add(
+        let mut diagnostics = Self::new(&path.display().to_string());
+        diagnostics.add(
             None,
             "",
             format!("cannot be read: {error}; check the path given to --config"),
         );
-        mistakes
+        diagnostics
     }
 
     pub(crate) fn add(
@@ -48,70 +55,71 @@ impl Mistakes {
         key: &str,
         message: impl Into<String>,
     ) {
-        let mistake = Mistake { position, key: key.to_owned(), message: message.into() };
-        if !self.list.contains(&mistake) {
-            self.list.push(mistake);
+        let diagnostic = Diagnostic { position, key: key.to_owned(), message: message.into() };
+        if !self.list.contains(&diagnostic) {
+            self.list.push(diagnostic);
         }
         self.list.sort();
     }
 
-    /// Notes that `variable` has set `key`: mistakes there are not the file's.
+    /// Notes that `variable` has set `key`: diagnostics there are not the file's.
     pub(crate) fn overridden(&mut self, key: String, variable: &str) {
         self.overrides.push((key, variable.to_owned()));
     }
 
-    /// The variable that a mistake without a place in the file comes from.
-    fn variable(&self, mistake: &Mistake) -> Option<&str> {
-        let key = mistake.key.replace('-', "_");
+    /// The variable that a diagnostic without a place in the file comes from.
+    fn variable(&self, diagnostic: &Diagnostic) -> Option<&str> {
+        let key = diagnostic.key.replace('-', "_");
         let within = |inner: &str, outer: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let set = self.overrides.iter().find(|(set, variable)| {
-            *variable == mistake.key || !key.is_empty() && (within(set, &key) || within(&key, set))
+            *variable == diagnostic.key
+                || !key.is_empty() && (within(set, &key) || within(&key, set))
         });
-        set.filter(|_| mistake.position.is_none()).map(|(_, variable)| variable.as_str())
+        set.filter(|_| diagnostic.position.is_none()).map(|(_, variable)| variable.as_str())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// The mistakes, in file order; those of the environment come first.
+    /// The diagnostics, in file order; those of the environment come first.
     #[must_use]
-    pub fn list(&self) -> &[Mistake] {
+    pub fn list(&self) -> &[Diagnostic] {
         &self.list
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.list.iter().enumerate() {
+        for (index, diagnostic) in self.list.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            if let Some(variable) = self.variable(mistake) {
+            if let Some(variable) = self.variable(diagnostic) {
                 write!(f, "environment variable {variable}: ")?;
-                if mistake.key != variable {
-                    write!(f, "{}: ", mistake.key)?;
+                if diagnostic.key != variable {
+                    write!(f, "{}: ", diagnostic.key)?;
                 }
-                f.write_str(&mistake.message)?;
+                f.write_str(&diagnostic.message)?;
                 continue;
             }
             f.write_str(&self.name)?;
-            if let Some(at) = mistake.position {
+            if let Some(at) = diagnostic.position {
                 write!(f, ":{}:{}", at.line, at.column)?;
             }
             f.write_str(": ")?;
-            if !mistake.key.is_empty() {
-                write!(f, "{}: ", mistake.key)?;
+            if !diagnostic.key.is_empty() {
+                write!(f, "{}: ", diagnostic.key)?;
             }
-            f.write_str(&mistake.message)?;
+            f.write_str(&diagnostic.message)?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for Diagnostics {}
 
 /// The name in `known` that `wrong` was probably meant to be.
 pub(crate) fn nearest<'a>(
@@ -152,10 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_read_like_compiler_errors_in_file_order() {
-        let mut mistakes = Mistakes::new("santa.toml");
-        mistakes.add(Some(Position { line: 9, column: 1 }), "b", "second");
-        mistakes.add(Some(Position { line: 2, column: 3 }), "a", "first");
-        assert_eq!(mistakes.to_string(), "santa.toml:2:3: a: first\nsanta.toml:9:1: b: second");
+    fn diagnostics_read_like_compiler_errors_in_file_order() {
+        let mut diagnostics = Diagnostics::new("santa.toml");
+        diagnostics.add(Some(Position { line: 9, column: 1 }), "b", "second");
+        diagnostics.add(Some(Position { line: 2, column: 3 }), "a", "first");
+        assert_eq!(diagnostics.to_string(), "santa.toml:2:3: a: first\nsanta.toml:9:1: b: second");
     }
 }
