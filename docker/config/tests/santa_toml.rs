@@ -152,7 +152,7 @@ fn overrides_of_what_does_not_exist_are_refused() {
     let begins = |line: &str| line.starts_with("environment variable SANTA__");
     assert_eq!(message.lines().filter(|line| begins(line)).count(), 5, "{message}");
     assert_eq!(message.lines().count(), 5, "{message}");
-    for part in ["SANTA__PROXXY__LIMITS__HEAD_SIZE: proxxy: unknown key", "\"soon\" is not right"] {
+    for part in ["SANTA__PROXXY__LIMITS__HEAD_SIZE: proxxy: unknown key", "\"soon\" is not valid"] {
         assert!(message.contains(part), "{message}");
     }
     assert!(message.contains("proxy.workrs: unknown key"), "{message}");
