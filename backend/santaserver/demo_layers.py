@@ -24,7 +24,7 @@ TAGS = (
         description="Waiting for an upgrade of macOS",
         predicate="os_version.startsWith('14.') || os_version.startsWith('15.')",
     ),
-    TagContent(name="pilot", description="Gets new rules first; members are chosen by hand"),
+    TagContent(name="pilot", description="Gets new rules first; members are chosen manually"),
 )
 PILOTS = (1, 4, 10)
 """Numbers of the Macs of the pilot tag."""
@@ -90,7 +90,7 @@ async def add_layers(session: AsyncSession, user: User, now: datetime) -> None:
 async def add_machine_layers(
     session: AsyncSession, machines: Sequence[str], user: User, now: datetime
 ) -> None:
-    """Add what needs Macs that are known: members by hand, and a layer of one Mac."""
+    """Add what needs Macs that are known: manual members, and a layer of one Mac."""
     pilot = next(tag.id for tag in await list_tags(session) if tag.name == "pilot")
     for number in PILOTS:
         await set_member(session, pilot, machines[number], user, now, member=True)

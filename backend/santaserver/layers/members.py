@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.layers.service import layer_to_read
 from santaserver.models import Machine, Tag, TagEnrollment, TagMember
+from santaserver.models.policy import MANUAL
 from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.turns import Turns
 
-MANUAL = "manual"
 AT_ONCE = 200
 """Macs that are read at a time."""
 

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from santaserver.models.base import Base
 
+MANUAL = "manual"
+"""The source of a membership that an administrator added; the others are automatic."""
 GLOBAL_LAYER = 1
 """Id of the one global layer, made by the first migration."""
 USER_RANK = 1_000_000
@@ -49,7 +51,7 @@ class Layer(Base):
 
 
 class Tag(Base):
-    """A named set of machines; members come by hand, by enrollment, by directory group or by predicate."""
+    """A named set of machines; members are manual, or by enrollment, directory group or predicate."""
 
     __tablename__ = "tag"
 

@@ -11,15 +11,13 @@ from datetime import datetime
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.models.policy import GLOBAL_LAYER, MANUAL
 from santaserver.policy.capabilities import by_version
 from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.policy.rule_log import signature_id
 from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches, TagRule
 from santaserver.turns import Turns
-
-BY_HAND = "manual"
 
 Source = tuple[int, str]
 """A membership: (tag, source)."""
@@ -58,10 +56,10 @@ async def signature(
         "select tag_id, source from tag_member where machine_id = $1 and left_at is null", subject.id
     )
     present: set[Source] = {(row[0], row[1]) for row in rows}
-    by_hand = {member for member in present if member[1] == BY_HAND}
-    await _leave(connection, subject.id, present - by_hand - wanted, now)
+    manual = {member for member in present if member[1] == MANUAL}
+    await _leave(connection, subject.id, present - manual - wanted, now)
     await _join(connection, subject.id, wanted - present, now)
-    names = {tag for tag, _ in wanted | by_hand}
+    names = {tag for tag, _ in wanted | manual}
     layers = [GLOBAL_LAYER, *(tag.layer for tag in tags if tag.used and tag.id in names)]
     layers += await _own_layers(connection, subject.id, report.primary_user)
     return await signature_id(connection, caches, layers, by_version(report.santa_version).code)

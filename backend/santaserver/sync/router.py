@@ -235,7 +235,7 @@ async def _report(call: Call, enrolled: EnrollmentTerms | None, content: Content
     upload = work() if len(content.plain) <= FIRST_PIECE else await state.limits.body_worker.run(work)
 
     async def enroll() -> None:
-        await _enrol(state, enrolled, machine_id, now)
+        await _enroll(state, enrolled, machine_id, now)
 
     async with state.database.statements() as connection:
         intake = Intake(connection, state.programs, enroll, state.news, now)
@@ -249,7 +249,7 @@ def _metrics(machine_id: str, content: Content) -> None:
     log.debug("%s reported %d bytes of metrics", machine_id, len(content.plain))
 
 
-async def _enrol(state: AppState, enrolled: EnrollmentTerms | None, machine_id: str, now: datetime) -> None:
+async def _enroll(state: AppState, enrolled: EnrollmentTerms | None, machine_id: str, now: datetime) -> None:
     async with state.database.transaction(state.bus.publish) as (connection, _):
         await admission.admit(connection, enrolled, "")
         await repository.create_machine(connection, machine_id, enrolled.id if enrolled else None, now)

@@ -37,9 +37,8 @@ from santaserver.models import (
     TagMember,
     TagOrderVersion,
 )
+from santaserver.models.policy import MANUAL
 from santaserver.reads import Row, Statement, parameter
-
-MANUAL = "manual"
 
 
 class TagRow(NamedTuple):
@@ -173,7 +172,7 @@ async def lock_machine(session: AsyncSession, machine_id: str) -> tuple[int, str
 
 
 async def join(session: AsyncSession, tag: int, machine: int, user: int, now: datetime) -> bool:
-    """Make a machine a member by hand; return whether it was none before."""
+    """Make a machine a member manually; return whether it was none before."""
     statement = (
         upsert(TagMember)
         .values(tag_id=tag, machine_id=machine, source=MANUAL, joined_at=now, joined_by=user)
@@ -184,7 +183,7 @@ async def join(session: AsyncSession, tag: int, machine: int, user: int, now: da
 
 
 async def leave(session: AsyncSession, tag: int, machine: int, user: int, now: datetime) -> bool:
-    """End a membership by hand; return whether there was one."""
+    """End a manual membership; return whether there was one."""
     statement = (
         update(TagMember)
         .where(

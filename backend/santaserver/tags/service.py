@@ -164,7 +164,7 @@ async def read_members(connection: Connection, tag_id: int, cursor: str | None, 
 async def set_member(
     session: AsyncSession, tag_id: int, machine_id: str, user: User, now: datetime, *, member: bool
 ) -> None:
-    """Make a machine a member by hand, or no longer; other sources of membership stay."""
+    """Make a machine a member manually, or no longer; other sources of membership stay."""
     machine = await repository.lock_machine(session, machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
