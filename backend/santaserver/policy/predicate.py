@@ -84,7 +84,7 @@ USUAL = NO_FACTS.bounds()
 
 
 class PredicateError(Exception):
-    """The expression is no predicate; the message says where and why."""
+    """The expression is invalid; the message says where and why."""
 
 
 def check_predicate(expression: str) -> None:

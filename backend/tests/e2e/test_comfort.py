@@ -86,7 +86,7 @@ def test_escape_does_not_lose_a_secret(logged_in: OpenPage) -> None:
     dialog.get_by_role("button", name="Go back").click()
     with page.expect_download():
         dialog.get_by_role("button", name="Download profile").click()
-    expect(dialog.get_by_text("Upload it to your device management")).to_be_visible()
+    expect(dialog.get_by_text("Upload it to your MDM")).to_be_visible()
     dialog.get_by_role("button", name="I have stored the secret").click()
     expect(dialog).to_be_hidden()
 
@@ -118,7 +118,7 @@ def test_who_is_blocked_finds_a_page_without_a_login(house: House, mac: NewMac, 
     visit = open_page(f"/blocked/{event['file_sha256']}")
     page = visit.page
     expect(page.get_by_role("heading", name=f"{name} was blocked")).to_be_visible()
-    expect(page.get_by_text("all programs of this developer")).to_be_visible()
+    expect(page.get_by_text("all programs from this developer")).to_be_visible()
     expect(page.get_by_text("IT help desk")).to_be_visible()
     text = page.inner_text("body")
     assert not any(word in text for word in (one.hostname, one.machine_id, "ada"))

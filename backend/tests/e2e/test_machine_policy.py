@@ -38,7 +38,7 @@ def test_a_setting_of_one_machine_is_locked_delivered_and_explained(mac: NewMac,
     field.fill("1200")
     page.get_by_label("Locked").check()
     page.get_by_role("button", name="Save settings").click()
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["full_sync_interval"] == 1200
 
     page.goto(f"/machines/{one.machine_id}")
@@ -46,9 +46,9 @@ def test_a_setting_of_one_machine_is_locked_delivered_and_explained(mac: NewMac,
     expect(row).to_contain_text("this machine")
     row.get_by_role("link").click()
     expect(page.get_by_label("Seconds between syncs", exact=True)).to_have_value("1200")
-    page.get_by_role("button", name="Leave Seconds between syncs to lower layers").click()
+    page.get_by_role("button", name="Remove Seconds between syncs").click()
     page.get_by_role("button", name="Save settings").click()
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["full_sync_interval"] != 1200
     assert visit.complaints == []
 
@@ -123,7 +123,7 @@ def test_a_machines_page_says_what_it_is_not_sent_and_who_else_uses_its_id(
             expect(notices).to_contain_text(UNDELIVERED)
             expect(notices).to_contain_text("C02OLDER")
             expect(notices).to_contain_text("Give each its own MachineID")
-            notices.get_by_text("Which rules").click()
+            notices.get_by_text("Affected rules").click()
             expect(notices).to_contain_text("Santa 2025.1 does not support the policy CEL")
             overflow = visit.page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -117,11 +117,11 @@ def test_an_event_and_the_rule_from_it_show_what_cannot_be_seen(
     expect(page.get_by_role("dialog").last).to_contain_text(f"Why on host{TITLE}{TAIL}")
     assert bare(page) == []
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Make a rule from this event").click()
+    page.get_by_role("button", name="Create rule from this event").click()
     form = page.get_by_role("dialog").last
     form.get_by_label("Type").select_option("SIGNINGID")
     form.get_by_label("Identifier", exact=True).fill("ABCDE12345:com.\u202e\u200dx")
-    expect(form).to_contain_text("characters that cannot be seen: ABCDE12345:com.U+202EU+200Dx")
+    expect(form).to_contain_text("invisible characters: ABCDE12345:com.U+202EU+200Dx")
     form.get_by_label("Applies to").select_option("machine")
     form.get_by_label("Machine", exact=True).fill(TAIL)
     expect(form.get_by_role("listbox").get_by_role("option").first).to_contain_text(seen("host"))

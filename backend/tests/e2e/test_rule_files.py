@@ -48,11 +48,11 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("2 rules are added.")).to_be_visible()
     page.get_by_role("button", name="Apply import").click()
-    expect(page.get_by_text("Imported as number")).to_be_visible()
+    expect(page.get_by_text("Imported as policy version")).to_be_visible()
     known.sync()
     assert (known.rules["BINARY", one][0], known.rules["BINARY", two][0]) == ("BLOCKLIST", "ALLOWLIST")
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("Nothing changes: 2 rules are there already.")).to_be_visible()
+    expect(page.get_by_text("No changes: 2 rules exist already.")).to_be_visible()
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Export JSON").click()
@@ -64,9 +64,9 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
         "buffer": download.value.path().read_bytes(),
     }
     page.get_by_label("File", exact=True).set_input_files(again)
-    page.get_by_label("Remove rules that the file does not name").check()
+    page.get_by_label("Remove rules that are not in the file").check()
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("Nothing changes:")).to_be_visible()
+    expect(page.get_by_text("No changes:")).to_be_visible()
     with house.api() as api:
         for identifier in (one, two):
             for rule in api.get("/api/v1/rules", params={"q": identifier}).json()["items"]:

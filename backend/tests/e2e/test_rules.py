@@ -92,7 +92,7 @@ def test_a_mask_is_explained_and_takes_the_rule_away(house: House, mac: NewMac, 
     dialog.get_by_label("Applies to").select_option("user")
     dialog.get_by_label("User", exact=True).fill(user)
     dialog.get_by_label("Policy").select_option("NONE")
-    expect(dialog.get_by_text("Takes away what lower layers say")).to_be_visible()
+    expect(dialog.get_by_text("Masks the rules of lower layers")).to_be_visible()
     dialog.get_by_role("button", name="Create rule").click()
     expect(dialog).to_be_hidden()
     masked.sync()

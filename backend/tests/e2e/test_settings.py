@@ -46,13 +46,13 @@ def test_a_lock_of_a_global_setting_overrides_a_machines_own(
     page.get_by_label("Events per upload", exact=True).fill("33")
     lock.check()
     save(page)
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["batch_size"] == 33
     page.reload()
     expect(lock).to_be_checked()
     lock.uncheck()
     save(page)
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["batch_size"] == 7
     with house.api() as api:
         own = api.get("/api/v1/settings/layer", params=GLOBAL).json()
@@ -73,7 +73,7 @@ def test_lockdown_for_all_is_asked_for_with_the_number_of_machines(
     page = visit.page
     page.get_by_role("radio", name="Monitor").check()
     save(page)
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["client_mode"] == "MONITOR"
     page.reload()
     page.get_by_role("radio", name="Lockdown").check()
@@ -88,7 +88,7 @@ def test_lockdown_for_all_is_asked_for_with_the_number_of_machines(
     assert one.sync().settings["client_mode"] == "MONITOR"
     save(page)
     question(page).get_by_role("button", name="Save and switch to Lockdown").click()
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["client_mode"] == "LOCKDOWN"
     assert visit.complaints == []
 
@@ -104,11 +104,11 @@ def test_lockdown_for_one_machine_is_asked_for_and_other_changes_are_not(
     page = visit.page
     page.get_by_label("Mode", exact=True).select_option("STANDALONE")
     save(page)
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     page.get_by_label("Mode", exact=True).select_option("LOCKDOWN")
     save(page)
     expect(question(page)).to_contain_text("This affects 1 machine.")
     question(page).get_by_role("button", name="Save and switch to Lockdown").click()
-    expect(page.get_by_text("Everything is saved")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["client_mode"] == "LOCKDOWN"
     assert visit.complaints == []

@@ -85,17 +85,17 @@ def test_an_import_that_removes_asks_with_the_true_number(
     content = f"layer,rule_type,identifier,policy,comment\n{line}\n".encode()
     file: FilePayload = {"name": "rules.csv", "mimeType": "text/csv", "buffer": content}
     page.get_by_label("File", exact=True).set_input_files(file)
-    page.get_by_label("Remove rules that the file does not name").check()
+    page.get_by_label("Remove rules that are not in the file").check()
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Apply import …").click()
     dialog = page.get_by_role("dialog")
     apply = dialog.get_by_role("button", name="Import and remove 12 rules")
     expect(apply).to_be_disabled()
-    dialog.get_by_label("Type the number of rules to remove").fill("11")
+    dialog.get_by_label("Enter the number of rules to remove").fill("11")
     expect(apply).to_be_disabled()
-    dialog.get_by_label("Type the number of rules to remove").fill("12")
+    dialog.get_by_label("Enter the number of rules to remove").fill("12")
     apply.click()
-    expect(page.get_by_text("Imported as number")).to_be_visible()
+    expect(page.get_by_text("Imported as policy version")).to_be_visible()
     one.sync()
     assert len([key for key in one.rules if key[0] == "BINARY" and int(key[1], 16) > 10**15]) >= 1
 

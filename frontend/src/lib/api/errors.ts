@@ -24,10 +24,10 @@ export function formMessage(error: Pick<ApiError, 'fields' | 'message'>, form: o
 
 const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
   0: ['The server did not answer', 'Check the connection; the console retries automatically.'],
-  401: ['You are not logged in', 'Log in again to go on.'],
+  401: ['You are not logged in', 'Log in again to continue.'],
   403: ['You are not allowed to do this', 'Ask an administrator.'],
   404: ['Not found', 'It may have been removed in the meantime.'],
-  409: ['This conflicts with something that exists', ''],
+  409: ['This conflicts with existing data', ''],
   422: ['The server refused the input', ''],
   429: ['Too many requests', 'Wait a moment, then try again.'],
   502: ['The backend is not available', 'It may be restarting; try again in a moment.'],

@@ -10,10 +10,10 @@ const REASONS: Readonly<Record<Cause, string>> = {
   file: 'Your organization has blocked exactly this file.',
   build: 'Your organization has blocked this version of the program.',
   app: 'Your organization has blocked this app.',
-  developer: 'Your organization has blocked all programs of this developer.',
+  developer: 'Your organization has blocked all programs from this developer.',
   certificate: 'Your organization has blocked all programs with this signature.',
-  path: 'Programs may not run from the folder where this one is.',
-  other: 'A policy of your organization has blocked it.',
+  path: 'Programs in this folder are not allowed to run.',
+  other: 'Your organization’s policy has blocked it.',
 };
 
 /** What to say when nothing is known about the program, or nothing could be asked. */

@@ -1,7 +1,7 @@
 // What Santa decided about an execution and why, in plain words (sync protocol, Decision).
 import type { Tone } from '../ui/tone.ts';
 
-export interface DecisionText {
+interface DecisionText {
   label: string;
   tone: Tone;
   /** One sentence for someone who asks why. */
@@ -12,7 +12,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   UNKNOWN: 'no rule matched',
   BINARY: 'a rule for this exact file matched',
   CERTIFICATE: 'a rule for its signing certificate matched',
-  SCOPE: 'a path expression or Santa’s own scope decided',
+  SCOPE: 'a path expression or Santa’s scope decided',
   TEAMID: 'a rule for its developer team matched',
   SIGNINGID: 'a rule for its signing ID matched',
   CDHASH: 'a rule for this exact signed build matched',
@@ -34,7 +34,7 @@ export function describeDecision(decision: string): DecisionText {
     return {
       label: 'Unknown, allowed',
       tone: 'warn',
-      reason: 'Allowed in monitor mode: no rule matched. In lockdown it would be blocked.',
+      reason: 'Allowed in Monitor mode: no rule matched. Lockdown would block it.',
     };
   }
   if (decision === 'BLOCK_UNKNOWN') {

@@ -3,7 +3,7 @@ import type { Enrollment, EnrollmentCreate, EnrollmentState } from '../api/types
 import type { Tone } from '../ui/tone.ts';
 
 /** Field names are those of the API, so that a refused field is found by its name. */
-export interface EnrollmentForm {
+interface EnrollmentForm {
   label: string;
   quota: string;
   /** One to a line, or separated by commas. */
@@ -14,7 +14,7 @@ export interface EnrollmentForm {
   expires_at: string;
 }
 
-export type EnrollmentMistakes = Partial<Record<keyof EnrollmentForm, string>>;
+type EnrollmentMistakes = Partial<Record<keyof EnrollmentForm, string>>;
 
 export const STATE_KINDS: Readonly<
   Record<EnrollmentState, { label: string; tone: Tone; help: string }>
@@ -25,8 +25,8 @@ export const STATE_KINDS: Readonly<
     tone: 'warn',
     help: 'The machine limit is reached; enrolled Macs keep syncing.',
   },
-  expired: { label: 'Expired', tone: 'neutral', help: 'Its secret is refused.' },
-  revoked: { label: 'Revoked', tone: 'danger', help: 'Its secret is refused.' },
+  expired: { label: 'Expired', tone: 'neutral', help: 'Its secret no longer works.' },
+  revoked: { label: 'Revoked', tone: 'danger', help: 'Its secret no longer works.' },
 };
 
 export function emptyEnrollmentForm(): EnrollmentForm {
@@ -50,7 +50,7 @@ export function tagsIn(text: string): string[] {
 /** What is wrong, by field; `now` in milliseconds. */
 export function enrollmentMistakes(form: EnrollmentForm, now: number): EnrollmentMistakes {
   const mistakes: EnrollmentMistakes = {};
-  if (form.label.trim() === '') mistakes.label = 'Say what the secret is for.';
+  if (form.label.trim() === '') mistakes.label = 'Enter a label.';
   if (form.quota.trim() !== '' && !/^[1-9]\d{0,8}$/.test(form.quota.trim())) {
     mistakes.quota = 'Enter a whole number of Macs, or leave it empty.';
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Explanation } from '../api/types.ts';
 import { SHA256 } from '../testing/samples.ts';
-import { OUTCOMES, standing, verdict } from './explain.ts';
+import { OUTCOMES, confirmation, verdict } from './explain.ts';
 
 const explanation: Explanation = {
   machine_id: 'M-1',
@@ -20,7 +20,7 @@ const explanation: Explanation = {
 
 describe('an explanation', () => {
   it('says which rule decides', () => {
-    expect(verdict(explanation)).toMatch(/^Block, by its Binary rule\. The program is stopped/);
+    expect(verdict(explanation)).toMatch(/^Block, by its Binary rule\. The program is blocked/);
   });
 
   it.each([
@@ -40,7 +40,7 @@ describe('an explanation', () => {
   });
 
   it('says whether the Mac follows it', () => {
-    expect(standing(explanation)).toContain('has confirmed');
-    expect(standing({ ...explanation, confirmed: false })).toContain('next sync');
+    expect(confirmation(explanation)).toContain('has confirmed');
+    expect(confirmation({ ...explanation, confirmed: false })).toContain('next sync');
   });
 });

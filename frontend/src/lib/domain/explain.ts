@@ -44,7 +44,7 @@ function withoutRule({ client_mode, mode_layer, monitored }: Explanation): strin
 }
 
 /** Whether the Mac is known to follow this already. */
-export function standing(explanation: Explanation): string {
+export function confirmation(explanation: Explanation): string {
   return explanation.confirmed
     ? 'The Mac has confirmed these rules.'
     : 'The Mac has not confirmed these rules yet; it gets them at its next sync.';

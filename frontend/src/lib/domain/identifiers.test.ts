@@ -21,7 +21,7 @@ describe('identifierMistake', () => {
     ['BINARY', '', 'Enter an identifier.'],
     ['BINARY', 'abc', '64 hexadecimal digits; this has 3.'],
     ['BINARY', CDHASH, 'this has 40. It fits CDHash.'],
-    ['BINARY', `${SHA256} x`, 'no spaces'],
+    ['BINARY', `${SHA256} x`, 'cannot contain spaces'],
     ['CDHASH', SHA256, 'It fits Binary or Certificate.'],
     ['TEAMID', 'ABCDE1234', '10 letters and digits'],
     ['TEAMID', 'ABCDE12345:com.example.app', 'It fits Signing ID.'],

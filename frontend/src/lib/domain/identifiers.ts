@@ -37,7 +37,7 @@ export const IDENTIFIER_KINDS: Readonly<Record<RuleType, IdentifierKind>> = {
   },
   BINARY: {
     label: 'Binary',
-    matches: 'one executable file, by its SHA-256',
+    matches: 'one program file, by its SHA-256',
     form: '64 hexadecimal digits',
     example: 'f6b0d2c5…',
     pattern: /^[0-9a-f]{64}$/i,
@@ -89,7 +89,7 @@ export function identifierMistake(type: RuleType, text: string): string | null {
   const kind = IDENTIFIER_KINDS[type];
   if (trimmed === '') return 'Enter an identifier.';
   if (kind.pattern.test(trimmed)) return null;
-  if (/\s/.test(trimmed)) return 'An identifier has no spaces.';
+  if (/\s/.test(trimmed)) return 'An identifier cannot contain spaces.';
   const hint = otherTypeFor(type, trimmed);
   const expected = `A ${kind.label} identifier is ${kind.form}`;
   if (/^[0-9a-f]+$/i.test(trimmed) && /^\d+ hex/.test(kind.form)) {

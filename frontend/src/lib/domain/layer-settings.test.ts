@@ -60,7 +60,7 @@ it('says values in words', () => {
     enable_bundles: 'On',
     allowed_path_regex: '–',
     removable_media_policy: 'Allow',
-    encrypted_removable_media_policy: 'As any other volume',
-    override_file_access_action: 'As each rule says',
+    encrypted_removable_media_policy: 'Same as other volumes',
+    override_file_access_action: 'As set by each rule',
   });
 });

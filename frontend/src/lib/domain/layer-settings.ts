@@ -20,8 +20,8 @@ export interface SettingKind {
 
 const MODES: Choices = Object.entries(CLIENT_MODES).map(([value, { label }]) => ({ value, label }));
 const FILE_ACCESS: Choices = [
-  { value: 'NONE', label: 'As each rule says' },
-  { value: 'AUDIT_ONLY', label: 'Only report' },
+  { value: 'NONE', label: 'As set by each rule' },
+  { value: 'AUDIT_ONLY', label: 'Report only' },
   { value: 'DISABLE', label: 'Off' },
 ];
 
@@ -33,7 +33,7 @@ const PUSH: readonly SettingKind[] = [
   },
   {
     key: 'push_notification_global_rule_sync_deadline',
-    label: 'Deadline of a global rule with push, in seconds',
+    label: 'Deadline for global rules with push, in seconds',
     editor: { kind: 'number', min: 600, max: 86_400 },
   },
 ];
@@ -41,8 +41,8 @@ const PUSH: readonly SettingKind[] = [
 const PATHS: readonly SettingKind[] = [
   ['blocked_path_regex', 'Blocked paths', true, 4000] as const,
   ['allowed_path_regex', 'Allowed paths', true, 4000] as const,
-  ['event_detail_url', 'Address of the block dialog’s button', false, 2000] as const,
-  ['event_detail_text', 'Words on the block dialog’s button', false, 200] as const,
+  ['event_detail_url', 'Block dialog: button URL', false, 2000] as const,
+  ['event_detail_text', 'Block dialog: button text', false, 200] as const,
 ].map(([key, label, code, longest]) => ({ key, label, editor: { kind: 'text', code, longest } }));
 
 /** All settings, in the order of the settings page. */
@@ -170,7 +170,7 @@ export function describeSetting({ key, editor }: SettingKind, settings: SyncSett
 }
 
 function describeMedia(policy: MediaPolicy | null | undefined): string {
-  if (!policy) return 'As any other volume';
+  if (!policy) return 'Same as other volumes';
   const action = MEDIA_ACTIONS.find(({ value }) => value === policy.action)?.label ?? policy.action;
   return policy.flags.length > 0 ? `${action}: ${policy.flags.join(', ')}` : action;
 }

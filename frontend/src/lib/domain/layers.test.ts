@@ -24,6 +24,6 @@ describe('the name of a layer', () => {
   it('is said in words', () => {
     expect(describeLayer('global')).toBe('Every machine');
     expect(describeLayer('tag:finance')).toBe('Tag finance');
-    expect(describeLayer('machine:M-1', { 'M-1': 'lab-mac' })).toBe('Machine lab-mac');
+    expect(describeLayer('machine:M-1')).toBe('Machine M-1');
   });
 });

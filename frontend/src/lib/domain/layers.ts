@@ -5,7 +5,7 @@ import { reported } from './reported.ts';
 export type LayerKind = Layer['kind'];
 
 export const LAYER_KINDS: Readonly<Record<LayerKind, { label: string; help: string }>> = {
-  global: { label: 'Every machine', help: 'The lowest layer: all others can say otherwise.' },
+  global: { label: 'Every machine', help: 'The lowest layer: every other layer can override it.' },
   tag: { label: 'A tag', help: 'For its members. Wins over the global layer and lower tags.' },
   user: { label: 'A user', help: 'For Macs with this primary user. Wins over all tags.' },
   machine: { label: 'One machine', help: 'For this Mac only. Wins over everything else.' },
@@ -13,7 +13,7 @@ export const LAYER_KINDS: Readonly<Record<LayerKind, { label: string; help: stri
 
 export const LAYER_ORDER = Object.keys(LAYER_KINDS) as LayerKind[];
 
-export interface LayerParts {
+interface LayerParts {
   kind: LayerKind;
   /** The tag's or user's name, or the machine's id; empty for the global layer. */
   owner: string;
@@ -39,10 +39,10 @@ export function layerMistake(layer: string): string | null {
   return kind === 'user' ? 'Enter a user name.' : 'Choose a machine.';
 }
 
-/** A layer for people: "Every machine", "Tag finance". `names` gives machines' host names by id. */
-export function describeLayer(layer: string, names: Readonly<Record<string, string>> = {}): string {
+/** A layer for people: "Every machine", "Tag finance". */
+export function describeLayer(layer: string): string {
   const { kind, owner } = layerParts(layer);
   if (kind === 'global') return LAYER_KINDS.global.label;
-  if (kind === 'machine') return `Machine ${reported(names[owner] ?? owner)}`;
+  if (kind === 'machine') return `Machine ${reported(owner)}`;
   return `${kind === 'tag' ? 'Tag' : 'User'} ${reported(owner)}`;
 }

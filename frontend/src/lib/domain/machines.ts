@@ -9,15 +9,15 @@ interface Named {
 }
 
 export const SYNC_STATES: Readonly<Record<SyncState, Named>> = {
-  in_sync: { label: 'In sync', tone: 'ok', help: 'Confirmed the present rules.' },
+  in_sync: { label: 'In sync', tone: 'ok', help: 'Has confirmed the current rules.' },
   pending: { label: 'Pending', tone: 'info', help: 'Gets newer rules at its next sync.' },
   overdue: { label: 'Overdue', tone: 'warn', help: 'Has not synced for longer than expected.' },
   drifted: {
     label: 'Drifted',
     tone: 'danger',
-    help: 'Its rules differ from what it confirmed, or two machines use its id.',
+    help: 'Its rules differ from what it confirmed, or two Macs use its machine ID.',
   },
-  never: { label: 'Never', tone: 'neutral', help: 'Has not finished a sync yet.' },
+  never: { label: 'Never', tone: 'neutral', help: 'Has not completed a sync yet.' },
 };
 
 export const CLIENT_MODES: Readonly<Record<ClientMode, Named>> = {

@@ -18,22 +18,22 @@ export const POLICY_KINDS: Readonly<Record<Policy, PolicyKind>> = {
   BLOCKLIST: {
     label: 'Block',
     tone: 'danger',
-    help: 'The program is stopped and the user sees a message.',
+    help: 'The program is blocked and the user sees a message.',
   },
   SILENT_BLOCKLIST: {
     label: 'Block silently',
     tone: 'danger',
-    help: 'The program is stopped without a message.',
+    help: 'The program is blocked without a message.',
   },
   SILENT_GUI_BLOCKLIST: {
     label: 'Block, no dialog',
     tone: 'danger',
-    help: 'Stopped without a dialog; a terminal still shows the message. Needs Santa 2026.6.',
+    help: 'Blocked without a dialog; the terminal still shows a message. Needs Santa 2026.6.',
   },
   SILENT_TTY_BLOCKLIST: {
-    label: 'Block, no terminal message',
+    label: 'Block, dialog only',
     tone: 'danger',
-    help: 'Stopped with a dialog but nothing in the terminal. Needs Santa 2026.6.',
+    help: 'Blocked with a dialog but no message in the terminal. Needs Santa 2026.6.',
   },
   CEL: {
     label: 'Expression',
@@ -43,7 +43,7 @@ export const POLICY_KINDS: Readonly<Record<Policy, PolicyKind>> = {
   NONE: {
     label: 'No rule',
     tone: 'neutral',
-    help: 'Takes away what lower layers say about the program, and puts nothing in its place.',
+    help: 'Masks the rules of lower layers and sets none.',
   },
 };
 
@@ -56,7 +56,7 @@ const COMPILER_TYPES: readonly RuleType[] = ['BINARY', 'SIGNINGID', 'CDHASH'];
 
 /**
  * The policies that mean something for a rule type in a layer: Santa never matches a compiler rule by
- * certificate or team, and below the global layer there is nothing to take away.
+ * certificate or team, and below the global layer there is nothing to mask.
  */
 export function policiesFor(type: RuleType, layer: string = GLOBAL_LAYER): Policy[] {
   return POLICIES.filter((policy) => {

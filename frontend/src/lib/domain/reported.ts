@@ -1,7 +1,7 @@
 // Text that Macs reported, such as file names: characters that cannot be seen or that reorder what stands around them
 // are named, so that "exe‹U+202E›fdp.app" cannot pass for "exeppa.pdf". Pure.
 
-export interface Piece {
+interface Piece {
   /** Where it stands in the text: a name for lists. */
   at: number;
   text: string;

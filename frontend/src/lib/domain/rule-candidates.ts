@@ -20,7 +20,7 @@ export function candidatesOf(event: ExecEvent): Candidates {
   return candidates(event.file_sha256, event);
 }
 
-/** The identifiers a program of the catalogue offers. */
+/** The identifiers a known program offers. */
 export function candidatesOfProgram(program: Program): Candidates {
   return candidates(program.sha256, program);
 }

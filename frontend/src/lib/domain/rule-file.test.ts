@@ -35,9 +35,9 @@ describe('a file of rules', () => {
 
 describe('a plan', () => {
   it('is said in words', () => {
-    expect(describePlan(plan)).toBe('2 rules are added, 1 is changed, 3 stay as they are.');
+    expect(describePlan(plan)).toBe('2 rules are added, 1 is changed, 3 stay unchanged.');
     expect(describePlan({ ...plan, added: 0, changed: 0 })).toBe(
-      'Nothing changes: 3 rules are there already.',
+      'No changes: 3 rules exist already.',
     );
   });
 

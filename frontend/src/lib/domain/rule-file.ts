@@ -6,7 +6,7 @@ import { plural } from './format.ts';
 /** What the server takes, in bytes. */
 export const LARGEST_FILE = 16 * 1024 * 1024;
 
-export type PlannedAction = ImportPlan['changes'][number]['action'];
+type PlannedAction = ImportPlan['changes'][number]['action'];
 
 export const ACTIONS: Readonly<Record<PlannedAction, { label: string; tone: Tone }>> = {
   add: { label: 'Add', tone: 'ok' },
@@ -25,20 +25,19 @@ export function formatOf(name: string, content: string): RuleFileFormat {
 export function fileMistake(file: Pick<File, 'size'> | undefined): string | null {
   if (!file) return 'Choose a file.';
   if (file.size === 0) return 'The file is empty.';
-  if (file.size > LARGEST_FILE) return 'The file is larger than 16 MB; import it in parts.';
+  if (file.size > LARGEST_FILE) return 'The file is larger than 16 MB. Import it in parts.';
   return null;
 }
 
 export function describePlan(plan: ImportPlan): string {
   const { added, changed, removed, unchanged } = plan;
   const nothing = added + changed + removed === 0;
-  if (nothing)
-    return `Nothing changes: ${plural(unchanged, 'rule is', 'rules are')} there already.`;
+  if (nothing) return `No changes: ${plural(unchanged, 'rule exists', 'rules exist')} already.`;
   const parts = [
     added > 0 && plural(added, 'rule is added', 'rules are added'),
     changed > 0 && plural(changed, 'is changed', 'are changed'),
     removed > 0 && plural(removed, 'is removed', 'are removed'),
-    unchanged > 0 && plural(unchanged, 'stays as it is', 'stay as they are'),
+    unchanged > 0 && plural(unchanged, 'stays unchanged', 'stay unchanged'),
   ].filter((part) => part !== false);
   return `${parts.join(', ')}.`;
 }

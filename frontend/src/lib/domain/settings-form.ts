@@ -4,7 +4,7 @@ import type { MediaPolicy, SyncSettings } from '../api/types.ts';
 export type SettingsMistakes = Partial<Record<string, string>>;
 
 /** A whole number with its limits; all intervals are seconds. Limits are those of the server and of Santa. */
-export interface NumberSetting {
+interface NumberSetting {
   key: 'batch_size' | 'full_sync_interval';
   label: string;
   help: string;
@@ -30,7 +30,7 @@ export const NUMBER_SETTINGS: readonly NumberSetting[] = [
 ];
 
 /** Settings that are on or off. */
-export interface SwitchSetting {
+interface SwitchSetting {
   key:
     | 'enable_bundles'
     | 'enable_transitive_rules'
@@ -49,7 +49,7 @@ export const RULE_SWITCHES: readonly SwitchSetting[] = [
   {
     key: 'enable_transitive_rules',
     label: 'Transitive rules',
-    help: 'What an allowed compiler writes may run. When off, compiler rules only allow the compiler.',
+    help: 'Programs that an allowed compiler writes may run. When off, compiler rules allow only the compiler.',
   },
 ];
 
@@ -57,7 +57,7 @@ export const EVENT_SWITCHES: readonly SwitchSetting[] = [
   {
     key: 'enable_all_event_upload',
     label: 'Report every execution',
-    help: 'Also those that a rule allowed. This can be a great many.',
+    help: 'Including those that a rule allowed. This can be a lot of events.',
   },
   {
     key: 'disable_unknown_event_upload',

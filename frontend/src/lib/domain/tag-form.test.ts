@@ -39,7 +39,7 @@ describe('the tag form', () => {
 
   it.each([
     ['', /name/],
-    ['-x', /letter or digit first/],
+    ['-x', /Start with a letter or digit/],
     ['a:b', /letters/],
     ['x'.repeat(101), /letters/],
   ])('refuses the name %j', (name, words) => {
@@ -54,17 +54,17 @@ describe('the tag form', () => {
 describe('a predicate that was tried', () => {
   const result = { error: null, tried: 40, matching: 2, examples: ['a', 'b'] };
   it('says for whom it holds', () => {
-    expect(describeTrial(result)).toBe('Holds for 2 of 40 Macs: a, b.');
+    expect(describeTrial(result)).toBe('Matches 2 of 40 Macs: a, b.');
     expect(describeTrial({ ...result, matching: 9 })).toBe(
-      'Holds for 9 of 40 Macs: a, b and others.',
+      'Matches 9 of 40 Macs: a, b and others.',
     );
-    expect(describeTrial({ ...result, matching: 0, examples: [] })).toBe('Holds for 0 of 40 Macs.');
-    expect(describeTrial({ ...result, tried: 0, examples: [] })).toContain('no Mac yet');
+    expect(describeTrial({ ...result, matching: 0, examples: [] })).toBe('Matches 0 of 40 Macs.');
+    expect(describeTrial({ ...result, tried: 0, examples: [] })).toContain('no Macs yet');
   });
 });
 
 it('says how Macs become members', () => {
   const tag = { predicate: 'true', groups: ['a', 'b'], enrollments: [1] };
-  expect(describeSources(tag)).toBe('by hand, 1 enrollment, 2 directory groups, an expression');
-  expect(describeSources({ predicate: null, groups: [], enrollments: [] })).toBe('by hand');
+  expect(describeSources(tag)).toBe('manual, 1 enrollment, 2 directory groups, expression');
+  expect(describeSources({ predicate: null, groups: [], enrollments: [] })).toBe('manual');
 });

@@ -3,7 +3,7 @@ import type { MemberSource, PredicateResult, Tag, TagContent } from '../api/type
 import { plural } from './format.ts';
 
 /** Field names are those of the API, so that a refused field is found by its name. */
-export interface TagForm {
+interface TagForm {
   name: string;
   description: string;
   predicate: string;
@@ -12,13 +12,13 @@ export interface TagForm {
   enrollments: number[];
 }
 
-export type TagMistakes = Partial<Record<keyof TagForm, string>>;
+type TagMistakes = Partial<Record<keyof TagForm, string>>;
 
 export const MEMBER_SOURCES: Readonly<Record<MemberSource, { label: string; help: string }>> = {
-  manual: { label: 'by hand', help: 'An administrator made it a member.' },
+  manual: { label: 'manual', help: 'Added by an administrator.' },
   enrollment: { label: 'enrollment', help: 'Its enrollment has this tag.' },
   group: { label: 'group', help: 'Its user is in one of the tag’s directory groups.' },
-  predicate: { label: 'expression', help: 'The tag’s expression holds for it.' },
+  predicate: { label: 'expression', help: 'The tag’s expression matches it.' },
 };
 
 /** What a predicate can ask about, for someone writing one. */
@@ -59,10 +59,10 @@ export function groupsIn(text: string): string[] {
 export function tagMistakes(form: TagForm): TagMistakes {
   const mistakes: TagMistakes = {};
   const name = form.name.trim();
-  if (name === '') mistakes.name = 'Give the tag a name.';
+  if (name === '') mistakes.name = 'Enter a name.';
   else if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$/.test(name)) {
     mistakes.name =
-      'Use letters, digits, space, dot, dash and underscore, a letter or digit first.';
+      'Use letters, digits, spaces, dots, dashes and underscores. Start with a letter or digit.';
   }
   return mistakes;
 }
@@ -80,8 +80,8 @@ export function toTagContent(form: TagForm): TagContent {
 
 /** What trying a predicate has shown, in a sentence; its mistake is shown at the field instead. */
 export function describeTrial(result: PredicateResult): string {
-  if (result.tried === 0) return 'The expression is right. There is no Mac yet to try it on.';
-  const share = `Holds for ${result.matching} of ${plural(result.tried, 'Mac')}`;
+  if (result.tried === 0) return 'The expression is valid. There are no Macs yet to test it on.';
+  const share = `Matches ${result.matching} of ${plural(result.tried, 'Mac')}`;
   if (result.examples.length === 0) return `${share}.`;
   const more = result.matching > result.examples.length ? ' and others' : '';
   return `${share}: ${result.examples.join(', ')}${more}.`;
@@ -89,9 +89,9 @@ export function describeTrial(result: PredicateResult): string {
 
 /** How Macs become members, in a few words. */
 export function describeSources(tag: Pick<Tag, 'predicate' | 'groups' | 'enrollments'>): string {
-  const ways = ['by hand'];
+  const ways = ['manual'];
   if (tag.enrollments.length > 0) ways.push(plural(tag.enrollments.length, 'enrollment'));
   if (tag.groups.length > 0) ways.push(plural(tag.groups.length, 'directory group'));
-  if (tag.predicate) ways.push('an expression');
+  if (tag.predicate) ways.push('expression');
   return ways.join(', ');
 }

@@ -8,7 +8,7 @@ describe('decisions', () => {
   it.each([
     ['BLOCK_TEAMID', 'Blocked', 'danger', 'developer team'],
     ['ALLOW_CDHASH', 'Allowed', 'ok', 'signed build'],
-    ['ALLOW_UNKNOWN', 'Unknown, allowed', 'warn', 'monitor mode'],
+    ['ALLOW_UNKNOWN', 'Unknown, allowed', 'warn', 'Monitor mode'],
     ['BLOCK_UNKNOWN', 'Blocked', 'danger', 'no rule matched'],
     ['BUNDLE_BINARY', 'In a bundle', 'neutral', 'not run'],
     ['ALLOW_SOMETHING_NEW', 'Allowed', 'ok', 'SOMETHING_NEW'],

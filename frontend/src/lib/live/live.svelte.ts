@@ -13,7 +13,7 @@ const KEPT = 200;
 
 type Listener = (message: LiveMessage) => void;
 
-export interface LiveOptions {
+interface LiveOptions {
   /** Opens a socket that begins with what was told in the last `ago` seconds; in the browser a WebSocket. */
   connect: (ago: number) => WebSocket;
   /** Called when a connection could not be kept: the login may be gone. */

@@ -3,7 +3,7 @@ import { createContext } from 'svelte';
 import type { User } from '../api/types.ts';
 import type { Live } from '../live/live.svelte.ts';
 
-export interface ConsoleContext {
+interface ConsoleContext {
   readonly user: User;
   /** Whether this user may change policy; the server checks it again. */
   readonly mayEdit: boolean;

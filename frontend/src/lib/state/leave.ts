@@ -5,6 +5,6 @@ import { beforeNavigate } from '$app/navigation';
 export function askBeforeLeaving(form: { readonly changed: boolean }): void {
   beforeNavigate(({ cancel, type, to }) => {
     if (!form.changed || to?.route.id === '/login') return;
-    if (type === 'leave' || !confirm('Leave without saving the settings?')) cancel();
+    if (type === 'leave' || !confirm('Leave without saving?')) cancel();
   });
 }

@@ -6,7 +6,7 @@ import { appended, refreshed } from '../live/merge.ts';
 /** The server's limit for one page. */
 const LARGEST_PAGE = 500;
 
-export interface ListSource<T> {
+interface ListSource<T> {
   read: (position: Position) => Promise<Page<T>>;
   key: (item: T) => unknown;
   /** Rows per page. */

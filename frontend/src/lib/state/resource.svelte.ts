@@ -31,7 +31,7 @@ export class Resource<T> {
     }
   }
 
-  /** Reads anew after a failure, showing that it is being read. */
+  /** Reads again after a failure, showing that it is being read. */
   retry(): Promise<void> {
     this.error = null;
     return this.refresh();

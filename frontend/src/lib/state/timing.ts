@@ -10,7 +10,7 @@ export async function briefly(promise: Promise<unknown>, milliseconds = 150): Pr
   clearTimeout(timer);
 }
 
-export interface Throttled {
+interface Throttled {
   (): void;
   cancel: () => void;
 }

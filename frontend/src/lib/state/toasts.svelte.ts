@@ -1,7 +1,7 @@
 // Short messages about what just happened; screen readers hear them too.
 import type { Tone } from '../ui/tone.ts';
 
-export interface Toast {
+interface Toast {
   id: number;
   tone: Tone;
   text: string;

@@ -69,7 +69,7 @@ describe('the notices of a machine', () => {
     });
     render(MachineNotices, { machine });
     expect(screen.getByText(/pedro cannot read the policy CEL/)).toBeTruthy();
-    expect(screen.getByText('These are the first 1 of 120.')).toBeTruthy();
+    expect(screen.getByText('Showing the first 1 of 120.')).toBeTruthy();
     expect(screen.getByText(/pedro cannot read this setting/)).toBeTruthy();
   });
 });

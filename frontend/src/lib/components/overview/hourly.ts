@@ -1,7 +1,7 @@
 // The scale of the chart by hour. Pure.
 import type { HourBucket } from '../../api/types.ts';
 
-export interface HourBar {
+interface HourBar {
   hour: string;
   blocked: number;
   unknown: number;
@@ -11,7 +11,7 @@ export interface HourBar {
   unknownHeight: number;
 }
 
-export interface HourlyScale {
+interface HourlyScale {
   /** A round number at or above the tallest bar; at least 4, so that the ticks are whole numbers. */
   top: number;
   bars: HourBar[];

@@ -64,7 +64,7 @@ it('offers each setting once', async () => {
 
 it('leaves a setting and its lock to lower layers, and keeps the focus in the form', async () => {
   const onsaved = open({ batch_size: 70 }, ['batch_size']);
-  button('Leave Events per upload to lower layers').click();
+  button('Remove Events per upload').click();
   await waitFor(() => expect(document.activeElement).toBe(field('Add a setting')));
   await save();
   await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
@@ -96,5 +96,5 @@ it('can only be read by those who may not change it', () => {
   open({ batch_size: 70 }, [], false);
   expect(screen.getByText('Only administrators can change these settings.')).toBeTruthy();
   expect(screen.queryByLabelText('Add a setting')).toBeNull();
-  expect(screen.queryByRole('button', { name: /^Leave/ })).toBeNull();
+  expect(screen.queryByRole('button', { name: /^Remove/ })).toBeNull();
 });

@@ -36,7 +36,7 @@ it('has nothing to save before something changed, and again once it is saved', a
   expect(button('Save settings').disabled).toBe(true);
   type('Events per upload', '77');
   await save();
-  await screen.findByText('Everything is saved');
+  await screen.findByText('All changes saved');
   expect(button('Save settings').disabled).toBe(true);
   expect(vi.mocked(saveSettings).mock.calls[0]?.[0].values.batch_size).toBe(77);
 });

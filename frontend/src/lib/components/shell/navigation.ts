@@ -11,7 +11,7 @@ import {
 } from '../../links.ts';
 import type { IconName } from '../../ui/icons.ts';
 
-export interface NavigationEntry {
+interface NavigationEntry {
   label: string;
   href: string;
   icon: IconName;

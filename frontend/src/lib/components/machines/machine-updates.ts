@@ -7,6 +7,7 @@ import { throttled } from '../../state/timing.ts';
 interface Target {
   update: (change: (items: Machine[]) => Machine[]) => void;
   refresh: () => Promise<void>;
+  /** By host name, as the server orders them. */
   readonly items: Machine[];
   /** Where the rows go on below those shown; null at the end of the list. */
   readonly next: string | null;
@@ -24,27 +25,34 @@ const FEW = 5;
 /** Milliseconds between two reads. */
 const EVERY = 1000;
 
-export interface MachineNews {
+interface MachineUpdates {
   hear: (message: LiveMessage) => void;
   stop: () => void;
 }
 
-export function machineNews({ list, complete, read }: Options): MachineNews {
-  let changed = new Set<string>();
+export function machineUpdates({ list, complete, read }: Options): MachineUpdates {
+  /** Host names of machines that changed, by id. */
+  let changed = new Map<string, string>();
   let all = false;
 
   const catchUp = throttled(() => {
-    const shown = new Set(list().items.map((machine) => machine.machine_id));
-    const ids = [...changed].filter((id) => shown.has(id));
-    // Only the server knows where a machine that is not shown belongs: maybe in the part that is not loaded.
-    const elsewhere = complete() && list().next !== null;
-    const unclear = !elsewhere && ids.length < changed.size;
-    const everything = all || unclear || ids.length > FEW;
-    changed = new Set();
+    const shown = new Map(list().items.map((machine) => [machine.machine_id, machine.hostname]));
+    const ids = [...changed.keys()].filter((id) => shown.has(id));
+    const misplaced = [...changed].some(([id, name]) =>
+      shown.has(id) ? name !== '' && name !== shown.get(id) : !isFurtherDown(name),
+    );
+    const everything = all || misplaced || ids.length > FEW;
+    changed = new Map();
     all = false;
     if (everything) void list().refresh();
     else for (const id of ids) void readOne(id);
   }, EVERY);
+
+  /** Whether a machine that is not shown belongs below the rows shown; in a filtered list only the server knows. */
+  function isFurtherDown(hostname: string): boolean {
+    const { items, next } = list();
+    return complete() && next !== null && hostname > (items.at(-1)?.hostname ?? '');
+  }
 
   async function readOne(id: string) {
     const target = list();
@@ -55,8 +63,9 @@ export function machineNews({ list, complete, read }: Options): MachineNews {
   function hear(message: LiveMessage) {
     const enrolled = message.type === 'machine' && message.change === 'enrolled';
     if (message.type === 'lagged' || message.type === 'rule' || enrolled) all = true;
-    else if (message.type === 'sync' || message.type === 'machine') changed.add(message.machine_id);
-    else return;
+    else if (message.type === 'sync' || message.type === 'machine') {
+      changed.set(message.machine_id, message.hostname);
+    } else return;
     catchUp();
   }
 
