@@ -86,7 +86,7 @@ class WorkerThread:
 
 async def received(receive: Receive, hold: Reservation, limit: int, refusal: str) -> bytes:
     """Return the body as it came, which `hold` holds of the budget."""
-    pieces = BytesIO()
+    pieces: BytesIO | None = None
     more = True
     while more:
         message = await receive()
@@ -97,7 +97,9 @@ async def received(receive: Receive, hold: Reservation, limit: int, refusal: str
         hold.take(len(piece))
         if hold.size > limit:
             raise TooLarge(refusal)
-        if not more and not pieces.tell():
-            return piece
+        if pieces is None:
+            if not more:
+                return piece
+            pieces = BytesIO()
         pieces.write(piece)
-    return pieces.getvalue()
+    return pieces.getvalue() if pieces else b""

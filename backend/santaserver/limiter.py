@@ -34,6 +34,8 @@ class ConcurrencyLimiter:
         self._advice = advice
         self._free = slots
         self._per_key = slots if per_key is None else per_key
+        self._counts = per_key is not None
+        """Whether it matters how many slots a key holds."""
         self._room = waiting
         self._room_per_key = waiting if waiting_per_key is None else waiting_per_key
         self._patience = patience
@@ -47,7 +49,9 @@ class ConcurrencyLimiter:
 
     async def acquire(self, key: Hashable = None) -> None:
         """Take a slot; raise `Overloaded` when there is none to be had in time."""
-        if self._free and self._held.get(key, 0) < self._per_key:
+        if self._free and not self._counts:
+            self._free -= 1
+        elif self._free and self._held.get(key, 0) < self._per_key:
             self._admit(key)
         else:
             await self._wait(key)
@@ -55,11 +59,12 @@ class ConcurrencyLimiter:
     def release(self, key: Hashable = None) -> None:
         """Give a slot back."""
         self._free += 1
-        left = self._held[key] - 1
-        if left:
-            self._held[key] = left
-        else:
-            del self._held[key]
+        if self._counts:
+            left = self._held[key] - 1
+            if left:
+                self._held[key] = left
+            else:
+                del self._held[key]
         if self._queues:
             self._hand_out()
 
@@ -88,7 +93,8 @@ class ConcurrencyLimiter:
 
     def _admit(self, key: Hashable) -> None:
         self._free -= 1
-        self._held[key] = self._held.get(key, 0) + 1
+        if self._counts:
+            self._held[key] = self._held.get(key, 0) + 1
 
     def _hand_out(self) -> None:
         for key in list(self._queues):

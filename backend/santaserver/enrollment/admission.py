@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
@@ -46,8 +48,7 @@ def _serials_size(enrollment: EnrollmentTerms) -> int:
     return sum(2 * sizes.text(serial) for serial in enrollment.serials or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What a Mac shows of itself with a request."""
 
     secret: str | None

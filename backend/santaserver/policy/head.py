@@ -5,17 +5,16 @@ confirmed number 11 cannot have missed number 10. A sequence or a time would not
 Whoever locks rows of machines as well locks those first: syncs do it in that order.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.models import PolicyHeadRow as Row
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyHead:
+class PolicyHead(Struct, frozen=True):
     """The policy's present numbers."""
 
     seq: int

@@ -80,7 +80,7 @@ class Pool:
         """Lend a connection; `release` takes it back."""
         await self._limiter.acquire(key)
         try:
-            member = await self._take()
+            member = self._take_trusted() or await self._take()
         except BaseException:
             self._limiter.release(key)
             raise
@@ -100,6 +100,15 @@ class Pool:
             self._discard(self._idle.pop())
         if self._closing:
             await asyncio.wait(self._closing, timeout=2 * CLOSE_TIMEOUT)
+
+    def _take_trusted(self) -> PooledConnection | None:
+        """Return the connection that was used last if that was too lately to doubt it."""
+        if self._idle and self._clock() - self._idle[-1].used_at < self._check_after:
+            member = self._idle.pop()
+            if not member.raw.is_closed():
+                return member
+            self._discard(member)
+        return None
 
     async def _take(self) -> PooledConnection:
         if self._closed:

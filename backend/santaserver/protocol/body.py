@@ -85,19 +85,19 @@ class Inflater:
         self._limit = limit
         self._large = max(FREE_PLAIN, len(body) * MAX_RATIO)
         self._hold = hold
-        self._plain = BytesIO()
+        self._plain = b""
+        """What was decompressed, while that is one piece."""
+        self._pieces: BytesIO | None = None
 
     def step(self, size: int) -> bool:
         """Decompress up to `size` further bytes; tell whether that was all."""
-        self._hold.take(size)
         try:
             piece = self._inflater.decompress(self._left, size)
         except zlib.error as error:
             raise BadRequest(f"The body is not {self._name}: {error}") from error
-        self._hold.give_back(size - len(piece))
+        self._hold.take(len(piece))
         self._left = self._inflater.unconsumed_tail
-        self._plain.write(piece)
-        if self._plain.tell() > self._limit:
+        if self._keep(piece) > self._limit:
             raise TooLarge(f"After decompression: {too_large(self._limit)}")
         if self._inflater.eof:
             return True
@@ -118,4 +118,16 @@ class Inflater:
 
     def whole(self) -> bytes:
         """Return what was decompressed."""
-        return self._plain.getvalue()
+        return self._pieces.getvalue() if self._pieces else self._plain
+
+    def _keep(self, piece: bytes) -> int:
+        """Put a piece behind the others; return how many bytes there are."""
+        if self._pieces is None:
+            if not self._plain:
+                self._plain = piece
+                return len(piece)
+            self._pieces = BytesIO()
+            self._pieces.write(self._plain)
+            self._plain = b""
+        self._pieces.write(piece)
+        return self._pieces.tell()

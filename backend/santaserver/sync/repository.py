@@ -9,6 +9,8 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from santaserver.db import Connection
 from santaserver.policy.head import PolicyHead
 from santaserver.policy.states import PolicyState, RuleCounts
@@ -25,8 +27,7 @@ class StaleRead(Exception):  # noqa: N818 - nothing is wrong
     """Another request changed the machine since it was read without a lock; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class MachineSnapshot:
+class MachineSnapshot(Struct, frozen=True):
     """A machine with its sync state, and the policy's numbers."""
 
     id: int

@@ -68,8 +68,7 @@ MAX_ID = 1000
 EMPTY = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """A request's body without its content encoding, and how it is written."""
 
     form: Form
@@ -99,8 +98,7 @@ SYNC_STAGES = {
 KNOWN_STAGES = frozenset({*SYNC_STAGES, "eventupload", "metrics"})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One request: its stage, or `xsrf`; whose it is; what its fields say, names in lower case."""
 
     state: AppState

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
+from msgspec import structs
 
 from santaserver.db import Connection
 from santaserver.enrollment import admission, identity
@@ -274,7 +275,7 @@ async def _identified(context: SyncContext, machine: MachineSnapshot, serial: st
         connection, machine.id, machine.enrollment, context.enrollment, serial
     )
     await identity.note_serial(connection, machine.id, machine.serial, serial, context.now)
-    return replace(machine, enrollment=enrolled)
+    return structs.replace(machine, enrollment=enrolled)
 
 
 async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext, PolicyHead]:
@@ -286,7 +287,7 @@ async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext,
     if head.next_change_at is None or head.next_change_at > context.now:
         return context, head
     present = await schedule.apply_due(context.connection, context.outbox, context.now)
-    return replace(context, caches=SyncCaches()), replace(present, seq=max(present.seq, head.seq))
+    return replace(context, caches=SyncCaches()), structs.replace(present, seq=max(present.seq, head.seq))
 
 
 async def _idle(context: SyncContext, plan: Plan, target: PolicyState) -> bool:

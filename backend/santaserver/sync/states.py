@@ -1,8 +1,12 @@
-"""What a sync is, and what is known of a machine when one begins: shared by the decisions."""
+"""What a sync is, and what is known of a machine when one begins: shared by the decisions.
 
-from dataclasses import dataclass
+Structs where each request makes one: a frozen dataclass takes ten times as long for each field.
+"""
+
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from santaserver.policy.states import PolicyState, RuleCounts
 
@@ -42,8 +46,7 @@ class Reason(StrEnum):
     """The client takes all rules at each sync, and may not know that fewer means that some are gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One sync whose target does not move any more."""
 
     id: int
@@ -63,8 +66,7 @@ class Session:
         return self.sent == 0 and self.kind is Kind.NORMAL
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the server knows of a machine when a stage begins."""
 
     acked: PolicyState | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from msgspec import structs
 
 from santaserver.policy import rule_log
 from santaserver.policy.states import PolicyState
@@ -130,7 +131,7 @@ def clean_syncs_need_no_end(patch: pytest.MonkeyPatch, _: str) -> None:
     def forgetful(known: Known, *rest: Any) -> Any:  # noqa: ANN401
         pending = known.pending
         if pending is not None and pending.kind is not Kind.NORMAL:
-            known = replace(known, pending=None)
+            known = structs.replace(known, pending=None)
         return claims(known, *rest)
 
     patch.setattr(preflight, "_claims", forgetful)

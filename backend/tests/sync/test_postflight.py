@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from santaserver.policy.states import PolicyState
 from santaserver.sync.postflight import Report, Verdict, judge
@@ -11,7 +12,7 @@ from santaserver.sync.states import Kind, Session
 NORMAL = Session(
     7, PolicyState(1, 12), Kind.NORMAL, (), "aa", drift_suppressed=False, page_served=True, sent=3
 )
-CLEAN = replace(NORMAL, kind=Kind.CLEAN)
+CLEAN = changed(NORMAL, kind=Kind.CLEAN)
 FULL = Report(received=3, processed=3, sync_type="NORMAL", rules_hash="bb")
 
 
@@ -27,10 +28,10 @@ FULL = Report(received=3, processed=3, sync_type="NORMAL", rules_hash="bb")
         (CLEAN, replace(FULL, sync_type="CLEAN"), Verdict.CONFIRMED, "bb"),
         (CLEAN, replace(FULL, sync_type="CLEAN_ALL"), Verdict.CONFIRMED, "bb"),
         (CLEAN, FULL, Verdict.REFUSED, ""),
-        (replace(CLEAN, kind=Kind.CLEAN_ALL), replace(FULL, sync_type="CLEAN"), Verdict.REFUSED, ""),
+        (changed(CLEAN, kind=Kind.CLEAN_ALL), replace(FULL, sync_type="CLEAN"), Verdict.REFUSED, ""),
         (None, FULL, Verdict.STRAY, ""),
-        (replace(NORMAL, sent=None), FULL, Verdict.STRAY, ""),
-        (replace(NORMAL, drift_suppressed=True), FULL, Verdict.CONFIRMED, "before"),
+        (changed(NORMAL, sent=None), FULL, Verdict.STRAY, ""),
+        (changed(NORMAL, drift_suppressed=True), FULL, Verdict.CONFIRMED, "before"),
     ],
 )
 def test_verdict(session: Session | None, report: Report, verdict: Verdict, acked_hash: str) -> None:
@@ -39,7 +40,7 @@ def test_verdict(session: Session | None, report: Report, verdict: Verdict, acke
 
 
 def test_a_hash_that_moved_without_rules_is_not_taken_as_confirmed() -> None:
-    judgement = judge(replace(NORMAL, sent=0), replace(FULL, received=0), "aa", "LOCKDOWN")
+    judgement = judge(changed(NORMAL, sent=0), replace(FULL, received=0), "aa", "LOCKDOWN")
     assert (judgement.verdict, judgement.acked_hash) == (Verdict.CONFIRMED, "aa")
 
 
@@ -51,5 +52,5 @@ def test_a_count_of_an_earlier_sync_is_left_aside() -> None:
 
 
 def test_local_approvals_may_move_the_hash_in_standalone_mode() -> None:
-    judgement = judge(replace(NORMAL, sent=0), replace(FULL, received=0), "aa", "STANDALONE")
+    judgement = judge(changed(NORMAL, sent=0), replace(FULL, received=0), "aa", "STANDALONE")
     assert judgement.acked_hash == "bb"
