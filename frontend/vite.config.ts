@@ -25,12 +25,12 @@ const VERSION = (env['SANTA_CONSOLE_VERSION'] ??= buildVersion(import.meta.dirna
 const FIRST_PAGE = 95_000;
 
 /**
- * What four pages or more need is one file: fewer, and better compressed, than a file for each set of pages. SvelteKit's
+ * What six pages or more need is one file: fewer, and better compressed, than a file for each set of pages. SvelteKit's
  * payload is apart: it is filled in before the modules that read it, among them the version, are evaluated.
  */
 const CHUNKS = [
   { name: 'payload', test: /\/runtime\/client\/payload\.js$/, priority: 1, minSize: 0 },
-  { name: 'shared', minShareCount: 4 },
+  { name: 'shared', minShareCount: 6 },
 ];
 
 /** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */

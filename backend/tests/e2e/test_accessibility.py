@@ -107,6 +107,8 @@ def test_a_dialog_has_no_violation_and_gives_the_focus_back(
     opener.click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
+    expect(dialog.locator(":focus")).to_have_count(1)
+    expect(dialog.get_by_role("button", name="Close", exact=True).first).not_to_be_focused()
     assert violations(page) == []
     if submit:
         dialog.get_by_role("button", name=submit).click()

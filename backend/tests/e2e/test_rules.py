@@ -109,3 +109,23 @@ def test_the_guard_speaks_at_the_field(logged_in: OpenPage) -> None:
     expect(dialog.get_by_label("Identifier")).to_be_focused()
     expect(dialog.get_by_text("Blocking this locks Macs out: it is Santa")).to_be_visible()
     expect(dialog.get_by_label("Save anyway")).not_to_be_checked()
+
+
+def test_the_active_suggestion_stays_in_view_and_all_are_counted(logged_in: OpenPage) -> None:
+    page = logged_in("/rules", viewport={"width": 390, "height": 844}).page
+    page.get_by_role("button", name="New rule").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Applies to").select_option("machine")
+    machine = form.get_by_label("Machine", exact=True)
+    machine.focus()
+    suggestions = form.get_by_role("listbox").get_by_role("option")
+    expect(suggestions).to_have_count(8)
+    expect(form.get_by_role("status").filter(has_text="8 suggestions")).to_have_count(1)
+    first, last = suggestions.first, suggestions.last
+    machine.press("ArrowUp")
+    expect(last).to_have_attribute("aria-selected", "true")
+    expect(last).to_be_in_viewport(ratio=0.9)
+    expect(first).not_to_be_in_viewport()
+    machine.press("ArrowDown")
+    expect(first).to_have_attribute("aria-selected", "true")
+    expect(first).to_be_in_viewport(ratio=0.9)
