@@ -274,8 +274,8 @@ fn backend_lint() -> Result<()> {
     let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     run::output("lint the backend", cmd!(shell, "{python} -m ruff check ."))?;
-    let linter = python.with_file_name("lint-imports");
-    let layers = cmd!(shell, "{linter} --no-cache --no-logo");
+    let linter = "import importlinter.cli as cli; cli.lint_imports_command()";
+    let layers = cmd!(shell, "{python} -c {linter} --no-cache --no-logo");
     run::output("check which of the backend's folders import which", layers).map(drop)
 }
 
