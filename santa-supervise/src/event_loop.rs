@@ -107,46 +107,78 @@ pub struct Components {
     pub seed: u64,
 }
 
-/// Everything that the one thread owns.
+/// Everything that the one thread owns. It collects what has happened, lets the core
+/// take it, and carries out what the core decides.
 pub struct EventLoop {
+    io: Io,
+    core: Core,
+    configuration: Configuration,
+    sockets: Sockets,
+    processes: Processes,
+    output: Output,
+    monitors: Monitors,
+    control: Control,
+}
+
+/// The seam to the system, and what is waited for there.
+struct Io {
     os: Box<dyn Os>,
+    sources: Sources,
+    turn: Turn,
+}
+
+/// What decides, what it has to be told, and what it wants done.
+struct Core {
     state: State,
     /// Zero of the core's time.
     begun: Instant,
     begun_at: Millis,
+    blueprints: BTreeMap<SlotId, Rc<Blueprint>>,
+    /// The number of the last slot ever made.
+    last_slot: SlotId,
+    /// Events that the core has not taken yet.
+    events: VecDeque<Event>,
+    /// What the core has decided and is not done yet.
+    actions: VecDeque<Action>,
+    /// The exit code, and until when hooks are waited for.
+    exit: Option<(i32, Instant)>,
+}
+
+/// The configuration, and its next reading.
+struct Configuration {
     config: Config,
     load: Load,
     config_path: PathBuf,
     config_reading: ConfigReading,
-    blueprints: BTreeMap<SlotId, Rc<Blueprint>>,
-    /// The number of the last slot ever made.
-    last_slot: SlotId,
-    sockets: Sockets,
+}
+
+/// What was started, and what starts it.
+struct Processes {
     spawner: Spawner,
     guarding: Guarding,
-    log: Log,
     children: Children,
     starts: Starts,
-    history: History,
+    helpers: Helpers,
+    jobs: Jobs,
+}
+
+/// From the services' pipes to the log.
+struct Output {
+    log: Log,
     outputs: Outputs,
     output_stats: OutputStats,
+    history: History,
+    /// The number of the last event told.
+    sequence: u64,
+}
+
+/// What looks after services, and who is told about them.
+struct Monitors {
     probes: Probes,
-    helpers: Helpers,
-    hooks: Hooks,
     notify: NotifySockets,
     watched: Watched,
-    control: Control,
     usages: Usages,
-    jobs: Jobs,
-    sources: Sources,
-    turn: Turn,
-    /// Events for the core that have not been taken yet.
-    events: VecDeque<Event>,
-    /// What the core has said and is not done yet.
-    actions: VecDeque<Action>,
-    sequence: u64,
-    /// The exit code, and until when hooks are waited for.
-    exit: Option<(i32, Instant)>,
+    hooks: Hooks,
 }
 
 /// What a token stands for.
@@ -196,41 +228,49 @@ impl EventLoop {
             (0..).map(SlotId).zip(components.blueprints.into_iter().map(Rc::new)).collect();
         let children = Children::new(components.os.oom_kills());
         let mut event_loop = Self {
-            os: components.os,
-            state: State::new(specs, supervisor.shutdown_timeout, components.seed),
-            begun: Instant::now(),
-            begun_at: clock::now(),
-            last_slot: blueprints.keys().next_back().copied().unwrap_or(SlotId(0)),
-            blueprints,
-            load: components.load,
-            config_path: components.config_path,
-            config_reading: ConfigReading::default(),
+            io: Io { os: components.os, sources: Sources::default(), turn: Turn::new() },
+            core: Core {
+                state: State::new(specs, supervisor.shutdown_timeout, components.seed),
+                begun: Instant::now(),
+                begun_at: clock::now(),
+                last_slot: blueprints.keys().next_back().copied().unwrap_or(SlotId(0)),
+                blueprints,
+                events: VecDeque::new(),
+                actions: VecDeque::new(),
+                exit: None,
+            },
             sockets: components.sockets,
-            spawner: components.spawner,
-            guarding: Guarding::new(components.guard),
-            log: components.log,
-            children,
-            starts: Starts::default(),
-            history: History::default(),
-            outputs: Outputs::new(supervisor.log.max_line.bytes()),
-            output_stats: OutputStats::default(),
-            probes: Probes::default(),
-            helpers: Helpers::default(),
-            watched: Watched::default(),
-            hooks: Hooks::new(components.config.hooks.clone()),
-            notify: NotifySockets::beside(components.control_path.clone()),
+            processes: Processes {
+                spawner: components.spawner,
+                guarding: Guarding::new(components.guard),
+                children,
+                starts: Starts::default(),
+                helpers: Helpers::default(),
+                jobs: Jobs::default(),
+            },
+            output: Output {
+                log: components.log,
+                outputs: Outputs::new(supervisor.log.max_line.bytes()),
+                output_stats: OutputStats::default(),
+                history: History::default(),
+                sequence: 0,
+            },
+            monitors: Monitors {
+                probes: Probes::default(),
+                notify: NotifySockets::beside(components.control_path.clone()),
+                watched: Watched::default(),
+                usages: Usages::default(),
+                hooks: Hooks::new(components.config.hooks.clone()),
+            },
             control: Control::new(components.control, components.control_path),
-            config: components.config,
-            usages: Usages::default(),
-            jobs: Jobs::default(),
-            sources: Sources::default(),
-            turn: Turn::new(),
-            events: VecDeque::new(),
-            actions: VecDeque::new(),
-            sequence: 0,
-            exit: None,
+            configuration: Configuration {
+                config: components.config,
+                load: components.load,
+                config_path: components.config_path,
+                config_reading: ConfigReading::default(),
+            },
         };
-        let blueprints: Vec<_> = event_loop.blueprints.values().cloned().collect();
+        let blueprints: Vec<_> = event_loop.core.blueprints.values().cloned().collect();
         blueprints.iter().for_each(|blueprint| event_loop.limit_output(blueprint));
         event_loop.open_control()?;
         Ok(event_loop)
@@ -242,19 +282,19 @@ impl EventLoop {
     /// Waiting for events has become impossible.
     pub fn run(&mut self) -> io::Result<i32> {
         self.log_start();
-        self.events.push_back(Event::Start);
+        self.core.events.push_back(Event::Start);
         self.drain();
         os::give_back_start();
         let mut wakes = Vec::new();
         loop {
-            if let Some((code, until)) = self.exit
+            if let Some((code, until)) = self.core.exit
                 && (!self.hooks_under_way() || until <= Instant::now())
             {
                 self.shut_down(code);
                 return Ok(code);
             }
             wakes.clear();
-            self.os.wait(self.timeout(), &mut wakes)?;
+            self.io.os.wait(self.timeout(), &mut wakes)?;
             self.take_turn(&wakes);
         }
     }
@@ -263,14 +303,14 @@ impl EventLoop {
     pub fn abandon(&mut self) {
         self.kill_all_trees();
         self.end_all_helpers();
-        self.os.kill_descendants();
+        self.io.os.kill_descendants();
         self.remove_socket_files();
     }
 
     fn take_signal(&mut self, signal: i32) {
         if os::ENDING.contains(&signal) {
             let why = format!("{} received", signal::name(signal));
-            self.events.push_back(Event::Terminate { why });
+            self.core.events.push_back(Event::Terminate { why });
         } else if signal == libc::SIGHUP {
             self.begin_reload(None);
         }
@@ -295,9 +335,9 @@ impl EventLoop {
         self.end_slow_jobs(now);
         self.guard_again(now);
         // What the core has decided comes first.
-        let is_late = |deadline| self.actions.is_empty() && deadline <= self.now();
-        if self.state.next_deadline().is_some_and(is_late) {
-            self.events.push_back(Event::Tick);
+        let is_late = |deadline| self.core.actions.is_empty() && deadline <= self.now();
+        if self.core.state.next_deadline().is_some_and(is_late) {
+            self.core.events.push_back(Event::Tick);
         }
     }
 
@@ -307,22 +347,22 @@ impl EventLoop {
         let mut moved = false;
         let end = Instant::now() + turn::LONG_ENOUGH;
         loop {
-            while let Some(action) = self.actions.pop_front() {
+            while let Some(action) = self.core.actions.pop_front() {
                 self.perform(action);
                 moved = true;
-                if !self.actions.is_empty() && end <= Instant::now() {
+                if !self.core.actions.is_empty() && end <= Instant::now() {
                     return;
                 }
             }
-            let Some(event) = self.events.pop_front() else { break };
+            let Some(event) = self.core.events.pop_front() else { break };
             moved = true;
             let now = self.now();
-            self.actions.extend(machine::step(&mut self.state, now, event));
+            self.core.actions.extend(machine::step(&mut self.core.state, now, event));
         }
         if moved {
             self.sync_probes();
-            self.blueprints.retain(|slot, _| self.state.slot(*slot).is_some());
-            self.history.forget(|slot| self.state.slot(slot).is_none());
+            self.core.blueprints.retain(|slot, _| self.core.state.slot(*slot).is_some());
+            self.output.history.forget(|slot| self.core.state.slot(slot).is_none());
             self.sync_watches();
             self.run_file_tasks();
         }
@@ -330,48 +370,51 @@ impl EventLoop {
 
     /// The core's time.
     fn now(&self) -> Time {
-        self.begun.elapsed()
+        self.core.begun.elapsed()
     }
 
     /// How long nothing is due.
     fn timeout(&self) -> Option<Duration> {
-        if self.turn.has_left() || !self.actions.is_empty() || self.usages.is_under_way() {
+        if self.io.turn.has_left()
+            || !self.core.actions.is_empty()
+            || self.monitors.usages.is_under_way()
+        {
             return Some(Duration::ZERO);
         }
-        let deadline = self.state.next_deadline().map(|deadline| self.begun + deadline);
+        let deadline = self.core.state.next_deadline().map(|deadline| self.core.begun + deadline);
         let due = [
             deadline,
-            self.children.sweeps.next,
-            self.probes.next_check(),
-            self.helpers.next_end(),
-            self.hooks.next_end(),
-            self.outputs.next_close(),
-            self.output_stats.next_report(),
+            self.processes.children.sweeps.next,
+            self.monitors.probes.next_check(),
+            self.processes.helpers.next_end(),
+            self.monitors.hooks.next_end(),
+            self.output.outputs.next_close(),
+            self.output.output_stats.next_report(),
             self.sockets.next_check(),
-            self.watched.next_check(),
-            self.notify.next_check(),
+            self.monitors.watched.next_check(),
+            self.monitors.notify.next_check(),
             self.control.next_end(),
-            self.config_reading.next_end(),
-            self.jobs.next_end(),
-            self.guarding.next_start(),
-            self.exit.map(|(_, until)| until),
+            self.configuration.config_reading.next_end(),
+            self.processes.jobs.next_end(),
+            self.processes.guarding.next_start(),
+            self.core.exit.map(|(_, until)| until),
         ];
         due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))
     }
 
     /// What is configured for a slot now; nothing for one that is forgotten.
     fn blueprint(&self, slot: SlotId) -> Option<&Rc<Blueprint>> {
-        self.blueprints.get(&slot)
+        self.core.blueprints.get(&slot)
     }
 
     fn shut_down(&mut self, code: i32) {
         self.end_all_helpers();
-        self.os.kill_descendants();
+        self.io.os.kill_descendants();
         self.close_control();
         self.remove_socket_files();
         self.drain_all_output();
         self.log_end(code);
-        self.log.flush(STUCK_READER, LAST_WORDS);
+        self.output.log.flush(STUCK_READER, LAST_WORDS);
     }
 
     fn perform(&mut self, action: Action) {
@@ -383,7 +426,7 @@ impl EventLoop {
             Action::Signal(_, generation, signal) => self.send_signal(generation, signal),
             Action::Note(note) => self.tell(note),
             Action::Reply(id, outcome) => self.reply(id, outcome),
-            Action::Exit(code) => self.exit = Some((code, Instant::now() + LAST_HOOKS)),
+            Action::Exit(code) => self.core.exit = Some((code, Instant::now() + LAST_HOOKS)),
         }
     }
 }

@@ -11,18 +11,20 @@ impl EventLoop {
     pub(super) fn spawn(&mut self, slot: SlotId, generation: Generation) {
         let Some(blueprint) = self.blueprint(slot).cloned() else { return };
         self.open_notify_socket(&blueprint, generation);
-        let notify = self.notify.socket_of(generation);
-        let spawned = self.spawner.spawn(&blueprint, &self.sockets, generation, notify);
+        let notify = self.monitors.notify.socket_of(generation);
+        let spawned = self.processes.spawner.spawn(&blueprint, &self.sockets, generation, notify);
         match spawned {
             Err(failure) => {
                 self.close_notify_socket(generation);
-                self.events.push_back(Event::SpawnFailed(slot, generation, failure));
+                self.core.events.push_back(Event::SpawnFailed(slot, generation, failure));
             }
             Ok(Spawned { started, tag, output: [out, err] }) => {
-                self.os.adopt(started.pid);
+                self.io.os.adopt(started.pid);
                 self.open_output(slot, generation, Stream::Stdout, out);
                 self.open_output(slot, generation, Stream::Stderr, err);
-                self.children.add(generation, Child::new(slot, blueprint, started.pid, tag));
+                self.processes
+                    .children
+                    .add(generation, Child::new(slot, blueprint, started.pid, tag));
                 self.await_program(generation, started.progress);
             }
         }
@@ -30,10 +32,11 @@ impl EventLoop {
 
     /// Signals a main process; one that has just ended needs none.
     pub(super) fn signal_main(&mut self, generation: Generation, signal: i32) {
-        let Some(child) = self.children.get(generation).filter(|child| child.main_alive) else {
+        let Some(child) = self.processes.children.get(generation).filter(|child| child.main_alive)
+        else {
             return;
         };
-        if let Err(error) = self.os.signal_child(child.pid, signal) {
+        if let Err(error) = self.io.os.signal_child(child.pid, signal) {
             let (label, name) = (child.blueprint.spec.label(), santa_config::signal::name(signal));
             self.warn(&format!("cannot send {name} to {label}: {error}"));
         }
@@ -46,7 +49,7 @@ impl EventLoop {
             // Nobody is there yet who could do anything in an orderly way.
             return self.abandon_start(generation);
         }
-        let Some(child) = self.children.get(generation) else { return };
+        let Some(child) = self.processes.children.get(generation) else { return };
         let now = self.blueprint(child.slot).unwrap_or(&child.blueprint);
         if let Some(signal) = child.stop_signal(step, now) {
             self.signal_main(generation, signal);
@@ -56,19 +59,23 @@ impl EventLoop {
 
     /// Lets a stopped process (SIGSTOP) go on, which could not react otherwise.
     fn wake(&mut self, generation: Generation) {
-        if let Some(child) = self.children.get(generation).filter(|child| child.main_alive) {
+        if let Some(child) =
+            self.processes.children.get(generation).filter(|child| child.main_alive)
+        {
             // Of one that has just ended nothing is left to wake.
-            let _ = self.os.signal_child(child.pid, libc::SIGCONT);
-            self.os.signal_group(child.tree(), libc::SIGCONT);
+            let _ = self.io.os.signal_child(child.pid, libc::SIGCONT);
+            self.io.os.signal_group(child.tree(), libc::SIGCONT);
         }
     }
 
     pub(super) fn send_signal(&mut self, generation: Generation, signal: Signal) {
         let number = match signal {
             Signal::Number(number) => Some(number),
-            Signal::Reload => {
-                self.children.get(generation).and_then(|child| child.blueprint.reload_signal)
-            }
+            Signal::Reload => self
+                .processes
+                .children
+                .get(generation)
+                .and_then(|child| child.blueprint.reload_signal),
         };
         if let Some(number) = number {
             self.signal_main(generation, number);
@@ -76,9 +83,9 @@ impl EventLoop {
     }
 
     pub(super) fn ask_leftovers(&mut self, generation: Generation) {
-        if let Some(child) = self.children.get_mut(generation) {
+        if let Some(child) = self.processes.children.get_mut(generation) {
             child.ask_leftovers();
-            self.children.sweep_soon();
+            self.processes.children.sweep_soon();
         }
     }
 
@@ -86,11 +93,11 @@ impl EventLoop {
         if self.is_on_its_way(generation) {
             return self.abandon_start(generation);
         }
-        if let Some(child) = self.children.get_mut(generation) {
+        if let Some(child) = self.processes.children.get_mut(generation) {
             child.killing = true;
-            self.os.signal_group(child.tree(), libc::SIGKILL);
+            self.io.os.signal_group(child.tree(), libc::SIGKILL);
             // What is outside its group.
-            self.children.sweep_soon();
+            self.processes.children.sweep_soon();
         }
     }
 

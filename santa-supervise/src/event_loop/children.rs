@@ -159,21 +159,21 @@ impl Children {
 impl EventLoop {
     /// Takes ended processes off the process table.
     pub(super) fn reap(&mut self) {
-        self.turn.reaped = true;
+        self.io.turn.reaped = true;
         let allowance = Allowance::of(REAP_FOR);
         let mut taken = 0;
         let mut more = false;
-        while let Some((pid, exit)) = self.os.next_exit() {
+        while let Some((pid, exit)) = self.io.os.next_exit() {
             taken += 1;
-            match self.children.generation_of(pid) {
+            match self.processes.children.generation_of(pid) {
                 Some(generation) => {
-                    if let Some(child) = self.children.get_mut(generation) {
+                    if let Some(child) = self.processes.children.get_mut(generation) {
                         child.main_alive = false;
                         child.exit = Some(exit);
                     }
                 }
                 None if self.helper_ended(pid, exit) || self.guard_ended(pid, exit) => {}
-                None => self.children.orphans_reaped += 1,
+                None => self.processes.children.orphans_reaped += 1,
             }
             if taken >= EXITS_A_TURN || allowance.is_spent() {
                 more = true;
@@ -182,42 +182,43 @@ impl EventLoop {
         }
         self.sweep_after();
         if more {
-            self.children.sweep_soon();
+            self.processes.children.sweep_soon();
         }
     }
 
     pub(super) fn main_ended(&mut self, generation: Generation, exit: Exit, strays: &Strays) {
-        if let Some(child) = self.children.get_mut(generation) {
+        if let Some(child) = self.processes.children.get_mut(generation) {
             child.exit = None;
         }
         // Its last words come before the news of its end.
         self.drain_output(generation);
         if let Some(failure) = self.start_failure(generation) {
-            let slot = self.children.get(generation).map(|child| child.slot);
+            let slot = self.processes.children.get(generation).map(|child| child.slot);
             self.forget_tree(generation);
             let event = slot.map(|slot| Event::SpawnFailed(slot, generation, failure));
-            return self.events.extend(event);
+            return self.core.events.extend(event);
         }
-        let Some(child) = self.children.get(generation) else { return };
+        let Some(child) = self.processes.children.get(generation) else { return };
         let (slot, began, label) = (child.slot, child.began, child.blueprint.spec.label());
-        let alone = !self.os.has_leftovers(child.tree(), strays);
+        let alone = !self.io.os.has_leftovers(child.tree(), strays);
         if alone {
             self.forget_tree(generation);
         }
         let ending = self.ending(generation, &label, exit);
         self.remember_exit(slot, &label, ending, began);
-        self.events.push_back(Event::Exited { slot, generation, exit, alone });
+        self.core.events.push_back(Event::Exited { slot, generation, exit, alone });
     }
 
     /// How a main process ended, in words. SIGKILL that is not ours and comes
     /// with another kill for want of memory is told as what it probably was.
     fn ending(&mut self, generation: Generation, label: &str, exit: Exit) -> String {
-        let ours = self.children.get(generation).is_some_and(|child| child.killing);
+        let ours = self.processes.children.get(generation).is_some_and(|child| child.killing);
         if exit != Exit::Signal(libc::SIGKILL) || ours {
             return exit.to_string();
         }
-        let known = std::mem::replace(&mut self.children.oom_kills, self.os.oom_kills());
-        if self.children.oom_kills <= known {
+        let known =
+            std::mem::replace(&mut self.processes.children.oom_kills, self.io.os.oom_kills());
+        if self.processes.children.oom_kills <= known {
             return exit.to_string();
         }
         self.warn(&format!("{label} was probably killed because memory ran out; raise the memory limit or find what uses it"));
@@ -225,19 +226,19 @@ impl EventLoop {
     }
 
     pub(super) fn forget_tree(&mut self, generation: Generation) {
-        self.children.trees.remove(&generation);
+        self.processes.children.trees.remove(&generation);
         self.close_notify_socket(generation);
         self.let_output_linger(generation);
     }
 
     pub(super) fn kill_all_trees(&mut self) {
         let strays = self.strays();
-        for child in self.children.trees.values() {
+        for child in self.processes.children.trees.values() {
             if child.main_alive {
                 // It may not lead its group yet.
-                let _ = self.os.signal_child(child.pid, libc::SIGKILL);
+                let _ = self.io.os.signal_child(child.pid, libc::SIGKILL);
             }
-            self.os.kill_tree(child.tree(), &strays, &mut BTreeSet::new());
+            self.io.os.kill_tree(child.tree(), &strays, &mut BTreeSet::new());
         }
     }
 }

@@ -62,7 +62,7 @@ fn answer(path: &Path) -> Vec<u8> {
 impl EventLoop {
     /// Reads the configuration and applies it; then `asker` is answered.
     pub(super) fn begin_reload(&mut self, asker: Option<Token>) {
-        let reading = &mut self.config_reading;
+        let reading = &mut self.configuration.config_reading;
         if reading.reader.is_some() || reading.binding {
             return reading.again.get_or_insert_default().extend(asker);
         }
@@ -73,10 +73,10 @@ impl EventLoop {
     }
 
     fn begin_reading(&mut self) -> Result<(), String> {
-        if self.state.is_shutting_down() {
+        if self.core.state.is_shutting_down() {
             return Err("santa-supervise is shutting down".to_owned());
         }
-        let path = self.config_path.clone();
+        let path = self.configuration.config_path.clone();
         let refused = |error| format!("cannot start a process that reads the file: {error}");
         let read = move |output: &mut std::fs::File, _: &[RawFd]| {
             // Without us there is nobody to tell.
@@ -84,21 +84,21 @@ impl EventLoop {
         };
         let Worker { pid, output } = os::fork_worker(&[], &read).map_err(refused)?;
         self.adopt_worker(Purpose::ReadConfig, pid);
-        let token = self.sources.add(Source::ConfigReader);
-        if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {
-            self.sources.remove(token);
+        let token = self.io.sources.add(Source::ConfigReader);
+        if let Err(error) = self.io.os.watch(output.as_fd(), token, Interest::Read) {
+            self.io.sources.remove(token);
             self.end_helper(pid);
             return Err(refused(error));
         }
         let deadline = Instant::now() + LONGEST;
         let reader = Reader { pid, output, token, told: Vec::new(), deadline };
-        self.config_reading.reader = Some(reader);
+        self.configuration.config_reading.reader = Some(reader);
         Ok(())
     }
 
     /// The reader has written something, or has ended.
     pub(super) fn read_config_reader(&mut self) {
-        let Some(reader) = &mut self.config_reading.reader else { return };
+        let Some(reader) = &mut self.configuration.config_reading.reader else { return };
         let mut buffer = [0u8; 16 * 1024];
         match rustix::io::read(&reader.output, &mut buffer) {
             Ok(read @ 1..) => reader.told.extend_from_slice(&buffer[..read]),
@@ -106,7 +106,7 @@ impl EventLoop {
             Ok(0) | Err(_) => {
                 let told = std::mem::take(&mut reader.told);
                 let text = String::from_utf8(told.get(1..).unwrap_or_default().to_vec());
-                let name = self.config_path.display();
+                let name = self.configuration.config_path.display();
                 self.end_reload(match (told.first(), text) {
                     (Some(&TEXT), Ok(text)) => Ok(text),
                     (Some(&TEXT), Err(_)) => Err(format!("{name} is not UTF-8")),
@@ -119,8 +119,8 @@ impl EventLoop {
 
     /// Gives up a reading that takes too long.
     pub(super) fn end_slow_reload(&mut self, now: Instant) {
-        if self.config_reading.next_end().is_some_and(|deadline| deadline <= now) {
-            let name = self.config_path.display();
+        if self.configuration.config_reading.next_end().is_some_and(|deadline| deadline <= now) {
+            let name = self.configuration.config_path.display();
             let problem =
                 format!("{name} could not be read within {LONGEST:?}; is a mount hanging?");
             self.end_reload(Err(problem));
@@ -128,9 +128,9 @@ impl EventLoop {
     }
 
     fn end_reload(&mut self, read: Result<String, String>) {
-        if let Some(reader) = self.config_reading.reader.take() {
-            self.os.forget(reader.output.as_fd(), reader.token);
-            self.sources.remove(reader.token);
+        if let Some(reader) = self.configuration.config_reading.reader.take() {
+            self.io.os.forget(reader.output.as_fd(), reader.token);
+            self.io.sources.remove(reader.token);
             self.end_helper(reader.pid);
         }
         self.reload_config(read);
@@ -138,18 +138,18 @@ impl EventLoop {
 
     /// Until the reload is done no other one begins.
     pub(super) fn await_binding(&mut self) {
-        self.config_reading.binding = true;
+        self.configuration.config_reading.binding = true;
     }
 
     /// Answers whoever has asked for the reload.
     pub(super) fn answer_reload(&mut self, outcome: Result<String, String>) {
-        self.config_reading.binding = false;
+        self.configuration.config_reading.binding = false;
         let (ok, message) = (outcome.is_ok(), outcome.unwrap_or_else(|problem| problem));
-        for asker in std::mem::take(&mut self.config_reading.askers) {
+        for asker in std::mem::take(&mut self.configuration.config_reading.askers) {
             self.answer(asker, ok, message.clone());
         }
-        if let Some(askers) = self.config_reading.again.take() {
-            self.config_reading.askers = askers;
+        if let Some(askers) = self.configuration.config_reading.again.take() {
+            self.configuration.config_reading.askers = askers;
             self.begin_reload(None);
         }
     }

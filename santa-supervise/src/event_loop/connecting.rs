@@ -106,9 +106,9 @@ impl EventLoop {
         let work = move |output: &mut File, fds: &[RawFd]| connect(fds[0], &path, again, output);
         let Worker { pid, output } = os::fork_worker(&[fd.as_raw_fd()], &work)?;
         self.adopt_worker(Purpose::Path, pid);
-        let token = self.sources.add(source);
-        if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {
-            self.sources.remove(token);
+        let token = self.io.sources.add(source);
+        if let Err(error) = self.io.os.watch(output.as_fd(), token, Interest::Read) {
+            self.io.sources.remove(token);
             self.end_helper(pid);
             return Err(error);
         }
@@ -117,8 +117,8 @@ impl EventLoop {
 
     /// Ends the process that connects, whether it is done or not.
     pub(super) fn end_connecting(&mut self, connecting: &Connecting) {
-        self.os.forget(connecting.output.as_fd(), connecting.token);
-        self.sources.remove(connecting.token);
+        self.io.os.forget(connecting.output.as_fd(), connecting.token);
+        self.io.sources.remove(connecting.token);
         self.end_helper(connecting.pid);
     }
 }

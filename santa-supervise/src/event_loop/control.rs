@@ -105,9 +105,9 @@ impl EventLoop {
     pub(super) fn open_control(&mut self) -> io::Result<()> {
         let Some(listener) = &self.control.listener else { return Ok(()) };
         os::set_nonblocking(listener.fd())?;
-        let token = self.sources.add(Source::Control);
+        let token = self.io.sources.add(Source::Control);
         self.control.token = token;
-        self.os.watch(listener.fd(), token, Interest::Read)
+        self.io.os.watch(listener.fd(), token, Interest::Read)
     }
 
     /// The file of the control socket, if it has one.
@@ -122,8 +122,8 @@ impl EventLoop {
     /// Takes over a control socket that was bound again.
     pub(super) fn renew_control(&mut self, listener: Listener) -> Result<(), String> {
         if let Some(old) = self.control.listener.replace(listener) {
-            self.os.forget(old.fd(), self.control.token);
-            self.sources.remove(self.control.token);
+            self.io.os.forget(old.fd(), self.control.token);
+            self.io.sources.remove(self.control.token);
         }
         self.open_control().map_err(|error| format!("it cannot be waited on: {error}"))
     }
@@ -158,7 +158,7 @@ impl EventLoop {
     /// Leaves the listener alone for a while: it would wake us again at once.
     fn pause_accepting(&mut self, error: io::Error) {
         if let Some(listener) = &self.control.listener {
-            self.os.forget(listener.fd(), self.control.token);
+            self.io.os.forget(listener.fd(), self.control.token);
             self.control.paused_until = Some(Instant::now() + ACCEPT_PAUSE);
         }
         if !std::mem::replace(&mut self.control.refusal_told, true) {
@@ -186,9 +186,9 @@ impl EventLoop {
             .and_then(|()| os::set_nonblocking(&fd));
         // Where it cannot be set, the default will do.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&fd, SEND_BUFFER);
-        let token = self.sources.add(Source::Client);
-        if ready.and_then(|()| self.os.watch(fd.as_fd(), token, Interest::Read)).is_err() {
-            return self.sources.remove(token);
+        let token = self.io.sources.add(Source::Client);
+        if ready.and_then(|()| self.io.os.watch(fd.as_fd(), token, Interest::Read)).is_err() {
+            return self.io.sources.remove(token);
         }
         self.control.clients.add(token, Client::new(fd, Instant::now()));
         // Most have asked already.
@@ -209,7 +209,8 @@ impl EventLoop {
             self.control.paused_until = None;
             self.control.spare = self.control.spare.take().or_else(spare);
             if let Some(listener) = &self.control.listener
-                && let Err(error) = self.os.watch(listener.fd(), self.control.token, Interest::Read)
+                && let Err(error) =
+                    self.io.os.watch(listener.fd(), self.control.token, Interest::Read)
             {
                 self.pause_accepting(error);
             }
@@ -220,7 +221,7 @@ impl EventLoop {
     /// because some of them take their time.
     pub(super) fn serve_client(&mut self, token: Token) {
         self.send_output(token);
-        if self.usages.is_waited_for(token) {
+        if self.monitors.usages.is_waited_for(token) {
             // Answers come in the order of the requests.
             return;
         }
@@ -241,7 +242,7 @@ impl EventLoop {
         let Some(line) = client.request(Instant::now()) else { return };
         self.take_request(token, &line);
         if self.control.clients.get_mut(token).is_some_and(|client| client.has_request()) {
-            self.turn.leave(token);
+            self.io.turn.leave(token);
         }
     }
 
@@ -275,7 +276,7 @@ impl EventLoop {
         }
         let interest = if client.output.is_empty() { Interest::Read } else { Interest::Both };
         // A failure shows as silence, which the client's own timeout ends.
-        let _ = self.os.rewatch(client.fd.as_fd(), token, interest);
+        let _ = self.io.os.rewatch(client.fd.as_fd(), token, interest);
     }
 
     fn leave_when_sent(&mut self, token: Token) {
@@ -287,10 +288,10 @@ impl EventLoop {
 
     fn drop_client(&mut self, token: Token) {
         if let Some(client) = self.control.clients.remove(token) {
-            self.os.forget(client.fd.as_fd(), token);
+            self.io.os.forget(client.fd.as_fd(), token);
         }
-        self.sources.remove(token);
+        self.io.sources.remove(token);
         let left = self.control.asked.extract_if(.., |_, asker| *asker == token);
-        self.events.extend(left.map(|(id, _)| Event::Withdrawn(id)));
+        self.core.events.extend(left.map(|(id, _)| Event::Withdrawn(id)));
     }
 }

@@ -11,17 +11,17 @@ use super::jobs::Job;
 impl EventLoop {
     /// Processes that became ours when their parents ended.
     pub(super) fn strays(&mut self) -> Strays {
-        let mut known = self.children.mains();
-        known.extend(self.helpers.pids());
-        known.extend(self.guarding.pid());
-        let strays = self.os.strays(&known);
+        let mut known = self.processes.children.mains();
+        known.extend(self.processes.helpers.pids());
+        known.extend(self.processes.guarding.pid());
+        let strays = self.io.os.strays(&known);
         self.read_environments(strays.unread());
         strays
     }
 
     /// Lets a process look where strays come from that carry no mark.
     fn read_environments(&mut self, pids: &[Pid]) {
-        if pids.is_empty() || self.jobs.read_environments() {
+        if pids.is_empty() || self.processes.jobs.read_environments() {
             return;
         }
         let begun = self.start_job(Job::ReadEnvironments(pids.to_vec()), &[], &|output, _| {
@@ -33,7 +33,7 @@ impl EventLoop {
         });
         if let Err(error) = begun {
             self.warn(&format!("cannot find out which service orphans belong to: {error}"));
-            pids.iter().for_each(|pid| self.os.learn(*pid, None));
+            pids.iter().for_each(|pid| self.io.os.learn(*pid, None));
         }
     }
 
@@ -44,8 +44,8 @@ impl EventLoop {
         let answers = told.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let answers = answers.map(|line| serde_json::from_str(line).unwrap_or(None));
         for (pid, tag) in pids.iter().zip(answers.chain([None::<String>])) {
-            self.os.learn(*pid, tag.as_deref());
+            self.io.os.learn(*pid, tag.as_deref());
         }
-        self.children.sweep_soon();
+        self.processes.children.sweep_soon();
     }
 }

@@ -38,7 +38,7 @@ impl EventLoop {
     ) {
         let now = clock::now();
         let lines = self.last_lines(label, began);
-        let exits = self.history.0.entry(slot).or_default();
+        let exits = self.output.history.0.entry(slot).or_default();
         exits.push_back(PastExit {
             at: now / 1_000,
             lived_ms: now.saturating_sub(began),
@@ -52,7 +52,7 @@ impl EventLoop {
 
     /// The last lines that `label` wrote since `began`.
     fn last_lines(&self, label: &str, began: Millis) -> Vec<String> {
-        let chunks = self.outputs.recent(|service| service == label);
+        let chunks = self.output.outputs.recent(|service| service == label);
         let mut lines: Vec<String> = chunks
             .iter()
             .rev()
@@ -69,6 +69,7 @@ impl EventLoop {
     pub(super) fn explain(&self, name: &str) -> Result<Vec<Explanation>, Answer> {
         let meant = |slot: &Slot| slot.spec().label() == name || slot.spec().service == name;
         let found: Vec<Explanation> = self
+            .core
             .state
             .slots()
             .filter(|(_, slot)| meant(slot))
@@ -84,7 +85,7 @@ impl EventLoop {
 
     fn explanation(&self, id: SlotId, slot: &Slot) -> Explanation {
         let status = self.service_status(id, slot);
-        let exits = self.history.0.get(&id);
+        let exits = self.output.history.0.get(&id);
         Explanation {
             next: self.next(slot),
             successor: slot.successor().map(|generation| generation.0),

@@ -40,7 +40,7 @@ impl Guarding {
 impl EventLoop {
     /// Whether the process that ended was the guard.
     pub(super) fn guard_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let guarding = &mut self.guarding;
+        let guarding = &mut self.processes.guarding;
         if guarding.guard.take_if(|guard| guard.pid == pid).is_none() {
             return false;
         }
@@ -52,13 +52,13 @@ impl EventLoop {
 
     /// Starts the guard again when it is time to.
     pub(super) fn guard_again(&mut self, now: Instant) {
-        if self.guarding.again_at.is_none_or(|due| due > now) {
+        if self.processes.guarding.again_at.is_none_or(|due| due > now) {
             return;
         }
-        match os::start_guard(self.spawner.family()) {
-            Ok(guard) => self.guarding = Guarding::new(guard),
+        match os::start_guard(self.processes.spawner.family()) {
+            Ok(guard) => self.processes.guarding = Guarding::new(guard),
             Err(error) => {
-                self.guarding.again_at = Some(now + AGAIN_AFTER);
+                self.processes.guarding.again_at = Some(now + AGAIN_AFTER);
                 self.warn(&format!("cannot start the guard process: {error}; if santa-supervise is killed now, what services have started keeps running"));
             }
         }

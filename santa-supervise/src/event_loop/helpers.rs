@@ -83,7 +83,7 @@ impl EventLoop {
             Purpose::Watch | Purpose::ReadConfig | Purpose::Path => "own",
         };
         let spec = HelperSpec { purpose: name, command, like, environment, input };
-        let helper = self.spawner.help(&spec)?;
+        let helper = self.processes.spawner.help(&spec)?;
         let pid = helper.pid;
         let deadline = Instant::now() + timeout;
         self.adopt_helper(purpose, helper, Some(deadline), timeout);
@@ -94,7 +94,7 @@ impl EventLoop {
     /// Too many processes that worked on paths are still there although they were
     /// killed: a mount holds them.
     pub(super) fn has_room_for_worker(&self) -> io::Result<()> {
-        match self.helpers.hung() < MOST_HUNG {
+        match self.processes.helpers.hung() < MOST_HUNG {
             true => Ok(()),
             false => Err(io::Error::other("too many earlier attempts still hang")),
         }
@@ -112,17 +112,17 @@ impl EventLoop {
         deadline: Option<Instant>,
         timeout: Duration,
     ) {
-        self.os.adopt(helper.pid);
+        self.io.os.adopt(helper.pid);
         let pid = helper.pid;
         let (timed_out, forgotten) = (false, false);
         let running = Running { purpose, helper, deadline, timeout, timed_out, forgotten };
-        self.helpers.0.insert(pid, running);
+        self.processes.helpers.0.insert(pid, running);
     }
 
     /// Kills helpers whose time is over; their end is seen like any other.
     pub(super) fn end_slow_helpers(&mut self, now: Instant) {
         let mut late = Vec::new();
-        for running in self.helpers.0.values_mut() {
+        for running in self.processes.helpers.0.values_mut() {
             if running.deadline.is_some_and(|deadline| deadline <= now) && !running.timed_out {
                 running.timed_out = true;
                 late.push(running.helper.pid);
@@ -133,34 +133,34 @@ impl EventLoop {
 
     /// Kills a helper whose answer is no longer of use.
     pub(super) fn end_helper(&mut self, pid: Pid) {
-        if let Some(running) = self.helpers.0.get_mut(&pid) {
+        if let Some(running) = self.processes.helpers.0.get_mut(&pid) {
             running.forgotten = true;
             self.kill_helper(pid);
         }
     }
 
     fn kill_helper(&mut self, pid: Pid) {
-        if let Some(running) = self.helpers.0.get(&pid) {
+        if let Some(running) = self.processes.helpers.0.get(&pid) {
             // It may not lead its group yet. What else it has started is killed
             // when it has ended.
-            let _ = self.os.signal_child(pid, libc::SIGKILL);
+            let _ = self.io.os.signal_child(pid, libc::SIGKILL);
             let tree = Tree { main: pid, main_alive: true, tag: &running.helper.tag };
-            self.os.signal_group(tree, libc::SIGKILL);
+            self.io.os.signal_group(tree, libc::SIGKILL);
         }
     }
 
     /// Kills all helpers: the end of everything.
     pub(super) fn end_all_helpers(&mut self) {
-        let all: Vec<Pid> = self.helpers.0.keys().copied().collect();
+        let all: Vec<Pid> = self.processes.helpers.0.keys().copied().collect();
         all.into_iter().for_each(|pid| self.kill_helper(pid));
     }
 
     /// Whether the process that ended was a helper; then its answer is taken.
     pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(mut running) = self.helpers.0.remove(&pid) else { return false };
+        let Some(mut running) = self.processes.helpers.0.remove(&pid) else { return false };
         let leftovers = Leftovers::new(pid, running.helper.tag.clone());
-        self.os.signal_group(leftovers.tree(), libc::SIGKILL);
-        self.children.add_leftovers(leftovers);
+        self.io.os.signal_group(leftovers.tree(), libc::SIGKILL);
+        self.processes.children.add_leftovers(leftovers);
         let outcome = match exit {
             Exit::Code(0) => Ok(()),
             _ if running.timed_out => {

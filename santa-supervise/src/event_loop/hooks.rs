@@ -62,11 +62,11 @@ impl EventLoop {
     /// Tells everybody who is to know that a service is now `to`; `record` is
     /// what events show of it.
     pub(super) fn call_hooks(&mut self, service: &str, to: Phase, record: &Value) {
-        let configured = self.hooks.configured.iter();
+        let configured = self.monitors.hooks.configured.iter();
         let called: Vec<Hook> =
             configured.filter(|hook| is_for(hook, service, to)).cloned().collect();
         for hook in called {
-            if self.hooks.posts.len() + self.helpers.hooks() >= AT_ONCE {
+            if self.monitors.hooks.posts.len() + self.processes.helpers.hooks() >= AT_ONCE {
                 self.hook_done(&hook.name, Err("too many hooks are under way".to_owned()));
                 continue;
             }
@@ -82,7 +82,7 @@ impl EventLoop {
     }
 
     pub(super) fn hooks_under_way(&self) -> bool {
-        !self.hooks.posts.is_empty() || self.helpers.hooks() > 0
+        !self.monitors.hooks.posts.is_empty() || self.processes.helpers.hooks() > 0
     }
 
     fn run_hook(&mut self, hook: &Hook, record: &Value, text: &str) -> Result<(), String> {
@@ -122,20 +122,20 @@ impl EventLoop {
         let token = match &post.connecting {
             Some(connecting) => connecting.token,
             None => {
-                let token = self.sources.add(Source::Hook);
-                self.os.watch(post.look.fd(), token, Interest::Write).inspect_err(|_| {
-                    self.sources.remove(token);
+                let token = self.io.sources.add(Source::Hook);
+                self.io.os.watch(post.look.fd(), token, Interest::Write).inspect_err(|_| {
+                    self.io.sources.remove(token);
                 })?;
                 token
             }
         };
-        self.hooks.posts.insert(token, post);
+        self.monitors.hooks.posts.insert(token, post);
         Ok(())
     }
 
     /// Something moved on a post's connection, or on the way to it.
     pub(super) fn go_on_posting(&mut self, token: Token) {
-        let Some(post) = self.hooks.posts.get_mut(&token) else { return };
+        let Some(post) = self.monitors.hooks.posts.get_mut(&token) else { return };
         if let Some(connecting) = &post.connecting {
             return match connecting.look() {
                 Attempt::UnderWay => {}
@@ -147,13 +147,15 @@ impl EventLoop {
             Outcome::Ready => self.end_post(token, Ok(())),
             Outcome::NotReady(why) => self.end_post(token, Err(why)),
             // Failure would show at the deadline.
-            Outcome::WaitToWrite => drop(self.os.rewatch(post.look.fd(), token, Interest::Write)),
-            Outcome::WaitToRead => drop(self.os.rewatch(post.look.fd(), token, Interest::Read)),
+            Outcome::WaitToWrite => {
+                drop(self.io.os.rewatch(post.look.fd(), token, Interest::Write))
+            }
+            Outcome::WaitToRead => drop(self.io.os.rewatch(post.look.fd(), token, Interest::Read)),
         }
     }
 
     fn post_connected(&mut self, token: Token) {
-        let Some(mut post) = self.hooks.posts.remove(&token) else { return };
+        let Some(mut post) = self.monitors.hooks.posts.remove(&token) else { return };
         if let Some(connecting) = post.connecting.take() {
             self.end_connecting(&connecting);
         }
@@ -164,7 +166,7 @@ impl EventLoop {
     }
 
     pub(super) fn end_slow_posts(&mut self, now: Instant) {
-        let posts = self.hooks.posts.iter();
+        let posts = self.monitors.hooks.posts.iter();
         let late: Vec<Token> =
             posts.filter(|(_, post)| post.deadline <= now).map(|(token, _)| *token).collect();
         for token in late {
@@ -173,12 +175,12 @@ impl EventLoop {
     }
 
     fn end_post(&mut self, token: Token, outcome: Result<(), String>) {
-        if let Some(post) = self.hooks.posts.remove(&token) {
+        if let Some(post) = self.monitors.hooks.posts.remove(&token) {
             match &post.connecting {
                 Some(connecting) => self.end_connecting(connecting),
                 None => {
-                    self.os.forget(post.look.fd(), token);
-                    self.sources.remove(token);
+                    self.io.os.forget(post.look.fd(), token);
+                    self.io.sources.remove(token);
                 }
             }
             self.hook_done(&post.hook, outcome);

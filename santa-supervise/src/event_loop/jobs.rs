@@ -98,20 +98,23 @@ impl EventLoop {
         self.has_room_for_worker()?;
         let Worker { pid, output } = os::fork_worker(fds, work)?;
         self.adopt_worker(Purpose::Path, pid);
-        let token = self.sources.add(Source::Job);
-        if let Err(error) = self.os.watch(output.as_fd(), token, Interest::Read) {
-            self.sources.remove(token);
+        let token = self.io.sources.add(Source::Job);
+        if let Err(error) = self.io.os.watch(output.as_fd(), token, Interest::Read) {
+            self.io.sources.remove(token);
             self.end_helper(pid);
             return Err(error);
         }
         let deadline = Instant::now() + job.longest();
-        self.jobs.0.insert(token, Running { job, pid, output, told: Vec::new(), deadline });
+        self.processes
+            .jobs
+            .0
+            .insert(token, Running { job, pid, output, told: Vec::new(), deadline });
         Ok(())
     }
 
     /// One has told something, or has ended.
     pub(super) fn read_job(&mut self, token: Token) {
-        let Some(running) = self.jobs.0.get_mut(&token) else { return };
+        let Some(running) = self.processes.jobs.0.get_mut(&token) else { return };
         let mut buffer = [0u8; 16 * 1024];
         match rustix::io::read(&running.output, &mut buffer) {
             Ok(read @ 1..) => running.told.extend_from_slice(&buffer[..read]),
@@ -122,16 +125,16 @@ impl EventLoop {
 
     /// Gives up those that take too long.
     pub(super) fn end_slow_jobs(&mut self, now: Instant) {
-        let late = self.jobs.0.iter().filter(|(_, running)| running.deadline <= now);
+        let late = self.processes.jobs.0.iter().filter(|(_, running)| running.deadline <= now);
         for token in late.map(|(token, _)| *token).collect::<Vec<_>>() {
             self.finish_job(token);
         }
     }
 
     fn finish_job(&mut self, token: Token) {
-        let Some(running) = self.jobs.0.remove(&token) else { return };
-        self.os.forget(running.output.as_fd(), token);
-        self.sources.remove(token);
+        let Some(running) = self.processes.jobs.0.remove(&token) else { return };
+        self.io.os.forget(running.output.as_fd(), token);
+        self.io.sources.remove(token);
         self.end_helper(running.pid);
         match running.job {
             Job::BindNew(config, blueprints, batch) => {

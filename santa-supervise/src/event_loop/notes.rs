@@ -43,13 +43,13 @@ impl EventLoop {
     fn log_transition(&mut self, slot: SlotId, from: Phase, to: Phase, why: &str) {
         let mut why = why.to_owned();
         if (from, to) == (Phase::Starting, Phase::Stopping) {
-            let live = self.state.slot(slot).and_then(|slot| slot.generation());
+            let live = self.core.state.slot(slot).and_then(|slot| slot.generation());
             let delay = live.and_then(|generation| self.delay_of(generation));
-            let problem = delay.or_else(|| self.probes.problem(slot).map(str::to_owned));
+            let problem = delay.or_else(|| self.monitors.probes.problem(slot).map(str::to_owned));
             why += &problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         }
         let label = self.label(slot);
-        let live = self.state.slot(slot).and_then(|slot| slot.generation());
+        let live = self.core.state.slot(slot).and_then(|slot| slot.generation());
         let message = match to {
             Phase::Starting => format!("{label} starts"),
             Phase::Ready => format!("{label} is ready"),
@@ -84,7 +84,7 @@ impl EventLoop {
     }
 
     fn pid_of(&self, generation: Generation) -> Option<i32> {
-        self.children.get(generation).map(|child| child.pid)
+        self.processes.children.get(generation).map(|child| child.pid)
     }
 
     pub(super) fn warn(&mut self, message: &str) {
@@ -95,10 +95,10 @@ impl EventLoop {
         let message = format!(
             "santa-supervise {} starts {} services",
             env!("CARGO_PKG_VERSION"),
-            self.blueprints.len()
+            self.core.blueprints.len()
         );
-        self.event("info", &message, json!({ "event": "start", "os": self.os.name() }));
-        if let Some(shortcoming) = self.os.shortcoming() {
+        self.event("info", &message, json!({ "event": "start", "os": self.io.os.name() }));
+        if let Some(shortcoming) = self.io.os.shortcoming() {
             self.warn(&shortcoming);
         }
     }
@@ -114,9 +114,9 @@ impl EventLoop {
 
     /// Puts one record into the log and shows it to whoever follows events.
     pub(super) fn event(&mut self, level: &str, message: &str, details: Value) -> Value {
-        self.sequence += 1;
+        self.output.sequence += 1;
         let at = clock::now();
-        let mut record = json!({ "level": level, "message": message, "seq": self.sequence });
+        let mut record = json!({ "level": level, "message": message, "seq": self.output.sequence });
         if let (Value::Object(record), Value::Object(details)) = (&mut record, details) {
             record.extend(details);
         }

@@ -81,9 +81,9 @@ impl EventLoop {
         }
         match self.make_notify_socket() {
             Ok((token, fd)) => {
-                let path = self.notify.path(generation);
+                let path = self.monitors.notify.path(generation);
                 let socket = NotifySocket { token, fd, path, status: None, paused_until: None };
-                self.notify.open.insert(generation, socket);
+                self.monitors.notify.open.insert(generation, socket);
             }
             Err(error) => {
                 let label = blueprint.spec.label();
@@ -94,24 +94,24 @@ impl EventLoop {
 
     fn make_notify_socket(&mut self) -> std::io::Result<(Token, OwnedFd)> {
         let fd = os::notify_socket()?;
-        let token = self.sources.add(Source::Notify);
-        self.os.watch(fd.as_fd(), token, Interest::Read).inspect_err(|_| {
-            self.sources.remove(token);
+        let token = self.io.sources.add(Source::Notify);
+        self.io.os.watch(fd.as_fd(), token, Interest::Read).inspect_err(|_| {
+            self.io.sources.remove(token);
         })?;
         Ok((token, fd))
     }
 
     pub(super) fn close_notify_socket(&mut self, generation: Generation) {
-        if let Some(socket) = self.notify.open.remove(&generation) {
-            self.os.forget(socket.fd.as_fd(), socket.token);
-            self.sources.remove(socket.token);
+        if let Some(socket) = self.monitors.notify.open.remove(&generation) {
+            self.io.os.forget(socket.fd.as_fd(), socket.token);
+            self.io.sources.remove(socket.token);
             self.sockets.remove_path(socket.path);
         }
     }
 
     /// Reads what a service says.
     pub(super) fn read_notify_socket(&mut self, token: Token) {
-        let mut open = self.notify.open.iter();
+        let mut open = self.monitors.notify.open.iter();
         let Some(generation) =
             open.find(|(_, socket)| socket.token == token).map(|(generation, _)| *generation)
         else {
@@ -119,33 +119,34 @@ impl EventLoop {
         };
         let mut last = None;
         for _ in 0..MESSAGES_A_TURN {
-            let (Some(socket), Some(child)) =
-                (self.notify.open.get(&generation), self.children.get(generation))
-            else {
+            let (Some(socket), Some(child)) = (
+                self.monitors.notify.open.get(&generation),
+                self.processes.children.get(generation),
+            ) else {
                 return;
             };
-            match self.os.next_notify_message(socket.fd.as_fd(), child.tree(), &mut last) {
+            match self.io.os.next_notify_message(socket.fd.as_fd(), child.tree(), &mut last) {
                 os::NotifyMessage::Nothing => return,
                 os::NotifyMessage::Foreign => {}
                 os::NotifyMessage::Said(text) => {
                     self.handle_notify_message(generation, &String::from_utf8_lossy(&text));
                 }
             }
-            if self.turn.is_over() {
+            if self.io.turn.is_over() {
                 break;
             }
         }
-        if let Some(socket) = self.notify.open.get_mut(&generation) {
+        if let Some(socket) = self.monitors.notify.open.get_mut(&generation) {
             socket.paused_until = Some(Instant::now() + PAUSE);
-            self.os.forget(socket.fd.as_fd(), token);
+            self.io.os.forget(socket.fd.as_fd(), token);
         }
     }
 
     /// Reads sockets again that were left alone for a moment.
     pub(super) fn resume_notify_sockets(&mut self, now: Instant) {
-        for socket in self.notify.open.values_mut() {
+        for socket in self.monitors.notify.open.values_mut() {
             if socket.paused_until.is_some_and(|until| until <= now) {
-                let watched = self.os.watch(socket.fd.as_fd(), socket.token, Interest::Read);
+                let watched = self.io.os.watch(socket.fd.as_fd(), socket.token, Interest::Read);
                 // Without memory for it, later.
                 socket.paused_until = watched.is_err().then(|| now + PAUSE);
             }
@@ -159,7 +160,7 @@ impl EventLoop {
                 Some(("WATCHDOG", "1")) => self.watchdog_ping(generation),
                 Some(("STATUS", status)) => {
                     let end = status.floor_char_boundary(LONGEST_STATUS);
-                    if let Some(socket) = self.notify.open.get_mut(&generation) {
+                    if let Some(socket) = self.monitors.notify.open.get_mut(&generation) {
                         socket.status = Some(status[..end].to_owned());
                     }
                 }
@@ -170,10 +171,10 @@ impl EventLoop {
     }
 
     fn notify_ready(&mut self, generation: Generation) {
-        if let Some(child) = self.children.get(generation)
+        if let Some(child) = self.processes.children.get(generation)
             && child.blueprint.probe == Some(ProbeKind::Notify)
         {
-            self.events.push_back(Event::Ready(child.slot, generation));
+            self.core.events.push_back(Event::Ready(child.slot, generation));
         }
     }
 }

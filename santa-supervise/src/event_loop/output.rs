@@ -114,25 +114,25 @@ impl EventLoop {
         stream: Stream,
         fd: OwnedFd,
     ) {
-        let token = self.sources.add(Source::Output);
-        if let Err(error) = self.os.watch(fd.as_fd(), token, Interest::Read) {
-            self.sources.remove(token);
+        let token = self.io.sources.add(Source::Output);
+        if let Err(error) = self.io.os.watch(fd.as_fd(), token, Interest::Read) {
+            self.io.sources.remove(token);
             return self.warn(&format!("output of {} is lost: {error}", self.label(slot)));
         }
         let service = Arc::from(self.label(slot));
-        let lines = Lines::new(self.outputs.longest_line);
+        let lines = Lines::new(self.output.outputs.longest_line);
         let output =
             Output { fd, slot, generation, service, stream, lines, close_at: None, held: false };
-        self.outputs.open.insert(token, output);
+        self.output.outputs.open.insert(token, output);
     }
 
     pub(super) fn read_output(&mut self, token: Token) {
         for _ in 0..READS_A_TURN {
-            if self.log.holds() {
+            if self.output.log.holds() {
                 return self.hold_output(token);
             }
             // What is left wakes the next turn.
-            if self.read_once(token) < BUFFER || self.turn.is_over() {
+            if self.read_once(token) < BUFFER || self.io.turn.is_over() {
                 return;
             }
         }
@@ -140,26 +140,27 @@ impl EventLoop {
 
     /// Leaves a pipe unread for a moment.
     fn hold_output(&mut self, token: Token) {
-        let Some(output) = self.outputs.open.get_mut(&token) else { return };
-        self.os.forget(output.fd.as_fd(), token);
+        let Some(output) = self.output.outputs.open.get_mut(&token) else { return };
+        self.io.os.forget(output.fd.as_fd(), token);
         output.held = true;
-        self.outputs.look_again = Some(Instant::now() + LOOK_AGAIN);
+        self.output.outputs.look_again = Some(Instant::now() + LOOK_AGAIN);
     }
 
     /// Reads held pipes again once the log has caught up.
     pub(super) fn release_output(&mut self, now: Instant) {
-        if self.outputs.look_again.is_none_or(|due| due > now) {
+        if self.output.outputs.look_again.is_none_or(|due| due > now) {
             return;
         }
-        if self.log.holds() {
-            self.outputs.look_again = Some(now + LOOK_AGAIN);
+        if self.output.log.holds() {
+            self.output.outputs.look_again = Some(now + LOOK_AGAIN);
             return;
         }
-        self.outputs.look_again = None;
+        self.output.outputs.look_again = None;
         let mut lost = Vec::new();
-        for (token, output) in self.outputs.open.iter_mut().filter(|(_, output)| output.held) {
+        for (token, output) in self.output.outputs.open.iter_mut().filter(|(_, output)| output.held)
+        {
             output.held = false;
-            if self.os.watch(output.fd.as_fd(), *token, Interest::Read).is_err() {
+            if self.io.os.watch(output.fd.as_fd(), *token, Interest::Read).is_err() {
                 lost.push(*token);
             }
         }
@@ -180,11 +181,11 @@ impl EventLoop {
 
     /// Reads one buffer; how much there was.
     fn read_once(&mut self, token: Token) -> usize {
-        let Some(output) = self.outputs.open.get_mut(&token) else { return 0 };
-        match rustix::io::read(&output.fd, &mut self.outputs.buffer[..]) {
+        let Some(output) = self.output.outputs.open.get_mut(&token) else { return 0 };
+        match rustix::io::read(&output.fd, &mut self.output.outputs.buffer[..]) {
             Ok(read @ 1..) => {
                 let mut pieces = Vec::new();
-                output.lines.push(&self.outputs.buffer[..read], |piece| pieces.push(piece));
+                output.lines.push(&self.output.outputs.buffer[..read], |piece| pieces.push(piece));
                 self.publish_output(token, pieces);
                 read
             }
@@ -197,13 +198,13 @@ impl EventLoop {
     }
 
     fn publish_output(&mut self, token: Token, pieces: Vec<Piece>) {
-        let Some(output) = self.outputs.open.get(&token) else { return };
+        let Some(output) = self.output.outputs.open.get(&token) else { return };
         let (slot, generation) = (output.slot, output.generation);
         let (service, stream, at) = (Arc::clone(&output.service), output.stream, clock::now());
         let now = self.now();
         for piece in pieces {
             self.match_ready_line(slot, generation, &piece.text);
-            let text = self.output_stats.of(&service).admit(piece.text, now);
+            let text = self.output.output_stats.of(&service).admit(piece.text, now);
             if !text.is_empty() {
                 let (service, unfinished) = (Arc::clone(&service), piece.unfinished);
                 self.publish(Chunk { service, stream, at, text, unfinished });
@@ -214,32 +215,32 @@ impl EventLoop {
     /// Gives output to the log, to memory and to followers.
     pub(super) fn publish(&mut self, chunk: Chunk) {
         let chunk = Arc::new(chunk);
-        self.log.push(Arc::clone(&chunk));
+        self.output.log.push(Arc::clone(&chunk));
         self.show_to_followers(&chunk);
-        self.outputs.recent.entry(Arc::clone(&chunk.service)).or_default().add(chunk);
+        self.output.outputs.recent.entry(Arc::clone(&chunk.service)).or_default().add(chunk);
     }
 
     fn close_output(&mut self, token: Token) {
-        let Some(output) = self.outputs.open.get_mut(&token) else { return };
+        let Some(output) = self.output.outputs.open.get_mut(&token) else { return };
         let rest = output.lines.finish();
         self.publish_output(token, rest.into_iter().collect());
-        if let Some(output) = self.outputs.open.remove(&token) {
-            self.os.forget(output.fd.as_fd(), token);
+        if let Some(output) = self.output.outputs.open.remove(&token) {
+            self.io.os.forget(output.fd.as_fd(), token);
         }
-        self.sources.remove(token);
+        self.io.sources.remove(token);
     }
 
     /// Reads what a process that has ended left in its pipes.
     pub(super) fn drain_output(&mut self, generation: Generation) {
-        for token in self.outputs.of(generation) {
+        for token in self.output.outputs.of(generation) {
             self.read_some(token, READS_AT_END);
         }
     }
 
     /// The tree is gone: its pipes end now or soon.
     pub(super) fn let_output_linger(&mut self, generation: Generation) {
-        for token in self.outputs.of(generation) {
-            if let Some(output) = self.outputs.open.get_mut(&token) {
+        for token in self.output.outputs.of(generation) {
+            if let Some(output) = self.output.outputs.open.get_mut(&token) {
                 output.close_at = Some(Instant::now() + LINGER);
             }
         }
@@ -248,6 +249,7 @@ impl EventLoop {
     pub(super) fn close_lingering_output(&mut self, now: Instant) {
         let due = |output: &Output| output.close_at.is_some_and(|at| at <= now);
         let due: Vec<Token> = self
+            .output
             .outputs
             .open
             .iter()
@@ -260,7 +262,7 @@ impl EventLoop {
     }
 
     pub(super) fn drain_all_output(&mut self) {
-        let all: Vec<Token> = self.outputs.open.keys().copied().collect();
+        let all: Vec<Token> = self.output.outputs.open.keys().copied().collect();
         for token in all {
             self.read_some(token, READS_AT_END);
             self.close_output(token);

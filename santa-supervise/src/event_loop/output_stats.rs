@@ -79,7 +79,7 @@ impl EventLoop {
     pub(super) fn limit_output(&mut self, blueprint: &Blueprint) {
         let log = &blueprint.service.log;
         let now = self.now();
-        let stats = self.output_stats.of(&Arc::from(blueprint.spec.label()));
+        let stats = self.output.output_stats.of(&Arc::from(blueprint.spec.label()));
         stats.bucket = log.rate.map(|rate| Bucket::new(rate, log.burst, now));
     }
 
@@ -91,12 +91,12 @@ impl EventLoop {
                 .filter(|(_, since)| *since + REPORT_AFTER <= now)
                 .map(|(lines, _)| lines)
         };
-        let output_stats = self.output_stats.0.iter();
+        let output_stats = self.output.output_stats.0.iter();
         let over: Vec<(Arc<str>, u64)> = output_stats
             .filter_map(|(service, stats)| Some((Arc::clone(service), due(stats)?)))
             .collect();
         for (service, lines) in over {
-            if let Some(stats) = self.output_stats.0.get_mut(&service) {
+            if let Some(stats) = self.output.output_stats.0.get_mut(&service) {
                 stats.unreported = None;
             }
             let message =
@@ -108,7 +108,7 @@ impl EventLoop {
 
     /// Lines of a service that were dropped for either reason.
     pub(super) fn dropped_lines_of(&self, service: &str) -> u64 {
-        let over = self.output_stats.0.get(service).map_or(0, |stats| stats.over);
-        over + self.log.dropped_of(service)
+        let over = self.output.output_stats.0.get(service).map_or(0, |stats| stats.over);
+        over + self.output.log.dropped_of(service)
     }
 }

@@ -15,8 +15,8 @@ impl EventLoop {
     /// # Errors
     /// Standard input cannot be waited on, as with a regular file.
     pub fn follow_parent(&mut self) -> io::Result<()> {
-        let token = self.sources.add(Source::Parent);
-        self.os.watch(rustix::stdio::stdin(), token, Interest::Read)
+        let token = self.io.sources.add(Source::Parent);
+        self.io.os.watch(rustix::stdio::stdin(), token, Interest::Read)
     }
 
     pub(super) fn look_at_parent(&mut self, token: Token) {
@@ -24,10 +24,10 @@ impl EventLoop {
         // What is said there means nothing; only the end counts.
         match rustix::io::read(input, &mut [0; 256]) {
             Ok(0) | Err(_) => {
-                self.os.forget(input, token);
-                self.sources.remove(token);
+                self.io.os.forget(input, token);
+                self.io.sources.remove(token);
                 let why = "the parent process has ended".to_owned();
-                self.events.push_back(Event::Terminate { why });
+                self.core.events.push_back(Event::Terminate { why });
             }
             Ok(_) => {}
         }

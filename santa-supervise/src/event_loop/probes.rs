@@ -104,20 +104,20 @@ impl EventLoop {
         blueprint: &Blueprint,
     ) {
         if !matches!(blueprint.probe, None | Some(ProbeKind::Log(_) | ProbeKind::Notify)) {
-            self.probes.add(generation, slot, Target::Readiness, Instant::now());
+            self.monitors.probes.add(generation, slot, Target::Readiness, Instant::now());
         }
     }
 
     /// Begins looks that are due, ends those that take too long.
     pub(super) fn run_probes(&mut self, now: Instant) {
-        let watches = self.probes.0.iter();
+        let watches = self.monitors.probes.0.iter();
         let due: Vec<Generation> = watches
             .filter(|(_, watch)| watch.due <= now)
             .map(|(generation, _)| *generation)
             .collect();
         let end = Instant::now() + BEGIN_FOR;
         for generation in due {
-            match self.probes.0.get(&generation).map(|watch| watch.look.is_some()) {
+            match self.monitors.probes.0.get(&generation).map(|watch| watch.look.is_some()) {
                 Some(true) => self.probe_timed_out(generation),
                 Some(false) => self.look(generation),
                 None => {}
@@ -130,7 +130,7 @@ impl EventLoop {
     }
 
     fn probe_timed_out(&mut self, generation: Generation) {
-        let why = match self.probes.0.get(&generation) {
+        let why = match self.monitors.probes.0.get(&generation) {
             Some(Watch { look: Some(InFlight::Connecting(..)), problem, .. })
                 if problem.is_empty() =>
             {
@@ -145,9 +145,9 @@ impl EventLoop {
 
     /// What to look at, and how long a look may take.
     fn probe_of(&self, generation: Generation) -> Option<(Rc<Blueprint>, bool)> {
-        let watch = self.probes.0.get(&generation)?;
+        let watch = self.monitors.probes.0.get(&generation)?;
         let lives = matches!(watch.target, Target::Liveness { .. });
-        Some((Rc::clone(&self.children.get(generation)?.blueprint), lives))
+        Some((Rc::clone(&self.processes.children.get(generation)?.blueprint), lives))
     }
 
     fn look(&mut self, generation: Generation) {
@@ -197,15 +197,15 @@ impl EventLoop {
 
     /// Waits for what moves on a look's connection.
     fn await_answer(&mut self, look: Probe) -> io::Result<InFlight> {
-        let token = self.sources.add(Source::Probe);
-        self.os.watch(look.fd(), token, Interest::Write).inspect_err(|_| {
-            self.sources.remove(token);
+        let token = self.io.sources.add(Source::Probe);
+        self.io.os.watch(look.fd(), token, Interest::Write).inspect_err(|_| {
+            self.io.sources.remove(token);
         })?;
         Ok(InFlight::Connection(token, look))
     }
 
     fn under_way(&mut self, generation: Generation, look: InFlight, timeout: Duration) {
-        if let Some(watch) = self.probes.0.get_mut(&generation) {
+        if let Some(watch) = self.monitors.probes.0.get_mut(&generation) {
             watch.look = Some(look);
             watch.due = Instant::now() + timeout;
         }
@@ -256,12 +256,12 @@ impl EventLoop {
     }
 
     fn probe_listener(&mut self, generation: Generation) {
-        let Some(child) = self.children.get(generation) else { return };
+        let Some(child) = self.processes.children.get(generation) else { return };
         let Some(ProbeKind::Listen(address)) = &child.blueprint.probe else { return };
         let Some(socket) = self.sockets.get(address) else { return };
         // Where the system cannot tell, the socket itself must do: it accepts
         // from the first moment on, and connections wait for the service.
-        if self.os.listens(socket.fd(), child.tree()).unwrap_or(true) {
+        if self.io.os.listens(socket.fd(), child.tree()).unwrap_or(true) {
             self.probe_succeeded(generation);
         } else {
             self.probe_failed(generation, format!("it does not listen on {address} yet"));
@@ -275,7 +275,8 @@ impl EventLoop {
             Some(InFlight::Connection(own, _)) => *own == token,
             Some(InFlight::Program(_)) | None => false,
         };
-        let Some((generation, watch)) = self.probes.0.iter_mut().find(|(_, one)| is_its(one))
+        let Some((generation, watch)) =
+            self.monitors.probes.0.iter_mut().find(|(_, one)| is_its(one))
         else {
             return;
         };
@@ -289,15 +290,15 @@ impl EventLoop {
                 Outcome::Ready => self.probe_succeeded(generation),
                 Outcome::NotReady(why) => self.probe_failed(generation, why),
                 // Failure would show at the look's timeout.
-                Outcome::WaitToWrite => drop(self.os.rewatch(look.fd(), token, Interest::Write)),
-                Outcome::WaitToRead => drop(self.os.rewatch(look.fd(), token, Interest::Read)),
+                Outcome::WaitToWrite => drop(self.io.os.rewatch(look.fd(), token, Interest::Write)),
+                Outcome::WaitToRead => drop(self.io.os.rewatch(look.fd(), token, Interest::Read)),
             },
             Some(InFlight::Program(_)) | None => {}
         }
     }
 
     fn connection_progressed(&mut self, generation: Generation, attempt: Attempt) {
-        let Some(watch) = self.probes.0.get_mut(&generation) else { return };
+        let Some(watch) = self.monitors.probes.0.get_mut(&generation) else { return };
         match attempt {
             Attempt::UnderWay => {}
             Attempt::Refused(error)
@@ -311,7 +312,7 @@ impl EventLoop {
                     return;
                 };
                 self.end_connecting(&connecting);
-                match (self.await_answer(look), self.probes.0.get_mut(&generation)) {
+                match (self.await_answer(look), self.monitors.probes.0.get_mut(&generation)) {
                     (Ok(under), Some(watch)) => watch.look = Some(under),
                     (Ok(_), None) => {}
                     (Err(error), _) => self.probe_start_failed(generation, &error),
@@ -323,7 +324,7 @@ impl EventLoop {
     fn probe_succeeded(&mut self, generation: Generation) {
         self.cancel_probe(generation);
         let Some((blueprint, _)) = self.probe_of(generation) else { return };
-        let Some(watch) = self.probes.0.get_mut(&generation) else { return };
+        let Some(watch) = self.monitors.probes.0.get_mut(&generation) else { return };
         watch.problem.clear();
         match &mut watch.target {
             Target::Liveness { failures } => {
@@ -332,8 +333,8 @@ impl EventLoop {
             }
             Target::Readiness => {
                 let slot = watch.slot;
-                self.probes.0.remove(&generation);
-                self.events.push_back(Event::Ready(slot, generation));
+                self.monitors.probes.0.remove(&generation);
+                self.core.events.push_back(Event::Ready(slot, generation));
             }
         }
     }
@@ -345,7 +346,7 @@ impl EventLoop {
     fn record_failure(&mut self, generation: Generation, problem: String, counts: bool) {
         self.cancel_probe(generation);
         let Some((blueprint, _)) = self.probe_of(generation) else { return };
-        let Some(watch) = self.probes.0.get_mut(&generation) else { return };
+        let Some(watch) = self.monitors.probes.0.get_mut(&generation) else { return };
         let now = Instant::now();
         watch.problem.clone_from(&problem);
         match &mut watch.target {
@@ -373,16 +374,16 @@ impl EventLoop {
     }
 
     fn report_unhealthy(&mut self, generation: Generation, why: String) {
-        if let Some(watch) = self.probes.0.remove(&generation) {
-            self.events.push_back(Event::Unhealthy(watch.slot, generation, why));
+        if let Some(watch) = self.monitors.probes.0.remove(&generation) {
+            self.core.events.push_back(Event::Unhealthy(watch.slot, generation, why));
         }
     }
 
     /// `WATCHDOG=1`: it works for another while.
     pub(super) fn watchdog_ping(&mut self, generation: Generation) {
-        let Some(child) = self.children.get(generation) else { return };
+        let Some(child) = self.processes.children.get(generation) else { return };
         let due = Instant::now() + patience(child.blueprint.liveness.as_ref());
-        if let Some(watch) = self.probes.0.get_mut(&generation)
+        if let Some(watch) = self.monitors.probes.0.get_mut(&generation)
             && matches!(watch.target, Target::Liveness { .. })
         {
             watch.due = due;
@@ -390,10 +391,10 @@ impl EventLoop {
     }
 
     fn cancel_probe(&mut self, generation: Generation) {
-        match self.probes.0.get_mut(&generation).and_then(|watch| watch.look.take()) {
+        match self.monitors.probes.0.get_mut(&generation).and_then(|watch| watch.look.take()) {
             Some(InFlight::Connection(token, look)) => {
-                self.os.forget(look.fd(), token);
-                self.sources.remove(token);
+                self.io.os.forget(look.fd(), token);
+                self.io.sources.remove(token);
             }
             Some(InFlight::Connecting(connecting, _)) => self.end_connecting(&connecting),
             Some(InFlight::Program(pid)) => self.end_helper(pid),
@@ -404,39 +405,39 @@ impl EventLoop {
     /// Ends looks at what has moved on, begins those at what has become ready.
     pub(super) fn sync_probes(&mut self) {
         let apt = |generation: Generation, watch: &Watch| {
-            self.state.slot(watch.slot).is_some_and(|slot| match watch.target {
+            self.core.state.slot(watch.slot).is_some_and(|slot| match watch.target {
                 Target::Readiness => slot.is_starting(generation),
                 Target::Liveness { .. } => {
                     slot.phase() == Phase::Ready && slot.generation() == Some(generation)
                 }
             })
         };
-        let over = self.probes.0.iter().filter(|(id, watch)| !apt(**id, watch));
+        let over = self.monitors.probes.0.iter().filter(|(id, watch)| !apt(**id, watch));
         for generation in over.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.cancel_probe(generation);
-            self.probes.0.remove(&generation);
+            self.monitors.probes.0.remove(&generation);
         }
-        let ready = self.state.slots().filter(|(_, slot)| slot.phase() == Phase::Ready);
+        let ready = self.core.state.slots().filter(|(_, slot)| slot.phase() == Phase::Ready);
         let ready: Vec<_> = ready.filter_map(|(id, slot)| Some((id, slot.generation()?))).collect();
         for (slot, generation) in ready {
-            let child = self.children.get(generation);
+            let child = self.processes.children.get(generation);
             if let Some(liveness) = child.and_then(|child| child.blueprint.liveness.as_ref())
-                && !self.probes.0.contains_key(&generation)
+                && !self.monitors.probes.0.contains_key(&generation)
             {
                 let due = Instant::now() + patience(Some(liveness));
-                self.probes.add(generation, slot, Target::Liveness { failures: 0 }, due);
+                self.monitors.probes.add(generation, slot, Target::Liveness { failures: 0 }, due);
             }
         }
     }
 
     /// Looks for the line that means ready.
     pub(super) fn match_ready_line(&mut self, slot: SlotId, generation: Generation, text: &[u8]) {
-        let starting = self.state.slot(slot).is_some_and(|slot| slot.is_starting(generation));
-        if let (true, Some(child)) = (starting, self.children.get(generation))
+        let starting = self.core.state.slot(slot).is_some_and(|slot| slot.is_starting(generation));
+        if let (true, Some(child)) = (starting, self.processes.children.get(generation))
             && let Some(ProbeKind::Log(pattern)) = &child.blueprint.probe
             && memmem::find(text, pattern.as_bytes()).is_some()
         {
-            self.events.push_back(Event::Ready(slot, generation));
+            self.core.events.push_back(Event::Ready(slot, generation));
         }
     }
 }

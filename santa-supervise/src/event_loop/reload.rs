@@ -21,10 +21,12 @@ impl EventLoop {
     /// Applies what differs in the text of the configuration that was `read`, when
     /// its sockets are bound; or tells why not.
     pub(super) fn reload_config(&mut self, read: Result<String, String>) {
-        let loaded = read.and_then(|text| (self.load)(&text)).and_then(|(config, blueprints)| {
-            self.check_reload(&config)?;
-            Ok((config, blueprints))
-        });
+        let loaded = read.and_then(|text| (self.configuration.load)(&text)).and_then(
+            |(config, blueprints)| {
+                self.check_reload(&config)?;
+                Ok((config, blueprints))
+            },
+        );
         let (config, blueprints) = match loaded {
             Ok(loaded) => loaded,
             Err(problem) => return self.reload_done(Err(problem)),
@@ -40,10 +42,10 @@ impl EventLoop {
     }
 
     fn check_reload(&self, config: &Config) -> Result<(), String> {
-        if self.state.is_shutting_down() {
+        if self.core.state.is_shutting_down() {
             return Err("santa-supervise is shutting down".to_owned());
         }
-        if self.config.supervisor.control_socket != config.supervisor.control_socket {
+        if self.configuration.config.supervisor.control_socket != config.supervisor.control_socket {
             return Err("supervisor.control_socket cannot change while santa-supervise runs; leave it or restart the container".to_owned());
         }
         Ok(())
@@ -106,40 +108,41 @@ impl EventLoop {
         blueprints: Vec<Blueprint>,
         bound: Bound,
     ) -> Result<String, String> {
-        let (old, new) = (&self.config.supervisor, &config.supervisor);
+        let (old, new) = (&self.configuration.config.supervisor, &config.supervisor);
         let mut notes = Vec::new();
         if old.log != new.log {
             notes.push("supervisor.log changes with the next start of santa-supervise".to_owned());
         }
         self.sockets.adapt(&config, &blueprints, bound).map_err(|problems| problems.join("\n"))?;
         let known: BTreeMap<SlotId, (&Blueprint, bool)> = self
+            .core
             .blueprints
             .iter()
             .filter_map(|(id, blueprint)| {
-                Some((*id, (&**blueprint, self.state.slot(*id)?.removed())))
+                Some((*id, (&**blueprint, self.core.state.slot(*id)?.removed())))
             })
             .collect();
-        let next = SlotId(self.last_slot.0 + 1);
+        let next = SlotId(self.core.last_slot.0 + 1);
         let found = difference(&known, blueprints, next);
         notes.insert(0, found.summary.to_string());
         for (id, blueprint) in found.blueprints {
-            self.last_slot = self.last_slot.max(id);
+            self.core.last_slot = self.core.last_slot.max(id);
             self.limit_output(&blueprint);
-            self.blueprints.insert(id, Rc::new(blueprint));
+            self.core.blueprints.insert(id, Rc::new(blueprint));
         }
         let changes = Changes { shutdown_timeout: Some(new.shutdown_timeout), ..found.changes };
-        self.hooks.configure(config.hooks.clone());
-        self.config = config;
-        self.events.push_back(Event::Reconfigured(changes));
+        self.monitors.hooks.configure(config.hooks.clone());
+        self.configuration.config = config;
+        self.core.events.push_back(Event::Reconfigured(changes));
         Ok(notes.join("; "))
     }
 
     pub(super) fn replace_servers(&mut self, address: &Address) {
         let serves =
             |blueprint: &Blueprint| blueprint.sockets.iter().any(|(_, one)| one == address);
-        let changed = self.blueprints.iter().filter(|(_, blueprint)| serves(blueprint));
+        let changed = self.core.blueprints.iter().filter(|(_, blueprint)| serves(blueprint));
         let changed = changed.map(|(id, blueprint)| (*id, blueprint.spec.clone(), true)).collect();
         self.warn(&format!("{address} was removed by another process; it is bound again and the services that use it are restarted"));
-        self.events.push_back(Event::Reconfigured(Changes { changed, ..Changes::default() }));
+        self.core.events.push_back(Event::Reconfigured(Changes { changed, ..Changes::default() }));
     }
 }

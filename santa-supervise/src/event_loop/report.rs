@@ -11,22 +11,28 @@ impl EventLoop {
             supervisor: SupervisorStatus {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                os: self.os.name().to_owned(),
-                since: self.begun_at / 1_000,
-                shutting_down: self.state.is_shutting_down(),
-                orphans_reaped: self.children.orphans_reaped,
-                dropped_lines: self.log.dropped(),
+                os: self.io.os.name().to_owned(),
+                since: self.core.begun_at / 1_000,
+                shutting_down: self.core.state.is_shutting_down(),
+                orphans_reaped: self.processes.children.orphans_reaped,
+                dropped_lines: self.output.log.dropped(),
             },
-            services: self.state.slots().map(|(id, slot)| self.service_status(id, slot)).collect(),
+            services: self
+                .core
+                .state
+                .slots()
+                .map(|(id, slot)| self.service_status(id, slot))
+                .collect(),
         }
     }
 
     pub(super) fn service_status(&self, id: SlotId, slot: &Slot) -> ServiceStatus {
-        let child = slot.generation().and_then(|generation| self.children.get(generation));
-        let since = self.begun_at + u64::try_from(slot.since().as_millis()).unwrap_or(0);
+        let child =
+            slot.generation().and_then(|generation| self.processes.children.get(generation));
+        let since = self.core.begun_at + u64::try_from(slot.since().as_millis()).unwrap_or(0);
         let mut why = slot.why().to_owned();
         if matches!(slot.phase(), Phase::Starting | Phase::Ready)
-            && let Some(problem) = self.probes.problem(id)
+            && let Some(problem) = self.monitors.probes.problem(id)
         {
             why = format!("{why}; {problem}");
         }
@@ -38,7 +44,7 @@ impl EventLoop {
             why,
             status_text: slot
                 .generation()
-                .and_then(|generation| self.notify.status_of(generation))
+                .and_then(|generation| self.monitors.notify.status_of(generation))
                 .map(str::to_owned),
             pid: child.filter(|child| child.main_alive).map(|child| child.pid),
             generation: slot.generation().map(|generation| generation.0),
@@ -52,7 +58,7 @@ impl EventLoop {
     /// Healthy: not shutting down. Ready: every service that ought to be up is,
     /// but for those that failed without being critical.
     pub(super) fn health(&self, ready: bool) -> Answer {
-        if self.state.is_shutting_down() {
+        if self.core.state.is_shutting_down() {
             return Answer { ok: false, message: "shutting down".to_owned() };
         }
         let behind = |(_, slot): &(SlotId, &Slot)| {
@@ -61,6 +67,7 @@ impl EventLoop {
             slot.wanted() && !slot.phase().satisfies() && !given_up
         };
         let behind: Vec<String> = self
+            .core
             .state
             .slots()
             .filter(|slot| ready && behind(slot))

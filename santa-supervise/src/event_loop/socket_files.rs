@@ -28,7 +28,7 @@ impl EventLoop {
     /// Looks for files that somebody has removed. Who served such a socket needs a
     /// new process to get the new one.
     pub(super) fn look_for_lost_sockets(&mut self, now: Instant) {
-        if !self.sockets.is_time_to_look(now) || self.jobs.look_for_lost() {
+        if !self.sockets.is_time_to_look(now) || self.processes.jobs.look_for_lost() {
             return;
         }
         let (addresses, files): (Vec<Address>, Vec<SocketFile>) =
@@ -117,9 +117,9 @@ impl EventLoop {
     /// Removes all files of sockets: the end.
     pub fn remove_socket_files(&mut self) {
         let mut file_tasks = self.sockets.take_file_tasks();
-        file_tasks.extend(self.jobs.file_tasks().cloned());
+        file_tasks.extend(self.processes.jobs.file_tasks().cloned());
         file_tasks.extend(self.socket_files().into_values().map(FileTask::Remove));
-        file_tasks.extend(self.notify.paths().into_iter().map(FileTask::RemovePath));
+        file_tasks.extend(self.monitors.notify.paths().into_iter().map(FileTask::RemovePath));
         if file_tasks.is_empty() {
             return;
         }

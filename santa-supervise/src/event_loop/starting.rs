@@ -23,19 +23,19 @@ pub(super) struct Starts(BTreeMap<Generation, Starting>);
 impl EventLoop {
     /// Waits in the loop until the program of a child runs.
     pub(super) fn await_program(&mut self, generation: Generation, progress: Progress) {
-        let token = self.sources.add(Source::Start);
-        let watched = self.os.watch(progress.fd(), token, Interest::HangUp);
-        self.starts.0.insert(generation, Starting { token, progress });
+        let token = self.io.sources.add(Source::Start);
+        let watched = self.io.os.watch(progress.fd(), token, Interest::HangUp);
+        self.processes.starts.0.insert(generation, Starting { token, progress });
         if watched.is_err() {
             // Without memory for this, it will not get far; its end tells.
-            self.sources.remove(token);
+            self.io.sources.remove(token);
             self.signal_main(generation, libc::SIGKILL);
         }
     }
 
     /// Whether a child does not run its program yet.
     pub(super) fn is_on_its_way(&mut self, generation: Generation) -> bool {
-        let starting = self.starts.0.get_mut(&generation);
+        let starting = self.processes.starts.0.get_mut(&generation);
         starting.is_some_and(|one| !matches!(one.progress.look(), Report::Running))
     }
 
@@ -48,19 +48,21 @@ impl EventLoop {
         if !self.is_on_its_way(generation) {
             return;
         }
-        let Some(slot) = self.children.get(generation).map(|child| child.slot) else { return };
+        let Some(slot) = self.processes.children.get(generation).map(|child| child.slot) else {
+            return;
+        };
         let exit = Exit::Signal(libc::SIGKILL);
         let event = match self.start_failure(generation) {
             Some(failure) => Event::SpawnFailed(slot, generation, failure),
             None => Event::Exited { slot, generation, exit, alone: true },
         };
         self.forget_tree(generation);
-        self.events.push_back(event);
+        self.core.events.push_back(event);
     }
 
     /// What takes a child so long that it does not run its program yet.
     pub(super) fn delay_of(&mut self, generation: Generation) -> Option<String> {
-        match self.starts.0.get_mut(&generation)?.progress.look() {
+        match self.processes.starts.0.get_mut(&generation)?.progress.look() {
             Report::At(step) => {
                 Some(format!("still trying to {}; is a mount hanging?", step.attempt()))
             }
@@ -70,35 +72,35 @@ impl EventLoop {
 
     /// The child runs its program, or ends without.
     pub(super) fn start_reported(&mut self, token: Token) {
-        let mut starts = self.starts.0.iter_mut();
+        let mut starts = self.processes.starts.0.iter_mut();
         let Some((generation, starting)) = starts.find(|(_, one)| one.token == token) else {
             return;
         };
         let (generation, report) = (*generation, starting.progress.look());
-        self.os.forget(starting.progress.fd(), token);
-        self.sources.remove(token);
+        self.io.os.forget(starting.progress.fd(), token);
+        self.io.sources.remove(token);
         // What ends without is told of when it has.
         if let Report::Running = report {
-            self.starts.0.remove(&generation);
+            self.processes.starts.0.remove(&generation);
             self.program_runs(generation);
         }
     }
 
     fn program_runs(&mut self, generation: Generation) {
-        let Some(child) = self.children.get(generation) else { return };
+        let Some(child) = self.processes.children.get(generation) else { return };
         let (slot, blueprint) = (child.slot, std::rc::Rc::clone(&child.blueprint));
         self.begin_probe(slot, generation, &blueprint);
-        self.events.push_back(Event::Spawned(slot, generation));
+        self.core.events.push_back(Event::Spawned(slot, generation));
     }
 
     /// Why a child that has ended never ran its program, if that is so.
     pub(super) fn start_failure(&mut self, generation: Generation) -> Option<SpawnFailure> {
-        let mut starting = self.starts.0.remove(&generation)?;
-        if self.sources.known.contains_key(&starting.token) {
-            self.os.forget(starting.progress.fd(), starting.token);
-            self.sources.remove(starting.token);
+        let mut starting = self.processes.starts.0.remove(&generation)?;
+        if self.io.sources.known.contains_key(&starting.token) {
+            self.io.os.forget(starting.progress.fd(), starting.token);
+            self.io.sources.remove(starting.token);
         }
-        let child = self.children.get(generation)?;
+        let child = self.processes.children.get(generation)?;
         match starting.progress.look() {
             Report::Failed(found) => Some(spawning::explain(&child.blueprint, found)),
             Report::Refused(refusal) => Some(refusal),

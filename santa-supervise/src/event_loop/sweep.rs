@@ -38,7 +38,8 @@ impl Children {
 impl EventLoop {
     /// Looks for leftovers when it is time to.
     pub(super) fn sweep(&mut self, now: Instant) {
-        if self.children.sweeps.next.is_some_and(|due| due <= now) && !self.turn.reaped {
+        if self.processes.children.sweeps.next.is_some_and(|due| due <= now) && !self.io.turn.reaped
+        {
             self.reap();
         }
     }
@@ -47,26 +48,26 @@ impl EventLoop {
     /// something to.
     pub(super) fn sweep_after(&mut self) {
         let (begun, worked) = (Instant::now(), os::processor_time());
-        let ended = self.children.ended();
-        let rest_until = self.children.sweeps.rest_until.filter(|until| *until > begun);
-        if ended.is_empty() && !self.children.has_to_sweep() {
-            self.children.sweeps.next = None;
+        let ended = self.processes.children.ended();
+        let rest_until = self.processes.children.sweeps.rest_until.filter(|until| *until > begun);
+        if ended.is_empty() && !self.processes.children.has_to_sweep() {
+            self.processes.children.sweeps.next = None;
         } else if let (true, Some(rest_until)) = (ended.is_empty(), rest_until) {
-            self.children.sweeps.next = Some(rest_until);
+            self.processes.children.sweeps.next = Some(rest_until);
         } else {
             // Only now: what died together with a main process is no leftover.
             let strays = self.strays();
             if self.report_exits(ended, &strays) {
-                return self.children.sweep_soon();
+                return self.processes.children.sweep_soon();
             }
             let allowance = Allowance::of(SWEEP_FOR);
             self.sweep_trees(&strays, allowance);
             self.sweep_helpers(&strays, allowance);
             let now = Instant::now();
             let rest = os::processor_time().saturating_sub(worked) * REST;
-            self.children.sweeps.rest_until = Some(now + rest);
-            let again = self.children.has_to_sweep();
-            self.children.sweeps.next = again.then(|| now + SWEEP_EVERY.max(rest));
+            self.processes.children.sweeps.rest_until = Some(now + rest);
+            let again = self.processes.children.has_to_sweep();
+            self.processes.children.sweeps.next = again.then(|| now + SWEEP_EVERY.max(rest));
         }
     }
 
@@ -86,24 +87,25 @@ impl EventLoop {
 
     /// Goes on behind the last tree that had its turn; at least one gets it.
     fn sweep_trees(&mut self, strays: &Strays, allowance: Allowance) {
-        let mut due: Vec<Generation> = self.children.to_be_swept().collect();
-        let next = due.partition_point(|generation| Some(*generation) <= self.children.sweeps.last);
+        let mut due: Vec<Generation> = self.processes.children.to_be_swept().collect();
+        let next = due
+            .partition_point(|generation| Some(*generation) <= self.processes.children.sweeps.last);
         due.rotate_left(next);
         for generation in due {
-            let Some(child) = self.children.get_mut(generation) else { continue };
-            if child.main_alive || self.os.has_leftovers(child.tree(), strays) {
-                child.press(&*self.os, strays);
-                let processes = self.os.count(child.tree(), strays);
+            let Some(child) = self.processes.children.get_mut(generation) else { continue };
+            if child.main_alive || self.io.os.has_leftovers(child.tree(), strays) {
+                child.press(&*self.io.os, strays);
+                let processes = self.io.os.count(child.tree(), strays);
                 if child.killing && child.left.replace(processes) != Some(processes) {
                     let slot = child.slot;
-                    self.events.push_back(Event::Left { slot, generation, processes });
+                    self.core.events.push_back(Event::Left { slot, generation, processes });
                 }
             } else {
                 let slot = child.slot;
                 self.forget_tree(generation);
-                self.events.push_back(Event::Gone(slot, generation));
+                self.core.events.push_back(Event::Gone(slot, generation));
             }
-            self.children.sweeps.last = Some(generation);
+            self.processes.children.sweeps.last = Some(generation);
             if allowance.is_spent() {
                 break;
             }
@@ -111,11 +113,13 @@ impl EventLoop {
     }
 
     fn sweep_helpers(&mut self, strays: &Strays, allowance: Allowance) {
-        for _ in 0..self.children.sweeps.of_helpers.len() {
-            let Some(mut leftovers) = self.children.sweeps.of_helpers.pop_front() else { return };
-            if self.os.has_leftovers(leftovers.tree(), strays) {
-                leftovers.kill(&*self.os, strays);
-                self.children.add_leftovers(leftovers);
+        for _ in 0..self.processes.children.sweeps.of_helpers.len() {
+            let Some(mut leftovers) = self.processes.children.sweeps.of_helpers.pop_front() else {
+                return;
+            };
+            if self.io.os.has_leftovers(leftovers.tree(), strays) {
+                leftovers.kill(&*self.io.os, strays);
+                self.processes.children.add_leftovers(leftovers);
             }
             if allowance.is_spent() {
                 return;

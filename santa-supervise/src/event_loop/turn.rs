@@ -67,9 +67,9 @@ impl Turn {
 impl EventLoop {
     /// Takes what has happened.
     pub(super) fn take_turn(&mut self, wakes: &[Wake]) {
-        self.turn.begun = Instant::now();
+        self.io.turn.begun = Instant::now();
         let worked = os::processor_time();
-        self.turn.reaped = false;
+        self.io.turn.reaped = false;
         let mut signals: Vec<i32> = wakes
             .iter()
             .filter_map(|wake| match wake {
@@ -85,20 +85,20 @@ impl EventLoop {
             self.reap();
         }
         self.take_sources(wakes);
-        if self.usages.is_under_way() {
+        if self.monitors.usages.is_under_way() {
             self.look_at_usage();
         }
         self.run_timers();
         self.drain();
-        self.turn.longest = self.turn.longest.max(self.turn.begun.elapsed());
+        self.io.turn.longest = self.io.turn.longest.max(self.io.turn.begun.elapsed());
         let worked = os::processor_time().saturating_sub(worked);
-        self.turn.most_work = self.turn.most_work.max(worked);
+        self.io.turn.most_work = self.io.turn.most_work.max(worked);
     }
 
     /// Clients first, and of both kinds what the last turn has left: a system may
     /// name busy sources in the same order each time.
     fn take_sources(&mut self, wakes: &[Wake]) {
-        let mut due = std::mem::take(&mut self.turn.left);
+        let mut due = std::mem::take(&mut self.io.turn.left);
         let woken = wakes.iter().filter_map(|wake| match wake {
             Wake::Io(token) => Some(*token),
             Wake::Signal(_) | Wake::Child => None,
@@ -109,7 +109,7 @@ impl EventLoop {
             }
         }
         let is_client = |token: &Token| {
-            matches!(self.sources.known.get(token), Some(Source::Control | Source::Client))
+            matches!(self.io.sources.known.get(token), Some(Source::Control | Source::Client))
         };
         let (clients, others): (Vec<_>, Vec<_>) = due.into_iter().partition(is_client);
         // Not from the turn's beginning: however long exits took, some get theirs.
@@ -123,13 +123,13 @@ impl EventLoop {
             if Instant::now() < end {
                 self.take_source(token);
             } else {
-                self.turn.leave(token);
+                self.io.turn.leave(token);
             }
         }
     }
 
     fn take_source(&mut self, token: Token) {
-        match self.sources.known.get(&token) {
+        match self.io.sources.known.get(&token) {
             Some(Source::Output) => self.read_output(token),
             Some(Source::Probe) => self.advance_probe(token),
             Some(Source::Control) => self.accept_clients(),

@@ -47,50 +47,51 @@ impl Usages {
 impl EventLoop {
     /// Answers when all services have been looked at.
     pub(super) fn ask_usage(&mut self, asker: Token, question: Question) {
-        if self.usages.is_under_way() {
-            return self.usages.next_askers.push((asker, question));
+        if self.monitors.usages.is_under_way() {
+            return self.monitors.usages.next_askers.push((asker, question));
         }
-        self.usages.askers.push((asker, question));
-        self.usages.left = self.state.slots().map(|(id, _)| id).collect();
+        self.monitors.usages.askers.push((asker, question));
+        self.monitors.usages.left = self.core.state.slots().map(|(id, _)| id).collect();
         self.look_at_usage();
     }
 
     /// Looks at some more services; at the end tells whoever has asked.
     pub(super) fn look_at_usage(&mut self) {
         let end = Instant::now() + LOOK_FOR;
-        let strays = match self.usages.left.is_empty() {
+        let strays = match self.monitors.usages.left.is_empty() {
             true => Strays::default(),
             false => self.strays(),
         };
-        while let Some(id) = self.usages.left.pop_front() {
+        while let Some(id) = self.monitors.usages.left.pop_front() {
             // Services that a reload has taken away meanwhile are left out.
-            let found = self.state.slot(id).map(|slot| self.usage_of(id, slot, &strays));
-            self.usages.found.extend(found);
+            let found = self.core.state.slot(id).map(|slot| self.usage_of(id, slot, &strays));
+            self.monitors.usages.found.extend(found);
             if end <= Instant::now() {
                 break;
             }
         }
-        if self.usages.left.is_empty() {
+        if self.monitors.usages.left.is_empty() {
             self.tell_usage();
         }
     }
 
     fn usage_of(&self, id: SlotId, slot: &Slot, strays: &Strays) -> ServiceUsage {
-        let child = slot.generation().and_then(|generation| self.children.get(generation));
-        let used = child.and_then(|child| self.os.usage(child.tree(), strays));
+        let child =
+            slot.generation().and_then(|generation| self.processes.children.get(generation));
+        let used = child.and_then(|child| self.io.os.usage(child.tree(), strays));
         ServiceUsage {
             status: self.service_status(id, slot),
             processes: used.map(|used| used.processes),
             rss_bytes: used.map(|used| used.rss),
             cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
-            log_bytes: self.output_stats.bytes_of(&slot.spec().label()),
+            log_bytes: self.output.output_stats.bytes_of(&slot.spec().label()),
             dropped_lines: self.dropped_lines_of(&slot.spec().label()),
         }
     }
 
     fn tell_usage(&mut self) {
-        let usage = std::mem::take(&mut self.usages.found);
-        let askers = std::mem::take(&mut self.usages.askers);
+        let usage = std::mem::take(&mut self.monitors.usages.found);
+        let askers = std::mem::take(&mut self.monitors.usages.askers);
         let metrics = askers.iter().find(|(_, question)| *question == Question::Metrics);
         let metrics = metrics.map(|_| self.metrics(&usage));
         for (asker, question) in askers {
@@ -99,12 +100,12 @@ impl EventLoop {
                 _ => self.give_json(asker, &usage),
             }
             // It may have asked more.
-            self.turn.leave(asker);
+            self.io.turn.leave(asker);
         }
-        let next = std::mem::take(&mut self.usages.next_askers);
+        let next = std::mem::take(&mut self.monitors.usages.next_askers);
         if !next.is_empty() {
-            self.usages.askers = next;
-            self.usages.left = self.state.slots().map(|(id, _)| id).collect();
+            self.monitors.usages.askers = next;
+            self.monitors.usages.left = self.core.state.slots().map(|(id, _)| id).collect();
         }
     }
 
@@ -112,8 +113,8 @@ impl EventLoop {
     fn metrics(&self, usage: &[ServiceUsage]) -> String {
         let mut text = prometheus(&self.status(), usage, clock::now() / 1_000);
         let own = [
-            ("longest_turn", "Longest turn of the event loop.", self.turn.longest()),
-            ("longest_turn_cpu", "Most CPU time used by one turn.", self.turn.most_work()),
+            ("longest_turn", "Longest turn of the event loop.", self.io.turn.longest()),
+            ("longest_turn_cpu", "Most CPU time used by one turn.", self.io.turn.most_work()),
         ];
         for (name, help, value) in own {
             let name = format!("santa_supervise_{name}_seconds");

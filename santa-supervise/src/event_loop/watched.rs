@@ -116,29 +116,29 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 impl EventLoop {
     /// Begins or ends to watch, as is configured now.
     pub(super) fn sync_watches(&mut self) {
-        let paths_of = |slot: &SlotId| self.blueprints.get(slot).map(|one| &one.service.watch);
-        let watched = self.watched.0.iter();
+        let paths_of = |slot: &SlotId| self.core.blueprints.get(slot).map(|one| &one.service.watch);
+        let watched = self.monitors.watched.0.iter();
         let over = watched.filter(|(slot, watcher)| paths_of(slot) != Some(&watcher.paths));
         for slot in over.map(|(slot, _)| *slot).collect::<Vec<_>>() {
             self.end_watcher(slot);
-            self.watched.0.remove(&slot);
+            self.monitors.watched.0.remove(&slot);
         }
         let new = |slot: &SlotId, paths: &[PathBuf]| {
-            !paths.is_empty() && !self.watched.0.contains_key(slot)
+            !paths.is_empty() && !self.monitors.watched.0.contains_key(slot)
         };
-        let blueprints = self.blueprints.iter();
+        let blueprints = self.core.blueprints.iter();
         let new: Vec<_> = blueprints
             .filter(|(slot, blueprint)| new(slot, &blueprint.service.watch))
             .map(|(slot, blueprint)| (*slot, blueprint.service.watch.clone()))
             .collect();
         for (slot, paths) in new {
-            self.watched.0.insert(slot, Watcher { paths, process: None, due: None });
+            self.monitors.watched.0.insert(slot, Watcher { paths, process: None, due: None });
             self.begin_watching(slot);
         }
     }
 
     fn begin_watching(&mut self, slot: SlotId) {
-        let Some(watcher) = self.watched.0.get_mut(&slot) else { return };
+        let Some(watcher) = self.monitors.watched.0.get_mut(&slot) else { return };
         let paths = watcher.paths.clone();
         watcher.due = Some(Instant::now() + AGAIN_AFTER);
         let begun = UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -146,22 +146,23 @@ impl EventLoop {
         let worker = os::fork_worker(&[], &|output, _| watch(&paths, begun, output));
         let Ok(Worker { pid, output }) = worker else { return };
         self.adopt_worker(Purpose::Watch, pid);
-        let token = self.sources.add(Source::Watcher);
-        if self.os.watch(output.as_fd(), token, Interest::Read).is_err() {
-            self.sources.remove(token);
+        let token = self.io.sources.add(Source::Watcher);
+        if self.io.os.watch(output.as_fd(), token, Interest::Read).is_err() {
+            self.io.sources.remove(token);
             return self.end_helper(pid);
         }
-        if let Some(watcher) = self.watched.0.get_mut(&slot) {
+        if let Some(watcher) = self.monitors.watched.0.get_mut(&slot) {
             watcher.process = Some(Process { pid, output, token });
             watcher.due = Some(Instant::now() + LONG_LOOK);
         }
     }
 
     fn end_watcher(&mut self, slot: SlotId) {
-        let process = self.watched.0.get_mut(&slot).and_then(|watcher| watcher.process.take());
+        let process =
+            self.monitors.watched.0.get_mut(&slot).and_then(|watcher| watcher.process.take());
         if let Some(process) = process {
-            self.os.forget(process.output.as_fd(), process.token);
-            self.sources.remove(process.token);
+            self.io.os.forget(process.output.as_fd(), process.token);
+            self.io.sources.remove(process.token);
             self.end_helper(process.pid);
         }
     }
@@ -169,7 +170,8 @@ impl EventLoop {
     /// A watcher tells of its last looks, or has ended.
     pub(super) fn read_watcher(&mut self, token: Token) {
         let of = |watcher: &Watcher| watcher.process.as_ref().is_some_and(|one| one.token == token);
-        let Some((slot, watcher)) = self.watched.0.iter_mut().find(|(_, one)| of(one)) else {
+        let Some((slot, watcher)) = self.monitors.watched.0.iter_mut().find(|(_, one)| of(one))
+        else {
             return;
         };
         let (slot, mut told) = (*slot, [0u8; 64]);
@@ -192,7 +194,7 @@ impl EventLoop {
     /// Starts watchers again that have ended; tells of those that hang.
     pub(super) fn look_after_watchers(&mut self, now: Instant) {
         let due = |watcher: &Watcher| watcher.due.is_some_and(|due| due <= now);
-        let watched = self.watched.0.iter().filter(|(_, watcher)| due(watcher));
+        let watched = self.monitors.watched.0.iter().filter(|(_, watcher)| due(watcher));
         let due: Vec<_> =
             watched.map(|(slot, watcher)| (*slot, watcher.process.is_some())).collect();
         for (slot, hangs) in due {
@@ -201,7 +203,7 @@ impl EventLoop {
                 continue;
             }
             // Told once; its next word counts again.
-            if let Some(watcher) = self.watched.0.get_mut(&slot) {
+            if let Some(watcher) = self.monitors.watched.0.get_mut(&slot) {
                 watcher.due = None;
             }
             let label = self.label(slot);
@@ -211,7 +213,7 @@ impl EventLoop {
 
     fn reload_watcher(&mut self, slot: SlotId) {
         // One that does not run reads its files when it starts.
-        let runs = self.state.slot(slot).is_some_and(|slot| slot.phase() == Phase::Ready);
+        let runs = self.core.state.slot(slot).is_some_and(|slot| slot.phase() == Phase::Ready);
         if !runs {
             return;
         }
@@ -224,6 +226,6 @@ impl EventLoop {
         );
         // Nobody waits for the answer.
         let id = CommandId(0);
-        self.events.push_back(Event::Command { id, verb: Verb::Reload, target: label });
+        self.core.events.push_back(Event::Command { id, verb: Verb::Reload, target: label });
     }
 }

@@ -56,7 +56,9 @@ impl EventLoop {
             Request::ReloadConfig => self.begin_reload(Some(token)),
             Request::Shutdown => {
                 self.answer(token, true, "shutting down".to_owned());
-                self.events.push_back(Event::Terminate { why: "shutdown requested".to_owned() });
+                self.core
+                    .events
+                    .push_back(Event::Terminate { why: "shutdown requested".to_owned() });
             }
         }
     }
@@ -65,7 +67,7 @@ impl EventLoop {
         self.control.last_command += 1;
         let id = CommandId(self.control.last_command);
         self.control.asked.insert(id, token);
-        self.events.push_back(Event::Command { id, verb, target });
+        self.core.events.push_back(Event::Command { id, verb, target });
     }
 
     /// The core's answer to a command; its asker may have left.
@@ -91,7 +93,11 @@ impl EventLoop {
     fn give_logs(&mut self, token: Token, name: Option<String>, lines: usize, follow: bool) {
         let known = |name: &str| {
             name == OWN_NAME
-                || self.blueprints.values().any(|blueprint| is_of(&blueprint.spec.label(), name))
+                || self
+                    .core
+                    .blueprints
+                    .values()
+                    .any(|blueprint| is_of(&blueprint.spec.label(), name))
         };
         if let Some(name) = name.as_deref().filter(|name| !known(name)) {
             self.answer(
@@ -113,7 +119,8 @@ impl EventLoop {
     /// The last `lines` records, as far as they fit into one answer. Only what is
     /// given is formatted: a service may have written many short lines.
     fn last_lines_of(&self, name: Option<&str>, lines: usize) -> Vec<u8> {
-        let chunks = self.outputs.recent(|service| name.is_none_or(|name| is_of(service, name)));
+        let chunks =
+            self.output.outputs.recent(|service| name.is_none_or(|name| is_of(service, name)));
         let (mut left, mut room) = (lines, LONGEST_LOGS);
         let mut found = Vec::new();
         for chunk in chunks.iter().rev() {
