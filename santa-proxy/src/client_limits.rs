@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_behind_one_address_is_let_through_by_default() {
+    fn a_fleet_behind_one_address_is_within_the_default_limit() {
         const MACS: u64 = 3_000;
         // Three minutes of syncs every minute, each of preflight, two uploads of events,
         // two pages of rules and postflight.
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_from_one_address_is_stopped_by_default() {
+    fn a_flood_from_one_address_is_above_the_default_limit() {
         let flood = || (0..10_000u64).flat_map(|milli| (0..20).map(move |_| milli));
         let limits = ClientLimits::new();
         let rate = usize::try_from(default_rate()).expect("a number");

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_balancer_that_speaks_for_itself_names_nobody() {
+    fn a_connection_of_the_balancer_itself_names_no_client() {
         assert_eq!(header(0x20, 0, &[]), Ok(None));
         assert_eq!(header(0x21, 0, &[]), Ok(None));
         assert_eq!(header(0x21, 0x31, &[0; 216]), Ok(None));

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hashed_names_are_kept_for_ever() {
+    fn only_hashed_names_are_cached_forever() {
         assert!(cache_control("/_app/immutable/chunks/x.js").contains("immutable"));
         assert_eq!(cache_control("/index.html"), "no-cache");
         assert_eq!(cache_control("/_app/version.json"), "no-cache");

@@ -93,7 +93,7 @@ fn the_smallest_acceptable_form_is_sent() {
 }
 
 #[test]
-fn a_file_without_forms_is_compressed_when_that_pays() {
+fn a_file_without_compressed_variants_is_compressed_if_that_saves_bytes() {
     let (root, _) = site();
     let text = "console.log('again and again');\n".repeat(100);
     std::fs::write(root.path().join("plain.js"), &text).expect("file");

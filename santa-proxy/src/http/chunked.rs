@@ -328,7 +328,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_give_the_same_answer_as_the_whole(
+        fn pieces_give_the_same_result_as_the_whole(
             bytes in "([0-9a-f]{1,2}|\r\n|\n|;|a|=|\"|:| ){0,24}",
             size in 1usize..16,
         ) {

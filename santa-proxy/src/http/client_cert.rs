@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_speaks_for_its_client_only_when_it_is_trusted() {
+    fn only_a_trusted_proxy_names_its_client() {
         let said = "X-Forwarded-For: 192.0.2.1\r\nClient-Cert: :QQ==:\r\nClient-Cert-Chain: :QQ==:, :Qg==:\r\n";
         let passed_on = "Client-Cert: :QQ==:\r\nClient-Cert-Chain: :QQ==:, :Qg==:\r\n";
         assert_eq!(told(said, true, None), passed_on);

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_to_connect_to_has_a_port() {
+    fn a_connect_target_has_a_port() {
         for good in ["a:80", "a:65535", "[::1]:443"] {
             assert!(is_valid_with_port(good.as_bytes()), "{good}");
         }

@@ -10,7 +10,7 @@ use super::field::{Fields, MOST_FIELDS, Name};
 use super::reject::Reject;
 use super::response::Response;
 
-/// Streams that a client may cancel before the pace of it is looked at.
+/// Streams that a client may cancel before the share of cancelled ones counts.
 const CANCELLED_FREELY: u64 = 100;
 
 /// Appends the head of `request` as an HTTP/1.1 client would have written it;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_loses_what_belongs_to_its_connection() {
+    fn a_response_loses_what_belongs_to_its_connection() {
         let text = b"HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\
             Connection: close\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n";
         let found = Scan::default().advance(text, &super::super::response::SCAN_RULES);

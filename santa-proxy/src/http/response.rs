@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read_as_written() {
+    fn responses_are_read_as_written() {
         let cases = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", (200, ResponseBody::Length(2), true)),
             ("HTTP/1.1 204 \r\n\r\n", (204, ResponseBody::None, true)),

@@ -45,7 +45,7 @@ fn downstream_headers(text: &str, version: Version) -> String {
 }
 
 #[test]
-fn a_backend_gets_the_request_as_it_is_and_who_sent_it() {
+fn a_backend_gets_the_request_unchanged_and_who_sent_it() {
     let head = upstream_headers(
         "GET /api/x?q=%20 HTTP/1.1\r\nHost: santa\r\nCookie: a=b\r\naccept: */*\r\n\r\n",
         false,
@@ -73,7 +73,7 @@ fn what_belongs_to_one_connection_ends_here() {
 }
 
 #[test]
-fn only_trusted_proxies_are_believed() {
+fn only_trusted_proxies_set_forwarded_fields() {
     let text = "GET /api HTTP/1.1\r\nHost: santa\r\nX-Forwarded-For: 1.1.1.1\r\n\
         X-Forwarded-Proto: https\r\nX-Forwarded-Host: pub\r\nX-Forwarded-Port: 443\r\n\
         X-Real-IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\nX-Request-Id: forged\r\n\
@@ -95,7 +95,7 @@ fn only_trusted_proxies_are_believed() {
 }
 
 #[test]
-fn what_a_trusted_proxy_says_twice_or_not_at_all_is_not_believed() {
+fn repeated_or_empty_fields_of_a_trusted_proxy_are_ignored() {
     let twice = "GET /api HTTP/1.1\r\nHost: santa\r\nX-Forwarded-Proto: https\r\n\
         X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nX-Forwarded-Host: b\r\n\
         Forwarded: for=1.1.1.1\r\nForwarded:\r\nForwarded: for=2.2.2.2\r\n\r\n";
@@ -120,7 +120,7 @@ fn a_websocket_handshake_is_the_only_upgrade() {
 }
 
 #[test]
-fn answers_lose_hop_by_hop_fields_and_gain_what_is_missing() {
+fn responses_lose_hop_by_hop_fields_and_gain_missing_ones() {
     let head = downstream_headers(
         "HTTP/1.1 200 Fine\r\nServer: x\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
          Keep-Alive: 5\r\nX-Frame-Options: SAMEORIGIN\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\

@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_give_the_same_answer_as_the_whole(bytes in head_like(), cut in 0usize..64) {
+        fn pieces_give_the_same_result_as_the_whole(bytes in head_like(), cut in 0usize..64) {
             let cut = cut.min(bytes.len());
             prop_assert_eq!(in_pieces(&bytes, &[cut]), whole(&bytes));
             let every: Vec<usize> = (0..bytes.len()).collect();

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// See [`alongside`]. A type of its own, since an async block would have room
+    /// See [`drive_with`]. A type of its own, since an async block would have room
     /// for both futures twice.
     #[derive(Debug)]
     pub(crate) struct DriveWith<M, H: Future, S, L> {

@@ -214,12 +214,12 @@ impl Reader<'_> {
 
     /// Whether the socket has an error, such as a reset by the peer.
     pub(crate) fn has_failed(&self) -> bool {
-        let told = match self {
+        let error = match self {
             Self::Tcp(reader) => reader.as_ref().take_error(),
             Self::Tls(session) => session.borrow().get_ref().0.take_error(),
             Self::Unix(_) | Self::InProcess(_) => return false,
         };
-        !matches!(told, Ok(None))
+        !matches!(error, Ok(None))
     }
 
     /// Waits for bytes; 0 means that the peer has closed its direction.

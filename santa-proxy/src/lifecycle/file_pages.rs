@@ -80,13 +80,13 @@ VmFlags: rd mr mw me
 ";
 
     #[test]
-    fn only_what_equals_its_file_is_given_back() {
+    fn only_unmodified_file_pages_are_dropped() {
         let expected = [0x55d0_c000_0000..0x55d0_c001_0000, 0x7f00_0000_1000..0x7f00_0000_3000];
         assert_eq!(unchanged(SMAPS), expected);
     }
 
     #[test]
-    fn nonsense_gives_nothing_back() {
+    fn invalid_smaps_drop_nothing() {
         for smaps in ["", "Anonymous: 0 kB", "x-y r-xp 0 0 0 /a\nAnonymous: 0 kB", "1-2\n"] {
             assert!(unchanged(smaps).is_empty(), "{smaps}");
         }
@@ -102,7 +102,7 @@ VmFlags: rd mr mw me
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_program_goes_on_without_its_pages() {
+    fn a_program_continues_without_its_pages() {
         let before = present();
         drop_file_pages();
         let after = present();

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_earns_time() {
+    fn received_bytes_extend_the_timeout() {
         let mut clock = clock(1024);
         assert_eq!(clock.patience(), 10 * SECOND);
         clock.arrived(1, 9 * SECOND);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_of_an_answer_have_what_the_rules_say() {
+    fn the_first_bytes_of_a_response_have_the_same_timeout() {
         let config = santa_config::parse(
             &include_str!("../../tests/integration/support/proxy.toml")
                 .replace("@DIRECTORY@", "/x"),

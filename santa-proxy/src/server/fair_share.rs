@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_one_can_be_had() {
+    fn a_single_unit_can_be_taken() {
         let mut share = FairShare::new(1);
         assert!(share.take(client(1), 1) && !share.take(client(2), 1));
     }

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn permits_go_to_those_who_still_wait() {
+    fn permits_go_to_requests_that_still_wait() {
         let limiter = limiter(1, 4);
         let first = limiter.try_acquire(Lane::Sync, client(1)).expect("free");
         assert!(limiter.try_acquire(Lane::Sync, client(1)).is_none());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_for_one_who_has_just_gone_goes_to_the_next() {
+    fn a_permit_for_a_request_that_has_just_gone_goes_to_the_next() {
         let limiter = limiter(1, 4);
         let first = limiter.try_acquire(Lane::Sync, client(1)).expect("free");
         let (slot, turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_may_be_gone_makes_room_in_a_full_queue() {
+    fn a_client_that_may_be_gone_makes_room_in_a_full_queue() {
         let limiter = limiter(1, 2);
         let _first = limiter.try_acquire(Lane::Sync, client(1)).expect("free");
         let (doubted, mut turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");

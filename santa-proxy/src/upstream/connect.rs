@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_or_absent_backend_is_waited_for() {
+    fn a_busy_or_restarting_backend_is_waited_for() {
         let remedy = |code: i32| remedy(&io::Error::from_raw_os_error(code));
         assert_eq!(remedy(rustix::io::Errno::AGAIN.raw_os_error()), Remedy::Soon);
         assert_eq!(remedy(rustix::io::Errno::CONNREFUSED.raw_os_error()), Remedy::Hold);

@@ -253,14 +253,14 @@ impl Backend {
 impl Instance {
     /// The connection used last that is still open.
     fn reuse(self: &Rc<Self>, reuse: Reuse, now: Instant) -> Option<Lease> {
-        let quiet = match reuse {
+        let is_idle = match reuse {
             Reuse::Never => return None,
             Reuse::Likely => Stream::seems_idle,
             Reuse::Certain => Stream::is_idle,
         };
         loop {
             let (stream, since) = self.idle.borrow_mut().pop()?;
-            if now < since + IDLE_TIMEOUT && quiet(&stream) {
+            if now < since + IDLE_TIMEOUT && is_idle(&stream) {
                 return Some(Lease { stream, reused: true, counted: Counted::new(self) });
             }
         }
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(chosen(), first);
     }
     #[test]
-    fn what_has_failed_a_request_gets_it_again_only_when_no_other_would_do() {
+    fn a_retry_prefers_another_instance() {
         let backend = backend(2);
         let [first, second] = [0, 1].map(|at| &backend.instances[at]);
         let chosen = || backend.choose(Instant::now(), Some(first)).expect("an instance");

@@ -9,7 +9,7 @@ use crate::support::eventually;
 use crate::support::proxy::Setup;
 
 #[test]
-fn metrics_tell_of_requests_on_the_admin_listener_only() {
+fn metrics_of_requests_are_on_the_admin_listener_only() {
     let proxy = Setup::new().with_admin().start();
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get("/file.txt").status, 200);
@@ -34,7 +34,7 @@ fn metrics_tell_of_requests_on_the_admin_listener_only() {
 }
 
 #[test]
-fn metrics_tell_of_santa_supervise_too() {
+fn metrics_include_those_of_santa_supervise() {
     let setup = Setup::new().with_admin();
     let path = setup.directory.path().join("control.sock");
     let control = UnixListener::bind(&path).expect("control socket");
@@ -57,7 +57,7 @@ fn metrics_tell_of_santa_supervise_too() {
 }
 
 #[test]
-fn metrics_tell_of_every_instance_of_the_backend() {
+fn metrics_include_every_instance_of_the_backend() {
     let setup = Setup::new().with_admin();
     let backend = Backend::start(&setup.socket());
     let proxy = setup.start();

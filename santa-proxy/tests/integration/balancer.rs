@@ -38,7 +38,7 @@ fn the_client_is_who_the_balancer_names_and_nobody_else() {
 }
 
 #[test]
-fn a_connection_of_the_balancer_without_a_header_is_closed_unanswered() {
+fn a_connection_of_the_balancer_without_a_header_is_closed_without_a_response() {
     let proxy = behind_balancer(Setup::new()).start();
     let mut client = Client::connect(proxy.address);
     client.send(GET);
@@ -56,7 +56,7 @@ fn from_others_the_header_is_no_request() {
 }
 
 #[test]
-fn clients_behind_the_balancer_are_counted_one_by_one() {
+fn clients_behind_the_balancer_are_counted_separately() {
     let setup = behind_balancer(Setup::new()).set("PROXY__LIMITS__CONNECTIONS_PER_ADDRESS", "1");
     let proxy = setup.start();
     let connect = |last: u8| {

@@ -51,7 +51,7 @@ fn proxies_may_write_addresses_as_they_like() {
 }
 
 #[test]
-fn strangers_cannot_say_who_they_are() {
+fn untrusted_clients_cannot_choose_their_address() {
     let (proxy, backend) = start("192.0.2.0/24");
     for (number, fields) in [
         "X-Forwarded-For: 198.51.100.7\r\n",

@@ -38,7 +38,7 @@ fn check_names_every_mistake_and_its_remedy() {
 }
 
 #[test]
-fn a_console_that_is_not_built_is_said_before_serving() {
+fn a_missing_console_is_reported_before_serving() {
     let setup = Setup::new().set("PATHS__WWW", "/nonexistent");
     let (code, text) = run(&setup, &["--check"]);
     assert_eq!(code, 78);
@@ -47,7 +47,7 @@ fn a_console_that_is_not_built_is_said_before_serving() {
 }
 
 #[test]
-fn a_taken_port_is_said_with_its_address() {
+fn a_port_in_use_is_reported_with_its_address() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("address").to_string();
     let (code, text) = run(&Setup::new().set("SOCKET__HTTP__LISTEN", &address), &[]);

@@ -57,7 +57,7 @@ fn waiting(proxy: &Proxy) -> u64 {
 }
 
 #[test]
-fn a_client_that_leaves_the_queue_leaves_its_place() {
+fn a_disconnected_client_frees_its_slot_in_the_queue() {
     for reset in [false, true] {
         let setup = one_permit().with_admin().set("PROXY__LIMITS__QUEUE", "2");
         let backend = Backend::start(&setup.socket());
@@ -82,7 +82,7 @@ fn a_client_that_leaves_the_queue_leaves_its_place() {
 }
 
 #[test]
-fn those_who_may_be_gone_make_room_in_a_full_queue_at_once() {
+fn clients_that_may_be_gone_make_room_in_a_full_queue_at_once() {
     let setup = one_permit().set("PROXY__LIMITS__QUEUE", "2");
     let backend = Backend::start(&setup.socket());
     held(&backend);
@@ -114,7 +114,7 @@ fn released(proxy: &Proxy, backend: &Backend, leave: impl FnOnce()) {
 }
 
 #[test]
-fn a_client_that_does_not_wait_for_the_backend_leaves_it_to_others() {
+fn a_disconnected_client_frees_the_backend() {
     let setup = one_permit();
     let backend = Backend::start(&setup.socket());
     held(&backend);
@@ -166,7 +166,7 @@ fn the_same_over_http2_for_streams_and_connections() {
 }
 
 #[test]
-fn a_client_that_leaves_while_the_backend_is_away_is_forgotten() {
+fn a_client_that_disconnects_while_the_backend_is_unavailable_is_logged_as_499() {
     let proxy = one_permit().set("PROXY__TIMEOUTS__CONNECT", "60s").start();
     for reset in [false, true] {
         let gone = ask(&proxy, &get("/api/x", "192.0.2.1"));
@@ -180,7 +180,7 @@ fn a_client_that_leaves_while_the_backend_is_away_is_forgotten() {
 }
 
 #[test]
-fn a_client_that_has_only_ended_its_direction_gets_its_answer() {
+fn a_half_closed_client_gets_its_response() {
     let setup = one_permit();
     let backend = Backend::start(&setup.socket());
     held(&backend);
@@ -201,7 +201,7 @@ fn a_client_that_has_only_ended_its_direction_gets_its_answer() {
 }
 
 #[test]
-fn a_quick_answer_comes_without_a_question() {
+fn a_quick_response_has_no_interim_response() {
     let setup = one_permit();
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
@@ -212,7 +212,7 @@ fn a_quick_answer_comes_without_a_question() {
 }
 
 #[test]
-fn requests_sent_in_advance_are_answered_in_order() {
+fn pipelined_requests_get_their_responses_in_order() {
     let setup = one_permit();
     let backend = Backend::start(&setup.socket());
     held(&backend);

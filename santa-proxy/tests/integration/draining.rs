@@ -38,7 +38,7 @@ fn until_used(proxy: &Proxy, backends: &[Backend], wanted: &[bool]) {
 }
 
 #[test]
-fn one_that_stops_gets_nothing_more_until_it_is_ready_again() {
+fn a_stopping_instance_gets_no_new_requests_until_it_is_ready_again() {
     let setup = Setup::new();
     let (proxy, backends, supervisor) = started(setup, &["ready", "ready"]);
     assert_eq!(used(&proxy, &backends), [true, true]);
@@ -77,7 +77,7 @@ fn the_metrics_say_which_one_is_drained() {
 }
 
 #[test]
-fn what_it_has_already_is_finished() {
+fn open_requests_of_a_drained_instance_are_finished() {
     let (proxy, backends, supervisor) = started(Setup::new(), &["ready", "ready"]);
     backends[0].always(Act::HandOver);
     let mut clients = hold_until(&proxy, &backends, 0);
@@ -89,14 +89,14 @@ fn what_it_has_already_is_finished() {
 }
 
 #[test]
-fn when_none_is_ready_all_are_tried() {
+fn when_no_instance_is_ready_all_are_tried() {
     let (proxy, backends, _supervisor) = started(Setup::new(), &["starting", "backoff"]);
     proxy.line_with(DRAINED);
     assert_eq!(used(&proxy, &backends), [true, true]);
 }
 
 #[test]
-fn without_news_all_are_tried() {
+fn without_states_all_instances_are_tried() {
     for fault in ["gone", "silent", "garbage"] {
         let (proxy, backends, supervisor) = started(Setup::new(), &["stopping", "ready"]);
         proxy.line_with(DRAINED);

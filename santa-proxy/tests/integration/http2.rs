@@ -75,7 +75,7 @@ pub(crate) fn start(setup: Setup) -> (Authority, Proxy, Backend) {
 }
 
 #[test]
-fn console_and_backend_answer_as_over_http11() {
+fn console_and_backend_respond_as_over_http11() {
     let setup = Setup::new();
     setup.file("large.bin", &"0123456789".repeat(300_000));
     let (authority, proxy, backend) = start(setup);
@@ -158,7 +158,7 @@ fn cookies_that_were_split_reach_the_backend_as_one() {
 }
 
 #[test]
-fn a_websocket_is_refused_clearly_and_finds_http11() {
+fn a_websocket_over_http2_is_501_and_works_over_http11() {
     let (authority, proxy, backend) = start(Setup::new());
     run(async {
         let mut client = client(&proxy, &authority).await;
@@ -172,7 +172,7 @@ fn a_websocket_is_refused_clearly_and_finds_http11() {
 }
 
 #[test]
-fn a_broken_answer_resets_its_stream_and_no_other() {
+fn an_incomplete_response_resets_its_stream_and_no_other() {
     let (authority, proxy, backend) = start(Setup::new());
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\nhalf".to_vec();
     backend.always(Act::AnswerAndClose(half));
@@ -311,7 +311,7 @@ fn a_head_above_the_limit_is_431() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_or_sends_nothing_is_cut_off() {
+fn a_client_that_reads_or_sends_nothing_is_disconnected() {
     let setup =
         Setup::new().set("PROXY__TIMEOUTS__BODY", "100ms").set("PROXY__TIMEOUTS__IDLE", "100ms");
     setup.file("large.bin", &"0123456789".repeat(300_000));
@@ -345,7 +345,7 @@ fn a_client_that_takes_nothing_or_sends_nothing_is_cut_off() {
 }
 
 #[test]
-fn a_drain_finishes_streams_under_way() {
+fn a_drain_finishes_open_streams() {
     let (authority, mut proxy, backend) = start(Setup::new());
     backend.always(Act::HandOver);
     run(async {

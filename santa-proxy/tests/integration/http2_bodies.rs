@@ -60,7 +60,7 @@ fn http2_connections_with_nothing_but_slow_bodies_make_room() {
 }
 
 #[test]
-fn an_http2_connection_with_a_request_under_way_keeps_its_place() {
+fn an_http2_connection_with_an_open_request_is_not_closed_to_make_room() {
     let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "1");
     let (authority, proxy, backend) = start(setup);
     backend.script(|_| Act::HandOver);

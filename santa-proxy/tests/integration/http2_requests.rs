@@ -143,7 +143,7 @@ fn trailers_of_a_request_end_here_and_its_content_does_not() {
 }
 
 #[test]
-fn a_client_that_takes_one_answer_slowly_gets_the_others_meanwhile() {
+fn a_client_that_reads_one_response_slowly_gets_the_others_meanwhile() {
     let setup = Setup::new();
     setup.file("large.bin", &"0123456789".repeat(300_000));
     let (authority, proxy, _backend) = start(setup);

@@ -79,7 +79,7 @@ fn requests_go_to_the_instance_with_the_fewest() {
 }
 
 #[test]
-fn an_instance_that_is_away_is_passed_over_and_comes_back() {
+fn an_unavailable_instance_is_skipped_and_used_again_later() {
     let setup = Setup::new().with_admin();
     let (proxy, mut backends) = start(2, setup);
     let mut client = Client::connect(proxy.address);
@@ -110,7 +110,7 @@ fn an_instance_that_is_away_is_passed_over_and_comes_back() {
 }
 
 #[test]
-fn an_instance_that_stops_finishes_what_it_has_and_the_others_take_the_rest() {
+fn a_stopping_instance_finishes_its_requests_and_others_get_the_rest() {
     let (proxy, backends) = start(2, Setup::new());
     backends[0].always(Act::HandOver);
     backends[1].always(Act::Answer(ok("other")));
@@ -127,7 +127,7 @@ fn an_instance_that_stops_finishes_what_it_has_and_the_others_take_the_rest() {
 }
 
 #[test]
-fn what_ends_one_instance_does_not_go_to_another() {
+fn a_request_that_kills_an_instance_is_not_retried_on_another() {
     let (proxy, backends) = start(3, Setup::new());
     for backend in &backends {
         backend.script(|received| match received.head.contains("/api/fatal") {

@@ -28,7 +28,7 @@ fn the_inherited_listener_is_used_and_outlives_the_process() {
 }
 
 #[test]
-fn the_supervisor_is_told_when_requests_are_taken() {
+fn the_supervisor_is_notified_when_requests_are_accepted() {
     let setup = Setup::new();
     let path = setup.directory.path().join("notices");
     let notices = std::os::unix::net::UnixDatagram::bind(&path).expect("socket");
@@ -40,7 +40,7 @@ fn the_supervisor_is_told_when_requests_are_taken() {
 }
 
 #[test]
-fn a_drain_finishes_what_is_under_way_and_closes_the_rest() {
+fn a_drain_finishes_open_requests_and_closes_idle_connections() {
     let setup = Setup::new();
     let backend = Backend::start(&setup.socket());
     backend.always(Act::HandOver);
@@ -92,7 +92,7 @@ fn no_request_of_a_keep_alive_client_fails_while_draining() {
 }
 
 #[test]
-fn lingering_ends_with_the_drain_at_the_latest() {
+fn idle_connections_close_with_the_drain_at_the_latest() {
     let mut proxy = Setup::new()
         .set("PROXY__TIMEOUTS__LINGER", "1m")
         .set("PROXY__TIMEOUTS__DRAIN", "200ms")
@@ -120,7 +120,7 @@ fn a_drain_ends_at_its_deadline() {
 }
 
 #[test]
-fn a_request_that_arrives_while_draining_is_still_answered() {
+fn a_request_that_arrives_while_draining_still_gets_its_response() {
     // A loaded machine may be slow to send the rest.
     let mut proxy = Setup::new()
         .set("PROXY__TIMEOUTS__DRAIN", "1m")
@@ -143,7 +143,7 @@ fn a_request_that_arrives_while_draining_is_still_answered() {
 }
 
 #[test]
-fn a_reload_brings_new_files_and_settings_without_dropping_a_connection() {
+fn a_reload_applies_new_files_and_settings_without_dropping_a_connection() {
     let proxy = Setup::new().start();
     let mut client = Client::connect(proxy.address);
     let old = client.get("/file.txt");
@@ -231,7 +231,7 @@ fn workers_share_one_listener() {
 }
 
 #[test]
-fn a_changed_configuration_is_taken_without_a_signal() {
+fn a_changed_configuration_is_reloaded_without_a_signal() {
     let setup = Setup::new().set("PROXY__WATCH", "50ms");
     let proxy = setup.start();
     let mut client = Client::connect(proxy.address);
@@ -271,7 +271,7 @@ fn a_new_binary_takes_over_the_listener_without_a_failed_request() {
 }
 
 #[test]
-fn backups_in_the_folder_of_the_console_are_no_part_of_it() {
+fn backups_in_the_console_directory_are_not_served() {
     let proxy = Setup::new().start();
     let mut client = Client::connect(proxy.address);
     for name in BACKUPS {
@@ -305,7 +305,7 @@ fn files_that_cannot_be_read_in_time_keep_neither_signals_nor_metrics_waiting() 
 }
 
 #[test]
-fn reloads_that_are_asked_for_during_one_are_done_after_it() {
+fn reloads_requested_during_one_are_done_after_it() {
     let proxy = Setup::new().start();
     for number in 0..5 {
         proxy.file("new.txt", &format!("version {number}"));

@@ -49,7 +49,7 @@ fn content_that_takes_too_long_is_408() {
 }
 
 #[test]
-fn idle_connections_are_closed_without_a_word() {
+fn idle_connections_are_closed_without_a_response() {
     let proxy = Setup::new().set("PROXY__TIMEOUTS__IDLE", "100ms").start();
     let mut fresh = Client::connect(proxy.address);
     assert!(fresh.is_closed());
@@ -59,7 +59,7 @@ fn idle_connections_are_closed_without_a_word() {
 }
 
 #[test]
-fn connections_above_the_limit_are_told_503() {
+fn connections_above_the_limit_are_503() {
     let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "2");
     let backend = Backend::start(&setup.socket());
     backend.always(Act::Silence);
@@ -94,7 +94,7 @@ fn at_the_limit_the_connection_that_became_idle_last_makes_room() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn without_descriptors_those_who_are_there_are_served_and_room_is_made() {
+fn without_descriptors_open_connections_are_served_and_room_is_made() {
     let proxy = Setup::new().with_open_files(64).start();
     let mut first = Client::connect(proxy.address);
     assert_eq!(first.get("/file.txt").status, 200);
@@ -139,7 +139,7 @@ fn connections_of_a_trusted_proxy_are_not_counted() {
 }
 
 #[test]
-fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+fn a_client_above_the_rate_limit_is_429_with_retry_after() {
     let proxy = Setup::new()
         .set("PROXY__LIMITS__REQUESTS_PER_ADDRESS", "2")
         .set("PROXY__TRUSTED_PROXIES", "127.0.0.0/8")
@@ -165,7 +165,7 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[test]
-fn what_the_backend_cannot_take_yet_queues_and_what_the_queue_cannot_is_503() {
+fn requests_queue_for_the_backend_and_a_full_queue_is_503() {
     let setup =
         Setup::new().set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1").set("PROXY__LIMITS__QUEUE", "1");
     let backend = Backend::start(&setup.socket());
@@ -227,7 +227,7 @@ fn all_workers_together_queue_no_more_than_the_limit_says() {
 }
 
 #[test]
-fn those_who_wait_are_served_in_turn_whoever_asked_most() {
+fn queued_clients_take_turns_however_many_requests_each_has() {
     let setup = Setup::new()
         .set("PROXY__TRUSTED_PROXIES", "127.0.0.1")
         .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1");
@@ -274,7 +274,7 @@ fn those_who_wait_are_served_in_turn_whoever_asked_most() {
 }
 
 #[test]
-fn nobody_waits_in_the_queue_for_ever() {
+fn no_request_waits_in_the_queue_forever() {
     let setup = Setup::new()
         .set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1")
         .set("PROXY__TIMEOUTS__QUEUE", "100ms");
@@ -288,7 +288,7 @@ fn nobody_waits_in_the_queue_for_ever() {
 }
 
 #[test]
-fn an_answer_under_way_and_a_tunnel_leave_the_backend_free_for_others() {
+fn a_started_response_and_a_tunnel_hold_no_permit() {
     let setup = Setup::new().set("PROXY__LIMITS__UPSTREAM_REQUESTS", "1");
     let backend = Backend::start(&setup.socket());
     backend.script(|received| match received.head.split(' ').nth(1) {
@@ -311,7 +311,7 @@ fn an_answer_under_way_and_a_tunnel_leave_the_backend_free_for_others() {
 }
 
 #[test]
-fn a_connection_that_is_turned_away_while_it_sends_learns_why() {
+fn a_connection_rejected_while_it_sends_gets_a_503() {
     let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "1");
     let backend = Backend::start(&setup.socket());
     backend.always(Act::Silence);
@@ -328,7 +328,7 @@ fn a_connection_that_is_turned_away_while_it_sends_learns_why() {
 }
 
 #[test]
-fn a_refusal_reaches_a_client_that_sends_on() {
+fn a_413_reaches_a_client_that_is_still_sending() {
     let proxy = Setup::new().set("PROXY__LIMITS__BODY_SIZE", "1KiB").start();
     let mut client = Client::connect(proxy.address);
     client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 500000\r\n\r\n");
@@ -371,7 +371,7 @@ fn a_client_that_reads_slowly_but_steadily_gets_everything() {
 }
 
 #[test]
-fn a_client_that_stops_reading_is_cut_off() {
+fn a_client_that_stops_reading_is_disconnected() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "200ms");
     setup.file("large.txt", &"0123456789".repeat(2_000_000));
     let proxy = setup.start();

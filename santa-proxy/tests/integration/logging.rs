@@ -39,7 +39,7 @@ fn every_request_has_one_line_with_all_fields() {
 }
 
 #[test]
-fn refusals_are_logged_too() {
+fn rejected_requests_are_logged_too() {
     let proxy = Setup::new().start();
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.request("GET /\r\n\r\n").status, 400);
@@ -109,7 +109,7 @@ fn secrets_in_paths_stay_out_of_the_log() {
     let lines = proxy.lines().join("\n");
     assert!(!lines.contains(SECRET), "{lines}");
     assert!(lines.contains("\"path\":\"/api/santa/e/***/preflight/A\""), "{lines}");
-    // Whoever looks for what such a Mac does wrong is told without being shown.
+    // The reason of the refusal is logged, the path is not.
     assert!(lines.contains("\"reason\":\"control character or backslash in the path\""), "{lines}");
 }
 
@@ -130,7 +130,7 @@ fn rate_limited_requests_keep_secrets_out_of_the_log_as_well() {
 }
 
 #[test]
-fn a_stalled_reader_of_the_log_stalls_nobody() {
+fn a_stalled_reader_of_the_log_blocks_no_request() {
     let proxy = Setup::new().with_stalled_log().start();
     let mut client = Client::connect(proxy.address);
     let agent = "x".repeat(8000);
@@ -143,7 +143,7 @@ fn a_stalled_reader_of_the_log_stalls_nobody() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_behind_the_log_stops_nobody() {
+fn a_full_disk_behind_the_log_blocks_no_request() {
     // Every write to it fails as one to a full disk does.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
     // Its log cannot tell the address of its own listener.
@@ -161,7 +161,7 @@ fn a_full_disk_behind_the_log_stops_nobody() {
 }
 
 #[test]
-fn paths_that_nobody_wants_to_read_about_are_not_logged() {
+fn skipped_paths_are_not_logged() {
     let proxy = Setup::new()
         .set("PROXY__ACCESS__SKIP", "/health/ready, /café.txt")
         .set("PROXY__TIMEOUTS__READY", "50ms")

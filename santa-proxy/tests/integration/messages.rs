@@ -98,7 +98,7 @@ fn fragments_make_one_message_with_control_frames_between_them() {
 }
 
 #[test]
-fn pings_are_answered_by_the_other_end_in_both_directions() {
+fn pings_are_passed_on_in_both_directions() {
     let (_proxy, mut client, serving) = connect(|mut server: WebSocket<UnixStream>| {
         server.send(Message::Ping(b"from the server".to_vec().into())).expect("sent");
         let Message::Pong(pong) = server.read().expect("a pong") else { panic!("no pong") };
@@ -143,7 +143,7 @@ fn a_close_by_the_server_reaches_the_client() {
 }
 
 #[test]
-fn frames_against_the_rules_are_the_other_ends_business() {
+fn invalid_frames_are_passed_on() {
     let (_proxy, client, serving) = connect(|mut server: WebSocket<UnixStream>| server.read());
     // A client's frames must be masked; this one's are not.
     let mut stream = client.get_ref().try_clone().expect("clone");
@@ -154,7 +154,7 @@ fn frames_against_the_rules_are_the_other_ends_business() {
 }
 
 #[test]
-fn a_connection_that_is_just_gone_is_gone_at_the_other_end() {
+fn a_disconnected_client_is_seen_by_the_server() {
     let (_proxy, client, serving) = connect(|mut server: WebSocket<UnixStream>| server.read());
     drop(client);
     let gone = serving.join().expect("the server ends well");

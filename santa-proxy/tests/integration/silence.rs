@@ -78,7 +78,7 @@ fn the_oldest_of_them_makes_room_and_a_request_is_never_in_the_way() {
 }
 
 #[test]
-fn unfinished_prefaces_of_a_balancer_make_room() {
+fn unfinished_headers_of_a_balancer_make_room() {
     let proxy = full_table()
         .set("PROXY__PROXY_PROTOCOL", "true")
         .set("PROXY__TRUSTED_PROXIES", "127.0.0.0/8")
@@ -145,7 +145,7 @@ fn http2_between_requests_makes_room() {
 }
 
 #[test]
-fn a_connection_on_which_nothing_comes_has_the_time_of_a_head() {
+fn a_connection_without_bytes_has_the_timeout_of_a_head() {
     let authority = Authority::new();
     let setup =
         Setup::new().set("PROXY__TIMEOUTS__HEAD", "300ms").set("PROXY__TIMEOUTS__IDLE", "10m");

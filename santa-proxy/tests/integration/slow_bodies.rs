@@ -49,7 +49,7 @@ fn crowd(proxy: &Proxy, request: impl Fn(usize) -> String) -> Vec<Client> {
 }
 
 #[test]
-fn bodies_that_do_not_arrive_leave_the_backend_to_others() {
+fn incomplete_bodies_hold_no_permit() {
     let setup = few_permits();
     let backend = Backend::start(&setup.socket());
     let proxy = setup.start();
@@ -78,7 +78,7 @@ fn bodies_that_do_not_arrive_leave_the_backend_to_others() {
 }
 
 #[test]
-fn contents_that_are_asked_for_and_do_not_arrive_leave_room_for_others() {
+fn requested_contents_that_do_not_arrive_leave_room_for_others() {
     let setup = few_permits();
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
@@ -88,7 +88,7 @@ fn contents_that_are_asked_for_and_do_not_arrive_leave_room_for_others() {
 }
 
 #[test]
-fn large_bodies_under_way_leave_room_for_requests_that_are_complete() {
+fn large_incomplete_bodies_leave_room_for_complete_requests() {
     let setup = few_permits().set("PROXY__LIMITS__BODY_BUFFER", "1KiB");
     let backend = Backend::start(&setup.socket());
     let proxy = setup.start();
@@ -257,7 +257,7 @@ fn a_body_that_trickles_over_tls_or_http2_is_408() {
 }
 
 #[test]
-fn what_is_read_past_may_not_trickle_either() {
+fn skipped_content_may_not_trickle_either() {
     let proxy = Setup::new()
         .set("PROXY__TIMEOUTS__BODY_GRACE", "300ms")
         .set("PROXY__LIMITS__BODY_RATE", "1KiB")
@@ -331,7 +331,7 @@ fn requests_that_wait_and_bodies_are_counted() {
 }
 
 #[test]
-fn an_answer_that_is_taken_byte_by_byte_is_cut_off() {
+fn a_client_that_reads_byte_by_byte_is_disconnected() {
     let setup = Setup::new()
         .set("PROXY__TIMEOUTS__BODY_GRACE", "300ms")
         .set("PROXY__LIMITS__BODY_RATE", "1KiB");

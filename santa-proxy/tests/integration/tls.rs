@@ -35,7 +35,7 @@ fn with_authorities(setup: Setup, authority: &Authority, wanted: &str) -> Setup 
 }
 
 #[test]
-fn files_and_backend_are_served_over_tls_and_browsers_told_to_stay_there() {
+fn files_and_backend_are_served_over_tls_with_hsts() {
     let authority = Authority::new();
     let setup = with_tls(Setup::new(), &authority);
     let backend = Backend::start(&setup.socket());
@@ -157,7 +157,7 @@ fn a_required_client_certificate_is_required() {
 }
 
 #[test]
-fn a_drain_says_goodbye_on_tls_connections() {
+fn a_drain_sends_close_notify_on_tls_connections() {
     let authority = Authority::new();
     let mut proxy = with_tls(Setup::new(), &authority).start();
     let mut client = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
@@ -168,7 +168,7 @@ fn a_drain_says_goodbye_on_tls_connections() {
 }
 
 #[test]
-fn a_handshake_that_takes_too_long_or_is_none_is_ended() {
+fn a_slow_or_invalid_handshake_is_closed() {
     let authority = Authority::new();
     let proxy = with_tls(Setup::new().set("PROXY__TIMEOUTS__HEAD", "100ms"), &authority).start();
     let address = tls_address(&proxy);

@@ -20,7 +20,7 @@ const GET: &str = "GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n";
 const POST: &str = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
-fn connections_to_the_backend_are_used_again() {
+fn connections_to_the_backend_are_reused() {
     let (proxy, backend) = start();
     let mut client = Client::connect(proxy.address);
     for _ in 0..10 {
@@ -30,7 +30,7 @@ fn connections_to_the_backend_are_used_again() {
 }
 
 #[test]
-fn a_kept_connection_that_the_backend_closed_costs_nothing() {
+fn an_idle_connection_that_the_backend_closed_fails_no_request() {
     let (proxy, backend) = start();
     let mut client = Client::connect(proxy.address);
     for round in 0..20 {
@@ -44,7 +44,7 @@ fn a_kept_connection_that_the_backend_closed_costs_nothing() {
 /// What ended the backend may be the request, whichever connection it came on: it does
 /// not get the chance to end the next one.
 #[test]
-fn a_request_that_was_read_is_not_sent_again() {
+fn a_request_that_was_read_is_not_retried() {
     let (proxy, backend) = start();
     backend.script(|received| match received.head.contains("/api/fatal") {
         true => Act::Close,
@@ -73,7 +73,7 @@ fn leave_unread(listener: &UnixListener) {
 }
 
 #[test]
-fn a_request_that_was_certainly_not_read_is_sent_again() {
+fn a_request_that_was_certainly_not_read_is_retried() {
     let setup = Setup::new();
     let listener = UnixListener::bind(setup.socket()).expect("bind");
     let proxy = setup.start();
@@ -121,7 +121,7 @@ fn a_request_waits_for_a_backend_that_restarts() {
 }
 
 #[test]
-fn a_backend_that_stays_away_is_503_with_problem_details() {
+fn an_unavailable_backend_is_503_with_problem_details() {
     let proxy = Setup::new().set("PROXY__TIMEOUTS__CONNECT", "100ms").start();
     let mut client = Client::connect(proxy.address);
     let answer = client.get("/api/x");
@@ -146,7 +146,7 @@ fn a_silent_backend_is_504() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
+fn an_incomplete_response_is_incomplete_for_the_client_too() {
     let (proxy, backend) = start();
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this",
@@ -165,7 +165,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
 
 /// A server that is killed between its head and its content.
 #[test]
-fn half_a_short_answer_is_502_and_the_request_is_not_sent_again() {
+fn an_incomplete_short_response_is_502_without_a_retry() {
     let (proxy, backend) = start();
     backend.always(Act::AnswerAndClose(HALF.into()));
     let mut client = Client::connect(proxy.address);
@@ -177,7 +177,7 @@ fn half_a_short_answer_is_502_and_the_request_is_not_sent_again() {
 }
 
 #[test]
-fn half_a_short_answer_and_silence_is_504() {
+fn an_incomplete_short_response_and_silence_is_504() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__RESPONSE", "200ms");
     let backend = Backend::start(&setup.socket());
     backend.always(Act::Answer(HALF.into()));
@@ -188,7 +188,7 @@ fn half_a_short_answer_and_silence_is_504() {
 }
 
 #[test]
-fn a_short_answer_in_pieces_arrives_whole() {
+fn a_short_response_in_pieces_arrives_whole() {
     let (proxy, backend) = start();
     backend.always(Act::HandOver);
     let mut client = Client::connect(proxy.address);
@@ -246,7 +246,7 @@ fn uploads_are_streamed_while_they_arrive() {
 }
 
 #[test]
-fn large_answers_arrive_whole_however_slowly_they_are_read() {
+fn large_responses_arrive_whole_however_slowly_they_are_read() {
     let (proxy, backend) = start();
     let body: String =
         (0..3_000_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
@@ -259,7 +259,7 @@ fn large_answers_arrive_whole_however_slowly_they_are_read() {
 }
 
 #[test]
-fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+fn an_early_error_reaches_a_client_that_is_still_sending() {
     let (proxy, backend) = start();
     backend.always(Act::HandOver);
     let mut client = Client::connect(proxy.address);
@@ -279,7 +279,7 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
 
 /// Many clients look for a response only when all content is sent: it waits for them.
 #[test]
-fn a_refusal_reaches_clients_that_send_all_their_content_first() {
+fn an_error_reaches_clients_that_send_all_their_content_first() {
     for (length, status) in [(2_000_000, 413), (15_000_000, 401), (16_777_216, 429)] {
         let setup = Setup::new();
         let listener = UnixListener::bind(setup.socket()).expect("bind");
@@ -313,7 +313,7 @@ fn a_refusal_reaches_clients_that_send_all_their_content_first() {
 }
 
 #[test]
-fn a_backend_that_never_asks_for_the_content_gets_it() {
+fn a_backend_that_never_sends_100_gets_the_content() {
     let setup = Setup::new();
     let listener = UnixListener::bind(setup.socket()).expect("bind");
     let proxy = setup.start();
@@ -336,7 +336,7 @@ fn a_backend_that_never_asks_for_the_content_gets_it() {
 }
 
 #[test]
-fn content_that_was_asked_for_and_does_not_come_is_the_clients_fault() {
+fn requested_content_that_does_not_arrive_is_408() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__BODY", "1s");
     let listener = UnixListener::bind(setup.socket()).expect("bind");
     let proxy = setup.start();
@@ -361,7 +361,7 @@ fn trailers_pass_to_a_client_that_takes_them() {
 }
 
 #[test]
-fn a_full_backlog_is_waited_out() {
+fn a_full_backlog_is_retried() {
     // A backlog of one that nobody accepts from until all clients have asked.
     let setup = Setup::new();
     let socket = setup.socket();
@@ -397,7 +397,7 @@ fn a_full_backlog_is_waited_out() {
 }
 
 #[test]
-fn readiness_is_asked_of_the_backend() {
+fn readiness_is_queried_from_the_backend() {
     let (proxy, backend) = start();
     let mut client = Client::connect(proxy.address);
     let good = r#"{"status":"ready","checks":{"backend":"ok","database":"ok","migrations":"ok"}}"#;

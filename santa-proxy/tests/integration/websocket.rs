@@ -99,7 +99,7 @@ fn the_end_of_one_direction_is_passed_on_and_the_other_goes_on() {
 }
 
 #[test]
-fn a_tunnel_on_which_nothing_moves_is_closed() {
+fn an_idle_tunnel_is_closed() {
     let (proxy, _backend) = start(Setup::new().set("PROXY__TIMEOUTS__TUNNEL_IDLE", "200ms"));
     let mut client = Client::connect(proxy.address);
     client.send(HANDSHAKE);
@@ -112,7 +112,7 @@ fn a_tunnel_on_which_nothing_moves_is_closed() {
 }
 
 #[test]
-fn a_drain_closes_tunnels_so_that_clients_can_come_back() {
+fn a_drain_closes_tunnels_so_that_clients_reconnect() {
     let (mut proxy, _backend) = start(Setup::new());
     let mut client = Client::connect(proxy.address);
     client.send(HANDSHAKE);
@@ -152,7 +152,7 @@ fn a_drain_ends_a_tunnel_between_two_frames_only() {
 }
 
 #[test]
-fn a_backend_that_goes_away_without_a_word_is_announced() {
+fn a_backend_that_closes_without_a_close_frame_is_reported_to_the_client() {
     for words in [&b""[..], TEXT] {
         let setup = Setup::new();
         let backend = Backend::start(&setup.socket());
@@ -194,7 +194,7 @@ fn a_close_of_the_backend_is_passed_on_and_no_other_is_added() {
 }
 
 #[test]
-fn a_client_that_does_not_answer_a_close_is_not_waited_for() {
+fn a_client_that_does_not_reply_to_a_close_frame_is_not_waited_for() {
     let (mut proxy, _backend) = start(Setup::new());
     let mut client = Client::connect(proxy.address);
     client.send(HANDSHAKE);

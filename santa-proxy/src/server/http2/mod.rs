@@ -114,7 +114,7 @@ struct Session<'s> {
     counts: Rc<StreamCounts>,
     /// The open streams, and the connection's entry in the table.
     streams: Rc<Streams>,
-    /// The client has been told to open no more streams.
+    /// The client has got GOAWAY: it opens no more streams.
     ending: bool,
     /// It makes room for another connection, whatever happens to its streams.
     making_room: bool,

@@ -225,7 +225,7 @@ fn a_hop_keeps_its_own_fields() {
 }
 
 #[test]
-fn answers_are_passed_on_or_502() {
+fn responses_are_passed_on_or_502() {
     check("answers", include_str!("answers.txt"));
 }
 
