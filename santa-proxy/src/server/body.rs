@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::body_clock::BodyClock;
 use super::client_connection::ClientConnection;
 use super::connection_table::Activity;
-use super::dispatch::ProxyRequest;
+use super::proxy_request::ProxyRequest;
 use super::worker::Worker;
 use crate::http::chunked::push_content;
 use crate::http::reject::Reject;

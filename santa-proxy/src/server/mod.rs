@@ -20,6 +20,7 @@ mod log_throttle;
 mod peer;
 mod progress;
 mod proxy;
+mod proxy_request;
 mod queue;
 mod readiness;
 mod rejector;

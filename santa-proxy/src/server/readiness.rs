@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::dispatch::ReadinessRequest;
+use super::proxy_request::ReadinessRequest;
 use super::worker::Worker;
 use super::write_response::PreparedResponse;
 use crate::local_response::LocalResponse;

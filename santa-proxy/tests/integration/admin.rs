@@ -64,7 +64,8 @@ fn metrics_include_every_instance_of_the_backend() {
     let of = format!("address=\"unix:{}\"", proxy.directory.path().join("backend.sock").display());
     let scrape = || proxy.metrics();
     let silent = format!("# {} did not return its metrics\n", &of[9..of.len() - 1]);
-    assert!(scrape().contains(&silent), "an empty answer is none");
+    // The workers may only just have started.
+    eventually("an empty response is none", || scrape().contains(&silent));
     backend.tell("<!doctype html>\n");
     assert!(scrape().contains(&silent), "a page is none");
     backend.tell(

@@ -207,6 +207,7 @@ fn all_workers_together_queue_no_more_than_the_limit_says() {
     let socket = proxy.directory.path().join("backend.sock");
     let upstream = format!("santa_proxy_upstream_active{{address=\"unix:{}\"}}", socket.display());
     let state = || [proxy.metric(&upstream), proxy.metric("santa_proxy_queue_waiting")];
+    eventually("a worker has started", || proxy.metrics().contains(&upstream));
     let mut clients = Vec::new();
     // Each worker has to get two requests, and the kernel decides which one gets the next.
     eventually("three requests are with the backend and three wait", || {

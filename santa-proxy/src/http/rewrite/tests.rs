@@ -1,7 +1,9 @@
-use super::super::request::HeadLimits;
-use super::super::response::SCAN_RULES;
-use super::super::scan::{Found, Scan};
 use super::*;
+use crate::http::forwarded::Sender;
+use crate::http::request::{HeadLimits, Request};
+use crate::http::response::{Response, SCAN_RULES};
+use crate::http::scan::{Found, Scan};
+use crate::http::version::Version;
 
 const LIMITS: HeadLimits = HeadLimits { head: 4096, target: 1024, fields: 50 };
 
