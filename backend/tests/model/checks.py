@@ -26,16 +26,16 @@ def compare(
     if there == wanted:
         return
     missing = {key: wanted[key] for key in wanted if there.get(key) != wanted[key]}
-    extra = {key: there[key] for key in there if key not in wanted}
+    instead = {key: there[key] for key in there if there[key] != wanted.get(key)}
     layers = policy.layers_of(mac.facts)
     concerned = [
         f"{layer} {key}: {rule}"
         for layer in layers
-        for key in (*missing, *extra)
+        for key in dict.fromkeys((*missing, *instead))
         if (rule := policy.layers.get(layer, {}).get(key))
     ]
     lines = [
-        f"{mac.facts} {when} at {now}, but lacks {missing} and has {extra} instead",
+        f"{mac.facts} {when} at {now}, but lacks {missing} and has {instead} instead",
         f"its layers: {', '.join(layers)}",
         "rules of these targets:",
         *concerned,
