@@ -40,7 +40,11 @@ fn walk(
     for entry in entries {
         let entry = entry?;
         let path = format!("{base}{}", entry.file_name().to_string_lossy());
-        let is_folder = entry.file_type()?.is_dir();
+        let kind = entry.file_type()?;
+        let is_folder = kind.is_dir();
+        if !is_folder && !kind.is_file() && !kind.is_symlink() {
+            continue; // a socket, say, of a program that runs beside
+        }
         if entry.file_name() == ".git" || ignored.iter().any(|one| one.fits(&path, is_folder)) {
             continue;
         }
@@ -107,6 +111,8 @@ pub fn remove(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     #[test]
@@ -137,6 +143,7 @@ mod tests {
         ] {
             write(path, "");
         }
+        let _socket = UnixListener::bind(folder.path().join("sub/socket")).expect("bound");
         let mut found = Vec::new();
         walk(folder.path(), "", &mut Vec::new(), &mut found).expect("read");
         found.sort();

@@ -57,10 +57,11 @@ fn format_of(program: &Path) -> Option<Format> {
 impl Scanner {
     /// Has it look at an SBOM.
     pub(super) fn scan(&self, document: &str) -> Result<Scan> {
-        let folder = repo::dev("cache/scan");
-        fs::create_dir_all(&folder).context("cannot create .dev/cache/scan")?;
-        // osv-scanner knows an SBOM by its name.
-        let file = folder.join("bom.cdx.json");
+        let scans = repo::dev("cache/scan");
+        fs::create_dir_all(&scans).context("cannot create .dev/cache/scan")?;
+        // A folder of its own, for another scan may run; osv-scanner knows an SBOM by its name.
+        let folder = tempfile::tempdir_in(scans).context("cannot create a folder in .dev/cache/scan")?;
+        let file = folder.path().join("bom.cdx.json");
         fs::write(&file, document)
             .with_context(|| format!("cannot write {}", repo::shown(&file)))?;
         let (shell, program) = (run::shell()?, &self.program);
