@@ -60,7 +60,8 @@ impl Scanner {
         let scans = repo::dev("cache/scan");
         fs::create_dir_all(&scans).context("cannot create .dev/cache/scan")?;
         // A folder of its own, for another scan may run; osv-scanner knows an SBOM by its name.
-        let folder = tempfile::tempdir_in(scans).context("cannot create a folder in .dev/cache/scan")?;
+        let folder =
+            tempfile::tempdir_in(scans).context("cannot create a folder in .dev/cache/scan")?;
         let file = folder.path().join("bom.cdx.json");
         fs::write(&file, document)
             .with_context(|| format!("cannot write {}", repo::shown(&file)))?;
