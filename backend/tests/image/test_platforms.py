@@ -75,12 +75,13 @@ def test_programs_of_the_wrong_processor_are_refused(tmp_path: Path) -> None:
 def test_what_cross_compiling_lacks_is_named_with_how_to_get_it(tmp_path: Path) -> None:
     name, _ = OTHER[os.uname().machine]
     rust = {"arm64": "aarch64", "amd64": "x86-64"}[name]
-    # Where rustc is there and nothing else.
+    # Where Rust is there and nothing else: no C compiler for the other processor.
     path = tmp_path / "path"
     path.mkdir()
-    rustc = shutil.which("rustc")
-    assert rustc
-    (path / "rustc").symlink_to(rustc)
+    for program in ("cargo", "rustc"):
+        there = shutil.which(program)
+        assert there
+        (path / program).symlink_to(there)
     environ = {**os.environ, "PATH": str(path)}
     done = run(XTASK, "image", f"--platform=linux/{name}", f"--tree={tmp_path}/tree", environ=environ)
     assert done.returncode == 1

@@ -143,6 +143,12 @@ class Mac:
         if HASHES[self.facts.version]:
             done["rulesHash"] = self.hash()
         await self.post(line, "postflight", done)
+        if rules:
+            self._did(kind)  # the server counts it for orders that came until now
+
+    def _did(self, kind: str) -> None:
+        if kind == "CLEAN_ALL" or (kind == "CLEAN" and self.ordered == "CLEAN"):
+            self.ordered = ""
 
     def _apply(self, kind: str, rules: list[dict[str, Any]]) -> None:
         self.journal.append((self.syncs, "applied", "", f"{kind}: {len(rules)} rules"))
@@ -152,8 +158,7 @@ class Mac:
             self.table.clear()
         if kind == "CLEAN_ALL":
             self.transitive.clear()
-        if kind == "CLEAN_ALL" or (kind == "CLEAN" and self.ordered == "CLEAN"):
-            self.ordered = ""
+        self._did(kind)
         for rule in rules:
             key = (rule["rule_type"], rule["identifier"])
             self.table.pop(key, None)

@@ -44,8 +44,7 @@ class WholeMachine(Mac):
         self.mode = answer["client_mode"]
         self.told = doubts
         self.kinds[f"whole {kind}"] += 1
-        if kind == "CLEAN_ALL" or (kind == "CLEAN" and self.ordered == "CLEAN"):
-            self.ordered = ""
+        self._did(kind)
 
     def _key(self, rule: dict[str, Any]) -> tuple[str, str]:
         if rule["rule_type"] == CDHASH_WORD and self.facts.version == PEDRO:
