@@ -30,10 +30,11 @@ class WholeMachine(Mac):
         page = await self.post(line, "ruledownload", {"cursor": None})
         assert "cursor" not in page, page
         self.told = NOTHING
+        kind = answer["sync_type"]
+        self._did(kind)  # by its postflight, whether or not its answer is heard
         await self.post(
             line, "postflight", {"rules_received": 0, "rules_processed": 0, "sync_type": "NORMAL"}
         )
-        kind = answer["sync_type"]
         rules = [rule for rule in page["rules"] if rule["policy"] != "REMOVE"]
         self.journal.append((self.syncs, "applied", "", f"{kind}: {len(rules)} rules"))
         self.table = {}
