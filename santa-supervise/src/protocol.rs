@@ -68,7 +68,7 @@ pub enum Request {
     },
     /// Every change from now on.
     Events,
-    /// Read the configuration anew and apply what differs; answered by
+    /// Read the configuration again and apply what differs; answered by
     /// [`Answer`] as soon as that is under way.
     ReloadConfig,
     /// Stop everything and end.

@@ -53,11 +53,14 @@ pub fn difference(
             Some((id, (old, retired))) => {
                 left.remove(&id);
                 if *old != blueprint || retired {
-                    let anew = retired || !old.same_process(&blueprint);
-                    let list =
-                        if anew { &mut found.summary.renewed } else { &mut found.summary.adapted };
+                    let renewed = retired || !old.same_process(&blueprint);
+                    let list = if renewed {
+                        &mut found.summary.renewed
+                    } else {
+                        &mut found.summary.adapted
+                    };
                     list.push(label);
-                    found.changes.changed.push((id, blueprint.spec.clone(), anew));
+                    found.changes.changed.push((id, blueprint.spec.clone(), renewed));
                     found.blueprints.push((id, blueprint));
                 }
             }

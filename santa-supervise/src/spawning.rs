@@ -79,7 +79,7 @@ impl Spawner {
     }
 
     /// Starts one instance; `notify` is its `NOTIFY_SOCKET` and the path that it
-    /// binds it to. The child finds out the rest by itself.
+    /// binds it to. The child looks up everything else.
     ///
     /// # Errors
     /// Why not, with the remedy, and whether trying again may help.

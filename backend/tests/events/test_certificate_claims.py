@@ -1,16 +1,18 @@
 """No Mac alone decides the name of a certificate, or which bundle a program belongs to."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from santaserver.events import claims
+from tests.events.conftest import Fleet
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.usefixtures("claims_at_once")
 
 SHA = "c" * 64
 LEAF, ROOT = "e" * 64, "f" * 64
@@ -30,29 +32,6 @@ LIES: dict[str, dict[str, Any]] = {
     "newline": {**HONEST, "cn": f"{HONEST['cn']}\nOrg", "org": "EQHXZ8M8AV", "ou": ""},
 }
 APP = {"file_bundle_id": "com.example.app", "file_bundle_name": "App", "file_bundle_version_string": "1.0"}
-
-Fleet = Callable[[int], SimulatedMac]
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let claims be stored at once."""
-    monkeypatch.setattr(claims, "EVERY", 0.01)
-
-
-@pytest.fixture
-def fleet(server: RunningServer) -> Iterator[Fleet]:
-    """Macs by number."""
-    made: dict[int, SimulatedMac] = {}
-
-    def mac(number: int) -> SimulatedMac:
-        if number not in made:
-            made[number] = SimulatedMac(server.url, machine_id=f"M{number}", serial=f"S{number}")
-        return made[number]
-
-    yield mac
-    for one in made.values():
-        one.close()
 
 
 def report(mac: SimulatedMac, leaf: dict[str, Any], sha256: str = SHA, **more: Any) -> None:  # noqa: ANN401

@@ -1,7 +1,6 @@
 """No Mac decides alone who signed a program: each makes one claim, and contradictions are shown."""
 
 import time
-from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -10,9 +9,12 @@ import pytest
 
 from santaserver.events import claims
 from santaserver.events.pending_claims import MAX_CLAIMS, MAX_MACS
+from tests.events.conftest import Fleet
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.usefixtures("claims_at_once")
 
 SHA = "c" * 64
 CDHASH = "d" * 40
@@ -20,8 +22,6 @@ LEAF = "e" * 64
 SANTA = "ZMCG7MLDV9"
 JAMF = "483DWKW443"
 TARGETS = {"BINARY": SHA, "CDHASH": CDHASH, "CERTIFICATE": LEAF}
-
-Fleet = Callable[[int], SimulatedMac]
 
 
 def signed(team: str, name: str = "tool") -> dict[str, Any]:
@@ -35,27 +35,6 @@ def signed(team: str, name: str = "tool") -> dict[str, Any]:
 
 UNSIGNED: dict[str, Any] = {"team_id": "", "signing_id": "", "cdhash": CDHASH, "signing_chain": []}
 EVIL = signed("EVILEVIL00")
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what Macs say be stored at once."""
-    monkeypatch.setattr(claims, "EVERY", 0.01)
-
-
-@pytest.fixture
-def fleet(server: RunningServer) -> Iterator[Fleet]:
-    """Macs by number."""
-    made: dict[int, SimulatedMac] = {}
-
-    def mac(number: int) -> SimulatedMac:
-        if number not in made:
-            made[number] = SimulatedMac(server.url, machine_id=f"M{number}", serial=f"S{number}")
-        return made[number]
-
-    yield mac
-    for one in made.values():
-        one.close()
 
 
 def report(mac: SimulatedMac, facts: dict[str, Any], sha256: str = SHA, **more: object) -> None:

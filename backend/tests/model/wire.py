@@ -65,7 +65,7 @@ class Answer:
 
 
 class Line(Protocol):
-    """A connection of one client, opened when it is first used and anew after a break."""
+    """A connection of one client, opened when it is first used and again after a break."""
 
     async def exchange(self, request: Request, cut: Cut | None = None) -> Answer:
         """Send a request; raise `BrokenError` when the connection ends before the answer begins."""

@@ -4,7 +4,7 @@ import socket
 import ssl
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""For clients of plain HTTP: left to themselves, each reads all the authorities of the machine anew."""
+"""For clients of plain HTTP: left to themselves, each reads all the authorities of the machine again."""
 
 
 def listen_on_loopback() -> socket.socket:

@@ -1,4 +1,4 @@
-"""A sync that nothing is new for takes no lock; whatever comes in between makes it begin anew."""
+"""A sync that nothing is new for takes no lock; whatever comes in between makes it start over."""
 
 from typing import Any
 

@@ -20,21 +20,21 @@ impl Turn<'_> {
             self.slot(id).removed = true;
             self.stop(id);
         }
-        let mut anew = Vec::new();
+        let mut renewed = Vec::new();
         for (id, spec, new_process) in changes.changed {
             if !self.is_known(id) {
                 continue;
             }
             if self.adapt(id, spec) || new_process {
-                anew.push(id);
+                renewed.push(id);
             }
         }
         for (id, spec) in changes.added {
             self.state.slots.insert(id, Slot { wanted: true, ..Slot::new(spec, self.now) });
-            anew.push(id);
+            renewed.push(id);
         }
         // Only now: what they depend on may have changed, too.
-        for id in anew {
+        for id in renewed {
             self.renew(id);
         }
     }

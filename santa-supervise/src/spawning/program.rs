@@ -78,7 +78,7 @@ fn is_executable(file: &Path) -> io::Result<bool> {
 }
 
 /// Configuration and environment hold no NUL: the parser and the kernel see to
-/// that. What has one all the same ends there, as it would in C.
+/// that. A text that has one nevertheless ends there, as it would in C.
 pub(super) fn text(text: &OsStr) -> CString {
     let bytes = text.as_bytes().split(|byte| *byte == 0).next().unwrap_or_default();
     CString::new(bytes).unwrap_or_default()

@@ -76,7 +76,7 @@ describe('a form’s draft', () => {
     expect([draft.mistakes, save.mock.calls.length]).toEqual([{}, 2]);
   });
 
-  it('knows by itself whether something changed', () => {
+  it('tells whether something changed', () => {
     const draft = new FormDraft({ start: { names: ['a'] }, save: async (names) => names });
     draft.draft.names.push('b');
     expect(draft.changed).toBe(true);

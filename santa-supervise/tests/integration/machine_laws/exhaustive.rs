@@ -46,9 +46,9 @@ fn inputs(world: &World, reloads: bool) -> Vec<Input> {
     }
     // A reload to 1, 2 or 3 instances of the first service, or without it.
     if reloads {
-        let anew = false;
-        inputs.extend([0, 3, 4, 5].map(|what| Input::Reconfigure { what, target: 0, anew }));
-        inputs.push(Input::Reconfigure { what: 1, target: 0, anew });
+        let renewed = false;
+        inputs.extend([0, 3, 4, 5].map(|what| Input::Reconfigure { what, target: 0, renewed }));
+        inputs.push(Input::Reconfigure { what: 1, target: 0, renewed });
     }
     inputs
 }

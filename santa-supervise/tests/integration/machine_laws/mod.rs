@@ -27,7 +27,7 @@ fn input() -> impl Strategy<Value = Input> {
         4 => (any::<u8>(), any::<u8>()).prop_map(|(verb, target)| Input::Command(verb, target)),
         3 => any::<u8>().prop_map(Input::Unhealthy),
         3 => (0u8..6, 0u8..4, any::<bool>())
-            .prop_map(|(what, target, anew)| Input::Reconfigure { what, target, anew }),
+            .prop_map(|(what, target, renewed)| Input::Reconfigure { what, target, renewed }),
     ]
 }
 
@@ -357,8 +357,8 @@ fn rolling_three() -> World {
 #[test]
 fn a_rolling_restart_passes_over_instances_that_are_no_longer_configured() {
     let mut world = rolling_three();
-    world.take(&Input::Reconfigure { what: 3, target: 0, anew: false });
-    // One is forgotten, one still stops, when the first serves anew.
+    world.take(&Input::Reconfigure { what: 3, target: 0, renewed: false });
+    // One is forgotten, one still stops, when the first serves again.
     world.take(&Input::Exit { pick: 2, code: 0, signal: true, alone: true });
     world.take(&Input::Ready(2));
     assert!(world.open_commands.is_empty(), "answered");
@@ -384,7 +384,7 @@ fn a_wait_for_what_is_no_longer_configured_is_answered() {
     let mut world = rolling_three();
     world.take(&Input::Command(1, 24));
     world.take(&Input::Command(5, 24));
-    world.take(&Input::Reconfigure { what: 4, target: 0, anew: false });
+    world.take(&Input::Reconfigure { what: 4, target: 0, renewed: false });
     world.take(&Input::Exit { pick: 2, code: 0, signal: true, alone: true });
     assert!(world.state.slot(SlotId(2)).is_none(), "forgotten, although somebody waited");
     assert_eq!(world.open_commands.len(), 1, "only the rolling restart goes on");

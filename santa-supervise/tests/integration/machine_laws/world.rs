@@ -34,7 +34,7 @@ pub(crate) enum Input {
     Reconfigure {
         what: u8,
         target: u8,
-        anew: bool,
+        renewed: bool,
     },
 }
 
@@ -272,7 +272,7 @@ impl World {
                     self.feed(Event::Unhealthy(slot, generation, "no pulse".into()));
                 }
             }
-            Input::Reconfigure { what, target, anew } => self.reconfigure(what, target, anew),
+            Input::Reconfigure { what, target, renewed } => self.reconfigure(what, target, renewed),
         }
     }
 
@@ -339,7 +339,7 @@ impl World {
     }
 
     /// Changes the configuration of one service, as a reload would.
-    fn reconfigure(&mut self, what: u8, target: u8, anew: bool) {
+    fn reconfigure(&mut self, what: u8, target: u8, renewed: bool) {
         let name = format!("s{}", target % 4);
         let mut wanted = self.configured();
         let first = wanted.iter().find(|spec| spec.service == name).cloned();
@@ -369,7 +369,7 @@ impl World {
             }
             _ => return,
         }
-        self.apply(wanted, &name, anew);
+        self.apply(wanted, &name, renewed);
     }
 
     /// What is configured now.
@@ -379,8 +379,8 @@ impl World {
     }
 
     /// Tells the core the difference to `wanted`; instances of `changed` get a
-    /// new process where `anew` says so.
-    fn apply(&mut self, wanted: Vec<Spec>, changed: &str, anew: bool) {
+    /// new process where `renewed` says so.
+    fn apply(&mut self, wanted: Vec<Spec>, changed: &str, renewed: bool) {
         let mut changes = Changes::default();
         let mut known: BTreeMap<(String, u32), (SlotId, bool)> = self
             .state
@@ -392,7 +392,7 @@ impl World {
         for spec in wanted {
             match known.remove(&(spec.service.clone(), spec.instance)) {
                 Some((id, removed)) => {
-                    let new_process = removed || (anew && spec.service == changed);
+                    let new_process = removed || (renewed && spec.service == changed);
                     if new_process {
                         self.asked.insert(id);
                     }

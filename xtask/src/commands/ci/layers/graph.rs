@@ -23,7 +23,7 @@ fn order(tree: &Tree, imports: &Imports) -> Vec<String> {
             continue;
         };
         for target in imported {
-            // One without a layer is told of by itself.
+            // A target without a layer is reported where it is the importer.
             let Some((other, above)) = place(tree, target) else { continue };
             if above <= layer {
                 continue;
