@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from santaserver.audit import Actor
+
 Role = Literal["admin", "user"]
 
 
@@ -14,3 +16,8 @@ class User(BaseModel):
     username: str
     display_name: str
     role: Role = Field(description="`admin` may change rules and settings, `user` may look")
+
+    @property
+    def actor(self) -> Actor:
+        """The user as whoever made a change."""
+        return Actor(self.username, self.id)

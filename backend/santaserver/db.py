@@ -1,16 +1,16 @@
 """PostgreSQL: the pools of one process, one transaction per request, THE commit.
 
-REST endpoints that change something get an ORM session, Santa's stages and plain reads a bare
-asyncpg connection (measured: a third of the CPU). Both commit only here, and only after a commit are
-the request's live messages published. An outage becomes `DatabaseUnavailable`, logged once a minute.
+REST endpoints that change something get a `UnitOfWork`, plain reads and Santa's stages a bare asyncpg
+connection. All commit only here, and only after a commit are the request's live messages published.
+An outage becomes `DatabaseUnavailable`, logged once a minute.
 """
 
 import time
-from collections.abc import AsyncIterator, Hashable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import asyncpg
 from sqlalchemy import text
@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
 from santaserver.outbox import Outbox, Publish
+from santaserver.postgres.connection import Connection, rows_of
 from santaserver.postgres.credentials import DatabaseAddress, Hide
 from santaserver.postgres.failures import (
     DRIVER_ERRORS,
@@ -30,6 +31,9 @@ from santaserver.postgres.failures import (
 )
 from santaserver.postgres.pool import Loan, Pool, PooledConnection, PoolLimits
 from santaserver.settings import DatabaseSettings
+from santaserver.unit_of_work import UnitOfWork
+
+__all__ = ["Connection", "Database", "driver", "make_engine", "open_connection", "rows_of"]
 
 CONNECT_TIMEOUT = 5.0
 ACQUIRE_TIMEOUT = 10.0
@@ -45,44 +49,6 @@ TRUSTED_FOR = 0.05
 """Seconds after its use in which a Mac's request takes a connection unasked: asking costs a sixth of it."""
 HEALTH_CONNECTIONS = 1
 """Of its own: a busy server is still a healthy one."""
-
-
-class Connection(Protocol):
-    """The part of an asyncpg connection that repositories use; rows act like mappings."""
-
-    async def execute(
-        self,
-        query: str,
-        *args: object,
-        timeout: float | None = None,  # noqa: ASYNC109 - asyncpg's, instead of COMMAND_TIMEOUT
-    ) -> str:
-        """Run a statement and return its command tag."""
-
-    async def fetch(self, query: str, *args: object) -> Sequence[Any]:
-        """Return all rows."""
-
-    async def cursor(self, query: str, *args: object) -> Any:  # noqa: ANN401 - its `fetch` returns rows
-        """Return a cursor, which reads some rows at a time; only inside of a transaction."""
-
-    async def copy_records_to_table(
-        self, table_name: str, *, records: Sequence[Any], columns: Sequence[str]
-    ) -> str:
-        """Store rows, the fastest way there is."""
-
-    async def fetchrow(self, query: str, *args: object) -> Any | None:  # noqa: ANN401 - a record
-        """Return the first row or None."""
-
-    async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 - a value of any type
-        """Return the first column of the first row, or None."""
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Begin a transaction; commit at its end, roll back on an error."""
-
-    def is_closed(self) -> bool:
-        """Tell whether the connection has ended."""
-
-    def is_in_transaction(self) -> bool:
-        """Tell whether a transaction has begun."""
 
 
 class Database:
@@ -132,6 +98,21 @@ class Database:
                 yield session
                 await session.commit()
         publish(outbox.messages)
+
+    @asynccontextmanager
+    async def unit_of_work(
+        self, publish: Publish, user: Hashable = None, request_id: str = ""
+    ) -> AsyncIterator[UnitOfWork]:
+        """Yield what one request of a user changes; commit at the end, roll back on an error.
+
+        Audit entries are stored last; only after the commit are live messages published.
+        """
+        async with self._lent(self._rest, user) as member:
+            work = UnitOfWork(member.raw, request_id)
+            async with member.raw.transaction():
+                yield work
+                await work.finish()
+        publish(work.outbox.messages)
 
     @asynccontextmanager
     async def read(self, user: Hashable = None) -> AsyncIterator[Connection]:
@@ -236,11 +217,6 @@ class Published:
         await self._lease.__aexit__(kind, error, trace)
         if error is None:
             self._publish(self._outbox.messages)
-
-
-def rows_of(tag: str) -> int:
-    """Return how many rows a statement changed, as its command tag says."""
-    return int(tag.rpartition(" ")[2])
 
 
 _given: ContextVar[asyncpg.Connection] = ContextVar("connection for SQLAlchemy")

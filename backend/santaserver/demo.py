@@ -14,13 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.accounts import create_admin, create_enrollment
+from santaserver.audit import SYSTEM, Actor
 from santaserver.cache import CacheMemory
 from santaserver.clock import system_clock
-from santaserver.current_user import User
-from santaserver.db import Connection, Database, driver
+from santaserver.db import Connection, Database
 from santaserver.demo_data import (
     FLEET_SIZE,
     MODELS,
@@ -51,6 +50,7 @@ from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.service import SyncContext
 from santaserver.sync_settings.service import replace_settings
+from santaserver.unit_of_work import UnitOfWork
 from santaserver.users.login_repository import find_account
 from santaserver.users.service import normalise_username
 
@@ -90,27 +90,25 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
     async with database.transaction(discard) as (connection, _):
         await create_partitions(connection, (now - timedelta(days=DAYS + 1)).date(), now.date())
     wanted = rules()
-    async with database.session(discard) as session:
-        await replace_settings(session, SETTINGS, None, now - timedelta(days=DAYS))
+    async with database.unit_of_work(discard) as work:
+        await replace_settings(work, SETTINGS, SYSTEM, now - timedelta(days=DAYS))
         for number, rule in enumerate(wanted[:-2]):
-            await create_rule(session, rule, None, now - timedelta(days=DAYS) + timedelta(minutes=7 * number))
-        user = await _account(session, username)
-        if user is not None:
-            await add_layers(session, user, now - timedelta(days=DAYS - 1))
-        await session.flush()
-        fleet = await _fleet(session, settings, secret, now)
+            await create_rule(work, rule, SYSTEM, now - timedelta(days=DAYS) + timedelta(minutes=7 * number))
+        actor = await _account(work.connection, username)
+        if actor is not None:
+            await add_layers(work, actor, now - timedelta(days=DAYS - 1))
+        fleet = await _fleet(work, settings, secret, now)
         programs = ProgramCache(CacheMemory(), PENDING)
         chance = random.Random(20)  # noqa: S311 - made-up data, the same every time
         for number in range(FLEET_SIZE):
             await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, programs)
         while claims := programs.pending.take():
             await store_claims(fleet.connection, programs.known, claims, now)
-        if user is not None:
+        if actor is not None:
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
-            await add_machine_layers(session, machines, user, now - timedelta(minutes=5))
+            await add_machine_layers(work, machines, actor, now - timedelta(minutes=5))
         for rule in wanted[-2:]:
-            await create_rule(session, rule, None, now - timedelta(minutes=4))
-        await session.flush()
+            await create_rule(work, rule, SYSTEM, now - timedelta(minutes=4))
         for number in range(0, FLEET_SIZE - 2 * SILENT, 2):
             await _sync(
                 replace(fleet, now=now - timedelta(seconds=20 + number)), _report(number), clean=False
@@ -118,9 +116,9 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
     log.info("demo fleet: %d machines, %d rules for all", FLEET_SIZE, len(wanted))
 
 
-async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, now: datetime) -> SyncContext:
-    """Return what the Macs sync with: the transaction of `session`, and their enrollment if there is one."""
-    connection = await driver(session)
+async def _fleet(work: UnitOfWork, settings: Settings, secret: str | None, now: datetime) -> SyncContext:
+    """Return what the Macs sync with: the transaction of `work`, and their enrollment if there is one."""
+    connection = work.connection
     proof = Proof(secret, certificate=False)
 
     def lent() -> nullcontext[Connection]:
@@ -128,16 +126,16 @@ async def _fleet(session: AsyncSession, settings: Settings, secret: str | None, 
 
     enrollment = await authorise(lent, EnrollmentCache(CacheMemory()), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
-    return SyncContext(connection, session.info["outbox"], SyncCaches(), signer, enrollment, now)
+    return SyncContext(connection, work.outbox, SyncCaches(), signer, enrollment, now)
 
 
-async def _account(session: AsyncSession, username: str) -> User | None:
+async def _account(connection: Connection, username: str) -> Actor | None:
     """Return who makes the tags; nobody does before there is an account."""
-    row = await find_account(await driver(session), normalise_username(username))
+    row = await find_account(connection, normalise_username(username))
     if row is None:
         log.info("no tags and layers: no account %s; set SANTA_DEMO_ADMIN_PASSWORD to have it made", username)
         return None
-    return User(id=row.id, username=row.username, display_name=row.display_name, role="admin")
+    return Actor(row.username, row.id)
 
 
 def _silence(number: int, chance: random.Random) -> timedelta:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from santaserver.current_user import User
+from santaserver.audit import Actor
 from santaserver.demo_data import digest
 from santaserver.policy.targets import Policy, RuleType
 from santaserver.rules.schemas import RuleCreate
@@ -15,6 +13,7 @@ from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicyUp
 from santaserver.sync_settings.service import replace_layer_settings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, list_tags, set_member
+from santaserver.unit_of_work import UnitOfWork
 
 TAGS = (
     TagContent(name="engineering", description="Builds its own tools", groups=["engineering"]),
@@ -76,26 +75,24 @@ SETTINGS: tuple[tuple[str, SyncSettingsUpdate, list[str]], ...] = (
 )
 
 
-async def add_layers(session: AsyncSession, user: User, now: datetime) -> None:
+async def add_layers(work: UnitOfWork, actor: Actor, now: datetime) -> None:
     """Make the tags, and what they and single users have beside the global layer."""
     for tag in TAGS:
-        await create_tag(session, tag, user, now)
+        await create_tag(work, tag, actor, now)
     for rule in RULES:
-        await create_rule(session, rule.made(), user, now)
+        await create_rule(work, rule.made(), actor, now)
     for layer, settings, locked in SETTINGS:
         update = LayerSettingsUpdate(values=settings, locked=locked)
-        await replace_layer_settings(session, layer, update, user, now)
+        await replace_layer_settings(work, layer, update, actor, now)
 
 
-async def add_machine_layers(
-    session: AsyncSession, machines: Sequence[str], user: User, now: datetime
-) -> None:
+async def add_machine_layers(work: UnitOfWork, machines: Sequence[str], actor: Actor, now: datetime) -> None:
     """Add what needs Macs that are known: manual members, and a layer of one Mac."""
-    pilot = next(tag.id for tag in await list_tags(session) if tag.name == "pilot")
+    pilot = next(tag.id for tag in await list_tags(work.connection) if tag.name == "pilot")
     for number in PILOTS:
-        await set_member(session, pilot, machines[number], user, now, member=True)
+        await set_member(work, pilot, machines[number], actor, now, member=True)
     layer = f"machine:{machines[LOANER]}"
     loan = LayerRule(layer, "BINARY", digest("file node-gyp-build"), "ALLOWLIST", "For the workshop")
-    await create_rule(session, loan.made(expires_at=now + timedelta(days=2)), user, now)
+    await create_rule(work, loan.made(expires_at=now + timedelta(days=2)), actor, now)
     values = SyncSettingsUpdate(enable_all_event_upload=True)
-    await replace_layer_settings(session, layer, LayerSettingsUpdate(values=values), user, now)
+    await replace_layer_settings(work, layer, LayerSettingsUpdate(values=values), actor, now)

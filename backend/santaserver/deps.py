@@ -1,4 +1,4 @@
-"""What endpoints ask for by type: the session, the user, the clock.
+"""What endpoints ask for by type: the unit of work, a connection, the user, the clock.
 
 All of them are coroutines: FastAPI runs plain functions in a thread, which costs more than they do.
 """
@@ -15,8 +15,11 @@ from santaserver.db import Connection
 from santaserver.errors import Forbidden, Unauthorized
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
+from santaserver.unit_of_work import UnitOfWork
 
 ADMINS_ONLY = "Only administrators may do this"
+REQUEST_ID = "x-request-id"
+"""The proxy's own, or that of a trusted one before it."""
 
 
 async def get_state(request: Request) -> AppState:
@@ -47,6 +50,29 @@ async def get_current_user(request: Request, state: StateDep, now: NowDep) -> Us
 CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
+async def get_admin(user: CurrentUser) -> User:
+    """Return the user when it may change things; raise `Forbidden` when not."""
+    if user.role != "admin":
+        raise Forbidden(ADMINS_ONLY)
+    return user
+
+
+AdminUser = Annotated[User, Depends(get_admin)]
+
+
+async def get_work(request: Request, state: StateDep, user: AdminUser) -> AsyncIterator[UnitOfWork]:
+    """Yield what this request changes; it commits before the answer is sent.
+
+    It asks for an administrator, so that nobody else's request takes a connection.
+    """
+    request_id = request.headers.get(REQUEST_ID, "")
+    async with state.database.unit_of_work(state.bus.publish, user.id, request_id) as work:
+        yield work
+
+
+WorkDep = Annotated[UnitOfWork, Depends(get_work, scope="function")]
+
+
 async def get_session(state: StateDep, user: CurrentUser) -> AsyncIterator[AsyncSession]:
     """Yield the request's one session; it commits before the answer is sent.
 
@@ -66,13 +92,3 @@ async def get_connection(state: StateDep, user: CurrentUser) -> AsyncIterator[Co
 
 
 ConnectionDep = Annotated[Connection, Depends(get_connection, scope="function")]
-
-
-async def get_admin(user: CurrentUser) -> User:
-    """Return the user when it may change things; raise `Forbidden` when not."""
-    if user.role != "admin":
-        raise Forbidden(ADMINS_ONLY)
-    return user
-
-
-AdminUser = Annotated[User, Depends(get_admin)]

@@ -12,6 +12,7 @@ from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.outbox import Publish
 from santaserver.policy.schedule import apply_due
 from santaserver.postgres.failures import describe
+from santaserver.unit_of_work import UnitOfWork
 from santaserver.users.login_repository import forget_old_failures
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,9 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
             async with database.transaction(publish) as (connection, outbox):
                 due_at = await connection.fetchval("select next_change_at from policy_head")
                 if due_at is not None and due_at <= now:
-                    await apply_due(connection, outbox, now)
+                    work = UnitOfWork(connection, outbox=outbox)
+                    await apply_due(work, now)
+                    await work.finish()
             if pruned_at is None or now - pruned_at >= PRUNE_EVERY:
                 async with database.transaction(publish) as (connection, _):
                     sessions = await prune_sessions(connection, now)

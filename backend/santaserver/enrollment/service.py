@@ -9,7 +9,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.current_user import User
-from santaserver.db import Connection
+from santaserver.db import Connection, driver
 from santaserver.enrollment import profile as profiles
 from santaserver.enrollment import repository
 from santaserver.enrollment.essentials import BY_KEY
@@ -30,9 +30,10 @@ from santaserver.errors import NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
 from santaserver.models import EnrollmentRow as Row
 from santaserver.paging import decode_cursor
-from santaserver.policy.head import layers_changed, lock_policy
+from santaserver.policy.change import change
 from santaserver.policy.targets import check_identifier
 from santaserver.reads import ItemPage, item_of, page_of
+from santaserver.unit_of_work import UnitOfWork
 from santaserver.users.repository import audit
 
 
@@ -85,9 +86,11 @@ async def create_enrollment(
     tags = await _tags(session, wanted.tags)
     await repository.add_enrollment(session, row)
     if tags:
-        await lock_policy(session)
-        await repository.add_tags(session, row.id, tags)
-        await layers_changed(session)
+        work = UnitOfWork(await driver(session))
+        async with change(work, user.actor, now, "enrollment") as made:
+            await repository.add_tags(session, row.id, tags)
+            await session.flush()
+            made.layers_changed()
     shown = _show(await _find(session, row.id), now)
     after = shown.model_dump(mode="json", exclude={"machines", "state"})
     audit(session, (user.id, user.username), now, "enrollment_created", _target(row), None, after)

@@ -38,7 +38,7 @@ async def explain(
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
         raise Unprocessable("Give at least one identifier of the program: a hash, or who signed it")
-    names = await layer_names(session, machine.layers)
+    names = await layer_names(await driver(session), machine.layers)
     targets = [
         await _target(session, machine, names, kind, check_identifier(kind, identifier or ""))
         for kind, identifier in asked
@@ -65,7 +65,7 @@ async def explain(
 async def explain_settings(session: AsyncSession, machine_id: str, now: datetime) -> SettingsExplanation:
     """Say which settings a machine is answered, and which layers they come from."""
     machine = await _machine_policy(session, machine_id)
-    names = await layer_names(session, machine.layers)
+    names = await layer_names(await driver(session), machine.layers)
     settings = await settings_at(await driver(session), machine.layers, machine.head)
     origins = {
         key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
@@ -105,7 +105,7 @@ async def effective_rules(
     machine = await _machine_policy(session, machine_id)
     key = decode_cursor(cursor, (str, str))
     after = (str(key[0]), str(key[1])) if key else ("", "")
-    names = await layer_names(session, machine.layers)
+    names = await layer_names(await driver(session), machine.layers)
     rows = await repository.effective_rules(await driver(session), machine, after, limit + 1, text)
     page = rows[:limit]
     items = [

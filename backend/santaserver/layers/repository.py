@@ -1,18 +1,43 @@
 """Layers in the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, select, text, true, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from msgspec import Struct
 
-from santaserver.models import Layer, Machine, MachineSync, PolicySignature, Rule, SettingVersion, Tag
-from santaserver.models.policy import MACHINE_RANK, USER_RANK
+from santaserver.db import Connection
+from santaserver.policy.places import MACHINE_RANK, USER_RANK
+
+NAME = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
+  when 'machine' then 'machine:' || m.machine_id else 'global' end"""
+"""The name that a layer has outside."""
+NAMED = "layer l left join tag t on t.id = l.tag_id left join machine m on m.id = l.machine_id"
+"""Layers with what their names are made of."""
+
+OWNED_BY = {
+    "tag": "l.kind = 'tag' and lower(t.name) = lower($1)",
+    "user": "l.kind = 'user' and l.name = lower($1)",
+    "machine": "l.kind = 'machine' and m.machine_id = $1",
+}
+"""Kind of a layer → the condition that it is that of an owner; the global one has none."""
+GLOBAL = "l.kind = 'global' and $1::text is not null"
+
+LIST = f"""
+select {NAME}, l.kind, coalesce(r.n, 0), coalesce(s.n, 0), coalesce(y.n, 0)
+from {NAMED}
+left join (select layer_id, count(*) as n from rule where removed_at is null group by layer_id) r
+  on r.layer_id = l.id
+left join (select layer_id, count(*) as n from setting_version where closed_seq is null group by layer_id) s
+  on s.layer_id = l.id
+left join (
+    select layer_id, count(*) as n from machine_sync y join policy_signature p on p.id = y.signature
+      cross join unnest(p.layers) layer_id group by layer_id) y
+  on y.layer_id = l.id
+where l.removed_at is null
+order by l.rank, 1
+"""  # noqa: S608 - put together from constants
 
 
-@dataclass(frozen=True, slots=True)
-class NamedLayer:
+class NamedLayer(Struct, frozen=True):
     """A layer and the name that it has outside."""
 
     id: int
@@ -21,116 +46,69 @@ class NamedLayer:
     used: bool
 
 
-def layer_name() -> ColumnElement[str]:
-    """Return the expression for a layer's outside name; needs `named_layers`' joins."""
-    return case(
-        (Layer.kind == "tag", literal("tag:") + Tag.name),
-        (Layer.kind == "user", literal("user:") + Layer.name),
-        (Layer.kind == "machine", literal("machine:") + Machine.machine_id),
-        else_="global",
-    )
+class CountedLayer(Struct, frozen=True):
+    """A layer, and how much belongs to it."""
+
+    name: str
+    kind: str
+    rules: int
+    settings: int
+    machines: int
 
 
-def named_layers() -> Select[int, str, str, bool]:
-    """Select live layers with their names."""
-    return (
-        select(Layer.id, Layer.kind, layer_name(), Layer.used)
-        .select_from(Layer)
-        .outerjoin(Tag, Tag.id == Layer.tag_id)
-        .outerjoin(Machine, Machine.id == Layer.machine_id)
-        .where(Layer.removed_at.is_(None))
-    )
-
-
-async def layer_names(session: AsyncSession, layers: Sequence[int]) -> dict[int, str]:
+async def layer_names(connection: Connection, layers: Sequence[int]) -> dict[int, str]:
     """Return the outside names of layers; removed ones have none."""
-    rows = await session.execute(named_layers().where(Layer.id.in_(layers)))
-    return {row[0]: row[2] for row in rows}
+    rows = await connection.fetch(
+        f"select l.id, {NAME} from {NAMED} where l.removed_at is null and l.id = any($1)",  # noqa: S608 - constants
+        layers,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
-async def find_layer(session: AsyncSession, kind: str, owner: str) -> NamedLayer | None:
+async def find_layer(connection: Connection, kind: str, owner: str) -> NamedLayer | None:
     """Return the live layer of a kind and owner: a tag's or user's name, a machine's id."""
-    owners = {
-        "tag": func.lower(Tag.name) == func.lower(owner),
-        "user": Layer.name == func.lower(owner),
-        "machine": Machine.machine_id == owner,
-    }
-    query = named_layers().where(Layer.kind == kind)
-    if kind in owners:
-        query = query.where(owners[kind])
-    row = (await session.execute(query)).one_or_none()
+    row = await connection.fetchrow(
+        f"""select l.id, l.kind, {NAME}, l.used from {NAMED}
+            where l.removed_at is null and {OWNED_BY.get(kind, GLOBAL)}""",  # noqa: S608 - constants
+        owner,
+    )
     return NamedLayer(*row) if row else None
 
 
-async def add_user_layer(session: AsyncSession, user: str) -> None:
+async def add_user_layer(connection: Connection, user: str) -> None:
     """Give a user a layer; another request may have been faster."""
-    values = {"kind": "user", "name": func.lower(user), "rank": USER_RANK}
-    statement = insert(Layer).values(values)
-    await session.execute(
-        statement.on_conflict_do_nothing(index_elements=["name"], index_where=text("kind = 'user'"))
+    await connection.execute(
+        """insert into layer (kind, name, rank) values ('user', lower($1), $2)
+           on conflict (name) where kind = 'user' do nothing""",
+        user,
+        USER_RANK,
     )
 
 
-async def add_machine_layer(session: AsyncSession, machine_id: str) -> None:
+async def add_machine_layer(connection: Connection, machine_id: str) -> None:
     """Give a known machine a layer; of an unknown one nothing is stored."""
-    owner = select(literal("machine"), Machine.machine_id, literal(MACHINE_RANK), Machine.id).where(
-        Machine.machine_id == machine_id
+    await connection.execute(
+        """insert into layer (kind, name, rank, machine_id)
+           select 'machine', machine_id, $2::integer, id from machine where machine_id = $1
+           on conflict (machine_id) do nothing""",
+        machine_id,
+        MACHINE_RANK,
     )
-    statement = insert(Layer).from_select(["kind", "name", "rank", "machine_id"], owner)
-    await session.execute(statement.on_conflict_do_nothing(index_elements=["machine_id"]))
 
 
-async def could_exist(session: AsyncSession, kind: str, owner: str) -> bool:
-    """Tell whether a layer would be made for this owner when something is said for it."""
-    if kind == "machine":
-        known = select(Machine.id).where(Machine.machine_id == owner)
-        return (await session.execute(known)).first() is not None
-    return kind == "user"
+async def is_machine(connection: Connection, machine_id: str) -> bool:
+    """Tell whether there is such a machine."""
+    found: bool = await connection.fetchval(
+        "select exists (select from machine where machine_id = $1)", machine_id
+    )
+    return found
 
 
-async def mark_used(session: AsyncSession, layer_id: int) -> None:
+async def mark_used(connection: Connection, layer_id: int) -> None:
     """Remember that a layer holds something, so that signatures name it from now on."""
-    await session.execute(update(Layer).where(Layer.id == layer_id).values(used=True))
+    await connection.execute("update layer set used = true where id = $1", layer_id)
 
 
-async def list_layers(session: AsyncSession) -> Sequence[tuple[str, str, int, int, int]]:
-    """Return (name, kind, rules, settings, machines) of live layers, the lowest first."""
-    rules = (
-        select(Rule.layer_id, func.count().label("n"))
-        .where(Rule.removed_at.is_(None))
-        .group_by(Rule.layer_id)
-        .subquery()
-    )
-    settings = (
-        select(SettingVersion.layer_id, func.count().label("n"))
-        .where(SettingVersion.closed_seq.is_(None))
-        .group_by(SettingVersion.layer_id)
-        .subquery()
-    )
-    member = func.unnest(PolicySignature.layers).table_valued("layer_id").render_derived()
-    machines = (
-        select(member.c.layer_id, func.count().label("n"))
-        .select_from(MachineSync)
-        .join(PolicySignature, PolicySignature.id == MachineSync.signature)
-        .join(member, true())
-        .group_by(member.c.layer_id)
-        .subquery()
-    )
-    query = (
-        select(
-            layer_name(),
-            Layer.kind,
-            func.coalesce(rules.c.n, 0),
-            func.coalesce(settings.c.n, 0),
-            func.coalesce(machines.c.n, 0),
-        )
-        .select_from(Layer)
-        .outerjoin(Tag, Tag.id == Layer.tag_id)
-        .outerjoin(Machine, Machine.id == Layer.machine_id)
-        .outerjoin(rules, rules.c.layer_id == Layer.id)
-        .outerjoin(settings, settings.c.layer_id == Layer.id)
-        .outerjoin(machines, machines.c.layer_id == Layer.id)
-        .where(Layer.removed_at.is_(None))
-        .order_by(Layer.rank, layer_name())
-    )
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in await session.execute(query)]
+async def list_layers(connection: Connection) -> list[CountedLayer]:
+    """Return live layers, the lowest first."""
+    return [CountedLayer(*row) for row in await connection.fetch(LIST)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from santaserver.deps import CurrentUser, SessionDep
+from santaserver.deps import ConnectionDep
 from santaserver.errors import NotFound, Unauthorized, responses
 from santaserver.layers import members, service
 from santaserver.layers.schemas import Layer, LayerMembers, LayerName
@@ -14,14 +14,12 @@ router = AreaRouter(prefix="/layers", tags=["layers"], responses=responses(Unaut
 
 
 @router.get("")
-async def list_layers(session: SessionDep, _: CurrentUser) -> list[Layer]:
+async def list_layers(connection: ConnectionDep) -> list[Layer]:
     """List layers from the lowest to the highest; a higher one's rule wins unless a lower one is locked."""
-    return await service.list_layers(session)
+    return await service.list_layers(connection)
 
 
 @router.get("/members", responses=responses(NotFound))
-async def count_members(
-    session: SessionDep, _: CurrentUser, layer: Annotated[LayerName, Query()]
-) -> LayerMembers:
+async def count_members(connection: ConnectionDep, layer: Annotated[LayerName, Query()]) -> LayerMembers:
     """Count the Macs of a layer as they are now, before a change is made for them."""
-    return LayerMembers(layer=layer, machines=await members.count_members(session, layer))
+    return LayerMembers(layer=layer, machines=await members.count_members(connection, layer))

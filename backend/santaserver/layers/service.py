@@ -2,13 +2,12 @@
 
 from typing import cast
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from santaserver.db import Connection
 from santaserver.errors import NotFound, wrong_field
 from santaserver.layers import repository
 from santaserver.layers.repository import NamedLayer
 from santaserver.layers.schemas import Layer, LayerKind, LayerName
-from santaserver.policy.head import layers_changed
+from santaserver.policy.change import Change
 
 MISSING = {
     "tag": "There is no tag with this name",
@@ -17,49 +16,58 @@ MISSING = {
 }
 
 
-async def list_layers(session: AsyncSession) -> list[Layer]:
+async def list_layers(connection: Connection) -> list[Layer]:
     """Return all live layers, the lowest first."""
     return [
-        Layer(layer=name, kind=cast("LayerKind", kind), rules=rules, settings=settings, machines=machines)
-        for name, kind, rules, settings, machines in await repository.list_layers(session)
+        Layer(
+            layer=row.name,
+            kind=cast("LayerKind", row.kind),
+            rules=row.rules,
+            settings=row.settings,
+            machines=row.machines,
+        )
+        for row in await repository.list_layers(connection)
     ]
 
 
-async def find_layer(session: AsyncSession, name: str) -> NamedLayer:
+async def find_layer(connection: Connection, name: str) -> NamedLayer:
     """Return a layer to read from; raise `NotFound` when there is none."""
     kind, owner = parts(name)
-    layer = await repository.find_layer(session, kind, owner)
+    layer = await repository.find_layer(connection, kind, owner)
     if layer is None:
         raise NotFound(missing(kind))
     return layer
 
 
-async def layer_if_known(session: AsyncSession, name: str) -> tuple[bool, NamedLayer | None]:
+async def layer_if_known(connection: Connection, name: str) -> tuple[bool, NamedLayer | None]:
     """Return whether something could be said for a layer's owner, and the layer when something ever was."""
     kind, owner = parts(name)
-    layer = await repository.find_layer(session, kind, owner)
-    return layer is not None or await repository.could_exist(session, kind, owner), layer
+    layer = await repository.find_layer(connection, kind, owner)
+    if layer is not None or kind == "user":
+        return True, layer
+    return kind == "machine" and await repository.is_machine(connection, owner), None
 
 
-async def layer_to_read(session: AsyncSession, name: str) -> NamedLayer | None:
+async def layer_to_read(connection: Connection, name: str) -> NamedLayer | None:
     """Return a layer; None when nothing was ever said for its owner, who is known or could be."""
-    known, layer = await layer_if_known(session, name)
-    return layer if known else await find_layer(session, name)
+    known, layer = await layer_if_known(connection, name)
+    return layer if known else await find_layer(connection, name)
 
 
-async def layer_to_fill(session: AsyncSession, name: str) -> NamedLayer:
-    """Return a layer that is about to hold something. The policy's head must be locked by the caller."""
+async def layer_to_fill(change: Change, name: str) -> NamedLayer:
+    """Return a layer that is about to hold something."""
+    connection = change.connection
     kind, owner = parts(name)
     if kind == "user":
-        await repository.add_user_layer(session, owner)
+        await repository.add_user_layer(connection, owner)
     elif kind == "machine":
-        await repository.add_machine_layer(session, owner)
-    layer = await repository.find_layer(session, kind, owner)
+        await repository.add_machine_layer(connection, owner)
+    layer = await repository.find_layer(connection, kind, owner)
     if layer is None:
         raise wrong_field("layer", missing(kind))
     if not layer.used:
-        await repository.mark_used(session, layer.id)
-        await layers_changed(session)
+        await repository.mark_used(connection, layer.id)
+        change.layers_changed()
     return layer
 
 

@@ -45,8 +45,8 @@ async def detail_of(
         layers, able = await signature_of(connection, caches, row.progress.signature)
         name = client_name(able, row.machine.santa_version)
         client = Client(family=able.family.value, name=name, takes_all_rules=able.whole_set)
-        head = await head_seq(session)
-        rules = await _rules(session, connection, layers, head, able, name)
+        head = await head_seq(connection)
+        rules = await _rules(connection, layers, head, able, name)
         settings = await _settings(connection, row, layers, head, able, name, now)
     difference = _difference(row)
     serials = await _serials(session, row)
@@ -88,7 +88,6 @@ def _notices(
 
 
 async def _rules(
-    session: AsyncSession,
     connection: Connection,
     layers: Sequence[int],
     head: int,
@@ -98,7 +97,7 @@ async def _rules(
     rows = await undelivered_rules(connection, layers, head, able)
     if not rows:
         return NO_RULES
-    names = await layer_names(session, layers)
+    names = await layer_names(connection, layers)
     items = []
     for row in rows:
         rule_type, policy, level = row["rule_type"], row["policy"], row["needs_level"]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Integer, case, cast, func, literal, literal_column, select
 
 from santaserver.models import MachineSync, SettingVersion
-from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.policy.places import GLOBAL_LAYER
 from santaserver.policy.precedence import in_force_at, precedence_in
 from santaserver.sync_settings.schemas import SyncSettings
 

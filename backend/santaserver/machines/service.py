@@ -102,7 +102,7 @@ async def end_monitor_mode(
 
 
 async def _refuse_locked_mode(session: AsyncSession, signature: int | None) -> None:
-    owner = await locked_mode_owner(session, signature)
+    owner = await locked_mode_owner(await driver(session), signature)
     if owner is not None:
         raise Conflict(f"The layer {owner} locks the client mode; unlock it there first")
 

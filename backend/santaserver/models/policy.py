@@ -13,14 +13,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from santaserver.models.base import Base
 
-MANUAL = "manual"
-"""The source of a membership that an administrator added; the others are automatic."""
-GLOBAL_LAYER = 1
-"""Id of the one global layer, made by the first migration."""
-USER_RANK = 1_000_000
-MACHINE_RANK = 1_000_001
-"""Tags rank from 1 upwards below them."""
-
 
 class PolicyHeadRow(Base):
     """The number of the newest policy change; a single row."""

@@ -1,17 +1,17 @@
-"""Numbers a policy change. Whoever changes rules or settings calls this first in its transaction.
+"""The policy's numbers: one row, whose lock puts all changes of the policy in a row.
 
-The row lock is held until the commit, so numbers become visible in their own order: a Mac that
-confirmed number 11 cannot have missed number 10. A sequence or a time would not promise that.
-Whoever locks rows of machines as well locks those first: syncs do it in that order.
+It is held until the commit, so numbers become visible in their own order: a Mac that confirmed number
+11 cannot have missed number 10. A sequence or a time would not promise that. Whoever locks rows of
+machines as well locks those first: syncs do it in that order. Only `change.py` and `schedule.py` write it.
 """
 
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.models import PolicyHeadRow as Row
+from santaserver.db import Connection
+
+COLUMNS = "seq, settings_seq, layer_version, next_change_at"
 
 
 class PolicyHead(Struct, frozen=True):
@@ -27,35 +27,26 @@ class PolicyHead(Struct, frozen=True):
     """When the next activation or expiry is due."""
 
 
-async def head_seq(session: AsyncSession) -> int:
+async def head_seq(connection: Connection) -> int:
     """Return the number of the newest policy change."""
-    return (await session.execute(select(Row.seq))).scalar_one()
+    seq: int = await connection.fetchval("select seq from policy_head")
+    return seq
 
 
-async def next_seq(session: AsyncSession) -> int:
-    """Take the next number; other writers wait until this transaction ends."""
-    statement = update(Row).values(seq=Row.seq + 1).returning(Row.seq)
-    return (await session.execute(statement)).scalar_one()
+async def lock_head(connection: Connection) -> PolicyHead:
+    """Keep other writers out until the transaction ends; return what they see until then."""
+    row = await connection.fetchrow(f"select {COLUMNS} from policy_head for update")  # noqa: S608 - a constant
+    if row is None:
+        raise LookupError("the table policy_head is empty: the database was not migrated")
+    return PolicyHead(*row)
 
 
-async def lock_policy(session: AsyncSession) -> None:
-    """Keep other writers out while a change is compared with what is stored; takes no number yet."""
-    await session.execute(select(Row.seq).with_for_update())
-
-
-async def settings_changed(session: AsyncSession, seq: int) -> None:
-    """Say that settings changed under number `seq`."""
-    await session.execute(update(Row).values(settings_seq=seq))
-
-
-async def layers_changed(session: AsyncSession) -> None:
-    """Have every machine's layers looked up again at its next preflight."""
-    await session.execute(update(Row).values(layer_version=Row.layer_version + 1))
-
-
-async def change_due_at(session: AsyncSession, *moments: datetime | None) -> None:
-    """See to it that somebody looks at the schedule at these times; None stands for never."""
-    for moment in moments:
-        if moment is not None:
-            earliest = func.least(Row.next_change_at, moment)
-            await session.execute(update(Row).values(next_change_at=earliest))
+async def store_head(connection: Connection, head: PolicyHead) -> None:
+    """Replace the numbers; the row must be locked by the caller."""
+    await connection.execute(
+        "update policy_head set seq = $1, settings_seq = $2, layer_version = $3, next_change_at = $4",
+        head.seq,
+        head.settings_seq,
+        head.layer_version,
+        head.next_change_at,
+    )

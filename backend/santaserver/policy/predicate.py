@@ -9,10 +9,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 from santaserver.cel_cost import SCALAR, Bound, cost
-from santaserver.models import Machine
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +46,6 @@ class MachineFacts:
     groups: Sequence[str]
     client_mode: str
     sip_enabled: bool
-
-    @classmethod
-    def of(cls, row: Machine) -> Self:
-        """Return what a stored machine reported last."""
-        return cls(
-            machine_id=row.machine_id,
-            serial=row.serial,
-            hostname=row.hostname,
-            model=row.model,
-            os_version=row.os_version,
-            os_build=row.os_build,
-            santa_version=row.santa_version,
-            primary_user=row.primary_user,
-            groups=row.primary_user_groups,
-            client_mode=row.client_mode,
-            sip_enabled=row.sip_status == 0,
-        )
 
     def variables(self) -> dict[str, Any]:
         """Return the values by name."""

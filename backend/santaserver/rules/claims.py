@@ -2,9 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from santaserver.db import Connection, driver
+from santaserver.db import Connection
 from santaserver.rules.guard import AGREEMENT, Claim, Signer, believed
 
 BATCH = 5_000
@@ -29,13 +27,12 @@ where {column} = any($1) group by 1, 2, 3
 
 
 async def signers_of(
-    session: AsyncSession, rule_type: str, hashes: Collection[str]
+    connection: Connection, rule_type: str, hashes: Collection[str]
 ) -> dict[str, list[Signer]]:
     """Return by hash who is believed to have signed what a Mac needs."""
     column = COLUMNS.get(rule_type)
     if column is None or not hashes:
         return {}
-    connection = await driver(session)
     fleet = await connection.fetchval("select count(*) from (select from machine limit $1) found", AGREEMENT)
     found: dict[str, list[Signer]] = {}
     ordered = sorted(hashes)

@@ -6,15 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from santaserver.current_user import User
-from santaserver.db import Connection, driver
+from santaserver.db import Connection
 from santaserver.errors import Problem, StatementTimeout
 from santaserver.layers.service import find_layer
-from santaserver.rules.reads import LAYER
+from santaserver.rules.repository import exported_rules
 from santaserver.rules.transfer_schemas import FileFormat
 from santaserver.rules.transfer_write import FileWriter
 from santaserver.state import AppState
@@ -30,19 +29,6 @@ STALL = 30.0
 FAREWELL = 1.0
 
 TYPES: dict[FileFormat, str] = {"json": "application/json", "csv": "text/csv"}
-
-RULES = f"""select * from (
-    select ({LAYER}) collate "C" as layer,
-      r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url, r.comment, v.locked,
-      case when v.opened_seq is null then v.starts_at end as starts_at, v.expires_at
-    from rule r
-    join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
-    join layer l on l.id = r.layer_id
-    left join tag t on t.id = l.tag_id
-    left join machine m on m.id = l.machine_id
-    where r.removed_at is null and ($1::bigint is null or r.layer_id = $1)) rules
-  order by layer, rule_type, identifier"""  # noqa: S608 - constants
-"""The columns are those of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +81,16 @@ class RuleFile(StreamingResponse):
         state, wanted = self._state, self._wanted
         async with (
             state.limits.exports.slot(wanted.user.id),
-            state.database.session(state.bus.publish, wanted.user.id) as session,
+            state.database.read(wanted.user.id) as connection,
+            connection.transaction(),
         ):
-            connection = await driver(session)
-            async for part in _file(session, connection, wanted.layer, writer):
+            async for part in _file(connection, wanted.layer, writer):
                 yield part
 
 
-async def _file(
-    session: AsyncSession, connection: Connection, layer: str | None, writer: FileWriter
-) -> AsyncGenerator[bytes, None]:
-    number = None if layer is None else (await find_layer(session, layer)).id
-    cursor = await connection.cursor(RULES, number)
+async def _file(connection: Connection, layer: str | None, writer: FileWriter) -> AsyncGenerator[bytes, None]:
+    number = None if layer is None else (await find_layer(connection, layer)).id
+    cursor = await exported_rules(connection, number)
     while rows := await cursor.fetch(PORTION):
         yield writer.portion([tuple(row) for row in rows])
     yield writer.end()

@@ -45,7 +45,8 @@ CLAIMED = 1.0
 REMEMBERED = 200
 """Layers."""
 
-Counted = tuple[Sequence[Sequence[int]] | None, Sequence[Sequence[int]] | None, int | None]
+Numbers = Sequence[Sequence[int]] | None
+Counted = tuple[Numbers, Numbers, int | None]
 """(layer and its Macs; layer, policy number and how many Macs confirmed it; Macs in all, as estimated)"""
 
 
@@ -92,16 +93,21 @@ class FleetProgress:
     def learn(self, counted: Counted, now: float) -> dict[int, LayerProgress]:
         """Return what a list has counted, and remember it when that took a large fleet."""
         totals, confirmed, fleet = counted
-        groups: dict[int, list[tuple[int, int]]] = {}
-        for layer, seq, macs in confirmed or ():
-            groups.setdefault(layer, []).append((seq, macs))
-        found = {layer: progress_of(macs, groups.get(layer, ())) for layer, macs in totals or ()}
+        found = progress_of_layers(totals, confirmed)
         macs = max(fleet or 0, *(progress.total for progress in found.values()), 0)
         if macs >= FEW and len(self._until) + len(found) <= REMEMBERED:
             for layer, progress in found.items():
                 self._layers.put(layer, progress)
                 self._until[layer] = now + min(macs / MACS_A_SECOND, LONGEST)
         return found
+
+
+def progress_of_layers(totals: Numbers, confirmed: Numbers) -> dict[int, LayerProgress]:
+    """Return the progress of each layer from what was counted."""
+    groups: dict[int, list[tuple[int, int]]] = {}
+    for layer, seq, macs in confirmed or ():
+        groups.setdefault(layer, []).append((seq, macs))
+    return {layer: progress_of(macs, groups.get(layer, ())) for layer, macs in totals or ()}
 
 
 def progress_of(total: int, groups: Iterable[tuple[int, int]]) -> LayerProgress:

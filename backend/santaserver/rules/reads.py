@@ -7,28 +7,24 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.errors import NotFound
+from santaserver.layers.repository import NAME, NAMED
 from santaserver.layers.service import missing, parts
 from santaserver.paging import decode_cursor, like_pattern
 from santaserver.reads import ItemPage, Row, item_of, page_of
 from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
 from santaserver.rules.schemas import Rule
 
-LAYER = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
-  when 'machine' then 'machine:' || m.machine_id else 'global' end"""
-
-LAYERS = "layer l left join tag t on t.id = l.tag_id left join machine m on m.id = l.machine_id"
-
 OWNER = """case l.kind when 'tag' then lower(t.name) = lower($2) when 'user' then l.name = lower($2)
   when 'machine' then m.machine_id = $2 else true end"""
 
 PAGE = f"""
 with page as materialized (
-  select r.id, {LAYER} as layer, r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url,
+  select r.id, {NAME} as layer, r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url,
     r.comment, v.reason, v.locked, v.starts_at, v.expires_at, r.created_at, u.username, v.opened_seq as seq,
     r.layer_id
   from rule r
   join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
-  join ({LAYERS}) on l.id = r.layer_id
+  join ({NAMED}) on l.id = r.layer_id
   left join app_user u on u.id = r.created_by
   where r.removed_at is null {{conditions}}
   order by r.id desc limit $1),
@@ -104,7 +100,7 @@ def _statement(query: RuleQuery) -> tuple[str, list[object]]:
 async def _check_layer(connection: Connection, name: str) -> None:
     kind, owner = parts(name)
     found = await connection.fetchval(
-        f"select exists (select from {LAYERS} where l.removed_at is null and l.kind = $1 and {OWNER})",  # noqa: S608
+        f"select exists (select from {NAMED} where l.removed_at is null and l.kind = $1 and {OWNER})",  # noqa: S608
         kind,
         owner,
     )

@@ -1,38 +1,56 @@
 """Rules and their versions in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 
-from sqlalchemy import Select, func, select, true, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from msgspec import Struct
 
-from santaserver.layers.repository import layer_name
-from santaserver.models import (
-    AppUser,
-    Layer,
-    Machine,
-    MachineSync,
-    PolicySignature,
-    Rule,
-    RuleVersion,
-    Tag,
-)
-from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.db import Connection
+from santaserver.layers.repository import NAME, NAMED
 from santaserver.rules.checks import CheckedContent, Schedule
+from santaserver.rules.progress import COUNTS, LayerProgress, progress_of_layers
 
 
-class RuleRow(NamedTuple):
-    """A rule, its live version, who made it and its layer's name."""
+class RuleRow(Struct, frozen=True):
+    """A rule with its live version, its layer's name and who made it."""
 
-    rule: Rule
-    version: RuleVersion
-    author: str | None
+    id: int
+    layer_id: int
     layer: str
+    rule_type: str
+    identifier: str
+    policy: str
+    cel_expr: str | None
+    custom_msg: str
+    custom_url: str
+    needs_level: int
+    grants_compiler: bool
+    locked: bool
+    comment: str
+    reason: str
+    starts_at: datetime | None
+    expires_at: datetime | None
+    created_at: datetime
+    author: str | None
+    opened_seq: int | None
 
 
-class Target(NamedTuple):
+class RemovedRow(Struct, frozen=True):
+    """A removed rule with its last version."""
+
+    id: int
+    layer_id: int
+    layer: str
+    rule_type: str
+    identifier: str
+    policy: str
+    comment: str
+    removed_at: datetime
+    closed_seq: int | None
+
+
+class Target(Struct, frozen=True):
     """What a version is about."""
 
     rule: int
@@ -41,59 +59,88 @@ class Target(NamedTuple):
     identifier: str
 
 
-def live_rules() -> Select[Rule, RuleVersion, str, str]:
-    """Select live rules with their version, author and layer."""
-    live = RuleVersion.closed_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
-    return (
-        select(Rule, RuleVersion, AppUser.username, layer_name())
-        .select_from(Rule)
-        .join(RuleVersion, (RuleVersion.rule_id == Rule.id) & live)
-        .join(Layer, Layer.id == Rule.layer_id)
-        .outerjoin(Tag, Tag.id == Layer.tag_id)
-        .outerjoin(Machine, Machine.id == Layer.machine_id)
-        .outerjoin(AppUser, AppUser.id == Rule.created_by)
-        .where(Rule.removed_at.is_(None))
-    )
+LIVE = f"""
+select r.id, r.layer_id, {NAME}, r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url,
+  v.needs_level, v.grants_compiler, v.locked, r.comment, v.reason, v.starts_at, v.expires_at, r.created_at,
+  u.username, v.opened_seq
+from rule r
+join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
+join ({NAMED}) on l.id = r.layer_id
+left join app_user u on u.id = r.created_by
+where r.removed_at is null
+"""  # noqa: S608 - put together from constants
+
+REMOVED = f"""
+select r.id, r.layer_id, {NAME}, r.rule_type, r.identifier, v.policy, r.comment, r.removed_at, v.closed_seq
+from rule r
+join rule_version v on v.id = (select max(id) from rule_version where rule_id = r.id)
+join ({NAMED}) on l.id = r.layer_id
+where r.removed_at is not null and (r.removed_at, r.id) < ($1, $2)
+order by r.removed_at desc, r.id desc limit $3
+"""  # noqa: S608 - put together from constants
+
+EXPORT = f"""select * from (
+    select ({NAME}) collate "C" as layer,
+      r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url, r.comment, v.locked,
+      case when v.opened_seq is null then v.starts_at end as starts_at, v.expires_at
+    from rule r
+    join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
+    join ({NAMED}) on l.id = r.layer_id
+    where r.removed_at is null and ($1::bigint is null or r.layer_id = $1)) rules
+  order by layer, rule_type, identifier"""  # noqa: S608 - put together from constants
+"""The columns are those of the file."""
+
+OPEN = """
+insert into rule_version (rule_id, layer_id, rule_type, identifier, policy, cel_expr, custom_msg, custom_url,
+  needs_level, grants_compiler, locked, reason, starts_at, expires_at, opened_seq, opened_at, opened_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+"""
+
+CANCEL = """update rule_version set cancelled_at = $2
+  where {} = $1 and closed_seq is null and opened_seq is null and cancelled_at is null"""
+CLOSE = """update rule_version set closed_seq = $2
+  where {} = $1 and closed_seq is null and opened_seq is not null"""
 
 
-async def find_rule(session: AsyncSession, rule_id: int) -> RuleRow | None:
+async def find_rule(connection: Connection, rule_id: int) -> RuleRow | None:
     """Return one live rule."""
-    row = (await session.execute(live_rules().where(Rule.id == rule_id))).one_or_none()
+    row = await connection.fetchrow(f"{LIVE} and r.id = $1", rule_id)
     return RuleRow(*row) if row else None
 
 
-async def rules_of_layer(session: AsyncSession, layer: int) -> Sequence[RuleRow]:
+async def rules_of_layer(connection: Connection, layer: int) -> list[RuleRow]:
     """Return all live rules of a layer."""
-    return [RuleRow(*row) for row in await session.execute(live_rules().where(Rule.layer_id == layer))]
+    return [RuleRow(*row) for row in await connection.fetch(f"{LIVE} and r.layer_id = $1", layer)]
+
+
+async def removed_rules(connection: Connection, before: tuple[datetime, int], limit: int) -> list[RemovedRow]:
+    """Return the rules removed before a moment, and of that moment those with a smaller id; latest first."""
+    return [RemovedRow(*row) for row in await connection.fetch(REMOVED, *before, limit)]
+
+
+async def exported_rules(connection: Connection, layer: int | None) -> Any:  # noqa: ANN401 - a cursor
+    """Return a cursor on the live rules of one layer or of all, with the columns of the file."""
+    return await connection.cursor(EXPORT, layer)
 
 
 async def add_rule(
-    session: AsyncSession,
-    layer: int,
-    key: tuple[str, str],
-    comment: str,
-    user: int | None,
-    now: datetime,
+    connection: Connection, layer: int, key: tuple[str, str], comment: str, user: int | None, now: datetime
 ) -> int | None:
     """Add a rule without content for (type, identifier); return None when its target has a live one."""
-    statement = (
-        insert(Rule)
-        .values(
-            layer_id=layer,
-            rule_type=key[0],
-            identifier=key[1],
-            comment=comment,
-            created_at=now,
-            created_by=user,
-        )
-        .on_conflict_do_nothing()
-        .returning(Rule.id)
+    rule: int | None = await connection.fetchval(
+        """insert into rule (layer_id, rule_type, identifier, comment, created_at, created_by)
+           values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
+        layer,
+        *key,
+        comment,
+        now,
+        user,
     )
-    return (await session.execute(statement)).scalar_one_or_none()
+    return rule
 
 
-def open_version(
-    session: AsyncSession,
+async def open_version(
+    connection: Connection,
     target: Target,
     content: CheckedContent,
     schedule: Schedule,
@@ -103,92 +150,58 @@ def open_version(
     now: datetime,
 ) -> None:
     """Give a rule content from `seq` on, or from a later number when it has to wait."""
-    session.add(
-        RuleVersion(
-            rule_id=target.rule,
-            layer_id=target.layer,
-            rule_type=target.rule_type,
-            identifier=target.identifier,
-            policy=content.policy,
-            cel_expr=content.cel_expr,
-            custom_msg=content.custom_msg,
-            custom_url=content.custom_url,
-            needs_level=content.needs_level,
-            grants_compiler=content.grants_compiler,
-            locked=content.locked,
-            reason=reason,
-            starts_at=schedule.starts_at,
-            expires_at=schedule.expires_at,
-            opened_seq=None if schedule.starts_at else seq,
-            opened_at=now,
-            opened_by=user,
-        )
+    await connection.execute(
+        OPEN,
+        target.rule,
+        target.layer,
+        target.rule_type,
+        target.identifier,
+        content.policy,
+        content.cel_expr,
+        content.custom_msg,
+        content.custom_url,
+        content.needs_level,
+        content.grants_compiler,
+        content.locked,
+        reason,
+        schedule.starts_at,
+        schedule.expires_at,
+        None if schedule.starts_at else seq,
+        now,
+        user,
     )
 
 
-async def end_version(session: AsyncSession, rule_id: int, seq: int, now: datetime) -> None:
+async def end_version(connection: Connection, rule_id: int, seq: int, now: datetime) -> None:
     """End a rule's content before `seq`; one that still waited is cancelled."""
-    live = (RuleVersion.rule_id == rule_id) & RuleVersion.closed_seq.is_(None)
-    waiting = live & RuleVersion.opened_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
-    await session.execute(update(RuleVersion).where(waiting).values(cancelled_at=now))
-    await session.execute(
-        update(RuleVersion).where(live, RuleVersion.opened_seq.is_not(None)).values(closed_seq=seq)
-    )
+    await connection.execute(CANCEL.format("rule_id"), rule_id, now)
+    await connection.execute(CLOSE.format("rule_id"), rule_id, seq)
 
 
-async def end_layer(session: AsyncSession, layer: int, seq: int, now: datetime) -> None:
+async def end_layer(connection: Connection, layer: int, seq: int, now: datetime) -> None:
     """End all content of a layer before `seq`."""
-    live = (RuleVersion.layer_id == layer) & RuleVersion.closed_seq.is_(None)
-    waiting = live & RuleVersion.opened_seq.is_(None) & RuleVersion.cancelled_at.is_(None)
-    await session.execute(update(RuleVersion).where(waiting).values(cancelled_at=now))
-    await session.execute(
-        update(RuleVersion).where(live, RuleVersion.opened_seq.is_not(None)).values(closed_seq=seq)
-    )
-    await session.execute(
-        update(Rule).where(Rule.layer_id == layer, Rule.removed_at.is_(None)).values(removed_at=now)
+    await connection.execute(CANCEL.format("layer_id"), layer, now)
+    await connection.execute(CLOSE.format("layer_id"), layer, seq)
+    await connection.execute(
+        "update rule set removed_at = $2 where layer_id = $1 and removed_at is null", layer, now
     )
 
 
-async def mark_removed(session: AsyncSession, rule_id: int, now: datetime) -> None:
+async def mark_removed(connection: Connection, rule_id: int, now: datetime) -> None:
     """Take a rule out of use; it stays in the log."""
-    await session.execute(update(Rule).where(Rule.id == rule_id).values(removed_at=now))
+    await connection.execute("update rule set removed_at = $2 where id = $1", rule_id, now)
 
 
-async def set_comment(session: AsyncSession, rule_id: int, comment: str) -> None:
+async def set_comment(connection: Connection, rule_id: int, comment: str) -> None:
     """Change the comment, which no Mac ever sees."""
-    await session.execute(update(Rule).where(Rule.id == rule_id).values(comment=comment))
+    await connection.execute("update rule set comment = $2 where id = $1", rule_id, comment)
 
 
-Progress = tuple[int, list[tuple[int, int]]]
-"""(machines of a layer, [(confirmed number, machines)])"""
-
-
-async def progress(session: AsyncSession, layers: set[int]) -> dict[int, Progress]:
+async def progress(connection: Connection, layers: Collection[int]) -> dict[int, LayerProgress]:
     """Return how far the machines of each of these layers are."""
-    found: dict[int, Progress] = {}
-    if GLOBAL_LAYER in layers:
-        everybody = select(MachineSync.acked_seq, func.count()).group_by(MachineSync.acked_seq)
-        rows = [(row[0], row[1]) for row in await session.execute(everybody)]
-        confirmed = [(seq, number) for seq, number in rows if seq is not None]
-        found[GLOBAL_LAYER] = (sum(number for _, number in rows), confirmed)
-    others = sorted(layers - {GLOBAL_LAYER})
-    if others:
-        member = func.unnest(PolicySignature.layers).table_valued("layer_id").render_derived()
-        base = select(member.c.layer_id, func.count()).select_from(MachineSync)
-        inside = base.join(PolicySignature, PolicySignature.id == MachineSync.signature)
-        acked = base.join(PolicySignature, PolicySignature.id == MachineSync.acked_signature)
-        for layer in others:
-            found[layer] = (0, [])
-        totals = inside.join(member, true()).where(member.c.layer_id.in_(others)).group_by(member.c.layer_id)
-        for layer, number in await session.execute(totals):
-            found[layer] = (number, [])
-        numbers = (
-            acked.join(member, true())
-            .add_columns(MachineSync.acked_seq)
-            .where(member.c.layer_id.in_(others))
-            .group_by(member.c.layer_id, MachineSync.acked_seq)
-        )
-        for layer, number, seq in await session.execute(numbers):
-            if seq is not None:
-                found[layer][1].append((seq, number))
-    return found
+    row = await connection.fetchrow(
+        f"""with wanted as (select unnest($1::bigint[]) as layer_id), {COUNTS}
+            select totals, confirmed from counted""",  # noqa: S608 - a constant
+        list(layers),
+    )
+    return progress_of_layers(*row) if row else {}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, ConnectionDep, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -46,34 +46,32 @@ async def list_rules(
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
-async def create_rule(rule: RuleCreate, session: SessionDep, user: AdminUser, now: NowDep) -> Rule:
+async def create_rule(rule: RuleCreate, work: WorkDep, user: AdminUser, now: NowDep) -> Rule:
     """Create a rule; every Mac of its layer gets it at its next sync."""
-    return await service.create_rule(session, rule, user, now)
+    return await service.create_rule(work, rule, user.actor, now)
 
 
 @router.get("/removed", responses=responses(BadRequest))
 async def list_removed_rules(
-    session: SessionDep, _: CurrentUser, cursor: CursorParam = None, limit: LimitParam = DEFAULT_LIMIT
+    connection: ConnectionDep, cursor: CursorParam = None, limit: LimitParam = DEFAULT_LIMIT
 ) -> Page[RemovedRule]:
     """List removed rules, the one removed last first, with the delivery of their removal."""
-    return await removed.list_removed(session, cursor, limit)
+    return await removed.list_removed(connection, cursor, limit)
 
 
 @router.get("/{rule_id}", responses=responses(NotFound))
-async def get_rule(rule_id: RowId, session: SessionDep, _: CurrentUser) -> Rule:
+async def get_rule(rule_id: RowId, connection: ConnectionDep) -> Rule:
     """Show one live rule."""
-    return await service.get_rule(session, rule_id)
+    return await service.get_rule(connection, rule_id)
 
 
 @router.put("/{rule_id}", responses=responses(NotFound, Forbidden, Unprocessable))
-async def update_rule(
-    rule_id: RowId, rule: RuleUpdate, session: SessionDep, user: AdminUser, now: NowDep
-) -> Rule:
+async def update_rule(rule_id: RowId, rule: RuleUpdate, work: WorkDep, user: AdminUser, now: NowDep) -> Rule:
     """Give a rule new content."""
-    return await service.update_rule(session, rule_id, rule, user, now)
+    return await service.update_rule(work, rule_id, rule, user.actor, now)
 
 
 @router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
-async def remove_rule(rule_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def remove_rule(rule_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> None:
     """Remove a rule; every Mac that has it is told at its next sync."""
-    await service.remove_rule(session, rule_id, user, now)
+    await service.remove_rule(work, rule_id, user.actor, now)

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from santaserver.current_user import User
+from santaserver.audit import Actor
+from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill
-from santaserver.models.policy import GLOBAL_LAYER
 from santaserver.outbox import message
-from santaserver.policy.head import change_due_at, lock_policy, next_seq
+from santaserver.policy.change import Change, change
+from santaserver.policy.places import GLOBAL_LAYER
 from santaserver.policy.targets import Policy, RuleType, check_identifier
 from santaserver.rules import repository
 from santaserver.rules.checks import (
@@ -25,186 +24,161 @@ from santaserver.rules.checks import (
 from santaserver.rules.claims import signers_of
 from santaserver.rules.guard import BLOCKING, endangered, refusal, signer_named_by
 from santaserver.rules.messages import RuleChanged
-from santaserver.rules.repository import Progress, RuleRow, Target
+from santaserver.rules.progress import LayerProgress
+from santaserver.rules.repository import RuleRow, Target
 from santaserver.rules.schemas import Rule, RuleContent, RuleCreate, RuleUpdate
-from santaserver.users.repository import audit
+from santaserver.unit_of_work import UnitOfWork
 
 
-async def get_rule(session: AsyncSession, rule_id: int) -> Rule:
+async def get_rule(connection: Connection, rule_id: int) -> Rule:
     """Return one live rule."""
-    return (await _show(session, [await _live(session, rule_id)]))[0]
+    return (await _show(connection, [await _live(connection, rule_id)]))[0]
 
 
-async def create_rule(session: AsyncSession, rule: RuleCreate, user: User | None, now: datetime) -> Rule:
+async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: datetime) -> Rule:
     """Add a rule; raise `Conflict` when its target has one in this layer."""
+    connection = work.connection
     identifier = check_identifier(rule.rule_type, rule.identifier)
     content = check_content(rule.rule_type, rule)
     schedule = check_schedule(rule, now)
-    actor = user.id if user else None
-    await lock_policy(session)
-    layer = await layer_to_fill(session, rule.layer)
-    check_layer(layer.kind, rule)
-    key = (rule.rule_type, identifier)
-    overridden = await _guard(session, key, rule)
-    rule_id = await repository.add_rule(session, layer.id, key, rule.comment, actor, now)
-    if rule_id is None:
-        raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
-    target = Target(rule_id, layer.id, *key)
-    await _open(session, target, content, schedule, rule.reason, actor, now)
-    created = await get_rule(session, rule_id)
-    _record(session, user, now, "created", None, created, overridden=overridden)
+    async with change(work, actor, now, "rule", rule.reason) as made:
+        layer = await layer_to_fill(made, rule.layer)
+        check_layer(layer.kind, rule)
+        key = (rule.rule_type, identifier)
+        overridden = await _guard(connection, key, rule)
+        rule_id = await repository.add_rule(connection, layer.id, key, rule.comment, actor.id, now)
+        if rule_id is None:
+            raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
+        await _open(made, Target(rule_id, layer.id, *key), content, schedule)
+        created = await get_rule(connection, rule_id)
+        _record(made, "created", None, created, overridden=overridden)
     return created
 
 
-async def update_rule(
-    session: AsyncSession, rule_id: int, rule: RuleUpdate, user: User, now: datetime
-) -> Rule:
+async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: Actor, now: datetime) -> Rule:
     """Give a rule new content; without a difference no number is used."""
-    await lock_policy(session)
-    row, version, *_ = await _live(session, rule_id)
-    content = check_content(cast("RuleType", row.rule_type), rule)
-    check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
-    schedule = check_schedule(rule, now)
-    if schedule.starts_at is not None and version.opened_seq is not None:
-        raise Unprocessable(
-            "A rule in force cannot start later; create another rule, or change this one when the time comes",
-            errors=(FieldProblem(field="starts_at", message="The rule is in force"),),
-        )
-    overridden = await _guard(session, (row.rule_type, row.identifier), rule)
-    before = await get_rule(session, rule_id)
-    if (_content(version), version.expires_at, version.starts_at if version.opened_seq is None else None) != (
-        content,
-        schedule.expires_at,
-        schedule.starts_at,
-    ):
-        target = Target(rule_id, row.layer_id, row.rule_type, row.identifier)
-        await _open(session, target, content, schedule, rule.reason, user.id, now)
-    await repository.set_comment(session, rule_id, rule.comment)
-    await session.flush()
-    session.expire_all()
-    after = await get_rule(session, rule_id)
-    if after != before:
-        _record(session, user, now, "changed", before, after, overridden=overridden)
+    connection = work.connection
+    async with change(work, actor, now, "rule", rule.reason) as made:
+        row = await _live(connection, rule_id)
+        content = check_content(cast("RuleType", row.rule_type), rule)
+        check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
+        schedule = check_schedule(rule, now)
+        if schedule.starts_at is not None and row.opened_seq is not None:
+            raise _in_force()
+        overridden = await _guard(connection, (row.rule_type, row.identifier), rule)
+        if (_content(row), _schedule(row)) != (content, schedule):
+            await _open(made, Target(row.id, row.layer_id, row.rule_type, row.identifier), content, schedule)
+        await repository.set_comment(connection, rule_id, rule.comment)
+        changed = await _live(connection, rule_id)
+        before, after = await _show(connection, [row, changed])
+        if changed != row:
+            _record(made, "changed", before, after, overridden=overridden)
     return after
 
 
-async def remove_rule(session: AsyncSession, rule_id: int, user: User, now: datetime) -> None:
+async def remove_rule(work: UnitOfWork, rule_id: int, actor: Actor, now: datetime) -> None:
     """Take a rule out of use; Macs that have it are sent its removal."""
-    await lock_policy(session)
-    before = await get_rule(session, rule_id)
-    seq = await next_seq(session)
-    await repository.end_version(session, rule_id, seq, now)
-    await repository.mark_removed(session, rule_id, now)
-    _record(session, user, now, "removed", before, None)
+    async with change(work, actor, now, "rule") as made:
+        before = await get_rule(work.connection, rule_id)
+        await repository.end_version(work.connection, rule_id, made.take_number(), now)
+        await repository.mark_removed(work.connection, rule_id, now)
+        _record(made, "removed", before, None)
 
 
-async def remove_layers_rules(session: AsyncSession, layer: int, seq: int, user: User, now: datetime) -> None:
-    """Take all rules of a layer out of use under the number `seq`."""
-    before = await _show(session, await repository.rules_of_layer(session, layer))
-    await repository.end_layer(session, layer, seq, now)
+async def remove_layers_rules(made: Change, layer: int) -> None:
+    """Take all rules of a layer out of use."""
+    connection = made.connection
+    before = await _show(connection, await repository.rules_of_layer(connection, layer))
+    await repository.end_layer(connection, layer, made.take_number(), made.now)
     for rule in before:
-        _record(session, user, now, "removed", rule, None)
+        _record(made, "removed", rule, None)
 
 
-async def _guard(session: AsyncSession, key: tuple[str, str], rule: RuleContent) -> bool:
+async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent) -> bool:
     """Refuse a rule that would lock Macs out; return whether one may pass because it is meant."""
     named = signer_named_by(*key)
     if rule.policy not in BLOCKING:
         return False
-    signers = [named] if named else (await signers_of(session, key[0], [key[1]])).get(key[1], [])
+    signers = [named] if named else (await signers_of(connection, key[0], [key[1]])).get(key[1], [])
     needed = endangered(rule.policy, signers)
     if needed is not None and not rule.override_guard:
         raise refusal(needed)
     return needed is not None
 
 
-async def _open(
-    session: AsyncSession,
-    target: Target,
-    content: CheckedContent,
-    schedule: Schedule,
-    reason: str,
-    actor: int | None,
-    now: datetime,
-) -> None:
-    seq = await next_seq(session)
-    await repository.end_version(session, target.rule, seq, now)
-    repository.open_version(session, target, content, schedule, reason, seq, actor, now)
-    await change_due_at(session, schedule.starts_at, schedule.expires_at)
-    await session.flush()
+async def _open(made: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
+    seq, now = made.take_number(), made.now
+    await repository.end_version(made.connection, target.rule, seq, now)
+    await repository.open_version(
+        made.connection, target, content, schedule, made.reason, seq, made.actor.id, now
+    )
+    made.change_due_at(schedule.starts_at, schedule.expires_at)
 
 
-async def _live(session: AsyncSession, rule_id: int) -> RuleRow:
-    row = await repository.find_rule(session, rule_id)
+def _in_force() -> Unprocessable:
+    return Unprocessable(
+        "A rule in force cannot start later; create another rule, or change this one when the time comes",
+        errors=(FieldProblem(field="starts_at", message="The rule is in force"),),
+    )
+
+
+async def _live(connection: Connection, rule_id: int) -> RuleRow:
+    row = await repository.find_rule(connection, rule_id)
     if row is None:
         raise NotFound("There is no such rule; it may have been removed")
     return row
 
 
 def _record(
-    session: AsyncSession,
-    user: User | None,
-    now: datetime,
-    action: str,
-    before: Rule | None,
-    after: Rule | None,
-    *,
-    overridden: bool = False,
+    made: Change, action: str, before: Rule | None, after: Rule | None, *, overridden: bool = False
 ) -> None:
     shown = after or before
     if shown is None:
         return
-    actor = (user.id, user.username) if user else (None, "system")
-    audit(
-        session,
-        actor,
-        now,
-        f"rule_{action}",
-        ("rule", str(shown.id)),
-        _plain(before),
-        (_plain(after) or {}) | {"guard_overridden": True} if overridden else _plain(after),
-        shown.seq,
-    )
-    session.info["outbox"].add(
-        message(RuleChanged.model_validate({"at": now, "action": action, "rule": shown}))
-    )
+    stored = _plain(after)
+    if overridden:
+        stored = (stored or {}) | {"guard_overridden": True}
+    made.audit(f"rule_{action}", ("rule", str(shown.id)), _plain(before), stored, shown.seq)
+    made.tell(message(RuleChanged.model_validate({"at": made.now, "action": action, "rule": shown})))
 
 
 def _plain(rule: Rule | None) -> dict[str, Any] | None:
     return rule.model_dump(mode="json", exclude={"machines_acked", "machines_total"}) if rule else None
 
 
-def _content(version: object) -> CheckedContent:
-    return CheckedContent(**{name: getattr(version, name) for name in CheckedContent.__dataclass_fields__})
+def _content(row: RuleRow) -> CheckedContent:
+    return CheckedContent(**{name: getattr(row, name) for name in CheckedContent.__dataclass_fields__})
 
 
-async def _show(session: AsyncSession, rows: Sequence[RuleRow]) -> list[Rule]:
-    progress = await repository.progress(session, {row.rule.layer_id for row in rows})
-    return [_rule(row, progress[row.rule.layer_id]) for row in rows]
+def _schedule(row: RuleRow) -> Schedule:
+    return Schedule(row.starts_at if row.opened_seq is None else None, row.expires_at)
 
 
-def _rule(row: RuleRow, progress: Progress) -> Rule:
-    rule, version, author, layer = row
-    total, acked = progress
-    seq = version.opened_seq
+async def _show(connection: Connection, rows: Sequence[RuleRow]) -> list[Rule]:
+    progress = await repository.progress(connection, {row.layer_id for row in rows})
+    return [_rule(row, progress[row.layer_id]) for row in rows]
+
+
+def _rule(row: RuleRow, progress: LayerProgress) -> Rule:
+    seq = row.opened_seq
     return Rule(
-        id=rule.id,
-        layer=layer,
-        rule_type=cast("RuleType", rule.rule_type),
-        identifier=rule.identifier,
-        policy=cast("Policy", version.policy),
-        cel_expr=version.cel_expr,
-        custom_msg=version.custom_msg,
-        custom_url=version.custom_url,
-        comment=rule.comment,
-        reason=version.reason,
-        locked=version.locked,
+        id=row.id,
+        layer=row.layer,
+        rule_type=cast("RuleType", row.rule_type),
+        identifier=row.identifier,
+        policy=cast("Policy", row.policy),
+        cel_expr=row.cel_expr,
+        custom_msg=row.custom_msg,
+        custom_url=row.custom_url,
+        comment=row.comment,
+        reason=row.reason,
+        locked=row.locked,
         state="waiting" if seq is None else "active",
-        starts_at=version.starts_at,
-        expires_at=version.expires_at,
-        created_at=rule.created_at,
-        created_by=author,
+        starts_at=row.starts_at,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        created_by=row.author,
         seq=seq,
-        machines_acked=0 if seq is None else sum(number for confirmed, number in acked if confirmed >= seq),
-        machines_total=total,
+        machines_acked=0 if seq is None else progress.confirmed(seq),
+        machines_total=progress.total,
     )

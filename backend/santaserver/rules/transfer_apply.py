@@ -1,13 +1,8 @@
 """Does what an import's staged steps say: a few statements under one number, whatever the number of rules."""
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from santaserver.db import Connection, rows_of
-from santaserver.models.policy import MACHINE_RANK, USER_RANK
-from santaserver.policy.head import change_due_at, layers_changed, next_seq
+from santaserver.db import rows_of
+from santaserver.policy.change import Change
+from santaserver.policy.places import MACHINE_RANK, USER_RANK
 from santaserver.rules.transfer_staging import PATIENCE
 
 COMMENTS = """update rule r set comment = s.comment from import_step s
@@ -51,41 +46,31 @@ DUE = """select least(min(starts_at), min(expires_at)) from import_step
   where action in ('add', 'change') and noticed"""
 
 
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who imports, why and when."""
-
-    user: int
-    reason: str
-    now: datetime
-
-
-async def apply(session: AsyncSession, connection: Connection, by: By) -> int | None:
-    """Do every step under one number; return it, None when no Mac would notice anything.
-
-    The policy's head must be locked by the caller, and the session be on this connection.
-    """
+async def apply(made: Change) -> int:
+    """Do every step under one number; return it, or the present one when no Mac would notice anything."""
+    connection, now = made.connection, made.now
     await connection.execute(COMMENTS, timeout=PATIENCE)
     noticed = (
         "select exists (select from import_step where noticed and action in ('add', 'change', 'remove'))"
     )
     if not await connection.fetchval(noticed):
-        return None
-    seq = await next_seq(session)
-    await _make_layers(session, connection)
-    await connection.execute(CANCEL, by.now, timeout=PATIENCE)
+        return made.before.seq
+    seq = made.take_number()
+    await _make_layers(made)
+    await connection.execute(CANCEL, now, timeout=PATIENCE)
     await connection.execute(CLOSE, seq, timeout=PATIENCE)
-    await connection.execute(REMOVE, by.now, timeout=PATIENCE)
-    await connection.execute(ADD, by.now, by.user, timeout=PATIENCE)
-    await connection.execute(OPEN, by.reason, seq, by.now, by.user, timeout=PATIENCE)
-    await change_due_at(session, await connection.fetchval(DUE))
+    await connection.execute(REMOVE, now, timeout=PATIENCE)
+    await connection.execute(ADD, now, made.actor.id, timeout=PATIENCE)
+    await connection.execute(OPEN, made.reason, seq, now, made.actor.id, timeout=PATIENCE)
+    made.change_due_at(await connection.fetchval(DUE))
     return seq
 
 
-async def _make_layers(session: AsyncSession, connection: Connection) -> None:
+async def _make_layers(made: Change) -> None:
     """Give those users and Macs a layer that get their first rule."""
+    connection = made.connection
     await connection.execute(USER_LAYERS, USER_RANK, timeout=PATIENCE)
     await connection.execute(MACHINE_LAYERS, MACHINE_RANK, timeout=PATIENCE)
     await connection.execute(MADE_LAYERS, timeout=PATIENCE)
     if rows_of(await connection.execute(USED_LAYERS, timeout=PATIENCE)):
-        await layers_changed(session)
+        made.layers_changed()

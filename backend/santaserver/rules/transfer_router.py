@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, NowDep, StateDep, WorkDep
 from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.rest_body import file_of
@@ -36,8 +36,8 @@ async def export_rules(
 
 @router.post("/import", responses=responses(Conflict, Unprocessable))
 async def import_rules(
-    file: RuleImport, request: Request, session: SessionDep, state: StateDep, user: AdminUser, now: NowDep
+    file: RuleImport, request: Request, work: WorkDep, state: StateDep, user: AdminUser, now: NowDep
 ) -> ImportPlan:
     """Import a file of rules in one step, or report what that would do (`dry_run`)."""
     text = file_of(request.scope)
-    return await service.import_rules(session, file, text.pieces(), (user, now), state.limits.file_worker)
+    return await service.import_rules(work, file, text.pieces(), (user.actor, now), state.limits.file_worker)

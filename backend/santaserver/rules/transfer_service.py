@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from santaserver.audit import Actor
 from santaserver.bodies import WorkerThread
-from santaserver.current_user import User
-from santaserver.db import Connection, driver
+from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, Unprocessable
 from santaserver.outbox import changed_in_bulk
-from santaserver.policy.head import head_seq, lock_policy
+from santaserver.policy.change import Change, change
+from santaserver.policy.head import head_seq
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.claims import BATCH, COLUMNS, signers_of
 from santaserver.rules.guard import endangered
-from santaserver.rules.transfer_apply import By, apply
+from santaserver.rules.transfer_apply import apply
 from santaserver.rules.transfer_plan import Failed, FileReader
 from santaserver.rules.transfer_schemas import (
     SHOWN,
@@ -28,7 +27,7 @@ from santaserver.rules.transfer_schemas import (
     PlannedChange,
     RuleImport,
 )
-from santaserver.users.repository import audit
+from santaserver.unit_of_work import UnitOfWork
 
 
 @dataclass(slots=True)
@@ -44,35 +43,56 @@ class Mistakes:
         self.shown = sorted([*self.shown, *found], key=lambda mistake: mistake.line)[:SHOWN]
 
 
+@dataclass(slots=True)
+class StagedFile:
+    """A file whose rules are stored beside those that are there."""
+
+    wanted: RuleImport
+    rules: int
+    failed: list[Failed]
+    mistakes: Mistakes
+    overridden: bool = False
+    """Whether it has rules that the lock-out guard would have refused."""
+
+
 async def import_rules(
-    session: AsyncSession,
+    work: UnitOfWork,
     wanted: RuleImport,
     text: Iterator[str],
-    by: tuple[User, datetime],
+    by: tuple[Actor, datetime],
     worker: WorkerThread,
 ) -> ImportPlan:
     """Plan an import and, unless it is a trial, do it; raise `Unprocessable` for a file with mistakes."""
-    user, now = by
-    connection = await driver(session)
-    mistakes = Mistakes()
-    reader = FileReader(wanted.format, text, now)
-    failed = await _stage(connection, reader, worker, mistakes)
-    if not wanted.dry_run:
-        await lock_policy(session)
-    seq = await head_seq(session)
+    actor, now = by
+    file = await _stage(work.connection, wanted, FileReader(wanted.format, text, now), worker)
+    if wanted.dry_run:
+        return await _plan(work.connection, file, await head_seq(work.connection))
+    async with change(work, actor, now, "import", wanted.reason) as made:
+        plan = await _plan(work.connection, file, made.before.seq)
+        if file.mistakes.total:
+            raise _refusal(file.mistakes)
+        plan.policy_seq = await apply(made)
+        _record(made, plan, file)
+    return plan
+
+
+async def _plan(connection: Connection, file: StagedFile, seq: int) -> ImportPlan:
+    """Compare a file with what is stored at a policy number."""
+    wanted, mistakes = file.wanted, file.mistakes
     if wanted.policy_seq not in {None, seq}:
         raise Conflict("The policy has changed since this plan was made; review the new plan first")
     counts = await staging.compare(connection, remove_missing=wanted.remove_missing)
     unknown = await staging.unknown_layers(connection)
-    mistakes.add([mistake for one in failed for mistake in one.told(unknown)])
+    mistakes.add([mistake for one in file.failed for mistake in one.told(unknown)])
     mistakes.add(*await staging.mistakes(connection))
-    endangering = await _endangering(session, connection)
+    endangering = await _endangering(connection)
+    file.overridden = bool(endangering) and wanted.override_guard
     if not wanted.override_guard:
         mistakes.add(endangering)
-    plan = ImportPlan(
+    return ImportPlan(
         applied=not wanted.dry_run,
         policy_seq=seq,
-        rules=reader.rules,
+        rules=file.rules,
         added=counts.get("add", 0),
         changed=counts.get("change", 0),
         removed=counts.get("remove", 0),
@@ -81,35 +101,29 @@ async def import_rules(
         mistakes=mistakes.shown,
         mistakes_total=mistakes.total,
     )
-    if wanted.dry_run:
-        return plan
-    if mistakes.total:
-        raise _refusal(mistakes)
-    plan.policy_seq = await apply(session, connection, By(user.id, wanted.reason, now)) or seq
-    _record(session, plan, wanted, by, overridden=bool(endangering))
-    return plan
 
 
 async def _stage(
-    connection: Connection, reader: FileReader, worker: WorkerThread, mistakes: Mistakes
-) -> list[Failed]:
-    """Store the rules of a file beside those that are there; return those that cannot be."""
+    connection: Connection, wanted: RuleImport, reader: FileReader, worker: WorkerThread
+) -> StagedFile:
+    """Store the rules of a file beside those that are there, but for those that cannot be."""
     failed: list[Failed] = []
+    mistakes = Mistakes()
     await staging.begin(connection)
     while not reader.done:
         portion = await worker.run(reader.portion)
         mistakes.add(portion.mistakes)
         failed += portion.failed
         await staging.add(connection, portion)
-    return failed
+    return StagedFile(wanted, reader.rules, failed, mistakes)
 
 
-async def _endangering(session: AsyncSession, connection: Connection) -> list[FileMistake]:
+async def _endangering(connection: Connection) -> list[FileMistake]:
     """Return what the lock-out guard says of rules that would begin to block; those that do already stay."""
     found = await staging.named_lifelines(connection)
     for rule_type in COLUMNS:
         async for rows in staging.blocking_hashes(connection, rule_type, BATCH):
-            known = await signers_of(session, rule_type, {name for _, name, _ in rows})
+            known = await signers_of(connection, rule_type, {name for _, name, _ in rows})
             for line, name, policy in rows if known else ():
                 needed = endangered(policy, known.get(name, ()))
                 if needed:
@@ -132,20 +146,11 @@ def _refusal(mistakes: Mistakes) -> Unprocessable:
     return Unprocessable(f"The file has {mistakes.total} errors; nothing was imported", errors=fields)
 
 
-def _record(
-    session: AsyncSession,
-    plan: ImportPlan,
-    wanted: RuleImport,
-    by: tuple[User, datetime],
-    *,
-    overridden: bool,
-) -> None:
+def _record(made: Change, plan: ImportPlan, file: StagedFile) -> None:
     counts = {"adds": plan.added, "changes": plan.changed, "removes": plan.removed}
     if not any(counts.values()):
         return
-    user, now = by
-    after = counts | {"format": wanted.format, "reason": wanted.reason}
-    after |= {"guard_overridden": True} if overridden else {}
-    target = ("rule", "*")
-    audit(session, (user.id, user.username), now, "rules_imported", target, None, after, plan.policy_seq)
-    session.info["outbox"].add(changed_in_bulk(now))
+    after = counts | {"format": file.wanted.format, "reason": file.wanted.reason}
+    after |= {"guard_overridden": True} if file.overridden else {}
+    made.audit("rules_imported", ("rule", "*"), None, after, plan.policy_seq)
+    made.tell(changed_in_bulk(made.now))

@@ -11,8 +11,8 @@ from datetime import datetime
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.models.policy import GLOBAL_LAYER, MANUAL
 from santaserver.policy.capabilities import by_version
+from santaserver.policy.places import GLOBAL_LAYER, MANUAL
 from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.policy.rule_log import signature_id
 from santaserver.protocol.messages import PreflightRequest

@@ -41,6 +41,7 @@ from santaserver.sync.repository import MachineSnapshot, NewSession
 from santaserver.sync.settings_wire import preflight_answer, render_settings
 from santaserver.sync.states import Kind, Session
 from santaserver.sync_settings.log import settings_at
+from santaserver.unit_of_work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
@@ -286,7 +287,9 @@ async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext,
     """
     if head.next_change_at is None or head.next_change_at > context.now:
         return context, head
-    present = await schedule.apply_due(context.connection, context.outbox, context.now)
+    work = UnitOfWork(context.connection, outbox=context.outbox)
+    present = await schedule.apply_due(work, context.now)
+    await work.finish()
     return replace(context, caches=SyncCaches()), structs.replace(present, seq=max(present.seq, head.seq))
 
 

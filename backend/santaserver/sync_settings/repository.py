@@ -4,73 +4,71 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+import msgspec
 
-from santaserver.layers.repository import layer_name
-from santaserver.models import Layer, Machine, PolicySignature, SettingVersion, Tag
-from santaserver.models.policy import GLOBAL_LAYER
+from santaserver.db import Connection
+from santaserver.layers.repository import NAME
+from santaserver.policy.places import GLOBAL_LAYER
 
 Owned = tuple[Any, bool]
 """(value, locked)"""
 
+LOCKING = f"""
+select {NAME}
+from setting_version v
+join layer l on l.id = v.layer_id
+left join tag t on t.id = l.tag_id
+left join machine m on m.id = l.machine_id
+where v.key = $1 and v.locked and v.closed_seq is null
+  and (l.id = $2 or l.id in (select unnest(layers) from policy_signature where id = $3))
+order by l.rank limit 1
+"""  # noqa: S608 - put together from constants
 
-async def open_settings(session: AsyncSession, layer: int) -> dict[str, Owned]:
+REPLACE = """
+insert into setting_version (layer_id, key, value, locked, opened_seq, opened_at, opened_by)
+select $1, key, value::jsonb, locked, $2, $3, $4
+from unnest($5::text[], $6::text[], $7::boolean[]) with ordinality s (key, value, locked, n) order by n
+"""
+
+
+async def open_settings(connection: Connection, layer: int) -> dict[str, Owned]:
     """Return what a layer says at present."""
-    query = select(SettingVersion.key, SettingVersion.value, SettingVersion.locked).where(
-        SettingVersion.layer_id == layer, SettingVersion.closed_seq.is_(None)
+    rows = await connection.fetch(
+        "select key, value::text, locked from setting_version where layer_id = $1 and closed_seq is null",
+        layer,
     )
-    return {row[0]: (row[1], row[2]) for row in await session.execute(query)}
+    return {row[0]: (msgspec.json.decode(row[1]), row[2]) for row in rows}
 
 
-async def locking_layer(session: AsyncSession, signature: int | None, key: str) -> str | None:
+async def locking_layer(connection: Connection, signature: int | None, key: str) -> str | None:
     """Return the name of the lowest layer that locks a setting; the global one counts for all."""
-    layers = select(func.unnest(PolicySignature.layers)).where(PolicySignature.id == signature)
-    query = (
-        select(layer_name())
-        .select_from(SettingVersion)
-        .join(Layer, Layer.id == SettingVersion.layer_id)
-        .outerjoin(Tag, Tag.id == Layer.tag_id)
-        .outerjoin(Machine, Machine.id == Layer.machine_id)
-        .where(
-            SettingVersion.key == key,
-            SettingVersion.locked,
-            SettingVersion.closed_seq.is_(None),
-            or_(Layer.id == GLOBAL_LAYER, Layer.id.in_(layers)),
-        )
-        .order_by(Layer.rank)
-        .limit(1)
-    )
-    return (await session.execute(query)).scalar_one_or_none()
+    name: str | None = await connection.fetchval(LOCKING, key, GLOBAL_LAYER, signature)
+    return name
 
 
-async def close(session: AsyncSession, layer: int, keys: Collection[str], seq: int) -> None:
+async def close(connection: Connection, layer: int, keys: Collection[str], seq: int) -> None:
     """End a layer's say about these settings before `seq`."""
-    await session.execute(
-        update(SettingVersion)
-        .where(
-            SettingVersion.layer_id == layer,
-            SettingVersion.key.in_(keys),
-            SettingVersion.closed_seq.is_(None),
+    if keys:
+        await connection.execute(
+            """update setting_version set closed_seq = $3
+               where layer_id = $1 and key = any($2) and closed_seq is null""",
+            layer,
+            list(keys),
+            seq,
         )
-        .values(closed_seq=seq)
-    )
 
 
 async def replace(
-    session: AsyncSession, layer: int, changed: Mapping[str, Owned], seq: int, user: int | None, now: datetime
+    connection: Connection,
+    layer: int,
+    changed: Mapping[str, Owned],
+    seq: int,
+    user: int | None,
+    now: datetime,
 ) -> None:
     """Put new values into force from `seq` on."""
-    await close(session, layer, changed.keys(), seq)
-    session.add_all(
-        SettingVersion(
-            layer_id=layer,
-            key=key,
-            value=value,
-            locked=locked,
-            opened_seq=seq,
-            opened_at=now,
-            opened_by=user,
-        )
-        for key, (value, locked) in changed.items()
-    )
+    if changed:
+        await close(connection, layer, changed.keys(), seq)
+        values = [msgspec.json.encode(value).decode() for value, _ in changed.values()]
+        locks = [locked for _, locked in changed.values()]
+        await connection.execute(REPLACE, layer, seq, now, user, list(changed), values, locks)

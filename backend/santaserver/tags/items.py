@@ -2,20 +2,28 @@
 
 from msgspec import Struct
 
-from santaserver.reads import Row, item_of
+from santaserver.reads import item_of
+from santaserver.tags.repository import TagRow
 from santaserver.tags.schemas import Tag, TagMember
 
 tag_member = item_of(TagMember)
 _tag = item_of(Tag)
 
-PLAIN = ("name", "description", "predicate", "groups", "id", "members", "rules", "settings", "created_at")
+PLAIN = (
+    "name",
+    "description",
+    "predicate",
+    "groups",
+    "enrollments",
+    "id",
+    "members",
+    "rules",
+    "settings",
+    "created_at",
+)
 
 
-def tag_of(row: Row, position: int) -> Struct:
-    """Make one of a row of the repository, which has a column for each plain field."""
-    return _tag(
-        **{name: row[name] for name in PLAIN},
-        enrollments=row["enrollments"] or [],
-        layer=f"tag:{row['name']}",
-        position=position,
-    )
+def tag_of(row: TagRow, position: int) -> Struct:
+    """Make one of a stored tag."""
+    values = {name: getattr(row, name) for name in PLAIN}
+    return _tag(**values, layer=f"tag:{row.name}", position=position)

@@ -2,231 +2,225 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
-from typing import NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Integer,
-    Select,
-    delete,
-    func,
-    insert,
-    select,
-    union,
-    update,
-)
-from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from msgspec import Struct
 
-from santaserver.db import Connection
-from santaserver.models import (
-    EnrollmentRow,
-    Layer,
-    Machine,
-    MachineSync,
-    PolicySignature,
-    Rule,
-    RuleVersion,
-    SettingVersion,
-    Tag,
-    TagEnrollment,
-    TagMember,
-    TagOrderVersion,
-)
-from santaserver.models.policy import MANUAL
-from santaserver.reads import Row, Statement, parameter
+from santaserver.db import Connection, rows_of
+from santaserver.policy.machine_facts import COLUMNS, stored_facts
+from santaserver.policy.places import MANUAL
+from santaserver.policy.predicate import MachineFacts
+from santaserver.reads import Row
+from santaserver.tags.schemas import TagContent
 
 
-class TagRow(NamedTuple):
+class TagRow(Struct, frozen=True):
     """A tag, its layer and what is counted of it."""
 
-    tag: Tag
+    id: int
+    name: str
+    description: str
+    predicate: str | None
+    groups: list[str]
+    created_at: datetime
     layer: int
     rank: int
-    enrollments: Sequence[int]
+    enrollments: list[int]
     members: int
     rules: int
     settings: int
 
 
-def _base() -> Select[Tag, int, int, list[int] | None, int, int, int]:
-    enrollments = (
-        select(func.array_agg(aggregate_order_by(TagEnrollment.enrollment_id, TagEnrollment.enrollment_id)))
-        .where(TagEnrollment.tag_id == Tag.id)
-        .scalar_subquery()
-    )
-    members = (
-        select(func.count(TagMember.machine_id.distinct()))
-        .where(TagMember.tag_id == Tag.id, TagMember.left_at.is_(None))
-        .scalar_subquery()
-    )
-    rules = (
-        select(func.count())
-        .where(Rule.layer_id == Layer.id, Rule.removed_at.is_(None))
-        .correlate(Layer)
-        .scalar_subquery()
-    )
-    settings = (
-        select(func.count())
-        .where(SettingVersion.layer_id == Layer.id, SettingVersion.closed_seq.is_(None))
-        .correlate(Layer)
-        .scalar_subquery()
-    )
-    return (
-        select(
-            Tag,
-            Layer.id.label("layer_id"),
-            Layer.rank,
-            enrollments.label("enrollments"),
-            members.label("members"),
-            rules.label("rules"),
-            settings.label("settings"),
-        )
-        .select_from(Tag)
-        .join(Layer, Layer.tag_id == Tag.id)
-        .where(Tag.removed_at.is_(None))
-    )
+TAGS = """
+select t.id, t.name, t.description, t.predicate, t.groups, t.created_at, l.id, l.rank,
+  array(select enrollment_id from tag_enrollment e where e.tag_id = t.id order by enrollment_id),
+  (select count(distinct machine_id) from tag_member x where x.tag_id = t.id and x.left_at is null),
+  (select count(*) from rule r where r.layer_id = l.id and r.removed_at is null),
+  (select count(*) from setting_version v where v.layer_id = l.id and v.closed_seq is null)
+from tag t join layer l on l.tag_id = t.id
+where t.removed_at is null
+"""
+
+MEMBERS = """
+select m.machine_id, m.hostname, array_agg(x.source order by x.source) as sources,
+  min(x.joined_at) as joined_at, m.id
+from machine m join tag_member x on x.machine_id = m.id join tag t on t.id = x.tag_id
+where t.id = $1 and t.removed_at is null and x.left_at is null and m.id > $2
+group by m.id order by m.id limit $3
+"""
+
+RIVALS = """
+select a.layer_id, b.layer_id from rule_version a join rule_version b using (rule_type, identifier)
+where a.closed_seq is null and a.layer_id = any($1) and a.opened_seq is not null
+  and b.closed_seq is null and b.layer_id = any($1) and b.opened_seq is not null
+  and a.layer_id < b.layer_id
+union
+select a.layer_id, b.layer_id from setting_version a join setting_version b using (key)
+where a.closed_seq is null and a.layer_id = any($1) and b.closed_seq is null and b.layer_id = any($1)
+  and a.layer_id < b.layer_id
+"""
 
 
-async def list_tags(session: AsyncSession) -> list[TagRow]:
+async def list_tags(connection: Connection) -> list[TagRow]:
     """Return live tags in their order, the lowest first."""
-    rows = await session.execute(_base().order_by(Layer.rank))
-    return [TagRow(*row[:3], row[3] or [], *row[4:]) for row in rows]
+    return [TagRow(*row) for row in await connection.fetch(f"{TAGS} order by l.rank")]
 
 
-async def find_tag(session: AsyncSession, tag_id: int) -> TagRow | None:
+async def find_tag(connection: Connection, tag_id: int) -> TagRow | None:
     """Return one live tag."""
-    row = (await session.execute(_base().where(Tag.id == tag_id))).one_or_none()
-    return TagRow(*row[:3], row[3] or [], *row[4:]) if row else None
+    row = await connection.fetchrow(f"{TAGS} and t.id = $1", tag_id)
+    return TagRow(*row) if row else None
 
 
-async def name_taken(session: AsyncSession, name: str, but: int | None) -> bool:
-    """Tell whether another live tag has this name."""
-    query = select(Tag.id).where(Tag.removed_at.is_(None), func.lower(Tag.name) == func.lower(name))
-    if but is not None:
-        query = query.where(Tag.id != but)
-    return (await session.execute(query)).first() is not None
-
-
-async def unknown_enrollments(session: AsyncSession, wanted: Sequence[int]) -> set[int]:
-    """Return those that do not exist."""
-    found = await session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(wanted)))
-    return set(wanted) - set(found)
-
-
-async def add_tag(session: AsyncSession, tag: Tag) -> None:
-    """Store a new tag and its layer above all other tags."""
-    session.add(tag)
-    await session.flush()
-    highest = select(func.coalesce(func.max(Layer.rank), 0)).where(
-        Layer.kind == "tag", Layer.removed_at.is_(None)
+async def place_of(connection: Connection, rank: int) -> int:
+    """Return which tag in their order, from 1, the one of this rank is."""
+    place: int = await connection.fetchval(
+        "select count(*) from layer where kind = 'tag' and removed_at is null and rank <= $1", rank
     )
-    rank = (await session.execute(highest)).scalar_one() + 1
-    await session.execute(insert(Layer).values(kind="tag", name=str(tag.id), rank=rank, tag_id=tag.id))
+    return place
 
 
-async def set_enrollments(session: AsyncSession, tag_id: int, enrollments: Sequence[int]) -> None:
+async def tag_order(connection: Connection) -> list[int]:
+    """Return the ids of live tags in their order, the lowest first."""
+    rows = await connection.fetch(
+        """select t.id from tag t join layer l on l.tag_id = t.id where t.removed_at is null
+           order by l.rank"""
+    )
+    return [row[0] for row in rows]
+
+
+async def name_taken(connection: Connection, name: str, but: int | None) -> bool:
+    """Tell whether another live tag has this name."""
+    taken: bool = await connection.fetchval(
+        """select exists (select from tag
+             where removed_at is null and lower(name) = lower($1) and id is distinct from $2)""",
+        name,
+        but,
+    )
+    return taken
+
+
+async def unknown_enrollments(connection: Connection, wanted: Sequence[int]) -> set[int]:
+    """Return those that do not exist."""
+    rows = await connection.fetch("select id from enrollment where id = any($1)", wanted)
+    return set(wanted) - {row[0] for row in rows}
+
+
+async def add_tag(connection: Connection, content: TagContent, user: int | None, now: datetime) -> int:
+    """Store a new tag and its layer above all other tags; return the tag's id."""
+    tag: int = await connection.fetchval(
+        """insert into tag (name, description, predicate, groups, created_at, created_by)
+           values ($1, $2, $3, $4, $5, $6) returning id""",
+        content.name,
+        content.description,
+        content.predicate,
+        content.groups,
+        now,
+        user,
+    )
+    await connection.execute(
+        """insert into layer (kind, name, rank, tag_id)
+           select 'tag', $1::bigint::text, coalesce(max(rank), 0) + 1, $1
+           from layer where kind = 'tag' and removed_at is null""",
+        tag,
+    )
+    return tag
+
+
+async def change_tag(connection: Connection, tag: int, content: TagContent) -> None:
+    """Give a tag another definition."""
+    await connection.execute(
+        "update tag set name = $2, description = $3, predicate = $4, groups = $5 where id = $1",
+        tag,
+        content.name,
+        content.description,
+        content.predicate,
+        content.groups,
+    )
+
+
+async def set_enrollments(connection: Connection, tag: int, enrollments: Sequence[int]) -> None:
     """Replace the enrollments whose machines are members."""
-    await session.execute(delete(TagEnrollment).where(TagEnrollment.tag_id == tag_id))
+    await connection.execute("delete from tag_enrollment where tag_id = $1", tag)
     if enrollments:
-        rows = [{"tag_id": tag_id, "enrollment_id": number} for number in sorted(set(enrollments))]
-        await session.execute(insert(TagEnrollment), rows)
+        await connection.execute(
+            "insert into tag_enrollment (tag_id, enrollment_id) select $1, unnest($2::bigint[])",
+            tag,
+            sorted(set(enrollments)),
+        )
 
 
 async def set_order(
-    session: AsyncSession, tags: Sequence[int], seq: int, user: int | None, now: datetime
+    connection: Connection, tags: Sequence[int], seq: int, user: int | None, now: datetime
 ) -> None:
     """Rank tags' layers from 1 on; the database checks at the end that no two share a rank."""
-    for rank, tag in enumerate(tags, 1):
-        await session.execute(update(Layer).where(Layer.tag_id == tag).values(rank=rank))
-    await session.execute(
-        upsert(TagOrderVersion).values(seq=seq, tags=list(tags), opened_at=now, opened_by=user)
+    await connection.execute(
+        """update layer l set rank = o.place::integer
+           from unnest($1::bigint[]) with ordinality o (tag, place)
+           where l.tag_id = o.tag and l.rank <> o.place""",
+        tags,
+    )
+    await connection.execute(
+        "insert into tag_order_version (seq, tags, opened_at, opened_by) values ($1, $2, $3, $4)",
+        seq,
+        tags,
+        now,
+        user,
     )
 
 
-async def remove_tag(session: AsyncSession, row: TagRow, user: int, now: datetime) -> None:
+async def remove_tag(connection: Connection, row: TagRow, user: int | None, now: datetime) -> None:
     """Take a tag out of use with its layer and memberships; all of it stays as history."""
-    await session.execute(update(Tag).where(Tag.id == row.tag.id).values(removed_at=now))
-    await session.execute(update(Layer).where(Layer.id == row.layer).values(removed_at=now))
-    await session.execute(
-        update(TagMember)
-        .where(TagMember.tag_id == row.tag.id, TagMember.left_at.is_(None))
-        .values(left_at=now, left_by=user)
+    await connection.execute("update tag set removed_at = $2 where id = $1", row.id, now)
+    await connection.execute("update layer set removed_at = $2 where id = $1", row.layer, now)
+    await connection.execute(
+        "update tag_member set left_at = $2, left_by = $3 where tag_id = $1 and left_at is null",
+        row.id,
+        now,
+        user,
     )
 
 
-async def lock_machine(session: AsyncSession, machine_id: str) -> tuple[int, str] | None:
-    """Keep syncs of a machine out and have its layers looked up again; return its row id and host name."""
-    statement = (
-        update(MachineSync)
-        .where(MachineSync.machine_id == Machine.id, Machine.machine_id == machine_id)
-        .values(facts_key=None)
-        .returning(Machine.id, Machine.hostname)
+async def lock_machine(connection: Connection, machine_id: str) -> int | None:
+    """Keep syncs of a machine out and have its layers looked up again; return its row id."""
+    row: int | None = await connection.fetchval(
+        """update machine_sync y set facts_key = null from machine m
+           where y.machine_id = m.id and m.machine_id = $1 returning m.id""",
+        machine_id,
     )
-    row = (await session.execute(statement)).one_or_none()
-    return (row[0], row[1]) if row else None
+    return row
 
 
-async def join(session: AsyncSession, tag: int, machine: int, user: int, now: datetime) -> bool:
+async def join(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
     """Make a machine a member manually; return whether it was none before."""
-    statement = (
-        upsert(TagMember)
-        .values(tag_id=tag, machine_id=machine, source=MANUAL, joined_at=now, joined_by=user)
-        .on_conflict_do_nothing()
-        .returning(TagMember.id)
+    done = await connection.execute(
+        """insert into tag_member (tag_id, machine_id, source, joined_at, joined_by)
+           values ($1, $2, $3, $4, $5) on conflict do nothing""",
+        tag,
+        machine,
+        MANUAL,
+        now,
+        user,
     )
-    return (await session.execute(statement)).first() is not None
+    return rows_of(done) > 0
 
 
-async def leave(session: AsyncSession, tag: int, machine: int, user: int, now: datetime) -> bool:
+async def leave(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
     """End a manual membership; return whether there was one."""
-    statement = (
-        update(TagMember)
-        .where(
-            TagMember.tag_id == tag,
-            TagMember.machine_id == machine,
-            TagMember.source == MANUAL,
-            TagMember.left_at.is_(None),
-        )
-        .values(left_at=now, left_by=user)
-        .returning(TagMember.id)
+    done = await connection.execute(
+        """update tag_member set left_at = $4, left_by = $5
+           where tag_id = $1 and machine_id = $2 and source = $3 and left_at is null""",
+        tag,
+        machine,
+        MANUAL,
+        now,
+        user,
     )
-    return (await session.execute(statement)).first() is not None
-
-
-@cache
-def _tags() -> Statement:
-    return Statement(_base().order_by(Layer.rank))
-
-
-async def read_tags(connection: Connection) -> Sequence[Row]:
-    """Return live tags in their order, the lowest first."""
-    return await _tags().fetch(connection)
-
-
-@cache
-def _members() -> Statement:
-    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source)).label("sources")
-    joined_at = func.min(TagMember.joined_at).label("joined_at")
-    return Statement(
-        select(Machine.machine_id, Machine.hostname, sources, joined_at, Machine.id)
-        .join(TagMember, TagMember.machine_id == Machine.id)
-        .join(Tag, Tag.id == TagMember.tag_id)
-        .where(Tag.id == parameter("tag", BigInteger()), Tag.removed_at.is_(None))
-        .where(TagMember.left_at.is_(None), Machine.id > parameter("after", BigInteger()))
-        .group_by(Machine.id)
-        .order_by(Machine.id)
-        .limit(parameter("limit", Integer()))
-    )
+    return rows_of(done) > 0
 
 
 async def read_members(connection: Connection, tag: int, after: int, limit: int) -> Sequence[Row]:
     """Return members by the order in which their machines became known."""
-    return await _members().fetch(connection, tag=tag, after=after, limit=limit)
+    return await connection.fetch(MEMBERS, tag, after, limit)
 
 
 async def is_live(connection: Connection, tag: int) -> bool:
@@ -237,47 +231,25 @@ async def is_live(connection: Connection, tag: int) -> bool:
     return found
 
 
-async def machines_by_layers(session: AsyncSession) -> Sequence[tuple[Sequence[int], int]]:
+async def machines_by_layers(connection: Connection) -> list[tuple[Sequence[int], int]]:
     """Return each set of layers that Macs had at their last preflight, and how many had it."""
-    query = (
-        select(PolicySignature.layers, func.count())
-        .join(MachineSync, MachineSync.signature == PolicySignature.id)
-        .group_by(PolicySignature.layers)
+    rows = await connection.fetch(
+        """select p.layers, count(*) from policy_signature p join machine_sync y on y.signature = p.id
+           group by p.layers"""
     )
-    return [(row[0], row[1]) for row in await session.execute(query)]
+    return [(row[0], row[1]) for row in rows]
 
 
-async def rivals(session: AsyncSession, layers: Sequence[int]) -> set[tuple[int, int]]:
+async def rivals(connection: Connection, layers: Sequence[int]) -> set[tuple[int, int]]:
     """Return pairs of these layers, the smaller id first, that have something to say about the same thing."""
-    one, two = aliased(RuleVersion), aliased(RuleVersion)
-    targets = (
-        select(one.layer_id, two.layer_id)
-        .join(two, (two.rule_type == one.rule_type) & (two.identifier == one.identifier))
-        .where(*(_in_force(version, layers) for version in (one, two)), one.layer_id < two.layer_id)
-        .where(one.opened_seq.is_not(None), two.opened_seq.is_not(None))
+    return {(row[0], row[1]) for row in await connection.fetch(RIVALS, layers)}
+
+
+async def newest_machines(connection: Connection, limit: int) -> list[MachineFacts]:
+    """Return what the machines reported that synced last."""
+    rows = await connection.fetch(
+        f"""select {COLUMNS} from machine m join machine_sync y on y.machine_id = m.id
+            order by y.last_preflight_at desc nulls last, m.id desc limit $1""",  # noqa: S608 - a constant
+        limit,
     )
-    first, second = aliased(SettingVersion), aliased(SettingVersion)
-    keys = (
-        select(first.layer_id, second.layer_id)
-        .join(second, second.key == first.key)
-        .where(*(_in_force(version, layers) for version in (first, second)))
-        .where(first.layer_id < second.layer_id)
-    )
-    return {(row[0], row[1]) for row in await session.execute(union(targets, keys))}
-
-
-def _in_force(
-    version: type[RuleVersion] | type[SettingVersion], layers: Sequence[int]
-) -> ColumnElement[bool]:
-    return version.closed_seq.is_(None) & version.layer_id.in_(layers)
-
-
-async def newest_machines(session: AsyncSession, limit: int) -> Sequence[Machine]:
-    """Return the machines that synced last."""
-    query = (
-        select(Machine)
-        .join(MachineSync, MachineSync.machine_id == Machine.id)
-        .order_by(MachineSync.last_preflight_at.desc().nulls_last(), Machine.id.desc())
-        .limit(limit)
-    )
-    return (await session.scalars(query)).all()
+    return [stored_facts(row) for row in rows]

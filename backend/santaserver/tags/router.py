@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Response
 
-from santaserver.deps import AdminUser, ConnectionDep, NowDep, SessionDep
+from santaserver.deps import AdminUser, ConnectionDep, NowDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -40,27 +40,27 @@ async def list_tags(connection: ConnectionDep) -> Response:
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
-async def create_tag(tag: TagContent, session: SessionDep, user: AdminUser, now: NowDep) -> Tag:
+async def create_tag(tag: TagContent, work: WorkDep, user: AdminUser, now: NowDep) -> Tag:
     """Create a tag above all others."""
-    return await service.create_tag(session, tag, user, now)
+    return await service.create_tag(work, tag, user.actor, now)
 
 
 @router.put("/order", responses=responses(Forbidden, Conflict))
-async def order_tags(order: TagOrder, session: SessionDep, user: AdminUser, now: NowDep) -> list[Tag]:
+async def order_tags(order: TagOrder, work: WorkDep, user: AdminUser, now: NowDep) -> list[Tag]:
     """Put the tags into a new order; Macs get what it changes at their next sync."""
-    return await service.order_tags(session, order.tags, user, now)
+    return await service.order_tags(work, order.tags, user.actor, now)
 
 
 @router.post("/order/impact", responses=responses(Forbidden, Conflict))
-async def tag_order_impact(order: TagOrder, session: SessionDep, _: AdminUser) -> TagOrderImpact:
+async def tag_order_impact(order: TagOrder, connection: ConnectionDep, _: AdminUser) -> TagOrderImpact:
     """Count the Macs that another order would affect, without applying it."""
-    return await service.order_impact(session, order.tags)
+    return await service.order_impact(connection, order.tags)
 
 
 @router.post("/predicate", responses=responses(Forbidden))
-async def try_predicate(trial: PredicateTrial, session: SessionDep, _: AdminUser) -> PredicateResult:
+async def try_predicate(trial: PredicateTrial, connection: ConnectionDep, _: AdminUser) -> PredicateResult:
     """Try a predicate on the Macs that synced last, without storing it."""
-    return await service.try_predicate(session, trial.predicate)
+    return await service.try_predicate(connection, trial.predicate)
 
 
 @router.get("/{tag_id}", response_model=Tag, responses=responses(NotFound))
@@ -70,17 +70,15 @@ async def get_tag(tag_id: RowId, connection: ConnectionDep) -> Response:
 
 
 @router.put("/{tag_id}", responses=responses(NotFound, Forbidden, Conflict, Unprocessable))
-async def update_tag(
-    tag_id: RowId, tag: TagContent, session: SessionDep, user: AdminUser, now: NowDep
-) -> Tag:
+async def update_tag(tag_id: RowId, tag: TagContent, work: WorkDep, user: AdminUser, now: NowDep) -> Tag:
     """Change a tag; memberships that follow from it change at each Mac's next sync."""
-    return await service.update_tag(session, tag_id, tag, user, now)
+    return await service.update_tag(work, tag_id, tag, user.actor, now)
 
 
 @router.delete("/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
-async def remove_tag(tag_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def remove_tag(tag_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> None:
     """Remove a tag with all rules and settings of its layer."""
-    await service.remove_tag(session, tag_id, user, now)
+    await service.remove_tag(work, tag_id, user.actor, now)
 
 
 @router.get("/{tag_id}/members", response_model=Page[TagMember], responses=responses(BadRequest, NotFound))
@@ -100,10 +98,10 @@ async def list_members(
     responses=responses(NotFound, Forbidden),
 )
 async def add_member(
-    tag_id: RowId, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
+    tag_id: RowId, machine_id: MachinePath, work: WorkDep, user: AdminUser, now: NowDep
 ) -> None:
     """Add a tag to a Mac."""
-    await service.set_member(session, tag_id, machine_id, user, now, member=True)
+    await service.set_member(work, tag_id, machine_id, user.actor, now, member=True)
 
 
 @router.delete(
@@ -112,7 +110,7 @@ async def add_member(
     responses=responses(NotFound, Forbidden),
 )
 async def remove_member(
-    tag_id: RowId, machine_id: MachinePath, session: SessionDep, user: AdminUser, now: NowDep
+    tag_id: RowId, machine_id: MachinePath, work: WorkDep, user: AdminUser, now: NowDep
 ) -> None:
     """Remove a tag that was assigned manually; enrollment, group and predicate may still assign it."""
-    await service.set_member(session, tag_id, machine_id, user, now, member=False)
+    await service.set_member(work, tag_id, machine_id, user.actor, now, member=False)

@@ -4,16 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from santaserver.current_user import User
+from santaserver.audit import Actor
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
-from santaserver.models import Tag as Row
 from santaserver.paging import decode_cursor
-from santaserver.policy.head import layers_changed, lock_policy, next_seq
-from santaserver.policy.predicate import MachineFacts, PredicateError, check_predicate, holds
+from santaserver.policy.change import Change, change
+from santaserver.policy.predicate import PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
 from santaserver.sync_settings.service import remove_layers_settings
@@ -23,7 +21,7 @@ from santaserver.tags.items import tag_member, tag_of
 from santaserver.tags.repository import TagRow
 from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagOrderImpact
 from santaserver.turns import Turns
-from santaserver.users.repository import audit
+from santaserver.unit_of_work import UnitOfWork
 
 NO_TAG = "There is no such tag; it may have been removed"
 TRIED = 1000
@@ -31,124 +29,114 @@ TRIED = 1000
 EXAMPLES = 5
 
 
-async def list_tags(session: AsyncSession) -> list[Tag]:
+async def list_tags(connection: Connection) -> list[Tag]:
     """Return live tags in their order, the lowest first."""
-    rows = await repository.list_tags(session)
+    rows = await repository.list_tags(connection)
     return [_tag(row, position) for position, row in enumerate(rows, 1)]
 
 
-async def get_tag(session: AsyncSession, tag_id: int) -> Tag:
-    """Return one live tag."""
-    tag = next((tag for tag in await list_tags(session) if tag.id == tag_id), None)
-    if tag is None:
-        raise NotFound(NO_TAG)
-    return tag
-
-
-async def create_tag(session: AsyncSession, content: TagContent, user: User, now: datetime) -> Tag:
+async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: datetime) -> Tag:
     """Add a tag above all others."""
-    await lock_policy(session)
-    await _check(session, content, None)
-    row = Row(**_columns(content), created_at=now, created_by=user.id)
-    await repository.add_tag(session, row)
-    await repository.set_enrollments(session, row.id, content.enrollments)
-    await layers_changed(session)
-    tags = [present.tag.id for present in await repository.list_tags(session)]
-    await repository.set_order(session, tags, await next_seq(session), user.id, now)
-    created = await get_tag(session, row.id)
-    _record(session, user, now, "created", None, created)
+    connection = work.connection
+    async with change(work, actor, now, "tag") as made:
+        await _check(connection, content, None)
+        tag = await repository.add_tag(connection, _stored(content), actor.id, now)
+        await repository.set_enrollments(connection, tag, content.enrollments)
+        made.layers_changed()
+        order = await repository.tag_order(connection)
+        await repository.set_order(connection, order, made.take_number(), actor.id, now)
+        created = await _get(connection, tag)
+        _record(made, "created", None, created)
     return created
 
 
-async def update_tag(
-    session: AsyncSession, tag_id: int, content: TagContent, user: User, now: datetime
-) -> Tag:
+async def update_tag(work: UnitOfWork, tag_id: int, content: TagContent, actor: Actor, now: datetime) -> Tag:
     """Change a tag; Macs become or stop being members at their next preflight."""
-    await lock_policy(session)
-    before = await get_tag(session, tag_id)
-    await _check(session, content, tag_id)
-    row = (await _live(session, tag_id)).tag
-    for name, value in _columns(content).items():
-        setattr(row, name, value)
-    await session.flush()
-    await repository.set_enrollments(session, tag_id, content.enrollments)
-    await layers_changed(session)
-    after = await get_tag(session, tag_id)
-    if _membership(after) != _membership(before):
-        await next_seq(session)  # no Mac is up to date before it has been asked again
-    if after != before:
-        _record(session, user, now, "changed", before, after)
+    connection = work.connection
+    async with change(work, actor, now, "tag") as made:
+        before = await _get(connection, tag_id)
+        await _check(connection, content, tag_id)
+        await repository.change_tag(connection, tag_id, _stored(content))
+        await repository.set_enrollments(connection, tag_id, content.enrollments)
+        made.layers_changed()
+        after = await _get(connection, tag_id)
+        if _membership(after) != _membership(before):
+            made.take_number()  # no Mac is up to date before it has been asked again
+        if _plain(after) != _plain(before):
+            _record(made, "changed", before, after)
     return after
 
 
-async def remove_tag(session: AsyncSession, tag_id: int, user: User, now: datetime) -> None:
+async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime) -> None:
     """Take a tag out of use with all rules and settings of its layer."""
-    await lock_policy(session)
-    before = await get_tag(session, tag_id)
-    row = await _live(session, tag_id)
-    seq = await next_seq(session)
-    await remove_layers_rules(session, row.layer, seq, user, now)
-    await remove_layers_settings(session, row.layer, seq)
-    await repository.remove_tag(session, row, user.id, now)
-    await layers_changed(session)
-    _record(session, user, now, "removed", before, None)
+    connection = work.connection
+    async with change(work, actor, now, "tag") as made:
+        row = await _live(connection, tag_id)
+        before = await _shown(connection, row)
+        made.take_number()
+        await remove_layers_rules(made, row.layer)
+        await remove_layers_settings(made, row.layer)
+        await repository.remove_tag(connection, row, actor.id, now)
+        made.layers_changed()
+        _record(made, "removed", before, None)
 
 
-async def order_tags(session: AsyncSession, tags: list[int], user: User, now: datetime) -> list[Tag]:
+async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datetime) -> list[Tag]:
     """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
-    await lock_policy(session)
-    before = [row.tag.id for row in await _whole_order(session, tags)]
-    if tags != before:
-        seq = await next_seq(session)
-        await repository.set_order(session, tags, seq, user.id, now)
-        await layers_changed(session)
-        actor = (user.id, user.username)
-        audit(session, actor, now, "tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, seq)
-    return await list_tags(session)
+    connection = work.connection
+    async with change(work, actor, now, "tag_order") as made:
+        before = await repository.tag_order(connection)
+        _check_whole(tags, before)
+        if tags != before:
+            seq = made.take_number()
+            await repository.set_order(connection, tags, seq, actor.id, now)
+            made.layers_changed()
+            made.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, seq)
+    return await list_tags(connection)
 
 
-async def order_impact(session: AsyncSession, tags: list[int]) -> TagOrderImpact:
+async def order_impact(connection: Connection, tags: list[int]) -> TagOrderImpact:
     """Say how many Macs another order would concern; changes nothing."""
-    rows = await _whole_order(session, tags)
+    rows = await repository.list_tags(connection)
+    _check_whole(tags, [row.id for row in rows])
     before = {row.layer: row.rank for row in rows}
-    after = {row.layer: tags.index(row.tag.id) for row in rows}
-    pairs = await repository.rivals(session, sorted(before))
-    machines = await repository.machines_by_layers(session)
+    places = {tag: place for place, tag in enumerate(tags)}
+    after = {row.layer: places[row.id] for row in rows}
+    pairs = await repository.rivals(connection, sorted(before))
+    machines = await repository.machines_by_layers(connection)
     concerned, differing = count_affected(machines, before, after, pairs)
     return TagOrderImpact(machines=concerned, differing=differing)
 
 
-async def try_predicate(session: AsyncSession, predicate: str) -> PredicateResult:
+async def try_predicate(connection: Connection, predicate: str) -> PredicateResult:
     """Check a predicate and say which of the Macs that synced last it would hold for."""
     expression = predicate.strip()
     wrong = _predicate_mistake(expression)
     if wrong:
         return PredicateResult(error=wrong, tried=0, matching=0, examples=[])
-    machines = await repository.newest_machines(session, TRIED)
+    machines = await repository.newest_machines(connection, TRIED)
     members, turns = [], Turns()
-    for row in machines:
-        if holds(expression, MachineFacts.of(row)):
-            members.append(row)
+    for facts in machines:
+        if holds(expression, facts):
+            members.append(facts)
         await turns.pause()
     return PredicateResult(
         error=None,
         tried=len(machines),
         matching=len(members),
-        examples=[row.hostname or row.machine_id for row in members[:EXAMPLES]],
+        examples=[facts.hostname or facts.machine_id for facts in members[:EXAMPLES]],
     )
 
 
 async def read_tags(connection: Connection) -> list[Struct]:
     """Return live tags in their order, the lowest first, for a list."""
-    return [tag_of(row, position) for position, row in enumerate(await repository.read_tags(connection), 1)]
+    return [tag_of(row, position) for position, row in enumerate(await repository.list_tags(connection), 1)]
 
 
 async def read_tag(connection: Connection, tag_id: int) -> Struct:
     """Return one live tag."""
-    for position, row in enumerate(await repository.read_tags(connection), 1):
-        if row["id"] == tag_id:
-            return tag_of(row, position)
-    raise NotFound(NO_TAG)
+    row = await _live(connection, tag_id)
+    return tag_of(row, await repository.place_of(connection, row.rank))
 
 
 async def read_members(connection: Connection, tag_id: int, cursor: str | None, limit: int) -> ItemPage:
@@ -162,49 +150,46 @@ async def read_members(connection: Connection, tag_id: int, cursor: str | None, 
 
 
 async def set_member(
-    session: AsyncSession, tag_id: int, machine_id: str, user: User, now: datetime, *, member: bool
+    work: UnitOfWork, tag_id: int, machine_id: str, actor: Actor, now: datetime, *, member: bool
 ) -> None:
     """Make a machine a member manually, or no longer; other sources of membership stay."""
-    machine = await repository.lock_machine(session, machine_id)
+    machine = await repository.lock_machine(work.connection, machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
-    tag = (await _live(session, tag_id)).tag
-    change = repository.join if member else repository.leave
-    if await change(session, tag_id, machine[0], user.id, now):
+    tag = await _live(work.connection, tag_id)
+    changed = repository.join if member else repository.leave
+    if await changed(work.connection, tag_id, machine, actor.id, now):
         action = "tag_member_added" if member else "tag_member_removed"
-        audit(
-            session,
-            (user.id, user.username),
-            now,
-            action,
-            ("machine", machine_id),
-            None,
-            {"tag": tag.name, "tag_id": tag_id},
-        )
+        work.audit(actor, now, action, ("machine", machine_id), after={"tag": tag.name, "tag_id": tag_id})
 
 
-async def _whole_order(session: AsyncSession, tags: list[int]) -> list[TagRow]:
-    """Return the live tags in their present order; raise `Conflict` unless `tags` names each once."""
-    rows = await repository.list_tags(session)
-    if sorted(tags) != sorted(row.tag.id for row in rows):
+def _check_whole(tags: list[int], present: list[int]) -> None:
+    if sorted(tags) != sorted(present):
         raise Conflict("The order must list every tag once; tags may have changed since it was read")
-    return rows
 
 
-async def _live(session: AsyncSession, tag_id: int) -> TagRow:
-    row = await repository.find_tag(session, tag_id)
+async def _live(connection: Connection, tag_id: int) -> TagRow:
+    row = await repository.find_tag(connection, tag_id)
     if row is None:
         raise NotFound(NO_TAG)
     return row
 
 
-async def _check(session: AsyncSession, content: TagContent, tag_id: int | None) -> None:
-    if await repository.name_taken(session, content.name, tag_id):
+async def _get(connection: Connection, tag_id: int) -> Tag:
+    return await _shown(connection, await _live(connection, tag_id))
+
+
+async def _shown(connection: Connection, row: TagRow) -> Tag:
+    return _tag(row, await repository.place_of(connection, row.rank))
+
+
+async def _check(connection: Connection, content: TagContent, tag_id: int | None) -> None:
+    if await repository.name_taken(connection, content.name, tag_id):
         raise Conflict("There is already a tag with this name")
     predicate = (content.predicate or "").strip()
     if predicate and (wrong := _predicate_mistake(predicate)):
         raise wrong_field("predicate", wrong)
-    if await repository.unknown_enrollments(session, content.enrollments):
+    if await repository.unknown_enrollments(connection, content.enrollments):
         raise wrong_field("enrollments", "There is no such enrollment")
 
 
@@ -220,13 +205,8 @@ def _predicate_mistake(expression: str) -> str | None:
     return None
 
 
-def _columns(content: TagContent) -> dict[str, Any]:
-    return {
-        "name": content.name,
-        "description": content.description,
-        "predicate": (content.predicate or "").strip() or None,
-        "groups": content.groups,
-    }
+def _stored(content: TagContent) -> TagContent:
+    return content.model_copy(update={"predicate": (content.predicate or "").strip() or None})
 
 
 def _membership(tag: Tag) -> tuple[object, ...]:
@@ -234,31 +214,26 @@ def _membership(tag: Tag) -> tuple[object, ...]:
 
 
 def _tag(row: TagRow, position: int) -> Tag:
-    tag = row.tag
     return Tag(
-        id=tag.id,
-        name=tag.name,
-        description=tag.description,
-        predicate=tag.predicate,
-        groups=tag.groups,
-        enrollments=list(row.enrollments),
-        layer=f"tag:{tag.name}",
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        predicate=row.predicate,
+        groups=row.groups,
+        enrollments=row.enrollments,
+        layer=f"tag:{row.name}",
         position=position,
         members=row.members,
         rules=row.rules,
         settings=row.settings,
-        created_at=tag.created_at,
+        created_at=row.created_at,
     )
 
 
-def _record(
-    session: AsyncSession, user: User, now: datetime, action: str, before: Tag | None, after: Tag | None
-) -> None:
+def _record(made: Change, action: str, before: Tag | None, after: Tag | None) -> None:
     shown = after or before
-    if shown is None:
-        return
-    actor, target = (user.id, user.username), ("tag", str(shown.id))
-    audit(session, actor, now, f"tag_{action}", target, _plain(before), _plain(after))
+    if shown is not None:
+        made.audit(f"tag_{action}", ("tag", str(shown.id)), _plain(before), _plain(after))
 
 
 def _plain(tag: Tag | None) -> dict[str, Any] | None:

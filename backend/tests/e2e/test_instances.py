@@ -134,6 +134,9 @@ def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
     # the request of each client, three times. Whatever it had not read is.
     assert set(load.failures) <= {f"{' '.join(READ)}: 502"}, log
     assert len(load.failures) <= 3 * load.clients, log
-    reasons = ("it ended in the middle of its content", "the backend closed the connection without a response")
+    reasons = (
+        "it ended in the middle of its content",
+        "the backend closed the connection without a response",
+    )
     assert bool(load.failures) == any(reason in log for reason in reasons), log
     assert "backend instance drained: no new requests" in log

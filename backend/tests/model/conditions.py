@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from santaserver.sync import paging, preflight
+from santaserver.unit_of_work import UnitOfWork
 
 PAGE_SIZE = 3
 MAX_STATES = 2
@@ -25,10 +24,10 @@ def hard(put: Callable[[object, str, object], None]) -> None:
     put(preflight, "SELF_HEAL_AFTER", SELF_HEAL_AFTER)
     put(preflight, "SELF_HEAL_SPREAD", SELF_HEAL_SPREAD)
     put(preflight, "LONGEST_DRIFT_PAUSE", LONGEST_DRIFT_PAUSE)
-    commit = AsyncSession.commit
+    finish = UnitOfWork.finish
 
-    async def slow(session: AsyncSession) -> None:
+    async def slow(work: UnitOfWork) -> None:
+        await finish(work)
         await asyncio.sleep(SLOW)
-        await commit(session)
 
-    put(AsyncSession, "commit", slow)
+    put(UnitOfWork, "finish", slow)

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from santaserver.policy import rule_log
+from santaserver.policy import change, rule_log
+from santaserver.policy.head import PolicyHead
 from santaserver.policy.states import PolicyState
 from santaserver.protocol import protobuf
 from santaserver.sync import paging, postflight, preflight, repository, service
@@ -60,26 +61,31 @@ def no_tombstone(patch: pytest.MonkeyPatch, _: str) -> None:
 def sequence_instead_of_head(patch: pytest.MonkeyPatch, dsn: str) -> None:
     """Numbers are taken without holding the row until the commit, as from a sequence."""
 
-    async def at_once(statement: str) -> Any:  # noqa: ANN401
+    async def at_once(statement: str, *values: object) -> Any:  # noqa: ANN401
         connection = await asyncpg.connect(dsn)
         try:
-            return await connection.fetchval(statement)
+            return await connection.fetchrow(statement, *values)
         finally:
             await connection.close()
 
-    async def number(_: object) -> int:
-        taken: int = await at_once("update policy_head set seq = seq + 1 returning seq")
-        return taken
+    async def number(_: object) -> PolicyHead:
+        row = await at_once(
+            """update policy_head set seq = seq + 1
+               returning seq - 1, settings_seq, layer_version, next_change_at"""
+        )
+        return PolicyHead(*row)
 
-    async def no_lock(_: object) -> None:
-        pass
+    async def stored(_: object, head: PolicyHead) -> None:
+        await at_once(
+            """update policy_head set settings_seq = greatest(settings_seq, $1),
+                 layer_version = greatest(layer_version, $2), next_change_at = $3 returning seq""",
+            head.settings_seq,
+            head.layer_version,
+            head.next_change_at,
+        )
 
-    async def bumped(_: object) -> None:
-        await at_once("update policy_head set layer_version = layer_version + 1 returning 1")
-
-    everywhere(patch, "next_seq", number)
-    everywhere(patch, "lock_policy", no_lock)
-    everywhere(patch, "layers_changed", bumped)
+    patch.setattr(change, "lock_head", number)
+    patch.setattr(change, "store_head", stored)
 
 
 def any_number_of_rules_confirms(patch: pytest.MonkeyPatch, _: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from santaserver.clock import Clock as AnyClock
 from santaserver.policy import schedule
+from santaserver.unit_of_work import UnitOfWork
 from tests.model.admin import TARGETS, Administrators
 from tests.model.checks import WrongError, check_stored, claimed, clean_reasons, compare, server_side
 from tests.model.mac import HASHES, LOCAL, Mac
@@ -140,7 +141,9 @@ class World:
             if self.chance.random() < 0.5:
                 await self._together([self._sync(mac) for mac in self._some_macs()])
             async with self.database.transaction(lambda _: None) as (connection, outbox):
-                await schedule.apply_due(connection, outbox, self.clock.now)
+                work = UnitOfWork(connection, outbox=outbox)
+                await schedule.apply_due(work, self.clock.now)
+                await work.finish()
             self.policy.forget_expired(self.clock.now)
         for mac in self._some_macs():
             if self.chance.random() < 0.05:

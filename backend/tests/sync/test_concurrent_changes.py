@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from santaserver.unit_of_work import UnitOfWork
 from tests.support.postgres import START_LIMIT, Holder, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -23,15 +23,15 @@ WAITING = """select count(*) from pg_stat_activity
 def first_commit_held(patch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Hold the next commit until the end of the block; yield what is set when it is about to happen."""
     reached, go_on = threading.Event(), threading.Event()
-    commit = AsyncSession.commit
+    finish = UnitOfWork.finish
 
-    async def held(session: AsyncSession) -> None:
+    async def held(work: UnitOfWork) -> None:
+        await finish(work)
         if not reached.is_set():
             reached.set()
             assert await asyncio.to_thread(go_on.wait, START_LIMIT)
-        await commit(session)
 
-    patch.setattr(AsyncSession, "commit", held)
+    patch.setattr(UnitOfWork, "finish", held)
     try:
         yield reached
     finally:

@@ -1,0 +1,109 @@
+"""A change of the policy: the one way that rules, settings, tags and their order are written.
+
+`change` locks the policy's head, gives out the next number when it is first needed, collects what else
+the head has to say, and writes it once at the end. It commits nothing: that is the unit of work's part.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import structs
+
+from santaserver.audit import Actor, Target
+from santaserver.db import Connection
+from santaserver.outbox import Message
+from santaserver.policy.head import PolicyHead, lock_head, store_head
+from santaserver.unit_of_work import UnitOfWork
+
+ChangeKind = Literal["rule", "import", "settings", "tag", "tag_order", "enrollment", "schedule"]
+
+
+@dataclass(slots=True)
+class Change:
+    """One change, while the policy's head is locked."""
+
+    work: UnitOfWork
+    actor: Actor
+    now: datetime
+    kind: ChangeKind
+    reason: str
+    before: PolicyHead
+    """The numbers that everybody else sees until the commit."""
+    numbered: bool = False
+    """Whether a number was taken."""
+    _settings: bool = field(default=False, init=False)
+    _layers: bool = field(default=False, init=False)
+    _next_change_at: datetime | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with what is due anyway."""
+        self._next_change_at = self.before.next_change_at
+
+    @property
+    def connection(self) -> Connection:
+        """The connection inside of the transaction."""
+        return self.work.connection
+
+    def take_number(self) -> int:
+        """Return the number of this change; without one, no Mac has anything to fetch."""
+        self.numbered = True
+        return self.before.seq + 1
+
+    def settings_changed(self) -> None:
+        """Say that settings changed under this change's number."""
+        self.take_number()
+        self._settings = True
+
+    def layers_changed(self) -> None:
+        """Have every machine's layers looked up again at its next preflight."""
+        self._layers = True
+
+    def change_due_at(self, *moments: datetime | None) -> None:
+        """See to it that somebody looks at the schedule at these times; None stands for never."""
+        known = (self._next_change_at, *moments)
+        self._next_change_at = min((at for at in known if at is not None), default=None)
+
+    def next_change_is(self, at: datetime | None) -> None:
+        """Say when the next activation or expiry is due, after all that were due have been applied."""
+        self._next_change_at = at
+
+    def audit(
+        self,
+        action: str,
+        target: Target,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        policy_seq: int | None = None,
+    ) -> None:
+        """Have it stored with the commit what was done."""
+        self.work.audit(self.actor, self.now, action, target, before, after, policy_seq)
+
+    def tell(self, message: Message) -> None:
+        """Tell open browsers after the commit."""
+        self.work.outbox.add(message)
+
+    def after(self) -> PolicyHead:
+        """Return the numbers that hold from the commit on."""
+        head = self.before
+        return structs.replace(
+            head,
+            seq=head.seq + self.numbered,
+            settings_seq=head.seq + 1 if self._settings else head.settings_seq,
+            layer_version=head.layer_version + self._layers,
+            next_change_at=self._next_change_at,
+        )
+
+
+@asynccontextmanager
+async def change(
+    work: UnitOfWork, actor: Actor, now: datetime, kind: ChangeKind, reason: str = ""
+) -> AsyncIterator[Change]:
+    """Yield a change; what it says of the policy's head is written at the end of the block."""
+    made = Change(work, actor, now, kind, reason, await lock_head(work.connection))
+    yield made
+    after = made.after()
+    if after != made.before:
+        await store_head(work.connection, after)

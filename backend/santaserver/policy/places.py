@@ -1,0 +1,9 @@
+"""Where rules and settings are said: the one global layer, the ranks of layers, members made by hand."""
+
+GLOBAL_LAYER = 1
+"""Id of the one global layer, made by the first migration."""
+USER_RANK = 1_000_000
+MACHINE_RANK = 1_000_001
+"""Tags rank from 1 upwards below them."""
+MANUAL = "manual"
+"""The source of a membership that an administrator added; the others are automatic."""

@@ -1,0 +1,54 @@
+"""Versions of rules whose time has come, in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from santaserver.db import Connection
+
+
+async def open_waiting(connection: Connection, seq: int, now: datetime) -> list[int]:
+    """Put into force from `seq` on what has waited for this moment; return the rules."""
+    rows = await connection.fetch(
+        """update rule_version set opened_seq = $1 where opened_seq is null and cancelled_at is null
+             and starts_at <= $2 and (expires_at is null or expires_at > $2) returning rule_id""",
+        seq,
+        now,
+    )
+    return [row[0] for row in rows]
+
+
+async def cancel_missed(connection: Connection, now: datetime) -> list[int]:
+    """End what expired while nobody looked: it was never in force. Return the rules."""
+    rows = await connection.fetch(
+        """update rule_version set cancelled_at = $1 where opened_seq is null and cancelled_at is null
+             and expires_at <= $1 returning rule_id""",
+        now,
+    )
+    return [row[0] for row in rows]
+
+
+async def close_expired(connection: Connection, seq: int, now: datetime) -> list[int]:
+    """End before `seq` what has expired; return the rules."""
+    rows = await connection.fetch(
+        """update rule_version set closed_seq = $1 where closed_seq is null and opened_seq < $1
+             and expires_at <= $2 returning rule_id""",
+        seq,
+        now,
+    )
+    return [row[0] for row in rows]
+
+
+async def mark_removed(connection: Connection, rules: Sequence[int], now: datetime) -> None:
+    """Take rules out of use; they stay in the log."""
+    if rules:
+        await connection.execute("update rule set removed_at = $2 where id = any($1)", rules, now)
+
+
+async def next_due(connection: Connection) -> datetime | None:
+    """Return when the next activation or expiry is due."""
+    at: datetime | None = await connection.fetchval(
+        """select least(
+             (select min(starts_at) from rule_version where opened_seq is null and cancelled_at is null),
+             (select min(expires_at) from rule_version where closed_seq is null and cancelled_at is null))"""
+    )
+    return at

@@ -1,0 +1,60 @@
+"""What one request changes: one transaction, the audit entries about it, and what browsers are told.
+
+The audit log is written last: it is one object that all writers need, so it is held the shortest time,
+and nobody waits for rows of the policy or of machines while holding it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from santaserver import audit
+from santaserver.audit import Actor, AuditBatch, AuditEntry, Target
+from santaserver.outbox import Outbox
+from santaserver.postgres.connection import Connection
+
+
+class UnitOfWork:
+    """A connection inside one transaction, and what is done at its end."""
+
+    __slots__ = ("_batches", "_entries", "connection", "outbox", "request_id")
+
+    def __init__(self, connection: Connection, request_id: str = "", outbox: Outbox | None = None) -> None:
+        """Begin with nothing to say; the transaction is the caller's."""
+        self.connection = connection
+        self.request_id = request_id
+        self.outbox = Outbox() if outbox is None else outbox
+        self._entries: list[AuditEntry] = []
+        self._batches: list[AuditBatch] = []
+
+    def audit(
+        self,
+        actor: Actor,
+        now: datetime,
+        action: str,
+        target: Target,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        policy_seq: int | None = None,
+    ) -> None:
+        """Have it stored at the end who did what."""
+        self._entries.append(audit.entry(actor, now, action, target, before, after, policy_seq))
+
+    def audit_each(
+        self,
+        actor: Actor,
+        now: datetime,
+        action: str,
+        object_type: str,
+        objects: Sequence[int],
+        policy_seq: int | None = None,
+    ) -> None:
+        """Have it stored at the end who did the same with each of many objects."""
+        if objects:
+            self._batches.append(AuditBatch(now, actor, action, object_type, objects, policy_seq))
+
+    async def finish(self) -> None:
+        """Store the audit entries: the last statements before the commit."""
+        await audit.store(self.connection, self._entries)
+        for batch in self._batches:
+            await audit.store_batch(self.connection, batch)
