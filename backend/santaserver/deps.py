@@ -18,6 +18,7 @@ from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
 
 ADMINS_ONLY = "Only administrators may do this"
+MAX_REQUEST_ID = 128
 REQUEST_ID = "x-request-id"
 """The proxy's own, or that of a trusted one before it."""
 
@@ -65,7 +66,7 @@ async def get_work(request: Request, state: StateDep, user: AdminUser) -> AsyncI
 
     It asks for an administrator, so that nobody else's request takes a connection.
     """
-    request_id = request.headers.get(REQUEST_ID, "")
+    request_id = request.headers.get(REQUEST_ID, "")[:MAX_REQUEST_ID]
     async with state.database.unit_of_work(state.bus.publish, user.id, request_id) as work:
         yield work
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 from msgspec import structs
 
 from santaserver.audit import Actor, Target
 from santaserver.db import Connection
 from santaserver.outbox import Message
-from santaserver.policy.head import PolicyHead, lock_head, store_head
+from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, record_change, store_head
 from santaserver.unit_of_work import UnitOfWork
 
 ChangeKind = Literal["rule", "import", "settings", "tag", "tag_order", "enrollment", "schedule"]
@@ -34,6 +35,7 @@ class Change:
     """The numbers that everybody else sees until the commit."""
     numbered: bool = False
     """Whether a number was taken."""
+    _summary: dict[str, Any] = field(default_factory=dict, init=False)
     _settings: bool = field(default=False, init=False)
     _layers: bool = field(default=False, init=False)
     _next_change_at: datetime | None = field(init=False)
@@ -47,10 +49,19 @@ class Change:
         """The connection inside of the transaction."""
         return self.work.connection
 
+    @property
+    def next_seq(self) -> int:
+        """The number that this change has if it takes one."""
+        return self.before.seq + 1
+
     def take_number(self) -> int:
         """Return the number of this change; without one, no Mac has anything to fetch."""
         self.numbered = True
-        return self.before.seq + 1
+        return self.next_seq
+
+    def sum_up(self, **facts: Any) -> None:  # noqa: ANN401 - plain JSON values
+        """Add to what the policy log says about this change."""
+        self._summary |= facts
 
     def settings_changed(self) -> None:
         """Say that settings changed under this change's number."""
@@ -91,9 +102,23 @@ class Change:
         return structs.replace(
             head,
             seq=head.seq + self.numbered,
-            settings_seq=head.seq + 1 if self._settings else head.settings_seq,
+            settings_seq=self.next_seq if self._settings else head.settings_seq,
             layer_version=head.layer_version + self._layers,
             next_change_at=self._next_change_at,
+        )
+
+    def row(self) -> ChangeRow:
+        """Return what the policy log says about this change."""
+        return ChangeRow(
+            seq=self.next_seq,
+            at=self.now,
+            actor_kind=self.actor.kind,
+            actor_id=self.actor.id,
+            actor_name=self.actor.name,
+            kind=self.kind,
+            reason=self.reason,
+            request_id=self.work.request_id,
+            summary=msgspec.json.encode(self._summary).decode(),
         )
 
 
@@ -107,3 +132,5 @@ async def change(
     after = made.after()
     if after != made.before:
         await store_head(work.connection, after)
+    if made.numbered:
+        await record_change(work.connection, made.row())

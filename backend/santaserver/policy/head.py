@@ -7,7 +7,7 @@ machines as well locks those first: syncs do it in that order. Only `change.py` 
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from santaserver.db import Connection
 
@@ -25,6 +25,27 @@ class PolicyHead(Struct, frozen=True):
     """Grows with every change of who belongs to which layer."""
     next_change_at: datetime | None
     """When the next activation or expiry is due."""
+
+
+class ChangeRow(Struct, frozen=True):
+    """What a number stands for: an entry of the policy log."""
+
+    seq: int
+    at: datetime
+    actor_kind: str
+    actor_id: int | None
+    actor_name: str
+    kind: str
+    reason: str
+    request_id: str
+    summary: str
+    """JSON."""
+
+
+RECORD = """
+insert into policy_change (seq, at, actor_kind, actor_id, actor_name, kind, reason, request_id, summary)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb)
+"""
 
 
 async def head_seq(connection: Connection) -> int:
@@ -50,3 +71,8 @@ async def store_head(connection: Connection, head: PolicyHead) -> None:
         head.layer_version,
         head.next_change_at,
     )
+
+
+async def record_change(connection: Connection, row: ChangeRow) -> None:
+    """Write down what a number stands for."""
+    await connection.execute(RECORD, *structs.astuple(row))

@@ -27,18 +27,17 @@ async def apply_due(work: UnitOfWork, now: datetime) -> PolicyHead:
 
 
 async def _apply(made: Change) -> None:
-    connection, now = made.connection, made.now
-    seq = made.before.seq + 1
-    opened = await repository.open_waiting(connection, seq, now)
+    opened = await repository.open_waiting(made)
     # One that expired while nobody looked was never in force, but its rule ends too.
-    missed = await repository.cancel_missed(connection, now)
-    closed = await repository.close_expired(connection, seq, now)
+    missed = await repository.cancel_missed(made)
+    closed = await repository.close_expired(made)
     ended = [*missed, *closed]
-    await repository.mark_removed(connection, ended, now)
+    await repository.mark_removed(made, ended)
     if opened or closed:
         made.take_number()
-    made.next_change_is(await repository.next_due(connection))
-    made.work.audit_each(made.actor, now, "rule_activated", "rule", opened, seq)
-    made.work.audit_each(made.actor, now, "rule_expired", "rule", ended, seq)
+    made.next_change_is(await repository.next_due(made.connection))
+    made.sum_up(activated=len(opened), expired=len(ended))
+    made.work.audit_each(made.actor, made.now, "rule_activated", "rule", opened, made.next_seq)
+    made.work.audit_each(made.actor, made.now, "rule_expired", "rule", ended, made.next_seq)
     if opened or ended:
-        made.tell(changed_in_bulk(now))
+        made.tell(changed_in_bulk(made.now))

@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from santaserver.db import Connection
+from santaserver.db import Connection, rows_of
 from santaserver.layers.repository import NAME, NAMED
+from santaserver.policy.change import Change
 from santaserver.rules.checks import CheckedContent, Schedule
 from santaserver.rules.progress import COUNTS, LayerProgress, progress_of_layers
 
@@ -123,34 +124,23 @@ async def exported_rules(connection: Connection, layer: int | None) -> Any:  # n
     return await connection.cursor(EXPORT, layer)
 
 
-async def add_rule(
-    connection: Connection, layer: int, key: tuple[str, str], comment: str, user: int | None, now: datetime
-) -> int | None:
+async def add_rule(change: Change, layer: int, key: tuple[str, str], comment: str) -> int | None:
     """Add a rule without content for (type, identifier); return None when its target has a live one."""
-    rule: int | None = await connection.fetchval(
+    rule: int | None = await change.connection.fetchval(
         """insert into rule (layer_id, rule_type, identifier, comment, created_at, created_by)
            values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
         layer,
         *key,
         comment,
-        now,
-        user,
+        change.now,
+        change.actor.id,
     )
     return rule
 
 
-async def open_version(
-    connection: Connection,
-    target: Target,
-    content: CheckedContent,
-    schedule: Schedule,
-    reason: str,
-    seq: int,
-    user: int | None,
-    now: datetime,
-) -> None:
-    """Give a rule content from `seq` on, or from a later number when it has to wait."""
-    await connection.execute(
+async def open_version(change: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
+    """Give a rule content from this change on, or from a later one when it has to wait."""
+    await change.connection.execute(
         OPEN,
         target.rule,
         target.layer,
@@ -163,38 +153,39 @@ async def open_version(
         content.needs_level,
         content.grants_compiler,
         content.locked,
-        reason,
+        change.reason,
         schedule.starts_at,
         schedule.expires_at,
-        None if schedule.starts_at else seq,
-        now,
-        user,
+        None if schedule.starts_at else change.take_number(),
+        change.now,
+        change.actor.id,
     )
 
 
-async def end_version(connection: Connection, rule_id: int, seq: int, now: datetime) -> None:
-    """End a rule's content before `seq`; one that still waited is cancelled."""
-    await connection.execute(CANCEL.format("rule_id"), rule_id, now)
-    await connection.execute(CLOSE.format("rule_id"), rule_id, seq)
+async def end_version(change: Change, rule_id: int) -> None:
+    """End a rule's content before this change; one that still waited is cancelled."""
+    await change.connection.execute(CANCEL.format("rule_id"), rule_id, change.now)
+    await change.connection.execute(CLOSE.format("rule_id"), rule_id, change.take_number())
 
 
-async def end_layer(connection: Connection, layer: int, seq: int, now: datetime) -> None:
-    """End all content of a layer before `seq`."""
-    await connection.execute(CANCEL.format("layer_id"), layer, now)
-    await connection.execute(CLOSE.format("layer_id"), layer, seq)
-    await connection.execute(
-        "update rule set removed_at = $2 where layer_id = $1 and removed_at is null", layer, now
+async def end_layer(change: Change, layer: int) -> int:
+    """End all content of a layer before this change; return how many rules it had."""
+    await change.connection.execute(CANCEL.format("layer_id"), layer, change.now)
+    await change.connection.execute(CLOSE.format("layer_id"), layer, change.take_number())
+    done = await change.connection.execute(
+        "update rule set removed_at = $2 where layer_id = $1 and removed_at is null", layer, change.now
     )
+    return rows_of(done)
 
 
-async def mark_removed(connection: Connection, rule_id: int, now: datetime) -> None:
+async def mark_removed(change: Change, rule_id: int) -> None:
     """Take a rule out of use; it stays in the log."""
-    await connection.execute("update rule set removed_at = $2 where id = $1", rule_id, now)
+    await change.connection.execute("update rule set removed_at = $2 where id = $1", rule_id, change.now)
 
 
-async def set_comment(connection: Connection, rule_id: int, comment: str) -> None:
+async def set_comment(change: Change, rule_id: int, comment: str) -> None:
     """Change the comment, which no Mac ever sees."""
-    await connection.execute("update rule set comment = $2 where id = $1", rule_id, comment)
+    await change.connection.execute("update rule set comment = $2 where id = $1", rule_id, comment)
 
 
 async def progress(connection: Connection, layers: Collection[int]) -> dict[int, LayerProgress]:

@@ -46,7 +46,7 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
         check_layer(layer.kind, rule)
         key = (rule.rule_type, identifier)
         overridden = await _guard(connection, key, rule)
-        rule_id = await repository.add_rule(connection, layer.id, key, rule.comment, actor.id, now)
+        rule_id = await repository.add_rule(made, layer.id, key, rule.comment)
         if rule_id is None:
             raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
         await _open(made, Target(rule_id, layer.id, *key), content, schedule)
@@ -68,7 +68,7 @@ async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: A
         overridden = await _guard(connection, (row.rule_type, row.identifier), rule)
         if (_content(row), _schedule(row)) != (content, schedule):
             await _open(made, Target(row.id, row.layer_id, row.rule_type, row.identifier), content, schedule)
-        await repository.set_comment(connection, rule_id, rule.comment)
+        await repository.set_comment(made, rule_id, rule.comment)
         changed = await _live(connection, rule_id)
         before, after = await _show(connection, [row, changed])
         if changed != row:
@@ -80,18 +80,14 @@ async def remove_rule(work: UnitOfWork, rule_id: int, actor: Actor, now: datetim
     """Take a rule out of use; Macs that have it are sent its removal."""
     async with change(work, actor, now, "rule") as made:
         before = await get_rule(work.connection, rule_id)
-        await repository.end_version(work.connection, rule_id, made.take_number(), now)
-        await repository.mark_removed(work.connection, rule_id, now)
+        await repository.end_version(made, rule_id)
+        await repository.mark_removed(made, rule_id)
         _record(made, "removed", before, None)
 
 
-async def remove_layers_rules(made: Change, layer: int) -> None:
-    """Take all rules of a layer out of use."""
-    connection = made.connection
-    before = await _show(connection, await repository.rules_of_layer(connection, layer))
-    await repository.end_layer(connection, layer, made.take_number(), made.now)
-    for rule in before:
-        _record(made, "removed", rule, None)
+async def remove_layers_rules(made: Change, layer: int) -> int:
+    """Take all rules of a layer out of use, however many there are; return how many there were."""
+    return await repository.end_layer(made, layer)
 
 
 async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent) -> bool:
@@ -107,11 +103,8 @@ async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent
 
 
 async def _open(made: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
-    seq, now = made.take_number(), made.now
-    await repository.end_version(made.connection, target.rule, seq, now)
-    await repository.open_version(
-        made.connection, target, content, schedule, made.reason, seq, made.actor.id, now
-    )
+    await repository.end_version(made, target.rule)
+    await repository.open_version(made, target, content, schedule)
     made.change_due_at(schedule.starts_at, schedule.expires_at)
 
 
@@ -138,6 +131,7 @@ def _record(
     stored = _plain(after)
     if overridden:
         stored = (stored or {}) | {"guard_overridden": True}
+    made.sum_up(rule=shown.id, layer=shown.layer, action=action)
     made.audit(f"rule_{action}", ("rule", str(shown.id)), _plain(before), stored, shown.seq)
     made.tell(message(RuleChanged.model_validate({"at": made.now, "action": action, "rule": shown})))
 

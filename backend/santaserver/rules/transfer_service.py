@@ -152,5 +152,6 @@ def _record(made: Change, plan: ImportPlan, file: StagedFile) -> None:
         return
     after = counts | {"format": file.wanted.format, "reason": file.wanted.reason}
     after |= {"guard_overridden": True} if file.overridden else {}
+    made.sum_up(**counts)
     made.audit("rules_imported", ("rule", "*"), None, after, plan.policy_seq)
     made.tell(changed_in_bulk(made.now))

@@ -1,13 +1,13 @@
 """Setting versions in the database."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from santaserver.db import Connection
 from santaserver.layers.repository import NAME
+from santaserver.policy.change import Change
 from santaserver.policy.places import GLOBAL_LAYER
 
 Owned = tuple[Any, bool]
@@ -46,29 +46,30 @@ async def locking_layer(connection: Connection, signature: int | None, key: str)
     return name
 
 
-async def close(connection: Connection, layer: int, keys: Collection[str], seq: int) -> None:
-    """End a layer's say about these settings before `seq`."""
+async def close(change: Change, layer: int, keys: Collection[str]) -> None:
+    """End a layer's say about these settings before this change."""
     if keys:
-        await connection.execute(
+        await change.connection.execute(
             """update setting_version set closed_seq = $3
                where layer_id = $1 and key = any($2) and closed_seq is null""",
             layer,
             list(keys),
-            seq,
+            change.take_number(),
         )
+        change.settings_changed()
 
 
-async def replace(
-    connection: Connection,
-    layer: int,
-    changed: Mapping[str, Owned],
-    seq: int,
-    user: int | None,
-    now: datetime,
-) -> None:
-    """Put new values into force from `seq` on."""
+async def replace(change: Change, layer: int, changed: Mapping[str, Owned]) -> None:
+    """Put new values into force from this change on."""
     if changed:
-        await close(connection, layer, changed.keys(), seq)
-        values = [msgspec.json.encode(value).decode() for value, _ in changed.values()]
-        locks = [locked for _, locked in changed.values()]
-        await connection.execute(REPLACE, layer, seq, now, user, list(changed), values, locks)
+        await close(change, layer, changed.keys())
+        await change.connection.execute(
+            REPLACE,
+            layer,
+            change.take_number(),
+            change.now,
+            change.actor.id,
+            list(changed),
+            [msgspec.json.encode(value).decode() for value, _ in changed.values()],
+            [locked for _, locked in changed.values()],
+        )

@@ -68,12 +68,11 @@ async def locked_mode_owner(connection: Connection, signature: int | None) -> st
     return await repository.locking_layer(connection, signature, "client_mode")
 
 
-async def remove_layers_settings(made: Change, layer: int) -> None:
-    """Take back everything that a layer says."""
-    owned = await repository.open_settings(made.connection, layer)
-    if owned:
-        await repository.close(made.connection, layer, owned.keys(), made.take_number())
-        made.settings_changed()
+async def remove_layers_settings(made: Change, layer: int) -> list[str]:
+    """Take back everything that a layer says; return which settings that were."""
+    keys = sorted(await repository.open_settings(made.connection, layer))
+    await repository.close(made, layer, keys)
+    return keys
 
 
 async def _store(
@@ -83,17 +82,16 @@ async def _store(
     dropped = before.keys() - wanted.keys()
     if not changed and not dropped:
         return
-    seq = made.take_number()
-    made.settings_changed()
-    await repository.close(made.connection, layer[0], dropped, seq)
-    await repository.replace(made.connection, layer[0], changed, seq, made.actor.id, made.now)
+    await repository.close(made, layer[0], dropped)
+    await repository.replace(made, layer[0], changed)
     touched = changed.keys() | dropped
+    made.sum_up(layer=layer[1], settings=sorted(touched))
     made.audit(
         "settings_changed",
         ("layer", layer[1]),
         {key: value for key, (value, _) in before.items() if key in touched},
         {key: value for key, (value, _) in changed.items()},
-        seq,
+        made.take_number(),
     )
 
 

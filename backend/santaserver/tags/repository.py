@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from santaserver.db import Connection, rows_of
+from santaserver.policy.change import Change
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
 from santaserver.policy.places import MANUAL
 from santaserver.policy.predicate import MachineFacts
@@ -149,22 +150,20 @@ async def set_enrollments(connection: Connection, tag: int, enrollments: Sequenc
         )
 
 
-async def set_order(
-    connection: Connection, tags: Sequence[int], seq: int, user: int | None, now: datetime
-) -> None:
+async def set_order(change: Change, tags: Sequence[int]) -> None:
     """Rank tags' layers from 1 on; the database checks at the end that no two share a rank."""
-    await connection.execute(
+    await change.connection.execute(
         """update layer l set rank = o.place::integer
            from unnest($1::bigint[]) with ordinality o (tag, place)
            where l.tag_id = o.tag and l.rank <> o.place""",
         tags,
     )
-    await connection.execute(
+    await change.connection.execute(
         "insert into tag_order_version (seq, tags, opened_at, opened_by) values ($1, $2, $3, $4)",
-        seq,
+        change.take_number(),
         tags,
-        now,
-        user,
+        change.now,
+        change.actor.id,
     )
 
 

@@ -9,6 +9,7 @@ from santaserver.audit import Actor
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
+from santaserver.outbox import changed_in_bulk
 from santaserver.paging import decode_cursor
 from santaserver.policy.change import Change, change
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
@@ -43,8 +44,7 @@ async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: d
         tag = await repository.add_tag(connection, _stored(content), actor.id, now)
         await repository.set_enrollments(connection, tag, content.enrollments)
         made.layers_changed()
-        order = await repository.tag_order(connection)
-        await repository.set_order(connection, order, made.take_number(), actor.id, now)
+        await repository.set_order(made, await repository.tag_order(connection))
         created = await _get(connection, tag)
         _record(made, "created", None, created)
     return created
@@ -73,12 +73,14 @@ async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime)
     async with change(work, actor, now, "tag") as made:
         row = await _live(connection, tag_id)
         before = await _shown(connection, row)
-        made.take_number()
-        await remove_layers_rules(made, row.layer)
-        await remove_layers_settings(made, row.layer)
+        rules = await remove_layers_rules(made, row.layer)
+        settings = await remove_layers_settings(made, row.layer)
         await repository.remove_tag(connection, row, actor.id, now)
         made.layers_changed()
-        _record(made, "removed", before, None)
+        made.sum_up(rules=rules, settings=settings)
+        _record(made, "removed", before, None, rules=rules, settings=settings)
+        if rules:
+            made.tell(changed_in_bulk(now))
 
 
 async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datetime) -> list[Tag]:
@@ -88,10 +90,10 @@ async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datet
         before = await repository.tag_order(connection)
         _check_whole(tags, before)
         if tags != before:
-            seq = made.take_number()
-            await repository.set_order(connection, tags, seq, actor.id, now)
+            await repository.set_order(made, tags)
             made.layers_changed()
-            made.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, seq)
+            made.sum_up(tags=len(tags))
+            made.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, made.take_number())
     return await list_tags(connection)
 
 
@@ -230,10 +232,19 @@ def _tag(row: TagRow, position: int) -> Tag:
     )
 
 
-def _record(made: Change, action: str, before: Tag | None, after: Tag | None) -> None:
+def _record(made: Change, action: str, before: Tag | None, after: Tag | None, **lost: object) -> None:
+    """Write down what was done; `lost` is what a tag that was removed took with it."""
     shown = after or before
     if shown is not None:
-        made.audit(f"tag_{action}", ("tag", str(shown.id)), _plain(before), _plain(after))
+        made.sum_up(tag=shown.id, action=action)
+        plain = _plain(before)
+        made.audit(
+            f"tag_{action}",
+            ("tag", str(shown.id)),
+            plain if plain is None else plain | lost,
+            _plain(after),
+            made.take_number() if made.numbered else None,
+        )
 
 
 def _plain(tag: Tag | None) -> dict[str, Any] | None:

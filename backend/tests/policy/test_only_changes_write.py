@@ -1,0 +1,77 @@
+"""Nothing but a `Change` writes the policy log: shown by the statements in the sources."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import santaserver
+
+PACKAGE = Path(santaserver.__file__).parent
+HEAD = PACKAGE / "policy" / "head.py"
+TABLES = ("rule", "rule_version", "setting_version", "tag_order_version", "policy_head", "policy_change")
+WRITES = re.compile(
+    rf"\b(insert\s+into|update|delete\s+from|copy|truncate)\s+({'|'.join(TABLES)})\b", re.IGNORECASE
+)
+WRITERS = {"store_head", "record_change", "lock_head"}
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for path in PACKAGE.rglob("*.py"):
+        if "migrations" not in path.parts:
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def writes(node: ast.AST) -> bool:
+    texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
+    return any(isinstance(text, str) and WRITES.search(text) for text in texts)
+
+
+def constants(module: ast.Module) -> set[str]:
+    """Return the names of a module's statements that write."""
+    assigned = (node for node in module.body if isinstance(node, ast.Assign) and writes(node.value))
+    return {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
+
+
+def writing_functions(module: ast.Module) -> Iterator[ast.AsyncFunctionDef | ast.FunctionDef]:
+    statements = constants(module)
+    for node in ast.walk(module):
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            body = ast.Module(node.body[1:] if ast.get_docstring(node) else node.body, [])
+            if names & statements or writes(body):
+                yield node
+
+
+def takes_change(function: ast.AsyncFunctionDef | ast.FunctionDef) -> bool:
+    annotations = (argument.annotation for argument in function.args.args)
+    return "Change" in {ast.unparse(annotation) for annotation in annotations if annotation}
+
+
+def test_what_writes_the_log_takes_a_change() -> None:
+    found = [(path, function) for path, module in sources() for function in writing_functions(module)]
+    assert {path.relative_to(PACKAGE).as_posix() for path, _ in found} >= {
+        "policy/head.py",
+        "policy/schedule_repository.py",
+        "rules/repository.py",
+        "rules/transfer_apply.py",
+        "sync_settings/repository.py",
+        "tags/repository.py",
+    }
+    others = [
+        f"{path.relative_to(PACKAGE)}: {function.name}"
+        for path, function in found
+        if path != HEAD and not takes_change(function)
+    ]
+    assert others == []
+
+
+def test_only_a_change_takes_numbers() -> None:
+    users = set()
+    for path, module in sources():
+        for node in ast.walk(module):
+            if isinstance(node, ast.ImportFrom) and WRITERS & {name.name for name in node.names}:
+                users.add(path.relative_to(PACKAGE).as_posix())
+            if isinstance(node, ast.Attribute) and node.attr in WRITERS:
+                users.add(path.relative_to(PACKAGE).as_posix())
+    assert users == {"policy/change.py"}
