@@ -4,7 +4,7 @@
 the head has to say, and writes it once at the end. It commits nothing: that is the unit of work's part.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,10 +87,17 @@ class Change:
         target: Target,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
-        policy_seq: int | None = None,
     ) -> None:
-        """Have it stored with the commit what was done."""
-        self.work.audit(self.actor, self.now, action, target, before, after, policy_seq)
+        """Have it stored with the commit what was done, under the number if one was taken by now."""
+        self.work.audit(self.actor, self.now, action, target, before, after, self._number)
+
+    def audit_each(self, action: str, object_type: str, objects: Sequence[int]) -> None:
+        """Have the same stored of each of many objects."""
+        self.work.audit_each(self.actor, self.now, action, object_type, objects, self._number)
+
+    @property
+    def _number(self) -> int | None:
+        return self.next_seq if self.numbered else None
 
     def tell(self, message: Message) -> None:
         """Tell open browsers after the commit."""

@@ -37,7 +37,7 @@ async def _apply(made: Change) -> None:
         made.take_number()
     made.next_change_is(await repository.next_due(made.connection))
     made.sum_up(activated=len(opened), expired=len(ended))
-    made.work.audit_each(made.actor, made.now, "rule_activated", "rule", opened, made.next_seq)
-    made.work.audit_each(made.actor, made.now, "rule_expired", "rule", ended, made.next_seq)
+    made.audit_each("rule_activated", "rule", opened)
+    made.audit_each("rule_expired", "rule", ended)
     if opened or ended:
         made.tell(changed_in_bulk(made.now))

@@ -132,7 +132,7 @@ def _record(
     if overridden:
         stored = (stored or {}) | {"guard_overridden": True}
     made.sum_up(rule=shown.id, layer=shown.layer, action=action)
-    made.audit(f"rule_{action}", ("rule", str(shown.id)), _plain(before), stored, shown.seq)
+    made.audit(f"rule_{action}", ("rule", str(shown.id)), _plain(before), stored)
     made.tell(message(RuleChanged.model_validate({"at": made.now, "action": action, "rule": shown})))
 
 

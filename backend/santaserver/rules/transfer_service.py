@@ -153,5 +153,5 @@ def _record(made: Change, plan: ImportPlan, file: StagedFile) -> None:
     after = counts | {"format": file.wanted.format, "reason": file.wanted.reason}
     after |= {"guard_overridden": True} if file.overridden else {}
     made.sum_up(**counts)
-    made.audit("rules_imported", ("rule", "*"), None, after, plan.policy_seq)
+    made.audit("rules_imported", ("rule", "*"), None, after)
     made.tell(changed_in_bulk(made.now))

@@ -91,7 +91,6 @@ async def _store(
         ("layer", layer[1]),
         {key: value for key, (value, _) in before.items() if key in touched},
         {key: value for key, (value, _) in changed.items()},
-        made.take_number(),
     )
 
 

@@ -93,7 +93,7 @@ async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datet
             await repository.set_order(made, tags)
             made.layers_changed()
             made.sum_up(tags=len(tags))
-            made.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags}, made.take_number())
+            made.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags})
     return await list_tags(connection)
 
 
@@ -243,7 +243,6 @@ def _record(made: Change, action: str, before: Tag | None, after: Tag | None, **
             ("tag", str(shown.id)),
             plain if plain is None else plain | lost,
             _plain(after),
-            made.take_number() if made.numbered else None,
         )
 
 
