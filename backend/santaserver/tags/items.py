@@ -20,10 +20,11 @@ PLAIN = (
     "rules",
     "settings",
     "created_at",
+    "position",
 )
 
 
-def tag_of(row: TagRow, position: int) -> Struct:
+def tag_of(row: TagRow) -> Struct:
     """Make one of a stored tag."""
     values = {name: getattr(row, name) for name in PLAIN}
-    return _tag(**values, layer=f"tag:{row.name}", position=position)
+    return _tag(**values, layer=f"tag:{row.name}")

@@ -5,12 +5,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from santaserver.db import Connection, rows_of
+from santaserver.db import Connection
 from santaserver.policy.change import Change
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
-from santaserver.policy.places import MANUAL
 from santaserver.policy.predicate import MachineFacts
-from santaserver.reads import Row
 from santaserver.tags.schemas import TagContent
 
 
@@ -29,6 +27,8 @@ class TagRow(Struct, frozen=True):
     members: int
     rules: int
     settings: int
+    position: int
+    """Place in the order, from 1."""
 
 
 TAGS = """
@@ -36,18 +36,14 @@ select t.id, t.name, t.description, t.predicate, t.groups, t.created_at, l.id, l
   array(select enrollment_id from tag_enrollment e where e.tag_id = t.id order by enrollment_id),
   (select count(distinct machine_id) from tag_member x where x.tag_id = t.id and x.left_at is null),
   (select count(*) from rule r where r.layer_id = l.id and r.removed_at is null),
-  (select count(*) from setting_version v where v.layer_id = l.id and v.closed_seq is null)
+  (select count(*) from setting_version v where v.layer_id = l.id and v.closed_seq is null),
+  {position}
 from tag t join layer l on l.tag_id = t.id
 where t.removed_at is null
 """
-
-MEMBERS = """
-select m.machine_id, m.hostname, array_agg(x.source order by x.source) as sources,
-  min(x.joined_at) as joined_at, m.id
-from machine m join tag_member x on x.machine_id = m.id join tag t on t.id = x.tag_id
-where t.id = $1 and t.removed_at is null and x.left_at is null and m.id > $2
-group by m.id order by m.id limit $3
-"""
+ALL = TAGS.format(position="row_number() over (order by l.rank)") + "order by l.rank"
+BELOW = "select count(*) from layer b where b.kind = 'tag' and b.removed_at is null and b.rank <= l.rank"
+ONE = TAGS.format(position=f"({BELOW})") + "and t.id = $1"
 
 RIVALS = """
 select a.layer_id, b.layer_id from rule_version a join rule_version b using (rule_type, identifier)
@@ -63,21 +59,13 @@ where a.closed_seq is null and a.layer_id = any($1) and b.closed_seq is null and
 
 async def list_tags(connection: Connection) -> list[TagRow]:
     """Return live tags in their order, the lowest first."""
-    return [TagRow(*row) for row in await connection.fetch(f"{TAGS} order by l.rank")]
+    return [TagRow(*row) for row in await connection.fetch(ALL)]
 
 
 async def find_tag(connection: Connection, tag_id: int) -> TagRow | None:
     """Return one live tag."""
-    row = await connection.fetchrow(f"{TAGS} and t.id = $1", tag_id)
+    row = await connection.fetchrow(ONE, tag_id)
     return TagRow(*row) if row else None
-
-
-async def place_of(connection: Connection, rank: int) -> int:
-    """Return which tag in their order, from 1, the one of this rank is."""
-    place: int = await connection.fetchval(
-        "select count(*) from layer where kind = 'tag' and removed_at is null and rank <= $1", rank
-    )
-    return place
 
 
 async def tag_order(connection: Connection) -> list[int]:
@@ -177,57 +165,6 @@ async def remove_tag(connection: Connection, row: TagRow, user: int | None, now:
         now,
         user,
     )
-
-
-async def lock_machine(connection: Connection, machine_id: str) -> int | None:
-    """Keep syncs of a machine out and have its layers looked up again; return its row id."""
-    row: int | None = await connection.fetchval(
-        """update machine_sync y set facts_key = null from machine m
-           where y.machine_id = m.id and m.machine_id = $1 returning m.id""",
-        machine_id,
-    )
-    return row
-
-
-async def join(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
-    """Make a machine a member manually; return whether it was none before."""
-    done = await connection.execute(
-        """insert into tag_member (tag_id, machine_id, source, joined_at, joined_by)
-           values ($1, $2, $3, $4, $5) on conflict do nothing""",
-        tag,
-        machine,
-        MANUAL,
-        now,
-        user,
-    )
-    return rows_of(done) > 0
-
-
-async def leave(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
-    """End a manual membership; return whether there was one."""
-    done = await connection.execute(
-        """update tag_member set left_at = $4, left_by = $5
-           where tag_id = $1 and machine_id = $2 and source = $3 and left_at is null""",
-        tag,
-        machine,
-        MANUAL,
-        now,
-        user,
-    )
-    return rows_of(done) > 0
-
-
-async def read_members(connection: Connection, tag: int, after: int, limit: int) -> Sequence[Row]:
-    """Return members by the order in which their machines became known."""
-    return await connection.fetch(MEMBERS, tag, after, limit)
-
-
-async def is_live(connection: Connection, tag: int) -> bool:
-    """Tell whether there is such a tag."""
-    found: bool = await connection.fetchval(
-        "select exists (select from tag where id = $1 and removed_at is null)", tag
-    )
-    return found
 
 
 async def machines_by_layers(connection: Connection) -> list[tuple[Sequence[int], int]]:

@@ -16,7 +16,7 @@ from santaserver.policy.predicate import PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
 from santaserver.sync_settings.service import remove_layers_settings
-from santaserver.tags import repository
+from santaserver.tags import member_repository, repository
 from santaserver.tags.impact import count_affected
 from santaserver.tags.items import tag_member, tag_of
 from santaserver.tags.repository import TagRow
@@ -32,8 +32,7 @@ EXAMPLES = 5
 
 async def list_tags(connection: Connection) -> list[Tag]:
     """Return live tags in their order, the lowest first."""
-    rows = await repository.list_tags(connection)
-    return [_tag(row, position) for position, row in enumerate(rows, 1)]
+    return [_tag(row) for row in await repository.list_tags(connection)]
 
 
 async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: datetime) -> Tag:
@@ -72,7 +71,7 @@ async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime)
     connection = work.connection
     async with change(work, actor, now, "tag") as made:
         row = await _live(connection, tag_id)
-        before = await _shown(connection, row)
+        before = _tag(row)
         rules = await remove_layers_rules(made, row.layer)
         settings = await remove_layers_settings(made, row.layer)
         await repository.remove_tag(connection, row, actor.id, now)
@@ -132,21 +131,20 @@ async def try_predicate(connection: Connection, predicate: str) -> PredicateResu
 
 async def read_tags(connection: Connection) -> list[Struct]:
     """Return live tags in their order, the lowest first, for a list."""
-    return [tag_of(row, position) for position, row in enumerate(await repository.list_tags(connection), 1)]
+    return [tag_of(row) for row in await repository.list_tags(connection)]
 
 
 async def read_tag(connection: Connection, tag_id: int) -> Struct:
     """Return one live tag."""
-    row = await _live(connection, tag_id)
-    return tag_of(row, await repository.place_of(connection, row.rank))
+    return tag_of(await _live(connection, tag_id))
 
 
 async def read_members(connection: Connection, tag_id: int, cursor: str | None, limit: int) -> ItemPage:
     """Return a page of a tag's members."""
     key = decode_cursor(cursor, (int,))
     after = int(key[0]) if key else 0
-    rows = await repository.read_members(connection, tag_id, after, limit + 1)
-    if not rows and not await repository.is_live(connection, tag_id):
+    rows = await member_repository.read_members(connection, tag_id, after, limit + 1)
+    if not rows and not await member_repository.is_live(connection, tag_id):
         raise NotFound(NO_TAG)
     return page_of(rows, limit, lambda row: tag_member(*row[:4]), lambda row: (row["id"],))
 
@@ -155,11 +153,11 @@ async def set_member(
     work: UnitOfWork, tag_id: int, machine_id: str, actor: Actor, now: datetime, *, member: bool
 ) -> None:
     """Make a machine a member manually, or no longer; other sources of membership stay."""
-    machine = await repository.lock_machine(work.connection, machine_id)
+    machine = await member_repository.lock_machine(work.connection, machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
     tag = await _live(work.connection, tag_id)
-    changed = repository.join if member else repository.leave
+    changed = member_repository.join if member else member_repository.leave
     if await changed(work.connection, tag_id, machine, actor.id, now):
         action = "tag_member_added" if member else "tag_member_removed"
         work.audit(actor, now, action, ("machine", machine_id), after={"tag": tag.name, "tag_id": tag_id})
@@ -178,11 +176,7 @@ async def _live(connection: Connection, tag_id: int) -> TagRow:
 
 
 async def _get(connection: Connection, tag_id: int) -> Tag:
-    return await _shown(connection, await _live(connection, tag_id))
-
-
-async def _shown(connection: Connection, row: TagRow) -> Tag:
-    return _tag(row, await repository.place_of(connection, row.rank))
+    return _tag(await _live(connection, tag_id))
 
 
 async def _check(connection: Connection, content: TagContent, tag_id: int | None) -> None:
@@ -215,7 +209,7 @@ def _membership(tag: Tag) -> tuple[object, ...]:
     return (tag.predicate, tag.groups, tag.enrollments)
 
 
-def _tag(row: TagRow, position: int) -> Tag:
+def _tag(row: TagRow) -> Tag:
     return Tag(
         id=row.id,
         name=row.name,
@@ -224,7 +218,7 @@ def _tag(row: TagRow, position: int) -> Tag:
         groups=row.groups,
         enrollments=row.enrollments,
         layer=f"tag:{row.name}",
-        position=position,
+        position=row.position,
         members=row.members,
         rules=row.rules,
         settings=row.settings,

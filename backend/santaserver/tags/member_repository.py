@@ -1,0 +1,67 @@
+"""Who has a tag, in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from santaserver.db import Connection, rows_of
+from santaserver.policy.places import MANUAL
+from santaserver.reads import Row
+
+MEMBERS = """
+select m.machine_id, m.hostname, array_agg(x.source order by x.source) as sources,
+  min(x.joined_at) as joined_at, m.id
+from machine m join tag_member x on x.machine_id = m.id join tag t on t.id = x.tag_id
+where t.id = $1 and t.removed_at is null and x.left_at is null and m.id > $2
+group by m.id order by m.id limit $3
+"""
+
+
+async def lock_machine(connection: Connection, machine_id: str) -> int | None:
+    """Keep syncs of a machine out and have its layers looked up again; return its row id."""
+    row: int | None = await connection.fetchval(
+        """update machine_sync y set facts_key = null from machine m
+           where y.machine_id = m.id and m.machine_id = $1 returning m.id""",
+        machine_id,
+    )
+    return row
+
+
+async def join(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
+    """Make a machine a member manually; return whether it was none before."""
+    done = await connection.execute(
+        """insert into tag_member (tag_id, machine_id, source, joined_at, joined_by)
+           values ($1, $2, $3, $4, $5) on conflict do nothing""",
+        tag,
+        machine,
+        MANUAL,
+        now,
+        user,
+    )
+    return rows_of(done) > 0
+
+
+async def leave(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
+    """End a manual membership; return whether there was one."""
+    done = await connection.execute(
+        """update tag_member set left_at = $4, left_by = $5
+           where tag_id = $1 and machine_id = $2 and source = $3 and left_at is null""",
+        tag,
+        machine,
+        MANUAL,
+        now,
+        user,
+    )
+    return rows_of(done) > 0
+
+
+async def read_members(connection: Connection, tag: int, after: int, limit: int) -> Sequence[Row]:
+    """Return members by the order in which their machines became known."""
+    return await connection.fetch(MEMBERS, tag, after, limit)
+
+
+async def is_live(connection: Connection, tag: int) -> bool:
+    """Tell whether there is such a tag."""
+    found: bool = await connection.fetchval(
+        "select exists (select from tag where id = $1 and removed_at is null)", tag
+    )
+    return found
