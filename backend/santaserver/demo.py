@@ -126,7 +126,7 @@ async def _fleet(work: UnitOfWork, settings: Settings, secret: str | None, now: 
 
     enrollment = await authorise(lent, EnrollmentCache(CacheMemory()), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
-    return SyncContext(connection, work.outbox, SyncCaches(), signer, enrollment, now)
+    return SyncContext(connection, work, SyncCaches(), signer, enrollment, now)
 
 
 async def _account(connection: Connection, username: str) -> Actor | None:

@@ -58,9 +58,10 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
 async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: Actor, now: datetime) -> Rule:
     """Give a rule new content; without a difference no number is used."""
     connection = work.connection
+    # A rule's type never changes: nobody has to wait while an expression is compiled.
+    content = check_content(cast("RuleType", (await _live(connection, rule_id)).rule_type), rule)
     async with change(work, actor, now, "rule", rule.reason) as made:
         row = await _live(connection, rule_id)
-        content = check_content(cast("RuleType", row.rule_type), rule)
         check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
         schedule = check_schedule(rule, now)
         if schedule.starts_at is not None and row.opened_seq is not None:

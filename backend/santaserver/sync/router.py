@@ -58,6 +58,7 @@ from santaserver.sync import quick, repository, service
 from santaserver.sync.answers import Fields, answer, page_answer
 from santaserver.sync.pages import Page
 from santaserver.sync.service import SyncContext
+from santaserver.unit_of_work import UnitOfWork
 
 log = logging.getLogger(__name__)
 
@@ -212,11 +213,13 @@ async def _sync(call: Call, enrolled: EnrollmentTerms | None, content: Content) 
     if isinstance(message, PreflightRequest):
         admission.check_serial(enrolled, message.serial_number)
     async with state.database.connection(state.bus.publish) as (connection, outbox):
-        stage = SyncContext(connection, outbox, state.caches, state.signer, enrolled, state.clock())
+        work = UnitOfWork(connection, outbox=outbox)
+        stage = SyncContext(connection, work, state.caches, state.signer, enrolled, state.clock())
         body = await quick.attempt(way.quick, stage, machine_id, message)
         if body is None:
             async with connection.transaction():
                 body = await way.locked(stage, machine_id, message)
+                await work.finish()
     if isinstance(message, PreflightRequest) and isinstance(body, bytes):
         return state.batch_caps.apply(machine_id, body, state.clock())
     return body

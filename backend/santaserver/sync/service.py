@@ -17,7 +17,7 @@ from santaserver.enrollment import admission, identity
 from santaserver.enrollment.admission import EnrollmentTerms
 from santaserver.errors import Conflict, NotFound
 from santaserver.live.messages import MachineChanged, SyncProgress
-from santaserver.outbox import Outbox, message
+from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
 from santaserver.policy.capabilities import REMOVE
 from santaserver.policy.head import PolicyHead
@@ -53,7 +53,7 @@ class SyncContext:
     """What every stage works with."""
 
     connection: Connection
-    outbox: Outbox
+    work: UnitOfWork
     caches: SyncCaches
     signer: CursorSigner
     enrollment: EnrollmentTerms | None
@@ -242,7 +242,7 @@ async def conclude(context: SyncContext, machine: MachineSnapshot, request: Post
         if silent and not session.idle:
             has = await rule_sets.counts(context.connection, context.caches, session.target)
             await inventory.store_counts(context.connection, machine.id, has)
-    context.outbox.add(
+    context.work.outbox.add(
         message(
             SyncProgress(
                 at=context.now,
@@ -287,9 +287,7 @@ async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext,
     """
     if head.next_change_at is None or head.next_change_at > context.now:
         return context, head
-    work = UnitOfWork(context.connection, outbox=context.outbox)
-    present = await schedule.apply_due(work, context.now)
-    await work.finish()
+    present = await schedule.apply_due(context.work, context.now)
     return replace(context, caches=SyncCaches()), structs.replace(present, seq=max(present.seq, head.seq))
 
 
@@ -341,6 +339,6 @@ def _tell_preflight(
         "hostname": repository.clip(request.hostname),
     }
     if not machine.seen_before:
-        context.outbox.add(message(MachineChanged.model_validate({**names, "change": "enrolled"})))
+        context.work.outbox.add(message(MachineChanged.model_validate({**names, "change": "enrolled"})))
     progress = SyncProgress.model_validate({**names, "stage": "preflight", "kind": plan.kind.value})
-    context.outbox.add(message(progress))
+    context.work.outbox.add(message(progress))

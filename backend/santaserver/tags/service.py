@@ -38,6 +38,7 @@ async def list_tags(connection: Connection) -> list[Tag]:
 async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: datetime) -> Tag:
     """Add a tag above all others."""
     connection = work.connection
+    _check_predicate(content)
     async with change(work, actor, now, "tag") as made:
         await _check(connection, content, None)
         tag = await repository.add_tag(connection, _stored(content), actor.id, now)
@@ -52,6 +53,7 @@ async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: d
 async def update_tag(work: UnitOfWork, tag_id: int, content: TagContent, actor: Actor, now: datetime) -> Tag:
     """Change a tag; Macs become or stop being members at their next preflight."""
     connection = work.connection
+    _check_predicate(content)
     async with change(work, actor, now, "tag") as made:
         before = await _get(connection, tag_id)
         await _check(connection, content, tag_id)
@@ -179,12 +181,16 @@ async def _get(connection: Connection, tag_id: int) -> Tag:
     return _tag(await _live(connection, tag_id))
 
 
-async def _check(connection: Connection, content: TagContent, tag_id: int | None) -> None:
-    if await repository.name_taken(connection, content.name, tag_id):
-        raise Conflict("There is already a tag with this name")
+def _check_predicate(content: TagContent) -> None:
+    """Compile a predicate, before the policy is locked."""
     predicate = (content.predicate or "").strip()
     if predicate and (wrong := _predicate_mistake(predicate)):
         raise wrong_field("predicate", wrong)
+
+
+async def _check(connection: Connection, content: TagContent, tag_id: int | None) -> None:
+    if await repository.name_taken(connection, content.name, tag_id):
+        raise Conflict("There is already a tag with this name")
     if await repository.unknown_enrollments(connection, content.enrollments):
         raise wrong_field("enrollments", "There is no such enrollment")
 
