@@ -9,21 +9,27 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import asyncpg
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from santaserver.current_user import User
-from santaserver.db import make_engine
-from santaserver.models import AppUser, Layer, MachineSync, Rule, RuleVersion, UserSession
 from santaserver.paging import Page
 from santaserver.rules import schemas
 from santaserver.session_cookie import SECURE_NAME
+from tests.bench.peers.entities import AppUser, Layer, MachineSync, Rule, RuleVersion, UserSession
 
 
 def create_app(dsn: str) -> FastAPI:
     """Return the application."""
-    engine = make_engine(dsn, pool_size=5, max_overflow=5, pool_pre_ping=True)
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(dsn),
+        pool_size=5,
+        max_overflow=5,
+        pool_pre_ping=True,
+    )
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     app = FastAPI()
 
