@@ -2,26 +2,24 @@
 
 from datetime import datetime
 
-from sqlalchemy.dialects.postgresql import insert
-
 from santaserver.clock import system_clock
 from santaserver.db import Database
+from santaserver.enrollment.repository import NewEnrollment, add_unless_known
 from santaserver.enrollment.secrets import hash_secret, new_secret
-from santaserver.models import EnrollmentRow
 from santaserver.outbox import discard
 from santaserver.settings import Settings
 from santaserver.users.passwords import hash_password
-from santaserver.users.repository import upsert_user
+from santaserver.users.repository import NewUser, upsert_user
 from santaserver.users.service import normalise_username
 
 
 async def create_admin(settings: Settings, username: str, password: str) -> None:
     """Create an administrator, or give an existing account that role and this password."""
+    user = NewUser(normalise_username(username), username, "admin", hash_password(password))
     database = Database(settings.database)
     try:
-        async with database.session(discard) as session:
-            hashed = hash_password(password)
-            await upsert_user(session, normalise_username(username), username, "admin", hashed)
+        async with database.unit_of_work(discard) as work:
+            await upsert_user(work.connection, user)
     finally:
         await database.close()
 
@@ -36,12 +34,19 @@ async def create_enrollment(
     """Create an enrollment and return its secret; one with the same secret stays as it is."""
     database = Database(settings.database)
     chosen = secret or new_secret()
+    enrollment = NewEnrollment(
+        label=label,
+        secret_hash=hash_secret(chosen),
+        quota=quota,
+        serial_allowlist=None,
+        expires_at=None,
+        client_certificate=False,
+        created_at=now or system_clock(),
+        created_by=None,
+    )
     try:
-        async with database.session(discard) as session:
-            statement = insert(EnrollmentRow).values(
-                label=label, quota=quota, secret_hash=hash_secret(chosen), created_at=now or system_clock()
-            )
-            await session.execute(statement.on_conflict_do_nothing())
+        async with database.unit_of_work(discard) as work:
+            await add_unless_known(work.connection, enrollment)
     finally:
         await database.close()
     return chosen

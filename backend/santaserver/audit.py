@@ -75,9 +75,9 @@ def entry(
     at: datetime,
     action: str,
     target: Target,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    policy_seq: int | None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    policy_seq: int | None = None,
 ) -> AuditEntry:
     """Make an entry of plain values; what happens to them later does not change it."""
     return AuditEntry(at, actor, action, target, policy_seq, _json(before), _json(after))

@@ -1,35 +1,24 @@
 """Reads of the REST interface: one statement without a transaction, JSON straight from its rows.
 
-Entities and pydantic cost several times what the statement does, so lists do without. An item is made of
+Pydantic costs several times what the statement does, so lists do without. An item is made of
 the schema that the OpenAPI document shows; tests compare what is written, to the byte.
 """
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from fastapi import Response
 from msgspec import Struct
 from pydantic import BaseModel
-from sqlalchemy import BindParameter, Select, bindparam
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.types import TypeEngine
 
-from santaserver.db import Connection
 from santaserver.paging import encode_cursor
 
 Row = Any
 """A record of the driver: by position and by name."""
-ValueT = TypeVar("ValueT")
 
 _encode = msgspec.json.Encoder().encode
-_DIALECT = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own has no types
-
-
-def parameter(name: str, kind: TypeEngine[ValueT]) -> BindParameter[ValueT]:
-    """Return a place in a `Statement` whose value is given when it runs."""
-    return bindparam(name, None, type_=kind)
 
 
 class ItemPage(Struct):
@@ -37,22 +26,6 @@ class ItemPage(Struct):
 
     items: list[Struct]
     next_cursor: str | None
-
-
-class Statement:
-    """A query that is compiled once and run on the driver's connection; its parameters are given by name."""
-
-    def __init__(self, query: Select[*tuple[Any, ...]]) -> None:
-        """Compile it."""
-        compiled = query.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        self._text = str(compiled)
-        self._names = tuple(compiled.positiontup or ())
-        self._constants = dict(compiled.params)
-
-    async def fetch(self, connection: Connection, **values: object) -> Sequence[Row]:
-        """Return all rows."""
-        given = self._constants | values
-        return await connection.fetch(self._text, *(given[name] for name in self._names))
 
 
 def item_of(schema: type[BaseModel]) -> Callable[..., Struct]:

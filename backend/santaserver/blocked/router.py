@@ -6,7 +6,7 @@ from fastapi import Path, Query
 
 from santaserver.blocked import service
 from santaserver.blocked.schemas import BlockedProgram, Contact
-from santaserver.deps import AdminUser, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, NowDep, StateDep, WorkDep
 from santaserver.errors import Forbidden, Unauthorized, Unprocessable, responses
 from santaserver.routing import AreaRouter
 
@@ -24,9 +24,9 @@ async def get_contact(state: StateDep) -> Contact:
 
 
 @router.put("/contact", responses=responses(Unauthorized, Forbidden, Unprocessable))
-async def replace_contact(contact: Contact, session: SessionDep, user: AdminUser, now: NowDep) -> Contact:
+async def replace_contact(contact: Contact, work: WorkDep, user: AdminUser, now: NowDep) -> Contact:
     """Replace the contact that the page about a blocked program shows to everybody."""
-    return await service.replace_contact(session, contact, user, now)
+    return await service.replace_contact(work, contact, user, now)
 
 
 @router.get("/{sha256}")

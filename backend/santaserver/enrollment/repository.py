@@ -2,82 +2,113 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 
-from sqlalchemy import BigInteger, Integer, Select, func, insert, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncSession
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from santaserver.db import Connection
-from santaserver.models import AppUser, EnrollmentRow, Machine, Tag, TagEnrollment
-from santaserver.reads import Row, Statement, parameter
 
-ListedEnrollment = tuple[EnrollmentRow, int, str | None, list[str]]
-"""(enrollment, machines, who made it, its tags)"""
+SELECT = """
+select e.id, e.label, e.secret_hash, e.quota, e.serial_allowlist, e.expires_at, e.client_certificate,
+  e.revoked_at, e.created_at, coalesce(u.username, ''),
+  (select count(*) from machine m where m.enrollment_id = e.id),
+  array(select t.name from tag t join tag_enrollment x on x.tag_id = t.id
+        where x.enrollment_id = e.id and t.removed_at is null order by t.name)
+from enrollment e left join app_user u on u.id = e.created_by
+"""
 
-
-def _base() -> Select[EnrollmentRow, int, str, list[str] | None]:
-    tags = (
-        select(func.array_agg(aggregate_order_by(Tag.name, Tag.name)))
-        .join(TagEnrollment, TagEnrollment.tag_id == Tag.id)
-        .where(TagEnrollment.enrollment_id == EnrollmentRow.id, Tag.removed_at.is_(None))
-        .correlate(EnrollmentRow)
-        .scalar_subquery()
-    )
-    machines = (
-        select(func.count())
-        .where(Machine.enrollment_id == EnrollmentRow.id)
-        .correlate(EnrollmentRow)
-        .scalar_subquery()
-    )
-    return select(EnrollmentRow, machines.label("machines"), AppUser.username, tags.label("tags")).outerjoin(
-        AppUser, AppUser.id == EnrollmentRow.created_by
-    )
+ADD = """
+insert into enrollment (label, secret_hash, quota, serial_allowlist, expires_at, client_certificate,
+  created_at, created_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
 
 
-@cache
-def _list() -> Statement:
-    before, limit = parameter("before", BigInteger()), parameter("limit", Integer())
-    return Statement(_base().where(EnrollmentRow.id < before).order_by(EnrollmentRow.id.desc()).limit(limit))
+class NewEnrollment(Struct, frozen=True):
+    """An enrollment to store; its secret as a hash only."""
+
+    label: str
+    secret_hash: bytes
+    quota: int | None
+    serial_allowlist: Sequence[str] | None
+    expires_at: datetime | None
+    client_certificate: bool
+    created_at: datetime
+    created_by: int | None
+    """null: the command line."""
 
 
-async def list_enrollments(connection: Connection, before: int, limit: int) -> Sequence[Row]:
+class EnrollmentRow(Struct, frozen=True):
+    """An enrollment with its tags and the number of its Macs."""
+
+    id: int
+    label: str
+    secret_hash: bytes
+    quota: int | None
+    serial_allowlist: list[str] | None
+    expires_at: datetime | None
+    client_certificate: bool
+    revoked_at: datetime | None
+    created_at: datetime
+    created_by: str
+    """User name; empty when it was created on the command line."""
+    machines: int
+    tags: list[str]
+
+
+async def list_enrollments(connection: Connection, before: int, limit: int) -> Sequence[EnrollmentRow]:
     """Return enrollments, the newest first, before the given id."""
-    return await _list().fetch(connection, before=before, limit=limit)
+    rows = await connection.fetch(f"{SELECT} where e.id < $1 order by e.id desc limit $2", before, limit)
+    return [EnrollmentRow(*row) for row in rows]
 
 
-async def find_enrollment(session: AsyncSession, number: int) -> ListedEnrollment | None:
+async def find_enrollment(connection: Connection, number: int) -> EnrollmentRow | None:
     """Return one enrollment."""
-    row = (await session.execute(_base().where(EnrollmentRow.id == number))).one_or_none()
-    return (row[0], row[1], row[2], row[3] or []) if row else None
+    row = await connection.fetchrow(f"{SELECT} where e.id = $1", number)
+    return EnrollmentRow(*row) if row else None
 
 
-async def lock_enrollment(session: AsyncSession, number: int) -> EnrollmentRow:
-    """Return an enrollment that nobody else changes until the end of the transaction."""
-    query = select(EnrollmentRow).where(EnrollmentRow.id == number).with_for_update()
-    return (await session.scalars(query, execution_options={"populate_existing": True})).one()
+async def lock_enrollment(connection: Connection, number: int) -> None:
+    """Keep others from changing an enrollment until the end of the transaction."""
+    await connection.execute("select from enrollment where id = $1 for update", number)
 
 
-async def add_enrollment(session: AsyncSession, enrollment: EnrollmentRow) -> None:
-    """Store a new enrollment and learn its id."""
-    session.add(enrollment)
-    await session.flush()
+async def add_enrollment(connection: Connection, enrollment: NewEnrollment) -> int:
+    """Store a new enrollment and return its id."""
+    number: int = await connection.fetchval(f"{ADD} returning id", *astuple(enrollment))
+    return number
 
 
-async def tags_by_name(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
+async def add_unless_known(connection: Connection, enrollment: NewEnrollment) -> None:
+    """Store a new enrollment, unless there is one with its secret."""
+    await connection.execute(f"{ADD} on conflict (secret_hash) do nothing", *astuple(enrollment))
+
+
+async def tags_by_name(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     """Return the ids of live tags by name in lower case."""
-    wanted = [name.lower() for name in names]
-    query = select(Tag.name, Tag.id).where(func.lower(Tag.name).in_(wanted), Tag.removed_at.is_(None))
-    return {row[0].lower(): row[1] for row in await session.execute(query)}
+    rows = await connection.fetch(
+        "select name, id from tag where lower(name) = any($1) and removed_at is null",
+        [name.lower() for name in names],
+    )
+    return {row["name"].lower(): row["id"] for row in rows}
 
 
-async def add_tags(session: AsyncSession, enrollment: int, tags: Sequence[int]) -> None:
+async def add_tags(connection: Connection, enrollment: int, tags: Sequence[int]) -> None:
     """Make the enrollment's machines members of these tags."""
-    rows = [{"tag_id": tag, "enrollment_id": enrollment} for tag in sorted(set(tags))]
-    await session.execute(insert(TagEnrollment), rows)
+    await connection.execute(
+        "insert into tag_enrollment (tag_id, enrollment_id) select unnest($2::bigint[]), $1",
+        enrollment,
+        sorted(set(tags)),
+    )
 
 
-async def revoke(session: AsyncSession, enrollment: EnrollmentRow, user_id: int, now: datetime) -> None:
+async def set_serials(connection: Connection, enrollment: int, serials: Sequence[str] | None) -> None:
+    """Replace the list of serial numbers that may use an enrollment."""
+    await connection.execute("update enrollment set serial_allowlist = $2 where id = $1", enrollment, serials)
+
+
+async def revoke(connection: Connection, enrollment: int, user_id: int, now: datetime) -> None:
     """Refuse its secret from now on."""
-    enrollment.revoked_at, enrollment.revoked_by = now, user_id
-    await session.flush()
+    await connection.execute(
+        "update enrollment set revoked_at = $3, revoked_by = $2 where id = $1", enrollment, user_id, now
+    )

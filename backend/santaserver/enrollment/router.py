@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 
-from santaserver.deps import AdminUser, ConnectionDep, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, ConnectionDep, NowDep, StateDep, WorkDep
 from santaserver.enrollment import service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
@@ -41,10 +41,10 @@ async def list_enrollments(
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))
 async def create_enrollment(
-    wanted: EnrollmentCreate, session: SessionDep, user: AdminUser, now: NowDep
+    wanted: EnrollmentCreate, work: WorkDep, user: AdminUser, now: NowDep
 ) -> EnrollmentCreated:
     """Create an enrollment. Only this answer has the secret."""
-    return await service.create_enrollment(session, wanted, user, now)
+    return await service.create_enrollment(work, wanted, user, now)
 
 
 @router.get("/essentials")
@@ -54,37 +54,37 @@ async def list_essentials(_: AdminUser) -> list[Essential]:
 
 
 @router.get("/{enrollment_id}", responses=responses(NotFound))
-async def get_enrollment(enrollment_id: RowId, session: SessionDep, _: AdminUser, now: NowDep) -> Enrollment:
+async def get_enrollment(
+    enrollment_id: RowId, connection: ConnectionDep, _: AdminUser, now: NowDep
+) -> Enrollment:
     """Show one enrollment."""
-    return await service.get_enrollment(session, enrollment_id, now)
+    return await service.get_enrollment(connection, enrollment_id, now)
 
 
 @router.post("/{enrollment_id}/revoke", responses=responses(NotFound))
-async def revoke_enrollment(
-    enrollment_id: RowId, session: SessionDep, user: AdminUser, now: NowDep
-) -> Enrollment:
+async def revoke_enrollment(enrollment_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> Enrollment:
     """Refuse the secret from now on, also to Macs enrolled with it."""
-    return await service.revoke_enrollment(session, enrollment_id, user, now)
+    return await service.revoke_enrollment(work, enrollment_id, user, now)
 
 
 @router.get("/{enrollment_id}/serials", responses=responses(NotFound))
-async def list_serials(enrollment_id: RowId, session: SessionDep, _: AdminUser) -> SerialList:
+async def list_serials(enrollment_id: RowId, connection: ConnectionDep, _: AdminUser) -> SerialList:
     """List the serial numbers that may use an enrollment."""
-    return await service.list_serials(session, enrollment_id)
+    return await service.list_serials(connection, enrollment_id)
 
 
 @router.patch("/{enrollment_id}/serials", responses=responses(NotFound, Unprocessable))
 async def change_serials(
-    enrollment_id: RowId, change: SerialChange, session: SessionDep, user: AdminUser, now: NowDep
+    enrollment_id: RowId, change: SerialChange, work: WorkDep, user: AdminUser, now: NowDep
 ) -> SerialList:
     """Add serial numbers to an enrollment's list and remove others; the first one added creates the list."""
-    return await service.change_serials(session, enrollment_id, change, user, now)
+    return await service.change_serials(work, enrollment_id, change, user, now)
 
 
 @router.delete("/{enrollment_id}/serials", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
-async def drop_serials(enrollment_id: RowId, session: SessionDep, user: AdminUser, now: NowDep) -> None:
+async def drop_serials(enrollment_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> None:
     """Delete an enrollment's list, so that Macs with any serial number may use it."""
-    await service.drop_serials(session, enrollment_id, user, now)
+    await service.drop_serials(work, enrollment_id, user, now)
 
 
 @router.post(
@@ -99,13 +99,13 @@ async def make_profile(
     enrollment_id: RowId,
     wanted: ProfileRequest,
     request: Request,
-    session: SessionDep,
+    connection: ConnectionDep,
     state: StateDep,
     _: AdminUser,
 ) -> Response:
     """Make a configuration profile (mobileconfig) that connects a Mac with this enrollment."""
     server = state.settings.server.public_url.rstrip("/") or _address(request)
-    content = await service.make_profile(session, enrollment_id, wanted, server)
+    content = await service.make_profile(connection, enrollment_id, wanted, server)
     name = f"santaserver-enrollment-{enrollment_id}.mobileconfig"
     return Response(
         content, media_type=PROFILE_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'}

@@ -2,18 +2,18 @@
 
 import hmac
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
-from sqlalchemy.ext.asyncio import AsyncSession
+from msgspec import Struct, structs
 
+from santaserver.audit import Actor
 from santaserver.current_user import User
-from santaserver.db import Connection, driver
+from santaserver.db import Connection
 from santaserver.enrollment import profile as profiles
 from santaserver.enrollment import repository
 from santaserver.enrollment.essentials import BY_KEY
-from santaserver.enrollment.repository import ListedEnrollment
+from santaserver.enrollment.repository import EnrollmentRow, NewEnrollment
 from santaserver.enrollment.schemas import (
     MAX_SERIALS,
     Enrollment,
@@ -28,25 +28,14 @@ from santaserver.enrollment.schemas import (
 from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
-from santaserver.models import EnrollmentRow as Row
 from santaserver.paging import decode_cursor
 from santaserver.policy.change import change
 from santaserver.policy.targets import check_identifier
 from santaserver.reads import ItemPage, item_of, page_of
 from santaserver.unit_of_work import UnitOfWork
-from santaserver.users.repository import audit
-
-
-class Lifetime(NamedTuple):
-    """What decides whether a new Mac could use an enrollment."""
-
-    revoked_at: datetime | None
-    expires_at: datetime | None
-    quota: int | None
-
 
 _enrollment = item_of(Enrollment)
-PLAIN = [name for name in Enrollment.model_fields if name not in {"tags", "state", "created_by"}]
+PLAIN = [name for name in Enrollment.model_fields if name != "state"]
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -55,16 +44,16 @@ async def list_enrollments(connection: Connection, cursor: str | None, limit: in
     key = decode_cursor(cursor, (int,))
     before = int(key[0]) if key else MAX_ROW_ID
     rows = await repository.list_enrollments(connection, before, limit + 1)
-    return page_of(rows, limit, lambda row: _item(row, now), lambda row: (row["id"],))
+    return page_of(rows, limit, lambda row: _item(row, now), lambda row: (row.id,))
 
 
-async def get_enrollment(session: AsyncSession, number: int, now: datetime) -> Enrollment:
+async def get_enrollment(connection: Connection, number: int, now: datetime) -> Enrollment:
     """Return one enrollment."""
-    return _show(await _find(session, number), now)
+    return _show(await _find(connection, number), now)
 
 
 async def create_enrollment(
-    session: AsyncSession, wanted: EnrollmentCreate, user: User, now: datetime
+    work: UnitOfWork, wanted: EnrollmentCreate, user: User, now: datetime
 ) -> EnrollmentCreated:
     """Store an enrollment; its secret is in the answer and nowhere else."""
     label = _stored("label", wanted.label)
@@ -73,7 +62,7 @@ async def create_enrollment(
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise wrong_field("expires_at", "The enrollment would have expired already: choose a later time")
     secret = new_secret()
-    row = Row(
+    enrollment = NewEnrollment(
         label=label,
         secret_hash=hash_secret(secret),
         quota=wanted.quota,
@@ -83,42 +72,45 @@ async def create_enrollment(
         created_at=now,
         created_by=user.id,
     )
-    tags = await _tags(session, wanted.tags)
-    await repository.add_enrollment(session, row)
-    if tags:
-        work = UnitOfWork(await driver(session))
-        async with change(work, user.actor, now, "enrollment") as made:
-            await repository.add_tags(session, row.id, tags)
-            await session.flush()
-            made.layers_changed()
-    shown = _show(await _find(session, row.id), now)
+    number = await _add(work, enrollment, wanted.tags, user.actor)
+    row = await _find(work.connection, number)
+    shown = _show(row, now)
     after = shown.model_dump(mode="json", exclude={"machines", "state"})
-    audit(session, (user.id, user.username), now, "enrollment_created", _target(row), None, after)
+    work.audit(user.actor, now, "enrollment_created", _target(row), None, after)
     return EnrollmentCreated(enrollment=shown, secret=secret)
 
 
-async def revoke_enrollment(session: AsyncSession, number: int, user: User, now: datetime) -> Enrollment:
+async def _add(work: UnitOfWork, enrollment: NewEnrollment, tags: list[str], actor: Actor) -> int:
+    if not tags:
+        return await repository.add_enrollment(work.connection, enrollment)
+    async with change(work, actor, enrollment.created_at, "enrollment") as made:
+        ids = await _tags(work.connection, tags)
+        number = await repository.add_enrollment(work.connection, enrollment)
+        await repository.add_tags(work.connection, number, ids)
+        made.layers_changed()
+    return number
+
+
+async def revoke_enrollment(work: UnitOfWork, number: int, user: User, now: datetime) -> Enrollment:
     """Refuse an enrollment's secret within seconds; a second time changes nothing."""
-    found = await _find(session, number)
-    row = found[0]
+    row = await _lock(work.connection, number)
     if row.revoked_at is None:
-        await repository.revoke(session, row, user.id, now)
-        audit(
-            session, (user.id, user.username), now, "enrollment_revoked", _target(row), {"label": row.label}
-        )
-    return _show(found, now)
+        await repository.revoke(work.connection, row.id, user.id, now)
+        work.audit(user.actor, now, "enrollment_revoked", _target(row), {"label": row.label})
+        row = structs.replace(row, revoked_at=now)
+    return _show(row, now)
 
 
-async def list_serials(session: AsyncSession, number: int) -> SerialList:
+async def list_serials(connection: Connection, number: int) -> SerialList:
     """Return which serial numbers may use an enrollment."""
-    return SerialList(serials=(await _find(session, number))[0].serial_allowlist)
+    return SerialList(serials=(await _find(connection, number)).serial_allowlist)
 
 
 async def change_serials(
-    session: AsyncSession, number: int, change: SerialChange, user: User, now: datetime
+    work: UnitOfWork, number: int, change: SerialChange, user: User, now: datetime
 ) -> SerialList:
     """Add and take off serial numbers; the first one that is added makes a list where there was none."""
-    row = await repository.lock_enrollment(session, (await _find(session, number))[0].id)
+    row = await _lock(work.connection, number)
     before = row.serial_allowlist
     added, removed = (
         {_stored(field, serial).upper() for serial in serials}
@@ -133,30 +125,29 @@ async def change_serials(
         raise wrong_field(
             "add", f"A list holds {MAX_SERIALS} serial numbers at most; this would be {len(after)}"
         )
-    _keep_serials(session, row, after, user, now)
+    await _keep_serials(work, row, after, user, now)
     return SerialList(serials=after)
 
 
-async def drop_serials(session: AsyncSession, number: int, user: User, now: datetime) -> None:
+async def drop_serials(work: UnitOfWork, number: int, user: User, now: datetime) -> None:
     """Let any serial number use an enrollment."""
-    row = await repository.lock_enrollment(session, (await _find(session, number))[0].id)
-    _keep_serials(session, row, None, user, now)
+    await _keep_serials(work, await _lock(work.connection, number), None, user, now)
 
 
-def _keep_serials(
-    session: AsyncSession, row: Row, after: list[str] | None, user: User, now: datetime
+async def _keep_serials(
+    work: UnitOfWork, row: EnrollmentRow, after: list[str] | None, user: User, now: datetime
 ) -> None:
     before = row.serial_allowlist
     if after == before:
         return
-    row.serial_allowlist = after
-    actor, shown = (user.id, user.username), ({"serials": before}, {"serials": after})
-    audit(session, actor, now, "enrollment_serials_changed", _target(row), *shown)
+    await repository.set_serials(work.connection, row.id, after)
+    shown = {"serials": before}, {"serials": after}
+    work.audit(user.actor, now, "enrollment_serials_changed", _target(row), *shown)
 
 
-async def make_profile(session: AsyncSession, number: int, wanted: ProfileRequest, server: str) -> bytes:
+async def make_profile(connection: Connection, number: int, wanted: ProfileRequest, server: str) -> bytes:
     """Return the configuration profile of an enrollment; `server` is where Macs find this one."""
-    row = (await _find(session, number))[0]
+    row = await _find(connection, number)
     if not hmac.compare_digest(hash_secret(wanted.secret), row.secret_hash):
         raise wrong_field("secret", "This is not the secret of this enrollment")
     address = urlsplit(server)
@@ -173,56 +164,46 @@ async def make_profile(session: AsyncSession, number: int, wanted: ProfileReques
     return profiles.profile(server, (row.id, row.label), wanted.secret, wanted.secret_in, rules)
 
 
-def state_of(row: Lifetime, machines: int, now: datetime) -> State:
+def state_of(row: EnrollmentRow, now: datetime) -> State:
     """Say whether a new Mac could use it, and if not, why."""
     if row.revoked_at is not None:
         return "revoked"
     if row.expires_at is not None and row.expires_at <= now:
         return "expired"
-    return "full" if row.quota is not None and machines >= row.quota else "active"
+    return "full" if row.quota is not None and row.machines >= row.quota else "active"
 
 
-def _item(row: Any, now: datetime) -> Struct:  # noqa: ANN401 - a record of the driver
-    lifetime = Lifetime(row["revoked_at"], row["expires_at"], row["quota"])
-    return _enrollment(
-        **{name: row[name] for name in PLAIN},
-        tags=row["tags"] or [],
-        state=state_of(lifetime, row["machines"], now),
-        created_by=row["username"] or "",
-    )
+def _item(row: EnrollmentRow, now: datetime) -> Struct:
+    return _enrollment(**_fields(row), state=state_of(row, now))
 
 
-def _show(found: ListedEnrollment, now: datetime) -> Enrollment:
-    row, machines, creator, tags = found
-    return Enrollment(
-        id=row.id,
-        label=row.label,
-        state=state_of(Lifetime(row.revoked_at, row.expires_at, row.quota), machines, now),
-        machines=machines,
-        quota=row.quota,
-        serial_allowlist=row.serial_allowlist,
-        expires_at=row.expires_at,
-        client_certificate=row.client_certificate,
-        tags=tags,
-        created_at=row.created_at,
-        created_by=creator or "",
-        revoked_at=row.revoked_at,
-    )
+def _show(row: EnrollmentRow, now: datetime) -> Enrollment:
+    return Enrollment(**_fields(row), state=state_of(row, now))
 
 
-async def _tags(session: AsyncSession, names: list[str]) -> list[int]:
-    known = await repository.tags_by_name(session, names)
+def _fields(row: EnrollmentRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in PLAIN}
+
+
+async def _tags(connection: Connection, names: list[str]) -> list[int]:
+    known = await repository.tags_by_name(connection, names)
     missing = [name for name in names if name.lower() not in known]
     if missing:
         raise wrong_field("tags", f"There is no tag named {', '.join(missing)}; create it first")
     return list(known.values())
 
 
-async def _find(session: AsyncSession, number: int) -> ListedEnrollment:
-    found = await repository.find_enrollment(session, number)
+async def _find(connection: Connection, number: int) -> EnrollmentRow:
+    found = await repository.find_enrollment(connection, number)
     if found is None:
         raise NotFound("There is no such enrollment")
     return found
+
+
+async def _lock(connection: Connection, number: int) -> EnrollmentRow:
+    """Return an enrollment that nobody else changes until the end of the transaction."""
+    await repository.lock_enrollment(connection, number)
+    return await _find(connection, number)
 
 
 def _essential(key: str) -> StaticRule:
@@ -232,7 +213,7 @@ def _essential(key: str) -> StaticRule:
     return StaticRule(rule_type="TEAMID", identifier=known.team_id)
 
 
-def _target(row: Row) -> tuple[str, str]:
+def _target(row: EnrollmentRow) -> tuple[str, str]:
     return "enrollment", str(row.id)
 
 

@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from santaserver.db import Connection
-from santaserver.models import Machine, MachineSync, PolicyHeadRow, PolicySignature
 from santaserver.paging import like_pattern
 from santaserver.policy.capabilities import Capabilities, by_code, client_name
 from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
@@ -30,30 +26,19 @@ class MachinePolicy:
     monitor_until: datetime | None
 
 
-async def machine_policy(session: AsyncSession, machine_id: str) -> MachinePolicy | None:
+MACHINE_POLICY = """
+select m.machine_id, h.seq,
+  coalesce(y.acked_seq = h.seq and y.acked_signature = y.signature, false) and y.facts_key is not null,
+  p.layers, p.capabilities, m.santa_version, y.monitor_until
+from machine m join machine_sync y on y.machine_id = m.id join policy_signature p on p.id = y.signature
+cross join policy_head h
+where m.machine_id = $1
+"""
+
+
+async def machine_policy(connection: Connection, machine_id: str) -> MachinePolicy | None:
     """Return a machine's layers; None when it is unknown or has never begun a sync."""
-    acked = and_(
-        MachineSync.acked_seq == PolicyHeadRow.seq,
-        MachineSync.acked_signature == MachineSync.signature,
-        MachineSync.facts_key.is_not(None),
-    )
-    query = (
-        select(
-            Machine.machine_id,
-            PolicyHeadRow.seq,
-            case((acked, True), else_=False),
-            PolicySignature.layers,
-            PolicySignature.capabilities,
-            Machine.santa_version,
-            MachineSync.monitor_until,
-        )
-        .select_from(Machine)
-        .join(MachineSync, MachineSync.machine_id == Machine.id)
-        .join(PolicySignature, PolicySignature.id == MachineSync.signature)
-        .join(PolicyHeadRow, true())
-        .where(Machine.machine_id == machine_id)
-    )
-    row = (await session.execute(query)).one_or_none()
+    row = await connection.fetchrow(MACHINE_POLICY, machine_id)
     if row is None:
         return None
     found, head, confirmed, layers, code, version, monitor_until = row

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from santaserver.deps import CurrentUser, NowDep, SessionDep
+from santaserver.deps import ConnectionDep, NowDep
 from santaserver.errors import BadRequest, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.explain import service
 from santaserver.explain.schemas import EffectiveRule, Explanation, SettingsExplanation
@@ -20,8 +20,7 @@ IdentifierParam = Annotated[Stored | None, Query(max_length=1000)]
 
 @router.get("/program", responses=responses(Unprocessable))
 async def explain_program(
-    session: SessionDep,
-    _: CurrentUser,
+    connection: ConnectionDep,
     now: NowDep,
     machine_id: MachineParam,
     cdhash: IdentifierParam = None,
@@ -32,7 +31,7 @@ async def explain_program(
 ) -> Explanation:
     """Explain which rule decides about a program on a machine, and which rules lose, layer by layer."""
     return await service.explain(
-        session,
+        connection,
         machine_id,
         {
             "CDHASH": cdhash,
@@ -47,20 +46,19 @@ async def explain_program(
 
 @router.get("/rules", responses=responses(BadRequest))
 async def list_effective_rules(
-    session: SessionDep,
-    _: CurrentUser,
+    connection: ConnectionDep,
     machine_id: MachineParam,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
 ) -> Page[EffectiveRule]:
     """List the rules that a machine should have by type and identifier, each with its layer."""
-    return await service.effective_rules(session, machine_id, cursor, limit, q)
+    return await service.effective_rules(connection, machine_id, cursor, limit, q)
 
 
 @router.get("/settings")
 async def explain_settings(
-    session: SessionDep, _: CurrentUser, now: NowDep, machine_id: MachineParam
+    connection: ConnectionDep, now: NowDep, machine_id: MachineParam
 ) -> SettingsExplanation:
     """Explain which layer each of a machine's settings comes from."""
-    return await service.explain_settings(session, machine_id, now)
+    return await service.explain_settings(connection, machine_id, now)

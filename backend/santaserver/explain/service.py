@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from santaserver.db import driver
+from santaserver.db import Connection
 from santaserver.errors import NotFound, Unprocessable
 from santaserver.explain import repository
 from santaserver.explain.repository import MachinePolicy
@@ -31,23 +29,23 @@ ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TE
 
 
 async def explain(
-    session: AsyncSession, machine_id: str, identifiers: Mapping[RuleType, str | None], now: datetime
+    connection: Connection, machine_id: str, identifiers: Mapping[RuleType, str | None], now: datetime
 ) -> Explanation:
     """Say what decides about a program that has these identifiers on a machine."""
-    machine = await _machine_policy(session, machine_id)
+    machine = await _machine_policy(connection, machine_id)
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
         raise Unprocessable("Give at least one identifier of the program: a hash, or who signed it")
-    names = await layer_names(await driver(session), machine.layers)
+    names = await layer_names(connection, machine.layers)
     targets = [
-        await _target(session, machine, names, kind, check_identifier(kind, identifier or ""))
+        await _target(connection, machine, names, kind, check_identifier(kind, identifier or ""))
         for kind, identifier in asked
     ]
     decided_by = next((target.rule_type for target in targets if target.policy is not None), None)
     for target in targets:
         if decided_by is not None and target.rule_type != decided_by:
             _outrank(target, decided_by)
-    settings = await settings_at(await driver(session), machine.layers, machine.head)
+    settings = await settings_at(connection, machine.layers, machine.head)
     monitored = _monitored(machine, settings, now)
     return Explanation(
         machine_id=machine.machine_id,
@@ -62,11 +60,11 @@ async def explain(
     )
 
 
-async def explain_settings(session: AsyncSession, machine_id: str, now: datetime) -> SettingsExplanation:
+async def explain_settings(connection: Connection, machine_id: str, now: datetime) -> SettingsExplanation:
     """Say which settings a machine is answered, and which layers they come from."""
-    machine = await _machine_policy(session, machine_id)
-    names = await layer_names(await driver(session), machine.layers)
-    settings = await settings_at(await driver(session), machine.layers, machine.head)
+    machine = await _machine_policy(connection, machine_id)
+    names = await layer_names(connection, machine.layers)
+    settings = await settings_at(connection, machine.layers, machine.head)
     origins = {
         key: SettingExplanation(layer=names.get(settings.owners.get(key, 0)), locked=key in settings.locked)
         for key in SyncSettings.model_fields
@@ -99,14 +97,14 @@ def _outrank(target: TargetExplanation, decided_by: RuleType) -> None:
 
 
 async def effective_rules(
-    session: AsyncSession, machine_id: str, cursor: str | None, limit: int, text: str
+    connection: Connection, machine_id: str, cursor: str | None, limit: int, text: str
 ) -> Page[EffectiveRule]:
     """Return a page of the rules that a machine should have, each with the layer that it comes from."""
-    machine = await _machine_policy(session, machine_id)
+    machine = await _machine_policy(connection, machine_id)
     key = decode_cursor(cursor, (str, str))
     after = (str(key[0]), str(key[1])) if key else ("", "")
-    names = await layer_names(await driver(session), machine.layers)
-    rows = await repository.effective_rules(await driver(session), machine, after, limit + 1, text)
+    names = await layer_names(connection, machine.layers)
+    rows = await repository.effective_rules(connection, machine, after, limit + 1, text)
     page = rows[:limit]
     items = [
         EffectiveRule.model_validate(
@@ -125,17 +123,17 @@ async def effective_rules(
     return Page(items=items, next_cursor=following)
 
 
-async def _machine_policy(session: AsyncSession, machine_id: str) -> MachinePolicy:
-    machine = await repository.machine_policy(session, machine_id)
+async def _machine_policy(connection: Connection, machine_id: str) -> MachinePolicy:
+    machine = await repository.machine_policy(connection, machine_id)
     if machine is None:
         raise NotFound("There is no such machine, or it has never started a sync")
     return machine
 
 
 async def _target(
-    session: AsyncSession, machine: MachinePolicy, names: Mapping[int, str], kind: RuleType, identifier: str
+    connection: Connection, machine: MachinePolicy, names: Mapping[int, str], kind: RuleType, identifier: str
 ) -> TargetExplanation:
-    rows = await repository.candidates(await driver(session), machine, kind, identifier)
+    rows = await repository.candidates(connection, machine, kind, identifier)
     ranks = {layer: rank for rank, layer in enumerate(machine.layers)}
     claims = [
         (Claim(ranks[row["layer_id"]], kind, row["policy"], row["locked"], row["needs_level"]), row)

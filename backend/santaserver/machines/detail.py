@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from santaserver.db import Connection, driver
+from santaserver.db import Connection
 from santaserver.explain.delivery import setting_gaps, why_not_sent, why_replaced
 from santaserver.layers.repository import layer_names
 from santaserver.machines import notices, repository
@@ -36,20 +34,19 @@ NO_RULES = UndeliveredRules(items=[], total=0)
 
 
 async def detail_of(
-    session: AsyncSession, caches: SyncCaches, row: MachineRow, shown: Machine, now: datetime
+    connection: Connection, caches: SyncCaches, row: MachineRow, shown: Machine, now: datetime
 ) -> MachineDetail:
     """Return a machine with what its client can and cannot read, what it holds, and what is wrong."""
-    connection = await driver(session)
     client, rules, settings = None, NO_RULES, list[UndeliveredSetting]()
-    if row.progress.signature is not None:
-        layers, able = await signature_of(connection, caches, row.progress.signature)
-        name = client_name(able, row.machine.santa_version)
+    if row.signature is not None:
+        layers, able = await signature_of(connection, caches, row.signature)
+        name = client_name(able, row.santa_version)
         client = Client(family=able.family.value, name=name, takes_all_rules=able.whole_set)
         head = await head_seq(connection)
         rules = await _rules(connection, layers, head, able, name)
         settings = await _settings(connection, row, layers, head, able, name, now)
     difference = _difference(row)
-    serials = await _serials(session, row)
+    serials = await _serials(connection, row)
     return MachineDetail(
         **shown.model_dump(),
         client=client,
@@ -72,14 +69,14 @@ def _notices(
     now: datetime,
 ) -> list[Notice]:
     found = []
-    conflict = row.machine.identity_conflict_at
+    conflict = row.identity_conflict_at
     if conflict is not None and conflict > now - CONFLICT_SHOWN and len(serials) > 1:
         found.append(notices.identity_conflict(serials))
     if difference is not None:
         found.append(notices.counts_differ(difference))
     if client is not None:
         if client.family == "other":
-            found.append(notices.client_unknown(row.machine.santa_version))
+            found.append(notices.client_unknown(row.santa_version))
         if rules.total:
             found.append(notices.rules_undelivered(client, rules))
         if settings:
@@ -123,7 +120,7 @@ async def _settings(
     now: datetime,
 ) -> list[UndeliveredSetting]:
     settings = await settings_at(connection, layers, head)
-    until = row.progress.monitor_until
+    until = row.monitor_until
     values = settings.values_now(monitor_window=until is not None and until > now)
     return [
         UndeliveredSetting(key=gap.key, sent=gap.sent, why=gap.why)
@@ -132,29 +129,28 @@ async def _settings(
 
 
 async def _held(connection: Connection, caches: SyncCaches, row: MachineRow) -> HeldRules | None:
-    signature, seq = row.progress.acked_signature, row.progress.acked_seq
+    signature, seq = row.acked_signature, row.acked_seq
     if signature is None or seq is None:
         return None
     return _counted(await rule_sets.counts(connection, caches, PolicyState(signature, seq)))
 
 
 def _difference(row: MachineRow) -> CountsDifference | None:
-    progress, machine = row.progress, row.machine
-    if progress.drift_since is None:
+    if row.drift_since is None:
         return None
     its = RuleCounts(
-        binary=max(machine.binary_rules - machine.transitive_rules, 0),
-        certificate=machine.certificate_rules,
-        teamid=machine.teamid_rules,
-        signingid=machine.signingid_rules,
-        cdhash=machine.cdhash_rules,
+        binary=max(row.binary_rules - row.transitive_rules, 0),
+        certificate=row.certificate_rules,
+        teamid=row.teamid_rules,
+        signingid=row.signingid_rules,
+        cdhash=row.cdhash_rules,
     )
-    ours = progress.expected_counts
+    ours = row.expected_counts
     return CountsDifference(
-        since=progress.drift_since,
+        since=row.drift_since,
         ours=None if ours is None else _counted(RuleCounts(*ours)),
         its=_counted(its),
-        next_clean_at=next_drift_clean(progress.drift_cleans, progress.last_drift_clean_at),
+        next_clean_at=next_drift_clean(row.drift_cleans, row.last_drift_clean_at),
     )
 
 
@@ -169,11 +165,11 @@ def _counted(counts: RuleCounts) -> HeldRules:
     )
 
 
-async def _serials(session: AsyncSession, row: MachineRow) -> list[SeenSerial]:
+async def _serials(connection: Connection, row: MachineRow) -> list[SeenSerial]:
     """Return them, the newest first; of the present one only switches are stored, so it was seen just now."""
     seen = []
-    for one in await repository.serials_of(session, row.machine.id):
-        last = row.progress.last_preflight_at if one.serial == row.machine.serial else None
+    for one in await repository.serials_of(connection, row.id):
+        last = row.last_preflight_at if one.serial == row.serial else None
         last = max(last, one.last_seen_at) if last is not None else one.last_seen_at
         seen.append(SeenSerial(serial=one.serial, first_seen_at=one.first_seen_at, last_seen_at=last))
     return sorted(seen, key=lambda one: one.last_seen_at, reverse=True)

@@ -2,231 +2,185 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    DateTime,
-    Integer,
-    ScalarSelect,
-    Select,
-    String,
-    case,
-    func,
-    literal,
-    or_,
-    select,
-    true,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncSession
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from santaserver.db import Connection
 from santaserver.machines.overdue import overdue
-from santaserver.models import (
-    Layer,
-    Machine,
-    MachineSerial,
-    MachineSync,
-    MonitorWindow,
-    PolicyHeadRow,
-    PolicySignature,
-    SyncSession,
-    Tag,
-    TagMember,
-)
 from santaserver.paging import like_pattern
-from santaserver.reads import Row, Statement, parameter
-
-
-class MachineRow(NamedTuple):
-    """A machine and how far it is."""
-
-    machine: Machine
-    progress: MachineSync
-
-
-NOW = parameter("now", DateTime(timezone=True))
+from santaserver.reads import Row
 
 CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
 
+SYNC_STATE = f"""case
+  when y.last_postflight_at is null then 'never'
+  when {overdue("$1::timestamptz")} then 'overdue'
+  when y.drift_held
+    or m.identity_conflict_at > $1::timestamptz - interval '{CONFLICT_SHOWN.total_seconds():.0f} seconds'
+    then 'drifted'
+  when y.acked_seq is null or y.acked_seq < (select seq from policy_head)
+    or y.facts_key is null -- its layers are looked up at its next preflight
+    or y.pending_kind in ('clean', 'clean_all') then 'pending'
+  else 'in_sync' end"""  # noqa: S608 - constants
+"""The sync state of machine `m` with its progress `y` at the time $1; the first that holds."""
 
-def sync_state() -> ColumnElement[str]:
-    """Return the expression for a machine's sync state at NOW; the first that holds."""
-    head = select(PolicyHeadRow.seq).scalar_subquery()
-    return case(
-        (MachineSync.last_postflight_at.is_(None), "never"),
-        (overdue(NOW), "overdue"),
-        (
-            or_(MachineSync.drift_held, Machine.identity_conflict_at > NOW - literal(CONFLICT_SHOWN)),
-            "drifted",
-        ),
-        (
-            or_(
-                MachineSync.acked_seq.is_(None),
-                MachineSync.acked_seq < head,
-                MachineSync.facts_key.is_(None),  # its layers are looked up at its next preflight
-                MachineSync.pending_kind.in_(("clean", "clean_all")),
-            ),
-            "pending",
-        ),
-        else_="in_sync",
-    )
+LISTED = f"""
+select m.machine_id, m.serial, m.hostname, m.model, m.os_version, m.os_build, m.santa_version,
+  m.primary_user, m.client_mode, m.enrolled_at, m.binary_rules, m.certificate_rules, m.teamid_rules,
+  m.signingid_rules, m.cdhash_rules, m.compiler_rules, m.transitive_rules, y.monitor_until, y.queued_clean,
+  y.last_preflight_at, y.last_postflight_at, y.last_clean_at, y.pending_session, y.pending_sent,
+  s.kind, s.clean_reason, s.sent_count, s.received_count, s.processed_count, s.started_at, s.finished_at,
+  s.state as session_state, s.id as session_id, m.id as row_id, {SYNC_STATE} as sync_state,
+  array(
+    select t.name from policy_signature p
+    cross join unnest(p.layers) with ordinality as place (layer_id, rank)
+    join layer l on l.id = place.layer_id join tag t on t.id = l.tag_id
+    where p.id = y.signature order by place.rank) as tags
+from machine m join machine_sync y on y.machine_id = m.id
+left join lateral (
+  select * from sync_session s where s.machine_id = m.id order by s.id desc limit 1) s on true
+"""  # noqa: S608 - constants
+SEARCHED = ("m.hostname", "m.serial", "m.machine_id", "m.primary_user", "m.model")
 
-
-def _tags() -> ScalarSelect[list[str] | None]:
-    """Return the names of the tags in a machine's signature, the lowest first."""
-    member = (
-        func.unnest(PolicySignature.layers).table_valued("layer_id", with_ordinality="place").render_derived()
-    )
-    return (
-        select(func.array_agg(aggregate_order_by(Tag.name, member.c.place)))
-        .select_from(PolicySignature)
-        .join(member, true())
-        .join(Layer, Layer.id == member.c.layer_id)
-        .join(Tag, Tag.id == Layer.tag_id)
-        .where(PolicySignature.id == MachineSync.signature)
-        .correlate(MachineSync)
-        .scalar_subquery()
-    )
-
-
-def _base() -> Select[*tuple[Any, ...]]:
-    newest = (
-        select(SyncSession)
-        .where(SyncSession.machine_id == Machine.id)
-        .order_by(SyncSession.id.desc())
-        .limit(1)
-        .lateral()
-    )
-    return (
-        select(
-            *(Machine.machine_id, Machine.serial, Machine.hostname, Machine.model, Machine.os_version),
-            *(Machine.os_build, Machine.santa_version, Machine.primary_user, Machine.client_mode),
-            *(Machine.enrolled_at, Machine.binary_rules, Machine.certificate_rules, Machine.teamid_rules),
-            *(Machine.signingid_rules, Machine.cdhash_rules, Machine.compiler_rules),
-            *(Machine.transitive_rules, MachineSync.monitor_until, MachineSync.queued_clean),
-            *(MachineSync.last_preflight_at, MachineSync.last_postflight_at, MachineSync.last_clean_at),
-            *(MachineSync.pending_session, MachineSync.pending_sent, MachineSync.signature),
-            *(newest.c.kind, newest.c.clean_reason, newest.c.sent_count, newest.c.received_count),
-            *(newest.c.processed_count, newest.c.started_at, newest.c.finished_at),
-            newest.c.state.label("session_state"),
-            newest.c.id.label("session_id"),
-            Machine.id.label("row_id"),
-            sync_state().label("sync_state"),
-            func.coalesce(_tags(), literal([], ARRAY(String))).label("tags"),
-        )
-        .select_from(Machine)
-        .join(MachineSync, MachineSync.machine_id == Machine.id)
-        .outerjoin(newest, true())
-    )
+MEMBERSHIPS = """
+select t.id, t.name, array_agg(b.source order by b.source) as sources, min(b.joined_at) as joined_at
+from machine m
+left join tag_member b on b.machine_id = m.id and b.left_at is null
+left join tag t on t.id = b.tag_id and t.removed_at is null
+left join layer l on l.tag_id = t.id
+where m.machine_id = $1
+group by t.id, l.rank order by l.rank desc
+"""
 
 
-@cache
-def _list(*, after: bool, text: bool) -> Statement:
-    query = _base().order_by(Machine.hostname, Machine.id).limit(parameter("limit", Integer()))
-    if after:
-        place = tuple_(parameter("hostname", String()), parameter("row", BigInteger()))
-        query = query.where(tuple_(Machine.hostname, Machine.id) > place)
-    if text:
-        pattern = parameter("pattern", String())
-        columns = (Machine.hostname, Machine.serial, Machine.machine_id, Machine.primary_user, Machine.model)
-        query = query.where(or_(*(column.ilike(pattern) for column in columns)))
-    return Statement(query)
+class MachineRow(Struct, frozen=True):
+    """A machine and how far it is."""
+
+    id: int
+    machine_id: str
+    serial: str
+    santa_version: str
+    identity_conflict_at: datetime | None
+    binary_rules: int
+    certificate_rules: int
+    teamid_rules: int
+    signingid_rules: int
+    cdhash_rules: int
+    transitive_rules: int
+    signature: int | None
+    acked_signature: int | None
+    acked_seq: int | None
+    monitor_until: datetime | None
+    last_preflight_at: datetime | None
+    drift_since: datetime | None
+    drift_cleans: int
+    last_drift_clean_at: datetime | None
+    expected_counts: Sequence[int] | None
 
 
-@cache
-def _one() -> Statement:
-    return Statement(_base().where(Machine.machine_id == parameter("machine_id", String())))
+FIND = """
+select m.id, m.machine_id, m.serial, m.santa_version, m.identity_conflict_at, m.binary_rules,
+  m.certificate_rules, m.teamid_rules, m.signingid_rules, m.cdhash_rules, m.transitive_rules, y.signature,
+  y.acked_signature, y.acked_seq, y.monitor_until, y.last_preflight_at, y.drift_since, y.drift_cleans,
+  y.last_drift_clean_at, y.expected_counts
+from machine m join machine_sync y on y.machine_id = m.id where m.machine_id = $1
+"""
+
+
+class SerialRow(Struct, frozen=True):
+    """A serial number that a machine id was used with."""
+
+    serial: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class MonitorWindow(Struct, frozen=True):
+    """A time in which one machine runs in MONITOR mode whatever its settings say."""
+
+    row_id: int
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    opened_by: int
 
 
 async def list_machines(
     connection: Connection, now: datetime, after: tuple[str, int] | None, limit: int, text: str
 ) -> Sequence[Row]:
     """Return machines by host name, after the given (host name, row id)."""
-    values: dict[str, object] = {"now": now, "limit": limit}
+    values: list[object] = [now, limit]
+    conditions = []
     if after is not None:
-        values |= {"hostname": after[0], "row": after[1]}
-    searched = bool(text.strip())
-    if searched:
-        values["pattern"] = like_pattern(text)
-    return await _list(after=after is not None, text=searched).fetch(connection, **values)
+        values += after
+        conditions.append("(m.hostname, m.id) > ($3, $4)")
+    if text.strip():
+        values.append(like_pattern(text))
+        conditions.append(f"({' or '.join(f'{column} ilike ${len(values)}' for column in SEARCHED)})")
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    return await connection.fetch(f"{LISTED} {where} order by m.hostname, m.id limit $2", *values)
 
 
 async def read_machine(connection: Connection, machine_id: str, now: datetime) -> Row:
     """Return one machine as a list shows it; it has to be there."""
-    (row,) = await _one().fetch(connection, machine_id=machine_id, now=now)
-    return row
+    return await connection.fetchrow(f"{LISTED} where m.machine_id = $2", now, machine_id)
 
 
-async def find_machine(session: AsyncSession, machine_id: str) -> MachineRow | None:
+async def find_machine(connection: Connection, machine_id: str) -> MachineRow | None:
     """Return one machine with its progress."""
-    query = (
-        select(Machine, MachineSync)
-        .join(MachineSync, MachineSync.machine_id == Machine.id)
-        .where(Machine.machine_id == machine_id)
-    )
-    row = (await session.execute(query)).one_or_none()
+    row = await connection.fetchrow(FIND, machine_id)
     return MachineRow(*row) if row else None
 
 
-async def serials_of(session: AsyncSession, row_id: int) -> Sequence[MachineSerial]:
+async def serials_of(connection: Connection, row_id: int) -> Sequence[SerialRow]:
     """Return the serial numbers that a machine id was used with."""
-    return (await session.scalars(select(MachineSerial).where(MachineSerial.machine_id == row_id))).all()
-
-
-async def queue_clean(session: AsyncSession, row_id: int, kind: str) -> None:
-    """Order a clean sync; the stronger of two orders stays."""
-    await session.execute(
-        update(MachineSync)
-        .where(MachineSync.machine_id == row_id)
-        .values(queued_clean=case((MachineSync.queued_clean == "clean_all", "clean_all"), else_=kind))
+    rows = await connection.fetch(
+        "select serial, first_seen_at, last_seen_at from machine_serial where machine_id = $1", row_id
     )
+    return [SerialRow(*row) for row in rows]
 
 
-@cache
-def _memberships() -> Statement:
-    sources = func.array_agg(aggregate_order_by(TagMember.source, TagMember.source)).label("sources")
-    machine = parameter("machine_id", String())
-    return Statement(
-        select(Tag.id, Tag.name, sources, func.min(TagMember.joined_at).label("joined_at"))
-        .select_from(Machine)
-        .outerjoin(TagMember, (TagMember.machine_id == Machine.id) & TagMember.left_at.is_(None))
-        .outerjoin(Tag, (Tag.id == TagMember.tag_id) & Tag.removed_at.is_(None))
-        .outerjoin(Layer, Layer.tag_id == Tag.id)
-        .where(Machine.machine_id == machine)
-        .group_by(Tag.id, Layer.rank)
-        .order_by(Layer.rank.desc())
+async def queue_clean(connection: Connection, row_id: int, kind: str) -> None:
+    """Order a clean sync; the stronger of two orders stays."""
+    await connection.execute(
+        """update machine_sync
+           set queued_clean = case queued_clean when 'clean_all' then 'clean_all' else $2 end
+           where machine_id = $1""",
+        row_id,
+        kind,
     )
 
 
 async def memberships(connection: Connection, machine_id: str) -> Sequence[Row] | None:
     """Return the tags of a machine with the reasons for each, the highest first; None without a machine."""
-    rows = await _memberships().fetch(connection, machine_id=machine_id)
+    rows = await connection.fetch(MEMBERSHIPS, machine_id)
     return [row for row in rows if row["id"] is not None] if rows else None
 
 
-async def set_monitor_until(session: AsyncSession, row_id: int, until: datetime | None) -> None:
+async def set_monitor_until(connection: Connection, row_id: int, until: datetime | None) -> None:
     """Say until when a machine's syncs answer MONITOR."""
-    await session.execute(
-        update(MachineSync).where(MachineSync.machine_id == row_id).values(monitor_until=until)
+    await connection.execute(
+        "update machine_sync set monitor_until = $2 where machine_id = $1", row_id, until
     )
 
 
-async def end_monitor_windows(session: AsyncSession, row_id: int, user: int, now: datetime) -> None:
+async def add_monitor_window(connection: Connection, window: MonitorWindow) -> None:
+    """Write down a new window."""
+    await connection.execute(
+        """insert into monitor_window (machine_id, starts_at, ends_at, reason, opened_by)
+           values ($1, $2, $3, $4, $5)""",
+        *astuple(window),
+    )
+
+
+async def end_monitor_windows(connection: Connection, row_id: int, user: int, now: datetime) -> None:
     """End the windows of a machine that are still open."""
-    await session.execute(
-        update(MonitorWindow)
-        .where(
-            MonitorWindow.machine_id == row_id,
-            MonitorWindow.ended_at.is_(None),
-            MonitorWindow.ends_at > now,
-        )
-        .values(ended_at=now, ended_by=user)
+    await connection.execute(
+        """update monitor_window set ended_at = $3, ended_by = $2
+           where machine_id = $1 and ended_at is null and ends_at > $3""",
+        row_id,
+        user,
+        now,
     )

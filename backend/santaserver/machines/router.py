@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Response
 
-from santaserver.deps import AdminUser, ConnectionDep, CurrentUser, NowDep, SessionDep, StateDep
+from santaserver.deps import AdminUser, ConnectionDep, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -42,13 +42,13 @@ async def list_machines(
 async def order_clean_sync(
     machine_id: MachinePath,
     order: CleanSync,
-    session: SessionDep,
+    work: WorkDep,
     state: StateDep,
     user: AdminUser,
     now: NowDep,
 ) -> MachineDetail:
     """Order a clean sync, which rebuilds the machine's rule table; the Mac drops events not yet uploaded."""
-    return await service.order_clean_sync(session, state.caches, machine_id, order.kind, user, now)
+    return await service.order_clean_sync(work, state.caches, machine_id, order.kind, user, now)
 
 
 @router.post(
@@ -57,21 +57,21 @@ async def order_clean_sync(
 async def start_monitor_mode(
     machine_id: MachinePath,
     order: MonitorMode,
-    session: SessionDep,
+    work: WorkDep,
     state: StateDep,
     user: AdminUser,
     now: NowDep,
 ) -> MachineDetail:
     """Switch the machine to MONITOR mode for a limited time, from its next sync on."""
-    return await service.start_monitor_mode(session, state.caches, machine_id, order, user, now)
+    return await service.start_monitor_mode(work, state.caches, machine_id, order, user, now)
 
 
 @router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden))
 async def end_monitor_mode(
-    machine_id: MachinePath, session: SessionDep, state: StateDep, user: AdminUser, now: NowDep
+    machine_id: MachinePath, work: WorkDep, state: StateDep, user: AdminUser, now: NowDep
 ) -> MachineDetail:
     """End the machine's monitor mode early, at its next sync."""
-    return await service.end_monitor_mode(session, state.caches, machine_id, user, now)
+    return await service.end_monitor_mode(work, state.caches, machine_id, user, now)
 
 
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))
@@ -82,7 +82,7 @@ async def list_machine_tags(machine_id: MachinePath, connection: ConnectionDep) 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))
 async def get_machine(
-    machine_id: MachinePath, session: SessionDep, state: StateDep, _: CurrentUser, now: NowDep
+    machine_id: MachinePath, connection: ConnectionDep, state: StateDep, now: NowDep
 ) -> MachineDetail:
     """Show one machine."""
-    return await service.get_machine(session, state.caches, machine_id, now)
+    return await service.get_machine(connection, state.caches, machine_id, now)

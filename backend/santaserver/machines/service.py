@@ -3,24 +3,22 @@
 from datetime import datetime, timedelta
 
 from msgspec import Struct, to_builtins
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.current_user import User
-from santaserver.db import Connection, driver
+from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.live.messages import MachineChange, MachineChanged
 from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
 from santaserver.machines.items import machine_of, machine_tag
-from santaserver.machines.repository import MachineRow
+from santaserver.machines.repository import MachineRow, MonitorWindow
 from santaserver.machines.schemas import CleanKind, Machine, MachineDetail, MonitorMode
-from santaserver.models import MonitorWindow
 from santaserver.outbox import message
 from santaserver.paging import decode_cursor
 from santaserver.reads import ItemPage, page_of
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync_settings.service import locked_mode_owner
-from santaserver.users.repository import audit
+from santaserver.unit_of_work import UnitOfWork
 
 NO_MACHINE = "There is no such machine"
 
@@ -36,13 +34,13 @@ async def list_machines(
 
 
 async def get_machine(
-    session: AsyncSession, caches: SyncCaches, machine_id: str, now: datetime
+    connection: Connection, caches: SyncCaches, machine_id: str, now: datetime
 ) -> MachineDetail:
     """Return one machine."""
-    row = await _find(session, machine_id)
-    listed = await repository.read_machine(await driver(session), row.machine.machine_id, now)
+    row = await _find(connection, machine_id)
+    listed = await repository.read_machine(connection, row.machine_id, now)
     shown = Machine.model_validate(to_builtins(machine_of(listed), builtin_types=(datetime,)))
-    return await detail_of(session, caches, row, shown, now)
+    return await detail_of(connection, caches, row, shown, now)
 
 
 async def tags_of_machine(connection: Connection, machine_id: str) -> list[Struct]:
@@ -54,72 +52,70 @@ async def tags_of_machine(connection: Connection, machine_id: str) -> list[Struc
 
 
 async def order_clean_sync(
-    session: AsyncSession, caches: SyncCaches, machine_id: str, kind: CleanKind, user: User, now: datetime
+    work: UnitOfWork, caches: SyncCaches, machine_id: str, kind: CleanKind, user: User, now: datetime
 ) -> MachineDetail:
     """Have the machine's rule table rebuilt at its next sync."""
-    row = (await _find(session, machine_id)).machine
-    await repository.queue_clean(session, row.id, kind)
-    actor = (user.id, user.username)
-    audit(session, actor, now, "clean_sync_ordered", ("machine", row.machine_id), None, {"kind": kind})
-    return await _changed(session, caches, machine_id, "clean_sync_ordered", now)
+    row = await _find(work.connection, machine_id)
+    await repository.queue_clean(work.connection, row.id, kind)
+    work.audit(user.actor, now, "clean_sync_ordered", _target(row), None, {"kind": kind})
+    return await _changed(work, caches, machine_id, "clean_sync_ordered", now)
 
 
 async def start_monitor_mode(
-    session: AsyncSession, caches: SyncCaches, machine_id: str, order: MonitorMode, user: User, now: datetime
+    work: UnitOfWork, caches: SyncCaches, machine_id: str, order: MonitorMode, user: User, now: datetime
 ) -> MachineDetail:
     """Have a machine's syncs answer MONITOR for a while; a running window is replaced."""
-    found = await _find(session, machine_id)
-    row, progress = found.machine, found.progress
-    await _refuse_locked_mode(session, progress.signature)
+    connection = work.connection
+    row = await _find(connection, machine_id)
+    await _refuse_locked_mode(connection, row.signature)
     until = now + timedelta(minutes=order.minutes)
     reason = order.reason.strip()
     if not reason:
         raise wrong_field("reason", "The reason is blank: say why the machine needs monitor mode")
-    await repository.set_monitor_until(session, row.id, until)
-    await repository.end_monitor_windows(session, row.id, user.id, now)
-    session.add(
-        MonitorWindow(machine_id=row.id, starts_at=now, ends_at=until, reason=reason, opened_by=user.id)
-    )
-    actor, after = (user.id, user.username), {"until": until.isoformat(), "reason": reason}
-    audit(session, actor, now, "monitor_mode_started", ("machine", row.machine_id), None, after)
-    return await _changed(session, caches, machine_id, "monitor_mode_started", now)
+    await repository.set_monitor_until(connection, row.id, until)
+    await repository.end_monitor_windows(connection, row.id, user.id, now)
+    await repository.add_monitor_window(connection, MonitorWindow(row.id, now, until, reason, user.id))
+    after = {"until": until.isoformat(), "reason": reason}
+    work.audit(user.actor, now, "monitor_mode_started", _target(row), None, after)
+    return await _changed(work, caches, machine_id, "monitor_mode_started", now)
 
 
 async def end_monitor_mode(
-    session: AsyncSession, caches: SyncCaches, machine_id: str, user: User, now: datetime
+    work: UnitOfWork, caches: SyncCaches, machine_id: str, user: User, now: datetime
 ) -> MachineDetail:
     """End a machine's monitor window early; without one nothing happens."""
-    found = await _find(session, machine_id)
-    row, progress = found.machine, found.progress
-    if progress.monitor_until is None or progress.monitor_until <= now:
-        return await get_machine(session, caches, machine_id, now)
-    before = {"until": progress.monitor_until.isoformat()}
-    await repository.set_monitor_until(session, row.id, None)
-    await repository.end_monitor_windows(session, row.id, user.id, now)
-    actor = (user.id, user.username)
-    audit(session, actor, now, "monitor_mode_ended", ("machine", row.machine_id), before, None)
-    return await _changed(session, caches, machine_id, "monitor_mode_ended", now)
+    connection = work.connection
+    row = await _find(connection, machine_id)
+    if row.monitor_until is None or row.monitor_until <= now:
+        return await get_machine(connection, caches, machine_id, now)
+    before = {"until": row.monitor_until.isoformat()}
+    await repository.set_monitor_until(connection, row.id, None)
+    await repository.end_monitor_windows(connection, row.id, user.id, now)
+    work.audit(user.actor, now, "monitor_mode_ended", _target(row), before, None)
+    return await _changed(work, caches, machine_id, "monitor_mode_ended", now)
 
 
-async def _refuse_locked_mode(session: AsyncSession, signature: int | None) -> None:
-    owner = await locked_mode_owner(await driver(session), signature)
+async def _refuse_locked_mode(connection: Connection, signature: int | None) -> None:
+    owner = await locked_mode_owner(connection, signature)
     if owner is not None:
         raise Conflict(f"The layer {owner} locks the client mode; unlock it there first")
 
 
 async def _changed(
-    session: AsyncSession, caches: SyncCaches, machine_id: str, change: MachineChange, now: datetime
+    work: UnitOfWork, caches: SyncCaches, machine_id: str, change: MachineChange, now: datetime
 ) -> MachineDetail:
-    await session.flush()
-    session.expire_all()
-    shown = await get_machine(session, caches, machine_id, now)
+    shown = await get_machine(work.connection, caches, machine_id, now)
     told = MachineChanged(at=now, machine_id=shown.machine_id, hostname=shown.hostname, change=change)
-    session.info["outbox"].add(message(told))
+    work.outbox.add(message(told))
     return shown
 
 
-async def _find(session: AsyncSession, machine_id: str) -> MachineRow:
-    row = await repository.find_machine(session, machine_id)
+async def _find(connection: Connection, machine_id: str) -> MachineRow:
+    row = await repository.find_machine(connection, machine_id)
     if row is None:
         raise NotFound(NO_MACHINE)
     return row
+
+
+def _target(row: MachineRow) -> tuple[str, str]:
+    return "machine", row.machine_id

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from santaserver import audit
+from santaserver.audit import Actor
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import TooManyRequests, Unauthorized
@@ -52,7 +54,8 @@ async def login(
         own = [counter.key for counter in counted if counter.key.startswith(("name:", "device:"))]
         await repository.uncount_attempt(connection, counted, clear=own)
         token = await state.sessions.begin(connection, opened)
-        await _write_down(connection, account, now)
+        actor, target = Actor(account.username, account.id), ("user", str(account.id))
+        await audit.store(connection, [audit.entry(actor, now, "login", target)])
     return _shown(account), token
 
 
@@ -67,17 +70,6 @@ async def _count(connection: Connection, counted: list[Counter], network: str | 
         raise TooManyRequests(
             f"Too many failed logins; try again in {seconds} s", headers={"Retry-After": str(seconds)}
         )
-
-
-async def _write_down(connection: Connection, account: Account, now: datetime) -> None:
-    await connection.execute(
-        """insert into audit_log (at, actor_id, actor_name, action, object_type, object_id)
-           values ($1, $2, $3, 'login', 'user', $4)""",
-        now,
-        account.id,
-        account.username,
-        str(account.id),
-    )
 
 
 def _shown(account: Account) -> User:
