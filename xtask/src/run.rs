@@ -19,6 +19,9 @@ use crate::{guard, private};
 /// How much of a failed program's output an error shows, in lines.
 const SHOWN_LINES: usize = 60;
 
+/// How the line of an error begins that names the file with the whole output.
+pub(crate) const WHOLE_OUTPUT: &str = "all of it: ";
+
 /// How cargo's messages for programs begin; its words for people are beside them.
 const FOR_PROGRAMS: &str = "{\"reason\":";
 
@@ -168,7 +171,7 @@ fn kept(what: &str, output: &str) -> String {
     let name = what.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let path = crate::repo::dev("logs").join(format!("{name}.log"));
     match private::log(&path).and_then(|mut log| Ok(log.write_all(output.as_bytes())?)) {
-        Ok(()) => format!("all of it: {}\n{shown}", crate::repo::shown(&path)),
+        Ok(()) => format!("{WHOLE_OUTPUT}{}\n{shown}", crate::repo::shown(&path)),
         Err(_) => shown,
     }
 }

@@ -155,4 +155,10 @@ fn repeated_checks_end_with_what_failed_how_often() {
     assert_eq!(all.status.code(), Some(1), "{}", text(&all));
     assert!(text(&all).contains(counted), "{}", text(&all));
     assert!(text(&all).contains("0 rounds passed, 3 failed"), "{}", text(&all));
+    for round in 1..=3 {
+        let file = format!(".dev/logs/repeat/round-{round}-backend-types.log");
+        assert!(text(&all).contains(&format!("    round {round}    {file}\n")), "{}", text(&all));
+        let output = fs::read_to_string(clone.path(&file)).expect("there");
+        assert!(output.contains("test_now_and_then"), "{output}");
+    }
 }

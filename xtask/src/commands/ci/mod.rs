@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 
-use crate::{progress, run};
+use crate::{files, progress, repo, run};
 use repeat::Tally;
 use schedule::{Lane, Schedule};
 use steps::{Group, STEPS, Step};
@@ -114,12 +114,14 @@ fn round(chosen: &[&'static Step], args: &Args) -> Result<()> {
 /// Round after round, and in the end what failed how often.
 fn rounds(chosen: &[&'static Step], args: &Args) -> Result<()> {
     let mut tally = Tally::default();
+    let folder = repo::dev("logs/repeat");
+    files::remove(&folder)?;
     for number in 1..=args.repeat {
         let start = Instant::now();
         let outcomes = run_all(chosen, args);
         run::check()?;
         let failed = outcomes.iter().filter_map(|one| Some((one.step.name, one.error.as_ref()?)));
-        let passed = tally.add(failed.map(|(step, error)| (step, format!("{error:#}"))));
+        let passed = tally.add(&folder, failed.map(|(step, error)| (step, format!("{error:#}"))));
         let result = if passed { "passed" } else { "FAILED" };
         out!("round {number} of {}: {result} {}", args.repeat, progress::time(start.elapsed()));
         if !passed && !args.keep_going {
