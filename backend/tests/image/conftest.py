@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.image.container import IMAGE, Container
+from tests.image.container import HARDENED, IMAGE, Container
 from tests.support.postgres import Cluster
 
 NewContainer = Callable[..., Container]
@@ -13,9 +13,9 @@ NewContainer = Callable[..., Container]
 
 @pytest.fixture(scope="session", autouse=True)
 def image() -> None:
-    """There is nothing to test without an image."""
-    if not IMAGE:
-        pytest.fail("these tests need the image: cargo xtask ci image")
+    """There is nothing to test without an image and the restrictions of its containers."""
+    if not IMAGE or "--read-only" not in HARDENED:
+        pytest.fail("these tests need SANTA_IMAGE and SANTA_IMAGE_HARDENED: cargo xtask ci image")
 
 
 @pytest.fixture(scope="session")

@@ -21,15 +21,8 @@ SOCKETS = "/run/postgres"
 PATIENCE = 60.0
 GRACE = 10
 KEY = "an-image-under-test-needs-a-key-of-its-own-0123456789"
-HARDENED = (
-    "--read-only",
-    "--read-only-tmpfs=false",
-    "--tmpfs=/tmp:rw,noexec,nosuid,nodev,mode=1777,size=64m",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--memory=512m",
-    "--pids-limit=128",
-)
+HARDENED = os.environ.get("SANTA_IMAGE_HARDENED", "").split()
+"""Options of `podman run`: those of `cargo xtask deploy`."""
 
 
 def podman(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

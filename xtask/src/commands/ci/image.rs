@@ -7,6 +7,7 @@ use xshell::{Shell, cmd};
 
 use super::reach;
 use crate::commands::image;
+use crate::tools::hardened::{HARDENED, PODMAN};
 use crate::tools::{podman, postgres, python};
 use crate::{progress, repo, run};
 
@@ -40,6 +41,8 @@ pub(crate) fn run() -> Result<()> {
     shell.set_var("SANTA_PG_BIN", database);
     shell.set_var("SANTA_IMAGE", format!("localhost/{TAG}"));
     shell.set_var("SANTA_IMAGE_ARCHIVE", &archive);
+    let hardened: Vec<&str> = HARDENED.into_iter().chain([PODMAN]).collect();
+    shell.set_var("SANTA_IMAGE_HARDENED", hardened.join(" "));
     shell.set_var("SANTA_IMAGE_NETWORK", podman::network::NAME);
     shell.set_var("SANTA_XTASK", run::own_program()?);
     let tests = cmd!(shell, "{python} -m pytest -q -p no:xdist tests/image");
