@@ -13,6 +13,7 @@ mod environment;
 pub mod files;
 pub mod fingerprint;
 mod guard;
+pub mod http;
 pub mod layout;
 pub mod lock;
 mod odd_paths;

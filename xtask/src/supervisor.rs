@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use xshell::cmd;
 
 use crate::layout::DevEnvironment;
-use crate::{environment, run, wait};
+use crate::{environment, http, run, wait};
 
 /// How often a wait looks again.
 const TICK: Duration = Duration::from_millis(25);
@@ -71,7 +71,7 @@ impl Supervisor {
                     "a service did not start and santa-supervise ended ({status}); the lines above say why"
                 );
             }
-            Ok(environment.probes().iter().all(|path| wait::answers(address, path)))
+            Ok(environment.probes().iter().all(|path| http::answers(address, path)))
         })?;
         if !there {
             bail!(

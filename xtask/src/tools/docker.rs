@@ -14,7 +14,7 @@ use xshell::{Shell, cmd};
 use super::podman;
 use crate::commands::image;
 use crate::platform::DEBIAN;
-use crate::{cache, files, progress, repo, run};
+use crate::{cache, files, progress, repo, run, wait};
 
 const PACKAGES: [&str; 5] =
     ["containerd", "docker-buildx", "docker-cli", "docker-compose", "docker.io"];
@@ -122,16 +122,16 @@ impl Docker {
     }
 
     fn wait(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
         let shell = self.shell()?;
-        while cmd!(shell, "docker version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
-            run::check()?;
-            if let Some(status) = self.child.try_wait()? {
-                bail!("Docker's daemon ended with {status}");
+        let answers = wait::until(PATIENCE, TICK, || {
+            let version = cmd!(shell, "docker version").quiet().ignore_stdout().ignore_stderr();
+            match (version.run(), self.child.try_wait()?) {
+                (Ok(()), _) => Ok(true),
+                (_, Some(status)) => bail!("Docker's daemon ended with {status}"),
+                _ => Ok(false),
             }
-            ensure!(Instant::now() < deadline, "Docker's daemon does not answer");
-            std::thread::sleep(TICK);
-        }
+        })?;
+        ensure!(answers, "Docker's daemon does not answer");
         Ok(())
     }
 

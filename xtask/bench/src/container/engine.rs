@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 use xtask::tools::hardened::{HARDENED, PODMAN};
-use xtask::{ports, run, wait};
+use xtask::{http, ports, run, wait};
 
 use super::database::{self, Database};
 
@@ -145,7 +145,7 @@ pub(crate) fn unpacked(shell: &Shell, image: &str) -> Result<u64> {
 
 /// When a path was answered with 200 for the first time.
 fn first_answer(address: SocketAddr, path: &str) -> Result<SystemTime> {
-    let answered = wait::until(PATIENCE, TICK, || Ok(wait::answers(address, path)))?;
+    let answered = wait::until(PATIENCE, TICK, || Ok(http::answers(address, path)))?;
     ensure!(answered, "{path} was not answered with 200");
     Ok(SystemTime::now())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use xtask::tools::python;
-use xtask::{ports, repo, wait};
+use xtask::{http, ports, repo};
 
 use super::cluster::{Cluster, Database};
 use crate::load::{Fleet, FleetOutcome};
@@ -237,6 +237,6 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Subject> {
 pub(crate) fn first_answer(socket: &Path) -> Result<()> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    wait::first_line(stream, "bench", "/health/live")?;
+    http::status(stream, "bench", "/health/live")?;
     Ok(())
 }

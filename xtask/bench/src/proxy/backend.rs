@@ -3,14 +3,13 @@
 //! stands behind the proxies; [`super::super::fleet`] has the whole chain.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use xtask::repo;
 use xtask::tools::python;
+use xtask::{http, repo};
 
 use super::stage::{Content, Stage, answers, measure};
 use crate::load::LOAD_CORE;
@@ -122,35 +121,10 @@ fn start(bench: &Bench, socket: &Path) -> Result<Subject> {
 
 /// The content of an answer of the backend itself: what proxies must pass on.
 fn fetch(socket: &Path, path: &str) -> Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(socket).context("cannot connect to the backend")?;
+    let stream = UnixStream::connect(socket).context("cannot connect to the backend")?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).context("cannot read the backend's answer")?;
-    content(&answer).with_context(|| format!("asking the backend for {path}")).map(<[u8]>::to_vec)
-}
-
-/// What is behind the head of a good answer.
-fn content(answer: &[u8]) -> Result<&[u8]> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").context("no answer")? + 4;
-    ensure!(
-        answer.starts_with(b"HTTP/1.1 200 "),
-        "answered with {}",
-        String::from_utf8_lossy(&answer[..end]).trim()
-    );
-    Ok(&answer[end..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_good_answer_is_what_proxies_must_pass_on() {
-        let good = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-        assert_eq!(content(good).expect("good"), b"{}");
-        for bad in [&b"HTTP/1.1 404 Not Found\r\n\r\n{}"[..], b"HTTP/1.1 200 OK\r\n", b""] {
-            assert!(content(bad).is_err());
-        }
-    }
+    let (status, content) = http::get(stream, "localhost", path)
+        .with_context(|| format!("asking the backend for {path}"))?;
+    ensure!(status == 200, "the backend answers {path} with {status}");
+    Ok(content)
 }

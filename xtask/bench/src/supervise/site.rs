@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
-use xtask::{files, repo, run};
+use xtask::{files, repo, run, wait};
 
 use super::peer::Peer;
 use super::process;
@@ -108,18 +108,16 @@ impl Site {
         begun: Instant,
         mut condition: impl FnMut() -> bool,
     ) -> Result<Duration> {
-        loop {
-            let now = begun.elapsed();
-            if condition() {
-                return Ok(now);
-            }
-            if now > PATIENCE {
-                let errors = fs::read_to_string(self.dir.join("errors")).unwrap_or_default();
-                bail!("{what}: not within {PATIENCE:?}\n{}", run::tail(&errors));
-            }
-            run::check()?;
-            std::thread::sleep(TICK);
+        let mut taken = Duration::ZERO;
+        let there = wait::until(PATIENCE, TICK, || {
+            taken = begun.elapsed();
+            Ok(condition())
+        })?;
+        if !there {
+            let errors = fs::read_to_string(self.dir.join("errors")).unwrap_or_default();
+            bail!("{what}: not within {PATIENCE:?}\n{}", run::tail(&errors));
         }
+        Ok(taken)
     }
 
     /// Waits until every child has said its number; the time since the start.
@@ -206,11 +204,10 @@ pub(super) fn own_start(dir: &Path) -> Result<Duration> {
     let begun = Instant::now();
     let mut child = Command::new("/bin/sh").arg(&script).spawn()?;
     let says = || fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'));
-    while !says() && begun.elapsed() < PATIENCE {
-        std::thread::sleep(TICK);
-    }
+    let said = wait::until(PATIENCE, TICK, || Ok(says()));
     let taken = begun.elapsed();
     child.kill()?;
     child.wait()?;
+    ensure!(said?, "a shell does not start within {PATIENCE:?}");
     Ok(taken)
 }

@@ -4,13 +4,12 @@
 //! nothing running.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,10 +19,12 @@ use xshell::cmd;
 use super::checkout::Checkout;
 use super::dev_starts;
 use crate::commands::dev::setup;
-use crate::{files, layout, ports, private, repo, run};
+use crate::{files, http, layout, ports, private, repo, run, wait};
 
 /// Longest a start, a swap or a stop may take.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(50);
 
 /// The name of its home: what URLs, lists, shells and our own configuration take for
 /// their own.
@@ -143,17 +144,11 @@ impl Dev {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::INT).context("cannot interrupt cargo xtask dev")?;
         }
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            match self.child.try_wait()? {
-                Some(status) => break status,
-                None if Instant::now() > deadline => {
-                    self.child.kill()?;
-                    bail!("Ctrl-C does not end cargo xtask dev");
-                }
-                None => std::thread::sleep(Duration::from_millis(50)),
-            }
-        };
+        if !wait::until(PATIENCE, TICK, || Ok(self.child.try_wait()?.is_some()))? {
+            self.child.kill()?;
+            bail!("Ctrl-C does not end cargo xtask dev");
+        }
+        let status = self.child.wait()?;
         ensure!(status.code() == Some(130), "after Ctrl-C it ended with {status} instead of 130");
         for offset in 0..3 {
             ensure!(
@@ -169,15 +164,16 @@ impl Dev {
     }
 
     fn wait(&mut self, what: &str, reached: impl Fn(&Self) -> bool) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        while !reached(self) {
-            run::check()?;
-            if let Some(status) = self.child.try_wait()? {
-                bail!("cargo xtask dev ended with {status} before it {what}");
+        let there = wait::until(PATIENCE, TICK, || {
+            if reached(self) {
+                return Ok(true);
             }
-            ensure!(Instant::now() < deadline, "cargo xtask dev never {what}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            match self.child.try_wait()? {
+                Some(status) => bail!("cargo xtask dev ended with {status} before it {what}"),
+                None => Ok(false),
+            }
+        })?;
+        ensure!(there, "cargo xtask dev never {what}");
         Ok(())
     }
 
@@ -250,14 +246,10 @@ impl Load {
 
     /// Asks who is logged in; nobody is, and it is the backend that says so.
     fn ask(&self) -> Result<()> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let stream = http::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        stream.write_all(
-            b"GET /api/v1/auth/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        ensure!(answer.starts_with("HTTP/1.1 401 "), "answered {:?}", answer.lines().next());
+        let (status, _) = http::get(stream, "localhost", "/api/v1/auth/me")?;
+        ensure!(status == 401, "answered {status}");
         Ok(())
     }
 

@@ -6,13 +6,13 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::{odd_paths, ports, progress, repo, run};
+use crate::{odd_paths, ports, progress, repo, run, wait};
 
 /// Longest that the first answer may take: the container starts in less than a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -61,13 +61,8 @@ pub(super) fn check(shell: &Shell) -> Result<()> {
 }
 
 fn ask(shell: &Shell, id: &str, published: SocketAddr, inside: u16) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        if greets(published) {
-            return Ok(());
-        }
-        run::check()?;
-        std::thread::sleep(TICK);
+    if wait::until(PATIENCE, TICK, || Ok(greets(published)))? {
+        return Ok(());
     }
     let inspect = run::output("look at the container", cmd!(shell, "podman inspect {id}"))?;
     let about: Value = serde_json::from_str(&inspect)?;
