@@ -26,10 +26,15 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_failing_answer_is_a_problem() -> None:
-    for path in json.loads(COMMITTED.read_text())["paths"].values():
-        for operation in path.values():
-            failing = {code: answer for code, answer in operation["responses"].items() if int(code) >= 400}
-            assert all(list(answer["content"]) == ["application/problem+json"] for answer in failing.values())
+    failing = [
+        (path, method, code, list(response["content"]))
+        for path, methods in json.loads(COMMITTED.read_text())["paths"].items()
+        for method, operation in methods.items()
+        for code, response in operation["responses"].items()
+        if int(code) >= 400
+    ]
+    assert failing
+    assert [one for one in failing if one[-1] != ["application/problem+json"]] == []
 
 
 def test_the_document_and_its_page_need_nothing_from_outside(anonymous: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """What a person typed or must keep is not lost, pages ask once, and who is blocked finds a page."""
 
+import json
 import re
 import time
 from collections import Counter
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
-from playwright.sync_api import Page, Request, Response, expect
+from playwright.sync_api import Page, Request, Response, WebSocketRoute, expect
 
 from tests.e2e.conftest import House, OpenPage
 from tests.support.santa_client import SimulatedMac
@@ -49,12 +50,18 @@ def test_a_stranger_sees_no_errors_on_the_way_to_the_login(open_page: OpenPage) 
         assert [answer.url for answer in answers if answer.status >= 400] == []
 
 
+def without_updates(browser: WebSocketRoute) -> None:
+    """Pass on only the greeting: an update is a good reason for a page to read again."""
+    server = browser.connect_to_server()
+    server.on_message(lambda text: browser.send(text) if json.loads(text)["type"] == "hello" else None)
+
+
 def test_no_page_reads_anything_twice(logged_in: OpenPage, mac: NewMac) -> None:
     one = mac()
     one.sync()
-    time.sleep(2)  # what was told a moment before a page began may be told once more
     for path in (*PAGES, f"/machines/{one.machine_id}"):
         visit = logged_in("/favicon.svg")
+        visit.page.route_web_socket("**/api/v1/live*", without_updates)
         requests: list[Request] = []
         visit.page.on("request", keep(requests))
         visit.page.goto(path)

@@ -79,7 +79,7 @@ def test_bombs_are_refused_and_say_what_to_lower(server: RunningServer, coding: 
                     "/api/santa/eventupload/BOMB", content=CODINGS[coding](bomb), headers=fields
                 )
                 assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE, (name, answer.text)
-                assert "batch_size" in answer.text or "nested" in answer.text, name
+                assert ("nested" if name == "nested" else "batch_size") in answer.text, name
     assert server.app.state.santa.limits.bodies._left == MAX_BODIES
     assert value(server.dsn, "select count(*) from event") == 0
 
@@ -117,11 +117,18 @@ def test_a_binary_bomb_inside_of_an_event_costs_that_event(
 
 
 @pytest.mark.parametrize(
-    "name",
-    [rb"\ud83d", rb"\udc00\ud800", rb"a\u0000b", b"\xff\xfe", rb"\ud83d\ude00\uDFFF", b"\xed\xa0\x80"],
+    ("name", "stored"),
+    [
+        (rb"\ud83d", "\ufffd"),
+        (rb"\udc00\ud800", "\ufffd\ufffd"),
+        (rb"a\u0000b", "ab"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (rb"\ud83d\ude00\uDFFF", "\U0001f600\ufffd"),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),
+    ],
 )
 def test_a_text_that_cannot_be_stored_is_repaired(
-    server: RunningServer, mac: SimulatedMac, name: bytes
+    server: RunningServer, mac: SimulatedMac, name: bytes, stored: str
 ) -> None:
     odd = json.dumps({**GOOD, "pid": 1}).encode().replace(b"Good", name)
     good = json.dumps({**GOOD, "pid": 2}).encode()
@@ -130,7 +137,7 @@ def test_a_text_that_cannot_be_stored_is_repaired(
     rows = fetch(server.dsn, "select pid, file_name from event order by pid")
     assert [row["pid"] for row in rows] == [1, 2]
     assert rows[1]["file_name"] == "Good"
-    assert rows[0]["file_name"] == "ab" or "\ufffd" in rows[0]["file_name"]
+    assert rows[0]["file_name"] == stored
 
 
 def test_a_text_that_is_no_utf8_is_repaired_in_protobuf_too(server: RunningServer, mac: SimulatedMac) -> None:

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::http2::{client, run, start};
 use crate::support::backend::{Act, Backend, ok};
 use crate::support::client::Client;
-use crate::support::eventually;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::tls::{Authority, Secure};
+use crate::support::{eventually, eventually_async};
 use crate::tls::{tls_address, with_tls};
 
 const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast";
@@ -148,18 +148,20 @@ fn the_same_over_http2_for_streams_and_connections() {
         run(async {
             let mut gone = client(&proxy, &authority).await.ready().await.expect("room");
             let request = http::Request::get("https://santa.test/api/held").body(());
-            let (answer, mut stream) =
+            let before = backend.received().len();
+            let (response, mut stream) =
                 gone.send_request(request.expect("a request"), true).expect("sent");
-            // Lets the connection send it.
-            let _ = tokio::time::timeout(Duration::from_millis(100), answer).await;
+            // Waiting here lets the connection send it.
+            eventually_async("the backend has it", || backend.received().len() > before).await;
             let mut server = backend.handed_over();
             let mut live = ask(&proxy, &get("/api/live", "192.0.2.3"));
             if reset {
                 stream.send_reset(h2::Reason::CANCEL);
             }
-            drop((stream, gone));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            assert_eq!(live.answer(false).status, 200);
+            drop((response, stream, gone));
+            // In a thread of its own, so that the connection can send what ends it.
+            let live = tokio::task::spawn_blocking(move || live.answer(false).status);
+            assert_eq!(live.await.expect("an answer"), 200);
             assert_eq!(server.read(&mut [0; 1]).expect("an end"), 0);
         });
     }
