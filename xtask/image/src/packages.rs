@@ -29,8 +29,10 @@ const ENDINGS: [&str; 12] = [
 ];
 const BOOKKEEPING: [&str; 5] =
     ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
+/// Packages that others use only to build themselves, metadata included.
+const BUILD_ONLY: [&str; 1] = ["pycparser"];
 /// Parts that the backend never imports (a test looks), by the start of their path.
-const UNUSED: [&str; 6] = [
+const UNUSED: [&str; 22] = [
     // 23 MB of functions that Santa's agents do not have; ext_strings is used
     "cel_expr_python/ext/ext_bindings.",
     "cel_expr_python/ext/ext_encoders.",
@@ -39,6 +41,25 @@ const UNUSED: [&str; 6] = [
     "cel_expr_python/ext/ext_proto.",
     // 6 MB of a build tool's folder that got into the wheel
     "bazel-project/",
+    // compiles extensions; those of argon2 need only the module `_cffi_backend`
+    "cffi/",
+    // clients and servers that come with their own input and output: uvicorn has its own
+    "websockets/asyncio/",
+    "websockets/legacy/",
+    "websockets/sync/",
+    "websockets/trio/",
+    // for type checkers, test runners and coding assistants
+    "annotated_types/test_cases.",
+    "anyio/pytest_plugin.",
+    "asyncpg/_testbase/",
+    "asyncpg/cluster.",
+    "click/testing.",
+    "fastapi/.agents/",
+    "pydantic/mypy.",
+    "pydantic/v1/_hypothesis_plugin.",
+    "pydantic/v1/mypy.",
+    "starlette/testclient.",
+    "uvloop/_testbase.",
 ];
 const FOLDERS: [&str; 4] = ["tests", "test", "testing", "__pycache__"];
 
@@ -79,6 +100,10 @@ fn read(folder: &Path, prefix: &str) -> Result<Tree> {
 fn wanted(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let top = path.split('/').next().unwrap_or_default();
+    let package = top.split_once('-').map_or(top, |(package, _)| package);
+    if BUILD_ONLY.contains(&package) {
+        return false;
+    }
     if top == "bin" || (top.ends_with(".dist-info") && BOOKKEEPING.contains(&name)) {
         return false;
     }
@@ -102,15 +127,38 @@ mod tests {
     fn the_backend_does_not_import_what_is_left_out() {
         let mut backend = Tree::default();
         backend.read(&repo::path("backend/santaserver"), "").expect("read");
-        for part in UNUSED {
-            let module = part.trim_end_matches(['.', '/']).rsplit('/').next().unwrap_or_default();
-            for (path, bytes) in backend.files() {
-                let text = String::from_utf8_lossy(bytes);
-                assert!(
-                    !text.contains(module),
-                    "{path} names {module}, which is left out of the image"
-                );
+        for (path, bytes) in backend.files().filter(|(path, _)| path.ends_with(".py")) {
+            for line in String::from_utf8_lossy(bytes).lines() {
+                for part in UNUSED.iter().chain(&BUILD_ONLY) {
+                    assert!(!imports(line, part), "{path} needs what is left out: {line}");
+                }
             }
+        }
+    }
+
+    /// Whether a line of Python imports the module at this path.
+    fn imports(line: &str, path: &str) -> bool {
+        let line = line.trim_start();
+        let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let mut names = path.trim_end_matches(['.', '/']).split('/');
+        (line.starts_with("import ") || line.starts_with("from "))
+            && names.all(|name| words.contains(&name))
+    }
+
+    #[test]
+    fn an_import_is_recognized_in_each_form() {
+        let path = "cel_expr_python/ext/ext_math.";
+        for line in [
+            "import cel_expr_python.ext.ext_math as math",
+            "    from cel_expr_python.ext import ext_math, ext_strings",
+            "from cel_expr_python.ext.ext_math import Math",
+        ] {
+            assert!(imports(line, path), "{line}");
+        }
+        for line in
+            ["from cel_expr_python.ext import ext_strings", "# cel_expr_python ext ext_math"]
+        {
+            assert!(!imports(line, path), "{line}");
         }
     }
 
@@ -122,6 +170,9 @@ mod tests {
             "x-1.dist-info/METADATA",
             "x-1.dist-info/licenses/LICENSE.c",
             "greenlet.libs/libstdc++.so.6",
+            "_cffi_backend.cpython-313-x86_64-linux-gnu.so",
+            "cffi-2.dist-info/METADATA",
+            "websockets/server.py",
         ] {
             assert!(wanted(path), "{path}");
         }
@@ -133,6 +184,11 @@ mod tests {
             "greenlet/tests/test_cpp.py",
             "sqlalchemy/testing/suite/x.py",
             "pydantic/py.typed",
+            "cffi/recompiler.py",
+            "pycparser/ply/yacc.py",
+            "pycparser-3.12.dist-info/METADATA",
+            "websockets/legacy/server.py",
+            "starlette/testclient.py",
         ] {
             assert!(!wanted(path), "{path}");
         }
