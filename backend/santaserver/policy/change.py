@@ -16,7 +16,7 @@ from msgspec import structs
 from santaserver.audit import Actor, Target
 from santaserver.db import Connection
 from santaserver.outbox import Message
-from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, record_change, store_head
+from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, store_head
 from santaserver.unit_of_work import UnitOfWork
 
 ChangeKind = Literal["rule", "import", "settings", "tag", "tag_order", "enrollment", "schedule"]
@@ -138,6 +138,4 @@ async def change(
     yield made
     after = made.after()
     if after != made.before:
-        await store_head(work.connection, after)
-    if made.numbered:
-        await record_change(work.connection, made.row())
+        await store_head(work.connection, after, made.row() if made.numbered else None)

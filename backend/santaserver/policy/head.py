@@ -42,10 +42,12 @@ class ChangeRow(Struct, frozen=True):
     """JSON."""
 
 
-RECORD = """
+STORE = "update policy_head set seq = $1, settings_seq = $2, layer_version = $3, next_change_at = $4"
+STORE_NUMBERED = f"""
+with head as ({STORE})
 insert into policy_change (seq, at, actor_kind, actor_id, actor_name, kind, reason, request_id, summary)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb)
-"""
+values ($1, $5, $6, $7, $8, $9, $10, $11, $12::text::jsonb)
+"""  # noqa: S608 - put together from constants
 
 
 async def head_seq(connection: Connection) -> int:
@@ -62,17 +64,9 @@ async def lock_head(connection: Connection) -> PolicyHead:
     return PolicyHead(*row)
 
 
-async def store_head(connection: Connection, head: PolicyHead) -> None:
-    """Replace the numbers; the row must be locked by the caller."""
-    await connection.execute(
-        "update policy_head set seq = $1, settings_seq = $2, layer_version = $3, next_change_at = $4",
-        head.seq,
-        head.settings_seq,
-        head.layer_version,
-        head.next_change_at,
-    )
-
-
-async def record_change(connection: Connection, row: ChangeRow) -> None:
-    """Write down what a number stands for."""
-    await connection.execute(RECORD, *structs.astuple(row))
+async def store_head(connection: Connection, head: PolicyHead, entry: ChangeRow | None) -> None:
+    """Replace the numbers, and write down what a new one stands for; the row must be locked by the caller."""
+    if entry is None:
+        await connection.execute(STORE, *structs.astuple(head))
+    else:
+        await connection.execute(STORE_NUMBERED, *structs.astuple(head), *structs.astuple(entry)[1:])

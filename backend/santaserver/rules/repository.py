@@ -97,10 +97,12 @@ insert into rule_version (rule_id, layer_id, rule_type, identifier, policy, cel_
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
 
-CANCEL = """update rule_version set cancelled_at = $2
-  where {} = $1 and closed_seq is null and opened_seq is null and cancelled_at is null"""
-CLOSE = """update rule_version set closed_seq = $2
-  where {} = $1 and closed_seq is null and opened_seq is not null"""
+END = """
+update rule_version set closed_seq = case when opened_seq is not null then $2::bigint end,
+  cancelled_at = case when opened_seq is null then $3::timestamptz end
+where {} = $1 and closed_seq is null and cancelled_at is null
+"""
+"""What is in force is closed, what still waited is cancelled."""
 
 
 async def find_rule(connection: Connection, rule_id: int) -> RuleRow | None:
@@ -164,14 +166,12 @@ async def open_version(change: Change, target: Target, content: CheckedContent, 
 
 async def end_version(change: Change, rule_id: int) -> None:
     """End a rule's content before this change; one that still waited is cancelled."""
-    await change.connection.execute(CANCEL.format("rule_id"), rule_id, change.now)
-    await change.connection.execute(CLOSE.format("rule_id"), rule_id, change.take_number())
+    await change.connection.execute(END.format("rule_id"), rule_id, change.take_number(), change.now)
 
 
 async def end_layer(change: Change, layer: int) -> int:
     """End all content of a layer before this change; return how many rules it had."""
-    await change.connection.execute(CANCEL.format("layer_id"), layer, change.now)
-    await change.connection.execute(CLOSE.format("layer_id"), layer, change.take_number())
+    await change.connection.execute(END.format("layer_id"), layer, change.take_number(), change.now)
     done = await change.connection.execute(
         "update rule set removed_at = $2 where layer_id = $1 and removed_at is null", layer, change.now
     )

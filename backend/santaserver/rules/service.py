@@ -1,6 +1,5 @@
 """Creates, changes and removes rules: each an entry of the policy log under one number."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -8,7 +7,7 @@ from santaserver.audit import Actor
 from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.layers.schemas import GLOBAL
-from santaserver.layers.service import layer_to_fill
+from santaserver.layers.service import layer_if_known, layer_to_fill
 from santaserver.outbox import message
 from santaserver.policy.change import Change, change
 from santaserver.policy.places import GLOBAL_LAYER
@@ -24,7 +23,7 @@ from santaserver.rules.checks import (
 from santaserver.rules.claims import signers_of
 from santaserver.rules.guard import BLOCKING, endangered, refusal, signer_named_by
 from santaserver.rules.messages import RuleChanged
-from santaserver.rules.progress import LayerProgress
+from santaserver.rules.progress import NOBODY, LayerProgress
 from santaserver.rules.repository import RuleRow, Target
 from santaserver.rules.schemas import Rule, RuleContent, RuleCreate, RuleUpdate
 from santaserver.unit_of_work import UnitOfWork
@@ -32,7 +31,8 @@ from santaserver.unit_of_work import UnitOfWork
 
 async def get_rule(connection: Connection, rule_id: int) -> Rule:
     """Return one live rule."""
-    return (await _show(connection, [await _live(connection, rule_id)]))[0]
+    row = await _live(connection, rule_id)
+    return _rule(row, await _progress(connection, row.layer_id))
 
 
 async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: datetime) -> Rule:
@@ -41,6 +41,8 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
     identifier = check_identifier(rule.rule_type, rule.identifier)
     content = check_content(rule.rule_type, rule)
     schedule = check_schedule(rule, now)
+    _, known = await layer_if_known(connection, rule.layer)
+    macs = await _progress(connection, known.id) if known else NOBODY
     async with change(work, actor, now, "rule", rule.reason) as made:
         layer = await layer_to_fill(made, rule.layer)
         check_layer(layer.kind, rule)
@@ -50,7 +52,7 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
         if rule_id is None:
             raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
         await _open(made, Target(rule_id, layer.id, *key), content, schedule)
-        created = await get_rule(connection, rule_id)
+        created = _rule(await _live(connection, rule_id), macs)
         _record(made, "created", None, created, overridden=overridden)
     return created
 
@@ -58,8 +60,10 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
 async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: Actor, now: datetime) -> Rule:
     """Give a rule new content; without a difference no number is used."""
     connection = work.connection
-    # A rule's type never changes: nobody has to wait while an expression is compiled.
-    content = check_content(cast("RuleType", (await _live(connection, rule_id)).rule_type), rule)
+    # Its type and layer never change: nobody waits while an expression is compiled and Macs are counted.
+    known = await _live(connection, rule_id)
+    content = check_content(cast("RuleType", known.rule_type), rule)
+    macs = await _progress(connection, known.layer_id)
     async with change(work, actor, now, "rule", rule.reason) as made:
         row = await _live(connection, rule_id)
         check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
@@ -68,19 +72,23 @@ async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: A
             raise _in_force()
         overridden = await _guard(connection, (row.rule_type, row.identifier), rule)
         if (_content(row), _schedule(row)) != (content, schedule):
+            await repository.end_version(made, rule_id)
             await _open(made, Target(row.id, row.layer_id, row.rule_type, row.identifier), content, schedule)
-        await repository.set_comment(made, rule_id, rule.comment)
+        if rule.comment != row.comment:
+            await repository.set_comment(made, rule_id, rule.comment)
         changed = await _live(connection, rule_id)
-        before, after = await _show(connection, [row, changed])
+        after = _rule(changed, macs)
         if changed != row:
-            _record(made, "changed", before, after, overridden=overridden)
+            _record(made, "changed", _rule(row, macs), after, overridden=overridden)
     return after
 
 
 async def remove_rule(work: UnitOfWork, rule_id: int, actor: Actor, now: datetime) -> None:
     """Take a rule out of use; Macs that have it are sent its removal."""
+    connection = work.connection
+    macs = await _progress(connection, (await _live(connection, rule_id)).layer_id)
     async with change(work, actor, now, "rule") as made:
-        before = await get_rule(work.connection, rule_id)
+        before = _rule(await _live(connection, rule_id), macs)
         await repository.end_version(made, rule_id)
         await repository.mark_removed(made, rule_id)
         _record(made, "removed", before, None)
@@ -104,7 +112,6 @@ async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent
 
 
 async def _open(made: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
-    await repository.end_version(made, target.rule)
     await repository.open_version(made, target, content, schedule)
     made.change_due_at(schedule.starts_at, schedule.expires_at)
 
@@ -149,9 +156,9 @@ def _schedule(row: RuleRow) -> Schedule:
     return Schedule(row.starts_at if row.opened_seq is None else None, row.expires_at)
 
 
-async def _show(connection: Connection, rows: Sequence[RuleRow]) -> list[Rule]:
-    progress = await repository.progress(connection, {row.layer_id for row in rows})
-    return [_rule(row, progress[row.layer_id]) for row in rows]
+async def _progress(connection: Connection, layer: int) -> LayerProgress:
+    """Count the Macs of a layer; writers do so before they lock the policy: it can take a while."""
+    return (await repository.progress(connection, [layer]))[layer]
 
 
 def _rule(row: RuleRow, progress: LayerProgress) -> Rule:

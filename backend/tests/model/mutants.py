@@ -75,7 +75,7 @@ def sequence_instead_of_head(patch: pytest.MonkeyPatch, dsn: str) -> None:
         )
         return PolicyHead(*row)
 
-    async def stored(_: object, head: PolicyHead) -> None:
+    async def stored(_: object, head: PolicyHead, __: object) -> None:
         await at_once(
             """update policy_head set settings_seq = greatest(settings_seq, $1),
                  layer_version = greatest(layer_version, $2), next_change_at = $3 returning seq""",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from santaserver.settings import DatabaseSettings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, remove_tag
 from santaserver.unit_of_work import UnitOfWork
-from tests.support.postgres import execute, fetch, value
+from tests.support.postgres import execute, fetch, held, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, change_rule, remove_rule, sha
@@ -26,6 +27,8 @@ LOG = """select seq, actor_kind, actor_name, kind, reason, request_id, summary::
   from policy_change order by seq"""
 OPEN = """select query from pg_stat_activity
   where datname = current_database() and state = 'idle in transaction'"""
+WAITING = """select count(*) from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'"""
 MANY = """
 with made as (
   insert into rule (layer_id, rule_type, identifier, created_at)
@@ -182,3 +185,26 @@ def test_a_tag_goes_in_one_change_however_many_rules_it_has(dsn: str, number: in
     assert entry == {"action": "tag_removed", "rules": str(number)}
     assert len(published) == (1 if number else 0)
     assert fetch(dsn, LOG)[-1]["summary"].count('"action": "removed"') == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("POST", {"rule_type": "BINARY", "identifier": sha(2), "policy": "BLOCKLIST"}),
+        ("PUT", {"policy": "ALLOWLIST"}),
+        ("DELETE", None),
+    ],
+)
+def test_macs_are_counted_before_the_policy_is_locked(
+    server: RunningServer, admin: httpx.Client, method: str, body: dict[str, str] | None
+) -> None:
+    """Counting the Macs of a large fleet takes a while; nobody else's change waits for it."""
+    rule = add_rule(admin, sha(1))
+    path = "/api/v1/rules" if method == "POST" else f"/api/v1/rules/{rule}"
+    with ThreadPoolExecutor(1) as others:
+        with held(server.dsn, "lock table machine_sync in access exclusive mode") as holder:
+            sent = others.submit(admin.request, method, path, json=body)
+            holder.until(lambda: sent.done() or value(server.dsn, WAITING) > 0)
+            assert not sent.done()
+            execute(server.dsn, "select from policy_head for update nowait")
+        assert sent.result().is_success, sent.result().text

@@ -13,7 +13,7 @@ TABLES = ("rule", "rule_version", "setting_version", "tag_order_version", "polic
 WRITES = re.compile(
     rf"\b(insert\s+into|update|delete\s+from|copy|truncate)\s+({'|'.join(TABLES)})\b", re.IGNORECASE
 )
-WRITERS = {"store_head", "record_change", "lock_head"}
+WRITERS = {"store_head", "lock_head"}
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
