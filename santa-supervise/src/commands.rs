@@ -39,15 +39,6 @@ pub struct Failure {
     pub code: i32,
 }
 
-/// Tells people something on standard error. One that takes nothing (a full
-/// disk, a closed pipe) is no reason to do anything else.
-pub fn complain(message: &str) {
-    let mut out = std::io::stderr().lock();
-    for line in message.lines() {
-        let _ = writeln!(out, "santa-supervise: {line}");
-    }
-}
-
 /// Writes to standard output; whether anybody still reads it. A reader that has
 /// seen enough (`status | head`) is no error.
 fn print_some(

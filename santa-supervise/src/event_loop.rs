@@ -3,49 +3,50 @@
 //! deadline), gives it to `step` and performs the actions. No rule about
 //! services lives here; each kind of event has its file below.
 
-mod actions;
 mod children;
 mod config_reading;
 mod connecting;
 mod control;
+mod core;
+mod dispatch;
 mod environments;
 mod explain;
 mod guarding;
 mod helpers;
 mod hooks;
+mod io;
 mod jobs;
-mod leftovers;
+mod metrics;
 mod notes;
 mod notify;
 mod output;
-mod output_stats;
 mod parent;
 mod probes;
+mod processes;
 mod reload;
 mod report;
+mod requests;
 mod socket_files;
 mod starting;
-mod sweep;
+mod timers;
 mod turn;
 mod usage;
 mod watched;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use santa_config::{Config, signal};
 
-use crate::clock::{self, Millis};
 use crate::log_writer::Log;
-use crate::machine::{self, Action, Event, SlotId, State, Time};
-use crate::os::{self, Guard, Os, Token};
+use crate::machine::{Action, Event};
+use crate::os::{self, Guard, Os};
 use crate::plan::Blueprint;
 use crate::sockets::{Listener, Sockets};
 use crate::spawning::Spawner;
 
+use self::core::Core;
+use self::io::Io;
 use children::Children;
 use config_reading::ConfigReading;
 use control::Control;
@@ -56,11 +57,9 @@ use helpers::Helpers;
 use hooks::Hooks;
 use jobs::Jobs;
 use notify::NotifySockets;
-use output::Outputs;
-use output_stats::OutputStats;
+use output::Output;
 use probes::Probes;
 use starting::Starts;
-use turn::Turn;
 use usage::Usages;
 use watched::Watched;
 
@@ -107,8 +106,9 @@ pub struct Components {
     pub seed: u64,
 }
 
-/// Everything that the one thread owns. It collects what has happened, lets the core
-/// take it, and carries out what the core decides.
+/// Everything that the one thread owns, in rooms that keep their fields to
+/// themselves. It collects their events, lets the core take them, and carries out
+/// what the core decides.
 pub struct EventLoop {
     io: Io,
     core: Core,
@@ -116,30 +116,9 @@ pub struct EventLoop {
     sockets: Sockets,
     processes: Processes,
     output: Output,
+    history: History,
     monitors: Monitors,
     control: Control,
-}
-
-/// The seam to the system, and what is waited for there.
-struct Io {
-    os: Box<dyn Os>,
-    sources: Sources,
-    turn: Turn,
-}
-
-/// What decides, what it has to be told, and what it wants done.
-struct Core {
-    state: State,
-    /// Zero of the core's time.
-    begun: Instant,
-    begun_at: Millis,
-    blueprints: BTreeMap<SlotId, Rc<Blueprint>>,
-    /// The number of the last slot ever made.
-    last_slot: SlotId,
-    /// Events that the core has not taken yet.
-    events: VecDeque<Event>,
-    /// What the core has decided and is not done yet.
-    actions: VecDeque<Action>,
     /// The exit code, and until when hooks are waited for.
     exit: Option<(i32, Instant)>,
 }
@@ -148,8 +127,7 @@ struct Core {
 struct Configuration {
     config: Config,
     load: Load,
-    config_path: PathBuf,
-    config_reading: ConfigReading,
+    reading: ConfigReading,
 }
 
 /// What was started, and what starts it.
@@ -162,16 +140,6 @@ struct Processes {
     jobs: Jobs,
 }
 
-/// From the services' pipes to the log.
-struct Output {
-    log: Log,
-    outputs: Outputs,
-    output_stats: OutputStats,
-    history: History,
-    /// The number of the last event told.
-    sequence: u64,
-}
-
 /// What looks after services, and who is told about them.
 struct Monitors {
     probes: Probes,
@@ -181,64 +149,17 @@ struct Monitors {
     hooks: Hooks,
 }
 
-/// What a token stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Output,
-    Probe,
-    Control,
-    Client,
-    Parent,
-    Notify,
-    Hook,
-    Start,
-    Watcher,
-    ConfigReader,
-    Job,
-}
-
-/// Gives out tokens; one that is gone wakes nobody any more.
-#[derive(Debug, Default)]
-struct Sources {
-    last: Token,
-    known: BTreeMap<Token, Source>,
-}
-
-impl Sources {
-    fn add(&mut self, source: Source) -> Token {
-        self.last += 1;
-        self.known.insert(self.last, source);
-        self.last
-    }
-
-    fn remove(&mut self, token: Token) {
-        self.known.remove(&token);
-    }
-}
-
 impl EventLoop {
     /// Puts the parts together; nothing runs yet.
     ///
     /// # Errors
     /// The control socket cannot be waited on.
-    pub fn new(components: Components) -> io::Result<Self> {
-        let specs = components.blueprints.iter().map(|blueprint| blueprint.spec.clone()).collect();
+    pub fn new(components: Components) -> std::io::Result<Self> {
         let supervisor = &components.config.supervisor;
-        let blueprints: BTreeMap<SlotId, Rc<Blueprint>> =
-            (0..).map(SlotId).zip(components.blueprints.into_iter().map(Rc::new)).collect();
         let children = Children::new(components.os.oom_kills());
         let mut event_loop = Self {
-            io: Io { os: components.os, sources: Sources::default(), turn: Turn::new() },
-            core: Core {
-                state: State::new(specs, supervisor.shutdown_timeout, components.seed),
-                begun: Instant::now(),
-                begun_at: clock::now(),
-                last_slot: blueprints.keys().next_back().copied().unwrap_or(SlotId(0)),
-                blueprints,
-                events: VecDeque::new(),
-                actions: VecDeque::new(),
-                exit: None,
-            },
+            io: Io::new(components.os),
+            core: Core::new(components.blueprints, supervisor.shutdown_timeout, components.seed),
             sockets: components.sockets,
             processes: Processes {
                 spawner: components.spawner,
@@ -248,13 +169,8 @@ impl EventLoop {
                 helpers: Helpers::default(),
                 jobs: Jobs::default(),
             },
-            output: Output {
-                log: components.log,
-                outputs: Outputs::new(supervisor.log.max_line.bytes()),
-                output_stats: OutputStats::default(),
-                history: History::default(),
-                sequence: 0,
-            },
+            output: Output::new(components.log, supervisor.log.max_line.bytes()),
+            history: History::default(),
             monitors: Monitors {
                 probes: Probes::default(),
                 notify: NotifySockets::beside(components.control_path.clone()),
@@ -266,35 +182,37 @@ impl EventLoop {
             configuration: Configuration {
                 config: components.config,
                 load: components.load,
-                config_path: components.config_path,
-                config_reading: ConfigReading::default(),
+                reading: ConfigReading::new(components.config_path),
             },
+            exit: None,
         };
-        let blueprints: Vec<_> = event_loop.core.blueprints.values().cloned().collect();
-        blueprints.iter().for_each(|blueprint| event_loop.limit_output(blueprint));
-        event_loop.open_control()?;
+        for (_, blueprint) in event_loop.core.blueprints() {
+            event_loop.output.limit(blueprint, event_loop.core.now());
+        }
+        event_loop.control.open(&mut event_loop.io)?;
         Ok(event_loop)
     }
 
-    /// Runs until everything has stopped; gives the exit code.
+    /// Runs until everything has stopped; returns the exit code.
     ///
     /// # Errors
     /// Waiting for events has become impossible.
-    pub fn run(&mut self) -> io::Result<i32> {
+    pub fn run(&mut self) -> std::io::Result<i32> {
         self.log_start();
-        self.core.events.push_back(Event::Start);
+        self.core.push(Event::Start);
         self.drain();
         os::give_back_start();
         let mut wakes = Vec::new();
         loop {
-            if let Some((code, until)) = self.core.exit
-                && (!self.hooks_under_way() || until <= Instant::now())
+            if let Some((code, until)) = self.exit
+                && (!self.monitors.hooks.is_under_way(&self.processes.helpers)
+                    || until <= Instant::now())
             {
                 self.shut_down(code);
                 return Ok(code);
             }
             wakes.clear();
-            self.io.os.wait(self.timeout(), &mut wakes)?;
+            self.io.wait(self.timeout(), &mut wakes)?;
             self.take_turn(&wakes);
         }
     }
@@ -302,43 +220,19 @@ impl EventLoop {
     /// Kills everything at once: the end after a defect of our own.
     pub fn abandon(&mut self) {
         self.kill_all_trees();
-        self.end_all_helpers();
-        self.io.os.kill_descendants();
+        self.processes.helpers.kill_all(&self.io);
+        self.io.os().kill_descendants();
         self.remove_socket_files();
     }
 
     fn take_signal(&mut self, signal: i32) {
         if os::ENDING.contains(&signal) {
             let why = format!("{} received", signal::name(signal));
-            self.core.events.push_back(Event::Terminate { why });
+            self.core.push(Event::Terminate { why });
         } else if signal == libc::SIGHUP {
             self.begin_reload(None);
         }
         // All others must not end anything: they are blocked or ignored.
-    }
-
-    /// Whatever is due by time alone.
-    fn run_timers(&mut self) {
-        let now = Instant::now();
-        self.sweep(now);
-        self.run_probes(now);
-        self.end_slow_helpers(now);
-        self.end_slow_posts(now);
-        self.close_lingering_output(now);
-        self.release_output(now);
-        self.report_dropped_lines(now);
-        self.look_for_lost_sockets(now);
-        self.look_after_watchers(now);
-        self.resume_notify_sockets(now);
-        self.end_silent_clients(now);
-        self.end_slow_reload(now);
-        self.end_slow_jobs(now);
-        self.guard_again(now);
-        // What the core has decided comes first.
-        let is_late = |deadline| self.core.actions.is_empty() && deadline <= self.now();
-        if self.core.state.next_deadline().is_some_and(is_late) {
-            self.core.events.push_back(Event::Tick);
-        }
     }
 
     /// Lets the core take all events, and does what it says; what takes too long
@@ -347,86 +241,58 @@ impl EventLoop {
         let mut moved = false;
         let end = Instant::now() + turn::LONG_ENOUGH;
         loop {
-            while let Some(action) = self.core.actions.pop_front() {
+            while let Some(action) = self.core.next_action() {
                 self.perform(action);
                 moved = true;
-                if !self.core.actions.is_empty() && end <= Instant::now() {
+                if self.core.has_actions() && end <= Instant::now() {
                     return;
                 }
             }
-            let Some(event) = self.core.events.pop_front() else { break };
+            self.core.extend(self.control.take_withdrawn());
+            if !self.core.step() {
+                break;
+            }
             moved = true;
-            let now = self.now();
-            self.core.actions.extend(machine::step(&mut self.core.state, now, event));
         }
         if moved {
-            self.sync_probes();
-            self.core.blueprints.retain(|slot, _| self.core.state.slot(*slot).is_some());
-            self.output.history.forget(|slot| self.core.state.slot(slot).is_none());
-            self.sync_watches();
-            self.run_file_tasks();
+            self.sync_with_state();
         }
     }
 
-    /// The core's time.
-    fn now(&self) -> Time {
-        self.core.begun.elapsed()
-    }
-
-    /// How long nothing is due.
-    fn timeout(&self) -> Option<Duration> {
-        if self.io.turn.has_left()
-            || !self.core.actions.is_empty()
-            || self.monitors.usages.is_under_way()
-        {
-            return Some(Duration::ZERO);
-        }
-        let deadline = self.core.state.next_deadline().map(|deadline| self.core.begun + deadline);
-        let due = [
-            deadline,
-            self.processes.children.sweeps.next,
-            self.monitors.probes.next_check(),
-            self.processes.helpers.next_end(),
-            self.monitors.hooks.next_end(),
-            self.output.outputs.next_close(),
-            self.output.output_stats.next_report(),
-            self.sockets.next_check(),
-            self.monitors.watched.next_check(),
-            self.monitors.notify.next_check(),
-            self.control.next_end(),
-            self.configuration.config_reading.next_end(),
-            self.processes.jobs.next_end(),
-            self.processes.guarding.next_start(),
-            self.core.exit.map(|(_, until)| until),
-        ];
-        due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()))
-    }
-
-    /// What is configured for a slot now; nothing for one that is forgotten.
-    fn blueprint(&self, slot: SlotId) -> Option<&Rc<Blueprint>> {
-        self.core.blueprints.get(&slot)
-    }
-
-    fn shut_down(&mut self, code: i32) {
-        self.end_all_helpers();
-        self.io.os.kill_descendants();
-        self.close_control();
-        self.remove_socket_files();
-        self.drain_all_output();
-        self.log_end(code);
-        self.output.log.flush(STUCK_READER, LAST_WORDS);
+    /// Lets the rooms follow what the core has decided.
+    fn sync_with_state(&mut self) {
+        let (probes, mut context) = self.probing();
+        probes.sync(&mut context);
+        self.core.forget_gone();
+        self.history.forget(|slot| self.core.state().slot(slot).is_none());
+        let watched = self.core.blueprints().map(|(slot, one)| (slot, &one.service.watch));
+        self.monitors.watched.sync(&mut self.io, &mut self.processes.helpers, watched);
+        self.run_file_tasks();
     }
 
     fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn(slot, generation) => self.spawn(slot, generation),
             Action::AskToStop(_, generation, step) => self.ask_to_stop(generation, step),
-            Action::AskLeftovers(_, generation) => self.ask_leftovers(generation),
+            Action::AskLeftovers(_, generation) => {
+                self.processes.children.ask_leftovers(generation);
+            }
             Action::KillTree(_, generation) => self.kill_tree(generation),
             Action::Signal(_, generation, signal) => self.send_signal(generation, signal),
             Action::Note(note) => self.tell(note),
-            Action::Reply(id, outcome) => self.reply(id, outcome),
-            Action::Exit(code) => self.core.exit = Some((code, Instant::now() + LAST_HOOKS)),
+            Action::Reply(id, outcome) => self.control.reply(&mut self.io, id, outcome),
+            Action::Exit(code) => self.exit = Some((code, Instant::now() + LAST_HOOKS)),
         }
+    }
+
+    fn shut_down(&mut self, code: i32) {
+        self.processes.helpers.kill_all(&self.io);
+        self.io.os().kill_descendants();
+        self.control.close(&mut self.io);
+        self.remove_socket_files();
+        let last_words = self.output.drain_all(&mut self.io, self.core.now());
+        self.published(last_words);
+        self.log_end(code);
+        self.output.flush(STUCK_READER, LAST_WORDS);
     }
 }

@@ -28,3 +28,4 @@ pub mod record;
 pub mod reload;
 pub mod sockets;
 pub mod spawning;
+pub mod stderr;

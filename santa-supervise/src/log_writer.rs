@@ -259,7 +259,7 @@ fn complain(refusal: &io::Error) {
     if rustix::event::poll(&mut fds, Some(&now)) == Ok(1)
         && fds[0].revents().contains(rustix::event::PollFlags::OUT)
     {
-        crate::commands::complain(&format!(
+        crate::stderr::complain(&format!(
             "the log cannot be written to standard output: {refusal}; its records are lost, and `santa-supervise status` counts them"
         ));
     }

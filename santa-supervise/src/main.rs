@@ -2,13 +2,13 @@
 
 use clap::Parser;
 use santa_supervise::cli::Cli;
-use santa_supervise::commands;
+use santa_supervise::{commands, stderr};
 
 fn main() {
     let code = match commands::perform(Cli::parse()) {
         Ok(code) => code,
         Err(failure) => {
-            commands::complain(&failure.message);
+            stderr::complain(&failure.message);
             failure.code
         }
     };

@@ -71,8 +71,23 @@ impl Blueprint {
     /// Whether it is told of a `NOTIFY_SOCKET`.
     #[must_use]
     pub fn notifies(&self) -> bool {
-        let pulse = self.liveness.as_ref().map(|liveness| &liveness.probe);
-        [self.probe.as_ref(), pulse].contains(&Some(&ProbeKind::Notify))
+        let liveness = self.liveness.as_ref().map(|liveness| &liveness.probe);
+        [self.probe.as_ref(), liveness].contains(&Some(&ProbeKind::Notify))
+    }
+
+    /// Whether it is ready when it says so in its `NOTIFY_SOCKET`.
+    #[must_use]
+    pub fn is_ready_by_notify(&self) -> bool {
+        self.probe == Some(ProbeKind::Notify)
+    }
+
+    /// The line that means that it is ready, if one does.
+    #[must_use]
+    pub fn ready_line(&self) -> Option<&str> {
+        match &self.probe {
+            Some(ProbeKind::Log(line)) => Some(line),
+            _ => None,
+        }
     }
 
     /// Whether a process of `self` would do for `other`, too.

@@ -17,8 +17,9 @@ use crate::log_writer::Log;
 use crate::os;
 use crate::record::Style;
 use crate::spawning::Spawner;
+use crate::stderr::complain;
 
-use super::{Failure, complain, config_path, exit, parse};
+use super::{Failure, config_path, exit, parse};
 
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();

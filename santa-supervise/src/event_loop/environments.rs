@@ -1,7 +1,9 @@
 //! Which service the orphans come from that became ours. Where processes carry no mark,
-//! only their environment tells, and a process of our own reads it.
+//! only their environment tells, and a worker reads it.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::RawFd;
 
 use crate::os::{self, Pid, Strays};
 
@@ -14,37 +16,37 @@ impl EventLoop {
         let mut known = self.processes.children.mains();
         known.extend(self.processes.helpers.pids());
         known.extend(self.processes.guarding.pid());
-        let strays = self.io.os.strays(&known);
+        let strays = self.io.os_mut().strays(&known);
         self.read_environments(strays.unread());
         strays
     }
 
-    /// Lets a process look where strays come from that carry no mark.
+    /// Lets a worker look where orphans come from that carry no mark.
     fn read_environments(&mut self, pids: &[Pid]) {
         if pids.is_empty() || self.processes.jobs.read_environments() {
             return;
         }
-        let begun = self.start_job(Job::ReadEnvironments(pids.to_vec()), &[], &|output, _| {
+        let read = |output: &mut File, _: &[RawFd]| {
             for pid in pids {
                 let tag = serde_json::to_string(&os::environment_tag(*pid)).unwrap_or_default();
                 // Each at once: the next one may hang. Without us there is nobody to tell.
                 let _ = writeln!(output, "{tag}");
             }
-        });
-        if let Err(error) = begun {
+        };
+        if let Err(error) = self.start_job(Job::ReadEnvironments(pids.to_vec()), &[], &read) {
             self.warn(&format!("cannot find out which service orphans belong to: {error}"));
-            pids.iter().for_each(|pid| self.io.os.learn(*pid, None));
+            pids.iter().for_each(|pid| self.io.os_mut().learn(*pid, None));
         }
     }
 
-    /// Takes in where strays come from. The first one of which nothing was told has
+    /// Takes in where orphans come from. The first one of which nothing was told has
     /// hung; it may be anybody's.
     pub(super) fn environments_read(&mut self, pids: &[Pid], told: &[u8]) {
         let told = String::from_utf8_lossy(told);
         let answers = told.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let answers = answers.map(|line| serde_json::from_str(line).unwrap_or(None));
         for (pid, tag) in pids.iter().zip(answers.chain([None::<String>])) {
-            self.io.os.learn(*pid, tag.as_deref());
+            self.io.os_mut().learn(*pid, tag.as_deref());
         }
         self.processes.children.sweep_soon();
     }

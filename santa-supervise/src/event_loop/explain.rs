@@ -1,5 +1,5 @@
-//! Why a service is in its state: its last exits with what it said before them,
-//! and what happens next without anybody's doing.
+//! Why a service is in its state: its last exits with its last lines before them,
+//! and what happens next by itself.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,6 +8,7 @@ use crate::machine::{Phase, Slot, SlotId};
 use crate::protocol::{Answer, Explanation, PastExit};
 
 use super::EventLoop;
+use super::output::Output;
 
 /// How many exits of a slot are remembered.
 const EXITS: usize = 5;
@@ -25,20 +26,19 @@ impl History {
     pub(super) fn forget(&mut self, gone: impl Fn(SlotId) -> bool) {
         self.0.retain(|slot, _| !gone(*slot));
     }
-}
 
-impl EventLoop {
-    /// Remembers an exit; its last words have been read.
-    pub(super) fn remember_exit(
+    /// Remembers an exit; its last words are in the output.
+    pub(super) fn remember(
         &mut self,
+        output: &Output,
         slot: SlotId,
         label: &str,
         ending: String,
         began: Millis,
     ) {
         let now = clock::now();
-        let lines = self.last_lines(label, began);
-        let exits = self.output.history.0.entry(slot).or_default();
+        let lines = output.last_lines(label, began, LINES, LINE);
+        let exits = self.0.entry(slot).or_default();
         exits.push_back(PastExit {
             at: now / 1_000,
             lived_ms: now.saturating_sub(began),
@@ -50,28 +50,19 @@ impl EventLoop {
         }
     }
 
-    /// The last lines that `label` wrote since `began`.
-    fn last_lines(&self, label: &str, began: Millis) -> Vec<String> {
-        let chunks = self.output.outputs.recent(|service| service == label);
-        let mut lines: Vec<String> = chunks
-            .iter()
-            .rev()
-            .take_while(|chunk| chunk.at >= began)
-            .flat_map(|chunk| chunk.lines().collect::<Vec<_>>().into_iter().rev())
-            .take(LINES)
-            .map(|line| String::from_utf8_lossy(&line[..line.len().min(LINE)]).into_owned())
-            .collect();
-        lines.reverse();
-        lines
+    /// The exits of a slot, the last one first.
+    fn of(&self, slot: SlotId) -> Vec<PastExit> {
+        let exits = self.0.get(&slot);
+        exits.map(|exits| exits.iter().rev().cloned().collect()).unwrap_or_default()
     }
+}
 
+impl EventLoop {
     /// What `NAME` or `NAME:INSTANCE` is doing and why.
     pub(super) fn explain(&self, name: &str) -> Result<Vec<Explanation>, Answer> {
         let meant = |slot: &Slot| slot.spec().label() == name || slot.spec().service == name;
-        let found: Vec<Explanation> = self
-            .core
-            .state
-            .slots()
+        let slots = self.core.state().slots();
+        let found: Vec<Explanation> = slots
             .filter(|(_, slot)| meant(slot))
             .map(|(id, slot)| self.explanation(id, slot))
             .collect();
@@ -85,12 +76,11 @@ impl EventLoop {
 
     fn explanation(&self, id: SlotId, slot: &Slot) -> Explanation {
         let status = self.service_status(id, slot);
-        let exits = self.output.history.0.get(&id);
         Explanation {
             next: self.next(slot),
             successor: slot.successor().map(|generation| generation.0),
             leaving: slot.retiring().map(|generation| generation.0).collect(),
-            exits: exits.map(|exits| exits.iter().rev().cloned().collect()).unwrap_or_default(),
+            exits: self.history.of(id),
             wanted: slot.wanted(),
             status,
         }
@@ -99,7 +89,7 @@ impl EventLoop {
     /// What comes next by itself, and when.
     fn next(&self, slot: &Slot) -> Option<String> {
         let seconds = |what: &str| {
-            let left = slot.deadline()?.saturating_sub(self.now());
+            let left = slot.deadline()?.saturating_sub(self.core.now());
             Some(format!("{what} in {:.1} s", left.as_secs_f64()))
         };
         let spec = slot.spec();

@@ -1,12 +1,10 @@
 //! The process that kills what is left when we are killed: started again when
 //! somebody kills it.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use crate::machine::Exit;
-use crate::os::{self, Guard, Pid};
-
-use super::EventLoop;
+use crate::os::{self, Family, Guard, Pid};
 
 /// How long a guard that has ended is not replaced: what kills it may do so again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,32 +33,27 @@ impl Guarding {
     pub(super) fn next_start(&self) -> Option<Instant> {
         self.again_at
     }
-}
 
-impl EventLoop {
-    /// Whether the process that ended was the guard.
-    pub(super) fn guard_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let guarding = &mut self.processes.guarding;
-        if guarding.guard.take_if(|guard| guard.pid == pid).is_none() {
+    /// Whether the process that ended was the guard; then it will be restarted.
+    pub(super) fn ended(&mut self, pid: Pid) -> bool {
+        if self.guard.take_if(|guard| guard.pid == pid).is_none() {
             return false;
         }
         // At once, unless it has lived too short a time.
-        guarding.again_at = Some(Instant::now().max(guarding.began + PAUSE));
-        self.warn(&format!("the guard process has ended ({exit}) and is restarted"));
+        self.again_at = Some(Instant::now().max(self.began + PAUSE));
         true
     }
 
     /// Starts the guard again when it is time to.
-    pub(super) fn guard_again(&mut self, now: Instant) {
-        if self.processes.guarding.again_at.is_none_or(|due| due > now) {
-            return;
+    ///
+    /// # Errors
+    /// There is no room for another process now; it is tried again.
+    pub(super) fn restart(&mut self, family: Family, now: Instant) -> io::Result<()> {
+        if self.again_at.is_none_or(|due| due > now) {
+            return Ok(());
         }
-        match os::start_guard(self.processes.spawner.family()) {
-            Ok(guard) => self.processes.guarding = Guarding::new(guard),
-            Err(error) => {
-                self.processes.guarding.again_at = Some(now + AGAIN_AFTER);
-                self.warn(&format!("cannot start the guard process: {error}; if santa-supervise is killed now, what services have started keeps running"));
-            }
-        }
+        self.again_at = Some(now + AGAIN_AFTER);
+        *self = Self::new(os::start_guard(family)?);
+        Ok(())
     }
 }

@@ -2,32 +2,53 @@
 //! a deadline, and whatever it leaves behind ends with it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use crate::machine::{Exit, Generation};
-use crate::os::{Pid, Tree};
-use crate::spawning::{Helper, HelperSpec, Like, Problem};
+use crate::os::{self, Interest, Pid, Token, Tree, Worker};
+use crate::spawning::{Helper, HelperSpec, Like, Problem, Spawner};
 
-use super::EventLoop;
-use super::leftovers::Leftovers;
+use super::children::Leftovers;
+use super::io::{Io, Source};
 
-/// Most processes of our own that a mount may hold.
+/// Most workers that a mount may hold.
 const MOST_HUNG: usize = 32;
 
 /// What a helper is for.
 #[derive(Debug, Clone)]
 pub(super) enum Purpose {
-    /// To look at this generation.
+    /// To probe this generation.
     Probe(Generation),
     /// To tell of an event; the name of the hook.
     Hook(String),
-    /// To look at files for as long as a service watches them.
+    /// To watch files for as long as a service wants it.
     Watch,
     /// To read the configuration again.
     ReadConfig,
     /// To do something with a path: connect a socket of ours to it, bind one, look.
     Path,
+}
+
+/// What to run, and how long it may take.
+#[derive(Debug)]
+pub(super) struct Command<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) command: &'a [String],
+    pub(super) like: Like<'a>,
+    pub(super) environment: Vec<(&'static str, String)>,
+    pub(super) input: &'a str,
+    pub(super) timeout: Duration,
+}
+
+/// How a helper has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) leftovers: Leftovers,
+    /// What it was for and its answer, if somebody still waits for it.
+    pub(super) answer: Option<(Purpose, Result<(), Problem>)>,
 }
 
 #[derive(Debug)]
@@ -39,6 +60,30 @@ struct Running {
     timed_out: bool,
     /// Nobody waits for its answer any more.
     forgotten: bool,
+}
+
+impl Running {
+    fn kill(&self, io: &Io) {
+        // It may not lead its group yet. What else it has started is killed when it
+        // has ended.
+        let pid = self.helper.pid;
+        let _ = io.os().signal_child(pid, libc::SIGKILL);
+        let tree = Tree { main: pid, main_alive: true, tag: &self.helper.tag };
+        io.os().signal_group(tree, libc::SIGKILL);
+    }
+
+    fn outcome(&mut self, exit: Exit) -> Result<(), Problem> {
+        match exit {
+            Exit::Code(0) => Ok(()),
+            _ if self.timed_out => {
+                Err(Problem::lasting(format!("it took longer than {:?}", self.timeout)))
+            }
+            _ => Err(self
+                .helper
+                .start_problem()
+                .unwrap_or_else(|| Problem::lasting(format!("the program ended with {exit}")))),
+        }
+    }
 }
 
 /// All helpers that run.
@@ -54,7 +99,7 @@ impl Helpers {
         self.0.keys().copied()
     }
 
-    /// How many processes that worked on paths were killed and are still there.
+    /// How many workers on paths were killed and are still there.
     fn hung(&self) -> usize {
         let hangs = |one: &&Running| one.forgotten && matches!(one.purpose, Purpose::Path);
         self.0.values().filter(hangs).count()
@@ -64,120 +109,128 @@ impl Helpers {
     pub(super) fn hooks(&self) -> usize {
         self.0.values().filter(|running| matches!(running.purpose, Purpose::Hook(_))).count()
     }
-}
 
-impl EventLoop {
-    /// Starts a helper that may take `timeout`.
-    pub(super) fn run_helper(
+    /// Starts a program.
+    pub(super) fn run(
         &mut self,
-        purpose: Purpose,
-        command: &[String],
-        like: Like<'_>,
-        environment: Vec<(&'static str, String)>,
-        input: &str,
-        timeout: Duration,
+        io: &mut Io,
+        spawner: &mut Spawner,
+        wanted: Command<'_>,
     ) -> Result<Pid, Problem> {
+        let Command { purpose, command, like, environment, input, timeout } = wanted;
         let name = match &purpose {
             Purpose::Probe(_) => "look",
             Purpose::Hook(name) => name,
             Purpose::Watch | Purpose::ReadConfig | Purpose::Path => "own",
         };
         let spec = HelperSpec { purpose: name, command, like, environment, input };
-        let helper = self.processes.spawner.help(&spec)?;
+        let helper = spawner.help(&spec)?;
         let pid = helper.pid;
-        let deadline = Instant::now() + timeout;
-        self.adopt_helper(purpose, helper, Some(deadline), timeout);
+        self.adopt(io, purpose, helper, Some(Instant::now() + timeout), timeout);
         Ok(pid)
     }
 
+    /// Forks a worker, a process of our own code that does `work` on `fds`, and waits
+    /// for what it writes. It lives until it is [ended](Self::end).
+    ///
     /// # Errors
-    /// Too many processes that worked on paths are still there although they were
-    /// killed: a mount holds them.
-    pub(super) fn has_room_for_worker(&self) -> io::Result<()> {
-        match self.processes.helpers.hung() < MOST_HUNG {
-            true => Ok(()),
-            false => Err(io::Error::other("too many earlier attempts still hang")),
+    /// There is no room for another process; or too many that worked on paths are
+    /// still there although they were killed: a mount holds them.
+    pub(super) fn start_worker(
+        &mut self,
+        io: &mut Io,
+        purpose: Purpose,
+        source: Source,
+        fds: &[RawFd],
+        work: &dyn Fn(&mut File, &[RawFd]),
+    ) -> io::Result<OwnWorker> {
+        if matches!(purpose, Purpose::Path) && self.hung() >= MOST_HUNG {
+            return Err(io::Error::other("too many earlier attempts still hang"));
+        }
+        let Worker { pid, output } = os::fork_worker(fds, work)?;
+        self.adopt(io, purpose, Helper::of_our_own(pid), None, Duration::ZERO);
+        match io.watch(output.as_fd(), Interest::Read, source) {
+            Ok(token) => Ok(OwnWorker { pid, output, token }),
+            Err(error) => {
+                self.kill(io, pid);
+                Err(error)
+            }
         }
     }
 
-    /// Takes in a process of our own code, which lives until it is ended.
-    pub(super) fn adopt_worker(&mut self, purpose: Purpose, pid: Pid) {
-        self.adopt_helper(purpose, Helper::of_our_own(pid), None, Duration::ZERO);
-    }
-
-    fn adopt_helper(
+    fn adopt(
         &mut self,
+        io: &mut Io,
         purpose: Purpose,
         helper: Helper,
         deadline: Option<Instant>,
         timeout: Duration,
     ) {
-        self.io.os.adopt(helper.pid);
-        let pid = helper.pid;
+        io.os_mut().adopt(helper.pid);
         let (timed_out, forgotten) = (false, false);
-        let running = Running { purpose, helper, deadline, timeout, timed_out, forgotten };
-        self.processes.helpers.0.insert(pid, running);
+        let pid = helper.pid;
+        self.0.insert(pid, Running { purpose, helper, deadline, timeout, timed_out, forgotten });
     }
 
     /// Kills helpers whose time is over; their end is seen like any other.
-    pub(super) fn end_slow_helpers(&mut self, now: Instant) {
-        let mut late = Vec::new();
-        for running in self.processes.helpers.0.values_mut() {
+    pub(super) fn end_slow(&mut self, io: &Io, now: Instant) {
+        for running in self.0.values_mut() {
             if running.deadline.is_some_and(|deadline| deadline <= now) && !running.timed_out {
                 running.timed_out = true;
-                late.push(running.helper.pid);
+                running.kill(io);
             }
         }
-        late.into_iter().for_each(|pid| self.kill_helper(pid));
     }
 
     /// Kills a helper whose answer is no longer of use.
-    pub(super) fn end_helper(&mut self, pid: Pid) {
-        if let Some(running) = self.processes.helpers.0.get_mut(&pid) {
+    pub(super) fn kill(&mut self, io: &Io, pid: Pid) {
+        if let Some(running) = self.0.get_mut(&pid) {
             running.forgotten = true;
-            self.kill_helper(pid);
+            running.kill(io);
         }
     }
 
-    fn kill_helper(&mut self, pid: Pid) {
-        if let Some(running) = self.processes.helpers.0.get(&pid) {
-            // It may not lead its group yet. What else it has started is killed
-            // when it has ended.
-            let _ = self.io.os.signal_child(pid, libc::SIGKILL);
-            let tree = Tree { main: pid, main_alive: true, tag: &running.helper.tag };
-            self.io.os.signal_group(tree, libc::SIGKILL);
-        }
+    /// Ends a worker, whether it is done or not.
+    pub(super) fn end(&mut self, io: &mut Io, worker: &OwnWorker) {
+        io.forget(worker.output.as_fd(), worker.token);
+        self.kill(io, worker.pid);
     }
 
     /// Kills all helpers: the end of everything.
-    pub(super) fn end_all_helpers(&mut self) {
-        let all: Vec<Pid> = self.processes.helpers.0.keys().copied().collect();
-        all.into_iter().for_each(|pid| self.kill_helper(pid));
+    pub(super) fn kill_all(&self, io: &Io) {
+        self.0.values().for_each(|running| running.kill(io));
     }
 
-    /// Whether the process that ended was a helper; then its answer is taken.
-    pub(super) fn helper_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(mut running) = self.processes.helpers.0.remove(&pid) else { return false };
+    /// Takes in that a process has ended, if it was a helper.
+    pub(super) fn ended(&mut self, io: &Io, pid: Pid, exit: Exit) -> Option<Ended> {
+        let mut running = self.0.remove(&pid)?;
         let leftovers = Leftovers::new(pid, running.helper.tag.clone());
-        self.io.os.signal_group(leftovers.tree(), libc::SIGKILL);
-        self.processes.children.add_leftovers(leftovers);
-        let outcome = match exit {
-            Exit::Code(0) => Ok(()),
-            _ if running.timed_out => {
-                Err(Problem::lasting(format!("it took longer than {:?}", running.timeout)))
-            }
-            _ => Err(running
-                .helper
-                .start_problem()
-                .unwrap_or_else(|| Problem::lasting(format!("the program ended with {exit}")))),
-        };
-        match running.purpose {
-            _ if running.forgotten => {}
-            Purpose::Probe(generation) => self.command_probe_done(generation, outcome),
-            Purpose::Hook(name) => self.hook_done(&name, outcome.map_err(Problem::into_message)),
-            // Its pipe tells.
-            Purpose::Watch | Purpose::ReadConfig | Purpose::Path => {}
+        io.os().signal_group(leftovers.tree(), libc::SIGKILL);
+        let outcome = running.outcome(exit);
+        let answer = (!running.forgotten).then_some((running.purpose, outcome));
+        Some(Ended { leftovers, answer })
+    }
+}
+
+/// A worker under way.
+#[derive(Debug)]
+pub(super) struct OwnWorker {
+    pid: Pid,
+    output: OwnedFd,
+    token: Token,
+}
+
+impl OwnWorker {
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Reads what it has written: nothing new, some bytes, or its end (0).
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Option<usize> {
+        match rustix::io::read(&self.output, buffer) {
+            Ok(read) => Some(read),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => None,
+            Err(_) => Some(0),
         }
-        true
     }
 }

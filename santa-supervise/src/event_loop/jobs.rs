@@ -1,27 +1,27 @@
-//! Work on paths, by processes of our own that do it, tell the outcome and end: a
-//! mount that hangs holds up one of them and nobody else. Each has its time.
+//! Work on paths, by workers that do it, tell the outcome and end: a mount that
+//! hangs holds up one of them and nobody else. Each has its deadline.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use santa_config::{Address, Config};
 
-use crate::os::{self, Interest, Pid, Token, Worker};
+use crate::os::{Pid, Token};
 use crate::plan::Blueprint;
 use crate::sockets::{Batch, FileTask};
 
-use super::helpers::Purpose;
-use super::{EventLoop, Source};
+use super::helpers::{Helpers, OwnWorker, Purpose};
+use super::io::{Io, Source};
 
 /// How long one may take; less than a client waits.
 const LONGEST: Duration = Duration::from_secs(8);
 
 /// How long environments may take to be read: until then, every service that stops
-/// may have left the strays behind.
+/// may have left the orphans behind.
 const LONGEST_READ: Duration = Duration::from_secs(2);
 
 /// What is to be done.
@@ -33,7 +33,7 @@ pub(super) enum Job {
     LookForLost(Vec<Address>),
     /// Bind sockets again whose files are lost.
     BindLost(Batch),
-    /// Read the environments of these strays.
+    /// Read the environments of these orphans.
     ReadEnvironments(Vec<Pid>),
     /// Nothing that anybody waits for.
     FileTasks(Rc<[FileTask]>),
@@ -51,10 +51,16 @@ impl Job {
 #[derive(Debug)]
 struct Running {
     job: Job,
-    pid: Pid,
-    output: OwnedFd,
+    worker: OwnWorker,
     told: Vec<u8>,
     deadline: Instant,
+}
+
+/// A job that has ended, and what its worker told.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) job: Job,
+    pub(super) told: Vec<u8>,
 }
 
 /// All that are under way.
@@ -75,7 +81,7 @@ impl Jobs {
         file_tasks.flatten()
     }
 
-    /// Whether environments are read.
+    /// Whether environments are being read.
     pub(super) fn read_environments(&self) -> bool {
         self.0.values().any(|running| matches!(running.job, Job::ReadEnvironments(_)))
     }
@@ -85,65 +91,58 @@ impl Jobs {
         let looks = |job: &Job| matches!(job, Job::LookForLost(_) | Job::BindLost(_));
         self.0.values().any(|running| looks(&running.job))
     }
-}
 
-impl EventLoop {
-    /// Lets a process do `work`, which may write, on `fds`.
-    pub(super) fn start_job(
+    /// Lets a worker do `work`, which may write, on `fds`.
+    ///
+    /// # Errors
+    /// There is no room for another process.
+    pub(super) fn start(
         &mut self,
+        io: &mut Io,
+        helpers: &mut Helpers,
         job: Job,
         fds: &[RawFd],
         work: &dyn Fn(&mut File, &[RawFd]),
     ) -> io::Result<()> {
-        self.has_room_for_worker()?;
-        let Worker { pid, output } = os::fork_worker(fds, work)?;
-        self.adopt_worker(Purpose::Path, pid);
-        let token = self.io.sources.add(Source::Job);
-        if let Err(error) = self.io.os.watch(output.as_fd(), token, Interest::Read) {
-            self.io.sources.remove(token);
-            self.end_helper(pid);
-            return Err(error);
-        }
+        let worker = helpers.start_worker(io, Purpose::Path, Source::Job, fds, work)?;
         let deadline = Instant::now() + job.longest();
-        self.processes
-            .jobs
-            .0
-            .insert(token, Running { job, pid, output, told: Vec::new(), deadline });
+        self.0.insert(worker.token(), Running { job, worker, told: Vec::new(), deadline });
         Ok(())
     }
 
-    /// One has told something, or has ended.
-    pub(super) fn read_job(&mut self, token: Token) {
-        let Some(running) = self.processes.jobs.0.get_mut(&token) else { return };
+    /// One has told something, or has ended and is finished.
+    pub(super) fn read(
+        &mut self,
+        io: &mut Io,
+        helpers: &mut Helpers,
+        token: Token,
+    ) -> Option<Finished> {
+        let running = self.0.get_mut(&token)?;
         let mut buffer = [0u8; 16 * 1024];
-        match rustix::io::read(&running.output, &mut buffer) {
-            Ok(read @ 1..) => running.told.extend_from_slice(&buffer[..read]),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-            Ok(0) | Err(_) => self.finish_job(token),
-        }
-    }
-
-    /// Gives up those that take too long.
-    pub(super) fn end_slow_jobs(&mut self, now: Instant) {
-        let late = self.processes.jobs.0.iter().filter(|(_, running)| running.deadline <= now);
-        for token in late.map(|(token, _)| *token).collect::<Vec<_>>() {
-            self.finish_job(token);
-        }
-    }
-
-    fn finish_job(&mut self, token: Token) {
-        let Some(running) = self.processes.jobs.0.remove(&token) else { return };
-        self.io.os.forget(running.output.as_fd(), token);
-        self.io.sources.remove(token);
-        self.end_helper(running.pid);
-        match running.job {
-            Job::BindNew(config, blueprints, batch) => {
-                self.sockets_bound(*config, blueprints, batch.listeners(&running.told));
+        match running.worker.read(&mut buffer)? {
+            0 => self.finish(io, helpers, token),
+            read => {
+                running.told.extend_from_slice(&buffer[..read]);
+                None
             }
-            Job::LookForLost(addresses) => self.looked_for_lost(addresses, &running.told),
-            Job::BindLost(batch) => self.bound_again(batch.listeners(&running.told)),
-            Job::ReadEnvironments(pids) => self.environments_read(&pids, &running.told),
-            Job::FileTasks(_) => {}
         }
+    }
+
+    /// Those that take too long.
+    pub(super) fn late(&self, now: Instant) -> Vec<Token> {
+        let late = self.0.iter().filter(|(_, running)| running.deadline <= now);
+        late.map(|(token, _)| *token).collect()
+    }
+
+    /// Ends a job with what was told so far.
+    pub(super) fn finish(
+        &mut self,
+        io: &mut Io,
+        helpers: &mut Helpers,
+        token: Token,
+    ) -> Option<Finished> {
+        let Running { job, worker, told, .. } = self.0.remove(&token)?;
+        helpers.end(io, &worker);
+        Some(Finished { job, told })
     }
 }

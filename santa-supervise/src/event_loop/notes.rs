@@ -1,26 +1,25 @@
-//! What santa-supervise itself tells: log records and the events that clients
+//! What santa-supervise itself reports: log records and the events that clients
 //! follow. One JSON object serves both.
 
 use serde_json::{Value, json};
 
-use crate::clock;
-use crate::machine::{Generation, Note, Phase, SlotId};
-use crate::record::{Chunk, OWN_NAME, Stream};
+use crate::machine::{Note, Phase, SlotId};
 
 use super::EventLoop;
+use super::children::Child;
 
 impl EventLoop {
     pub(super) fn tell(&mut self, note: Note) {
         match note {
             Note::Changed { slot, from, to, why } => self.log_transition(slot, from, to, &why),
             Note::Roll { slot, well, text } => {
-                let label = self.label(slot);
+                let label = self.core.label(slot);
                 let level = if well { "info" } else { "error" };
                 let details = json!({ "event": "roll", "name": label, "ok": well });
                 self.event(level, &format!("{label}: {text}"), details);
             }
             Note::Stuck(slot, _) => {
-                let label = self.label(slot);
+                let label = self.core.label(slot);
                 let message = format!("{label} survives SIGKILL and is no longer waited for");
                 self.event("error", &message, json!({ "event": "stuck", "name": label }));
             }
@@ -43,13 +42,13 @@ impl EventLoop {
     fn log_transition(&mut self, slot: SlotId, from: Phase, to: Phase, why: &str) {
         let mut why = why.to_owned();
         if (from, to) == (Phase::Starting, Phase::Stopping) {
-            let live = self.core.state.slot(slot).and_then(|slot| slot.generation());
-            let delay = live.and_then(|generation| self.delay_of(generation));
+            let live = self.core.state().slot(slot).and_then(|slot| slot.generation());
+            let delay = live.and_then(|generation| self.processes.starts.delay_of(generation));
             let problem = delay.or_else(|| self.monitors.probes.problem(slot).map(str::to_owned));
             why += &problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         }
-        let label = self.label(slot);
-        let live = self.core.state.slot(slot).and_then(|slot| slot.generation());
+        let label = self.core.label(slot);
+        let live = self.core.state().slot(slot).and_then(|slot| slot.generation());
         let message = match to {
             Phase::Starting => format!("{label} starts"),
             Phase::Ready => format!("{label} is ready"),
@@ -66,8 +65,9 @@ impl EventLoop {
             Phase::Backoff => "warning",
             _ => "info",
         };
-        let Some(blueprint) = self.blueprint(slot) else { return };
+        let Some(blueprint) = self.core.blueprint(slot) else { return };
         let spec = &blueprint.spec;
+        let child = live.and_then(|generation| self.processes.children.get(generation));
         let details = json!({
             "event": "state",
             "name": spec.service,
@@ -75,16 +75,19 @@ impl EventLoop {
             "from": from.word(),
             "to": to.word(),
             "why": why,
-            "pid": live.and_then(|generation| self.pid_of(generation)),
+            "pid": child.map(Child::pid),
             "generation": live.map(|generation| generation.0),
         });
         let service = spec.service.clone();
         let record = self.event(level, &message, details);
-        self.call_hooks(&service, to, &record);
-    }
-
-    fn pid_of(&self, generation: Generation) -> Option<i32> {
-        self.processes.children.get(generation).map(|child| child.pid)
+        let failed = self.monitors.hooks.call(
+            &mut self.io,
+            &mut self.processes.helpers,
+            &mut self.processes.spawner,
+            (&service, to),
+            &record,
+        );
+        self.hooks_failed(failed);
     }
 
     pub(super) fn warn(&mut self, message: &str) {
@@ -95,10 +98,10 @@ impl EventLoop {
         let message = format!(
             "santa-supervise {} starts {} services",
             env!("CARGO_PKG_VERSION"),
-            self.core.blueprints.len()
+            self.core.blueprints().count()
         );
-        self.event("info", &message, json!({ "event": "start", "os": self.io.os.name() }));
-        if let Some(shortcoming) = self.io.os.shortcoming() {
+        self.event("info", &message, json!({ "event": "start", "os": self.io.os().name() }));
+        if let Some(shortcoming) = self.io.os().shortcoming() {
             self.warn(&shortcoming);
         }
     }
@@ -114,19 +117,8 @@ impl EventLoop {
 
     /// Puts one record into the log and shows it to whoever follows events.
     pub(super) fn event(&mut self, level: &str, message: &str, details: Value) -> Value {
-        self.output.sequence += 1;
-        let at = clock::now();
-        let mut record = json!({ "level": level, "message": message, "seq": self.output.sequence });
-        if let (Value::Object(record), Value::Object(details)) = (&mut record, details) {
-            record.extend(details);
-        }
-        self.publish(Chunk {
-            service: OWN_NAME.into(),
-            stream: Stream::Event,
-            at,
-            text: format!("{record}\n").into_bytes(),
-            unfinished: false,
-        });
+        let (record, chunk) = self.output.event(level, message, details);
+        self.control.show(&mut self.io, &chunk);
         record
     }
 }

@@ -1,19 +1,21 @@
 //! What services say of themselves through `NOTIFY_SOCKET` (sd_notify(3)). Every
 //! generation has a socket of its own, so nothing that an older one says is
-//! taken for the newer one's; strangers are passed over.
+//! taken for the newer one's; messages of other processes are ignored.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::machine::{Event, Generation};
-use crate::os::{self, Interest, Token};
-use crate::plan::{Blueprint, ProbeKind};
+use crate::machine::Generation;
+use crate::os::{self, Interest, Token, Tree};
+use crate::plan::Blueprint;
 
-use super::{EventLoop, Source};
+use super::io::{Io, Source};
 
-/// Most messages of one socket before others get their turn, strangers' too.
+/// Most messages of one socket before others get their turn, including those of
+/// other processes.
 const MESSAGES_A_TURN: usize = 32;
 
 /// How long a socket with that many is left alone: nobody has to say more, and
@@ -28,10 +30,19 @@ struct NotifySocket {
     token: Token,
     fd: OwnedFd,
     path: PathBuf,
-    /// What it last said of itself.
+    /// Its last `STATUS=`.
     status: Option<String>,
     /// When it is read again.
     paused_until: Option<Instant>,
+}
+
+/// What a service has said that others must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notification {
+    /// `READY=1`
+    Ready,
+    /// `WATCHDOG=1`
+    Watchdog,
 }
 
 /// The sockets, by generation.
@@ -66,115 +77,99 @@ impl NotifySockets {
         self.open.values().filter_map(|socket| socket.paused_until).min()
     }
 
+    /// Makes the socket of a service that uses one. The child binds it.
+    ///
+    /// # Errors
+    /// There is no room for another descriptor.
+    pub(super) fn open(
+        &mut self,
+        io: &mut Io,
+        blueprint: &Blueprint,
+        generation: Generation,
+    ) -> io::Result<()> {
+        if !blueprint.notifies() {
+            return Ok(());
+        }
+        let fd = os::notify_socket()?;
+        let token = io.watch(fd.as_fd(), Interest::Read, Source::Notify)?;
+        let path = self.path(generation);
+        let socket = NotifySocket { token, fd, path, status: None, paused_until: None };
+        self.open.insert(generation, socket);
+        Ok(())
+    }
+
     fn path(&self, generation: Generation) -> PathBuf {
         let mut path = self.control.clone().into_os_string();
         path.push(format!("-n{}", generation.0));
         path.into()
     }
-}
 
-impl EventLoop {
-    /// Makes the socket for a service that is to be told of one. The child binds it.
-    pub(super) fn open_notify_socket(&mut self, blueprint: &Blueprint, generation: Generation) {
-        if !blueprint.notifies() {
-            return;
-        }
-        match self.make_notify_socket() {
-            Ok((token, fd)) => {
-                let path = self.monitors.notify.path(generation);
-                let socket = NotifySocket { token, fd, path, status: None, paused_until: None };
-                self.monitors.notify.open.insert(generation, socket);
-            }
-            Err(error) => {
-                let label = blueprint.spec.label();
-                self.warn(&format!("cannot create the NOTIFY_SOCKET of {label}: {error}"));
-            }
-        }
+    /// Closes the socket of a generation; its file has to be removed.
+    #[must_use]
+    pub(super) fn close(&mut self, io: &mut Io, generation: Generation) -> Option<PathBuf> {
+        let socket = self.open.remove(&generation)?;
+        io.forget(socket.fd.as_fd(), socket.token);
+        Some(socket.path)
     }
 
-    fn make_notify_socket(&mut self) -> std::io::Result<(Token, OwnedFd)> {
-        let fd = os::notify_socket()?;
-        let token = self.io.sources.add(Source::Notify);
-        self.io.os.watch(fd.as_fd(), token, Interest::Read).inspect_err(|_| {
-            self.io.sources.remove(token);
-        })?;
-        Ok((token, fd))
+    /// Whose socket it is.
+    pub(super) fn owner(&self, token: Token) -> Option<Generation> {
+        let mut open = self.open.iter();
+        open.find(|(_, socket)| socket.token == token).map(|(generation, _)| *generation)
     }
 
-    pub(super) fn close_notify_socket(&mut self, generation: Generation) {
-        if let Some(socket) = self.monitors.notify.open.remove(&generation) {
-            self.io.os.forget(socket.fd.as_fd(), socket.token);
-            self.io.sources.remove(socket.token);
-            self.sockets.remove_path(socket.path);
-        }
-    }
-
-    /// Reads what a service says.
-    pub(super) fn read_notify_socket(&mut self, token: Token) {
-        let mut open = self.monitors.notify.open.iter();
-        let Some(generation) =
-            open.find(|(_, socket)| socket.token == token).map(|(generation, _)| *generation)
-        else {
-            return;
-        };
+    /// Reads what the processes of `tree` say.
+    pub(super) fn read(
+        &mut self,
+        io: &mut Io,
+        generation: Generation,
+        tree: Tree<'_>,
+    ) -> Vec<Notification> {
+        let mut said = Vec::new();
+        let Some(socket) = self.open.get_mut(&generation) else { return said };
         let mut last = None;
         for _ in 0..MESSAGES_A_TURN {
-            let (Some(socket), Some(child)) = (
-                self.monitors.notify.open.get(&generation),
-                self.processes.children.get(generation),
-            ) else {
-                return;
-            };
-            match self.io.os.next_notify_message(socket.fd.as_fd(), child.tree(), &mut last) {
-                os::NotifyMessage::Nothing => return,
+            match io.os().next_notify_message(socket.fd.as_fd(), tree, &mut last) {
+                os::NotifyMessage::Nothing => return said,
                 os::NotifyMessage::Foreign => {}
                 os::NotifyMessage::Said(text) => {
-                    self.handle_notify_message(generation, &String::from_utf8_lossy(&text));
+                    socket.take(&String::from_utf8_lossy(&text), &mut said);
                 }
             }
-            if self.io.turn.is_over() {
+            if io.turn().is_over() {
                 break;
             }
         }
-        if let Some(socket) = self.monitors.notify.open.get_mut(&generation) {
-            socket.paused_until = Some(Instant::now() + PAUSE);
-            self.io.os.forget(socket.fd.as_fd(), token);
-        }
+        socket.paused_until = Some(Instant::now() + PAUSE);
+        io.pause(socket.fd.as_fd(), socket.token);
+        said
     }
 
     /// Reads sockets again that were left alone for a moment.
-    pub(super) fn resume_notify_sockets(&mut self, now: Instant) {
-        for socket in self.monitors.notify.open.values_mut() {
+    pub(super) fn resume(&mut self, io: &mut Io, now: Instant) {
+        for socket in self.open.values_mut() {
             if socket.paused_until.is_some_and(|until| until <= now) {
-                let watched = self.io.os.watch(socket.fd.as_fd(), socket.token, Interest::Read);
+                let watched = io.resume(socket.fd.as_fd(), socket.token);
                 // Without memory for it, later.
                 socket.paused_until = watched.is_err().then(|| now + PAUSE);
             }
         }
     }
+}
 
-    fn handle_notify_message(&mut self, generation: Generation, text: &str) {
+impl NotifySocket {
+    fn take(&mut self, text: &str, said: &mut Vec<Notification>) {
         for line in text.lines() {
             match line.split_once('=') {
-                Some(("READY", "1")) => self.notify_ready(generation),
-                Some(("WATCHDOG", "1")) => self.watchdog_ping(generation),
+                Some(("READY", "1")) => said.push(Notification::Ready),
+                Some(("WATCHDOG", "1")) => said.push(Notification::Watchdog),
                 Some(("STATUS", status)) => {
                     let end = status.floor_char_boundary(LONGEST_STATUS);
-                    if let Some(socket) = self.monitors.notify.open.get_mut(&generation) {
-                        socket.status = Some(status[..end].to_owned());
-                    }
+                    self.status = Some(status[..end].to_owned());
                 }
-                // The protocol has more, and asks to pass over what is not known.
+                // The protocol has more, and unknown assignments are to be ignored.
                 _ => {}
             }
-        }
-    }
-
-    fn notify_ready(&mut self, generation: Generation) {
-        if let Some(child) = self.processes.children.get(generation)
-            && child.blueprint.probe == Some(ProbeKind::Notify)
-        {
-            self.core.events.push_back(Event::Ready(child.slot, generation));
         }
     }
 }

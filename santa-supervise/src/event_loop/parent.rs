@@ -7,7 +7,8 @@ use std::os::fd::BorrowedFd;
 use crate::machine::Event;
 use crate::os::{Interest, Token};
 
-use super::{EventLoop, Source};
+use super::EventLoop;
+use super::io::Source;
 
 impl EventLoop {
     /// Ends everything in order as soon as standard input is closed.
@@ -15,8 +16,7 @@ impl EventLoop {
     /// # Errors
     /// Standard input cannot be waited on, as with a regular file.
     pub fn follow_parent(&mut self) -> io::Result<()> {
-        let token = self.io.sources.add(Source::Parent);
-        self.io.os.watch(rustix::stdio::stdin(), token, Interest::Read)
+        self.io.watch(rustix::stdio::stdin(), Interest::Read, Source::Parent).map(drop)
     }
 
     pub(super) fn look_at_parent(&mut self, token: Token) {
@@ -24,10 +24,9 @@ impl EventLoop {
         // What is said there means nothing; only the end counts.
         match rustix::io::read(input, &mut [0; 256]) {
             Ok(0) | Err(_) => {
-                self.io.os.forget(input, token);
-                self.io.sources.remove(token);
+                self.io.forget(input, token);
                 let why = "the parent process has ended".to_owned();
-                self.core.events.push_back(Event::Terminate { why });
+                self.core.push(Event::Terminate { why });
             }
             Ok(_) => {}
         }

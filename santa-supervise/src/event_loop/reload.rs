@@ -1,15 +1,14 @@
-//! A changed configuration ends in some services getting a new process. What differs is found by
-//! [`crate::reload`]; that the old configuration stays when the new one is wrong
-//! is seen to here.
+//! A changed configuration gives some services a new process. What differs is found
+//! by [`crate::reload`]; here the old configuration is kept when the new one is wrong.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::rc::Rc;
 
 use santa_config::{Address, Config};
 use serde_json::json;
 
 use crate::machine::{Changes, Event, SlotId};
+use crate::os::Token;
 use crate::plan::Blueprint;
 use crate::reload::difference;
 use crate::sockets::{Batch, Bound, ToBind};
@@ -18,6 +17,21 @@ use super::EventLoop;
 use super::jobs::Job;
 
 impl EventLoop {
+    /// Reads the configuration and applies it; then `asker` is answered.
+    pub(super) fn begin_reload(&mut self, asker: Option<Token>) {
+        if !self.configuration.reading.ask(asker) {
+            return;
+        }
+        let begun = if self.core.state().is_shutting_down() {
+            Err("santa-supervise is shutting down".to_owned())
+        } else {
+            self.configuration.reading.begin(&mut self.io, &mut self.processes.helpers)
+        };
+        if let Err(problem) = begun {
+            self.reload_config(Err(problem));
+        }
+    }
+
     /// Applies what differs in the text of the configuration that was `read`, when
     /// its sockets are bound; or tells why not.
     pub(super) fn reload_config(&mut self, read: Result<String, String>) {
@@ -42,7 +56,7 @@ impl EventLoop {
     }
 
     fn check_reload(&self, config: &Config) -> Result<(), String> {
-        if self.core.state.is_shutting_down() {
+        if self.core.state().is_shutting_down() {
             return Err("santa-supervise is shutting down".to_owned());
         }
         if self.configuration.config.supervisor.control_socket != config.supervisor.control_socket {
@@ -61,7 +75,7 @@ impl EventLoop {
         let (fds, binder) = (batch.fds(), batch.binder());
         let job = Job::BindNew(Box::new(config), blueprints, batch);
         self.start_job(job, &fds, &|output, fds| binder.bind(fds, output))?;
-        self.await_binding();
+        self.configuration.reading.await_binding();
         Ok(())
     }
 
@@ -99,7 +113,18 @@ impl EventLoop {
                 self.event("error", &message, json!({ "event": "reload", "ok": false }));
             }
         }
-        self.answer_reload(applied);
+        self.answer_reload(&applied);
+    }
+
+    /// Answers whoever has asked for the reload.
+    fn answer_reload(&mut self, outcome: &Result<String, String>) {
+        let (Ok(message) | Err(message)) = outcome;
+        for asker in self.configuration.reading.done() {
+            self.control.answer(&mut self.io, asker, outcome.is_ok(), message.clone());
+        }
+        if self.configuration.reading.take_again() {
+            self.begin_reload(None);
+        }
     }
 
     fn apply(
@@ -116,33 +141,30 @@ impl EventLoop {
         self.sockets.adapt(&config, &blueprints, bound).map_err(|problems| problems.join("\n"))?;
         let known: BTreeMap<SlotId, (&Blueprint, bool)> = self
             .core
-            .blueprints
-            .iter()
+            .blueprints()
             .filter_map(|(id, blueprint)| {
-                Some((*id, (&**blueprint, self.core.state.slot(*id)?.removed())))
+                Some((id, (&**blueprint, self.core.state().slot(id)?.removed())))
             })
             .collect();
-        let next = SlotId(self.core.last_slot.0 + 1);
-        let found = difference(&known, blueprints, next);
+        let found = difference(&known, blueprints, self.core.next_slot());
         notes.insert(0, found.summary.to_string());
         for (id, blueprint) in found.blueprints {
-            self.core.last_slot = self.core.last_slot.max(id);
-            self.limit_output(&blueprint);
-            self.core.blueprints.insert(id, Rc::new(blueprint));
+            self.output.limit(&blueprint, self.core.now());
+            self.core.configure(id, blueprint);
         }
         let changes = Changes { shutdown_timeout: Some(new.shutdown_timeout), ..found.changes };
         self.monitors.hooks.configure(config.hooks.clone());
         self.configuration.config = config;
-        self.core.events.push_back(Event::Reconfigured(changes));
+        self.core.push(Event::Reconfigured(changes));
         Ok(notes.join("; "))
     }
 
     pub(super) fn replace_servers(&mut self, address: &Address) {
         let serves =
             |blueprint: &Blueprint| blueprint.sockets.iter().any(|(_, one)| one == address);
-        let changed = self.core.blueprints.iter().filter(|(_, blueprint)| serves(blueprint));
-        let changed = changed.map(|(id, blueprint)| (*id, blueprint.spec.clone(), true)).collect();
+        let changed = self.core.blueprints().filter(|(_, blueprint)| serves(blueprint));
+        let changed = changed.map(|(id, blueprint)| (id, blueprint.spec.clone(), true)).collect();
         self.warn(&format!("{address} was removed by another process; it is bound again and the services that use it are restarted"));
-        self.core.events.push_back(Event::Reconfigured(Changes { changed, ..Changes::default() }));
+        self.core.push(Event::Reconfigured(Changes { changed, ..Changes::default() }));
     }
 }

@@ -1,9 +1,13 @@
 //! The state of everything in the words of [`crate::protocol`].
 
+use crate::clock;
 use crate::machine::{Phase, Slot, SlotId};
-use crate::protocol::{Answer, ServiceStatus, Status, SupervisorStatus};
+use crate::os::Strays;
+use crate::protocol::{Answer, ServiceStatus, ServiceUsage, Status, SupervisorStatus};
 
 use super::EventLoop;
+use super::children::Child;
+use super::metrics::prometheus;
 
 impl EventLoop {
     pub(super) fn status(&self) -> Status {
@@ -11,15 +15,15 @@ impl EventLoop {
             supervisor: SupervisorStatus {
                 pid: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                os: self.io.os.name().to_owned(),
-                since: self.core.begun_at / 1_000,
-                shutting_down: self.core.state.is_shutting_down(),
-                orphans_reaped: self.processes.children.orphans_reaped,
-                dropped_lines: self.output.log.dropped(),
+                os: self.io.os().name().to_owned(),
+                since: self.core.begun_at() / 1_000,
+                shutting_down: self.core.state().is_shutting_down(),
+                orphans_reaped: self.processes.children.orphans_reaped(),
+                dropped_lines: self.output.dropped(),
             },
             services: self
                 .core
-                .state
+                .state()
                 .slots()
                 .map(|(id, slot)| self.service_status(id, slot))
                 .collect(),
@@ -29,7 +33,7 @@ impl EventLoop {
     pub(super) fn service_status(&self, id: SlotId, slot: &Slot) -> ServiceStatus {
         let child =
             slot.generation().and_then(|generation| self.processes.children.get(generation));
-        let since = self.core.begun_at + u64::try_from(slot.since().as_millis()).unwrap_or(0);
+        let since = self.core.begun_at() + u64::try_from(slot.since().as_millis()).unwrap_or(0);
         let mut why = slot.why().to_owned();
         if matches!(slot.phase(), Phase::Starting | Phase::Ready)
             && let Some(problem) = self.monitors.probes.problem(id)
@@ -46,7 +50,7 @@ impl EventLoop {
                 .generation()
                 .and_then(|generation| self.monitors.notify.status_of(generation))
                 .map(str::to_owned),
-            pid: child.filter(|child| child.main_alive).map(|child| child.pid),
+            pid: child.and_then(Child::living_pid),
             generation: slot.generation().map(|generation| generation.0),
             restarts: slot.restarts(),
             since: since / 1_000,
@@ -58,7 +62,7 @@ impl EventLoop {
     /// Healthy: not shutting down. Ready: every service that ought to be up is,
     /// but for those that failed without being critical.
     pub(super) fn health(&self, ready: bool) -> Answer {
-        if self.core.state.is_shutting_down() {
+        if self.core.state().is_shutting_down() {
             return Answer { ok: false, message: "shutting down".to_owned() };
         }
         let behind = |(_, slot): &(SlotId, &Slot)| {
@@ -68,7 +72,7 @@ impl EventLoop {
         };
         let behind: Vec<String> = self
             .core
-            .state
+            .state()
             .slots()
             .filter(|slot| ready && behind(slot))
             .map(|(_, slot)| format!("{} is {}", slot.spec().label(), slot.phase()))
@@ -79,5 +83,25 @@ impl EventLoop {
             }
             false => Answer { ok: false, message: behind.join(", ") },
         }
+    }
+
+    pub(super) fn usage_of(&self, id: SlotId, slot: &Slot, strays: &Strays) -> ServiceUsage {
+        let child =
+            slot.generation().and_then(|generation| self.processes.children.get(generation));
+        let used = child.and_then(|child| self.io.os().usage(child.tree(), strays));
+        let label = slot.spec().label();
+        ServiceUsage {
+            status: self.service_status(id, slot),
+            processes: used.map(|used| used.processes),
+            rss_bytes: used.map(|used| used.rss),
+            cpu_seconds: used.map(|used| used.cpu.as_secs_f64()),
+            log_bytes: self.output.bytes_of(&label),
+            dropped_lines: self.output.dropped_of(&label),
+        }
+    }
+
+    /// All numbers as Prometheus text.
+    pub(super) fn metrics(&self, usage: &[ServiceUsage]) -> String {
+        prometheus(&self.status(), usage, self.io.turn(), clock::now() / 1_000)
     }
 }

@@ -48,8 +48,8 @@ impl EventLoop {
 
     fn socket_files(&self) -> BTreeMap<Address, SocketFile> {
         let mut files = self.sockets.files();
-        if let Some(file) = self.control_file() {
-            files.insert(self.control_address(), file);
+        if let Some(file) = self.control.file() {
+            files.insert(self.control.address(), file);
         }
         files
     }
@@ -73,7 +73,7 @@ impl EventLoop {
 
     fn to_bind_again(&self, address: Address) -> Option<ToBind> {
         match address {
-            Address::Unix(path) if Address::Unix(path.clone()) == self.control_address() => {
+            Address::Unix(path) if Address::Unix(path.clone()) == self.control.address() => {
                 Some(ToBind { path, mode: CONTROL_MODE, backlog: CONTROL_BACKLOG })
             }
             address => self.sockets.to_bind_again(&address),
@@ -83,8 +83,8 @@ impl EventLoop {
     /// Takes over what was bound again.
     pub(super) fn bound_again(&mut self, bound: Bound) {
         for (address, bound) in bound {
-            let bound = if address == self.control_address() {
-                bound.and_then(|listener| self.renew_control(listener))
+            let bound = if address == self.control.address() {
+                bound.and_then(|listener| self.control.renew(&mut self.io, listener))
             } else {
                 bound.map(|listener| {
                     if self.sockets.renew(&address, listener) {

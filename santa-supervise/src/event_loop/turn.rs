@@ -5,35 +5,47 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::os::{self, Token, Wake};
+use crate::os::{self, Token};
 
-use super::{EventLoop, Source};
-
-/// How long a turn takes sources, and how long of that clients.
+/// How long a turn takes sources.
 pub(super) const LONG_ENOUGH: Duration = Duration::from_millis(10);
-const ENOUGH_FOR_CLIENTS: Duration = Duration::from_millis(5);
 
 /// The turn under way, and what it leaves to the next.
 #[derive(Debug)]
 pub(super) struct Turn {
     begun: Instant,
+    /// The processor time at its beginning.
+    worked: Duration,
     left: VecDeque<Token>,
     longest: Duration,
     /// The most processor time that one has taken: what of it was our own doing.
     most_work: Duration,
     /// Whether exits were taken: once a turn is enough.
-    pub(super) reaped: bool,
+    reaped: bool,
 }
 
 impl Turn {
     pub(super) fn new() -> Self {
         Self {
             begun: Instant::now(),
+            worked: Duration::ZERO,
             left: VecDeque::new(),
             longest: Duration::ZERO,
             most_work: Duration::ZERO,
             reaped: false,
         }
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.begun = Instant::now();
+        self.worked = os::processor_time();
+        self.reaped = false;
+    }
+
+    pub(super) fn end(&mut self) {
+        self.longest = self.longest.max(self.begun.elapsed());
+        let worked = os::processor_time().saturating_sub(self.worked);
+        self.most_work = self.most_work.max(worked);
     }
 
     /// Whether the next turn has something to do in any case.
@@ -48,9 +60,23 @@ impl Turn {
         }
     }
 
+    /// What the last turn has left.
+    pub(super) fn take_left(&mut self) -> VecDeque<Token> {
+        std::mem::take(&mut self.left)
+    }
+
     /// Whether whoever has more to do should leave it.
     pub(super) fn is_over(&self) -> bool {
         self.begun.elapsed() >= LONG_ENOUGH
+    }
+
+    /// Whether exits were taken in this turn.
+    pub(super) fn has_reaped(&self) -> bool {
+        self.reaped
+    }
+
+    pub(super) fn set_reaped(&mut self) {
+        self.reaped = true;
     }
 
     /// The longest turn so far: nobody has waited longer for the loop.
@@ -61,88 +87,5 @@ impl Turn {
     /// The most processor time that a turn has taken so far.
     pub(super) fn most_work(&self) -> Duration {
         self.most_work
-    }
-}
-
-impl EventLoop {
-    /// Takes what has happened.
-    pub(super) fn take_turn(&mut self, wakes: &[Wake]) {
-        self.io.turn.begun = Instant::now();
-        let worked = os::processor_time();
-        self.io.turn.reaped = false;
-        let mut signals: Vec<i32> = wakes
-            .iter()
-            .filter_map(|wake| match wake {
-                Wake::Signal(signal) => Some(*signal),
-                Wake::Io(_) | Wake::Child => None,
-            })
-            .collect();
-        // Once a turn is enough for each.
-        signals.sort_unstable();
-        signals.dedup();
-        signals.into_iter().for_each(|signal| self.take_signal(signal));
-        if wakes.contains(&Wake::Child) {
-            self.reap();
-        }
-        self.take_sources(wakes);
-        if self.monitors.usages.is_under_way() {
-            self.look_at_usage();
-        }
-        self.run_timers();
-        self.drain();
-        self.io.turn.longest = self.io.turn.longest.max(self.io.turn.begun.elapsed());
-        let worked = os::processor_time().saturating_sub(worked);
-        self.io.turn.most_work = self.io.turn.most_work.max(worked);
-    }
-
-    /// Clients first, and of both kinds what the last turn has left: a system may
-    /// name busy sources in the same order each time.
-    fn take_sources(&mut self, wakes: &[Wake]) {
-        let mut due = std::mem::take(&mut self.io.turn.left);
-        let woken = wakes.iter().filter_map(|wake| match wake {
-            Wake::Io(token) => Some(*token),
-            Wake::Signal(_) | Wake::Child => None,
-        });
-        for token in woken {
-            if !due.contains(&token) {
-                due.push_back(token);
-            }
-        }
-        let is_client = |token: &Token| {
-            matches!(self.io.sources.known.get(token), Some(Source::Control | Source::Client))
-        };
-        let (clients, others): (Vec<_>, Vec<_>) = due.into_iter().partition(is_client);
-        // Not from the turn's beginning: however long exits took, some get theirs.
-        let begun = Instant::now();
-        self.take_until(begun + ENOUGH_FOR_CLIENTS, clients);
-        self.take_until(begun + LONG_ENOUGH, others);
-    }
-
-    fn take_until(&mut self, end: Instant, tokens: Vec<Token>) {
-        for token in tokens {
-            if Instant::now() < end {
-                self.take_source(token);
-            } else {
-                self.io.turn.leave(token);
-            }
-        }
-    }
-
-    fn take_source(&mut self, token: Token) {
-        match self.io.sources.known.get(&token) {
-            Some(Source::Output) => self.read_output(token),
-            Some(Source::Probe) => self.advance_probe(token),
-            Some(Source::Control) => self.accept_clients(),
-            Some(Source::Client) => self.serve_client(token),
-            Some(Source::Parent) => self.look_at_parent(token),
-            Some(Source::Notify) => self.read_notify_socket(token),
-            Some(Source::Hook) => self.go_on_posting(token),
-            Some(Source::Start) => self.start_reported(token),
-            Some(Source::Watcher) => self.read_watcher(token),
-            Some(Source::ConfigReader) => self.read_config_reader(),
-            Some(Source::Job) => self.read_job(token),
-            // Closed meanwhile.
-            None => {}
-        }
     }
 }

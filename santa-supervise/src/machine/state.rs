@@ -30,7 +30,7 @@ pub(super) struct Run {
     pub(super) ready_at: Option<Time>,
     /// From [`Event::Spawned`] on: its program runs.
     pub(super) runs: bool,
-    /// Until [`Event::Exited`].
+    /// Until [`Exited`](super::Event::Exited).
     pub(super) main_alive: bool,
     pub(super) exit: Option<Exit>,
     pub(super) cause: Cause,
@@ -253,7 +253,7 @@ impl State {
         self.shutdown.is_some()
     }
 
-    /// When [`Event::Tick`] is due at the latest.
+    /// When [`Tick`](super::Event::Tick) is due at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let slots = self

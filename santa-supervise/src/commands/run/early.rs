@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use santa_config::{Address, Config, Diagnostics, signal};
 
-use crate::commands::{Failure, complain, exit};
+use crate::commands::{Failure, exit};
 use crate::event_loop::{CONTROL_BACKLOG, CONTROL_MODE};
 use crate::files::LARGEST_CONFIG;
 use crate::os::{self, Interest, Os, Token, Wake, Worker};
 use crate::plan::Blueprint;
 use crate::sockets::{Batch, FileTask, Listener, READ_ONLY, Sockets, ToBind};
+use crate::stderr::complain;
 
 /// A wait that takes longer than this is told.
 const LONG: Duration = Duration::from_secs(10);

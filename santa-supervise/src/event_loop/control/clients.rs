@@ -24,12 +24,12 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 
 /// What a client wants to see as it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) enum Follow {
+pub(super) enum Follow {
     /// Nothing.
     Nothing,
     /// Lines of one service or of all.
     Lines(Option<String>),
-    /// What santa-supervise tells.
+    /// Events of santa-supervise.
     Events,
 }
 

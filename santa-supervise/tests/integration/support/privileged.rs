@@ -7,7 +7,7 @@ use std::process::Command;
 use super::House;
 
 /// Whether this machine lets us do what a test needs: `probe` is a shell
-/// script that tries. InFlight `CI` the answer must be yes.
+/// script that tries. Under `CI` the answer must be yes.
 pub(crate) fn permitted(what: &str, probe: &str) -> bool {
     let tried = Command::new("sh").args(["-c", probe]).output().expect("sh runs");
     if !tried.status.success() {
