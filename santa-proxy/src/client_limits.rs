@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(check(one, 1000), Ok(()));
         }
         assert_eq!(check(one, 1000), Err(Duration::from_millis(100)));
-        assert_eq!(check([192, 0, 2, 2], 1000), Ok(()), "somebody else");
+        assert_eq!(check([192, 0, 2, 2], 1000), Ok(()), "another client");
         assert_eq!(check(one, 1060), Err(Duration::from_millis(40)), "a refusal costs nothing");
         assert_eq!(check(one, 1100), Ok(()));
         assert_eq!(check(one, 5000), Ok(()));
@@ -179,7 +179,7 @@ mod tests {
         config.expect("a configuration").proxy.limits.requests_per_address
     }
 
-    /// Asks at these milliseconds, in order; gives how many were refused.
+    /// Sends requests at these milliseconds, in order; returns how many were refused.
     fn refused(limits: &ClientLimits, from: &str, times: impl Iterator<Item = u64>) -> usize {
         let (address, rate) = (from.parse().expect("address"), default_rate());
         let at = |millis| limits.start + Duration::from_millis(millis);
@@ -195,7 +195,7 @@ mod tests {
         let mut times: Vec<u64> = spread.map(|(begin, stage)| begin + stage * 200).collect();
         times.sort_unstable();
         assert_eq!(refused(&ClientLimits::new(), "192.0.2.1", times.into_iter()), 0);
-        // All at once, after an outage: every Mac as soon as it has been answered.
+        // All at once, after an outage: every Mac continues as soon as it has its response.
         let herd = (0..6).flat_map(|stage| (0..MACS).map(move |_| stage * 1_000));
         assert_eq!(refused(&ClientLimits::new(), "192.0.2.1", herd), 0);
     }
@@ -207,7 +207,7 @@ mod tests {
         let rate = usize::try_from(default_rate()).expect("a number");
         let passed = 200_000 - refused(&limits, "192.0.2.1", flood());
         assert!(passed <= 12 * rate, "ten seconds and the burst: {passed}");
-        assert_eq!(refused(&limits, "192.0.2.2", [10_000].into_iter()), 0, "somebody else");
+        assert_eq!(refused(&limits, "192.0.2.2", [10_000].into_iter()), 0, "another client");
         // One subscriber is one client, however many limits there are in its network.
         assert!(refused(&limits, "2001:db8::1", flood()) > 0);
         assert!(refused(&limits, "2001:db8::ffff:2", [9_999; 4].into_iter()) > 0);

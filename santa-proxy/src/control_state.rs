@@ -1,4 +1,4 @@
-//! What the main thread tells the workers: one value, replaced as a whole.
+//! What the main thread passes to the workers: one value, replaced as a whole.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@
 //! - `log`, `metrics`; `local_response`, `assets`: responses of this proxy itself and the
 //!   console; `tls`, `listeners`: certificates and public listeners; `upstream`:
 //!   connections to backends, and which instances there are; `snapshot`,
-//!   `control_state`: settings and content, and what the main thread tells the workers
+//!   `control_state`: settings and content, and what the main thread passes to the workers
 //! - `server`: workers, connections, HTTP/2 streams, proxying, tunnels
 //! - [`lifecycle`]: start, signals, reload, drain, the admin listener; [`cli`]
 

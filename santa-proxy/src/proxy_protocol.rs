@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Length of the fixed part.
 pub(crate) const FIXED: usize = 16;
-/// The longest part behind it that is read: addresses and some options.
+/// The longest part after it that is read: addresses and some options.
 const MAX_REST: usize = 1024;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 

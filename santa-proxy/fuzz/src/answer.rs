@@ -13,9 +13,9 @@ use crate::random::Random;
 use crate::{Target, corpus};
 
 /// See the module.
-pub const TARGET: Target = Target { name: "answer", words: &WORDS, seeds, check };
+pub const TARGET: Target = Target { name: "answer", dictionary: &DICTIONARY, seeds, check };
 
-const WORDS: [&[u8]; 22] = [
+const DICTIONARY: [&[u8]; 22] = [
     b"\r\n",
     b"\n",
     b"\r",
@@ -55,7 +55,7 @@ fn scan(bytes: &[u8], mut piece: impl FnMut() -> usize) -> Result<Option<HeadSpa
     Ok(None)
 }
 
-/// Panics when a response could be read in two ways; says whether it is taken.
+/// Panics when a response could be read in two ways; returns whether it is valid.
 pub fn check(bytes: &[u8]) -> bool {
     let mut random = Random::of(bytes);
     let found = scan(bytes, || usize::MAX);
@@ -121,5 +121,5 @@ fn check_downward(response: &Response<'_>, version: Version, to_head: bool) {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    corpus(|case| case.answer)
+    corpus(|case| case.response)
 }

@@ -7,9 +7,9 @@ use crate::Target;
 use crate::random::Random;
 
 /// See the module.
-pub const TARGET: Target = Target { name: "chunked", words: &WORDS, seeds, check };
+pub const TARGET: Target = Target { name: "chunked", dictionary: &DICTIONARY, seeds, check };
 
-const WORDS: [&[u8]; 18] = [
+const DICTIONARY: [&[u8]; 18] = [
     b"\r\n",
     b"\n",
     b"\r",
@@ -76,7 +76,7 @@ fn plain(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Panics when they can be read in two ways; says whether they are chunks.
+/// Panics when they can be read in two ways; returns whether they are chunks.
 pub fn check(bytes: &[u8]) -> bool {
     let mut random = Random::of(bytes);
     let whole = decode(bytes, || usize::MAX);

@@ -13,10 +13,10 @@ use crate::random::Random;
 use crate::{Target, corpus};
 
 /// See the module.
-pub const TARGET: Target = Target { name: "head", words: &WORDS, seeds, check };
+pub const TARGET: Target = Target { name: "head", dictionary: &DICTIONARY, seeds, check };
 
 const LIMITS: HeadLimits = HeadLimits { head: 4096, target: 1024, fields: 50 };
-const WORDS: [&[u8]; 26] = [
+const DICTIONARY: [&[u8]; 26] = [
     b"\r\n",
     b"\n",
     b"\r",
@@ -69,7 +69,7 @@ fn in_pieces(bytes: &[u8], random: &mut Random) -> Option<Result<HeadSpan, Rejec
     None
 }
 
-/// Panics when a head could be read in two ways; says whether it is taken.
+/// Panics when a head could be read in two ways; returns whether it is valid.
 pub fn check(bytes: &[u8]) -> bool {
     let mut random = Random::of(bytes);
     let found = whole(bytes);

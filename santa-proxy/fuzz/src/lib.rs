@@ -1,4 +1,4 @@
-//! What must hold of every byte that a stranger sends: each target takes bytes
+//! Properties that hold for every input from the network: each target takes bytes
 //! and fails when a law is broken. `tests/seeded/` tries them on mutations of
 //! the conformance corpus with every test run; `cargo xtask fuzz` lets libFuzzer
 //! look for inputs that reach new code.
@@ -12,16 +12,16 @@ pub mod random;
 #[path = "../../tests/integration/corpus/parse.rs"]
 mod parse;
 
-/// A reader of strangers' bytes and what it starts from.
+/// A parser of untrusted bytes and its seeds.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// How it is called.
     pub name: &'static str,
     /// Bytes that mean something to it.
-    pub words: &'static [&'static [u8]],
+    pub dictionary: &'static [&'static [u8]],
     /// Inputs to start from.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Panics when a law is broken; says whether the input is acceptable.
+    /// Panics when a property is violated; returns whether the input is valid.
     pub check: fn(&[u8]) -> bool,
 }
 

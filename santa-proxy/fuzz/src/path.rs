@@ -8,9 +8,9 @@ use santa_proxy::http::path::{decode, is_hidden};
 use crate::Target;
 
 /// See the module.
-pub const TARGET: Target = Target { name: "path", words: &WORDS, seeds, check };
+pub const TARGET: Target = Target { name: "path", dictionary: &DICTIONARY, seeds, check };
 
-const WORDS: [&[u8]; 21] = [
+const DICTIONARY: [&[u8]; 21] = [
     b"/",
     b"//",
     b".",
@@ -34,7 +34,7 @@ const WORDS: [&[u8]; 21] = [
     b"%EF%BC%8F",
 ];
 
-/// Panics when a path leads somewhere it must not; says whether it is a path.
+/// Panics when a path leads somewhere it must not; returns whether it is a path.
 pub fn check(bytes: &[u8]) -> bool {
     let Ok(path) = decode(bytes) else { return false };
     assert!(path.starts_with('/'));

@@ -14,13 +14,14 @@ fn main() -> std::io::Result<()> {
         for (number, seed) in (target.seeds)().iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{number:04}")), seed)?;
         }
-        let words: String = target.words.iter().map(|word| format!("{}\n", quoted(word))).collect();
-        std::fs::write(folder.with_extension("dictionary"), words)?;
+        let dictionary: String =
+            target.dictionary.iter().map(|token| format!("{}\n", quoted(token))).collect();
+        std::fs::write(folder.with_extension("dictionary"), dictionary)?;
     }
     Ok(())
 }
 
 /// As libFuzzer's dictionaries want it.
-fn quoted(word: &[u8]) -> String {
-    format!("\"{}\"", word.iter().map(|byte| format!("\\x{byte:02X}")).collect::<String>())
+fn quoted(token: &[u8]) -> String {
+    format!("\"{}\"", token.iter().map(|byte| format!("\\x{byte:02X}")).collect::<String>())
 }

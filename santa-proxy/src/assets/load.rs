@@ -183,7 +183,7 @@ fn variant(file: &Found, coding: Coding, content: Vec<u8>, varies: bool) -> io::
 }
 
 /// FNV-1a with 128 bits: tells versions of a file apart, the same on every
-/// machine. Not a defence against forgery, which entity tags do not need.
+/// machine. Not a defense against forgery, which entity tags do not need.
 fn fingerprint(content: &[u8]) -> u128 {
     content.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
         (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)

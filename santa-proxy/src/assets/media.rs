@@ -51,7 +51,7 @@ pub(crate) fn looks_like_file(path: &str) -> bool {
 }
 
 /// `Cache-Control` of a file: names with a hash never change, everything else
-/// is asked for again (which the entity tag makes cheap).
+/// is requested again (which the entity tag makes cheap).
 pub(crate) fn cache_control(path: &str) -> &'static str {
     if path.starts_with("/_app/immutable/") {
         "public, max-age=31536000, immutable"

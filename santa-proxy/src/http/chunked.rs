@@ -18,21 +18,21 @@ pub struct ChunkError(pub &'static str);
 enum State {
     /// Before the first digit of a size.
     Size,
-    /// Behind at least one digit.
+    /// After at least one digit.
     SizeDigits,
     /// In a chunk extension.
     Extension,
-    /// Behind the CR of a size line.
+    /// After the CR of a size line.
     SizeFeed,
     /// In the data.
     Data,
-    /// Behind the data.
+    /// After the data.
     DataReturn,
-    /// Behind the CR that follows the data.
+    /// After the CR that follows the data.
     DataFeed,
     /// In the trailer section.
     Trailer,
-    /// Behind the end.
+    /// After the end.
     Done,
 }
 
@@ -212,7 +212,7 @@ pub fn push_content(out: &mut Vec<u8>, payload: &[u8], chunked: bool, last: bool
 fn is_extension(text: &[u8]) -> bool {
     let mut rest = trim(text);
     if rest.is_empty() {
-        // Space behind the size with no extension after it is not in the grammar.
+        // Space after the size with no extension after it is not in the grammar.
         return false;
     }
     while let [b';', after @ ..] = rest {
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Content, what is left behind it, trailer.
+    /// Content, what is left after it, trailer.
     type Outcome = Result<(Vec<u8>, Vec<u8>, Vec<u8>), ChunkError>;
 
     /// Decodes `bytes` in pieces of `size`.

@@ -62,7 +62,7 @@ mod tests {
     use crate::http::request::HeadLimits;
     use crate::http::scan::{Found, Scan};
 
-    fn told(fields: &str, trusted: bool, verified: Option<&[u8]>) -> String {
+    fn forwarded(fields: &str, trusted: bool, verified: Option<&[u8]>) -> String {
         let head = format!("GET / HTTP/1.1\r\nHost: santa\r\n{fields}\r\n");
         let limits = HeadLimits { head: 4096, target: 256, fields: 20 };
         let found = Scan::default().advance(head.as_bytes(), &limits.scan_rules());
@@ -75,21 +75,21 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_names_its_client() {
-        let said = "X-Forwarded-For: 192.0.2.1\r\nClient-Cert: :QQ==:\r\nClient-Cert-Chain: :QQ==:, :Qg==:\r\n";
+        let fields = "X-Forwarded-For: 192.0.2.1\r\nClient-Cert: :QQ==:\r\nClient-Cert-Chain: :QQ==:, :Qg==:\r\n";
         let passed_on = "Client-Cert: :QQ==:\r\nClient-Cert-Chain: :QQ==:, :Qg==:\r\n";
-        assert_eq!(told(said, true, None), passed_on);
-        assert_eq!(told(said, true, Some(b":proxy:")), passed_on);
-        assert_eq!(told(said, false, None), "");
-        assert_eq!(told(said, false, Some(b":own:")), "Client-Cert: :own:\r\n");
+        assert_eq!(forwarded(fields, true, None), passed_on);
+        assert_eq!(forwarded(fields, true, Some(b":proxy:")), passed_on);
+        assert_eq!(forwarded(fields, false, None), "");
+        assert_eq!(forwarded(fields, false, Some(b":own:")), "Client-Cert: :own:\r\n");
     }
 
     #[test]
     fn the_certificate_of_a_proxy_is_not_taken_for_that_of_its_client() {
         for fields in ["X-Forwarded-For: 192.0.2.1\r\n", "Forwarded: for=192.0.2.1\r\n"] {
-            assert_eq!(told(fields, true, Some(b":proxy:")), "", "{fields}");
+            assert_eq!(forwarded(fields, true, Some(b":proxy:")), "", "{fields}");
         }
         // A Mac in the network of the proxies.
-        assert_eq!(told("", true, Some(b":own:")), "Client-Cert: :own:\r\n");
+        assert_eq!(forwarded("", true, Some(b":own:")), "Client-Cert: :own:\r\n");
     }
 
     #[test]
@@ -104,12 +104,12 @@ mod tests {
             "Client-Cert-Chain: :QQ==:\r\n",
         ] {
             assert_eq!(
-                told(&format!("X-Forwarded-For: 192.0.2.1\r\n{bad}"), true, None),
+                forwarded(&format!("X-Forwarded-For: 192.0.2.1\r\n{bad}"), true, None),
                 "",
                 "{bad}"
             );
         }
         let bad_chain = "Client-Cert: :QQ==:\r\nClient-Cert-Chain: :Qg==:, nonsense\r\n";
-        assert_eq!(told(bad_chain, true, None), "Client-Cert: :QQ==:\r\n");
+        assert_eq!(forwarded(bad_chain, true, None), "Client-Cert: :QQ==:\r\n");
     }
 }

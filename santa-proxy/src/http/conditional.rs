@@ -50,7 +50,7 @@ pub fn evaluate(fields: &Fields<'_>, current: &Validators<'_>) -> Outcome {
     Outcome::Send
 }
 
-/// Whether `If-Range` lets a `Range` be honoured: absent, or strongly equal.
+/// Whether `If-Range` lets a `Range` be honored: absent, or strongly equal.
 #[must_use]
 pub fn range_applies(fields: &Fields<'_>, current: &Validators<'_>, now: u64) -> bool {
     let Some(value) = fields.first(Name::IfRange) else { return true };

@@ -94,7 +94,7 @@ static BY_LENGTH: [[(Name, &str); OF_ONE_LENGTH]; LONGEST + 1] = {
 };
 
 impl Name {
-    /// Recognises a field name, in any case.
+    /// Recognizes a field name, in any case.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let Some(candidates) = BY_LENGTH.get(name.len()) else { return Self::Other };
@@ -138,7 +138,7 @@ pub enum FieldError {
     TooMany,
 }
 
-/// The field lines of one head, in order, each with its recognised name.
+/// The field lines of one head, in order, each with its recognized name.
 #[derive(Debug, Clone)]
 pub struct Fields<'b> {
     lines: Vec<(Name, Header<'b>)>,
@@ -147,7 +147,7 @@ pub struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
-    /// Parses the field lines of a complete head: `block` starts behind the
+    /// Parses the field lines of a complete head: `block` starts after the
     /// start line and ends with the empty line.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl<'b> Fields<'b> {
         })
     }
 
-    /// All lines in order: recognised name, name as written, value.
+    /// All lines in order: recognized name, name as written, value.
     pub fn iter(&self) -> impl Iterator<Item = (Name, &'b str, &'b [u8])> + '_ {
         self.lines.iter().map(|(name, line)| (*name, line.name, line.value))
     }
@@ -212,9 +212,9 @@ fn parse<'b>(block: &'b [u8], room: &mut [Header<'b>]) -> Result<Fields<'b>, Fie
     }
 }
 
-/// Moves white space between a field name and its colon behind the colon, where
+/// Moves white space between a field name and its colon to the other side of the colon, where
 /// it means nothing. Only for responses of a backend: RFC 9112 §5.1 has a proxy
-/// remove it there, and has requests with it refused. Gives whether any was found.
+/// remove it there, and has requests with it refused. Returns whether any was found.
 pub fn strip_space_before_colon(block: &mut [u8]) -> bool {
     let mut found = false;
     for line in block.split_mut(|byte| *byte == b'\n') {

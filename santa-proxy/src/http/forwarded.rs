@@ -63,7 +63,7 @@ fn is_port(text: &str) -> bool {
 }
 
 /// Appends the fields that describe the client to the backend. The backend relies on
-/// `X-Real-IP`: always `client`, whatever the request says.
+/// `X-Real-IP`: always `client`, regardless of the request.
 pub fn push_lines(out: &mut Vec<u8>, request: &Request<'_>, sender: &Sender, client: IpAddr) {
     out.extend_from_slice(b"X-Real-IP: ");
     let real = out.len();
@@ -197,7 +197,7 @@ mod tests {
             ("\"[2001:db8::1]:80\"", "2001:db8::1"),
             ("fe80::1%eth0", "fe80::1"),
             ("[fe80::1%25en0]:9", "fe80::1"),
-            // What nobody can read leaves the peer.
+            // With an unreadable entry, the peer is the client.
             ("1.2.3.4:", "10.0.0.9"),
             ("1.2.3.4:99999", "10.0.0.9"),
             ("[2001:db8::1]x", "10.0.0.9"),

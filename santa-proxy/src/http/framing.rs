@@ -45,7 +45,7 @@ fn content_length(fields: &Fields<'_>) -> Result<Option<u64>, &'static str> {
 enum Coding {
     Absent,
     Chunked,
-    /// Ends in `chunked` behind codings this proxy does not know.
+    /// Ends in `chunked` after codings this proxy does not know.
     Unknown,
     Malformed(&'static str),
 }

@@ -14,7 +14,7 @@ use super::response::Response;
 const CANCELLED_FREELY: u64 = 100;
 
 /// Appends the head of `request` as an HTTP/1.1 client would have written it;
-/// `has_content` says whether any follows. Gives whether that is chunked.
+/// `has_content` says whether any follows. Returns whether that is chunked.
 ///
 /// # Errors
 /// The refusal for what RFC 9113 §8 calls malformed and for `CONNECT`.

@@ -84,7 +84,7 @@ fn resolve(spec: &[u8], length: u64) -> Result<Option<Range>, ()> {
     }
 }
 
-/// A position; one too large for 64 bits is simply behind every end.
+/// A position; one too large for 64 bits lies beyond every end.
 fn position(text: &[u8]) -> Result<u64, ()> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return Err(());

@@ -43,7 +43,7 @@ impl HeadLimits {
 pub struct Target<'b> {
     /// Path as written; `*` for the asterisk form.
     pub path: &'b [u8],
-    /// Query behind the question mark, as written.
+    /// Query after the question mark, as written.
     pub query: Option<&'b [u8]>,
     /// Authority of the absolute form; it outranks `Host`.
     pub authority: Option<&'b [u8]>,

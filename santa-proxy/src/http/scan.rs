@@ -31,7 +31,7 @@ pub struct HeadSpan {
     pub start: usize,
     /// End of the start line, before its CRLF.
     pub line_end: usize,
-    /// Behind the empty line.
+    /// After the empty line.
     pub end: usize,
 }
 

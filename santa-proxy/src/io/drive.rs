@@ -21,7 +21,7 @@ pin_project! {
     }
 }
 
-/// Drives `main` until it is done; gives nothing when `event` happens first.
+/// Drives `main` until it is done; returns nothing when `event` happens first.
 pub(crate) async fn unless<M: Future>(
     main: M,
     event: impl Future<Output = ()>,
@@ -34,7 +34,7 @@ pub(crate) async fn unless<M: Future>(
     .await
 }
 
-/// Drives `main` together with `helper` until `main` is done; gives the outcomes of both,
+/// Drives `main` together with `helper` until `main` is done; returns the outcomes of both,
 /// the helper's if it finished. When the helper finishes with an outcome for which `stop`
 /// is true, `main` is not driven any further. While `leads` is true the helper is polled
 /// before `main`, otherwise only while `main` has to wait.

@@ -192,7 +192,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sends a few bytes in the other direction at once; gives whether all were sent.
+    /// Sends a few bytes in the other direction at once; returns whether all were sent.
     pub(crate) fn try_write_all(&mut self, bytes: &[u8]) -> bool {
         match self {
             Self::Tcp(reader) => {

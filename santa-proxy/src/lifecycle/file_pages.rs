@@ -1,11 +1,11 @@
 //! What stays in memory after the start: most of the program's own pages are
 //! there only because loading and compressing the console touched them once.
-//! They are given back and come again from the page cache when they are needed.
+//! They are dropped, and read again from the page cache when they are needed.
 
 #[cfg(any(target_os = "linux", test))]
 use std::ops::Range;
 
-/// Gives back the pages of program and libraries. Nothing is lost when it
+/// Drops the pages of program and libraries. Nothing is lost when it
 /// fails: they merely stay.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "there is no safe call for advice about a mapping")]
@@ -14,8 +14,8 @@ pub(super) fn drop_file_pages() {
     for range in unchanged(&smaps) {
         let start = std::ptr::with_exposed_provenance_mut(range.start);
         // SAFETY: the mapping is a file's, cannot be written and holds no page
-        // that differs from the file, so that whoever reads it next finds the same.
-        // A file that somebody writes to meanwhile would show it either way.
+        // that differs from the file, so that the next reader finds the same bytes.
+        // A file that is written to in the meantime would show the change either way.
         let advised =
             unsafe { rustix::mm::madvise(start, range.len(), rustix::mm::Advice::LinuxDontNeed) };
         debug_assert!(advised.is_ok(), "{range:x?}: {advised:?}");

@@ -66,7 +66,7 @@ impl FileWatch {
         due
     }
 
-    /// `paths` were read, from the state `before` to the state `after`; gives whether they
+    /// `paths` were read, from the state `before` to the state `after`; returns whether they
     /// did not change meanwhile.
     pub(super) fn settle(
         &mut self,

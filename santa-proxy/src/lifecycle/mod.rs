@@ -146,7 +146,7 @@ async fn run(
             Event::Reloaded(outcome) => {
                 signals.check_files_every(config.proxy.watch, outcome == Outcome::Unsettled);
             }
-            // Whoever started this process starts a whole new one.
+            // The supervisor starts a new process.
             Event::WorkerEnded(ended) => {
                 failure = Some(ended.err().unwrap_or_else(|| anyhow!("it exited unexpectedly")));
                 break;

@@ -57,7 +57,7 @@ struct Loader {
 
 impl Reloader {
     /// Starts the thread, which reads `file` and what it names. It ends with the process:
-    /// nobody waits for a read that hangs.
+    /// a read that hangs blocks nothing else.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -72,7 +72,7 @@ impl Reloader {
         let mut loader = Loader { file: file.to_owned(), watch, control, sink };
         let work = move || {
             while let Ok(task) = received.recv() {
-                // Nobody receives it any more when the process ends.
+                // At the end of the process the receiver is already gone.
                 let _ = done.send(loader.run(task));
             }
         };
@@ -116,7 +116,7 @@ impl Loader {
         outcome
     }
 
-    /// Reads configuration and files; keeps what is there when that fails. Gives false when
+    /// Reads configuration and files; keeps what is there when that fails. Returns false when
     /// files changed meanwhile and must be read once more.
     fn reload(&mut self) -> bool {
         let mut files = None;

@@ -102,7 +102,7 @@ impl EndReport {
 impl Drop for EndReport {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(|| Err(anyhow!("it panicked")));
-        // Nobody receives it any more when the process ends.
+        // At the end of the process the receiver is already gone.
         let _ = self.ended.send(outcome);
     }
 }

@@ -104,7 +104,7 @@ fn is_part(byte: &u8) -> bool {
 }
 
 /// Whether any token is long enough for a secret. Looks for the end of each stretch of
-/// that length from behind, so that it skips most of a text of shorter words.
+/// that length from its end, so that it skips most of a text of shorter words.
 fn has_long_token(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some(stretch) = rest.get(..SHORTEST_SECRET) {

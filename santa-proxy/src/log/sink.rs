@@ -1,5 +1,5 @@
 //! The thread that writes to standard output, fed by a bounded queue of whole lines. When
-//! the queue is full, lines are dropped and counted; nobody waits for it. Buffers are
+//! the queue is full, lines are dropped and counted; no request waits for it. Buffers are
 //! reused, so that collecting lines neither allocates nor copies.
 
 use std::io::{self, IsTerminal, Write};
@@ -16,7 +16,7 @@ const QUEUE: usize = 32;
 /// Empty buffers kept for the batches to come.
 const SPARE: usize = 8;
 /// How long the writer pauses after it has written everything. Lines that arrive meanwhile
-/// are written together, and nobody pays for waking the writer.
+/// are written together, and no request has to wake the writer.
 const REST: Duration = Duration::from_millis(5);
 
 type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -32,7 +32,7 @@ enum Message {
 pub(crate) enum Level {
     /// For information.
     Info,
-    /// Worth a look.
+    /// Something to look into.
     Warning,
     /// Someone has to act.
     Error,
@@ -148,7 +148,7 @@ fn insert_count(line: &mut Vec<u8>, lost: u64) {
 }
 
 fn write_all(messages: &Receiver<Message>, spare: &Spare) {
-    // Once standard output has gone away, lines are taken and forgotten.
+    // After standard output is closed, lines are discarded.
     let mut gone = false;
     let mut output = io::stdout().lock();
     while let Ok(first) = messages.recv() {

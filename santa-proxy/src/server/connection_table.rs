@@ -296,7 +296,7 @@ mod tests {
             all[round % 3].set(Activity::Idle);
             all[round % 3].set(Activity::Busy);
         }
-        assert!(table.idle.borrow().len() <= 2 * all.len() + 1, "what is over is forgotten");
+        assert!(table.idle.borrow().len() <= 2 * all.len() + 1, "closed connections are removed");
         for index in [1, 0, 2] {
             all[index].set(Activity::Idle);
         }
@@ -305,7 +305,7 @@ mod tests {
         let leaving = |slot: &&Slot| slot.should_close();
         assert_eq!(all.iter().filter(leaving).map(Slot::index).collect::<Vec<_>>(), [0]);
         assert!(table.make_room() && all[1].should_close());
-        assert!(!table.make_room(), "nobody else is idle");
+        assert!(!table.make_room(), "no other connection is idle");
     }
 
     #[test]

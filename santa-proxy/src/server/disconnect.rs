@@ -30,7 +30,7 @@ pub(crate) async fn client_gone(
     on_half_closed: impl FnOnce(),
     may_send: impl Fn() -> bool,
 ) {
-    // A pipelined request hides the end behind it.
+    // A pipelined request hides the end after it.
     if !buffer.is_empty() {
         return pending().await;
     }

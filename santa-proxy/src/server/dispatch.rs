@@ -119,7 +119,7 @@ struct RequestContext<'a, 'b> {
     /// Which part responds: for limits, errors, the log and the metrics.
     route: Route,
     peer: &'a Peer,
-    /// What has arrived behind the head.
+    /// What has arrived after the head.
     at_hand: &'b [u8],
     sender: Sender,
     /// The client's address behind trusted proxies: for limits, the log and the backend.

@@ -226,14 +226,14 @@ mod tests {
     fn a_client_that_may_be_gone_makes_room_in_a_full_queue() {
         let limiter = limiter(1, 2);
         let _first = limiter.try_acquire(Lane::Sync, client(1)).expect("free");
-        let (doubted, mut turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
+        let (doubtful, mut turn) = limiter.enqueue(Lane::Sync, client(1)).expect("room");
         let (_other, mut stays) = limiter.enqueue(Lane::Sync, client(2)).expect("room");
         assert!(limiter.enqueue(Lane::Sync, client(3)).is_err());
-        doubted.mark_doubtful();
+        doubtful.mark_doubtful();
         assert!(limiter.enqueue(Lane::Sync, client(3)).is_ok());
         assert_eq!(turn.try_recv().err(), Some(oneshot::error::TryRecvError::Closed));
         assert_eq!(stays.try_recv().err(), Some(oneshot::error::TryRecvError::Empty));
-        drop(doubted);
+        drop(doubtful);
         assert!(limiter.0.borrow().doubtful.is_empty());
     }
 

@@ -1,5 +1,5 @@
 //! `/health/ready`: queries the backend with a timeout of its own and responds in a fixed
-//! form, whatever else the backend says.
+//! form, regardless of the rest of the backend's response.
 
 use std::rc::Rc;
 

@@ -25,7 +25,7 @@ impl Rejector {
     /// Rejects a connection. Closing it with unread bytes would discard the response, so it
     /// is read for a moment; in a flood it is just closed.
     pub(crate) fn reject(&self, stream: TcpStream) {
-        // Fits into the empty socket buffer or is not worth more effort.
+        // It fits into the empty socket buffer; otherwise it is dropped.
         let _ = stream.try_write(BUSY);
         if self.0.get() >= MAX_WAITING {
             return;

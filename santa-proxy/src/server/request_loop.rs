@@ -134,7 +134,7 @@ async fn next_head(connection: &mut ClientConnection) -> Next {
     }
 }
 
-/// Waits for bytes; gives nothing when the connection has to make room. Between two
+/// Waits for bytes; returns nothing when the connection has to make room. Between two
 /// requests, the start of a drain shortens the wait to `linger`, unless it was `draining`
 /// already.
 async fn wait_for_bytes(
@@ -162,7 +162,7 @@ async fn wait_for_bytes(
     deadline.limit(arrival).await
 }
 
-/// Sends a response of this proxy's own; gives whether the connection stays open.
+/// Sends a response of this proxy's own; returns whether the connection stays open.
 pub(super) async fn respond(connection: &mut ClientConnection, response: PreparedResponse) -> bool {
     let (_, mut writer) = connection.stream.split();
     let Ok((keep, content)) = response.write(&mut writer, &connection.deadline).await else {

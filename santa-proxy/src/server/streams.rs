@@ -67,7 +67,7 @@ impl Streams {
         }
     }
 
-    /// A connection does not become younger by doing the same as before.
+    /// The age of a connection stays when its state does not change.
     fn update(&self) {
         let activity = self.activity();
         if self.slot.activity() != activity {

@@ -22,7 +22,7 @@ use crate::upstream::pool::Lease;
 pub(crate) struct Tunnel {
     /// The backend's end.
     pub(crate) lease: Lease,
-    /// What the backend sent behind its head.
+    /// What the backend sent after its head.
     pub(crate) left: Buffer,
     /// Its line in the access log, finished when the tunnel ends.
     pub(crate) entry: AccessLogEntry,

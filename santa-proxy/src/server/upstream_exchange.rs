@@ -33,7 +33,7 @@ pub(crate) struct Done {
     pub(crate) complete: bool,
     /// Whether the backend's connection can carry another request.
     pub(crate) reusable: bool,
-    /// The backend agreed to an upgrade; what it sent behind its head.
+    /// The backend agreed to an upgrade; what it sent after its head.
     pub(crate) tunnel: Option<Buffer>,
 }
 
@@ -171,7 +171,7 @@ struct Sending<'x> {
 }
 
 impl Sending<'_> {
-    /// Sends the request, then watches whether the client disconnects. Gives why that ended;
+    /// Sends the request, then watches whether the client disconnects. Returns why that ended;
     /// never while all is well.
     async fn run(&mut self, first: &[u8]) -> Unsent {
         if let Err(unsent) = self.send(first).await {

@@ -51,7 +51,7 @@ pub(crate) struct UpstreamResponse<'x> {
     pub(crate) entry: &'x mut AccessLogEntry,
     /// Released once the backend has responded: the content is sent at the client's pace.
     pub(crate) permit: &'x mut Option<Permit>,
-    /// Whether an upgrade was asked for.
+    /// Whether an upgrade was requested.
     pub(crate) upgrade: bool,
     /// Whether the client takes trailer fields.
     pub(crate) trailers: bool,
@@ -73,7 +73,7 @@ pub(crate) struct Finished {
     pub(crate) keep: bool,
     /// Whether the backend's connection can carry another request.
     pub(crate) reusable: bool,
-    /// It is a tunnel now; what the backend sent behind its head.
+    /// It is a tunnel now; what the backend sent after its head.
     pub(crate) tunnel: Option<Buffer>,
 }
 
@@ -143,7 +143,7 @@ impl UpstreamResponse<'_> {
                 }
                 Err(error) if self.buffer.is_empty() => {
                     // A Unix socket is reset when it is closed with bytes in it
-                    // that nobody has read: the request was not taken.
+                    // that were never read: the request was not accepted.
                     let untouched = error.kind() == io::ErrorKind::ConnectionReset
                         && matches!(self.reader, Reader::Unix(_));
                     return Err(Fault::BackendClosed { untouched, at_hand: true });
@@ -307,7 +307,7 @@ impl UpstreamResponse<'_> {
         }
     }
 
-    /// Adds to `out` what comes before a piece of content; gives what follows it.
+    /// Adds to `out` what comes before a piece of content; returns what follows it.
     fn frame(&self, sending: &mut FinalResponse, produced: usize, finished: bool) -> Vec<u8> {
         if sending.delimiter != Delimiter::Chunked {
             return Vec::new();

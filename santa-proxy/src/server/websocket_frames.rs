@@ -1,5 +1,5 @@
 //! Where WebSocket frames begin and end in a stream of bytes (RFC 6455), so that a
-//! frame of our own can be put between two. Contents are nobody's business here.
+//! frame of our own can be put between two. Contents are not looked at.
 
 /// Longest header: two bytes, eight of length, four of mask.
 const LONGEST_HEADER: usize = 14;

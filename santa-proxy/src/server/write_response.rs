@@ -81,7 +81,7 @@ impl PreparedResponse {
         Self { head, body, snapshot, entry, content: Content::Length(0), keep: params.keep }
     }
 
-    /// Writes it; gives whether the connection stays open and the rest of the request's
+    /// Writes it; returns whether the connection stays open and the rest of the request's
     /// content.
     #[expect(clippy::manual_async_fn, reason = "an async fn keeps room for its arguments twice")]
     pub(crate) fn write<'w, 's>(

@@ -1,7 +1,7 @@
 //! Which instances of the backend santa-supervise runs, and which of them get no new
 //! requests because it is stopping, starting or restarting them. Failed connections do
-//! not tell: the sockets stay open for the next process, and accept connections that
-//! nobody serves yet. Pure.
+//! not show this: the sockets stay open for the next process, and accept connections that
+//! no process serves yet. Pure.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(crate) struct InstanceState {
 pub(crate) type Drained = BTreeMap<Address, String>;
 
 /// The backend's instances that santa-supervise runs; none when they have but one
-/// address, which gets all requests whatever becomes of them.
+/// address, which gets all requests in any state.
 pub(crate) fn supervised(config: &Config) -> Vec<Supervised> {
     let upstream = &config.proxy.upstream;
     let owner = config.services.iter().find(|service| service.sockets.contains(upstream));

@@ -146,7 +146,7 @@ impl Backend {
         }
     }
 
-    /// Closes connections that have been idle for too long; gives whether any is left.
+    /// Closes connections that have been idle for too long; returns whether any is left.
     pub(crate) fn sweep(&self) -> bool {
         let now = Instant::now();
         let mut left = false;

@@ -48,12 +48,12 @@ fn metrics_include_those_of_santa_supervise() {
             .expect("request");
         client
             .write_all(b"{\"ok\":true,\"message\":\"santa_supervise_x 1\\n\"}\n")
-            .expect("answer");
+            .expect("response");
         request
     });
     let text = proxy.metrics();
     assert!(text.ends_with("santa_supervise_x 1\n"), "{text}");
-    assert_eq!(supervisor.join().expect("asked"), "{\"op\":\"metrics\"}\n");
+    assert_eq!(supervisor.join().expect("the request"), "{\"op\":\"metrics\"}\n");
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn metrics_include_every_instance_of_the_backend() {
     let scrape = || proxy.metrics();
     let silent = format!("# {} did not return its metrics\n", &of[9..of.len() - 1]);
     // The workers may only just have started.
-    eventually("an empty response is none", || scrape().contains(&silent));
-    backend.tell("<!doctype html>\n");
-    assert!(scrape().contains(&silent), "a page is none");
-    backend.tell(
+    eventually("an empty response holds no metrics", || scrape().contains(&silent));
+    backend.set_metrics("<!doctype html>\n");
+    assert!(scrape().contains(&silent), "a web page holds no metrics");
+    backend.set_metrics(
         "# HELP santa_backend_bytes Bytes.\n# TYPE santa_backend_bytes gauge\n\
          santa_backend_bytes{cache=\"rules\"} 5\n",
     );

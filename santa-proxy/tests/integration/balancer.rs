@@ -1,4 +1,4 @@
-//! Behind a load balancer that speaks the PROXY protocol.
+//! Behind a load balancer that uses the PROXY protocol.
 
 use crate::support::backend::Backend;
 use crate::support::client::Client;
@@ -52,7 +52,7 @@ fn from_others_the_header_is_no_request() {
     assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
     let mut client = Client::connect(proxy.address);
     client.send(preface());
-    assert_eq!(client.answer(false).status, 400);
+    assert_eq!(client.response(false).status, 400);
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn clients_behind_the_balancer_are_counted_separately() {
         client
     };
     let mut first = connect(7);
-    assert_eq!(first.answer(false).status, 200);
+    assert_eq!(first.response(false).status, 200);
     assert!(connect(7).rest().is_empty(), "one more of the same client");
-    assert_eq!(connect(8).answer(false).status, 200);
+    assert_eq!(connect(8).response(false).status, 200);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_header_comes_before_the_tls_handshake() {
     let proxy = setup.start();
     let address = super::tls::tls_address(&proxy);
     let mut client = authority.connect_after(address, &preface()).expect("handshake");
-    client.request(GET).expect("answer");
+    client.request(GET).expect("response");
     let head = &backend.received()[0].head;
     assert!(head.contains("X-Forwarded-For: 192.0.2.7\r\n"), "{head}");
     assert!(head.contains("X-Forwarded-Proto: https\r\n"), "{head}");

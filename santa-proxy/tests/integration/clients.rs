@@ -1,5 +1,5 @@
-//! Who the client is: decided here once, and told to the backend in one field that
-//! nobody else can write.
+//! The proxy decides once which address a request came from and passes it to the backend
+//! in one field that no client can set.
 
 use crate::support::backend::Backend;
 use crate::support::client::Client;
@@ -11,22 +11,23 @@ fn start(trusted: &str) -> (Proxy, Backend) {
     (setup.start(), backend)
 }
 
-/// Sends these fields; gives the address that the backend is told and the one in the log.
+/// Sends a request with these fields; returns the client address that the backend receives
+/// and the one in the log.
 fn client_of(proxy: &Proxy, backend: &Backend, path: &str, fields: &str) -> (String, String) {
     backend.take_bytes();
-    let answer = Client::connect(proxy.address)
+    let response = Client::connect(proxy.address)
         .request(&format!("GET {path} HTTP/1.1\r\nHost: santa\r\n{fields}\r\n"));
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
     let head = backend.received().pop().expect("a request").head;
-    let told: Vec<&str> = head
+    let forwarded: Vec<&str> = head
         .lines()
         .filter_map(|line| line.split_once(": "))
         .filter(|(name, _)| name.eq_ignore_ascii_case("x-real-ip"))
         .map(|(_, address)| address)
         .collect();
-    assert_eq!(told.len(), 1, "{head}");
+    assert_eq!(forwarded.len(), 1, "{head}");
     let line = proxy.line_with(&format!("\"path\":\"{path}\""));
-    (told[0].to_owned(), crate::support::proxy::field(&line, "remote"))
+    (forwarded[0].to_owned(), crate::support::proxy::field(&line, "remote"))
 }
 
 #[test]
@@ -45,8 +46,8 @@ fn proxies_may_write_addresses_as_they_like() {
     ];
     for (number, (text, client)) in cases.into_iter().enumerate() {
         let fields = format!("X-Forwarded-For: {text}\r\nX-Real-IP: 192.0.2.66\r\n");
-        let told = client_of(&proxy, &backend, &format!("/api/{number}"), &fields);
-        assert_eq!(told, (client.to_owned(), client.to_owned()), "{text}");
+        let forwarded = client_of(&proxy, &backend, &format!("/api/{number}"), &fields);
+        assert_eq!(forwarded, (client.to_owned(), client.to_owned()), "{text}");
     }
 }
 
@@ -63,8 +64,8 @@ fn untrusted_clients_cannot_choose_their_address() {
     .into_iter()
     .enumerate()
     {
-        let told = client_of(&proxy, &backend, &format!("/api/{number}"), fields);
-        assert_eq!(told, ("127.0.0.1".to_owned(), "127.0.0.1".to_owned()), "{fields}");
+        let forwarded = client_of(&proxy, &backend, &format!("/api/{number}"), fields);
+        assert_eq!(forwarded, ("127.0.0.1".to_owned(), "127.0.0.1".to_owned()), "{fields}");
         assert!(!backend.received()[0].head.contains("198.51.100.7"), "{fields}");
     }
 }
@@ -79,9 +80,9 @@ fn trusted_networks_are_separated_by_blanks_or_commas_or_both() {
         "10.0.0.0/8\t127.0.0.1,fd00::/8",
     ] {
         let (proxy, backend) = start(trusted);
-        let (told, _) =
+        let (forwarded, _) =
             client_of(&proxy, &backend, "/api/x", "X-Forwarded-For: 198.51.100.7, 10.1.2.3\r\n");
-        assert_eq!(told, "198.51.100.7", "{trusted:?}");
+        assert_eq!(forwarded, "198.51.100.7", "{trusted:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::backend::Backend;
 use crate::support::client::Client;
 use crate::support::proxy::Setup;
 
-/// Answers with the request line, or agrees to an upgrade and echoes.
+/// Responds with the request line, or agrees to an upgrade and echoes.
 fn serve(mut stream: TcpStream) {
     let mut buffer = Vec::new();
     let mut piece = [0; 4096];
@@ -32,8 +32,8 @@ fn serve(mut stream: TcpStream) {
             return;
         }
         let line = format!("vite {}", head.lines().next().unwrap_or_default());
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}", line.len());
-        stream.write_all(answer.as_bytes()).expect("write");
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}", line.len());
+        stream.write_all(response.as_bytes()).expect("write");
         buffer.clear();
     }
 }

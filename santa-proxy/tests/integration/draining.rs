@@ -25,8 +25,8 @@ fn used(proxy: &Proxy, backends: &[Backend]) -> Vec<bool> {
     let before: Vec<usize> = backends.iter().map(|backend| backend.received().len()).collect();
     let mut client = Client::connect(proxy.address);
     for round in 0..10 {
-        let answer = if round % 2 == 0 { client.get("/api/x") } else { client.request(POST) };
-        assert_eq!(answer.status, 200);
+        let response = if round % 2 == 0 { client.get("/api/x") } else { client.request(POST) };
+        assert_eq!(response.status, 200);
     }
     let more = |(backend, before): (&Backend, usize)| backend.received().len() > before;
     backends.iter().zip(before).map(more).collect()
@@ -43,15 +43,15 @@ fn a_stopping_instance_gets_no_new_requests_until_it_is_ready_again() {
     let (proxy, backends, supervisor) = started(setup, &["ready", "ready"]);
     assert_eq!(used(&proxy, &backends), [true, true]);
     let kept = backends[0].received().last().expect("a request").connection;
-    supervisor.say(&["stopping", "ready"]);
+    supervisor.set_phases(&["stopping", "ready"]);
     let line = proxy.line_with(DRAINED);
     assert!(line.contains("backend-0.sock") && line.contains("\"state\":\"stopping\""), "{line}");
     until_used(&proxy, &backends, &[false, true]);
-    supervisor.say(&["stopped", "ready"]);
+    supervisor.set_phases(&["stopped", "ready"]);
     proxy.signal(rustix::process::Signal::HUP);
     proxy.line_with("reloaded");
     assert_eq!(used(&proxy, &backends), [false, true]);
-    supervisor.say(&["ready", "ready"]);
+    supervisor.set_phases(&["ready", "ready"]);
     assert!(proxy.line_with(BACK).contains("backend-0.sock"));
     until_used(&proxy, &backends, &[true, true]);
     // What was kept for it was closed.
@@ -81,11 +81,11 @@ fn open_requests_of_a_drained_instance_are_finished() {
     let (proxy, backends, supervisor) = started(Setup::new(), &["ready", "ready"]);
     backends[0].always(Act::HandOver);
     let mut clients = hold_until(&proxy, &backends, 0);
-    supervisor.say(&["stopping", "ready"]);
+    supervisor.set_phases(&["stopping", "ready"]);
     proxy.line_with(DRAINED);
     backends[0].handed_over().write_all(LAST).expect("write");
-    let last = clients.last_mut().expect("the one that is held");
-    assert_eq!(last.answer(false).text(), "done");
+    let last = clients.last_mut().expect("the request in progress");
+    assert_eq!(last.response(false).text(), "done");
 }
 
 #[test]
@@ -97,12 +97,12 @@ fn when_no_instance_is_ready_all_are_tried() {
 
 #[test]
 fn without_states_all_instances_are_tried() {
-    for fault in ["gone", "silent", "garbage"] {
+    for fault in ["stopped", "silent", "garbage"] {
         let (proxy, backends, supervisor) = started(Setup::new(), &["stopping", "ready"]);
         proxy.line_with(DRAINED);
         until_used(&proxy, &backends, &[false, true]);
         match fault {
-            "gone" => supervisor.stop(),
+            "stopped" => supervisor.stop(),
             "silent" => supervisor.fall_silent(),
             _ => supervisor.say_text("{\"services\":7}\n"),
         }

@@ -1,4 +1,4 @@
-//! HTTP/2 on the TLS listener: the same answers as over HTTP/1.1, and limits
+//! HTTP/2 on the TLS listener: the same responses as over HTTP/1.1, and limits
 //! that many streams do not get around.
 
 use std::future::Future;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::backend::{Act, Backend};
 use crate::support::eventually;
 use crate::support::eventually_async;
@@ -25,7 +25,7 @@ use crate::tls::{tls_address, with_tls};
 pub(crate) fn run<T>(client: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let local = tokio::task::LocalSet::new();
-    let limited = async { tokio::time::timeout(PATIENCE, client).await.expect("in time") };
+    let limited = async { tokio::time::timeout(TIMEOUT, client).await.expect("in time") };
     local.block_on(&runtime.expect("a runtime"), limited)
 }
 
@@ -60,10 +60,10 @@ pub(crate) async fn content(mut stream: RecvStream) -> Result<(Vec<u8>, HeaderMa
 }
 
 /// Sends a request without content and reads the whole response.
-async fn ask(client: &mut SendRequest<Bytes>, request: Request<()>) -> Response<Vec<u8>> {
+async fn fetch(client: &mut SendRequest<Bytes>, request: Request<()>) -> Response<Vec<u8>> {
     let mut client = client.clone().ready().await.expect("room for a stream");
-    let (answer, _) = client.send_request(request, true).expect("sent");
-    let (head, stream) = answer.await.expect("an answer").into_parts();
+    let (response, _) = client.send_request(request, true).expect("sent");
+    let (head, stream) = response.await.expect("a response").into_parts();
     Response::from_parts(head, content(stream).await.expect("its content").0)
 }
 
@@ -81,21 +81,21 @@ fn console_and_backend_respond_as_over_http11() {
     let (authority, proxy, backend) = start(setup);
     run(async {
         let mut client = client(&proxy, &authority).await;
-        let file = ask(&mut client, get("/file.txt")).await;
+        let file = fetch(&mut client, get("/file.txt")).await;
         assert_eq!(file.status(), 200);
         assert_eq!(file.body(), b"0123456789abcdefghijklmnopqrstuvwxyz");
         assert_eq!(file.headers()["content-length"], "36");
         assert_eq!(file.headers()["strict-transport-security"], "max-age=31536000");
-        let large = ask(&mut client, get("/large.bin")).await;
+        let large = fetch(&mut client, get("/large.bin")).await;
         assert!(*large.body() == "0123456789".repeat(300_000).as_bytes());
         let mut head = get("/large.bin");
         *head.method_mut() = http::Method::HEAD;
-        let head = ask(&mut client, head).await;
+        let head = fetch(&mut client, head).await;
         assert_eq!(head.headers()["content-length"], "3000000");
         assert!(head.body().is_empty());
-        assert_eq!(ask(&mut client, get("/api/x?y")).await.body(), b"ok");
-        assert_eq!(ask(&mut client, get("/api/%2e%2e/x")).await.status(), 400);
-        assert_eq!(ask(&mut client, get("/gone.txt")).await.status(), 404);
+        assert_eq!(fetch(&mut client, get("/api/x?y")).await.body(), b"ok");
+        assert_eq!(fetch(&mut client, get("/api/%2e%2e/x")).await.status(), 400);
+        assert_eq!(fetch(&mut client, get("/missing.txt")).await.status(), 404);
     });
     let head = backend.received()[0].head.clone();
     assert!(head.starts_with("GET /api/x?y HTTP/1.1\r\nHost: santa.test\r\n"), "{head}");
@@ -113,14 +113,14 @@ fn content_goes_up_at_the_backends_pace_and_down_at_the_clients() {
     let back = sent.clone();
     backend.script(move |received| {
         assert_eq!(received.body.len(), back.len());
-        let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        let mut response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
         for chunk in received.body.chunks(7_000) {
-            answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-            answer.extend_from_slice(chunk);
-            answer.extend_from_slice(b"\r\n");
+            response.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            response.extend_from_slice(chunk);
+            response.extend_from_slice(b"\r\n");
         }
-        answer.extend_from_slice(b"0\r\nX-Sum: 7\r\n\r\n");
-        Act::Answer(answer)
+        response.extend_from_slice(b"0\r\nX-Sum: 7\r\n\r\n");
+        Act::Respond(response)
     });
     run(async {
         let mut client = client(&proxy, &authority).await;
@@ -131,9 +131,9 @@ fn content_goes_up_at_the_backends_pace_and_down_at_the_clients() {
             }
             let request = request.body(()).expect("a request");
             client = client.ready().await.expect("room");
-            let (answer, mut upload) = client.send_request(request, false).expect("sent");
+            let (response, mut upload) = client.send_request(request, false).expect("sent");
             upload.send_data(Bytes::from(sent.clone()), true).expect("sent");
-            let (head, stream) = answer.await.expect("an answer").into_parts();
+            let (head, stream) = response.await.expect("a response").into_parts();
             let (content, trailers) = content(stream).await.expect("content");
             assert_eq!(head.headers.get("transfer-encoding"), None);
             assert!(content == sent.as_bytes());
@@ -152,7 +152,7 @@ fn cookies_that_were_split_reach_the_backend_as_one() {
             .header("cookie", "c=d")
             .body(())
             .expect("a request");
-        ask(&mut client, request).await;
+        fetch(&mut client, request).await;
     });
     assert!(backend.received()[0].head.contains("Cookie: a=b; c=d\r\n"));
 }
@@ -164,9 +164,9 @@ fn a_websocket_over_http2_is_501_and_works_over_http11() {
         let mut client = client(&proxy, &authority).await;
         assert!(!client.is_extended_connect_protocol_enabled());
         let connect = Request::builder().method("CONNECT").uri("santa.test:443");
-        let answer = ask(&mut client, connect.body(()).expect("a request")).await;
-        assert_eq!(answer.status(), 501);
-        assert!(String::from_utf8_lossy(answer.body()).contains("use HTTP/1.1"));
+        let response = fetch(&mut client, connect.body(()).expect("a request")).await;
+        assert_eq!(response.status(), 501);
+        assert!(String::from_utf8_lossy(response.body()).contains("use HTTP/1.1"));
     });
     assert!(backend.received().is_empty());
 }
@@ -175,18 +175,18 @@ fn a_websocket_over_http2_is_501_and_works_over_http11() {
 fn an_incomplete_response_resets_its_stream_and_no_other() {
     let (authority, proxy, backend) = start(Setup::new());
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\nhalf".to_vec();
-    backend.always(Act::AnswerAndClose(half));
+    backend.always(Act::RespondAndClose(half));
     run(async {
         let mut client = client(&proxy, &authority).await;
         let mut sending = client.clone().ready().await.expect("room");
-        let (answer, _) = sending.send_request(get("/api/x"), true).expect("sent");
+        let (response, _) = sending.send_request(get("/api/x"), true).expect("sent");
         // The reset may overtake the head.
-        let error = match answer.await {
+        let error = match response.await {
             Ok(head) => content(head.into_body()).await.expect_err("broken off"),
             Err(error) => error,
         };
         assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
-        assert_eq!(ask(&mut client, get("/file.txt")).await.status(), 200);
+        assert_eq!(fetch(&mut client, get("/file.txt")).await.status(), 200);
     });
 }
 
@@ -197,10 +197,10 @@ fn a_cancelled_request_leaves_the_backend_at_once() {
     run(async {
         let client = client(&proxy, &authority).await;
         let mut sending = client.clone().ready().await.expect("room");
-        let (answer, mut stream) = sending.send_request(get("/api/x"), true).expect("sent");
+        let (response, mut stream) = sending.send_request(get("/api/x"), true).expect("sent");
         eventually_async("the backend has the request", || !backend.received().is_empty()).await;
         stream.send_reset(Reason::CANCEL);
-        assert!(answer.await.is_err());
+        assert!(response.await.is_err());
         let mut left = backend.handed_over();
         let read = tokio::task::spawn_blocking(move || std::io::Read::read(&mut left, &mut [0; 1]));
         assert_eq!(read.await.expect("joined").ok(), Some(0), "the connection was closed");
@@ -211,22 +211,24 @@ fn a_cancelled_request_leaves_the_backend_at_once() {
 #[test]
 fn streams_that_are_only_cancelled_end_the_connection() {
     let (authority, proxy, backend) = start(Setup::new());
-    backend.always(Act::Silence);
+    backend.always(Act::NoResponse);
     run(async {
         let mut client = client(&proxy, &authority).await;
         for _ in 0..2_000 {
             let Ok(ready) = client.ready().await else { return };
             client = ready;
-            let Ok((answer, mut stream)) = client.send_request(get("/api/x"), true) else { return };
+            let Ok((response, mut stream)) = client.send_request(get("/api/x"), true) else {
+                return;
+            };
             tokio::task::yield_now().await;
             stream.send_reset(Reason::CANCEL);
-            drop(answer);
+            drop(response);
         }
         panic!("two thousand streams were cancelled on one connection");
     });
     run(async {
         let mut client = self::client(&proxy, &authority).await;
-        assert_eq!(ask(&mut client, get("/file.txt")).await.status(), 200);
+        assert_eq!(fetch(&mut client, get("/file.txt")).await.status(), 200);
     });
 }
 
@@ -250,7 +252,7 @@ pub(crate) const GET: &[u8] = b"\x82\x87\x84\x41\x01x";
 /// Error code of RFC 9113 §7.
 const ENHANCE_YOUR_CALM: u8 = 11;
 
-/// Sends bytes until the server ends the connection; gives the reason that it
+/// Sends bytes until the server ends the connection; returns the reason that it
 /// gave last (RFC 9113 §6.8).
 async fn attack(proxy: &Proxy, authority: &Authority, piece: &[u8], times: usize) -> Option<u8> {
     let mut session = session(proxy, authority).await;
@@ -262,10 +264,10 @@ async fn attack(proxy: &Proxy, authority: &Authority, piece: &[u8], times: usize
             break;
         }
     }
-    let mut said = Vec::new();
+    let mut received = Vec::new();
     // However it ends the connection, what came before counts.
-    let _ = session.read_to_end(&mut said).await;
-    let mut frames = said.as_slice();
+    let _ = session.read_to_end(&mut received).await;
+    let mut frames = received.as_slice();
     let mut reason = None;
     while let Some((head, rest)) = frames.split_first_chunk::<9>() {
         let length = usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -292,7 +294,7 @@ fn endless_continuations_and_header_bombs_end_the_connection() {
         let bombs = frame(CONTINUATION, 0, 1, &bomb);
         assert_eq!(attack(&proxy, &authority, &bombs, 1_000).await, calm);
         let mut client = client(&proxy, &authority).await;
-        assert_eq!(ask(&mut client, get("/file.txt")).await.status(), 200);
+        assert_eq!(fetch(&mut client, get("/file.txt")).await.status(), 200);
     });
     assert!(backend.received().is_empty());
 }
@@ -304,9 +306,9 @@ fn a_head_above_the_limit_is_431() {
     run(async {
         let mut client = client(&proxy, &authority).await;
         let request = Request::get("https://santa.test/api/x").header("x-a", "a".repeat(3_000));
-        let answer = ask(&mut client, request.body(()).expect("a request")).await;
-        assert_eq!(answer.status(), 431);
-        assert_eq!(ask(&mut client, get("/file.txt")).await.status(), 200);
+        let response = fetch(&mut client, request.body(()).expect("a request")).await;
+        assert_eq!(response.status(), 431);
+        assert_eq!(fetch(&mut client, get("/file.txt")).await.status(), 200);
     });
 }
 
@@ -319,12 +321,12 @@ fn a_client_that_reads_or_sends_nothing_is_disconnected() {
     run(async {
         let mut client = client(&proxy, &authority).await;
         client = client.ready().await.expect("room");
-        let (answer, _) = client.send_request(get("/large.bin"), true).expect("sent");
-        let mut stalled = answer.await.expect("a head").into_body();
+        let (response, _) = client.send_request(get("/large.bin"), true).expect("sent");
+        let mut stalled = response.await.expect("a head").into_body();
         let post = Request::post("https://santa.test/api/x").body(()).expect("a request");
         client = client.ready().await.expect("room");
-        let (answer, _upload) = client.send_request(post, false).expect("sent");
-        assert_eq!(answer.await.expect("an answer").status(), 408);
+        let (response, _upload) = client.send_request(post, false).expect("sent");
+        assert_eq!(response.await.expect("a response").status(), 408);
         // Its window is never opened again.
         let mut ended = None;
         while let Some(piece) = stalled.data().await {
@@ -335,7 +337,7 @@ fn a_client_that_reads_or_sends_nothing_is_disconnected() {
         }
         assert_eq!(ended, Some(Reason::ENHANCE_YOUR_CALM));
     });
-    // And one without streams is told to leave.
+    // A connection without streams gets a GOAWAY.
     run(async {
         let session = session(&proxy, &authority).await;
         let (_client, connection) = h2::client::handshake::<_>(session).await.expect("HTTP/2");
@@ -351,14 +353,14 @@ fn a_drain_finishes_open_streams() {
     run(async {
         let client = client(&proxy, &authority).await;
         let mut sending = client.clone().ready().await.expect("room");
-        let (answer, _) = sending.send_request(get("/api/x"), true).expect("sent");
+        let (response, _) = sending.send_request(get("/api/x"), true).expect("sent");
         eventually_async("the backend has the request", || !backend.received().is_empty()).await;
         proxy.signal(Signal::TERM);
         proxy.line_with("stopping");
         let mut stream = backend.handed_over();
         std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            .expect("answered");
-        let stream = answer.await.expect("an answer").into_body();
+            .expect("a response");
+        let stream = response.await.expect("a response").into_body();
         assert_eq!(content(stream).await.expect("content").0, b"ok");
     });
     assert!(proxy.end().success());

@@ -31,8 +31,8 @@ async fn slow_streams(
     for _ in 0..count {
         streams.push(unfinished(&client, b"{").await);
     }
-    // Once this is answered, those before it have been read.
-    assert_eq!(send(&client, "/health").await.await.expect("an answer").status(), 200);
+    // When this response arrives, the requests before it have been read.
+    assert_eq!(send(&client, "/health").await.await.expect("a response").status(), 200);
     streams
 }
 
@@ -48,12 +48,12 @@ fn http2_connections_with_nothing_but_slow_bodies_make_room() {
         }
         for path in ["/file.txt", "/api/x", "/file.txt"] {
             let address = proxy.address;
-            let answer = tokio::task::spawn_blocking(move || Client::connect(address).get(path));
-            assert_eq!(answer.await.expect("an answer").status, 200);
+            let response = tokio::task::spawn_blocking(move || Client::connect(address).get(path));
+            assert_eq!(response.await.expect("a response").status, 200);
         }
-        // The oldest is told so.
-        for (_, answer) in crowd.swap_remove(0) {
-            assert_eq!(answer.await.expect("an answer").status(), 503);
+        // The oldest gets a 408.
+        for (_, response) in crowd.swap_remove(0) {
+            assert_eq!(response.await.expect("a response").status(), 503);
         }
     });
     assert_eq!(backend.received().len(), 1);
@@ -67,11 +67,12 @@ fn an_http2_connection_with_an_open_request_is_not_closed_to_make_room() {
     run(async {
         let client = client(&proxy, &authority).await;
         let _slow = unfinished(&client, b"{").await;
-        let _answer = send(&client, "/api/x").await;
+        let _response = send(&client, "/api/x").await;
         eventually_async("the backend has the request", || backend.has_bytes()).await;
         let address = proxy.address;
-        let answer = tokio::task::spawn_blocking(move || Client::connect(address).get("/file.txt"));
-        assert_eq!(answer.await.expect("an answer").status, 503);
+        let response =
+            tokio::task::spawn_blocking(move || Client::connect(address).get("/file.txt"));
+        assert_eq!(response.await.expect("a response").status, 503);
     });
 }
 
@@ -97,8 +98,8 @@ fn what_may_be_sent_ahead_over_http2_counts_as_memory_of_bodies() {
             }
             // 128 KiB for each, of what is left for others.
             let (taken, refused) = streams.split_at_mut(4);
-            for (answer, _) in refused {
-                assert_eq!(answer.await.expect("an answer").status(), 503, "{length:?}");
+            for (response, _) in refused {
+                assert_eq!(response.await.expect("a response").status(), 503, "{length:?}");
             }
             for (_, stream) in taken {
                 stream.send_reset(h2::Reason::CANCEL);

@@ -18,7 +18,7 @@ const WHOLE: u8 = 5;
 /// `:status 200` (RFC 7541 appendix A).
 const STATUS_200: u8 = 0x88;
 
-/// Sends one HEADERS frame; gives kind and first byte of what answers it.
+/// Sends one HEADERS frame; returns type and first byte of the frame that follows.
 async fn send(proxy: &Proxy, authority: &Authority, block: &[u8]) -> (u8, u8) {
     let mut session = session(proxy, authority).await;
     session.write_all(PREFACE).await.expect("sent");
@@ -114,11 +114,11 @@ fn a_refused_head_request_ends_without_content() {
         let mut client = client(&proxy, &authority).await.ready().await.expect("room");
         let request = Request::head("https://santa.test/api/x").header("host", "other.test");
         let request = request.body(()).expect("a request");
-        let (answer, _) = client.send_request(request, true).expect("sent");
-        let answer = answer.await.expect("an answer");
-        assert_eq!(answer.status(), 400);
-        assert!(answer.headers().contains_key("content-length"));
-        let (content, _) = content(answer.into_body()).await.expect("an orderly end");
+        let (response, _) = client.send_request(request, true).expect("sent");
+        let response = response.await.expect("a response");
+        assert_eq!(response.status(), 400);
+        assert!(response.headers().contains_key("content-length"));
+        let (content, _) = content(response.into_body()).await.expect("an orderly end");
         assert!(content.is_empty());
     });
 }
@@ -129,12 +129,12 @@ fn trailers_of_a_request_end_here_and_its_content_does_not() {
     run(async {
         let mut client = client(&proxy, &authority).await.ready().await.expect("room");
         let request = Request::post("https://santa.test/api/x").body(()).expect("a request");
-        let (answer, mut upload) = client.send_request(request, false).expect("sent");
+        let (response, mut upload) = client.send_request(request, false).expect("sent");
         upload.send_data(Bytes::from_static(b"abc"), false).expect("sent");
         let mut trailers = HeaderMap::new();
         trailers.insert("x-forwarded-for", "192.0.2.9".parse().expect("a value"));
         upload.send_trailers(trailers).expect("sent");
-        let (head, stream) = answer.await.expect("an answer").into_parts();
+        let (head, stream) = response.await.expect("a response").into_parts();
         assert_eq!(head.status, 200);
         assert_eq!(content(stream).await.expect("content").0, b"ok");
     });
@@ -150,14 +150,14 @@ fn a_client_that_reads_one_response_slowly_gets_the_others_meanwhile() {
     run(async {
         let mut client = client(&proxy, &authority).await.ready().await.expect("room");
         let large = Request::get("https://santa.test/large.bin").body(()).expect("a request");
-        let (answer, _) = client.send_request(large, true).expect("sent");
-        // Its window is never given back while the others are answered.
-        let slow = answer.await.expect("an answer").into_body();
+        let (response, _) = client.send_request(large, true).expect("sent");
+        // No WINDOW_UPDATE for it while the others get their responses.
+        let slow = response.await.expect("a response").into_body();
         for _ in 0..20 {
             let other = Request::get("https://santa.test/health").body(()).expect("a request");
             client = client.ready().await.expect("room");
-            let (answer, _) = client.send_request(other, true).expect("sent");
-            assert_eq!(answer.await.expect("an answer").status(), 200);
+            let (response, _) = client.send_request(other, true).expect("sent");
+            assert_eq!(response.await.expect("a response").status(), 200);
         }
         assert_eq!(content(slow).await.expect("content").0.len(), 3_000_000);
     });

@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::eventually;
 use crate::support::proxy::{Proxy, Setup};
 
-/// Nobody reads further requests from a connection that was handed over.
+/// The backend reads no further requests from a connection that it handed over.
 pub(crate) const LAST: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone";
 
@@ -71,8 +71,8 @@ fn requests_go_to_the_instance_with_the_fewest() {
         let mut server = backends[1].handed_over();
         let place = held.iter().rposition(|(_, at)| *at == 1).expect("held");
         server.write_all(LAST).expect("write");
-        // Handed over last is answered first, and so is asked for last.
-        assert_eq!(held.remove(place).0.answer(false).text(), "done");
+        // The connection handed over last gets its response first, so the request comes last.
+        assert_eq!(held.remove(place).0.response(false).text(), "done");
     }
     let next = [hold(&proxy, &backends), hold(&proxy, &backends)];
     assert_eq!(next.map(|(_, at)| at), [1, 1]);
@@ -90,8 +90,8 @@ fn an_unavailable_instance_is_skipped_and_used_again_later() {
     backends.remove(0).stop();
     let post = "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\nhi";
     for round in 0..20 {
-        let answer = if round % 2 == 0 { client.get("/api/x") } else { client.request(post) };
-        assert_eq!(answer.status, 200, "round {round}");
+        let response = if round % 2 == 0 { client.get("/api/x") } else { client.request(post) };
+        assert_eq!(response.status, 200, "round {round}");
     }
     let down = |value| {
         let text = proxy.metrics();
@@ -101,7 +101,7 @@ fn an_unavailable_instance_is_skipped_and_used_again_later() {
                 && line.ends_with(value)
         })
     };
-    assert!(down("\"} 1"), "the metrics say which one is away");
+    assert!(down("\"} 1"), "the metrics name the instance that is down");
     let back = Backend::start(&proxy.directory.path().join("backend-0.sock"));
     eventually("the instance is used again", || {
         assert_eq!(client.get("/api/x").status, 200);
@@ -113,7 +113,7 @@ fn an_unavailable_instance_is_skipped_and_used_again_later() {
 fn a_stopping_instance_finishes_its_requests_and_others_get_the_rest() {
     let (proxy, backends) = start(2, Setup::new());
     backends[0].always(Act::HandOver);
-    backends[1].always(Act::Answer(ok("other")));
+    backends[1].always(Act::Respond(ok("other")));
     let mut clients = hold_until(&proxy, &backends, 0);
     let mut server = backends[0].handed_over();
     // It no longer listens, as a server that stops; the request goes on.
@@ -122,8 +122,8 @@ fn a_stopping_instance_finishes_its_requests_and_others_get_the_rest() {
         assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "other");
     }
     server.write_all(LAST).expect("write");
-    let last = clients.last_mut().expect("the one that is held");
-    assert_eq!(last.answer(false).text(), "done");
+    let last = clients.last_mut().expect("the request in progress");
+    assert_eq!(last.response(false).text(), "done");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_request_that_kills_an_instance_is_not_retried_on_another() {
     for backend in &backends {
         backend.script(|received| match received.head.contains("/api/fatal") {
             true => Act::Close,
-            false => Act::Answer(ok("ok")),
+            false => Act::Respond(ok("ok")),
         });
     }
     let mut client = Client::connect(proxy.address);
@@ -170,7 +170,7 @@ fn a_request_that_one_instance_leaves_unread_goes_to_another() {
         }
     });
     let _held = other.handed_over();
-    other.always(Act::Answer(ok("other")));
+    other.always(Act::Respond(ok("other")));
     // Each is the first one's turn, which has less to do.
     for _ in 0..8 {
         assert_eq!(Client::connect(proxy.address).get("/api/x").text(), "other");

@@ -1,4 +1,4 @@
-//! Long use leaves nothing behind: no descriptor, no memory.
+//! Long use leaves nothing after: no descriptor, no memory.
 //! `SANTA_LEAK_ROUNDS` makes it as long as one likes.
 
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ fn round(proxy: &Proxy) {
     connect().send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 90\r\n\r\nabc");
     let mut bad = connect();
     bad.send("nonsense\r\n\r\n");
-    assert_eq!(bad.answer(false).status, 400);
+    assert_eq!(bad.response(false).status, 400);
     let mut tunnel = connect();
     let upgrade = "GET /api/socket HTTP/1.1\r\nHost: santa\r\nConnection: Upgrade\r\n\
         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -73,12 +73,12 @@ fn long_use_leaves_neither_descriptors_nor_memory_behind() {
     backend.script(|received| match received.head.split(' ').nth(1) {
         Some("/api/socket") => Act::Echo,
         Some("/api/close") => Act::Close,
-        _ => Act::Answer(ok("ok")),
+        _ => Act::Respond(ok("ok")),
     });
     let proxy = setup.start();
     let rounds = std::env::var("SANTA_LEAK_ROUNDS").ok().and_then(|text| text.parse().ok());
     let rounds: u32 = rounds.unwrap_or(60);
-    // A worker that has answered has opened what it works with.
+    // After its first response a worker has opened everything it needs.
     assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
     let at_rest = settled(&proxy);
     for _ in 0..rounds {

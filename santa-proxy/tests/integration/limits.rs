@@ -1,4 +1,4 @@
-//! Slow or greedy clients, and too many of them.
+//! Slow clients, clients with many requests, and too many clients.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ fn a_head_that_takes_too_long_is_408() {
     let proxy = Setup::new().set("PROXY__TIMEOUTS__HEAD", "100ms").start();
     let mut client = Client::connect(proxy.address);
     client.send("GET / HTTP/1.1\r\nHos");
-    assert_eq!(client.answer(false).status, 408);
+    assert_eq!(client.response(false).status, 408);
     assert!(client.is_closed());
 }
 
@@ -23,7 +23,7 @@ fn content_that_stops_is_408() {
     let proxy = setup.start();
     let mut client = Client::connect(proxy.address);
     client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 5\r\n\r\nhe");
-    assert_eq!(client.answer(false).status, 408);
+    assert_eq!(client.response(false).status, 408);
     assert!(client.is_closed());
 }
 
@@ -44,7 +44,7 @@ fn content_that_takes_too_long_is_408() {
         client.send("x");
         client.has_bytes()
     });
-    assert_eq!(client.answer(false).status, 408, "after {sent} bytes");
+    assert_eq!(client.response(false).status, 408, "after {sent} bytes");
     assert!(backend.received().is_empty());
 }
 
@@ -62,7 +62,7 @@ fn idle_connections_are_closed_without_a_response() {
 fn connections_above_the_limit_are_503() {
     let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "2");
     let backend = Backend::start(&setup.socket());
-    backend.always(Act::Silence);
+    backend.always(Act::NoResponse);
     let proxy = setup.start();
     let mut clients = [Client::connect(proxy.address), Client::connect(proxy.address)];
     for client in &mut clients {
@@ -70,7 +70,7 @@ fn connections_above_the_limit_are_503() {
     }
     // Within a request, neither makes room.
     eventually("both are busy", || backend.received().len() == 2);
-    assert_eq!(Client::connect(proxy.address).answer(false).status, 503);
+    assert_eq!(Client::connect(proxy.address).response(false).status, 503);
     drop(clients);
     backend.close_all();
     eventually("there is room again", || {
@@ -102,13 +102,13 @@ fn without_descriptors_open_connections_are_served_and_room_is_made() {
     let crowd: Vec<Client> = (0..100).map(|_| Client::connect(proxy.address)).collect();
     proxy.line_with("cannot accept connections");
     first.send("GET /file.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
-    // It may have made room before it asked again; then it is told so by the end.
-    let answered = !first.is_closed();
+    // Its connection may have been closed before its second request.
+    let completed = !first.is_closed();
     drop(crowd);
     eventually("newcomers are served again", || {
         Client::connect(proxy.address).get("/file.txt").status == 200
     });
-    assert!(!answered || first.answer(false).status == 200);
+    assert!(!completed || first.response(false).status == 200);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn one_address_cannot_take_all_connections() {
     for client in &mut clients {
         assert_eq!(client.get("/health").status, 200);
     }
-    let refused = Client::connect(proxy.address).answer(false);
+    let refused = Client::connect(proxy.address).response(false);
     assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
     drop(clients);
     eventually("there is room again", || {
@@ -149,15 +149,15 @@ fn a_client_above_the_rate_limit_is_429_with_retry_after() {
         format!("GET {path} HTTP/1.1\r\nHost: santa\r\nX-Forwarded-For: {address}\r\n\r\n")
     };
     client.send(from("192.0.2.1", "/file.txt").repeat(50));
-    let answers: Vec<_> = (0..50).map(|_| client.answer(false)).collect();
-    assert_eq!(answers[0].status, 200);
-    let refused = answers.iter().find(|answer| answer.status == 429).expect("too many");
+    let responses: Vec<_> = (0..50).map(|_| client.response(false)).collect();
+    assert_eq!(responses[0].status, 200);
+    let refused = responses.iter().find(|response| response.status == 429).expect("too many");
     assert_eq!(refused.field("retry-after"), Some("1"));
-    assert_eq!(client.request(&from("192.0.2.2", "/file.txt")).status, 200, "somebody else");
+    assert_eq!(client.request(&from("192.0.2.2", "/file.txt")).status, 200, "another client");
     assert_eq!(client.request(&from("192.0.2.1", "/health")).status, 200);
     for path in ["/healthXYZ", "/health/x", "/healthy", "/health%2f", "/HEALTH"] {
         client.send(from("192.0.2.3", path).repeat(50));
-        let refused = (0..50).filter(|_| client.answer(false).status == 429).count();
+        let refused = (0..50).filter(|_| client.response(false).status == 429).count();
         assert!(refused > 0, "{path} is limited");
     }
     let line = proxy.line_with("rate limited");
@@ -171,7 +171,7 @@ fn requests_queue_for_the_backend_and_a_full_queue_is_503() {
     let backend = Backend::start(&setup.socket());
     backend.script(|received| match received.head.starts_with("GET /api/first") {
         true => Act::HandOver,
-        false => Act::Answer(ok("ok")),
+        false => Act::Respond(ok("ok")),
     });
     let proxy = setup.start();
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: santa\r\n\r\n");
@@ -188,8 +188,8 @@ fn requests_queue_for_the_backend_and_a_full_queue_is_503() {
     assert_eq!(third.get("/file.txt").status, 200, "the connection stays usable");
     let last = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nfinished";
     server.write_all(last).expect("write");
-    assert_eq!(first.answer(false).text(), "finished");
-    assert_eq!(second.answer(false).text(), "ok");
+    assert_eq!(first.response(false).text(), "finished");
+    assert_eq!(second.response(false).text(), "ok");
 }
 
 #[test]
@@ -217,8 +217,8 @@ fn all_workers_together_queue_no_more_than_the_limit_says() {
         state() == [3, 3]
     });
     for _ in 0..9 {
-        let answer = Client::connect(proxy.address).get("/api/held");
-        assert_eq!(answer.status, 503);
+        let response = Client::connect(proxy.address).get("/api/held");
+        assert_eq!(response.status, 503);
     }
     assert_eq!(state(), [3, 3]);
     let rejected = clients.len() as u64 - 6 + 9;
@@ -235,10 +235,10 @@ fn queued_clients_take_turns_however_many_requests_each_has() {
     let backend = Backend::start(&setup.socket());
     backend.script(|received| match received.head.starts_with("GET /api/first") {
         true => Act::HandOver,
-        false => Act::Answer(ok("ok")),
+        false => Act::Respond(ok("ok")),
     });
     let proxy = setup.start();
-    let ask = |path: &str, from: &str| {
+    let send = |path: &str, from: &str| {
         let mut client = Client::connect(proxy.address);
         let from = format!("X-Forwarded-For: {from}\r\n\r\n");
         client.send(format!("GET {path} HTTP/1.1\r\nHost: santa\r\n{from}"));
@@ -246,30 +246,30 @@ fn queued_clients_take_turns_however_many_requests_each_has() {
         assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
         client
     };
-    let mut first = ask("/api/first", "192.0.2.1");
+    let mut first = send("/api/first", "192.0.2.1");
     let mut server = backend.handed_over();
-    let greedy = (0..4).map(|number| ask(&format!("/api/greedy/{number}"), "192.0.2.1"));
-    let mut clients: Vec<Client> = greedy.collect();
-    clients.push(ask("/api/modest", "192.0.2.2"));
-    clients.push(ask("/api/santa/preflight/1", "192.0.2.3"));
-    clients.push(ask("/api/santa/preflight/2", "192.0.2.4"));
+    let busy = (0..4).map(|number| send(&format!("/api/busy/{number}"), "192.0.2.1"));
+    let mut clients: Vec<Client> = busy.collect();
+    clients.push(send("/api/quiet", "192.0.2.2"));
+    clients.push(send("/api/santa/preflight/1", "192.0.2.3"));
+    clients.push(send("/api/santa/preflight/2", "192.0.2.4"));
     let last = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nfinished";
     server.write_all(last).expect("write");
-    assert_eq!(first.answer(false).text(), "finished");
+    assert_eq!(first.response(false).text(), "finished");
     for client in &mut clients {
-        assert_eq!(client.answer(false).status, 200);
+        assert_eq!(client.response(false).status, 200);
     }
     let received = backend.received();
     let paths: Vec<&str> =
         received[1..].iter().map(|r| r.head.split(' ').nth(1).expect("a path")).collect();
     let in_turn = [
-        "/api/greedy/0",
+        "/api/busy/0",
         "/api/santa/preflight/1",
-        "/api/modest",
+        "/api/quiet",
         "/api/santa/preflight/2",
-        "/api/greedy/1",
-        "/api/greedy/2",
-        "/api/greedy/3",
+        "/api/busy/1",
+        "/api/busy/2",
+        "/api/busy/3",
     ];
     assert_eq!(paths, in_turn);
 }
@@ -295,7 +295,7 @@ fn a_started_response_and_a_tunnel_hold_no_permit() {
     backend.script(|received| match received.head.split(' ').nth(1) {
         Some("/api/socket") => Act::Echo,
         Some("/api/stream") => Act::HandOver,
-        _ => Act::Answer(ok("ok")),
+        _ => Act::Respond(ok("ok")),
     });
     let proxy = setup.start();
     let mut tunnel = Client::connect(proxy.address);
@@ -315,7 +315,7 @@ fn a_started_response_and_a_tunnel_hold_no_permit() {
 fn a_connection_rejected_while_it_sends_gets_a_503() {
     let setup = Setup::new().set("PROXY__LIMITS__CONNECTIONS", "1");
     let backend = Backend::start(&setup.socket());
-    backend.always(Act::Silence);
+    backend.always(Act::NoResponse);
     let proxy = setup.start();
     let mut first = Client::connect(proxy.address);
     first.send("POST /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
@@ -324,7 +324,7 @@ fn a_connection_rejected_while_it_sends_gets_a_503() {
         let mut client = Client::connect(proxy.address);
         client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 30000\r\n\r\n");
         client.send(vec![b'x'; 30_000]);
-        assert_eq!(client.answer(false).status, 503);
+        assert_eq!(client.response(false).status, 503);
     }
 }
 
@@ -334,7 +334,7 @@ fn a_413_reaches_a_client_that_is_still_sending() {
     let mut client = Client::connect(proxy.address);
     client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 500000\r\n\r\n");
     client.send(vec![b'x'; 500_000]);
-    assert_eq!(client.answer(false).status, 413);
+    assert_eq!(client.response(false).status, 413);
 }
 
 #[test]
@@ -347,8 +347,8 @@ fn heads_arriving_byte_by_byte_are_served() {
     for byte in request.as_bytes().chunks(1) {
         client.send(byte);
     }
-    assert_eq!(client.answer(false).text(), "ok");
-    assert_eq!(client.answer(false).status, 200);
+    assert_eq!(client.response(false).text(), "ok");
+    assert_eq!(client.response(false).status, 200);
     assert_eq!(backend.received()[0].body, b"hello");
 }
 

@@ -11,10 +11,10 @@ fn every_request_has_one_line_with_all_fields() {
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
     let mut client = Client::connect(proxy.address);
-    let answer = client
+    let response = client
         .request("GET /api/v1/x?secret=1 HTTP/1.1\r\nHost: santa\r\nUser-Agent: a\"b\r\n\r\n");
     assert_eq!(client.get("/health").status, 200);
-    assert_eq!(client.get("/gone.txt").status, 404);
+    assert_eq!(client.get("/missing.txt").status, 404);
     let line = proxy.line_with("/api/v1/x");
     for part in [
         "\"level\":\"info\"",
@@ -32,7 +32,7 @@ fn every_request_has_one_line_with_all_fields() {
     ] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    assert_eq!(Some(field(&line, "request_id").as_str()), answer.field("x-request-id"));
+    assert_eq!(Some(field(&line, "request_id").as_str()), response.field("x-request-id"));
     proxy.line_with("\"status\":404");
     let lines = proxy.lines().join("\n");
     assert!(!lines.contains("secret") && !lines.contains("/health"), "{lines}");
@@ -54,8 +54,8 @@ fn identifiers_come_from_trusted_proxies_only() {
         let setup = Setup::new().set("PROXY__TRUSTED_PROXIES", trusted);
         let backend = Backend::start(&setup.socket());
         let proxy = setup.start();
-        let answer = Client::connect(proxy.address).request(request);
-        assert_eq!(answer.field("x-request-id") == Some("theirs"), own);
+        let response = Client::connect(proxy.address).request(request);
+        assert_eq!(response.field("x-request-id") == Some("theirs"), own);
         let head = backend.received()[0].head.clone();
         assert_eq!(head.contains("X-Request-Id: theirs"), own);
         assert_eq!(head.contains("X-Forwarded-For: 203.0.113.9, 127.0.0.1\r\n"), own);
@@ -65,7 +65,7 @@ fn identifiers_come_from_trusted_proxies_only() {
 }
 
 /// Requests whose paths hold an enrollment secret, and the status of each response.
-const ODD: [(u16, &str, &str); 22] = [
+const UNUSUAL: [(u16, &str, &str); 22] = [
     (200, "POST", "/api/santa/e/s3cret/preflight/A"),
     (400, "POST", "/api/santa/e/s3cret/preflight/DOM%5Chost"),
     (400, "POST", "/api/santa/e/s3cret/preflight/%ff"),
@@ -95,17 +95,17 @@ fn secrets_in_paths_stay_out_of_the_log() {
     let setup = Setup::new();
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
-    for (status, method, target) in ODD {
-        // The query string and what is said beside the path are no place for one either.
-        let answer = Client::connect(proxy.address).request(&format!(
+    for (status, method, target) in UNUSUAL {
+        // No secret may be logged from the query string or from the fields either.
+        let response = Client::connect(proxy.address).request(&format!(
             "{method} {target}?token=s3cret HTTP/1.1\r\nHost: santa\r\n\
              User-Agent: Zk3vXo0n2Tq9LhJ5w-s3cret-8RbA_c\r\nReferer: http://santa/e/s3cret\r\n\
              Connection: close\r\nContent-Length: 0\r\n\r\n"
         ));
-        assert_eq!(answer.status, status, "{method} {target}");
+        assert_eq!(response.status, status, "{method} {target}");
     }
     let logged = || proxy.lines().iter().filter(|line| line.contains("\"access\"")).count();
-    eventually("all are logged", || logged() == ODD.len());
+    eventually("all are logged", || logged() == UNUSUAL.len());
     let lines = proxy.lines().join("\n");
     assert!(!lines.contains(SECRET), "{lines}");
     assert!(lines.contains("\"path\":\"/api/santa/e/***/preflight/A\""), "{lines}");
@@ -121,7 +121,7 @@ fn rate_limited_requests_keep_secrets_out_of_the_log_as_well() {
     let mut client = Client::connect(proxy.address);
     let get = "GET /api/santa/e/s3cret/preflight/A HTTP/1.1\r\nHost: santa\r\n\r\n";
     client.send(get.repeat(20));
-    let refused = (0..20).filter(|_| client.answer(false).status == 429).count();
+    let refused = (0..20).filter(|_| client.response(false).status == 429).count();
     assert!(refused > 0);
     proxy.line_with("\"status\":429");
     // What is seen of it is checked when the proxy is dropped.
@@ -146,7 +146,7 @@ fn a_stalled_reader_of_the_log_blocks_no_request() {
 fn a_full_disk_behind_the_log_blocks_no_request() {
     // Every write to it fails as one to a full disk does.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
-    // Its log cannot tell the address of its own listener.
+    // The address of its listener cannot be read from the log.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let setup = Setup::new().inheriting(&listener);

@@ -10,7 +10,7 @@ use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::proxy::{Proxy, Setup};
 
 /// More than a proxy that gathers whole messages would hold.
@@ -28,20 +28,20 @@ fn connect<T: Send + 'static>(
     let listener = UnixListener::bind(setup.socket()).expect("bind");
     let serving = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("accept");
-        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("timeout");
         serve(tungstenite::accept_with_config(stream, Some(config())).expect("handshake"))
     });
     let proxy = setup.start();
     let stream = TcpStream::connect(proxy.address).expect("connect");
-    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("timeout");
     let url = format!("ws://{}/api/v1/live", proxy.address);
     let client = tungstenite::client::client_with_config(url, stream, Some(config()));
-    let (client, answer) = client.expect("handshake");
-    assert_eq!(answer.status().as_u16(), 101);
+    let (client, response) = client.expect("handshake");
+    assert_eq!(response.status().as_u16(), 101);
     (proxy, client, serving)
 }
 
-/// Sends every message back until the end; gives how that came about.
+/// Sends every message back until the end; returns how that came about.
 fn echo(mut server: WebSocket<UnixStream>) -> Option<CloseFrame> {
     let mut closed = None;
     loop {
@@ -106,7 +106,7 @@ fn pings_are_passed_on_in_both_directions() {
     });
     assert!(matches!(client.read().expect("a ping"), Message::Ping(_)));
     client.flush().expect("the pong is sent");
-    assert_eq!(serving.join().expect("an answer"), b"from the server");
+    assert_eq!(serving.join().expect("a response"), b"from the server");
 }
 
 #[test]
@@ -116,14 +116,14 @@ fn close_codes_and_reasons_reach_the_other_end() {
         let (_proxy, mut client, serving) = connect(echo);
         let frame = CloseFrame { code, reason: "as agreed".into() };
         client.close(Some(frame.clone())).expect("closing");
-        let answer = loop {
+        let response = loop {
             match client.read() {
-                Ok(Message::Close(answer)) => break answer,
+                Ok(Message::Close(response)) => break response,
                 Ok(_) => {}
-                Err(error) => panic!("no answer to the close: {error}"),
+                Err(error) => panic!("no response to the close: {error}"),
             }
         };
-        assert_eq!(answer.map(|answer| answer.code), Some(code));
+        assert_eq!(response.map(|response| response.code), Some(code));
         assert!(matches!(client.read(), Err(Error::ConnectionClosed)));
         assert_eq!(serving.join().expect("the server ends well"), Some(frame));
     }
@@ -157,6 +157,6 @@ fn invalid_frames_are_passed_on() {
 fn a_disconnected_client_is_seen_by_the_server() {
     let (_proxy, client, serving) = connect(|mut server: WebSocket<UnixStream>| server.read());
     drop(client);
-    let gone = serving.join().expect("the server ends well");
-    assert!(matches!(gone, Err(Error::Protocol(_) | Error::Io(_))), "{gone:?}");
+    let ended = serving.join().expect("the server ends well");
+    assert!(matches!(ended, Err(Error::Protocol(_) | Error::Io(_))), "{ended:?}");
 }

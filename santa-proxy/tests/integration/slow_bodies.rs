@@ -1,4 +1,4 @@
-//! Bodies that arrive slowly, or never: they cost their sender, and nobody else.
+//! Bodies that arrive slowly, or never: only their sender has to wait.
 
 use std::io::Write;
 use std::time::Duration;
@@ -113,7 +113,7 @@ fn one_address_or_network_never_takes_more_than_its_share_of_the_backend() {
         let setup = few_permits().set("PROXY__TIMEOUTS__QUEUE", "60s");
         let backend = Backend::start(&setup.socket());
         backend.script(|received| match received.head.contains("192.0.2.9") {
-            true => Act::Answer(ok("ok")),
+            true => Act::Respond(ok("ok")),
             false => Act::HandOver,
         });
         let proxy = setup.start();
@@ -136,7 +136,7 @@ fn one_address_never_takes_more_than_its_share_of_the_queue() {
     let mut first = true;
     backend.script(move |_| match std::mem::take(&mut first) {
         true => Act::HandOver,
-        false => Act::Answer(ok("ok")),
+        false => Act::Respond(ok("ok")),
     });
     let proxy = setup.start();
     let mut crowd = crowd(&proxy, |_| get("192.0.2.1"));
@@ -147,8 +147,8 @@ fn one_address_never_takes_more_than_its_share_of_the_queue() {
     assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
     let last = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     first.write_all(last).expect("write");
-    assert_eq!(other.answer(false).status, 200);
-    assert_eq!(crowd.pop().expect("one").answer(false).status, 503);
+    assert_eq!(other.response(false).status, 200);
+    assert_eq!(crowd.pop().expect("one").response(false).status, 503);
 }
 
 /// A request of which `content` is the beginning.
@@ -158,9 +158,9 @@ pub(crate) async fn unfinished(
 ) -> (SendStream<Bytes>, ResponseFuture) {
     let mut ready = client.clone().ready().await.expect("room for a stream");
     let request = http::Request::post("https://santa.test/api/x").body(()).expect("a request");
-    let (answer, mut stream) = ready.send_request(request, false).expect("sent");
+    let (response, mut stream) = ready.send_request(request, false).expect("sent");
     stream.send_data(content.into(), false).expect("sent");
-    (stream, answer)
+    (stream, response)
 }
 
 #[test]
@@ -175,17 +175,17 @@ fn http2_streams_with_unfinished_bodies_leave_the_backend_to_others() {
         for _ in 0..3 {
             let mut ready = client.clone().ready().await.expect("room for a stream");
             let request = http::Request::get("https://santa.test/api/x").body(());
-            let (answer, _) = ready.send_request(request.expect("one"), true).expect("sent");
-            assert_eq!(answer.await.expect("an answer").status(), 200);
+            let (response, _) = ready.send_request(request.expect("one"), true).expect("sent");
+            assert_eq!(response.await.expect("a response").status(), 200);
         }
         // It is not too late for the others.
-        let (mut stream, answer) = streams.pop().expect("a stream");
+        let (mut stream, response) = streams.pop().expect("a stream");
         stream.send_data("}".into(), true).expect("sent");
-        assert_eq!(answer.await.expect("an answer").status(), 200);
+        assert_eq!(response.await.expect("a response").status(), 200);
     });
 }
 
-/// Sends one byte after the other until a response comes; gives its status.
+/// Sends one byte after the other until a response comes; returns its status.
 fn trickle(proxy: &Proxy, request: &str) -> u16 {
     let mut client = Client::connect(proxy.address);
     client.send(request);
@@ -193,7 +193,7 @@ fn trickle(proxy: &Proxy, request: &str) -> u16 {
         client.send("1");
         std::thread::sleep(Duration::from_millis(20));
     }
-    client.answer(false).status
+    client.response(false).status
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_body_that_is_steady_enough_is_taken() {
         std::thread::sleep(Duration::from_millis(50));
         client.send(&content);
     }
-    assert_eq!(client.answer(false).status, 200);
+    assert_eq!(client.response(false).status, 200);
     assert_eq!(backend.received()[0].body.len(), 5000);
 }
 
@@ -247,12 +247,12 @@ fn a_body_that_trickles_over_tls_or_http2_is_408() {
     let proxy = setup.start();
     let mut secure = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
     let (head, _) =
-        secure.request(&post("192.0.2.1", "Content-Length: 1000", "{")).expect("an answer");
+        secure.request(&post("192.0.2.1", "Content-Length: 1000", "{")).expect("a response");
     assert!(head.starts_with("http/1.1 408 "), "{head}");
     run(async {
         let client = client(&proxy, &authority).await;
-        let (_stream, answer) = unfinished(&client, b"{").await;
-        assert_eq!(answer.await.expect("an answer").status(), 408);
+        let (_stream, response) = unfinished(&client, b"{").await;
+        assert_eq!(response.await.expect("a response").status(), 408);
     });
 }
 
@@ -264,7 +264,7 @@ fn skipped_content_may_not_trickle_either() {
         .start();
     let mut client = Client::connect(proxy.address);
     client.send("POST /file.txt HTTP/1.1\r\nHost: santa\r\nContent-Length: 60000\r\n\r\n");
-    assert_eq!(client.answer(false).status, 405);
+    assert_eq!(client.response(false).status, 405);
     client.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
     eventually("it is closed", || {
         client.send("1");
@@ -283,13 +283,13 @@ fn bodies_in_memory_have_a_common_bound_of_which_no_address_takes_more_than_its_
     let part = "x".repeat(20_000);
     let lines = "Content-Length: 30000";
     let mut crowd = crowd(&proxy, |_| post("192.0.2.1", lines, &part));
-    let refused = crowd.pop().expect("one").answer(false);
+    let refused = crowd.pop().expect("one").response(false);
     assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
     let mut other = Client::connect(proxy.address);
     other.send(post("192.0.2.2", lines, &part));
     for client in [&mut crowd[0], &mut other] {
         client.send(&part[..10_000]);
-        assert_eq!(client.answer(false).status, 200);
+        assert_eq!(client.response(false).status, 200);
     }
     assert_eq!(backend.received().len(), 2);
 }
@@ -302,18 +302,18 @@ fn slow_bodies_make_room_when_the_table_is_full() {
         .set("PROXY__LIMITS__CONNECTIONS", "10");
     let _backend = Backend::start(&setup.socket());
     let proxy = setup.start();
-    let held = || proxy.metric("santa_proxy_body_memory_bytes");
+    let body_memory = || proxy.metric("santa_proxy_body_memory_bytes");
     let mut crowd: Vec<Client> = Vec::new();
     for _ in 0..10 {
-        let (mut client, before) = (Client::connect(proxy.address), held());
+        let (mut client, before) = (Client::connect(proxy.address), body_memory());
         client.send(post("192.0.2.1", "Content-Length: 1000", &"x".repeat(999)));
-        eventually("its content is waited for", || held() > before);
+        eventually("its content is waited for", || body_memory() > before);
         crowd.push(client);
     }
     assert_eq!(Client::connect(proxy.address).get("/file.txt").status, 200);
-    assert_eq!(crowd[0].answer(false).status, 503, "it has been slow for longest");
+    assert_eq!(crowd[0].response(false).status, 503, "it has been slow for longest");
     crowd[9].send("x");
-    assert_eq!(crowd[9].answer(false).status, 200, "it has not");
+    assert_eq!(crowd[9].response(false).status, 200, "it has not");
 }
 
 #[test]
@@ -326,8 +326,8 @@ fn requests_that_wait_and_bodies_are_counted() {
     client.send(post("192.0.2.1", "Content-Length: 1000", &"x".repeat(600)));
     eventually("its memory is counted", || metric("santa_proxy_body_memory_bytes") >= 600);
     client.send("x".repeat(400));
-    assert_eq!(client.answer(false).status, 200);
-    eventually("and given back", || metric("santa_proxy_body_memory_bytes") == 0);
+    assert_eq!(client.response(false).status, 200);
+    eventually("and released", || metric("santa_proxy_body_memory_bytes") == 0);
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn a_client_that_reads_byte_by_byte_is_disconnected() {
         .set("PROXY__LIMITS__BODY_RATE", "1KiB");
     setup.file("large.bin", &"0123456789".repeat(20_000));
     let (authority, proxy, backend) = start(setup);
-    backend.always(Act::Answer(ok(&"0123456789".repeat(20_000))));
+    backend.always(Act::Respond(ok(&"0123456789".repeat(20_000))));
     for path in ["/large.bin", "/api/large"] {
         run(async {
             let session = session(&proxy, &authority).await;
@@ -347,8 +347,8 @@ fn a_client_that_reads_byte_by_byte_is_disconnected() {
             tokio::task::spawn_local(async { drop(connection.await) });
             let request = http::Request::get(format!("https://santa.test{path}")).body(());
             let mut client = client.ready().await.expect("room");
-            let (answer, _) = client.send_request(request.expect("one"), true).expect("sent");
-            let mut content = answer.await.expect("a head").into_body();
+            let (response, _) = client.send_request(request.expect("one"), true).expect("sent");
+            let mut content = response.await.expect("a head").into_body();
             let reason = loop {
                 match content.data().await.expect("no end") {
                     Ok(piece) => {

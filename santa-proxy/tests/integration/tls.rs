@@ -21,7 +21,7 @@ pub(crate) fn with_tls(setup: Setup, authority: &Authority) -> Setup {
         .set("PROXY__TLS__KEY", &key.display().to_string())
 }
 
-/// Where it speaks TLS.
+/// The address of its TLS listener.
 pub(crate) fn tls_address(proxy: &Proxy) -> SocketAddr {
     field(&proxy.lines()[0], "tls_address").parse().expect("an address")
 }
@@ -43,12 +43,12 @@ fn files_and_backend_are_served_over_tls_with_hsts() {
     let proxy = setup.start();
     let mut client = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
     assert_eq!(client.protocol(), Some(&b"http/1.1"[..]));
-    let (head, content) = client.get("/file.txt").expect("answer");
+    let (head, content) = client.get("/file.txt").expect("response");
     assert_eq!(content, b"0123456789abcdefghijklmnopqrstuvwxyz");
     assert!(head.contains("strict-transport-security: max-age=31536000\r\n"), "{head}");
-    let (_, content) = client.get("/large.bin").expect("answer");
+    let (_, content) = client.get("/large.bin").expect("response");
     assert!(content == "0123456789".repeat(300_000).as_bytes());
-    let (head, content) = client.get("/api/x").expect("answer");
+    let (head, content) = client.get("/api/x").expect("response");
     assert!(head.contains("strict-transport-security: "), "{head}");
     assert_eq!(content, b"ok");
     assert!(backend.received()[0].head.contains("X-Forwarded-Proto: https\r\n"));
@@ -114,7 +114,7 @@ fn a_bad_certificate_changes_nothing() {
 
 #[test]
 fn client_certificates_reach_the_backend_and_cannot_be_forged() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, unknown_authority) = (Authority::new(), Authority::new());
     let setup = with_authorities(with_tls(Setup::new(), &authority), &authority, "optional");
     let backend = Backend::start(&setup.socket());
     let proxy = setup.start();
@@ -124,19 +124,22 @@ fn client_certificates_reach_the_backend_and_cannot_be_forged() {
 
     let own = authority.certify("mac-1");
     let mut known = Secure::connect(address, &authority, Some(&own)).expect("handshake");
-    known.request(forged).expect("answer");
+    known.request(forged).expect("response");
     let head = backend.received()[0].head.to_ascii_lowercase();
     assert_eq!(head.matches("client-cert").count(), 1, "{head}");
     let value = head.split_once("client-cert: :").expect("the certificate").1;
     let length = value.find(":\r\n").expect("its end");
     assert_eq!(length, own.der().len().div_ceil(3) * 4);
 
-    Secure::connect(address, &authority, None).expect("handshake").request(forged).expect("answer");
+    Secure::connect(address, &authority, None)
+        .expect("handshake")
+        .request(forged)
+        .expect("response");
     Client::connect(proxy.address).request(forged);
     for received in &backend.received()[1..] {
         assert!(!received.head.to_ascii_lowercase().contains("client-cert"), "{}", received.head);
     }
-    let foreign = stranger.certify("mac-1");
+    let foreign = unknown_authority.certify("mac-1");
     let refused = Secure::connect(address, &authority, Some(&foreign))
         .and_then(|mut client| client.get("/file.txt"));
     assert!(refused.is_err(), "of an authority that is not ours");
@@ -161,7 +164,7 @@ fn a_drain_sends_close_notify_on_tls_connections() {
     let authority = Authority::new();
     let mut proxy = with_tls(Setup::new(), &authority).start();
     let mut client = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
-    client.get("/file.txt").expect("answer");
+    client.get("/file.txt").expect("response");
     proxy.signal(Signal::TERM);
     assert!(client.ends_properly());
     assert!(proxy.end().success());

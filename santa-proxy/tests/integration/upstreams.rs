@@ -34,8 +34,8 @@ fn an_idle_connection_that_the_backend_closed_fails_no_request() {
     let (proxy, backend) = start();
     let mut client = Client::connect(proxy.address);
     for round in 0..20 {
-        let answer = if round % 2 == 0 { client.get("/api/x") } else { client.request(POST) };
-        assert_eq!(answer.status, 200, "round {round}");
+        let response = if round % 2 == 0 { client.get("/api/x") } else { client.request(POST) };
+        assert_eq!(response.status, 200, "round {round}");
         backend.close_all();
     }
     assert_eq!(backend.received().len(), 20);
@@ -48,7 +48,7 @@ fn a_request_that_was_read_is_not_retried() {
     let (proxy, backend) = start();
     backend.script(|received| match received.head.contains("/api/fatal") {
         true => Act::Close,
-        false => Act::Answer(ok("ok")),
+        false => Act::Respond(ok("ok")),
     });
     let with = |method: &str| format!("{method} /api/fatal HTTP/1.1\r\nHost: santa\r\n\r\n");
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST"] {
@@ -86,7 +86,7 @@ fn a_request_that_was_certainly_not_read_is_retried() {
         let count = stream.read(&mut piece).expect("read");
         assert!(piece[..count].ends_with(end.as_bytes()));
         stream.write_all(&ok("once")).expect("write");
-        assert_eq!(client.answer(false).text(), "once");
+        assert_eq!(client.response(false).text(), "once");
     }
 }
 
@@ -99,7 +99,7 @@ fn the_second_attempt_is_the_last() {
     client.send(GET);
     leave_unread(&listener);
     leave_unread(&listener);
-    assert_eq!(client.answer(false).status, 502);
+    assert_eq!(client.response(false).status, 502);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_request_waits_for_a_backend_that_restarts() {
     let mut other = Client::connect(proxy.address);
     assert_eq!(other.get("/health").status, 200, "others are served meanwhile");
     let backend = Backend::start(&socket);
-    assert_eq!(client.answer(false).status, 200);
+    assert_eq!(client.response(false).status, 200);
     assert_eq!(backend.received().len(), 1);
     assert_eq!(backend.received()[0].body, b"hi");
 }
@@ -124,11 +124,11 @@ fn a_request_waits_for_a_backend_that_restarts() {
 fn an_unavailable_backend_is_503_with_problem_details() {
     let proxy = Setup::new().set("PROXY__TIMEOUTS__CONNECT", "100ms").start();
     let mut client = Client::connect(proxy.address);
-    let answer = client.get("/api/x");
-    assert_eq!(answer.status, 503);
-    assert_eq!(answer.field("retry-after"), Some("1"));
-    assert_eq!(answer.field("content-type"), Some("application/problem+json"));
-    assert!(answer.text().contains("\"status\":503"), "{}", answer.text());
+    let response = client.get("/api/x");
+    assert_eq!(response.status, 503);
+    assert_eq!(response.field("retry-after"), Some("1"));
+    assert_eq!(response.field("content-type"), Some("application/problem+json"));
+    assert!(response.text().contains("\"status\":503"), "{}", response.text());
     let line = proxy.line_with("cannot connect to the backend");
     assert!(line.contains("backend.sock") && line.contains("\"level\":\"error\""), "{line}");
     assert_eq!(client.get("/file.txt").status, 200, "the console goes on");
@@ -138,7 +138,7 @@ fn an_unavailable_backend_is_503_with_problem_details() {
 fn a_silent_backend_is_504() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__RESPONSE", "100ms");
     let backend = Backend::start(&setup.socket());
-    backend.always(Act::Silence);
+    backend.always(Act::NoResponse);
     let proxy = setup.start();
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get("/api/x").status, 504);
@@ -148,16 +148,16 @@ fn a_silent_backend_is_504() {
 #[test]
 fn an_incomplete_response_is_incomplete_for_the_client_too() {
     let (proxy, backend) = start();
-    for answer in [
+    for response in [
         "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n",
     ] {
-        backend.always(Act::AnswerAndClose(answer.into()));
+        backend.always(Act::RespondAndClose(response.into()));
         let mut client = Client::connect(proxy.address);
         client.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
         let rest = String::from_utf8(client.rest()).expect("text");
         assert!(!rest.contains("\r\n0\r\n"), "no proper end in {rest}");
-        assert!(!rest.contains("HTTP/1.1 502"), "no second answer in {rest}");
+        assert!(!rest.contains("HTTP/1.1 502"), "no second response in {rest}");
     }
 }
 
@@ -167,7 +167,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
 #[test]
 fn an_incomplete_short_response_is_502_without_a_retry() {
     let (proxy, backend) = start();
-    backend.always(Act::AnswerAndClose(HALF.into()));
+    backend.always(Act::RespondAndClose(HALF.into()));
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get("/api/x").status, 502);
     assert_eq!(client.request(POST).status, 502);
@@ -180,7 +180,7 @@ fn an_incomplete_short_response_is_502_without_a_retry() {
 fn an_incomplete_short_response_and_silence_is_504() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__RESPONSE", "200ms");
     let backend = Backend::start(&setup.socket());
-    backend.always(Act::Answer(HALF.into()));
+    backend.always(Act::Respond(HALF.into()));
     let proxy = setup.start();
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get("/api/x").status, 504);
@@ -202,7 +202,7 @@ fn a_short_response_in_pieces_arrives_whole() {
         server.write_all(piece).expect("write");
         std::thread::yield_now();
     }
-    assert!(client.answer(false).text() == body);
+    assert!(client.response(false).text() == body);
     assert_eq!(client.get("/health").status, 200);
 }
 
@@ -230,7 +230,7 @@ fn events_arrive_when_they_are_sent() {
 #[test]
 fn uploads_are_streamed_while_they_arrive() {
     let (proxy, backend) = start();
-    backend.always(Act::Answer(ok("done")));
+    backend.always(Act::Respond(ok("done")));
     let mut client = Client::connect(proxy.address);
     let body = vec![b'x'; 4_000_000];
     client.send(format!(
@@ -240,7 +240,7 @@ fn uploads_are_streamed_while_they_arrive() {
     for piece in body.chunks(100_000) {
         client.send(piece);
     }
-    assert_eq!(client.answer(false).text(), "done");
+    assert_eq!(client.response(false).text(), "done");
     assert_eq!(backend.received()[0].body.len(), body.len());
     assert_eq!(client.get("/health").status, 200);
 }
@@ -250,12 +250,12 @@ fn large_responses_arrive_whole_however_slowly_they_are_read() {
     let (proxy, backend) = start();
     let body: String =
         (0..3_000_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
-    backend.always(Act::Answer(ok(&body)));
+    backend.always(Act::Respond(ok(&body)));
     let mut client = Client::connect(proxy.address);
     client.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
-    eventually("the answer has begun", || !backend.received().is_empty());
-    let answer = client.answer(false);
-    assert!(answer.text() == body);
+    eventually("the response has begun", || !backend.received().is_empty());
+    let response = client.response(false);
+    assert!(response.text() == body);
 }
 
 #[test]
@@ -264,17 +264,17 @@ fn an_early_error_reaches_a_client_that_is_still_sending() {
     backend.always(Act::HandOver);
     let mut client = Client::connect(proxy.address);
     client.send("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 9000000\r\nTransfer-Encoding: \r\n\r\n");
-    assert_eq!(client.answer(false).status, 400);
+    assert_eq!(client.response(false).status, 400);
     let mut client = Client::connect(proxy.address);
     client.send(
         "POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
     );
-    // The double reads a whole request first, so it says 100; the client obeys.
+    // The test backend reads a whole request first, so it sends 100, and the client goes on.
     assert_eq!(client.head().status, 100);
     client.send("abc");
     let mut server = backend.handed_over();
     server.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").expect("write");
-    assert_eq!(client.answer(false).status, 403);
+    assert_eq!(client.response(false).status, 403);
 }
 
 /// Many clients look for a response only when all content is sent: it waits for them.
@@ -298,7 +298,7 @@ fn an_error_reaches_clients_that_send_all_their_content_first() {
             format!("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: {length}\r\n\r\n");
         client.stream.write_all(head.as_bytes()).expect("sent");
         client.stream.write_all(&vec![b'['; length]).expect("all of it is sent");
-        assert_eq!(client.answer(false).status, status, "{length} bytes");
+        assert_eq!(client.response(false).status, status, "{length} bytes");
         refusing.join().expect("the backend");
     }
     let (proxy, _backend) = start();
@@ -308,7 +308,7 @@ fn an_error_reaches_clients_that_send_all_their_content_first() {
             format!("POST /api/x HTTP/1.1\r\nHost: santa\r\nContent-Length: {length}\r\n\r\n");
         client.stream.write_all(head.as_bytes()).expect("sent");
         client.stream.write_all(&vec![b'['; length]).expect("all of it is sent");
-        assert_eq!(client.answer(false).status, 413, "{length} bytes are too many");
+        assert_eq!(client.response(false).status, 413, "{length} bytes are too many");
     }
 }
 
@@ -332,7 +332,7 @@ fn a_backend_that_never_sends_100_gets_the_content() {
         bytes.extend_from_slice(&piece[..count]);
     }
     server.write_all(&ok("done")).expect("write");
-    assert_eq!(client.answer(false).text(), "done");
+    assert_eq!(client.response(false).text(), "done");
 }
 
 #[test]
@@ -346,23 +346,23 @@ fn requested_content_that_does_not_arrive_is_408() {
     );
     let (_silent, _) = listener.accept().expect("accept");
     assert_eq!(client.head().status, 100);
-    assert_eq!(client.answer(false).status, 408);
+    assert_eq!(client.response(false).status, 408);
 }
 
 #[test]
 fn trailers_pass_to_a_client_that_takes_them() {
     let (proxy, backend) = start();
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\nSet-Cookie: evil\r\n\r\n";
-    backend.always(Act::Answer(chunked.into()));
+    backend.always(Act::Respond(chunked.into()));
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get("/api/x").trailer, "");
-    let answer = client.request("GET /api/x HTTP/1.1\r\nHost: santa\r\nTE: trailers\r\n\r\n");
-    assert_eq!(answer.trailer, "X-Sum: 2\r\n");
+    let response = client.request("GET /api/x HTTP/1.1\r\nHost: santa\r\nTE: trailers\r\n\r\n");
+    assert_eq!(response.trailer, "X-Sum: 2\r\n");
 }
 
 #[test]
 fn a_full_backlog_is_retried() {
-    // A backlog of one that nobody accepts from until all clients have asked.
+    // A backlog of one; connections are accepted only after all clients have sent a request.
     let setup = Setup::new();
     let socket = setup.socket();
     let listener = {
@@ -391,7 +391,7 @@ fn a_full_backlog_is_retried() {
         }
     });
     for client in &mut clients {
-        assert_eq!(client.answer(false).status, 200);
+        assert_eq!(client.response(false).status, 200);
     }
     assert_eq!(served.load(Ordering::SeqCst), 12);
 }
@@ -401,34 +401,34 @@ fn readiness_is_queried_from_the_backend() {
     let (proxy, backend) = start();
     let mut client = Client::connect(proxy.address);
     let good = r#"{"status":"ready","checks":{"backend":"ok","database":"ok","migrations":"ok"}}"#;
-    backend.always(Act::Answer(ok(good)));
+    backend.always(Act::Respond(ok(good)));
     for path in ["/health/ready", "/health/detailed"] {
-        let answer = client.get(path);
-        assert_eq!(answer.status, 200);
+        let response = client.get(path);
+        assert_eq!(response.status, 200);
         assert!(
-            answer.text().contains(r#""checks":{"proxy":"ok","backend":"ok""#),
+            response.text().contains(r#""checks":{"proxy":"ok","backend":"ok""#),
             "{}",
-            answer.text()
+            response.text()
         );
     }
     let bad = good.replace(r#""database":"ok""#, r#""database":"failed""#);
-    let answer =
+    let response =
         format!("HTTP/1.1 503 Service Unavailable\r\nContent-Length: {}\r\n\r\n{bad}", bad.len());
-    backend.always(Act::Answer(answer.into()));
-    let answer = client.get("/health/ready");
-    assert_eq!(answer.status, 503);
-    assert!(answer.text().contains(r#""database":"failed""#));
+    backend.always(Act::Respond(response.into()));
+    let response = client.get("/health/ready");
+    assert_eq!(response.status, 503);
+    assert!(response.text().contains(r#""database":"failed""#));
 }
 
 #[test]
 fn a_silent_backend_is_not_ready() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__READY", "100ms");
     let backend = Backend::start(&setup.socket());
-    backend.always(Act::Silence);
+    backend.always(Act::NoResponse);
     let proxy = setup.start();
-    let answer = Client::connect(proxy.address).get("/health/ready");
-    assert_eq!(answer.status, 503);
-    assert!(answer.text().contains(r#""backend":"failed""#), "{}", answer.text());
+    let response = Client::connect(proxy.address).get("/health/ready");
+    assert_eq!(response.status, 503);
+    assert!(response.text().contains(r#""backend":"failed""#), "{}", response.text());
 }
 
 #[test]

@@ -39,10 +39,10 @@ fn bytes_pass_untouched_in_both_directions() {
     let (proxy, backend) = start(Setup::new());
     let mut client = Client::connect(proxy.address);
     client.send(HANDSHAKE);
-    let answer = client.head();
-    assert_eq!(answer.status, 101);
-    assert_eq!(answer.field("upgrade"), Some("websocket"));
-    assert_eq!(answer.field("connection"), Some("Upgrade"));
+    let response = client.head();
+    assert_eq!(response.status, 101);
+    assert_eq!(response.field("upgrade"), Some("websocket"));
+    assert_eq!(response.field("connection"), Some("Upgrade"));
     assert!(backend.received()[0].head.contains("Sec-WebSocket-Version: 13\r\n"));
     let bytes: Vec<u8> = (0..200_000u32).map(|number| (number % 251) as u8).collect();
     for piece in bytes.chunks(9_999) {
@@ -88,11 +88,11 @@ fn the_end_of_one_direction_is_passed_on_and_the_other_goes_on() {
         .expect("write");
     assert_eq!(client.head().status, 101);
     assert_eq!(client.take(5), b"first");
-    client.send("last words");
+    client.send("last message");
     client.end();
-    let mut words = String::new();
-    server.read_to_string(&mut words).expect("read");
-    assert_eq!(words, "last words");
+    let mut text = String::new();
+    server.read_to_string(&mut text).expect("read");
+    assert_eq!(text, "last message");
     server.write_all(b"goodbye").expect("write");
     server.shutdown(std::net::Shutdown::Both).expect("close");
     assert_eq!(client.rest(), b"goodbye");
@@ -153,7 +153,7 @@ fn a_drain_ends_a_tunnel_between_two_frames_only() {
 
 #[test]
 fn a_backend_that_closes_without_a_close_frame_is_reported_to_the_client() {
-    for words in [&b""[..], TEXT] {
+    for text in [&b""[..], TEXT] {
         let setup = Setup::new();
         let backend = Backend::start(&setup.socket());
         backend.always(Act::HandOver);
@@ -162,9 +162,9 @@ fn a_backend_that_closes_without_a_close_frame_is_reported_to_the_client() {
         client.send(HANDSHAKE);
         let mut server = backend.handed_over();
         server.write_all(ACCEPTED).expect("write");
-        server.write_all(words).expect("write");
+        server.write_all(text).expect("write");
         assert_eq!(client.head().status, 101);
-        assert_eq!(client.take(words.len()), words);
+        assert_eq!(client.take(text.len()), text);
         server.shutdown(std::net::Shutdown::Both).expect("close");
         assert_eq!(close_code(&mut client), 1012);
         client.send(CLOSE_REPLY);
@@ -187,7 +187,7 @@ fn a_close_of_the_backend_is_passed_on_and_no_other_is_added() {
     assert_eq!(client.take(4), [0x88, 2, 0x0f, 0xa1]);
     client.send(CLOSE_REPLY);
     let mut reply = [0; 6];
-    server.read_exact(&mut reply).expect("the answer");
+    server.read_exact(&mut reply).expect("the response");
     assert_eq!(reply, CLOSE_REPLY);
     server.shutdown(std::net::Shutdown::Both).expect("close");
     assert_eq!(client.rest(), b"");

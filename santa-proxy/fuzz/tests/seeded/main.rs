@@ -1,4 +1,4 @@
-//! A seeded mutation fuzzer for what reads bytes from strangers. Starts from
+//! A seeded mutation fuzzer for the parsers of untrusted bytes. Starts from
 //! the conformance corpus; `SANTA_FUZZ_SEED` and `SANTA_FUZZ_ROUNDS` choose
 //! another walk or a longer one. Blind, but part of every test run; libFuzzer,
 //! which sees what an input reaches, is `cargo xtask fuzz`.
@@ -17,17 +17,17 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 /// Tries a target on mutations of its seeds.
 fn fuzz(target: Target) {
-    let Target { name, words, seeds, check } = target;
+    let Target { name, dictionary, seeds, check } = target;
     let seed = number("SANTA_FUZZ_SEED", 1);
     let rounds = number("SANTA_FUZZ_ROUNDS", 20_000);
     let (seeds, mut accepted) = (seeds(), 0);
     for round in 0..rounds {
         let mut random = Random::new(seed ^ round.rotate_left(32));
-        let input = mutate::input(&seeds, words, &mut random);
+        let input = mutate::input(&seeds, dictionary, &mut random);
         match std::panic::catch_unwind(|| check(&input)) {
             Ok(good) => accepted += u64::from(good),
             Err(_) => panic!(
-                "{name}: seed {seed}, round {round}, input \"{}\"; the message above says what is wrong",
+                "{name}: seed {seed}, round {round}, input \"{}\"; see the message above",
                 input.escape_ascii()
             ),
         }
@@ -41,7 +41,7 @@ fn heads_mean_one_thing_however_they_arrive() {
 }
 
 #[test]
-fn answers_mean_one_thing_however_they_arrive() {
+fn responses_mean_one_thing_however_they_arrive() {
     fuzz(answer::TARGET);
 }
 

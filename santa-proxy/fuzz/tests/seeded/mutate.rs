@@ -3,15 +3,15 @@
 use santa_proxy_fuzz::random::Random;
 
 /// One of `seeds` after a few changes.
-pub(crate) fn input(seeds: &[Vec<u8>], words: &[&[u8]], random: &mut Random) -> Vec<u8> {
+pub(crate) fn input(seeds: &[Vec<u8>], dictionary: &[&[u8]], random: &mut Random) -> Vec<u8> {
     let mut bytes = seeds[random.below(seeds.len())].clone();
     for _ in 0..random.below(5) {
-        change(&mut bytes, seeds, words, random);
+        change(&mut bytes, seeds, dictionary, random);
     }
     bytes
 }
 
-fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[&[u8]], random: &mut Random) {
+fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dictionary: &[&[u8]], random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     let end = (at + random.below(12)).min(bytes.len());
     match random.below(7) {
@@ -22,8 +22,8 @@ fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[&[u8]], random: &mut 
         }
         1 => bytes.insert(at, random.number() as u8),
         2 => drop(bytes.drain(at..end)),
-        3 => drop(bytes.splice(at..at, random.one_of(words).iter().copied())),
-        4 => drop(bytes.splice(at..end, random.one_of(words).iter().copied())),
+        3 => drop(bytes.splice(at..at, random.one_of(dictionary).iter().copied())),
+        4 => drop(bytes.splice(at..end, random.one_of(dictionary).iter().copied())),
         5 => {
             let copy = bytes[at..end].to_vec();
             let to = random.below(bytes.len() + 1);

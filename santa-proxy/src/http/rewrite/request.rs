@@ -186,7 +186,7 @@ fn push_request_framing(
     match request.body {
         RequestBody::Length(length) => push_length(out, length),
         RequestBody::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        // Methods that carry content by nature say that there is none.
+        // Methods that normally carry content declare an empty one.
         RequestBody::None if matches!(request.method, "POST" | "PUT" | "PATCH") => {
             push_length(out, 0);
         }

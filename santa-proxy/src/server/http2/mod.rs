@@ -1,4 +1,4 @@
-//! One HTTP/2 connection (behind TLS only): its streams, and the limits that a
+//! One HTTP/2 connection (over TLS only): its streams, and the limits that a
 //! client cannot get around by opening many. Each stream is served by
 //! `stream` as if it were a connection of its own.
 

@@ -27,7 +27,7 @@ mod parse;
 use parse::{Case, cases};
 
 use crate::support::backend::{Act, Backend, ok};
-use crate::support::client::{Answer, Client};
+use crate::support::client::{Client, Response};
 use crate::support::eventually;
 use crate::support::proxy::{Proxy, Setup};
 
@@ -69,30 +69,30 @@ impl World {
             client.end();
         }
         let to_head = bytes.starts_with(b"HEAD ");
-        let mut last = Answer::default();
+        let mut last = Response::default();
         for (place, status) in case.statuses.iter().enumerate() {
-            last = client.answer(to_head && place == 0);
+            last = client.response(to_head && place == 0);
             same(&format!("status {place}"), &last.status, status)?;
         }
         if case.closes {
-            same("bytes behind the last answer", &client.rest(), &Vec::new())?;
+            same("bytes behind the last response", &client.rest(), &Vec::new())?;
         } else if !case.statuses.is_empty() {
             same("status of a following request", &client.get("/health").status, &200)?;
         }
-        self.check_answer(case, &last)?;
+        self.check_response(case, &last)?;
         self.check_backend(case)
     }
 
-    fn check_answer(&self, case: &Case, answer: &Answer) -> Result<(), String> {
+    fn check_response(&self, case: &Case, response: &Response) -> Result<(), String> {
         for (name, value) in &case.has {
             let value = String::from_utf8(self.fill_in(value.as_bytes())).expect("text");
-            same(&format!("field {name}"), &answer.field(name), &Some(value.as_str()))?;
+            same(&format!("field {name}"), &response.field(name), &Some(value.as_str()))?;
         }
         for name in &case.lacks {
-            same(&format!("field {name}"), &answer.field(name), &None)?;
+            same(&format!("field {name}"), &response.field(name), &None)?;
         }
         match &case.body {
-            Some(body) => same("content", &answer.text(), body),
+            Some(body) => same("content", &response.text(), body),
             None => Ok(()),
         }
     }
@@ -131,12 +131,12 @@ impl World {
 }
 
 fn act(case: &Case) -> Act {
-    let answer = if case.answer.is_empty() { ok("ok") } else { case.answer.clone() };
+    let response = if case.response.is_empty() { ok("ok") } else { case.response.clone() };
     match case.backend_then.as_str() {
-        "close" if case.answer.is_empty() => Act::Close,
-        "close" => Act::AnswerAndClose(answer),
+        "close" if case.response.is_empty() => Act::Close,
+        "close" => Act::RespondAndClose(response),
         "echo" => Act::Echo,
-        _ => Act::Answer(answer),
+        _ => Act::Respond(response),
     }
 }
 
@@ -153,7 +153,7 @@ fn check(name: &str, text: &str) {
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(why)) => wrong.push(format!("{}: {why}", case.name)),
-            Err(_) => wrong.push(format!("{}: no proper answer (see above)", case.name)),
+            Err(_) => wrong.push(format!("{}: no proper response (see above)", case.name)),
         }
     }
     assert!(wrong.is_empty(), "{name}: {} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
@@ -226,7 +226,7 @@ fn a_hop_keeps_its_own_fields() {
 
 #[test]
 fn responses_are_passed_on_or_502() {
-    check("answers", include_str!("answers.txt"));
+    check("responses", include_str!("responses.txt"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub(super) struct Case {
     pub(super) has: Vec<(String, String)>,
     pub(super) lacks: Vec<String>,
     pub(super) body: Option<String>,
-    pub(super) answer: Vec<u8>,
+    pub(super) response: Vec<u8>,
     pub(super) backend_then: String,
     pub(super) backend_begins: bool,
     pub(super) backend_gets: Option<usize>,
@@ -40,8 +40,8 @@ impl Case {
         match word {
             ">" => self.request.extend(unescape(rest).into_iter().chain(*b"\r\n")),
             ">>" => self.request.extend(unescape(rest)),
-            "|" => self.answer.extend(unescape(rest).into_iter().chain(*b"\r\n")),
-            "||" => self.answer.extend(unescape(rest)),
+            "|" => self.response.extend(unescape(rest).into_iter().chain(*b"\r\n")),
+            "||" => self.response.extend(unescape(rest)),
             "<" => self.statuses(rest),
             "end" => self.ends = true,
             "has" => {

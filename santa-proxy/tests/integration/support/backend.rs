@@ -12,16 +12,16 @@ use std::thread;
 /// What to do with a request, once its head and content have been read.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    /// Answer and wait for the next.
-    Answer(Vec<u8>),
-    /// Answer and close.
-    AnswerAndClose(Vec<u8>),
-    /// Close without a word.
+    /// Respond and wait for the next request.
+    Respond(Vec<u8>),
+    /// Respond and close.
+    RespondAndClose(Vec<u8>),
+    /// Close without a response.
     Close,
     /// Agree to an upgrade and send back every byte.
     Echo,
-    /// Say nothing and wait for the peer to close.
-    Silence,
+    /// Send nothing and wait for the peer to close.
+    NoResponse,
     /// Hand the connection to the test.
     HandOver,
 }
@@ -46,7 +46,7 @@ struct Shared {
     handed_over: Mutex<Vec<UnixStream>>,
     /// The open connections by their number.
     open: Mutex<HashMap<usize, UnixStream>>,
-    /// What it tells of itself, as Prometheus text.
+    /// Its metrics, as Prometheus text.
     numbers: Mutex<String>,
     connections: Mutex<usize>,
     stopped: AtomicBool,
@@ -64,7 +64,7 @@ pub(crate) fn ok(body: &str) -> Vec<u8> {
 }
 
 impl Backend {
-    /// Listens and answers every request with `ok`.
+    /// Listens and responds to every request with `ok`.
     pub(crate) fn start(path: &Path) -> Self {
         let listener = UnixListener::bind(path).expect("bind");
         let shared = Arc::new(Shared::default());
@@ -99,8 +99,8 @@ impl Backend {
         self.script(move |_| act.clone());
     }
 
-    /// Tells these numbers of itself from now on.
-    pub(crate) fn tell(&self, numbers: &str) {
+    /// Sets its metrics.
+    pub(crate) fn set_metrics(&self, numbers: &str) {
         numbers.clone_into(&mut self.shared.numbers.lock().expect("lock"));
     }
 
@@ -109,7 +109,7 @@ impl Backend {
         self.shared.received.lock().expect("lock").clone()
     }
 
-    /// Every byte so far, and forgets them and the requests.
+    /// Every byte so far; clears them and the requests.
     pub(crate) fn take_bytes(&self) -> Vec<u8> {
         self.shared.received.lock().expect("lock").clear();
         std::mem::take(&mut self.shared.bytes.lock().expect("lock"))
@@ -128,7 +128,7 @@ impl Backend {
             stream.is_some()
         });
         let stream = stream.expect("handed over");
-        stream.set_read_timeout(Some(super::PATIENCE)).expect("timeout");
+        stream.set_read_timeout(Some(super::TIMEOUT)).expect("timeout");
         stream
     }
 
@@ -164,17 +164,17 @@ fn serve(mut stream: UnixStream, connection: usize, shared: &Shared) {
         }
         let act = match shared.script.lock().expect("lock").as_mut() {
             Some(script) => script(&received),
-            None => Act::Answer(ok("ok")),
+            None => Act::Respond(ok("ok")),
         };
         shared.received.lock().expect("lock").push(received);
         let alive = match act {
-            Act::Answer(bytes) => stream.write_all(&bytes).is_ok(),
-            Act::AnswerAndClose(bytes) => {
+            Act::Respond(bytes) => stream.write_all(&bytes).is_ok(),
+            Act::RespondAndClose(bytes) => {
                 let _ = stream.write_all(&bytes);
                 false
             }
             Act::Close => false,
-            Act::Silence => {
+            Act::NoResponse => {
                 let _ = stream.read(&mut [0; 1]);
                 false
             }
@@ -191,8 +191,8 @@ fn serve(mut stream: UnixStream, connection: usize, shared: &Shared) {
             break;
         }
     }
-    // Closed at once, as real servers do: a peer whose request came too late learns from
-    // the reset that nobody has read it, which a shutdown before would hide.
+    // Closed at once, as real servers do. The reset shows the peer that its late request was
+    // not read; a shutdown before would hide that.
     shared.open.lock().expect("lock").remove(&connection);
 }
 

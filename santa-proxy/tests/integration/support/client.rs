@@ -1,10 +1,10 @@
-//! A client that sends exactly the bytes it is told to and reads answers with a
+//! A client that sends exactly the given bytes and reads responses with a
 //! parser of its own.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// A raw connection.
 pub(crate) struct Client {
@@ -14,7 +14,7 @@ pub(crate) struct Client {
 
 /// A response as received.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
@@ -22,7 +22,7 @@ pub(crate) struct Answer {
     pub(crate) trailer: String,
 }
 
-impl Answer {
+impl Response {
     /// The value of a field; nothing when it is absent.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
@@ -41,8 +41,8 @@ impl Client {
     /// Connects.
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("timeout");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("timeout");
         stream.set_nodelay(true).expect("no delay");
         Self { stream, buffer: Vec::new() }
     }
@@ -71,13 +71,13 @@ impl Client {
     }
 
     /// Sends a request and reads its response.
-    pub(crate) fn request(&mut self, text: &str) -> Answer {
+    pub(crate) fn request(&mut self, text: &str) -> Response {
         self.send(text);
-        self.answer(text.starts_with("HEAD "))
+        self.response(text.starts_with("HEAD "))
     }
 
     /// GET of a path.
-    pub(crate) fn get(&mut self, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, path: &str) -> Response {
         self.request(&format!("GET {path} HTTP/1.1\r\nHost: santa\r\n\r\n"))
     }
 
@@ -132,42 +132,42 @@ impl Client {
     }
 
     /// Reads a head only.
-    pub(crate) fn head(&mut self) -> Answer {
-        let mut answer = Answer::default();
+    pub(crate) fn head(&mut self) -> Response {
+        let mut response = Response::default();
         loop {
             let line = self.line();
             if line.is_empty() {
                 break;
             }
-            answer.head.push_str(&line);
-            answer.head.push_str("\r\n");
+            response.head.push_str(&line);
+            response.head.push_str("\r\n");
         }
-        let status = answer.head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        answer.status = status.unwrap_or_else(|| panic!("no status in {:?}", answer.head));
-        answer
+        let status = response.head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        response.status = status.unwrap_or_else(|| panic!("no status in {:?}", response.head));
+        response
     }
 
     /// Reads the next final response, interim ones skipped.
-    pub(crate) fn answer(&mut self, to_head: bool) -> Answer {
-        let mut answer = self.head();
-        while answer.status < 200 && answer.status != 101 {
-            answer = self.head();
+    pub(crate) fn response(&mut self, to_head: bool) -> Response {
+        let mut response = self.head();
+        while response.status < 200 && response.status != 101 {
+            response = self.head();
         }
-        if to_head || matches!(answer.status, 101 | 204 | 304) {
-            return answer;
+        if to_head || matches!(response.status, 101 | 204 | 304) {
+            return response;
         }
-        if let Some(length) = answer.field("content-length") {
+        if let Some(length) = response.field("content-length") {
             let length = length.parse().expect("a length");
-            answer.body = self.take(length);
-        } else if answer.field("transfer-encoding").is_some() {
-            self.chunks(&mut answer);
+            response.body = self.take(length);
+        } else if response.field("transfer-encoding").is_some() {
+            self.chunks(&mut response);
         } else {
-            answer.body = self.rest();
+            response.body = self.rest();
         }
-        answer
+        response
     }
 
-    fn chunks(&mut self, answer: &mut Answer) {
+    fn chunks(&mut self, response: &mut Response) {
         loop {
             let size = self.line();
             let size = usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("size {size:?}"));
@@ -175,7 +175,7 @@ impl Client {
                 break;
             }
             let chunk = self.take(size);
-            answer.body.extend_from_slice(&chunk);
+            response.body.extend_from_slice(&chunk);
             assert_eq!(self.line(), "", "behind a chunk");
         }
         loop {
@@ -183,8 +183,8 @@ impl Client {
             if line.is_empty() {
                 return;
             }
-            answer.trailer.push_str(&line);
-            answer.trailer.push_str("\r\n");
+            response.trailer.push_str(&line);
+            response.trailer.push_str("\r\n");
         }
     }
 }

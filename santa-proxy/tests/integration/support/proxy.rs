@@ -110,7 +110,7 @@ impl Setup {
         self.variable("LISTEN_FDS", &(place + 1).to_string()).variable("LISTEN_FDNAMES", &names)
     }
 
-    /// Gives it so many descriptors and no more.
+    /// Returns it so many descriptors and no more.
     pub(crate) fn with_open_files(mut self, most: u32) -> Self {
         self.open_files = Some(most);
         self
@@ -158,7 +158,7 @@ impl Setup {
     pub(crate) fn start(self) -> Proxy {
         let mut child = self.command().spawn().expect("the proxy starts");
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
-        // A request that waited may be answered and logged before that.
+        // A request that waited may be served and logged before that.
         let mut before = Vec::new();
         let (address, admin) = loop {
             let mut line = String::new();

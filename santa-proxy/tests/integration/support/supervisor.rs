@@ -1,4 +1,4 @@
-//! The control socket of a santa-supervise that says what the test wants.
+//! A control socket that reports the states a test sets, in place of santa-supervise.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
@@ -9,10 +9,10 @@ use std::thread;
 
 #[derive(Default)]
 struct Shared {
-    /// What `status` is answered; nothing leaves it unanswered.
+    /// The response to `status`; with `None`, there is none.
     status: Mutex<Option<String>>,
     followers: Mutex<Vec<UnixStream>>,
-    unanswered: Mutex<Vec<UnixStream>>,
+    pending: Mutex<Vec<UnixStream>>,
 }
 
 /// A control socket.
@@ -37,25 +37,25 @@ impl Supervisor {
         Self { path, shared }
     }
 
-    /// Changes the phases and says that something has happened.
-    pub(crate) fn say(&self, phases: &[&str]) {
+    /// Changes the phases and sends an event.
+    pub(crate) fn set_phases(&self, phases: &[&str]) {
         self.say_text(&status(phases));
     }
 
     /// The same with any response.
     pub(crate) fn say_text(&self, text: &str) {
         *self.shared.status.lock().expect("lock") = Some(text.to_owned());
-        self.tell();
+        self.notify();
     }
 
-    /// Answers nothing any more.
+    /// Stops responding.
     pub(crate) fn fall_silent(&self) {
         *self.shared.status.lock().expect("lock") = None;
-        self.tell();
+        self.notify();
     }
 
-    fn tell(&self) {
-        super::eventually("somebody follows", || {
+    fn notify(&self) {
+        super::eventually("a client follows", || {
             !self.shared.followers.lock().expect("lock").is_empty()
         });
         for follower in self.shared.followers.lock().expect("lock").iter_mut() {
@@ -88,9 +88,9 @@ fn serve(mut client: UnixStream, shared: &Shared) {
     match request.as_str() {
         "{\"op\":\"events\"}\n" => shared.followers.lock().expect("lock").push(client),
         "{\"op\":\"status\"}\n" => match &*shared.status.lock().expect("lock") {
-            // Whoever asks may be gone.
+            // The client may be gone.
             Some(status) => drop(client.write_all(status.as_bytes())),
-            None => shared.unanswered.lock().expect("lock").push(client),
+            None => shared.pending.lock().expect("lock").push(client),
         },
         _ => drop(client.write_all(b"{\"ok\":true,\"message\":\"\"}\n")),
     }

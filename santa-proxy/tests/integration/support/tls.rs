@@ -1,4 +1,4 @@
-//! Certificates made for one test, and a client that speaks TLS.
+//! Certificates made for one test, and a TLS client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -127,8 +127,8 @@ impl Secure {
         let session = ClientConnection::new(Arc::new(config), name).expect("session");
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(preface)?;
-        stream.set_read_timeout(Some(super::PATIENCE))?;
-        stream.set_write_timeout(Some(super::PATIENCE))?;
+        stream.set_read_timeout(Some(super::TIMEOUT))?;
+        stream.set_write_timeout(Some(super::TIMEOUT))?;
         let mut secure = Self(StreamOwned::new(session, stream));
         while secure.0.conn.is_handshaking() {
             secure.0.conn.complete_io(&mut secure.0.sock)?;
@@ -170,7 +170,7 @@ impl Secure {
         self.request(&format!("GET {path} HTTP/1.1\r\nHost: santa.test\r\n\r\n"))
     }
 
-    /// Whether the stream ends properly, with the session's own farewell.
+    /// Whether the stream ends properly, with close_notify.
     pub(crate) fn ends_properly(&mut self) -> bool {
         self.0.read(&mut [0]).is_ok_and(|count| count == 0)
     }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::http2::{client, run, session, start};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::backend::Backend;
 use crate::support::client::Client;
 use crate::support::proxy::{Proxy, Setup};
@@ -27,15 +27,15 @@ fn full_table() -> Setup {
 fn connect(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("connect");
     stream.write_all(bytes).expect("write");
-    stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("timeout");
     stream
 }
 
 /// Clients with requests are served, more of them than the table has room for.
 fn served(proxy: &Proxy, crowd: &str) {
     for number in 0..2 * TABLE {
-        let answer = Client::connect(proxy.address).get("/file.txt");
-        assert_eq!(answer.status, 200, "client {number} beside {crowd}");
+        let response = Client::connect(proxy.address).get("/file.txt");
+        assert_eq!(response.status, 200, "client {number} beside {crowd}");
     }
 }
 
@@ -73,8 +73,8 @@ fn the_oldest_of_them_makes_room_and_a_request_is_never_in_the_way() {
     let mut late = Client::connect(proxy.address);
     assert!(crowd[0].is_closed(), "it has been silent for longest");
     assert_eq!(late.get("/file.txt").status, 200);
-    assert_eq!(crowd[1].get("/file.txt").status, 200, "it may still ask");
-    assert_eq!(idle.get("/file.txt").status, 200, "it has asked before");
+    assert_eq!(crowd[1].get("/file.txt").status, 200, "its second request");
+    assert_eq!(idle.get("/file.txt").status, 200, "it has sent a request before");
 }
 
 #[test]
@@ -136,8 +136,9 @@ fn http2_between_requests_makes_room() {
             let client = client(&proxy, &authority).await;
             let request = http::Request::get("https://santa.test/file.txt").body(());
             let mut ready = client.ready().await.expect("room");
-            let (answer, _) = ready.send_request(request.expect("a request"), true).expect("sent");
-            assert_eq!(answer.await.expect("an answer").status(), 200);
+            let (response, _) =
+                ready.send_request(request.expect("a request"), true).expect("sent");
+            assert_eq!(response.await.expect("a response").status(), 200);
             crowd.push(ready);
         }
         served(&proxy, "idle HTTP/2");
@@ -154,7 +155,7 @@ fn a_connection_without_bytes_has_the_timeout_of_a_head() {
     assert!(Client::connect(proxy.address).is_closed(), "silence over HTTP/1.1");
     let mut client = Client::connect(proxy.address);
     client.send("\r\n");
-    assert_eq!(client.answer(false).status, 408);
+    assert_eq!(client.response(false).status, 408);
     let mut silent = connect(tls_address(&proxy), b"");
     assert_eq!(silent.read(&mut [0; 1]).expect("an end"), 0, "silence over TLS");
     let mut silent = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
@@ -163,15 +164,15 @@ fn a_connection_without_bytes_has_the_timeout_of_a_head() {
         run(async {
             let mut silent = session(&proxy, &authority).await;
             silent.write_all(bytes).await.expect("write");
-            let mut said = Vec::new();
+            let mut received = Vec::new();
             // It ends, properly or not; the limit of `run` says when it does not.
-            let _ = silent.read_to_end(&mut said).await;
+            let _ = silent.read_to_end(&mut received).await;
         });
     }
-    // One that has asked may stay.
-    let mut asked = Client::connect(proxy.address);
-    assert_eq!(asked.get("/file.txt").status, 200);
+    // A connection with a request stays open.
+    let mut active = Client::connect(proxy.address);
+    assert_eq!(active.get("/file.txt").status, 200);
     let mut silent = Client::connect(proxy.address);
     assert!(silent.is_closed());
-    assert_eq!(asked.get("/file.txt").status, 200);
+    assert_eq!(active.get("/file.txt").status, 200);
 }

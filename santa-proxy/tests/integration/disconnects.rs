@@ -1,5 +1,5 @@
-//! Clients that go away before they are answered: what they held is free for
-//! others. One that has only ended its own direction still gets its response.
+//! Clients that disconnect before their response: their permits and queue slots are free for
+//! others. A client that only half-closed its connection still gets its response.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -23,11 +23,11 @@ fn one_permit() -> Setup {
         .set("PROXY__TIMEOUTS__RESPONSE", "60s")
 }
 
-/// Keeps what is asked for at `/api/held`.
-fn held(backend: &Backend) {
+/// Leaves requests for `/api/held` without a response.
+fn hold_requests(backend: &Backend) {
     backend.script(|received| match received.head.contains(" /api/held ") {
         true => Act::HandOver,
-        false => Act::Answer(ok("ok")),
+        false => Act::Respond(ok("ok")),
     });
 }
 
@@ -35,16 +35,16 @@ fn get(path: &str, from: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: santa\r\nX-Forwarded-For: {from}\r\n\r\n")
 }
 
-/// Sends a request; what is sent next is read next.
-fn ask(proxy: &Proxy, request: &str) -> Client {
+/// Sends a request and waits until the proxy has accepted its connection.
+fn send(proxy: &Proxy, request: &str) -> Client {
     let mut client = Client::connect(proxy.address);
     client.send(request);
     assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
     client
 }
 
-/// Closes a connection as a process that is killed does, or cuts it off.
-fn leave(client: Client, reset: bool) {
+/// Closes a connection as the kernel does for a killed process, or resets it.
+fn disconnect(client: Client, reset: bool) {
     if reset {
         rustix::net::sockopt::set_socket_linger(&client.stream, Some(Duration::ZERO))
             .expect("linger");
@@ -61,21 +61,21 @@ fn a_disconnected_client_frees_its_slot_in_the_queue() {
     for reset in [false, true] {
         let setup = one_permit().with_admin().set("PROXY__LIMITS__QUEUE", "2");
         let backend = Backend::start(&setup.socket());
-        held(&backend);
+        hold_requests(&backend);
         let proxy = setup.start();
-        let mut first = ask(&proxy, &get("/api/held", "192.0.2.1"));
+        let mut first = send(&proxy, &get("/api/held", "192.0.2.1"));
         let mut server = backend.handed_over();
         for round in 0..2 {
-            let gone =
-                [1, 2].map(|number| ask(&proxy, &get("/api/gone", &format!("192.0.2.{number}"))));
+            let disconnecting =
+                [1, 2].map(|number| send(&proxy, &get("/api/gone", &format!("192.0.2.{number}"))));
             assert_eq!(waiting(&proxy), 2, "round {round}");
-            gone.into_iter().for_each(|client| leave(client, reset));
-            eventually("their places are free", || waiting(&proxy) == 0);
+            disconnecting.into_iter().for_each(|client| disconnect(client, reset));
+            eventually("their slots are free", || waiting(&proxy) == 0);
         }
-        let mut live = ask(&proxy, &get("/api/live", "192.0.2.3"));
+        let mut live = send(&proxy, &get("/api/live", "192.0.2.3"));
         server.write_all(LAST).expect("write");
-        assert_eq!(first.answer(false).text(), "last");
-        assert_eq!(live.answer(false).status, 200);
+        assert_eq!(first.response(false).text(), "last");
+        assert_eq!(live.response(false).status, 200);
         assert!(backend.received().iter().all(|received| !received.head.contains("/api/gone")));
         proxy.line_with("\"status\":499");
     }
@@ -85,31 +85,31 @@ fn a_disconnected_client_frees_its_slot_in_the_queue() {
 fn clients_that_may_be_gone_make_room_in_a_full_queue_at_once() {
     let setup = one_permit().set("PROXY__LIMITS__QUEUE", "2");
     let backend = Backend::start(&setup.socket());
-    held(&backend);
+    hold_requests(&backend);
     let proxy = setup.start();
-    let _first = ask(&proxy, &get("/api/held", "192.0.2.1"));
+    let _first = send(&proxy, &get("/api/held", "192.0.2.1"));
     let mut server = backend.handed_over();
     // Of HTTP/1.0, for which there is no telling.
     let old = |from| format!("GET /api/old HTTP/1.0\r\nX-Forwarded-For: {from}\r\n\r\n");
-    let mut doubtful = ask(&proxy, &old("192.0.2.1"));
-    let mut other = ask(&proxy, &old("192.0.2.2"));
-    assert_eq!(ask(&proxy, &get("/api/live", "192.0.2.3")).answer(false).status, 503);
+    let mut doubtful = send(&proxy, &old("192.0.2.1"));
+    let mut other = send(&proxy, &old("192.0.2.2"));
+    assert_eq!(send(&proxy, &get("/api/live", "192.0.2.3")).response(false).status, 503);
     doubtful.end();
     assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
-    let mut live = ask(&proxy, &get("/api/live", "192.0.2.3"));
-    assert_eq!(doubtful.answer(false).status, 503);
+    let mut live = send(&proxy, &get("/api/live", "192.0.2.3"));
+    assert_eq!(doubtful.response(false).status, 503);
     server.write_all(LAST).expect("write");
-    assert_eq!(other.answer(false).status, 200);
-    assert_eq!(live.answer(false).status, 200);
+    assert_eq!(other.response(false).status, 200);
+    assert_eq!(live.response(false).status, 200);
 }
 
-/// Another client is served although the backend was held, and the backend
-/// learns that nobody waits any more.
-fn released(proxy: &Proxy, backend: &Backend, leave: impl FnOnce()) {
+/// Another client is served although the only permit was taken, and the connection to the
+/// backend is closed.
+fn released(proxy: &Proxy, backend: &Backend, disconnect: impl FnOnce()) {
     let mut server = backend.handed_over();
-    let mut live = ask(proxy, &get("/api/live", "192.0.2.3"));
-    leave();
-    assert_eq!(live.answer(false).status, 200);
+    let mut live = send(proxy, &get("/api/live", "192.0.2.3"));
+    disconnect();
+    assert_eq!(live.response(false).status, 200);
     assert_eq!(server.read(&mut [0; 1]).expect("an end"), 0);
 }
 
@@ -117,13 +117,13 @@ fn released(proxy: &Proxy, backend: &Backend, leave: impl FnOnce()) {
 fn a_disconnected_client_frees_the_backend() {
     let setup = one_permit();
     let backend = Backend::start(&setup.socket());
-    held(&backend);
+    hold_requests(&backend);
     let proxy = setup.start();
     let post = "POST /api/held HTTP/1.1\r\nHost: santa\r\nContent-Length: 2\r\n\r\n{}";
     for request in [&get("/api/held", "192.0.2.1"), post] {
         for reset in [false, true] {
-            let gone = ask(&proxy, request);
-            released(&proxy, &backend, || leave(gone, reset));
+            let disconnecting = send(&proxy, request);
+            released(&proxy, &backend, || disconnect(disconnecting, reset));
         }
     }
 }
@@ -133,35 +133,37 @@ fn the_same_over_tls() {
     let authority = Authority::new();
     let setup = with_tls(one_permit(), &authority);
     let backend = Backend::start(&setup.socket());
-    held(&backend);
+    hold_requests(&backend);
     let proxy = setup.start();
-    let mut gone = Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
-    gone.stream().write_all(get("/api/held", "192.0.2.1").as_bytes()).expect("sent");
-    released(&proxy, &backend, || drop(gone));
+    let mut disconnecting =
+        Secure::connect(tls_address(&proxy), &authority, None).expect("handshake");
+    disconnecting.stream().write_all(get("/api/held", "192.0.2.1").as_bytes()).expect("sent");
+    released(&proxy, &backend, || drop(disconnecting));
 }
 
 #[test]
 fn the_same_over_http2_for_streams_and_connections() {
     let (authority, proxy, backend) = start(one_permit());
-    held(&backend);
+    hold_requests(&backend);
     for reset in [true, false] {
         run(async {
-            let mut gone = client(&proxy, &authority).await.ready().await.expect("room");
+            let mut disconnecting = client(&proxy, &authority).await.ready().await.expect("room");
             let request = http::Request::get("https://santa.test/api/held").body(());
             let before = backend.received().len();
             let (response, mut stream) =
-                gone.send_request(request.expect("a request"), true).expect("sent");
+                disconnecting.send_request(request.expect("a request"), true).expect("sent");
             // Waiting here lets the connection send it.
-            eventually_async("the backend has it", || backend.received().len() > before).await;
+            eventually_async("the backend has the request", || backend.received().len() > before)
+                .await;
             let mut server = backend.handed_over();
-            let mut live = ask(&proxy, &get("/api/live", "192.0.2.3"));
+            let mut live = send(&proxy, &get("/api/live", "192.0.2.3"));
             if reset {
                 stream.send_reset(h2::Reason::CANCEL);
             }
-            drop((response, stream, gone));
+            drop((response, stream, disconnecting));
             // In a thread of its own, so that the connection can send what ends it.
-            let live = tokio::task::spawn_blocking(move || live.answer(false).status);
-            assert_eq!(live.await.expect("an answer"), 200);
+            let live = tokio::task::spawn_blocking(move || live.response(false).status);
+            assert_eq!(live.await.expect("a response"), 200);
             assert_eq!(server.read(&mut [0; 1]).expect("an end"), 0);
         });
     }
@@ -171,8 +173,8 @@ fn the_same_over_http2_for_streams_and_connections() {
 fn a_client_that_disconnects_while_the_backend_is_unavailable_is_logged_as_499() {
     let proxy = one_permit().set("PROXY__TIMEOUTS__CONNECT", "60s").start();
     for reset in [false, true] {
-        let gone = ask(&proxy, &get("/api/x", "192.0.2.1"));
-        leave(gone, reset);
+        let disconnecting = send(&proxy, &get("/api/x", "192.0.2.1"));
+        disconnect(disconnecting, reset);
         eventually("it is in the log", || {
             let lines = proxy.lines();
             lines.iter().filter(|line| line.contains("\"status\":499")).count()
@@ -185,20 +187,20 @@ fn a_client_that_disconnects_while_the_backend_is_unavailable_is_logged_as_499()
 fn a_half_closed_client_gets_its_response() {
     let setup = one_permit();
     let backend = Backend::start(&setup.socket());
-    held(&backend);
+    hold_requests(&backend);
     let proxy = setup.start();
     let old = "GET /api/held HTTP/1.0\r\n\r\n";
     for request in [&get("/api/held", "192.0.2.1"), old] {
-        let mut first = ask(&proxy, request);
+        let mut first = send(&proxy, request);
         first.end();
         let mut server = backend.handed_over();
-        let mut queued = ask(&proxy, &request.replace("held", "queued"));
+        let mut queued = send(&proxy, &request.replace("held", "queued"));
         queued.end();
-        // Long enough for both to be doubted.
+        // Long enough for the proxy to suspect that both are gone.
         std::thread::sleep(Duration::from_millis(1500));
         server.write_all(LAST).expect("write");
-        assert_eq!(first.answer(false).text(), "last", "{request}");
-        assert_eq!(queued.answer(false).text(), "ok", "{request}");
+        assert_eq!(first.response(false).text(), "last", "{request}");
+        assert_eq!(queued.response(false).text(), "ok", "{request}");
     }
 }
 
@@ -217,17 +219,17 @@ fn a_quick_response_has_no_interim_response() {
 fn pipelined_requests_get_their_responses_in_order() {
     let setup = one_permit();
     let backend = Backend::start(&setup.socket());
-    held(&backend);
+    hold_requests(&backend);
     let proxy = setup.start();
-    let mut client = ask(&proxy, &get("/api/held", "192.0.2.1"));
+    let mut client = send(&proxy, &get("/api/held", "192.0.2.1"));
     let mut server = backend.handed_over();
     client.send(get("/file.txt", "192.0.2.1").repeat(3));
     client.end();
     assert_eq!(Client::connect(proxy.address).get("/health").status, 200);
     server.write_all(LAST).expect("write");
-    assert_eq!(client.answer(false).text(), "last");
+    assert_eq!(client.response(false).text(), "last");
     for _ in 0..3 {
-        assert_eq!(client.answer(false).status, 200);
+        assert_eq!(client.response(false).status, 200);
     }
     assert!(client.is_closed());
 }

@@ -20,11 +20,11 @@ fn the_inherited_listener_is_used_and_outlives_the_process() {
     assert_eq!(Client::connect(address).get("/file.txt").status, 200);
     first.signal(Signal::TERM);
     assert!(first.end().success());
-    // Nobody accepts now: the connection waits for the next process.
+    // No process accepts now: the connection waits in the backlog for the next one.
     let mut waiting = Client::connect(address);
     waiting.send("GET /file.txt HTTP/1.1\r\nHost: santa\r\n\r\n");
     let _second = Setup::new().inheriting(&listener).start();
-    assert_eq!(waiting.answer(false).status, 200);
+    assert_eq!(waiting.response(false).status, 200);
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn a_drain_finishes_open_requests_and_closes_idle_connections() {
     assert!(idle.is_closed());
     assert!(proxy.has_ended().is_none());
     std::io::Write::write_all(&mut server, &ok("finished")).expect("write");
-    let answer = busy.answer(false);
-    assert_eq!(answer.text(), "finished");
-    assert_eq!(answer.field("connection"), Some("close"));
+    let response = busy.response(false);
+    assert_eq!(response.text(), "finished");
+    assert_eq!(response.field("connection"), Some("close"));
     assert!(busy.is_closed());
     assert!(proxy.end().success());
     proxy.line_with("\"path\":\"/api/x\"");
@@ -70,23 +70,23 @@ fn no_request_of_a_keep_alive_client_fails_while_draining() {
         .set("PROXY__TIMEOUTS__DRAIN", "1m")
         .set("PROXY__TIMEOUTS__LINGER", "1m")
         .start();
-    let answered = Arc::new(AtomicUsize::new(0));
+    let completed = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (mut client, answered) = (Client::connect(proxy.address), Arc::clone(&answered));
-            // Ends with the response that says so; an unanswered request panics.
+            let (mut client, completed) = (Client::connect(proxy.address), Arc::clone(&completed));
+            // Ends with `Connection: close`; a request without a response panics.
             std::thread::spawn(move || {
                 while client.get("/file.txt").field("connection") != Some("close") {
-                    answered.fetch_add(1, Ordering::SeqCst);
+                    completed.fetch_add(1, Ordering::SeqCst);
                 }
                 assert!(client.is_closed());
             })
         })
         .collect();
-    eventually("all are at work", || answered.load(Ordering::SeqCst) > 10 * CLIENTS);
+    eventually("all are at work", || completed.load(Ordering::SeqCst) > 10 * CLIENTS);
     proxy.signal(Signal::TERM);
     for client in clients {
-        client.join().expect("every request was answered");
+        client.join().expect("every request got a response");
     }
     assert!(proxy.end().success());
 }
@@ -108,7 +108,7 @@ fn idle_connections_close_with_the_drain_at_the_latest() {
 fn a_drain_ends_at_its_deadline() {
     let setup = Setup::new().set("PROXY__TIMEOUTS__DRAIN", "200ms");
     let backend = Backend::start(&setup.socket());
-    backend.always(Act::Silence);
+    backend.always(Act::NoResponse);
     let mut proxy = setup.start();
     let mut stuck = Client::connect(proxy.address);
     stuck.send("GET /api/x HTTP/1.1\r\nHost: santa\r\n\r\n");
@@ -136,8 +136,8 @@ fn a_request_that_arrives_while_draining_still_gets_its_response() {
     proxy.signal(Signal::TERM);
     proxy.line_with("stopping");
     slow.send("st: santa\r\n\r\n");
-    let answer = slow.answer(false);
-    assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
+    let response = slow.response(false);
+    assert_eq!((response.status, response.field("connection")), (200, Some("close")));
     drop(slow);
     assert!(proxy.end().success());
 }
@@ -199,8 +199,8 @@ fn a_large_file_comes_whole_although_it_is_replaced_while_it_is_sent() {
     assert!(client.take(LENGTH).iter().all(|byte| *byte == b'a'));
     eventually("the new one is served", || {
         let part = "GET /large.bin HTTP/1.1\r\nHost: santa\r\nRange: bytes=5000000-5000009\r\n\r\n";
-        let answer = client.request(part);
-        answer.status == 206 && answer.text() == "bbbbbbbbbb"
+        let response = client.request(part);
+        response.status == 206 && response.text() == "bbbbbbbbbb"
     });
 }
 
@@ -254,12 +254,12 @@ fn a_new_binary_takes_over_the_listener_without_a_failed_request() {
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let asking = std::thread::spawn(move || {
-        let mut answered = 0;
+        let mut completed = 0;
         while !stopping.load(Ordering::SeqCst) {
             assert_eq!(Client::connect(address).get("/file.txt").status, 200);
-            answered += 1;
+            completed += 1;
         }
-        answered
+        completed
     });
     let new = Setup::new().inheriting(&listener).start();
     old.signal(Signal::TERM);
@@ -277,10 +277,10 @@ fn backups_in_the_console_directory_are_not_served() {
     for name in BACKUPS {
         let path = name.replace('#', "%23");
         for accept in ["*/*", "text/html"] {
-            let answer = client.request(&format!(
+            let response = client.request(&format!(
                 "GET /{path} HTTP/1.1\r\nHost: santa\r\nAccept: {accept}\r\n\r\n"
             ));
-            assert_eq!(answer.status, 404, "{name} for {accept}");
+            assert_eq!(response.status, 404, "{name} for {accept}");
         }
     }
     assert_eq!(client.get("/file.txt").status, 200);
@@ -291,7 +291,7 @@ fn files_that_cannot_be_read_in_time_keep_neither_signals_nor_metrics_waiting() 
     let setup = Setup::new().with_admin();
     let config = setup.config();
     let mut proxy = setup.start();
-    // As on a file system that hangs: whoever opens it waits for somebody to write.
+    // A FIFO blocks its reader until something opens it for writing, like a file system that hangs.
     std::fs::remove_file(&config).expect("removed");
     let made = std::process::Command::new("mkfifo").arg(&config).status().expect("mkfifo");
     assert!(made.success());
