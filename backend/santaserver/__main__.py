@@ -63,16 +63,20 @@ def dev(arguments: argparse.Namespace) -> int:
 def migrate(_: argparse.Namespace) -> int:
     """Migrate the database to this version's schema."""
     from santaserver.migrations import HEAD, runner  # noqa: PLC0415
+    from santaserver.migrations.files import MigrationError  # noqa: PLC0415
 
     settings = _settings()
     try:
         outcome = asyncio.run(runner.migrate(settings.database.dsn))
+    except MigrationError as error:
+        log.error("the database was not migrated: %s", error)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
     except Exception as error:
         cause = f"{error.__class__.__name__}: {_first_line(error)}"
-        log.error("migration failed; the schema is unchanged: %s", cause)  # noqa: TRY400 - one line is enough
+        log.error("the database was not migrated: %s", cause)  # noqa: TRY400 - one line is enough
         log.debug("migration failed", exc_info=error)
         return EX_FAILED
-    log.info("database schema %s: %s", HEAD, outcome.value)
+    log.info("database schema %04d: %s", HEAD, outcome.value)
     return 0
 
 
@@ -189,7 +193,7 @@ def _settings() -> Settings:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+    return str(error).partition("\n")[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,14 +8,9 @@ An outage becomes `DatabaseUnavailable`, logged once a minute.
 import time
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
 from santaserver.outbox import Outbox, Publish
@@ -33,7 +28,7 @@ from santaserver.postgres.pool import Loan, Pool, PooledConnection, PoolLimits
 from santaserver.settings import DatabaseSettings
 from santaserver.unit_of_work import UnitOfWork
 
-__all__ = ["Connection", "Database", "driver", "make_engine", "open_connection", "rows_of"]
+__all__ = ["Connection", "Database", "open_connection", "rows_of"]
 
 CONNECT_TIMEOUT = 5.0
 ACQUIRE_TIMEOUT = 10.0
@@ -69,12 +64,6 @@ class Database:
         self._health = self._pool(
             PoolLimits("health checks", HEALTH_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT)
         )
-        self._engine = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=_handed_over,
-            poolclass=NullPool,
-            hide_parameters=True,  # an error would show them, and with them passwords and secrets
-        )
 
     def _pool(self, limits: PoolLimits) -> Pool:
         return Pool(self.connect, limits)
@@ -83,21 +72,6 @@ class Database:
         """Close all connections."""
         for pool in (self._syncs, self._events, self._rest, self._health):
             await pool.close()
-        await self._engine.dispose()
-
-    @asynccontextmanager
-    async def session(self, publish: Publish, user: Hashable = None) -> AsyncIterator[AsyncSession]:
-        """Yield the ORM session of one request of `user`; commit at the end, roll back on an error.
-
-        `session.info["outbox"]` collects live messages for `publish`.
-        """
-        outbox = Outbox()
-        async with self._lent(self._rest, user) as member:
-            bind = await _orm_connection(self._engine, member)
-            async with AsyncSession(bind, expire_on_commit=False, info={"outbox": outbox}) as session:
-                yield session
-                await session.commit()
-        publish(outbox.messages)
 
     @asynccontextmanager
     async def unit_of_work(
@@ -219,45 +193,9 @@ class Published:
             self._publish(self._outbox.messages)
 
 
-_given: ContextVar[asyncpg.Connection] = ContextVar("connection for SQLAlchemy")
-
-
-async def _handed_over() -> asyncpg.Connection:
-    return _given.get()
-
-
-async def _orm_connection(engine: AsyncEngine, member: PooledConnection) -> AsyncConnection:
-    """Return SQLAlchemy's view of a connection, which is kept with it."""
-    if member.orm is None:
-        _given.set(member.raw)
-        member.orm = await engine.connect()
-    return member.orm
-
-
-async def driver(session: AsyncSession) -> Connection:
-    """Return the driver's connection under a session, inside the session's transaction."""
-    raw = await (await session.connection()).get_raw_connection()
-    connection: Connection | None = raw.driver_connection
-    if connection is None:
-        raise DatabaseUnavailable
-    if not connection.is_in_transaction():
-        await session.execute(text("select"))  # SQLAlchemy begins with its first statement
-    return connection
-
-
 async def open_connection(dsn: str) -> asyncpg.Connection:
     """Connect to `dsn`, which may have any parameter that libpq knows; raise `ConnectError`."""
     try:
         return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT)
     except (OSError, *DRIVER_ERRORS) as error:
         raise ConnectError from error
-
-
-def make_engine(dsn: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's options
-    """Make an engine whose connections are opened as all others are, from the same address."""
-    return create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=lambda: open_connection(dsn),
-        hide_parameters=True,  # an error would show them, and with them passwords and secrets
-        **options,
-    )

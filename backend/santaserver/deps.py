@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from santaserver.current_user import User
 from santaserver.db import Connection
@@ -72,18 +71,6 @@ async def get_work(request: Request, state: StateDep, user: AdminUser) -> AsyncI
 
 
 WorkDep = Annotated[UnitOfWork, Depends(get_work, scope="function")]
-
-
-async def get_session(state: StateDep, user: CurrentUser) -> AsyncIterator[AsyncSession]:
-    """Yield the request's one session; it commits before the answer is sent.
-
-    It asks for the user, so that a stranger's request takes no connection.
-    """
-    async with state.database.session(state.bus.publish, user.id) as session:
-        yield session
-
-
-SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 async def get_connection(state: StateDep, user: CurrentUser) -> AsyncIterator[Connection]:

@@ -25,8 +25,6 @@ PRELOAD = (
     "msgspec",
     "pydantic.root_model",
     "pydantic.v1",
-    "sqlalchemy.dialects.postgresql.asyncpg",
-    "sqlalchemy.ext.asyncio",
     "uvicorn",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.httptools_impl",

@@ -16,7 +16,7 @@ from santaserver.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
-QUIET = ("uvicorn.error", "websockets", "asyncio", "alembic")
+QUIET = ("uvicorn.error", "websockets", "asyncio")
 """Libraries whose info lines say nothing an operator needs."""
 
 

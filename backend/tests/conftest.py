@@ -29,7 +29,7 @@ def _log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     path = tmp_path_factory.mktemp("log") / "log"
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonFormatter())
-    loggers = [logging.getLogger(name) for name in ("santaserver", "uvicorn", "sqlalchemy", "asyncio")]
+    loggers = [logging.getLogger(name) for name in ("santaserver", "uvicorn", "asyncio")]
     for logger in loggers:
         logger.addHandler(handler)
     logging.getLogger().setLevel(logging.DEBUG)

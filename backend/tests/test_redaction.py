@@ -8,16 +8,15 @@ import subprocess
 import sys
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from fastapi.exceptions import ResponseValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
-from santaserver.db import make_engine
+from santaserver.db import open_connection
 from santaserver.logs import JsonFormatter
 from santaserver.redaction import MASK, Redactor, of_address
 from santaserver.settings import load
@@ -89,17 +88,14 @@ def test_every_secret_of_the_settings_is_known() -> None:
     assert of_address("postgresql://santa@db/x") == set()
 
 
-async def _fail(dsn: str) -> DBAPIError:
-    engine = make_engine(dsn)
+async def _fail(dsn: str) -> asyncpg.PostgresError:
+    connection = await open_connection(dsn)
     try:
-        async with engine.connect() as connection:
-            await connection.execute(
-                text("select 1 / (length(:word) - :size)"), {"word": WORD, "size": len(WORD)}
-            )
-    except DBAPIError as error:
+        await connection.fetchval("select 1 / (length($1::text) - $2::integer)", WORD, len(WORD))
+    except asyncpg.PostgresError as error:
         return error
     finally:
-        await engine.dispose()
+        await connection.close()
     raise AssertionError("the statement works")
 
 

@@ -6,8 +6,8 @@ from santaserver.db import Connection
 
 LAST_BLOCK = """
 select e.decision, coalesce(nullif(x.bundle_name, ''), e.file_name), coalesce(nullif(c.org, ''), c.cn, '')
-from executable x
-join event e on e.executable_id = x.id and e.blocked
+from program x
+join event e on e.program_id = x.id and e.blocked
 left join certificate c on c.sha256 = x.signing_chain[1]
 where x.sha256 = $1
   and ($2 = '' or e.machine_id = (select id from machine where machine_id = $2))

@@ -115,7 +115,7 @@ async def _store_programs(
     programs = unique_by(rows, lambda row: row.sha256)
     events = [row.event for row in programs]
     stored = await connection.fetch(
-        """insert into executable (sha256, file_name, file_path, team_id, signing_id, cdhash, bundle_id,
+        """insert into program (sha256, file_name, file_path, team_id, signing_id, cdhash, bundle_id,
              bundle_name, bundle_path, bundle_version, bundle_hash, signing_chain, signing_status, cs_flags,
              entitlements, first_seen_at, last_seen_at)
            select p.sha256, p.file_name, p.file_path, p.team_id, p.signing_id, p.cdhash, p.bundle_id,
@@ -128,9 +128,9 @@ async def _store_programs(
              p(sha256, file_name, file_path, team_id, signing_id, cdhash, bundle_id, bundle_name,
                bundle_path, bundle_version, bundle_hash, chain, signing_status, cs_flags, entitlements)
            on conflict (sha256) do update set
-             last_seen_at = greatest(executable.last_seen_at, excluded.last_seen_at),
-             file_path = case when executable.file_path = '' then excluded.file_path
-                              else executable.file_path end
+             last_seen_at = greatest(program.last_seen_at, excluded.last_seen_at),
+             file_path = case when program.file_path = '' then excluded.file_path
+                              else program.file_path end
            returning sha256, id""",
         [row.sha256 for row in programs],
         [event.file_name[:MAX_NAME] for event in events],
@@ -170,7 +170,7 @@ async def store_bundles(
     members = {(row.event.file_bundle_hash, programs[row.sha256]) for row in rows}
     ordered = sorted((bundle, program) for bundle, program in members if bundle)
     await connection.execute(
-        """insert into bundle_binary (bundle_hash, executable_id)
+        """insert into bundle_binary (bundle_hash, program_id)
            select * from unnest($1::text[], $2::bigint[]) on conflict do nothing""",
         [bundle for bundle, _ in ordered],
         [program for _, program in ordered],

@@ -123,9 +123,9 @@ Reported = tuple[int | str, int, dict[str, Fact]]
 """What a claim is about, the Mac's row, and what is claimed."""
 
 SIGNATURES = Subject(
-    table="executable",
-    claims="executable_claim",
-    key="executable_id",
+    table="program",
+    claims="program_claim",
+    key="program_id",
     kind="bigint",
     id="id",
     columns=("team_id", "signing_id", "cdhash", "signing_chain"),
@@ -133,9 +133,9 @@ SIGNATURES = Subject(
     order='x.sha256 collate "C"',  # as uploads do
 )
 PROGRAM_BUNDLES = Subject(
-    table="executable",
-    claims="executable_bundle_claim",
-    key="executable_id",
+    table="program",
+    claims="program_bundle_claim",
+    key="program_id",
     kind="bigint",
     id="id",
     columns=("bundle_id", "bundle_name", "bundle_version", "bundle_hash"),

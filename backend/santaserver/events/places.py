@@ -38,13 +38,13 @@ async def store_places(
         return
     places = sorted(missing)
     await connection.execute(
-        """insert into executable_path (executable_id, digest, file_path, file_name)
+        """insert into program_path (program_id, digest, file_path, file_name)
            select program, decode(md5(path || '/' || name), 'hex'), path, name
            from (select p.*, row_number() over (partition by program order by path, name) as place
                  from unnest($1::bigint[], $2::text[], $3::text[]) p(program, path, name)
-                 join executable x on x.id = p.program
+                 join program x on x.id = p.program
                  where (x.file_path, x.file_name) <> (p.path, p.name)) found
-           where place + (select count(*) from executable_path e where e.executable_id = program) <= $4
+           where place + (select count(*) from program_path e where e.program_id = program) <= $4
            order by 1, 2 on conflict do nothing""",
         [program for program, _, _ in places],
         [path for _, path, _ in places],

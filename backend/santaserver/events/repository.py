@@ -32,10 +32,10 @@ MAX_KEYS = 1000
 """Programs, and as many machines, that a search follows one by one; of more, it looks at every event."""
 
 PROGRAMS = """
-  select id from executable
+  select id from program
   where file_name ilike {0} or file_path ilike {0} or signing_id ilike {0} or bundle_name ilike {0}
     or sha256 = lower({1}) or cdhash = lower({1}) or team_id = upper({1})
-    or id in (select executable_id from executable_path where file_path ilike {0} or file_name ilike {0})
+    or id in (select program_id from program_path where file_path ilike {0} or file_name ilike {0})
 """
 MACHINES = "select id from machine where hostname ilike {0} or serial ilike {0} or machine_id = {1}"
 """What a text names: {0} is its pattern, {1} the text itself."""
@@ -145,7 +145,7 @@ async def _matches(connection: Connection, text: str) -> list[_Keys]:
     """Find the programs, machines and users that a text names."""
     pattern = like_pattern(text)
     return [
-        await _named(connection, "executable_id", PROGRAMS, (pattern, text)),
+        await _named(connection, "program_id", PROGRAMS, (pattern, text)),
         await _named(connection, "machine_id", MACHINES, (pattern, text)),
         _Keys("executing_user", "text", [text]),
     ]

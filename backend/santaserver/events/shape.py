@@ -18,7 +18,7 @@ EVENT_COLUMNS = """
   e.parent_name, e.pid, e.ppid, x.team_id, x.signing_id, x.cdhash, x.bundle_name, x.bundle_id, x.signing_chain
 """
 EVENT_JOINS = """
-  join executable x on x.id = e.executable_id left join machine m on m.id = e.machine_id
+  join program x on x.id = e.program_id left join machine m on m.id = e.machine_id
 """
 
 

@@ -23,7 +23,7 @@ SEPARATOR = "\x1f"
 ADD_EXECUTIONS = """
 with reporter as (select id, hostname from machine where machine_id = $1),
 added as (
-  insert into event (occurred_at, received_at, machine_id, executable_id, pid, ppid, decision, static_rule,
+  insert into event (occurred_at, received_at, machine_id, program_id, pid, ppid, decision, static_rule,
     file_name, file_path, executing_user, parent_name, logged_in_users, current_sessions, quarantine)
   select e.occurred_at, $2, reporter.id, e.program, e.pid, e.ppid, e.decision, e.static_rule, e.file_name,
     e.file_path, e.executing_user, e.parent_name, string_to_array(e.logged_in, E'\\n'),
@@ -39,17 +39,17 @@ added as (
   where e.program is not null and (e.timed or not exists (
     select from event other
     where other.machine_id = reporter.id and other.occurred_at > $2::timestamptz - interval '2 days'
-      and other.executable_id = e.program and other.pid = e.pid and other.decision = e.decision))
-  on conflict do nothing returning id, occurred_at, executable_id, decision, blocked),
+      and other.program_id = e.program and other.pid = e.pid and other.decision = e.decision))
+  on conflict do nothing returning id, occurred_at, program_id, decision, blocked),
 hours as (
   insert into event_hour as h (hour, decision, events)
   select date_trunc('hour', occurred_at, 'UTC'), decision, count(*) from added group by 1, 2 order by 1, 2
   on conflict (hour, decision) do update set events = h.events + excluded.events),
 days as (
-  insert into program_day as d (day, executable_id, decision, events)
-  select (occurred_at at time zone 'UTC')::date, executable_id, decision, count(*) from added
+  insert into program_day as d (day, program_id, decision, events)
+  select (occurred_at at time zone 'UTC')::date, program_id, decision, count(*) from added
   group by 1, 2, 3 order by 1, 2, 3
-  on conflict (day, executable_id, decision) do update set events = d.events + excluded.events)
+  on conflict (day, program_id, decision) do update set events = d.events + excluded.events)
 select id, hostname, (select count(*) from added) as added,
   notable.at, notable.ids
 from reporter, (

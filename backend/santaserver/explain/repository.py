@@ -28,7 +28,8 @@ class MachinePolicy:
 
 MACHINE_POLICY = """
 select m.machine_id, h.seq,
-  coalesce(y.acked_seq = h.seq and y.acked_signature = y.signature, false) and y.facts_key is not null,
+  coalesce(y.acked_seq = h.seq and y.acked_signature = y.signature, false)
+    and y.membership_fingerprint is not null,
   p.layers, p.capabilities, m.santa_version, y.monitor_until
 from machine m join machine_sync y on y.machine_id = m.id join policy_signature p on p.id = y.signature
 cross join policy_head h

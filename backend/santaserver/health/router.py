@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.migrations import HEAD
+from santaserver.migrations.schema_version import current_version
 from santaserver.state import AppState
 
 DEADLINE = 1.5
@@ -22,19 +23,18 @@ Check = Literal["ok", "pending", "failed", "unknown"]
 async def ready(request: Request) -> Response:
     """Say whether this worker can serve: 200 or 503, without versions or addresses."""
     state: AppState = request.app.state.santa
-    revision: str | None = None
+    version: int | None = None
     database: Check = "ok"
     try:
         async with asyncio.timeout(DEADLINE):
             async with state.database.probe() as connection:
-                if await connection.fetchval("select to_regclass('alembic_version')") is not None:
-                    revision = await connection.fetchval("select version_num from alembic_version")
+                version = await current_version(connection)
     except (TimeoutError, DatabaseUnavailable, StatementTimeout):
         database = "failed"
     checks: dict[str, Check] = {
         "backend": "ok",
         "database": database,
-        "migrations": _migrations(database, revision),
+        "migrations": _migrations(database, version),
     }
     fine = all(check == "ok" for check in checks.values())
     return JSONResponse(
@@ -47,10 +47,10 @@ async def live(_: Request) -> Response:
     return PlainTextResponse("live\n")
 
 
-def _migrations(database: Check, revision: str | None) -> Check:
+def _migrations(database: Check, version: int | None) -> Check:
     if database != "ok":
         return "unknown"
-    return "ok" if revision is not None and revision >= HEAD else "pending"
+    return "ok" if version is not None and version >= HEAD else "pending"
 
 
 def routes() -> list[BaseRoute]:

@@ -17,11 +17,11 @@ CONFLICT_SHOWN = timedelta(hours=24)
 SYNC_STATE = f"""case
   when y.last_postflight_at is null then 'never'
   when {overdue("$1::timestamptz")} then 'overdue'
-  when y.drift_held
+  when y.drift_suppressed
     or m.identity_conflict_at > $1::timestamptz - interval '{CONFLICT_SHOWN.total_seconds():.0f} seconds'
     then 'drifted'
   when y.acked_seq is null or y.acked_seq < (select seq from policy_head)
-    or y.facts_key is null -- its layers are looked up at its next preflight
+    or y.membership_fingerprint is null -- its layers are looked up at its next preflight
     or y.pending_kind in ('clean', 'clean_all') then 'pending'
   else 'in_sync' end"""  # noqa: S608 - constants
 """The sync state of machine `m` with its progress `y` at the time $1; the first that holds."""

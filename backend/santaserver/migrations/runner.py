@@ -1,21 +1,27 @@
 """Brings the database to this version's schema; safe when several do it at the same time.
 
-Knows nothing of the application. An up-to-date database is recognised without loading Alembic.
+Each file is applied in a transaction of its own, under an advisory lock that ends with it: poolers
+between us and PostgreSQL give a session's lock to somebody else.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from enum import Enum
-from pathlib import Path
 
 import asyncpg
 
-from santaserver.migrations import HEAD
+from santaserver.migrations.files import Migration, MigrationError, load, missing
+from santaserver.migrations.schema_version import applied_versions, store
 
 log = logging.getLogger(__name__)
 
 LOCK_KEY = 0x53616E7461
 """Advisory lock that one migrating process holds; the others wait for it."""
+LOCK_TIMEOUT = "5s"
+"""How long a migration waits for a table that somebody uses; those behind it wait as well meanwhile."""
+LOCK_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds until it tries again."""
 
 CONNECT_TIMEOUT = 5.0
 RETRY_DELAYS = (0.2, 0.5, 1, 2, 4, 8, 8, 8)
@@ -28,14 +34,6 @@ class Outcome(Enum):
     UP_TO_DATE = "up to date"
     MIGRATED = "migrated"
     NEWER = "newer than this version"
-
-
-async def current_revision(connection: asyncpg.Connection) -> str | None:
-    """Return the revision of the schema, or None before the first one."""
-    if await connection.fetchval("select to_regclass('alembic_version')") is None:
-        return None
-    revision: str | None = await connection.fetchval("select version_num from alembic_version")
-    return revision
 
 
 async def connect(dsn: str) -> asyncpg.Connection:
@@ -56,49 +54,48 @@ async def connect(dsn: str) -> asyncpg.Connection:
 
 
 async def migrate(dsn: str) -> Outcome:
-    """Apply what is missing, under the advisory lock."""
+    """Apply what is missing, one file after the other."""
+    known = load()
     connection = await connect(dsn)
+    outcome = Outcome.UP_TO_DATE
     try:
-        known = _judge(await current_revision(connection))
-        if known is not None:
-            return known
-        await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
-        known = _judge(await current_revision(connection))
-        if known is not None:
-            return known
-        await _upgrade(dsn)
-        return Outcome.MIGRATED
+        while missing(known, applied := await applied_versions(connection)):
+            if await _apply_next(connection, known):
+                outcome = Outcome.MIGRATED
     finally:
         await connection.close()
-
-
-def _judge(revision: str | None) -> Outcome | None:
-    if revision == HEAD:
-        return Outcome.UP_TO_DATE
-    if revision is not None and revision > HEAD:
-        log.warning("the schema is at %s, newer than this version's %s: nothing to do", revision, HEAD)
+    newest, own = max(applied, default=0), known[-1].version
+    if newest > own:
+        log.warning("the schema is at %04d, newer than this version's %04d: nothing to do", newest, own)
         return Outcome.NEWER
-    return None
+    return outcome
 
 
-async def _upgrade(dsn: str) -> None:
-    from alembic import command  # noqa: PLC0415 - slow to load and rarely needed
-    from alembic.config import Config  # noqa: PLC0415
-    from sqlalchemy import Connection  # noqa: PLC0415
+async def _apply_next(connection: asyncpg.Connection, known: Sequence[Migration]) -> bool:
+    """Apply the next file; return False when another process was faster."""
+    for pause in (*LOCK_PAUSES, None):
+        try:
+            async with connection.transaction():
+                await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
+                lacking = missing(known, await applied_versions(connection))
+                if lacking:
+                    await _apply(connection, lacking[0])
+                return bool(lacking)
+        except asyncpg.LockNotAvailableError:
+            if pause is None:
+                raise
+            log.warning("a table is in use; the migration is tried again in %s s", pause)
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable")
 
-    from santaserver.db import make_engine  # noqa: PLC0415
 
-    config = Config()
-    # A per cent sign would begin a reference in the configuration.
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-
-    def run(connection: Connection) -> None:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-    engine = make_engine(dsn)
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(run)
-    finally:
-        await engine.dispose()
+        await connection.execute(migration.sql)
+    except asyncpg.LockNotAvailableError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"{migration.name} failed and was rolled back: {error}") from error
+    await store(connection, migration)
+    log.info("applied %s", migration.name)

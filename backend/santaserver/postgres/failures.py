@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 
 log = logging.getLogger("santaserver.db")
 
@@ -46,13 +45,8 @@ class ConnectError(Exception):
 
 
 def origin(error: BaseException) -> BaseException:
-    """Return the driver's error below what SQLAlchemy or the pool made of it."""
-    while isinstance(error, DBAPIError | ConnectError) or hasattr(error, "pgcode"):
-        inner = error.orig if isinstance(error, DBAPIError) else error.__cause__
-        if inner is None:
-            break
-        error = inner
-    return error
+    """Return the driver's error below what the pool made of it."""
+    return error.__cause__ if isinstance(error, ConnectError) and error.__cause__ else error
 
 
 def is_outage(error: BaseException) -> bool:

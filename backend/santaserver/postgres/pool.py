@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from santaserver.limiter import ConcurrencyLimiter
 from santaserver.postgres.failures import DRIVER_ERRORS, ConnectError, is_outage
@@ -31,11 +30,10 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 @dataclass(eq=False, slots=True)
 class PooledConnection:
-    """One connection, and what SQLAlchemy keeps about it once it was used there."""
+    """One connection, and when it was last used."""
 
     raw: asyncpg.Connection
     used_at: float
-    orm: AsyncConnection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +155,7 @@ class Pool:
 
     def _discard(self, member: PooledConnection) -> None:
         """Close a connection in the background: nobody waits for one that may be dead."""
-        if member.orm is None and member.raw.is_closed():
+        if member.raw.is_closed():
             return
         task = asyncio.create_task(_close(member), name="close connection")
         self._closing.add(task)
@@ -210,8 +208,3 @@ async def _close(member: PooledConnection) -> None:
     finally:
         if not member.raw.is_closed():
             member.raw.terminate()
-    if member.orm is not None:
-        # SQLAlchemy finds the connection closed; it only has to forget it.
-        with suppress(Exception):
-            await member.orm.invalidate()
-            await member.orm.close()

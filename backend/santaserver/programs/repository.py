@@ -17,12 +17,12 @@ PROGRAM = f"""
     coalesce(nullif(c.org, ''), c.cn, '') as publisher, counts.blocked, counts.allowed,
     claims.list as claims, {certificate_claims("x.signing_chain[1]")} as certificate_claims,
     {bundle_claims("x.id")} as bundle_claims
-  from executable x
+  from program x
   left join certificate c on c.sha256 = x.signing_chain[1]
   cross join lateral (
     select coalesce(sum(events) filter (where starts_with(decision, 'BLOCK')), 0)::bigint as blocked,
       coalesce(sum(events) filter (where starts_with(decision, 'ALLOW')), 0)::bigint as allowed
-    from program_day where executable_id = x.id) counts
+    from program_day where program_id = x.id) counts
   cross join lateral (
     -- What the first Mac reported counts as one Mac's claim until that is stored, moments later.
     select coalesce(jsonb_agg(said order by macs desc, claimed_at), jsonb_build_array(jsonb_build_object(
@@ -31,10 +31,10 @@ PROGRAM = f"""
     from (select least(o.macs, 20) as macs, k.claimed_at, jsonb_build_object(
             'team_id', k.team_id, 'signing_id', k.signing_id, 'cdhash', k.cdhash,
             'certificate_sha256', coalesce(k.signing_chain[1], ''), 'macs', least(o.macs, 20)) as said
-          from executable_claim k cross join lateral (
-            select count(*) as macs from executable_claim_machine w
-            where w.executable_id = k.executable_id and w.digest = k.digest) o
-          where k.executable_id = x.id) every) claims
+          from program_claim k cross join lateral (
+            select count(*) as macs from program_claim_machine w
+            where w.program_id = k.program_id and w.digest = k.digest) o
+          where k.program_id = x.id) every) claims
 """  # noqa: S608 - a constant
 
 
@@ -49,10 +49,10 @@ async def list_programs(
                 or x.bundle_name ilike $3 or x.sha256 = lower($4) or x.cdhash = lower($4)
                 or x.team_id = upper($4) or x.signing_chain[1] = lower($4)
                 or c.org ilike $3
-                or x.id in (select executable_id from executable_path p
+                or x.id in (select program_id from program_path p
                             where p.file_path ilike $3 or p.file_name ilike $3))
               and ($5 = '' or exists (select from program_day d
-                where d.executable_id = x.id and starts_with(d.decision, $5)))
+                where d.program_id = x.id and starts_with(d.decision, $5)))
             order by x.last_seen_at desc, x.id desc limit $6""",  # noqa: S608 - a constant of this file
         *before,
         like_pattern(text),

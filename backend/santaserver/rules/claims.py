@@ -12,15 +12,15 @@ COLUMNS = {"BINARY": "x.sha256", "CDHASH": "s.cdhash", "CERTIFICATE": "s.leaf"}
 
 SAID = """
 with s as (
-  select c.executable_id, c.team_id, c.signing_id, c.cdhash, c.signing_chain[1] as leaf,
-    array(select w.machine_id from executable_claim_machine w
-          where w.executable_id = c.executable_id and w.digest = c.digest) as macs
-  from executable_claim c
+  select c.program_id, c.team_id, c.signing_id, c.cdhash, c.signing_chain[1] as leaf,
+    array(select w.machine_id from program_claim_machine w
+          where w.program_id = c.program_id and w.digest = c.digest) as macs
+  from program_claim c
   union all
   select x.id, x.team_id, x.signing_id, x.cdhash, x.signing_chain[1], array[0]::bigint[]
-  from executable x where not exists (select from executable_claim c where c.executable_id = x.id))
+  from program x where not exists (select from program_claim c where c.program_id = x.id))
 select {column}, s.team_id, s.signing_id, array_agg(distinct mac)
-from s join executable x on x.id = s.executable_id cross join lateral unnest(s.macs) mac
+from s join program x on x.id = s.program_id cross join lateral unnest(s.macs) mac
 where {column} = any($1) group by 1, 2, 3
 """
 """Mac 0 is the one that reported a program first, until its claim is stored, moments later."""

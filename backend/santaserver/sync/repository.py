@@ -53,8 +53,8 @@ MACHINE = """
     y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
     y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
     y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
-    y.last_drift_clean_at, y.drift_held, y.drift_since, y.expected_counts, y.signature,
-    y.facts_key, y.last_preflight_at, y.last_postflight_at, y.last_clean_at, y.monitor_until,
+    y.last_drift_clean_at, y.drift_suppressed, y.drift_since, y.expected_counts, y.signature,
+    y.membership_fingerprint, y.last_preflight_at, y.last_postflight_at, y.last_clean_at, y.monitor_until,
     y.xmin as version,
     h.seq, h.settings_seq, h.layer_version, h.next_change_at
   from machine m join machine_sync y on y.machine_id = m.id, policy_head h
@@ -95,7 +95,7 @@ def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 
         seen_before=row["last_preflight_at"] is not None,
         known=known,
         signature=row["signature"],
-        membership_fingerprint=row["facts_key"],
+        membership_fingerprint=row["membership_fingerprint"],
         monitor_until=row["monitor_until"],
         head=head,
         version=version,
@@ -188,9 +188,9 @@ async def open_session(
         f"""{before} update machine_sync set pending_session = {number}, pending_signature = $2,
               pending_seq = $3, pending_kind = $4, pending_hash = $5, pending_served = false,
               pending_sent = $6, possible_signatures = $7, possible_seqs = $8, drift_cleans = $9,
-              last_drift_clean_at = $10, drift_held = $11, recent_counts = $12,
+              last_drift_clean_at = $10, drift_suppressed = $11, recent_counts = $12,
               signature = case when $13::bytea is null then signature else $2 end,
-              facts_key = $13,
+              membership_fingerprint = $13,
               last_preflight_at = coalesce($14, last_preflight_at), drift_since = $16,
               expected_counts = $17
             where machine_id = $1 and {AS_READ.format("$15")}
@@ -347,7 +347,7 @@ def _session(row: Any, acked: PolicyState | None, possible: tuple[PolicyState, .
         kind=Kind(row["pending_kind"]),
         bases=tuple(dict.fromkeys((acked, *possible) if acked else possible)),
         hash_before=row["pending_hash"],
-        drift_suppressed=row["drift_held"],
+        drift_suppressed=row["drift_suppressed"],
         page_served=row["pending_served"],
         sent=row["pending_sent"],
     )

@@ -132,7 +132,14 @@ async def _machines(connection: asyncpg.Connection, size: fleet.Size, first: int
     await connection.copy_records_to_table(
         "machine_sync",
         columns=[
-            *("machine_id", "acked_signature", "acked_seq", "acked_hash", "signature", "facts_key"),
+            *(
+                "machine_id",
+                "acked_signature",
+                "acked_seq",
+                "acked_hash",
+                "signature",
+                "membership_fingerprint",
+            ),
             *("last_preflight_at", "last_postflight_at", "last_clean_at"),
         ],
         records=(

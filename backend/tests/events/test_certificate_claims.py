@@ -106,7 +106,7 @@ def test_what_all_macs_report_alike_is_no_contradiction(
     for number in range(3):
         report(fleet(number), {**HONEST, "sha256": LEAF.upper() if number else LEAF}, **APP)
     stored(server, "certificate", 6)
-    stored(server, "executable_bundle", 3)
+    stored(server, "program_bundle", 3)
     [program] = admin.get("/api/v1/programs").json()["items"]
     assert (program["publisher"], program["bundle_name"]) == ("Org", "App")
     assert program["certificate_claims"] == program["bundle_claims"] == []
@@ -131,7 +131,7 @@ def test_most_macs_decide_the_bundle_of_a_program(
     macs = [lied, APP, APP] if liar_comes == "first" else [APP, APP, lied]
     for number, bundle in enumerate(macs):
         report(fleet(number), HONEST, pid=number, **bundle)
-        stored(server, "executable_bundle", number + 1)
+        stored(server, "program_bundle", number + 1)
     program = settled(
         admin,
         "/api/v1/programs",

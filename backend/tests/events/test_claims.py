@@ -1,7 +1,6 @@
 """No Mac decides alone who signed a program: each makes one claim, and contradictions are shown."""
 
 import time
-from importlib import import_module
 from typing import Any
 
 import httpx
@@ -44,7 +43,7 @@ def report(mac: SimulatedMac, facts: dict[str, Any], sha256: str = SHA, **more: 
 def stored(server: RunningServer, number: int) -> None:
     """Wait until this many claims of Macs are stored."""
     until = time.monotonic() + 20
-    while (found := value(server.dsn, "select count(*) from executable_claim_machine")) != number:
+    while (found := value(server.dsn, "select count(*) from program_claim_machine")) != number:
         assert time.monotonic() < until, f"{found} claims are stored, not {number}"
         time.sleep(0.02)
 
@@ -164,28 +163,6 @@ def test_what_is_kept_of_claims_is_bounded(server: RunningServer, admin: httpx.C
     stored(server, MAX_MACS + MAX_CLAIMS - 1)
     shown = program(admin)["claims"]
     assert [shown[0]["macs"], len(shown)] == [MAX_MACS, MAX_CLAIMS]
-
-
-def test_an_upgrade_begins_with_what_is_known(
-    server: RunningServer, admin: httpx.Client, fleet: Fleet
-) -> None:
-    report(fleet(0), signed(JAMF), file_path="/first", pid=1)
-    report(fleet(1), signed(JAMF), file_path="/second", pid=2)
-    stored(server, 2)
-    for name in ("certificate", "bundle", "executable_bundle", "executable"):
-        execute(server.dsn, f"drop table {name}_claim_machine, {name}_claim")
-    execute(server.dsn, "drop table executable_path")
-    for column in ("bundle_id", "name", "path", "version"):
-        execute(server.dsn, f"alter table bundle add column {column} text")
-    for name in ("0040_program_paths", "0050_program_claims", "0100_certificate_and_bundle_claims"):
-        for statement in import_module(f"santaserver.migrations.versions.{name}").STATEMENTS:
-            execute(server.dsn, statement)
-    assert [claim["macs"] for claim in program(admin)["claims"]] == [1]
-    assert value(server.dsn, "select array_agg(file_path) from executable_path") == ["/second"]
-    report(fleet(2), signed(JAMF), pid=3)
-    stored(server, 2)
-    assert [claim["macs"] for claim in program(admin)["claims"]] == [2]
-    assert not blocked(admin, "BINARY")
 
 
 def test_what_is_known_waits_for_no_statement(server: RunningServer, fleet: Fleet) -> None:

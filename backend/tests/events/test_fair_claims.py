@@ -70,7 +70,7 @@ def honest_claims(server: RunningServer) -> int:
     return int(
         value(
             server.dsn,
-            """select count(*) from executable_claim_machine c join machine m on m.id = c.machine_id
+            """select count(*) from program_claim_machine c join machine m on m.id = c.machine_id
                where m.machine_id like 'honest%'""",
         )
     )

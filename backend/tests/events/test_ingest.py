@@ -47,7 +47,7 @@ def test_a_repeated_batch_is_stored_once(server: RunningServer, mac: SimulatedMa
         mac.post("eventupload", golden("eventupload_basic_v1"))
     assert value(server.dsn, "select count(*) from event") == 2
     assert value(server.dsn, "select count(*) from file_access_event") == 1
-    assert value(server.dsn, "select count(*) from executable") == 2
+    assert value(server.dsn, "select count(*) from program") == 2
     assert value(server.dsn, "select count(*) from certificate") == 5
 
 

@@ -9,7 +9,7 @@ from santaserver.events.partitions import create_partitions
 from tests.support.postgres import value
 
 DAY = date(2031, 5, 17)
-ADD_EVENT = """insert into event (occurred_at, received_at, machine_id, executable_id, decision, file_name,
+ADD_EVENT = """insert into event (occurred_at, received_at, machine_id, program_id, decision, file_name,
     file_path, executing_user, parent_name, static_rule, logged_in_users, current_sessions, pid, ppid)
   values ($1, $1, 1, 1, 'BLOCK_UNKNOWN', '', '', '', '', false, '{}', '{}', 7, 1)"""
 

@@ -66,7 +66,7 @@ def test_a_program_at_ever_new_places_is_kept_with_some_of_them(
     for begin in (0, 50, 100):
         numbers = range(begin, begin + 50)
         upload(mac, [{"file_sha256": SHA, "file_path": f"/tmp/{n}", "pid": n + 1} for n in numbers])  # noqa: S108
-    assert value(server.dsn, "select count(*) from executable_path") == places.MAX_PLACES
+    assert value(server.dsn, "select count(*) from program_path") == places.MAX_PLACES
     assert value(server.dsn, "select count(*) from event") == 150
 
 

@@ -53,7 +53,7 @@ def test_a_second_round_changes_nothing(server: RunningServer, mac: SimulatedMac
 
     def everything() -> list[object]:
         tables = "select relname from pg_class where relkind = 'r' and relname ~ '^event' order by relname"
-        counts = ("event", "event_hour", "program_day", "executable")
+        counts = ("event", "event_hour", "program_day", "program")
         return [fetch(server.dsn, tables), *(fetch(server.dsn, f"table {name}") for name in counts)]
 
     tidy(server.dsn, now)

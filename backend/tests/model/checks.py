@@ -53,8 +53,9 @@ async def claimed(database: Database, now: datetime) -> set[str]:
         rows = await connection.fetch(
             """select m.machine_id
                from machine m join machine_sync y on y.machine_id = m.id, policy_head h
-               where y.acked_seq = h.seq and y.acked_signature = y.signature and y.facts_key is not null
-                 and not y.drift_held and coalesce(y.pending_kind, 'normal') = 'normal'
+               where y.acked_seq = h.seq and y.acked_signature = y.signature
+                 and y.membership_fingerprint is not null
+                 and not y.drift_suppressed and coalesce(y.pending_kind, 'normal') = 'normal'
                  and (h.next_change_at is null or h.next_change_at > $1)""",
             now,
         )

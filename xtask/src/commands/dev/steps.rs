@@ -53,7 +53,7 @@ fn one(path: &Path) -> &'static [Step] {
         return &[];
     }
     let text = path.to_string_lossy();
-    let python = path.extension().is_some_and(|extension| extension == "py");
+    let sql = path.extension().is_some_and(|extension| extension == "sql");
     match &*text {
         "docker/santa.toml" => &[Step::RestartAll],
         "Cargo.toml" | "Cargo.lock" => &[Step::Build, Step::RestartAll],
@@ -63,7 +63,7 @@ fn one(path: &Path) -> &'static [Step] {
         _ if text.starts_with("docker/config/") || text.starts_with("santa-supervise/") => {
             &[Step::Build, Step::RestartAll]
         }
-        _ if text.starts_with("backend/santaserver/migrations/versions/") && python => {
+        _ if text.starts_with("backend/santaserver/migrations/versions/") && sql => {
             &[Step::Migrate, Step::ReloadBackend]
         }
         _ if text.starts_with("backend/santaserver/") => &[Step::ReloadBackend],
@@ -105,7 +105,10 @@ mod tests {
         check(&["santa-supervise/src/main.rs"], &[Build, RestartAll]);
         check(&["backend/requirements-dev.txt"], &[PythonPackages, RestartBackend]);
         check(&["frontend/package-lock.json"], &[ConsolePackages, RestartVite]);
-        check(&["backend/santaserver/migrations/versions/0002_tags.py"], &[Migrate, ReloadBackend]);
+        check(
+            &["backend/santaserver/migrations/versions/0002_tags.sql"],
+            &[Migrate, ReloadBackend],
+        );
     }
 
     #[test]

@@ -1,0 +1,605 @@
+-- Users and the audit log, the policy log, machines and their syncs, events by day.
+
+-- Users
+
+create table app_user (
+  id bigint generated always as identity primary key,
+  username text not null check (username = lower(username) and username <> ''),
+  display_name text not null,
+  role text not null check (role in ('admin', 'user')),
+  password_hash text,
+  created_at timestamptz not null default now(),
+  disabled_at timestamptz,
+  unique (username)
+);
+
+create table user_session (
+  id_hash bytea primary key check (octet_length(id_hash) = 32),
+  user_id bigint not null references app_user on delete cascade,
+  created_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  expires_at timestamptz not null,
+  id bigint generated always as identity unique,
+  address text not null default '',
+  user_agent text not null default ''
+);
+create index user_session_user on user_session (user_id);
+create index user_session_expiry on user_session (expires_at);
+
+-- Whatever ends a session is told to all workers.
+create function santaserver_session_changed() returns trigger language plpgsql as $$
+begin
+  perform pg_notify('santaserver_session', '');
+  return null;
+end $$;
+create trigger session_ended after delete on user_session
+  for each row execute function santaserver_session_changed();
+create trigger session_shortened after update of expires_at on user_session
+  for each row when (new.expires_at < old.expires_at) execute function santaserver_session_changed();
+create trigger session_user_changed
+  after delete or update of username, display_name, role, password_hash, disabled_at on app_user
+  for each row execute function santaserver_session_changed();
+
+create table login_failure (
+  key text primary key,
+  failures integer not null check (failures > 0),
+  last_failure_at timestamptz not null
+);
+create index login_failure_age on login_failure (last_failure_at);
+
+create table audit_log (
+  id bigint generated always as identity primary key,
+  at timestamptz not null,
+  actor_id bigint references app_user on delete set null,
+  actor_name text not null,
+  action text not null,
+  object_type text not null,
+  object_id text not null,
+  policy_seq bigint,
+  before jsonb,
+  after jsonb
+);
+create index audit_log_object on audit_log (object_type, object_id, id);
+
+create table blocked_contact (
+  only_row boolean primary key default true check (only_row),
+  text text not null default '',
+  url text not null default ''
+);
+comment on table blocked_contact is 'Whom the public page about blocked programs names. A single row.';
+insert into blocked_contact default values;
+
+-- Machines: which there are
+
+create table enrollment (
+  id bigint generated always as identity primary key,
+  label text not null,
+  secret_hash bytea not null unique check (octet_length(secret_hash) = 32),
+  quota integer check (quota > 0),
+  serial_allowlist text[],
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  created_at timestamptz not null,
+  client_certificate boolean not null default false,
+  created_by bigint references app_user on delete set null,
+  revoked_by bigint references app_user on delete set null
+);
+
+create table machine (
+  id bigint generated always as identity primary key,
+  machine_id text not null unique check (machine_id <> '' and length(machine_id) <= 1000),
+  serial text not null default '',
+  hostname text not null default '',
+  model text not null default '',
+  os_version text not null default '',
+  os_build text not null default '',
+  santa_version text not null default '',
+  primary_user text not null default '',
+  primary_user_groups text[] not null default '{}',
+  client_mode text not null default '',
+  sip_status bigint not null default 0,
+  rules_hash text not null default '',
+  binary_rules bigint not null default 0,
+  certificate_rules bigint not null default 0,
+  teamid_rules bigint not null default 0,
+  signingid_rules bigint not null default 0,
+  cdhash_rules bigint not null default 0,
+  compiler_rules bigint not null default 0,
+  transitive_rules bigint not null default 0,
+  enrollment_id bigint references enrollment on delete set null,
+  enrolled_at timestamptz not null,
+  identity_conflict_at timestamptz,
+  client_certificate bytea check (octet_length(client_certificate) = 32)
+) with (fillfactor = 70);
+create index machine_hostname on machine (hostname, id);
+create index machine_enrollment on machine (enrollment_id);
+
+create table machine_serial (
+  machine_id bigint not null references machine on delete cascade,
+  serial text not null,
+  first_seen_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  primary key (machine_id, serial)
+);
+comment on table machine_serial is 'Serial numbers a machine id was used with; more than one is a conflict.';
+
+create table monitor_window (
+  id bigint generated always as identity primary key,
+  machine_id bigint not null references machine on delete cascade,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null check (ends_at > starts_at),
+  reason text not null check (reason <> ''),
+  opened_by bigint references app_user on delete set null,
+  ended_at timestamptz,
+  ended_by bigint references app_user on delete set null
+);
+create index monitor_window_machine on monitor_window (machine_id, starts_at desc);
+
+-- The policy log
+
+create table policy_head (
+  only_row boolean primary key default true check (only_row),
+  seq bigint not null check (seq >= 0),
+  settings_seq bigint not null default 0,
+  layer_version bigint not null default 0,
+  next_change_at timestamptz
+);
+comment on table policy_head is 'Updating this row numbers a policy change; its lock orders the commits.';
+comment on column policy_head.settings_seq is 'the newest change of any setting';
+comment on column policy_head.layer_version is 'grows with every change of who belongs to which layer';
+comment on column policy_head.next_change_at is 'when the next activation or expiry is due';
+insert into policy_head (seq) values (0);
+
+create table policy_change (
+  seq bigint primary key check (seq > 0),
+  at timestamptz not null,
+  actor_kind text not null
+    check (actor_kind in ('user', 'token', 'schedule', 'command_line', 'enrollment')),
+  actor_id bigint references app_user on delete set null,
+  actor_name text not null,
+  kind text not null check (kind <> ''),
+  reason text not null,
+  request_id text not null,
+  summary jsonb not null check (jsonb_typeof(summary) = 'object')
+);
+create index policy_change_at on policy_change (at);
+comment on table policy_change is 'One row for each number of policy_head; older numbers have none.';
+
+create table tag (
+  id bigint generated always as identity primary key,
+  name text not null constraint tag_name_form check (name ~ '^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$'),
+  description text not null default '',
+  predicate text constraint tag_predicate_not_empty check (predicate <> ''),
+  groups text[] not null default '{}',
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  removed_at timestamptz
+);
+create unique index tag_live_name on tag (lower(name)) where removed_at is null;
+
+create table tag_enrollment (
+  tag_id bigint not null references tag,
+  enrollment_id bigint not null references enrollment on delete cascade,
+  primary key (tag_id, enrollment_id)
+);
+
+create table tag_member (
+  id bigint generated always as identity primary key,
+  tag_id bigint not null references tag,
+  machine_id bigint not null references machine on delete cascade,
+  source text not null check (source in ('manual', 'enrollment', 'group', 'predicate')),
+  joined_at timestamptz not null,
+  joined_by bigint references app_user on delete set null,
+  left_at timestamptz,
+  left_by bigint references app_user on delete set null
+);
+create unique index tag_member_live on tag_member (machine_id, tag_id, source) where left_at is null;
+create index tag_member_tag on tag_member (tag_id, machine_id) where left_at is null;
+
+create table tag_order_version (
+  seq bigint primary key,
+  tags bigint[] not null,
+  opened_at timestamptz not null,
+  opened_by bigint references app_user on delete set null
+);
+
+create table layer (
+  id bigint generated by default as identity primary key,
+  kind text not null check (kind in ('global', 'tag', 'user', 'machine')),
+  name text not null,
+  rank integer not null,
+  created_at timestamptz not null default now(),
+  tag_id bigint unique references tag,
+  machine_id bigint unique,
+  used boolean not null default false,
+  removed_at timestamptz,
+  constraint layer_owner check (
+    (kind = 'tag') = (tag_id is not null) and (kind = 'machine') = (machine_id is not null)),
+  constraint layer_rank_by_kind check (case kind
+    when 'global' then rank = 0
+    when 'tag' then rank between 1 and 999999
+    when 'user' then rank = 1000000
+    else rank = 1000001 end),
+  constraint layer_user_lower check (kind <> 'user' or name = lower(name)),
+  constraint layer_tag_order exclude using btree (rank with =)
+    where (kind = 'tag' and removed_at is null) deferrable initially deferred
+);
+comment on column layer.used is 'whether it ever held a rule or a setting; others are left out of signatures';
+comment on column layer.machine_id is 'no foreign key: layers are shared by all, machines may lie elsewhere';
+create unique index layer_one_global on layer (kind) where kind = 'global';
+create unique index layer_user on layer (name) where kind = 'user';
+insert into layer (id, kind, name, rank, used) values (1, 'global', 'global', 0, true);
+select setval(pg_get_serial_sequence('layer', 'id'), 1);
+
+create table policy_signature (
+  id integer generated always as identity primary key,
+  layers bigint[] not null,
+  capabilities integer not null,
+  unique (layers, capabilities)
+);
+
+create table rule (
+  id bigint generated always as identity primary key,
+  layer_id bigint not null references layer,
+  rule_type text collate "C" not null constraint rule_type_known check (
+    rule_type in ('BINARY', 'CERTIFICATE', 'TEAMID', 'SIGNINGID', 'CDHASH')),
+  identifier text collate "C" not null,
+  comment text not null default '',
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  removed_at timestamptz,
+  unique (id, layer_id, rule_type, identifier),
+  constraint rule_identifier_format check (case rule_type
+    when 'BINARY' then identifier ~ '^[0-9a-f]{64}$'
+    when 'CERTIFICATE' then identifier ~ '^[0-9a-f]{64}$'
+    when 'TEAMID' then identifier ~ '^[A-Z0-9]{10}$'
+    when 'SIGNINGID' then identifier ~ '^([A-Z0-9]{10}|platform):.+$'
+    when 'CDHASH' then identifier ~ '^[0-9a-f]{40}$'
+  end)
+);
+create unique index rule_live_target on rule (layer_id, rule_type, identifier) where removed_at is null;
+
+create table rule_version (
+  id bigint generated always as identity primary key,
+  rule_id bigint not null,
+  layer_id bigint not null,
+  rule_type text collate "C" not null,
+  identifier text collate "C" not null,
+  policy text not null constraint rule_policy_known check (policy in ('ALLOWLIST', 'ALLOWLIST_COMPILER',
+    'BLOCKLIST', 'SILENT_BLOCKLIST', 'SILENT_GUI_BLOCKLIST', 'SILENT_TTY_BLOCKLIST', 'CEL', 'NONE')),
+  cel_expr text,
+  custom_msg text not null default '',
+  custom_url text not null default '',
+  needs_level integer not null default 0,
+  grants_compiler boolean not null,
+  locked boolean not null default false,
+  opened_seq bigint,
+  closed_seq bigint check (closed_seq > opened_seq),
+  opened_at timestamptz not null,
+  opened_by bigint references app_user on delete set null,
+  reason text not null default '',
+  starts_at timestamptz,
+  expires_at timestamptz,
+  cancelled_at timestamptz,
+  foreign key (rule_id, layer_id, rule_type, identifier)
+    references rule (id, layer_id, rule_type, identifier),
+  constraint rule_cel_pair check ((policy = 'CEL') = (cel_expr is not null) and cel_expr <> ''),
+  constraint rule_compiler_target check (
+    not grants_compiler or rule_type in ('BINARY', 'SIGNINGID', 'CDHASH')),
+  constraint rule_compiler_marked check (policy <> 'ALLOWLIST_COMPILER' or grants_compiler),
+  constraint rule_mask_needs_layer check (policy <> 'NONE' or layer_id <> 1),
+  constraint rule_version_order check (starts_at < expires_at),
+  constraint rule_version_waits check (opened_seq is not null or starts_at is not null),
+  constraint rule_version_cancelled check (cancelled_at is null or opened_seq is null),
+  constraint rule_version_closed_opened check (closed_seq is null or opened_seq is not null)
+);
+create unique index rule_version_live on rule_version (rule_id)
+  where closed_seq is null and cancelled_at is null;
+create index rule_version_target on rule_version (layer_id, rule_type, identifier, opened_seq);
+create index rule_version_opened on rule_version (layer_id, opened_seq);
+create index rule_version_closed on rule_version (layer_id, closed_seq) where closed_seq is not null;
+create index rule_version_compiler on rule_version (layer_id) where grants_compiler;
+create index rule_version_starts on rule_version (starts_at)
+  where opened_seq is null and cancelled_at is null;
+create index rule_version_expires on rule_version (expires_at)
+  where closed_seq is null and cancelled_at is null;
+
+create table setting_version (
+  id bigint generated always as identity primary key,
+  layer_id bigint not null references layer,
+  key text not null,
+  value jsonb not null,
+  opened_seq bigint not null,
+  closed_seq bigint check (closed_seq > opened_seq),
+  opened_at timestamptz not null,
+  opened_by bigint references app_user on delete set null,
+  locked boolean not null default false
+);
+create unique index setting_version_open on setting_version (layer_id, key) where closed_seq is null;
+
+-- Syncs: what each machine has and gets
+
+create table sync_session (
+  id bigint generated always as identity primary key,
+  machine_id bigint not null references machine on delete cascade,
+  target_signature integer not null references policy_signature,
+  target_seq bigint not null,
+  kind text not null check (kind in ('normal', 'clean', 'clean_all')),
+  clean_reason text check ((clean_reason is null) = (kind = 'normal')),
+  base_signatures integer[] not null,
+  base_seqs bigint[] not null check (cardinality(base_seqs) = cardinality(base_signatures)),
+  hash_before text not null,
+  held boolean not null,
+  first_page_at timestamptz,
+  sent_count integer,
+  received_count bigint,
+  processed_count bigint,
+  hash_after text,
+  state text not null default 'open' check (state in ('open', 'acked', 'refused', 'superseded')),
+  started_at timestamptz not null,
+  finished_at timestamptz
+) with (fillfactor = 80);
+create index sync_session_machine on sync_session (machine_id, id desc);
+create index sync_session_started on sync_session using brin (started_at);
+
+create table machine_sync (
+  machine_id bigint primary key references machine on delete cascade,
+  acked_signature integer references policy_signature,
+  acked_seq bigint check ((acked_seq is null) = (acked_signature is null)),
+  acked_hash text not null default '',
+  possible_signatures integer[] not null default '{}',
+  possible_seqs bigint[] not null default '{}'
+    check (cardinality(possible_seqs) = cardinality(possible_signatures)),
+  pending_session bigint,
+  queued_clean text check (queued_clean in ('clean', 'clean_all')),
+  drift_cleans integer not null default 0,
+  last_drift_clean_at timestamptz,
+  drift_suppressed boolean not null default false,
+  pending_signature integer references policy_signature,
+  pending_seq bigint,
+  pending_kind text check (pending_kind in ('normal', 'clean', 'clean_all')),
+  pending_hash text,
+  pending_served boolean not null default false,
+  pending_sent integer,
+  recent_counts integer[] not null default '{}' check (cardinality(recent_counts) <= 8),
+  signature integer references policy_signature,
+  membership_fingerprint bytea check (octet_length(membership_fingerprint) = 16),
+  last_preflight_at timestamptz,
+  last_postflight_at timestamptz,
+  last_clean_at timestamptz,
+  monitor_until timestamptz,
+  drift_since timestamptz,
+  expected_counts integer[] check (expected_counts is null or cardinality(expected_counts) = 5)
+) with (fillfactor = 70);
+comment on table machine_sync is 'Updated by every sync, so nothing that rarely changes belongs here.';
+comment on column machine_sync.pending_session is 'the open sync; one that sends nothing has no row in sync_session';
+comment on column machine_sync.drift_since is 'since when the rule table is not what it should be';
+comment on column machine_sync.expected_counts is 'what its counts should have been when they last differed';
+comment on column machine_sync.membership_fingerprint is 'of what the machine reported and the layers'' version: signature holds while it does';
+create index machine_sync_acked on machine_sync (acked_seq);
+
+-- Programs, and what Macs say of them
+
+create table certificate (
+  sha256 text primary key,
+  cn text not null,
+  org text not null,
+  ou text not null,
+  valid_from timestamptz,
+  valid_until timestamptz
+);
+
+create table certificate_claim (
+  sha256 text not null references certificate,
+  digest bytea not null check (octet_length(digest) = 16),
+  cn text not null,
+  org text not null,
+  ou text not null,
+  valid_from timestamptz,
+  valid_until timestamptz,
+  claimed_at timestamptz not null,
+  primary key (sha256, digest)
+);
+comment on table certificate_claim is 'What Macs claim; certificate holds what most of them do.';
+
+create table certificate_claim_machine (
+  sha256 text not null,
+  machine_id bigint not null references machine on delete cascade,
+  digest bytea not null,
+  primary key (sha256, machine_id),
+  foreign key (sha256, digest) references certificate_claim
+);
+create index certificate_claim_machine_id on certificate_claim_machine (machine_id);
+comment on table certificate_claim_machine is 'Which Macs claim it, one claim for each; some are enough.';
+
+create table program (
+  id bigint generated always as identity primary key,
+  sha256 text not null unique,
+  file_name text not null,
+  team_id text not null,
+  signing_id text not null,
+  cdhash text not null,
+  bundle_id text not null,
+  bundle_name text not null,
+  bundle_path text not null,
+  bundle_version text not null,
+  bundle_hash text not null,
+  signing_chain text[] not null,
+  signing_status text not null,
+  cs_flags bigint,
+  entitlements jsonb,
+  first_seen_at timestamptz not null,
+  last_seen_at timestamptz not null,
+  file_path text not null default ''
+);
+comment on column program.signing_chain is 'digests of certificates, leaf first';
+create index program_signing_id on program (signing_id) where signing_id <> '';
+create index program_team_id on program (team_id) where team_id <> '';
+create index program_cdhash on program (cdhash) where cdhash <> '';
+create index program_certificate on program ((signing_chain[1]));
+create index program_last_seen on program (last_seen_at desc, id desc);
+
+create table program_path (
+  program_id bigint not null references program,
+  digest bytea not null check (octet_length(digest) = 16),
+  file_path text not null,
+  file_name text not null,
+  primary key (program_id, digest)
+);
+comment on table program_path is 'Names and paths of a program beside those in program.';
+
+create table program_claim (
+  program_id bigint not null references program,
+  digest bytea not null check (octet_length(digest) = 16),
+  team_id text not null,
+  signing_id text not null,
+  cdhash text not null,
+  signing_chain text[] not null,
+  claimed_at timestamptz not null,
+  primary key (program_id, digest)
+);
+create index program_claim_cdhash on program_claim (cdhash) where cdhash <> '';
+create index program_claim_certificate on program_claim ((signing_chain[1]));
+comment on table program_claim is 'What Macs say of a signature; program holds what most say.';
+
+create table program_claim_machine (
+  program_id bigint not null,
+  machine_id bigint not null references machine on delete cascade,
+  digest bytea not null,
+  primary key (program_id, machine_id),
+  foreign key (program_id, digest) references program_claim
+);
+create index program_claim_machine_id on program_claim_machine (machine_id);
+comment on table program_claim_machine is 'Which Macs say so, one claim for each; some are enough.';
+
+create table program_bundle_claim (
+  program_id bigint not null references program,
+  digest bytea not null check (octet_length(digest) = 16),
+  bundle_id text not null,
+  bundle_name text not null,
+  bundle_version text not null,
+  bundle_hash text not null,
+  claimed_at timestamptz not null,
+  primary key (program_id, digest)
+);
+comment on table program_bundle_claim is 'What Macs claim; program holds what most of them do.';
+
+create table program_bundle_claim_machine (
+  program_id bigint not null,
+  machine_id bigint not null references machine on delete cascade,
+  digest bytea not null,
+  primary key (program_id, machine_id),
+  foreign key (program_id, digest) references program_bundle_claim
+);
+create index program_bundle_claim_machine_id on program_bundle_claim_machine (machine_id);
+comment on table program_bundle_claim_machine is 'Which Macs claim it, one claim for each; some are enough.';
+
+create table bundle (
+  hash text primary key,
+  binary_count integer not null,
+  first_seen_at timestamptz not null
+);
+
+create table bundle_binary (
+  bundle_hash text not null references bundle on delete cascade,
+  program_id bigint not null references program,
+  primary key (bundle_hash, program_id)
+);
+
+create table bundle_claim (
+  hash text not null references bundle,
+  digest bytea not null check (octet_length(digest) = 16),
+  binary_count integer not null,
+  claimed_at timestamptz not null,
+  primary key (hash, digest)
+);
+comment on table bundle_claim is 'What Macs claim; bundle holds what most of them do.';
+
+create table bundle_claim_machine (
+  hash text not null,
+  machine_id bigint not null references machine on delete cascade,
+  digest bytea not null,
+  primary key (hash, machine_id),
+  foreign key (hash, digest) references bundle_claim
+);
+create index bundle_claim_machine_id on bundle_claim_machine (machine_id);
+comment on table bundle_claim_machine is 'Which Macs claim it, one claim for each; some are enough.';
+
+-- Events: keyed by what never changes in a repetition, one partition for each day
+
+create sequence event_id_seq;
+create table event (
+  id bigint not null default nextval('event_id_seq'),
+  occurred_at timestamptz not null,
+  received_at timestamptz not null,
+  machine_id bigint not null,
+  program_id bigint not null,
+  pid integer not null,
+  ppid integer not null,
+  decision text collate "C" not null,
+  blocked boolean not null generated always as (starts_with(decision, 'BLOCK')) stored,
+  static_rule boolean not null,
+  file_name text not null,
+  file_path text not null,
+  executing_user text not null,
+  parent_name text not null,
+  logged_in_users text[] not null,
+  current_sessions text[] not null,
+  quarantine jsonb,
+  constraint event_key primary key (occurred_at, id),
+  constraint event_once unique (machine_id, occurred_at, program_id, pid, decision)
+) partition by range (occurred_at);
+comment on table event is 'No foreign keys: a new partition would lock machine and program for its own.';
+alter sequence event_id_seq owned by event.id;
+create table event_default partition of event default;
+create index event_id on event (id);
+create index event_decision on event (decision, occurred_at desc, id desc);
+create index event_blocked on event (occurred_at desc, id desc) where blocked;
+create index event_program on event (program_id, occurred_at desc, id desc);
+create index event_user on event (executing_user, occurred_at desc, id desc);
+
+create table event_hour (
+  hour timestamptz not null,
+  decision text collate "C" not null,
+  events bigint not null,
+  primary key (hour, decision)
+) with (fillfactor = 50);
+
+create table program_day (
+  day date not null,
+  program_id bigint not null,
+  decision text collate "C" not null,
+  events bigint not null,
+  primary key (day, program_id, decision)
+) with (fillfactor = 70);
+create index program_day_program on program_day (program_id, day);
+
+create sequence file_access_id_seq;
+create table file_access_event (
+  id bigint not null default nextval('file_access_id_seq'),
+  occurred_at timestamptz not null,
+  received_at timestamptz not null,
+  machine_id bigint not null,
+  rule_name text not null,
+  rule_version text not null,
+  target text not null,
+  decision text not null,
+  process_chain jsonb not null,
+  dedupe_key bytea not null check (octet_length(dedupe_key) = 16),
+  constraint file_access_event_key primary key (occurred_at, id),
+  constraint file_access_event_once unique (occurred_at, dedupe_key)
+) partition by range (occurred_at);
+alter sequence file_access_id_seq owned by file_access_event.id;
+create table file_access_event_default partition of file_access_event default;
+create index file_access_event_of_machine on file_access_event (machine_id, occurred_at desc, id desc);
+
+create table agent_audit_event (
+  id bigint generated always as identity primary key,
+  occurred_at timestamptz not null,
+  received_at timestamptz not null,
+  machine_id bigint not null references machine on delete cascade,
+  kind text not null,
+  detail jsonb not null,
+  dedupe_key bytea not null unique check (octet_length(dedupe_key) = 16)
+);
+create index agent_audit_event_time on agent_audit_event (occurred_at desc, id desc);
