@@ -54,7 +54,13 @@ def test_a_second_run_changes_nothing(empty: str) -> None:
     assert fetch(empty, "select * from schema_version") == applied
 
 
-def test_several_at_once_do_not_collide(empty: str) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_several_at_once_do_not_collide(cluster: Cluster, empty: str, isolation: str) -> None:
+    name = value(empty, "select current_database()")
+    execute(
+        cluster.dsn("postgres"), f"alter database {name} set default_transaction_isolation = '{isolation}'"
+    )
+
     async def together() -> list[Outcome]:
         return await asyncio.gather(*(migrate(empty) for _ in range(4)))
 

@@ -75,7 +75,8 @@ async def _apply_next(connection: asyncpg.Connection, known: Sequence[Migration]
     """Apply the next file; return False when another process was faster."""
     for pause in (*LOCK_PAUSES, None):
         try:
-            async with connection.transaction():
+            # Any other would not see what was committed while it waited for the lock.
+            async with connection.transaction(isolation="read_committed"):
                 await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
                 lacking = missing(known, await applied_versions(connection))
                 if lacking:
