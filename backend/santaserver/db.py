@@ -14,7 +14,7 @@ import asyncpg
 
 from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
 from santaserver.outbox import Outbox, Publish
-from santaserver.postgres.connection import Connection, rows_of
+from santaserver.postgres.connection import Connection, ReadCommitted, rows_of
 from santaserver.postgres.credentials import DatabaseAddress, Hide
 from santaserver.postgres.failures import (
     DRIVER_ERRORS,
@@ -196,6 +196,11 @@ class Published:
 async def open_connection(dsn: str) -> asyncpg.Connection:
     """Connect to `dsn`, which may have any parameter that libpq knows; raise `ConnectError`."""
     try:
-        return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT)
+        return await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            connection_class=ReadCommitted,
+        )
     except (OSError, *DRIVER_ERRORS) as error:
         raise ConnectError from error

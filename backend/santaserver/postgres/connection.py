@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+import asyncpg
+
 
 class Connection(Protocol):
     """The part of an asyncpg connection that repositories use; rows act like mappings."""
@@ -41,6 +43,26 @@ class Connection(Protocol):
 
     def is_in_transaction(self) -> bool:
         """Tell whether a transaction has begun."""
+
+
+class ReadCommitted(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
+    """A connection whose transactions see what was committed while they waited for a lock.
+
+    That is PostgreSQL's own default, but a database or a role can have another one, and then whoever
+    waited for the policy's head would get an error instead of the newest number.
+    """
+
+    __slots__ = ()
+
+    def transaction(
+        self,
+        *,
+        isolation: str = "read_committed",
+        **options: Any,  # noqa: ANN401 - asyncpg's own
+    ) -> AbstractAsyncContextManager[Any]:
+        """Return a transaction that begins on entering."""
+        begun: AbstractAsyncContextManager[Any] = super().transaction(isolation=isolation, **options)
+        return begun
 
 
 def rows_of(tag: str) -> int:

@@ -10,13 +10,25 @@ import httpx
 import pytest
 
 from santaserver.unit_of_work import UnitOfWork
-from tests.support.postgres import START_LIMIT, Holder, value
+from tests.support.postgres import START_LIMIT, Cluster, Holder, execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, effective, sha
 
 WAITING = """select count(*) from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock'"""
+
+
+@pytest.fixture(params=["read committed", "repeatable read"])
+def dsn(cluster: Cluster, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database with another default than most have."""
+    name = cluster.create(template)
+    execute(
+        cluster.dsn("postgres"),
+        f"alter database {name} set default_transaction_isolation = '{request.param}'",
+    )
+    yield cluster.dsn(name)
+    cluster.drop(name)
 
 
 @contextmanager
