@@ -1,4 +1,4 @@
-"""The command line: `python -m santaserver …`. Imports what a command needs when it runs."""
+"""The command line: `python -m santaserver …`. Each command imports its modules when it runs."""
 
 import argparse
 import asyncio

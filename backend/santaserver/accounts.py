@@ -31,7 +31,7 @@ async def create_enrollment(
     secret: str | None = None,
     now: datetime | None = None,
 ) -> str:
-    """Create an enrollment and return its secret; one with the same secret stays as it is."""
+    """Create an enrollment and return its secret; an existing one with the same secret is not changed."""
     database = Database(settings.database)
     chosen = secret or new_secret()
     enrollment = NewEnrollment(

@@ -79,7 +79,7 @@ def entry(
     after: Mapping[str, Any] | None = None,
     policy_seq: int | None = None,
 ) -> AuditEntry:
-    """Make an entry of plain values; what happens to them later does not change it."""
+    """Make an entry of plain values; later changes of the objects do not affect it."""
     return AuditEntry(at, actor, action, target, policy_seq, _json(before), _json(after))
 
 
@@ -101,7 +101,7 @@ async def store(connection: Connection, entries: Sequence[AuditEntry]) -> None:
 
 
 async def store_batch(connection: Connection, batch: AuditBatch) -> None:
-    """Store the entries of a batch: this process makes no text of them, however many there are."""
+    """Store the entries of a batch; PostgreSQL writes their JSON, however many there are."""
     await connection.execute(
         STORE_EACH,
         batch.at,

@@ -1,4 +1,4 @@
-"""Request bodies: the memory that they may take, receiving them, and the thread that reads large ones."""
+"""Request bodies: their memory budget, receiving them, and the thread that parses large ones."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ class MemoryBudget:
     """Bytes that may be held at the same time; bodies are received on the event loop and read beside it."""
 
     def __init__(self, what: str, size: int) -> None:
-        """Hand out up to `size` bytes."""
+        """A budget of `size` bytes."""
         self._what = what
         self._left = size
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class MemoryBudget:
 
 
 class Reservation:
-    """What one request holds of a budget; everything is given back at its end."""
+    """The part of a budget that one request holds; all of it is released at the end of the request."""
 
     def __init__(self, budget: MemoryBudget) -> None:
         """Begin with nothing."""
@@ -64,12 +64,12 @@ class Reservation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give everything back."""
+        """Release everything."""
         self.give_back(self.size)
 
 
 class WorkerThread:
-    """One thread for work on large bodies: the event loop goes on, and no two of them pile up memory."""
+    """One thread for large bodies: the event loop stays free, and only one body at a time is parsed."""
 
     def __init__(self, name: str = "large bodies") -> None:
         """Prepare; the thread starts with the first work."""

@@ -1,4 +1,4 @@
-"""What a process remembers between requests, all of it within one budget of bytes.
+"""The caches of a process, within one memory budget.
 
 An entry that is asked for costs its reader a look into a dictionary and nothing else: there is no order
 to keep. Instead every cache has what was used lately and what was not. When the budget is exhausted,
@@ -22,15 +22,15 @@ log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 64 * 2**20
 ROOM = 32
-"""A full budget is brought down by this part of it, so that not every new entry has to make room."""
+"""A full budget is reduced by this fraction, so that not every new entry causes evictions."""
 COMPLAIN_EVERY = 600.0
 PERIODS = 3
-"""In these all entries leave, also those that others held when they were looked at first."""
+"""In these all entries are evicted, also those that were in use at the first pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheNumbers:
-    """What is told of one cache."""
+    """The statistics of one cache."""
 
     name: str
     size: int
@@ -39,7 +39,7 @@ class CacheNumbers:
 
 
 class CacheMemory:
-    """The bytes that all caches of a process take together."""
+    """The memory budget of all caches of a process."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         """Let caches take `limit` bytes, as estimated."""
@@ -54,13 +54,13 @@ class CacheMemory:
         self._caches.append(cache)
 
     def take(self, size: int) -> None:
-        """Count an entry's bytes; others leave when there are too many."""
+        """Count an entry's bytes; evict others when there are too many."""
         self.used += size
         if self.used > self._ceiling:
             self._make_room()
 
     def numbers(self) -> Iterator[CacheNumbers]:
-        """Tell how much each cache has."""
+        """Return the statistics of each cache."""
         for cache in self._caches:
             yield CacheNumbers(cache.name, cache.size, len(cache), cache.evictions)
 
@@ -74,7 +74,7 @@ class CacheMemory:
                 break
             for cache in self._caches:
                 cache.begin_period()
-        # What requests at work hold cannot leave. It is looked at again when there is noticeably more.
+        # Entries in use cannot be evicted; the next attempt is at a noticeably larger size.
         self._ceiling = max(self.limit, self.used + self.limit // ROOM)
 
     def _complain(self) -> None:
@@ -105,7 +105,7 @@ class LruCache(Generic[KeyT, ValueT]):
         measure: Callable[[KeyT, ValueT], int],
         is_held: Callable[[ValueT], bool] | None = None,
     ) -> None:
-        """Keep entries of `measure` bytes; those that others hold stay: dropping them would free nothing."""
+        """Keep entries of `measure` bytes; entries in use stay, because dropping them would free nothing."""
         self.name = name
         self.size = 0
         self.unused = 0
@@ -145,7 +145,7 @@ class LruCache(Generic[KeyT, ValueT]):
         return value
 
     async def get_or_make(self, key: KeyT, make: Callable[[], Awaitable[ValueT]]) -> ValueT:
-        """Return an entry, making it once however many ask for it at the same time."""
+        """Return an entry; concurrent callers share one computation of it."""
         while True:
             known = self.get(key)
             if known is not None:
@@ -171,7 +171,7 @@ class LruCache(Generic[KeyT, ValueT]):
         return self.put(key, value)
 
     def begin_period(self) -> None:
-        """Let everything count as not used lately; for the budget, when nothing else does any more."""
+        """Mark all entries as not recently used; called by the budget when no such entries are left."""
         self._used, self._unused = {}, self._unused | self._used
         self.unused = self.size
 

@@ -1,6 +1,6 @@
-"""What evaluating a CEL expression can cost at most, by its syntax and the size of its variables. Pure.
+"""The maximum cost of evaluating a CEL expression, by its syntax and the size of its variables. Pure.
 
-CEL always ends, but a few hundred characters can double a text until it fills the memory: the library
+CEL always terminates, but a few hundred characters can double a string until it fills the memory: the library
 limits nesting (32) and iterations (10,000), not the size of values. As in Kubernetes, the worst case is
 estimated before anything is evaluated, and what could be too expensive is refused.
 

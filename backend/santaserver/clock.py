@@ -1,4 +1,4 @@
-"""The only place that asks what time it is.
+"""The only place that reads the clock.
 
 Decisions take the time as an argument; services get a `Clock`, so tests set it.
 """

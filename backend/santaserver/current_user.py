@@ -1,4 +1,4 @@
-"""Who makes a request."""
+"""The user of a request."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Role = Literal["admin", "user"]
 
 
 class User(BaseModel):
-    """Somebody who is logged in."""
+    """A logged-in user."""
 
     id: int
     username: str
@@ -19,5 +19,5 @@ class User(BaseModel):
 
     @property
     def actor(self) -> Actor:
-        """The user as whoever made a change."""
+        """The user as the actor of an audit entry."""
         return Actor(self.username, self.id)

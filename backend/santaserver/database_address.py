@@ -1,7 +1,7 @@
 """A database's address, checked once at the start. Pure.
 
-Whatever is wrong with it is said without any part of it: it holds a password. The driver's own
-messages quote what they could not read, and come too late.
+Errors never quote a part of the address, because it contains a password. The driver's own messages would
+quote it, and come later.
 """
 
 import re
@@ -21,7 +21,7 @@ ENCODE = (
 
 
 def canonical(url: str) -> str:
-    """Return the address as the driver takes it: postgresql://…; raise `ValueError` when it is none."""
+    """Return the address in the driver's form, postgresql://…; raise `ValueError` when it is invalid."""
     scheme, separator, rest = url.partition("://")
     if not separator or SCHEMES.fullmatch(scheme) is None:
         raise ValueError("it has to begin with postgresql://")

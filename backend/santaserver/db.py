@@ -1,4 +1,4 @@
-"""PostgreSQL: the pools of one process, one transaction per request, THE commit.
+"""PostgreSQL: the pools of one process, one transaction per request, the only commit.
 
 REST endpoints that change something get a `UnitOfWork`, plain reads and Santa's stages a bare asyncpg
 connection. All commit only here, and only after a commit are the request's live messages published.
@@ -35,15 +35,17 @@ ACQUIRE_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 30.0
 SYNC_CONNECTIONS = 10
 EVENT_CONNECTIONS = 4
-"""Of their own, so that a burst of events leaves those of the syncs alone."""
+"""A separate limit, so that a burst of events takes no connections from syncs."""
 REST_CONNECTIONS = 10
 REST_PER_USER = 4
-"""Of one user at a time, so that nobody's searches keep the others waiting."""
+"""For one user at a time, so that one user's searches do not block the others."""
 MAX_WAITING = 2000
 TRUSTED_FOR = 0.05
-"""Seconds after its use in which a Mac's request takes a connection unasked: asking costs a sixth of it."""
+"""Seconds after its use in which a Mac's request takes a connection unchecked: a check costs a sixth of the
+request.
+"""
 HEALTH_CONNECTIONS = 1
-"""Of its own: a busy server is still a healthy one."""
+"""Separate: a busy server is still healthy."""
 
 
 class Database:
@@ -112,7 +114,7 @@ class Database:
 
     @asynccontextmanager
     async def probe(self) -> AsyncIterator[Connection]:
-        """Yield a connection for health checks, which wait for nobody else's work."""
+        """Yield a connection for health checks, which do not wait for other requests."""
         async with self._lent(self._health) as member:
             yield member.raw
 
@@ -124,7 +126,7 @@ class Database:
         return await open_connection(await self._address.current())
 
     def problem(self, error: Exception) -> Problem | None:
-        """Return what the client is told about an error that is no fault of the request."""
+        """Return the problem for an error that is not the request's fault."""
         if is_outage(error):
             self.outages.failed(error)
             return DatabaseUnavailable()
@@ -135,17 +137,17 @@ class Database:
 
 
 class Lease:
-    """A connection that is lent to one request; raises `Problem` for errors that are not the request's."""
+    """A pooled connection of one request; raises `Problem` for errors that are not the request's fault."""
 
     __slots__ = ("_database", "_loan", "_started_at")
 
     def __init__(self, database: Database, loan: Loan) -> None:
-        """Prepare; the connection is lent on entering."""
+        """Prepare; the connection is acquired on entering."""
         self._database = database
         self._loan = loan
 
     async def __aenter__(self) -> PooledConnection:
-        """Lend it."""
+        """Acquire it."""
         self._started_at = time.monotonic()
         try:
             return await self._loan.__aenter__()
@@ -156,7 +158,7 @@ class Lease:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take it back."""
+        """Release it."""
         await self._loan.__aexit__(kind, error, trace)
         if error is None:
             self._database.outages.worked(self._started_at)
@@ -175,19 +177,19 @@ class Published:
     __slots__ = ("_lease", "_outbox", "_publish")
 
     def __init__(self, lease: Lease, publish: Publish) -> None:
-        """Prepare; the connection is lent on entering."""
+        """Prepare; the connection is acquired on entering."""
         self._lease = lease
         self._publish = publish
         self._outbox = Outbox()
 
     async def __aenter__(self) -> tuple[Connection, Outbox]:
-        """Lend it."""
+        """Acquire it."""
         return (await self._lease.__aenter__()).raw, self._outbox
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take it back."""
+        """Release it."""
         await self._lease.__aexit__(kind, error, trace)
         if error is None:
             self._publish(self._outbox.messages)

@@ -1,8 +1,7 @@
-"""Fills a database with a fleet to look at, through the same services that real Macs and admins use.
+"""Fills a database with a demo fleet, through the same services that real Macs and administrators use.
 
-Idempotent: with Macs already there only the administrator and the enrollment are looked after.
-Names and passwords come from SANTA_DEMO_ADMIN_USERNAME, SANTA_DEMO_ADMIN_PASSWORD and
-SANTA_DEMO_ENROLLMENT_SECRET.
+Idempotent: if there are Macs already, only the administrator and the enrollment are created or updated. Names
+and passwords come from SANTA_DEMO_ADMIN_USERNAME, SANTA_DEMO_ADMIN_PASSWORD and SANTA_DEMO_ENROLLMENT_SECRET.
 """
 
 import logging
@@ -59,7 +58,7 @@ log = logging.getLogger(__name__)
 DAYS = 6
 EVENTS_PER_MACHINE = (12, 34)
 SILENT = 3
-"""Machines that were last heard of days ago, and as many that never finished a sync."""
+"""Machines whose last sync was days ago, and the same number that never finished a sync."""
 PENDING = 2**30
 """Bytes for claims that wait: more than all machines make."""
 
@@ -130,7 +129,7 @@ async def _fleet(work: UnitOfWork, settings: Settings, secret: str | None, now: 
 
 
 async def _account(connection: Connection, username: str) -> Actor | None:
-    """Return who makes the tags; nobody does before there is an account."""
+    """Return the creator of the tags; None before there is an account."""
     row = await find_account(connection, normalise_username(username))
     if row is None:
         log.info("no tags and layers: no account %s; set SANTA_DEMO_ADMIN_PASSWORD to have it made", username)

@@ -1,4 +1,4 @@
-"""What endpoints ask for by type: the unit of work, a connection, the user, the clock.
+"""The dependencies of endpoints: the unit of work, a connection, the user, the clock.
 
 All of them are coroutines: FastAPI runs plain functions in a thread, which costs more than they do.
 """
@@ -40,7 +40,7 @@ NowDep = Annotated[datetime, Depends(get_now)]
 
 
 async def get_current_user(request: Request, state: StateDep, now: NowDep) -> User:
-    """Return who is logged in; raise `Unauthorized` when nobody is."""
+    """Return the logged-in user; raise `Unauthorized` without one."""
     user = await state.sessions.user_of(read_session_cookie(request.cookies, state.settings), now)
     if user is None:
         raise Unauthorized("Log in first")
@@ -61,7 +61,7 @@ AdminUser = Annotated[User, Depends(get_admin)]
 
 
 async def get_work(request: Request, state: StateDep, user: AdminUser) -> AsyncIterator[UnitOfWork]:
-    """Yield what this request changes; it commits before the answer is sent.
+    """Yield what this request changes; it commits before the response is sent.
 
     It asks for an administrator, so that nobody else's request takes a connection.
     """

@@ -1,8 +1,8 @@
-"""Development: a process that has the libraries loaded and forks a fresh server for every change.
+"""Development: a process with loaded libraries that forks a new server for every change.
 
-SIGHUP forks a child that imports the application from the sources as they are now and serves on the
-inherited socket; once it listens, the child before drains. A child that does not come up prints its
-traceback and the old one stays. This process itself never imports the application.
+SIGHUP forks a child that imports the application from the current sources and serves on the inherited socket;
+once it listens, the previous child drains. If a child does not start, it prints its traceback and the
+previous one stays. This process itself never imports the application.
 """
 
 import gc
@@ -49,7 +49,7 @@ class Zygote:
     leaving: set[int] = field(default_factory=set)
 
     def run(self, wakeup: int) -> int:
-        """Act on signals until told to stop; return the exit code."""
+        """Handle signals until asked to stop; return the exit code."""
         self.fork()
         while True:
             watched = [wakeup] if self.ready_pipe is None else [wakeup, self.ready_pipe]
@@ -82,23 +82,23 @@ class Zygote:
         self.starting, self.ready_pipe = pid, reader
 
     def started(self) -> None:
-        """The starting child serves, unless its pipe closed without a word: then its end is seen soon."""
+        """The starting child serves, unless its pipe was closed without a message; then it is reaped soon."""
         if self.ready_pipe is not None and os.read(self.ready_pipe, 1) == READY:
             if self.serving is not None:
                 self.dismiss(self.serving, signal.SIGTERM)
             self.serving = self.starting
-            self.sock.listen(BACKLOG)  # readiness is looked for at this process, not at its children
+            self.sock.listen(BACKLOG)  # the supervisor checks this process for readiness, not its children
             self.starting = None
         self.close_pipe()
 
     def close_pipe(self) -> None:
-        """Stop waiting for the starting child's word."""
+        """Stop waiting for the starting child's message."""
         if self.ready_pipe is not None:
             os.close(self.ready_pipe)
         self.ready_pipe = None
 
     def dismiss(self, pid: int, how: signal.Signals) -> None:
-        """Tell a child to go."""
+        """Ask a child to end."""
         self.leaving.add(pid)
         with suppress(ProcessLookupError):
             os.kill(pid, how)
@@ -151,7 +151,7 @@ def serve_fresh(sock: socket.socket, ready: int) -> int:
         os.write(ready, READY)
         gc.enable()
 
-    gc.disable()  # nothing to collect while modules load, and looking costs a third of the time
+    gc.disable()  # there is no garbage while modules load, and collecting takes a third of the time
     try:
         start = importlib.import_module(f"{PACKAGE}.__main__")
         start.serve_socket(sock, tell_ready)

@@ -1,4 +1,4 @@
-"""The page that shows the OpenAPI document; everything it needs comes from here, nothing from outside."""
+"""The page that shows the OpenAPI document; it loads nothing from other hosts."""
 
 from pathlib import Path
 

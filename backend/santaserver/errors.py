@@ -1,7 +1,7 @@
-"""Why a request fails: error classes with a status, which problems.py answers with.
+"""Why a request fails: error classes with a status; problems.py writes the response.
 
-Services raise these classes; nothing else picks a status. An error names whose fault it is, what was
-attempted and the next step.
+Services raise these classes; nothing else picks a status. An error states the cause, what was attempted and
+the next step.
 """
 
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ class ProblemBody(BaseModel):
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's own word
-    """The base of all errors that have an answer of their own."""
+    """The base of all errors with their own response."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __init__(
         self, detail: str, *, errors: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] | None = None
     ) -> None:
-        """Keep what the client is told."""
+        """Keep the message for the client."""
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
@@ -111,7 +111,7 @@ class DatabaseUnavailable(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """Say the same sentence everywhere; the log has the cause."""
+        """Use the same message everywhere; the log has the cause."""
         super().__init__("The database cannot be reached; try again shortly", headers={"Retry-After": "5"})
 
 
@@ -121,7 +121,7 @@ class StatementTimeout(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
-        """Say what helps."""
+        """Add advice."""
         super().__init__(
             "The database did not finish in time; request less data or try again later",
             headers={"Retry-After": "30"},
@@ -134,7 +134,7 @@ class Overloaded(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, what: str, advice: str = "") -> None:
-        """Say what there is too much of and what helps; Santa retries, with growing pauses."""
+        """Name the resource and the advice; Santa retries, with growing pauses."""
         detail = f"Too many {what} at the moment; try again shortly"
         super().__init__(f"{detail}. {advice}" if advice else detail, headers={"Retry-After": "10"})
 

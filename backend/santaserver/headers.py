@@ -1,11 +1,11 @@
-"""Keeps answers about the fleet out of caches."""
+"""Prevents caching of responses about the fleet."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class NoStore:
-    """ASGI middleware: adds `Cache-Control: no-store` below a path unless an answer says otherwise."""
+    """ASGI middleware: adds `Cache-Control: no-store` below a path unless the response sets it."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         """Wrap `app`."""

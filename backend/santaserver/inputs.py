@@ -1,7 +1,7 @@
-"""What REST requests are made of: objects without unknown fields, and values that can be stored.
+"""The types of REST requests: objects without unknown fields, and values that can be stored.
 
-PostgreSQL takes no NUL and no half of a surrogate pair, Python no time that leaves its calendar in
-UTC. Every schema of a request uses these types, so that no service has to ask again.
+PostgreSQL takes no NUL and no half of a surrogate pair, Python no time that leaves its calendar in UTC. Every
+schema of a request uses these types, so that no service has to check again.
 """
 
 import re
@@ -18,12 +18,12 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 UNSTORABLE = "The text contains characters that cannot be stored"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _BIDIRECTIONAL = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""What makes a text look as if it said something else."""
+"""Characters that make a text look like another one."""
 _CONTROLS = re.compile("[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Input(BaseModel):
-    """An object in a request; a name that is not known is refused, for something else was meant."""
+    """An object in a request; an unknown name is refused, since it is probably a mistake."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,7 +68,7 @@ def _row_id(number: int) -> int:
 
 
 RowId = Annotated[int, AfterValidator(_row_id)]
-"""The id of a row; a number that none can have becomes 0, which none has."""
+"""The id of a row; a number out of range becomes 0, which no row has."""
 Stored = Annotated[str, AfterValidator(_stored)]
 """A text that is only compared or kept as it is, such as a password or the name of a machine."""
 Text = Annotated[str, AfterValidator(_text)]

@@ -1,6 +1,6 @@
-"""Admits so many at a time, the others in a fair order: each key gets its turn, however much one asks for.
+"""Limits concurrent requests; the others wait in a fair order, in which each key gets its turn.
 
-Whoever cannot be admitted in time gets `Overloaded`, which is a 503.
+A request that cannot be admitted in time gets `Overloaded`, which is a 503.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ class ConcurrencyLimiter:
     ) -> None:
         """Admit `slots` at a time, `per_key` of one key; `waiting` more wait for up to `patience` seconds.
 
-        Of those, `waiting_per_key` may be of one key, so that none takes all the room. `advice` says
-        what helps when there are always too many.
+        Of those, `waiting_per_key` may belong to one key, so that no key fills the queue. `advice` is part of
+        the error message.
         """
         self._what = what
         self._advice = advice
@@ -48,7 +48,7 @@ class ConcurrencyLimiter:
         return Slot(self, key)
 
     async def acquire(self, key: Hashable = None) -> None:
-        """Take a slot; raise `Overloaded` when there is none to be had in time."""
+        """Take a slot; raise `Overloaded` when none becomes free in time."""
         if self._free and not self._counts:
             self._free -= 1
         elif self._free and self._held.get(key, 0) < self._per_key:
@@ -57,7 +57,7 @@ class ConcurrencyLimiter:
             await self._wait(key)
 
     def release(self, key: Hashable = None) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         self._free += 1
         if self._counts:
             left = self._held[key] - 1
@@ -80,7 +80,7 @@ class ConcurrencyLimiter:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self.release(key)  # admitted just when the caller had given up
+                self.release(key)  # admitted just when the caller was canceled
             else:
                 queue.pop(turn, None)
                 if not queue and self._queues.get(key) is queue:
@@ -111,7 +111,7 @@ class ConcurrencyLimiter:
                     turn.set_result(None)
                     break
             if queue:
-                self._queues[key] = queue  # behind the other keys
+                self._queues[key] = queue  # after the other keys
 
 
 class Slot:
@@ -131,5 +131,5 @@ class Slot:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give it back."""
+        """Release it."""
         self._limiter.release(self._key)

@@ -1,7 +1,7 @@
-"""How much a process takes on at a time. More is answered 503 at once, so that what was taken is quick.
+"""How much a process handles at a time. More gets 503 at once, so that admitted requests stay fast.
 
-Syncs and event uploads have limits of their own: a burst of one does not turn the other away. Santa
-repeats a 503 after 4, 8, 16 and 32 seconds, and events stay queued on the Mac.
+Syncs and event uploads have separate limits: a burst of one does not reject the other. Santa repeats a 503
+after 4, 8, 16 and 32 seconds, and events stay queued on the Mac.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from santaserver.db import EVENT_CONNECTIONS, SYNC_CONNECTIONS
 from santaserver.limiter import ConcurrencyLimiter
 
 PATIENCE = 5.0
-"""Seconds that a request waits for its turn; a Mac gives up on an answer after 30."""
+"""Seconds that a request waits for its turn; a Mac's timeout is 30."""
 FILES = 2
 """Exports, and imports, at the same time; one of each for a user."""
 FILES_WAITING = 10

@@ -1,7 +1,7 @@
 """Log lines: one JSON object each on standard output. The supervisor adds the service's name.
 
-error: somebody should act; warning: somebody should know; info: milestones. Never secrets or bodies:
-messages and tracebacks are redacted, those that nobody caught as well.
+error: an operator should act; warning: an operator should know; info: milestones. Never secrets or bodies:
+messages and tracebacks are redacted, uncaught ones as well.
 """
 
 import json
@@ -24,12 +24,12 @@ class JsonFormatter(logging.Formatter):
     """Writes a record as a JSON object."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Know the values that must never be shown."""
+        """Keep the values that must never be shown."""
         super().__init__()
         self._redact = Redactor(secrets)
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Show these values no more either."""
+        """Hide these values from now on as well."""
         self._redact.learn(secrets)
 
     def format(self, record: logging.LogRecord) -> str:

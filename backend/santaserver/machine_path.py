@@ -1,7 +1,7 @@
 """Machine ids in paths.
 
-An id is whatever a Mac was set up with: `a/b`, `x/tags` or `..` cannot stand in a path as they are.
-Any id may be written as `~` and its base64url; one that begins with `~` has to be.
+An id can be any text that a Mac was configured with: `a/b`, `x/tags` or `..` cannot be written in a path. Any
+id may be written as `~` and its base64url; one that starts with `~` must be.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Puts the application together. Tests, development and production build it here, the same way."""
+"""Builds the application, in the same way for tests, development and production."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,10 +52,10 @@ from santaserver.users.sessions import Lifetime, Sessions
 
 
 class Application(FastAPI):
-    """FastAPI for the REST interface; Santa's stages need nothing of what it has around its endpoints."""
+    """FastAPI for the REST interface; Santa's stages bypass it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if is_stage(scope):
             scope["app"] = self
             await answer_stage(scope, receive, send)

@@ -1,7 +1,7 @@
 """`GET /metrics`: this worker's numbers as Prometheus text.
 
-Only santa-proxy asks, on the socket that it alone reaches; it adds each worker's address to the numbers
-and shows them on the listener for operators.
+Only santa-proxy scrapes it, on the private socket; it adds each worker's address as a label and serves the
+numbers on the admin listener.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ Sample = tuple[Mapping[str, str], int]
 
 
 async def metrics(request: Request) -> Response:
-    """Tell this worker's numbers."""
+    """Return this worker's metrics."""
     state: AppState = request.app.state.santa
     return PlainTextResponse("\n".join(render(state)) + "\n", media_type="text/plain; version=0.0.4")
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, with our problems and the live messages put in.
+"""The OpenAPI document: FastAPI's own, with our problems and the live messages added.
 
 `openapi.json` beside pyproject.toml is this document; a test proves that it is fresh.
 """
@@ -68,5 +68,5 @@ def _describe_problems(operation: dict[str, Any]) -> None:
 
 
 def dumps(document: dict[str, Any]) -> str:
-    """Write the document the way it is committed."""
+    """Write the document in its committed form."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

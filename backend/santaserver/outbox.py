@@ -1,4 +1,4 @@
-"""What a request wants to tell open browsers, kept until its transaction has committed."""
+"""The live messages of a request, kept until its transaction has committed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ def message(content: BaseModel) -> Message:
 
 
 def changed_in_bulk(at: datetime) -> Message:
-    """Return the message that so much changed at once that open pages have to load again."""
+    """Return the message for a bulk change, after which open pages have to reload."""
     return message(Lagged(at=at))
 
 
@@ -38,7 +38,7 @@ class Outbox:
     messages: list[Message] = field(default_factory=list)
 
     def add(self, message: Message) -> None:
-        """Tell this after the commit."""
+        """Send this after the commit."""
         self.messages.append(message)
 
 

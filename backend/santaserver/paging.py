@@ -1,7 +1,7 @@
 """Keyset paging of the REST lists: an opaque cursor holds the last row's sort key.
 
-Cursors carry no authority, so they are encoded but not signed; a damaged one is the client's
-mistake. (Santa's rule pages have their own signed cursor: sync/cursor.py.)
+Cursors carry no authority, so they are encoded but not signed; a damaged one is a client error. (Santa's rule
+pages have their own signed cursor: sync/cursor.py.)
 """
 
 import base64
@@ -39,7 +39,7 @@ class Page(BaseModel, Generic[ItemT]):
 
 
 def encode_cursor(key: Sequence[str | int]) -> str:
-    """Turn a sort key into the text a client hands back."""
+    """Encode a sort key as the text that a client sends back."""
     text = json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -1,4 +1,4 @@
-"""How failing requests are answered: every error becomes an RFC 9457 problem here, and nowhere else."""
+"""Responses of failed requests: every error becomes an RFC 9457 problem here, and nowhere else."""
 
 import logging
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from santaserver.errors import PROBLEM_TYPE, UNKNOWN, FieldProblem, Problem, Pro
 log = logging.getLogger(__name__)
 
 MAX_SHOWN = 200
-"""Characters of what a client named a field."""
+"""Characters of a field name from a client."""
 INTERNAL = "Internal error; see the server log"
 
 
@@ -31,7 +31,7 @@ def problem_response(
 
 
 def answer_to(error: Problem | HTTPException | RequestValidationError) -> Response:
-    """Return the answer to a request that failed with an error."""
+    """Return the response to a request that failed with an error."""
     if isinstance(error, Problem):
         return problem_response(error.status, error.detail, error.errors, error.headers)
     if isinstance(error, HTTPException):
@@ -56,7 +56,7 @@ def _message(item: Mapping[str, Any]) -> str:
 
 
 def _shown(part: object, length: int | None = MAX_SHOWN) -> str:
-    """Write a part of a request so that it can be sent back, whatever it was."""
+    """Encode a part of a request so that it can be sent back."""
     return str(part)[:length].encode("utf-8", "backslashreplace").decode()
 
 
@@ -90,7 +90,7 @@ class CatchCrashes:
 
 
 class AnswerProblems:
-    """ASGI middleware: answers the errors of routes that stand outside of FastAPI."""
+    """ASGI middleware: responds to errors of routes outside of FastAPI."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -105,7 +105,7 @@ class AnswerProblems:
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer every error as a problem."""
+    """Make `app` respond to every error with a problem."""
     for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(CatchCrashes)

@@ -1,4 +1,4 @@
-"""Refuses query parameters that an endpoint does not have: something else was meant by them."""
+"""Refuses query parameters that an endpoint does not have; they are probably mistakes."""
 
 from collections.abc import Callable
 from typing import Any

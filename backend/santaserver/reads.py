@@ -1,7 +1,7 @@
 """Reads of the REST interface: one statement without a transaction, JSON straight from its rows.
 
-Pydantic costs several times what the statement does, so lists do without. An item is made of
-the schema that the OpenAPI document shows; tests compare what is written, to the byte.
+Pydantic costs several times as much as the statement, so lists are built without it. An item is made of the
+schema that the OpenAPI document shows; tests compare what is written, to the byte.
 """
 
 from collections.abc import Callable, Sequence

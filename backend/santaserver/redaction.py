@@ -1,8 +1,8 @@
-"""What may stand in a log line: anything but secrets. `logs` passes every line through here.
+"""Masks secrets in log lines. `logs` passes every line through here.
 
-Masked are the values of the settings, whatever follows `/e/` in a path (an enrollment secret),
-credentials of headers and addresses, input that a validation error repeats, and tokens that look
-like those this server makes. santa-proxy has the same rules for paths.
+It masks secret settings, what follows `/e/` in a path (an enrollment secret), credentials in headers and
+addresses, input repeated by validation errors, and tokens that look like those of this server. santa-proxy
+has the same rules for paths.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""What a REST request may send, decided in this order: its size, who sends it, then its body.
+"""Checks a REST request in this order: its size, its sender, then its body.
 
-Without this the framework parses whatever comes before anybody asks who sent it, and a megabyte of
-brackets becomes seconds of work and a hundred megabytes of objects.
+Without this the framework parses the body before the sender is known, and a megabyte of brackets becomes
+seconds of work and a hundred megabytes of objects.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ MAX_IMPORT = 16 * 1024 * 1024
 """Bytes of an import of rules, which has a file in it."""
 IMPORT = "/api/v1/rules/import"
 PUBLIC = frozenset({"/api/v1/auth/login", "/api/v1/auth/logout"})
-"""What somebody may send who is not logged in."""
+"""Bytes of a body without a login."""
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_FRAME = 1000
 """Values in an import beside the file's text."""
@@ -114,7 +114,7 @@ async def _user(state: AppState, fields: Mapping[str, str]) -> User | None:
 
 
 def _is_endpoint(scope: Scope) -> bool:
-    """Tell whether there is anything to log in for; what is not there is answered so to everybody."""
+    """Return whether the path exists; an unknown path gets 404 without a login."""
     return any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes)
 
 
@@ -127,7 +127,7 @@ def _split(body: bytes) -> tuple[bytes, FileText | None]:
         frame: dict[str, Any] = _FRAME.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         check_values(body, MAX_FRAME)
-        return body, None  # what it is instead is the framework's to say
+        return body, None  # the framework reports what it is instead
     if "content" in frame:
         frame["content"] = ""
     return msgspec.json.encode(frame), FileText(content)

@@ -1,4 +1,4 @@
-"""Routes of the REST interface, found without looking at those of other areas."""
+"""Routes of the REST interface, matched by area."""
 
 from fastapi import APIRouter
 from starlette.routing import Match
@@ -11,7 +11,7 @@ class AreaRouter(APIRouter):
     """Routes below a prefix of their own: FastAPI would try each of them for each request, twice."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell at once about a path that begins otherwise."""
+        """Skip paths with another prefix at once."""
         if not scope["path"].startswith(API + self.prefix):
             return Match.NONE, {}
         return super().matches(scope)

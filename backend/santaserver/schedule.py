@@ -1,4 +1,4 @@
-"""The task of every worker that puts scheduled rules in force in time, and forgets what is old."""
+"""The task of every worker that applies scheduled rules in time, and deletes old syncs."""
 
 import asyncio
 import logging
@@ -25,11 +25,11 @@ PRUNE_EVERY = timedelta(hours=1)
 PRUNE_BATCH = 10_000
 
 LATER = (DatabaseUnavailable, StatementTimeout, asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
-"""Reasons to try again soon that need nobody's attention."""
+"""Failures that are retried soon and need no attention."""
 
 
 async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> None:
-    """Look after the schedule and the age of sync sessions until cancelled."""
+    """Apply the schedule and delete old sync sessions until canceled."""
     pruned_at: datetime | None = None
     while True:
         pause, now = EVERY, clock()
@@ -56,7 +56,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
 
 
 async def prune_sessions(connection: Connection, now: datetime) -> int:
-    """Forget old syncs, some at a time, and return how many; no decision depends on them."""
+    """Delete old syncs, some at a time, and return how many; no decision depends on them."""
     tag = await connection.execute(
         """delete from sync_session where id in (
              select id from sync_session where started_at < $1 limit $2 for update skip locked)""",

@@ -1,8 +1,8 @@
-"""Serves the application on a socket that somebody else holds, and lets go of it without losing a request.
+"""Serves the application on an inherited socket, and stops without losing a request.
 
-Loads nothing heavy at import: a socket of our own is bound first, so that connections wait in its
-backlog while the application is imported. On an inherited one, listen() is called when the
-application is up: to the supervisor that is the sign of readiness.
+Imports little at load time: an own socket is bound first, so that connections wait in its backlog while the
+application is imported. On an inherited one, listen() is called when the application is up, which is the
+supervisor's sign of readiness.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ BACKLOG = 2048
 GRACE = 5
 """Seconds that requests in flight and sockets get after a stop signal."""
 DRAIN = 0.3
-"""Seconds in which a connection that was accepted but has not spoken yet may still do so."""
+"""Seconds in which an accepted connection may still send its first request."""
 TICK = 0.1
 """Seconds between two looks of uvicorn at its date header and limits; it counts in tenths."""
 KEEP_ALIVE = 75
@@ -70,7 +70,7 @@ def bind_unix(path: Path) -> socket.socket:
 
 
 SWITCH_INTERVAL = 0.001
-"""Seconds that a thread which reads a large body may keep the event loop from going on."""
+"""Seconds that a thread that parses a large body may block the event loop."""
 
 
 def run(settings: Settings, sock: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:

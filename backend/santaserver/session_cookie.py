@@ -21,7 +21,7 @@ def read_session_cookie(cookies: Mapping[str, str], settings: Settings) -> str |
 
 
 def set_session_cookie(response: Response, token: str, settings: Settings) -> None:
-    """Hand the session id to the browser; it ends with the browser session or with ours."""
+    """Set the session cookie; it ends with the browser session or with ours."""
     response.set_cookie(
         cookie_name(settings), token, path="/", httponly=True, samesite="lax", secure=settings.secure_cookies
     )

@@ -1,7 +1,7 @@
 """Everything the environment can set, grouped by area; field comments are the reference.
 
-`load` is a pure function of a mapping, so nothing else reads `os.environ` and tests set no
-environment. All mistakes are collected and reported together.
+`load` is a pure function of a mapping, so nothing else reads `os.environ` and tests set no environment. All
+errors are collected and reported together.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class DatabaseSettings(_Area):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The values that no log may show; words that anybody could guess are none."""
+        """The values to keep out of logs; well-known default values are not secrets."""
         values = {self.password, *of_address(self.url)}
         return frozenset(value for value in values if not is_known_default(value))
 
@@ -96,7 +96,9 @@ class SecuritySettings(_Area):
     """Secrets, sessions and enrollment."""
 
     secret_key: str = Field("", alias="SECRET_KEY", repr=False)
-    """Signs paging cursors; at least 32 characters, the same for every worker and replica."""
+    """Signs sync cursors, XSRF tokens and device cookies; at least 32 characters, the same for every worker
+    and replica.
+    """
     require_enrollment: bool | None = Field(None, alias="REQUIRE_ENROLLMENT")
     """Whether a Mac must show an enrollment secret. Default: in production."""
     session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
@@ -131,7 +133,7 @@ class RetentionSettings(_Area):
 
 
 class ServerSettings(_Area):
-    """How this process serves and speaks."""
+    """How this process serves and logs."""
 
     environment: Literal["development", "production"] = Field("development", alias="ENVIRONMENT")
     uds: str = Field("", alias="UVICORN_UDS")
@@ -140,7 +142,7 @@ class ServerSettings(_Area):
     """Workers of this container; each is a process of its own that the supervisor starts."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
     cache_memory_mib: int = Field(64, alias="CACHE_MEMORY_MIB", ge=8, le=65536)
-    """MiB of memory that a worker takes for what it remembers between requests; a rule takes some 0.5 KB."""
+    """MiB of memory for the caches of a worker; a rule takes about 0.5 KB."""
     public_url: str = Field("", alias="PUBLIC_URL", pattern=r"^$|^https?://[^/\s]+/?$")
     """Where browsers find the console, for example https://santa.example.com."""
 
@@ -158,7 +160,7 @@ class Settings:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The values that no log may show; words that anybody could guess are none."""
+        """The values to keep out of logs; well-known default values are not secrets."""
         values = {self.security.secret_key, self.identity.client_secret}
         return self.database.secrets | {value for value in values if not is_known_default(value)}
 
@@ -169,7 +171,7 @@ class Settings:
 
     @property
     def enrollment_required(self) -> bool:
-        """Whether a Mac without an enrollment secret is turned away."""
+        """Whether a Mac without an enrollment secret is refused."""
         required = self.security.require_enrollment
         return self.production if required is None else required
 
@@ -180,12 +182,12 @@ class Settings:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What is allowed and surprises people: said once at the start."""
+        """Warnings about valid settings with surprising effects, logged once at the start."""
         return () if self.server.public_url else (NO_PUBLIC_URL,)
 
 
 class SettingsError(Exception):
-    """The operator's mistake: one line for each wrong variable."""
+    """Invalid settings: one line for each wrong variable."""
 
     def __init__(self, mistakes: list[str]) -> None:
         """Keep the lines, in the order of the areas."""
@@ -194,7 +196,7 @@ class SettingsError(Exception):
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from `environ`; raise `SettingsError` naming every mistake at once."""
+    """Read the settings from `environ`; raise `SettingsError` with all errors at once."""
     mistakes: list[str] = []
     values = {name: value for name, value in environ.items() if value.strip()}
     _read_secret_files(values, mistakes)

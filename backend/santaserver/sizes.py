@@ -1,4 +1,4 @@
-"""Estimates of what values take in memory, for the budget of the caches; CPython's sizes, rounded up.
+"""Estimates of values' memory, for the budget of the caches; CPython's sizes, rounded up.
 
 They need not be exact but must grow as the values do: `tests/test_cache.py` holds them against what
 the interpreter really takes.

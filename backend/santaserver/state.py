@@ -1,6 +1,6 @@
 """What one process shares between its requests; made by `main.create_app`.
 
-At run time this knows none of the folders whose parts it holds: their endpoints all ask for it.
+At run time it imports none of the folders whose parts it holds, since their endpoints all import it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 PORTION = 0.01
-"""Seconds after which somebody else's turn is due."""
+"""Seconds after which other requests get a turn."""
 
 
 class Turns:
@@ -15,7 +15,7 @@ class Turns:
         self._since = time.monotonic()
 
     async def pause(self) -> None:
-        """Let others go on when this portion has taken long enough; call it between two steps."""
+        """Yield to other requests when this portion has taken long enough; call it between two steps."""
         if time.monotonic() - self._since >= PORTION:
             await asyncio.sleep(0)
             self._since = time.monotonic()

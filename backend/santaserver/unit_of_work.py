@@ -1,7 +1,7 @@
-"""What one request changes: one transaction, the audit entries about it, and what browsers are told.
+"""The changes of one request: one transaction, its audit entries and its live messages.
 
-The audit log is written last: it is one object that all writers need, so it is held the shortest time,
-and nobody waits for rows of the policy or of machines while holding it.
+The audit log is written last: it is one object that all writers need, so it is held the shortest time, and no
+transaction waits for rows of the policy or of machines while holding it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class UnitOfWork:
         after: Mapping[str, Any] | None = None,
         policy_seq: int | None = None,
     ) -> None:
-        """Have it stored at the end who did what."""
+        """Add an audit entry, which is stored at the end."""
         self._entries.append(audit.entry(actor, now, action, target, before, after, policy_seq))
 
     def audit_each(
@@ -49,7 +49,7 @@ class UnitOfWork:
         objects: Sequence[int],
         policy_seq: int | None = None,
     ) -> None:
-        """Have it stored at the end who did the same with each of many objects."""
+        """Add the same audit entry for each of many objects, stored at the end."""
         if objects:
             self._batches.append(AuditBatch(now, actor, action, object_type, objects, policy_seq))
 

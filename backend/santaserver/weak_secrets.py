@@ -1,4 +1,4 @@
-"""Tells secrets that somebody could guess from those that a generator made. Pure."""
+"""Detects secrets that are not random. Pure."""
 
 from ipaddress import ip_address
 from itertools import pairwise
@@ -37,19 +37,19 @@ PLACEHOLDERS = (
     "replace-me",
     "your-secret",
 )
-"""What a longer value has in it that was meant to be replaced."""
+"""Placeholders in longer values."""
 
 MIN_DISTINCT = 8
 """Different characters in a random key; of 32 random hexadecimal digits, fewer are one in millions."""
 
 
 def is_known_default(secret: str) -> bool:
-    """Tell whether a password stands in every list of passwords."""
+    """Return whether a password is in common password lists."""
     return secret.strip().lower() in KNOWN_DEFAULTS
 
 
 def weakness(key: str) -> str | None:
-    """Say why a long key is not random; None when nothing speaks against it."""
+    """Return why a long key is not random; None when it looks random."""
     lower = key.lower()
     if is_known_default(key) or any(word in lower for word in PLACEHOLDERS):
         return "is a known default"

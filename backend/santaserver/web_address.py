@@ -1,4 +1,4 @@
-"""Addresses that an agent's dialog opens when somebody clicks. Pure."""
+"""Addresses that an agent's dialog opens on a click. Pure."""
 
 import re
 from typing import Annotated

@@ -1,1 +1,1 @@
-"""What somebody may know whose program was blocked, without an account."""
+"""The public page about a blocked program; it needs no account."""

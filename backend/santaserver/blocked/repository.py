@@ -24,7 +24,7 @@ class LastBlock(Struct, frozen=True):
 
 
 class ContactRow(Struct, frozen=True):
-    """Whom to ask."""
+    """The contact."""
 
     text: str
     url: str
@@ -37,7 +37,7 @@ async def last_block(connection: Connection, sha256: str, machine_id: str) -> La
 
 
 async def read_contact(connection: Connection, *, lock: bool = False) -> ContactRow:
-    """Return the contact; with `lock`, nobody else changes it until the end of the transaction."""
+    """Return the contact; `lock` prevents other changes until the end of the transaction."""
     query = "select text, url from blocked_contact"
     ((text, url),) = await connection.fetch(f"{query} for update" if lock else query)
     return ContactRow(text, url)

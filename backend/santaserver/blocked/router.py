@@ -1,4 +1,4 @@
-"""Ask about a blocked program, as the page does that Santa's dialog opens. No account is needed."""
+"""The endpoints of the page that Santa's block dialog opens. No account is needed."""
 
 from typing import Annotated
 
@@ -18,14 +18,14 @@ router = AreaRouter(prefix="/blocked", tags=["blocked"])
 
 @router.get("/contact")
 async def get_contact(state: StateDep) -> Contact:
-    """Show whom to ask about a blocked program."""
+    """Show the contact for questions about a blocked program."""
     async with state.database.read(STRANGERS) as connection:
         return await service.get_contact(connection)
 
 
 @router.put("/contact", responses=responses(Unauthorized, Forbidden, Unprocessable))
 async def replace_contact(contact: Contact, work: WorkDep, user: AdminUser, now: NowDep) -> Contact:
-    """Replace the contact that the page about a blocked program shows to everybody."""
+    """Replace the contact that the public page about a blocked program shows."""
     return await service.replace_contact(work, contact, user, now)
 
 
@@ -37,6 +37,6 @@ async def blocked_program(
         str, Query(max_length=1000, description="Santa's %machine_id%: only what happened on this Mac")
     ] = "",
 ) -> BlockedProgram:
-    """Say what was blocked and by which kind of rule, but neither where, when nor for whom."""
+    """Show what was blocked and by which kind of rule, but not where, when or for whom."""
     async with state.database.read(STRANGERS) as connection:
         return await service.blocked_program(connection, sha256, machine_id.replace("\0", ""))

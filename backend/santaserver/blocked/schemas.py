@@ -1,4 +1,4 @@
-"""The public answer about a blocked program."""
+"""The public response about a blocked program."""
 
 import re
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ Cause = Literal["file", "build", "app", "developer", "certificate", "path", "unk
 
 
 class BlockedProgram(BaseModel):
-    """What Santa's dialog has shown, and which kind of rule was behind it."""
+    """The blocked program, and the kind of rule that blocked it."""
 
     name: str = Field(description="Name of the program; empty when nothing is known")
     publisher: str = Field(description="Who signed it; empty when nobody did, or nothing is known")
@@ -32,7 +32,7 @@ def _checked(address: str) -> str:
 
 
 class Contact(Input):
-    """Whom to ask about a blocked program; everybody can read it."""
+    """The contact for questions about a blocked program; public."""
 
     text: Text = Field(
         "",

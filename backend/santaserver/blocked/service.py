@@ -1,4 +1,4 @@
-"""Finds the last time that a program was blocked, and keeps to itself where, when and for whom."""
+"""Finds the last time that a program was blocked, without revealing where, when or for whom."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ NOTHING = BlockedProgram(name="", publisher="", cause=None)
 
 
 async def blocked_program(connection: Connection, sha256: str, machine_id: str) -> BlockedProgram:
-    """Say what was blocked and by which kind of rule; of what was never blocked, nothing."""
+    """Return what was blocked and by which kind of rule; empty for a program that never was."""
     found = await repository.last_block(connection, sha256.lower(), machine_id)
     if found is None:
         return NOTHING
@@ -34,13 +34,13 @@ async def blocked_program(connection: Connection, sha256: str, machine_id: str) 
 
 
 async def get_contact(connection: Connection) -> Contact:
-    """Return whom to ask."""
+    """Return the contact."""
     row = await repository.read_contact(connection)
     return Contact(text=row.text, url=row.url)
 
 
 async def replace_contact(work: UnitOfWork, contact: Contact, user: User, now: datetime) -> Contact:
-    """Say whom to ask from now on."""
+    """Replace the contact."""
     after = ContactRow(contact.text.strip(), contact.url.strip())
     before = await repository.read_contact(work.connection, lock=True)
     if after != before:

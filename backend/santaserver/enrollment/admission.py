@@ -30,7 +30,7 @@ class EnrollmentTerms:
     serials: frozenset[str] | None
     expires_at: datetime | None
     client_certificate: bool = False
-    """Whether a Mac has to show a client certificate as well."""
+    """Whether a Mac has to present a client certificate as well."""
 
 
 class EnrollmentCache:
@@ -49,7 +49,7 @@ def _serials_size(enrollment: EnrollmentTerms) -> int:
 
 
 class Proof(Struct, frozen=True):
-    """What a Mac shows of itself with a request."""
+    """The credentials of a Mac's request."""
 
     secret: str | None
     certificate: bool
@@ -65,7 +65,7 @@ async def authorise(
 ) -> EnrollmentTerms | None:
     """Return the enrollment of a secret; raise `Unauthorized` for a wrong one, and for none when required.
 
-    A connection is borrowed only for a secret that was not asked for lately.
+    A connection is used only for a secret that is not cached.
     """
     secret = proof.secret
     if secret is None:
@@ -98,10 +98,10 @@ def check_serial(enrollment: EnrollmentTerms | None, serial: str) -> None:
 
 
 async def admit(connection: Connection, enrollment: EnrollmentTerms | None, serial: str) -> None:
-    """Check what an enrollment asks of a new machine; raise `Unauthorized` when it does not fit."""
+    """Check an enrollment's conditions for a new machine; raise `Unauthorized` when they are not met."""
     check_serial(enrollment, serial)
     if enrollment is not None and enrollment.quota is not None:
-        # The lock makes two machines that arrive together count one after the other.
+        # The lock serializes the counts of two machines that enroll at the same time.
         await connection.execute("select from enrollment where id = $1 for update", enrollment.id)
         used = await connection.fetchval(
             "select count(*) from machine where enrollment_id = $1", enrollment.id

@@ -1,8 +1,8 @@
 """Publishers that a Mac may need to get out of a lock-out: allowed by the profile, before any synced rule.
 
-A rule of the profile wins over everything the server says, so that a mistake in the rules can never
-cut a Mac off from the device management that would repair it. Santa itself and Apple's critical
-binaries need no rule. Team IDs as the publishers sign.
+A rule of the profile takes precedence over the server's rules, so that wrong rules can never block the device
+management agent that could repair the Mac. Santa itself and Apple's critical binaries need no rule. Team IDs
+as the publishers sign.
 """
 
 from santaserver.enrollment.schemas import Essential
@@ -28,4 +28,4 @@ ESSENTIALS = tuple(
 )
 BY_KEY = {essential.key: essential for essential in ESSENTIALS}
 LIFELINES = tuple(BY_KEY[key] for key in ("santa", "jamf", "microsoft", "iru"))
-"""Those without which nobody can repair a Mac remotely: rules that block them are refused at first."""
+"""Publishers needed to repair a Mac remotely: a rule that blocks them needs an explicit override."""

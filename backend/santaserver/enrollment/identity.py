@@ -1,8 +1,8 @@
 """Which enrollment a known machine belongs to, and which serial numbers its id was used with.
 
-A machine id is a claim, and two Macs can be given the same one by mistake. Each serial number is
-written down when it differs from the one before; the sync decision takes such a preflight for a
-conflict. Nothing is read or written for a Mac that says what it said last time.
+A machine id is a claim, and two Macs can have the same one by mistake. A serial number is stored when it
+differs from the previous one; the sync decision treats such a preflight as a conflict. Nothing is read or
+written for a Mac that reports the same as last time.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from santaserver.enrollment.admission import EnrollmentTerms, admit
 
 MAX_SERIAL = 500
 MAX_SERIALS = 20
-"""Of one machine id; the ones that were seen last are kept."""
+"""For one machine id; the ones seen last are kept."""
 
 
 async def keep_enrollment(
@@ -27,7 +27,7 @@ async def keep_enrollment(
 
 
 async def note_serial(connection: Connection, row_id: int, before: str, serial: str, now: datetime) -> None:
-    """Write down that a machine id is used with another serial number than before."""
+    """Store that a machine id is used with a different serial number than before."""
     said = serial[:MAX_SERIAL]
     if not said or said == before:
         return

@@ -15,7 +15,7 @@ from santaserver.enrollment.secrets import HEADER
 
 PAYLOAD_TYPE = "com.northpolesec.santa"
 NAMESPACE = uuid.UUID("5d0f3c1e-6f0c-4a43-9a52-0d9f5b7c2f61")
-"""Of our own, so that identifiers are stable and nobody else's."""
+"""Our own namespace, so that identifiers are stable and unique."""
 
 
 def profile(

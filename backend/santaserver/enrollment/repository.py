@@ -69,7 +69,7 @@ async def find_enrollment(connection: Connection, number: int) -> EnrollmentRow 
 
 
 async def lock_enrollment(connection: Connection, number: int) -> None:
-    """Keep others from changing an enrollment until the end of the transaction."""
+    """Lock an enrollment until the end of the transaction."""
     await connection.execute("select from enrollment where id = $1 for update", number)
 
 

@@ -1,4 +1,4 @@
-"""List, make and revoke enrollments; download a profile."""
+"""List, create and revoke enrollments; download a profile."""
 
 from http import HTTPStatus
 
@@ -43,13 +43,13 @@ async def list_enrollments(
 async def create_enrollment(
     wanted: EnrollmentCreate, work: WorkDep, user: AdminUser, now: NowDep
 ) -> EnrollmentCreated:
-    """Create an enrollment. Only this answer has the secret."""
+    """Create an enrollment. Only this response contains the secret."""
     return await service.create_enrollment(work, wanted, user, now)
 
 
 @router.get("/essentials")
 async def list_essentials(_: AdminUser) -> list[Essential]:
-    """List publishers that a profile can allow, so that a mistake in the rules locks nobody out."""
+    """List publishers that a profile can allow, so that wrong rules cannot lock Macs out."""
     return list(ESSENTIALS)
 
 
@@ -63,7 +63,7 @@ async def get_enrollment(
 
 @router.post("/{enrollment_id}/revoke", responses=responses(NotFound))
 async def revoke_enrollment(enrollment_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> Enrollment:
-    """Refuse the secret from now on, also to Macs enrolled with it."""
+    """Refuse the secret from now on, also for Macs enrolled with it."""
     return await service.revoke_enrollment(work, enrollment_id, user, now)
 
 
@@ -113,7 +113,7 @@ async def make_profile(
 
 
 def _address(request: Request) -> str:
-    """Return where the browser found this server; santa-proxy says so."""
+    """Return the address by which the browser reached this server, as santa-proxy reports it."""
     scheme = request.headers.get("x-forwarded-proto") or request.url.scheme
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
     return f"{scheme}://{host}"

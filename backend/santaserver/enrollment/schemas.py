@@ -1,4 +1,4 @@
-"""Enrollments as the REST interface takes and shows them."""
+"""Enrollments in the REST interface."""
 
 from typing import Annotated, Literal
 
@@ -65,7 +65,7 @@ class EnrollmentCreated(BaseModel):
 
 
 class StaticRule(Input):
-    """A program that the profile allows, whatever the server says."""
+    """A program that the profile allows, regardless of the server's rules."""
 
     rule_type: RuleType
     identifier: Line = Field(min_length=1, max_length=500)
@@ -81,7 +81,7 @@ class Essential(BaseModel):
 
 
 class ProfileRequest(Input):
-    """What a configuration profile is to hold."""
+    """The content of a configuration profile."""
 
     secret: Line = Field(
         min_length=1, max_length=500, description="The enrollment's secret, shown at creation"

@@ -10,12 +10,12 @@ SECRET_BYTES = 24
 
 
 def new_secret() -> str:
-    """Return a secret that nobody can guess; it fits into a URL as it is."""
+    """Return a random secret that needs no escaping in a URL."""
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return the form a secret is stored in; secrets are long and random, so one hash is enough."""
+    """Return the stored form of a secret; secrets are long and random, so one hash is enough."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 

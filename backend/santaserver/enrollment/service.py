@@ -55,7 +55,7 @@ async def get_enrollment(connection: Connection, number: int, now: datetime) -> 
 async def create_enrollment(
     work: UnitOfWork, wanted: EnrollmentCreate, user: User, now: datetime
 ) -> EnrollmentCreated:
-    """Store an enrollment; its secret is in the answer and nowhere else."""
+    """Store an enrollment; its secret is in the response only."""
     label = _stored("label", wanted.label)
     listed = wanted.serial_allowlist
     serials = sorted({_stored("serial_allowlist", serial).upper() for serial in listed}) if listed else None
@@ -109,7 +109,7 @@ async def list_serials(connection: Connection, number: int) -> SerialList:
 async def change_serials(
     work: UnitOfWork, number: int, change: SerialChange, user: User, now: datetime
 ) -> SerialList:
-    """Add and take off serial numbers; the first one that is added makes a list where there was none."""
+    """Add and remove serial numbers; the first one added creates the list."""
     row = await _lock(work.connection, number)
     before = row.serial_allowlist
     added, removed = (
@@ -165,7 +165,7 @@ async def make_profile(connection: Connection, number: int, wanted: ProfileReque
 
 
 def state_of(row: EnrollmentRow, now: datetime) -> State:
-    """Say whether a new Mac could use it, and if not, why."""
+    """Return the state for new Macs: usable, or the reason why not."""
     if row.revoked_at is not None:
         return "revoked"
     if row.expires_at is not None and row.expires_at <= now:

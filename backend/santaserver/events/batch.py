@@ -1,7 +1,7 @@
-"""Splits an upload into its events, JSON and protobuf alike: each is read on its own. Pure.
+"""Splits an upload into its events, JSON or protobuf; each event is parsed separately. Pure.
 
-Only a body that is no JSON or protobuf is refused. A Mac would send the same batch again and again, so
-an event that cannot be read is counted, and does not hold up the others.
+Only a body that is not JSON or protobuf is refused. A Mac would repeat a refused batch forever, so an
+unreadable event is counted and does not block the others.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def read_json(body: bytes) -> Batch:
 
 
 def _as_printed(body: bytes) -> Batch | None:
-    """Read a body in one pass; None for one that holds anything that the client does not print."""
+    """Read a body in one pass; None for a body with anything unusual."""
     try:
         frame = _TYPED.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -155,7 +155,7 @@ def _list(frame: Struct, name: str) -> list[Raw]:
 
 
 def _event(raw: Raw, kind: type[WireT], suspect: bool) -> WireT | None:
-    """Read one event; what the client does not print that way takes the slower road."""
+    """Read one event; an unusual form takes the slower path."""
     size = memoryview(raw).nbytes
     if size > MAX_EVENT or (size > MAX_EVENT_VALUES and values(bytes(raw)) > MAX_EVENT_VALUES):
         return None

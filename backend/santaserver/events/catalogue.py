@@ -1,8 +1,8 @@
-"""The catalogue of programs: what is known of each file, certificate and bundle that was ever seen.
+"""The catalog of programs: what is known of each file, certificate and bundle that was ever seen.
 
-Stored before the events that name it and in a transaction of its own: it says nothing about a
-machine, so it may be there without them, and nobody waits for anybody's upload. A process
-remembers which programs it has stored, so that most uploads need no statement for this at all.
+It is stored before the events and in a separate transaction: it contains nothing about a machine, so it may
+exist without the events, and uploads do not wait for each other. A process caches which programs it has
+stored, so most uploads need no statement for this.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ class ProgramCache:
         self.pending = PendingClaims(self.forget, pending_bytes)
 
     def forget(self, claim: Claim) -> None:
-        """Take it that a claim was never made: its Mac makes it again."""
+        """Forget a claim; its Mac makes it again."""
         program = self.known.get(claim.sha256)
         if program is not None:
             self.known.put(claim.sha256, program.without(claim))

@@ -30,7 +30,7 @@ class Subject:
     id: str
     columns: tuple[str, ...]
     order: str
-    """The order in which everybody locks rows of the table."""
+    """The order in which all writers lock rows of the table."""
     decisive: tuple[str, ...] = ()
     """Columns that tell claims apart; all of them if none are named."""
 
@@ -174,7 +174,7 @@ class Programs(Protocol):
 async def store_claims(
     connection: Connection, known: Programs, claims: Sequence[Claim], now: datetime
 ) -> None:
-    """Store what Macs claim, and let the catalogue show what most of them do."""
+    """Store what Macs claim, and let the catalog show what most of them do."""
     if not claims:
         return
     certificates = {(cert.sha256, claim.machine): cert for claim in claims for cert in claim.chain}

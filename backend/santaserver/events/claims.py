@@ -1,7 +1,7 @@
 """Collects what Macs claim about programs, and writes it for many Macs and programs at once.
 
-One Mac may lie, so its claim must not stand for a program: the catalogue shows what most Macs claim, and
-the lock-out guard asks how many do. Of each Mac the first claim about a program counts.
+A single Mac may report false data, so its claim is not enough: the catalog shows what most Macs claim, and
+the lock-out guard asks how many do. Each Mac's first claim about a program counts.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ EVERY = 2.0
 """Seconds that a claim waits for others."""
 RETRY = 30.0
 LAST_TRY = 1.0
-"""Seconds for what still waits when the process ends."""
+"""Seconds for the claims that are left when the process ends."""
 
 
 def collect_claims(
@@ -34,7 +34,7 @@ def collect_claims(
     machine_id: str,
     machine: int,
 ) -> None:
-    """Let what a Mac claims wait, unless enough Macs claim the same or this one made its claim before."""
+    """Queue a Mac's claims, unless enough Macs claim the same or this one has made its claim before."""
     known, pending = programs.known, programs.pending
     reporter = hash(machine_id)
     for row, found in reports:
@@ -55,7 +55,7 @@ def collect_claims(
 
 
 async def write_claims(database: Database, programs: ProgramCache, clock: Clock) -> None:
-    """Write what waits, a batch at a time, until cancelled; then all that still waits."""
+    """Write queued claims, a batch at a time, until canceled; then all that are left."""
     pending = programs.pending
     try:
         while True:
@@ -71,7 +71,7 @@ async def write_claims(database: Database, programs: ProgramCache, clock: Clock)
 
 
 async def _try(database: Database, programs: ProgramCache, now: datetime) -> bool:
-    """Write a batch; tell whether the database could take it."""
+    """Write a batch; return whether the database accepted it."""
     claims = programs.pending.take()
     try:
         async with database.statements() as connection:

@@ -1,4 +1,4 @@
-"""What Macs claim when they do not agree, as a column for whoever shows a certificate or a bundle."""
+"""Contradicting claims of Macs, as a column of queries for certificates and bundles."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""The stage eventupload: stores a batch, asks for bundles, tells open browsers.
+"""The stage eventupload: stores a batch, requests bundles, notifies open browsers.
 
-Takes no lock on the machine and no part in its syncs: batches arrive beside a running sync and
-before the first one, and have connections of their own, so that a burst never holds up a sync.
+It does not lock the machine and is independent of its syncs: batches arrive during a sync and before the
+first one, and use separate connections, so that a burst never delays a sync.
 """
 
 import logging
@@ -43,7 +43,7 @@ class Intake:
 
 
 async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple[bytes, list[Message]]:
-    """Store a batch; return which bundles to upload in full, and what to tell open browsers."""
+    """Store a batch; return which bundles to upload in full, and the messages for open browsers."""
     connection, now = intake.connection, intake.now
     everything = (*upload.executions, *upload.bundle_binaries)
     programs, reports = await program_ids(connection, intake.programs, everything, machine_id, now)

@@ -1,4 +1,4 @@
-"""What open browsers are told about events."""
+"""Live messages about events."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from santaserver.events.schemas import Event
 class EventSeen(BaseModel):
     """An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
 
-    In a burst only the first ones come in full; the number of the rest is never left out.
+    In a burst only the first ones are sent in full; the number of the others is always included.
     """
 
     type: Literal["event"] = "event"

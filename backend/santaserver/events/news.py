@@ -1,4 +1,4 @@
-"""How many events open browsers are shown one by one: enough to watch, too few to slow an upload."""
+"""Limits the events that are sent to open browsers one by one, so that they do not slow an upload."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

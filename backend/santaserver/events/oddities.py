@@ -1,6 +1,6 @@
-"""Counts what of Macs' reports is dropped, clipped or not known here, for `/metrics`: a few closed kinds.
+"""Counts what is dropped, truncated or unknown in Macs' reports, for `/metrics`: a fixed set of kinds.
 
-The counts are the process's. They are made where something odd is met, so usual events pay nothing.
+The counts are per process and updated only for unusual data, so ordinary events cost nothing.
 """
 
 import threading
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Oddity(StrEnum):
-    """What can be odd about a report; the words of the metric's label."""
+    """What can be unusual about a report; the values of the metric's label."""
 
     EVENT_UNUSABLE = "event_unusable"
     """Without what is needed to store it, or unreadable: dropped."""
@@ -32,7 +32,7 @@ _lock = threading.Lock()
 
 
 def count(oddity: Oddity, number: int = 1) -> None:
-    """Count something odd."""
+    """Count one."""
     with _lock:
         _counts[oddity] += number
 

@@ -1,8 +1,7 @@
-"""Turns an upload into rows: usable events, and what they say about programs. Pure.
+"""Turns an upload into rows: valid events, and their claims about programs. Pure.
 
-No event has an id and every batch may arrive several times, so an event is known by what never
-changes in a repetition. One unusable event must not hold up the others: a batch that is refused
-would block the Mac's queue for ever.
+No event has an id and every batch may arrive several times, so an event is known by what never changes in a
+repetition. One invalid event must not block the others: a refused batch would block the Mac's queue forever.
 """
 
 import hashlib
@@ -75,7 +74,7 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Whose upload it is, when it came, and the epoch seconds after which none of it can have happened."""
+    """The upload's machine and time, and the latest plausible event time in epoch seconds."""
 
     machine_id: str
     now: datetime
@@ -97,7 +96,7 @@ class Upload:
 
 
 def parse_upload(body: bytes, machine_id: str, now: datetime) -> Upload:
-    """Read what can be read of a JSON body, count what cannot."""
+    """Read the valid events of a JSON body, and count the others."""
     return _rows(read_json(body), machine_id, now)
 
 

@@ -16,7 +16,7 @@ BATCH = 5_000
 
 
 async def lock(connection: Connection) -> None:
-    """Wait for other workers, but not for long for readers: called at the beginning of a transaction."""
+    """Wait for other workers, but only briefly for readers; called at the start of a transaction."""
     await connection.execute("set local lock_timeout = '2s'")
     await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
 
@@ -24,8 +24,8 @@ async def lock(connection: Connection) -> None:
 async def create_partitions(connection: Connection, first: date, last: date) -> None:
     """Create what is missing between two days; a day with events in the default partition stays there.
 
-    The lock keeps uploads waiting for the few milliseconds that this takes: one that had chosen a
-    partition before would be refused by the default one after.
+    The lock blocks uploads for the few milliseconds that this takes: a row routed to the default partition
+    before the change would violate its constraint afterwards.
     """
     await lock(connection)
     for table in TABLES:

@@ -1,9 +1,9 @@
 """Claims: what Macs report about who signed a program, kept in memory until they are stored. No I/O.
 
-Most claims are known already and cost one look at the program's entry in the cache. A Mac's first claim
-about a program waits here and is written with those of other Macs (`claims.py`). Macs take turns, and all
-of them have the same share of the memory, so that a Mac that invents programs delays only itself.
-A crash loses what waits. A Mac makes a lost or refused claim again with its next event of that program.
+Most claims are known already and cost one lookup of the program's cache entry. A Mac's first claim about a
+program waits here and is written with those of other Macs (`claims.py`). Macs take turns and have equal
+shares of the memory, so that a Mac that invents programs delays only itself. A crash loses the queued claims.
+A Mac makes a lost or refused claim again with its next event of that program.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class KnownProgram(NamedTuple):
         return self._replace(settled=tuple(other for other in self.settled if other != key))
 
     def without(self, claim: "Claim") -> "KnownProgram":
-        """Return it with a claim that its Mac has to make again."""
+        """Return it without a claim, which its Mac has to make again."""
         others = tuple(reporter for reporter in self.reporters if reporter != claim.reporter)
         return self._replace(reporters=others).with_claim(claim.key, settled=False)
 
@@ -168,7 +168,7 @@ class PendingClaims:
         return queue is None or self._fits(queue.size, machine)
 
     def add(self, claim: Claim) -> bool:
-        """Let a claim wait if its Mac's share allows it; tell whether it does."""
+        """Queue a claim if its Mac's share allows it; return whether it does."""
         queue = self._queues.get(claim.machine)
         if queue is not None and claim.program in queue.claims:
             return True
@@ -180,20 +180,20 @@ class PendingClaims:
         return True
 
     def take(self, number: int = BATCH) -> list[Claim]:
-        """Return some claims, one of each Mac in turn, the oldest first; they wait no more."""
+        """Remove and return some claims, one of each Mac in turn, the oldest first."""
         taken: list[Claim] = []
         while self._queues and len(taken) < number:
             machine = next(iter(self._queues))
             queue = self._queues.pop(machine)
             taken.append(self._pop(queue))
             if queue.claims:
-                self._queues[machine] = queue  # behind the other Macs
+                self._queues[machine] = queue  # after the other Macs
         if not self._queues:
             self.some.clear()
         return taken
 
     def put_back(self, claims: Iterable[Claim]) -> None:
-        """Let claims wait again that could not be stored, beyond the limit if need be: at most a batch."""
+        """Queue claims again that could not be stored, if necessary beyond the limit by one batch."""
         for claim in claims:
             queue = self._queues.get(claim.machine)
             if queue is None or claim.program not in queue.claims:

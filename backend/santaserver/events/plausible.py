@@ -1,7 +1,7 @@
-"""What a Mac says, held to what it can be: closed sets of words, forms of identifiers, lengths, times. Pure.
+"""Checks what a Mac reports: fixed sets of values, formats of identifiers, lengths, times. Pure.
 
-Whatever does not fit is stored as "other", cut, or dropped with a count, so that no Mac decides how much
-is kept of it. Words that a newer agent knows keep their beginning: a block stays a block.
+Invalid data is stored as "other", truncated, or dropped and counted, so that a Mac cannot fill the database.
+Values of newer agents keep their prefix: a block stays a block.
 """
 
 import re
@@ -13,7 +13,7 @@ from santaserver.events.oddities import Oddity, count
 from santaserver.events.wire import Certificate, Execution, FileAccess, Process
 
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
-"""Santa is not older; what is said to have happened before was said by a clock that had lost its time."""
+"""Santa is not older than this; an earlier time comes from a wrong clock."""
 CLOCK_AHEAD = timedelta(days=1)
 """A Mac whose clock is further ahead gets the time of arrival instead."""
 
@@ -33,7 +33,7 @@ TEAM_ID = re.compile(r"[A-Z0-9]{10}").fullmatch
 
 
 class Words:
-    """A closed set of words: those of one of protobuf's enums, and "other" in place of all more."""
+    """A fixed set of values: those of a protobuf enum, and "other" for everything else."""
 
     def __init__(self, enum: Any, absent: str) -> None:  # noqa: ANN401 - one of protobuf's enum types
         """Know the words of an enum; `absent` stands for none."""

@@ -11,7 +11,7 @@ from santaserver.reads import Row
 async def list_file_accesses(
     connection: Connection, text: str, decision: str, machine_id: str, before: Position, limit: int
 ) -> Sequence[Row]:
-    """Return accesses whose rule or path contains a text; empty arguments narrow nothing down."""
+    """Return accesses whose rule or path contains a text; empty arguments do not filter."""
     rows: Sequence[Row] = await connection.fetch(
         """select e.id, coalesce(m.machine_id, '') as machine_id, coalesce(m.hostname, '') as hostname,
              e.occurred_at, e.received_at, e.rule_name, e.rule_version, e.target, e.decision,

@@ -1,4 +1,4 @@
-"""List file accesses and what agents did on their own."""
+"""List file accesses and audit events of agents."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ async def list_agent_audits(
     limit: LimitParam = DEFAULT_LIMIT,
     machine_id: MachineParam = "",
 ) -> Response:
-    """List what agents did on their own, the newest first."""
+    """List audit events of agents, the newest first."""
     return answer(
         await service.list_agent_audits(connection, cursor, limit, machine_id.replace("\0", ""), now)
     )

@@ -1,4 +1,4 @@
-"""File accesses and what the agent did on its own, as the REST interface shows them."""
+"""File accesses and audit events of agents in the REST interface."""
 
 from datetime import datetime
 

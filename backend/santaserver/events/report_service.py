@@ -1,4 +1,4 @@
-"""Shows file accesses and agents' own actions."""
+"""Shows file accesses and audit events of agents."""
 
 from datetime import datetime
 
@@ -45,7 +45,7 @@ async def list_file_accesses(
 async def list_agent_audits(
     connection: Connection, cursor: str | None, limit: int, machine_id: str, now: datetime
 ) -> ItemPage:
-    """Return a page of what agents did on their own, the newest first."""
+    """Return a page of audit events of agents, the newest first."""
     before = position_of(cursor) or newest(now)
     rows = await repository.list_agent_audits(connection, machine_id, before, limit + 1)
     return page_of(rows, limit, lambda row: _agent_audit_item(*row), _place)

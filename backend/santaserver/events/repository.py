@@ -1,9 +1,9 @@
 """Reads events: by id, and lists by what the console filters and searches.
 
-Every list is cut from indexes that lie in its order. A filter or a search becomes a set of index
-keys, and of each key's events only as many are read as the page has rows; so a word that matches
-nothing, or half the fleet, costs about the same. Time is looked at in growing windows, the newest
-first: most pages are filled from today's partition.
+Every list is read from indexes in its order. A filter or a search becomes a set of index keys, and for each
+key at most one page of events is read; so a search that matches nothing costs about as much as one that
+matches half the fleet. Time is searched in growing windows, the newest first: most pages are filled from
+today's partition.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ Position = tuple[datetime, int]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a list of events is narrowed down to; empty means everything."""
+    """The filters of a list of events; empty means everything."""
 
     text: str = ""
     decision: str = ""
@@ -117,7 +117,7 @@ async def certificates(connection: Connection, digests: Sequence[str]) -> dict[s
 
 def _windows(before: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     end = before
-    latest = min(before, now)  # a list begins in the future: a Mac's clock may be ahead of ours
+    latest = min(before, now)  # a list starts in the future: a Mac's clock may be ahead
     for length in WINDOWS:
         if latest - BEGINNING <= length:
             break

@@ -1,4 +1,4 @@
-"""List events, look at one."""
+"""List events, show one."""
 
 from typing import Annotated
 

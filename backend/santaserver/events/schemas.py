@@ -1,4 +1,4 @@
-"""Events as the REST interface shows them."""
+"""Events in the REST interface."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""THE mapping from a stored event to what the API and the live channel show."""
+"""The only mapping from a stored event to its form in the API and the live channel."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,7 @@
 """Writes uploads in bulk: each kind of event in one statement that commits on its own.
 
-A repetition is recognised by machine, time, program, decision and process: the unique key. Counts by
-hour and by day are kept by the same statement, from the rows that were really added.
+A repetition is recognized by machine, time, program, decision and process: the unique key. Counts by hour and
+by day are kept by the same statement, from the rows that were actually added.
 """
 
 from collections.abc import Iterable, Sequence

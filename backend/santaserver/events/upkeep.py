@@ -1,7 +1,7 @@
 """Keeps the event tables in order: tomorrow's partitions made, old ones dropped, old counts deleted.
 
-Runs beside the requests, in small transactions with a deadline each, and stops at any point without
-harm: what was not done is done next time.
+Runs in the background, in small transactions with a deadline each, and can stop at any point: the rest is
+done in the next round.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ LATER = (
     asyncpg.UndefinedTableError,
     asyncpg.LockNotAvailableError,
 )
-"""Reasons to try again soon that need nobody's attention."""
+"""Failures that are retried soon and need no attention."""
 
 
 async def keep_in_order(database: Database, clock: Clock, keep: RetentionSettings) -> None:
-    """Look after the event tables until cancelled."""
+    """Maintain the event tables until canceled."""
     while True:
         pause = EVERY
         try:

@@ -1,6 +1,6 @@
-"""Says in plain words what a machine's client is not sent, or is sent something else for. Pure.
+"""Describes what a machine's client does not get, or gets in another form. Pure.
 
-What it decides by is capabilities.py, as for what is sent: the two cannot differ.
+It uses capabilities.py, like the code that sends rules and settings, so the two cannot differ.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class SettingGap:
 
 
 def why_not_sent(client: Capabilities, name: str, rule_type: str, policy: str, needs_level: int) -> str:
-    """Say why a rule is not sent."""
+    """Explain why a rule is not sent."""
     if rule_type not in client.rule_types:
         since = _since(client, lambda made: rule_type in made.rule_types)
         return f"{name} does not support {rule_type} rules{since}"
@@ -33,7 +33,7 @@ def why_not_sent(client: Capabilities, name: str, rule_type: str, policy: str, n
 
 
 def why_replaced(client: Capabilities, name: str, policy: str, sent: str) -> str:
-    """Say why a rule is sent with another policy."""
+    """Explain why a rule is sent with another policy."""
     since = _since(client, lambda made: made.policies.get(policy) == policy)
     return f"{name} does not support the policy {policy} and gets {sent} instead{since}"
 

@@ -13,7 +13,7 @@ from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
 
 @dataclass(frozen=True, slots=True)
 class MachinePolicy:
-    """Where a machine stands."""
+    """A machine's layers and client."""
 
     machine_id: str
     head: int
@@ -22,7 +22,7 @@ class MachinePolicy:
     """Lowest rank first, as of the last preflight."""
     client: Capabilities
     name: str
-    """What to call its client in a sentence."""
+    """The client's name for messages."""
     monitor_until: datetime | None
 
 

@@ -1,4 +1,4 @@
-"""Ask why a Mac has the rules and settings that it has."""
+"""Explain a Mac's rules and settings."""
 
 from typing import Annotated
 
@@ -29,7 +29,9 @@ async def explain_program(
     certificate: IdentifierParam = None,
     team_id: IdentifierParam = None,
 ) -> Explanation:
-    """Explain which rule decides about a program on a machine, and which rules lose, layer by layer."""
+    """Explain which rule decides about a program on a machine, and which rules are overridden, layer by
+    layer.
+    """
     return await service.explain(
         connection,
         machine_id,

@@ -1,4 +1,4 @@
-"""Explanations as the REST interface gives them."""
+"""Explanations in the REST interface."""
 
 from datetime import datetime
 from typing import Literal
@@ -28,7 +28,7 @@ class Candidate(BaseModel):
 
 
 class TargetExplanation(BaseModel):
-    """What is in force for one target, and every rule that wanted to be."""
+    """The rule in force for one target, and all other rules for it."""
 
     rule_type: RuleType
     identifier: str
@@ -37,7 +37,7 @@ class TargetExplanation(BaseModel):
 
 
 class Explanation(BaseModel):
-    """What decides about a program on one machine, in the order in which Santa looks."""
+    """What decides about a program on one machine, in Santa's order of evaluation."""
 
     machine_id: str
     seq: int = Field(description="Number of the policy change up to which this is true")
@@ -55,14 +55,14 @@ class Explanation(BaseModel):
 
 
 class SettingExplanation(BaseModel):
-    """Who decides about one setting."""
+    """The origin of one setting."""
 
     layer: LayerName | None = Field(description="null: the default is in force")
     locked: bool
 
 
 class SettingsExplanation(BaseModel):
-    """The settings that a machine is answered, each with the layer that it comes from."""
+    """The settings that a machine gets, each with its layer."""
 
     machine_id: str
     settings: SyncSettings
@@ -71,7 +71,7 @@ class SettingsExplanation(BaseModel):
 
 
 class EffectiveRule(BaseModel):
-    """A rule that a machine should have, and the layer that it comes from."""
+    """A rule that a machine should have, with its layer."""
 
     rule_id: int
     rule_type: RuleType

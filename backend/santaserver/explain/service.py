@@ -31,7 +31,7 @@ ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TE
 async def explain(
     connection: Connection, machine_id: str, identifiers: Mapping[RuleType, str | None], now: datetime
 ) -> Explanation:
-    """Say what decides about a program that has these identifiers on a machine."""
+    """Return what decides about a program with these identifiers on a machine."""
     machine = await _machine_policy(connection, machine_id)
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
@@ -61,7 +61,7 @@ async def explain(
 
 
 async def explain_settings(connection: Connection, machine_id: str, now: datetime) -> SettingsExplanation:
-    """Say which settings a machine is answered, and which layers they come from."""
+    """Return the settings that a machine gets, and their layers."""
     machine = await _machine_policy(connection, machine_id)
     names = await layer_names(connection, machine.layers)
     settings = await settings_at(connection, machine.layers, machine.head)
@@ -87,7 +87,7 @@ def _monitored(machine: MachinePolicy, settings: LayeredSettings, now: datetime)
 
 
 def _outrank(target: TargetExplanation, decided_by: RuleType) -> None:
-    """Say of a target's best rule that Santa does not get as far as to it."""
+    """Mark a target's best rule as one that Santa does not evaluate."""
     for candidate in target.candidates:
         if candidate.outcome == "wins":
             candidate.outcome = "outranked"

@@ -1,4 +1,4 @@
-"""Says why a target's rule wins or loses; policy/precedence.py decides which. Pure."""
+"""Explains why a target's rule wins or not; policy/precedence.py decides which. Pure."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What becomes of a claim."""
+    """The outcome of a rule."""
 
     outcome: str
     why: str
@@ -32,7 +32,7 @@ def sent_policy(claim: Claim | None, client: Capabilities) -> str | None:
 
 
 def rule_on(claim: Claim, best: Claim, client: Capabilities, name: str) -> Ruling:
-    """Say what becomes of a claim beside the winning one."""
+    """Return the outcome of a rule beside the winning one."""
     if claim is not best:
         return Ruling("loses", _why_it_loses(claim, best))
     if claim.policy == MASK:

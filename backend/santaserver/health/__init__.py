@@ -1,1 +1,1 @@
-"""Whether this worker can do its work: asked by santa-proxy and by orchestrators."""
+"""Whether this worker can serve: queried by santa-proxy and by orchestrators."""

@@ -1,6 +1,4 @@
-"""`GET /health/ready`, which santa-proxy asks on the upstream socket and adds its own line to;
-and `GET /health/live`, by which santa-supervise sees that the event loop still turns.
-"""
+"""`GET /health/ready` for santa-proxy, `GET /health/live` for the liveness probe of santa-supervise."""
 
 import asyncio
 from typing import Literal
@@ -15,13 +13,13 @@ from santaserver.migrations.schema_version import current_version
 from santaserver.state import AppState
 
 DEADLINE = 1.5
-"""Seconds for the database's answer; santa-proxy waits 2."""
+"""Seconds for the database's response; santa-proxy waits 2."""
 
 Check = Literal["ok", "pending", "failed", "unknown"]
 
 
 async def ready(request: Request) -> Response:
-    """Say whether this worker can serve: 200 or 503, without versions or addresses."""
+    """Report whether this worker can serve: 200 or 503, without versions or addresses."""
     state: AppState = request.app.state.santa
     version: int | None = None
     database: Check = "ok"
@@ -43,7 +41,7 @@ async def ready(request: Request) -> Response:
 
 
 async def live(_: Request) -> Response:
-    """Say that requests are answered at all; a database that is away is no reason for a restart."""
+    """Report that requests are served; an unreachable database is no reason for a restart."""
     return PlainTextResponse("live\n")
 
 

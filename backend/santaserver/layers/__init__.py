@@ -1,1 +1,1 @@
-"""Layers: where rules and settings belong to. The global one, then tags, users and machines above it."""
+"""Layers hold rules and settings: the global one, then tags, users and machines above it."""

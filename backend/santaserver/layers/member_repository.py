@@ -1,4 +1,4 @@
-"""Which Macs belong to a layer by what they reported last."""
+"""Which Macs belong to a layer, by their last report."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""Counts the Macs that are in a layer now, by what they reported last.
+"""Counts the Macs that are in a layer now, by their last report.
 
-The list of layers counts what the last preflights have found. This is for the question before a
-change: a tag that was just made, or given to Macs that have not synced since, counts as well.
+The list of layers counts by the last preflights. This count is for the confirmation before a change: it
+includes a new tag, and Macs that have not synced since they got it.
 """
 
 from santaserver.db import Connection

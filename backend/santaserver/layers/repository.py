@@ -105,7 +105,7 @@ async def is_machine(connection: Connection, machine_id: str) -> bool:
 
 
 async def mark_used(connection: Connection, layer_id: int) -> None:
-    """Remember that a layer holds something, so that signatures name it from now on."""
+    """Mark a layer as not empty, so that signatures include it from now on."""
     await connection.execute("update layer set used = true where id = $1", layer_id)
 
 

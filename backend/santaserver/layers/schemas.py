@@ -1,4 +1,4 @@
-"""Layers as the REST interface names and shows them."""
+"""Layers in the REST interface."""
 
 from typing import Annotated, Literal
 

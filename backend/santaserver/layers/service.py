@@ -40,7 +40,7 @@ async def find_layer(connection: Connection, name: str) -> NamedLayer:
 
 
 async def layer_if_known(connection: Connection, name: str) -> tuple[bool, NamedLayer | None]:
-    """Return whether something could be said for a layer's owner, and the layer when something ever was."""
+    """Return whether a layer's owner is known or possible, and the layer if it exists."""
     kind, owner = parts(name)
     layer = await repository.find_layer(connection, kind, owner)
     if layer is not None or kind == "user":
@@ -49,7 +49,7 @@ async def layer_if_known(connection: Connection, name: str) -> tuple[bool, Named
 
 
 async def layer_to_read(connection: Connection, name: str) -> NamedLayer | None:
-    """Return a layer; None when nothing was ever said for its owner, who is known or could be."""
+    """Return a layer; None when its owner is known or possible but has no layer yet."""
     known, layer = await layer_if_known(connection, name)
     return layer if known else await find_layer(connection, name)
 
@@ -72,7 +72,7 @@ async def layer_to_fill(change: Change, name: str) -> NamedLayer:
 
 
 def missing(kind: str) -> str:
-    """Say that there is no layer of this kind with the name that was asked for."""
+    """Return the error for a layer that does not exist."""
     return MISSING.get(kind, "There is no such layer")
 
 

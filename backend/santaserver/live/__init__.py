@@ -1,1 +1,1 @@
-"""Live updates for browsers: what happened, told after the commit that made it true."""
+"""Live updates for browsers, sent after the commit of a change."""

@@ -1,10 +1,9 @@
 """Messages to the browsers of this worker, and hints to the other workers.
 
-Subscribers have bounded queues: one that does not keep up loses messages and is told so once.
-The last messages are kept, so that a browser that was away for a moment, or that read its page a
-moment ago, is told what it missed instead of having to read everything again. Other workers hear
-through PostgreSQL's NOTIFY (live/relay.py), sent outside of the transactions that made the news,
-so that it never slows a commit.
+Subscribers have bounded queues: one that does not keep up loses messages and gets one notice of that. The
+last messages are kept, so that a browser that reconnects, or has just loaded its page, gets what it missed
+instead of reloading everything. Other workers are notified through PostgreSQL's NOTIFY (live/relay.py), sent
+outside of the transactions of the changes, so that it never slows a commit.
 """
 
 import asyncio
@@ -67,7 +66,7 @@ class Bus:
         self.forward: Callable[[Sequence[Message]], None] | None = None
 
     def subscribe(self, ago: float | None = None) -> Subscriber:
-        """Add a queue; with `ago` it begins with what was told in so many seconds, or with "lagged"."""
+        """Add a queue; with `ago` it starts with the messages of the last `ago` seconds, or with "lagged"."""
         subscriber = Subscriber()
         if ago is not None:
             since = self._clock() - ago
@@ -84,14 +83,14 @@ class Bus:
         self._subscribers.discard(subscriber)
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Tell everybody; call it after the commit."""
+        """Send messages to all subscribers; call it after the commit."""
         if messages:
             self.deliver(messages)
             if self.forward is not None:
                 self.forward(messages)
 
     def deliver(self, messages: Sequence[Message]) -> None:
-        """Tell the subscribers of this process only."""
+        """Send messages to the subscribers of this process only."""
         now = self._clock()
         for message in messages:
             self._keep(now, message)
@@ -99,7 +98,7 @@ class Bus:
                 subscriber.offer(message)
 
     def lag(self) -> None:
-        """Tell the subscribers of this process, now and later, that messages may be missing."""
+        """Notify the subscribers of this process, present and future, that messages may be missing."""
         self._recent.clear()
         self._complete_since = self._clock()
         for subscriber in self._subscribers:

@@ -1,4 +1,4 @@
-"""What the live channel says of itself and of machines; other messages are with their subjects."""
+"""Live messages about the channel and about machines; others are defined with their subjects."""
 
 from datetime import datetime
 from typing import Literal

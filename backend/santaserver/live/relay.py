@@ -1,4 +1,4 @@
-"""Passes live messages between workers by LISTEN/NOTIFY, and hears when the line was cut.
+"""Passes live messages between workers by LISTEN/NOTIFY, and detects a lost connection.
 
 Messages are collected for a moment and sent together on a connection of its own. NOTIFY carries
 8,000 bytes at most: a message that does not fit travels as the hint that browsers should reload.
@@ -26,7 +26,7 @@ MAX_PAYLOAD = 7_500
 MAX_WAITING = 1_000
 RETRY = 2.0
 PROBE = 30.0
-"""Seconds after which an idle line is tried, so that a dead one is noticed."""
+"""Seconds after which an idle connection is probed, so that a dead one is detected."""
 
 
 class Relay:
@@ -42,7 +42,7 @@ class Relay:
         bus.forward = self._enqueue
 
     async def run(self) -> None:
-        """Relay until cancelled, connecting again after every outage."""
+        """Relay until canceled, reconnecting after every outage."""
         connected_before = False
         while True:
             try:
@@ -54,7 +54,7 @@ class Relay:
                     connected_before = True
                     await self._send_forever(connection)
                 finally:
-                    connection.terminate()  # a goodbye to a dead line would swallow a cancellation
+                    connection.terminate()  # an orderly close of a dead connection would hide a cancellation
             except Exception as error:
                 if not is_outage(error) and not isinstance(error, TimeoutError):
                     log.exception(

@@ -28,10 +28,11 @@ FOREIGN_ORIGIN = 4403
 TRY_AGAIN = 1013
 FAILED = 1011
 LONGEST_ABSENCE = 3600.0
-"""Seconds; who was away for longer reads again."""
+"""Seconds; after a longer absence a browser reloads."""
 RECHECK = 0.5
-"""Seconds between two checks of an open socket's session. They cost no query while the worker hears of
-every session that ends (users/session_watch.py)."""
+"""Seconds between two checks of an open socket's session. They cost no query while notifications of ended
+sessions arrive (users/session_watch.py).
+"""
 UNCHECKED = 60.0
 """Seconds that a socket stays open while sessions cannot be looked up."""
 
@@ -65,7 +66,7 @@ async def live(websocket: WebSocket, ago: str | None = None) -> None:
 
 
 def _absence(text: str | None) -> float | None:
-    """Read for how many seconds a browser did not listen; one that does not say so wants the future only."""
+    """Return how many seconds a browser was disconnected; without `ago` it gets only new messages."""
     if text is None:
         return None
     try:
@@ -76,7 +77,7 @@ def _absence(text: str | None) -> float | None:
 
 
 async def _close(websocket: WebSocket, feeder: asyncio.Task[None]) -> None:
-    """End a socket whose feeder failed with a code: the browser then knows that it has to come back."""
+    """Close a socket whose feeder failed with a code, so that the browser reconnects."""
     error = None if feeder.cancelled() else feeder.exception()
     if error is None or websocket.application_state is not WebSocketState.CONNECTED:
         return
@@ -95,7 +96,7 @@ async def _feed(websocket: WebSocket, state: AppState, subscriber: Subscriber) -
 
 
 async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscriber) -> Refusal:
-    """Pass on news until the session ends; return why."""
+    """Send messages until the session ends; return why."""
     loop = asyncio.get_running_loop()
     checked_at = loop.time()
     recheck_at = checked_at + RECHECK
@@ -116,7 +117,7 @@ async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscrib
 
 
 async def _refusal(websocket: WebSocket, state: AppState) -> Refusal | None:
-    """Return the code and the reason to close with, unless somebody is logged in."""
+    """Return the code and the reason to close with, unless a user is logged in."""
     token = read_session_cookie(websocket.cookies, state.settings)
     try:
         user = await state.sessions.user_of(token, state.clock(), in_use=False)

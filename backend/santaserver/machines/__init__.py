@@ -1,1 +1,1 @@
-"""The fleet: what each Mac said about itself and how far its rules are."""
+"""The fleet: each Mac's report and the state of its rules."""

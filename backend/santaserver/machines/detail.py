@@ -1,4 +1,4 @@
-"""Puts together all that there is to say about one machine."""
+"""Collects the details of one machine."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ NO_RULES = UndeliveredRules(items=[], total=0)
 async def detail_of(
     connection: Connection, caches: SyncCaches, row: MachineRow, shown: Machine, now: datetime
 ) -> MachineDetail:
-    """Return a machine with what its client can and cannot read, what it holds, and what is wrong."""
+    """Return a machine with its client's capabilities, its rules, and its problems."""
     client, rules, settings = None, NO_RULES, list[UndeliveredSetting]()
     if row.signature is not None:
         layers, able = await signature_of(connection, caches, row.signature)
@@ -166,7 +166,7 @@ def _counted(counts: RuleCounts) -> HeldRules:
 
 
 async def _serials(connection: Connection, row: MachineRow) -> list[SeenSerial]:
-    """Return them, the newest first; of the present one only switches are stored, so it was seen just now."""
+    """Return them, the newest first; for the present one only changes are stored, so its time is now."""
     seen = []
     for one in await repository.serials_of(connection, row.id):
         last = row.last_preflight_at if one.serial == row.serial else None

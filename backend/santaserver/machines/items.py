@@ -13,7 +13,7 @@ COUNTS = [f"{name}_rules" for name in RuleCounts.model_fields]
 
 
 def machine_of(row: Row) -> Struct:
-    """Make one of a row of the repository, which has a column for each plain field."""
+    """Build an item from a row of the repository, which has a column for each plain field."""
     return _machine(
         **{name: row[name] for name in PLAIN},
         rule_counts=_rule_counts(*(row[name] for name in COUNTS)),
@@ -22,7 +22,7 @@ def machine_of(row: Row) -> Struct:
 
 
 def _last_sync(row: Row) -> Struct | None:
-    """Show the newest sync; one that had nothing to send has left no row of its own."""
+    """Show the newest sync; a sync without changes has no row of its own."""
     began, started_at = row["last_preflight_at"], row["started_at"]
     if started_at is None or (began is not None and started_at < began):
         if began is None:

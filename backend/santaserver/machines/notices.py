@@ -1,4 +1,4 @@
-"""Says in plain words what an administrator should know about a machine, and what to do. Pure."""
+"""Writes the notices about a machine, each with advice. Pure."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ FOR_OTHERS = (
 
 
 def identity_conflict(serials: Sequence[SeenSerial]) -> Notice:
-    """Two machines say that they are this one."""
+    """Two machines report this machine id."""
     names = " and ".join(seen.serial for seen in serials[:2])
     return Notice(
         kind="identity_conflict",
@@ -32,7 +32,7 @@ def identity_conflict(serials: Sequence[SeenSerial]) -> Notice:
 
 
 def counts_differ(difference: CountsDifference) -> Notice:
-    """A rule table is not what it should be."""
+    """A rule table differs from the expected one."""
     ours = difference.ours
     if ours is None:
         text = "Its rules are not those that it confirmed: the rules hash differs."
@@ -48,7 +48,7 @@ def counts_differ(difference: CountsDifference) -> Notice:
 
 
 def client_unknown(version: str) -> Notice:
-    """Nobody knows what this client can read."""
+    """The client's capabilities are unknown."""
     said = f"its version text is {version[:100]!r}" if version else "it does not say its version"
     return Notice(
         kind="client_unknown",
@@ -59,7 +59,7 @@ def client_unknown(version: str) -> Notice:
 
 
 def rules_undelivered(client: Client, rules: UndeliveredRules) -> Notice:
-    """Some rules cannot be read."""
+    """The client does not support some rules."""
     one = rules.total == 1
     number, are, them = ("1 rule", "it is", "it") if one else (f"{rules.total} rules", "they are", "them")
     return Notice(
@@ -70,7 +70,7 @@ def rules_undelivered(client: Client, rules: UndeliveredRules) -> Notice:
 
 
 def settings_undelivered(client: Client, settings: Sequence[UndeliveredSetting]) -> Notice:
-    """Some settings cannot be read."""
+    """The client does not support some settings."""
     names = ", ".join(setting.key for setting in settings)
     return Notice(
         kind="settings_undelivered",

@@ -1,7 +1,7 @@
 """When a Mac is overdue: it has missed three of the syncs that its own settings ask for.
 
-The interval is the one that the Mac was told at its last preflight: that of its layers at the policy
-number of that sync. A change since then reaches it with its next sync only.
+The interval is the one sent at its last preflight: that of its layers at the policy number of that sync. A
+later change takes effect with the next sync only.
 """
 
 from datetime import timedelta
@@ -29,7 +29,7 @@ INTERVAL = f"""coalesce((
 
 def overdue(now: str) -> str:
     """Return the condition that machine `y` has been silent for too long at `now`, which is given as SQL."""
-    # Most Macs are not even late by the shortest interval there ever was, so theirs is not looked up.
+    # Most Macs are not late even by the shortest interval so far, so their own is not looked up.
     return f"""case when y.last_preflight_at < {_latest(now, SHORTEST)}
       then y.last_preflight_at < {_latest(now, INTERVAL)} else false end"""
 

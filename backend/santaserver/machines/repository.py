@@ -56,7 +56,7 @@ group by t.id, l.rank order by l.rank desc
 
 
 class MachineRow(Struct, frozen=True):
-    """A machine and how far it is."""
+    """A machine and its sync state."""
 
     id: int
     machine_id: str
@@ -98,7 +98,7 @@ class SerialRow(Struct, frozen=True):
 
 
 class MonitorWindow(Struct, frozen=True):
-    """A time in which one machine runs in MONITOR mode whatever its settings say."""
+    """A time in which one machine runs in MONITOR mode regardless of its settings."""
 
     row_id: int
     starts_at: datetime
@@ -160,14 +160,14 @@ async def memberships(connection: Connection, machine_id: str) -> Sequence[Row] 
 
 
 async def set_monitor_until(connection: Connection, row_id: int, until: datetime | None) -> None:
-    """Say until when a machine's syncs answer MONITOR."""
+    """Set until when a machine's syncs send MONITOR."""
     await connection.execute(
         "update machine_sync set monitor_until = $2 where machine_id = $1", row_id, until
     )
 
 
 async def add_monitor_window(connection: Connection, window: MonitorWindow) -> None:
-    """Write down a new window."""
+    """Store a new window."""
     await connection.execute(
         """insert into monitor_window (machine_id, starts_at, ends_at, reason, opened_by)
            values ($1, $2, $3, $4, $5)""",

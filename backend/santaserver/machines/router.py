@@ -1,4 +1,4 @@
-"""List machines, look at one, order a clean sync."""
+"""List machines, show one, order a clean sync."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""Machines as the REST interface shows them."""
+"""Machines in the REST interface."""
 
 from datetime import datetime
 from typing import Literal
@@ -14,7 +14,7 @@ CleanKind = Literal["clean", "clean_all"]
 
 
 class RuleCounts(BaseModel):
-    """Rows of the Mac's rule table as its last preflight reported them; as delivered if it does not count."""
+    """Rows of the Mac's rule table by its last preflight; for clients without counts, as delivered."""
 
     binary: int
     certificate: int
@@ -115,7 +115,7 @@ class UndeliveredSetting(BaseModel):
 
 
 class CountsDifference(BaseModel):
-    """A rule table that is not what it should be."""
+    """A rule table that differs from the expected one."""
 
     since: datetime
     ours: HeldRules | None = Field(description="As they should be; null when only the rules hash differs")
@@ -134,7 +134,7 @@ class SeenSerial(BaseModel):
 
 
 class Notice(BaseModel):
-    """Something that an administrator should know about a machine."""
+    """A notice for administrators about a machine."""
 
     kind: Literal[
         "identity_conflict", "counts_differ", "client_unknown", "rules_undelivered", "settings_undelivered"

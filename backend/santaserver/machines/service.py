@@ -1,4 +1,4 @@
-"""Shows machines and takes orders for them."""
+"""Shows machines; orders clean syncs and monitor mode."""
 
 from datetime import datetime, timedelta
 
@@ -54,7 +54,7 @@ async def tags_of_machine(connection: Connection, machine_id: str) -> list[Struc
 async def order_clean_sync(
     work: UnitOfWork, caches: SyncCaches, machine_id: str, kind: CleanKind, user: User, now: datetime
 ) -> MachineDetail:
-    """Have the machine's rule table rebuilt at its next sync."""
+    """Order a rebuild of the machine's rule table at its next sync."""
     row = await _find(work.connection, machine_id)
     await repository.queue_clean(work.connection, row.id, kind)
     work.audit(user.actor, now, "clean_sync_ordered", _target(row), None, {"kind": kind})
@@ -64,7 +64,7 @@ async def order_clean_sync(
 async def start_monitor_mode(
     work: UnitOfWork, caches: SyncCaches, machine_id: str, order: MonitorMode, user: User, now: datetime
 ) -> MachineDetail:
-    """Have a machine's syncs answer MONITOR for a while; a running window is replaced."""
+    """Make a machine's syncs send MONITOR for a limited time; a running window is replaced."""
     connection = work.connection
     row = await _find(connection, machine_id)
     await _refuse_locked_mode(connection, row.signature)

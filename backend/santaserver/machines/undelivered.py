@@ -1,4 +1,4 @@
-"""Finds the rules in force for a machine that its client cannot read as they are."""
+"""Finds the rules in force for a machine that its client does not support as they are."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ SHOWN = 100
 
 UNREADABLE = f"""{{0}}.policy <> '{MASK}'
   and ({{0}}.needs_level > $3 or {{0}}.rule_type <> all($4) or {{0}}.policy <> all($5))"""
-"""A condition on versions of rules; few are meant, so they are looked for before it is asked who wins."""
+"""A condition on versions of rules; few match, so it is applied before the winning version is determined."""
 
 
 async def undelivered_rules(
     connection: Connection, layers: Sequence[int], seq: int, client: Capabilities
 ) -> Sequence[Mapping[str, Any]]:
-    """Return the first such rules by type and identifier, each with how many there are."""
+    """Return the first such rules by type and identifier, each with the total number."""
     if client is NEWEST:
         return ()
     rows: Sequence[Mapping[str, Any]] = await connection.fetch(

@@ -21,7 +21,7 @@ class Counts(NamedTuple):
 
 
 class Fleet(Struct):
-    """What the overview is made of."""
+    """The data of the overview."""
 
     states: dict[str, int]
     modes: dict[str, int]
@@ -45,7 +45,7 @@ select
      select json_build_array(hour, {SUMS}, sum(events)) as numbers
      from event_hour where hour >= $2 group by hour) hours)
 """  # noqa: S608 - constants
-"""PostgreSQL writes documents as text, which the driver hands on as they are."""
+"""PostgreSQL returns JSON documents as text, which the driver does not parse."""
 
 
 async def count_everything(connection: Connection, now: datetime, since: datetime) -> Fleet:

@@ -1,4 +1,4 @@
-"""The overview as the REST interface shows it."""
+"""The overview in the REST interface."""
 
 from datetime import datetime
 

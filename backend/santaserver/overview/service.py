@@ -1,4 +1,4 @@
-"""Puts the overview together."""
+"""Builds the overview."""
 
 from datetime import datetime, timedelta
 

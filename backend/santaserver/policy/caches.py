@@ -1,7 +1,7 @@
-"""What a process remembers of the policy. Every key names an immutable thing, so nothing goes stale.
+"""The caches of the policy. Every key names an immutable value, so no entry becomes stale.
 
-A policy number fixes rules and settings for ever, so entries need no invalidation and are right in
-every worker.
+Rules and settings at a policy number never change, so entries need no invalidation and are valid in every
+worker.
 """
 
 import sys
@@ -21,7 +21,7 @@ class PolicyCaches:
     """The caches of one process."""
 
     def __init__(self, memory: CacheMemory | None = None) -> None:
-        """Share a budget, or begin one of their own."""
+        """Share a budget, or start a separate one."""
         memory = memory or CacheMemory()
         self.signatures: LruCache[tuple[Layers, int], int] = LruCache(
             memory, "policy_signatures", lambda key, _: sizes.ENTRY + sizes.numbers(key[0])
@@ -30,7 +30,7 @@ class PolicyCaches:
         self.layers: LruCache[int, tuple[Layers, Capabilities]] = LruCache(
             memory, "layers", lambda _, value: sizes.ENTRY + sizes.numbers(value[0])
         )
-        """The same the other way round."""
+        """The inverse of it."""
         self.texts: LruCache[int, RuleText] = LruCache(memory, "rule_texts", _text_size, _is_held)
         """Rule version → what Macs are sent."""
         self.sets: LruCache[PolicyState, RuleSet] = LruCache(
@@ -38,17 +38,17 @@ class PolicyCaches:
             "rule_sets",
             lambda _, value: sizes.ENTRY + len(value.texts) * 2 * sizes.POINTER + value.own,
         )
-        """Whole rule sets: 16 bytes a rule, for their texts are shared but for those that are reworded."""
+        """Whole rule sets: 16 bytes per rule, since texts are shared except for rewritten ones."""
         self.newest: LruCache[int, PolicyState] = LruCache(memory, "newest_sets", lambda *_: sizes.ENTRY)
-        """Signature → state of the newest set made of it: a later one is made from that."""
+        """Signature → state of its newest set: a later one is derived from it."""
         self.deltas: LruCache[tuple[tuple[PolicyState, ...], PolicyState], Sequence[bytes]] = LruCache(
             memory, "rule_changes", lambda key, value: 2 * sizes.ENTRY * len(key[0]) + sizes.texts(value)
         )
-        """(bases, target) → what a normal sync sends; a change is worked out once for a whole fleet."""
+        """(bases, target) → what a normal sync sends; computed once for a whole fleet."""
         self.counts: LruCache[PolicyState, RuleCounts] = LruCache(
             memory, "rule_counts", lambda *_: 2 * sizes.ENTRY
         )
-        """What a rule table in this state counts."""
+        """The row counts of a rule table in this state."""
         self.authorities: LruCache[PolicyState, frozenset[Key]] = LruCache(
             memory, "compilers", lambda _, value: 2 * sizes.ENTRY + len(value) * 3 * sizes.TEXT
         )
@@ -56,7 +56,7 @@ class PolicyCaches:
 
 
 OWN = 2
-"""References to a part of a text that nobody else has: the text's and the question's. The cache adds one."""
+"""References to an unshared part of a text: the text's own and the caller's. The cache adds one."""
 
 
 TEXT_SIZE = 340
@@ -68,6 +68,6 @@ def _text_size(_: int, value: RuleText) -> int:
 
 
 def _is_held(value: RuleText) -> bool:
-    """Tell whether a rule set, a difference or a request at work has this text as well."""
+    """Return whether a rule set, a difference or a request in progress uses this text as well."""
     key, text = sys.getrefcount(value.key), sys.getrefcount(value.text)
     return sys.getrefcount(value) > OWN + 1 or key > OWN or (bool(value.text) and text > OWN)

@@ -1,10 +1,9 @@
-"""What a client can read, by its family and version: one table for all that decides by it. Pure.
+"""What a client supports, by its family and version: one table for all decisions. Pure.
 
-A Santa release drops rules that it does not know, or worse, counts a CEL rule as processed that it
-could not compile; other clients end their sync at the first word that they do not know. So nothing
-is sent that a client cannot read. Facts of pedro: wowsignal-io/pedro, `pedro/sync/json` and
-`pedro/lsm/controller.cc`. Next: rule_text.py and sync/settings_wire.py write what is sent,
-explain/delivery.py says what is not.
+A Santa release drops unknown rules, or worse, counts a CEL rule as processed that it could not compile; other
+clients abort their sync at the first unknown value. So nothing is sent that a client does not support. Facts
+of pedro: wowsignal-io/pedro, `pedro/sync/json` and `pedro/lsm/controller.cc`. Next: rule_text.py and
+sync/settings_wire.py write what is sent, explain/delivery.py reports what is not.
 """
 
 import re
@@ -16,7 +15,7 @@ from types import MappingProxyType
 
 
 class Level(IntEnum):
-    """What of CEL a client can compile, in the order of Santa's releases; rules carry what they need."""
+    """The CEL features of clients, in the order of Santa's releases; rules store what they need."""
 
     BASE = 0
     CEL = 1
@@ -32,18 +31,18 @@ class Level(IntEnum):
 
 
 class Family(StrEnum):
-    """Who made the client."""
+    """The family of the client."""
 
     SANTA = "santa"
     PEDRO = "pedro"
     """The Linux agent, and others that are made of the same library."""
     OTHER = "other"
-    """Nobody that is known: what every family reads is all that it is sent."""
+    """An unknown client: it is sent only what every family supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What one family's releases can read, between one change and the next."""
+    """The capabilities of one family's releases, from one change to the next."""
 
     code: int
     """Names these capabilities in the database; never given to others."""
@@ -51,7 +50,7 @@ class Capabilities:
     level: Level
     modes: frozenset[str]
     rule_types: Mapping[str, str]
-    """Our word → the client's; types that are not there cannot be sent."""
+    """Our name → the client's; missing types cannot be sent."""
     policies: Mapping[str, str]
     """Policy → what is sent for it: itself, or the nearest one that the client knows."""
     settings: frozenset[str]
@@ -68,8 +67,8 @@ class Capabilities:
     def mode(self, wanted: str) -> str:
         """Return the client mode that is sent for one.
 
-        In place of STANDALONE it is MONITOR: in LOCKDOWN nobody could approve what is blocked, and a
-        machine that is no Mac has few rules that allow anything.
+        STANDALONE is replaced by MONITOR: in LOCKDOWN users could not approve blocked programs, and a machine
+        other than a Mac has few allow rules.
         """
         return wanted if wanted in self.modes else "MONITOR"
 
@@ -142,7 +141,7 @@ SANTA: tuple[tuple[tuple[int, int], Capabilities], ...] = (
     ((2023, 5), _santa(11, Level.BASE, OLD_SETTINGS, TWO_MODES, TYPES[:4])),
     ((2022, 1), _santa(12, Level.BASE, OLD_SETTINGS, TWO_MODES, TYPES[:3])),
 )
-"""Since which release, the newest first; what is older than all of them is nobody that is known."""
+"""By first release, the newest first; an older client counts as unknown."""
 
 PEDRO = Capabilities(
     code=100,
@@ -154,7 +153,7 @@ PEDRO = Capabilities(
     policies=MappingProxyType(
         {policy: policy for policy in ("ALLOWLIST", "ALLOWLIST_COMPILER", "BLOCKLIST")} | LOUD
     ),
-    # It reads remount_usb_mode as text, which nothing says the form of.
+    # It reads remount_usb_mode as text in an undocumented format.
     settings=COMMON_SETTINGS,
     whole_set=True,
 )
@@ -163,7 +162,7 @@ OTHER = Capabilities(
     family=Family.OTHER,
     level=Level.BASE,
     modes=TWO_MODES,
-    rule_types=MappingProxyType({kind: kind for kind in TYPES[:4]}),  # nobody agrees how CDHASH is spelled
+    rule_types=MappingProxyType({kind: kind for kind in TYPES[:4]}),  # CDHASH has no agreed spelling
     policies=MappingProxyType(
         {policy: policy for policy in ("ALLOWLIST", "BLOCKLIST", REMOVE)}
         | {"ALLOWLIST_COMPILER": "ALLOWLIST"}
@@ -178,13 +177,13 @@ BY_CODE = {made.code: made for made in (*(made for _, made in SANTA), PEDRO, OTH
 MAX_VERSION = 100
 """Characters of a version that are looked at."""
 REMEMBERED = 1024
-"""Versions that a process knows by heart."""
+"""Parsed versions that a process caches."""
 _LIBRARY = re.compile(r"\((pedro|rednose) ")
-"""Whatever the agent is called, its sync is this library's: "pedro-0.3.0 (rednose 0.1.0)"."""
+"""Regardless of the agent's name, its sync is from this library: "pedro-0.3.0 (rednose 0.1.0)"."""
 
 
 def by_version(text: str) -> Capabilities:
-    """Return what the client that reports this version can read."""
+    """Return the capabilities of the client that reports this version."""
     return _by_version(text[:MAX_VERSION])
 
 
@@ -213,7 +212,7 @@ def release(santa_version: str) -> tuple[int, int] | None:
 
 
 def client_name(made: Capabilities, version: str) -> str:
-    """Return what to call a client in a sentence."""
+    """Return the client's name for messages."""
     if made.family is Family.SANTA:
         known = release(version)
         return f"Santa {known[0]}.{known[1]}" if known else "Santa"

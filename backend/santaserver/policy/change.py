@@ -41,7 +41,7 @@ class Change:
     _next_change_at: datetime | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with what is due anyway."""
+        """Start with what is due in any case."""
         self._next_change_at = self.before.next_change_at
 
     @property
@@ -69,11 +69,11 @@ class Change:
         self._settings = True
 
     def layers_changed(self) -> None:
-        """Have every machine's layers looked up again at its next preflight."""
+        """Make every machine's layers be determined again at its next preflight."""
         self._layers = True
 
     def change_due_at(self, *moments: datetime | None) -> None:
-        """See to it that somebody looks at the schedule at these times; None stands for never."""
+        """Make the schedule run at these times; None stands for never."""
         known = (self._next_change_at, *moments)
         self._next_change_at = min((at for at in known if at is not None), default=None)
 
@@ -88,11 +88,11 @@ class Change:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Have it stored with the commit what was done, under the number if one was taken by now."""
+        """Add an audit entry that is stored with the commit, under the number if one has been taken."""
         self.work.audit(self.actor, self.now, action, target, before, after, self._number)
 
     def audit_each(self, action: str, object_type: str, objects: Sequence[int]) -> None:
-        """Have the same stored of each of many objects."""
+        """Add the same entry for each of many objects."""
         self.work.audit_each(self.actor, self.now, action, object_type, objects, self._number)
 
     @property
@@ -100,7 +100,7 @@ class Change:
         return self.next_seq if self.numbered else None
 
     def tell(self, message: Message) -> None:
-        """Tell open browsers after the commit."""
+        """Send a live message after the commit."""
         self.work.outbox.add(message)
 
     def after(self) -> PolicyHead:
@@ -133,7 +133,7 @@ class Change:
 async def change(
     work: UnitOfWork, actor: Actor, now: datetime, kind: ChangeKind, reason: str = ""
 ) -> AsyncIterator[Change]:
-    """Yield a change; what it says of the policy's head is written at the end of the block."""
+    """Yield a change; its changes of the policy's head are written at the end of the block."""
     made = Change(work, actor, now, kind, reason, await lock_head(work.connection))
     yield made
     after = made.after()

@@ -1,8 +1,8 @@
 """The policy's numbers: one row, whose lock puts all changes of the policy in a row.
 
-It is held until the commit, so numbers become visible in their own order: a Mac that confirmed number
-11 cannot have missed number 10. A sequence or a time would not promise that. Whoever locks rows of
-machines as well locks those first: syncs do it in that order. Only `change.py` and `schedule.py` write it.
+It is held until the commit, so numbers become visible in their own order: a Mac that confirmed number 11
+cannot have missed number 10. A sequence or a time would not guarantee that. A transaction that also locks
+rows of machines locks those first, as syncs do. Only `change.py` and `schedule.py` write it.
 """
 
 from datetime import datetime
@@ -57,7 +57,7 @@ async def head_seq(connection: Connection) -> int:
 
 
 async def lock_head(connection: Connection) -> PolicyHead:
-    """Keep other writers out until the transaction ends; return what they see until then."""
+    """Lock out other writers until the end of the transaction; return the present numbers."""
     row = await connection.fetchrow(f"select {COLUMNS} from policy_head for update")  # noqa: S608 - a constant
     if row is None:
         raise LookupError("the table policy_head is empty: the database was not migrated")
@@ -65,7 +65,7 @@ async def lock_head(connection: Connection) -> PolicyHead:
 
 
 async def store_head(connection: Connection, head: PolicyHead, entry: ChangeRow | None) -> None:
-    """Replace the numbers, and write down what a new one stands for; the row must be locked by the caller."""
+    """Replace the numbers, and store what a new one stands for; the caller must have locked the row."""
     if entry is None:
         await connection.execute(STORE, *structs.astuple(head))
     else:

@@ -1,4 +1,4 @@
-"""What machines reported last, as predicates of tags ask about it."""
+"""The last reports of machines, as variables of tag predicates."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where rules and settings are said: the one global layer, the ranks of layers, members made by hand."""
+"""Constants of layers: the global layer, ranks, manual membership."""
 
 GLOBAL_LAYER = 1
 """Id of the one global layer, made by the first migration."""

@@ -1,4 +1,4 @@
-"""Predicates of tags: CEL expressions over what a machine reports of itself.
+"""Predicates of tags: CEL expressions over a machine's report.
 
 The same language implementation as for rules; loaded with the first predicate. Predicates are
 evaluated on the event loop while a Mac waits, so what one could cost is limited before it is stored.
@@ -70,7 +70,7 @@ class PredicateError(Exception):
 
 
 def check_predicate(expression: str) -> None:
-    """Raise `PredicateError` unless the expression answers true or false about a machine."""
+    """Raise `PredicateError` unless the expression returns true or false for a machine."""
     try:
         compiled = _compiled(expression)
         kind = compiled.return_type().name()
@@ -103,7 +103,7 @@ def holds(expression: str, facts: MachineFacts) -> bool:
 
 
 class _Compiled:
-    """An expression that is ready for use, and what it can cost."""
+    """A compiled expression and its maximum cost."""
 
     def __init__(self, text: str) -> None:
         self.expression = _environment().compile(text)
@@ -118,7 +118,7 @@ class _Compiled:
         return self.expression.return_type()
 
     def too_expensive(self, facts: MachineFacts) -> bool:
-        """Tell whether it may not be evaluated for a Mac; one that was stored by an older release may not."""
+        """Return whether it is too expensive for a Mac; one stored by an older release may be."""
         if self.usual_cost > MAX_COST:
             return True
         bounds = facts.bounds()

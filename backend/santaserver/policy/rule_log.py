@@ -14,7 +14,7 @@ from santaserver.policy.states import PolicyState
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A target that was touched, with the versions that win there: at each base, and at the target."""
+    """A changed target with its winning versions: at each base, and at the new state."""
 
     key: Key
     before: tuple[int | None, ...]
@@ -31,7 +31,7 @@ async def signature_id(connection: Connection, caches: PolicyCaches, layers: Seq
     found: int | None = await connection.fetchval(query, *key)
     if found is not None:
         return caches.signatures.put(key, found)
-    # A new one is not remembered: nobody else can refer to it before this transaction commits.
+    # A new one is not cached: others cannot refer to it before this transaction commits.
     await connection.execute(
         "insert into policy_signature (layers, capabilities) values ($1, $2) on conflict do nothing", *key
     )

@@ -1,6 +1,6 @@
-"""Works out whole rule sets and the differences between them, each once for all machines that share it.
+"""Computes whole rule sets and the differences between them, once for all machines that share them.
 
-States never change, so what follows from them is the same whenever it is asked for, remembered or not.
+States never change, so derived values are the same at any time, cached or not.
 """
 
 from collections.abc import Sequence

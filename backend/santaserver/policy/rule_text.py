@@ -1,4 +1,4 @@
-"""Rules as Macs are sent them, and sets of these. Pure; algorithm E, step 3."""
+"""Rules in the form sent to Macs, and sets of them. Pure; algorithm E, step 3."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,25 +15,25 @@ Key = tuple[str, str]
 """A target: (rule type, identifier)."""
 
 MASK = "NONE"
-"""The policy of a rule that takes lower layers' rules away and puts nothing in their place."""
+"""The policy of a rule that masks lower layers' rules without a replacement."""
 
 
 class Reworded(bytes):
-    """A rule in the words of one family: not what all sets share."""
+    """A rule encoded for one family, not shared by all sets."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """One version of a rule as Macs are sent it: JSON that is made once and shared by all sets."""
+    """One version of a rule in the form sent to Macs: JSON that is encoded once and shared by all sets."""
 
     key: Key
     policy: str
     needs_level: int
     """Below it the rule cannot be sent at all."""
     text: bytes
-    """As a client is sent it that can read all of it; of a mask, nothing."""
+    """The JSON for a client with all capabilities; empty for a mask."""
     grants_compiler: bool
     """Whether programs that this one writes may run: those permissions outlive the rule on the Mac."""
 
@@ -72,7 +72,7 @@ class RuleContent:
 
 
 def rule_text(content: RuleContent) -> RuleText:
-    """Write a version down."""
+    """Encode a version."""
     key = (sys.intern(content.rule_type), content.identifier)
     if content.policy == MASK:
         return RuleText(key, MASK, 0, b"", False)
@@ -89,7 +89,7 @@ def rule_text(content: RuleContent) -> RuleText:
 
 
 def removal(key: Key) -> bytes:
-    """Write down that a target has no rule any more."""
+    """Encode the removal of a target's rule."""
     return msgspec.json.encode(RuleAnswer(identifier=key[1], policy=REMOVE, rule_type=key[0]))
 
 
@@ -100,7 +100,7 @@ class RuleSet:
     keys: Sequence[Key]
     texts: Sequence[bytes]
     own: int = 0
-    """Bytes of texts that no other set has."""
+    """Bytes of texts that no other set uses."""
 
     def by_key(self) -> dict[Key, bytes]:
         """Return it for comparing."""
@@ -126,7 +126,7 @@ def rule_set(rules: Mapping[Key, bytes]) -> RuleSet:
 
 
 def changes(keys: Iterable[Key], target: Mapping[Key, bytes]) -> list[bytes]:
-    """Write down a normal sync: for each target the rule in force, or its removal."""
+    """Encode a normal sync: for each target the rule in force, or its removal."""
     return [target.get(key) or removal(key) for key in sorted(keys)]
 
 

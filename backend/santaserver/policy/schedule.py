@@ -1,7 +1,7 @@
 """Makes activations and expiries entries of the policy log, so that Macs are sent them like any change.
 
-Done by a task of every worker and, when one is due, by whichever preflight comes first: what a Mac
-should have stays a function of its signature and a policy number alone.
+Run by a task of every worker and, when one is due, by the next preflight: what a Mac should have remains a
+function of its signature and a policy number alone.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from santaserver.unit_of_work import UnitOfWork
 async def apply_due(work: UnitOfWork, now: datetime) -> PolicyHead:
     """Open and close every version whose time has come, under one number; return the policy's numbers.
 
-    Whoever comes second waits for the first one's lock, and then finds nothing left to do.
+    A second caller waits for the lock, and then finds nothing left to do.
     """
     async with change(work, SCHEDULE, now, "schedule") as made:
         due_at = made.before.next_change_at
@@ -28,7 +28,7 @@ async def apply_due(work: UnitOfWork, now: datetime) -> PolicyHead:
 
 async def _apply(made: Change) -> None:
     opened = await repository.open_waiting(made)
-    # One that expired while nobody looked was never in force, but its rule ends too.
+    # One that expired between two runs was never in force, but its rule ends too.
     missed = await repository.cancel_missed(made)
     closed = await repository.close_expired(made)
     ended = [*missed, *closed]

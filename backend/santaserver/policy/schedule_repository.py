@@ -19,7 +19,7 @@ async def open_waiting(change: Change) -> list[int]:
 
 
 async def cancel_missed(change: Change) -> list[int]:
-    """End what expired while nobody looked: it was never in force. Return the rules."""
+    """End what expired between two runs and was never in force; return the rules."""
     rows = await change.connection.fetch(
         """update rule_version set cancelled_at = $1 where opened_seq is null and cancelled_at is null
              and expires_at <= $1 returning rule_id""",

@@ -1,4 +1,4 @@
-"""What a machine should have, and what its rule table counts then. Plain values."""
+"""The state that a machine should have, and the counts of its rule table. Plain values."""
 
 from dataclasses import dataclass
 

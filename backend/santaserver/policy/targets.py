@@ -1,4 +1,4 @@
-"""What a rule is about: its type, and the identifier in the form Santa stores it. Pure.
+"""The target of a rule: its type, and the identifier in Santa's form. Pure.
 
 The database checks the same formats.
 """
@@ -39,7 +39,7 @@ COMPILER_TYPES: frozenset[RuleType] = frozenset({"BINARY", "SIGNINGID", "CDHASH"
 
 
 def canonical_identifier(rule_type: RuleType, text: str) -> str | None:
-    """Return the identifier in Santa's case, or None when it is no identifier of this type."""
+    """Return the identifier in Santa's case, or None when it is not an identifier of this type."""
     identifier = text.strip()
     if rule_type == "SIGNINGID":
         team, separator, rest = identifier.partition(":")
@@ -53,7 +53,7 @@ def canonical_identifier(rule_type: RuleType, text: str) -> str | None:
 
 
 def check_identifier(rule_type: RuleType, identifier: str) -> str:
-    """Return the stored form; raise `Unprocessable` when it is no such identifier."""
+    """Return the stored form; raise `Unprocessable` when the identifier is invalid."""
     canonical = canonical_identifier(rule_type, identifier)
     if canonical is None:
         raise wrong_field("identifier", f"A {rule_type} identifier is {FORMATS[rule_type][1]}")

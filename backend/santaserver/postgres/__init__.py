@@ -1,1 +1,1 @@
-"""The edge to PostgreSQL: connections, and what its errors mean."""
+"""Access to PostgreSQL: connections, and the classification of its errors."""

@@ -1,7 +1,7 @@
 """The address of the database with the password that its file holds now.
 
-Secrets in files are rotated while this process runs (Kubernetes, Vault): the file is read for each
-new connection. One that cannot be read, or that holds nothing usable, changes nothing.
+Secrets in files are rotated while this process runs (Kubernetes, Vault): the file is read for each new
+connection. If it cannot be read, or its content is invalid, the previous password stays.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ class DatabaseAddress:
     """Where to connect, and with which password."""
 
     def __init__(self, settings: DatabaseSettings, hide: Hide) -> None:
-        """Begin with what the settings say; `hide` keeps new passwords out of the log."""
+        """Start with the settings; `hide` keeps new passwords out of the log."""
         self._settings = settings
         self._hide = hide
         self._trouble = ""

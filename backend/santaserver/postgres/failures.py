@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean: an outage, which ends without us, or a fault of the statement. Pure."""
+"""Classifies PostgreSQL's errors: an outage, or a fault of the statement. Pure."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ OUTAGE_STATES = (
     "25P03",  # idle transaction ended
     "25006",  # read-only: the primary has become a standby
 )
-"""SQLSTATEs, or how they begin."""
+"""SQLSTATEs, or their prefixes."""
 
 HINTS = (
     ("28", "it refuses the user or password: check POSTGRES_USER and POSTGRES_PASSWORD, or DATABASE_URL"),
@@ -50,7 +50,7 @@ def origin(error: BaseException) -> BaseException:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether the database is away, starting, stopping, full or refuses this client."""
+    """Return whether the database is unreachable, starting, stopping, full or refuses this client."""
     if isinstance(error, ConnectError):
         return True
     cause = origin(error)
@@ -60,7 +60,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def _lost_in_the_driver(error: BaseException) -> bool:
-    """Tell whether asyncpg stumbled over a connection that ended under it."""
+    """Return whether asyncpg failed because its connection had ended."""
     if type(error) in {asyncpg.InternalClientError, asyncpg.ProtocolError}:
         return True
     # Wrong arguments are InterfaceErrors as well, and ValueErrors besides.
@@ -84,14 +84,14 @@ def describe(error: BaseException) -> str:
 
 
 def hint(error: BaseException) -> str:
-    """Say what an outage is about and what helps, where that can be told."""
+    """Describe an outage and the remedy, as far as they are known."""
     state = getattr(origin(error), "sqlstate", None) or ""
     said = next((text for start, text in HINTS if state.startswith(start)), "")
     return f"{said} ({describe(error)})" if said else describe(error)
 
 
 class OutageLog:
-    """Writes one line a minute while the database is away, and one when it is back."""
+    """Writes one line a minute while the database is unreachable, and one when it is back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with a database that is there."""
@@ -125,5 +125,5 @@ class OutageLog:
 
     @property
     def ongoing(self) -> bool:
-        """Whether the last that was heard is an outage."""
+        """Whether the last result was an outage."""
         return self._first_at is not None

@@ -1,8 +1,8 @@
-"""A pool of asyncpg connections: lent in a fair order, looked after between requests.
+"""A pool of asyncpg connections with a fair order and health checks between requests.
 
-What asyncpg's own pool costs for each request is half a query, and its proxies outlive the
-connections under them. Here a connection that ended is noticed before it is lent, one that was idle
-is asked first, and either is replaced within the same request.
+What asyncpg's own pool costs for each request is half a query, and its proxies outlive the connections under
+them. Here an ended connection is detected before use, one that was idle is checked first, and either is
+replaced within the same request.
 """
 
 import asyncio
@@ -40,8 +40,8 @@ class PooledConnection:
 class PoolLimits:
     """How many connections there are, how many of them one key may have, and how many requests wait.
 
-    One that was idle for `check_after` seconds is asked before it is lent: NAT and PgBouncer drop
-    them silently, and what PostgreSQL says while it ends one is not the end of it yet.
+    One that was idle for `check_after` seconds is checked before use: NAT and PgBouncer drop connections
+    silently, and PostgreSQL's message that it ends one arrives before the end itself.
     """
 
     what: str
@@ -71,11 +71,11 @@ class Pool:
         self._closing: set[asyncio.Task[None]] = set()
 
     def lend(self, key: Hashable = None) -> "Loan":
-        """Return what lends a connection that works; `key` shares the pool fairly with other keys."""
+        """Return a context manager for a working connection; `key` shares the pool fairly with other keys."""
         return Loan(self, key)
 
     async def acquire(self, key: Hashable) -> PooledConnection:
-        """Lend a connection; `release` takes it back."""
+        """Return a connection; `release` returns it to the pool."""
         await self._limiter.acquire(key)
         try:
             member = self._take_trusted() or await self._take()
@@ -86,13 +86,13 @@ class Pool:
         return member
 
     def release(self, key: Hashable, member: PooledConnection, error: BaseException | None) -> None:
-        """Take a connection back; `error` is what came up while it was lent."""
+        """Return a connection to the pool; `error` is what was raised during its use."""
         self._lent -= 1
         self._take_back(member, sound=error is None or _leaves_sound(error))
         self._limiter.release(key)
 
     async def close(self) -> None:
-        """Close all connections; those that are lent are closed when they come back."""
+        """Close all connections; those in use are closed when they are released."""
         self._closed = True
         while self._idle:
             self._discard(self._idle.pop())
@@ -100,7 +100,7 @@ class Pool:
             await asyncio.wait(self._closing, timeout=2 * CLOSE_TIMEOUT)
 
     def _take_trusted(self) -> PooledConnection | None:
-        """Return the connection that was used last if that was too lately to doubt it."""
+        """Return the connection that was used last if that was recent enough to need no check."""
         if self._idle and self._clock() - self._idle[-1].used_at < self._check_after:
             member = self._idle.pop()
             if not member.raw.is_closed():
@@ -114,7 +114,7 @@ class Pool:
         return await self._take_idle() or await self._open()
 
     async def _take_idle(self) -> PooledConnection | None:
-        """Return the idle connection that was used last, unless it does not answer any more."""
+        """Return the idle connection that was used last, unless it no longer responds."""
         while self._idle:
             member = self._idle.pop()
             if member.raw.is_closed():
@@ -154,7 +154,7 @@ class Pool:
             self._discard(self._idle.pop())
 
     def _discard(self, member: PooledConnection) -> None:
-        """Close a connection in the background: nobody waits for one that may be dead."""
+        """Close a connection in the background, since it may be dead."""
         if member.raw.is_closed():
             return
         task = asyncio.create_task(_close(member), name="close connection")
@@ -168,24 +168,24 @@ class Loan:
     __slots__ = ("_key", "_member", "_pool")
 
     def __init__(self, pool: Pool, key: Hashable) -> None:
-        """Prepare; the connection is lent on entering."""
+        """Prepare; the connection is acquired on entering."""
         self._pool = pool
         self._key = key
 
     async def __aenter__(self) -> PooledConnection:
-        """Lend it."""
+        """Acquire it."""
         self._member = await self._pool.acquire(self._key)
         return self._member
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take it back."""
+        """Release it."""
         self._pool.release(self._key, self._member, error)
 
 
 def _leaves_sound(error: BaseException) -> bool:
-    """Tell whether a connection can be used on after `error` came up while it was lent."""
+    """Return whether a connection can be used again after `error`."""
     doubtful = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
     return isinstance(error, Exception) and not isinstance(error, doubtful) and not is_outage(error)
 
@@ -199,7 +199,7 @@ async def _answers(raw: asyncpg.Connection) -> bool:
 
 
 async def _close(member: PooledConnection) -> None:
-    """Say goodbye when the other side still listens, then end it in any case, also when canceled."""
+    """Close it in order if the server responds, and terminate it in any case, also when canceled."""
     try:
         with suppress(OSError, *DRIVER_ERRORS):
             # The driver's own timeout does not hold while it cancels a statement.

@@ -1,1 +1,1 @@
-"""The catalogue of programs: every file that was seen, who signed it, and how often it was blocked."""
+"""The catalog of programs: every file that was seen, who signed it, and how often it was blocked."""

@@ -1,4 +1,4 @@
-"""Reads the catalogue of programs, those seen last first."""
+"""Reads the catalog of programs, those seen last first."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""List programs that were seen, look at one."""
+"""List programs, show one."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Programs as the REST interface shows them."""
+"""Programs in the REST interface."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ Outcome = Literal["blocked", "allowed"]
 
 
 class SignatureClaim(BaseModel):
-    """A signature that some Macs say a program has."""
+    """A signature that some Macs claim for a program."""
 
     team_id: str
     signing_id: str

@@ -1,4 +1,4 @@
-"""Shows the catalogue of programs."""
+"""Shows the catalog of programs."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Santa's messages, as JSON and protobuf, and how a body from a stranger is read. Knows no stage.
+"""Santa's messages, as JSON and protobuf, and how untrusted bodies are read. Independent of stages.
 
 `messages` has their fields, `body` the limits and encodings.
 """

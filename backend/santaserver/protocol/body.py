@@ -1,7 +1,6 @@
-"""Reads a request body: size limits, content encodings, content type. Knows no stage.
+"""Reads a request body: size limits, content encodings, content type. Independent of stages.
 
-Whatever is held of a body counts against one budget for the whole process: the bytes as they came,
-and those that come out of them.
+All memory for bodies counts against one budget of the process: the received bytes and the decompressed ones.
 """
 
 import zlib
@@ -23,7 +22,7 @@ MAX_STAGE = 1024 * 1024
 """Bytes of any other stage's body; a preflight may name some thousand groups."""
 
 FREE_PLAIN = 1024 * 1024
-"""Bytes up to which a body may be compressed as well as it likes."""
+"""Bytes up to which the compression ratio is not limited."""
 MAX_RATIO = 100
 """Times that a longer body may grow if it holds many values. Deflate's own limit is 1,032."""
 MAX_VALUES_OF_BOMB = 300_000
@@ -39,7 +38,7 @@ PLAIN = {"", "identity", "none"}
 
 
 class Form(Enum):
-    """How messages are written; answers come in the form of the request."""
+    """The encoding of messages; responses use the request's."""
 
     JSON = "application/json"
     PROTOBUF = "application/x-protobuf"
@@ -67,7 +66,7 @@ def encoding_of(fields: Mapping[str, str]) -> str:
 
 
 def too_large(limit: int) -> str:
-    """Say what to do about a body that is larger than a limit."""
+    """Return advice about a body that is larger than a limit."""
     return f"The body is larger than {limit} bytes: lower batch_size in the settings of this Mac's layers"
 
 

@@ -1,7 +1,7 @@
-"""JSON from strangers: how much may be in it, and how what cannot be stored is repaired. Pure.
+"""Untrusted JSON: limits, and repair of characters that cannot be stored. Pure.
 
-A parser makes objects of every pair of brackets, up to a hundred bytes for each byte of the text. So
-what could be objects is counted first, which takes a thousandth of the time.
+A parser creates an object for every pair of brackets, up to a hundred bytes for each byte of the text. So
+possible objects are counted first, which takes a thousandth of the time.
 """
 
 import re
@@ -21,7 +21,7 @@ _LONE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}\Z")
 
 
 def values(text: bytes) -> int:
-    """Return how many values are in a text at most; those that only strings seem to hold count too."""
+    """Return the maximum number of values in a text; what looks like values inside strings counts too."""
     return text.count(b",") + text.count(b"{") + text.count(b"[")
 
 

@@ -113,7 +113,7 @@ def read(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
 def read_leniently(raw: Mapping[str, Any], kind: type[MessageT]) -> MessageT:
     """Turn a parsed object into a message; a field that does not fit counts as absent.
 
-    A Mac says the same at every sync: were it refused for one field, it would never sync again.
+    A Mac sends the same at every sync: if it were refused for one field, it could never sync again.
     """
     known = _respelled(raw, kind)
     try:

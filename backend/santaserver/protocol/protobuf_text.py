@@ -1,4 +1,4 @@
-"""Protobuf from strangers: walked field by field, so that nothing is made of more than what is wanted. Pure.
+"""Untrusted protobuf: walked field by field, so that only the needed fields become objects. Pure.
 
 The library makes some hundred bytes of each empty message, which takes two in the body. And it
 refuses a whole message for one string that is no UTF-8.

@@ -44,7 +44,7 @@ class CelFacts:
     needs_level: Level
     """The oldest releases that compile it."""
     grants_compiler: bool
-    """Whether it can answer ALLOWLIST_COMPILER."""
+    """Whether it can return ALLOWLIST_COMPILER."""
 
 
 class CelError(Exception):

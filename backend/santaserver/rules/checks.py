@@ -1,4 +1,4 @@
-"""Decides whether a rule can be stored. Pure but for the CEL compiler; the database repeats the rules."""
+"""Checks whether a rule can be stored. Pure except for the CEL compiler; the database checks the same."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from santaserver.rules import cel
 
 
 class Content(Protocol):
-    """What a rule is to do, as a request or a file says it."""
+    """The content of a rule in a request or a file."""
 
     policy: Policy
     cel_expr: str | None
@@ -38,7 +38,7 @@ class CheckedContent:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a rule is in force; None for now and for ever."""
+    """When a rule is in force; None for now and forever."""
 
     starts_at: datetime | None
     expires_at: datetime | None

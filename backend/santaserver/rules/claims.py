@@ -1,4 +1,4 @@
-"""Reads what Macs say about who signed the programs that a hash stands for."""
+"""Reads Macs' claims about the signers of programs by hash."""
 
 from collections.abc import Collection, Sequence
 
@@ -29,7 +29,7 @@ where {column} = any($1) group by 1, 2, 3
 async def signers_of(
     connection: Connection, rule_type: str, hashes: Collection[str]
 ) -> dict[str, list[Signer]]:
-    """Return by hash who is believed to have signed what a Mac needs."""
+    """Return by hash the accepted signer, for programs that a Mac needs."""
     column = COLUMNS.get(rule_type)
     if column is None or not hashes:
         return {}

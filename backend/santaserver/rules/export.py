@@ -1,4 +1,4 @@
-"""Streams the live rules as a file: one statement, one snapshot, a portion at a time."""
+"""Streams the live rules as a file: one statement, one snapshot, in portions."""
 
 import asyncio
 import logging
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 PORTION = 200
 """Rules that are held at a time; the largest possible ones take 5 MB together."""
 DEADLINE = 300.0
-"""Seconds until an export has to be through, however slowly it is taken."""
+"""Seconds that an export may take in all."""
 STALL = 30.0
-"""Seconds that a client may take nothing of it."""
+"""Seconds that a client may read nothing."""
 FAREWELL = 1.0
 
 TYPES: dict[FileFormat, str] = {"json": "application/json", "csv": "text/csv"}
@@ -41,7 +41,7 @@ class Wanted:
 
 
 class RuleFile(StreamingResponse):
-    """The answer; what goes wrong before the first rule is a problem, later the connection is cut."""
+    """The response; an error before the first rule is a problem, a later one closes the connection."""
 
     def __init__(self, state: AppState, wanted: Wanted) -> None:
         """Prepare; the database is asked when the answer is sent."""
@@ -55,7 +55,7 @@ class RuleFile(StreamingResponse):
         self._wanted = wanted
 
     async def stream_response(self, send: Send) -> None:
-        """Send the file; one that could not be finished ends without the end that HTTP asks for."""
+        """Send the file; an incomplete one lacks the end that HTTP requires."""
         writer = FileWriter(self._wanted.kind)
         started = False
         try:

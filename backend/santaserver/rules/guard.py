@@ -1,8 +1,8 @@
-"""The lock-out guard: refuses rules that would cut a Mac off from whoever could repair it. Pure.
+"""The lock-out guard: refuses rules that would make a Mac unmanageable. Pure.
 
-A Mac whose device management or Santa itself is blocked cannot be helped from afar any more. Such a
-rule is refused unless the request says that it is meant. A CEL rule is not judged: what it answers
-is known only at the execution.
+A Mac whose device management agent or Santa itself is blocked can no longer be repaired remotely. Such a rule
+is refused unless the request overrides the check. A CEL rule is not checked: its result is known only at the
+execution.
 """
 
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from santaserver.errors import FieldProblem, Unprocessable
 
 BLOCKING = frozenset({"BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST", "SILENT_TTY_BLOCKLIST"})
 AGREEMENT = 2
-"""Macs that have to say the same of a program's signature before it is believed."""
+"""Macs that have to claim the same signature of a program before it is accepted."""
 OVERRIDE = "override_guard"
-"""The request's field that says that it is meant."""
+"""The request's field that overrides the check."""
 
 APPLE_LIFELINES = {"platform:com.apple.mdmclient": "macOS's own device management"}
 TEAM_LIFELINES = {essential.team_id: f"{essential.name} ({essential.use})" for essential in LIFELINES}
@@ -38,7 +38,7 @@ class Claim:
 
 
 def signer_named_by(rule_type: str, identifier: str) -> Signer | None:
-    """Return the signer that a rule's identifier names; hashes name nobody."""
+    """Return the signer that a rule's identifier names; hashes name none."""
     if rule_type == "TEAMID":
         return Signer(identifier, "")
     if rule_type == "SIGNINGID":
@@ -86,7 +86,7 @@ def _lifeline(signer: Signer) -> str | None:
 
 
 def refusal(needed: str) -> Unprocessable:
-    """Return the answer for a rule that is not allowed to pass."""
+    """Return the error for a refused rule."""
     return Unprocessable(
         f"This would block {needed}, which can cut Macs off from management; nothing was stored. "
         f"Set {OVERRIDE} to save it anyway",

@@ -1,4 +1,4 @@
-"""What open browsers are told about rules."""
+"""Live messages about rules."""
 
 from datetime import datetime
 from typing import Literal

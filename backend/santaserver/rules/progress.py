@@ -1,7 +1,7 @@
-"""How many Macs of a layer have confirmed a policy: counted with a list, and remembered for a moment.
+"""How many Macs of a layer have confirmed a policy: counted with a list, and cached briefly.
 
-Counting goes through all Macs. So that pages of a large fleet's rules cost no more than those of a
-small one, what was counted is used again for up to two seconds; of fewer than a thousand Macs, never.
+Counting goes through all Macs. So that pages of a large fleet's rules cost no more than those of a small one,
+counts are reused for up to two seconds; below a thousand Macs they are not cached.
 """
 
 from bisect import bisect_left
@@ -78,7 +78,7 @@ class FleetProgress:
         self._until: dict[int, float] = {}
 
     def known(self, now: float) -> dict[int, LayerProgress]:
-        """Return what need not be counted; what has become too old is counted by the first who asks."""
+        """Return the cached counts; the first caller recounts expired ones."""
         found = {}
         for layer, until in list(self._until.items()):
             progress = self._layers.get(layer)
@@ -91,7 +91,7 @@ class FleetProgress:
         return found
 
     def learn(self, counted: Counted, now: float) -> dict[int, LayerProgress]:
-        """Return what a list has counted, and remember it when that took a large fleet."""
+        """Return what a list has counted, and cache it for a large fleet."""
         totals, confirmed, fleet = counted
         found = progress_of_layers(totals, confirmed)
         macs = max(fleet or 0, *(progress.total for progress in found.values()), 0)

@@ -1,4 +1,4 @@
-"""The list of rules: one statement, whatever it is narrowed down by."""
+"""The list of rules: one statement with any filters."""
 
 import time
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _rule = item_of(Rule)
 
 @dataclass(frozen=True, slots=True)
 class RuleQuery:
-    """What a list of rules is asked for by."""
+    """The filters of a list of rules."""
 
     cursor: str | None = None
     limit: int = 50

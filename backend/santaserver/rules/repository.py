@@ -102,7 +102,7 @@ update rule_version set closed_seq = case when opened_seq is not null then $2::b
   cancelled_at = case when opened_seq is null then $3::timestamptz end
 where {} = $1 and closed_seq is null and cancelled_at is null
 """
-"""What is in force is closed, what still waited is cancelled."""
+"""A version in force is closed, a waiting one is canceled."""
 
 
 async def find_rule(connection: Connection, rule_id: int) -> RuleRow | None:
@@ -184,7 +184,7 @@ async def mark_removed(change: Change, rule_id: int) -> None:
 
 
 async def set_comment(change: Change, rule_id: int, comment: str) -> None:
-    """Change the comment, which no Mac ever sees."""
+    """Change the comment, which is never sent to a Mac."""
     await change.connection.execute("update rule set comment = $2 where id = $1", rule_id, comment)
 
 

@@ -73,5 +73,5 @@ async def update_rule(rule_id: RowId, rule: RuleUpdate, work: WorkDep, user: Adm
 
 @router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
 async def remove_rule(rule_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> None:
-    """Remove a rule; every Mac that has it is told at its next sync."""
+    """Remove a rule; every Mac that has it gets the removal at its next sync."""
     await service.remove_rule(work, rule_id, user.actor, now)

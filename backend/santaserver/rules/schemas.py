@@ -1,4 +1,4 @@
-"""Rules as the REST interface takes and shows them."""
+"""Rules in the REST interface."""
 
 from datetime import datetime
 from typing import Literal
@@ -82,7 +82,7 @@ class Rule(BaseModel):
 
 
 class RemovedRule(BaseModel):
-    """A rule out of use, and how many Macs have confirmed its removal."""
+    """A removed rule, and how many Macs have confirmed its removal."""
 
     id: int
     layer: LayerName

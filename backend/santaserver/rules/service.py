@@ -60,7 +60,7 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
 async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: Actor, now: datetime) -> Rule:
     """Give a rule new content; without a difference no number is used."""
     connection = work.connection
-    # Its type and layer never change: nobody waits while an expression is compiled and Macs are counted.
+    # Its type and layer never change, so compiling and counting happen before the lock.
     known = await _live(connection, rule_id)
     content = check_content(cast("RuleType", known.rule_type), rule)
     macs = await _progress(connection, known.layer_id)
@@ -100,7 +100,7 @@ async def remove_layers_rules(made: Change, layer: int) -> int:
 
 
 async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent) -> bool:
-    """Refuse a rule that would lock Macs out; return whether one may pass because it is meant."""
+    """Refuse a rule that would lock Macs out; return whether the request overrode the check."""
     named = signer_named_by(*key)
     if rule.policy not in BLOCKING:
         return False
@@ -157,7 +157,7 @@ def _schedule(row: RuleRow) -> Schedule:
 
 
 async def _progress(connection: Connection, layer: int) -> LayerProgress:
-    """Count the Macs of a layer; writers do so before they lock the policy: it can take a while."""
+    """Count the Macs of a layer; writers do this before they lock the policy, since it can take time."""
     return (await repository.progress(connection, [layer]))[layer]
 
 

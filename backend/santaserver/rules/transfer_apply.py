@@ -1,4 +1,4 @@
-"""Does what an import's staged steps say: a few statements under one number, whatever the number of rules."""
+"""Applies an import's staged steps: a few statements under one number, for any number of rules."""
 
 from santaserver.db import rows_of
 from santaserver.policy.change import Change
@@ -47,7 +47,7 @@ DUE = """select least(min(starts_at), min(expires_at)) from import_step
 
 
 async def apply(made: Change) -> int:
-    """Do every step under one number; return it, or the present one when no Mac would notice anything."""
+    """Apply every step under one number; return it, or the present one when nothing changes for Macs."""
     connection, now = made.connection, made.now
     await connection.execute(COMMENTS, timeout=PATIENCE)
     noticed = (

@@ -9,7 +9,7 @@ from typing import Any
 from santaserver.rules.transfer_schemas import ALWAYS, COLUMNS, FileError
 
 FORMULA = re.compile("'*[=+@\t-]")
-"""How a cell begins that a spreadsheet calculates, and how it does with marks before."""
+"""The first characters of a cell that a spreadsheet would evaluate, directly or after quotes."""
 MAX_COMMAS = 20_000
 """In one row, texts included."""
 LONGEST = 256 * 1024
@@ -39,7 +39,7 @@ def csv_items(pieces: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def cell(value: object) -> str:
-    """Write a cell; what a spreadsheet would take for a formula is marked as text, as spreadsheets do."""
+    """Write a cell; a possible formula is marked as text, as spreadsheets do."""
     if value is True:
         return "true"
     text = str(value or "").replace("\r\n", "\n").replace("\r", "\n")

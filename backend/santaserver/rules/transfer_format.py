@@ -1,4 +1,4 @@
-"""Reads files of rules, JSON and CSV, one rule after the other. Pure. A mistake names its line."""
+"""Reads files of rules, JSON and CSV, one rule after the other. Pure. An error names its line."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class FileRow:
 
 
 def read_rules(kind: FileFormat, pieces: Iterator[str]) -> Iterator[FileRow | FileMistake]:
-    """Yield the rules of a file and every mistake in it, in their order."""
+    """Yield the rules of a file and every error in it, in order."""
     rows = 0
     try:
         for line, item in (json_items if kind == "json" else csv_items)(pieces):

@@ -1,6 +1,6 @@
 """Reads the rules of a JSON file, element by element, while its text comes in pieces. Pure.
 
-No more of the text is kept than one rule may take, whatever the file holds.
+At most the text of one rule is kept in memory, for any file.
 """
 
 import json

@@ -69,7 +69,7 @@ class Portion:
     records: list[tuple[Any, ...]] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     mistakes: list[FileMistake] = field(default_factory=list)
-    """In what is no rule at all."""
+    """Errors outside of rules."""
 
     @property
     def wrong(self) -> int:
@@ -78,7 +78,7 @@ class Portion:
 
 
 class FileReader:
-    """Reads and checks a file; `portion` is called until `done`, on whatever thread."""
+    """Reads and checks a file; `portion` is called until `done`, on any thread."""
 
     def __init__(self, kind: FileFormat, pieces: Iterator[str], now: datetime) -> None:
         """Prepare; nothing is read yet."""

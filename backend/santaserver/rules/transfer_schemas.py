@@ -1,4 +1,4 @@
-"""Many rules at once: the file's rows and the plan of an import."""
+"""Import and export: the file's rows and the plan of an import."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ MAX_FILE = 16 * 1024 * 1024
 """Characters; as JSON text it has to fit into the largest body of an import."""
 MAX_ROWS = 100_000
 SHOWN = 500
-"""Changes and mistakes that a plan shows; all of them are counted."""
+"""Changes and errors that a plan lists; all of them are counted."""
 
 
 class FileRule(Input):
@@ -43,7 +43,7 @@ ALWAYS = ("layer", "rule_type", "identifier", "policy")
 
 
 class FileError(Exception):
-    """A file cannot be read on from a line."""
+    """A file cannot be read beyond a line."""
 
     def __init__(self, line: int, message: str) -> None:
         """Keep where and why."""
@@ -93,7 +93,7 @@ class FileMistake(BaseModel):
 
 
 class ImportPlan(BaseModel):
-    """What an import would do, or has done."""
+    """The result of an import, or of a dry run."""
 
     applied: bool
     policy_seq: int = Field(description="Number of the policy that it was made for, or has made")

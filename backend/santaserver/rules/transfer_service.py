@@ -1,7 +1,7 @@
 """Imports files of rules: one file, one transaction, one number of the policy.
 
-The file is read in portions off the event loop and staged without a lock; only the comparison and the
-change itself keep other writers out.
+The file is read in portions off the event loop and staged without a lock; only the comparison and the change
+itself lock out other writers.
 """
 
 from collections.abc import Iterator
@@ -45,14 +45,14 @@ class Mistakes:
 
 @dataclass(slots=True)
 class StagedFile:
-    """A file whose rules are stored beside those that are there."""
+    """A file whose rules are staged beside the stored ones."""
 
     wanted: RuleImport
     rules: int
     failed: list[Failed]
     mistakes: Mistakes
     overridden: bool = False
-    """Whether it has rules that the lock-out guard would have refused."""
+    """Whether it has rules that the lock-out check would have refused."""
 
 
 async def import_rules(
@@ -62,7 +62,7 @@ async def import_rules(
     by: tuple[Actor, datetime],
     worker: WorkerThread,
 ) -> ImportPlan:
-    """Plan an import and, unless it is a trial, do it; raise `Unprocessable` for a file with mistakes."""
+    """Plan an import and, unless it is a dry run, apply it; raise `Unprocessable` for a file with errors."""
     actor, now = by
     file = await _stage(work.connection, wanted, FileReader(wanted.format, text, now), worker)
     if wanted.dry_run:
@@ -106,7 +106,7 @@ async def _plan(connection: Connection, file: StagedFile, seq: int) -> ImportPla
 async def _stage(
     connection: Connection, wanted: RuleImport, reader: FileReader, worker: WorkerThread
 ) -> StagedFile:
-    """Store the rules of a file beside those that are there, but for those that cannot be."""
+    """Stage the valid rules of a file beside the stored ones."""
     failed: list[Failed] = []
     mistakes = Mistakes()
     await staging.begin(connection)
@@ -119,7 +119,7 @@ async def _stage(
 
 
 async def _endangering(connection: Connection) -> list[FileMistake]:
-    """Return what the lock-out guard says of rules that would begin to block; those that do already stay."""
+    """Return the lock-out errors of rules that would start to block; those that block already stay."""
     found = await staging.named_lifelines(connection)
     for rule_type in COLUMNS:
         async for rows in staging.blocking_hashes(connection, rule_type, BATCH):

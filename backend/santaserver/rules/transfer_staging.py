@@ -132,7 +132,7 @@ async def mistakes(connection: Connection) -> tuple[list[FileMistake], int]:
 
 
 async def unknown_layers(connection: Connection) -> set[str]:
-    """Return which of the layers that rules with mistakes name are nobody's."""
+    """Return which of the layers that rules with errors name do not exist."""
     query = "select asked from import_layer join import_asked using (asked) where name is null"
     return {row[0] for row in await connection.fetch(query)}
 

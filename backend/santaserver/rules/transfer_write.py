@@ -40,7 +40,7 @@ class FileWriter:
         return b"" if self._begun else self.portion(())
 
     def broken_off(self) -> bytes:
-        """Write what nobody takes for the end of a file: import refuses it."""
+        """Write a marker of an incomplete file, which import refuses."""
         if self._json:
             return b"\n"
         return b'"The export ended early: this file is incomplete'

@@ -1,4 +1,4 @@
-"""Writes answers: in the request's form, compressed where the client takes it and it pays."""
+"""Writes responses: in the request's form, compressed where the client accepts it and it helps."""
 
 import gzip
 
@@ -8,11 +8,11 @@ from santaserver.sync.caches import SyncCaches
 from santaserver.sync.pages import LEVEL, WORTH_COMPRESSING, Page, shared_part, whole_page
 
 Fields = list[tuple[bytes, bytes]]
-"""The fields of an answer, as ASGI has them."""
+"""The header fields of a response, as ASGI has them."""
 
 
 def answer(stage: str, form: Form, body: bytes, accepted: str) -> tuple[bytes, Fields]:
-    """Return a stage's JSON answer as the client wants it, with its fields."""
+    """Return a stage's JSON response in the client's form, with its header fields."""
     if form is Form.PROTOBUF:
         body = protobuf.answer(stage, body)
     coded = len(body) > WORTH_COMPRESSING and takes_gzip(accepted)
@@ -22,7 +22,7 @@ def answer(stage: str, form: Form, body: bytes, accepted: str) -> tuple[bytes, F
 
 
 def page_answer(caches: SyncCaches, page: Page, form: Form, accepted: str) -> tuple[bytes, Fields]:
-    """Return a page of rules as the client wants it, with its fields."""
+    """Return a page of rules in the client's form, with its header fields."""
     pack = takes_gzip(accepted)
     key = (page.content, form, pack)
     shared = caches.pages.get(key) or caches.pages.put(key, shared_part(page, form, pack=pack))

@@ -1,7 +1,7 @@
-"""Ends the loop of a Mac whose uploads are too large: its next preflights ask for smaller batches. Pure.
+"""Reduces the batch size of a Mac whose uploads are too large. Pure.
 
-A Mac repeats a refused batch at every sync. So it is told to send fewer events at a time, down to one;
-an event that is too large even alone is dropped, for nothing after it would ever arrive.
+A Mac repeats a refused batch at every sync. So it is asked to send fewer events at a time, down to one; an
+event that is too large even alone is dropped, because it would block all later ones.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ LASTS = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """What a Mac is told."""
+    """The batch size that a Mac is sent."""
 
     step: int
     until: datetime
     told: bool = False
-    """Whether a preflight has said so since."""
+    """Whether a preflight has sent it since."""
 
 
 class BatchCaps:
@@ -37,7 +37,7 @@ class BatchCaps:
         )
 
     def too_large(self, machine_id: str, now: datetime) -> bool:
-        """Note that a Mac's batch was refused; tell whether it had one event and has to be dropped."""
+        """Record that a Mac's batch was refused; return whether it had one event and has to be dropped."""
         cap = self._current(machine_id, now)
         if cap is None:
             self._caps.put(machine_id, Cap(0, now + LASTS))

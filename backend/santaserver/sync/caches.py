@@ -1,4 +1,4 @@
-"""What a process remembers between syncs, beside the policy: tags, and answers as they are sent."""
+"""The caches of syncs beside the policy's: tags, and encoded responses."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from santaserver.sync.pages import SharedPart
 
 @dataclass(frozen=True, slots=True)
 class TagRule:
-    """A tag, its layer, and what makes a machine its member without anybody's doing."""
+    """A tag, its layer, and its automatic membership."""
 
     id: int
     layer: int
@@ -25,7 +25,7 @@ class SyncCaches(PolicyCaches):
     """The caches of one process."""
 
     def __init__(self, memory: CacheMemory | None = None) -> None:
-        """Share a budget, or begin one of their own."""
+        """Share a budget, or start a separate one."""
         memory = memory or CacheMemory()
         super().__init__(memory)
         self.tags: LruCache[int, tuple[TagRule, ...]] = LruCache(
@@ -39,7 +39,7 @@ class SyncCaches(PolicyCaches):
         self.pages: LruCache[Hashable, SharedPart] = LruCache(
             memory, "rule_pages", lambda _, value: 3 * sizes.ENTRY + len(value.sent)
         )
-        """Pages of rules by content, form and coding, as Macs are sent them."""
+        """Pages of rules by content, form and coding, as sent to Macs."""
 
 
 def _tag_size(tag: TagRule) -> int:

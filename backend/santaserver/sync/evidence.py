@@ -1,4 +1,4 @@
-"""Gathers what a preflight proves about the rules that a machine has; preflight.py decides by it."""
+"""Collects what a preflight proves about a machine's rules; preflight.py decides by it."""
 
 import hashlib
 from dataclasses import replace

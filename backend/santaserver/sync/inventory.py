@@ -1,4 +1,4 @@
-"""The SQL of what is known about machines themselves; their syncs are repository.py's."""
+"""The SQL of machines' reports; that of their syncs is in repository.py."""
 
 from dataclasses import astuple
 from datetime import datetime

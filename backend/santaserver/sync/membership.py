@@ -1,7 +1,7 @@
 """Which layers a machine is in: the global one, its tags in their order, its user's, its own.
 
 Looked up when the machine's report or the layers themselves have changed since the last time, which
-`membership_fingerprint` tells; otherwise the signature of the last time holds.
+`membership_fingerprint` shows; otherwise the last signature is valid.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Source = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The machine whose layers are looked up."""
+    """The machine whose layers are determined."""
 
     id: int
     machine_id: str

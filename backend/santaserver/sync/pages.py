@@ -1,8 +1,8 @@
-"""Pages of rules as they are sent. Pure; what all Macs share of a page is written and compressed once.
+"""Encoded pages of rules. Pure; the part of a page that all Macs share is encoded and compressed once.
 
-A page ends with a cursor of its own for each session. So what comes before is kept, and compressed
-in a way that can go on: the cursor follows as it is, in a last, stored block (RFC 1951,
-section 3.2.4; the stream around it is RFC 1952's).
+A page ends with a different cursor for each session. So the part before it is cached, in a compressed form
+that can be continued: the cursor follows in a last, stored block (RFC 1951, section 3.2.4; the stream around
+it is RFC 1952's).
 """
 
 import struct

@@ -24,11 +24,11 @@ class RulesPage:
 def page_of(rules: Sequence[bytes], offset: int, *, clean: bool, recent: Sequence[int]) -> RulesPage:
     """Cut a page out of a session's rules; the last one carries what makes the session's count its own.
 
-    A postflight names no session. A late one of an earlier sync may arrive when this sync's last
-    page has been served, and must not confirm it. So a sync's number of rules differs from those
-    of the syncs before, and from what a client may have counted that lost a page (a multiple of
-    the page size). Removals of rules that never were make up the number; a clean sync without
-    rules needs one anyway, for without any it would change nothing.
+    A postflight names no session. A late one of an earlier sync may arrive when this sync's last page has
+    been served, and must not confirm it. So a sync's number of rules differs from those of earlier syncs, and
+    from the count of a client that lost a page (a multiple of the page size). Removals of rules that never
+    existed adjust the number. A clean sync without rules needs one in any case, because without any it would
+    change nothing.
     """
     fillers = _fillers(len(rules), clean=clean, recent=recent)
     following = offset + PAGE_SIZE
@@ -48,5 +48,5 @@ def _fillers(number: int, *, clean: bool, recent: Sequence[int]) -> int:
 
 
 def tombstone(number: int) -> bytes:
-    """Write down the removal of a rule that never was."""
+    """Encode the removal of a rule that never existed."""
     return removal(("BINARY", hashlib.sha256(f"SantaServer: no rule {number}".encode()).hexdigest()))

@@ -12,9 +12,9 @@ WORDS_FOR = {
     Kind.CLEAN: frozenset({"CLEAN", "CLEAN_ALL", 2, 3}),
     Kind.CLEAN_ALL: frozenset({"CLEAN_ALL", 3}),
 }
-"""What a Mac may say it did; one that wanted CLEAN_ALL turns our CLEAN into it."""
+"""The kinds a Mac may report; one that wanted CLEAN_ALL turns our CLEAN into it."""
 UNSAID = frozenset({"", 0, "SYNC_TYPE_UNSPECIFIED"})
-"""Agents before 2025.1 do not say it."""
+"""Agents before 2025.1 do not send it."""
 
 
 class Verdict(Enum):
@@ -24,7 +24,7 @@ class Verdict(Enum):
     STRAY = "stray"
     """It belongs to no open sync, perhaps to an earlier one: nothing changes, as if it had been lost."""
     REFUSED = "refused"
-    """The Mac has something else than what was sent: its state is unknown from here on."""
+    """The Mac has other rules than were sent: its state is unknown from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict, why, and the hash to compare the next preflight with."""
+    """The verdict, the reason, and the hash to compare the next preflight with."""
 
     verdict: Verdict
     why: str = ""
@@ -55,7 +55,7 @@ def judge(
     *,
     counts: bool = True,
 ) -> Judgement:
-    """Compare what the Mac says with what the open session sent.
+    """Compare the Mac's report with what the open session sent.
 
     Without `counts`, the client is of a family that takes all rules at each sync, never says which kind
     of sync it did, and may say 0 for the number of rules that it got. `recent` are the numbers of rules

@@ -1,7 +1,7 @@
 """Decides what kind of sync a machine gets. Pure; algorithm E, steps 2, 6 and 7.
 
-The client's rulesHash is opaque: it is compared with what the same client said at its last
-postflight, never computed here. Next: policy/rule_sets.py says what a normal sync sends.
+The client's rulesHash is opaque: it is compared with the same client's last postflight, never computed here.
+Next: policy/rule_sets.py computes what a normal sync sends.
 """
 
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ DRIFT_REASONS = frozenset(
     }
 )
 MAX_DRIFT_CLEANS = 2
-"""Clean syncs in a row that drift may cause; each one costs the Mac its unsent events."""
+"""Consecutive clean syncs because of drift; each one costs the Mac its unsent events."""
 DRIFT_PAUSE = timedelta(hours=24)
 """After that many, drift causes none for this long, and for twice as long after each further one.
 
-Either something on the Mac keeps changing its rules, or its counts stay wrong whatever it is sent.
+Either something on the Mac keeps changing its rules, or its counts stay wrong in any case.
 """
 LONGEST_DRIFT_PAUSE = timedelta(days=30)
 MAX_STATES = 8
-"""States a machine may be in before guessing becomes dearer than a clean sync."""
+"""Possible states of a machine above which a clean sync costs less."""
 SELF_HEAL_AFTER = timedelta(days=30)
 """Agents before 2025.7 prove nothing by their counts, so their tables are rebuilt after this long."""
 SELF_HEAL_SPREAD = timedelta(days=7)
@@ -39,7 +39,7 @@ STANDALONE = "STANDALONE"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What this preflight says and what follows from it."""
+    """What this preflight reports and proves."""
 
     wants_clean: bool = False
     rules_hash: str = ""
@@ -75,7 +75,7 @@ class Plan:
 
 
 def decide(known: Known, evidence: Evidence, now: datetime) -> Plan:
-    """Choose the kind of sync: the strongest that anything asks for, named by its first reason."""
+    """Choose the kind of sync: the strongest one that any reason requires, with its first reason."""
     bases = possible_states(known)
     drift = _drift(known, evidence)
     claims = list(_claims(known, evidence, bases, now))

@@ -1,8 +1,8 @@
-"""The way of a sync that nothing is new for: no lock, no transaction, at most one write for a stage.
+"""The fast path of a sync without changes: no lock, no transaction, at most one write per stage.
 
-Each stage reads the machine's row and writes it only if it is still the same; what a stage did while
-another one changed the row is void, and it starts over in service.py, under the row's lock. So does
-whatever takes more than one write. Decisions are service.py's own.
+Each stage reads the machine's row and writes it only if it is still the same; if another stage changed the
+row in between, the stage starts over in service.py, under the row's lock. So does a stage that needs more
+than one write. The decisions are those of service.py.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from santaserver.sync.service import SyncContext
 
 
 async def preflight(context: SyncContext, machine_id: str, request: PreflightRequest) -> bytes | None:
-    """Begin a sync that sends nothing to a machine that says what it said last time."""
+    """Begin a sync that sends nothing to a machine with an unchanged report."""
     machine = await repository.find_machine(context.connection, machine_id)
     if machine is None or machine.signature is None or not _settled(context, machine, request):
         return None
@@ -51,7 +51,7 @@ async def postflight(context: SyncContext, machine_id: str, request: PostflightR
 
 
 def _settled(context: SyncContext, machine: MachineSnapshot, request: PreflightRequest) -> bool:
-    """Tell whether nothing has to be written down or put in force before the decision."""
+    """Return whether nothing has to be stored or activated before the decision."""
     due = machine.head.next_change_at
     return (
         _idle(machine)
@@ -71,7 +71,7 @@ async def attempt(
     machine_id: str,
     request: object,
 ) -> Page | bytes | None:
-    """Go one of these ways; None when it leads nowhere and nothing was written."""
+    """Try the fast path; None when it does not apply and nothing was written."""
     try:
         return await way(context, machine_id, request)
     except StaleRead:

@@ -69,7 +69,7 @@ async def find_machine(connection: Connection, machine_id: str) -> MachineSnapsh
 
 
 async def lock_machine(connection: Connection, machine_id: str) -> MachineSnapshot | None:
-    """Return a machine and keep other stages of it waiting.
+    """Return a machine, locked against its other stages.
 
     After such a wait the machine's sync state is the newest, the numbers may be a moment older: then
     a sync's target is that moment's policy, but never one before what the machine has already.
@@ -105,7 +105,7 @@ def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 
 async def create_machine(
     connection: Connection, machine_id: str, enrollment: int | None, now: datetime
 ) -> None:
-    """Add a machine that nothing is known of; another request may have been faster."""
+    """Add an unknown machine; another request may have added it first."""
     row_id = await connection.fetchval(
         """insert into machine (machine_id, enrollment_id, enrolled_at) values ($1, $2, $3)
            on conflict (machine_id) do nothing returning id""",
@@ -148,7 +148,7 @@ async def open_session(
             known.pending.sent,
             now,
         )
-    # A clean sync ends all doubt, but for the compilers' output of states that had no more than the target.
+    # A clean sync makes the state certain, except for compilers' output of some earlier states.
     states = plan.bases if plan.kind is Kind.NORMAL else (target,)
     possible = [state for state in states if state != known.acked]
     values: list[object] = [
@@ -316,7 +316,7 @@ def clip(text: str, length: int = 500) -> str:
 
 
 def _recent(known: Known, *counts: int | None) -> list[int]:
-    """Put new counts before those that are remembered; 0 tells no sync from another."""
+    """Put new counts before the stored ones; 0 does not distinguish syncs."""
     added = (min(count, 2**31 - 1) for count in counts if count)
     return list(dict.fromkeys((*added, *known.recent_counts)))[:RECENT_COUNTS]
 

@@ -1,7 +1,7 @@
 """Santa's stages over HTTP: `/api/santa/{stage}/{machine_id}`, the secret optionally in the path.
 
-Only 200 is success to a client, 403 means "fetch an XSRF token" to it, and 4xx other than 408 and
-429 end its sync: so nothing here answers 201, 204 or 403.
+A client accepts only 200 as success, takes 403 as "fetch an XSRF token", and ends its sync at other 4xx than
+408 and 429: so nothing here returns 201, 204 or 403.
 
 Bare ASGI: the stages are most of what a server does, and what the REST interface has around its
 endpoints would cost each of them a fifth of its time.
@@ -64,13 +64,13 @@ log = logging.getLogger(__name__)
 
 PREFIX = "/api/santa"
 DOCTOR = "santactl-doctor-test"
-"""The id that `santactl doctor` probes with: answered, but no machine."""
+"""The id of the probe of `santactl doctor`: it gets a response, but is not a machine."""
 MAX_ID = 1000
 EMPTY = b"{}"
 
 
 class Content(Struct, frozen=True):
-    """A request's body without its content encoding, and how it is written."""
+    """A request's decoded body and its form."""
 
     form: Form
     plain: bytes
@@ -100,7 +100,7 @@ KNOWN_STAGES = frozenset({*SYNC_STAGES, "eventupload", "metrics"})
 
 
 class Call(Struct, frozen=True):
-    """One request: its stage, or `xsrf`; whose it is; what its fields say, names in lower case."""
+    """One request: its stage, or `xsrf`; its machine; its header fields, names in lower case."""
 
     state: AppState
     stage: str
@@ -109,13 +109,13 @@ class Call(Struct, frozen=True):
     fields: Mapping[str, str]
 
     def proof(self) -> Proof:
-        """Return what the Mac shows of itself."""
-        # Only santa-proxy sets the field: it takes it away from what clients send.
+        """Return the Mac's credentials."""
+        # Only santa-proxy sets the field: it removes it from clients' requests.
         return Proof(shown_secret(self.fields, self.secret), "client-cert" in self.fields)
 
 
 async def answer_call(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request below the prefix."""
+    """Handle one request below the prefix."""
     call = _call(scope)
     if scope["method"] != "POST":
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
@@ -128,7 +128,7 @@ async def answer_call(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
-    """Decide who asks, then receive the body and run the stage."""
+    """Authenticate the Mac, then receive the body and run the stage."""
     form = form_of(call.fields)
     if call.stage not in KNOWN_STAGES and call.machine_id != DOCTOR:
         raise NotFound(f"Unknown stage {call.stage!r}")
@@ -170,7 +170,7 @@ async def _received(
 
 
 async def _authorised(call: Call) -> EnrollmentTerms | None:
-    """Check what a Mac shows of itself, before anything of its body is read."""
+    """Check a Mac's credentials before its body is read."""
     state = call.state
     required = state.settings.enrollment_required
     return await admission.authorise(
@@ -185,7 +185,7 @@ async def _lent(state: AppState) -> AsyncIterator[Connection]:
 
 
 async def _plain(call: Call, sent: bytes, encoding: str, limit: int, hold: Reservation) -> bytes:
-    """Undo the content encoding; what turns out to be large, off the event loop."""
+    """Undo the content encoding; large bodies off the event loop."""
     if encoding in PLAIN or not sent:
         return sent
     inflater = Inflater(sent, encoding, limit, hold)
@@ -195,7 +195,7 @@ async def _plain(call: Call, sent: bytes, encoding: str, limit: int, hold: Reser
 
 
 def _token(call: Call) -> Fields:
-    """Hand out a token for a client that was told 403 by something in between; none is ever required."""
+    """Return a token for a client that got a 403 from an intermediary; none is ever required."""
     key = call.state.settings.security.secret_key.encode()
     token = hmac.new(key, b"xsrf\0" + call.machine_id.encode(), hashlib.sha256).hexdigest()
     return [
@@ -206,7 +206,7 @@ def _token(call: Call) -> Fields:
 
 
 async def _sync(call: Call, enrolled: EnrollmentTerms | None, content: Content) -> Page | bytes:
-    """Run a stage of a sync: the quick way if it leads anywhere, else in one transaction."""
+    """Run a stage of a sync: by the fast path if it applies, else in one transaction."""
     state, machine_id = call.state, call.machine_id
     way = SYNC_STAGES[call.stage]
     message = content.message(way.message)
@@ -226,7 +226,7 @@ async def _sync(call: Call, enrolled: EnrollmentTerms | None, content: Content) 
 
 
 async def _report(call: Call, enrolled: EnrollmentTerms | None, content: Content) -> bytes:
-    """Take what a Mac reports beside its syncs; each statement is a transaction of its own."""
+    """Store what a Mac reports beside its syncs; each statement is a separate transaction."""
     state, machine_id, now = call.state, call.machine_id, call.state.clock()
     if call.stage == "metrics":
         _metrics(machine_id, content)
@@ -246,7 +246,7 @@ async def _report(call: Call, enrolled: EnrollmentTerms | None, content: Content
 
 
 def _metrics(machine_id: str, content: Content) -> None:
-    """Accept what an agent measured; nothing is kept of it, so nothing is read."""
+    """Accept an agent's telemetry without reading or storing it."""
     log.debug("%s reported %d bytes of metrics", machine_id, len(content.plain))
 
 
@@ -257,7 +257,7 @@ async def _enroll(state: AppState, enrolled: EnrollmentTerms | None, machine_id:
 
 
 def _call(scope: Scope) -> Call:
-    """Take a request apart; machine ids may contain anything, even slashes."""
+    """Parse a request; machine ids may contain anything, even slashes."""
     secret = None
     stage, slash, machine_id = scope["path"][len(PREFIX) + 1 :].partition("/")
     if stage == "e":
@@ -269,13 +269,13 @@ def _call(scope: Scope) -> Call:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     if not machine_id or len(machine_id) > MAX_ID or not is_storable(machine_id):
         raise BadRequest(f"A machine id has 1 to {MAX_ID} characters")
-    # Of a field that comes twice, the first counts.
+    # If a field is repeated, the first one counts.
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     return Call(scope["app"].state.santa, stage, machine_id, secret, fields)
 
 
 def is_stage(scope: Scope) -> bool:
-    """Tell whether a request is one of Santa's."""
+    """Return whether a request is one of Santa's."""
     path: str = scope["path"] if scope["type"] == "http" else ""
     return path.startswith(PREFIX + "/")
 

@@ -1,4 +1,4 @@
-"""Puts the stages together: reads what is known, asks the pure decisions, stores what they say.
+"""Combines the stages: reads the state, calls the pure decisions, stores their results.
 
 One call is one transaction; the machine's row lock keeps its own retries in order. Next:
 preflight.py and postflight.py decide, rule_sets.py finds the rules, membership.py the layers.
@@ -61,7 +61,7 @@ class SyncContext:
 
 
 async def preflight(context: SyncContext, machine_id: str, request: PreflightRequest) -> bytes:
-    """Take the machine's report, choose the kind of sync, freeze its target, answer all settings."""
+    """Store the machine's report, choose the kind of sync, freeze its target, return all settings."""
     machine = await known_machine(context, machine_id, request.serial_number)
     machine = await _identified(context, machine, request.serial_number)
     request = complete(request, machine)
@@ -84,7 +84,7 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
 
 
 def complete(request: PreflightRequest, machine: MachineSnapshot) -> PreflightRequest:
-    """Fill in what a Mac did not say of itself this time: it is not known any less for that."""
+    """Keep the stored facts that a Mac did not report this time."""
     if request.serial_number and request.hostname:
         return request
     return msgspec.structs.replace(
@@ -120,7 +120,7 @@ async def begin(
     new: NewSession,
     head: PolicyHead,
 ) -> bytes:
-    """Open a sync and answer its preflight."""
+    """Open a sync and respond to its preflight."""
     plan = new.plan
     session = await repository.open_session(context.connection, machine, new, context.now)
     _tell_preflight(context, machine, request, plan)
@@ -173,7 +173,7 @@ async def _rules_of(context: SyncContext, session: Session) -> Sequence[bytes]:
 
 
 async def _whole_set(context: SyncContext, machine: MachineSnapshot) -> Page:
-    """Serve all rules, also when none is new: the client replaces what it has with this one page."""
+    """Serve all rules, even if none is new: the client replaces its rules with this one page."""
     session = machine.known.pending
     if session is None:
         context, session = await _unannounced(context, machine)
@@ -196,7 +196,9 @@ async def _takes_whole_set(context: SyncContext, machine: MachineSnapshot) -> bo
 
 
 async def postflight(context: SyncContext, machine_id: str, request: PostflightRequest) -> bytes:
-    """Confirm the open session, or forget what the machine has; a repeated postflight changes nothing."""
+    """Confirm the open session, or mark the machine's state as unknown; a repeated postflight changes
+    nothing.
+    """
     machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
         raise NotFound("Unknown machine; a sync has to start with a preflight")
@@ -270,7 +272,7 @@ async def known_machine(context: SyncContext, machine_id: str, serial: str) -> M
 
 
 async def _identified(context: SyncContext, machine: MachineSnapshot, serial: str) -> MachineSnapshot:
-    """Keep who the machine says it is: the enrollment it shows and its serial number."""
+    """Store the machine's identity: its enrollment and its serial number."""
     connection = context.connection
     enrolled = await identity.keep_enrollment(
         connection, machine.id, machine.enrollment, context.enrollment, serial

@@ -1,7 +1,7 @@
-"""Writes the settings part of a preflight answer: complete, in one order, byte-stable. Pure.
+"""Writes the settings of a preflight response: complete, in one order, byte-stable. Pure.
 
-An absent field would keep its old value on the Mac, and a clean sync forgets all of them, so every
-field that a client can read is always sent; fields of older clients stand beside their successors.
+An absent field would keep its old value on the Mac, and a clean sync forgets all of them, so every field that
+a client supports is always sent; fields of older clients are sent beside their successors.
 """
 
 import msgspec
@@ -15,7 +15,7 @@ MATCH_NOTHING = "(?!)"
 
 
 def render_settings(settings: SyncSettings, client: Capabilities) -> bytes:
-    """Return the JSON object of all settings that a client can read."""
+    """Return the JSON object of all settings that a client supports."""
     fields = _fields(settings, client)
     return msgspec.json.encode({name: value for name, value in fields.items() if name in client.settings})
 

@@ -1,6 +1,6 @@
-"""What a sync is, and what is known of a machine when one begins: shared by the decisions.
+"""A sync, and the state of a machine when one begins: shared by the decisions.
 
-Structs where each request makes one: a frozen dataclass takes ten times as long for each field.
+Structs are used where each request creates one: a frozen dataclass takes ten times as long for each field.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
     @property
     def wire(self) -> str:
-        """The word the client knows; since 2024.6 only upper case."""
+        """The client's name for it; since 2024.6 only upper case."""
         return self.value.upper()
 
 
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 
 class Session(Struct, frozen=True):
-    """One sync whose target does not move any more."""
+    """One sync with its frozen target."""
 
     id: int
     target: PolicyState
@@ -81,7 +81,7 @@ class Known(Struct, frozen=True):
     drift_cleans: int = 0
     last_drift_clean_at: datetime | None = None
     drift_since: datetime | None = None
-    """Since when its rule table was not what it should be, whatever was done about it."""
+    """Since when its rule table has differed, despite clean syncs."""
     expected: RuleCounts | None = None
     """What its counts should have been when they were last seen to differ."""
     confirmed_before: bool = False

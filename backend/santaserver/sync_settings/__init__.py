@@ -1,1 +1,1 @@
-"""The settings that every preflight hands to a Mac (not this server's own: ../settings.py)."""
+"""The settings that every preflight sends to a Mac (this server's own are in ../settings.py)."""

@@ -21,11 +21,11 @@ class LayeredSettings:
 
     @property
     def can_be_monitored(self) -> bool:
-        """Whether a time-boxed monitor mode stands above the client mode; not above one that is locked."""
+        """Whether a time-boxed monitor mode overrides the client mode; never a locked one."""
         return "client_mode" not in self.locked
 
     def values_now(self, *, monitor_window: bool) -> SyncSettings:
-        """Return the values that a sync answers, inside or outside of such a window."""
+        """Return the values that a sync sends, inside or outside of such a window."""
         if monitor_window and self.can_be_monitored:
             return self.values.model_copy(update={"client_mode": "MONITOR"})
         return self.values

@@ -1,8 +1,8 @@
 """Path patterns in the dialect that Santa compiles: ICU's regular expressions. Pure.
 
-A pattern that a Mac cannot compile is none there, without a word. And after a restart of its daemon
-Santa puts `^` before the pattern that was synced. So only what begins with `^` means the same before
-and after, and of several alternatives only those in `^(?:…)`.
+A Mac silently ignores a pattern that it cannot compile. And after a restart of its daemon Santa prepends `^`
+to the synced pattern. So only a pattern that starts with `^` means the same before and after, and
+alternatives only inside `^(?:…)`.
 """
 
 import re

@@ -32,7 +32,7 @@ from unnest($5::text[], $6::text[], $7::boolean[]) with ordinality s (key, value
 
 
 async def open_settings(connection: Connection, layer: int) -> dict[str, Owned]:
-    """Return what a layer says at present."""
+    """Return a layer's present settings."""
     rows = await connection.fetch(
         "select key, value::text, locked from setting_version where layer_id = $1 and closed_seq is null",
         layer,
@@ -47,7 +47,7 @@ async def locking_layer(connection: Connection, signature: int | None, key: str)
 
 
 async def close(change: Change, layer: int, keys: Collection[str]) -> None:
-    """End a layer's say about these settings before this change."""
+    """End a layer's values of these settings before this change."""
     if keys:
         await change.connection.execute(
             """update setting_version set closed_seq = $3

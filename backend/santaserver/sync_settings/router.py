@@ -1,4 +1,4 @@
-"""Read and replace the settings that syncs hand out."""
+"""Read and replace the settings that syncs send."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The synced settings as the REST interface takes, shows and the database stores them."""
+"""The synced settings in the REST interface and the database."""
 
 from typing import Annotated, Literal
 
@@ -28,7 +28,9 @@ class MediaPolicyUpdate(MediaPolicy, Input):
 
 
 class SyncSettings(BaseModel):
-    """Everything a preflight sets on a Mac; each answer carries all of it, as absent fields would persist."""
+    """All settings that a preflight sets on a Mac; each response contains all of them, since absent fields
+    would persist.
+    """
 
     client_mode: ClientMode = "MONITOR"
     batch_size: int = Field(50, ge=1, le=1000, description="Events per upload")

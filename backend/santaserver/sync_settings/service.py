@@ -39,7 +39,7 @@ async def replace_settings(
 
 
 async def layer_settings(connection: Connection, layer: str) -> LayerSettings:
-    """Return only what a layer says itself."""
+    """Return only the settings defined in a layer."""
     found = await layer_to_read(connection, layer)
     if found is None:
         return _shown(layer, {})
@@ -49,7 +49,7 @@ async def layer_settings(connection: Connection, layer: str) -> LayerSettings:
 async def replace_layer_settings(
     work: UnitOfWork, layer: str, settings: LayerSettingsUpdate, actor: Actor, now: datetime
 ) -> LayerSettings:
-    """Have a layer say exactly this; what it leaves out is decided by the layers below."""
+    """Define exactly these settings in a layer; the others come from the layers below."""
     values = settings.values.model_dump(mode="json", exclude_unset=True)
     strangers = set(settings.locked) - values.keys()
     if strangers:
@@ -69,7 +69,7 @@ async def locked_mode_owner(connection: Connection, signature: int | None) -> st
 
 
 async def remove_layers_settings(made: Change, layer: int) -> list[str]:
-    """Take back everything that a layer says; return which settings that were."""
+    """Remove all settings of a layer; return which they were."""
     keys = sorted(await repository.open_settings(made.connection, layer))
     await repository.close(made, layer, keys)
     return keys

@@ -1,4 +1,4 @@
-"""Works out whom another order of the tags would concern. Pure."""
+"""Computes which Macs another order of the tags would affect. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -25,8 +25,8 @@ def count_affected(
 ) -> tuple[int, int]:
     """Return how many Macs have layers that change places, and for how many that can make a difference.
 
-    `machines` holds sets of layers and how many Macs have them; `rivals` are the pairs of layers that
-    say something about the same thing.
+    `machines` holds sets of layers and how many Macs have them; `rivals` are the pairs of layers with a rule
+    or setting for the same target.
     """
     concerned = differing = 0
     for layers, number in machines:

@@ -1,4 +1,4 @@
-"""Who has a tag, in the database."""
+"""The members of tags in the database."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ group by m.id order by m.id limit $3
 
 
 async def lock_machine(connection: Connection, machine_id: str) -> int | None:
-    """Keep syncs of a machine out and have its layers looked up again; return its row id."""
+    """Lock a machine against its syncs and make its layers be determined again; return its row id."""
     row: int | None = await connection.fetchval(
         """update machine_sync y set membership_fingerprint = null from machine m
            where y.machine_id = m.id and m.machine_id = $1 returning m.id""",

@@ -177,7 +177,7 @@ async def machines_by_layers(connection: Connection) -> list[tuple[Sequence[int]
 
 
 async def rivals(connection: Connection, layers: Sequence[int]) -> set[tuple[int, int]]:
-    """Return pairs of these layers, the smaller id first, that have something to say about the same thing."""
+    """Return pairs of these layers, the smaller id first, with a rule or setting for the same target."""
     return {(row[0], row[1]) for row in await connection.fetch(RIVALS, layers)}
 
 

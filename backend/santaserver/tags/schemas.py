@@ -1,4 +1,4 @@
-"""Tags as the REST interface takes and shows them."""
+"""Tags in the REST interface."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -68,7 +68,7 @@ class TagMember(BaseModel):
 
 
 class TagOrderImpact(BaseModel):
-    """What another order of the tags would mean, judged by each Mac's last preflight."""
+    """The effect of another order of the tags, by each Mac's last preflight."""
 
     machines: int = Field(description="Macs that have tags whose order among each other would change")
     differing: int = Field(

@@ -62,14 +62,14 @@ async def update_tag(work: UnitOfWork, tag_id: int, content: TagContent, actor: 
         made.layers_changed()
         after = await _get(connection, tag_id)
         if _membership(after) != _membership(before):
-            made.take_number()  # no Mac is up to date before it has been asked again
+            made.take_number()  # no Mac is up to date before its tags have been determined again
         if _plain(after) != _plain(before):
             _record(made, "changed", before, after)
     return after
 
 
 async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime) -> None:
-    """Take a tag out of use with all rules and settings of its layer."""
+    """Remove a tag with all rules and settings of its layer."""
     connection = work.connection
     async with change(work, actor, now, "tag") as made:
         row = await _live(connection, tag_id)
@@ -99,7 +99,7 @@ async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datet
 
 
 async def order_impact(connection: Connection, tags: list[int]) -> TagOrderImpact:
-    """Say how many Macs another order would concern; changes nothing."""
+    """Return how many Macs another order would affect; changes nothing."""
     rows = await repository.list_tags(connection)
     _check_whole(tags, [row.id for row in rows])
     before = {row.layer: row.rank for row in rows}
@@ -112,7 +112,7 @@ async def order_impact(connection: Connection, tags: list[int]) -> TagOrderImpac
 
 
 async def try_predicate(connection: Connection, predicate: str) -> PredicateResult:
-    """Check a predicate and say which of the Macs that synced last it would hold for."""
+    """Check a predicate and return which of the Macs that synced last it matches."""
     expression = predicate.strip()
     wrong = _predicate_mistake(expression)
     if wrong:
@@ -233,7 +233,7 @@ def _tag(row: TagRow) -> Tag:
 
 
 def _record(made: Change, action: str, before: Tag | None, after: Tag | None, **lost: object) -> None:
-    """Write down what was done; `lost` is what a tag that was removed took with it."""
+    """Add an audit entry; `lost` is what was removed together with a tag."""
     shown = after or before
     if shown is not None:
         made.sum_up(tag=shown.id, action=action)

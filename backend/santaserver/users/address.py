@@ -1,4 +1,4 @@
-"""Which client a request came from: santa-proxy has decided that and says so."""
+"""The client address of a request, as santa-proxy determined it."""
 
 from starlette.requests import HTTPConnection
 

@@ -1,4 +1,4 @@
-"""What the command line does with sessions: list them and end them."""
+"""The session commands of the command line: list and end."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The cookie by which a browser shows that somebody logged in to an account with it before.
+"""The cookie of a browser that has been used to log in to an account before.
 
-It opens nothing: it only keeps strangers' failed logins from slowing down the account's owner.
+It grants no access: it only prevents failed logins from elsewhere from slowing down the account's owner.
 """
 
 import hashlib

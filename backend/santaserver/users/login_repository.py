@@ -25,7 +25,7 @@ where f.failures < ($2::integer[])[array_position($1::text[], f.key)]
   or f.last_failure_at <= $3 - least($5::interval * power(2,
        least(f.failures - ($2::integer[])[array_position($1::text[], f.key)], $7::integer)), $6::interval)
 """
-"""Counts an attempt where it is not too early; the row's lock puts attempts at the same time in a row."""
+"""Counts an attempt that is not too early; the row's lock serializes concurrent attempts."""
 
 
 class Account(NamedTuple):
@@ -63,7 +63,7 @@ async def wait_for(connection: Connection, counters: Sequence[Counter], now: dat
 
 
 async def count_attempt(connection: Connection, counters: Sequence[Counter], now: datetime) -> bool:
-    """Count an attempt as failed before it is looked at; return False when one counter says to wait."""
+    """Count an attempt as failed before it is checked; return False when a counter requires waiting."""
     try:
         async with connection.transaction():
             await _count_in_all(connection, counters, now)

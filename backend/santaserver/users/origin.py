@@ -1,8 +1,7 @@
 """Refuses requests that another web site makes a browser send.
 
-The rule (also used for the WebSocket handshake): a browser always tells where a request that
-changes something comes from, in Sec-Fetch-Site or Origin. When both are absent the caller is not
-a browser and has no ambient cookie to abuse.
+The rule (also used for the WebSocket handshake): for a request that changes something, a browser always sends
+Sec-Fetch-Site or Origin. When both are absent the caller is not a browser and has no ambient cookie to abuse.
 """
 
 from collections.abc import Mapping
@@ -32,7 +31,7 @@ def same_origin(headers: Mapping[str, str], public_url: str) -> bool:
 
 
 class OriginGuard:
-    """ASGI middleware: answers 403 to cross-site requests that would change something."""
+    """ASGI middleware: returns 403 for cross-site requests that would change something."""
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
         """Wrap `app`; `public_url` may be empty."""

@@ -42,13 +42,13 @@ async def logout(request: Request, response: Response, state: StateDep) -> None:
 
 @router.get("/me", responses=responses(Unauthorized))
 async def me(user: CurrentUser) -> User:
-    """Say who is logged in."""
+    """Show the logged-in user."""
     return user
 
 
 @router.get("/state")
 async def login_state(request: Request, state: StateDep, now: NowDep) -> LoginState:
-    """Show who is logged in, if anybody, and what a session needs; without a login this is no error."""
+    """Show the logged-in user, if any, and what a session needs; being logged out is not an error."""
     token = read_session_cookie(request.cookies, state.settings)
     return LoginState(
         user=await state.sessions.user_of(token, now),

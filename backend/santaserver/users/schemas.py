@@ -1,4 +1,4 @@
-"""What the login endpoints take and give."""
+"""Requests and responses of the login endpoints."""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ class EndedSessions(BaseModel):
 
 
 class LoginState(BaseModel):
-    """What a page needs to know before anybody is logged in."""
+    """What a page needs before a login."""
 
     user: User | None = Field(description="Who is logged in")
     https_only: bool = Field(

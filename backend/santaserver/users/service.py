@@ -1,4 +1,4 @@
-"""Logging in: every attempt is counted before its password is looked at."""
+"""Logging in: every attempt is counted before its password is checked."""
 
 import math
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ order by s.last_seen_at desc, s.id desc limit $3
 
 
 class Login(NamedTuple):
-    """Whose session begins, where and when."""
+    """The user, place and time of a new session."""
 
     user_id: int
     address: str

@@ -21,7 +21,7 @@ Username = Annotated[str | None, Query(description="User name; without it, your 
 
 
 def _whose(user: User, username: str | None) -> str:
-    """Return whose sessions are meant; only administrators may name somebody else."""
+    """Return whose sessions are requested; only administrators may name another user."""
     if username is None or username == user.username:
         return user.username
     if user.role != "admin":

@@ -1,7 +1,7 @@
-"""Hears from PostgreSQL that a session was ended, by this worker, another one or a hand-written query.
+"""Gets notified by PostgreSQL when a session is ended, by any worker or a manual query.
 
-What a worker remembers counts only while this line is known to work, or for a second: a line that
-went dead, or that a pooler between us and PostgreSQL swallows, makes it forget, not err.
+Cached sessions are valid only while the notifications are known to arrive, or for a second: with a dead
+connection, or a pooler that drops notifications, a worker reads sessions from the database again.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "santaserver_session"
 PROVE = "prove"
-"""What a worker sends itself, over another connection, to see whether it hears."""
+"""The notification that a worker sends to itself, over another connection, as a test."""
 TRUSTED = 1.0
-"""Seconds that something is believed after it was last confirmed."""
+"""Seconds that a cached session is valid after the last confirmation."""
 PROBE = 0.4
 PROBE_TIMEOUT = 2.0
 RETRY = 2.0
@@ -37,14 +37,14 @@ class SessionWatch:
         self.generation = 0
 
     def still_true(self, since: float, generation: int, now: float) -> bool:
-        """Tell whether what was read at `since`, in `generation`, is still to be believed."""
+        """Return whether what was read at `since`, in `generation`, is still valid."""
         self._used = True
         if generation != self.generation:
             return False
         return now - max(since, self._confirmed_at) < TRUSTED
 
     async def run(self) -> None:
-        """Listen until cancelled, connecting again after every outage."""
+        """Listen until canceled, reconnecting after every outage."""
         while True:
             try:
                 connection = await self._database.connect()
@@ -75,7 +75,7 @@ class SessionWatch:
                 raise TimeoutError
             asked_at = loop.time()
             await connection.execute("select 1", timeout=PROBE_TIMEOUT)
-            # PostgreSQL sends what it has to tell before it answers.
+            # PostgreSQL sends notifications before the response.
             self._confirmed_at = asked_at
 
     async def _prove(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who is logged in: opaque random ids, stored hashed, remembered for as long as nobody revoked them."""
+"""Sessions: opaque random ids, stored as hashes, cached until they are revoked."""
 
 import asyncio
 import hashlib
@@ -83,11 +83,11 @@ class Sessions:
         return token
 
     def ended(self) -> None:
-        """Believe nothing older than this: a session was ended here, before PostgreSQL tells of it."""
+        """Invalidate cached sessions at once: one was ended here, before PostgreSQL's notification."""
         self.watch.generation += 1
 
     async def user_of(self, token: str | None, now: datetime, *, in_use: bool = True) -> User | None:
-        """Return who holds this session id; prolongs the session when it is `in_use`."""
+        """Return the user of this session id; prolongs the session when it is `in_use`."""
         if not token:
             return None
         hashed = hash_token(token)

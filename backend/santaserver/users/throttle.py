@@ -1,9 +1,9 @@
-"""Which counters a login is held to, and how long failures make the next one wait. Pure.
+"""The counters that apply to a login, and how long failures delay the next one. Pure.
 
-An account is slowed down for each network, so that nobody can lock out somebody else from elsewhere.
-A network is slowed down over all accounts that exist, so that made-up names lock nobody out. An
-account is slowed down over all networks after many failures, so that a botnet gets no further; the
-browsers that were logged in before have a counter of their own and are not concerned.
+An account is slowed down for each network, so that an attacker cannot lock out a user from elsewhere. A
+network is slowed down over all accounts that exist, so that made-up names lock nobody out. An account is
+slowed down over all networks after many failures, so that a botnet gets no further; the browsers that were
+logged in before have a counter of their own and are not concerned.
 """
 
 import hashlib
