@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List Agent Audits
-         * @description List what agents did on their own, the newest first.
+         * @description List audit events of agents, the newest first.
          */
         get: operations["list_agent_audits"];
         put?: never;
@@ -73,7 +73,7 @@ export interface paths {
         };
         /**
          * Me
-         * @description Say who is logged in.
+         * @description Show the logged-in user.
          */
         get: operations["me"];
         put?: never;
@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * Login State
-         * @description Show who is logged in, if anybody, and what a session needs; without a login this is no error.
+         * @description Show the logged-in user, if any, and what a session needs; being logged out is not an error.
          */
         get: operations["login_state"];
         put?: never;
@@ -113,7 +113,7 @@ export interface paths {
         };
         /**
          * Blocked Program
-         * @description Say what was blocked and by which kind of rule, but neither where, when nor for whom.
+         * @description Show what was blocked and by which kind of rule, but not where, when or for whom.
          */
         get: operations["blocked_program"];
         put?: never;
@@ -133,12 +133,12 @@ export interface paths {
         };
         /**
          * Get Contact
-         * @description Show whom to ask about a blocked program.
+         * @description Show the contact for questions about a blocked program.
          */
         get: operations["get_contact"];
         /**
          * Replace Contact
-         * @description Replace the contact that the page about a blocked program shows to everybody.
+         * @description Replace the contact that the public page about a blocked program shows.
          */
         put: operations["replace_contact"];
         post?: never;
@@ -163,7 +163,7 @@ export interface paths {
         put?: never;
         /**
          * Create Enrollment
-         * @description Create an enrollment. Only this answer has the secret.
+         * @description Create an enrollment. Only this response contains the secret.
          */
         post: operations["create_enrollment"];
         delete?: never;
@@ -223,7 +223,7 @@ export interface paths {
         put?: never;
         /**
          * Revoke Enrollment
-         * @description Refuse the secret from now on, also to Macs enrolled with it.
+         * @description Refuse the secret from now on, also for Macs enrolled with it.
          */
         post: operations["revoke_enrollment"];
         delete?: never;
@@ -269,7 +269,7 @@ export interface paths {
         };
         /**
          * List Essentials
-         * @description List publishers that a profile can allow, so that a mistake in the rules locks nobody out.
+         * @description List publishers that a profile can allow, so that wrong rules cannot lock Macs out.
          */
         get: operations["list_essentials"];
         put?: never;
@@ -329,7 +329,8 @@ export interface paths {
         };
         /**
          * Explain Program
-         * @description Explain which rule decides about a program on a machine, and which rules lose, layer by layer.
+         * @description Explain which rule decides about a program on a machine, and which rules are overridden, layer by
+         *     layer.
          */
         get: operations["explain_program"];
         put?: never;
@@ -648,7 +649,7 @@ export interface paths {
         post?: never;
         /**
          * Remove Rule
-         * @description Remove a rule; every Mac that has it is told at its next sync.
+         * @description Remove a rule; every Mac that has it gets the removal at its next sync.
          */
         delete: operations["remove_rule"];
         options?: never;
@@ -1019,7 +1020,7 @@ export interface components {
         };
         /**
          * BlockedProgram
-         * @description What Santa's dialog has shown, and which kind of rule was behind it.
+         * @description The blocked program, and the kind of rule that blocked it.
          */
         BlockedProgram: {
             /**
@@ -1144,7 +1145,7 @@ export interface components {
         };
         /**
          * Contact
-         * @description Whom to ask about a blocked program; everybody can read it.
+         * @description The contact for questions about a blocked program; public.
          */
         Contact: {
             /**
@@ -1162,7 +1163,7 @@ export interface components {
         };
         /**
          * CountsDifference
-         * @description A rule table that is not what it should be.
+         * @description A rule table that differs from the expected one.
          */
         CountsDifference: {
             /** @description As the machine's last preflight reported them */
@@ -1182,7 +1183,7 @@ export interface components {
         };
         /**
          * EffectiveRule
-         * @description A rule that a machine should have, and the layer that it comes from.
+         * @description A rule that a machine should have, with its layer.
          */
         EffectiveRule: {
             /** Cel Expr */
@@ -1412,7 +1413,7 @@ export interface components {
          * EventSeen
          * @description An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
          *
-         *     In a burst only the first ones come in full; the number of the rest is never left out.
+         *     In a burst only the first ones are sent in full; the number of the others is always included.
          */
         EventSeen: {
             /**
@@ -1439,7 +1440,7 @@ export interface components {
         };
         /**
          * Explanation
-         * @description What decides about a program on one machine, in the order in which Santa looks.
+         * @description What decides about a program on one machine, in Santa's order of evaluation.
          */
         Explanation: {
             /**
@@ -1617,7 +1618,7 @@ export interface components {
         };
         /**
          * ImportPlan
-         * @description What an import would do, or has done.
+         * @description The result of an import, or of a dry run.
          */
         ImportPlan: {
             /** Added */
@@ -1801,7 +1802,7 @@ export interface components {
         };
         /**
          * LoginState
-         * @description What a page needs to know before anybody is logged in.
+         * @description What a page needs before a login.
          */
         LoginState: {
             /**
@@ -2078,7 +2079,7 @@ export interface components {
         };
         /**
          * Notice
-         * @description Something that an administrator should know about a machine.
+         * @description A notice for administrators about a machine.
          */
         Notice: {
             /**
@@ -2301,7 +2302,7 @@ export interface components {
         };
         /**
          * ProfileRequest
-         * @description What a configuration profile is to hold.
+         * @description The content of a configuration profile.
          */
         ProfileRequest: {
             /**
@@ -2405,7 +2406,7 @@ export interface components {
         };
         /**
          * RemovedRule
-         * @description A rule out of use, and how many Macs have confirmed its removal.
+         * @description A removed rule, and how many Macs have confirmed its removal.
          */
         RemovedRule: {
             /** Comment */
@@ -2545,7 +2546,7 @@ export interface components {
         };
         /**
          * RuleCounts
-         * @description Rows of the Mac's rule table as its last preflight reported them; as delivered if it does not count.
+         * @description Rows of the Mac's rule table by its last preflight; for clients without counts, as delivered.
          */
         RuleCounts: {
             /** Binary */
@@ -2854,7 +2855,7 @@ export interface components {
         };
         /**
          * SettingExplanation
-         * @description Who decides about one setting.
+         * @description The origin of one setting.
          */
         SettingExplanation: {
             /**
@@ -2867,7 +2868,7 @@ export interface components {
         };
         /**
          * SettingsExplanation
-         * @description The settings that a machine is answered, each with the layer that it comes from.
+         * @description The settings that a machine gets, each with its layer.
          */
         SettingsExplanation: {
             /** Machine Id */
@@ -2885,7 +2886,7 @@ export interface components {
         };
         /**
          * SignatureClaim
-         * @description A signature that some Macs say a program has.
+         * @description A signature that some Macs claim for a program.
          */
         SignatureClaim: {
             /** Cdhash */
@@ -2927,7 +2928,7 @@ export interface components {
         };
         /**
          * StaticRule
-         * @description A program that the profile allows, whatever the server says.
+         * @description A program that the profile allows, regardless of the server's rules.
          */
         StaticRule: {
             /** Identifier */
@@ -2970,7 +2971,8 @@ export interface components {
         };
         /**
          * SyncSettings
-         * @description Everything a preflight sets on a Mac; each answer carries all of it, as absent fields would persist.
+         * @description All settings that a preflight sets on a Mac; each response contains all of them, since absent fields
+         *     would persist.
          */
         SyncSettings: {
             /**
@@ -3273,7 +3275,7 @@ export interface components {
         };
         /**
          * TagOrderImpact
-         * @description What another order of the tags would mean, judged by each Mac's last preflight.
+         * @description The effect of another order of the tags, by each Mac's last preflight.
          */
         TagOrderImpact: {
             /**
@@ -3289,7 +3291,7 @@ export interface components {
         };
         /**
          * TargetExplanation
-         * @description What is in force for one target, and every rule that wanted to be.
+         * @description The rule in force for one target, and all other rules for it.
          */
         TargetExplanation: {
             /**
@@ -3369,7 +3371,7 @@ export interface components {
         };
         /**
          * User
-         * @description Somebody who is logged in.
+         * @description A logged-in user.
          */
         User: {
             /** Display Name */
