@@ -58,8 +58,9 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
 async def prune_sessions(connection: Connection, now: datetime) -> int:
     """Delete old syncs, some at a time, and return how many; no decision depends on them."""
     tag = await connection.execute(
-        """delete from sync_session where id in (
-             select id from sync_session where started_at < $1 limit $2 for update skip locked)""",
+        """delete from sync_session where (machine_id, id) in (
+             select machine_id, id from sync_session where started_at < $1 limit $2
+             for update skip locked)""",
         now - KEEP_SESSIONS,
         PRUNE_BATCH,
     )

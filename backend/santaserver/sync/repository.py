@@ -143,10 +143,11 @@ async def open_session(
     if known.pending is not None and not known.pending.idle:
         await connection.execute(
             """update sync_session set state = 'superseded', sent_count = $2, finished_at = $3
-               where id = $1 and state = 'open'""",
+               where machine_id = $4 and id = $1 and state = 'open'""",
             known.pending.id,
             known.pending.sent,
             now,
+            machine.id,
         )
     # A clean sync makes the state certain, except for compilers' output of some earlier states.
     states = plan.bases if plan.kind is Kind.NORMAL else (target,)
@@ -250,7 +251,7 @@ async def confirm(
     )
     _written(tag)
     if not session.idle:
-        await _finish(connection, session, "acked", counts, hashes[0], now)
+        await _finish(connection, machine, session, "acked", counts, hashes[0], now)
 
 
 async def refuse(
@@ -281,11 +282,12 @@ async def refuse(
     )
     _written(tag)
     if not session.idle:
-        await _finish(connection, session, "refused", counts, rules_hash, now)
+        await _finish(connection, machine, session, "refused", counts, rules_hash, now)
 
 
 async def _finish(
     connection: Connection,
+    machine: MachineSnapshot,
     session: Session,
     state: str,
     counts: Counts,
@@ -294,7 +296,7 @@ async def _finish(
 ) -> None:
     await connection.execute(
         """update sync_session set state = $2, received_count = $3, processed_count = $4,
-             hash_after = $5, finished_at = $6, sent_count = $7 where id = $1""",
+             hash_after = $5, finished_at = $6, sent_count = $7 where machine_id = $8 and id = $1""",
         session.id,
         state,
         counts[0],
@@ -302,6 +304,7 @@ async def _finish(
         clip(rules_hash),
         now,
         session.sent,
+        machine.id,
     )
 
 

@@ -1,4 +1,7 @@
 -- Users and the audit log, the policy log, machines and their syncs, events by day.
+--
+-- The primary key of what belongs to a machine begins with the machine, so that such tables can be
+-- distributed by it.
 
 -- Users
 
@@ -124,14 +127,15 @@ create table machine_serial (
 comment on table machine_serial is 'Serial numbers a machine id was used with; more than one is a conflict.';
 
 create table monitor_window (
-  id bigint generated always as identity primary key,
+  id bigint generated always as identity,
   machine_id bigint not null references machine on delete cascade,
   starts_at timestamptz not null,
   ends_at timestamptz not null check (ends_at > starts_at),
   reason text not null check (reason <> ''),
   opened_by bigint references app_user on delete set null,
   ended_at timestamptz,
-  ended_by bigint references app_user on delete set null
+  ended_by bigint references app_user on delete set null,
+  primary key (machine_id, id)
 );
 create index monitor_window_machine on monitor_window (machine_id, starts_at desc);
 
@@ -184,14 +188,15 @@ create table tag_enrollment (
 );
 
 create table tag_member (
-  id bigint generated always as identity primary key,
+  id bigint generated always as identity,
   tag_id bigint not null references tag,
   machine_id bigint not null references machine on delete cascade,
   source text not null check (source in ('manual', 'enrollment', 'group', 'predicate')),
   joined_at timestamptz not null,
   joined_by bigint references app_user on delete set null,
   left_at timestamptz,
-  left_by bigint references app_user on delete set null
+  left_by bigint references app_user on delete set null,
+  primary key (machine_id, id)
 );
 create unique index tag_member_live on tag_member (machine_id, tag_id, source) where left_at is null;
 create index tag_member_tag on tag_member (tag_id, machine_id) where left_at is null;
@@ -320,7 +325,7 @@ create unique index setting_version_open on setting_version (layer_id, key) wher
 -- Syncs: what each machine has and gets
 
 create table sync_session (
-  id bigint generated always as identity primary key,
+  id bigint generated always as identity,
   machine_id bigint not null references machine on delete cascade,
   target_signature integer not null references policy_signature,
   target_seq bigint not null,
@@ -337,9 +342,9 @@ create table sync_session (
   hash_after text,
   state text not null default 'open' check (state in ('open', 'acked', 'refused', 'superseded')),
   started_at timestamptz not null,
-  finished_at timestamptz
+  finished_at timestamptz,
+  primary key (machine_id, id)
 ) with (fillfactor = 80);
-create index sync_session_machine on sync_session (machine_id, id desc);
 create index sync_session_started on sync_session using brin (started_at);
 
 create table machine_sync (
@@ -546,13 +551,13 @@ create table event (
   logged_in_users text[] not null,
   current_sessions text[] not null,
   quarantine jsonb,
-  constraint event_key primary key (occurred_at, id),
-  constraint event_once unique (machine_id, occurred_at, program_id, pid, decision)
+  constraint event_key primary key (machine_id, occurred_at, program_id, pid, decision)
 ) partition by range (occurred_at);
 comment on table event is 'No foreign keys: a new partition would lock machine and program for its own.';
 alter sequence event_id_seq owned by event.id;
 create table event_default partition of event default;
 create index event_id on event (id);
+create index event_newest on event (occurred_at desc, id desc);
 create index event_decision on event (decision, occurred_at desc, id desc);
 create index event_blocked on event (occurred_at desc, id desc) where blocked;
 create index event_program on event (program_id, occurred_at desc, id desc);
@@ -586,20 +591,21 @@ create table file_access_event (
   decision text not null,
   process_chain jsonb not null,
   dedupe_key bytea not null check (octet_length(dedupe_key) = 16),
-  constraint file_access_event_key primary key (occurred_at, id),
-  constraint file_access_event_once unique (occurred_at, dedupe_key)
+  constraint file_access_event_key primary key (machine_id, occurred_at, dedupe_key)
 ) partition by range (occurred_at);
 alter sequence file_access_id_seq owned by file_access_event.id;
 create table file_access_event_default partition of file_access_event default;
+create index file_access_event_newest on file_access_event (occurred_at desc, id desc);
 create index file_access_event_of_machine on file_access_event (machine_id, occurred_at desc, id desc);
 
 create table agent_audit_event (
-  id bigint generated always as identity primary key,
+  id bigint generated always as identity,
   occurred_at timestamptz not null,
   received_at timestamptz not null,
   machine_id bigint not null references machine on delete cascade,
   kind text not null,
   detail jsonb not null,
-  dedupe_key bytea not null unique check (octet_length(dedupe_key) = 16)
+  dedupe_key bytea not null check (octet_length(dedupe_key) = 16),
+  constraint agent_audit_event_key primary key (machine_id, dedupe_key)
 );
 create index agent_audit_event_time on agent_audit_event (occurred_at desc, id desc);
