@@ -20,7 +20,6 @@ pub mod order;
 pub mod os;
 pub mod plan;
 pub mod pressure;
-mod pretty;
 pub mod protocol;
 pub mod rate;
 pub mod readiness;

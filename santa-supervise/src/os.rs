@@ -32,8 +32,8 @@ use crate::machine::Exit;
 pub use calls::{peer_uid, pipe, processor_time, seal_inherited_descriptors, signal_process};
 pub use mark::{Family, Mark, TAG, Tag};
 pub use notify::notify_socket;
-pub use report::{Progress, Report, Step};
-pub use spawn::{Launch, Program, ResourceLimits, StartError, Started, start};
+pub use report::{Progress, Report, StartError, Step};
+pub use spawn::{Launch, Program, ResourceLimits, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
 pub use worker::{Worker, fork_reader, fork_worker, inherited};
 

@@ -1,16 +1,15 @@
 //! Pure: one line of output as a log record, JSON or for people. Knows nothing
 //! of where records go; [`crate::log_writer`] writes them.
 
-use std::borrow::Cow;
-use std::fmt;
+mod json;
+mod level;
+mod pretty;
+
 use std::sync::Arc;
 
 use memchr::memchr;
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-use crate::clock::{self, Millis};
-use crate::json_text;
+use crate::clock::Millis;
 
 /// Name under which santa-supervise itself logs.
 pub const OWN_NAME: &str = "supervise";
@@ -107,204 +106,21 @@ impl Chunk {
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {
         match style {
             Style::Json => {
-                let frame = Frame::new(self);
-                self.lines().for_each(|line| json(self, &frame, line, out));
+                let frame = json::Frame::new(self);
+                self.lines().for_each(|line| json::line(self, &frame, line, out));
             }
             Style::Pretty { colours } => {
                 let told = self.lines().filter(|line| !line.trim_ascii().is_empty());
-                told.for_each(|line| crate::pretty::line(self, line, colours, out));
+                told.for_each(|line| pretty::line(self, line, colours, out));
             }
         }
     }
-}
-
-/// What all records of a chunk have in common, as bytes of JSON.
-struct Frame {
-    /// `"ts":"…",`
-    time: Vec<u8>,
-    /// `"service":"…","stream":"…",`
-    origin: Vec<u8>,
-}
-
-impl Frame {
-    fn new(chunk: &Chunk) -> Self {
-        let (mut time, mut origin) = (Vec::new(), Vec::new());
-        member(&mut time, "ts", &clock::rfc3339(chunk.at));
-        member(&mut origin, "service", &chunk.service);
-        member(&mut origin, "stream", chunk.stream.word());
-        Self { time, origin }
-    }
-}
-
-/// The members of a JSON object, in order, their values as written.
-pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
-
-impl<'a> Members<'a> {
-    /// Reads a line that is a JSON object and nothing else.
-    pub(crate) fn read(line: &'a str) -> Option<Self> {
-        if !line.trim_start().starts_with('{') {
-            return None;
-        }
-        let mut reader = serde_json::Deserializer::from_str(line);
-        let members = reader.deserialize_map(ReadMembers).ok()?;
-        reader.end().ok()?;
-        Some(members)
-    }
-
-    /// A member's text, if it is a string.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
-        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
-        serde_json::from_str(value.get()).ok()
-    }
-
-    /// A member's value, if it is a number.
-    pub(crate) fn number(&self, name: &str) -> Option<f64> {
-        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
-        serde_json::from_str(value.get()).ok()
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key == name)
-    }
-}
-
-struct ReadMembers;
-
-impl<'a> Visitor<'a> for ReadMembers {
-    type Value = Members<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Vec<(String, &RawValue)> = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-            // Of a key given twice the last one counts, as everywhere.
-            match members.iter_mut().find(|(known, _)| *known == key) {
-                Some(member) => member.1 = value,
-                None => members.push((key, value)),
-            }
-        }
-        Ok(Members(members))
-    }
-}
-
-/// Appends one line as a JSON record. A line that is itself a JSON object is
-/// merged in: its members win, except `service` and `stream`, which nobody can
-/// claim for himself.
-fn json(chunk: &Chunk, frame: &Frame, line: &[u8], out: &mut Vec<u8>) {
-    // Far quicker for what is text, and nearly everything is.
-    let text = str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
-    let members = Members::read(&text).filter(|_| !chunk.unfinished);
-    out.push(b'{');
-    if !members.as_ref().is_some_and(|members| members.has("ts")) {
-        out.extend_from_slice(&frame.time);
-    }
-    if !members.as_ref().is_some_and(|members| members.has("level")) {
-        out.extend_from_slice(b"\"level\":\"");
-        out.extend_from_slice(level(&text, chunk.stream).as_bytes());
-        out.extend_from_slice(b"\",");
-    }
-    out.extend_from_slice(&frame.origin);
-    match members {
-        None => {
-            out.extend_from_slice(b"\"message\":");
-            json_text::string(out, &text);
-            out.push(b',');
-        }
-        Some(members) => {
-            let own = members.0.iter().filter(|(key, _)| key != "service" && key != "stream");
-            let plain = json_text::is_plain(text.as_bytes());
-            for (key, value) in own {
-                if plain {
-                    out.push(b'"');
-                    out.extend_from_slice(key.as_bytes());
-                    out.extend_from_slice(b"\":");
-                    out.extend_from_slice(value.get().as_bytes());
-                } else {
-                    name(out, key);
-                    json_text::value(out, value.get());
-                }
-                out.push(b',');
-            }
-        }
-    }
-    if chunk.unfinished {
-        out.extend_from_slice(b"\"unfinished\":true,");
-    }
-    // Every member left a comma behind it.
-    out.pop();
-    out.extend_from_slice(b"}\n");
-}
-
-fn member(out: &mut Vec<u8>, key: &str, value: &str) {
-    name(out, key);
-    json_text::string(out, value);
-    out.push(b',');
-}
-
-fn name(out: &mut Vec<u8>, key: &str) {
-    json_text::string(out, key);
-    out.push(b':');
-}
-
-/// Words at the beginning of a line that tell its level.
-const LEVELS: [(&str, &str); 10] = [
-    ("TRACE", "debug"),
-    ("DEBUG", "debug"),
-    ("INFO", "info"),
-    ("NOTICE", "info"),
-    ("LOG", "info"),
-    ("WARN", "warning"),
-    ("ERROR", "error"),
-    ("CRITICAL", "error"),
-    ("FATAL", "error"),
-    ("PANIC", "error"),
-];
-
-/// How far into a line its level is looked for, behind time and process number.
-const LEVEL_WITHIN: usize = 64;
-
-/// The longest word that tells a level.
-const LONGEST_WORD: usize = "CRITICAL".len() + MORE;
-
-/// How many letters such a word may have more: `WARNING`, `ERRORS`.
-const MORE: usize = 3;
-
-/// The level of a line that does not say so in JSON: by one of the usual words
-/// near its beginning, else by its stream.
-pub(crate) fn level(line: &str, stream: Stream) -> &'static str {
-    // A word that goes on behind that is too long to be one of them.
-    let bytes = &line.as_bytes()[..line.len().min(LEVEL_WITHIN + LONGEST_WORD + 1)];
-    let mut begin = 0;
-    while begin <= LEVEL_WITHIN && begin < bytes.len() {
-        // Most words begin with no letter of a level.
-        let length = bytes[begin..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-        if length > 0
-            && bytes[begin].is_ascii_uppercase()
-            && let Some(level) = level_of_word(&bytes[begin..begin + length])
-        {
-            return level;
-        }
-        begin += length + 1;
-    }
-    match stream {
-        Stream::Stderr => "warning",
-        Stream::Stdout | Stream::Event => "info",
-    }
-}
-
-fn level_of_word(word: &[u8]) -> Option<&'static str> {
-    let means = |(name, _): &&(&str, &str)| {
-        word.starts_with(name.as_bytes()) && word.len() <= name.len() + MORE
-    };
-    LEVELS.iter().find(means).map(|(_, level)| *level)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json_text;
     use proptest::prelude::*;
 
     fn chunk(stream: Stream, text: &[u8], unfinished: bool) -> Chunk {
@@ -369,22 +185,6 @@ mod tests {
     fn what_only_looks_like_json_is_text() {
         check("{oops\n", &format!("{HEAD}\"message\":\"{{oops\"}}\n"));
         check("{} {}\n", &format!("{HEAD}\"message\":\"{{}} {{}}\"}}\n"));
-    }
-
-    #[test]
-    fn levels_are_read_off_the_beginning_of_a_line() {
-        let cases = [
-            ("INFO:     Uvicorn running", Stream::Stderr, "info"),
-            ("2024-01-01 10:00:00 UTC [7] WARNING:  slow", Stream::Stdout, "warning"),
-            ("[error] nope", Stream::Stdout, "info"),
-            ("FATAL: no", Stream::Stdout, "error"),
-            ("INFORMATION age", Stream::Stderr, "warning"),
-            ("plain", Stream::Stderr, "warning"),
-            ("plain", Stream::Stdout, "info"),
-        ];
-        for (line, stream, expected) in cases {
-            assert_eq!(level(line, stream), expected, "{line}");
-        }
     }
 
     proptest! {

@@ -28,7 +28,7 @@ pub(super) struct Run {
     pub(super) generation: Generation,
     pub(super) started_at: Time,
     pub(super) ready_at: Option<Time>,
-    /// From [`Event::Spawned`] on: its program runs.
+    /// From [`Spawned`](super::Event::Spawned) on: its program runs.
     pub(super) runs: bool,
     /// Until [`Exited`](super::Event::Exited).
     pub(super) main_alive: bool,

@@ -6,7 +6,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::spawn::StartError;
 use crate::machine::{Retry, SpawnFailure};
 
 /// What happens between fork and exec.
@@ -69,6 +68,15 @@ impl Step {
     fn of(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Process)
     }
+}
+
+/// Why a program could not be started, and at which step.
+#[derive(Debug)]
+pub struct StartError {
+    /// What was attempted.
+    pub step: Step,
+    /// The system's answer.
+    pub error: io::Error,
 }
 
 /// Follows the number of a step and the error number.

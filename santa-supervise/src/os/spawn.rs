@@ -18,7 +18,7 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::mark::{self, Mark};
-use super::report::{Progress, Reporter, Step};
+use super::report::{Progress, Reporter, StartError, Step};
 use super::{Credentials, Pid, calls};
 use crate::machine::{Retry, SpawnFailure};
 
@@ -73,15 +73,6 @@ pub struct ResourceLimits {
     pub address_space: Option<u64>,
     /// How soon the kernel picks it when memory runs out (proc_pid_oom_score_adj(5)).
     pub oom_score_adj: Option<i32>,
-}
-
-/// Why a program could not be started, and at which step.
-#[derive(Debug)]
-pub struct StartError {
-    /// What was attempted.
-    pub step: Step,
-    /// The system's answer.
-    pub error: io::Error,
 }
 
 /// A child on its way to its program.

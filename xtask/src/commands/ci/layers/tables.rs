@@ -28,7 +28,7 @@ const SUPERVISE: Tree = Tree {
     language: Language::Rust,
     layers: &[
         &["clock", "files", "fill", "json_text", "pressure", "protocol", "rate", "stderr"],
-        &["lines", "pretty", "record"],
+        &["lines", "record"],
         &["backoff", "machine", "order"],
         &["os"],
         &["plan", "reload"],
@@ -59,7 +59,7 @@ const SUPERVISE: Tree = Tree {
         &["cli", "commands", "lib", "main"],
     ],
     upward: &[],
-    circles: &[&["os::report", "os::spawn"], &["pretty", "record"]],
+    circles: &[],
 };
 
 const CONFIG: Tree = Tree {

@@ -4,7 +4,10 @@
 
 use crate::clock;
 use crate::json_text::is_unsafe;
-use crate::record::{Chunk, Members, OWN_NAME, level};
+
+use super::json::Members;
+use super::level::level;
+use super::{Chunk, OWN_NAME};
 
 /// Room for the names of services; longer ones push their lines to the right.
 const NAME_WIDTH: usize = 10;
@@ -22,7 +25,7 @@ const PLAIN: &str = "\x1b[0m";
 const SHOWN_OTHERWISE: [&str; 6] = ["ts", "level", "message", "service", "stream", "logger"];
 
 /// Appends one line of `chunk`.
-pub(crate) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>) {
+pub(super) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line);
     let members = Members::read(&text).filter(|_| !chunk.unfinished);
     let told = members.as_ref().and_then(|members| members.text("level"));
