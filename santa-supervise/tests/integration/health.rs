@@ -113,11 +113,11 @@ on_every_os! {
             .replacing_dir()
             .start();
         house.wait_for_state("app", "starting");
-        // Long enough for many looks that would each have been the last.
-        house.until("it was looked at", || {
+        // Many probes that would each have been the last.
+        house.until("it was probed many times", || house.read("ill").len() >= 20);
+        assert!(
             house.service_status("app")["why"].as_str().expect("why").contains("it answers 503")
-        });
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        );
         assert_eq!(house.state("app"), "starting");
         fs::remove_file(house.path("ill")).expect("well");
         house.wait_for_state("app", "ready");

@@ -3,6 +3,8 @@
 use std::fs;
 
 use crate::support::House;
+#[cfg(target_os = "linux")]
+use crate::support::privileged::is_root;
 
 on_every_os! {
     fn a_service_sees_clean_descriptors_and_signals(os) {
@@ -131,8 +133,8 @@ fn many_children_that_die_at_once_all_come_back() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_service_runs_as_its_user_with_that_users_groups() {
-    if !rustix::process::geteuid().is_root() {
-        return; // only root can change users
+    if !is_root() {
+        return;
     }
     let mut house = House::new("linux")
         .program(

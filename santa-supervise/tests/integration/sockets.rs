@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::ports::ReservedPort;
 use crate::support::{House, exists, text};
 
 /// One request; gives the process that answered, or why there was no answer.
@@ -204,15 +205,15 @@ on_every_os! {
 
     fn a_tcp_port_outlives_the_service_that_serves_it(os) {
         let mut house = House::new(os);
-        let port = free_port();
+        let port = ReservedPort::new();
         house = house
-            .socket_at("main", &format!("127.0.0.1:{port}"))
+            .socket_at("main", &format!("127.0.0.1:{}", port.number))
             .service("app", &["serve main"],
                 "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
             .start();
         house.wait_for_state("app", "ready");
         house.ctl_ok(&["stop", "app"]);
-        let mut waiting = TcpStream::connect(("127.0.0.1", port)).expect("the port is held");
+        let mut waiting = TcpStream::connect(("127.0.0.1", port.number)).expect("the port is held");
         waiting.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("request");
         house.ctl_ok(&["start", "app"]);
         let mut answer = String::new();
@@ -220,16 +221,6 @@ on_every_os! {
         assert!(answer.ends_with(&house.service_pid("app").to_string()), "{answer}");
         assert_eq!(house.stop(), 0);
     }
-}
-
-/// A port that nobody uses: below those that the kernel gives to clients, and by the
-/// number of this process, so that tests beside this one look for another.
-fn free_port() -> u16 {
-    let first = 20_000 + std::process::id() % 10_000;
-    (first..first + 100)
-        .filter_map(|port| u16::try_from(port).ok())
-        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
-        .expect("a free port")
 }
 
 #[test]
@@ -243,9 +234,9 @@ fn a_second_supervisor_on_the_same_control_socket_is_refused() {
     assert_eq!(house.stop(), 0);
 }
 
-fn served_on_every_address(house: House) -> (House, u16) {
-    let port = free_port();
-    let house = house.socket_at("web", &format!("[::]:{port}")).service(
+fn served_on_every_address(house: House) -> (House, ReservedPort) {
+    let port = ReservedPort::new();
+    let house = house.socket_at("web", &format!("[::]:{}", port.number)).service(
         "app",
         &["serve web"],
         "sockets = [\"web\"]\nready = { kind = \"http\", socket = \"web\", path = \"/\" }",
@@ -258,10 +249,10 @@ fn every_address_is_one_of_ipv4_and_of_ipv6() {
     let (house, port) = served_on_every_address(House::new("linux"));
     let mut house = house.start();
     house.wait_for_state("app", "ready");
-    TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
+    TcpStream::connect(("127.0.0.1", port.number)).expect("IPv4");
     // Machines without IPv6 have the test below.
     if TcpListener::bind("[::1]:0").is_ok() {
-        TcpStream::connect(("::1", port)).expect("IPv6");
+        TcpStream::connect(("::1", port.number)).expect("IPv6");
     }
     assert_eq!(house.stop(), 0);
 }
@@ -275,7 +266,7 @@ fn every_address_is_one_of_ipv4_where_the_kernel_has_no_ipv6() {
     let without = Refused { call: libc::SYS_socket, first: ipv6, error: libc::EAFNOSUPPORT };
     let mut house = house.start_refusing(without);
     house.wait_for_state("app", "ready");
-    TcpStream::connect(("127.0.0.1", port)).expect("IPv4");
-    assert!(TcpStream::connect(("::1", port)).is_err(), "it is no listener of IPv6");
+    TcpStream::connect(("127.0.0.1", port.number)).expect("IPv4");
+    assert!(TcpStream::connect(("::1", port.number)).is_err(), "it is no listener of IPv6");
     assert_eq!(house.stop(), 0);
 }

@@ -1,6 +1,11 @@
 //! The end: in order, in time, completely.
 
-use crate::support::{House, exists, is_alive};
+use std::fs;
+use std::time::{Duration, Instant};
+
+use santa_supervise::machine::SAME_REQUEST;
+
+use crate::support::{House, exists, holds_in_time, is_alive};
 
 on_every_os! {
     fn dependents_stop_before_what_they_depend_on(os) {
@@ -114,39 +119,57 @@ on_every_os! {
                 "depends_on = [\"db\"]\nready = { kind = \"log\", pattern = \"deaf\" }\nstop_timeout = \"1h\"")
             .start();
         house.wait_for_state("app", "ready");
+        let begun = Instant::now();
         // As `timeout` does, which signals the process and its group.
         house.signal(libc::SIGTERM);
         house.signal(libc::SIGTERM);
         house.signal(libc::SIGINT);
         house.wait_for_state("app", "stopping");
         assert_eq!(house.state("db"), "ready", "it is still needed");
-        let another_request = || std::thread::sleep(std::time::Duration::from_millis(1_050));
-        another_request();
-        assert_eq!(house.state("db"), "ready", "all that was one request");
-        house.signal(libc::SIGTERM);
-        house.wait_for_state("db", "stopping");
-        another_request();
-        house.signal(libc::SIGINT);
+        house.until("another request is taken", || {
+            house.signal(libc::SIGTERM);
+            house.state("db") == "stopping"
+        });
+        assert!(SAME_REQUEST <= begun.elapsed(), "all before that was one request");
+        let begun = Instant::now();
+        let ends = holds_in_time(|| {
+            house.signal(libc::SIGINT);
+            !house.is_running()
+        });
+        assert!(ends, "a third request kills; log:\n{}", house.log());
+        assert!(begun.elapsed() < Duration::from_secs(40), "it does not wait for its timeout");
         assert_eq!(house.wait().code(), Some(0));
     }
 
     fn a_stop_during_the_start_leaves_nothing(os) {
-        for pause in [0, 10, 40, 120] {
-            let mut house = House::new(os).socket("main");
-            let file = house.path("pid").display().to_string();
-            house = house
-                .service("task", &["sleep 60"], "kind = \"task\"")
-                .service("app", &[&format!("pid {file}"), "sleep 30", "serve main"],
+        for stage in ["nothing runs", "the task runs", "the app runs", "the app serves"] {
+            let mut house = House::new(os)
+                .socket("main")
+                .service("task", &["pid {dir}/task.pid", "wait-for {dir}/task-may-end"],
+                    "kind = \"task\"")
+                .service("app", &["pid {dir}/app.pid", "wait-for {dir}/app-may-serve", "serve main"],
                     "sockets = [\"main\"]\ndepends_on = [\"task\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
+                .replacing_dir()
                 .start();
             // Signals are only taken from here on.
             house.wait_for_control();
-            std::thread::sleep(std::time::Duration::from_millis(pause));
-            assert_eq!(house.stop(), 0);
-            if let Ok(pid) = house.read("pid").parse() {
-                assert!(!is_alive(pid));
+            let mut started = Vec::new();
+            if stage != "nothing runs" {
+                started.push(house.number_in("task.pid"));
             }
-            assert!(!exists(&house.path("main.sock")));
+            if stage.starts_with("the app") {
+                fs::write(house.path("task-may-end"), "").expect("file");
+                started.push(house.number_in("app.pid"));
+            }
+            if stage == "the app serves" {
+                fs::write(house.path("app-may-serve"), "").expect("file");
+                house.wait_for_state("app", "ready");
+            }
+            assert_eq!(house.stop(), 0, "{stage}");
+            let written = ["task.pid", "app.pid"].map(|name| house.read(name).parse::<i32>().ok());
+            started.extend(written.into_iter().flatten());
+            assert_eq!(started.into_iter().find(|pid| is_alive(*pid)), None, "{stage}");
+            assert!(!exists(&house.path("main.sock")), "{stage}");
         }
     }
 

@@ -108,11 +108,16 @@ fn perform(verb: &str, rest: &str) {
         "orphans" => orphans(rest.parse().expect("count")),
         "state" => fs::write(rest, own_state()).expect("state file"),
         "serve" => serve(rest),
-        // NAME FILE: answers 503 as long as the file exists.
+        // NAME FILE: answers 503 as long as the file exists, which becomes a byte
+        // longer each time.
         "serve-unless" => {
             let (name, file) = rest.split_once(' ').expect("NAME FILE");
-            answer_with(&inherited(name), || {
-                if fs::metadata(file).is_ok() { "503 Service Unavailable" } else { "200 OK" }
+            answer_with(&inherited(name), || match OpenOptions::new().append(true).open(file) {
+                Ok(mut file) => {
+                    file.write_all(b"x").expect("append");
+                    "503 Service Unavailable"
+                }
+                Err(_) => "200 OK",
             });
         }
         // Answers with what is no HTTP, a byte at a time, for ever.

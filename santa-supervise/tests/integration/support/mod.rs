@@ -1,5 +1,6 @@
 //! Runs the real santa-supervise on a configuration made for one test.
 
+pub(crate) mod ports;
 #[cfg(target_os = "linux")]
 pub(crate) mod preload;
 #[cfg(target_os = "linux")]
