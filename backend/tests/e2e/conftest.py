@@ -1,4 +1,4 @@
-"""The running house that `cargo xtask ci e2e` puts up, a browser, and simulated Macs."""
+"""The running deployment that `cargo xtask ci e2e` starts, a browser, and simulated Macs."""
 
 import json
 import os
@@ -32,7 +32,7 @@ PATIENCE = 15_000
 
 
 @dataclass(frozen=True)
-class House:
+class Deployment:
     """Where everything is and how to get in."""
 
     url: str
@@ -68,15 +68,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def house() -> House:
-    """Return the house; it is put up before the tests begin."""
+def deployment() -> Deployment:
+    """Return the deployment; it is started before the tests begin."""
     path = os.environ.get("SANTA_E2E_CREDENTIALS")
     if path is None:
-        pytest.fail("these tests need the running house: cargo xtask ci e2e")
+        pytest.fail("these tests need the running deployment: cargo xtask ci e2e")
     found = json.loads(Path(path).read_text())
     artifacts = Path(os.environ["SANTA_E2E_ARTIFACTS"])
     artifacts.mkdir(exist_ok=True)
-    return House(
+    return Deployment(
         url=found["url"],
         username=found["admin"]["username"],
         password=found["admin"]["password"],
@@ -87,11 +87,11 @@ def house() -> House:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _secrets(house: House) -> Iterator[None]:
+def _secrets(deployment: Deployment) -> Iterator[None]:
     """Leave the secrets that were used for `cargo xtask ci e2e`, which looks for them in the log."""
-    secrets.remember(house.password, house.secret)
+    secrets.remember(deployment.password, deployment.secret)
     yield
-    house.artifacts.joinpath("secrets.json").write_text(json.dumps(sorted(secrets.used())))
+    deployment.artifacts.joinpath("secrets.json").write_text(json.dumps(sorted(secrets.used())))
 
 
 @pytest.fixture(scope="session")
@@ -116,13 +116,13 @@ OpenPage = Callable[..., Visit]
 
 
 @pytest.fixture
-def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
     """Return a function that opens a fresh browser at a path; what goes wrong leaves a picture."""
     contexts = []
     visits = []
 
     def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
-        context = browser.new_context(base_url=house.url, **options)
+        context = browser.new_context(base_url=deployment.url, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
@@ -141,19 +141,19 @@ def open_page(browser: Browser, house: House, request: pytest.FixtureRequest) ->
     yield opened
     for number, visit in enumerate(visits if request.node.stash.get(FAILED, False) else []):
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
-        picture = house.artifacts / f"{name}-{number}.png"
+        picture = deployment.artifacts / f"{name}-{number}.png"
         visit.page.screenshot(path=picture, full_page=True)
     for context in contexts:
         context.close()
 
 
 @pytest.fixture(scope="session")
-def session(browser: Browser, house: House) -> StorageState:
+def session(browser: Browser, deployment: Deployment) -> StorageState:
     """Return the cookies of one log-in through the form."""
-    context = browser.new_context(base_url=house.url)
+    context = browser.new_context(base_url=deployment.url)
     page = context.new_page()
     page.goto("/login")
-    log_in(page, house)
+    log_in(page, deployment)
     state = context.storage_state()
     secrets.remember(*(cookie["value"] for cookie in state["cookies"]))
     context.close()
@@ -170,21 +170,21 @@ def logged_in(open_page: OpenPage, session: StorageState) -> OpenPage:
     return opened
 
 
-def log_in(page: Page, house: House) -> None:
+def log_in(page: Page, deployment: Deployment) -> None:
     """Fill in the form and wait for the overview."""
-    page.get_by_label("Username").fill(house.username)
-    page.get_by_label("Password").fill(house.password)
+    page.get_by_label("Username").fill(deployment.username)
+    page.get_by_label("Password").fill(deployment.password)
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("heading", name="Overview", level=1).wait_for()
 
 
 @pytest.fixture
-def mac(house: House) -> Iterator[Callable[..., SimulatedMac]]:
+def mac(deployment: Deployment) -> Iterator[Callable[..., SimulatedMac]]:
     """Return a function that makes a Mac which syncs through the public port."""
     macs: list[SimulatedMac] = []
 
     def made(**fields: Any) -> SimulatedMac:  # noqa: ANN401 - fields of the Mac
-        one = SimulatedMac(house.url, secret=house.secret, **fields)
+        one = SimulatedMac(deployment.url, secret=deployment.secret, **fields)
         macs.append(one)
         return one
 

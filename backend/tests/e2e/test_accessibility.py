@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import violations
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.e2e.test_console import WIDTHS
 from tests.support.santa_client import SimulatedMac
 
@@ -22,11 +22,13 @@ def overflow(page: Page) -> int:
 
 
 @pytest.fixture(scope="module")
-def filled(house: House) -> Iterator[dict[str, str]]:
+def filled(deployment: Deployment) -> Iterator[dict[str, str]]:
     """Fill the pages of one tag and one Mac with long and foreign names; give their paths."""
     number = time.time_ns()
-    one = SimulatedMac(house.url, secret=house.secret, hostname=f"{'very-long-' * 6}{number}.example.com")
-    with house.api() as api, closing(one):
+    one = SimulatedMac(
+        deployment.url, secret=deployment.secret, hostname=f"{'very-long-' * 6}{number}.example.com"
+    )
+    with deployment.api() as api, closing(one):
         one.sync()
         tag = api.post("/api/v1/tags", json={"name": f"long-{number}", "description": "😀 مرحبا " * 12})
         made = tag.raise_for_status().json()

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from playwright.sync_api import Page, Request, Response, WebSocketRoute, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -117,7 +117,9 @@ def press_escape_often(page: Page) -> None:
         page.keyboard.press("Escape")
 
 
-def test_who_is_blocked_finds_a_page_without_a_login(house: House, mac: NewMac, open_page: OpenPage) -> None:
+def test_who_is_blocked_finds_a_page_without_a_login(
+    deployment: Deployment, mac: NewMac, open_page: OpenPage
+) -> None:
     one = mac()
     one.sync()
     name = f"Game {time.time_ns()}"
@@ -134,11 +136,11 @@ def test_who_is_blocked_finds_a_page_without_a_login(house: House, mac: NewMac, 
         expect(page.get_by_role("heading", name="A program was blocked")).to_be_visible()
         expect(page.get_by_text("IT help desk")).to_be_visible()
     assert visit.complaints == []
-    assert house.url in page.url
+    assert deployment.url in page.url
 
 
 def test_the_page_for_who_is_blocked_names_the_contact_of_the_settings(
-    house: House, logged_in: OpenPage, open_page: OpenPage
+    deployment: Deployment, logged_in: OpenPage, open_page: OpenPage
 ) -> None:
     visit = logged_in("/settings")
     page = visit.page
@@ -160,7 +162,7 @@ def test_the_page_for_who_is_blocked_names_the_contact_of_the_settings(
         expect(page.get_by_label("Contact", exact=True)).to_have_value("Front desk\n<b>room 12</b>")
         assert visit.complaints == []
     finally:
-        with house.api() as api:
+        with deployment.api() as api:
             api.put("/api/v1/blocked/contact", json={"text": "", "url": ""}).raise_for_status()
 
 

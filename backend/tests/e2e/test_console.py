@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Request, Route, expect
 
 from tests.e2e.axe import violations
-from tests.e2e.conftest import House, OpenPage, log_in
+from tests.e2e.conftest import Deployment, OpenPage, log_in
 
 PAGES = [
     ("/", "Overview"),
@@ -43,27 +43,27 @@ def test_a_page_shows_its_content(logged_in: OpenPage, path: str, heading: str, 
 
 
 def test_a_link_deep_into_the_console_asks_for_the_log_in_and_comes_back(
-    open_page: OpenPage, house: House
+    open_page: OpenPage, deployment: Deployment
 ) -> None:
     page = open_page("/rules?policy=BLOCKLIST").page
-    page.get_by_label("Username").fill(house.username)
-    page.get_by_label("Password").fill(house.password)
+    page.get_by_label("Username").fill(deployment.username)
+    page.get_by_label("Password").fill(deployment.password)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Rules", level=1)).to_be_visible()
     assert "policy=BLOCKLIST" in page.url
 
 
-def test_a_wrong_password_is_said_and_nothing_else(open_page: OpenPage, house: House) -> None:
+def test_a_wrong_password_is_said_and_nothing_else(open_page: OpenPage, deployment: Deployment) -> None:
     page = open_page("/login").page
-    page.get_by_label("Username").fill(house.username)
+    page.get_by_label("Username").fill(deployment.username)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("Wrong username or password.")).to_be_visible()
 
 
-def test_logging_out_ends_the_session(open_page: OpenPage, house: House) -> None:
+def test_logging_out_ends_the_session(open_page: OpenPage, deployment: Deployment) -> None:
     page = open_page("/login").page
-    log_in(page, house)
+    log_in(page, deployment)
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     page.goto("/machines")
@@ -78,7 +78,7 @@ def test_an_unknown_page_says_so_and_leads_back(logged_in: OpenPage) -> None:
 
 
 def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
-    open_page: OpenPage, house: House
+    open_page: OpenPage, deployment: Deployment
 ) -> None:
     page = open_page("/health").page
     answers: list[Request] = []
@@ -86,7 +86,7 @@ def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
     page.goto("/login")
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     page.wait_for_load_state("networkidle")
-    assert {urlsplit(one.url).netloc for one in answers} == {urlsplit(house.url).netloc}
+    assert {urlsplit(one.url).netloc for one in answers} == {urlsplit(deployment.url).netloc}
     assert sum(one.sizes()["responseBodySize"] for one in answers) < FIRST_VISIT
     policy = page.locator('meta[http-equiv="content-security-policy"]').get_attribute("content") or ""
     assert "default-src 'none'" in policy

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import House
+from tests.e2e.conftest import Deployment
 from tests.e2e.load import READ, SYNC, Load
 from tests.support import secrets
 
@@ -31,7 +31,7 @@ def free_addresses(count: int) -> list[str]:
 
 
 class Pair:
-    """santa-supervise with santa-proxy and two backends, on the database of the house."""
+    """santa-supervise with santa-proxy and two backends, on the database of the deployment."""
 
     def __init__(self, folder: Path) -> None:
         """Write its configuration and start it."""
@@ -87,9 +87,9 @@ class Pair:
 
 
 @pytest.fixture
-def pair(house: House) -> Iterator[Pair]:
-    """Return the two, both ready; the house brings the database."""
-    assert httpx.get(f"{house.url}/health").status_code == 200
+def pair(deployment: Deployment) -> Iterator[Pair]:
+    """Return the two, both ready; the deployment brings the database."""
+    assert httpx.get(f"{deployment.url}/health").status_code == 200
     with tempfile.TemporaryDirectory(prefix="santa-") as folder:
         pair = Pair(Path(folder))
         try:

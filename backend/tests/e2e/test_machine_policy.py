@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -53,11 +53,13 @@ def test_a_setting_of_one_machine_is_locked_delivered_and_explained(mac: NewMac,
     assert visit.complaints == []
 
 
-def test_a_machines_rules_are_found_and_explained(house: House, mac: NewMac, logged_in: OpenPage) -> None:
+def test_a_machines_rules_are_found_and_explained(
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
+) -> None:
     one = mac()
     one.sync()
     body = {"rule_type": "BINARY", "identifier": TARGET, "policy": "BLOCKLIST", "comment": "to explain"}
-    with house.api() as api:
+    with deployment.api() as api:
         made = [
             api.post("/api/v1/rules", json={**body, **more}).raise_for_status().json()["id"]
             for more in ({}, {"layer": f"machine:{one.machine_id}", "policy": "ALLOWLIST"})
@@ -107,13 +109,13 @@ def test_monitor_mode_begins_with_a_reason_and_ends_early(mac: NewMac, logged_in
 
 
 def test_a_machines_page_says_what_it_is_not_sent_and_who_else_uses_its_id(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     one = mac(santa_version="2025.1.1", serial="C02OLDER")
     one.sync()
     layer = f"machine:{one.machine_id}"
     rule = {"rule_type": "BINARY", "identifier": TARGET, "policy": "CEL", "cel_expr": "euid == 0"}
-    with house.api() as api:
+    with deployment.api() as api:
         made = api.post("/api/v1/rules", json={**rule, "layer": layer}).raise_for_status().json()["id"]
         one.serial = "C02NEWER"
         one.sync()

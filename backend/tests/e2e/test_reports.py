@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
 
 
-def test_a_program_is_found_and_a_rule_made_from_it(house: House, mac: NewMac, logged_in: OpenPage) -> None:
+def test_a_program_is_found_and_a_rule_made_from_it(
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
+) -> None:
     name = f"Catalogued{time.time_ns()}"
     one = mac()
     one.sync()
@@ -33,7 +35,7 @@ def test_a_program_is_found_and_a_rule_made_from_it(house: House, mac: NewMac, l
     expect(dialog).to_be_hidden()
     one.sync()
     assert one.rules["BINARY", sha256][0] == "ALLOWLIST"
-    with house.api() as api:
+    with deployment.api() as api:
         for rule in api.get("/api/v1/rules", params={"q": sha256}).json()["items"]:
             api.delete(f"/api/v1/rules/{rule['id']}").raise_for_status()
     assert visit.complaints == []
@@ -71,9 +73,9 @@ def test_what_a_mac_reports_besides_executions_is_shown(mac: NewMac, logged_in: 
     assert visit.complaints == []
 
 
-def test_serial_numbers_are_added_and_taken_off(house: House, logged_in: OpenPage) -> None:
+def test_serial_numbers_are_added_and_taken_off(deployment: Deployment, logged_in: OpenPage) -> None:
     label = f"Serials {time.time_ns()}"
-    with house.api() as api:
+    with deployment.api() as api:
         made = api.post("/api/v1/enrollments", json={"label": label}).raise_for_status().json()
     visit = logged_in("/enrollments")
     page = visit.page
@@ -88,7 +90,7 @@ def test_serial_numbers_are_added_and_taken_off(house: House, logged_in: OpenPag
     expect(dialog.get_by_text("Only 1 listed Mac can enroll.")).to_be_visible()
     dialog.get_by_role("button", name="Done").click()
     expect(row).to_contain_text("1 serial number")
-    with house.api() as api:
+    with deployment.api() as api:
         path = f"/api/v1/enrollments/{made['enrollment']['id']}"
         assert api.get(f"{path}/serials").json() == {"serials": ["C02TWO"]}
         api.post(f"{path}/revoke").raise_for_status()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import FilePayload, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -18,7 +18,7 @@ def csv(*lines: str) -> FilePayload:
 
 
 def test_a_file_is_previewed_corrected_applied_and_exported(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     number = time.time_ns()
     one, two = f"{number:064x}", f"{number + 1:064x}"
@@ -67,7 +67,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
     page.get_by_label("Remove rules that are not in the file").check()
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("No changes:")).to_be_visible()
-    with house.api() as api:
+    with deployment.api() as api:
         for identifier in (one, two):
             for rule in api.get("/api/v1/rules", params={"q": identifier}).json()["items"]:
                 api.delete(f"/api/v1/rules/{rule['id']}").raise_for_status()

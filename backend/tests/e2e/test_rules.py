@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -15,10 +15,10 @@ TARGET = "c0ffee" * 10 + "beef"
 
 
 @pytest.fixture(autouse=True)
-def no_rule_is_left(house: House) -> Iterator[None]:
+def no_rule_is_left(deployment: Deployment) -> Iterator[None]:
     """Rules for the target are removed at the end, whatever happened."""
     yield
-    with house.api() as api:
+    with deployment.api() as api:
         for rule in api.get("/api/v1/rules", params={"q": TARGET}).json()["items"]:
             api.delete(f"/api/v1/rules/{rule['id']}").raise_for_status()
 
@@ -31,7 +31,7 @@ def new_rule(page: Page, identifier: str) -> Locator:
 
 
 def test_a_rule_for_one_machine_is_found_filtered_and_edited(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     name = f"scoped-{time.time_ns()}"
     one, other = mac(hostname=f"{name}.example.com"), mac()
@@ -67,7 +67,7 @@ def test_a_rule_for_one_machine_is_found_filtered_and_edited(
     dialog.get_by_label("Policy").select_option("ALLOWLIST")
     dialog.get_by_role("button", name="Save rule").click()
     expect(dialog).to_be_hidden()
-    with house.api() as api:
+    with deployment.api() as api:
         rule = api.get("/api/v1/rules", params={"q": TARGET}).json()["items"][0]
     assert (rule["locked"], rule["policy"], rule["layer"]) == (
         True,
@@ -78,10 +78,12 @@ def test_a_rule_for_one_machine_is_found_filtered_and_edited(
     assert visit.complaints == []
 
 
-def test_a_mask_is_explained_and_takes_the_rule_away(house: House, mac: NewMac, logged_in: OpenPage) -> None:
+def test_a_mask_is_explained_and_takes_the_rule_away(
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
+) -> None:
     user = f"mask{time.time_ns()}"
     masked = mac(primary_user=user)
-    with house.api() as api:
+    with deployment.api() as api:
         body = {"rule_type": "BINARY", "identifier": TARGET, "policy": "BLOCKLIST"}
         api.post("/api/v1/rules", json=body).raise_for_status()
     masked.sync()

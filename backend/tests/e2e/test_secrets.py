@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.conftest import House
+from tests.e2e.conftest import Deployment
 
 PATHS = [
     ("POST", "/api/santa/e/{}/preflight/DOM%5Chost"),
@@ -27,11 +27,11 @@ PATHS = [
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
-def test_a_secret_in_any_path_is_answered(house: House, method: str, path: str) -> None:
-    target = path.replace("{}", house.secret)
-    address = urlsplit(house.url)
+def test_a_secret_in_any_path_is_answered(deployment: Deployment, method: str, path: str) -> None:
+    target = path.replace("{}", deployment.secret)
+    address = urlsplit(deployment.url)
     with socket.create_connection((address.hostname or "", address.port or 80), 30) as connection:
         fields = f"Host: {address.netloc}\r\nContent-Length: 2\r\nConnection: close\r\n"
-        fields += f"Authorization: Bearer {house.secret}\r\n"
+        fields += f"Authorization: Bearer {deployment.secret}\r\n"
         connection.sendall(f"{method} {target} HTTP/1.1\r\n{fields}\r\n{{}}".encode())
         assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 ")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -14,17 +14,17 @@ GLOBAL = {"layer": "global"}
 
 
 @pytest.fixture(autouse=True)
-def as_before(house: House) -> Iterator[None]:
+def as_before(deployment: Deployment) -> Iterator[None]:
     """Put the global layer back as it was."""
-    with house.api() as api:
+    with deployment.api() as api:
         before = api.get("/api/v1/settings/layer", params=GLOBAL).raise_for_status().json()
         content = {"values": before["values"], "locked": before["locked"]}
         yield
         api.put("/api/v1/settings/layer", params=GLOBAL, json=content).raise_for_status()
 
 
-def machine_says(house: House, one: SimulatedMac, **values: object) -> None:
-    with house.api() as api:
+def machine_says(deployment: Deployment, one: SimulatedMac, **values: object) -> None:
+    with deployment.api() as api:
         layer = {"layer": f"machine:{one.machine_id}"}
         api.put("/api/v1/settings/layer", params=layer, json={"values": values}).raise_for_status()
 
@@ -34,11 +34,11 @@ def save(page: Page) -> None:
 
 
 def test_a_lock_of_a_global_setting_overrides_a_machines_own(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     one = mac(hostname=f"locked-{time.time_ns()}.example.com")
     one.sync()
-    machine_says(house, one, batch_size=7)
+    machine_says(deployment, one, batch_size=7)
     assert one.sync().settings["batch_size"] == 7
     visit = logged_in("/settings")
     page = visit.page
@@ -54,7 +54,7 @@ def test_a_lock_of_a_global_setting_overrides_a_machines_own(
     save(page)
     expect(page.get_by_text("All changes saved")).to_be_visible()
     assert one.sync().settings["batch_size"] == 7
-    with house.api() as api:
+    with deployment.api() as api:
         own = api.get("/api/v1/settings/layer", params=GLOBAL).json()
     assert (own["locked"], own["values"]["batch_size"]) == ([], 33)
     assert "full_sync_interval" not in own["values"], "what nobody touched stays the server's default"
@@ -66,7 +66,7 @@ def question(page: Page) -> Locator:
 
 
 def test_lockdown_for_all_is_asked_for_with_the_number_of_machines(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     one = mac()
     visit = logged_in("/settings")
@@ -78,7 +78,7 @@ def test_lockdown_for_all_is_asked_for_with_the_number_of_machines(
     page.reload()
     page.get_by_role("radio", name="Lockdown").check()
     save(page)
-    with house.api() as api:
+    with deployment.api() as api:
         layers = api.get("/api/v1/layers").json()
     machines = next(layer["machines"] for layer in layers if layer["layer"] == "global")
     expect(question(page)).to_contain_text(f"This affects {machines} machines.")
@@ -94,11 +94,11 @@ def test_lockdown_for_all_is_asked_for_with_the_number_of_machines(
 
 
 def test_lockdown_for_one_machine_is_asked_for_and_other_changes_are_not(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     one = mac()
     one.sync()
-    machine_says(house, one, client_mode="MONITOR")
+    machine_says(deployment, one, client_mode="MONITOR")
     one.sync()
     visit = logged_in(f"/settings?layer=machine:{one.machine_id}")
     page = visit.page

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac, SyncError
 
 NewMac = Callable[..., SimulatedMac]
@@ -30,11 +30,11 @@ def rules_of_all_macs(api: httpx.Client) -> set[tuple[str, str]]:
             return found
 
 
-def test_a_new_mac_holds_exactly_the_rules_after_its_first_sync(house: House, mac: NewMac) -> None:
+def test_a_new_mac_holds_exactly_the_rules_after_its_first_sync(deployment: Deployment, mac: NewMac) -> None:
     new = mac(hostname="first.example.com")
     result = new.sync()
     assert result.kind in {"CLEAN", "CLEAN_ALL"}
-    with house.api() as api:
+    with deployment.api() as api:
         assert set(new.rules) == rules_of_all_macs(api)
         shown = api.get(f"/api/v1/machines/{new.machine_id}").json()
         assert shown["sync_state"] == "in_sync"
@@ -50,8 +50,8 @@ def test_every_encoding_of_the_agent_passes_the_proxy(mac: NewMac, encoding: str
     assert new.rules
 
 
-def test_a_wrong_enrollment_secret_is_refused(house: House) -> None:
-    stranger = SimulatedMac(house.url, secret="wrong")
+def test_a_wrong_enrollment_secret_is_refused(deployment: Deployment) -> None:
+    stranger = SimulatedMac(deployment.url, secret="wrong")
     with pytest.raises(SyncError) as refusal:
         stranger.sync()
     assert refusal.value.status == 401

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -17,9 +17,9 @@ TARGET = "ab" * 32
 
 
 @pytest.fixture
-def tags(house: House) -> Iterator[Callable[..., dict[str, Any]]]:
+def tags(deployment: Deployment) -> Iterator[Callable[..., dict[str, Any]]]:
     """Return a function that makes a tag over REST; it is removed at the end."""
-    with house.api() as api:
+    with deployment.api() as api:
         ids: list[int] = []
 
         def made(name: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def choose_machine(page: Page, label: str, text: str) -> None:
 
 
 def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     name = f"by-hand-{time.time_ns()}"
     member = mac(hostname=f"{name}.example.com")
@@ -70,7 +70,7 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
     choose_machine(page, "Add a Mac", name)
     row = page.get_by_role("row").filter(has_text=name)
     expect(row).to_contain_text("manual")
-    with house.api() as api:
+    with deployment.api() as api:
         rule(api, "tag:Browser made", "BLOCKLIST")
     member.sync()
     assert member.rules["BINARY", TARGET][0] == "BLOCKLIST"
@@ -90,12 +90,12 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
 
 
 def test_the_order_is_changed_by_keyboard_after_its_effect_was_shown(
-    house: House, mac: NewMac, logged_in: OpenPage, tags: Callable[..., dict[str, Any]]
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage, tags: Callable[..., dict[str, Any]]
 ) -> None:
     both = mac(hostname="two-tags.example.com")
     both.sync()
     low, high = tags("order-low"), tags("order-high")
-    with house.api() as api:
+    with deployment.api() as api:
         rule(api, low["layer"], "BLOCKLIST")
         rule(api, high["layer"], "ALLOWLIST")
         for tag in (low, high):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import FilePayload, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -48,10 +48,12 @@ def test_a_burst_is_announced_to_the_last_event(mac: NewMac, logged_in: OpenPage
     expect(page.get_by_text("Unknown, allowed").first).to_be_visible()
 
 
-def test_a_removal_is_shown_until_it_is_delivered(house: House, mac: NewMac, logged_in: OpenPage) -> None:
+def test_a_removal_is_shown_until_it_is_delivered(
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
+) -> None:
     number = f"{time.time_ns():064x}"
     one = mac()
-    with house.api() as api:
+    with deployment.api() as api:
         body = {"rule_type": "BINARY", "identifier": number, "policy": "BLOCKLIST"}
         layer = f"machine:{one.machine_id}"
         one.sync()
@@ -70,12 +72,12 @@ def test_a_removal_is_shown_until_it_is_delivered(house: House, mac: NewMac, log
 
 
 def test_an_import_that_removes_asks_with_the_true_number(
-    house: House, mac: NewMac, logged_in: OpenPage
+    deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
     one = mac()
     one.sync()
     layer = f"machine:{one.machine_id}"
-    with house.api() as api:
+    with deployment.api() as api:
         for number in range(12):
             identifier = f"{time.time_ns() + number:064x}"
             rule = {"layer": layer, "rule_type": "BINARY", "identifier": identifier, "policy": "ALLOWLIST"}

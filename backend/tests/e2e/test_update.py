@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Dialog, Page, Response, Route, expect
 
-from tests.e2e.conftest import House, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage
 from tests.e2e.other_build import MARK, make_other_build
 
 NEVER_IDLE = "window.requestIdleCallback = () => 0"
@@ -17,7 +17,7 @@ NEVER_IDLE = "window.requestIdleCallback = () => 0"
 
 
 @pytest.fixture
-def update(house: House, tmp_path: Path) -> Iterator[Callable[[], None]]:
+def update(deployment: Deployment, tmp_path: Path) -> Iterator[Callable[[], None]]:
     """Return a function that replaces the console by another build; afterwards the first one is back."""
     www = Path(os.environ["SANTA_E2E_WWW"])
     first = tmp_path / "first"
@@ -26,14 +26,14 @@ def update(house: House, tmp_path: Path) -> Iterator[Callable[[], None]]:
     def put(build: Path) -> None:
         shutil.rmtree(www)
         shutil.copytree(build, www)
-        house.supervise("rolling-restart", "proxy")
+        deployment.supervise("rolling-restart", "proxy")
 
     def updated() -> None:
         other = tmp_path / "other"
         shutil.copytree(first, other)
         make_other_build(other)
         put(other)
-        assert MARK in httpx.get(house.url, headers={"Accept": "text/html"}).text
+        assert MARK in httpx.get(deployment.url, headers={"Accept": "text/html"}).text
 
     yield updated
     put(first)

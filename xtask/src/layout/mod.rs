@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_derived_house_is_valid_and_private_to_its_owner() {
+    fn the_derived_configuration_is_valid_and_private_to_its_owner() {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = Database::Url("postgresql://me:p$w@db/santa".to_owned());
         let environment = layout(home.path(), watched(), database).write().expect("valid");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_house_runs_the_services_of_the_container() {
+    fn the_built_configuration_runs_the_services_of_the_container() {
         let home = tempfile::tempdir().expect("temporary folder");
         let database = Database::Url("postgresql://db/santa".to_owned());
         let environment =
