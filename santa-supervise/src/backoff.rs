@@ -1,5 +1,5 @@
-//! Pure: how long to wait before the next start. Knows neither clock nor
-//! process; chance comes in as a number. Used by [`crate::machine`].
+//! Pure: how long to wait before the next start. Time and randomness are
+//! arguments. Used by [`crate::machine`].
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ pub fn delay(backoff: &Backoff, failures: u32, chance: f64) -> Duration {
     Duration::from_secs_f64(capped * (1.0 - backoff.jitter * chance))
 }
 
-/// A small generator of chance (SplitMix64): the same seed gives the same
-/// waits, so a test can repeat what happened.
+/// A small random number generator (SplitMix64): the same seed gives the same
+/// waits, so a test can repeat a run.
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 

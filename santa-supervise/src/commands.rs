@@ -1,5 +1,5 @@
 //! The commands of the command line. `run.rs` and `check.rs` read the
-//! configuration; `client.rs` speaks with the santa-supervise that runs.
+//! configuration; `client.rs` talks to the running santa-supervise.
 
 mod check;
 mod client;
@@ -55,7 +55,7 @@ fn print_some(
     }
 }
 
-/// Writes the answer to a command; gives its exit code `code`.
+/// Writes the answer to a command; returns its exit code `code`.
 fn print(
     code: i32,
     write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>,
@@ -63,7 +63,7 @@ fn print(
     print_some(write).map(|_| code)
 }
 
-/// Carries out a command; gives the exit code.
+/// Carries out a command; returns the exit code.
 ///
 /// # Errors
 /// What went wrong, to be printed.

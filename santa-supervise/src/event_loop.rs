@@ -67,8 +67,8 @@ use watched::Watched;
 /// must not hold up the exit.
 const STUCK_READER: Duration = Duration::from_millis(500);
 
-/// How long hooks that are under way at the end may still take: the news of a
-/// failed critical service must get out.
+/// How long hooks that are under way at the end may still take: that a critical
+/// service has failed must reach somebody.
 const LAST_HOOKS: Duration = Duration::from_secs(2);
 
 /// The longest that the last records may take.
@@ -79,20 +79,19 @@ pub type Load = Box<dyn Fn(&str) -> Result<(Config, Vec<Blueprint>), String>>;
 
 /// What a run is made of.
 pub struct Components {
-    /// The seam to the system.
+    /// The interface to the operating system.
     pub os: Box<dyn Os>,
     /// The configuration.
     pub config: Config,
     /// What to run, in the order of the configuration.
     pub blueprints: Vec<Blueprint>,
-    /// For a reload.
+    /// Reads the configuration for a reload.
     pub load: Load,
     /// Where the configuration is read again.
     pub config_path: PathBuf,
     /// Bound for the services.
     pub sockets: Sockets,
-    /// Path of the control socket; that of a service for its notices lies
-    /// beside it.
+    /// Path of the control socket; the notify sockets lie beside it.
     pub control_path: PathBuf,
     /// Bound there for commands, where the file system allows it.
     pub control: Option<Listener>,
@@ -106,8 +105,7 @@ pub struct Components {
     pub seed: u64,
 }
 
-/// Everything that the one thread owns, in rooms that keep their fields to
-/// themselves. It collects their events, lets the core take them, and carries out
+/// Everything that the one thread owns, in parts whose fields are private. It collects their events, lets the core take them, and carries out
 /// what the core decides.
 pub struct EventLoop {
     io: Io,
@@ -140,7 +138,7 @@ struct Processes {
     jobs: Jobs,
 }
 
-/// What looks after services, and who is told about them.
+/// What watches services, and who hears about them.
 struct Monitors {
     probes: Probes,
     notify: NotifySockets,

@@ -1,4 +1,4 @@
-//! Reads small files without being held up by what only looks like one.
+//! Reads small regular files; pipes and devices are refused.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -27,8 +27,8 @@ pub(crate) fn read_regular(path: &Path, largest: u64) -> Result<Vec<u8>, Unusabl
         true => Ok(()),
         false => Err(Unusable::NotRegular),
     };
-    // Before it is opened, because that alone does something to some devices;
-    // and again, because it may be another one by then.
+    // Before it is opened, because opening some devices has side effects; and
+    // again, because the file may have been replaced by then.
     regular(fs::metadata(path).map_err(Unusable::Refused)?)?;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let mut options = fs::OpenOptions::new();

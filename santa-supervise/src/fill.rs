@@ -16,8 +16,8 @@ pub struct Values<'a> {
     pub address: &'a dyn Fn(&str) -> Option<Address>,
 }
 
-/// Replaces all placeholders in `text`. The configuration refuses those that
-/// name a socket that is not there.
+/// Replaces all placeholders in `text`. The configuration rejects those that
+/// name an unknown socket.
 #[must_use]
 pub fn fill(text: &str, values: &Values<'_>) -> String {
     let mut filled = String::with_capacity(text.len());

@@ -27,7 +27,7 @@ impl Lines {
         Self { begun: Vec::new(), longest: longest.max(1) }
     }
 
-    /// Takes the next bytes; gives every line that they complete.
+    /// Takes the next bytes; returns every line that they complete.
     pub fn push(&mut self, mut bytes: &[u8], mut give: impl FnMut(Piece)) {
         let mut whole = Vec::new();
         while let Some(end) = memchr(b'\n', bytes) {
@@ -49,7 +49,7 @@ impl Lines {
         }
     }
 
-    /// Gives what was written without a newline, when nothing more will come.
+    /// Returns what was written without a newline, once the stream has ended.
     pub fn finish(&mut self) -> Option<Piece> {
         let mut text = std::mem::take(&mut self.begun);
         text.push(b'\n');

@@ -1,6 +1,6 @@
 //! The one thread that writes the log. It alone may be held up by a slow or
 //! stuck reader: what does not fit into the queue meanwhile is dropped and
-//! counted. Knows nothing of services but their names.
+//! counted. Of services it knows only the names.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -17,14 +17,14 @@ use crate::record::{Chunk, OWN_NAME, Stream, Style};
 const BATCH: usize = 64 * 1024;
 
 /// What our own events may take beyond the capacity, in bytes: a service that
-/// fills the queue must not cost the news of its end. Beyond that they are
+/// fills the queue must not keep its own end out of the log. Beyond that they are
 /// dropped, too.
 const ROOM_FOR_EVENTS: usize = 256 * 1024;
 
-/// How often it is told that the log cannot be written.
+/// How often a log that cannot be written is reported.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// The way to the writing thread.
+/// The handle of the writing thread.
 #[derive(Debug, Clone)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -225,7 +225,7 @@ impl Log {
     }
 }
 
-/// What is written at one go.
+/// What is written at once.
 struct Batch {
     /// Dropped lines that the first chunks report, one each.
     reported: BTreeMap<Arc<str>, u64>,
@@ -250,8 +250,8 @@ fn dropped_note(service: &str, lines: u64, refusal: Option<&io::Error>) -> Chunk
     }
 }
 
-/// Tells on standard error, if that takes something at once, that records are
-/// lost: a log that is gone for good can never tell itself.
+/// Reports on standard error, if that does not block, that records are lost: a log
+/// that cannot be written cannot say so itself.
 fn complain(refusal: &io::Error) {
     let errors = io::stderr();
     let mut fds = [rustix::event::PollFd::new(&errors, rustix::event::PollFlags::OUT)];

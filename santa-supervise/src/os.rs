@@ -1,4 +1,4 @@
-//! The seam to the operating system: waiting, signals, children. The only
+//! The interface to the operating system: waiting, signals, children. The only
 //! module with `unsafe` and raw system calls; it decides nothing. `linux.rs` is
 //! what runs in the container, `portable.rs` what runs on other Unix systems
 //! (and here under `SANTA_SUPERVISE_OS=portable`), `spawn.rs` is fork and exec.
@@ -37,8 +37,8 @@ pub use spawn::{Launch, Program, ResourceLimits, Started, start};
 pub use users::{Credentials, look_up as look_up_user};
 pub use worker::{Worker, fork_reader, fork_worker, inherited};
 
-/// How long work may go on, in processor time: on a busy machine a portion must not
-/// become smaller because others had their turn meanwhile.
+/// A budget of CPU time: on a busy machine as much work is done at a time as on an
+/// idle one.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance(Duration);
 
@@ -56,19 +56,19 @@ impl Allowance {
     }
 }
 
-/// Number of a process.
+/// Process number.
 pub type Pid = i32;
 
-/// Names a registered descriptor; chosen by the caller, never used twice.
+/// Identifies a registered descriptor; chosen by the caller, never reused.
 pub type Token = u64;
 
 /// Signals that ask us to end.
 pub const ENDING: [i32; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
 
-/// Variable that picks another seam, for tests.
+/// Variable that selects another implementation, for tests.
 pub const CHOICE: &str = "SANTA_SUPERVISE_OS";
 
-/// What to wait for on a descriptor; hang-ups are always told.
+/// What to wait for on a descriptor; hang-ups are always reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     /// It can be read.
@@ -99,21 +99,21 @@ pub struct Tree<'a> {
     pub main: Pid,
     /// Whether it has not been seen to end.
     pub main_alive: bool,
-    /// What its members are known by.
+    /// What its members are recognized by.
     pub tag: &'a Tag,
 }
 
 /// Processes that became ours when their parents ended, at one moment.
 #[derive(Debug, Default)]
-pub struct Strays {
-    found: Vec<Stray>,
+pub struct Orphans {
+    found: Vec<Orphan>,
     /// Whether there are more, about which nothing is known yet.
     more: bool,
     /// Those of which only the environment can tell.
     unread: Vec<Pid>,
 }
 
-impl Strays {
+impl Orphans {
     /// Those whose [environment](environment_tag) has to be read, which may hang.
     #[must_use]
     pub fn unread(&self) -> &[Pid] {
@@ -121,7 +121,7 @@ impl Strays {
     }
 }
 
-/// The value of [`TAG`] in the environment of a process. It may take for ever.
+/// The value of [`TAG`] in the environment of a process. It may never return.
 #[must_use]
 pub fn environment_tag(pid: Pid) -> Option<String> {
     #[cfg(target_os = "linux")]
@@ -132,7 +132,7 @@ pub fn environment_tag(pid: Pid) -> Option<String> {
 
 /// One of them.
 #[derive(Debug)]
-struct Stray {
+struct Orphan {
     pid: Pid,
     session: Pid,
     origin: Origin,
@@ -167,7 +167,7 @@ pub struct Usage {
     pub processes: u32,
 }
 
-/// What comes out of a socket for notices.
+/// What is read from a notify socket.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotifyMessage {
     /// Nothing more for now.
@@ -180,10 +180,10 @@ pub enum NotifyMessage {
 
 /// What differs between operating systems.
 pub trait Os {
-    /// The word for it in `status` and in the log.
+    /// Its name in `status` and in the log.
     fn name(&self) -> &'static str;
 
-    /// What it cannot do here although it should, in words with the remedy.
+    /// What it cannot do here although it should, and the remedy.
     fn shortcoming(&self) -> Option<String> {
         None
     }
@@ -222,49 +222,48 @@ pub trait Os {
     /// The system's refusal (no such process, not permitted).
     fn signal_child(&self, child: Pid, signal: i32) -> io::Result<()>;
 
-    /// The strays of now. `known` are our living children that are none. The time
-    /// that it takes is bounded: a look after thousands have come does not know them
-    /// all.
-    fn strays(&mut self, known: &BTreeSet<Pid>) -> Strays;
+    /// The current orphans. `known` are our living children that are none. The time
+    /// it takes is bounded: of thousands of new ones it does not find all at once.
+    fn orphans(&mut self, known: &BTreeSet<Pid>) -> Orphans;
 
-    /// Takes in the value of [`TAG`] in the environment of a stray that was
-    /// [unread](Strays::unread), if it has one.
+    /// Takes in the value of [`TAG`] in the environment of an orphan that was
+    /// [unread](Orphans::unread), if it has one.
     fn learn(&mut self, pid: Pid, variable: Option<&str>);
 
     /// Sends `signal` to the process group of a tree.
     fn signal_group(&self, tree: Tree<'_>, signal: i32);
 
     /// Sends `signal` to the process group of a tree and to what else is found of
-    /// it, but not to `done`; whom it was sent to comes there. Some dozens at a
-    /// time: thousands that end at once would take the processor from everybody.
-    /// Tells whether no others were found.
+    /// it, but not to `done`; the receivers are added there. Some dozens at a
+    /// time: thousands that end at once would take the CPU from everything else.
+    /// Returns whether no others were found.
     fn signal_tree(
         &self,
         tree: Tree<'_>,
-        strays: &Strays,
+        orphans: &Orphans,
         signal: i32,
         done: &mut BTreeSet<Pid>,
     ) -> bool;
 
     /// Kills a part of a tree, to be repeated until nothing is left. `killed` keeps
     /// whose turn it was: some that cannot die now must not protect the others.
-    fn kill_tree(&self, tree: Tree<'_>, strays: &Strays, killed: &mut BTreeSet<Pid>) {
+    fn kill_tree(&self, tree: Tree<'_>, orphans: &Orphans, killed: &mut BTreeSet<Pid>) {
         // Each time: it may have new members.
         killed.remove(&tree.main);
-        if self.signal_tree(tree, strays, libc::SIGKILL, killed) {
+        if self.signal_tree(tree, orphans, libc::SIGKILL, killed) {
             killed.clear();
         }
     }
 
     /// Whether anything but the main process may be left of a tree.
-    fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool;
+    fn has_leftovers(&self, tree: Tree<'_>, orphans: &Orphans) -> bool;
 
     /// How many processes of a tree are known; those below others are not counted.
-    fn count(&self, tree: Tree<'_>, strays: &Strays) -> usize;
+    fn count(&self, tree: Tree<'_>, orphans: &Orphans) -> usize;
 
     /// What a tree uses now; `None` where this system does not tell, or where it
     /// has more processes than there is time to look at.
-    fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage>;
+    fn usage(&self, tree: Tree<'_>, orphans: &Orphans) -> Option<Usage>;
 
     /// How many processes the kernel has killed because memory ran out, as far
     /// as this system tells: in our control group, else on the whole machine.
@@ -288,7 +287,7 @@ pub trait Os {
     fn listens(&self, socket: BorrowedFd<'_>, tree: Tree<'_>) -> Option<bool>;
 }
 
-/// The seam for this system, with all signals routed to it.
+/// The implementation for this system, with all signals routed to it.
 ///
 /// # Errors
 /// When signals or the waiting itself cannot be set up.
@@ -310,15 +309,15 @@ pub fn open() -> io::Result<Box<dyn Os>> {
 pub struct Guard {
     /// Its process, in a session of its own.
     pub pid: Pid,
-    /// It takes the end of this for our end.
+    /// Closed when santa-supervise ends, however it ends.
     _lifeline: OwnedFd,
 }
 
-/// Starts what kills all processes with marks of `family` when this process is
-/// gone, however it went; for as long as what is returned is kept. None for PID 1,
+/// Starts a process that kills all processes with marks of `family` when this one
+/// has ended, in whatever way; for as long as the returned value is kept. None for PID 1,
 /// with which everything ends anyway, and on systems without marks.
 ///
-/// Must be called after [`open`]. What is in memory by then may stay twice.
+/// Must be called after [`open`]. It keeps a copy of what is in memory by then.
 ///
 /// # Errors
 /// There is no room for another process.
@@ -331,7 +330,7 @@ pub fn start_guard(family: Family) -> io::Result<Option<Guard>> {
     Ok(None)
 }
 
-/// Gives back the memory that only our own start needed, where this system counts
+/// Releases memory that only the start needed, where this system counts
 /// such pages as ours.
 pub fn give_back_start() {
     #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! Pure: from the configuration to one blueprint for each instance of each
-//! service. The configuration has been checked before; knows no descriptor and
-//! no process.
+//! service. The configuration has been checked before; descriptors and processes
+//! are not known here.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,13 +31,13 @@ pub enum ProbeKind {
 /// How to see that an instance still works, and how patiently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
-    /// What to look at; never `Listen` or `Log`.
+    /// What to probe; never `Listen` or `Log`.
     pub probe: ProbeKind,
-    /// From the end of one look to the next.
+    /// From the end of one probe to the next.
     pub interval: Duration,
-    /// Longest a look may take.
+    /// Timeout of a probe.
     pub timeout: Duration,
-    /// Failed looks in a row that mean it does not work.
+    /// Failed probes in a row that mean it does not work.
     pub failures: u32,
 }
 
@@ -56,7 +56,7 @@ pub struct Blueprint {
     pub service: Service,
     /// Names and addresses of the sockets to hand over.
     pub sockets: Vec<(String, Address)>,
-    /// How it becomes ready, where the event loop has to look.
+    /// How it becomes ready, where the event loop has to probe.
     pub probe: Option<ProbeKind>,
     /// How it shows that it still works.
     pub liveness: Option<Liveness>,
@@ -68,7 +68,7 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// Whether it is told of a `NOTIFY_SOCKET`.
+    /// Whether it gets a `NOTIFY_SOCKET`.
     #[must_use]
     pub fn notifies(&self) -> bool {
         let liveness = self.liveness.as_ref().map(|liveness| &liveness.probe);

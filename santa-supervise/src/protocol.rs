@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a client asks.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
@@ -105,7 +105,7 @@ pub struct SupervisorStatus {
     pub pid: u32,
     /// Its version.
     pub version: String,
-    /// Which seam to the system is in use.
+    /// Which implementation of the system interface is in use.
     pub os: String,
     /// Start, in seconds since 1970.
     pub since: u64,
@@ -130,7 +130,7 @@ pub struct ServiceStatus {
     pub state: String,
     /// Why it is in that phase.
     pub why: String,
-    /// What it last said of itself (`STATUS=` through `NOTIFY_SOCKET`).
+    /// Its last `STATUS=` through `NOTIFY_SOCKET`.
     pub status_text: Option<String>,
     /// Main process, if one runs.
     pub pid: Option<i32>,
@@ -138,7 +138,7 @@ pub struct ServiceStatus {
     pub generation: Option<u64>,
     /// How often it was started again.
     pub restarts: u64,
-    /// Begin of the phase, in seconds since 1970.
+    /// Beginning of the phase, in seconds since 1970.
     pub since: u64,
     /// How the last main process ended.
     pub last_exit: Option<String>,
@@ -173,7 +173,7 @@ pub struct PastExit {
     pub lived_ms: u64,
     /// Exit code or signal.
     pub exit: String,
-    /// What it said last.
+    /// Its last lines.
     pub lines: Vec<String>,
 }
 

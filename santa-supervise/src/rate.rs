@@ -11,7 +11,7 @@ type Time = Duration;
 pub struct Bucket {
     /// Lines a second.
     rate: f64,
-    /// The most that a silence earns.
+    /// The most that can be saved up.
     burst: f64,
     left: f64,
     since: Time,
@@ -24,7 +24,7 @@ impl Bucket {
         Self { rate: rate.into(), burst: burst.into(), left: burst.into(), since: now }
     }
 
-    /// Takes up to `lines`; gives how many may pass.
+    /// Takes up to `lines`; returns how many may pass.
     pub fn take(&mut self, lines: u32, now: Time) -> u32 {
         let earned = now.saturating_sub(self.since).as_secs_f64() * self.rate;
         self.left = (self.left + earned).min(self.burst);

@@ -1,6 +1,6 @@
-//! One look at whether a service is up: a connection that never blocks, and on
-//! it a small GET; or, for hooks, a POST. The event loop decides when to look and
-//! how often, and makes the connection.
+//! One probe of a service: a connection that never blocks, and on it a small GET;
+//! or, for hooks, a POST. The event loop decides when to probe and how often, and
+//! makes the connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub fn socket_to(address: &Address) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Connects such a socket to a path. That may take as long as a mount likes.
+/// Connects such a socket to a path. That may hang on a mount.
 ///
 /// # Errors
 /// Nobody listens there, or the system refuses.
@@ -58,7 +58,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// A look that is under way.
+/// A probe that is under way.
 #[derive(Debug)]
 pub struct Probe {
     fd: OwnedFd,
@@ -69,7 +69,7 @@ pub struct Probe {
     answer: Vec<u8>,
 }
 
-/// What a look has shown so far.
+/// What a probe has shown so far.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Wait until the connection can be written.

@@ -102,7 +102,7 @@ impl Chunk {
         Self { text: self.text[begin..].to_vec(), service: Arc::clone(&self.service), ..*self }
     }
 
-    /// Appends all its lines as records; people are spared the empty ones.
+    /// Appends all its lines as records; empty lines are left out for people.
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {
         match style {
             Style::Json => {

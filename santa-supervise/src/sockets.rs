@@ -1,6 +1,5 @@
 //! The listening sockets: bound once, kept for the life of santa-supervise, and
-//! removed at its end. Nothing here accepts a connection: that is for those who
-//! get them.
+//! removed at its end. Nothing here accepts a connection: the services do.
 
 mod paths;
 
@@ -17,7 +16,7 @@ use crate::plan::Blueprint;
 
 pub use paths::{Batch, Binder, Bound, FileTask, READ_ONLY, SocketFile, ToBind};
 
-/// How often it is looked whether somebody has removed a socket's file.
+/// How often removed socket files are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// One bound socket. Its file stays until it is [removed](SocketFile::remove).
@@ -123,7 +122,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// Lets go of sockets that were bound for nothing.
+    /// Closes sockets that will not be used.
     pub fn give_up(&mut self, bound: Bound) {
         let files = bound.into_values().filter_map(|one| one.ok()?.file);
         self.file_tasks.extend(files.map(FileTask::Remove));

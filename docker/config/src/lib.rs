@@ -67,7 +67,7 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, Diagnostics> {
 }
 
 /// Like [`load`], for a service that reads the file itself: what only concerns
-/// how services run is left away, and with it the variables that it refers to.
+/// how services run is left out, and with it the variables that it refers to.
 ///
 /// # Errors
 /// As [`load`], for what is read.
@@ -89,8 +89,8 @@ pub fn shared_variables(text: &str, env: &Env) -> BTreeSet<String> {
     shared::variables(&mut node::parse(text, &mut Diagnostics::new("")), env)
 }
 
-/// Where santa-supervise listens for commands, by the file at `path`. Whatever
-/// else is wrong with the file is no reason not to reach it.
+/// Where santa-supervise listens for commands, by the file at `path`. Other
+/// errors in the file do not matter here.
 ///
 /// # Errors
 /// Every diagnostic in the file, when this value cannot be read from it.

@@ -1,5 +1,5 @@
-//! What a TCP address of the configuration means to whoever listens there: the same for
-//! santa-supervise and santa-proxy.
+//! Listening on a TCP address of the configuration, in the same way for santa-supervise
+//! and santa-proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};

@@ -1,4 +1,4 @@
-//! The parsed file as a tree of values that know where they stand. The rest of
+//! The parsed file as a tree of values with their places. The rest of
 //! the crate works on this tree, whether a value came from the file or from the
 //! environment.
 

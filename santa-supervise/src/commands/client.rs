@@ -1,4 +1,4 @@
-//! Speaks with the santa-supervise that runs, over its control socket.
+//! Talks to the running santa-supervise over its control socket.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use crate::protocol::{Answer, Explanation, Request, ServiceUsage, Status};
 
 use super::{Failure, config_path, exit, print, print_some, show};
 
-/// How long a question may take that needs no service.
+/// Timeout of a request that waits for no service.
 const QUICK: Duration = Duration::from_secs(10);
 
 pub(super) fn perform(common: &Common, command: Command) -> Result<i32, Failure> {
@@ -62,7 +62,7 @@ fn ask_quickly(common: &Common, request: &Request, json: bool) -> Result<i32, Fa
     report(&Connection::open(common, Some(QUICK))?.ask(request)?, json)
 }
 
-/// Prints what services use until nobody reads it any more.
+/// Prints what services use until the output is closed.
 fn watch_usage(common: &Common, every: Duration, once: bool, json: bool) -> Result<i32, Failure> {
     let mut connection = Connection::open(common, Some(QUICK))?;
     let mut before: Option<Vec<ServiceUsage>> = None;
@@ -97,7 +97,7 @@ fn check_health(common: &Common, ready: bool, json: bool) -> Result<i32, Failure
 fn report(answer: &Answer, json: bool) -> Result<i32, Failure> {
     let code = if answer.ok { exit::OK } else { exit::FAILED };
     if !json && !answer.ok {
-        // As with any other complaint, one that nobody takes changes nothing.
+        // As with any other message, it does not matter whether somebody reads it.
         let _ = writeln!(io::stderr(), "{}", answer.message);
         return Ok(code);
     }
@@ -157,7 +157,7 @@ impl Connection {
     fn send(&mut self, request: &Request) -> Result<(), Failure> {
         let line = format!("{}\n", serde_json::json!(request));
         match self.reader.get_mut().write_all(line.as_bytes()) {
-            // It has hung up on us, after a line that says why.
+            // It has closed the connection, after a line that says why.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             sent => sent.map_err(|error| self.broken(&error)),
         }

@@ -1,4 +1,4 @@
-//! `run`: from the configuration to the event loop, and what remains at its end.
+//! `run`: from the configuration to the event loop, and the exit code.
 
 mod early;
 
@@ -24,11 +24,11 @@ use super::{Failure, config_path, exit, parse};
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     os::seal_inherited_descriptors();
     let failed = |message| Failure { message, code: exit::FAILED };
-    // Signals first: they must end what may take its time from here on, and the log
-    // thread must not take any.
+    // Signals first: they must be able to interrupt everything below, and the log
+    // thread must not receive any.
     let mut os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
     let family = os::Family::new(RandomState::new().hash_one(std::process::id()));
-    // Before there is much in memory, which it would keep.
+    // While little memory is in use, because the guard keeps a copy of it.
     let guard = os::start_guard(family).unwrap_or_else(|error| {
         complain(&format!("warning: cannot start the guard process: {error}; if santa-supervise is killed, what services have started keeps running"));
         None
@@ -45,7 +45,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     };
     let log =
         open_log(&config).map_err(|error| failed(format!("cannot start the log: {error}")))?;
-    // Differs from run to run: the number of a process comes again, the time with it does not.
+    // Differs from run to run: process numbers are reused, but not together with the time.
     let boot = format!("{:x}-{:x}", std::process::id(), clock::now());
     let seed = clock::now() ^ (u64::from(std::process::id()) << 32);
     let event_loop = EventLoop::new(Components {

@@ -48,7 +48,7 @@ pub(super) fn status(output: &mut impl Write, status: &Status, json: bool) -> io
     Ok(())
 }
 
-/// A text of others, on one line.
+/// Text from elsewhere, on one line.
 fn shown(text: &str) -> String {
     text.replace(is_unsafe, "\u{fffd}")
 }

@@ -8,7 +8,7 @@ mod sweep;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::machine::{Exit, Generation};
-use crate::os::{Os, Pid, Strays};
+use crate::os::{Orphans, Os, Pid};
 
 pub(super) use child::Child;
 pub(super) use leftovers::Leftovers;
@@ -20,7 +20,7 @@ pub(super) struct Children {
     trees: BTreeMap<Generation, Child>,
     sweeps: Sweeps,
     orphans_reaped: u64,
-    /// Kills for want of memory that are known.
+    /// Kills because memory ran out, as far as they are known.
     oom_kills: Option<u64>,
 }
 
@@ -69,7 +69,7 @@ impl Children {
         self.orphans_reaped
     }
 
-    /// Ends that the core does not know yet.
+    /// Exits that the core does not know yet.
     pub(super) fn ended(&self) -> Vec<Ended> {
         let ended = self.trees.iter();
         ended
@@ -83,7 +83,7 @@ impl Children {
         self.trees.values().any(|child| child.exit().is_some())
     }
 
-    /// The core is told of an end.
+    /// An exit has been reported to the core.
     pub(super) fn forget_exit(&mut self, generation: Generation) {
         if let Some(child) = self.trees.get_mut(&generation) {
             child.forget_exit();
@@ -153,13 +153,13 @@ impl Children {
     }
 
     /// Kills all trees at once.
-    pub(super) fn kill_all(&self, os: &dyn Os, strays: &Strays) {
+    pub(super) fn kill_all(&self, os: &dyn Os, orphans: &Orphans) {
         for child in self.trees.values() {
             if let Some(pid) = child.living_pid() {
                 // It may not lead its group yet.
                 let _ = os.signal_child(pid, libc::SIGKILL);
             }
-            os.kill_tree(child.tree(), strays, &mut BTreeSet::new());
+            os.kill_tree(child.tree(), orphans, &mut BTreeSet::new());
         }
     }
 }

@@ -63,7 +63,7 @@ impl ConfigReading {
     pub(super) fn begin(&mut self, io: &mut Io, helpers: &mut Helpers) -> Result<(), String> {
         let path = self.path.clone();
         let read = move |output: &mut File, _: &[RawFd]| {
-            // Without us there is nobody to tell.
+            // Without santa-supervise nobody reads it.
             let _ = output.write_all(&answer(&path));
         };
         let refused =

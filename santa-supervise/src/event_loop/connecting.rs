@@ -1,6 +1,6 @@
 //! Connections to Unix sockets: finding one walks a path, and a mount may hang. So
-//! a worker connects the socket, which is ours as well; the loop is told how it
-//! goes. TCP needs none: its connections never wait.
+//! a worker connects the socket, which the loop has as well, and reports the
+//! outcome. TCP needs no worker: its connections never block.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -67,7 +67,7 @@ impl Connecting {
         self.0.token()
     }
 
-    /// What has been told since the last time.
+    /// What the worker has reported since the last time.
     pub(super) fn look(&self) -> Attempt {
         let mut told = [0u8; 64 * size_of::<i32>()];
         let Some(read) = self.0.read(&mut told) else { return Attempt::UnderWay };
@@ -87,8 +87,8 @@ impl Connecting {
     }
 }
 
-/// The life of such a worker: tells the number of each error that is another one
-/// than before, and 0 at the end.
+/// What such a worker does: it writes the number of each error that differs from
+/// the one before, and 0 at the end.
 fn connect(fd: RawFd, path: &Path, again: bool, output: &mut File) {
     let (begun, mut told) = (Instant::now(), 0);
     loop {

@@ -1,5 +1,5 @@
-//! The control socket: who may speak, bounded requests, answers that never make
-//! anybody wait. What a request means is for the loop.
+//! The control socket: who may use it, bounded requests, answers that never block.
+//! Requests are carried out by the loop.
 
 mod accept;
 mod clients;

@@ -1,5 +1,5 @@
-//! What decides, what it has yet to be told, and what it wants done. The only
-//! caller of [`machine::step`].
+//! The state machine with its queues of events and actions. The only caller of
+//! [`machine::step`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;

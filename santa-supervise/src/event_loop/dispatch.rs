@@ -130,7 +130,7 @@ impl EventLoop {
         }
     }
 
-    /// Shows output to its followers, and tells the core who became ready by it.
+    /// Shows output to its followers, and reports to the core who became ready by it.
     pub(super) fn published(&mut self, published: Published) {
         for (slot, generation) in published.ready {
             let slot_state = self.core.state().slot(slot);

@@ -1,27 +1,27 @@
-//! Which service the orphans come from that became ours. Where processes carry no mark,
-//! only their environment tells, and a worker reads it.
+//! Which service the orphans come from that became our children. Where processes
+//! carry no mark, only their environment shows it, and a worker reads that.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::RawFd;
 
-use crate::os::{self, Pid, Strays};
+use crate::os::{self, Orphans, Pid};
 
 use super::EventLoop;
 use super::jobs::Job;
 
 impl EventLoop {
     /// Processes that became ours when their parents ended.
-    pub(super) fn strays(&mut self) -> Strays {
+    pub(super) fn orphans(&mut self) -> Orphans {
         let mut known = self.processes.children.mains();
         known.extend(self.processes.helpers.pids());
         known.extend(self.processes.guarding.pid());
-        let strays = self.io.os_mut().strays(&known);
-        self.read_environments(strays.unread());
-        strays
+        let orphans = self.io.os_mut().orphans(&known);
+        self.read_environments(orphans.unread());
+        orphans
     }
 
-    /// Lets a worker look where orphans come from that carry no mark.
+    /// Lets a worker find out where orphans without a mark come from.
     fn read_environments(&mut self, pids: &[Pid]) {
         if pids.is_empty() || self.processes.jobs.read_environments() {
             return;
@@ -29,7 +29,7 @@ impl EventLoop {
         let read = |output: &mut File, _: &[RawFd]| {
             for pid in pids {
                 let tag = serde_json::to_string(&os::environment_tag(*pid)).unwrap_or_default();
-                // Each at once: the next one may hang. Without us there is nobody to tell.
+                // Each at once: the next one may hang. Without santa-supervise nobody reads it.
                 let _ = writeln!(output, "{tag}");
             }
         };
@@ -39,8 +39,8 @@ impl EventLoop {
         }
     }
 
-    /// Takes in where orphans come from. The first one of which nothing was told has
-    /// hung; it may be anybody's.
+    /// Takes in where orphans come from. The first one without an answer has hung; it
+    /// may belong to any service.
     pub(super) fn environments_read(&mut self, pids: &[Pid], told: &[u8]) {
         let told = String::from_utf8_lossy(told);
         let answers = told.split_inclusive('\n').filter(|line| line.ends_with('\n'));

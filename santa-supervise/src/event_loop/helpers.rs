@@ -119,7 +119,7 @@ impl Helpers {
     ) -> Result<Pid, Problem> {
         let Command { purpose, command, like, environment, input, timeout } = wanted;
         let name = match &purpose {
-            Purpose::Probe(_) => "look",
+            Purpose::Probe(_) => "probe",
             Purpose::Hook(name) => name,
             Purpose::Watch | Purpose::ReadConfig | Purpose::Path => "own",
         };

@@ -1,4 +1,4 @@
-//! Hooks told of changes of state, by a program or by a POST. One that fails is a
+//! Hooks that are called at changes of state, by a program or by a POST. One that fails is a
 //! warning; one that hangs ends at its deadline; neither holds anything up.
 
 use std::collections::BTreeMap;

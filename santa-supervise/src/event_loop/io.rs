@@ -1,4 +1,4 @@
-//! The seam to the operating system, and what is waited for there. Every
+//! The interface to the operating system, and what is waited for there. Every
 //! descriptor of the loop is registered and closed here, so a token never outlives
 //! its registration.
 
@@ -27,7 +27,7 @@ pub(super) enum Source {
     Job,
 }
 
-/// The seam, the registered descriptors, and the turn under way.
+/// The system interface, the registered descriptors, and the turn under way.
 pub(super) struct Io {
     os: Box<dyn Os>,
     last: Token,

@@ -1,4 +1,4 @@
-//! Work on paths, by workers that do it, tell the outcome and end: a mount that
+//! Work on paths, by workers that do it, report the outcome and end: a mount that
 //! hangs holds up one of them and nobody else. Each has its deadline.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ struct Running {
     deadline: Instant,
 }
 
-/// A job that has ended, and what its worker told.
+/// A job that has ended, and what its worker reported.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) job: Job,
@@ -110,7 +110,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// One has told something, or has ended and is finished.
+    /// One has reported something, or has ended and is finished.
     pub(super) fn read(
         &mut self,
         io: &mut Io,
@@ -134,7 +134,7 @@ impl Jobs {
         late.map(|(token, _)| *token).collect()
     }
 
-    /// Ends a job with what was told so far.
+    /// Ends a job with what was reported so far.
     pub(super) fn finish(
         &mut self,
         io: &mut Io,

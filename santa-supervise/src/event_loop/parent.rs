@@ -1,5 +1,5 @@
 //! `--with-parent`: whoever started us holds the other end of our standard
-//! input, so its end is the news that they are gone, however they went.
+//! input, so it is closed when they end, however they end.
 
 use std::io;
 use std::os::fd::BorrowedFd;

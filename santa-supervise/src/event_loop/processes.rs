@@ -1,4 +1,4 @@
-//! Spawns, signals and ends: what the core asks for and what it is told of.
+//! Spawns, signals and exits of processes.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Exit, Generation, Signal, SlotId};
-use crate::os::{self, Allowance, Pid, Strays, Token};
+use crate::os::{self, Allowance, Orphans, Pid, Token};
 use crate::plan::Blueprint;
 use crate::record::Stream;
 use crate::spawning::Spawned;
@@ -65,7 +65,7 @@ impl EventLoop {
         }
         self.processes.children.add(generation, Child::new(slot, blueprint, started.pid, tag));
         if self.processes.starts.add(&mut self.io, generation, started.progress).is_err() {
-            // Without memory for this, it will not get far; its end tells.
+            // Without memory for this it will not get far; its exit is reported.
             self.signal_main(generation, libc::SIGKILL);
         }
     }
@@ -117,12 +117,12 @@ impl EventLoop {
         self.processes.children.kill(self.io.os(), generation);
     }
 
-    /// Ends a child that does not run its program yet. It gets SIGKILL and will
-    /// never run it, however long a mount holds it: nobody waits for its end.
+    /// Ends a child that does not run its program yet. After SIGKILL it never will,
+    /// however long a mount holds it: nothing waits for its exit.
     fn abandon_start(&mut self, generation: Generation) {
         self.signal_main(generation, libc::SIGKILL);
         // It may have begun to run, and to start others, before it was killed; or
-        // it has ended already. Then its end tells, as always.
+        // it has ended already. Then its exit is reported, as always.
         if !self.processes.starts.is_on_its_way(generation) {
             return;
         }
@@ -181,7 +181,7 @@ impl EventLoop {
                     let problem = problem.into_message();
                     self.hooks_failed([Failed { hook, problem }]);
                 }
-                // Workers tell through their pipes.
+                // Workers report through their pipes.
                 Some(_) | None => {}
             }
         } else if self.processes.guarding.ended(pid) {
@@ -199,8 +199,7 @@ impl EventLoop {
         }
     }
 
-    /// Tells the core of main processes that have ended, and sweeps if there is
-    /// something to.
+    /// Reports main processes that have ended to the core, and sweeps if it is time to.
     fn sweep_after_exits(&mut self) {
         let worked = os::processor_time();
         if !self.processes.children.is_time_to_sweep(Instant::now()) {
@@ -208,12 +207,12 @@ impl EventLoop {
         }
         let ended = self.processes.children.ended();
         // Only now: what died together with a main process is no leftover.
-        let strays = self.strays();
-        if self.report_exits(ended, &strays) {
+        let orphans = self.orphans();
+        if self.report_exits(ended, &orphans) {
             return self.processes.children.sweep_soon();
         }
         let allowance = Allowance::of(SWEEP_FOR);
-        let events = self.processes.children.sweep(self.io.os(), &strays, allowance);
+        let events = self.processes.children.sweep(self.io.os(), &orphans, allowance);
         for event in events {
             if let Event::Gone(_, generation) = event {
                 self.release(generation);
@@ -224,12 +223,12 @@ impl EventLoop {
         self.processes.children.rest_after(worked);
     }
 
-    /// Tells the core of ends, the last words before each; whether some are left
-    /// for the next turn.
-    fn report_exits(&mut self, ended: Vec<Ended>, strays: &Strays) -> bool {
+    /// Reports exits to the core, the last output before each; returns whether some
+    /// are left for the next turn.
+    fn report_exits(&mut self, ended: Vec<Ended>, orphans: &Orphans) -> bool {
         let (allowance, mut left) = (Allowance::of(SWEEP_FOR), ended.len());
         for one in ended {
-            self.report_exit(one, strays);
+            self.report_exit(one, orphans);
             left -= 1;
             if allowance.is_spent() {
                 break;
@@ -238,10 +237,10 @@ impl EventLoop {
         left > 0
     }
 
-    fn report_exit(&mut self, ended: Ended, strays: &Strays) {
+    fn report_exit(&mut self, ended: Ended, orphans: &Orphans) {
         let Ended { generation, exit } = ended;
         self.processes.children.forget_exit(generation);
-        // Its last words come before the news of its end.
+        // Its last output comes before the report of its exit.
         let last_words = self.output.drain(&mut self.io, generation, self.core.now());
         self.published(last_words);
         let Some(child) = self.processes.children.get(generation) else { return };
@@ -252,7 +251,7 @@ impl EventLoop {
             self.forget_tree(generation);
             return self.core.push(Event::SpawnFailed(slot, generation, failure));
         }
-        let alone = !self.io.os().has_leftovers(child.tree(), strays);
+        let alone = !self.io.os().has_leftovers(child.tree(), orphans);
         let label = blueprint.spec.label();
         let mut ending = exit.to_string();
         if self.processes.children.was_out_of_memory(self.io.os(), ended) {
@@ -278,8 +277,8 @@ impl EventLoop {
     }
 
     pub(super) fn kill_all_trees(&mut self) {
-        let strays = self.strays();
-        self.processes.children.kill_all(self.io.os(), &strays);
+        let orphans = self.orphans();
+        self.processes.children.kill_all(self.io.os(), &orphans);
     }
 
     /// Lets a worker do `work`, which may write, on `fds`.

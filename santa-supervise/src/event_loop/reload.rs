@@ -33,7 +33,7 @@ impl EventLoop {
     }
 
     /// Applies what differs in the text of the configuration that was `read`, when
-    /// its sockets are bound; or tells why not.
+    /// its sockets are bound; or reports why not.
     pub(super) fn reload_config(&mut self, read: Result<String, String>) {
         let loaded = read.and_then(|text| (self.configuration.load)(&text)).and_then(
             |(config, blueprints)| {

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::machine::{Phase, Slot, SlotId};
-use crate::os::Strays;
+use crate::os::Orphans;
 use crate::protocol::{Answer, ServiceStatus, ServiceUsage, Status, SupervisorStatus};
 
 use super::EventLoop;
@@ -85,10 +85,10 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn usage_of(&self, id: SlotId, slot: &Slot, strays: &Strays) -> ServiceUsage {
+    pub(super) fn usage_of(&self, id: SlotId, slot: &Slot, orphans: &Orphans) -> ServiceUsage {
         let child =
             slot.generation().and_then(|generation| self.processes.children.get(generation));
-        let used = child.and_then(|child| self.io.os().usage(child.tree(), strays));
+        let used = child.and_then(|child| self.io.os().usage(child.tree(), orphans));
         let label = slot.spec().label();
         ServiceUsage {
             status: self.service_status(id, slot),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Verb};
-use crate::os::{Strays, Token};
+use crate::os::{Orphans, Token};
 use crate::protocol::Request;
 use crate::record::OWN_NAME;
 
@@ -99,14 +99,14 @@ impl EventLoop {
     /// Looks at some more services; at the end answers whoever has asked.
     pub(super) fn look_at_usage(&mut self) {
         let end = Instant::now() + LOOK_FOR;
-        let strays = match self.monitors.usages.has_left() {
-            true => self.strays(),
-            false => Strays::default(),
+        let orphans = match self.monitors.usages.has_left() {
+            true => self.orphans(),
+            false => Orphans::default(),
         };
         while let Some(id) = self.monitors.usages.next() {
             // Services that a reload has taken away meanwhile are left out.
             let slot = self.core.state().slot(id);
-            let found = slot.map(|slot| self.usage_of(id, slot, &strays));
+            let found = slot.map(|slot| self.usage_of(id, slot, &orphans));
             self.monitors.usages.add(found);
             if end <= Instant::now() {
                 break;

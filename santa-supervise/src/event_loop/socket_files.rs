@@ -1,5 +1,5 @@
-//! The files of listening sockets: somebody may remove one, which is bound again
-//! then; those of no use any more are removed, at the end all of them.
+//! The files of listening sockets: one that somebody removes is bound again; those
+//! no longer needed are removed, at the end all of them.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -17,7 +17,7 @@ use super::EventLoop;
 use super::control::{CONTROL_BACKLOG, CONTROL_MODE};
 use super::jobs::Job;
 
-/// What a look says of a file.
+/// The result of a check of a file.
 const THERE: u8 = b'.';
 const LOST: u8 = b'l';
 
@@ -38,7 +38,7 @@ impl EventLoop {
         }
         let look = |file: &SocketFile| if file.is_lost() { LOST } else { THERE };
         let begun = self.start_job(Job::LookForLost(addresses), &[], &|output, _| {
-            // Without us there is nobody to tell.
+            // Without santa-supervise nobody reads it.
             let _ = output.write_all(&files.iter().map(look).collect::<Vec<_>>());
         });
         if let Err(error) = begun {

@@ -27,7 +27,7 @@ impl Starts {
     /// Waits until the program of a child runs.
     ///
     /// # Errors
-    /// The system's refusal to wait for it. Its end tells nevertheless.
+    /// The system's refusal to wait for it. Its exit is seen nevertheless.
     pub(super) fn add(
         &mut self,
         io: &mut Io,
@@ -59,8 +59,8 @@ impl Starts {
         }
     }
 
-    /// A child has got on; returns which if its program runs. What ends without is
-    /// told of when it has.
+    /// A child has reported; returns which if its program runs. If it ends without,
+    /// its exit is seen.
     pub(super) fn reported(&mut self, io: &mut Io, token: Token) -> Option<Generation> {
         let (generation, starting) = self.0.iter_mut().find(|(_, one)| one.token == Some(token))?;
         let (generation, report) = (*generation, starting.progress.look());

@@ -14,8 +14,8 @@ pub(super) enum Question {
     Metrics,
 }
 
-/// The look at all services under way, a portion each turn: reading /proc takes its
-/// time. Whoever asks meanwhile gets the next one.
+/// The reading of all services under way, a portion each turn, because /proc is slow.
+/// Requests that come meanwhile get the next one.
 #[derive(Debug, Default)]
 pub(super) struct Usages {
     askers: Vec<(Token, Question)>,
@@ -42,7 +42,7 @@ impl Usages {
         self.askers.iter().chain(&self.next_askers).any(|(asker, _)| *asker == token)
     }
 
-    /// Notes that somebody asks; whether a look at `services` begins now.
+    /// Notes a request; returns whether a reading of `services` begins now.
     pub(super) fn ask(
         &mut self,
         asker: Token,
@@ -58,12 +58,12 @@ impl Usages {
         true
     }
 
-    /// Whether there are services left to look at.
+    /// Whether there are services left to read.
     pub(super) fn has_left(&self) -> bool {
         !self.left.is_empty()
     }
 
-    /// The next service to look at.
+    /// The next service to read.
     pub(super) fn next(&mut self) -> Option<SlotId> {
         self.left.pop_front()
     }
@@ -72,7 +72,7 @@ impl Usages {
         self.found.extend(found);
     }
 
-    /// Ends a look at all services; one at `services` begins for who has asked
+    /// Ends a reading of all services; one of `services` begins for requests that came
     /// meanwhile.
     pub(super) fn finish(&mut self, services: impl Iterator<Item = SlotId>) -> Finished {
         let usage = std::mem::take(&mut self.found);

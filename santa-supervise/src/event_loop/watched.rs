@@ -36,7 +36,7 @@ const MOST_FILES: usize = 10_000;
 /// What is seen of all files.
 #[derive(Debug, Default)]
 struct Snapshot {
-    /// What tells one state of each from another: inode, size, time of its last change.
+    /// What shows a change of each: inode, size, time of its last change.
     files: BTreeMap<PathBuf, (u64, u64, i64, i64)>,
     /// When the last of them changed, in seconds and nanoseconds.
     newest: (i64, i64),
@@ -85,7 +85,7 @@ impl Watched {
         }
     }
 
-    /// A watcher tells of its last checks, or has ended; whose files have changed.
+    /// A watcher has reported checks, or has ended; returns whose files have changed.
     pub(super) fn read(
         &mut self,
         io: &mut Io,
@@ -149,8 +149,8 @@ impl Watcher {
     }
 }
 
-/// The life of a watcher. What has changed after `begun` counts even before the
-/// first check. A change is told once nothing more has changed for one check,
+/// What a watcher does. What has changed after `begun` counts even before the
+/// first check. A change is reported once nothing more has changed for one check,
 /// because copying takes time.
 fn watch(paths: &[PathBuf], begun: (i64, i64), output: &mut File) {
     let mut seen = snapshot(paths);

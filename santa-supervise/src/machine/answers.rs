@@ -1,4 +1,4 @@
-//! When a command has reached what it was for, and what its asker is told.
+//! When a command is done, and what the client is told.
 
 use super::life::Dependencies;
 use super::state::{Goal, Pending};
@@ -132,7 +132,7 @@ fn is_down(slot: &Slot) -> Outcome {
     (!slot.is_live()).then(|| Ok(told(slot)))
 }
 
-/// Whoever only waits is patient as long as there is hope.
+/// A mere wait goes on as long as the state can still be reached.
 fn seen_up(slot: &Slot) -> Outcome {
     match slot.phase {
         Phase::Ready | Phase::Completed => Some(Ok(told(slot))),

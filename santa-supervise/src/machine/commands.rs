@@ -1,4 +1,4 @@
-//! What an operator asks of a service. When it is answered is in `answers.rs`.
+//! Commands of operators. When they are answered is in `answers.rs`.
 
 use super::state::{Cause, Goal, Pending};
 use super::{Action, CommandId, Phase, Signal, Slot, SlotId, Turn, Verb};
@@ -92,8 +92,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Nobody waits for the answer any more. What a command has begun goes on: a
-    /// rolling restart reaches its last instance.
+    /// The client is gone. What its command has begun goes on: a rolling restart
+    /// reaches its last instance.
     pub(super) fn withdraw(&mut self, id: CommandId) {
         let goes_on = |goal: &Goal| matches!(goal, Goal::Rolled { .. });
         self.state.pending.retain(|pending| pending.id != id || goes_on(&pending.goal));

@@ -4,7 +4,7 @@
 
 use super::{Generation, KILL_TIMEOUT, SlotId, Turn};
 
-/// How the number of processes of a killed tree develops.
+/// How the number of processes of a killed tree changes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kill {
     /// How many were seen last.

@@ -40,8 +40,8 @@ impl Turn<'_> {
         pending.map_or(Dependencies::Met, Dependencies::Pending)
     }
 
-    /// Lets every waiting slot follow what its dependencies did, until nothing
-    /// moves any more.
+    /// Lets every waiting slot follow its dependencies, until nothing changes any
+    /// more.
     pub(super) fn promote(&mut self) {
         loop {
             let before = self.actions.len();
@@ -242,7 +242,7 @@ impl Turn<'_> {
         }
     }
 
-    /// The whole tree is gone: what now?
+    /// The whole tree is gone: decides what follows.
     pub(super) fn finish(&mut self, id: SlotId) {
         let slot = self.slot(id);
         let Some(run) = slot.run.take() else { return };
@@ -315,7 +315,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Waits for what the machine cannot give now.
+    /// Waits until the machine has resources again.
     fn wait_for_room(&mut self, id: SlotId, why: &str) {
         let slot = self.slot(id);
         slot.failures = slot.failures.saturating_add(1);
@@ -354,7 +354,7 @@ impl Turn<'_> {
     pub(super) fn fail(&mut self, id: SlotId, why: String) {
         self.go(id, Phase::Failed, why);
         let slot = self.slot(id);
-        // A failure must never look like a success from outside.
+        // A failure must never end with exit code 0.
         slot.failure_code = slot.failure_code.max(1);
         let code = slot.failure_code;
         if slot.spec.critical {

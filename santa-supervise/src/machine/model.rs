@@ -16,8 +16,8 @@ pub type Time = Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u32);
 
-/// One spawned process tree. Numbers are never used twice, so whatever is
-/// reported for an older tree can be told apart and dropped.
+/// One spawned process tree. Numbers are never reused, so events of older
+/// trees can be recognized and ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
@@ -109,7 +109,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The code a shell would report: 128 and the signal for a violent end.
+    /// The code a shell would report: 128 plus the number of a signal.
     #[must_use]
     pub fn shell_code(self) -> i32 {
         match self {
@@ -185,7 +185,7 @@ pub struct Changes {
     pub shutdown_timeout: Option<Duration>,
 }
 
-/// What happens in the world.
+/// What has happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Bring everything up.
@@ -213,7 +213,7 @@ pub enum Event {
         /// Whether nothing of its process tree is left.
         alone: bool,
     },
-    /// Of a tree that is being killed so many processes are found.
+    /// How many processes of a tree that is being killed are left.
     Left {
         /// Whose.
         slot: SlotId,

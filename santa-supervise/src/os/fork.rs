@@ -1,5 +1,5 @@
-//! Processes of our own code beside the loop: forks without exec. What they may
-//! do is what holds for [`super::start`].
+//! Forks without exec: workers and the guard. They may do what a child of
+//! [`super::start`] may do before exec.
 #![expect(unsafe_code, reason = "fork, and descriptors by their numbers")]
 
 use std::fs::{File, OpenOptions};
@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Pid, calls};
 
-/// Where such a process finds the one descriptor that it has of ours.
+/// The number of the one descriptor that such a process keeps.
 const OWN: RawFd = 3;
 
-/// Forks a process that lives through `live` and ends.
+/// Forks a process that runs `live` and ends.
 ///
 /// # Errors
 /// There is no room for another process.

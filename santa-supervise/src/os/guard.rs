@@ -1,7 +1,7 @@
-//! The guard: a process beside santa-supervise that does nothing until its end.
-//! Our children die with us, as the kernel promises; what they have started does
-//! not, unless we are PID 1. So when we are killed the guard kills whatever is
-//! marked as ours. In an orderly end we end it like all other processes.
+//! The guard: a process beside santa-supervise that waits for its end. The kernel
+//! kills our children when we are killed, but not what they have started, unless we
+//! are PID 1. So the guard then kills every process with our mark. In an orderly
+//! stop it is ended like all other processes.
 
 use std::io::{self, Read};
 use std::thread::sleep;
@@ -19,8 +19,8 @@ use super::{Guard, calls, mark, procfs};
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Starts the guard. It takes what it is given for our end when what is returned
-/// is dropped, which happens with us at the latest.
+/// Starts the guard. It kills when the returned value is dropped, which happens at
+/// the latest when this process ends.
 ///
 /// # Errors
 /// There is no room for another process.
@@ -29,7 +29,7 @@ pub(super) fn start(family: Family) -> io::Result<Guard> {
     let (read, lifeline) = calls::pipe()?;
     let live = || {
         let (mut read, _) = keep_only(&null, &read, &[]);
-        // Only SIGKILL ends it, and what means a defect.
+        // Only SIGKILL ends it, and signals that mean a defect.
         default_signals();
         let _ = calls::block(&calls::all_signals());
         // Nobody writes: the end of the file is that of santa-supervise.
@@ -59,7 +59,7 @@ fn kill_once(family: Family) -> bool {
             continue;
         }
         found = true;
-        // Whoever has just ended needs no signal.
+        // One that has just ended needs no signal.
         match handle {
             Ok(handle) => drop(pidfd_send_signal(handle, Signal::KILL)),
             Err(_) => drop(calls::signal_process(pid, libc::SIGKILL)),

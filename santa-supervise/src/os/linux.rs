@@ -1,4 +1,4 @@
-//! Linux: epoll, signalfd, pidfd, and /proc for what strays from a tree.
+//! Linux: epoll, signalfd, pidfd, and /proc for what leaves a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,7 +9,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::process::{Pid as ChildId, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{
-    Allowance, Interest, NotifyMessage, Os, Pid, Strays, Token, Tree, Usage, Wake, calls, procfs,
+    Allowance, Interest, NotifyMessage, Orphans, Os, Pid, Token, Tree, Usage, Wake, calls, procfs,
 };
 use crate::machine::Exit;
 
@@ -159,7 +159,7 @@ impl Os for Linux {
         }
     }
 
-    fn strays(&mut self, known: &BTreeSet<Pid>) -> Strays {
+    fn orphans(&mut self, known: &BTreeSet<Pid>) -> Orphans {
         self.origins.look(known)
     }
 
@@ -174,7 +174,7 @@ impl Os for Linux {
     fn signal_tree(
         &self,
         tree: Tree<'_>,
-        strays: &Strays,
+        orphans: &Orphans,
         signal: i32,
         done: &mut BTreeSet<Pid>,
     ) -> bool {
@@ -182,7 +182,7 @@ impl Os for Linux {
             self.signal_group(tree, signal);
         }
         let allowance = Allowance::of(SIGNAL_FOR);
-        let mut members = procfs::members(tree, strays, Some(allowance));
+        let mut members = procfs::members(tree, orphans, Some(allowance));
         for _ in 0..MOST_SIGNALS {
             let Some(pid) = members.find(|pid| !done.contains(pid)) else { return true };
             // Whoever is gone already needs no signal.
@@ -195,19 +195,19 @@ impl Os for Linux {
         false
     }
 
-    fn has_leftovers(&self, tree: Tree<'_>, strays: &Strays) -> bool {
-        calls::has_group(tree.main, tree.main_alive) || procfs::has_strays(tree, strays)
+    fn has_leftovers(&self, tree: Tree<'_>, orphans: &Orphans) -> bool {
+        calls::has_group(tree.main, tree.main_alive) || procfs::has_orphans(tree, orphans)
     }
 
-    fn count(&self, tree: Tree<'_>, strays: &Strays) -> usize {
-        procfs::count(tree, strays)
+    fn count(&self, tree: Tree<'_>, orphans: &Orphans) -> usize {
+        procfs::count(tree, orphans)
     }
 
-    fn usage(&self, tree: Tree<'_>, strays: &Strays) -> Option<Usage> {
-        if procfs::has_many(tree, strays) {
+    fn usage(&self, tree: Tree<'_>, orphans: &Orphans) -> Option<Usage> {
+        if procfs::has_many(tree, orphans) {
             return None;
         }
-        let all: Vec<Pid> = procfs::members(tree, strays, None).collect();
+        let all: Vec<Pid> = procfs::members(tree, orphans, None).collect();
         if all.len() >= procfs::MOST_BELOW {
             return None;
         }

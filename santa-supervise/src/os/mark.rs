@@ -1,4 +1,4 @@
-//! A mark on every process of a tree that no program sheds by accident: the soft
+//! A mark on every process of a tree that no program loses by accident: the soft
 //! limit on file locks, which has meant nothing since Linux 2.4.24, but which
 //! fork, exec, a new session, another user and an empty environment leave as it
 //! is. /proc/PID/limits shows it without waiting for anything. Where it cannot be
@@ -40,7 +40,7 @@ const NUMBER_BITS: u32 = 24;
 pub struct Mark(u64);
 
 impl Family {
-    /// One that no other run has: `random` must be just that.
+    /// One that no other run has: `random` must be random.
     #[must_use]
     pub fn new(random: u64) -> Self {
         // The highest bit stays free: all ones would be no limit at all.

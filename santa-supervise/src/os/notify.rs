@@ -1,4 +1,4 @@
-//! `NOTIFY_SOCKET` (sd_notify(3)): datagrams in which services say how they are.
+//! `NOTIFY_SOCKET` (sd_notify(3)): datagrams in which services report their state.
 
 use std::fs;
 use std::io;
@@ -21,8 +21,8 @@ pub fn notify_socket() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Binds such a socket to `path`, which may take as long as a mount likes: only
-/// processes of their own do this. Everybody may write to it, because services may
+/// Binds such a socket to `path`, which may hang on a mount: only children and
+/// workers do this. Everybody may write to it, because services may
 /// run as other users; who wrote is seen when it is read.
 pub(super) fn bind_notify_socket(fd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     // Of an earlier run that could not remove it.

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use super::{Interest, NotifyMessage, Os, Pid, Strays, Token, Tree, Usage, Wake, calls};
+use super::{Interest, NotifyMessage, Orphans, Os, Pid, Token, Tree, Usage, Wake, calls};
 use crate::machine::Exit;
 
 /// Where the handler writes the number of the signal.
@@ -111,8 +111,8 @@ impl Os for Portable {
         calls::signal_process(child, signal)
     }
 
-    fn strays(&mut self, _known: &BTreeSet<Pid>) -> Strays {
-        Strays::default()
+    fn orphans(&mut self, _known: &BTreeSet<Pid>) -> Orphans {
+        Orphans::default()
     }
 
     fn learn(&mut self, _pid: Pid, _variable: Option<&str>) {}
@@ -124,7 +124,7 @@ impl Os for Portable {
     fn signal_tree(
         &self,
         tree: Tree<'_>,
-        _strays: &Strays,
+        _orphans: &Orphans,
         signal: i32,
         done: &mut BTreeSet<Pid>,
     ) -> bool {
@@ -134,15 +134,15 @@ impl Os for Portable {
         true
     }
 
-    fn has_leftovers(&self, tree: Tree<'_>, _strays: &Strays) -> bool {
+    fn has_leftovers(&self, tree: Tree<'_>, _orphans: &Orphans) -> bool {
         calls::has_group(tree.main, tree.main_alive)
     }
 
-    fn count(&self, tree: Tree<'_>, _strays: &Strays) -> usize {
+    fn count(&self, tree: Tree<'_>, _orphans: &Orphans) -> usize {
         usize::from(tree.main_alive)
     }
 
-    fn usage(&self, _tree: Tree<'_>, _strays: &Strays) -> Option<Usage> {
+    fn usage(&self, _tree: Tree<'_>, _orphans: &Orphans) -> Option<Usage> {
         None
     }
 

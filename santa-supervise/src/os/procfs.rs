@@ -6,18 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use super::{Allowance, Origin, Pid, Stray, Strays, TAG, Tree, Usage, calls, mark};
+use super::{Allowance, Origin, Orphan, Orphans, Pid, TAG, Tree, Usage, calls, mark};
 
 /// Most processes below others that are looked for at a time: each takes some
 /// microseconds, and nothing else goes on meanwhile. A kill is repeated until
 /// nothing is found any more; what is killed makes those below it our children.
 pub(super) const MOST_BELOW: usize = 256;
 
-/// Longest that the origins of new strays are read in one look; one is read in
+/// Longest that the origins of new orphans are read in one look; one is read in
 /// any case.
 const READ_FOR: Duration = Duration::from_millis(3);
 
-/// Most strays of a tree that may be zombies before some of them are taken for
+/// Most orphans of a tree that may be zombies before some of them are taken for
 /// living ones without a look.
 const MOST_ZOMBIES: usize = 64;
 
@@ -28,16 +28,16 @@ const MOST_ZOMBIES: usize = 64;
 pub(super) struct Origins(BTreeMap<Pid, Option<Origin>>);
 
 impl Origins {
-    pub(super) fn look(&mut self, known: &BTreeSet<Pid>) -> Strays {
+    pub(super) fn look(&mut self, known: &BTreeSet<Pid>) -> Orphans {
         let own = std::process::id().cast_signed();
-        let mut strays = Strays::default();
+        let mut orphans = Orphans::default();
         let allowance = Allowance::of(READ_FOR);
         let mut new = 0;
         for pid in children(own).into_iter().filter(|child| !known.contains(child)) {
             let origin = match self.0.entry(pid) {
                 Entry::Occupied(known) => known.get().clone(),
                 Entry::Vacant(_) if new > 0 && allowance.is_spent() => {
-                    strays.more = true;
+                    orphans.more = true;
                     continue;
                 }
                 Entry::Vacant(place) => {
@@ -46,13 +46,13 @@ impl Origins {
                 }
             };
             if origin.is_none() {
-                strays.unread.push(pid);
-                strays.more = true;
+                orphans.unread.push(pid);
+                orphans.more = true;
             }
             let origin = origin.unwrap_or(Origin::Unknown);
-            strays.found.push(Stray { pid, session: calls::session(pid), origin });
+            orphans.found.push(Orphan { pid, session: calls::session(pid), origin });
         }
-        strays
+        orphans
     }
 
     pub(super) fn forget(&mut self, pid: Pid) {
@@ -68,7 +68,7 @@ impl Origins {
     }
 
     /// Whether `pid` is the main process of `tree`, in its session, below it or one of
-    /// its strays, or marked as its own.
+    /// its orphans, or marked as its own.
     pub(super) fn belongs(&self, pid: Pid, tree: Tree<'_>) -> bool {
         let own_number = has_own_number(tree);
         let is_own = |pid: Pid| {
@@ -89,39 +89,45 @@ fn origin(pid: Pid) -> Option<Origin> {
     mark::works().then(|| mark::of(pid).map_or(Origin::Unknown, Origin::Mark))
 }
 
-/// The strays of `tree`: known by their mark, or by their session as long as its
+/// The orphans of `tree`: known by their mark, or by their session as long as its
 /// number belongs to nobody else.
-fn strays_of<'a>(tree: Tree<'a>, strays: &'a Strays) -> impl Iterator<Item = Pid> + 'a {
+fn orphans_of<'a>(tree: Tree<'a>, orphans: &'a Orphans) -> impl Iterator<Item = Pid> + 'a {
     let by_session = has_own_number(tree);
-    let is_own =
-        move |stray: &&Stray| stray.origin.is(tree.tag) || by_session && stray.session == tree.main;
-    strays.found.iter().filter(is_own).map(|stray| stray.pid).filter(move |pid| *pid != tree.main)
+    let is_own = move |orphan: &&Orphan| {
+        orphan.origin.is(tree.tag) || by_session && orphan.session == tree.main
+    };
+    orphans
+        .found
+        .iter()
+        .filter(is_own)
+        .map(|orphan| orphan.pid)
+        .filter(move |pid| *pid != tree.main)
 }
 
-/// Whether a stray of `tree` lives, or may live.
-pub(super) fn has_strays(tree: Tree<'_>, strays: &Strays) -> bool {
-    let mut own = strays_of(tree, strays);
-    strays.more
+/// Whether an orphan of `tree` lives, or may live.
+pub(super) fn has_orphans(tree: Tree<'_>, orphans: &Orphans) -> bool {
+    let mut own = orphans_of(tree, orphans);
+    orphans.more
         || own.by_ref().take(MOST_ZOMBIES).any(|pid| !is_zombie(pid))
         || own.next().is_some()
 }
 
 /// How many processes of `tree` are known, without those below others.
-pub(super) fn count(tree: Tree<'_>, strays: &Strays) -> usize {
-    usize::from(tree.main_alive) + strays_of(tree, strays).count()
+pub(super) fn count(tree: Tree<'_>, orphans: &Orphans) -> usize {
+    usize::from(tree.main_alive) + orphans_of(tree, orphans).count()
 }
 
-/// Whether `tree` has more strays than there is time to look at.
-pub(super) fn has_many(tree: Tree<'_>, strays: &Strays) -> bool {
-    strays.more || strays_of(tree, strays).nth(MOST_BELOW).is_some()
+/// Whether `tree` has more orphans than there is time to look at.
+pub(super) fn has_many(tree: Tree<'_>, orphans: &Orphans) -> bool {
+    orphans.more || orphans_of(tree, orphans).nth(MOST_BELOW).is_some()
 }
 
 /// What belongs to `tree` besides its main process and outside its process
-/// group's reach: what is below its main process, and its strays with what is
+/// group's reach: what is below its main process, and its orphans with what is
 /// below them as far as `allowance` reaches. Each is looked for when it is asked for.
 pub(super) fn members<'a>(
     tree: Tree<'a>,
-    strays: &'a Strays,
+    orphans: &'a Orphans,
     allowance: Option<Allowance>,
 ) -> impl Iterator<Item = Pid> + 'a {
     let mut left = MOST_BELOW;
@@ -134,9 +140,9 @@ pub(super) fn members<'a>(
         found
     };
     let of_main = if tree.main_alive { below(tree.main) } else { Vec::new() };
-    let of_strays =
-        strays_of(tree, strays).flat_map(move |stray| std::iter::once(stray).chain(below(stray)));
-    of_main.into_iter().chain(of_strays).filter(move |pid| *pid != tree.main)
+    let of_orphans = orphans_of(tree, orphans)
+        .flat_map(move |orphan| std::iter::once(orphan).chain(below(orphan)));
+    of_main.into_iter().chain(of_orphans).filter(move |pid| *pid != tree.main)
 }
 
 fn is_spent(allowance: Option<Allowance>) -> bool {
@@ -156,8 +162,8 @@ pub(super) fn descendants(root: Pid, most: usize, allowance: Option<Allowance>) 
     found
 }
 
-/// Whether the number of a tree's main process is not a stranger's: one that has
-/// been reaped may have left it to somebody.
+/// Whether the number of a tree's main process still is its own: after it was
+/// reaped another process may have the same number.
 fn has_own_number(tree: Tree<'_>) -> bool {
     tree.main_alive || !calls::exists(tree.main)
 }
@@ -169,7 +175,7 @@ fn ancestry(pid: Pid) -> impl Iterator<Item = Pid> {
 }
 
 /// The value of [`TAG`] in the environment that a process was started with. Only a
-/// worker reads it: it may take for ever.
+/// worker reads it: it may hang.
 pub(super) fn variable(pid: Pid) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let mut entries = environment.split(|byte| *byte == 0);
@@ -234,14 +240,14 @@ fn children_by_search(of: Pid) -> Vec<Pid> {
     all().into_iter().filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
-/// Every process that is to be seen.
+/// Every visible process.
 pub(super) fn all() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<Pid>().ok());
     numbers.collect()
 }
 
-/// Kills for want of memory: by our control group of either version (a container
+/// Kills because memory ran out: by our control group of either version (a container
 /// may see it as the root), else by the whole machine's count.
 pub(super) fn oom_kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -1,6 +1,6 @@
-//! What a child tells its parent on the way from fork to exec, through a pipe
-//! that exec closes: a byte for each step that may take its time, and at last
-//! why there is no program, if there is none. Nobody waits for it.
+//! What a child reports to its parent between fork and exec, through a pipe that
+//! exec closes: a byte for each step that may hang, and the reason if no program
+//! can be run. The parent never waits for it.
 #![expect(unsafe_code, reason = "the child's end is a mere number")]
 
 use std::io;
@@ -20,7 +20,7 @@ pub enum Step {
     Output,
     /// Sockets from 3 on.
     Sockets,
-    /// The socket for its notices.
+    /// Its notify socket.
     Notify,
     /// Files with variables, secrets, the user, the program in `PATH`.
     Preparation,
@@ -136,7 +136,7 @@ pub enum Report {
     Running,
     /// A step did not work; the child ends.
     Failed(StartError),
-    /// It was found that there is nothing to run; the child ends.
+    /// There is nothing to run, for a known reason; the child ends.
     Refused(SpawnFailure),
 }
 

@@ -1,12 +1,11 @@
-//! Gives back what of our own program is in memory only because the start needed
-//! it once: arguments, the reading of the configuration. It comes again from the
-//! page cache when it is needed.
+//! Releases pages of our own program that only the start needed: parsing of
+//! arguments and configuration. The page cache has them when they are needed again.
 #![expect(unsafe_code, reason = "there is no safe call for advice about a mapping")]
 
 use std::fs;
 use std::ops::Range;
 
-/// Gives back the pages of our code. Nothing is lost when it fails: they stay.
+/// Releases the pages of our code. If it fails, they stay.
 pub(super) fn give_back_code() {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let program = fs::read_link("/proc/self/exe").unwrap_or_default();

@@ -1,6 +1,6 @@
-//! fork and exec. The parent never waits for the child: what may take its time
+//! fork and exec. The parent never waits for the child: everything that may hang
 //! (files on a network mount, a look-up of a user, exec itself) happens in the
-//! child, which tells through a pipe how far it is: see [`super::report`].
+//! child, which reports its progress through a pipe: see [`super::report`].
 //!
 //! Between fork and exec the child allocates and reads files. That is safe here
 //! although this process has a second thread, the writer of the log: the C
@@ -35,14 +35,14 @@ pub struct Program {
     pub credentials: Option<Credentials>,
 }
 
-/// Finds out what to run, in the child; it may take its time.
+/// Finds out what to run, in the child; it may hang.
 pub(super) type Prepare<'a> = dyn Fn() -> Result<Program, SpawnFailure> + 'a;
 
 /// A process to be started.
 pub struct Launch<'a> {
     /// What it becomes.
     pub prepare: &'a Prepare<'a>,
-    /// Tells what comes from it from everything else.
+    /// Marks it and everything that it starts.
     pub mark: Mark,
     /// Working directory, if another than ours.
     pub directory: Option<CString>,
@@ -111,7 +111,7 @@ pub fn start(launch: &Launch<'_>) -> Result<Started, StartError> {
     }
 }
 
-/// What the child needs of its parent.
+/// What the child needs from its parent.
 struct Child<'a> {
     launch: &'a Launch<'a>,
     input: RawFd,
@@ -119,7 +119,7 @@ struct Child<'a> {
     parent: Pid,
 }
 
-/// The child's whole life before its program.
+/// Everything that the child does before its program.
 fn become_program(mut child: Child<'_>) -> ! {
     // A panic must not reach the parent's code, which would end all services.
     let ended = catch_unwind(AssertUnwindSafe(|| attempt(&mut child)));
@@ -173,7 +173,7 @@ fn attempt(child: &mut Child<'_>) -> Result<std::convert::Infallible, Failure> {
     Err(Failure::At(Step::Program, io::Error::last_os_error()))
 }
 
-/// Binds the socket for its notices, which santa-supervise reads.
+/// Binds its notify socket, which santa-supervise reads.
 fn bind_notify_socket(child: &Child<'_>, reporter: Reporter) -> Result<(), Failure> {
     let Some((_, path)) = child.launch.notify else { return Ok(()) };
     reporter.at(Step::Notify);
@@ -199,7 +199,7 @@ pub(super) fn default_signals() {
 }
 
 /// Puts input and output at 0 to 2, the sockets at 3, 4, …, the report pipe and the
-/// socket for notices behind them; closes everything else. Sources first go above all targets,
+/// notify socket behind them; closes everything else. Sources first go above all targets,
 /// because one may sit on another's target.
 fn connect(child: &mut Child<'_>) -> Result<(), Failure> {
     let launch = child.launch;

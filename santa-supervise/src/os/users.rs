@@ -1,4 +1,4 @@
-//! Users and groups by name or number, looked up in a child on its way to its
+//! Users and groups by name or number, looked up in a child before it runs its
 //! program.
 #![expect(unsafe_code, reason = "getpwnam_r and getgrouplist have no safe form")]
 
@@ -56,7 +56,7 @@ pub fn look_up(user: &str) -> io::Result<Option<Credentials>> {
     Ok(Some(Credentials { uid, gid, groups }))
 }
 
-/// What is used of an entry: user, main group and name.
+/// The fields of an entry that are used: user, main group and name.
 type Entry = (u32, u32, Option<CString>);
 
 /// Runs a `getpw…_r` call with room for its texts.

@@ -1,5 +1,5 @@
-//! A process of our own code beside the loop, for what may hang: a thread that
-//! hangs in the kernel would keep this process from ending.
+//! Workers: forked processes that do what may hang. A thread that hangs in the
+//! kernel would keep santa-supervise from ending.
 #![expect(unsafe_code, reason = "descriptors by their numbers")]
 
 use std::fs::File;

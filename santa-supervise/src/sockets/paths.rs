@@ -1,5 +1,5 @@
-//! Sockets at paths. Everything here walks paths, which may take as long as a mount
-//! likes: it is done by processes of our own, on sockets that are ours as well.
+//! Sockets at paths. Everything here walks paths, which may hang on a mount: it is
+//! done by workers, on sockets that santa-supervise has made.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -67,7 +67,7 @@ enum Outcome {
 /// The listeners, or what is in the way of each.
 pub type Bound = BTreeMap<Address, Result<Listener, String>>;
 
-/// What is said of a socket whose folder nobody can write to.
+/// The problem of a socket whose directory is read-only.
 pub const READ_ONLY: &str = "its directory is read-only";
 
 /// Binds sockets that it was given.
@@ -106,8 +106,8 @@ impl Batch {
         Binder(self.0.iter().map(|(wanted, _)| wanted.clone()).collect())
     }
 
-    /// The listeners, or what is in the way of each. Nothing is told by a process
-    /// that was ended because it took too long.
+    /// The listeners, or what is in the way of each. A worker that was ended
+    /// because it took too long has reported nothing.
     #[must_use]
     pub fn listeners(self, told: &[u8]) -> Bound {
         let outcomes: Vec<Outcome> = serde_json::from_slice(told).unwrap_or_default();
@@ -137,13 +137,13 @@ impl Binder {
                 Err(problem) => Outcome::Refused(problem),
             });
         let outcomes: Vec<_> = outcomes.collect();
-        // Our own types always have a JSON form, and without us there is nobody to
-        // tell.
+        // Our own types always have a JSON form, and without santa-supervise nobody
+        // reads it.
         let _ = output.write_all(&serde_json::to_vec(&outcomes).unwrap_or_default());
     }
 }
 
-/// What files need that are of no use any more, or to be of other use.
+/// What has to be done to the file of a socket.
 #[derive(Debug, Clone)]
 pub enum FileTask {
     /// To be removed.
@@ -171,7 +171,7 @@ impl FileTask {
     }
 }
 
-/// Binds a socket and listens; gives the identity of its file.
+/// Binds a socket and listens; returns the identity of its file.
 fn bind(fd: BorrowedFd<'_>, wanted: &ToBind) -> Result<(u64, u64), String> {
     let directory = wanted.path.parent().unwrap_or(Path::new("/"));
     if rustix::fs::access(directory, rustix::fs::Access::WRITE_OK) == Err(rustix::io::Errno::ROFS) {

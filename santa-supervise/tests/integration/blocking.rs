@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::support::preload::with_hung_files;
 use crate::support::privileged::is_root;
-use crate::support::{FAKE, House, SUPERVISE};
+use crate::support::{FAKE, SUPERVISE, Supervisor};
 
 /// Services that hang on their way to their program, each in another way.
 const HANGING: [(&str, &str); 7] = [
@@ -20,43 +20,45 @@ const HANGING: [(&str, &str); 7] = [
     ("by-task", "kind = \"task\"\nenv_files = [\"{dir}/hung/vars\"]"),
 ];
 
-fn hanging_services(mut house: House, more: &str) -> House {
-    let in_hung = house.path("hung/program").display().to_string();
+fn hanging_services(mut supervisor: Supervisor, more: &str) -> Supervisor {
+    let in_hung = supervisor.path("hung/program").display().to_string();
     for (name, keys) in HANGING {
         let program = match name {
             "by-program" => &in_hung,
             "by-path" => "some-program",
             _ => FAKE,
         };
-        house = house.program(name, program, &format!("args = [\"forever\"]\n{keys}\n{more}"));
+        supervisor =
+            supervisor.program(name, program, &format!("args = [\"forever\"]\n{keys}\n{more}"));
     }
-    with_hung_files(house.service("app", &["forever"], ""))
+    with_hung_files(supervisor.service("app", &["forever"], ""))
 }
 
 #[test]
 fn a_start_that_hangs_holds_up_nobody_and_no_stop() {
-    let mut house = hanging_services(House::new("linux"), "start_timeout = \"1h\"").start();
-    house.wait_for_state("app", "ready");
+    let mut supervisor =
+        hanging_services(Supervisor::new("linux"), "start_timeout = \"1h\"").start();
+    supervisor.wait_for_state("app", "ready");
     for (name, _) in HANGING {
-        assert_eq!(house.state(name), "starting", "{name}");
+        assert_eq!(supervisor.state(name), "starting", "{name}");
     }
-    house.ctl_ok(&["restart", "app"]);
-    house.ctl_ok(&["stop", "by-program"]);
-    assert_eq!(house.state("by-program"), "stopped");
-    assert_eq!(house.stop(), 0);
+    supervisor.ctl_ok(&["restart", "app"]);
+    supervisor.ctl_ok(&["stop", "by-program"]);
+    assert_eq!(supervisor.state("by-program"), "stopped");
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
 fn a_start_that_hangs_is_given_up_in_time_and_says_where() {
     let more = "start_timeout = \"200ms\"\nstart_retries = 0";
-    let mut house = hanging_services(House::new("linux"), more).start();
-    house.wait_for_control();
+    let mut supervisor = hanging_services(Supervisor::new("linux"), more).start();
+    supervisor.wait_for_control();
     for (name, _) in HANGING {
-        house.wait_for_state(name, "failed");
+        supervisor.wait_for_state(name, "failed");
     }
-    assert_eq!(house.state("app"), "ready");
-    assert_eq!(house.stop(), 0);
-    let messages = house.messages("supervise");
+    assert_eq!(supervisor.state("app"), "ready");
+    assert_eq!(supervisor.stop(), 0);
+    let messages = supervisor.messages("supervise");
     let told = |name: &str, step: &str| {
         messages.iter().any(|one| one.starts_with(&format!("{name} stops: ")) && one.contains(step))
     };
@@ -69,7 +71,7 @@ fn a_start_that_hangs_is_given_up_in_time_and_says_where() {
 
 #[test]
 fn probes_hooks_and_watches_that_hang_hold_up_nobody() {
-    let house = House::new("linux")
+    let supervisor = Supervisor::new("linux")
         .service("app", &["forever"], "watch = [\"{dir}/hung/watched\"]")
         .service(
             "probed",
@@ -78,21 +80,21 @@ fn probes_hooks_and_watches_that_hang_hold_up_nobody() {
         )
         .extra("[[hook]]\nname = \"told\"\nstates = [\"ready\"]\ncommand = [\"{dir}/hung/hook\"]\ntimeout = \"200ms\"")
         .replacing_dir();
-    let mut house = with_hung_files(house).start();
-    house.wait_for_state("app", "ready");
-    house.until("the hook is given up", || {
-        house.ctl_ok(&["logs", "supervise", "-n", "100"]).contains("hook told failed")
+    let mut supervisor = with_hung_files(supervisor).start();
+    supervisor.wait_for_state("app", "ready");
+    supervisor.until("the hook is given up", || {
+        supervisor.ctl_ok(&["logs", "supervise", "-n", "100"]).contains("hook told failed")
     });
-    house.ctl_ok(&["restart", "app"]);
-    assert_eq!(house.state("probed"), "starting");
-    assert_eq!(house.stop(), 0);
+    supervisor.ctl_ok(&["restart", "app"]);
+    assert_eq!(supervisor.state("probed"), "starting");
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
 fn connections_to_paths_that_hang_hold_up_nobody() {
     for os in ["linux", "linux-without-pidfd", "portable"] {
         let pulse = "interval = \"20ms\", timeout = \"100ms\", failures = 2";
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .socket("served")
             .service("app", &["forever"], "")
             .service(
@@ -117,26 +119,26 @@ fn connections_to_paths_that_hang_hold_up_nobody() {
             .extra("[[hook]]\nname = \"told\"\nstates = [\"ready\"]\nservices = [\"app\"]\ntimeout = \"200ms\"\npost = \"unix:{dir}/any.sock:/\"")
             .replacing_dir()
             .start_hanging(libc::SYS_connect);
-        house.wait_for_state("app", "ready");
-        house.until("the hook is given up", || {
-            house
+        supervisor.wait_for_state("app", "ready");
+        supervisor.until("the hook is given up", || {
+            supervisor
                 .ctl_ok(&["logs", "supervise", "-n", "1000"])
                 .contains("hook told failed: timed out")
         });
-        house.until("it was ended for its silence", || {
-            house.service_status("by-pulse")["restarts"].as_u64() > Some(0)
+        supervisor.until("it was ended for its silence", || {
+            supervisor.service_status("by-pulse")["restarts"].as_u64() > Some(0)
         });
-        house.ctl_ok(&["restart", "app"]);
-        assert_eq!(house.state("by-path"), "starting");
-        assert_eq!(house.state("by-get"), "starting");
-        assert_eq!(house.stop(), 0);
+        supervisor.ctl_ok(&["restart", "app"]);
+        assert_eq!(supervisor.state("by-path"), "starting");
+        assert_eq!(supervisor.state("by-get"), "starting");
+        assert_eq!(supervisor.stop(), 0);
     }
 }
 
 #[test]
 fn only_a_regular_file_of_sensible_size_is_a_secret_or_holds_variables() {
-    let mut house = House::new("linux");
-    let path = |name: &str| house.path(name).display().to_string();
+    let mut supervisor = Supervisor::new("linux");
+    let path = |name: &str| supervisor.path(name).display().to_string();
     let made = Command::new("mkfifo").arg(path("fifo")).status().expect("mkfifo runs");
     assert!(made.success());
     let _socket = UnixListener::bind(path("socket")).expect("socket");
@@ -154,10 +156,10 @@ fn only_a_regular_file_of_sensible_size_is_a_secret_or_holds_variables() {
     for (name, file, _) in &files {
         let secret = format!("secrets = {{ KEY = \"{file}\" }}");
         let variables = format!("env_files = [\"{file}\"]");
-        house = house.service(&format!("secret-{name}"), &["forever"], &secret);
-        house = house.service(&format!("variables-{name}"), &["forever"], &variables);
+        supervisor = supervisor.service(&format!("secret-{name}"), &["forever"], &secret);
+        supervisor = supervisor.service(&format!("variables-{name}"), &["forever"], &variables);
     }
-    let mut house = house
+    let mut supervisor = supervisor
         .service("app", &["forever"], "env_files = [\"{dir}/right\", \"/proc/sys/kernel/ostype\"]")
         .service(
             "right",
@@ -165,18 +167,18 @@ fn only_a_regular_file_of_sensible_size_is_a_secret_or_holds_variables() {
             "env_files = [\"{dir}/right\"]\nsecrets = { KIND = \"/proc/sys/kernel/ostype\" }",
         )
         .start();
-    house.wait_for_state("right", "ready");
+    supervisor.wait_for_state("right", "ready");
     for (name, file, problem) in &files {
         for service in [format!("secret-{name}"), format!("variables-{name}")] {
-            house.wait_for_state(&service, "failed");
-            let status = house.service_status(&service);
+            supervisor.wait_for_state(&service, "failed");
+            let status = supervisor.service_status(&service);
             let why = status["why"].as_str().expect("why");
             assert!(why.contains(file) && why.contains(problem), "{service}: {why}");
         }
     }
-    let why = house.service_status("app")["why"].as_str().expect("why").to_owned();
+    let why = supervisor.service_status("app")["why"].as_str().expect("why").to_owned();
     assert!(why.contains("line 1 is not NAME=value"), "{why}");
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn a_service_of_another_user_can_open_its_standard_output_by_name() {
     }
     let script = "echo one > /dev/stdout; echo two > /dev/stderr; echo three > /proc/self/fd/1; \
                   echo four >> /dev/fd/2; echo five | tee /dev/stderr > /dev/null; echo six as `id -u`";
-    let mut house = House::new("linux");
+    let mut supervisor = Supervisor::new("linux");
     let users = [
         ("numbers", "54321:54321", "54321"),
         ("group", "54322:0", "54322"),
@@ -194,15 +196,15 @@ fn a_service_of_another_user_can_open_its_standard_output_by_name() {
     ];
     for (name, user, _) in users {
         let keys = format!("args = [\"-c\", {script:?}]\nkind = \"task\"\nuser = \"{user}\"");
-        house = house.program(name, "sh", &keys);
+        supervisor = supervisor.program(name, "sh", &keys);
     }
-    let mut house = house.start();
+    let mut supervisor = supervisor.start();
     for (name, ..) in users {
-        house.wait_for_state(name, "completed");
+        supervisor.wait_for_state(name, "completed");
     }
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
     for (name, _, uid) in users {
-        let mut messages = house.messages(name);
+        let mut messages = supervisor.messages(name);
         messages.sort();
         let own = format!("six as {uid}");
         assert_eq!(messages, ["five", "four", "one", &own, "three", "two"], "{name}");
@@ -211,9 +213,10 @@ fn a_service_of_another_user_can_open_its_standard_output_by_name() {
 
 #[test]
 fn a_configuration_that_hangs_or_is_none_holds_up_only_its_reload() {
-    let mut house = with_hung_files(House::new("linux").service("app", &["forever"], "")).start();
-    house.wait_for_state("app", "ready");
-    let path = house.path("santa.toml");
+    let mut supervisor =
+        with_hung_files(Supervisor::new("linux").service("app", &["forever"], "")).start();
+    supervisor.wait_for_state("app", "ready");
+    let path = supervisor.path("santa.toml");
     let right = fs::read(&path).expect("configuration");
     let replace = |with: &str, make: &[&str]| {
         fs::remove_file(&path).expect("remove");
@@ -221,8 +224,8 @@ fn a_configuration_that_hangs_or_is_none_holds_up_only_its_reload() {
         assert!(made.expect("it runs").success());
     };
     let refused = |why: &str| {
-        let mut command = house.command();
-        command.arg("reload-config").arg("--socket").arg(house.path("control.sock"));
+        let mut command = supervisor.command();
+        command.arg("reload-config").arg("--socket").arg(supervisor.path("control.sock"));
         let output = command.output().expect("it runs");
         let told = crate::support::text(&output.stderr);
         assert!(output.status.code() == Some(1) && told.contains(why), "{told}");
@@ -240,111 +243,111 @@ fn a_configuration_that_hangs_or_is_none_holds_up_only_its_reload() {
     fs::write(&path, vec![b'#'; (1 << 20) + 1]).expect("large");
     refused("has more than 1048576 bytes");
     fs::write(&path, right).expect("right");
-    house.ctl_ok(&["reload-config"]);
-    assert_eq!(house.stop(), 0);
+    supervisor.ctl_ok(&["reload-config"]);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
 fn a_reload_whose_configuration_hangs_stops_nothing() {
-    let house = with_hung_files(House::new("linux").service("app", &["forever"], ""));
+    let supervisor = with_hung_files(Supervisor::new("linux").service("app", &["forever"], ""));
     // Read at the start by another name, and again by this one.
-    let switch = house.path("switch");
-    let mut house = house.setting("HUNG_FROM", &switch).start();
-    house.wait_for_state("app", "ready");
-    fs::write(&switch, house.path("santa.toml").display().to_string()).expect("switch");
-    house.signal(libc::SIGHUP);
-    let socket = house.path("control.sock");
+    let switch = supervisor.path("switch");
+    let mut supervisor = supervisor.setting("HUNG_FROM", &switch).start();
+    supervisor.wait_for_state("app", "ready");
+    fs::write(&switch, supervisor.path("santa.toml").display().to_string()).expect("switch");
+    supervisor.signal(libc::SIGHUP);
+    let socket = supervisor.path("control.sock");
     let ctl = |arguments: &[&str]| {
         let mut command = Command::new(SUPERVISE);
         command.args(arguments).arg("--socket").arg(&socket).output().expect("it runs")
     };
-    let _waiting = house.send(b"{\"op\":\"reload-config\"}\n");
+    let _waiting = supervisor.send(b"{\"op\":\"reload-config\"}\n");
     assert!(ctl(&["restart", "app"]).status.success());
     assert!(ctl(&["healthcheck"]).status.success());
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
 fn a_reload_whose_sockets_hang_stops_nothing() {
     for os in ["linux", "linux-without-pidfd", "portable"] {
-        let house = with_hung_files(House::new(os).service("app", &["forever"], ""));
-        let mut house = house.start();
-        house.wait_for_state("app", "ready");
-        let path = house.path("hung/new.sock").display().to_string();
-        house = house.socket_at("new", &format!("unix:{path}")).service(
+        let supervisor = with_hung_files(Supervisor::new(os).service("app", &["forever"], ""));
+        let mut supervisor = supervisor.start();
+        supervisor.wait_for_state("app", "ready");
+        let path = supervisor.path("hung/new.sock").display().to_string();
+        supervisor = supervisor.socket_at("new", &format!("unix:{path}")).service(
             "more",
             &["forever"],
             "sockets = [\"new\"]",
         );
-        house.write();
-        let _waiting = house.send(b"{\"op\":\"reload-config\"}\n");
-        house.signal(libc::SIGHUP);
-        house.ctl_ok(&["restart", "app"]);
-        assert!(!house.log().contains("configuration reloaded"));
-        assert_eq!(house.stop(), 0);
+        supervisor.write();
+        let _waiting = supervisor.send(b"{\"op\":\"reload-config\"}\n");
+        supervisor.signal(libc::SIGHUP);
+        supervisor.ctl_ok(&["restart", "app"]);
+        assert!(!supervisor.log().contains("configuration reloaded"));
+        assert_eq!(supervisor.stop(), 0);
     }
 }
 
 #[test]
 fn a_socket_whose_file_cannot_be_removed_does_not_hold_up_the_end() {
     for os in ["linux", "portable"] {
-        let house = with_hung_files(House::new(os)).socket("main");
-        let switch = house.path("switch");
-        let house = house.service("app", &["forever"], "sockets = [\"main\"]");
-        let mut house = house.setting("HUNG_FROM", &switch).start();
-        house.wait_for_state("app", "ready");
-        fs::write(&switch, house.path("main.sock").display().to_string()).expect("switch");
-        assert_eq!(house.stop(), 0);
+        let supervisor = with_hung_files(Supervisor::new(os)).socket("main");
+        let switch = supervisor.path("switch");
+        let supervisor = supervisor.service("app", &["forever"], "sockets = [\"main\"]");
+        let mut supervisor = supervisor.setting("HUNG_FROM", &switch).start();
+        supervisor.wait_for_state("app", "ready");
+        fs::write(&switch, supervisor.path("main.sock").display().to_string()).expect("switch");
+        assert_eq!(supervisor.stop(), 0);
     }
 }
 
 #[test]
 fn a_notify_socket_that_cannot_be_bound_or_removed_holds_up_nobody() {
     for os in ["linux", "linux-without-pidfd", "portable"] {
-        let house = with_hung_files(House::new(os));
-        let switch = house.path("switch");
+        let supervisor = with_hung_files(Supervisor::new(os));
+        let switch = supervisor.path("switch");
         let notifies =
             "ready = { kind = \"notify\" }\nrestart = \"always\"\nstart_timeout = \"1h\"";
-        let mut house = house
+        let mut supervisor = supervisor
             .service("first", &["notify READY=1", "forever"], notifies)
             .service("second", &["notify READY=1", "forever"], notifies)
             .service("app", &["forever"], "")
             .setting("HUNG_FROM", &switch)
             .start();
-        house.wait_for_state("first", "ready");
-        house.wait_for_state("second", "ready");
+        supervisor.wait_for_state("first", "ready");
+        supervisor.wait_for_state("second", "ready");
         let hang = |name: &str| {
-            let next = house.path("switch.next");
-            fs::write(&next, house.path(name).display().to_string()).expect("switch");
+            let next = supervisor.path("switch.next");
+            fs::write(&next, supervisor.path(name).display().to_string()).expect("switch");
             fs::rename(&next, &switch).expect("switch");
         };
         // That of the next start hangs.
         hang("control.sock-n4");
-        let _waiting = house.send(b"{\"op\":\"restart\",\"name\":\"first\"}\n");
-        house.until("its start hangs", || house.state("first") == "starting");
-        house.ctl_ok(&["restart", "app"]);
+        let _waiting = supervisor.send(b"{\"op\":\"restart\",\"name\":\"first\"}\n");
+        supervisor.until("its start hangs", || supervisor.state("first") == "starting");
+        supervisor.ctl_ok(&["restart", "app"]);
         // That of the second cannot be removed when it has ended.
         hang("control.sock-n2");
-        house.ctl_ok(&["stop", "second"]);
-        house.ctl_ok(&["restart", "app"]);
-        assert_eq!(house.state("first"), "starting");
-        assert_eq!(house.stop(), 0);
+        supervisor.ctl_ok(&["stop", "second"]);
+        supervisor.ctl_ok(&["restart", "app"]);
+        assert_eq!(supervisor.state("first"), "starting");
+        assert_eq!(supervisor.stop(), 0);
     }
 }
 
 #[test]
 fn a_notify_socket_without_a_place_is_the_reason_of_a_failed_start() {
-    let house = House::new("linux").service(
+    let supervisor = Supervisor::new("linux").service(
         "app",
         &["notify READY=1", "forever"],
         "ready = { kind = \"notify\" }\nstart_retries = 0",
     );
     // A folder that is not empty lies where the socket is to be.
-    fs::create_dir_all(house.path("control.sock-n1/full")).expect("folder");
-    let mut house = house.start();
-    house.wait_for_state("app", "failed");
-    let why = house.service_status("app")["why"].as_str().expect("why").to_owned();
+    fs::create_dir_all(supervisor.path("control.sock-n1/full")).expect("folder");
+    let mut supervisor = supervisor.start();
+    supervisor.wait_for_state("app", "failed");
+    let why = supervisor.service_status("app")["why"].as_str().expect("why").to_owned();
     assert!(why.contains("cannot bind its NOTIFY_SOCKET"), "{why}");
     assert!(why.contains("check that the directory of control_socket exists"), "{why}");
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }

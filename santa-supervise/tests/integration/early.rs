@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::preload::with_hung_files;
-use crate::support::{House, SUPERVISE, holds_in_time, text};
+use crate::support::{SUPERVISE, Supervisor, holds_in_time, text};
 
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo runs").success());
@@ -23,25 +23,25 @@ fn takes_sigterm(pid: u32) -> bool {
         .any(|bits| bits & (1 << (libc::SIGTERM - 1)) != 0)
 }
 
-fn start(house: &House, os: &str, config: &Path) -> Child {
+fn start(supervisor: &Supervisor, os: &str, config: &Path) -> Child {
     let mut command = Command::new(SUPERVISE);
     command.arg("--config").arg(config).arg("run").env("SANTA_SUPERVISE_OS", os);
-    command.envs(house.variables());
+    command.envs(supervisor.variables());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().expect("santa-supervise starts")
 }
 
 #[test]
 fn a_configuration_that_does_not_come_does_not_hold_up_its_end() {
-    let house = with_hung_files(House::new("linux"));
-    let (nobody, silent) = (house.path("nobody"), house.path("silent"));
+    let supervisor = with_hung_files(Supervisor::new("linux"));
+    let (nobody, silent) = (supervisor.path("nobody"), supervisor.path("silent"));
     fifo(&nobody);
     fifo(&silent);
     let _silent = OpenOptions::new().read(true).write(true).open(&silent).expect("FIFO");
     for os in ["linux", "linux-without-pidfd", "portable"] {
-        for config in [&nobody, &silent, &house.path("hung/santa.toml")] {
+        for config in [&nobody, &silent, &supervisor.path("hung/santa.toml")] {
             for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
-                let child = start(&house, os, config);
+                let child = start(&supervisor, os, config);
                 let pid = child.id();
                 assert!(holds_in_time(|| takes_sigterm(pid)), "{os} {config:?}");
                 crate::support::kill(pid.cast_signed(), signal);
@@ -57,20 +57,20 @@ fn a_configuration_that_does_not_come_does_not_hold_up_its_end() {
 #[test]
 fn sockets_on_a_mount_that_hangs_do_not_hold_up_its_end() {
     for (os, hung) in [("linux", "main"), ("portable", "main"), ("linux", "control")] {
-        let house = with_hung_files(House::new(os));
-        let path = house.path("hung/any.sock").display().to_string();
-        let mut house = match hung {
-            "main" => house.socket_at("main", &format!("unix:{path}")),
-            _ => house.socket("main"),
+        let supervisor = with_hung_files(Supervisor::new(os));
+        let path = supervisor.path("hung/any.sock").display().to_string();
+        let mut supervisor = match hung {
+            "main" => supervisor.socket_at("main", &format!("unix:{path}")),
+            _ => supervisor.socket("main"),
         };
-        house = house.service("app", &["forever"], "sockets = [\"main\"]");
-        let config = house.write();
+        supervisor = supervisor.service("app", &["forever"], "sockets = [\"main\"]");
+        let config = supervisor.write();
         if hung == "control" {
-            let own = house.path("control.sock").display().to_string();
+            let own = supervisor.path("control.sock").display().to_string();
             let text = fs::read_to_string(&config).expect("configuration").replace(&own, &path);
             fs::write(&config, text).expect("configuration");
         }
-        let child = start(&house, os, &config);
+        let child = start(&supervisor, os, &config);
         let pid = child.id();
         // The process that binds.
         assert!(holds_in_time(|| takes_sigterm(pid) && waits_for_a_worker(pid)), "{os} {hung}");
@@ -91,33 +91,33 @@ fn waits_for_a_worker(pid: u32) -> bool {
 #[test]
 fn a_configuration_may_come_from_a_pipe() {
     for way in ["cat $1 | $0 --config /dev/stdin run", "$0 --config <(cat $1) run"] {
-        let house = House::new("linux").service("app", &["forever"], "");
-        let (script, config) = (format!("exec 2>&1; {way}"), house.write());
+        let supervisor = Supervisor::new("linux").service("app", &["forever"], "");
+        let (script, config) = (format!("exec 2>&1; {way}"), supervisor.write());
         let mut shell = Command::new("bash");
         shell.args(["-c", &script, SUPERVISE]).arg(config).stdin(Stdio::null());
-        let child = shell.stdout(File::create(house.path("log")).expect("log")).spawn();
+        let child = shell.stdout(File::create(supervisor.path("log")).expect("log")).spawn();
         let mut child = child.expect("bash runs");
-        house.wait_for_state("app", "ready");
-        house.ctl_ok(&["shutdown"]);
+        supervisor.wait_for_state("app", "ready");
+        supervisor.ctl_ok(&["shutdown"]);
         assert!(child.wait().expect("wait").success(), "{way}");
     }
 }
 
 #[test]
 fn a_configuration_without_end_is_refused() {
-    let house = House::new("linux");
-    let large = house.path("large");
+    let supervisor = Supervisor::new("linux");
+    let large = supervisor.path("large");
     fs::write(&large, vec![b'#'; (1 << 20) + 1]).expect("large");
-    let binary = house.path("binary");
+    let binary = supervisor.path("binary");
     fs::write(&binary, [b'#', 0xff, b'\n']).expect("binary");
     let cases = [
         (Path::new("/dev/zero"), "it has more than 1048576 bytes"),
         (&large, "it has more than 1048576 bytes"),
         (&binary, "it is not UTF-8"),
-        (house.dir.path(), "Is a directory"),
+        (supervisor.dir.path(), "Is a directory"),
     ];
     for (config, problem) in cases {
-        let output = start(&house, "linux", config).wait_with_output().expect("wait");
+        let output = start(&supervisor, "linux", config).wait_with_output().expect("wait");
         let told = text(&output.stderr);
         assert!(output.status.code() == Some(78) && told.contains(problem), "{config:?}: {told}");
     }

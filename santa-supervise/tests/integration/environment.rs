@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use crate::support::House;
+use crate::support::Supervisor;
 
 #[test]
 fn files_of_variables_and_secrets_are_read_at_each_start() {
-    let house = House::new("linux");
-    fs::write(house.path("vars"), "# two\nA=$one %s\nB=\"two\"\nC=lost\n").expect("vars");
-    fs::write(house.path("key"), "s3cret'\"$A\n\n").expect("key");
-    let mut house = house
+    let supervisor = Supervisor::new("linux");
+    fs::write(supervisor.path("vars"), "# two\nA=$one %s\nB=\"two\"\nC=lost\n").expect("vars");
+    fs::write(supervisor.path("key"), "s3cret'\"$A\n\n").expect("key");
+    let mut supervisor = supervisor
         .service(
             "app",
             &["variable A {dir}/a", "variable B {dir}/b", "variable C {dir}/c", "variable KEY {dir}/k", "print up", "forever"],
@@ -17,38 +17,38 @@ fn files_of_variables_and_secrets_are_read_at_each_start() {
         )
         .replacing_dir()
         .start();
-    house.wait_for_state("app", "ready");
-    let seen = || ["a", "b", "c", "k"].map(|name| house.read(name));
+    supervisor.wait_for_state("app", "ready");
+    let seen = || ["a", "b", "c", "k"].map(|name| supervisor.read(name));
     assert_eq!(seen(), ["$one %s", "two", "won", "s3cret'\"$A"]);
-    fs::write(house.path("key"), "changed").expect("key");
-    house.ctl_ok(&["restart", "app"]);
-    assert_eq!(house.read("k"), "changed");
-    assert_eq!(house.stop(), 0);
-    assert!(!house.log().contains("s3cret"), "no secret is logged");
+    fs::write(supervisor.path("key"), "changed").expect("key");
+    supervisor.ctl_ok(&["restart", "app"]);
+    assert_eq!(supervisor.read("k"), "changed");
+    assert_eq!(supervisor.stop(), 0);
+    assert!(!supervisor.log().contains("s3cret"), "no secret is logged");
 }
 
 #[test]
 fn a_file_that_cannot_be_used_is_named_and_its_content_is_not() {
-    let house = House::new("linux");
-    fs::write(house.path("vars"), "A=1\ns3cret without a name\n").expect("vars");
-    let mut house = house
+    let supervisor = Supervisor::new("linux");
+    fs::write(supervisor.path("vars"), "A=1\ns3cret without a name\n").expect("vars");
+    let mut supervisor = supervisor
         .service("app", &["forever"], "env_files = [\"{dir}/vars\"]")
         .service("other", &["forever"], "secrets = { KEY = \"{dir}/missing\" }")
         .start();
-    house.wait_for_state("app", "failed");
-    house.wait_for_state("other", "failed");
-    let why = |name: &str| house.service_status(name)["why"].as_str().expect("why").to_owned();
+    supervisor.wait_for_state("app", "failed");
+    supervisor.wait_for_state("other", "failed");
+    let why = |name: &str| supervisor.service_status(name)["why"].as_str().expect("why").to_owned();
     assert!(why("app").contains("env_files: ") && why("app").contains("line 2"), "{}", why("app"));
     let problem = why("other");
     assert!(problem.contains("secrets.KEY: ") && problem.contains("is it mounted"), "{problem}");
-    assert_eq!(house.stop(), 0);
-    assert!(!house.log().contains("s3cret"));
+    assert_eq!(supervisor.stop(), 0);
+    assert!(!supervisor.log().contains("s3cret"));
 }
 
 /// What a service or a hook finds in its environment.
-fn environ(house: &House, pid: i32) -> Vec<String> {
+fn environ(supervisor: &Supervisor, pid: i32) -> Vec<String> {
     let mut found = Vec::new();
-    house.until("its environment can be read", || {
+    supervisor.until("its environment can be read", || {
         let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         found = crate::support::text(&bytes).split('\0').map(str::to_owned).collect();
         found.iter().any(|entry| entry.starts_with("SANTA_SUPERVISE_ID="))
@@ -65,7 +65,7 @@ fn a_service_has_the_variables_that_it_declares_and_no_others() {
         ("POSTGRES_PASSWORD", "pw"),
         ("SANTA__SERVICE__BACKEND__ENV__CLIENT_SECRET", "another"),
     ];
-    let mut house = House::new("linux")
+    let mut supervisor = Supervisor::new("linux")
         .without_main_socket()
         .extra("[socket.main]\nlisten = \"${PUBLIC:-127.0.0.1:1}\"")
         .service("plain", &["forever"], "")
@@ -76,12 +76,12 @@ fn a_service_has_the_variables_that_it_declares_and_no_others() {
         .setting("SANTA__SERVICE__BACKEND__INSTANCES", "1".as_ref())
         .setting("LC_TIME", "C".as_ref());
     for (name, value) in SECRETS {
-        house = house.setting(name, value.as_ref());
+        supervisor = supervisor.setting(name, value.as_ref());
     }
-    let mut house = house.start();
+    let mut supervisor = supervisor.start();
     let of = |name: &str| {
-        house.wait_for_state(name, "ready");
-        environ(&house, house.service_pid(name))
+        supervisor.wait_for_state(name, "ready");
+        environ(&supervisor, supervisor.service_pid(name))
     };
     let has =
         |all: &[String], name: &str| all.iter().any(|one| one.split('=').next() == Some(name));
@@ -100,13 +100,13 @@ fn a_service_has_the_variables_that_it_declares_and_no_others() {
         "{proxy:?}"
     );
     assert!(SECRETS.iter().all(|(_, value)| !proxy.iter().any(|entry| entry.contains(value))));
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
 fn a_hook_has_the_variables_that_it_declares_and_no_others() {
-    let mut house = House::new("linux");
-    let file = |name: &str| house.path(name).display().to_string();
+    let mut supervisor = Supervisor::new("linux");
+    let file = |name: &str| supervisor.path(name).display().to_string();
     let hook = |name: &str, more: &str| {
         let step = format!("variable SECRET_KEY {}", file(name));
         format!(
@@ -115,25 +115,28 @@ fn a_hook_has_the_variables_that_it_declares_and_no_others() {
         )
     };
     let (without, with) = (hook("without", ""), hook("with", "env_pass = [\"SECRET_KEY\"]"));
-    house = house
+    supervisor = supervisor
         .service("app", &["forever"], "")
         .extra(&without)
         .extra(&with)
         .setting("SECRET_KEY", "a-key".as_ref())
         .start();
-    house.until("both were called", || {
-        ["with", "without"].iter().all(|name| house.path(name).exists())
-            && !house.read("with").is_empty()
+    supervisor.until("both were called", || {
+        ["with", "without"].iter().all(|name| supervisor.path(name).exists())
+            && !supervisor.read("with").is_empty()
     });
-    assert_eq!((house.read("without"), house.read("with")), (String::new(), "a-key".to_owned()));
-    assert_eq!(house.stop(), 0);
+    assert_eq!(
+        (supervisor.read("without"), supervisor.read("with")),
+        (String::new(), "a-key".to_owned())
+    );
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[test]
 fn what_is_no_variable_to_pass_is_refused() {
-    let house = House::new("linux").service("app", &["forever"], "env_pass = [\"A B\"]");
-    house.write();
-    let output = house.ctl(&["check"]);
+    let supervisor = Supervisor::new("linux").service("app", &["forever"], "env_pass = [\"A B\"]");
+    supervisor.write();
+    let output = supervisor.ctl(&["check"]);
     let problem = crate::support::text(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{problem}");
     assert!(

@@ -126,7 +126,7 @@ fn a_test_that_proves_nothing_is_found() {
         }
 
         fn everywhere(os) {
-            house.until(\"it runs\", || true);
+            supervisor.until(\"it runs\", || true);
         }
 
         fn compare(one: bool) {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::support::{FAKE, House, holds_in_time, is_alive};
+use crate::support::{FAKE, Supervisor, holds_in_time, is_alive};
 use serde_json::Value;
 
 /// A hook that runs the fake with `steps`.
@@ -14,58 +14,58 @@ fn hook(name: &str, steps: &[&str], more: &str) -> String {
 
 on_every_os! {
     fn a_program_is_told_of_a_service_that_was_given_up(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .service("app", &["exit 3"], "restart = \"never\"")
             .service("well", &["forever"], "")
             .extra(&hook("alarm", &["variable SANTA_EVENT_NAME {dir}/who", "input {dir}/told"], ""))
             .replacing_dir()
             .start();
-        house.wait_for_state("app", "failed");
-        house.until("the hook ran", || house.read("told").ends_with("}\n"));
-        assert_eq!(house.read("who"), "app");
-        let told: Value = serde_json::from_str(house.read("told").trim()).expect("one JSON object");
+        supervisor.wait_for_state("app", "failed");
+        supervisor.until("the hook ran", || supervisor.read("told").ends_with("}\n"));
+        assert_eq!(supervisor.read("who"), "app");
+        let told: Value = serde_json::from_str(supervisor.read("told").trim()).expect("one JSON object");
         assert_eq!((&told["name"], &told["to"]), (&"app".into(), &"failed".into()));
         assert_eq!(told["why"], "exit code 3");
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn a_hook_that_hangs_or_fails_holds_nothing_up(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .service("app", &["exit 3"], "restart = \"never\"")
             .extra(&hook("hangs", &["forever"], "timeout = \"200ms\""))
             .extra(&hook("fails", &["exit 4"], ""))
             .extra("[[hook]]\nname = \"missing\"\ncommand = [\"/nonexistent/program\"]")
             .extra("[[hook]]\nname = \"deaf\"\npost = \"http://127.0.0.1:1/alarm\"")
             .start();
-        house.wait_for_state("app", "failed");
-        let told = || house.log();
-        house.until("all four have failed", || {
+        supervisor.wait_for_state("app", "failed");
+        let told = || supervisor.log();
+        supervisor.until("all four have failed", || {
             ["hangs", "fails", "missing", "deaf"]
                 .iter()
                 .all(|name| told().contains(&format!("hook {name} failed")))
         });
         assert!(told().contains("it took longer than 200ms"));
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn the_end_of_a_critical_service_is_told_before_santa_supervise_ends(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .service("app", &["exit 3"], "restart = \"never\"\ncritical = true")
             .extra(&hook("alarm", &["sleep 200", "input {dir}/told"], ""))
             .extra(&hook("hangs", &["pid {dir}/hangs", "forever"], "timeout = \"1h\""))
             .replacing_dir()
             .start();
-        assert_eq!(house.wait().code(), Some(3));
-        assert!(house.read("told").contains("exit code 3"), "{}", house.log());
+        assert_eq!(supervisor.wait().code(), Some(3));
+        assert!(supervisor.read("told").contains("exit code 3"), "{}", supervisor.log());
         // Killed, not waited for: the system may still be taking it away.
-        let hangs = house.number_in("hangs");
+        let hangs = supervisor.number_in("hangs");
         assert!(holds_in_time(|| !is_alive(hangs)), "one that hangs is killed");
     }
 
     fn json_is_posted_to_whoever_wants_it(os) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("any port");
         let port = listener.local_addr().expect("bound").port();
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .service("app", &["forever"], "")
             .extra(&format!("[[hook]]\nname = \"up\"\npost = \"http://127.0.0.1:{port}/events?a=1\"\nstates = [\"ready\"]\nservices = [\"app\"]"))
             .start();
@@ -84,8 +84,8 @@ on_every_os! {
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
         let told: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(told["to"], "ready");
-        house.wait_for_state("app", "ready");
-        assert_eq!(house.stop(), 0);
-        assert!(!house.log().contains("did not work"), "{}", house.log());
+        supervisor.wait_for_state("app", "ready");
+        assert_eq!(supervisor.stop(), 0);
+        assert!(!supervisor.log().contains("did not work"), "{}", supervisor.log());
     }
 }

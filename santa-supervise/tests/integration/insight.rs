@@ -1,35 +1,35 @@
 //! What the commands tell about the services.
 
-use crate::support::{House, text};
+use crate::support::{Supervisor, text};
 
 on_every_os! {
     fn an_explanation_names_the_last_exits_their_last_lines_and_what_comes_next(os) {
-        let mut house = House::new(os);
-        house = house
+        let mut supervisor = Supervisor::new(os);
+        supervisor = supervisor
             .service("app", &["print begun", "eprint no database", "exit 3"],
                 "backoff = { initial = \"1h\", max = \"1h\" }")
             .start();
-        house.wait_for_state("app", "backoff");
-        let told = house.ctl_ok(&["explain", "app"]);
+        supervisor.wait_for_state("app", "backoff");
+        let told = supervisor.ctl_ok(&["explain", "app"]);
         for part in ["app is backoff", "exit code 3", "| no database", "next: starts again in "] {
             assert!(told.contains(part), "{part}: {told}");
         }
         let json: serde_json::Value =
-            serde_json::from_str(&house.ctl_ok(&["explain", "app", "--json"])).expect("JSON");
+            serde_json::from_str(&supervisor.ctl_ok(&["explain", "app", "--json"])).expect("JSON");
         assert_eq!(json[0]["exits"][0]["exit"], "exit code 3");
         assert_eq!(json[0]["state"], "backoff");
-        let output = house.ctl(&["explain", "nobody"]);
+        let output = supervisor.ctl(&["explain", "nobody"]);
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("there is no service"), "{output:?}");
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn numbers_are_told_as_prometheus_text_and_as_a_table(os) {
-        let mut house = House::new(os).service("app", &["print four", "forever"], "").start();
-        house.wait_for_state("app", "ready");
-        house.until("its line was read", || house.ctl_ok(&["metrics"])
+        let mut supervisor = Supervisor::new(os).service("app", &["print four", "forever"], "").start();
+        supervisor.wait_for_state("app", "ready");
+        supervisor.until("its line was read", || supervisor.ctl_ok(&["metrics"])
             .contains("service_log_bytes_total{service=\"app\",instance=\"0\"} 5\n"));
-        let metrics = house.ctl_ok(&["metrics"]);
+        let metrics = supervisor.ctl_ok(&["metrics"]);
         let own = "{service=\"app\",instance=\"0\"";
         assert!(metrics.contains(&format!("santa_supervise_service_up{own}}} 1\n")), "{metrics}");
         assert!(metrics.contains(&format!("service_state{own},state=\"ready\"}} 1\n")), "{metrics}");
@@ -39,17 +39,17 @@ on_every_os! {
             let longest = metrics.lines().find_map(|line| line.strip_prefix(name));
             assert!(longest.expect("the longest turn").parse::<f64>().expect("a number") > 0.0);
         }
-        let top = house.ctl_ok(&["top", "--once"]);
+        let top = supervisor.ctl_ok(&["top", "--once"]);
         assert!(top.contains("app:0") && top.contains("ready"), "{top}");
         let json: serde_json::Value =
-            serde_json::from_str(&house.ctl_ok(&["top", "--json"])).expect("JSON");
+            serde_json::from_str(&supervisor.ctl_ok(&["top", "--json"])).expect("JSON");
         assert_eq!(json[0]["processes"].as_u64(), (os != "portable").then_some(1));
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn every_answer_comes_as_json_on_request(os) {
-        let mut house = House::new(os).service("app", &["forever"], "").start();
-        house.wait_for_state("app", "ready");
+        let mut supervisor = Supervisor::new(os).service("app", &["forever"], "").start();
+        supervisor.wait_for_state("app", "ready");
         for command in [
             &["healthcheck", "--ready", "--json"][..],
             &["wait", "app", "--json"],
@@ -57,10 +57,10 @@ on_every_os! {
             &["metrics", "--json"],
             &["shutdown", "--json"],
         ] {
-            let told = house.ctl_ok(command);
+            let told = supervisor.ctl_ok(command);
             let json: serde_json::Value = serde_json::from_str(&told).expect("JSON");
             assert_eq!(json["ok"], true, "{command:?}");
         }
-        assert_eq!(house.wait().code(), Some(0));
+        assert_eq!(supervisor.wait().code(), Some(0));
     }
 }

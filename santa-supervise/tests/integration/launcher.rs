@@ -1,6 +1,6 @@
 //! What whoever started santa-supervise has left it: ignored and blocked signals.
 
-use crate::support::{House, is_alive};
+use crate::support::{Supervisor, is_alive};
 
 /// Signals that santa-supervise lives by, and one that it only must survive.
 const INHERITED: [&str; 3] = [
@@ -13,9 +13,9 @@ const INHERITED: [&str; 3] = [
 fn signals_that_a_launcher_ignored_or_blocked_work_all_the_same() {
     for os in ["linux", "linux-without-pidfd", "portable"] {
         for inherited in INHERITED {
-            let mut house = House::new(os);
-            let file = house.path("state").display().to_string();
-            house = house
+            let mut supervisor = Supervisor::new(os);
+            let file = supervisor.path("state").display().to_string();
+            supervisor = supervisor
                 .service("app", &["forever"], "restart = \"always\"")
                 .service(
                     "sees",
@@ -23,9 +23,9 @@ fn signals_that_a_launcher_ignored_or_blocked_work_all_the_same() {
                     "ready = { kind = \"log\", pattern = \"done\" }",
                 )
                 .start_through("env", &[inherited]);
-            house.wait_for_state("app", "ready");
-            house.wait_for_state("sees", "ready");
-            let state = house.read("state");
+            supervisor.wait_for_state("app", "ready");
+            supervisor.wait_for_state("sees", "ready");
+            let state = supervisor.read("state");
             let mask = |name: &str| {
                 let line = state.lines().find_map(|line| line.strip_prefix(name));
                 u64::from_str_radix(line.expect(name).trim(), 16).expect("a mask")
@@ -35,14 +35,17 @@ fn signals_that_a_launcher_ignored_or_blocked_work_all_the_same() {
             for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1] {
                 assert_eq!(mask("SigIgn:") & bit(signal), 0, "{state}");
             }
-            let before = house.service_pid("app");
-            house.ctl_ok(&["signal", "app", "KILL"]);
-            house.until("it was started again", || house.service_status("app")["restarts"] == 1);
+            let before = supervisor.service_pid("app");
+            supervisor.ctl_ok(&["signal", "app", "KILL"]);
+            supervisor.until("it was started again", || {
+                supervisor.service_status("app")["restarts"] == 1
+            });
             assert!(!is_alive(before), "it was reaped");
-            house.signal(libc::SIGHUP);
-            house.until("SIGHUP reloads", || house.log().contains("configuration reloaded"));
-            house.signal(libc::SIGUSR1);
-            assert_eq!(house.stop(), 0, "{os} {inherited}");
+            supervisor.signal(libc::SIGHUP);
+            supervisor
+                .until("SIGHUP reloads", || supervisor.log().contains("configuration reloaded"));
+            supervisor.signal(libc::SIGUSR1);
+            assert_eq!(supervisor.stop(), 0, "{os} {inherited}");
         }
     }
 }

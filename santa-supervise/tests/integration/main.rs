@@ -1,5 +1,5 @@
 //! Drives the real binary and its client with scripted services. Each file is a
-//! promise; `support` makes the house, `machine_laws` drives the core alone.
+//! promise; `support` makes the supervisor, `machine_laws` drives the core alone.
 
 #[macro_use]
 mod support;
@@ -23,6 +23,8 @@ mod launcher;
 mod machine_laws;
 #[cfg(target_os = "linux")]
 mod many;
+#[cfg(target_os = "linux")]
+mod orphans;
 mod output;
 mod processes;
 mod reload;
@@ -33,7 +35,5 @@ mod scarcity;
 mod sockets;
 mod start_order;
 mod stop;
-#[cfg(target_os = "linux")]
-mod strays;
 #[cfg(target_os = "linux")]
 mod surroundings;

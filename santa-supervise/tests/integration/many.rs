@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::support::House;
+use crate::support::Supervisor;
 use serde_json::Value;
 
 /// Restarts by command before anything is measured, and after.
@@ -16,24 +16,27 @@ const ROUNDING: u64 = 512;
 
 #[test]
 fn a_hundred_services_start_and_stop() {
-    let mut house = House::new("linux");
+    let mut supervisor = Supervisor::new("linux");
     for number in 0..100 {
         let needs = if number == 0 { "" } else { "depends_on = [\"s0\"]" };
-        house = house.service(&format!("s{number}"), &["print hello", "forever"], needs);
+        supervisor = supervisor.service(&format!("s{number}"), &["print hello", "forever"], needs);
     }
-    house = house.start();
-    house.wait_for_control();
-    let ready = |house: &House| {
-        let status = house.status();
+    supervisor = supervisor.start();
+    supervisor.wait_for_control();
+    let ready = |supervisor: &Supervisor| {
+        let status = supervisor.status();
         let all = status["services"].as_array().expect("services");
         all.iter().filter(|one| one["state"] == "ready").count()
     };
-    house.until("all are ready", || ready(&house) == 100);
-    house.ctl_ok(&["restart", "s99"]);
-    assert_eq!(ready(&house), 100);
-    assert_eq!(house.stop(), 0);
+    supervisor.until("all are ready", || ready(&supervisor) == 100);
+    supervisor.ctl_ok(&["restart", "s99"]);
+    assert_eq!(ready(&supervisor), 100);
+    assert_eq!(supervisor.stop(), 0);
     for number in 0..100 {
-        assert!(house.messages(&format!("s{number}")).contains(&"hello".to_owned()), "s{number}");
+        assert!(
+            supervisor.messages(&format!("s{number}")).contains(&"hello".to_owned()),
+            "s{number}"
+        );
     }
 }
 
@@ -64,7 +67,7 @@ fn size(pid: i32) -> (u64, usize) {
 
 #[test]
 fn ten_thousand_restarts_leave_no_memory_and_no_descriptor_behind() {
-    let mut house = House::new("linux")
+    let mut supervisor = Supervisor::new("linux")
         .socket("main")
         .service("app", &["print hello", "forever"], "sockets = [\"main\"]")
         .service("logger", &["flood 20 a line like those of a real service", "forever"], "")
@@ -73,23 +76,23 @@ fn ten_thousand_restarts_leave_no_memory_and_no_descriptor_behind() {
             "restart = \"always\"\nstart_retries = 1000000\nbackoff = { initial = \"50ms\", max = \"50ms\" }")
         .start();
     let names = ["app", "logger"];
-    house.wait_for_state("app", "ready");
-    house.wait_for_state("logger", "ready");
-    let mut client = Client(BufReader::new(house.connect()));
+    supervisor.wait_for_state("app", "ready");
+    supervisor.wait_for_state("logger", "ready");
+    let mut client = Client(BufReader::new(supervisor.connect()));
     for round in 0..WARM_UP {
         client.restart(names[round % 2]);
     }
-    let before = size(house.pid());
+    let before = size(supervisor.pid());
     for round in 0..RESTARTS {
         client.restart(names[round % 2]);
     }
     // The pipes of the last ones that ended are closed soon.
-    let mut after = size(house.pid());
-    house.until("every descriptor is closed", || {
-        after = size(house.pid());
+    let mut after = size(supervisor.pid());
+    supervisor.until("every descriptor is closed", || {
+        after = size(supervisor.pid());
         after.1 <= before.1
     });
     println!("{before:?} before, {after:?} after (KiB, descriptors)");
     assert!(after.0 <= before.0 + ROUNDING, "{} KiB grew to {}", before.0, after.0);
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }

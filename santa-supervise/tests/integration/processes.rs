@@ -2,18 +2,18 @@
 
 use std::fs;
 
-use crate::support::House;
+use crate::support::Supervisor;
 #[cfg(target_os = "linux")]
 use crate::support::privileged::is_root;
 
 on_every_os! {
     fn a_service_sees_clean_descriptors_and_signals(os) {
-        let mut house = House::new(os);
-        let file = house.path("state").display().to_string();
-        house = house.service("app", &[&format!("state {file}"), "print done", "forever"],
+        let mut supervisor = Supervisor::new(os);
+        let file = supervisor.path("state").display().to_string();
+        supervisor = supervisor.service("app", &[&format!("state {file}"), "print done", "forever"],
             "ready = { kind = \"log\", pattern = \"done\" }").start();
-        house.wait_for_state("app", "ready");
-        let state = house.read("state");
+        supervisor.wait_for_state("app", "ready");
+        let state = supervisor.read("state");
         assert!(state.contains("fds [0, 1, 2]\n"), "{state}");
         assert!(!state.contains("LISTEN_"), "{state}");
         if cfg!(target_os = "linux") {
@@ -27,70 +27,70 @@ on_every_os! {
             let others = [libc::SIGPIPE, 32, 33].iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
             assert_eq!(mask("SigIgn") & !others, 0, "{state}");
         }
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn limits_and_directory_are_set(os) {
-        let mut house = House::new(os);
-        let dir = house.dir.path().display().to_string();
-        house = house
+        let mut supervisor = Supervisor::new(os);
+        let dir = supervisor.dir.path().display().to_string();
+        supervisor = supervisor
             .program("app", "sh", &format!(
                 "args = [\"-c\", \"ulimit -n; ulimit -c; pwd; echo done; exec sleep 600\"]\n\
                  directory = \"{dir}\"\nlimits = {{ nofile = 123, core = 0 }}\n\
                  ready = {{ kind = \"log\", pattern = \"done\" }}"))
             .start();
-        house.wait_for_state("app", "ready");
-        assert_eq!(house.stop(), 0);
-        let messages = house.messages("app");
+        supervisor.wait_for_state("app", "ready");
+        assert_eq!(supervisor.stop(), 0);
+        let messages = supervisor.messages("app");
         assert_eq!(messages[..2], ["123", "0"]);
         assert!(messages[2].ends_with(&dir), "{messages:?}");
     }
 
     fn files_of_a_service_have_the_permissions_that_its_umask_leaves(os) {
-        let mut house = House::new(os);
-        let file = |name: &str| house.path(name).display().to_string();
+        let mut supervisor = Supervisor::new(os);
+        let file = |name: &str| supervisor.path(name).display().to_string();
         let (narrow, closed) = (file("narrow"), file("closed"));
-        house = house
+        supervisor = supervisor
             .service("a", &[&format!("append {narrow} x"), "forever"], "umask = \"0027\"")
             .service("b", &[&format!("append {closed} x"), "forever"], "umask = \"0077\"")
             .start();
-        house.until("both have written", || {
-            !house.read("narrow").is_empty() && !house.read("closed").is_empty()
+        supervisor.until("both have written", || {
+            !supervisor.read("narrow").is_empty() && !supervisor.read("closed").is_empty()
         });
         for (name, mode) in [("narrow", 0o640), ("closed", 0o600)] {
-            let found = std::fs::metadata(house.path(name)).expect("file");
+            let found = std::fs::metadata(supervisor.path(name)).expect("file");
             let bits = std::os::unix::fs::PermissionsExt::mode(&found.permissions());
             assert_eq!(bits & 0o777, mode, "{name}");
         }
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn values_with_special_characters_pass_unchanged(os) {
-        let mut house = House::new(os);
-        let file = house.path("state").display().to_string();
-        house = house
+        let mut supervisor = Supervisor::new(os);
+        let file = supervisor.path("state").display().to_string();
+        supervisor = supervisor
             .service("app", &[&format!("state {file}"), "print done", "forever"],
                 "env = { FAKE_SECRET = '100% $$HOME = {x} \"q\"' }\nready = { kind = \"log\", pattern = \"done\" }")
             .start();
-        house.wait_for_state("app", "ready");
-        assert!(house.read("state").contains("FAKE_SECRET=100% $HOME = {x} \"q\"\n"), "{}", house.read("state"));
-        assert_eq!(house.stop(), 0);
+        supervisor.wait_for_state("app", "ready");
+        assert!(supervisor.read("state").contains("FAKE_SECRET=100% $HOME = {x} \"q\"\n"), "{}", supervisor.read("state"));
+        assert_eq!(supervisor.stop(), 0);
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn orphans_are_taken_off_the_process_table() {
-    let mut house = House::new("linux");
-    house = house
+    let mut supervisor = Supervisor::new("linux");
+    supervisor = supervisor
         .service(
             "app",
             &["orphans 30", "print done", "forever"],
             "ready = { kind = \"log\", pattern = \"done\" }",
         )
         .start();
-    house.wait_for_state("app", "ready");
-    let own = house.pid();
+    supervisor.wait_for_state("app", "ready");
+    let own = supervisor.pid();
     let zombies = || {
         let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
         entries
@@ -100,34 +100,35 @@ fn orphans_are_taken_off_the_process_table() {
             })
             .count()
     };
-    house.until("all orphans are reaped", || {
-        house.status()["supervisor"]["orphans_reaped"] == 30 && zombies() == 0
+    supervisor.until("all orphans are reaped", || {
+        supervisor.status()["supervisor"]["orphans_reaped"] == 30 && zombies() == 0
     });
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn many_children_that_die_at_once_all_come_back() {
-    let mut house = House::new("linux");
+    let mut supervisor = Supervisor::new("linux");
     for number in 0..20 {
-        house = house.service(&format!("s{number}"), &["forever"], "restart = \"always\"");
+        supervisor =
+            supervisor.service(&format!("s{number}"), &["forever"], "restart = \"always\"");
     }
-    house = house.start();
-    let all = |house: &House, wanted: &dyn Fn(&serde_json::Value) -> bool| {
-        house.status()["services"].as_array().expect("services").iter().all(wanted)
+    supervisor = supervisor.start();
+    let all = |supervisor: &Supervisor, wanted: &dyn Fn(&serde_json::Value) -> bool| {
+        supervisor.status()["services"].as_array().expect("services").iter().all(wanted)
     };
-    house.wait_for_control();
-    house.until("all run", || all(&house, &|one| one["state"] == "ready"));
-    for one in house.status()["services"].as_array().expect("services") {
+    supervisor.wait_for_control();
+    supervisor.until("all run", || all(&supervisor, &|one| one["state"] == "ready"));
+    for one in supervisor.status()["services"].as_array().expect("services") {
         let pid = i32::try_from(one["pid"].as_i64().expect("pid")).expect("pid");
         let pid = rustix::process::Pid::from_raw(pid).expect("pid");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
     }
-    house.until("all are back", || {
-        all(&house, &|one| one["state"] == "ready" && one["restarts"] == 1)
+    supervisor.until("all are back", || {
+        all(&supervisor, &|one| one["state"] == "ready" && one["restarts"] == 1)
     });
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }
 
 #[cfg(target_os = "linux")]
@@ -136,7 +137,7 @@ fn a_service_runs_as_its_user_with_that_users_groups() {
     if !is_root() {
         return;
     }
-    let mut house = House::new("linux")
+    let mut supervisor = Supervisor::new("linux")
         .program(
             "app",
             "sh",
@@ -144,46 +145,50 @@ fn a_service_runs_as_its_user_with_that_users_groups() {
             user = \"54321:54322\"\nready = { kind = \"log\", pattern = \"done\" }",
         )
         .start();
-    house.wait_for_state("app", "ready");
-    assert_eq!(house.stop(), 0);
-    assert_eq!(house.messages("app")[..3], ["54321", "54322", "54322"]);
+    supervisor.wait_for_state("app", "ready");
+    assert_eq!(supervisor.stop(), 0);
+    assert_eq!(supervisor.messages("app")[..3], ["54321", "54322", "54322"]);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn as_pid_1_it_reaps_survives_stray_signals_and_stops_in_order() {
-    let house = House::new("linux").service(
+    let supervisor = Supervisor::new("linux").service(
         "app",
         &["orphans 10", "child setsid; forever", "print done", "forever"],
         "ready = { kind = \"log\", pattern = \"done\" }",
     );
-    let Some((mut house, pid)) = crate::support::privileged::as_pid_1(house) else { return };
+    let Some((mut supervisor, pid)) = crate::support::privileged::as_pid_1(supervisor) else {
+        return;
+    };
     let pid = rustix::process::Pid::from_raw(pid).expect("pid");
     use rustix::process::Signal;
     for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::PIPE, Signal::ALARM] {
         rustix::process::kill_process(pid, signal).expect("kill");
     }
-    house.wait_for_state("app", "ready");
-    house.until("the orphans are reaped", || house.status()["supervisor"]["orphans_reaped"] == 10);
-    assert_eq!(house.status()["supervisor"]["pid"], 1);
+    supervisor.wait_for_state("app", "ready");
+    supervisor.until("the orphans are reaped", || {
+        supervisor.status()["supervisor"]["orphans_reaped"] == 10
+    });
+    assert_eq!(supervisor.status()["supervisor"]["pid"], 1);
     rustix::process::kill_process(pid, Signal::TERM).expect("kill");
-    assert_eq!(house.wait().code(), Some(0));
-    assert_eq!(house.leftover_files(), Vec::<String>::new());
+    assert_eq!(supervisor.wait().code(), Some(0));
+    assert_eq!(supervisor.leftover_files(), Vec::<String>::new());
 }
 
 /// Limits that only Linux has, or shows.
 #[cfg(target_os = "linux")]
 #[test]
 fn limits_are_those_of_the_configuration() {
-    let mut house = House::new("linux")
+    let mut supervisor = Supervisor::new("linux")
         .service(
             "app",
             &["forever"],
             "limits = { nofile = 77, core = 0, nproc = 4000, address_space = \"512MiB\", oom_score_adj = 321 }",
         )
         .start();
-    house.wait_for_state("app", "ready");
-    let proc = format!("/proc/{}", house.service_pid("app"));
+    supervisor.wait_for_state("app", "ready");
+    let proc = format!("/proc/{}", supervisor.service_pid("app"));
     let limits = std::fs::read_to_string(format!("{proc}/limits")).expect("limits");
     for (name, value) in [
         ("Max open files", "77"),
@@ -197,5 +202,5 @@ fn limits_are_those_of_the_configuration() {
     }
     let score = std::fs::read_to_string(format!("{proc}/oom_score_adj")).expect("score");
     assert_eq!(score.trim(), "321");
-    assert_eq!(house.stop(), 0);
+    assert_eq!(supervisor.stop(), 0);
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{House, holds_in_time, is_alive, text};
+use crate::support::{Supervisor, holds_in_time, is_alive, text};
 
 const LISTENS: &str =
     "sockets = [\"app\"]\nready = { kind = \"listen\", socket = \"app\" }\nstop_timeout = \"20s\"";
@@ -52,12 +52,12 @@ fn ask(stream: &mut UnixStream, keep_alive: bool) -> std::io::Result<(i32, bool)
 
 on_every_os! {
     fn no_request_is_lost_in_rolling_restarts_under_load(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .socket("app")
             .service("app", &["sleep 30", "serve-draining app"], LISTENS)
             .start();
-        house.wait_for_state("app", "ready");
-        let path = house.path("app.sock");
+        supervisor.wait_for_state("app", "ready");
+        let path = supervisor.path("app.sock");
         let done = AtomicBool::new(false);
         let pids = std::thread::scope(|scope| {
             let clients: Vec<_> = [true, false, true, false]
@@ -68,7 +68,7 @@ on_every_os! {
                 })
                 .collect();
             for _ in 0..8 {
-                house.ctl_ok(&["rolling-restart", "app"]);
+                supervisor.ctl_ok(&["rolling-restart", "app"]);
             }
             done.store(true, Ordering::SeqCst);
             let answered = clients.into_iter().map(|client| client.join().expect("no request lost"));
@@ -76,79 +76,79 @@ on_every_os! {
         });
         // Where nobody can tell who listens, some are replaced before they serve.
         assert!(pids.len() >= if os == "portable" { 1 } else { 5 }, "they took turns: {pids:?}");
-        assert_eq!(house.service_status("app")["restarts"], 8);
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.service_status("app")["restarts"], 8);
+        assert_eq!(supervisor.stop(), 0);
         assert!(pids.into_iter().all(|pid| !is_alive(pid)));
     }
 
     fn a_new_process_that_cannot_start_leaves_the_old_one_serving(os) {
-        let mut house = House::new(os);
-        let marker = house.path("works").display().to_string();
+        let mut supervisor = Supervisor::new(os);
+        let marker = supervisor.path("works").display().to_string();
         fs::write(&marker, "").expect("marker");
         let ready = "ready = { kind = \"log\", pattern = \"up\" }";
-        house = house.service("app", &[&format!("fail-once {marker}"), "print up", "forever"], ready);
-        house = house.start();
-        house.wait_for_state("app", "ready");
-        let before = house.service_pid("app");
+        supervisor = supervisor.service("app", &[&format!("fail-once {marker}"), "print up", "forever"], ready);
+        supervisor = supervisor.start();
+        supervisor.wait_for_state("app", "ready");
+        let before = supervisor.service_pid("app");
         fs::remove_file(&marker).expect("marker");
-        let output = house.ctl(&["rolling-restart", "app"]);
+        let output = supervisor.ctl(&["rolling-restart", "app"]);
         assert_eq!(output.status.code(), Some(1));
         let problem = text(&output.stderr);
         assert!(problem.contains("exit code 9; the old process keeps serving"), "{problem}");
-        assert_eq!((house.state("app"), house.service_pid("app")), ("ready".to_owned(), before));
-        assert_eq!(house.stop(), 0);
+        assert_eq!((supervisor.state("app"), supervisor.service_pid("app")), ("ready".to_owned(), before));
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn a_new_process_that_is_never_ready_is_killed(os) {
-        let mut house = House::new(os);
-        let marker = house.path("works").display().to_string();
-        let new = house.path("new").display().to_string();
+        let mut supervisor = Supervisor::new(os);
+        let marker = supervisor.path("works").display().to_string();
+        let new = supervisor.path("new").display().to_string();
         // The first one gets ready; every later one hangs.
         let steps = [&*format!("first-only {marker} print up"), &format!("pid {new}"), "forever"];
-        house = house
+        supervisor = supervisor
             .service("app", &steps, "ready = { kind = \"log\", pattern = \"up\" }\nstart_timeout = \"500ms\"")
             .start();
-        house.wait_for_state("app", "ready");
-        let before = house.service_pid("app");
-        let output = house.ctl(&["rolling-restart", "app"]);
+        supervisor.wait_for_state("app", "ready");
+        let before = supervisor.service_pid("app");
+        let output = supervisor.ctl(&["rolling-restart", "app"]);
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("not ready within 500ms"), "{}", text(&output.stderr));
-        let hung = house.number_in("new");
+        let hung = supervisor.number_in("new");
         assert!(hung != before && holds_in_time(|| !is_alive(hung)), "the new one is killed");
-        assert_eq!((house.state("app"), house.service_pid("app")), ("ready".to_owned(), before));
-        assert_eq!(house.stop(), 0);
+        assert_eq!((supervisor.state("app"), supervisor.service_pid("app")), ("ready".to_owned(), before));
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn a_service_whose_readiness_cannot_tell_them_apart_is_refused(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .socket("main")
             .service("app", &["serve main"],
                 "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
             .start();
-        house.wait_for_state("app", "ready");
-        let output = house.ctl(&["rolling-restart", "app"]);
+        supervisor.wait_for_state("app", "ready");
+        let output = supervisor.ctl(&["rolling-restart", "app"]);
         assert!(text(&output.stderr).contains("cannot tell the new process"), "{output:?}");
-        assert_eq!(house.service_status("app")["restarts"], 0);
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.service_status("app")["restarts"], 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn waiting_ends_with_the_state_or_with_the_timeout(os) {
-        let mut house = House::new(os);
-        let go = house.path("go").display().to_string();
-        house = house
+        let mut supervisor = Supervisor::new(os);
+        let go = supervisor.path("go").display().to_string();
+        supervisor = supervisor
             .service("app", &[&format!("wait-for {go}"), "print up", "forever"],
                 "ready = { kind = \"log\", pattern = \"up\" }")
             .start();
-        house.wait_for_state("app", "starting");
-        let output = house.ctl(&["wait", "app", "--timeout", "0.05"]);
+        supervisor.wait_for_state("app", "starting");
+        let output = supervisor.ctl(&["wait", "app", "--timeout", "0.05"]);
         assert_eq!(output.status.code(), Some(5));
         fs::write(&go, "").expect("go");
-        assert!(house.ctl_ok(&["wait", "app", "--for", "ready"]).contains("app is ready"));
+        assert!(supervisor.ctl_ok(&["wait", "app", "--for", "ready"]).contains("app is ready"));
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| house.ctl_ok(&["wait", "app", "--for", "stopped", "--json"]));
-            house.ctl_ok(&["stop", "app"]);
+            let waits = scope.spawn(|| supervisor.ctl_ok(&["wait", "app", "--for", "stopped", "--json"]));
+            supervisor.ctl_ok(&["stop", "app"]);
             assert!(waits.join().expect("waits").contains("\"ok\":true"));
         });
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 }

@@ -1,10 +1,10 @@
 //! What starts when: dependencies, tasks, and every way to be ready.
 
-use crate::support::House;
+use crate::support::Supervisor;
 
 on_every_os! {
     fn a_service_may_be_content_with_a_dependency_that_has_started_or_wait_for_its_end(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .service("slow", &["wait-for {dir}/go", "print up", "forever"], "ready = { kind = \"log\", pattern = \"up\" }")
             .service("early", &["forever"], "depends_on = [{ name = \"slow\", condition = \"started\" }]")
             .service("late", &["forever"], "depends_on = [\"slow\"]")
@@ -12,38 +12,38 @@ on_every_os! {
             .service("after", &["forever"], "depends_on = [{ name = \"job\", condition = \"completed\" }]")
             .replacing_dir()
             .start();
-        house.wait_for_state("early", "ready");
-        assert_eq!((house.state("slow"), house.state("late")), ("starting".into(), "waiting".into()));
-        house.wait_for_state("job", "ready");
-        assert_eq!(house.state("after"), "waiting");
-        std::fs::write(house.path("go"), "").expect("go");
-        house.wait_for_state("late", "ready");
-        house.wait_for_state("after", "ready");
-        assert_eq!(house.state("job"), "completed");
-        assert_eq!(house.stop(), 0);
+        supervisor.wait_for_state("early", "ready");
+        assert_eq!((supervisor.state("slow"), supervisor.state("late")), ("starting".into(), "waiting".into()));
+        supervisor.wait_for_state("job", "ready");
+        assert_eq!(supervisor.state("after"), "waiting");
+        std::fs::write(supervisor.path("go"), "").expect("go");
+        supervisor.wait_for_state("late", "ready");
+        supervisor.wait_for_state("after", "ready");
+        assert_eq!(supervisor.state("job"), "completed");
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn dependents_start_after_what_they_depend_on_is_ready(os) {
-        let mut house = House::new(os);
-        let file = house.path("order").display().to_string();
+        let mut supervisor = Supervisor::new(os);
+        let file = supervisor.path("order").display().to_string();
         let say = |name: &str| format!("append {file} {name}");
-        house = house
+        supervisor = supervisor
             .service("web", &[&say("web"), "print up", "forever"], "depends_on = [\"app\"]")
             .service("app", &["sleep 150", &say("app"), "print serving now", "forever"],
                 "depends_on = [\"migrate\"]\nready = { kind = \"log\", pattern = \"serving\" }")
             .service("migrate", &["sleep 150", &say("migrate")], "kind = \"task\"")
             .start();
-        house.wait_for_state("web", "ready");
-        house.until("all three have spoken", || house.read("order").lines().count() == 3);
-        assert_eq!(house.read("order"), "migrate\napp\nweb\n");
-        assert_eq!(house.state("migrate"), "completed");
-        assert_eq!(house.stop(), 0);
+        supervisor.wait_for_state("web", "ready");
+        supervisor.until("all three have spoken", || supervisor.read("order").lines().count() == 3);
+        assert_eq!(supervisor.read("order"), "migrate\napp\nweb\n");
+        assert_eq!(supervisor.state("migrate"), "completed");
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn every_kind_of_readiness_is_seen(os) {
-        let mut house = House::new(os).socket("held").socket("main");
-        let own = house.path("own.sock").display().to_string();
-        house = house
+        let mut supervisor = Supervisor::new(os).socket("held").socket("main");
+        let own = supervisor.path("own.sock").display().to_string();
+        supervisor = supervisor
             .service("listen", &["sleep 50", "serve held"],
                 "sockets = [\"held\"]\nready = { kind = \"listen\", socket = \"held\" }")
             .service("http", &["sleep 50", "serve {fd:main}"],
@@ -57,59 +57,59 @@ on_every_os! {
             .service("none", &["forever"], "")
             .start();
         for name in ["listen", "http", "connect", "unix", "log", "delay", "none"] {
-            house.wait_for_state(name, "ready");
+            supervisor.wait_for_state(name, "ready");
         }
-        house.ctl_ok(&["healthcheck", "--ready"]);
-        assert_eq!(house.stop(), 0);
+        supervisor.ctl_ok(&["healthcheck", "--ready"]);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn a_service_that_is_not_ready_in_time_is_stopped_and_says_why(os) {
-        let mut house = House::new(os).socket("main").service(
+        let mut supervisor = Supervisor::new(os).socket("main").service(
             "deaf",
             &["forever"],
             "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }\n\
              start_timeout = \"200ms\"\nstart_retries = 0",
         );
-        house = house.start();
-        house.wait_for_state("deaf", "failed");
-        let why = house.service_status("deaf")["why"].as_str().expect("why").to_owned();
+        supervisor = supervisor.start();
+        supervisor.wait_for_state("deaf", "failed");
+        let why = supervisor.service_status("deaf")["why"].as_str().expect("why").to_owned();
         assert!(why.contains("not ready within 200ms"), "{why}");
-        assert_eq!(house.stop(), 0);
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn dependents_of_a_failed_task_are_skipped(os) {
-        let mut house = House::new(os)
+        let mut supervisor = Supervisor::new(os)
             .service("migrate", &["eprint no database", "exit 4"], "kind = \"task\"\nrestart = \"never\"")
             .service("app", &["forever"], "depends_on = [\"migrate\"]")
             .start();
-        house.wait_for_state("app", "skipped");
-        assert_eq!(house.state("migrate"), "failed");
-        assert_eq!(house.stop(), 0);
+        supervisor.wait_for_state("app", "skipped");
+        assert_eq!(supervisor.state("migrate"), "failed");
+        assert_eq!(supervisor.stop(), 0);
     }
 
     fn a_skipped_service_starts_once_its_dependency_works(os) {
-        let mut house = House::new(os);
-        let marker = house.path("marker").display().to_string();
-        house = house
+        let mut supervisor = Supervisor::new(os);
+        let marker = supervisor.path("marker").display().to_string();
+        supervisor = supervisor
             .service("migrate", &[&format!("fail-once {marker}")], "kind = \"task\"\nrestart = \"never\"")
             .service("app", &["forever"], "depends_on = [\"migrate\"]")
             .start();
-        house.wait_for_state("app", "skipped");
-        house.ctl_ok(&["start", "migrate"]);
-        house.wait_for_state("app", "ready");
-        assert_eq!(house.stop(), 0);
+        supervisor.wait_for_state("app", "skipped");
+        supervisor.ctl_ok(&["start", "migrate"]);
+        supervisor.wait_for_state("app", "ready");
+        assert_eq!(supervisor.stop(), 0);
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_forked_worker_that_listens_counts_as_its_service() {
-    let mut house = House::new("linux").socket("main").service(
+    let mut supervisor = Supervisor::new("linux").socket("main").service(
         "forking",
         &["child sleep 50; serve main", "forever"],
         "sockets = [\"main\"]\nready = { kind = \"listen\", socket = \"main\" }",
     );
-    house = house.start();
-    house.wait_for_state("forking", "ready");
-    assert_eq!(house.stop(), 0);
+    supervisor = supervisor.start();
+    supervisor.wait_for_state("forking", "ready");
+    assert_eq!(supervisor.stop(), 0);
 }

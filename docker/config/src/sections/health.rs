@@ -178,13 +178,13 @@ pub enum LivenessProbe {
 /// How to tell that a ready service still works, and how patiently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liveness {
-    /// What to look at.
+    /// What to probe.
     pub probe: LivenessProbe,
-    /// From the end of one look to the next.
+    /// From the end of one probe to the next.
     pub interval: Duration,
-    /// Longest a look may take.
+    /// Timeout of a probe.
     pub timeout: Duration,
-    /// Failed looks in a row after which it counts as ended.
+    /// Failed probes in a row after which it is stopped.
     pub failures: u32,
 }
 
@@ -217,12 +217,12 @@ section! {
         path: Option<String>,
         /// Program and arguments, for `exec`.
         command: Vec<String>,
-        /// From the end of one look to the next.
+        /// From the end of one probe to the next.
         interval: Duration = "10s",
-        /// Longest a look may take; for `notify`, what a message may be late.
+        /// Timeout of a probe; for `notify`, how late a message may be.
         timeout: Duration = "2s",
-        /// Failed looks in a row after which it is stopped; a late message
-        /// (`notify`) is one at once.
+        /// Failed probes in a row after which it is stopped; a late message
+        /// (`notify`) is enough.
         failures: u32 = 3,
     }
 }

@@ -15,7 +15,7 @@ section! {
     /// is given what `santa-supervise events --json` shows: a program on its
     /// standard input (and as `SANTA_EVENT_NAME`, `SANTA_EVENT_INSTANCE`,
     /// `SANTA_EVENT_FROM`, `SANTA_EVENT_TO`, `SANTA_EVENT_WHY`), an address as the
-    /// body of the request. A hook that fails is a warning in the log, never more;
+    /// body of the request. A hook that fails is only a warning in the log;
     /// at the end of santa-supervise those under way are waited for two seconds.
     pub struct Hook {
         /// Name in the log: lower-case letters, digits and dashes.

@@ -1,6 +1,6 @@
 //! What happens before the event loop runs and may hang, on a mount whose server
-//! is gone or a pipe that nobody fills: done by a process of our own, so that a
-//! signal still ends us.
+//! is gone or a pipe that nobody fills: done by workers, so that a signal still
+//! stops santa-supervise.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -18,7 +18,7 @@ use crate::plan::Blueprint;
 use crate::sockets::{Batch, FileTask, Listener, READ_ONLY, Sockets, ToBind};
 use crate::stderr::complain;
 
-/// A wait that takes longer than this is told.
+/// A wait that takes longer than this is reported.
 const LONG: Duration = Duration::from_secs(10);
 
 /// How long sockets may still take to be bound when a signal asks us to end: then
@@ -44,7 +44,7 @@ pub(super) fn read_config(os: &mut dyn Os, path: &Path) -> Result<Option<String>
             Ok(text) => (TEXT, text),
             Err(error) => (PROBLEM, Diagnostics::unreadable(path, &error).to_string()),
         };
-        // Without us there is nobody to tell.
+        // Without santa-supervise nobody reads it.
         let _ = output.write_all(&[&[kind], answer.as_bytes()].concat());
     };
     let reader = os::fork_reader(&work).map_err(failed)?;
@@ -133,7 +133,7 @@ pub(super) fn bind_sockets(
     }
 }
 
-/// Removes what was bound for nothing.
+/// Removes sockets that will not be used.
 fn remove(os: &mut dyn Os, file_tasks: Vec<FileTask>) {
     let work = |_: &mut File, _: &[RawFd]| file_tasks.iter().for_each(FileTask::perform);
     // What cannot be removed is taken over by the next start.
@@ -141,7 +141,7 @@ fn remove(os: &mut dyn Os, file_tasks: Vec<FileTask>) {
     let _ = worker.and_then(|worker| answer_of(os, worker, "removing sockets", Duration::ZERO));
 }
 
-/// What came of a worker.
+/// How a worker ended.
 struct Answer {
     told: Vec<u8>,
     /// Whether a signal has asked us to end.
@@ -149,7 +149,7 @@ struct Answer {
 }
 
 /// Waits until a worker has ended; once a signal asks us to end, for no longer than
-/// `patience`. `what` it does is told when it takes long.
+/// `patience`. `what` it does is reported when it takes long.
 fn answer_of(
     os: &mut dyn Os,
     worker: Worker,

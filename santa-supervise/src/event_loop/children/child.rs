@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::clock::{self, Millis};
 use crate::machine::{Event, Exit, Generation, SlotId};
-use crate::os::{Os, Pid, Strays, Tag, Tree};
+use crate::os::{Orphans, Os, Pid, Tag, Tree};
 use crate::plan::Blueprint;
 
 /// One spawned tree.
@@ -124,7 +124,7 @@ impl Child {
         self.exit
     }
 
-    /// The core is told of the end.
+    /// The exit has been reported to the core.
     pub(super) fn forget_exit(&mut self) {
         self.exit = None;
     }
@@ -139,28 +139,28 @@ impl Child {
     pub(super) fn sweep(
         &mut self,
         os: &dyn Os,
-        strays: &Strays,
+        orphans: &Orphans,
         generation: Generation,
     ) -> Option<Event> {
         let slot = self.slot;
-        if !self.main_alive && !os.has_leftovers(self.tree(), strays) {
+        if !self.main_alive && !os.has_leftovers(self.tree(), orphans) {
             return Some(Event::Gone(slot, generation));
         }
-        self.press(os, strays);
-        let processes = os.count(self.tree(), strays);
+        self.press(os, orphans);
+        let processes = os.count(self.tree(), orphans);
         let is_news = self.killing && self.left.replace(processes) != Some(processes);
         is_news.then_some(Event::Left { slot, generation, processes })
     }
 
     /// Goes on killing what is found of it, or asking what it has left behind.
-    fn press(&mut self, os: &dyn Os, strays: &Strays) {
+    fn press(&mut self, os: &dyn Os, orphans: &Orphans) {
         let tree = Tree { main: self.pid, main_alive: self.main_alive, tag: &self.tag };
         if self.killing {
-            os.kill_tree(tree, strays, &mut self.killed);
+            os.kill_tree(tree, orphans, &mut self.killed);
         } else if let Some(asking) = &mut self.asking {
-            os.signal_tree(tree, strays, asking.signal, &mut asking.asked);
+            os.signal_tree(tree, orphans, asking.signal, &mut asking.asked);
             // What was stopped (SIGSTOP) could not react.
-            os.signal_tree(tree, strays, libc::SIGCONT, &mut asking.woken);
+            os.signal_tree(tree, orphans, libc::SIGCONT, &mut asking.woken);
         }
     }
 }

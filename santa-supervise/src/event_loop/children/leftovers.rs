@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::os::{Os, Pid, Strays, Tag, Tree};
+use crate::os::{Orphans, Os, Pid, Tag, Tree};
 
 /// The processes of one helper without its main process.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ impl Leftovers {
         Tree { main: self.main, main_alive: false, tag: &self.tag }
     }
 
-    pub(super) fn kill(&mut self, os: &dyn Os, strays: &Strays) {
+    pub(super) fn kill(&mut self, os: &dyn Os, orphans: &Orphans) {
         let tree = Tree { main: self.main, main_alive: false, tag: &self.tag };
-        os.kill_tree(tree, strays, &mut self.killed);
+        os.kill_tree(tree, orphans, &mut self.killed);
     }
 }

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::machine::{Event, Generation};
-use crate::os::{Allowance, Os, Strays};
+use crate::os::{Allowance, Orphans, Os};
 
 use super::{Children, Leftovers};
 
-/// How often leftovers are looked for; their end often tells by itself.
+/// How often leftovers are looked for; often their exit makes a sweep come sooner.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
 
 /// How many times as long as a sweep took nobody sweeps again.
@@ -43,8 +43,8 @@ impl Children {
         self.sweeps.of_helpers.push_back(leftovers);
     }
 
-    /// Whether to sweep now, because of ends that the core does not know or because
-    /// it is time to; if not, when is settled.
+    /// Whether to sweep now, because of exits that the core does not know or because
+    /// it is time to; if not, the next time is set.
     pub(in super::super) fn is_time_to_sweep(&mut self, now: Instant) -> bool {
         if self.has_ended() {
             return true;
@@ -80,23 +80,23 @@ impl Children {
     pub(in super::super) fn sweep(
         &mut self,
         os: &dyn Os,
-        strays: &Strays,
+        orphans: &Orphans,
         allowance: Allowance,
     ) -> Vec<Event> {
-        let events = self.sweep_trees(os, strays, allowance);
-        self.sweep_helpers(os, strays, allowance);
+        let events = self.sweep_trees(os, orphans, allowance);
+        self.sweep_helpers(os, orphans, allowance);
         events
     }
 
     /// Goes on behind the last tree that had its turn; at least one gets it.
-    fn sweep_trees(&mut self, os: &dyn Os, strays: &Strays, allowance: Allowance) -> Vec<Event> {
+    fn sweep_trees(&mut self, os: &dyn Os, orphans: &Orphans, allowance: Allowance) -> Vec<Event> {
         let mut due: Vec<Generation> = self.to_be_swept().collect();
         let next = due.partition_point(|generation| Some(*generation) <= self.sweeps.last);
         due.rotate_left(next);
         let mut events = Vec::new();
         for generation in due {
             let Some(child) = self.trees.get_mut(&generation) else { continue };
-            let event = child.sweep(os, strays, generation);
+            let event = child.sweep(os, orphans, generation);
             if let Some(Event::Gone(..)) = event {
                 self.trees.remove(&generation);
             }
@@ -109,11 +109,11 @@ impl Children {
         events
     }
 
-    fn sweep_helpers(&mut self, os: &dyn Os, strays: &Strays, allowance: Allowance) {
+    fn sweep_helpers(&mut self, os: &dyn Os, orphans: &Orphans, allowance: Allowance) {
         for _ in 0..self.sweeps.of_helpers.len() {
             let Some(mut leftovers) = self.sweeps.of_helpers.pop_front() else { return };
-            if os.has_leftovers(leftovers.tree(), strays) {
-                leftovers.kill(os, strays);
+            if os.has_leftovers(leftovers.tree(), orphans) {
+                leftovers.kill(os, orphans);
                 self.add_leftovers(leftovers);
             }
             if allowance.is_spent() {

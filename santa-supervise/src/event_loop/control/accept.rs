@@ -36,14 +36,14 @@ pub(super) struct Acceptor {
     refusal_told: bool,
 }
 
-/// What a look at the listener brings.
+/// What the listener has.
 #[derive(Debug)]
 pub(in super::super) enum Accepted {
-    /// Somebody who may command us.
+    /// A client that may command us.
     Client(OwnedFd),
-    /// Somebody who may not, or who has left.
+    /// Nobody: the client has left or was turned away.
     Nobody,
-    /// The same, to be reported.
+    /// A client that may not, to be reported.
     Refused(String),
     /// No more for now; a new problem is to be reported.
     Done(Option<String>),
@@ -94,7 +94,7 @@ impl Acceptor {
                 let refused = "a client of another user was refused on the control socket";
                 Accepted::Refused(refused.to_owned())
             }
-            // It was in a hurry and has left.
+            // The client has left already.
             Err(Errno::INTR | Errno::CONNABORTED) => Accepted::Nobody,
             Err(Errno::AGAIN) => return Accepted::Done(None),
             Err(Errno::MFILE | Errno::NFILE) if self.turn_away() => Accepted::Nobody,
@@ -113,7 +113,7 @@ impl Acceptor {
         matches!(taken, Some(Ok(_)))
     }
 
-    /// Leaves the listener alone for a while: it would wake us again at once. Tells
+    /// Leaves the listener alone for a while: it would wake us again at once. Returns
     /// what is to be reported.
     fn pause(&mut self, io: &mut Io, error: &io::Error) -> Option<String> {
         if let Some(listener) = &self.listener {
@@ -128,7 +128,7 @@ impl Acceptor {
         })
     }
 
-    /// Takes connections again when it is time to. Tells what is to be reported.
+    /// Takes connections again when it is time to. Returns what is to be reported.
     pub(super) fn resume(&mut self, io: &mut Io, now: Instant) -> Option<String> {
         self.paused_until.take_if(|until| *until <= now)?;
         self.spare = self.spare.take().or_else(spare);

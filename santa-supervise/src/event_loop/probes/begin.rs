@@ -1,4 +1,4 @@
-//! One probe: a connection, a program, or a look at who listens.
+//! One probe: a connection, a program, or a check of who listens.
 
 use std::io;
 use std::rc::Rc;

@@ -41,7 +41,7 @@ pub(super) enum InFlight {
 pub(super) enum Finding {
     Passed,
     Failed(String),
-    /// Something has run out here, which tells nothing about the service.
+    /// Something has run out here, which says nothing about the service.
     Inconclusive(String),
     /// The service should have spoken by itself.
     Silent(String),

@@ -45,7 +45,7 @@ macro_rules! on_every_os {
 }
 
 /// A directory, a configuration, and the santa-supervise that runs on it.
-pub(crate) struct House {
+pub(crate) struct Supervisor {
     pub(crate) dir: TempDir,
     os: String,
     text: String,
@@ -54,7 +54,7 @@ pub(crate) struct House {
     child: Option<Child>,
 }
 
-impl House {
+impl Supervisor {
     pub(crate) fn new(os: &str) -> Self {
         let dir =
             tempfile::Builder::new().prefix("supervise-").tempdir().expect("temporary directory");
@@ -358,7 +358,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for Supervisor {
     fn drop(&mut self) {
         // Only after a failed test: every other one has stopped it. An orderly
         // stop first, because children outlive a killed supervisor on some

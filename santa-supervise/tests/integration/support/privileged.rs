@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::House;
+use super::Supervisor;
 
 /// Whether this machine lets us do what a test needs: `probe` is a shell
 /// script that tries. Under `CI` the answer must be yes.
@@ -25,28 +25,28 @@ pub(crate) fn is_root() -> bool {
 
 /// Runs it as PID 1 of a namespace of its own; gives its number as seen from
 /// here.
-pub(crate) fn as_pid_1(house: House) -> Option<(House, i32)> {
+pub(crate) fn as_pid_1(supervisor: Supervisor) -> Option<(Supervisor, i32)> {
     if !permitted("`unshare -pf --mount-proc`", "unshare -pf --mount-proc true") {
         return None;
     }
-    let house = house.start_through("unshare", &["-pf", "--mount-proc", "--kill-child"]);
-    let (outer, mut inner) = (house.pid(), None);
-    house.until("PID 1 runs", || {
+    let supervisor = supervisor.start_through("unshare", &["-pf", "--mount-proc", "--kill-child"]);
+    let (outer, mut inner) = (supervisor.pid(), None);
+    supervisor.until("PID 1 runs", || {
         let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
         inner = children.ok().and_then(|list| list.trim().parse().ok());
         inner.is_some()
     });
-    house.wait_for_control();
-    Some((house, inner.expect("a child")))
+    supervisor.wait_for_control();
+    Some((supervisor, inner.expect("a child")))
 }
 
 /// Runs it in a mount namespace of its own, after a shell script that sees its
 /// directory as `$DIR` and ends in running `"$@"`.
-pub(crate) fn after_mounting(house: House, script: &str) -> Option<House> {
+pub(crate) fn after_mounting(supervisor: Supervisor, script: &str) -> Option<Supervisor> {
     permitted("`unshare -m`", "unshare -m mount -t tmpfs none /tmp").then(|| {
-        let dir = house.dir.path().to_owned();
+        let dir = supervisor.dir.path().to_owned();
         let script = format!("set -e; {script}");
         let arguments = ["-m", "sh", "-c", &script, "sh"];
-        house.setting("DIR", &dir).start_through("unshare", &arguments)
+        supervisor.setting("DIR", &dir).start_through("unshare", &arguments)
     })
 }

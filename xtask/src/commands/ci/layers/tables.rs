@@ -35,7 +35,7 @@ const SUPERVISE: Tree = Tree {
         &["log_writer", "readiness"],
         &["sockets"],
         &["spawning"],
-        // The rooms of the event loop: none of them knows the loop.
+        // The parts of the event loop: none of them knows the loop.
         &["event_loop::core", "event_loop::io", "event_loop::turn"],
         &[
             "event_loop::children",
