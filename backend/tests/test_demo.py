@@ -15,6 +15,8 @@ from santaserver.events.catalogue import ProgramCache
 from santaserver.settings import load
 from santaserver.sync.service import SyncContext
 from tests.conftest import ADMIN, SECRET
+from tests.support.policy_log import UNEXPLAINED
+from tests.support.postgres import fetch, value
 from tests.support.server import RunningServer
 
 ENVIRON = {
@@ -36,6 +38,8 @@ def test_the_demo_has_something_of_everything(dsn: str) -> None:
     settings = load({"DATABASE_URL": dsn})
     for _ in range(2):
         asyncio.run(run(settings, ENVIRON))
+    assert fetch(dsn, UNEXPLAINED) == []
+    assert value(dsn, "select seq from policy_head") == value(dsn, "select count(*) from policy_change") > 0
     with RunningServer(dsn) as server, server.client() as client:
         login = {"username": ADMIN[0], "password": ADMIN[1]}
         assert client.post("/api/v1/auth/login", json=login).status_code == httpx.codes.OK

@@ -7,6 +7,7 @@ from datetime import datetime
 from santaserver.db import Database
 from tests.model.mac import Mac
 from tests.model.policy import Policy
+from tests.support.policy_log import UNEXPLAINED
 
 
 class WrongError(AssertionError):
@@ -74,6 +75,14 @@ async def check_stored(database: Database, machine_id: str, accepted: set[int]) 
     twice = [pid for pid, number in stored.items() if number > 1]
     if lost or twice:
         raise WrongError(machine_id, f"{machine_id}: executions lost {sorted(lost)}, stored twice {twice}")
+
+
+async def check_log(database: Database) -> None:
+    """Raise `WrongError` unless of each number of the policy it is stored whose change it is."""
+    async with database.transaction(lambda _: None) as (connection, _):
+        rows = await connection.fetch(UNEXPLAINED)
+    if rows:
+        raise WrongError("", f"nobody changed the policy under {[row['seq'] for row in rows]}")
 
 
 async def clean_reasons(database: Database) -> Counter[str]:

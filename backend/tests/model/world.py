@@ -16,7 +16,15 @@ from santaserver.clock import Clock as AnyClock
 from santaserver.policy import schedule
 from santaserver.unit_of_work import UnitOfWork
 from tests.model.admin import TARGETS, Administrators
-from tests.model.checks import WrongError, check_stored, claimed, clean_reasons, compare, server_side
+from tests.model.checks import (
+    WrongError,
+    check_log,
+    check_stored,
+    claimed,
+    clean_reasons,
+    compare,
+    server_side,
+)
 from tests.model.mac import HASHES, LOCAL, Mac
 from tests.model.policy import Facts, Policy
 from tests.model.reports import Reports
@@ -119,6 +127,7 @@ class World:
                         await self._round()
                     await self._settle()
                 await self._check_events()
+                await check_log(self.database)
                 self.reasons = await clean_reasons(self.database)
             except WrongError as error:
                 error.add_note(await server_side(self.database, error.machine_id))

@@ -1,0 +1,10 @@
+"""What has to be so in the policy log at any time."""
+
+UNEXPLAINED = """
+select seq from (
+  select opened_seq as seq from rule_version union select closed_seq from rule_version
+  union select opened_seq from setting_version union select closed_seq from setting_version
+  union select seq from tag_order_version) used
+where seq is not null except select seq from policy_change
+"""
+"""Numbers that something was written under, and of which nobody can say whose change they are."""
