@@ -1,4 +1,4 @@
-// The Content-Security-Policy names what stands inline in the page by its hash: the scripts of app.html here, the one
+// The Content-Security-Policy allows the inline content of the page by its hash: the scripts of app.html here, the one
 // style attribute of SvelteKit's page announcer. SvelteKit adds the scripts it writes itself.
 
 type Digest = (text: string) => string;

@@ -13,7 +13,7 @@ export default ts.config(
     languageOptions: { globals: { ...globals.browser, ...globals.node } },
     rules: {
       'no-console': 'error',
-      'no-undef': 'off', // TypeScript knows better
+      'no-undef': 'off', // TypeScript checks this
       eqeqeq: 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
     },
@@ -27,7 +27,7 @@ export default ts.config(
       'svelte/button-has-type': 'error',
       'svelte/no-at-html-tags': 'error',
       'svelte/no-target-blank': 'error',
-      // Addresses are made by src/lib/links.ts, which calls resolve() with the routes that exist.
+      // Addresses are built by src/lib/links.ts, which calls resolve() with the routes that exist.
       'svelte/no-navigation-without-resolve': 'off',
     },
   },

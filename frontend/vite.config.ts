@@ -1,5 +1,5 @@
-// Build and development settings of the console. Paths and ports of the running system are not its business:
-// in development santa-proxy stands in front of Vite and hands in the port (SANTA_VITE_PORT).
+// Build and development settings of the console. Paths and ports of the running system are configured elsewhere:
+// in development santa-proxy is in front of Vite, and the port comes from SANTA_VITE_PORT.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { sveltekit } from '@sveltejs/kit/vite';
@@ -17,23 +17,23 @@ const announcerStyles = styleAttributeHashes(
   sha256,
 );
 
-/** What the build is made from. */
+/** The sources of the build. */
 const SOURCES = ['bundle', 'csp-hashes.ts', 'package-lock.json', 'src', 'static', 'vite.config.ts'];
-/** Handed to the processes of the build, so that all of it has one version whatever happens to the sources meanwhile. */
+/** Passed to the processes of the build, so that all parts have one version even if sources change in the meantime. */
 const VERSION = (env['SANTA_CONSOLE_VERSION'] ??= buildVersion(import.meta.dirname, SOURCES));
-/** What the first page may have of HTML, scripts and styles, in bytes compressed by gzip. */
+/** The limit of HTML, scripts and styles of a first page, in bytes compressed by gzip. */
 const FIRST_PAGE = 95_000;
 
 /**
- * What six pages or more need is one file: fewer, and better compressed, than a file for each set of pages. SvelteKit's
- * payload is apart: it is filled in before the modules that read it, among them the version, are evaluated.
+ * Modules that six pages or more use are one file: fewer files, and better compressed, than one for each set of pages.
+ * SvelteKit's payload is separate: it is set before the modules that read it, among them the version, are evaluated.
  */
 const CHUNKS = [
   { name: 'payload', test: /\/runtime\/client\/payload\.js$/, priority: 1, minSize: 0 },
   { name: 'shared', minShareCount: 6 },
 ];
 
-/** Serves `/api` from another place while working on the console alone, for instance `http://127.0.0.1:PORT`. */
+/** Proxies `/api` to a server when only the console runs, for instance `http://127.0.0.1:PORT`. */
 const apiTarget = env['SANTA_API_TARGET'];
 
 export default defineConfig({
@@ -41,8 +41,8 @@ export default defineConfig({
     sveltekit({
       compilerOptions: { runes: true },
       adapter: consoleAdapter(FIRST_PAGE),
-      // Open pages compare it with the server's (src/lib/state/updates.ts). Made from the sources, so that two builds
-      // of one commit are the same, byte for byte.
+      // Open pages compare it with the server's (src/lib/state/updates.ts). A hash of the sources, so that two builds
+      // of one commit are identical.
       version: { name: VERSION, pollInterval: 0 },
       csp: {
         mode: 'hash',

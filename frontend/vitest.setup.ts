@@ -1,4 +1,4 @@
-// Each test starts with an empty page. And what jsdom lacks: opening and closing a <dialog>, scrolling.
+// Clears the page before each test, and adds what jsdom lacks: opening and closing a <dialog>, scrolling.
 import { cleanup } from '@testing-library/svelte';
 import { afterEach } from 'vitest';
 

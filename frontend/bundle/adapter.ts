@@ -1,6 +1,5 @@
-// The static adapter, and what comes after it: the page also names the files of the console's frame, which all pages
-// but two need, so that a browser reads them at once instead of after the router has run; and no page is larger than
-// agreed.
+// The static adapter, with two additions: the page preloads the files of the console's layout, which all pages but two
+// need, so that a browser does not wait for the router; and the build fails when a first page is too large.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';

@@ -21,7 +21,7 @@ export function filesOf(manifest: Manifest, keys: readonly string[]): string[] {
   return [...files];
 }
 
-/** The page with links that have the browser read `files` at once; those that are linked already are left alone. */
+/** The page with preload links for `files`, without duplicates. */
 export function withPreloads(html: string, files: readonly string[]): string {
   const links = files
     .filter((file) => !html.includes(`"/${file}"`))
@@ -44,7 +44,7 @@ export function routesOf(app: string): Map<string, { page: number; frame: number
   return new Map(found);
 }
 
-/** What to say about the pages that are larger than `most` bytes; nothing when none is. */
+/** The error about pages that are larger than `most` bytes; nothing when none is. */
 export function tooLarge(sizes: ReadonlyMap<string, number>, most: number): string {
   const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`;
   const found = [...sizes].filter(([, size]) => size > most);

@@ -1,9 +1,9 @@
-// The name of a build: open pages compare it with the server's to learn that the console was replaced.
+// The version of a build: open pages compare it with the server's to detect an update of the console.
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A name made from every file below `paths` of `root`: the same sources have the same name, other sources another. */
+/** A hash of every file below `paths` of `root`: it changes exactly when the sources change. */
 export function buildVersion(root: string, paths: readonly string[]): string {
   const hash = createHash('sha256');
   for (const path of paths.flatMap((path) => filesAt(root, path)).sort()) {

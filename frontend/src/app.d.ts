@@ -2,7 +2,7 @@
 declare global {
   namespace App {
     interface Error {
-      /** What the user may do about it, when we know. */
+      /** What the user can do about it, if known. */
       hint?: string;
     }
     interface PageData {

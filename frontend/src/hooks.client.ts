@@ -1,7 +1,7 @@
-// What a visitor is told when the console itself fails; the browser's console has the details.
+// The message when the console itself fails; the browser's console has the details.
 import type { HandleClientError } from '@sveltejs/kit/hooks';
 
-/** Failures to read a part of the console, which Vite tells of before it throws them. */
+/** Failures to load a part of the console, which Vite reports before it throws them. */
 const unread = new WeakSet<Error>();
 addEventListener('vite:preloadError', ({ payload }) => unread.add(payload));
 
@@ -13,7 +13,7 @@ export const handleError: HandleClientError = ({ error, kind }) => {
     };
   }
   if (kind === 'unknown') {
-    // eslint-disable-next-line no-console -- the one place where an unexpected failure is written down
+    // eslint-disable-next-line no-console -- the one place where unexpected failures are logged
     console.error(error);
     return { message: 'Internal error in the console', hint: 'Reload the page to continue.' };
   }

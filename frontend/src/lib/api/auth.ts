@@ -10,7 +10,7 @@ export async function logOut(): Promise<void> {
   await unwrap(api.POST('/api/v1/auth/logout'));
 }
 
-/** Who is logged in, if anybody, and whether the session needs HTTPS. */
+/** The logged-in user, if any, and whether the session needs HTTPS. */
 export function loginState(options: CallOptions = {}): Promise<LoginState> {
   return unwrap(api.GET('/api/v1/auth/state', options));
 }

@@ -1,4 +1,4 @@
-// What a person may know whose program was blocked. Needs no log-in.
+// The public page about a blocked program. Needs no login.
 import { api, unwrap, type CallOptions } from './client.ts';
 import type { BlockedProgram, Contact } from './types.ts';
 
@@ -11,7 +11,7 @@ export function blockedProgram(
   return unwrap(api.GET('/api/v1/blocked/{sha256}', { params, ...options }));
 }
 
-/** Whom to ask, as the administrators wrote it. */
+/** The contact that administrators have set. */
 export async function blockedContact(options: CallOptions = {}): Promise<Contact> {
   return { ...NOBODY, ...(await unwrap(api.GET('/api/v1/blocked/contact', options))) };
 }

@@ -3,7 +3,7 @@ import { logIn } from './auth.ts';
 import { onLoggedOut } from './client.ts';
 import { listEvents } from './events.ts';
 
-// The client takes these when it is made: outside a browser an address needs its origin.
+// The client reads these when it is created: outside a browser an address needs its origin.
 const { asked, fetch } = vi.hoisted(() => {
   const asked: URL[] = [];
   const fetch = vi.fn<() => Promise<Response>>();

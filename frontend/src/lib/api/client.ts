@@ -7,7 +7,7 @@ import type { paths } from './schema.ts';
 
 export const api = createClient<paths>({ credentials: 'same-origin', pathSerializer: fillPath });
 
-/** What calls accept besides their own arguments: `load`'s fetch, and a signal to give up. */
+/** Common options of calls: `load`'s fetch, and an abort signal. */
 export type CallOptions = {
   fetch?: typeof globalThis.fetch;
   signal?: AbortSignal;
@@ -15,7 +15,7 @@ export type CallOptions = {
 
 let loggedOut: () => void = () => undefined;
 
-/** Says what to do when any call but a log-in finds that the session is over. */
+/** Sets the handler for an ended session, called by any call except a login. */
 export function onLoggedOut(handler: () => void): void {
   loggedOut = handler;
 }
@@ -26,7 +26,7 @@ interface Answer<T> {
   response: Response;
 }
 
-/** The body of a successful answer; throws an ApiError for everything else. */
+/** The body of a successful response; throws an ApiError for everything else. */
 export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   const answer = await call.catch((thrown: unknown) => {
     throw asApiError(thrown);

@@ -42,7 +42,7 @@ export function makeProfile(id: Enrollment['id'], wanted: ProfileRequest): Promi
   );
 }
 
-/** Adds serial numbers and takes others off; the answer is the whole list, null for any. */
+/** Adds and removes serial numbers; returns the whole list, null for any. */
 export async function changeSerials(
   id: Enrollment['id'],
   change: { add?: string[]; remove?: string[] },

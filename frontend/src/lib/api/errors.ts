@@ -1,7 +1,7 @@
-// The one way to read what went wrong with an API call: RFC 9457 problem documents, other bodies, no answer at all.
-// Knows nothing of pages. Texts are written for the person at the screen; next: client.ts.
+// Errors of API calls: RFC 9457 problem documents, other bodies, or no response at all.
+// Independent of pages. Texts are written for users; next: client.ts.
 
-/** A failed API call. `status` is 0 when no answer arrived. */
+/** A failed API call. `status` is 0 when no response arrived. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   constructor(
@@ -17,7 +17,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The message for a whole form: nothing when the fields that it shows say it already. */
+/** The message for a whole form: nothing when its fields show it already. */
 export function formMessage(error: Pick<ApiError, 'fields' | 'message'>, form: object): string {
   return Object.keys(error.fields).some((field) => field in form) ? '' : error.message;
 }
@@ -35,7 +35,7 @@ const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
   504: ['The backend took too long', 'Try again in a moment.'],
 };
 
-/** The error for an answer with a failing status; `body` is its parsed JSON, its text, or nothing. */
+/** The error for a response with a failing status; `body` is its parsed JSON, its text, or nothing. */
 export function errorFromResponse(status: number, body: unknown): ApiError {
   const [title, advice] = FALLBACK[status] ?? [`The server answered with status ${status}`, ''];
   if (!isRecord(body)) return new ApiError(status, title, advice);
@@ -43,7 +43,7 @@ export function errorFromResponse(status: number, body: unknown): ApiError {
   return new ApiError(status, known, text(body['detail']) || advice, fieldMessages(body['errors']));
 }
 
-/** The error for anything a call threw: ours as it is, a broken connection as status 0. */
+/** The error for anything that a call threw: an ApiError unchanged, a lost connection as status 0. */
 export function asApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
   if (thrown instanceof TypeError) {

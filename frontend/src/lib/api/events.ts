@@ -44,7 +44,7 @@ export function listAgentAudits(
   return unwrap(api.GET('/api/v1/agent-audits', { params, ...options }));
 }
 
-/** The catalogue of programs, those seen last first. */
+/** The catalog of programs, those seen last first. */
 export function listPrograms(
   filters: ProgramFilters,
   position: Position,

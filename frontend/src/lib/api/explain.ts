@@ -1,4 +1,4 @@
-// Why a Mac has the rules that it has.
+// Explanations of a Mac's rules.
 import { api, unwrap, type CallOptions } from './client.ts';
 import type { EffectiveRule, Explanation, Page, Position, RuleType } from './types.ts';
 
@@ -13,7 +13,7 @@ export function listEffectiveRules(
   return unwrap(api.GET('/api/v1/explain/rules', { params, ...options }));
 }
 
-/** Which rule decides about a program with these identifiers on a machine, and which rules lose. */
+/** Which rule decides about a program with these identifiers on a machine, and which are overridden. */
 export function explainProgram(
   machineId: string,
   identifiers: Partial<Record<RuleType, string>>,

@@ -1,4 +1,4 @@
-// Layers: where rules and settings belong to.
+// Layers of rules and settings.
 import { api, unwrap, type CallOptions } from './client.ts';
 import type { Layer } from './types.ts';
 

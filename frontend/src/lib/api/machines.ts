@@ -24,7 +24,7 @@ export function readMachine(id: string, options: CallOptions = {}): Promise<Mach
   return unwrap(api.GET('/api/v1/machines/{machine_id}', { params, ...options }));
 }
 
-/** Asks for a clean sync at the machine's next contact; `clean_all` also drops the rules the Mac made itself. */
+/** Orders a clean sync at the machine's next contact; `clean_all` also drops the rules the Mac made itself. */
 export async function requestCleanSync(id: string, kind: CleanSyncKind): Promise<void> {
   const params = { path: { machine_id: id } };
   await unwrap(api.POST('/api/v1/machines/{machine_id}/clean-sync', { params, body: { kind } }));
@@ -36,7 +36,7 @@ export function listMachineTags(id: string, options: CallOptions = {}): Promise<
   return unwrap(api.GET('/api/v1/machines/{machine_id}/tags', { params, ...options }));
 }
 
-/** Lets the machine run in monitor mode from its next sync on. */
+/** Starts monitor mode from the machine's next sync on. */
 export function startMonitorMode(
   id: string,
   minutes: number,

@@ -1,4 +1,4 @@
-// Rules as files: export, a trial of an import, and the import.
+// Rules as files: export, dry run of an import, and the import.
 import { api, unwrap } from './client.ts';
 import type { ImportPlan, RuleFileFormat, RuleImport } from './types.ts';
 

@@ -32,7 +32,7 @@ export async function removeRule(id: Rule['id']): Promise<void> {
   await unwrap(api.DELETE('/api/v1/rules/{rule_id}', { params: { path: { rule_id: id } } }));
 }
 
-/** Rules out of use, the one removed last first, each with the delivery of its removal. */
+/** Removed rules, the one removed last first, each with the delivery of its removal. */
 export function listRemovedRules(
   position: Position,
   options: CallOptions = {},

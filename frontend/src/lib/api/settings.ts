@@ -4,7 +4,7 @@ import { globalLayer, globalSettings, type GlobalSettings } from '../domain/glob
 import { GLOBAL_LAYER } from '../domain/policies.ts';
 import type { LayerSettings, SettingsExplanation, SyncSettings } from './types.ts';
 
-/** The settings of all machines, complete, with what of them the global layer says and locks. */
+/** The settings of all machines, complete, with those that the global layer defines and locks. */
 export async function readSettings(options: CallOptions = {}): Promise<GlobalSettings> {
   const [values, own] = await Promise.all([
     unwrap(api.GET('/api/v1/settings', options)),
@@ -21,7 +21,7 @@ export async function saveSettings(
   return globalSettings(draft.values, await saveLayerSettings(globalLayer(draft, saved)));
 }
 
-/** What one layer says itself. */
+/** The settings defined in one layer. */
 export function readLayerSettings(
   layer: string,
   options: CallOptions = {},
@@ -34,7 +34,7 @@ export function saveLayerSettings({
   values,
   locked,
 }: LayerSettings): Promise<LayerSettings> {
-  // The schema names every setting; those that are left out are decided by lower layers.
+  // The schema names every setting; omitted ones come from lower layers.
   const body = { values: values as SyncSettings, locked };
   return unwrap(api.PUT('/api/v1/settings/layer', { params: { query: { layer } }, body }));
 }

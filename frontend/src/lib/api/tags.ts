@@ -1,4 +1,4 @@
-// Tags: named sets of Macs whose rules and settings stand above the global ones.
+// Tags: named sets of Macs whose rules and settings override the global ones.
 import { api, unwrap, type CallOptions } from './client.ts';
 import type {
   Page,
@@ -33,7 +33,7 @@ export async function removeTag(id: Tag['id']): Promise<void> {
   await unwrap(api.DELETE('/api/v1/tags/{tag_id}', { params: { path: { tag_id: id } } }));
 }
 
-/** What another order would mean; `tags` from the lowest. */
+/** The effect of another order; `tags` from the lowest. */
 export function orderImpact(tags: Tag['id'][], options: CallOptions = {}): Promise<TagOrderImpact> {
   return unwrap(api.POST('/api/v1/tags/order/impact', { body: { tags }, ...options }));
 }

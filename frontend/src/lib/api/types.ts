@@ -1,4 +1,4 @@
-// Domain names for the generated schema: the only place that knows how the OpenAPI document calls things.
+// Names of the domain for the generated schema: the only place that knows the names of the OpenAPI document.
 import type { components, paths } from './schema.ts';
 
 type Schemas = components['schemas'];
@@ -6,7 +6,7 @@ type Schemas = components['schemas'];
 export type User = Schemas['User'];
 export type LoginState = Schemas['LoginState'];
 export type BlockedProgram = Schemas['BlockedProgram'];
-/** Whom to ask about a blocked program. */
+/** The contact for questions about a blocked program. */
 export type Contact = Required<Schemas['Contact']>;
 export type Overview = Schemas['Overview'];
 export type HourBucket = Schemas['Hour'];
@@ -32,7 +32,7 @@ export type Program = Schemas['Program'];
 export type Certificate = Schemas['SigningCertificate'];
 export type SyncSettings = Schemas['SyncSettings'];
 export type SettingKey = keyof SyncSettings;
-/** What one layer says itself: only its own settings are there. */
+/** The settings defined in one layer only. */
 export interface LayerSettings {
   layer: string;
   values: Partial<SyncSettings>;

@@ -1,4 +1,4 @@
-// Why a program was blocked, for the person in front of the Mac. Pure; no word of the trade.
+// Why a program was blocked, for the Mac's user, without technical terms. Pure.
 import type { BlockedProgram, Contact } from '../api/types.ts';
 import { reported } from './reported.ts';
 
@@ -16,7 +16,7 @@ const REASONS: Readonly<Record<Cause, string>> = {
   other: 'Your organization’s policy has blocked it.',
 };
 
-/** What to say when nothing is known about the program, or nothing could be asked. */
+/** The text when nothing is known about the program, or the request failed. */
 export const NOTHING_KNOWN =
   'Either your organization has blocked it, or nobody has approved it yet. The message on your Mac has the details.';
 
@@ -24,7 +24,7 @@ export function blockedReason(cause: BlockedProgram['cause'] | undefined): strin
   return cause ? REASONS[cause] : NOTHING_KNOWN;
 }
 
-/** The SHA-256 in an address such as `/blocked/SHA256`, wherever the template has put it. */
+/** The SHA-256 in an address such as `/blocked/SHA256`, at any place. */
 export function fingerprintIn(path: string): string | undefined {
   return path
     .split('/')
@@ -32,7 +32,7 @@ export function fingerprintIn(path: string): string | undefined {
     ?.toLowerCase();
 }
 
-/** What to hand to the help desk. */
+/** The text for the help desk. */
 export function blockedSummary(
   program: BlockedProgram | null,
   fingerprint: string | undefined,
@@ -48,7 +48,7 @@ export function blockedSummary(
     .join('\n');
 }
 
-/** How the contact's address is shown: a mail address as itself, anything else as it is. */
+/** The contact's address as shown: without `mailto:`, otherwise unchanged. */
 export function contactLabel(url: string): string {
   const mail = /^mailto:([^?]*)/i.exec(url)?.[1];
   return mail === undefined ? url : decoded(mail);
@@ -62,7 +62,7 @@ function decoded(text: string): string {
   }
 }
 
-/** What is wrong with a contact, by field. */
+/** Errors of a contact, by field. */
 export function contactMistakes({ url }: Contact): Partial<Record<string, string>> {
   const right =
     /^(?:https:\/\/[^\s/?#\\@]+(?:[/?#][^\s\\]*)?|mailto:[^\s?@:/\\]+@[^\s?@:/\\]+(?:\?[^\s\\]*)?)?$/i;

@@ -1,4 +1,4 @@
-// What Macs report about a program when they contradict each other, in plain words.
+// Texts about contradicting reports of Macs about a program.
 import type { Certificate, Program } from '../api/types.ts';
 import { count } from './format.ts';
 
@@ -6,16 +6,16 @@ type Claim = Program['claims'][number];
 type CertificateClaim = Certificate['claims'][number];
 type BundleClaim = Program['bundle_claims'][number];
 
-/** One question that Macs answer differently: a warning, and each answer. */
+/** One property with contradicting reports: a warning, and each value. */
 export interface Contradiction {
   warning: string;
   claims: string[];
 }
 
-/** The server counts no further. */
+/** The server's maximum count. */
 const MANY = 20;
 
-/** Everything about a program that Macs do not agree on. */
+/** All contradictions about a program. */
 export function contradictions(
   program: Pick<Program, 'claims' | 'certificate_claims' | 'bundle_claims'>,
 ): Contradiction[] {

@@ -28,7 +28,7 @@ export const DECISION_GROUPS = [
   { value: 'allowed', label: 'Allowed' },
 ] as const;
 
-/** Reads a decision word of the protocol; words of later releases are shown as they are. */
+/** Reads a decision of the protocol; unknown ones are shown unchanged. */
 export function describeDecision(decision: string): DecisionText {
   if (decision === 'ALLOW_UNKNOWN') {
     return {

@@ -1,8 +1,8 @@
-// The enrollment form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+// The enrollment form without its components: initial values, validation, and the request. Pure.
 import type { Enrollment, EnrollmentCreate, EnrollmentState } from '../api/types.ts';
 import type { Tone } from '../ui/tone.ts';
 
-/** Field names are those of the API, so that a refused field is found by its name. */
+/** Field names are those of the API, so that errors of the server are matched by name. */
 interface EnrollmentForm {
   label: string;
   quota: string;
@@ -47,7 +47,7 @@ export function tagsIn(text: string): string[] {
     .filter((name) => name !== '');
 }
 
-/** What is wrong, by field; `now` in milliseconds. */
+/** Errors by field; `now` in milliseconds. */
 export function enrollmentMistakes(form: EnrollmentForm, now: number): EnrollmentMistakes {
   const mistakes: EnrollmentMistakes = {};
   if (form.label.trim() === '') mistakes.label = 'Enter a label.';

@@ -25,7 +25,7 @@ export function verdict(explanation: Explanation): string {
   return `${label}, by its ${type} rule. ${help}`;
 }
 
-/** What the mode means for a program that no rule is for. Paths are judged on the Mac only. */
+/** The effect of the mode on a program without a rule. Paths are evaluated on the Mac only. */
 function withoutRule({ client_mode, mode_layer, monitored }: Explanation): string {
   const source = monitored
     ? 'temporary Monitor mode'
@@ -43,7 +43,7 @@ function withoutRule({ client_mode, mode_layer, monitored }: Explanation): strin
   }
 }
 
-/** Whether the Mac is known to follow this already. */
+/** Whether the Mac has confirmed this. */
 export function confirmation(explanation: Explanation): string {
   return explanation.confirmed
     ? 'The Mac has confirmed these rules.'

@@ -17,7 +17,7 @@ export const ACCESS_DECISIONS: readonly Words[] = [
   { value: 'FILE_ACCESS_DECISION_AUDIT_ONLY', label: 'Reported', tone: 'info' },
 ];
 
-/** A decision in words, also when a newer Santa uses one we do not know. */
+/** A decision as text, also for unknown ones of a newer Santa. */
 export function accessDecision(word: string): Words {
   const known = ACCESS_DECISIONS.find(({ value }) => value === word);
   return (
@@ -25,7 +25,7 @@ export function accessDecision(word: string): Words {
   );
 }
 
-/** The last part of a path, which is what people call a program. */
+/** The last part of a path, the usual name of a program. */
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1) || path;
 }

@@ -1,4 +1,4 @@
-// Turns values into short texts for people. Pure: the present time is an argument. Knows no components.
+// Formats values as short texts. Pure: the present time is an argument.
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

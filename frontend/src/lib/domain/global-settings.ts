@@ -4,11 +4,11 @@ import { GLOBAL_LAYER } from './policies.ts';
 import { SETTING_KINDS, withLock } from './layer-settings.ts';
 import { sameSettings } from './settings-form.ts';
 
-/** Complete: what the global layer does not say itself has the server's default. */
+/** Complete: settings that the global layer does not define have the server's default. */
 export interface GlobalSettings {
   values: SyncSettings;
   locked: string[];
-  /** What the layer says itself, also when it says the default. */
+  /** The settings defined in the layer, even if they equal the default. */
   owned: readonly string[];
 }
 
@@ -22,8 +22,8 @@ export function sameGlobal(one: GlobalSettings, other: GlobalSettings): boolean 
 }
 
 /**
- * What the global layer has to say so that the draft comes true. What nobody touched stays the server's default, so
- * that a release with a better one brings it.
+ * What the global layer has to define for the draft. Untouched settings keep the server's default, so that a better
+ * default of a later release takes effect.
  */
 export function globalLayer(draft: GlobalSettings, saved: GlobalSettings): LayerSettings {
   const kept = SETTING_KINDS.map(({ key }) => key).filter(
@@ -45,7 +45,7 @@ export function withGlobalLock(locked: string[], key: SettingKey, lock: boolean)
 
 type Mode = Pick<LayerSettings, 'locked'> & { values: Partial<SyncSettings> };
 
-/** Whether saving lets Lockdown reach machines that it did not reach before: a new mode, or a lock on it. */
+/** Whether saving puts further machines into Lockdown: by a new mode, or a lock on it. */
 export function entersLockdown(after: Mode, before: Mode): boolean {
   if (after.values.client_mode !== 'LOCKDOWN') return false;
   const locks = ({ locked }: Mode) => locked.includes('client_mode');

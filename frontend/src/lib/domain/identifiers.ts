@@ -1,5 +1,5 @@
 // What a rule's identifier must look like for each rule type, as Santa's sync protocol asks (Rule.identifier).
-// Pure; the server has the last word.
+// Pure; the server validates again.
 import type { RuleType } from '../api/types.ts';
 
 interface IdentifierKind {
@@ -17,7 +17,7 @@ interface IdentifierKind {
 const lower = (text: string) => text.toLowerCase();
 const upper = (text: string) => text.toUpperCase();
 
-/** From the narrowest to the widest: the order in which Santa looks for a rule. */
+/** From the narrowest to the widest: Santa's order of evaluation. */
 export const RULE_TYPES: readonly RuleType[] = [
   'CDHASH',
   'BINARY',
@@ -83,7 +83,7 @@ export function normalizeIdentifier(type: RuleType, text: string): string {
   return pattern.test(trimmed) ? normalize(trimmed) : trimmed;
 }
 
-/** What is wrong with an identifier, or nothing. */
+/** The error of an identifier, or nothing. */
 export function identifierMistake(type: RuleType, text: string): string | null {
   const trimmed = text.trim();
   const kind = IDENTIFIER_KINDS[type];

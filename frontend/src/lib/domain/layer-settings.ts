@@ -73,7 +73,7 @@ export const SETTING_KINDS: readonly SettingKind[] = [
   },
 ];
 
-/** What a setting starts with when a layer takes it over: the server's defaults. */
+/** The initial value of a setting that is added to a layer: the server's default. */
 export const SETTING_DEFAULTS: Readonly<SyncSettings> = {
   client_mode: 'MONITOR',
   batch_size: 50,
@@ -102,7 +102,7 @@ export function withSetting(
   return { ...settings, values: { ...settings.values, [key]: value } };
 }
 
-/** The layer without a setting, which lower layers then decide. */
+/** The layer without a setting, which then comes from lower layers. */
 export function withoutSetting(settings: LayerSettings, key: SettingKey): LayerSettings {
   const entries = Object.entries(settings.values).filter(([name]) => name !== key);
   return {
@@ -117,7 +117,7 @@ export function withLock(settings: LayerSettings, key: SettingKey, lock: boolean
   return { ...settings, locked: lock ? [...others, key] : others };
 }
 
-/** Whether both say the same; the order of settings, locks and flags does not matter. */
+/** Whether both are equal, regardless of the order of settings, locks and flags. */
 export function sameLayer(one: LayerSettings, other: LayerSettings): boolean {
   const plain = ({ values, locked }: LayerSettings) =>
     JSON.stringify([
@@ -127,7 +127,7 @@ export function sameLayer(one: LayerSettings, other: LayerSettings): boolean {
   return plain(one) === plain(other);
 }
 
-/** What is wrong with a layer's own settings, by setting. */
+/** Errors of a layer's own settings, by setting. */
 export function layerMistakes({ values }: LayerSettings): Partial<Record<SettingKey, string>> {
   const mistakes: Partial<Record<SettingKey, string>> = {};
   for (const { key, editor } of SETTING_KINDS) {

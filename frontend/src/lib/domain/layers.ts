@@ -1,4 +1,4 @@
-// Layers by name: what a rule or setting is for. Pure.
+// Layers by name. Pure.
 import type { Layer } from '../api/types.ts';
 import { reported } from './reported.ts';
 
@@ -19,7 +19,7 @@ interface LayerParts {
   owner: string;
 }
 
-/** `tag:NAME` as kind and owner; a name that is none counts as global. */
+/** `tag:NAME` as kind and owner; an invalid name counts as global. */
 export function layerParts(layer: string): LayerParts {
   const colon = layer.indexOf(':');
   const kind = LAYER_ORDER.find((known) => known === layer.slice(0, colon));

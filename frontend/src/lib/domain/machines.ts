@@ -1,4 +1,4 @@
-// Words for what a machine is doing.
+// Texts for a machine's state.
 import type { ClientMode, Machine, SyncState } from '../api/types.ts';
 import type { Tone } from '../ui/tone.ts';
 
@@ -30,14 +30,14 @@ export const CLIENT_MODES: Readonly<Record<ClientMode, Named>> = {
   },
 };
 
-/** What to call a machine: its host name, else its serial number, else its id. */
+/** A machine's name: its host name, else its serial number, else its id. */
 export function machineName(
   machine: Pick<Machine, 'hostname' | 'machine_id'> & { serial?: string | null },
 ): string {
   return machine.hostname || machine.serial || machine.machine_id;
 }
 
-/** The mode a machine reported, also when a newer Santa uses a word we do not know. */
+/** The mode a machine reported, also for unknown ones of a newer Santa. */
 export function clientMode(mode: string | null | undefined): Named {
   if (!mode) return { label: 'Unknown', tone: 'neutral', help: 'Not reported yet.' };
   const known = (CLIENT_MODES as Record<string, Named>)[mode];

@@ -1,6 +1,6 @@
-// Values in the path of an address. santa-proxy refuses an encoded slash, for others may read it as a real one.
+// Values in the path of an address. santa-proxy refuses an encoded slash, because other software may decode it.
 
-/** Machine ids that can be read back from a path as they are: no slash, no mark, not `.` or `..`. */
+/** Machine ids that need no encoding in a path: no slash, no leading `~`, not `.` or `..`. */
 const PLAIN = /^[A-Za-z0-9_:-][A-Za-z0-9_:.-]*$/;
 const MARK = '~';
 
@@ -9,7 +9,7 @@ export function machineSegment(id: string): string {
   return PLAIN.test(id) ? id : encoded(id);
 }
 
-/** Reads what `machineSegment` wrote, or an id that somebody wrote as it is. */
+/** Decodes the output of `machineSegment`, or an unencoded id. */
 export function machineIdOf(segment: string): string {
   if (!segment.startsWith(MARK)) return segment;
   try {

@@ -1,4 +1,4 @@
-// Logging in over plain HTTP to a server whose sessions need HTTPS: the browser drops the cookie without a word. Pure.
+// Logging in over plain HTTP to a server whose sessions need HTTPS: the browser silently drops the cookie. Pure.
 import type { LoginState } from '../api/types.ts';
 
 type Address = Pick<Location, 'protocol' | 'hostname' | 'host'>;
@@ -11,7 +11,7 @@ export function losesSession({ https_only }: LoginState, page: Address): boolean
   return https_only && page.protocol === 'http:' && !LOOPBACK.test(page.hostname);
 }
 
-/** Why a log-in cannot last here, and how to fix it. */
+/** Why a login cannot work here, and how to fix it. */
 export function plainHttpHelp({ public_url }: LoginState, page: Address): string {
   const why = public_url
     ? `PUBLIC_URL is ${public_url}`

@@ -1,4 +1,4 @@
-// What a rule does, and which policies make sense for which rule type (Santa's sync protocol, Policy).
+// What a rule does, and which policies apply to which rule type (Santa's sync protocol, Policy).
 import type { Policy, RuleType } from '../api/types.ts';
 import type { Tone } from '../ui/tone.ts';
 
@@ -55,7 +55,7 @@ export const GLOBAL_LAYER = 'global';
 const COMPILER_TYPES: readonly RuleType[] = ['BINARY', 'SIGNINGID', 'CDHASH'];
 
 /**
- * The policies that mean something for a rule type in a layer: Santa never matches a compiler rule by
+ * The policies that apply to a rule type in a layer: Santa never matches a compiler rule by
  * certificate or team, and below the global layer there is nothing to mask.
  */
 export function policiesFor(type: RuleType, layer: string = GLOBAL_LAYER): Policy[] {
@@ -72,7 +72,7 @@ const SPEECHLESS: readonly Policy[] = [
   'NONE',
 ];
 
-/** Whether the user sees a message of ours, so that a custom text or address has an effect. */
+/** Whether the user sees a block dialog, so that a custom text or address has an effect. */
 export function showsMessage(policy: Policy): boolean {
   return !SPEECHLESS.includes(policy);
 }

@@ -1,4 +1,4 @@
-// Text that Macs reported, such as file names: characters that cannot be seen or that reorder what stands around them
+// Text that Macs reported, such as file names: characters that are invisible or reorder the text around them
 // are named, so that "exe‹U+202E›fdp.app" cannot pass for "exeppa.pdf". Pure.
 
 interface Piece {
@@ -71,7 +71,7 @@ export function pieces(text: string): Piece[] {
   return found;
 }
 
-/** For places that take no markup, such as titles and messages: codes in ‹›, what is written to the left kept apart. */
+/** For places without markup, such as titles and messages: codes in ‹›, right-to-left text isolated. */
 export function reported(text: string): string {
   const shown = pieces(text)
     .map((piece) => (piece.code ? `‹${piece.code}›` : piece.text))

@@ -1,4 +1,4 @@
-// Which rules could be made from an execution that was seen, from the narrowest to the widest.
+// Possible rules for an observed execution, from the narrowest to the widest.
 import type { ExecEvent, Policy, Program, RuleType } from '../api/types.ts';
 import { IDENTIFIER_KINDS, RULE_TYPES, normalizeIdentifier } from './identifiers.ts';
 import { reported } from './reported.ts';

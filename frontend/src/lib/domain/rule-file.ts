@@ -3,7 +3,7 @@ import type { ImportPlan, RuleFileFormat } from '../api/types.ts';
 import type { Tone } from '../ui/tone.ts';
 import { plural } from './format.ts';
 
-/** What the server takes, in bytes. */
+/** The server's limit, in bytes. */
 export const LARGEST_FILE = 16 * 1024 * 1024;
 
 type PlannedAction = ImportPlan['changes'][number]['action'];
@@ -14,14 +14,14 @@ export const ACTIONS: Readonly<Record<PlannedAction, { label: string; tone: Tone
   remove: { label: 'Remove', tone: 'danger' },
 };
 
-/** A file's format by its name, else by how it begins. */
+/** A file's format by its name, else by its first character. */
 export function formatOf(name: string, content: string): RuleFileFormat {
   if (/\.json$/i.test(name)) return 'json';
   if (/\.csv$/i.test(name)) return 'csv';
   return /^\s*[[{]/.test(content) ? 'json' : 'csv';
 }
 
-/** What is wrong with a file before anybody reads it, or nothing. */
+/** The error of a file before it is read, or nothing. */
 export function fileMistake(file: Pick<File, 'size'> | undefined): string | null {
   if (!file) return 'Choose a file.';
   if (file.size === 0) return 'The file is empty.';

@@ -1,11 +1,11 @@
-// The rule form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+// The rule form without its components: initial values, validation, and the request. Pure.
 import type { Policy, Rule, RuleCreate, RuleType, RuleUpdate } from '../api/types.ts';
 import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
 import { layerMistake } from './layers.ts';
 import { GLOBAL_LAYER, policiesFor, showsMessage } from './policies.ts';
 import type { RuleDraft } from './rule-candidates.ts';
 
-/** Field names are those of the API, so that a refused field is found by its name. */
+/** Field names are those of the API, so that errors of the server are matched by name. */
 export interface RuleForm {
   layer: string;
   rule_type: RuleType;
@@ -20,7 +20,7 @@ export interface RuleForm {
   /** Moments in UTC, as they are sent. */
   starts_at: string | null;
   expires_at: string | null;
-  /** Store it although it blocks what Macs need to be reached. */
+  /** Save it although it blocks what Macs need to stay manageable. */
   override_guard: boolean;
 }
 
@@ -76,7 +76,7 @@ export function withType(form: RuleForm, type: RuleType, draft?: RuleDraft): Rul
   return { ...form, rule_type: type, policy, identifier };
 }
 
-/** The form after another layer was chosen: a policy that means nothing there becomes plain Block. */
+/** The form after another layer was chosen: a policy that does not apply there becomes plain Block. */
 export function withLayer(form: RuleForm, layer: string): RuleForm {
   const policy = policiesFor(form.rule_type, layer).includes(form.policy)
     ? form.policy
@@ -84,7 +84,7 @@ export function withLayer(form: RuleForm, layer: string): RuleForm {
   return { ...form, layer, policy };
 }
 
-/** What is wrong, by field; an empty object when the form can be sent. `now` in milliseconds. */
+/** Errors by field; an empty object when the form can be sent. `now` in milliseconds. */
 export function ruleMistakes(form: RuleForm, now: number): RuleMistakes {
   const mistakes: RuleMistakes = {};
   const identifier = identifierMistake(form.rule_type, form.identifier);

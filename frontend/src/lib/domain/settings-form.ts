@@ -1,4 +1,4 @@
-// The settings form apart from its looks: groups, what is wrong with an input, whether something changed. Pure.
+// The settings form without its components: groups, validation, changes. Pure.
 import type { MediaPolicy, SyncSettings } from '../api/types.ts';
 
 export type SettingsMistakes = Partial<Record<string, string>>;
@@ -85,7 +85,7 @@ export const MEDIA_ACTIONS: readonly { value: MediaPolicy['action']; label: stri
   { value: 'remount', label: 'Mount with restrictions' },
 ];
 
-/** What is wrong, by field name as the API has it. */
+/** Errors by the API's field names. */
 export function settingsMistakes(settings: SyncSettings): SettingsMistakes {
   const mistakes: SettingsMistakes = {};
   for (const { key, min, max } of NUMBER_SETTINGS) {
@@ -120,7 +120,7 @@ export function sameSettings(one: SyncSettings, other: SyncSettings): boolean {
   return canonical(one) === canonical(other);
 }
 
-/** One text for all ways to write the same: keys and flags in order, absent as null. */
+/** A canonical text: keys and flags in order, absent as null. */
 function canonical(settings: SyncSettings): string {
   const sorted: Record<string, unknown> = { ...settings };
   for (const key of MEDIA_KEYS) {

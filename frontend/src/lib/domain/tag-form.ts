@@ -1,8 +1,8 @@
-// The tag form apart from its looks: starting values, what is wrong with an input, and what is sent. Pure.
+// The tag form without its components: initial values, validation, and the request. Pure.
 import type { MemberSource, PredicateResult, Tag, TagContent } from '../api/types.ts';
 import { plural } from './format.ts';
 
-/** Field names are those of the API, so that a refused field is found by its name. */
+/** Field names are those of the API, so that errors of the server are matched by name. */
 interface TagForm {
   name: string;
   description: string;
@@ -21,7 +21,7 @@ export const MEMBER_SOURCES: Readonly<Record<MemberSource, { label: string; help
   predicate: { label: 'expression', help: 'The tag’s expression matches it.' },
 };
 
-/** What a predicate can ask about, for someone writing one. */
+/** The variables of predicates, for help texts. */
 export const PREDICATE_NAMES: readonly string[] = [
   'machine_id',
   'serial',
@@ -55,7 +55,7 @@ export function groupsIn(text: string): string[] {
   return [...new Set(names.filter((name) => name !== ''))];
 }
 
-/** What is wrong, by field. */
+/** Errors by field. */
 export function tagMistakes(form: TagForm): TagMistakes {
   const mistakes: TagMistakes = {};
   const name = form.name.trim();
@@ -78,7 +78,7 @@ export function toTagContent(form: TagForm): TagContent {
   };
 }
 
-/** What trying a predicate has shown, in a sentence; its mistake is shown at the field instead. */
+/** The result of trying a predicate, as a sentence; its error is shown at the field instead. */
 export function describeTrial(result: PredicateResult): string {
   if (result.tried === 0) return 'The expression is valid. There are no Macs yet to test it on.';
   const share = `Matches ${result.matching} of ${plural(result.tried, 'Mac')}`;

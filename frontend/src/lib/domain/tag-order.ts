@@ -1,4 +1,4 @@
-// The order of tags as the page shows it: the one that wins first. Pure.
+// The order of tags as the page shows it: the highest first. Pure.
 
 /** The list with the item at `index` moved by one place, up (-1) or down (1); the same list at its ends. */
 export function moved<T>(items: readonly T[], index: number, by: -1 | 1): readonly T[] {

@@ -37,10 +37,10 @@ export function choiceParam<T extends string>(
   return choices.find((choice) => choice === value);
 }
 
-/** Only addresses inside this console may be returned to after a log-in; all others lead to the overview. */
+/** Only addresses inside this console may be returned to after a log-in; all others become the overview. */
 export function safeReturnPath(next: string | null): string {
   if (!next?.startsWith('/')) return '/';
-  // A browser drops tabs and line ends from an address and takes a backslash for a slash, as this does.
+  // Browsers drop tabs and line ends from an address and read a backslash as a slash, so this does too.
   const base = 'https://console.invalid';
   const target = URL.canParse(next, base) ? new URL(next, base) : null;
   if (

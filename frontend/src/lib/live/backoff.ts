@@ -1,4 +1,4 @@
-// How long to wait before the next try to connect. Pure: the caller brings the randomness.
+// The pause before the next attempt to connect. Pure: the caller passes the random number.
 
 const FIRST = 500;
 const LONGEST = 30_000;

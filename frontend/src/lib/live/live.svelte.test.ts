@@ -16,7 +16,7 @@ class FakeSocket {
 }
 
 let sockets: FakeSocket[];
-/** How many seconds back each socket was asked to begin. */
+/** The seconds to replay of each socket. */
 let asked: number[];
 let heard: string[];
 let lost: number;

@@ -1,12 +1,12 @@
-// The open connection to /api/v1/live: connects, reconnects with growing pauses, hands messages to whoever listens.
-// It does not know what messages mean for a page (merge.ts does).
+// The open connection to /api/v1/live: connects, reconnects with growing pauses, passes messages to listeners.
+// The meaning of messages for a page is in merge.ts.
 import { reconnectDelay } from './backoff.ts';
 import { lagged, parseLiveMessage, type LiveMessage } from './messages.ts';
 
-/** `waiting`: the connection is lost and the next try is planned. */
+/** `waiting`: the connection is lost and the next attempt is scheduled. */
 export type LiveStatus = 'off' | 'connecting' | 'open' | 'waiting';
 
-/** Milliseconds that the server's answer may be on its way: what is told twice does no harm. */
+/** Milliseconds to replay in addition, for the network delay: duplicate messages do no harm. */
 const SLACK = 1000;
 /** Messages that are kept for pages. */
 const KEPT = 200;
@@ -14,9 +14,9 @@ const KEPT = 200;
 type Listener = (message: LiveMessage) => void;
 
 interface LiveOptions {
-  /** Opens a socket that begins with what was told in the last `ago` seconds; in the browser a WebSocket. */
+  /** Opens a socket that starts with the messages of the last `ago` seconds; in the browser a WebSocket. */
   connect: (ago: number) => WebSocket;
-  /** Called when a connection could not be kept: the login may be gone. */
+  /** Called when a connection was lost: the session may have ended. */
   lost: () => void;
 }
 
@@ -28,11 +28,11 @@ export class Live {
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
-  /** From then on (milliseconds since 1970) every message is in `#recent`; at first, from when they are wanted. */
+  /** `#recent` is complete from this time on (ms since 1970); before the first connection, the earliest time needed. */
   #heardSince = Infinity;
   /** When the last message came; null before the first one. */
   #heardUntil: number | null = null;
-  /** The last messages and when they came, for pages that began to read before them. */
+  /** The last messages with their times, for pages that started to load before them. */
   #recent: { at: number; message: LiveMessage }[] = [];
 
   constructor(options: LiveOptions) {
@@ -41,7 +41,7 @@ export class Live {
 
   /**
    * Calls `listener` with every message until the returned function is called. `since` (milliseconds since 1970) is when
-   * the listener's page began to read: what was told between then and now is told once more, or that it is not known.
+   * the listener's page started to load: messages since then are passed again, or `lagged` if they are not known.
    */
   on(listener: Listener, since: number): () => void {
     this.#listeners = [...this.#listeners, listener];
@@ -65,7 +65,7 @@ export class Live {
     this.#drop();
   }
 
-  /** Ends a pause: the network is back, or someone looks at the page again. */
+  /** Ends a pause: the network is back, or the page is visible again. */
   hurry(): void {
     if (this.status !== 'waiting') return;
     clearTimeout(this.#timer);
@@ -75,7 +75,7 @@ export class Live {
   #open(): void {
     this.status = 'connecting';
     const from = this.#heardUntil ?? this.#heardSince;
-    const away = Math.max(0, Date.now() - from); // nobody reads yet: nothing is missed
+    const away = Math.max(0, Date.now() - from); // no listener yet: nothing is missed
     const socket = this.#options.connect((away + SLACK) / 1000);
     this.#socket = socket;
     socket.onmessage = (message: MessageEvent<unknown>) => this.#received(message.data);
@@ -102,7 +102,7 @@ export class Live {
     this.#options.lost();
   }
 
-  /** Forgets the socket without hearing from it again. */
+  /** Closes the socket without further events. */
   #drop(): void {
     const socket = this.#socket;
     if (!socket) return;
@@ -121,7 +121,7 @@ export class Live {
     if (this.#recent.length > KEPT) this.#heardSince = (this.#recent.shift()?.at ?? 0) + 1;
   }
 
-  /** What was told since a moment. Before the first connection that is nothing: it will ask for it. */
+  /** The messages since a time. Before the first connection there are none: it will request them. */
   #told(since: number): LiveMessage[] {
     if (this.#heardUntil === null) {
       this.#heardSince = Math.min(this.#heardSince, since);

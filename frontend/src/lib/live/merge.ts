@@ -1,4 +1,4 @@
-// How news changes what a list shows. Pure: lists in, lists out; the same list when nothing changed.
+// How live messages change a list. Pure: lists in, lists out; the same list when nothing changed.
 import type { EventFilters, ExecEvent, Page, Rule, RuleFilters } from '../api/types.ts';
 import type { LiveMessage } from './messages.ts';
 
@@ -10,7 +10,7 @@ export function upsert<T>(items: readonly T[], item: T, key: (item: T) => unknow
 
 /**
  * Puts an event where it belongs in a list that goes from the newest down, or replaces it. One that is older than all
- * rows shown is left to the rows that are not loaded, when there are `more`.
+ * rows shown belongs to the rows not yet loaded, when there are `more`.
  */
 export function withEvent(
   items: readonly ExecEvent[],
@@ -59,7 +59,7 @@ export function refreshed<T>(
   return { items: [...page.items, ...tail], next_cursor: more };
 }
 
-/** Whether an event belongs to a list with these filters. Free text is judged over the fields people search by. */
+/** Whether an event belongs to a list with these filters. Free text is matched against the searchable fields. */
 export function eventFits(event: ExecEvent, filters: EventFilters): boolean {
   const { decision, machine_id, q } = filters;
   if (machine_id && event.machine_id !== machine_id) return false;

@@ -1,9 +1,9 @@
-// Reads what /api/v1/live sends. Unknown kinds are ignored, so that a newer server may say more.
+// Reads what /api/v1/live sends. Unknown kinds are ignored, so that a newer server may send more.
 import type { LiveMessage } from '../api/types.ts';
 
 export type { LiveMessage };
 
-/** A message that asks to read again what is on the screen, as if the server had sent it. */
+/** A message after which pages reload, as if the server had sent it. */
 export function lagged(): LiveMessage {
   return { type: 'lagged', at: new Date().toISOString() };
 }
@@ -20,7 +20,7 @@ export function parseLiveMessage(text: string): LiveMessage | null {
   return isComplete(value) ? (value as unknown as LiveMessage) : null;
 }
 
-/** Whether the parts are there that the pages use without asking. */
+/** Whether the required fields are present. */
 function isComplete(message: Record<string, unknown>): boolean {
   switch (message['type']) {
     case 'hello':

@@ -1,4 +1,4 @@
-// The present time for texts such as "5 min ago", renewed while someone looks at one.
+// The present time for texts such as "5 min ago", updated while one is shown.
 import { createSubscriber } from 'svelte/reactivity';
 
 const EVERY = 20_000;

@@ -1,4 +1,4 @@
-// What every page inside the console may ask for: who is logged in, and the live connection. Set once in its layout.
+// The context of every page in the console: the logged-in user and the live connection. Set once in the layout.
 import { createContext } from 'svelte';
 import type { User } from '../api/types.ts';
 import type { Live } from '../live/live.svelte.ts';

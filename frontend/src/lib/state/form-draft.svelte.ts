@@ -1,24 +1,24 @@
-// A form's draft of something that is stored as a whole: what differs, what is wrong, saving it. No words of a page.
+// A form's draft of something that is stored as a whole: changes, validation, saving. Independent of pages.
 import { asApiError, formMessage } from '../api/errors.ts';
 
 type Mistakes = Partial<Record<string, string>>;
 
 interface Options<T> {
   start: T;
-  /** Stores the draft and gives what is stored now. */
+  /** Stores the draft and returns what is stored now. */
   save: (draft: T, saved: T) => Promise<T>;
-  /** What is wrong with a draft, by field name. */
+  /** Errors of a draft, by field name. */
   mistakes?: (draft: T) => Mistakes;
   /** Whether there is nothing to save; else both are compared as they are. */
   same?: (one: T, other: T) => boolean;
-  /** The fields that the form shows, when they are not the draft's own; a refusal that names one is shown there. */
+  /** The fields of the form, if they differ from the draft's; errors of the server are shown there. */
   fields?: (draft: T) => object;
   /** Whether saving has to be confirmed first. */
   question?: (draft: T, saved: T) => boolean;
   onsaved?: () => void;
 }
 
-/** What the server said of a field, and the value that it said it of. */
+/** The server's error for a field, and the value it belongs to. */
 interface Refusal {
   message: string;
   value: string | undefined;
@@ -27,13 +27,13 @@ interface Refusal {
 export class FormDraft<T extends object> {
   saved = $state.raw() as T;
   draft = $state() as T;
-  /** Saving was tried: from then on mistakes are shown, and go away as they are corrected. */
+  /** After the first attempt to save, errors are shown, and disappear as they are corrected. */
   tried = $state(false);
   failure = $state('');
   busy = $state(false);
-  /** The draft is right, and saving waits for `send` or for `asking` to become false. */
+  /** The draft is valid, and saving waits for `send` or for `asking` to become false. */
   asking = $state(false);
-  /** How often a mistake was to be shown: what shows the form moves the focus there. */
+  /** Counts failed attempts: the form then moves the focus to the first error. */
   wrong = $state(0);
   #refusals = $state.raw<Readonly<Record<string, Refusal>>>({});
   readonly #options: Options<T>;
@@ -62,7 +62,7 @@ export class FormDraft<T extends object> {
     this.#clear(false);
   }
 
-  /** Saves, unless something is wrong or has to be confirmed. */
+  /** Saves, unless the draft is invalid or needs a confirmation. */
   async submit(): Promise<void> {
     if (this.busy) return;
     this.#clear(true);

@@ -1,4 +1,4 @@
-// Asks before what is not saved is left.
+// Asks before unsaved changes are lost.
 import { beforeNavigate } from '$app/navigation';
 
 /** To be called while a component is set up. */

@@ -9,7 +9,7 @@ interface Row {
 const rows = (...ids: number[]): Row[] => ids.map((id) => ({ id }));
 const key = (row: Row) => row.id;
 
-/** A list whose answers the test gives by hand. */
+/** A list whose responses the test sends. */
 function byHand() {
   const calls: { position: Position; give: (page: Page<Row>) => void; fail: () => void }[] = [];
   const read = (position: Position) =>

@@ -1,4 +1,4 @@
-// A list read page by page: what is shown, what is being read, what went wrong. Knows nothing of its rows but their key.
+// A list read page by page: what is shown, loading state, errors. It knows only the key of its rows.
 import { asApiError, type ApiError } from '../api/errors.ts';
 import type { Page, Position } from '../api/types.ts';
 import { appended, refreshed } from '../live/merge.ts';
@@ -25,16 +25,16 @@ export class PagedList<T> {
 
   /** Settles when the first page is there or has failed; never rejects. */
   readonly first: Promise<void>;
-  /** When reading began, in milliseconds since 1970: news from then on may be missing in the rows. */
+  /** When loading started, in milliseconds since 1970: later changes may be missing in the rows. */
   readonly startedAt = Date.now();
 
   readonly #source: Required<ListSource<T>>;
-  /** Counts reloads: what belongs to an earlier one is ignored. */
+  /** Counts reloads: responses to earlier ones are ignored. */
   #epoch = 0;
-  /** Numbers reads from the start, so that a slow answer never replaces a newer one. */
+  /** Numbers reads from the start, so that a slow response never replaces a newer one. */
   #asked = 0;
   #shown = 0;
-  /** News that arrived while a read was on its way, and may be missing in its answer. */
+  /** Changes that arrived during a request, and may be missing in its response. */
   #news: Change<T>[] = [];
   #reading = 0;
 
@@ -43,7 +43,7 @@ export class PagedList<T> {
     this.first = this.reload();
   }
 
-  /** Reads from the start and forgets what was there. */
+  /** Loads from the start and clears the list. */
   async reload(): Promise<void> {
     const epoch = ++this.#epoch;
     this.phase = 'loading';
@@ -90,7 +90,7 @@ export class PagedList<T> {
     }
   }
 
-  /** Changes the rows shown, for news that arrived otherwise; the change must bear being made twice. */
+  /** Changes the rows shown, for live messages; the change must be idempotent. */
   update(change: Change<T>): void {
     if (this.#reading > 0) this.#news.push(change);
     if (this.phase === 'ready') this.items = change(this.items);

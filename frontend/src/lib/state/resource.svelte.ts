@@ -7,7 +7,7 @@ export class Resource<T> {
 
   /** Settles when the first read is done or has failed; never rejects. */
   readonly first: Promise<void>;
-  /** When reading began, in milliseconds since 1970: news from then on may be missing in the value. */
+  /** When loading started, in milliseconds since 1970: later changes may be missing in the value. */
   readonly startedAt = Date.now();
 
   readonly #read: () => Promise<T>;
@@ -18,7 +18,7 @@ export class Resource<T> {
     this.first = this.refresh();
   }
 
-  /** Reads again; what is shown stays until the answer is there. */
+  /** Loads again; the present value stays until the response arrives. */
   async refresh(): Promise<void> {
     const run = ++this.#run;
     try {

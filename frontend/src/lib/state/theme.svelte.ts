@@ -1,4 +1,4 @@
-// Light, dark, or as the system says; remembered in this browser. app.html applies it before the first paint.
+// Light, dark, or the system's choice; stored in this browser. app.html applies it before the first paint.
 
 export type Theme = 'system' | 'light' | 'dark';
 

@@ -1,4 +1,4 @@
-// Short messages about what just happened; screen readers hear them too.
+// Short messages about what just happened; screen readers announce them too.
 import type { Tone } from '../ui/tone.ts';
 
 interface Toast {

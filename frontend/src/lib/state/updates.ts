@@ -1,8 +1,8 @@
-// A page that stays open while the server gets another console. Its own parts may be gone there, so it reads all of
-// them ahead; the next page that is opened is the new console's.
+// Updates of the console while a page is open. The new server may not have the old parts, so a page loads all of them
+// ahead; the next page is loaded from the new console.
 import type { RouteId } from '$app/types';
 
-/** Every page that a logged-in user can get to; a test compares the list with the folders. */
+/** Every page for logged-in users; a test compares the list with the folders. */
 export const ROUTES = [
   '/(console)',
   '/(console)/[...rest]',
@@ -22,12 +22,12 @@ export const ROUTES = [
   '/login',
 ] as const satisfies readonly RouteId[];
 
-/** Reads the parts of every page, one page after the other. What cannot be read is tried again when it is needed. */
+/** Reads the parts of every page, one page after the other. A failed one is loaded again when it is needed. */
 export async function loadAhead(load: (route: RouteId) => Promise<void>): Promise<void> {
   for (const route of ROUTES) await load(route).catch(() => undefined);
 }
 
-/** Calls `work` once the page is quiet; the returned function calls it off. */
+/** Calls `work` once the page is idle; the returned function cancels it. */
 export function whenIdle(work: () => void): () => void {
   if (typeof requestIdleCallback !== 'function') {
     const timer = setTimeout(work, 2000); // Safari
@@ -37,17 +37,17 @@ export function whenIdle(work: () => void): () => void {
   return () => cancelIdleCallback(handle);
 }
 
-/** Longer than a stopping santa-proxy answers requests on the connections that a browser still has to it. */
+/** Longer than a stopping santa-proxy serves requests on a browser's open connections. */
 const OLD_PROXY_GONE = 10_000;
 
-/** Checks for another console now and once more when only the new santa-proxy answers; the returned function calls it off. */
+/** Checks for an update now and again when only the new santa-proxy responds; the returned function cancels it. */
 export function checkAfterRestart(check: () => unknown): () => void {
   check();
   const timer = setTimeout(check, OLD_PROXY_GONE);
   return () => clearTimeout(timer);
 }
 
-/** Whether to have the browser load a page again, instead of showing it with the parts that are here. */
+/** Whether the browser should load a page from the server instead of showing it with the present parts. */
 export function needsReload(outdated: boolean, from: URL | undefined, to: URL | undefined) {
   return outdated && to !== undefined && from?.pathname !== to.pathname;
 }

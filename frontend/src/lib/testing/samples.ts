@@ -1,4 +1,4 @@
-// Complete things for tests, typed by the schema; a test names only what it is about.
+// Complete objects for tests, typed by the schema; a test sets only what it checks.
 import type {
   ExecEvent,
   Machine,

@@ -100,7 +100,7 @@ it('says that nothing matches', async () => {
 
 it('says how many suggestions there are, from the same place each time', async () => {
   const input = open();
-  const status = screen.getByRole('status'); // there before it has something to say, so that it is heard
+  const status = screen.getByRole('status'); // present before it has a text, so that changes are announced
   expect(said()).toBe('');
   await waitFor(() => expect(said()).toBe('3 suggestions'));
   type(input, 'bet');

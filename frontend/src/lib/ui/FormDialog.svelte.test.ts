@@ -105,7 +105,7 @@ describe('closing', () => {
     expect(await screen.findByText(lost)).toBeTruthy();
     await waitFor(() => expect(document.activeElement).toBe(button('Go back')));
     expect(onclose).not.toHaveBeenCalled();
-    press('Escape'); // takes the question back, not the form
+    press('Escape'); // closes the question, not the form
     await waitFor(() => expect(screen.queryByText(lost)).toBeNull());
     expect([onclose.mock.calls.length, form.draft.name]).toEqual([0, 'half']);
     expect(document.activeElement).toBe(screen.getByTestId('name'));

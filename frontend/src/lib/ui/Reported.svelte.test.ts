@@ -5,7 +5,7 @@ import CopyText from './CopyText.svelte';
 import Fact from './Fact.svelte';
 import Reported from './Reported.svelte';
 
-/** By its code, so that no such character stands in what is compiled. */
+/** By its code, so that the source contains no such character. */
 const at = (code: number) => String.fromCodePoint(code);
 const text = (container: Element) => container.textContent?.trim();
 

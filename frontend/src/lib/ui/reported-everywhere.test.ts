@@ -1,9 +1,9 @@
-// Every component that shows what Macs reported does so by Reported.svelte or `reported`.
+// Every component shows reported text by Reported.svelte or `reported`.
 import { globSync, readFileSync } from 'node:fs';
 import { parse } from 'svelte/compiler';
 import { expect, it } from 'vitest';
 
-/** Names under which components hold what Macs reported. */
+/** Names of variables with reported text. */
 const FROM_MACS =
   /\bmachineName\(|\bclaim\b|\.(?:hostname|machine_id|serial|model|(?:primary|executing)_user|file_(?:name|path)|bundle_(?:name|id|version)|publisher|parent_name|signing_id|team_id|cdhash|identifier|rule_name|target|comment|cn|org|ou)\b/;
 const ISOLATED = /\breported\(|\.map\(reported\)/;

@@ -1,4 +1,4 @@
-// What a table of things is made of; the table itself is Table.svelte.
+// The types of tables; the component is Table.svelte.
 import type { Snippet } from 'svelte';
 import type { IconName } from './icons.ts';
 
@@ -9,14 +9,14 @@ export interface Column<T> {
   kind?: 'lead' | 'number' | 'line' | 'words';
 }
 
-/** What stands in the place of rows that are not there. */
+/** The text in place of rows. */
 export interface Empty {
   title: string;
   icon: IconName;
   text: string;
 }
 
-/** For a list whose filters leave nothing. */
+/** For filters without a match. */
 export function noMatch(title: string): Empty {
   return { title, icon: 'search', text: 'Change or remove a filter to see more.' };
 }

@@ -1,4 +1,4 @@
-// The meaning of a colour; app.css gives each tone its colours.
+// The meaning of a color; tokens.css defines each tone's colors.
 export type Tone = 'ok' | 'danger' | 'warn' | 'info' | 'neutral';
 
 /** One share of a whole; with an address it leads to what it counts. */

@@ -1,4 +1,4 @@
-// The login guard: every page of the console needs a user; without one the log-in page remembers where to return.
+// Every page of the console needs a user; the login page returns to the requested page.
 import { error, redirect } from '@sveltejs/kit';
 import { loginState } from '#lib/api/auth.ts';
 import { asApiError } from '#lib/api/errors.ts';

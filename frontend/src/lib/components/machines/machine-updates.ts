@@ -1,4 +1,4 @@
-// Keeps a list of machines true to what the live connection tells: one changed machine is read alone, many at once.
+// Keeps a list of machines up to date with live messages: a changed machine is loaded alone, many together.
 import type { Machine } from '../../api/types.ts';
 import { replace } from '../../live/merge.ts';
 import type { LiveMessage } from '../../live/messages.ts';

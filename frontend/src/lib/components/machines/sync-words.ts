@@ -1,4 +1,4 @@
-// Words for the details of a sync.
+// Texts for the details of a sync.
 import type { Machine, NoticeKind } from '../../api/types.ts';
 import type { Tone } from '../../ui/tone.ts';
 

@@ -1,4 +1,4 @@
-// Any address that no page has: the "not found" page, inside the console's frame.
+// Any address that no page has: the "not found" page, inside the console's layout.
 import { error } from '@sveltejs/kit';
 
 export function load(): never {

@@ -9,7 +9,7 @@ const GROUPS = DECISION_GROUPS.map((group) => group.value);
 
 // Reads only the parameters that choose rows: opening an event (?event=…) does not read the list again.
 export const load: PageLoad = async ({ url, fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const filters = {
     q: textParam(url.searchParams, 'q'),
     decision: choiceParam(url.searchParams, 'decision', GROUPS),

@@ -9,7 +9,7 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ url, fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const filters = {
     q: textParam(url.searchParams, 'q'),
     rule_type: choiceParam(url.searchParams, 'rule_type', RULE_TYPES),

@@ -8,7 +8,7 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ url, fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const layer = textParam(url.searchParams, 'layer') ?? GLOBAL_LAYER;
   const layers = new Resource(() => listLayers({ fetch }));
   const settings = layer === GLOBAL_LAYER ? new Resource(() => readSettings({ fetch })) : undefined;

@@ -1,4 +1,4 @@
-// Opened by Santa's dialog: public, for anybody, whatever is behind /blocked/.
+// Opened by Santa's dialog: public, for any address below /blocked/.
 import { blockedContact, blockedProgram } from '#lib/api/blocked.ts';
 import { fingerprintIn } from '#lib/domain/blocked.ts';
 import { textParam } from '#lib/domain/url-state.ts';
@@ -7,7 +7,7 @@ import type { PageLoad } from './$types';
 export const load: PageLoad = async ({ params, url, fetch }) => {
   const fingerprint = fingerprintIn(params.rest);
   const machine = textParam(url.searchParams, 'machine_id');
-  // Without an answer the page still says what to do.
+  // Without a response the page still shows what to do.
   const [program, contact] = await Promise.all([
     fingerprint ? blockedProgram(fingerprint, machine, { fetch }).catch(() => null) : null,
     blockedContact({ fetch }).catch(() => null),

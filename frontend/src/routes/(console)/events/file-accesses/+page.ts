@@ -8,7 +8,7 @@ import type { PageLoad } from './$types';
 const DECISIONS = ACCESS_DECISIONS.map(({ value }) => value);
 
 export const load: PageLoad = async ({ url, fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const filters = {
     q: textParam(url.searchParams, 'q'),
     decision: choiceParam(url.searchParams, 'decision', DECISIONS),

@@ -9,7 +9,7 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ params, fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const id = machineIdOf(params.id);
   const machine = new Resource(() => readMachine(id, { fetch }));
   const eventFilters = { machine_id: id };

@@ -4,7 +4,7 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const layers = new Resource(() => listLayers({ fetch }));
   await briefly(layers.first);
   return { title: 'Import and export', layers };

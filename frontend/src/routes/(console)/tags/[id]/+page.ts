@@ -5,7 +5,7 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ params, fetch, parent }) => {
-  await parent(); // nothing is asked for before it is known that somebody is logged in
+  await parent(); // no requests before the login is checked
   const id = Number(params.id);
   const tag = new Resource(() => readTag(id, { fetch }));
   const members = new PagedList({
