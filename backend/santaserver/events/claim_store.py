@@ -73,11 +73,14 @@ firsts as (
   select said.* from said join macs on macs.id = said.mac
   where not exists (
     select from {claims}_machine m where m.{key} = said.subject and m.machine_id = said.mac)),
+counts as materialized (
+  select m.{key}, m.digest, count(*) as macs from {claims}_machine m
+  where m.{key} = any($1) group by m.{key}, m.digest),
 versions as (
   select v.*,
     exists (select from {claims} k where k.{key} = v.subject and k.digest = v.digest) as known,
     (select count(*) from {claims} k where k.{key} = v.subject) as others,
-    (select count(*) from {claims}_machine m where m.{key} = v.subject and m.digest = v.digest) as macs
+    coalesce((select n.macs from counts n where n.{key} = v.subject and n.digest = v.digest), 0) as macs
   from (
     select said.subject, said.digest, min(said.place) as place, count(firsts.place) as more
     from said left join firsts using (subject, mac) group by said.subject, said.digest) v),
@@ -104,13 +107,15 @@ select subject, digest, macs + more >= $5 or (not known and others >= $6) as set
 """
 
 _SETTLE = """
-with best as (
+with counts as materialized (
+  select m.{key}, m.digest, count(*) as macs from {claims}_machine m
+  where m.{key} = any($1) group by m.{key}, m.digest),
+best as (
   select distinct on (c.{key}) c.*
   from {claims} c join {table} x on x.{id} = c.{key}
+  left join counts n on n.{key} = c.{key} and n.digest = c.digest
   where c.{key} = any($1)
-  order by c.{key}, (
-      select count(*) from {claims}_machine m where m.{key} = c.{key} and m.digest = c.digest) desc,
-    {shown} desc, c.claimed_at, c.digest),
+  order by c.{key}, coalesce(n.macs, 0) desc, {shown} desc, c.claimed_at, c.digest),
 others as materialized (
   select x.{id} from {table} x join best on best.{key} = x.{id}
   where {differs}

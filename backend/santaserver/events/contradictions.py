@@ -11,12 +11,13 @@ from santaserver.events.pending_claims import MAX_MACS
 def _column(subject: Subject, of: str) -> str:
     facts = ", ".join(f"'{column}', k.{column}" for column in subject.columns)
     claims, key = subject.claims, subject.key
-    return f"""(
-      select jsonb_agg(jsonb_build_object({facts}, 'macs', o.macs) order by o.macs desc, k.claimed_at)::text
-      from {claims} k cross join lateral (
-        select least(count(*), {MAX_MACS}) as macs from {claims}_machine m
-        where m.{key} = k.{key} and m.digest = k.digest) o
-      where k.{key} = {of} having count(*) > 1)"""  # noqa: S608 - names of this program
+    return f"""(case when (select count(*) from {claims} k where k.{key} = {of}) > 1 then (
+      select jsonb_agg(jsonb_build_object({facts}, 'macs', least(coalesce(o.macs, 0), {MAX_MACS}))
+        order by least(coalesce(o.macs, 0), {MAX_MACS}) desc, k.claimed_at)::text
+      from {claims} k left join (
+        select m.digest, count(*) as macs from {claims}_machine m where m.{key} = {of} group by m.digest) o
+        on o.digest = k.digest
+      where k.{key} = {of}) end)"""  # noqa: S608 - names of this program
 
 
 def certificate_claims(sha256: str) -> str:

@@ -11,6 +11,10 @@ use std::os::unix::fs::FileExt;
 /// both cost the same.
 const LARGE: usize = 12 * 1024;
 
+/// From this size on huge pages are worth the milliseconds that they cost at the start.
+#[cfg(target_os = "linux")]
+const HUGE: usize = 512 * 1024;
+
 /// The bytes of one representation.
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -72,6 +76,11 @@ fn seal(bytes: &[u8]) -> io::Result<Option<File>> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = File::from(memfd_create("console", flags)?);
     file.write_all_at(bytes, 0)?;
+    if bytes.len() >= HUGE {
+        // Without huge pages it works as well, only slower.
+        let _ = super::huge_pages::collapse(&file, bytes.len());
+        file.set_len(bytes.len() as u64)?;
+    }
     let all = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     fcntl_add_seals(&file, all)?;
     Ok(Some(file))
@@ -105,6 +114,20 @@ mod tests {
                 assert!(part == bytes[range]);
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn content_in_huge_pages_takes_no_more_memory_than_it_needs() {
+        use std::os::unix::fs::MetadataExt;
+        let len = (3 << 20) + 1;
+        let Content::File { file, .. } = Content::keep(vec![b'x'; len]).expect("kept") else {
+            panic!("not in a file")
+        };
+        let metadata = file.metadata().expect("metadata");
+        let page = rustix::param::page_size() as u64;
+        assert_eq!(metadata.len(), len as u64);
+        assert_eq!(metadata.blocks() * 512, metadata.len().next_multiple_of(page));
     }
 
     #[cfg(target_os = "linux")]

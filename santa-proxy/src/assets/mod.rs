@@ -4,6 +4,8 @@
 mod backup;
 mod compress;
 mod content;
+#[cfg(target_os = "linux")]
+mod huge_pages;
 mod load;
 mod media;
 

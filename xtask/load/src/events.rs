@@ -41,18 +41,21 @@ fn event(body: &mut String, machine: u32, program: u32, at: f64, pid: u16) {
         u32::from(pid) + 1,
         hex(u64::from(program) + 1_000_000, 40),
     );
-    for (place, name) in
-        ["Developer ID Application", "Developer ID Certification Authority", "Root CA"]
-            .iter()
-            .enumerate()
+    let own = format!("Publisher {publisher}");
+    // Everybody's chain ends in the same two certificates, about which all Macs agree.
+    for (place, (name, key, organization, unit)) in [
+        ("Developer ID Application", 2_000_000 + u64::from(publisher), own.as_str(), team.as_str()),
+        ("Developer ID Certification Authority", 3_000_001, "Vendor Incorporated", "Certification"),
+        ("Root CA", 3_000_002, "Vendor Incorporated", "Certification"),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let key =
-            if place == 0 { u64::from(publisher) + 2_000_000 } else { 3_000_000 + place as u64 };
         let comma = if place == 0 { "" } else { "," };
         let _ = write!(
             body,
-            "{comma}{{\"sha256\":\"{}\",\"cn\":\"{name}: Publisher {publisher}\",\"org\":\"Publisher {publisher}\",\
-             \"ou\":\"{team}\",\"valid_from\":1600000000,\"valid_until\":1900000000}}",
+            "{comma}{{\"sha256\":\"{}\",\"cn\":\"{name}: {organization}\",\"org\":\"{organization}\",\
+             \"ou\":\"{unit}\",\"valid_from\":1600000000,\"valid_until\":1900000000}}",
             hex(key, 64),
         );
     }
