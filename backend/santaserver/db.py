@@ -40,7 +40,7 @@ REST_CONNECTIONS = 10
 REST_PER_USER = 4
 """For one user at a time, so that one user's searches do not block the others."""
 MAX_WAITING = 2000
-TRUSTED_FOR = 0.05
+TRUSTED_FOR = 0.25
 """Seconds after its use in which a Mac's request takes a connection unchecked: a check costs a sixth of the
 request.
 """

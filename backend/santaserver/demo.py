@@ -37,7 +37,7 @@ from santaserver.enrollment.admission import EnrollmentCache, Proof, authorise
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.claim_store import store_claims
 from santaserver.events.ingest import Intake, event_upload
-from santaserver.events.news import NewsBudget
+from santaserver.events.news import EventNews
 from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
 from santaserver.outbox import discard
@@ -102,7 +102,7 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
         for number in range(FLEET_SIZE):
             await _machine(replace(fleet, now=now - _silence(number, chance)), number, chance, programs)
         while claims := programs.pending.take():
-            await store_claims(fleet.connection, programs.known, claims, now)
+            await store_claims(fleet.connection, programs, claims, now)
         if actor is not None:
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
             await add_machine_layers(work, machines, actor, now - timedelta(minutes=5))
@@ -159,7 +159,7 @@ async def _machine(context: SyncContext, number: int, chance: random.Random, pro
         bodies.append({"audit_events": list(approvals(context.now, chance))})
     for content in bodies:
         body = msgspec.json.encode(content)
-        intake = Intake(context.connection, programs, _no_enrollment, NewsBudget(), context.now)
+        intake = Intake(context.connection, programs, _no_enrollment, EventNews(), context.now)
         await event_upload(intake, machine_id, parse_upload(body, machine_id, context.now))
 
 

@@ -16,7 +16,7 @@ from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.router import router as enrollments
 from santaserver.events.catalogue import ProgramCache
 from santaserver.events.claims import write_claims
-from santaserver.events.news import NewsBudget
+from santaserver.events.news import EventNews, tell_events
 from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
@@ -90,7 +90,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         batch_caps=BatchCaps(memory),
         progress=FleetProgress(memory),
         memory=memory,
-        news=NewsBudget(),
+        news=EventNews(),
     )
     app.add_middleware(RestBody)
     app.add_middleware(problems.AnswerProblems)
@@ -139,6 +139,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(
             write_claims(state.database, state.programs, state.clock),
             name="claims of Macs",
+        ),
+        asyncio.create_task(
+            tell_events(state.database, state.news, state.bus.publish, state.clock), name="event news"
         ),
         asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
     ]

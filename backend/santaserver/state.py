@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from santaserver.db import Database
     from santaserver.enrollment.admission import EnrollmentCache
     from santaserver.events.catalogue import ProgramCache
-    from santaserver.events.news import NewsBudget
+    from santaserver.events.news import EventNews
     from santaserver.live.bus import Bus
     from santaserver.rules.progress import FleetProgress
     from santaserver.settings import Settings
@@ -60,6 +60,6 @@ class AppState:
     batch_caps: BatchCaps
     progress: FleetProgress
     memory: CacheMemory
-    news: NewsBudget
+    news: EventNews
     limits: Limits = field(default_factory=Limits)
     logins: ConcurrencyLimiter = field(default_factory=_logins)

@@ -23,6 +23,8 @@ from santaserver.protocol import santa_v1_pb2 as pb
 SIGNING = Words(pb.SigningStatus, "")
 TOUCH_AFTER = timedelta(hours=1)
 """`last_seen_at` is as exact as this."""
+CERTIFICATE_SIZE = sizes.ENTRY + sizes.TEXT + 64
+"""Bytes of a certificate that a process knows to be stored."""
 
 
 Reports = list[tuple[ExecutionRow, KnownProgram]]
@@ -36,6 +38,8 @@ class ProgramCache:
         self.known: LruCache[str, KnownProgram] = LruCache(memory, "programs", _known_size)
         """By SHA-256."""
         self.places = PlaceCache(memory)
+        self.certificates: LruCache[str, bool] = LruCache(memory, "certificates", lambda *_: CERTIFICATE_SIZE)
+        """Those that are stored, by SHA-256."""
         self.pending = PendingClaims(self.forget, pending_bytes)
 
     def forget(self, claim: Claim) -> None:
@@ -83,18 +87,22 @@ async def _store(
 ) -> Reports:
     for row in rows:
         identify(row.event)
-    await store_certificates(connection, [cert for row in rows for cert in row.event.signing_chain])
+    await store_certificates(connection, cache, [cert for row in rows for cert in row.event.signing_chain])
     programs: dict[str, KnownProgram] = {}
-    for sha256, number in (await _store_programs(connection, rows, now)).items():
+    for sha256, number, path, name in await _store_programs(connection, rows, now):
         before = cache.known.get(sha256)
         program = before._replace(written_at=now) if before else KnownProgram(number, now)
         programs[sha256] = cache.known.put(sha256, program)
+        cache.places.add(number, path, name)
     return [(row, programs[row.sha256]) for row in rows]
 
 
-async def store_certificates(connection: Connection, certificates: Iterable[Certificate]) -> None:
+async def store_certificates(
+    connection: Connection, cache: ProgramCache, certificates: Iterable[Certificate]
+) -> None:
     """Keep certificates that are new."""
-    chain = sorted({cert.sha256: cert for cert in certificates}.items())
+    known = cache.certificates
+    chain = sorted({cert.sha256: cert for cert in certificates if known.get(cert.sha256) is None}.items())
     if chain:
         await connection.execute(
             """insert into certificate (sha256, cn, org, ou, valid_from, valid_until)
@@ -107,11 +115,14 @@ async def store_certificates(connection: Connection, certificates: Iterable[Cert
             [valid_time(cert.valid_from) for _, cert in chain],
             [valid_time(cert.valid_until) for _, cert in chain],
         )
+    for key, _ in chain:
+        known.put(key, True)
 
 
 async def _store_programs(
     connection: Connection, rows: Sequence[ExecutionRow], now: datetime
-) -> dict[str, int]:
+) -> list[tuple[str, int, str, str]]:
+    """Store programs; return of each its SHA-256, its id, and the path and name that it is shown with."""
     programs = unique_by(rows, lambda row: row.sha256)
     events = [row.event for row in programs]
     stored = await connection.fetch(
@@ -131,7 +142,7 @@ async def _store_programs(
              last_seen_at = greatest(program.last_seen_at, excluded.last_seen_at),
              file_path = case when program.file_path = '' then excluded.file_path
                               else program.file_path end
-           returning sha256, id""",
+           returning sha256, id, file_path, file_name""",
         [row.sha256 for row in programs],
         [event.file_name[:MAX_NAME] for event in events],
         [event.file_path[:MAX_TEXT] for event in events],
@@ -149,7 +160,7 @@ async def _store_programs(
         [_json(entitlements(event)) for event in events],
         now,
     )
-    return {row["sha256"]: row["id"] for row in stored}
+    return [tuple(row) for row in stored]
 
 
 async def store_bundles(

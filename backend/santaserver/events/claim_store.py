@@ -8,13 +8,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.events.catalogue import store_certificates, valid_time
-from santaserver.events.pending_claims import MAX_CLAIMS, MAX_MACS, Claim, KnownProgram
+from santaserver.events.catalogue import ProgramCache, store_certificates, valid_time
+from santaserver.events.pending_claims import MAX_CLAIMS, MAX_MACS, Claim
 from santaserver.events.wire import Certificate
 
 
@@ -166,33 +165,23 @@ BUNDLES = Subject(
 )
 
 
-class Programs(Protocol):
-    """The programs that a worker knows, by SHA-256."""
-
-    def get(self, key: str) -> KnownProgram | None:
-        """Return what is known of a program."""
-
-    def put(self, key: str, value: KnownProgram) -> KnownProgram:
-        """Remember a program."""
-
-
 async def store_claims(
-    connection: Connection, known: Programs, claims: Sequence[Claim], now: datetime
+    connection: Connection, programs: ProgramCache, claims: Sequence[Claim], now: datetime
 ) -> None:
     """Store what Macs claim, and let the catalog show what most of them do."""
     if not claims:
         return
     certificates = {(cert.sha256, claim.machine): cert for claim in claims for cert in claim.chain}
-    await store_certificates(connection, certificates.values())
+    await store_certificates(connection, programs, certificates.values())
     await _store(connection, CERTIFICATES, _certificates(certificates), now)
     await _store(connection, PROGRAM_BUNDLES, map(_program_bundle, claims), now)
     await _store(connection, BUNDLES, _bundles(claims), now)
     settled = await _store(connection, SIGNATURES, map(_signature, claims), now)
     for claim in claims:
-        program = known.get(claim.sha256)
+        program = programs.known.get(claim.sha256)
         if program is not None:
             enough = (claim.program, _digest(SIGNATURES, _signature(claim)[2])) in settled
-            known.put(claim.sha256, program.with_claim(claim.key, settled=enough))
+            programs.known.put(claim.sha256, program.with_claim(claim.key, settled=enough))
 
 
 async def _store(

@@ -75,7 +75,7 @@ async def _try(database: Database, programs: ProgramCache, now: datetime) -> boo
     claims = programs.pending.take()
     try:
         async with database.statements() as connection:
-            await store_claims(connection, programs.known, claims, now)
+            await store_claims(connection, programs, claims, now)
     except (DatabaseUnavailable, StatementTimeout):
         programs.pending.put_back(claims)
         return False

@@ -1,4 +1,4 @@
-"""The stage eventupload: stores a batch, requests bundles, notifies open browsers.
+"""The stage eventupload: stores a batch, requests bundles, queues news for open browsers.
 
 It does not lock the machine and is independent of its syncs: batches arrive during a sync and before the
 first one, and use separate connections, so that a burst never delays a sync.
@@ -12,18 +12,13 @@ from datetime import datetime
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.events import repository, store
+from santaserver.events import store
 from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
 from santaserver.events.claims import collect_claims
-from santaserver.events.messages import EventSeen
-from santaserver.events.news import NewsBudget
+from santaserver.events.news import EventNews
 from santaserver.events.oddities import Oddity, count
 from santaserver.events.parse import Upload
 from santaserver.events.places import store_places
-from santaserver.events.schemas import Event
-from santaserver.events.shape import digests, show
-from santaserver.events.store import Added
-from santaserver.outbox import Message, message
 from santaserver.protocol.messages import EventUploadAnswer
 
 log = logging.getLogger(__name__)
@@ -38,12 +33,12 @@ class Intake:
     programs: ProgramCache
     enroll: Callable[[], Awaitable[None]]
     """Makes the machine known, or raises what its enrollment says against it."""
-    news: NewsBudget
+    news: EventNews
     now: datetime
 
 
-async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple[bytes, list[Message]]:
-    """Store a batch; return which bundles to upload in full, and the messages for open browsers."""
+async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> bytes:
+    """Store a batch; return which bundles to upload in full."""
     connection, now = intake.connection, intake.now
     everything = (*upload.executions, *upload.bundle_binaries)
     programs, reports = await program_ids(connection, intake.programs, everything, machine_id, now)
@@ -68,8 +63,9 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> tuple
             upload.unusable,
             upload.unsupported,
         )
+    intake.news.add(machine_id, added)
     answer = EventUploadAnswer(event_upload_bundle_binaries=await _wanted(connection, upload))
-    return msgspec.json.encode(answer), await _news(intake, machine_id, added)
+    return msgspec.json.encode(answer)
 
 
 async def _wanted(connection: Connection, upload: Upload) -> list[str]:
@@ -80,21 +76,3 @@ async def _wanted(connection: Connection, upload: Upload) -> list[str]:
         if row.event.file_bundle_hash and row.event.file_bundle_binary_count
     }
     return await incomplete_bundles(connection, sorted(hashes))
-
-
-async def _news(intake: Intake, machine_id: str, added: Added) -> list[Message]:
-    def seen(event: Event | None = None, count: int = 1) -> Message:
-        return message(
-            EventSeen(at=intake.now, machine_id=machine_id, hostname=added.hostname, event=event, count=count)
-        )
-
-    news: list[Message] = []
-    shown = added.notable[: intake.news.take(len(added.notable), intake.now)]
-    if shown:
-        rows = await repository.events_at(intake.connection, shown)
-        certificates = await repository.certificates(intake.connection, digests(rows))
-        news += [seen(show(row, certificates)) for row in rows]
-    others = added.count - len(news)
-    if others > 0:
-        news.append(seen(count=others))
-    return news

@@ -23,6 +23,10 @@ class PlaceCache:
         """Know none."""
         self.known: LruCache[int, bool] = LruCache(memory, "program_paths", lambda *_: PLACE_SIZE)
 
+    def add(self, program: int, path: str, name: str) -> None:
+        """Remember the place that a program is shown with: it needs no row beside the program's."""
+        self.known.put(hash((program, path, name)), True)
+
 
 async def store_places(
     connection: Connection, cache: PlaceCache, rows: Sequence[ExecutionRow], programs: Mapping[str, int]

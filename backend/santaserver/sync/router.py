@@ -240,9 +240,7 @@ async def _report(call: Call, enrolled: EnrollmentTerms | None, content: Content
 
     async with state.database.statements() as connection:
         intake = Intake(connection, state.programs, enroll, state.news, now)
-        body, news = await event_upload(intake, machine_id, upload)
-    state.bus.publish(news)
-    return body
+        return await event_upload(intake, machine_id, upload)
 
 
 def _metrics(machine_id: str, content: Content) -> None:
