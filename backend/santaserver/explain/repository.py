@@ -1,14 +1,16 @@
 """What explanations are made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.paging import like_pattern
 from santaserver.policy.capabilities import Capabilities, by_code, client_name
 from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
+from santaserver.policy.targets import Policy, RuleType
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,40 @@ async def machine_policy(connection: Connection, machine_id: str) -> MachinePoli
     return MachinePolicy(found, head, confirmed, layers, client, client_name(client, version), monitor_until)
 
 
+class WinningRule(Struct, frozen=True):
+    """The version of a rule that wins for its target."""
+
+    rule_id: int
+    rule_type: RuleType
+    identifier: str
+    policy: Policy
+    cel_expr: str | None
+    layer_id: int
+    locked: bool
+    expires_at: datetime | None
+    needs_level: int
+    comment: str
+
+
+class CandidateRow(Struct, frozen=True):
+    """A version of a rule that is in force in one layer."""
+
+    rule_id: int
+    layer_id: int
+    policy: Policy
+    locked: bool
+    needs_level: int
+
+
 async def effective_rules(
     connection: Connection,
     machine: MachinePolicy,
     after: tuple[str, str],
     limit: int,
     text: str,
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[WinningRule]:
     """Return the winning rules of a machine that can be sent to it, by type and identifier, after a key."""
-    rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+    rows = await connection.fetch(
         f"""select w.*, r.comment from (
               select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
                 v.cel_expr, v.layer_id, v.locked, v.expires_at, v.needs_level
@@ -75,14 +102,14 @@ async def effective_rules(
         list(machine.client.policies),
         list(machine.client.rule_types),
     )
-    return rows
+    return [WinningRule(*row) for row in rows]
 
 
 async def candidates(
     connection: Connection, machine: MachinePolicy, rule_type: str, identifier: str
-) -> Sequence[Any]:
+) -> Sequence[CandidateRow]:
     """Return the versions in force for a target in a machine's layers, the winning one first."""
-    return await connection.fetch(
+    rows = await connection.fetch(
         f"""select v.rule_id, v.layer_id, v.policy, v.locked, v.needs_level from rule_version v
             where v.layer_id = any($1) and {IN_FORCE} and v.rule_type = $3 and v.identifier = $4
             order by {PRECEDENCE}""",  # noqa: S608 - constants
@@ -91,3 +118,4 @@ async def candidates(
         rule_type,
         identifier,
     )
+    return [CandidateRow(*row) for row in rows]

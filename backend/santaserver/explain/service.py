@@ -7,7 +7,7 @@ from typing import cast
 from santaserver.db import Connection
 from santaserver.errors import NotFound, Unprocessable
 from santaserver.explain import repository
-from santaserver.explain.repository import MachinePolicy
+from santaserver.explain.repository import MachinePolicy, WinningRule
 from santaserver.explain.schemas import (
     Candidate,
     EffectiveRule,
@@ -106,21 +106,23 @@ async def effective_rules(
     names = await layer_names(connection, machine.layers)
     rows = await repository.effective_rules(connection, machine, after, limit + 1, text)
     page = rows[:limit]
-    items = [
-        EffectiveRule.model_validate(
-            {
-                **{name: row[name] for name in EffectiveRule.model_fields if name in row},
-                "layer": names[row["layer_id"]],
-                "policy": sent_policy(
-                    Claim(0, row["rule_type"], row["policy"], row["locked"], row["needs_level"]),
-                    machine.client,
-                ),
-            }
-        )
-        for row in map(dict, page)
-    ]
-    following = encode_cursor((page[-1]["rule_type"], page[-1]["identifier"])) if len(rows) > limit else None
-    return Page(items=items, next_cursor=following)
+    following = encode_cursor((page[-1].rule_type, page[-1].identifier)) if len(rows) > limit else None
+    return Page(items=[_effective(row, machine, names) for row in page], next_cursor=following)
+
+
+def _effective(rule: WinningRule, machine: MachinePolicy, names: Mapping[int, str]) -> EffectiveRule:
+    sent = sent_policy(Claim(0, rule.rule_type, rule.policy, rule.locked, rule.needs_level), machine.client)
+    return EffectiveRule(
+        rule_id=rule.rule_id,
+        rule_type=rule.rule_type,
+        identifier=rule.identifier,
+        policy=cast("Policy", sent),
+        cel_expr=rule.cel_expr,
+        layer=names[rule.layer_id],
+        locked=rule.locked,
+        expires_at=rule.expires_at,
+        comment=rule.comment,
+    )
 
 
 async def _machine_policy(connection: Connection, machine_id: str) -> MachinePolicy:
@@ -136,8 +138,7 @@ async def _target(
     rows = await repository.candidates(connection, machine, kind, identifier)
     ranks = {layer: rank for rank, layer in enumerate(machine.layers)}
     claims = [
-        (Claim(ranks[row["layer_id"]], kind, row["policy"], row["locked"], row["needs_level"]), row)
-        for row in rows
+        (Claim(ranks[row.layer_id], kind, row.policy, row.locked, row.needs_level), row) for row in rows
     ]
     best = claims[0][0] if claims else None
     candidates = []
@@ -145,10 +146,10 @@ async def _target(
         ruling = rule_on(claim, best or claim, machine.client, machine.name)
         candidates.append(
             Candidate(
-                rule_id=row["rule_id"],
-                layer=names[row["layer_id"]],
-                policy=cast("Policy", row["policy"]),
-                locked=row["locked"],
+                rule_id=row.rule_id,
+                layer=names[row.layer_id],
+                policy=row.policy,
+                locked=row.locked,
                 outcome=cast("Outcome", ruling.outcome),
                 why=ruling.why,
             )

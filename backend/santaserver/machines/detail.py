@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from santaserver.db import Connection
 from santaserver.explain.delivery import setting_gaps, why_not_sent, why_replaced
@@ -26,6 +27,7 @@ from santaserver.policy.capabilities import Capabilities, client_name
 from santaserver.policy.head import head_seq
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState, RuleCounts
+from santaserver.policy.targets import Policy
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.preflight import next_drift_clean
 from santaserver.sync_settings.log import settings_at
@@ -97,17 +99,24 @@ async def _rules(
     names = await layer_names(connection, layers)
     items = []
     for row in rows:
-        rule_type, policy, level = row["rule_type"], row["policy"], row["needs_level"]
-        sent = able.policy(rule_type, policy, level)
+        sent = able.policy(row.rule_type, row.policy, row.needs_level)
         why = (
-            why_not_sent(able, name, rule_type, policy, level)
+            why_not_sent(able, name, row.rule_type, row.policy, row.needs_level)
             if sent is None
-            else why_replaced(able, name, policy, sent)
+            else why_replaced(able, name, row.policy, sent)
         )
-        fields = {key: row[key] for key in ("rule_id", "rule_type", "identifier", "policy")}
-        layer = names.get(row["layer_id"], "")
-        items.append(UndeliveredRule.model_validate({**fields, "layer": layer, "sent": sent, "why": why}))
-    return UndeliveredRules(items=items, total=rows[0]["total"])
+        items.append(
+            UndeliveredRule(
+                rule_id=row.rule_id,
+                rule_type=row.rule_type,
+                identifier=row.identifier,
+                policy=row.policy,
+                layer=names.get(row.layer_id, ""),
+                sent=cast("Policy | None", sent),
+                why=why,
+            )
+        )
+    return UndeliveredRules(items=items, total=rows[0].total)
 
 
 async def _settings(

@@ -1,12 +1,14 @@
 """Finds the rules in force for a machine that its client does not support as they are."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.policy.capabilities import NEWEST, Capabilities
 from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
 from santaserver.policy.rule_text import MASK
+from santaserver.policy.targets import Policy, RuleType
 
 SHOWN = 100
 
@@ -15,13 +17,25 @@ UNREADABLE = f"""{{0}}.policy <> '{MASK}'
 """A condition on versions of rules; few match, so it is applied before the winning version is determined."""
 
 
+class UndeliveredRow(Struct, frozen=True):
+    """The version of a rule that wins for its target, and how many of them are meant in all."""
+
+    rule_id: int
+    rule_type: RuleType
+    identifier: str
+    policy: Policy
+    layer_id: int
+    needs_level: int
+    total: int
+
+
 async def undelivered_rules(
     connection: Connection, layers: Sequence[int], seq: int, client: Capabilities
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[UndeliveredRow]:
     """Return the first such rules by type and identifier, each with the total number."""
     if client is NEWEST:
         return ()
-    rows: Sequence[Mapping[str, Any]] = await connection.fetch(
+    rows = await connection.fetch(
         f"""with suspect as (
               select distinct v.rule_type, v.identifier from rule_version v
               where v.layer_id = any($1) and {IN_FORCE} and {UNREADABLE.format("v")}),
@@ -39,4 +53,4 @@ async def undelivered_rules(
         [rule_type for rule_type, word in client.rule_types.items() if word],
         [policy for policy, sent in client.policies.items() if policy == sent],
     )
-    return rows
+    return [UndeliveredRow(*row) for row in rows]

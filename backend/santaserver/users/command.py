@@ -19,9 +19,9 @@ async def print_sessions(settings: Settings, username: str | None) -> None:
     finally:
         await database.close()
     for row in rows:
-        seen = row["last_seen_at"].isoformat(timespec="seconds")
-        browser = row["user_agent"].encode("ascii", "backslashreplace").decode()
-        sys.stdout.write(f"{row['id']}\t{row['username']}\t{seen}\t{row['address']}\t{browser}\n")
+        seen = row.last_seen_at.isoformat(timespec="seconds")
+        browser = row.user_agent.encode("ascii", "backslashreplace").decode()
+        sys.stdout.write(f"{row.id}\t{row.username}\t{seen}\t{row.address}\t{browser}\n")
 
 
 async def revoke_sessions(settings: Settings, username: str | None, session_id: int | None) -> int:

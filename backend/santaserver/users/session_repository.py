@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from santaserver.db import Connection
 
@@ -26,6 +28,31 @@ class Login(NamedTuple):
     now: datetime
 
 
+class FoundSession(Struct, frozen=True):
+    """A session and its user, as each request needs them."""
+
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_id: int
+    username: str
+    display_name: str
+    role: str
+
+
+class ListedSession(Struct, frozen=True):
+    """A session as its owner sees it."""
+
+    id: int
+    username: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+    id_hash: bytes
+
+
 async def add_session(connection: Connection, id_hash: bytes, login: Login, until: datetime) -> None:
     """Store a session and drop the ones that have run out."""
     await connection.execute("delete from user_session where expires_at <= $1", login.now)
@@ -42,14 +69,15 @@ async def add_session(connection: Connection, id_hash: bytes, login: Login, unti
     )
 
 
-async def find_session(connection: Connection, id_hash: bytes) -> Any | None:  # noqa: ANN401 - a record
+async def find_session(connection: Connection, id_hash: bytes) -> FoundSession | None:
     """Return a session and its user, unless the account is disabled."""
-    return await connection.fetchrow(
+    row = await connection.fetchrow(
         """select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, u.role
            from user_session s join app_user u on u.id = s.user_id
            where s.id_hash = $1 and u.disabled_at is null""",
         id_hash,
     )
+    return FoundSession(*row) if row else None
 
 
 async def touch_session(connection: Connection, id_hash: bytes, now: datetime, until: datetime) -> None:
@@ -68,9 +96,11 @@ async def delete_session(connection: Connection, id_hash: bytes) -> None:
     await connection.execute("delete from user_session where id_hash = $1", id_hash)
 
 
-async def list_sessions(connection: Connection, now: datetime, username: str | None) -> Sequence[Any]:
+async def list_sessions(
+    connection: Connection, now: datetime, username: str | None
+) -> Sequence[ListedSession]:
     """Return live sessions, of one user or of all, those used last first."""
-    return await connection.fetch(LIST, now, username, MAX_LISTED)
+    return [ListedSession(*row) for row in await connection.fetch(LIST, now, username, MAX_LISTED)]
 
 
 async def delete_by_id(connection: Connection, session_id: int, owner: int | None) -> bool:

@@ -47,8 +47,8 @@ async def list_sessions(
     rows = await repository.list_sessions(connection, now, whose)
     items = [
         Session(
-            **{name: row[name] for name in Session.model_fields if name != "current"},
-            current=row["id_hash"] == own,
+            **{name: getattr(row, name) for name in Session.model_fields if name != "current"},
+            current=row.id_hash == own,
         )
         for row in rows
     ]

@@ -122,10 +122,11 @@ class Sessions:
             row = await repository.find_session(connection, hashed)
         if row is None:
             return None
-        created_at, last_seen_at, expires_at, user_id, username, display_name, role = row
-        user = User(id=user_id, username=username, display_name=display_name, role=ROLES[role])
-        end = self._lifetime.end(created_at, last_seen_at, expires_at)
-        session = _Session(user, created_at, last_seen_at, end, read_at, generation)
+        user = User(
+            id=row.user_id, username=row.username, display_name=row.display_name, role=ROLES[row.role]
+        )
+        end = self._lifetime.end(row.created_at, row.last_seen_at, row.expires_at)
+        session = _Session(user, row.created_at, row.last_seen_at, end, read_at, generation)
         self._known.put(hashed, session)
         return session
 
