@@ -39,8 +39,8 @@ async def last_block(connection: Connection, sha256: str, machine_id: str) -> La
 async def read_contact(connection: Connection, *, lock: bool = False) -> ContactRow:
     """Return the contact; `lock` prevents other changes until the end of the transaction."""
     query = "select text, url from blocked_contact"
-    ((text, url),) = await connection.fetch(f"{query} for update" if lock else query)
-    return ContactRow(text, url)
+    row = await connection.fetchrow(f"{query} for update" if lock else query)
+    return ContactRow(*row) if row else ContactRow("", "")
 
 
 async def replace_contact(connection: Connection, contact: ContactRow) -> None:
