@@ -29,7 +29,7 @@ from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
 from santaserver.paging import decode_cursor
-from santaserver.policy.change import change
+from santaserver.policy.change import policy_change
 from santaserver.policy.targets import check_identifier
 from santaserver.reads import ItemPage, item_of, page_of
 from santaserver.unit_of_work import UnitOfWork
@@ -83,11 +83,11 @@ async def create_enrollment(
 async def _add(work: UnitOfWork, enrollment: NewEnrollment, tags: list[str], actor: Actor) -> int:
     if not tags:
         return await repository.add_enrollment(work.connection, enrollment)
-    async with change(work, actor, enrollment.created_at, "enrollment") as made:
+    async with policy_change(work, actor, enrollment.created_at, "enrollment") as change:
         ids = await _tags(work.connection, tags)
         number = await repository.add_enrollment(work.connection, enrollment)
         await repository.add_tags(work.connection, number, ids)
-        made.layers_changed()
+        change.layers_changed()
     return number
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from santaserver.db import Connection
-from santaserver.policy.places import MACHINE_RANK, USER_RANK
+from santaserver.policy.layer_ranks import MACHINE_RANK, USER_RANK
 
 NAME = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
   when 'machine' then 'machine:' || m.machine_id else 'global' end"""

@@ -6,7 +6,7 @@ later change takes effect with the next sync only.
 
 from datetime import timedelta
 
-from santaserver.policy.places import GLOBAL_LAYER
+from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.policy.precedence import in_force_at, precedence_in
 from santaserver.sync_settings.schemas import SyncSettings
 

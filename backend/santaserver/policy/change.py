@@ -1,6 +1,6 @@
 """A change of the policy: the one way that rules, settings, tags and their order are written.
 
-`change` locks the policy's head, gives out the next number when it is first needed, collects what else
+`policy_change` locks the policy's head, gives out the next number when it is first needed, collects what else
 the head has to say, and writes it once at the end. It commits nothing: that is the unit of work's part.
 """
 
@@ -72,7 +72,7 @@ class Change:
         """Make every machine's layers be determined again at its next preflight."""
         self._layers = True
 
-    def change_due_at(self, *moments: datetime | None) -> None:
+    def due_at(self, *moments: datetime | None) -> None:
         """Make the schedule run at these times; None stands for never."""
         known = (self._next_change_at, *moments)
         self._next_change_at = min((at for at in known if at is not None), default=None)
@@ -130,12 +130,12 @@ class Change:
 
 
 @asynccontextmanager
-async def change(
+async def policy_change(
     work: UnitOfWork, actor: Actor, now: datetime, kind: ChangeKind, reason: str = ""
 ) -> AsyncIterator[Change]:
     """Yield a change; its changes of the policy's head are written at the end of the block."""
-    made = Change(work, actor, now, kind, reason, await lock_head(work.connection))
-    yield made
-    after = made.after()
-    if after != made.before:
-        await store_head(work.connection, after, made.row() if made.numbered else None)
+    change = Change(work, actor, now, kind, reason, await lock_head(work.connection))
+    yield change
+    after = change.after()
+    if after != change.before:
+        await store_head(work.connection, after, change.row() if change.numbered else None)

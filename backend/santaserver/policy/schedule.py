@@ -9,7 +9,7 @@ from datetime import datetime
 from santaserver.audit import SCHEDULE
 from santaserver.outbox import changed_in_bulk
 from santaserver.policy import schedule_repository as repository
-from santaserver.policy.change import Change, change
+from santaserver.policy.change import Change, policy_change
 from santaserver.policy.head import PolicyHead
 from santaserver.unit_of_work import UnitOfWork
 
@@ -19,25 +19,25 @@ async def apply_due(work: UnitOfWork, now: datetime) -> PolicyHead:
 
     A second caller waits for the lock, and then finds nothing left to do.
     """
-    async with change(work, SCHEDULE, now, "schedule") as made:
-        due_at = made.before.next_change_at
+    async with policy_change(work, SCHEDULE, now, "schedule") as change:
+        due_at = change.before.next_change_at
         if due_at is not None and due_at <= now:
-            await _apply(made)
-    return made.after()
+            await _apply(change)
+    return change.after()
 
 
-async def _apply(made: Change) -> None:
-    opened = await repository.open_waiting(made)
+async def _apply(change: Change) -> None:
+    opened = await repository.open_waiting(change)
     # One that expired between two runs was never in force, but its rule ends too.
-    missed = await repository.cancel_missed(made)
-    closed = await repository.close_expired(made)
+    missed = await repository.cancel_missed(change)
+    closed = await repository.close_expired(change)
     ended = [*missed, *closed]
-    await repository.mark_removed(made, ended)
+    await repository.mark_removed(change, ended)
     if opened or closed:
-        made.take_number()
-    made.next_change_is(await repository.next_due(made.connection))
-    made.sum_up(activated=len(opened), expired=len(ended))
-    made.audit_each("rule_activated", "rule", opened)
-    made.audit_each("rule_expired", "rule", ended)
+        change.take_number()
+    change.next_change_is(await repository.next_due(change.connection))
+    change.sum_up(activated=len(opened), expired=len(ended))
+    change.audit_each("rule_activated", "rule", opened)
+    change.audit_each("rule_expired", "rule", ended)
     if opened or ended:
-        made.tell(changed_in_bulk(made.now))
+        change.tell(changed_in_bulk(change.now))

@@ -9,8 +9,8 @@ from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_if_known, layer_to_fill
 from santaserver.outbox import message
-from santaserver.policy.change import Change, change
-from santaserver.policy.places import GLOBAL_LAYER
+from santaserver.policy.change import Change, policy_change
+from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.policy.targets import Policy, RuleType, check_identifier
 from santaserver.rules import repository
 from santaserver.rules.checks import (
@@ -43,17 +43,17 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
     schedule = check_schedule(rule, now)
     _, known = await layer_if_known(connection, rule.layer)
     macs = await _progress(connection, known.id) if known else NOBODY
-    async with change(work, actor, now, "rule", rule.reason) as made:
-        layer = await layer_to_fill(made, rule.layer)
+    async with policy_change(work, actor, now, "rule", rule.reason) as change:
+        layer = await layer_to_fill(change, rule.layer)
         check_layer(layer.kind, rule)
         key = (rule.rule_type, identifier)
         overridden = await _guard(connection, key, rule)
-        rule_id = await repository.add_rule(made, layer.id, key, rule.comment)
+        rule_id = await repository.add_rule(change, layer.id, key, rule.comment)
         if rule_id is None:
             raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
-        await _open(made, Target(rule_id, layer.id, *key), content, schedule)
+        await _open(change, Target(rule_id, layer.id, *key), content, schedule)
         created = _rule(await _live(connection, rule_id), macs)
-        _record(made, "created", None, created, overridden=overridden)
+        _record(change, "created", None, created, overridden=overridden)
     return created
 
 
@@ -64,7 +64,7 @@ async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: A
     known = await _live(connection, rule_id)
     content = check_content(cast("RuleType", known.rule_type), rule)
     macs = await _progress(connection, known.layer_id)
-    async with change(work, actor, now, "rule", rule.reason) as made:
+    async with policy_change(work, actor, now, "rule", rule.reason) as change:
         row = await _live(connection, rule_id)
         check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
         schedule = check_schedule(rule, now)
@@ -72,14 +72,16 @@ async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: A
             raise _in_force()
         overridden = await _guard(connection, (row.rule_type, row.identifier), rule)
         if (_content(row), _schedule(row)) != (content, schedule):
-            await repository.end_version(made, rule_id)
-            await _open(made, Target(row.id, row.layer_id, row.rule_type, row.identifier), content, schedule)
+            await repository.end_version(change, rule_id)
+            await _open(
+                change, Target(row.id, row.layer_id, row.rule_type, row.identifier), content, schedule
+            )
         if rule.comment != row.comment:
-            await repository.set_comment(made, rule_id, rule.comment)
+            await repository.set_comment(change, rule_id, rule.comment)
         changed = await _live(connection, rule_id)
         after = _rule(changed, macs)
         if changed != row:
-            _record(made, "changed", _rule(row, macs), after, overridden=overridden)
+            _record(change, "changed", _rule(row, macs), after, overridden=overridden)
     return after
 
 
@@ -87,16 +89,16 @@ async def remove_rule(work: UnitOfWork, rule_id: int, actor: Actor, now: datetim
     """Take a rule out of use; Macs that have it are sent its removal."""
     connection = work.connection
     macs = await _progress(connection, (await _live(connection, rule_id)).layer_id)
-    async with change(work, actor, now, "rule") as made:
+    async with policy_change(work, actor, now, "rule") as change:
         before = _rule(await _live(connection, rule_id), macs)
-        await repository.end_version(made, rule_id)
-        await repository.mark_removed(made, rule_id)
-        _record(made, "removed", before, None)
+        await repository.end_version(change, rule_id)
+        await repository.mark_removed(change, rule_id)
+        _record(change, "removed", before, None)
 
 
-async def remove_layers_rules(made: Change, layer: int) -> int:
+async def remove_layers_rules(change: Change, layer: int) -> int:
     """Take all rules of a layer out of use, however many there are; return how many there were."""
-    return await repository.end_layer(made, layer)
+    return await repository.end_layer(change, layer)
 
 
 async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent) -> bool:
@@ -111,9 +113,9 @@ async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent
     return needed is not None
 
 
-async def _open(made: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
-    await repository.open_version(made, target, content, schedule)
-    made.change_due_at(schedule.starts_at, schedule.expires_at)
+async def _open(change: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
+    await repository.open_version(change, target, content, schedule)
+    change.due_at(schedule.starts_at, schedule.expires_at)
 
 
 def _in_force() -> Unprocessable:
@@ -131,7 +133,7 @@ async def _live(connection: Connection, rule_id: int) -> RuleRow:
 
 
 def _record(
-    made: Change, action: str, before: Rule | None, after: Rule | None, *, overridden: bool = False
+    change: Change, action: str, before: Rule | None, after: Rule | None, *, overridden: bool = False
 ) -> None:
     shown = after or before
     if shown is None:
@@ -139,9 +141,9 @@ def _record(
     stored = _plain(after)
     if overridden:
         stored = (stored or {}) | {"guard_overridden": True}
-    made.sum_up(rule=shown.id, layer=shown.layer, action=action)
-    made.audit(f"rule_{action}", ("rule", str(shown.id)), _plain(before), stored)
-    made.tell(message(RuleChanged.model_validate({"at": made.now, "action": action, "rule": shown})))
+    change.sum_up(rule=shown.id, layer=shown.layer, action=action)
+    change.audit(f"rule_{action}", ("rule", str(shown.id)), _plain(before), stored)
+    change.tell(message(RuleChanged.model_validate({"at": change.now, "action": action, "rule": shown})))
 
 
 def _plain(rule: Rule | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from santaserver.db import rows_of
 from santaserver.policy.change import Change
-from santaserver.policy.places import MACHINE_RANK, USER_RANK
+from santaserver.policy.layer_ranks import MACHINE_RANK, USER_RANK
 from santaserver.rules.transfer_staging import PATIENCE
 
 COMMENTS = """update rule r set comment = s.comment from import_step s
@@ -46,31 +46,31 @@ DUE = """select least(min(starts_at), min(expires_at)) from import_step
   where action in ('add', 'change') and noticed"""
 
 
-async def apply(made: Change) -> int:
+async def apply(change: Change) -> int:
     """Apply every step under one number; return it, or the present one when nothing changes for Macs."""
-    connection, now = made.connection, made.now
+    connection, now = change.connection, change.now
     await connection.execute(COMMENTS, timeout=PATIENCE)
     noticed = (
         "select exists (select from import_step where noticed and action in ('add', 'change', 'remove'))"
     )
     if not await connection.fetchval(noticed):
-        return made.before.seq
-    seq = made.take_number()
-    await _make_layers(made)
+        return change.before.seq
+    seq = change.take_number()
+    await _make_layers(change)
     await connection.execute(CANCEL, now, timeout=PATIENCE)
     await connection.execute(CLOSE, seq, timeout=PATIENCE)
     await connection.execute(REMOVE, now, timeout=PATIENCE)
-    await connection.execute(ADD, now, made.actor.id, timeout=PATIENCE)
-    await connection.execute(OPEN, made.reason, seq, now, made.actor.id, timeout=PATIENCE)
-    made.change_due_at(await connection.fetchval(DUE))
+    await connection.execute(ADD, now, change.actor.id, timeout=PATIENCE)
+    await connection.execute(OPEN, change.reason, seq, now, change.actor.id, timeout=PATIENCE)
+    change.due_at(await connection.fetchval(DUE))
     return seq
 
 
-async def _make_layers(made: Change) -> None:
+async def _make_layers(change: Change) -> None:
     """Give those users and Macs a layer that get their first rule."""
-    connection = made.connection
+    connection = change.connection
     await connection.execute(USER_LAYERS, USER_RANK, timeout=PATIENCE)
     await connection.execute(MACHINE_LAYERS, MACHINE_RANK, timeout=PATIENCE)
     await connection.execute(MADE_LAYERS, timeout=PATIENCE)
     if rows_of(await connection.execute(USED_LAYERS, timeout=PATIENCE)):
-        made.layers_changed()
+        change.layers_changed()

@@ -13,7 +13,7 @@ from santaserver.bodies import WorkerThread
 from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, Unprocessable
 from santaserver.outbox import changed_in_bulk
-from santaserver.policy.change import Change, change
+from santaserver.policy.change import Change, policy_change
 from santaserver.policy.head import head_seq
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.claims import BATCH, COLUMNS, signers_of
@@ -67,12 +67,12 @@ async def import_rules(
     file = await _stage(work.connection, wanted, FileReader(wanted.format, text, now), worker)
     if wanted.dry_run:
         return await _plan(work.connection, file, await head_seq(work.connection))
-    async with change(work, actor, now, "import", wanted.reason) as made:
-        plan = await _plan(work.connection, file, made.before.seq)
+    async with policy_change(work, actor, now, "import", wanted.reason) as change:
+        plan = await _plan(work.connection, file, change.before.seq)
         if file.mistakes.total:
             raise _refusal(file.mistakes)
-        plan.policy_seq = await apply(made)
-        _record(made, plan, file)
+        plan.policy_seq = await apply(change)
+        _record(change, plan, file)
     return plan
 
 
@@ -146,12 +146,12 @@ def _refusal(mistakes: Mistakes) -> Unprocessable:
     return Unprocessable(f"The file has {mistakes.total} errors; nothing was imported", errors=fields)
 
 
-def _record(made: Change, plan: ImportPlan, file: StagedFile) -> None:
+def _record(change: Change, plan: ImportPlan, file: StagedFile) -> None:
     counts = {"adds": plan.added, "changes": plan.changed, "removes": plan.removed}
     if not any(counts.values()):
         return
     after = counts | {"format": file.wanted.format, "reason": file.wanted.reason}
     after |= {"guard_overridden": True} if file.overridden else {}
-    made.sum_up(**counts)
-    made.audit("rules_imported", ("rule", "*"), None, after)
-    made.tell(changed_in_bulk(made.now))
+    change.sum_up(**counts)
+    change.audit("rules_imported", ("rule", "*"), None, after)
+    change.tell(changed_in_bulk(change.now))

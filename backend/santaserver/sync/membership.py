@@ -12,7 +12,7 @@ import msgspec
 
 from santaserver.db import Connection
 from santaserver.policy.capabilities import by_version
-from santaserver.policy.places import GLOBAL_LAYER, MANUAL
+from santaserver.policy.layer_ranks import GLOBAL_LAYER, MANUAL
 from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.policy.rule_log import signature_id
 from santaserver.protocol.messages import PreflightRequest

@@ -8,7 +8,7 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.layers.repository import NAME
 from santaserver.policy.change import Change
-from santaserver.policy.places import GLOBAL_LAYER
+from santaserver.policy.layer_ranks import GLOBAL_LAYER
 
 Owned = tuple[Any, bool]
 """(value, locked)"""

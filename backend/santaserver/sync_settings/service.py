@@ -8,8 +8,8 @@ from santaserver.db import Connection
 from santaserver.errors import wrong_field
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill, layer_to_read
-from santaserver.policy.change import Change, change
-from santaserver.policy.places import GLOBAL_LAYER
+from santaserver.policy.change import Change, policy_change
+from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.sync_settings import repository
 from santaserver.sync_settings.repository import Owned
 from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
@@ -27,14 +27,14 @@ async def replace_settings(
 ) -> SyncSettings:
     """Store what differs in the global layer; without a difference no number is used."""
     defaults = SyncSettings().model_dump(mode="json")
-    async with change(work, actor, now, "settings") as made:
+    async with policy_change(work, actor, now, "settings") as change:
         before = await repository.open_settings(work.connection, GLOBAL_LAYER)
         wanted = {
             key: (value, before.get(key, (None, False))[1])
             for key, value in settings.model_dump(mode="json").items()
             if key in before or value != defaults[key]
         }
-        await _store(made, (GLOBAL_LAYER, GLOBAL), before, wanted)
+        await _store(change, (GLOBAL_LAYER, GLOBAL), before, wanted)
     return settings
 
 
@@ -56,10 +56,10 @@ async def replace_layer_settings(
         message = f"Only settings defined in the layer can be locked, not {', '.join(sorted(strangers))}"
         raise wrong_field("locked", message)
     wanted = {key: (value, key in settings.locked) for key, value in values.items()}
-    async with change(work, actor, now, "settings") as made:
-        found = await layer_to_fill(made, layer)
+    async with policy_change(work, actor, now, "settings") as change:
+        found = await layer_to_fill(change, layer)
         before = await repository.open_settings(work.connection, found.id)
-        await _store(made, (found.id, found.name), before, wanted)
+        await _store(change, (found.id, found.name), before, wanted)
     return _shown(found.name, wanted)
 
 
@@ -68,25 +68,25 @@ async def locked_mode_owner(connection: Connection, signature: int | None) -> st
     return await repository.locking_layer(connection, signature, "client_mode")
 
 
-async def remove_layers_settings(made: Change, layer: int) -> list[str]:
+async def remove_layers_settings(change: Change, layer: int) -> list[str]:
     """Remove all settings of a layer; return which they were."""
-    keys = sorted(await repository.open_settings(made.connection, layer))
-    await repository.close(made, layer, keys)
+    keys = sorted(await repository.open_settings(change.connection, layer))
+    await repository.close(change, layer, keys)
     return keys
 
 
 async def _store(
-    made: Change, layer: tuple[int, str], before: Mapping[str, Owned], wanted: Mapping[str, Owned]
+    change: Change, layer: tuple[int, str], before: Mapping[str, Owned], wanted: Mapping[str, Owned]
 ) -> None:
     changed = {key: owned for key, owned in wanted.items() if before.get(key) != owned}
     dropped = before.keys() - wanted.keys()
     if not changed and not dropped:
         return
-    await repository.close(made, layer[0], dropped)
-    await repository.replace(made, layer[0], changed)
+    await repository.close(change, layer[0], dropped)
+    await repository.replace(change, layer[0], changed)
     touched = changed.keys() | dropped
-    made.sum_up(layer=layer[1], settings=sorted(touched))
-    made.audit(
+    change.sum_up(layer=layer[1], settings=sorted(touched))
+    change.audit(
         "settings_changed",
         ("layer", layer[1]),
         {key: value for key, (value, _) in before.items() if key in touched},

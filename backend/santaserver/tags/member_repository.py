@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from santaserver.db import Connection, rows_of
-from santaserver.policy.places import MANUAL
+from santaserver.policy.layer_ranks import MANUAL
 from santaserver.reads import Row
 
 MEMBERS = """

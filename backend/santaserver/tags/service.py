@@ -11,7 +11,7 @@ from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
 from santaserver.outbox import changed_in_bulk
 from santaserver.paging import decode_cursor
-from santaserver.policy.change import Change, change
+from santaserver.policy.change import Change, policy_change
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
@@ -39,14 +39,14 @@ async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: d
     """Add a tag above all others."""
     connection = work.connection
     _check_predicate(content)
-    async with change(work, actor, now, "tag") as made:
+    async with policy_change(work, actor, now, "tag") as change:
         await _check(connection, content, None)
         tag = await repository.add_tag(connection, _stored(content), actor.id, now)
         await repository.set_enrollments(connection, tag, content.enrollments)
-        made.layers_changed()
-        await repository.set_order(made, await repository.tag_order(connection))
+        change.layers_changed()
+        await repository.set_order(change, await repository.tag_order(connection))
         created = await _get(connection, tag)
-        _record(made, "created", None, created)
+        _record(change, "created", None, created)
     return created
 
 
@@ -54,47 +54,47 @@ async def update_tag(work: UnitOfWork, tag_id: int, content: TagContent, actor: 
     """Change a tag; Macs become or stop being members at their next preflight."""
     connection = work.connection
     _check_predicate(content)
-    async with change(work, actor, now, "tag") as made:
+    async with policy_change(work, actor, now, "tag") as change:
         before = await _get(connection, tag_id)
         await _check(connection, content, tag_id)
         await repository.change_tag(connection, tag_id, _stored(content))
         await repository.set_enrollments(connection, tag_id, content.enrollments)
-        made.layers_changed()
+        change.layers_changed()
         after = await _get(connection, tag_id)
         if _membership(after) != _membership(before):
-            made.take_number()  # no Mac is up to date before its tags have been determined again
+            change.take_number()  # no Mac is up to date before its tags have been determined again
         if _plain(after) != _plain(before):
-            _record(made, "changed", before, after)
+            _record(change, "changed", before, after)
     return after
 
 
 async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime) -> None:
     """Remove a tag with all rules and settings of its layer."""
     connection = work.connection
-    async with change(work, actor, now, "tag") as made:
+    async with policy_change(work, actor, now, "tag") as change:
         row = await _live(connection, tag_id)
         before = _tag(row)
-        rules = await remove_layers_rules(made, row.layer)
-        settings = await remove_layers_settings(made, row.layer)
+        rules = await remove_layers_rules(change, row.layer)
+        settings = await remove_layers_settings(change, row.layer)
         await repository.remove_tag(connection, row, actor.id, now)
-        made.layers_changed()
-        made.sum_up(rules=rules, settings=settings)
-        _record(made, "removed", before, None, rules=rules, settings=settings)
+        change.layers_changed()
+        change.sum_up(rules=rules, settings=settings)
+        _record(change, "removed", before, None, rules=rules, settings=settings)
         if rules:
-            made.tell(changed_in_bulk(now))
+            change.tell(changed_in_bulk(now))
 
 
 async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datetime) -> list[Tag]:
     """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
     connection = work.connection
-    async with change(work, actor, now, "tag_order") as made:
+    async with policy_change(work, actor, now, "tag_order") as change:
         before = await repository.tag_order(connection)
         _check_whole(tags, before)
         if tags != before:
-            await repository.set_order(made, tags)
-            made.layers_changed()
-            made.sum_up(tags=len(tags))
-            made.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags})
+            await repository.set_order(change, tags)
+            change.layers_changed()
+            change.sum_up(tags=len(tags))
+            change.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags})
     return await list_tags(connection)
 
 
@@ -232,13 +232,13 @@ def _tag(row: TagRow) -> Tag:
     )
 
 
-def _record(made: Change, action: str, before: Tag | None, after: Tag | None, **lost: object) -> None:
+def _record(change: Change, action: str, before: Tag | None, after: Tag | None, **lost: object) -> None:
     """Add an audit entry; `lost` is what was removed together with a tag."""
     shown = after or before
     if shown is not None:
-        made.sum_up(tag=shown.id, action=action)
+        change.sum_up(tag=shown.id, action=action)
         plain = _plain(before)
-        made.audit(
+        change.audit(
             f"tag_{action}",
             ("tag", str(shown.id)),
             plain if plain is None else plain | lost,

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from santaserver.policy.places import GLOBAL_LAYER
+from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.membership import membership_fingerprint
 

@@ -13,7 +13,7 @@ from santaserver.audit import SYSTEM, Actor
 from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.outbox import Message
-from santaserver.policy.change import change
+from santaserver.policy.change import policy_change
 from santaserver.settings import DatabaseSettings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, remove_tag
@@ -147,7 +147,7 @@ def test_an_error_after_the_change_leaves_nothing(dsn: str) -> None:
 
 def test_a_change_that_does_nothing_takes_no_number(dsn: str) -> None:
     async def act(work: UnitOfWork) -> None:
-        async with change(work, Actor("somebody"), system_clock(), "rule"):
+        async with policy_change(work, Actor("somebody"), system_clock(), "rule"):
             pass
 
     in_one_unit(dsn, act, publish=[])
