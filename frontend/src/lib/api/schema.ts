@@ -1413,7 +1413,7 @@ export interface components {
          * EventSeen
          * @description An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
          *
-         *     In a burst only the first ones are sent in full; the number of the others is always included.
+         *     In a burst only the latest ones are sent in full; the number of the others is always included.
          */
         EventSeen: {
             /**
