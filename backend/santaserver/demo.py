@@ -172,7 +172,7 @@ async def _sync(context: SyncContext, report: PreflightRequest, *, clean: bool) 
     said = msgspec.structs.replace(
         report, request_clean_sync=clean, rules_hash="" if clean else digest(machine_id)[:32]
     )
-    answer = msgspec.json.decode(await service.preflight(context, machine_id, said))
+    response = msgspec.json.decode(await service.preflight(context, machine_id, said))
     received, cursor = 0, ""
     while True:
         page = await service.rule_download(context, machine_id, RuleDownloadRequest(cursor=cursor))
@@ -185,7 +185,7 @@ async def _sync(context: SyncContext, report: PreflightRequest, *, clean: bool) 
     finished = PostflightRequest(
         rules_received=received,
         rules_processed=received,
-        sync_type=answer["sync_type"],
+        sync_type=response["sync_type"],
         rules_hash=digest(machine_id)[:32],
     )
     later = replace(context, now=context.now + timedelta(seconds=2))

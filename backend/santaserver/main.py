@@ -42,7 +42,7 @@ from santaserver.state import AppState
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
-from santaserver.sync.router import answer_stage, is_stage
+from santaserver.sync.router import is_stage, serve_stage
 from santaserver.sync_settings.router import router as sync_settings
 from santaserver.tags.router import router as tags
 from santaserver.users.origin import OriginGuard
@@ -58,7 +58,7 @@ class Application(FastAPI):
         """Handle one request."""
         if is_stage(scope):
             scope["app"] = self
-            await answer_stage(scope, receive, send)
+            await serve_stage(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -93,7 +93,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         news=EventNews(),
     )
     app.add_middleware(RestBody)
-    app.add_middleware(problems.AnswerProblems)
+    app.add_middleware(problems.ProblemResponses)
     problems.install(app)
     for router in (
         users,

@@ -30,7 +30,7 @@ def problem_response(
     return JSONResponse(body.model_dump(), status, dict(headers or {}), PROBLEM_TYPE)
 
 
-def answer_to(error: Problem | HTTPException | RequestValidationError) -> Response:
+def error_response(error: Problem | HTTPException | RequestValidationError) -> Response:
     """Return the response to a request that failed with an error."""
     if isinstance(error, Problem):
         return problem_response(error.status, error.detail, error.errors, error.headers)
@@ -45,8 +45,8 @@ def answer_to(error: Problem | HTTPException | RequestValidationError) -> Respon
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, fields)
 
 
-async def _answer(_: Request, error: Any) -> Response:  # noqa: ANN401 - FastAPI declares any exception
-    return answer_to(error)
+async def _handle(_: Request, error: Any) -> Response:  # noqa: ANN401 - FastAPI declares any exception
+    return error_response(error)
 
 
 def _message(item: Mapping[str, Any]) -> str:
@@ -61,9 +61,9 @@ def _shown(part: object, length: int | None = MAX_SHOWN) -> str:
 
 
 class CatchCrashes:
-    """ASGI middleware: answers what nobody expected, once logged.
+    """ASGI middleware: logs unexpected errors and responds with 500.
 
-    A crash that reached the server would close the connection under its own answer.
+    An exception that reached the server would close the connection.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -85,11 +85,11 @@ class CatchCrashes:
             log.exception("request failed: %s %s", scope.get("method", scope["type"]), scope.get("path", ""))
             if started or scope["type"] != "http":
                 raise
-            answer = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL)
-            await answer(scope, receive, send)
+            response = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL)
+            await response(scope, receive, send)
 
 
-class AnswerProblems:
+class ProblemResponses:
     """ASGI middleware: responds to errors of routes outside of FastAPI."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -101,11 +101,11 @@ class AnswerProblems:
         try:
             await self.app(scope, receive, send)
         except (Problem, HTTPException) as error:
-            await answer_to(error)(scope, receive, send)
+            await error_response(error)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:
     """Make `app` respond to every error with a problem."""
     for kind in (Problem, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _answer)
+        app.add_exception_handler(kind, _handle)
     app.add_middleware(CatchCrashes)

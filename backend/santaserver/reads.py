@@ -33,7 +33,7 @@ def item_of(schema: type[BaseModel]) -> Callable[..., Struct]:
     return msgspec.defstruct(schema.__name__, [(name, Any) for name in schema.model_fields])
 
 
-def answer(content: object, status: int = HTTPStatus.OK) -> Response:
+def json_response(content: object, status: int = HTTPStatus.OK) -> Response:
     """Return content as JSON."""
     return Response(_encode(content), status, media_type="application/json")
 

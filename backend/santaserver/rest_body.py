@@ -35,7 +35,7 @@ BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_FRAME = 1000
 """Values in an import beside the file's text."""
 IMPORT_DEADLINE = 55.0
-"""Seconds from the end of an import's body to its answer; santa-proxy waits for 60."""
+"""Seconds from the end of an import's body to its response; santa-proxy waits for 60."""
 PIECE = 64 * 1024
 QUOTE = ord('"')
 FILE = "santaserver.file"

@@ -74,7 +74,7 @@ SWITCH_INTERVAL = 0.001
 
 
 def run(settings: Settings, sock: socket.socket, on_ready: Callable[[], None] = lambda: None) -> None:
-    """Serve until SIGTERM or SIGINT; returns after the last answer."""
+    """Serve until SIGTERM or SIGINT; returns after the last response."""
     from santaserver.main import create_app  # noqa: PLC0415 - after the socket is bound
 
     sys.setswitchinterval(SWITCH_INTERVAL)

@@ -20,7 +20,7 @@ from tests.support.server import RunningServer
 ADMIN = ("admin", "correct horse battery")
 SECRET = "enrollment-secret-of-the-tests"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Makes hashes that are as cheap to check as can be: most tests log in."""
+"""Makes hashes that are cheap to check: most tests log in."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +33,7 @@ def _log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for logger in loggers:
         logger.addHandler(handler)
     logging.getLogger().setLevel(logging.DEBUG)
-    for name in ("httpx", "httpcore", "hypothesis"):  # the clients' side is not what is looked at
+    for name in ("httpx", "httpcore", "hypothesis"):  # only the servers' log lines matter
         logging.getLogger(name).setLevel(logging.WARNING)
     yield
     for logger in loggers:
@@ -88,20 +88,20 @@ def anonymous(server: RunningServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def admin(server: RunningServer) -> Iterator[httpx.Client]:
-    """A client that an administrator is logged in with."""
+    """A client with an administrator's session."""
     with server.client() as client:
-        answer = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-        assert answer.status_code == httpx.codes.OK, answer.text
+        response = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert response.status_code == httpx.codes.OK, response.text
         yield client
 
 
 @pytest.fixture
 def viewer(server: RunningServer) -> Iterator[httpx.Client]:
-    """A client that somebody without an administrator's rights is logged in with."""
+    """A client with the session of a user without administrator rights."""
     add_viewer(server.dsn)
     with server.client() as client:
-        answer = client.post("/api/v1/auth/login", json={"username": "viewer", "password": ADMIN[1]})
-        assert answer.status_code == httpx.codes.OK, answer.text
+        response = client.post("/api/v1/auth/login", json={"username": "viewer", "password": ADMIN[1]})
+        assert response.status_code == httpx.codes.OK, response.text
         yield client
 
 

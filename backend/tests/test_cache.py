@@ -1,4 +1,4 @@
-"""All caches of a process stay within one budget of bytes, and nothing depends on what they keep."""
+"""All caches of a process stay within one memory budget, and nothing depends on their content."""
 
 import random
 import tracemalloc

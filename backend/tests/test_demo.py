@@ -1,4 +1,4 @@
-"""The demo fleet, as the console shows it: nothing that can be looked at is empty."""
+"""The demo fleet in the console: no page is empty."""
 
 import asyncio
 import random
@@ -27,9 +27,9 @@ ENVIRON = {
 
 
 def items(client: httpx.Client, path: str) -> list[dict[str, Any]]:
-    answer = client.get(f"/api/v1/{path}")
-    assert answer.status_code == httpx.codes.OK, answer.text
-    found = answer.json()
+    response = client.get(f"/api/v1/{path}")
+    assert response.status_code == httpx.codes.OK, response.text
+    found = response.json()
     listed: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
     return listed
 

@@ -1,4 +1,4 @@
-"""Whatever the OpenAPI document allows, and what it does not, is never answered with a crash.
+"""No request, valid by the OpenAPI document or not, makes an endpoint crash.
 
 For a long run: FUZZ_MINUTES=60 python -m pytest tests/test_fuzz.py -k admin (or viewer, or nobody).
 Its requests differ from run to run; a failure prints the request as a curl command.
@@ -52,14 +52,14 @@ def fuzzed(cluster: Cluster, template: str) -> Iterator[RunningServer]:
 
 
 def log_in(server: RunningServer, who: str) -> dict[str, str]:
-    """Return the cookie of somebody who is logged in."""
+    """Return the cookie of a logged-in user."""
     if who == "nobody":
         return {}
     with server.client() as client:
-        answer = client.post("/api/v1/auth/login", json={"username": who, "password": ADMIN[1]})
-        assert answer.status_code == httpx.codes.OK, answer.text
-        assert answer.json()["role"] == ("admin" if who == "admin" else "user")
-        name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+        response = client.post("/api/v1/auth/login", json={"username": who, "password": ADMIN[1]})
+        assert response.status_code == httpx.codes.OK, response.text
+        assert response.json()["role"] == ("admin" if who == "admin" else "user")
+        name, _, value = response.headers["set-cookie"].partition(";")[0].partition("=")
     return {name: value}
 
 
@@ -92,10 +92,10 @@ def attack(server: RunningServer, operation: Any, who: str) -> None:  # noqa: AN
         @fuzzing
         @given(case=operation.as_strategy(generation_mode=mode))
         def run(case: Any) -> None:  # noqa: ANN401
-            answer = case.call(
+            response = case.call(
                 base_url=server.url, cookies=cookies, headers={"Origin": "http://testserver"}, timeout=20
             )
-            assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text}"
+            assert response.status_code < 500, f"{case.as_curl_command()}: {response.text}"
 
         run()
 

@@ -1,4 +1,4 @@
-"""Slots go round fairly, and none is ever lost."""
+"""Slots are given out fairly, and none is ever lost."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""No value that somebody sends, in whatever place, is answered with a crash."""
+"""No value at any place of a request makes an endpoint crash."""
 
 import json
 from collections.abc import Iterator
@@ -59,9 +59,9 @@ def send(client: httpx.Client, call: Call) -> httpx.Response:
 def crashes(client: httpx.Client, path: str) -> list[str]:
     found = []
     for call in (call for call in CALLS if matches(path, call)):
-        answer = send(client, call)
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            found.append(f"{call.method} {call.path} {call.odd}: {answer.text}")
+        response = send(client, call)
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            found.append(f"{call.method} {call.path} {call.odd}: {response.text}")
     return found
 
 
@@ -94,7 +94,7 @@ def test_every_endpoint_with_input_gets_odd_values() -> None:
     ("call", "field"), MISSPELLED, ids=[f"{call.odd} {field}" for call, field in MISSPELLED]
 )
 def test_a_misspelled_name_is_refused_by_name(somebody: httpx.Client, call: Call, field: str) -> None:
-    answer = send(somebody, call)
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
-    problems = {item["field"]: item["message"] for item in answer.json()["errors"]}
+    response = send(somebody, call)
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, response.text
+    problems = {item["field"]: item["message"] for item in response.json()["errors"]}
     assert problems[field] == "Unknown field"

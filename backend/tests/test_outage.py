@@ -1,4 +1,4 @@
-"""A database that is away: clear answers, and recovery without a restart."""
+"""An unreachable database: clear responses, and recovery without a restart."""
 
 import logging
 import threading
@@ -45,19 +45,19 @@ def away(cluster: Cluster, dsn: str) -> Iterator[Cluster]:
 
 
 def test_ready_says_what_is_checked(anonymous: httpx.Client) -> None:
-    answer = anonymous.get("/health/ready")
-    assert answer.status_code == httpx.codes.OK
+    response = anonymous.get("/health/ready")
+    assert response.status_code == httpx.codes.OK
     checks = {"backend": "ok", "database": "ok", "migrations": "ok"}
-    assert answer.json() == {"status": "ready", "checks": checks}
+    assert response.json() == {"status": "ready", "checks": checks}
 
 
 def test_a_database_without_tables_is_not_ready(cluster: Cluster) -> None:
     name = cluster.create()
     with RunningServer(cluster.dsn(name)) as server, server.client() as client:
-        answer = client.get("/health/ready")
+        response = client.get("/health/ready")
     cluster.drop(name)
-    assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
-    assert answer.json()["checks"]["migrations"] == "pending"
+    assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert response.json()["checks"]["migrations"] == "pending"
 
 
 def test_an_outage_is_answered_logged_once_and_recovered_from(
@@ -103,10 +103,10 @@ def test_a_crash_is_answered_as_a_problem(
 
     monkeypatch.setattr("santaserver.rules.repository.progress", broken)
     rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
-    answer = admin.post("/api/v1/rules", json=rule)
-    assert answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert "made to fail" not in answer.text
+    response = admin.post("/api/v1/rules", json=rule)
+    assert response.status_code == httpx.codes.INTERNAL_SERVER_ERROR
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "made to fail" not in response.text
     monkeypatch.undo()
     assert admin.get("/api/v1/rules").json()["items"] == [], "a failed request leaves nothing behind"
     assert server.url
@@ -185,12 +185,12 @@ def test_a_server_that_refuses_connections_is_an_outage(
     caplog.set_level(logging.INFO)
     dsn = f"postgresql://santa@/x?host={tmp_path}"
     with refusing(tmp_path, state, text), RunningServer(dsn) as server, server.client() as client:
-        answers = [client.post("/api/v1/auth/login", json=LOGIN)]
-        answers.append(client.get("/api/v1/rules", headers={"Cookie": "santa_session=x"}))
-        answers += [client.post("/api/santa/preflight/M", json={}) for _ in range(3)]
+        responses = [client.post("/api/v1/auth/login", json=LOGIN)]
+        responses.append(client.get("/api/v1/rules", headers={"Cookie": "santa_session=x"}))
+        responses += [client.post("/api/santa/preflight/M", json={}) for _ in range(3)]
         ready = client.get("/health/ready")
-    assert [answer.status_code for answer in answers] == [503] * 5
-    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert [response.status_code for response in responses] == [503] * 5
+    assert all(int(response.headers["retry-after"]) > 0 for response in responses)
     assert ready.json()["checks"]["database"] == "failed"
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in said] == ["santaserver.db"], [record.getMessage() for record in said]
@@ -206,12 +206,12 @@ def test_statements_that_the_server_breaks_off_are_answered_503_without_a_traceb
 
     def ask(number: int) -> None:
         if number % 3 == 0:
-            answer = admin.post("/api/v1/rules", json=RULE | {"identifier": f"ABCDEFG{number:03}"})
+            response = admin.post("/api/v1/rules", json=RULE | {"identifier": f"ABCDEFG{number:03}"})
         elif number % 3 == 1:
-            answer = mac.post_raw("preflight", b'{"serial_num":"S"}')
+            response = mac.post_raw("preflight", b'{"serial_num":"S"}')
         else:
-            answer = admin.get("/api/v1/machines")
-        results.append(answer.status_code)
+            response = admin.get("/api/v1/machines")
+        results.append(response.status_code)
 
     with held(server.dsn, "lock table policy_head, machine in access exclusive mode") as holder:
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
@@ -236,11 +236,11 @@ def test_a_statement_that_takes_too_long_is_no_outage(
     with RunningServer(dsn) as server, server.client() as admin:
         assert admin.post("/api/v1/auth/login", json=LOGIN).status_code == httpx.codes.OK
         with held(dsn, "lock table machine in access exclusive mode"):
-            answer = admin.get("/api/v1/machines")
+            response = admin.get("/api/v1/machines")
         assert not server.app.state.santa.database.outages.ongoing
         assert admin.get("/api/v1/machines").status_code == httpx.codes.OK
-    assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
-    assert "in time" in answer.json()["detail"]
+    assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert "in time" in response.json()["detail"]
     assert not [record for record in caplog.records if "unavailable" in record.getMessage()]
 
 

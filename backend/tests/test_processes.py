@@ -95,8 +95,8 @@ def url(sock: socket.socket) -> str:
 
 def test_a_worker_serves_on_a_handed_down_socket_and_stops_with_zero(dsn: str, sock: socket.socket) -> None:
     command = Command(dsn, "serve", "--fd", str(sock.fileno()), sock=sock)
-    answer = httpx.get(f"{url(sock)}/health/ready", timeout=LIMIT)
-    assert answer.status_code == httpx.codes.OK
+    response = httpx.get(f"{url(sock)}/health/ready", timeout=LIMIT)
+    assert response.status_code == httpx.codes.OK
     assert command.stop() == 0
     lines = [json.loads(line) for line in command.lines]
     assert {"ts", "level", "logger", "message"} <= set(lines[0])

@@ -73,14 +73,14 @@ def somebody(running: RunningServer) -> Iterator[httpx.Client]:
 
 
 def log_in(client: httpx.Client) -> None:
-    answer = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 def post(client: httpx.Client, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    answer = client.post(path, json=body)
-    assert answer.is_success, answer.text
-    return answer.json()
+    response = client.post(path, json=body)
+    assert response.is_success, response.text
+    return response.json()
 
 
 def fill(server: RunningServer, admin: httpx.Client) -> None:
@@ -120,13 +120,13 @@ def test_a_list_is_one_statement_and_says_what_its_schema_says(
 ) -> None:
     tag = value(running.dsn, "select id from tag where name = 'Odd'")
     with statements(running) as sent:
-        answer = somebody.get(path.format(tag=tag))
-    assert answer.status_code == httpx.codes.OK, answer.text
-    assert answer.headers["content-type"] == "application/json"
+        response = somebody.get(path.format(tag=tag))
+    assert response.status_code == httpx.codes.OK, response.text
+    assert response.headers["content-type"] == "application/json"
     assert len(sent) == 1, sent
     said = TypeAdapter(schema)
-    assert said.dump_json(said.validate_json(answer.content)).decode() == answer.text
-    content = answer.json()
+    assert said.dump_json(said.validate_json(response.content)).decode() == response.text
+    content = response.json()
     items = content.get("items", [content]) if isinstance(content, dict) else content
     assert len(items) == number
     assert (

@@ -38,9 +38,9 @@ def pieces(body: bytes) -> list[bytes]:
 def test_a_large_body_is_refused_where_everybody_may_send(
     anonymous: httpx.Client, path: str, chunked: bool
 ) -> None:
-    answer = anonymous.post(path, content=pieces(BOMB) if chunked else BOMB, headers=JSON)
-    assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-    assert str(MAX_REST) in answer.json()["detail"]
+    response = anonymous.post(path, content=pieces(BOMB) if chunked else BOMB, headers=JSON)
+    assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    assert str(MAX_REST) in response.json()["detail"]
 
 
 @pytest.mark.parametrize(("method", "path"), [*WRITES, ("POST", "/api/v1/rules/import")])
@@ -49,17 +49,17 @@ def test_a_stranger_is_told_so_whatever_the_body_is(
     anonymous: httpx.Client, method: str, path: str, cookie: str
 ) -> None:
     for body in (b"{", b"\xff", b"[[[", b"{}" + b" " * 50_000):
-        answer = anonymous.request(method, path, content=body, headers={**JSON, "Cookie": cookie})
-        assert answer.status_code == httpx.codes.UNAUTHORIZED, answer.text
-    answer = anonymous.request(method, path, content=pieces(BOMB), headers={**JSON, "Cookie": cookie})
-    assert answer.status_code == httpx.codes.UNAUTHORIZED
+        response = anonymous.request(method, path, content=body, headers={**JSON, "Cookie": cookie})
+        assert response.status_code == httpx.codes.UNAUTHORIZED, response.text
+    response = anonymous.request(method, path, content=pieces(BOMB), headers={**JSON, "Cookie": cookie})
+    assert response.status_code == httpx.codes.UNAUTHORIZED
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_nobody_sends_large_bodies(admin: httpx.Client, method: str, path: str, chunked: bool) -> None:
-    answer = admin.request(method, path, content=pieces(BOMB) if chunked else BOMB, headers=JSON)
-    assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE, answer.text
+    response = admin.request(method, path, content=pieces(BOMB) if chunked else BOMB, headers=JSON)
+    assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE, response.text
 
 
 def test_an_import_may_be_large_but_holds_one_text(admin: httpx.Client) -> None:
@@ -91,8 +91,8 @@ def test_an_import_may_be_large_but_holds_one_text(admin: httpx.Client) -> None:
     ],
 )
 def test_a_bomb_in_a_file_is_a_mistake_of_the_file(admin: httpx.Client, kind: str, content: str) -> None:
-    answer = admin.post("/api/v1/rules/import", json={"format": kind, "content": content})
-    assert answer.status_code == httpx.codes.OK
-    plan = answer.json()
+    response = admin.post("/api/v1/rules/import", json={"format": kind, "content": content})
+    assert response.status_code == httpx.codes.OK
+    plan = response.json()
     assert plan["mistakes_total"] >= 1
     assert plan["rules"] == 0

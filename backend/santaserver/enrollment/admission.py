@@ -1,7 +1,7 @@
 """Checks the enrollment secret that a Mac shows, and what its enrollment asks of a new machine.
 
 The database is asked by the secret's SHA-256, so that nothing can be learned from how long a
-comparison takes. A process remembers the answer for a moment; a revocation made elsewhere takes
+comparison takes. A process remembers the response for a moment; a revocation made elsewhere takes
 that long to be noticed.
 """
 

@@ -19,7 +19,7 @@ from santaserver.enrollment.schemas import (
 from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
-from santaserver.reads import answer
+from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
@@ -36,7 +36,7 @@ async def list_enrollments(
     limit: LimitParam = DEFAULT_LIMIT,
 ) -> Response:
     """List enrollments, the newest first."""
-    return answer(await service.list_enrollments(connection, cursor, limit, now))
+    return json_response(await service.list_enrollments(connection, cursor, limit, now))
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))

@@ -19,7 +19,7 @@ from santaserver.events.news import EventNews
 from santaserver.events.oddities import Oddity, count
 from santaserver.events.parse import Upload
 from santaserver.events.places import store_places
-from santaserver.protocol.messages import EventUploadAnswer
+from santaserver.protocol.messages import EventUploadResponse
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> bytes
             upload.unsupported,
         )
     intake.news.add(machine_id, added)
-    answer = EventUploadAnswer(event_upload_bundle_binaries=await _wanted(connection, upload))
-    return msgspec.json.encode(answer)
+    response = EventUploadResponse(event_upload_bundle_binaries=await _wanted(connection, upload))
+    return msgspec.json.encode(response)
 
 
 async def _wanted(connection: Connection, upload: Upload) -> list[str]:

@@ -10,7 +10,7 @@ from santaserver.events import report_service as service
 from santaserver.events.report_schemas import AgentAudit, FileAccess
 from santaserver.inputs import Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
-from santaserver.reads import answer
+from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 
 router = AreaRouter(tags=["events"], responses=responses(Unauthorized))
@@ -30,7 +30,9 @@ async def list_file_accesses(
 ) -> Response:
     """List accesses to watched files, the newest first."""
     text, word, machine = (part.replace("\0", "") for part in (q, decision, machine_id))
-    return answer(await service.list_file_accesses(connection, cursor, limit, text, word, machine, now))
+    return json_response(
+        await service.list_file_accesses(connection, cursor, limit, text, word, machine, now)
+    )
 
 
 @router.get("/agent-audits", response_model=Page[AgentAudit], responses=responses(BadRequest))
@@ -42,6 +44,6 @@ async def list_agent_audits(
     machine_id: MachineParam = "",
 ) -> Response:
     """List audit events of agents, the newest first."""
-    return answer(
+    return json_response(
         await service.list_agent_audits(connection, cursor, limit, machine_id.replace("\0", ""), now)
     )

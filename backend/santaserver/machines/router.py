@@ -18,7 +18,7 @@ from santaserver.machine_path import MachinePath
 from santaserver.machines import service
 from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
-from santaserver.reads import answer
+from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 
 router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
@@ -33,7 +33,7 @@ async def list_machines(
     q: SearchParam = "",
 ) -> Response:
     """List machines by host name."""
-    return answer(await service.list_machines(connection, now, cursor, limit, q))
+    return json_response(await service.list_machines(connection, now, cursor, limit, q))
 
 
 @router.post(
@@ -77,7 +77,7 @@ async def end_monitor_mode(
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))
 async def list_machine_tags(machine_id: MachinePath, connection: ConnectionDep) -> Response:
     """List the tags of a machine with the reasons for each, the highest first."""
-    return answer(await service.tags_of_machine(connection, machine_id))
+    return json_response(await service.tags_of_machine(connection, machine_id))
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))

@@ -54,7 +54,7 @@ class Capabilities:
     policies: Mapping[str, str]
     """Policy → what is sent for it: itself, or the nearest one that the client knows."""
     settings: frozenset[str]
-    """Fields of a preflight's answer."""
+    """Fields of a preflight's response."""
     whole_set: bool = False
     """Each sync takes all rules in one page, and its postflight proves nothing."""
 

@@ -9,7 +9,7 @@ import msgspec
 from santaserver import sizes
 from santaserver.policy.capabilities import REMOVE, Capabilities
 from santaserver.policy.states import RuleCounts
-from santaserver.protocol.messages import RuleAnswer
+from santaserver.protocol.messages import RuleMessage
 
 Key = tuple[str, str]
 """A target: (rule type, identifier)."""
@@ -51,7 +51,7 @@ class RuleText:
         return self.grants_compiler and sent == self.policy
 
     def _reworded(self, policy: str, rule_type: str) -> bytes:
-        rule = msgspec.json.decode(self.text, type=RuleAnswer)
+        rule = msgspec.json.decode(self.text, type=RuleMessage)
         return Reworded(
             msgspec.json.encode(msgspec.structs.replace(rule, policy=policy, rule_type=rule_type))
         )
@@ -76,7 +76,7 @@ def rule_text(content: RuleContent) -> RuleText:
     key = (sys.intern(content.rule_type), content.identifier)
     if content.policy == MASK:
         return RuleText(key, MASK, 0, b"", False)
-    answer = RuleAnswer(
+    response = RuleMessage(
         identifier=content.identifier,
         policy=content.policy,
         rule_type=content.rule_type,
@@ -84,13 +84,13 @@ def rule_text(content: RuleContent) -> RuleText:
         custom_url=content.custom_url,
         cel_expr=content.cel_expr or "",
     )
-    text = msgspec.json.encode(answer)
+    text = msgspec.json.encode(response)
     return RuleText(key, sys.intern(content.policy), content.needs_level, text, content.grants_compiler)
 
 
 def removal(key: Key) -> bytes:
     """Encode the removal of a target's rule."""
-    return msgspec.json.encode(RuleAnswer(identifier=key[1], policy=REMOVE, rule_type=key[0]))
+    return msgspec.json.encode(RuleMessage(identifier=key[1], policy=REMOVE, rule_type=key[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Pool:
             member = self._idle.pop()
             if member.raw.is_closed():
                 self._discard(member)
-            elif self._clock() - member.used_at < self._check_after or await _answers(member.raw):
+            elif self._clock() - member.used_at < self._check_after or await _responds(member.raw):
                 return member
             else:
                 self._discard(member)
@@ -190,7 +190,7 @@ def _leaves_sound(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, doubtful) and not is_outage(error)
 
 
-async def _answers(raw: asyncpg.Connection) -> bool:
+async def _responds(raw: asyncpg.Connection) -> bool:
     try:
         await raw.execute("select 1", timeout=CHECK_TIMEOUT)
     except (OSError, *DRIVER_ERRORS):

@@ -66,7 +66,7 @@ class PostflightRequest(Struct, kw_only=True, rename={"sync_type": "syncType", "
     rules_hash: str = ""
 
 
-class RuleAnswer(Struct, kw_only=True, omit_defaults=True):
+class RuleMessage(Struct, kw_only=True, omit_defaults=True):
     """One rule for a Mac; empty fields are left out."""
 
     identifier: str
@@ -77,7 +77,7 @@ class RuleAnswer(Struct, kw_only=True, omit_defaults=True):
     cel_expr: str = ""
 
 
-class EventUploadAnswer(Struct, kw_only=True, omit_defaults=True):
+class EventUploadResponse(Struct, kw_only=True, omit_defaults=True):
     """Bundles whose programs the server wants to see."""
 
     event_upload_bundle_binaries: list[str] = []

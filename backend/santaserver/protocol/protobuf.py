@@ -1,4 +1,4 @@
-"""The protocol in protobuf: requests into the messages that `messages` has, JSON answers into binary ones.
+"""The protocol in protobuf: requests into the messages that `messages` has, JSON responses into binary ones.
 
 Stages know one form, JSON's. What the two forms do not share is small: enums are numbers here, and
 one that the client's newest release added has no name yet, so it stays a number.
@@ -33,7 +33,7 @@ REQUESTS: dict[type[Struct], type[Message]] = {
     RuleDownloadRequest: pb.RuleDownloadRequest,
     PostflightRequest: pb.PostflightRequest,
 }
-ANSWERS: dict[str, type[Message]] = {
+RESPONSES: dict[str, type[Message]] = {
     "preflight": pb.PreflightResponse,
     "eventupload": pb.EventUploadResponse,
     "ruledownload": pb.RuleDownloadResponse,
@@ -68,9 +68,9 @@ def to_struct(message: Message, kind: type[MessageT], most: int = MAX_REPEATED) 
     return kind(**values)
 
 
-def answer(stage: str, body: bytes) -> bytes:
-    """Turn a stage's JSON answer into a binary one."""
-    kind = ANSWERS.get(stage)
+def encode_response(stage: str, body: bytes) -> bytes:
+    """Turn a stage's JSON response into a binary one."""
+    kind = RESPONSES.get(stage)
     if kind is None:
         return b""
     fields = msgspec.json.decode(body)

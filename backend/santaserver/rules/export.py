@@ -44,7 +44,7 @@ class RuleFile(StreamingResponse):
     """The response; an error before the first rule is a problem, a later one closes the connection."""
 
     def __init__(self, state: AppState, wanted: Wanted) -> None:
-        """Prepare; the database is asked when the answer is sent."""
+        """Prepare; the database is asked when the response is sent."""
         name = f"santaserver-rules.{wanted.kind}"
         super().__init__(
             iter(()),

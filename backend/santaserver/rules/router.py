@@ -19,7 +19,7 @@ from santaserver.inputs import RowId
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.policy.targets import Policy, RuleType
-from santaserver.reads import answer
+from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 from santaserver.rules import reads, removed, service
 from santaserver.rules.schemas import RemovedRule, Rule, RuleCreate, RuleUpdate
@@ -42,7 +42,7 @@ async def list_rules(
 ) -> Response:
     """List live rules, the newest first."""
     query = reads.RuleQuery(cursor, limit, q, layer, rule_type, policy)
-    return answer(await reads.list_rules(connection, query, state.progress))
+    return json_response(await reads.list_rules(connection, query, state.progress))
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))

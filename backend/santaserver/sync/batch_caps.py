@@ -45,13 +45,13 @@ class BatchCaps:
             self._caps.put(machine_id, Cap(cap.step + 1, now + LASTS))
         return cap is not None and cap.told and cap.step + 1 == len(STEPS)
 
-    def apply(self, machine_id: str, answer: bytes, now: datetime) -> bytes:
-        """Return a preflight's JSON answer with the batch size that this Mac may use."""
+    def apply(self, machine_id: str, response: bytes, now: datetime) -> bytes:
+        """Return a preflight's JSON response with the batch size that this Mac may use."""
         cap = self._current(machine_id, now)
         if cap is None:
-            return answer
+            return response
         self._caps.put(machine_id, Cap(cap.step, cap.until, told=True))
-        settings = msgspec.json.decode(answer)
+        settings = msgspec.json.decode(response)
         settings["batch_size"] = min(settings["batch_size"], STEPS[cap.step])
         return msgspec.json.encode(settings)
 

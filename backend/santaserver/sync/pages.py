@@ -30,7 +30,7 @@ class Page:
     content: Hashable
     """What decides the rules on it."""
     rules: Sequence[bytes]
-    """Each written as a `RuleAnswer`."""
+    """Each written as a `RuleMessage`."""
     cursor: str
     """Empty on the last page."""
 
@@ -51,7 +51,7 @@ def shared_part(page: Page, form: Form, *, pack: bool) -> SharedPart:
     """Write what all Macs that are sent these rules share."""
     text = b'{"rules":[' + b",".join(page.rules) + b"]"
     if form is Form.PROTOBUF:
-        text = protobuf.answer("ruledownload", text + b"}")
+        text = protobuf.encode_response("ruledownload", text + b"}")
     if not pack or len(text) <= WORTH_COMPRESSING:
         return SharedPart(text, packed=False, size=len(text), checksum=0)
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -71,5 +71,5 @@ def whole_page(shared: SharedPart, page: Page, form: Form) -> bytes:
 
 def _cursor(page: Page, form: Form) -> bytes:
     if form is Form.PROTOBUF:
-        return protobuf.answer("ruledownload", msgspec.json.encode({"cursor": page.cursor}))
+        return protobuf.encode_response("ruledownload", msgspec.json.encode({"cursor": page.cursor}))
     return b',"cursor":' + msgspec.json.encode(page.cursor) + b"}" if page.cursor else b"}"

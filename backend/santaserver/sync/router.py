@@ -31,7 +31,7 @@ from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.inputs import is_storable
-from santaserver.problems import AnswerProblems, CatchCrashes
+from santaserver.problems import CatchCrashes, ProblemResponses
 from santaserver.protocol import protobuf
 from santaserver.protocol.body import (
     FIRST_PIECE,
@@ -55,8 +55,8 @@ from santaserver.protocol.messages import (
 )
 from santaserver.state import AppState
 from santaserver.sync import quick, repository, service
-from santaserver.sync.answers import Fields, answer, page_answer
 from santaserver.sync.pages import Page
+from santaserver.sync.responses import Fields, page_response, stage_response
 from santaserver.sync.service import SyncContext
 from santaserver.unit_of_work import UnitOfWork
 
@@ -114,7 +114,7 @@ class Call(Struct, frozen=True):
         return Proof(shown_secret(self.fields, self.secret), "client-cert" in self.fields)
 
 
-async def answer_call(scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_call(scope: Scope, receive: Receive, send: Send) -> None:
     """Handle one request below the prefix."""
     call = _call(scope)
     if scope["method"] != "POST":
@@ -134,7 +134,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
         raise NotFound(f"Unknown stage {call.stage!r}")
     enrolled = await _authorised(call)
     if call.machine_id == DOCTOR:
-        return answer(call.stage, form, EMPTY, "")
+        return stage_response(call.stage, form, EMPTY, "")
     try:
         body = await _received(call, receive, form, enrolled)
     except TooLarge as error:
@@ -146,8 +146,8 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
         body = EMPTY
     accepted = call.fields.get("accept-encoding", "")
     if isinstance(body, Page):
-        return page_answer(call.state.caches, body, form, accepted)
-    return answer(call.stage, form, body, accepted)
+        return page_response(call.state.caches, body, form, accepted)
+    return stage_response(call.stage, form, body, accepted)
 
 
 async def _received(
@@ -278,5 +278,5 @@ def is_stage(scope: Scope) -> bool:
     return path.startswith(PREFIX + "/")
 
 
-answer_stage: ASGIApp = CatchCrashes(AnswerProblems(answer_call))
+serve_stage: ASGIApp = CatchCrashes(ProblemResponses(serve_call))
 """The whole protocol, errors included."""

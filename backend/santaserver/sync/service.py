@@ -38,7 +38,7 @@ from santaserver.sync.preflight import (
     possible_states,
 )
 from santaserver.sync.repository import MachineSnapshot, NewSession
-from santaserver.sync.settings_wire import preflight_answer, render_settings
+from santaserver.sync.settings_wire import preflight_response, render_settings
 from santaserver.sync.states import Kind, Session
 from santaserver.sync_settings.log import settings_at
 from santaserver.unit_of_work import UnitOfWork
@@ -128,7 +128,7 @@ async def begin(
         "preflight of %s: session %d is %s %s", machine.machine_id, session, plan.kind, plan.reason or ""
     )
     monitored = machine.monitor_until is not None and machine.monitor_until > context.now
-    return preflight_answer(plan.kind.wire, await _settings(context, new.target.signature, head, monitored))
+    return preflight_response(plan.kind.wire, await _settings(context, new.target.signature, head, monitored))
 
 
 async def rule_download(context: SyncContext, machine_id: str, request: RuleDownloadRequest) -> Page | bytes:

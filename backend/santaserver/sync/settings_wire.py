@@ -47,7 +47,7 @@ def _fields(settings: SyncSettings, client: Capabilities) -> dict[str, object]:
     }
 
 
-def preflight_answer(sync_type: str, settings: bytes) -> bytes:
+def preflight_response(sync_type: str, settings: bytes) -> bytes:
     """Put the kind of sync before the settings."""
     return b'{"sync_type":"' + sync_type.encode() + b'",' + settings[1:]
 

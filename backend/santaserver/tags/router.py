@@ -17,7 +17,7 @@ from santaserver.errors import (
 from santaserver.inputs import RowId
 from santaserver.machine_path import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
-from santaserver.reads import answer
+from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 from santaserver.tags import service
 from santaserver.tags.schemas import (
@@ -36,7 +36,7 @@ router = AreaRouter(prefix="/tags", tags=["tags"], responses=responses(Unauthori
 @router.get("", response_model=list[Tag])
 async def list_tags(connection: ConnectionDep) -> Response:
     """List tags in their order, the lowest first."""
-    return answer(await service.read_tags(connection))
+    return json_response(await service.read_tags(connection))
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
@@ -66,7 +66,7 @@ async def try_predicate(trial: PredicateTrial, connection: ConnectionDep, _: Adm
 @router.get("/{tag_id}", response_model=Tag, responses=responses(NotFound))
 async def get_tag(tag_id: RowId, connection: ConnectionDep) -> Response:
     """Show one tag."""
-    return answer(await service.read_tag(connection, tag_id))
+    return json_response(await service.read_tag(connection, tag_id))
 
 
 @router.put("/{tag_id}", responses=responses(NotFound, Forbidden, Conflict, Unprocessable))
@@ -89,7 +89,7 @@ async def list_members(
     limit: LimitParam = DEFAULT_LIMIT,
 ) -> Response:
     """List the Macs that have a tag, and why."""
-    return answer(await service.read_members(connection, tag_id, cursor, limit))
+    return json_response(await service.read_members(connection, tag_id, cursor, limit))
 
 
 @router.put(

@@ -81,7 +81,7 @@ class PredicateTrial(Input):
     """A predicate to try out."""
 
     predicate: str = Field(
-        min_length=1, max_length=10_000, description="Errors in it are reported in the answer's `error`"
+        min_length=1, max_length=10_000, description="Errors in it are reported in the response's `error`"
     )
 
 

@@ -33,7 +33,7 @@ select rule_id, layer_id, rule_type, identifier,
   case policy when 'ALLOWLIST' then 'BLOCKLIST' else 'ALLOWLIST' end, custom_msg, false, $1, now()
 from old, (select count(*) from closed) done
 """
-"""The closing of the old versions comes first: a rule has one open version."""
+"""Old versions are closed first: a rule has one open version."""
 
 
 async def fill(connection: asyncpg.Connection, size: fleet.Size) -> None:
@@ -165,7 +165,7 @@ async def _machines(connection: asyncpg.Connection, size: fleet.Size, first: int
 
 
 async def change(connection: asyncpg.Connection, count: int) -> None:
-    """Change so many of everybody's rules, as one policy change."""
+    """Change this many global rules, as one policy change."""
     async with connection.transaction():
         seq = await connection.fetchval("update policy_head set seq = seq + 1 returning seq")
         await connection.execute(CHANGE, seq, count)

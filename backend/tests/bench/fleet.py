@@ -1,7 +1,7 @@
 """The made-up fleet of the benchmarks: Mac number N is what `santa-load fleet` calls bench-N. Pure.
 
-Rules come in a fixed mix: 95 of 100 are everybody's, the others belong to tags, of which each Mac
-has two, so that a fleet shares some 200 different sets of rules.
+Rules come in a fixed mix: 95 of 100 are global, the others belong to tags, of which each Mac has two, so that
+a fleet shares some 200 different sets of rules.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ RELEASE = "2026.7.1"
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is."""
+    """The sizes of the fleet."""
 
     machines: int
     rules: int
@@ -28,7 +28,7 @@ class Size:
 
 @dataclass(frozen=True)
 class MadeRule:
-    """A rule; tag 0 means everybody."""
+    """A rule; tag 0 is the global layer."""
 
     tag: int
     rule_type: str
@@ -43,7 +43,7 @@ def name(number: int) -> str:
 
 
 def report(number: int) -> PreflightRequest:
-    """Return what the load generator's Mac says at its preflight."""
+    """Return the preflight of the load generator's Mac."""
     return PreflightRequest(
         serial_number=f"C02{number:09}",
         hostname=f"{name(number)}.example.com",

@@ -1,7 +1,7 @@
-"""What lending a connection costs: the server's own pool beside asyncpg's, in this process on one PostgreSQL.
+"""The cost of acquiring a connection: the server's own pool and asyncpg's, in this process on one PostgreSQL.
 
-`python -m tests.bench.pools` prints, for requests that lend a connection for one small query, how many are
-answered in a second, the CPU time of one, and how many of the first hundred fail after PostgreSQL has ended
+`python -m tests.bench.pools` prints, for requests that acquire a connection for one small query, how many
+complete in a second, the CPU time of one, and how many of the first hundred fail after PostgreSQL has ended
 every connection.
 """
 
@@ -32,10 +32,10 @@ Pools = dict[str, Lend]
 
 
 async def pools(dsn: str) -> Pools:
-    """Return ways to lend a connection, by name."""
+    """Return the pools by name."""
 
     async def as_it_is(_: object) -> None:
-        """Do nothing to a connection that comes back, as the server's own pool does."""
+        """Do not reset a released connection, like the server's own pool."""
 
     limits = PoolLimits("requests", SYNC_CONNECTIONS, 1000, 5.0, check_after=TRUSTED_FOR)
     sizes = {"min_size": 0, "max_size": SYNC_CONNECTIONS}
@@ -88,7 +88,7 @@ async def failures(lend: Lend, dsn: str) -> int:
 
 
 async def main(dsn: str) -> None:
-    """Measure all in turn, so that what else the machine does hits each of them."""
+    """Measure all alternately, so that other load on the machine affects each of them."""
     connection = await asyncpg.connect(dsn)
     await connection.execute("create table policy_head (seq bigint); insert into policy_head values (1)")
     await connection.close()

@@ -32,7 +32,7 @@ MAC = "M1"
 
 
 class Client:
-    """Sends requests to the application, and remembers what each kind cost."""
+    """Sends requests to the application, and records the cost of each kind."""
 
     def __init__(self, app: ASGIApp, cookie: str) -> None:
         """Begin with nothing."""
@@ -55,9 +55,9 @@ class Client:
         began = time.thread_time()
         await self._app(self._scope(kind.split(maxsplit=1)[0], path, len(raw)), receive, send)
         self.spent.setdefault(kind, []).append(time.thread_time() - began)
-        answer: bytes = b"".join(message.get("body", b"") for message in said)
-        assert said[0]["status"] < httpx.codes.MULTIPLE_CHOICES, (kind, answer)
-        return answer
+        response: bytes = b"".join(message.get("body", b"") for message in said)
+        assert said[0]["status"] < httpx.codes.MULTIPLE_CHOICES, (kind, response)
+        return response
 
     def _scope(self, method: str, path: str, length: int) -> Scope:
         plain, _, query = path.partition("?")

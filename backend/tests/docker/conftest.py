@@ -10,7 +10,7 @@ from tests.docker.engine import IMAGE, XTASK, Site
 
 @pytest.fixture(scope="session", autouse=True)
 def images() -> None:
-    """There is nothing to test without images."""
+    """Fail without images."""
     if not (IMAGE and XTASK):
         pytest.fail("these tests need Docker and images: cargo xtask ci docker")
 

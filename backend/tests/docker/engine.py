@@ -91,10 +91,10 @@ class Site:
         return run("docker", "compose", file, *words, environ=self.environ, check=check)
 
     def up(self, *files: str) -> None:
-        """Start everything and wait until the whole chain answers."""
+        """Start everything and wait until the whole chain responds."""
         self.compose(*files, "up", "--detach")
         deadline = time.monotonic() + PATIENCE
-        while not self.answers():
+        while not self.is_ready():
             assert time.monotonic() < deadline, self.compose("logs").stdout
             time.sleep(0.1)
 
@@ -117,8 +117,8 @@ class Site:
         labels: dict[str, str] = inspect(self.container())["Config"]["Labels"]
         return labels[LABEL]
 
-    def answers(self) -> bool:
-        """Whether the whole chain answers on the published port."""
+    def is_ready(self) -> bool:
+        """Whether the whole chain responds on the published port."""
         try:
             return httpx.get(f"{self.url}/health/ready", timeout=5).is_success
         except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""docker/compose.yaml in Docker Compose: it comes up hardened, with everything behind one port."""
+"""docker/compose.yaml in Docker Compose: it starts hardened, with everything behind one port."""
 
 import json
 
@@ -14,7 +14,7 @@ VOLUME = "santaserver_database"
 
 def test_one_command_starts_both_and_a_mac_syncs(site: Site) -> None:
     site.compose("up", "--detach", "--wait")
-    assert site.answers()
+    assert site.is_ready()
     # As docs/operations.md makes the first account and enrollment.
     own = ("exec", "--workdir", "/app", "--interactive", site.container(), PYTHON, "-m", "santaserver")
     run("docker", *own, "create-admin", "admin", "--password-stdin", given=PASSWORD)
@@ -75,4 +75,4 @@ def test_the_development_file_mounts_the_sources_over_the_backend(site: Site) ->
     mounts = {mount["Destination"]: mount for mount in inspect(site.container())["Mounts"]}
     assert mounts["/app/santaserver"]["RW"] is False
     site.compose(over, "exec", "--no-TTY", "santaserver", SUPERVISE, "restart", "backend")
-    assert site.answers()
+    assert site.is_ready()

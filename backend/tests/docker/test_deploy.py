@@ -8,7 +8,7 @@ BROKEN = "ENV SANTA__PROXY__NO_SUCH_KEY=1"
 def test_a_first_deploy_brings_the_database_along(site: Site) -> None:
     done = site.deploy(derived("one"))
     assert done.returncode == 0, done.stderr
-    assert (site.version(), site.answers()) == ("one", True)
+    assert (site.version(), site.is_ready()) == ("one", True)
 
 
 def test_a_deploy_replaces_the_service_alone_and_a_rollback_brings_the_one_before_back(site: Site) -> None:
@@ -17,11 +17,11 @@ def test_a_deploy_replaces_the_service_alone_and_a_rollback_brings_the_one_befor
     for image in ("one", "two"):
         done = site.deploy(derived(image))
         assert done.returncode == 0, done.stderr
-        assert (site.version(), site.answers()) == (image, True)
+        assert (site.version(), site.is_ready()) == (image, True)
     for image in ("one", "two"):
         done = site.xtask("rollback")
         assert done.returncode == 0, done.stderr
-        assert (site.version(), site.answers()) == (image, True)
+        assert (site.version(), site.is_ready()) == (image, True)
     assert site.container("postgres") == database
 
 
@@ -30,7 +30,7 @@ def test_what_ran_before_the_first_deploy_can_be_gone_back_to(site: Site) -> Non
     assert site.deploy(derived("one")).returncode == 0
     assert site.xtask("rollback").returncode == 0
     assert inspect(site.container())["Image"] == inspect(IMAGE)["Id"]
-    assert site.answers()
+    assert site.is_ready()
 
 
 def test_an_image_that_does_not_become_ready_is_taken_back(site: Site) -> None:
@@ -41,7 +41,7 @@ def test_an_image_that_does_not_become_ready_is_taken_back(site: Site) -> None:
         assert failed.returncode == 1
         assert "runs again" in failed.stderr, failed.stderr
         assert said in failed.stderr
-        assert (site.version(), site.answers()) == ("one", True)
+        assert (site.version(), site.is_ready()) == ("one", True)
 
 
 def test_a_first_deploy_that_fails_says_that_nothing_ran_before(site: Site) -> None:
@@ -68,10 +68,10 @@ def test_a_single_container_is_replaced_and_brought_back(site: Site) -> None:
         for image in ("one", "two"):
             done = site.xtask("deploy", f"--image={derived(image)}", *options, *rest)
             assert done.returncode == 0, done.stderr
-            assert site.answers()
+            assert site.is_ready()
         assert site.xtask("rollback").returncode == 0
         assert inspect("santa-single")["Image"] == inspect("santaserver:one")["Id"]
-        assert site.answers()
+        assert site.is_ready()
     finally:
         docker("rm", "--force", "santa-single", check=False)
         site.down()

@@ -11,14 +11,14 @@ import pytest
 from tests.docker.engine import BUILT, IMAGE, XTASK, docker, inspect, run
 
 OURS = {"usr/bin/santa-proxy", "usr/bin/santa-supervise"}
-"""Compiled where they are made: with another C library they have other bytes."""
+"""Compiled on the building machine: they differ with another C library."""
 SETTINGS = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "StopSignal", "User", "WorkingDir")
 Entry = tuple[bytes, int, int, int, str]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
-    """There is nothing to compare without it."""
+    """Fail without the image."""
     if not BUILT:
         pytest.fail("these tests need the image of docker/Dockerfile: cargo xtask ci dockerfile")
 

@@ -1,4 +1,4 @@
-"""axe-core, run in the page that is shown."""
+"""Runs axe-core in the present page."""
 
 from pathlib import Path
 from typing import Literal
@@ -19,23 +19,24 @@ LOOK = """async (rules) => {
     dialog?.style.removeProperty("visibility");
     return {violations, passed: passes.map((rule) => rule.id)};
 }"""
-"""A dialog is looked at alone. Details are gathered of violations only: those of all that passes would
-take four times as long."""
+"""A dialog is checked alone. Details are collected for violations only: those of passed rules would take four
+times as long.
+"""
 
 SETTLE = "Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => null)"
-"""Waits for what moves; an animation may be called off when its element goes."""
+"""Waits for animations; one may be canceled when its element is removed."""
 
 
 LOOKS: tuple[tuple[Literal["light", "dark"], list[str], str], ...] = (
     ("light", RULES, "button-name"),
     ("dark", ["color-contrast"], "color-contrast"),
 )
-"""Of the second scheme only the colours are new. The last is a rule that passes on every page."""
+"""In the second scheme only colors differ. The last rule passes on every page."""
 
 
 def violations(page: Page) -> list[str]:
-    """Let axe look at what is shown in both colour schemes. That a rule passed shows that it did look."""
-    # Evaluated by the browser's own tools: the pages' policy lets no foreign script in.
+    """Run axe in both color schemes. A passed rule shows that it ran."""
+    # Evaluated by the browser's own tools: the pages' policy blocks other scripts.
     page.evaluate(AXE.read_text())
     complaints = []
     for scheme, rules, passes in LOOKS:

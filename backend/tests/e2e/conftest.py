@@ -28,12 +28,12 @@ CHROMIUM = [
 ]
 FAILED = pytest.StashKey[bool]()
 PATIENCE = 15_000
-"""How long a page may take to show something, in milliseconds."""
+"""Timeout of a page, in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where everything is and how to get in."""
+    """The addresses and credentials."""
 
     url: str
     username: str
@@ -44,7 +44,7 @@ class Deployment:
 
     @contextmanager
     def api(self) -> Iterator[httpx.Client]:
-        """Give a client that is logged in."""
+        """Yield a logged-in client."""
         hooks = {"response": [secrets.watch]}
         with httpx.Client(
             base_url=self.url, headers={"Origin": self.url}, timeout=30, event_hooks=hooks
@@ -61,7 +61,7 @@ class Deployment:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember a failure, for what is done after the test."""
+    """Record a failure for the fixtures' teardown."""
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
@@ -106,7 +106,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """A page and everything its console complained about."""
+    """A page and the errors in its console."""
 
     page: Page
     complaints: list[str]
@@ -117,7 +117,7 @@ OpenPage = Callable[..., Visit]
 
 @pytest.fixture
 def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
-    """Return a function that opens a fresh browser at a path; what goes wrong leaves a picture."""
+    """Return a function that opens a new browser at a path; a failure leaves a screenshot."""
     contexts = []
     visits = []
 

@@ -1,4 +1,4 @@
-"""Clients that ask all the time, for what must go on under them."""
+"""Clients that send requests continuously."""
 
 import itertools
 import threading
@@ -14,10 +14,10 @@ SYNC = ("POST", "/api/santa/e/wrong/preflight/unknown-mac")
 
 
 class Load:
-    """Requests at a steady pace from several clients; remembers every failure."""
+    """Requests at a steady rate from several clients; records every failure."""
 
     def __init__(self, url: str, requests: Sequence[tuple[str, str]] = (READ,), clients: int = 4) -> None:
-        """Prepare clients; the requests take turns, and all are answered 401."""
+        """Prepare clients; the requests alternate, and all get 401."""
         self.url = url
         self.requests = requests
         self.clients = clients
@@ -39,7 +39,7 @@ class Load:
             thread.join()
 
     def wait_for_answers(self, number: int, seconds: float = 30) -> None:
-        """Wait until so many more requests were answered; fail when it takes too long."""
+        """Wait for this many more responses; fail after the timeout."""
         wanted = self.served + number
         deadline = time.monotonic() + seconds
         while self.served < wanted:
@@ -53,10 +53,10 @@ class Load:
                 if self._stop.wait(0.01):
                     return
                 try:
-                    answer = client.request(method, path, content=b"{}" if method == "POST" else None)
+                    response = client.request(method, path, content=b"{}" if method == "POST" else None)
                 except httpx.HTTPError as error:
                     self.failures.append(repr(error))
                 else:
                     self.served += 1
-                    if answer.status_code != 401:
-                        self.failures.append(f"{method} {path}: {answer.status_code}")
+                    if response.status_code != 401:
+                        self.failures.append(f"{method} {path}: {response.status_code}")

@@ -1,4 +1,4 @@
-"""Another build of the console: what the same files are called after an update."""
+"""Another build of the console: the same files with other names."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Dialogs, long and missing things by axe-core (WCAG 2.2 AA); the pages as they are: test_console.py."""
+"""Dialogs, long texts and missing objects by axe-core (WCAG 2.2 AA); other pages: test_console.py."""
 
 import time
 from collections.abc import Iterator

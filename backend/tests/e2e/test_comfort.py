@@ -1,4 +1,4 @@
-"""What a person typed or must keep is not lost, pages ask once, and who is blocked finds a page."""
+"""Input is not lost, pages load data once, and the page about a blocked program works."""
 
 import json
 import re
@@ -41,17 +41,17 @@ def keep(found: list[T]) -> Callable[[T], None]:
 def test_a_stranger_sees_no_errors_on_the_way_to_the_login(open_page: OpenPage) -> None:
     for path in ("/", "/machines", "/settings?layer=global"):
         visit = open_page("/favicon.svg")
-        answers: list[Response] = []
-        visit.page.on("response", keep(answers))
+        responses: list[Response] = []
+        visit.page.on("response", keep(responses))
         visit.page.goto(path)
         visit.page.get_by_label("Password").wait_for()
         visit.page.wait_for_load_state("networkidle")
         assert visit.complaints == []
-        assert [answer.url for answer in answers if answer.status >= 400] == []
+        assert [response.url for response in responses if response.status >= 400] == []
 
 
 def without_updates(browser: WebSocketRoute) -> None:
-    """Pass on only the greeting: an update is a good reason for a page to read again."""
+    """Pass on only the first message: after an update a page may load again."""
     server = browser.connect_to_server()
     server.on_message(lambda text: browser.send(text) if json.loads(text)["type"] == "hello" else None)
 
@@ -112,7 +112,7 @@ def test_escape_does_not_lose_half_a_rule_and_closes_an_empty_form(logged_in: Op
 
 
 def press_escape_often(page: Page) -> None:
-    """Once is asked about; a browser closes a window by itself when it is pressed again and again."""
+    """The question comes once; a browser closes a dialog after repeated presses."""
     for _ in range(3):
         page.keyboard.press("Escape")
 

@@ -1,4 +1,6 @@
-"""Every page, at phone and desktop width, light and dark: no complaint in the console or by axe-core."""
+"""Every page, at phone and desktop width, light and dark: no errors in the console and no violations by
+axe-core.
+"""
 
 import re
 from urllib.parse import urlsplit
@@ -81,13 +83,13 @@ def test_a_first_visit_loads_little_and_only_from_here_under_a_strict_policy(
     open_page: OpenPage, deployment: Deployment
 ) -> None:
     page = open_page("/health").page
-    answers: list[Request] = []
-    page.on("requestfinished", lambda one: answers.append(one))  # noqa: PLW0108 - Playwright cannot take list methods
+    responses: list[Request] = []
+    page.on("requestfinished", lambda one: responses.append(one))  # noqa: PLW0108 - Playwright cannot take list methods
     page.goto("/login")
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     page.wait_for_load_state("networkidle")
-    assert {urlsplit(one.url).netloc for one in answers} == {urlsplit(deployment.url).netloc}
-    assert sum(one.sizes()["responseBodySize"] for one in answers) < FIRST_VISIT
+    assert {urlsplit(one.url).netloc for one in responses} == {urlsplit(deployment.url).netloc}
+    assert sum(one.sizes()["responseBodySize"] for one in responses) < FIRST_VISIT
     policy = page.locator('meta[http-equiv="content-security-policy"]').get_attribute("content") or ""
     assert "default-src 'none'" in policy
     assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "https:", "data:"} & set(re.split(r"[ ;]+", policy))

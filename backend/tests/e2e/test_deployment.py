@@ -37,11 +37,11 @@ def test_the_console_is_served_compressed_with_its_cache_rules(deployment: Deplo
 
 def test_a_log_in_from_another_origin_is_refused(deployment: Deployment) -> None:
     body = {"username": deployment.username, "password": deployment.password}
-    answer = httpx.post(
+    response = httpx.post(
         f"{deployment.url}/api/v1/auth/login", json=body, headers={"Origin": "https://evil.example"}
     )
-    assert answer.status_code == 403
-    assert "set-cookie" not in answer.headers
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
 
 
 def test_metrics_stand_on_the_admin_listener_only(deployment: Deployment) -> None:

@@ -1,4 +1,4 @@
-"""Two instances of the backend under santa-supervise: one may go at any moment."""
+"""Two instances of the backend under santa-supervise: either may end at any moment."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 
 def free_addresses(count: int) -> list[str]:
-    """Return addresses that nobody listens on, each another."""
+    """Return distinct free addresses."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
     for one in sockets:
@@ -130,8 +130,8 @@ def test_the_other_takes_over_when_one_is_killed(pair: Pair) -> None:
             load.wait_for_answers(40)
             pair.until("ready", "ready")
     log = pair.log.read_text()
-    # What it had read when it was killed is not given to the other, which it might end as well: at most
-    # the request of each client, three times. Whatever it had not read is.
+    # A request that it had read when it was killed is not retried, since it might kill the other too: at most
+    # one request of each client, three times. A request that was not read is retried.
     assert set(load.failures) <= {f"{' '.join(READ)}: 502"}, log
     assert len(load.failures) <= 3 * load.clients, log
     reasons = (

@@ -12,7 +12,7 @@ from tests.support.santa_client import SimulatedMac
 NewMac = Callable[..., SimulatedMac]
 TARGET = "facade" * 10 + "0000"
 UNDELIVERED = re.compile(r"\d+ rules? cannot be delivered to this machine as (it is|they are)")
-"""What other journeys have left counts, too."""
+"""What other tests have left counts, too."""
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 812}
 
 

@@ -1,4 +1,4 @@
-"""Texts of Macs with characters that cannot be seen are shown by their codes, and apart from other words."""
+"""Reported texts with invisible characters are shown by their codes, and isolated from other text."""
 
 import time
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def one(mac: NewMac) -> SimulatedMac:
 
 
 def bare(page: Page) -> list[str]:
-    """Return what a person sees, or a tooltip says, with such a character in it."""
+    """Return the shown texts and tooltips with such a character."""
     found: list[str] = page.evaluate(
         """(unseen) => {
         const has = (text) => [...unseen].some((one) => (text ?? '').includes(one));

@@ -1,4 +1,4 @@
-"""Programs, file accesses, agents' own actions and serial numbers in the browser."""
+"""Programs, file accesses, audit events of agents and serial numbers in the browser."""
 
 import hashlib
 import time

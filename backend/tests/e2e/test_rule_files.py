@@ -1,4 +1,4 @@
-"""Rules as files in the browser: preview with every mistake, guard, apply in one step, export."""
+"""Rules as files in the browser: preview with every error, lock-out check, apply in one step, export."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The rule form in the browser: layers, locks, times, masks and the lock-out guard."""
+"""The rule form in the browser: layers, locks, times, masks and the lock-out check."""
 
 import re
 import time
@@ -16,7 +16,7 @@ TARGET = "c0ffee" * 10 + "beef"
 
 @pytest.fixture(autouse=True)
 def no_rule_is_left(deployment: Deployment) -> Iterator[None]:
-    """Rules for the target are removed at the end, whatever happened."""
+    """Rules for the target are removed at the end, also after a failure."""
     yield
     with deployment.api() as api:
         for rule in api.get("/api/v1/rules", params={"q": TARGET}).json()["items"]:

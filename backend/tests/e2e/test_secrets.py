@@ -1,4 +1,4 @@
-"""Requests with an enrollment secret in every place of a path; the log is searched for it after the stop."""
+"""Requests with an enrollment secret at every place of a path; the log is searched for it after the stop."""
 
 import socket
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""A Mac syncs through the public port; what the browser decides reaches it, what it blocks appears."""
+"""A Mac syncs through the public port; rules from the browser reach it, and blocked executions appear."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Tags in the browser: made, filled, put into another order, removed; and what a Mac gets of it."""
+"""Tags in the browser: created, filled, reordered, removed; and the effect on a Mac."""
 
 import re
 import time
@@ -23,8 +23,8 @@ def tags(deployment: Deployment) -> Iterator[Callable[..., dict[str, Any]]]:
         ids: list[int] = []
 
         def made(name: str) -> dict[str, Any]:
-            answer = api.post("/api/v1/tags", json={"name": name}).raise_for_status()
-            shown: dict[str, Any] = answer.json()
+            response = api.post("/api/v1/tags", json={"name": name}).raise_for_status()
+            shown: dict[str, Any] = response.json()
             ids.append(shown["id"])
             return shown
 

@@ -1,4 +1,4 @@
-"""What the console shows is so: bursts, removals and numbers before a change."""
+"""The console shows the truth: bursts, removals and numbers before a change."""
 
 import re
 import time

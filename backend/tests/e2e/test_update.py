@@ -1,4 +1,4 @@
-"""The server gets another console while a page is open: nobody meets a missing part or loses a form."""
+"""An update of the console while a page is open: no missing parts, no lost forms."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.e2e.conftest import Deployment, OpenPage
 from tests.e2e.other_build import MARK, make_other_build
 
 NEVER_IDLE = "window.requestIdleCallback = () => 0"
-"""With this a page does not read its parts ahead."""
+"""Prevents a page from loading its parts ahead."""
 
 
 @pytest.fixture
@@ -46,19 +46,21 @@ def wait_until_read(page: Page) -> None:
 
 
 def replace_under(page: Page, update: Callable[[], None]) -> None:
-    """Replace the console while `page` is open, and wait until the page has learned of it.
+    """Replace the console while `page` is open, and wait until the page has noticed it.
 
     The page may ask the stopping santa-proxy first, which has the console of before, and asks again.
     """
     first = page.request.get("/_app/version.json").headers["etag"]
 
-    def is_another(answer: Response) -> bool:
-        return answer.url.endswith("/_app/version.json") and answer.headers["etag"] != first
+    def is_another(response: Response) -> bool:
+        return response.url.endswith("/_app/version.json") and response.headers["etag"] != first
 
     with page.expect_response(is_another) as heard:
         update()
     heard.value.finished()
-    page.evaluate("fetch('/health').then((answer) => answer.text())")  # comes after what the page was told
+    page.evaluate(
+        "fetch('/health').then((response) => response.text())"
+    )  # comes after what the page was told
     wait_until_read(page)
 
 
@@ -68,17 +70,17 @@ def build_shown(page: Page) -> str:
 
 
 def hear_questions(page: Page, *, leave: bool) -> list[str]:
-    """Answer what the page asks before it is left, and keep it."""
+    """Accept the question before the page is left, and record it."""
     asked: list[str] = []
 
-    def answer(dialog: Dialog) -> None:
+    def handle(dialog: Dialog) -> None:
         asked.append(dialog.type)
         if leave:
             dialog.accept()
         else:
             dialog.dismiss()
 
-    page.on("dialog", answer)
+    page.on("dialog", handle)
     return asked
 
 

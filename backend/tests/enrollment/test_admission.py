@@ -82,5 +82,5 @@ def test_the_doctor_needs_the_right_secret_too(strict: RunningServer) -> None:
             client.post("/api/santa/preflight/santactl-doctor-test").status_code == httpx.codes.UNAUTHORIZED
         )
         header = {"Authorization": f"Bearer {SECRET}"}
-        answer = client.post("/api/santa/preflight/santactl-doctor-test", headers=header)
-        assert answer.status_code == httpx.codes.OK
+        response = client.post("/api/santa/preflight/santactl-doctor-test", headers=header)
+        assert response.status_code == httpx.codes.OK

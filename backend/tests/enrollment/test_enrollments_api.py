@@ -12,9 +12,9 @@ from tests.support.server import RunningServer
 
 
 def make(admin: httpx.Client, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
-    answer = admin.post("/api/v1/enrollments", json={"label": "office", **fields})
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    made: dict[str, Any] = answer.json()
+    response = admin.post("/api/v1/enrollments", json={"label": "office", **fields})
+    assert response.status_code == httpx.codes.CREATED, response.text
+    made: dict[str, Any] = response.json()
     return made
 
 
@@ -82,9 +82,9 @@ def test_an_enrollment_may_ask_for_a_client_certificate_too(
     ],
 )
 def test_what_makes_no_sense_is_named(admin: httpx.Client, fields: dict[str, Any]) -> None:
-    answer = admin.post("/api/v1/enrollments", json={"label": "x", **fields})
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert answer.json()["errors"][0]["field"].startswith(next(iter(fields)))
+    response = admin.post("/api/v1/enrollments", json={"label": "x", **fields})
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert response.json()["errors"][0]["field"].startswith(next(iter(fields)))
 
 
 def test_a_profile_connects_a_mac_and_guards_against_a_lock_out(admin: httpx.Client) -> None:
@@ -117,9 +117,9 @@ def test_a_profile_holds_the_address_the_secret_and_static_rules(dsn: str) -> No
             "essentials": ["santa"],
             "static_rules": [{"rule_type": "SIGNINGID", "identifier": "abcde12345:com.example.vpn"}],
         }
-        answer = admin.post(address, json=wanted)
-        assert answer.headers["content-type"] == "application/x-apple-aspen-config"
-        profile = plistlib.loads(answer.content)
+        response = admin.post(address, json=wanted)
+        assert response.headers["content-type"] == "application/x-apple-aspen-config"
+        profile = plistlib.loads(response.content)
         santa = profile["PayloadContent"][0]
         assert santa["PayloadType"] == "com.northpolesec.santa"
         assert santa["SyncBaseURL"] == "https://santa.example.com/api/santa/"
@@ -128,7 +128,7 @@ def test_a_profile_holds_the_address_the_secret_and_static_rules(dsn: str) -> No
             {"identifier": "ZMCG7MLDV9", "rule_type": "TEAMID", "policy": "ALLOWLIST"},
             {"identifier": "ABCDE12345:com.example.vpn", "rule_type": "SIGNINGID", "policy": "ALLOWLIST"},
         ]
-        assert admin.post(address, json=wanted).content == answer.content
+        assert admin.post(address, json=wanted).content == response.content
         by_url = plistlib.loads(admin.post(address, json={**wanted, "secret_in": "url"}).content)
         assert by_url["PayloadUUID"] == profile["PayloadUUID"]
         assert made["secret"] in by_url["PayloadContent"][0]["SyncBaseURL"]

@@ -1,4 +1,4 @@
-"""An enrollment's list of serial numbers over REST, and whom it lets in."""
+"""An enrollment's list of serial numbers over REST, and which Macs it admits."""
 
 import httpx
 import pytest
@@ -9,14 +9,14 @@ from tests.support.server import RunningServer
 
 
 def made(admin: httpx.Client, **fields: object) -> tuple[str, str]:
-    answer = admin.post("/api/v1/enrollments", json={"label": "listed", **fields}).json()
-    return f"/api/v1/enrollments/{answer['enrollment']['id']}/serials", answer["secret"]
+    response = admin.post("/api/v1/enrollments", json={"label": "listed", **fields}).json()
+    return f"/api/v1/enrollments/{response['enrollment']['id']}/serials", response["secret"]
 
 
 def change(admin: httpx.Client, path: str, **body: object) -> object:
-    answer = admin.patch(path, json=body)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return answer.json()["serials"]
+    response = admin.patch(path, json=body)
+    assert response.status_code == httpx.codes.OK, response.text
+    return response.json()["serials"]
 
 
 def test_serials_are_added_listed_and_taken_off(server: RunningServer, admin: httpx.Client) -> None:
@@ -55,13 +55,13 @@ def test_the_list_decides_who_enrols(server: RunningServer, admin: httpx.Client)
 )
 def test_a_wrong_change_is_refused(admin: httpx.Client, body: dict[str, object], field: str) -> None:
     path, _ = made(admin)
-    answer = admin.patch(path, json=body)
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = admin.patch(path, json=body)
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 def test_only_an_administrator_sees_and_changes_it(admin: httpx.Client, viewer: httpx.Client) -> None:
     path, _ = made(admin)
-    for answer in (viewer.get(path), viewer.patch(path, json={"add": ["X"]}), viewer.delete(path)):
-        assert answer.status_code == httpx.codes.FORBIDDEN
+    for response in (viewer.get(path), viewer.patch(path, json={"add": ["X"]}), viewer.delete(path)):
+        assert response.status_code == httpx.codes.FORBIDDEN
     assert admin.get("/api/v1/enrollments/999/serials").status_code == httpx.codes.NOT_FOUND

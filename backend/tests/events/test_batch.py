@@ -1,4 +1,4 @@
-"""Reading a body in one pass says what reading its events one by one says."""
+"""Parsing a body in one pass gives the same as parsing its events one by one."""
 
 import json
 from http import HTTPStatus
@@ -33,7 +33,7 @@ def read(body: bytes) -> batch.Batch | Problem:
 
 
 def variants(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a body with one thing after the other that a client could say differently."""
+    """Return variants of a body that a client could send."""
     found = [body, {}, {camel_case(key): value for key, value in body.items()}]
     for kind, events in body.items():
         if not isinstance(events, list):

@@ -1,4 +1,4 @@
-"""The public answer about a blocked program."""
+"""The public response about a blocked program."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ NOTHING = {"name": "", "publisher": "", "cause": None}
 
 def ask(client: httpx.Client, name: str, machine_id: str = "") -> dict[str, Any]:
     params = {"machine_id": machine_id} if machine_id else {}
-    answer = client.get(f"/api/v1/blocked/{hashlib.sha256(name.encode()).hexdigest()}", params=params)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    told: dict[str, Any] = answer.json()
+    response = client.get(f"/api/v1/blocked/{hashlib.sha256(name.encode()).hexdigest()}", params=params)
+    assert response.status_code == httpx.codes.OK, response.text
+    told: dict[str, Any] = response.json()
     return told
 
 
@@ -95,8 +95,8 @@ def test_everybody_reads_the_contact_that_an_administrator_wrote(
     ],
 )
 def test_a_contact_may_have_an_address(admin: httpx.Client, address: str) -> None:
-    answer = admin.put("/api/v1/blocked/contact", json={"text": "Help", "url": address})
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = admin.put("/api/v1/blocked/contact", json={"text": "Help", "url": address})
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_contact_may_have_an_address(admin: httpx.Client, address: str) -> Non
     ],
 )
 def test_a_contact_that_could_deceive_is_refused(admin: httpx.Client, contact: dict[str, str]) -> None:
-    answer = admin.put("/api/v1/blocked/contact", json=contact)
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert [problem["field"] for problem in answer.json()["errors"]] == list(contact)
+    response = admin.put("/api/v1/blocked/contact", json=contact)
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert [problem["field"] for problem in response.json()["errors"]] == list(contact)
     assert admin.get("/api/v1/blocked/contact").json() == {"text": "", "url": ""}

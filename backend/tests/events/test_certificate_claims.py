@@ -35,7 +35,7 @@ APP = {"file_bundle_id": "com.example.app", "file_bundle_name": "App", "file_bun
 
 
 def report(mac: SimulatedMac, leaf: dict[str, Any], sha256: str = SHA, **more: Any) -> None:  # noqa: ANN401
-    """Report a program, with a root certificate that nobody lies about."""
+    """Report a program, with an undisputed root certificate."""
     root = {"sha256": ROOT, "cn": "Root"}
     mac.block("Tool", **{"file_sha256": sha256, "signing_chain": [leaf, root], **more})
 

@@ -1,4 +1,4 @@
-"""No Mac decides alone who signed a program: each makes one claim, and contradictions are shown."""
+"""No single Mac decides who signed a program: each makes one claim, and contradictions are shown."""
 
 import time
 from typing import Any
@@ -51,11 +51,11 @@ def stored(server: RunningServer, number: int) -> None:
 def blocked(admin: httpx.Client, kind: str) -> bool:
     """Try to block; tell whether that was allowed."""
     rule = {"rule_type": kind, "identifier": TARGETS[kind], "policy": "BLOCKLIST"}
-    answer = admin.post("/api/v1/rules", json=rule)
-    if answer.status_code == httpx.codes.CREATED:
+    response = admin.post("/api/v1/rules", json=rule)
+    if response.status_code == httpx.codes.CREATED:
         return True
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
-    assert "override_guard" in answer.text
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, response.text
+    assert "override_guard" in response.text
     return False
 
 
@@ -66,7 +66,7 @@ def program(admin: httpx.Client) -> dict[str, Any]:
 
 
 def settled(admin: httpx.Client, team: str) -> dict[str, Any]:
-    """Wait until the catalogue follows what was stored."""
+    """Wait until the catalog shows what was stored."""
     until = time.monotonic() + 20
     while (shown := program(admin))["team_id"] != team:
         assert time.monotonic() < until, shown
@@ -113,10 +113,10 @@ def test_a_lifeline_that_macs_agree_on_stays_guarded(
 def test_an_import_is_guarded_alike(server: RunningServer, admin: httpx.Client, fleet: Fleet) -> None:
     def imported(identifier: str) -> int:
         content = f"rule_type,identifier,policy\nBINARY,{identifier},BLOCKLIST\n"
-        answer = admin.post(
+        response = admin.post(
             "/api/v1/rules/import", json={"format": "csv", "content": content, "dry_run": False}
         )
-        return answer.status_code
+        return response.status_code
 
     report(fleet(0), signed(SANTA))
     report(fleet(1), EVIL)

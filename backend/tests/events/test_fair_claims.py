@@ -1,4 +1,4 @@
-"""Macs that invent programs without end keep nobody else's claims from being stored."""
+"""Macs that invent programs endlessly do not prevent others' claims from being stored."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -53,7 +53,7 @@ def event(sha256: int, name: str) -> dict[str, Any]:
 
 
 def invent(mac: SimulatedMac, number: int, first: int) -> None:
-    """Report so many programs that nobody else has."""
+    """Report this many invented programs."""
     for start in range(first, first + number, 2000):
         batch = [event(2**200 + one, "invented") for one in range(start, min(start + 2000, first + number))]
         mac.post("eventupload", {"machine_id": mac.machine_id, "events": batch})

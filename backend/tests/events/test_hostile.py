@@ -1,4 +1,4 @@
-"""Uploads that are made to stop the server, or that would block a Mac's queue for ever."""
+"""Uploads that could stop the server, or block a Mac's queue forever."""
 
 import gzip
 import json
@@ -75,11 +75,11 @@ def test_bombs_are_refused_and_say_what_to_lower(server: RunningServer, coding: 
         for form, bombs in (({"Content-Type": "application/json"}, JSON_BOMBS), (BINARY, BINARY_BOMBS)):
             for name, bomb in bombs.items():
                 fields = form | ({} if coding == "none" else {"Content-Encoding": coding})
-                answer = client.post(
+                response = client.post(
                     "/api/santa/eventupload/BOMB", content=CODINGS[coding](bomb), headers=fields
                 )
-                assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE, (name, answer.text)
-                assert ("nested" if name == "nested" else "batch_size") in answer.text, name
+                assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE, (name, response.text)
+                assert ("nested" if name == "nested" else "batch_size") in response.text, name
     assert server.app.state.santa.limits.bodies._left == MAX_BODIES
     assert value(server.dsn, "select count(*) from event") == 0
 
@@ -97,8 +97,8 @@ def test_a_bomb_inside_of_an_event_costs_that_event(
 ) -> None:
     mac.encoding = "none"
     good = json.dumps({**GOOD, "pid": 7}).encode()
-    answer = mac.post_raw("eventupload", body[:-2] + b"," + good + b"]}")
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = mac.post_raw("eventupload", body[:-2] + b"," + good + b"]}")
+    assert response.status_code == httpx.codes.OK, response.text
     assert value(server.dsn, "select count(*) from event where pid = 7") == 1
     assert value(server.dsn, "select count(*) from event") <= 2
 
@@ -111,8 +111,8 @@ def test_a_binary_bomb_inside_of_an_event_costs_that_event(
 ) -> None:
     mac.encoding = "none"
     good = pb.EventUploadRequest(events=[pb.Event(file_sha256="cd" * 32, pid=7)]).SerializeToString()
-    answer = mac.post_raw("eventupload", binary_event(extra) + good, BINARY)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = mac.post_raw("eventupload", binary_event(extra) + good, BINARY)
+    assert response.status_code == httpx.codes.OK, response.text
     assert value(server.dsn, "select count(*) from event where pid = 7") == 1
 
 
@@ -132,8 +132,8 @@ def test_a_text_that_cannot_be_stored_is_repaired(
 ) -> None:
     odd = json.dumps({**GOOD, "pid": 1}).encode().replace(b"Good", name)
     good = json.dumps({**GOOD, "pid": 2}).encode()
-    answer = mac.post_raw("eventupload", b'{"events":[%s,%s]}' % (odd, good))
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = mac.post_raw("eventupload", b'{"events":[%s,%s]}' % (odd, good))
+    assert response.status_code == httpx.codes.OK, response.text
     rows = fetch(server.dsn, "select pid, file_name from event order by pid")
     assert [row["pid"] for row in rows] == [1, 2]
     assert rows[1]["file_name"] == "Good"
@@ -146,8 +146,8 @@ def test_a_text_that_is_no_utf8_is_repaired_in_protobuf_too(server: RunningServe
     body = b"\x0a" + varint(len(odd)) + odd
     good = pb.EventUploadRequest(events=[pb.Event(file_sha256="cd" * 32, pid=2)]).SerializeToString()
     cut = b"\x0a\x03\x0a\x40a"  # an event whose text ends behind it
-    answer = mac.post_raw("eventupload", body + cut + good, BINARY)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = mac.post_raw("eventupload", body + cut + good, BINARY)
+    assert response.status_code == httpx.codes.OK, response.text
     assert fetch(server.dsn, "select pid, file_name from event order by pid") == [
         {"pid": 1, "file_name": "\ufffdA"},
         {"pid": 2, "file_name": ""},
@@ -158,8 +158,8 @@ def test_a_text_that_is_no_utf8_is_repaired_in_protobuf_too(server: RunningServe
     "body", [b"", b"{", b"[]", b"7", b'{"events":[{}}', b'"x"', b'{"events":[{"a":nan}]}']
 )
 def test_only_what_is_no_json_object_is_refused(mac: SimulatedMac, body: bytes) -> None:
-    answer = mac.post_raw("eventupload", body, {"Content-Encoding": "none"} if not body else None)
-    assert answer.status_code == httpx.codes.BAD_REQUEST, answer.text
+    response = mac.post_raw("eventupload", body, {"Content-Encoding": "none"} if not body else None)
+    assert response.status_code == httpx.codes.BAD_REQUEST, response.text
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_a_mac_syncs_whatever_one_field_says(
     admin: httpx.Client, mac: SimulatedMac, fields: dict[str, Any]
 ) -> None:
     body = json.dumps({"serial_num": "C02ODD", "os_build": "24G90"} | fields).encode()
-    answer = mac.post_raw("preflight", body)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = mac.post_raw("preflight", body)
+    assert response.status_code == httpx.codes.OK, response.text
     assert admin.get(f"/api/v1/machines/{mac.machine_id}").json()["os_build"] == "24G90"
 
 
@@ -203,6 +203,6 @@ def test_a_stranger_is_told_so_before_the_body_is_read(dsn: str) -> None:
         budget.take = taken.append
         for secret in (None, "wrong"):
             fields = {} if secret is None else {"Authorization": f"Bearer {secret}"}
-            answer = client.post("/api/santa/eventupload/M", content=b"x" * 200_000, headers=fields)
-            assert answer.status_code == httpx.codes.UNAUTHORIZED
+            response = client.post("/api/santa/eventupload/M", content=b"x" * 200_000, headers=fields)
+            assert response.status_code == httpx.codes.UNAUTHORIZED
         assert taken == []

@@ -31,8 +31,8 @@ def test_every_body_of_a_real_client_is_accepted(mac: SimulatedMac, name: str) -
     body = golden(name)
     if name == "ruledownload_cursor":
         body.pop("cursor")
-    answer = mac.post_raw(stage_of(name), json.dumps(body).encode())
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = mac.post_raw(stage_of(name), json.dumps(body).encode())
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 def test_events_before_the_first_preflight_are_kept(admin: httpx.Client, mac: SimulatedMac) -> None:

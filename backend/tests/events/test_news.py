@@ -1,4 +1,4 @@
-"""What open browsers are shown is bounded, however much is uploaded."""
+"""The messages to open browsers are limited, however much is uploaded."""
 
 from datetime import UTC, datetime, timedelta
 

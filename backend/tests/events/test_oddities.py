@@ -1,4 +1,4 @@
-"""What is odd about reports is counted in few kinds, shown in /metrics, and kept in few rows."""
+"""Unusual reports are counted in few kinds, shown in /metrics, and kept in few rows."""
 
 import re
 from typing import Any
@@ -97,10 +97,10 @@ def test_texts_are_cut_at_their_limit_and_not_before() -> None:
 def test_caches_are_shown_with_their_sizes(server: RunningServer, mac: SimulatedMac) -> None:
     mac.sync()
     mac.post("eventupload", {"events": [GOOD]})
-    answer = httpx.get(f"{server.url}/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    sizes = dict(re.findall(r'^santa_backend_cache_bytes{cache="(\w+)"} (\d+)$', answer.text, re.MULTILINE))
+    response = httpx.get(f"{server.url}/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    sizes = dict(re.findall(r'^santa_backend_cache_bytes{cache="(\w+)"} (\d+)$', response.text, re.MULTILINE))
     assert int(sizes["programs"]) > 0
     assert sum(map(int, sizes.values())) == server.app.state.santa.memory.used
-    assert f"santa_backend_cache_limit_bytes {64 * 2**20}\n" in answer.text
-    assert 'santa_backend_cache_evictions_total{cache="sessions"} 0\n' in answer.text
+    assert f"santa_backend_cache_limit_bytes {64 * 2**20}\n" in response.text
+    assert 'santa_backend_cache_evictions_total{cache="sessions"} 0\n' in response.text

@@ -45,7 +45,7 @@ class Worker:
         collect_claims(self.programs, [(row, program)], f"M{machine}", machine)
 
     def invent(self, machine: int, number: int, first: int = 0) -> None:
-        """Report so many programs that nobody else has."""
+        """Report this many invented programs."""
         for one in range(first, first + number):
             self.collect(machine, report(sha256=f"{(machine + 1) * 2**64 + one:064x}"))
 

@@ -1,4 +1,4 @@
-"""File accesses, agents' own actions and the catalogue of programs over REST."""
+"""File accesses, audit events of agents and the catalog of programs over REST."""
 
 from typing import Any
 
@@ -33,10 +33,10 @@ def listed(client: httpx.Client, path: str, **params: Any) -> list[dict[str, Any
     found: list[dict[str, Any]] = []
     query: dict[str, Any] = {"limit": 2, **params}
     while True:
-        answer = client.get(f"/api/v1/{path}", params=query)
-        assert answer.status_code == httpx.codes.OK, answer.text
-        found += answer.json()["items"]
-        query["cursor"] = answer.json()["next_cursor"]
+        response = client.get(f"/api/v1/{path}", params=query)
+        assert response.status_code == httpx.codes.OK, response.text
+        found += response.json()["items"]
+        query["cursor"] = response.json()["next_cursor"]
         if query["cursor"] is None:
             return found
 

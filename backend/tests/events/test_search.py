@@ -1,4 +1,4 @@
-"""Searches find every event that fits, wherever its program was seen first and however many fit."""
+"""Searches find every matching event, however many there are."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ def found(admin: httpx.Client, path: str = "events", **query: str) -> list[dict[
     items: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
-        answer = admin.get(f"/api/v1/{path}", params={"limit": "200", **query, **cursor})
-        assert answer.status_code == httpx.codes.OK, answer.text
-        items += answer.json()["items"]
-        if not answer.json()["next_cursor"]:
+        response = admin.get(f"/api/v1/{path}", params={"limit": "200", **query, **cursor})
+        assert response.status_code == httpx.codes.OK, response.text
+        items += response.json()["items"]
+        if not response.json()["next_cursor"]:
             return items
-        cursor = {"cursor": answer.json()["next_cursor"]}
+        cursor = {"cursor": response.json()["next_cursor"]}
 
 
 @pytest.mark.parametrize(

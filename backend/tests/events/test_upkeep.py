@@ -1,4 +1,4 @@
-"""Old events go by partition, and what lies elsewhere goes too."""
+"""Old events are removed by partition, and from the default partition."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -13,14 +13,14 @@ NewContainer = Callable[..., Container]
 
 @pytest.fixture(scope="session", autouse=True)
 def image() -> None:
-    """There is nothing to test without an image and the restrictions of its containers."""
+    """Fail without an image, or where containers cannot be restricted."""
     if not IMAGE or "--read-only" not in HARDENED:
         pytest.fail("these tests need SANTA_IMAGE and SANTA_IMAGE_HARDENED: cargo xtask ci image")
 
 
 @pytest.fixture(scope="session")
 def shared_cluster(cluster: Cluster) -> Cluster:
-    """PostgreSQL whose socket every user of this machine reaches."""
+    """PostgreSQL with a socket for every user of this machine."""
     cluster.folder.chmod(0o755)
     return cluster
 

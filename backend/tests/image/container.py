@@ -83,13 +83,13 @@ class Container:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove it; a failed test shows what it said."""
+        """Remove it; a failed test prints its log."""
         if error is not None:
             print(self.logs()[-6000:])  # noqa: T201 - pytest shows it with the failure
         podman("rm", "--force", "--time=0", self.id)
 
     def until_ready(self) -> Self:
-        """Wait until the whole chain answers."""
+        """Wait until the whole chain responds."""
         deadline = time.monotonic() + PATIENCE
         while self.status("/health/ready") != httpx.codes.OK:
             assert self.inspect()["State"]["Running"], f"it ended:\n{self.logs()}"
@@ -98,7 +98,7 @@ class Container:
         return self
 
     def status(self, path: str) -> int:
-        """Return the status of a GET, or 0 when nobody answers."""
+        """Return the status of a GET, or 0 without a response."""
         try:
             return httpx.get(self.url + path, timeout=5).status_code
         except httpx.TransportError:
@@ -153,6 +153,6 @@ class Container:
         return int(self.inspect()["State"]["ExitCode"])
 
     def logs(self) -> str:
-        """Return everything it has said."""
+        """Return its log."""
         done = podman("logs", self.id, check=False)
         return done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""A container does what the server promises: it answers, logs in, syncs, pushes, evaluates."""
+"""A container works: requests, login, sync, live updates, CEL."""
 
 import json
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from tests.support.santa_client import SimulatedMac
 
 @pytest.fixture
 def api(running: Container) -> Iterator[httpx.Client]:
-    """A client that the administrator is logged in with."""
+    """A client with the administrator's session."""
     with httpx.Client(base_url=running.url, headers={"Origin": running.url}, timeout=30) as client:
-        answer = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-        assert answer.status_code == httpx.codes.OK, answer.text
+        response = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert response.status_code == httpx.codes.OK, response.text
         yield client
 
 

@@ -55,7 +55,7 @@ class Site:
         return self.xtask("deploy", f"--image={image}", *options, *files, "--", self._volume)
 
     def rollback(self) -> subprocess.CompletedProcess[str]:
-        """Go back as an operator would."""
+        """Roll back as an operator would."""
         return self.xtask("rollback", f"--state={self.state}")
 
     def version(self) -> str:
@@ -64,8 +64,8 @@ class Site:
             "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', self.name
         ).stdout.strip()
 
-    def answers(self) -> bool:
-        """Whether the whole chain answers on the published port."""
+    def is_ready(self) -> bool:
+        """Whether the whole chain responds on the published port."""
         return httpx.get(f"http://127.0.0.1:{self.port}/health/ready", timeout=5).is_success
 
 
@@ -83,12 +83,12 @@ def test_a_deploy_replaces_the_container_and_a_rollback_brings_the_one_before_ba
     for image, version in ((first, "one"), (second, "two")):
         done = site.deploy(image)
         assert done.returncode == 0, done.stderr
-        assert (site.version(), site.answers()) == (version, True)
+        assert (site.version(), site.is_ready()) == (version, True)
     assert site.state.stat().st_mode & 0o777 == 0o600
     for version in ("one", "two"):
         done = site.rollback()
         assert done.returncode == 0, done.stderr
-        assert (site.version(), site.answers()) == (version, True)
+        assert (site.version(), site.is_ready()) == (version, True)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_an_image_that_does_not_become_ready_is_taken_back(site: Site, fault: st
     failed = site.deploy(derived("broken", f"LABEL {LABEL}=broken", fault), timeout=4)
     assert failed.returncode == 1
     assert "runs again" in failed.stderr, failed.stderr
-    assert (site.version(), site.answers()) == ("one", True)
-    # What is remembered is what runs.
+    assert (site.version(), site.is_ready()) == ("one", True)
+    # The recorded image is the running one.
     again = site.rollback()
     assert again.returncode == 1
     assert "nothing before it" in again.stderr
@@ -124,4 +124,4 @@ def test_an_image_that_is_not_there_disturbs_nothing(site: Site) -> None:
     failed = site.deploy("localhost/santaserver:no-such-tag")
     assert failed.returncode == 1
     assert "find the image localhost/santaserver:no-such-tag" in failed.stderr
-    assert site.answers()
+    assert site.is_ready()

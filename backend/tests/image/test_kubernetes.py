@@ -78,7 +78,7 @@ def manifest(port: int, database: str, cluster: Cluster) -> str:
 
 @pytest.fixture
 def pod(shared_cluster: Cluster, template: str) -> Iterator[str]:
-    """The pod of the deployment; the address that it answers at."""
+    """The pod of the deployment; yields its address."""
     port = free_port()
     make_secret({"SECRET_KEY": KEY, "POSTGRES_PASSWORD": "unused"})
     try:
@@ -90,7 +90,7 @@ def pod(shared_cluster: Cluster, template: str) -> Iterator[str]:
 
 
 def until_ready(url: str) -> None:
-    """Wait until the whole chain answers."""
+    """Wait until the whole chain responds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(httpx.TransportError):

@@ -1,4 +1,4 @@
-"""Starts, restarts and ends: every process may go, no request is refused, the end is clean."""
+"""Starts, restarts and ends: processes are replaced, no request is refused, the end is clean."""
 
 import threading
 import time
@@ -15,19 +15,19 @@ from tests.support.postgres import Cluster
 
 @contextmanager
 def hammering(container: Container, path: str) -> Iterator[list[str]]:
-    """Ask for a path all the time and collect what is not an answer of 200."""
+    """Request a path continuously and collect all responses other than 200."""
     failures: list[str] = []
     stop = threading.Event()
 
     def ask() -> None:
         while not stop.is_set():
             try:
-                answer = httpx.get(container.url + path, timeout=30)
+                response = httpx.get(container.url + path, timeout=30)
             except httpx.TransportError as error:
                 failures.append(repr(error))
             else:
-                if answer.status_code != httpx.codes.OK:
-                    failures.append(f"{answer.status_code} {answer.text}")
+                if response.status_code != httpx.codes.OK:
+                    failures.append(f"{response.status_code} {response.text}")
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Whatever a Mac's id is made of, each of its addresses means this Mac and no other."""
+"""Each address of a Mac with any id means this Mac and no other."""
 
 from urllib.parse import quote
 

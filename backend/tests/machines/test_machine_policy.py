@@ -11,9 +11,9 @@ def rules_of(admin: httpx.Client, mac: SimulatedMac, **query: object) -> list[di
     found: list[dict[str, object]] = []
     params = {"machine_id": mac.machine_id, "limit": 2, **query}
     while True:
-        answer = admin.get("/api/v1/explain/rules", params=params)  # type: ignore[arg-type]
-        assert answer.status_code == httpx.codes.OK, answer.text
-        page = answer.json()
+        response = admin.get("/api/v1/explain/rules", params=params)  # type: ignore[arg-type]
+        assert response.status_code == httpx.codes.OK, response.text
+        page = response.json()
         found += page["items"]
         if page["next_cursor"] is None:
             return found
@@ -79,5 +79,5 @@ def test_an_ordered_clean_sync_is_shown_until_it_begins(admin: httpx.Client, mac
 
 
 def test_a_machine_that_never_synced_has_nothing_to_explain(admin: httpx.Client) -> None:
-    answer = admin.get("/api/v1/explain/rules", params={"machine_id": "nobody"})
-    assert answer.status_code == httpx.codes.NOT_FOUND
+    response = admin.get("/api/v1/explain/rules", params={"machine_id": "nobody"})
+    assert response.status_code == httpx.codes.NOT_FOUND

@@ -1,4 +1,4 @@
-"""A machine's page says what its client is not sent, how its counts differ, and who else uses its id."""
+"""A machine's page shows what its client is not sent, how its counts differ, and which Macs share its id."""
 
 from contextlib import closing
 from datetime import datetime
@@ -22,8 +22,8 @@ def kinds(shown: dict[str, Any]) -> list[str]:
 
 
 def settings(admin: httpx.Client, **values: object) -> None:
-    answer = admin.put("/api/v1/settings", json=values)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = admin.put("/api/v1/settings", json=values)
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 def seen(admin: httpx.Client, client: StrictClient) -> dict[str, Any]:

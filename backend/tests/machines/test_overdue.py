@@ -1,4 +1,4 @@
-"""A Mac is overdue by its own interval: that of its layers, as it was told at its last preflight."""
+"""A Mac is overdue by its own interval: that of its layers at its last preflight."""
 
 import httpx
 import pytest
@@ -9,8 +9,8 @@ from tests.support.server import RunningServer
 
 def layer_says(admin: httpx.Client, layer: str, seconds: int, *, locked: bool = False) -> None:
     body = {"values": {"full_sync_interval": seconds}, "locked": ["full_sync_interval"] if locked else []}
-    answer = admin.put("/api/v1/settings/layer", params={"layer": layer}, json=body)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = admin.put("/api/v1/settings/layer", params={"layer": layer}, json=body)
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 def state(admin: httpx.Client, mac: SimulatedMac) -> str:

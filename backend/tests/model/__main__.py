@@ -18,7 +18,7 @@ EVERY = 15.0
 
 
 def main() -> int:
-    """Run worlds, tell how it goes, and say what came of them."""
+    """Run worlds, print the progress and the result."""
     options = arguments()
     stacks = tuple(options.stack) or (Stack.name, Served.name, *([Proxied.name] if options.proxy else []))
     wanted = Wanted(

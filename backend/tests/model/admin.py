@@ -1,4 +1,4 @@
-"""Administrators who write while Macs sync; whatever they do, the plain model is told."""
+"""Administrators who write while Macs sync; the plain model gets every change."""
 
 import json
 from collections import deque
@@ -41,19 +41,21 @@ class Administrators:
         """Log in and make the tags."""
         await self._log_in()
         for number, (group, prefix) in enumerate(TAGS):
-            answer = await self.call("POST", "/api/v1/tags", tag_content(f"t{number}", group, prefix))
-            self.policy.tags.append(Tag(answer["id"], f"t{number}", group, prefix))
+            response = await self.call("POST", "/api/v1/tags", tag_content(f"t{number}", group, prefix))
+            self.policy.tags.append(Tag(response["id"], f"t{number}", group, prefix))
 
     async def call(self, method: str, path: str, content: object = None, query: str = "") -> Any:  # noqa: ANN401
         """Make a request to the REST interface and return what it answers."""
         body = b"" if content is None else json.dumps(content).encode()
-        answer = await self._send(Request(method, path, body, ((b"cookie", self.cookie),), query))
-        if answer.status == 401:
+        response = await self._send(Request(method, path, body, ((b"cookie", self.cookie),), query))
+        if response.status == 401:
             await self._log_in()
             return await self.call(method, path, content, query)
-        assert answer.status in {200, 201, 202, 204}, f"{method} {path}: {answer.status} {answer.body!r}"
+        assert response.status in {200, 201, 202, 204}, (
+            f"{method} {path}: {response.status} {response.body!r}"
+        )
         self.journal.append((self.now(), f"{method} {path} {query}", content))
-        return answer.json()
+        return response.json()
 
     async def change_rule(self, layer: str, key: Key, chance: Random) -> None:
         """Add, change or delete the rule of a layer for a target."""
@@ -124,8 +126,8 @@ class Administrators:
 
     async def _log_in(self) -> None:
         body = json.dumps({"username": ADMIN[0], "password": ADMIN[1]}).encode()
-        answer = await self._send(Request("POST", "/api/v1/auth/login", body))
-        self.cookie = answer.cookies[0].partition(";")[0].encode()
+        response = await self._send(Request("POST", "/api/v1/auth/login", body))
+        self.cookie = response.cookies[0].partition(";")[0].encode()
 
     async def _send(self, request: Request) -> Answer:
         line = self.wire.line()

@@ -1,4 +1,4 @@
-"""Finds Macs that are wrong, and tells what it takes to see why."""
+"""Finds Macs with wrong rules, and prints the details."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from tests.support.policy_log import UNEXPLAINED
 
 
 class WrongError(AssertionError):
-    """A Mac has something else than the model says, or the server claims what is not so."""
+    """A Mac has other rules than the model, or the server claims something false."""
 
     def __init__(self, machine_id: str, text: str) -> None:
         """Keep which Mac it is."""

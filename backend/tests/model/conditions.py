@@ -1,4 +1,4 @@
-"""Makes rare things frequent: small pages, slow writers, little patience with doubtful rule tables."""
+"""Makes rare conditions frequent: small pages, slow writers, short limits for doubtful rule tables."""
 
 import asyncio
 from collections.abc import Callable

@@ -9,7 +9,7 @@ PATIENCE = 60.0
 """Seconds for one exchange; a server that takes longer is broken."""
 PIECE = 64 * 1024
 USUAL_ANSWER = 400
-"""Bytes of an answer that none was seen of yet."""
+"""Assumed bytes of a response before the first one."""
 END_OF_HEAD = b"\r\n\r\n"
 
 Address = str | tuple[str, int]
@@ -20,7 +20,7 @@ class SocketLine:
     """One client's connection."""
 
     def __init__(self, address: Address, lengths: dict[str, int]) -> None:
-        """Prepare; `lengths` remembers for all lines how long answers are."""
+        """Prepare; `lengths` stores the lengths of responses for all connections."""
         self._address = address
         self._lengths = lengths
         self._sock: socket.socket | None = None
@@ -32,7 +32,7 @@ class SocketLine:
             self._sock = None
 
     async def exchange(self, request: Request, cut: Cut | None = None) -> Answer:
-        """Send a request and read its answer, both as far as `cut` lets them."""
+        """Send a request and read its response, both as far as `cut` lets them."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._exchange(request, cut)
@@ -91,7 +91,7 @@ class SocketLine:
             raise BrokenError
         start = end + len(END_OF_HEAD)
         body = bytes(buffer[start:])
-        assert len(body) <= length, f"{len(body) - length} bytes came after an answer"
+        assert len(body) <= length, f"{len(body) - length} bytes came after a response"
         return bytes(buffer[:start]), body, length - len(body)
 
 
@@ -128,7 +128,7 @@ def parsed(head: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def content_length(head: bytes) -> int:
-    """Return how long the body is; the server always says so."""
+    """Return the length of the body; the server always sends it."""
     said = [value for name, value in parsed(head) if name == b"content-length"]
-    assert len(said) == 1 or head.split(b" ", 2)[1] == b"204", f"an answer without a length: {head!r}"
+    assert len(said) == 1 or head.split(b" ", 2)[1] == b"204", f"a response without a length: {head!r}"
     return int(said[0]) if said else 0

@@ -1,4 +1,4 @@
-"""A Mac whose syncs go wrong in every way that the protocol allows."""
+"""A Mac whose syncs fail in every way that the protocol allows."""
 
 import hashlib
 from collections import Counter, deque
@@ -15,14 +15,14 @@ from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wi
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
 TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True, PEDRO: False, OTHER: False}
-"""Releases that take an answer whose connection broke inside the body for an empty one."""
+"""Releases that take a response whose connection broke inside the body for an empty one."""
 HASHES = {"2026.8.1": True, "2026.2.1": True, "2025.5.1": False, PEDRO: False, OTHER: False}
 LOCAL = "LOCAL"
 """A rule that the user approved on the Mac, in standalone mode."""
 
 CUTS = {breaks.value: breaks for breaks in Breaks}
 REPEATED, GIVEN_UP, DELAYED = "repeated", "given up", "delayed"
-LATE, TORN = "come late as well", "answer torn inside its body"
+LATE, TORN = "come late as well", "response torn inside its body"
 FAULTS = (*CUTS, Breaks.IN_ANSWER.value, REPEATED, GIVEN_UP, DELAYED)
 ATTEMPTS = 3
 LATEST = 3
@@ -37,7 +37,7 @@ class GaveUpError(Exception):
 
 @dataclass
 class Mac:
-    """One Mac; `trouble` is the share of posts that something happens to."""
+    """One Mac; `trouble` is the share of posts with a fault."""
 
     wire: Wire
     facts: Facts
@@ -54,7 +54,7 @@ class Mac:
     wants_clean: bool = True
     syncs: int = 0
     whole: bool = True
-    """Whether the last answer came whole: what was torn may have been taken for an empty one."""
+    """Whether the last response was complete: a truncated one may have been read as empty."""
     doubts: int = 1
     """How often something happened that the server has to be told of."""
     told: int = 0
@@ -71,7 +71,7 @@ class Mac:
 
     @property
     def doubtful(self) -> bool:
-        """Whether something happened that no answered preflight has told the server of."""
+        """Whether something happened that no completed preflight has reported to the server."""
         return self.doubts != self.told
 
     async def sync(self) -> None:
@@ -87,7 +87,7 @@ class Mac:
             line.close()
 
     async def report_events(self, now: datetime) -> None:
-        """Upload what just ran, beside any sync and perhaps before the first, until it is answered."""
+        """Upload executions, during a sync or even before the first one, until there is a response."""
         line = self.wire.line()
         try:
             await self._report_events(line, self.reports.executions(self.chance, now))
@@ -97,11 +97,11 @@ class Mac:
             line.close()
 
     async def _report_events(self, line: Line, events: list[dict[str, Any]]) -> None:
-        answer = await self.post(line, "eventupload", {"events": events})
+        response = await self.post(line, "eventupload", {"events": events})
         if self.whole:
             self.reports.accepted |= {event["pid"] for event in events}
             self.posts["executions accepted"] += len(events)
-        for wanted in answer.get("event_upload_bundle_binaries", ()):
+        for wanted in response.get("event_upload_bundle_binaries", ()):
             self.posts["bundles asked for"] += 1
             await self.post(line, "eventupload", {"events": bundle_programs(wanted)})
 
@@ -122,9 +122,9 @@ class Mac:
 
     async def _sync(self, line: Line) -> None:
         doubts = self.doubts
-        answer = await self.post(line, "preflight", self.report())
+        response = await self.post(line, "preflight", self.report())
         self.told = doubts
-        kind = answer.get("sync_type", "NORMAL")
+        kind = response.get("sync_type", "NORMAL")
         if self.wants_clean and kind == "CLEAN":
             kind = "CLEAN_ALL"
         rules: list[dict[str, Any]] = []
@@ -136,7 +136,7 @@ class Mac:
             if not cursor:
                 break
         self._apply(kind, rules)
-        self.mode = answer.get("client_mode", self.mode)
+        self.mode = response.get("client_mode", self.mode)
         self.wants_clean = False
         self.kinds[kind] += 1
         done = {"rules_received": len(rules), "rules_processed": len(rules), "syncType": kind}
@@ -201,7 +201,7 @@ class Mac:
         return report | ({"rulesHash": self.hash()} if HASHES[self.facts.version] else {})
 
     async def post(self, line: Line, stage: str, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Post a stage until it is answered or the Mac gives up."""
+        """Post a stage until there is a response or the Mac gives up."""
         request = self.request(stage, self.speech.write(stage, content))
         self.posts[str(self.speech)] += 1
         for _ in range(ATTEMPTS):
@@ -218,9 +218,9 @@ class Mac:
                 self.journal.append((self.syncs, stage, fault, ""))
                 self.late.append((self.syncs, request))
                 return {}
-            answer = await self._send(line, stage, request, fault)
-            if answer is not None:
-                return answer
+            response = await self._send(line, stage, request, fault)
+            if response is not None:
+                return response
         raise GaveUpError
 
     def _fault(self) -> str:
@@ -234,30 +234,30 @@ class Mac:
             self.faults[LATE] += 1
             self.late.append((self.syncs, request))
         try:
-            answer = await line.exchange(request, cut)
+            response = await line.exchange(request, cut)
         except BrokenError:
             assert cut is not None, f"{stage}: the server hung up"
             self.journal.append((self.syncs, stage, f"{fault} at {cut.share:.3f}", "nothing came back"))
             if cut.where is Breaks.UNHEARD:
                 self.doubts += 1
             return None
-        return self._understood(stage, fault, answer)
+        return self._understood(stage, fault, response)
 
     def _comes_late(self) -> bool:
         return self.chance.random() < self.trouble
 
-    def _understood(self, stage: str, fault: str, answer: Answer) -> dict[str, Any] | None:
+    def _understood(self, stage: str, fault: str, response: Answer) -> dict[str, Any] | None:
         self.journal.append(
-            (self.syncs, stage, fault, f"{answer.status}" if answer.whole else f"{answer.status}, torn")
+            (self.syncs, stage, fault, f"{response.status}" if response.whole else f"{response.status}, torn")
         )
-        if answer.status == 409:
+        if response.status == 409:
             raise GaveUpError
-        assert answer.status == 200, f"{stage} answered {answer.status}: {answer.body!r}"
-        self.whole = answer.whole
-        if not answer.whole:
+        assert response.status == 200, f"{stage} answered {response.status}: {response.body!r}"
+        self.whole = response.whole
+        if not response.whole:
             self.faults[TORN] += 1
             return {} if TEARS[self.facts.version] else None
-        return self.speech.read(stage, answer.body)
+        return self.speech.read(stage, response.body)
 
     async def _late(self, line: Line) -> None:
         """Let a postflight of an earlier sync arrive now."""
@@ -265,8 +265,10 @@ class Mac:
         if old and self.chance.random() < 0.3:
             entry = self.chance.choice(old)
             self.late.remove(entry)
-            answer = await line.exchange(entry[1])
-            assert answer.status == 200, f"a late postflight was answered {answer.status}: {answer.body!r}"
+            response = await line.exchange(entry[1])
+            assert response.status == 200, (
+                f"a late postflight was answered {response.status}: {response.body!r}"
+            )
             self.journal.append((self.syncs, f"postflight of {entry[0]}", "late", "200"))
 
     def request(self, stage: str, body: bytes) -> Request:

@@ -1,4 +1,4 @@
-"""Ways to get the algorithm wrong that have to be noticed. Each is a change of the running server."""
+"""Wrong variants of the algorithm that the check has to detect. Each changes the running server."""
 
 import sys
 from collections.abc import Callable
@@ -101,7 +101,7 @@ def any_number_of_rules_confirms(patch: pytest.MonkeyPatch, _: str) -> None:
 
 
 def no_hash(patch: pytest.MonkeyPatch, _: str) -> None:
-    """The rules hash is not looked at."""
+    """The rules hash is ignored."""
     patch.setattr(preflight, "_drift", lambda *_: None)
 
 
@@ -155,8 +155,8 @@ def orders_are_not_carried_out(patch: pytest.MonkeyPatch, _: str) -> None:
 
 
 def protobuf_without(patch: pytest.MonkeyPatch, stage: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Leave something out of binary answers."""
-    whole = protobuf.answer
+    """Remove a field from binary responses."""
+    whole = protobuf.encode_response
 
     def partial(said: str, body: bytes) -> bytes:
         fields = msgspec.json.decode(body)
@@ -164,7 +164,7 @@ def protobuf_without(patch: pytest.MonkeyPatch, stage: str, change: Callable[[di
             change(fields)
         return whole(said, msgspec.json.encode(fields))
 
-    patch.setattr(protobuf, "answer", partial)
+    patch.setattr(protobuf, "encode_response", partial)
 
 
 def protobuf_drops_messages(patch: pytest.MonkeyPatch, _: str) -> None:

@@ -1,4 +1,4 @@
-"""What a Mac should have, in plain words: written from the product's rules, without a look at the server."""
+"""What a Mac should have: written from the specification, independently of the server."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -57,7 +57,7 @@ def program_of(bundle: int, place: int) -> int:
 
 
 def bundle_programs(wanted: str) -> list[dict[str, Any]]:
-    """Return the events that answer the question for a bundle."""
+    """Return the events of a requested bundle."""
     bundle = int(wanted, 16) - 0xB00
     return [
         {

@@ -1,4 +1,4 @@
-"""Worlds one after the other in processes of their own, and what became of them."""
+"""Runs worlds in separate processes, and collects the results."""
 
 import asyncio
 import gc
@@ -54,7 +54,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one world, or of several together."""
+    """The result of one world, or of several together."""
 
     worlds: int = 0
     syncs: int = 0

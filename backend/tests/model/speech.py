@@ -62,7 +62,7 @@ class Speech:
         return CODINGS[self.coding](plain)
 
     def read(self, stage: str, body: bytes) -> dict[str, Any]:
-        """Return what an answer says, whatever its Content-Type: so the client does."""
+        """Return what a response says, whatever its Content-Type: so the client does."""
         if self.form == JSON:
             said: dict[str, Any] = json.loads(body) if body else {}
             return said

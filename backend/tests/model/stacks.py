@@ -1,4 +1,4 @@
-"""What stands between the Macs and PostgreSQL: the application alone, uvicorn, or santa-proxy and uvicorn.
+"""The layers between the Macs and PostgreSQL: the application alone, uvicorn, or santa-proxy and uvicorn.
 
 The application runs in the model's own event loop, so that the model's clock is its clock.
 """
@@ -36,7 +36,7 @@ class Stack:
     name = "application"
 
     def __init__(self, dsn: str, clock: Clock) -> None:
-        """Build the application as everybody does."""
+        """Build the application as in production."""
         self.app = create_app(
             load({"DATABASE_URL": dsn, "SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}), clock
         )
@@ -162,7 +162,7 @@ class Quieted(Sockets):
     async def quiet(self) -> None:
         """Return when nothing that was sent is still worked on.
 
-        Connections are accepted in their order: once a new one is answered, all before it were.
+        Connections are accepted in order: once a new one has a response, all earlier ones were handled.
         """
         line = self.line()
         await line.exchange(Request("GET", "/health/live"))
@@ -173,13 +173,13 @@ class Quieted(Sockets):
 
 
 def answers(address: tuple[str, int]) -> bool:
-    """Tell whether somebody listens there."""
+    """Return whether a server listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(address) == 0
 
 
 def text_of(log: Path) -> str:
-    """Return what a process said."""
+    """Return a process's output."""
     return log.read_text(errors="replace")
 
 

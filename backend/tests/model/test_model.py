@@ -1,4 +1,4 @@
-"""The model check, and that it would notice: see the package's docstring."""
+"""The model check, and a test of the check itself: see the package's docstring."""
 
 import asyncio
 import os

@@ -1,7 +1,7 @@
-"""A machine with a client of another make: it takes all rules in one page and counts nothing.
+"""A machine with another client: it takes all rules in one page and reports no counts.
 
-It has them when its postflight was answered, and not before, while the postflight is the last that the
-server hears of a sync. So what the server cannot know counts as told at a sync's end only.
+It applies them when it has the response to its postflight, while the postflight is the last request of a
+sync. So the server's knowledge counts at the end of a sync only.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ CLIENTS = (PEDRO, OTHER)
 WORDS = {"MONITOR", "LOCKDOWN", "ALLOWLIST", "ALLOWLIST_COMPILER", "BLOCKLIST"}
 """Of modes and policies; to read another one is the end of it."""
 NOTHING = -1
-"""What the server was told of a machine that it takes for up to date when the postflight's answer is lost."""
+"""The server's number for a machine that counts as up to date although the postflight's response was lost."""
 SPEECHES = tuple(Speech(JSON, coding) for coding in CODINGS)
 
 
@@ -25,13 +25,13 @@ class WholeMachine(Mac):
 
     async def _sync(self, line: Line) -> None:
         doubts = self.doubts
-        answer = await self.post(line, "preflight", self.report())
-        assert answer["client_mode"] in WORDS, answer
+        response = await self.post(line, "preflight", self.report())
+        assert response["client_mode"] in WORDS, response
         page = await self.post(line, "ruledownload", {"cursor": None})
         assert "cursor" not in page, page
         self.told = NOTHING
-        kind = answer["sync_type"]
-        self._did(kind)  # by its postflight, whether or not its answer is heard
+        kind = response["sync_type"]
+        self._did(kind)  # by its postflight, whether or not its response is heard
         await self.post(
             line, "postflight", {"rules_received": 0, "rules_processed": 0, "sync_type": "NORMAL"}
         )
@@ -42,7 +42,7 @@ class WholeMachine(Mac):
             assert rule["policy"] in WORDS, rule
             content = (rule["policy"], rule.get("cel_expr", ""), rule.get("custom_msg", ""))
             self.table[self._key(rule)] = content
-        self.mode = answer["client_mode"]
+        self.mode = response["client_mode"]
         self.told = doubts
         self.kinds[f"whole {kind}"] += 1
         self._did(kind)

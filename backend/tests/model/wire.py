@@ -1,4 +1,4 @@
-"""How requests get to the application, and how a connection breaks on the way. Knows no Santa.
+"""The transport of requests to the application, with broken connections. Independent of Santa.
 
 `InProcess` calls the application without a byte on a wire, which is cheapest; `http1.Sockets` speaks
 HTTP/1.1 to whoever listens. Next: stacks.py says what stands behind each.
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 
 class BrokenError(Exception):
-    """The connection ended before the head of an answer was there."""
+    """The connection ended before the head of a response was there."""
 
 
 class Breaks(Enum):
@@ -24,8 +24,8 @@ class Breaks(Enum):
 
     IN_REQUEST = "request cut"
     """So many bytes of the request were sent, and no more."""
-    IN_ANSWER = "answer cut"
-    """So many bytes of the answer were read, and no more."""
+    IN_ANSWER = "response cut"
+    """So many bytes of the response were read, and no more."""
     UNHEARD = "abandoned"
     """The client went away after its request; that one is still worked on, perhaps beside the next."""
 
@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer whose head came, and its body as far as it came."""
+    """A response whose head came, and its body as far as it came."""
 
     status: int
     body: bytes
@@ -68,7 +68,7 @@ class Line(Protocol):
     """A connection of one client, opened when it is first used and again after a break."""
 
     async def exchange(self, request: Request, cut: Cut | None = None) -> Answer:
-        """Send a request; raise `BrokenError` when the connection ends before the answer begins."""
+        """Send a request; raise `BrokenError` when the connection ends before the response begins."""
 
     def close(self) -> None:
         """Hang up."""
@@ -85,8 +85,8 @@ class Wire(Protocol):
 
 
 def unpacked(body: bytes, encoding: bytes) -> bytes:
-    """Undo an answer's content encoding."""
-    assert encoding in {b"", b"gzip"}, f"an answer came as {encoding!r}"
+    """Undo a response's content encoding."""
+    assert encoding in {b"", b"gzip"}, f"a response came as {encoding!r}"
     return gzip.decompress(body) if encoding else body
 
 
@@ -120,11 +120,11 @@ class InProcess:
         if cut.where is Breaks.IN_REQUEST:
             await self._call(request, int(len(request.body) * cut.share), whole=False)
             raise BrokenError
-        answer = await self._call(request, len(request.body))
-        # Half of what is sent in one page or less is the head of the answer.
+        response = await self._call(request, len(request.body))
+        # Half of what is sent in one page or less is the head of the response.
         if cut.share < 0.5:
             raise BrokenError
-        return Answer(answer.status, b"", answer.cookies, whole=False)
+        return Answer(response.status, b"", response.cookies, whole=False)
 
     def _leave(self, call: Coroutine[Any, Any, Answer]) -> None:
         task = asyncio.create_task(call)

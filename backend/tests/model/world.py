@@ -1,4 +1,4 @@
-"""Lets Macs, administrators and time loose on one application, then holds it to the plain model.
+"""Runs Macs, administrators and a clock against one application, then compares it with the plain model.
 
 All that happens is decided by the seed, when it begins; in which order PostgreSQL gets to see what
 happens at the same time is not. Next: checks.py says what is wrong, and with what a Mac.
@@ -240,7 +240,7 @@ class World:
     # --- what has to be true ---------------------------------------------------------------------
 
     async def _check_claims(self) -> None:
-        """A Mac that the server calls up to date is."""
+        """A Mac that the server reports as up to date is up to date."""
         up_to_date = await claimed(self.database, self.clock.now)
         for mac in self.macs[2:]:
             if mac.facts.machine_id in up_to_date and not mac.doubtful:
@@ -254,7 +254,7 @@ class World:
             await check_stored(self.database, machine_id, set().union(*same))
 
     async def _settle(self) -> None:
-        """Let faults end and time pass; every Mac has to become right."""
+        """End the faults and let time pass; every Mac has to get the right rules."""
         self._pass_time(timedelta(hours=25))
         self.policy.forget_expired(self.clock.now)
         for mac in self.macs:

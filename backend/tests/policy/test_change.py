@@ -95,8 +95,8 @@ def test_what_an_import_did_is_in_the_log(server: RunningServer, admin: httpx.Cl
         f"global,BINARY,{sha(number)},BLOCKLIST\n" for number in range(3)
     )
     body = {"format": "csv", "content": rules, "reason": "list", "dry_run": False}
-    answer = admin.post("/api/v1/rules/import", json=body)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = admin.post("/api/v1/rules/import", json=body)
+    assert response.status_code == httpx.codes.OK, response.text
     (row,) = fetch(server.dsn, LOG)
     assert (row["kind"], row["reason"]) == ("import", "list")
     assert row["summary"] == '{"adds": 3, "changes": 0, "removes": 0}'
@@ -114,7 +114,7 @@ def test_a_change_whose_audit_entry_cannot_be_stored_did_not_happen(
 
 
 def test_the_audit_entry_is_the_last_statement(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for a row of the policy or of a Mac while the audit log is held."""
+    """No transaction waits for a row of the policy or of a Mac while it holds the audit log."""
     seen: list[str] = []
     finish = UnitOfWork.finish
 
@@ -198,7 +198,7 @@ def test_a_tag_goes_in_one_change_however_many_rules_it_has(dsn: str, number: in
 def test_macs_are_counted_before_the_policy_is_locked(
     server: RunningServer, admin: httpx.Client, method: str, body: dict[str, str] | None
 ) -> None:
-    """Counting the Macs of a large fleet takes a while; nobody else's change waits for it."""
+    """Counting the Macs of a large fleet takes time; other changes do not wait for it."""
     rule = add_rule(admin, sha(1))
     path = "/api/v1/rules" if method == "POST" else f"/api/v1/rules/{rule}"
     with ThreadPoolExecutor(1) as others:

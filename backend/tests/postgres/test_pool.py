@@ -10,7 +10,7 @@ from santaserver.postgres.pool import Pool, PoolLimits
 
 
 class Stuck:
-    """A connection that never finishes saying goodbye, as one whose statement is being canceled."""
+    """A connection that never finishes closing, like one whose statement is being canceled."""
 
     def __init__(self) -> None:
         self.terminated = False
@@ -51,7 +51,7 @@ def test_what_is_still_closing_when_the_loop_ends_is_terminated(monkeypatch: pyt
 
 
 async def used_once(raw: Stuck) -> None:
-    """Lend a connection once, then close the pool."""
+    """Use a connection once, then close the pool."""
 
     async def connect() -> asyncpg.Connection:
         return cast("asyncpg.Connection", raw)

@@ -1,4 +1,4 @@
-"""The lock-out guard: rules that would cut Macs off are stored only when that is meant."""
+"""The lock-out check: rules that would make Macs unmanageable need an override."""
 
 from typing import Any
 
@@ -32,9 +32,9 @@ def test_what_a_mac_needs_is_not_blocked_by_mistake(
 ) -> None:
     team = essential.team_id  # type: ignore[attr-defined]
     for body in (rule("TEAMID", team, policy), rule("SIGNINGID", f"{team}:any.thing", policy)):
-        answer = admin.post("/api/v1/rules", json=body)
-        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-        assert {error["field"] for error in answer.json()["errors"]} == {"identifier", "override_guard"}
+        response = admin.post("/api/v1/rules", json=body)
+        assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+        assert {error["field"] for error in response.json()["errors"]} == {"identifier", "override_guard"}
     assert admin.get("/api/v1/rules").json()["items"] == []
 
 
@@ -44,8 +44,8 @@ def test_a_hash_is_judged_by_the_programs_that_were_seen(
     mac.sync()
     mac.block("Jamf", **SEEN)
     for kind, identifier in (("BINARY", "c" * 64), ("CDHASH", "d" * 40), ("CERTIFICATE", "e" * 64)):
-        answer = admin.post("/api/v1/rules", json=rule(kind, identifier))
-        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, kind
+        response = admin.post("/api/v1/rules", json=rule(kind, identifier))
+        assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, kind
         unknown = identifier.replace(identifier[0], "a")
         assert admin.post("/api/v1/rules", json=rule(kind, unknown)).status_code == httpx.codes.CREATED
     assert value(server.dsn, "select count(*) from rule") == 3

@@ -1,4 +1,6 @@
-"""Files of many rules: streamed in one snapshot, limited in number, never half a file that looks whole."""
+"""Files of many rules: streamed in one snapshot, limited in number, never an incomplete file that looks
+complete.
+"""
 
 import csv
 import io
@@ -55,11 +57,11 @@ def fill(dsn: str, number: int = MANY, comment: int = 1500) -> None:
 @contextmanager
 def begun(client: httpx.Client, kind: str = "csv") -> Iterator[tuple[httpx.Response, Iterator[bytes]]]:
     """Begin an export and read no more than its first bytes; the rest does not fit into any buffer."""
-    with client.stream("GET", EXPORT, params={"format": kind}) as answer:
-        assert answer.status_code == httpx.codes.OK
-        parts = answer.iter_raw(1000)
+    with client.stream("GET", EXPORT, params={"format": kind}) as response:
+        assert response.status_code == httpx.codes.OK
+        parts = response.iter_raw(1000)
         next(parts)
-        yield answer, parts
+        yield response, parts
 
 
 def read_on(parts: Iterator[bytes], got: bytearray) -> None:
@@ -70,7 +72,7 @@ def read_on(parts: Iterator[bytes], got: bytearray) -> None:
 
 @pytest.fixture
 def second(server: RunningServer) -> Iterator[httpx.Client]:
-    """A client that another administrator is logged in with."""
+    """A client with another administrator's session."""
     execute(
         server.dsn,
         "insert into app_user (username, display_name, password_hash, role, created_at) "
@@ -115,9 +117,9 @@ def few_and_many() -> tuple[str, str]:
 
 
 def counts(client: httpx.Client, content: str, *, dry_run: bool = True) -> int:
-    answer = client.post(IMPORT, json={"format": "csv", "content": content, "dry_run": dry_run})
-    assert answer.status_code == httpx.codes.OK, answer.text
-    added: int = answer.json()["added"]
+    response = client.post(IMPORT, json={"format": "csv", "content": content, "dry_run": dry_run})
+    assert response.status_code == httpx.codes.OK, response.text
+    added: int = response.json()["added"]
     return added
 
 
@@ -144,8 +146,8 @@ def test_an_export_that_breaks_off_does_not_look_like_a_whole_one(
             read_on(parts, got)
     assert 0 < got.count(b"BLOCKLIST") < MANY
     text = got.decode()
-    answer = admin.post(IMPORT, json={"format": kind, "content": text})
-    assert answer.json()["mistakes_total"] >= 1
+    response = admin.post(IMPORT, json={"format": kind, "content": text})
+    assert response.json()["mistakes_total"] >= 1
     assert admin.get(EXPORT, params={"format": kind}).text.count("BLOCKLIST") == MANY
 
 
@@ -189,9 +191,9 @@ def test_exports_are_limited_for_each_user_and_in_all(
 
 
 def test_a_missing_layer_is_told_before_a_file_begins(admin: httpx.Client) -> None:
-    answer = admin.get(EXPORT, params={"layer": "tag:nobody"})
-    assert answer.status_code == httpx.codes.NOT_FOUND
-    assert "content-disposition" not in answer.headers
+    response = admin.get(EXPORT, params={"layer": "tag:nobody"})
+    assert response.status_code == httpx.codes.NOT_FOUND
+    assert "content-disposition" not in response.headers
 
 
 def test_imports_are_limited_for_each_user(

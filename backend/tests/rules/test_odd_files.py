@@ -1,4 +1,4 @@
-"""Files of rules with odd contents: nothing crashes, nothing is dropped, an export comes back as it was."""
+"""Files of rules with unusual contents: no crash, no loss, and an import restores an export."""
 
 import csv
 import io
@@ -24,9 +24,9 @@ def send(admin: httpx.Client, kind: str, content: str) -> httpx.Response:
 
 
 def plan(admin: httpx.Client, kind: str, content: str) -> dict[str, Any]:
-    answer = send(admin, kind, content)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    found: dict[str, Any] = answer.json()
+    response = send(admin, kind, content)
+    assert response.status_code == httpx.codes.OK, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 

@@ -1,4 +1,4 @@
-"""The list of rules says what the rules themselves say, whatever it is asked by."""
+"""The list of rules matches the single rules, with any filter."""
 
 from typing import Any
 
@@ -30,8 +30,8 @@ def rules(admin: httpx.Client, mac: SimulatedMac) -> list[dict[str, Any]]:
     ]
     for number, content in enumerate(made):
         rule = {"rule_type": "BINARY", "identifier": SHA.format(number), "policy": "BLOCKLIST"} | content
-        answer = admin.post("/api/v1/rules", json=rule)
-        assert answer.status_code == httpx.codes.CREATED, answer.text
+        response = admin.post("/api/v1/rules", json=rule)
+        assert response.status_code == httpx.codes.CREATED, response.text
         if number == 3:
             mac.sync()
     listed: list[dict[str, Any]] = admin.get("/api/v1/rules").json()["items"]
@@ -67,10 +67,10 @@ def test_a_list_shows_each_rule_as_it_is(admin: httpx.Client, rules: list[dict[s
 def test_a_list_is_narrowed_down(
     admin: httpx.Client, rules: list[dict[str, Any]], query: str, found: int
 ) -> None:
-    answer = admin.get(f"/api/v1/rules?{query}")
-    assert answer.status_code == httpx.codes.OK, answer.text
-    assert len(answer.json()["items"]) == found
-    assert all(item in rules for item in answer.json()["items"])
+    response = admin.get(f"/api/v1/rules?{query}")
+    assert response.status_code == httpx.codes.OK, response.text
+    assert len(response.json()["items"]) == found
+    assert all(item in rules for item in response.json()["items"])
 
 
 @pytest.mark.parametrize("layer", ["tag:none", "machine:none", "user:none"])

@@ -1,4 +1,4 @@
-"""Removed rules: they stay in sight until every Mac has confirmed that they are gone."""
+"""Removed rules stay listed until every Mac has confirmed the removal."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ LATER = "2090-01-01T00:00:00Z"
 
 
 def removed(admin: httpx.Client, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - of a query
-    answer = admin.get("/api/v1/rules/removed", params=params)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    page: dict[str, Any] = answer.json()
+    response = admin.get("/api/v1/rules/removed", params=params)
+    assert response.status_code == httpx.codes.OK, response.text
+    page: dict[str, Any] = response.json()
     return page
 
 

@@ -75,10 +75,10 @@ def test_a_change_that_no_mac_would_notice_takes_no_number(
     ],
 )
 def test_a_wrong_rule_names_the_field(admin: httpx.Client, fields: dict[str, str], wrong: str) -> None:
-    answer = admin.post("/api/v1/rules", json={**TEAM, **fields})
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert [error["field"] for error in answer.json()["errors"]] == [wrong]
+    response = admin.post("/api/v1/rules", json={**TEAM, **fields})
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert response.headers["content-type"] == "application/problem+json"
+    assert [error["field"] for error in response.json()["errors"]] == [wrong]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files of rules over REST: export, a trial, an import in one step, and every mistake at once."""
+"""Files of rules over REST: export, dry run, import in one step, and all errors at once."""
 
 import json
 from typing import Any
@@ -18,9 +18,9 @@ HEADER = "layer,rule_type,identifier,policy,comment\n"
 
 
 def exported(client: httpx.Client, kind: str = "json", **params: str) -> str:
-    answer = client.get("/api/v1/rules/export", params={"format": kind, **params})
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return answer.text
+    response = client.get("/api/v1/rules/export", params={"format": kind, **params})
+    assert response.status_code == httpx.codes.OK, response.text
+    return response.text
 
 
 def imported(client: httpx.Client, content: str, kind: str = "json", **more: Any) -> httpx.Response:  # noqa: ANN401
@@ -28,9 +28,9 @@ def imported(client: httpx.Client, content: str, kind: str = "json", **more: Any
 
 
 def plan(client: httpx.Client, content: str, kind: str = "json", **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    answer = imported(client, content, kind, **more)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    shown: dict[str, Any] = answer.json()
+    response = imported(client, content, kind, **more)
+    assert response.status_code == httpx.codes.OK, response.text
+    shown: dict[str, Any] = response.json()
     return shown
 
 

@@ -1,4 +1,4 @@
-"""Servers on PostgreSQL's socket that are not well: one that refuses, and one whose lines go dead."""
+"""Faulty servers on PostgreSQL's socket: one that refuses, and one whose connections die."""
 
 import socket
 import struct
@@ -52,7 +52,7 @@ def refusing(folder: Path, state: str, text: str) -> Iterator[None]:
 
 
 class Forwarder:
-    """Passes connections on to a real server, until their lines go dead without a word."""
+    """Forwards connections to a real server, until they die silently."""
 
     def __init__(self, folder: Path, target: Path) -> None:
         """Listen in `folder` for the server whose socket is in `target`."""

@@ -1,4 +1,4 @@
-"""Requests made from the OpenAPI document, each with one odd value: hard to store, to parse or to show.
+"""Requests from the OpenAPI document, each with one unusual value: hard to store, to parse or to show.
 
 Where the random fuzzer finds one in a while, this puts each kind into each place.
 """

@@ -1,4 +1,4 @@
-"""What has to be so in the policy log at any time."""
+"""Invariants of the policy log."""
 
 UNEXPLAINED = """
 select seq from (

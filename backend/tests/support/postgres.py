@@ -53,7 +53,7 @@ class Cluster:
     """A running PostgreSQL with a migrated template database."""
 
     def __init__(self) -> None:
-        """Initialise and start it."""
+        """Initialize and start it."""
         self.folder = Path(tempfile.mkdtemp(prefix="santaserver-pg-", dir=home()))
         self._prefix = AS_NOBODY_SPECIAL if os.geteuid() == 0 else ()
         self._bin = binaries()
@@ -77,7 +77,7 @@ class Cluster:
         self._admin(f"drop database {name} with (force)")
 
     def pause(self) -> None:
-        """Stop answering and refuse connections, as a database that went away."""
+        """Stop responding and refuse connections, like an unreachable database."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
 
@@ -151,7 +151,7 @@ def execute(dsn: str, statement: str, *args: object) -> None:
 
 
 class Holder:
-    """Somebody who holds a lock while a test goes on."""
+    """A transaction that holds a lock during a test."""
 
     def __init__(self, limit: float) -> None:
         """Wait for things up to `limit` seconds."""

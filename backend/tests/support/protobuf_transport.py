@@ -1,4 +1,4 @@
-"""Lets a simulated Mac speak protobuf: bodies are turned on their way, as the client's own setting does."""
+"""Lets a simulated Mac use protobuf: bodies are converted in transit, like by the client's own setting."""
 
 import zlib
 
@@ -18,12 +18,12 @@ RESPELLED = {b'"serial_num"': b'"serial_number"'}
 
 
 class ProtobufTransport(httpx.BaseTransport):
-    """Sends JSON bodies as protobuf and hands protobuf answers back as JSON."""
+    """Sends JSON bodies as protobuf and returns protobuf responses as JSON."""
 
     def __init__(self) -> None:
         """Open a pool."""
         self._inner = httpx.HTTPTransport()
-        self.answers: list[httpx.Response] = []
+        self.responses: list[httpx.Response] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Turn one exchange."""
@@ -36,16 +36,16 @@ class ProtobufTransport(httpx.BaseTransport):
         content = zlib.compress(message.SerializeToString())
         headers = dict(request.headers) | {"content-type": "application/x-protobuf"}
         headers["content-length"] = str(len(content))
-        answer = self._inner.handle_request(
+        response = self._inner.handle_request(
             httpx.Request(request.method, request.url, headers=headers, content=content)
         )
-        answer.read()
-        self.answers.append(answer)
-        if answer.status_code != httpx.codes.OK:
-            return answer
+        response.read()
+        self.responses.append(response)
+        if response.status_code != httpx.codes.OK:
+            return response
         plain = b"{}"
         if answered is not None:
-            told = answered.FromString(answer.content)
+            told = answered.FromString(response.content)
             plain = json_format.MessageToJson(told, preserving_proto_field_name=True).encode()
         return httpx.Response(200, content=plain)
 

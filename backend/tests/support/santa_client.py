@@ -34,7 +34,7 @@ STAGES = ("preflight", "eventupload", "ruledownload", "postflight")
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom this machine trusts, read once for all Macs."""
+    """The machine's certificate authorities, read once for all Macs."""
     return httpx.create_ssl_context()
 
 
@@ -43,10 +43,10 @@ class CutError(Exception):
 
 
 class SyncError(Exception):
-    """The server answered something that ends a sync."""
+    """The server sent a response that ends a sync."""
 
     def __init__(self, stage: str, status: int, body: str) -> None:
-        """Keep what was answered."""
+        """Keep the response."""
         super().__init__(f"{stage} answered {status}: {body}")
         self.status = status
 
@@ -63,7 +63,7 @@ class SyncResult:
 
 @dataclass
 class SimulatedMac:
-    """One Mac. Change its public fields to make it lie."""
+    """One Mac. Change its public fields to send false reports."""
 
     secrets_used: ClassVar[set[str]] = set()
     """What all of them have sent as secrets: none of it may be in a log."""
@@ -115,12 +115,12 @@ class SimulatedMac:
         def post(stage: str, body: dict[str, Any]) -> dict[str, Any]:
             if stage == cut_before:
                 raise CutError(stage)
-            answer = self.post(stage, body)
+            response = self.post(stage, body)
             if stage == repeat:
-                answer = self.post(stage, body)
+                response = self.post(stage, body)
             if stage == lose_answer_of:
                 raise CutError(stage)
-            return answer
+            return response
 
         settings = post("preflight", self.preflight_body())
         kind = settings.pop("sync_type", "NORMAL")
@@ -142,12 +142,12 @@ class SimulatedMac:
         pages, cursor = 0, ""
         while True:
             body = {"machine_id": self.machine_id} | ({"cursor": cursor} if cursor else {})
-            answer = post("ruledownload", body)
+            response = post("ruledownload", body)
             if pages == truncate_page:
                 return rules, pages
-            rules += answer.get("rules", [])
+            rules += response.get("rules", [])
             pages += 1
-            cursor = answer.get("cursor", "")
+            cursor = response.get("cursor", "")
             if not cursor:
                 return rules, pages
 
@@ -221,10 +221,10 @@ class SimulatedMac:
 
     def post(self, stage: str, body: dict[str, Any]) -> dict[str, Any]:
         """Post one stage; only 200 is success."""
-        answer = self.post_raw(stage, json.dumps(body, separators=(",", ":")).encode())
-        if answer.status_code != httpx.codes.OK:
-            raise SyncError(stage, answer.status_code, answer.text)
-        parsed: dict[str, Any] = json.loads(answer.content) if answer.content else {}
+        response = self.post_raw(stage, json.dumps(body, separators=(",", ":")).encode())
+        if response.status_code != httpx.codes.OK:
+            raise SyncError(stage, response.status_code, response.text)
+        parsed: dict[str, Any] = json.loads(response.content) if response.content else {}
         return parsed
 
     def post_raw(self, stage: str, plain: bytes, headers: dict[str, str] | None = None) -> httpx.Response:

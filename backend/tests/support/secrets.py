@@ -8,7 +8,7 @@ import httpx
 from tests.support.santa_client import SimulatedMac
 
 SHORTEST = 8
-"""A shorter one is a word that may stand anywhere."""
+"""A shorter one could be an ordinary word."""
 _used: set[str] = set()
 
 

@@ -1,4 +1,4 @@
-"""What a running server asks its database to answer REST requests, while a test looks."""
+"""Records the statements that a running server sends to its database."""
 
 from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager

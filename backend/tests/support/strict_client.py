@@ -1,9 +1,9 @@
-"""A client of another make, of the shape of pedro, the Linux agent that speaks Santa's protocol.
+"""A client like pedro, the Linux agent that uses Santa's protocol.
 
-What it does as pedro does (wowsignal-io/pedro, `pedro/sync/json`): fields have one type, an unknown
-word is an error, unknown fields are ignored. Each sync fetches one page, which replaces all of its
-rules and its mode once the postflight is answered; the postflight counts nothing. The cursor of a page
-is sent with the next sync. Whatever it cannot read ends the sync with `Unreadable`.
+What it does as pedro does (wowsignal-io/pedro, `pedro/sync/json`): fields have one type, an unknown word is
+an error, unknown fields are ignored. Each sync fetches one page, which replaces all of its rules and its mode
+after the response to the postflight; the postflight counts nothing. The cursor of a page is sent with the
+next sync. Whatever it cannot read ends the sync with `Unreadable`.
 """
 
 import json
@@ -24,7 +24,7 @@ COUNTS = ("binary", "certificate", "compiler", "transitive", "teamid", "signingi
 
 
 class Settings(Struct):
-    """A preflight's answer."""
+    """A preflight's response."""
 
     enable_bundles: bool | None = None
     enable_transitive_rules: bool | None = None
@@ -51,14 +51,14 @@ class Rule(Struct):
 
 
 class Rules(Struct):
-    """A rule download's answer."""
+    """A rule download's response."""
 
     cursor: str | None = None
     rules: list[Rule] | None = None
 
 
 class UnreadableError(Exception):
-    """The client cannot read an answer: its sync ends, and so will every later one."""
+    """The client cannot read a response: its sync ends, and so will every later one."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ class StrictClient:
     cursor: str | None = None
     settings: Settings = field(default_factory=Settings)
     raw: dict[str, Any] = field(default_factory=dict)
-    """The last preflight's answer as it came."""
+    """The last preflight's response as it came."""
     page: list[Rule] = field(default_factory=list)
 
     def sync(self, *, lose_postflight: bool = False) -> Settings:
@@ -82,7 +82,7 @@ class StrictClient:
         body = self._post("preflight", self.preflight())
         self.raw = json.loads(body)
         settings = _read(body, Settings)
-        answer = _read(self._post("ruledownload", {"cursor": self.cursor}), Rules)
+        response = _read(self._post("ruledownload", {"cursor": self.cursor}), Rules)
         if lose_postflight:
             return settings
         self._post(
@@ -94,7 +94,7 @@ class StrictClient:
                 "sync_type": "NORMAL",
             },
         )
-        self.settings, self.page, self.cursor = settings, answer.rules or [], answer.cursor
+        self.settings, self.page, self.cursor = settings, response.rules or [], response.cursor
         self.mode = settings.client_mode or self.mode
         self.rules = {(rule.rule_type, rule.identifier): rule.policy for rule in self.page}
         return settings
@@ -116,13 +116,13 @@ class StrictClient:
 
     def _post(self, stage: str, body: dict[str, Any]) -> bytes:
         prefix = f"/api/santa/e/{self.secret}" if self.secret else "/api/santa"
-        answer = httpx.post(
+        response = httpx.post(
             f"{self.url}{prefix}/{stage}/{self.machine_id}",
             content=zlib.compress(json.dumps(body).encode(), 9),
             headers={"Content-Encoding": "deflate", "Content-Type": "application/json"},
         )
-        assert answer.status_code == httpx.codes.OK, f"{stage}: {answer.status_code} {answer.text}"
-        return answer.content
+        assert response.status_code == httpx.codes.OK, f"{stage}: {response.status_code} {response.text}"
+        return response.content
 
 
 def _read(body: bytes, kind: type[AnswerT]) -> AnswerT:

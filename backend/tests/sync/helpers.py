@@ -15,22 +15,22 @@ def sha(number: int) -> str:
 def add_rule(admin: httpx.Client, identifier: str, policy: str = "BLOCKLIST", **fields: Any) -> int:  # noqa: ANN401
     """Create a rule (BINARY unless told) and return its id."""
     body = {"rule_type": "BINARY", "identifier": identifier, "policy": policy, **fields}
-    answer = admin.post("/api/v1/rules", json=body)
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    rule_id: int = answer.json()["id"]
+    response = admin.post("/api/v1/rules", json=body)
+    assert response.status_code == httpx.codes.CREATED, response.text
+    rule_id: int = response.json()["id"]
     return rule_id
 
 
 def change_rule(admin: httpx.Client, rule_id: int, policy: str, **fields: Any) -> None:  # noqa: ANN401
     """Give a rule new content."""
-    answer = admin.put(f"/api/v1/rules/{rule_id}", json={"policy": policy, **fields})
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = admin.put(f"/api/v1/rules/{rule_id}", json={"policy": policy, **fields})
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 def remove_rule(admin: httpx.Client, rule_id: int) -> None:
     """Remove a rule."""
-    answer = admin.delete(f"/api/v1/rules/{rule_id}")
-    assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
+    response = admin.delete(f"/api/v1/rules/{rule_id}")
+    assert response.status_code == httpx.codes.NO_CONTENT, response.text
 
 
 def effective(admin: httpx.Client) -> dict[Key, Rule]:
@@ -49,9 +49,9 @@ def effective(admin: httpx.Client) -> dict[Key, Rule]:
 
 def machine(admin: httpx.Client, mac: SimulatedMac) -> dict[str, Any]:
     """Return the machine as the console sees it."""
-    answer = admin.get(f"/api/v1/machines/{mac.machine_id}")
-    assert answer.status_code == httpx.codes.OK, answer.text
-    shown: dict[str, Any] = answer.json()
+    response = admin.get(f"/api/v1/machines/{mac.machine_id}")
+    assert response.status_code == httpx.codes.OK, response.text
+    shown: dict[str, Any] = response.json()
     return shown
 
 
@@ -63,9 +63,9 @@ def clean_reason(admin: httpx.Client, mac: SimulatedMac) -> str | None:
 
 def tag(admin: httpx.Client, name: str, **content: object) -> int:
     """Create a tag and return its id."""
-    answer = admin.post("/api/v1/tags", json={"name": name, **content})
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    tag_id: int = answer.json()["id"]
+    response = admin.post("/api/v1/tags", json={"name": name, **content})
+    assert response.status_code == httpx.codes.CREATED, response.text
+    tag_id: int = response.json()["id"]
     return tag_id
 
 
@@ -77,5 +77,5 @@ def policies(mac: SimulatedMac) -> dict[str, str]:
 
 def give(admin: httpx.Client, tag_id: int, mac: SimulatedMac, method: str = "PUT") -> None:
     """Add a tag to a Mac, or remove it with DELETE."""
-    answer = admin.request(method, f"/api/v1/tags/{tag_id}/members/{mac.machine_id}")
-    assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
+    response = admin.request(method, f"/api/v1/tags/{tag_id}/members/{mac.machine_id}")
+    assert response.status_code == httpx.codes.NO_CONTENT, response.text

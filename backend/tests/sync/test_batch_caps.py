@@ -61,9 +61,9 @@ def upload(mac: SimulatedMac, queue: list[dict[str, Any]]) -> int:
     """Upload as an agent does, batch by batch; stop at the first that fails. Return the last status."""
     size = mac.settings["batch_size"]
     while queue:
-        answer = mac.post_raw("eventupload", json.dumps({"events": queue[:size]}).encode())
-        if answer.status_code != httpx.codes.OK:
-            return answer.status_code
+        response = mac.post_raw("eventupload", json.dumps({"events": queue[:size]}).encode())
+        if response.status_code != httpx.codes.OK:
+            return response.status_code
         del queue[:size]
     return httpx.codes.OK
 
@@ -90,13 +90,13 @@ def test_a_mac_with_events_that_are_too_large_gets_all_others_through(
 def test_who_never_syncs_is_refused_every_time(mac: SimulatedMac) -> None:
     mac.encoding = "none"
     for _ in range(6):
-        answer = mac.post_raw("eventupload", b'{"events":[' + b"{}," * 3000 + b"{}]}")
-        assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+        response = mac.post_raw("eventupload", b'{"events":[' + b"{}," * 3000 + b"{}]}")
+        assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
 
 
 def test_a_full_server_says_what_to_lower(server: RunningServer, mac: SimulatedMac) -> None:
     server.app.state.santa.limits.bodies._left = 10
-    answer = mac.post_raw("eventupload", b'{"events":[]}')
-    assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
-    assert "batch_size" in answer.json()["detail"]
-    assert int(answer.headers["retry-after"]) > 0
+    response = mac.post_raw("eventupload", b'{"events":[]}')
+    assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert "batch_size" in response.json()["detail"]
+    assert int(response.headers["retry-after"]) > 0

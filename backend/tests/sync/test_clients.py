@@ -1,4 +1,4 @@
-"""Clients of other makes and versions: they read every answer, and have all that they can read."""
+"""Other clients and versions: they accept every response, and get all rules that they support."""
 
 from contextlib import closing
 
@@ -48,14 +48,14 @@ READABLE = {
 
 
 def settings(admin: httpx.Client, **values: object) -> None:
-    answer = admin.put("/api/v1/settings", json=values)
-    assert answer.status_code == httpx.codes.OK, answer.text
+    response = admin.put("/api/v1/settings", json=values)
+    assert response.status_code == httpx.codes.OK, response.text
 
 
 def machine(admin: httpx.Client, client: StrictClient) -> dict[str, object]:
-    answer = admin.get(f"/api/v1/machines/{client.machine_id}")
-    assert answer.status_code == httpx.codes.OK, answer.text
-    shown: dict[str, object] = answer.json()
+    response = admin.get(f"/api/v1/machines/{client.machine_id}")
+    assert response.status_code == httpx.codes.OK, response.text
+    shown: dict[str, object] = response.json()
     return shown
 
 
@@ -207,7 +207,7 @@ def test_santa_is_sent_what_its_release_knows(server: RunningServer, admin: http
 
 
 def test_a_client_that_applies_changes_is_right_too(server: RunningServer, admin: httpx.Client) -> None:
-    """Nobody knows how an unknown client reads fewer rules than before: so it is told to start over."""
+    """It is unknown how an unknown client handles fewer rules than before, so it gets a clean sync."""
     first = add_rule(admin, sha(1))
     second = add_rule(admin, sha(2))
     mac = SimulatedMac(server.url, santa_version="fork-1", reports_hash=False)

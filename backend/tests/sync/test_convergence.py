@@ -1,4 +1,4 @@
-"""Whatever goes wrong on the way, a Mac ends with exactly its rules.
+"""After any faults, a Mac ends with exactly its rules.
 
 Random rule changes, cut and repeated stages, truncated pages, lost confirmations, wiped and altered
 rule tables, Santa updates and the passing of time, against the real application and PostgreSQL.
@@ -142,10 +142,10 @@ class World:
         self._check_claim(step.mac)
 
     def _check_claim(self, number: int) -> None:
-        """Hold the server to its word: a Mac that it calls in sync has exactly its rules."""
+        """Check the server's claim: a Mac that it reports as in sync has exactly its rules."""
         mac = self.macs[number]
-        answer = self.admin.get(f"/api/v1/machines/{mac.machine_id}")
-        claimed = answer.status_code == httpx.codes.OK and answer.json()["sync_state"] == "in_sync"
+        response = self.admin.get(f"/api/v1/machines/{mac.machine_id}")
+        claimed = response.status_code == httpx.codes.OK and response.json()["sync_state"] == "in_sync"
         if claimed and number not in self.doubtful:
             assert mac.rules == expected(effective(self.admin), mac.santa_version)
 
@@ -189,8 +189,8 @@ def world_parts(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run
         RunningServer(dsn, {"SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}) as server,
         server.client() as admin,
     ):
-        answer = admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
-        assert answer.status_code == httpx.codes.OK
+        response = admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
+        assert response.status_code == httpx.codes.OK
         yield server, admin
 
 

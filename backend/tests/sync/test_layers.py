@@ -132,9 +132,9 @@ def test_a_predicate_that_fails_makes_no_member(admin: httpx.Client, mac: Simula
     add_rule(admin, sha(1), layer="tag:t")
     assert policies(mac) == {}
     for wrong in ("hostname", "nosuch == 1", "hostname ==", "1 +"):
-        answer = admin.post("/api/v1/tags", json={"name": "w", "predicate": wrong})
-        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, wrong
-        assert answer.json()["errors"][0]["field"] == "predicate"
+        response = admin.post("/api/v1/tags", json={"name": "w", "predicate": wrong})
+        assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, wrong
+        assert response.json()["errors"][0]["field"] == "predicate"
 
 
 def test_the_order_of_tags_can_change(admin: httpx.Client, mac: SimulatedMac) -> None:
@@ -282,11 +282,11 @@ def test_a_time_that_makes_no_sense_is_refused(
         {"expires_at": (now - timedelta(hours=1)).isoformat()},
         {"starts_at": late, "expires_at": early},
     ):
-        answer = admin.post("/api/v1/rules", json={**rule, **times})
-        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+        response = admin.post("/api/v1/rules", json={**rule, **times})
+        assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     number = add_rule(admin, sha(1))
-    answer = admin.put(f"/api/v1/rules/{number}", json={"policy": ALLOW, "starts_at": late})
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    response = admin.put(f"/api/v1/rules/{number}", json={"policy": ALLOW, "starts_at": late})
+    assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     waiting = add_rule(admin, sha(2), starts_at=late)
     change_rule(admin, waiting, ALLOW)
     assert policies(mac) == {sha(1): BLOCK, sha(2): ALLOW}
@@ -357,5 +357,5 @@ def test_a_layer_that_nothing_was_said_for_says_nothing(admin: httpx.Client, mac
         shown = admin.get("/api/v1/settings/layer", params={"layer": layer})
         assert shown.json() == {"layer": layer, "values": {}, "locked": []}
     for layer in ("machine:unknown", "tag:unknown"):
-        answer = admin.get("/api/v1/settings/layer", params={"layer": layer})
-        assert answer.status_code == httpx.codes.NOT_FOUND
+        response = admin.get("/api/v1/settings/layer", params={"layer": layer})
+        assert response.status_code == httpx.codes.NOT_FOUND

@@ -69,8 +69,8 @@ def test_explain_says_which_mode_decides_without_a_rule(admin: httpx.Client, mac
 
     def told() -> tuple[str, str | None, bool, str | None]:
         asked = {"machine_id": mac.machine_id, "sha256": sha(1)}
-        answer = admin.get("/api/v1/explain/program", params=asked).json()
-        return answer["client_mode"], answer["mode_layer"], answer["monitored"], answer["decided_by"]
+        response = admin.get("/api/v1/explain/program", params=asked).json()
+        return response["client_mode"], response["mode_layer"], response["monitored"], response["decided_by"]
 
     assert told() == ("MONITOR", None, False, None)
     body = {"values": {"client_mode": "LOCKDOWN"}}

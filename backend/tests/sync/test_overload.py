@@ -1,4 +1,4 @@
-"""A server with too much to do says so at once instead of being slow for everybody."""
+"""An overloaded server rejects requests at once instead of becoming slow."""
 
 import zlib
 
@@ -41,10 +41,10 @@ def test_a_bomb_is_refused_by_the_server_and_costs_others_nothing(
     bomb = zlib.compress(b"\0" * 200_000_000, 9)
     with httpx.Client(base_url=server.url) as client:
         for stage in ("preflight", "eventupload"):
-            answer = client.post(
+            response = client.post(
                 f"/api/santa/{stage}/M", content=bomb, headers={"Content-Encoding": "deflate"}
             )
-            assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-            assert "batch_size" in answer.json()["detail"]
+            assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+            assert "batch_size" in response.json()["detail"]
     assert server.app.state.santa.limits.bodies._left == MAX_BODIES
     assert mac.sync().kind == "CLEAN"

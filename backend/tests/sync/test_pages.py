@@ -1,4 +1,4 @@
-"""What Macs share of a page is written once; each still gets a whole page with its own cursor."""
+"""The shared part of a page is encoded once; each Mac gets a complete page with its own cursor."""
 
 import gzip
 

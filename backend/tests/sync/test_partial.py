@@ -1,4 +1,4 @@
-"""What a Mac leaves out of a request costs it nothing, and no log level changes an answer."""
+"""Omitted fields do no harm, and no log level changes a response."""
 
 import logging
 from typing import Any
@@ -45,11 +45,11 @@ def test_metrics_are_accepted_whatever_they_are_and_whatever_is_logged(
     mac: SimulatedMac, body: bytes
 ) -> None:
     log = logging.getLogger("santaserver.sync.router")
-    answers = []
+    responses = []
     for level in (logging.DEBUG, logging.INFO):
         log.setLevel(level)
         try:
-            answers.append(mac.post_raw("metrics", body).status_code)
+            responses.append(mac.post_raw("metrics", body).status_code)
         finally:
             log.setLevel(logging.NOTSET)
-    assert answers == [httpx.codes.OK, httpx.codes.OK]
+    assert responses == [httpx.codes.OK, httpx.codes.OK]

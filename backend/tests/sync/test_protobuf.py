@@ -1,4 +1,4 @@
-"""The protobuf form of the protocol says the same as the JSON form."""
+"""The protobuf form of the protocol is equivalent to the JSON form."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from santaserver.protocol.messages import (
     parse_object,
     read,
 )
-from santaserver.sync.settings_wire import preflight_answer, render_settings
+from santaserver.sync.settings_wire import preflight_response, render_settings
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 from tests.support.postgres import fetch, value
 from tests.support.protobuf_transport import ProtobufTransport
@@ -77,9 +77,9 @@ def test_every_binary_body_of_a_real_client_is_accepted(mac: SimulatedMac, name:
     binary = {"Content-Type": "application/x-protobuf"}
     mac.post_raw("preflight", b"\x0a\x01S", binary)
     body = b"" if name == "ruledownload_cursor" else (GOLDEN / f"{name}.pb").read_bytes()
-    answer = mac.post_raw(name.partition("_")[0], body, binary)
-    assert answer.status_code == httpx.codes.OK, answer.text
-    assert answer.headers["content-type"] == "application/x-protobuf"
+    response = mac.post_raw(name.partition("_")[0], body, binary)
+    assert response.status_code == httpx.codes.OK, response.text
+    assert response.headers["content-type"] == "application/x-protobuf"
 
 
 def test_settings_say_the_same_in_both_forms() -> None:
@@ -88,8 +88,8 @@ def test_settings_say_the_same_in_both_forms() -> None:
         removable_media_policy=MediaPolicy(action="remount", flags=["rdonly", "noexec"]),
         encrypted_removable_media_policy=MediaPolicy(action="block"),
     )
-    text = preflight_answer("CLEAN", render_settings(settings, NEWEST))
-    binary = pb.PreflightResponse.FromString(protobuf.answer("preflight", text))
+    text = preflight_response("CLEAN", render_settings(settings, NEWEST))
+    binary = pb.PreflightResponse.FromString(protobuf.encode_response("preflight", text))
     said = json_format.MessageToDict(binary, preserving_proto_field_name=True)
     assert said == json.loads(text)
     assert binary.HasField("enable_all_event_upload")
@@ -106,7 +106,7 @@ def test_a_mac_that_speaks_protobuf_syncs_and_reports(server: RunningServer, adm
     add_rule(admin, sha(7))
     assert mac.sync().received == 1
     assert mac.rules == effective(admin)
-    assert transport.answers[-1].content == b""
+    assert transport.responses[-1].content == b""
     assert fetch(server.dsn, "select decision, file_name from event") == [
         {"decision": "BLOCK_BINARY", "file_name": "Evil"}
     ]
@@ -119,16 +119,16 @@ def test_what_a_newer_client_says_is_skipped_or_counted_as_other(
     event = pb.Event(file_sha256="ab" * 32, execution_time=1_763_900_000.0).SerializeToString()
     event += b"\x40\x63" + b"\xca\x3e\x01x"  # decision 99, field 1001
     body = b"\x0a" + bytes([len(event)]) + event
-    answer = mac.post_raw("eventupload", body, {"Content-Type": "application/x-protobuf"})
-    assert answer.status_code == httpx.codes.OK
+    response = mac.post_raw("eventupload", body, {"Content-Type": "application/x-protobuf"})
+    assert response.status_code == httpx.codes.OK
     assert value(server.dsn, "select decision from event") == "OTHER"
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x05ab", b"\x0a\x02\xc3\x28"])
 def test_what_is_no_protobuf_is_the_clients_mistake(mac: SimulatedMac, body: bytes) -> None:
-    answer = mac.post_raw("preflight", body, {"Content-Type": "application/x-protobuf"})
-    assert answer.status_code == httpx.codes.BAD_REQUEST
-    assert "protobuf" in answer.json()["detail"]
+    response = mac.post_raw("preflight", body, {"Content-Type": "application/x-protobuf"})
+    assert response.status_code == httpx.codes.BAD_REQUEST
+    assert "protobuf" in response.json()["detail"]
 
 
 def test_long_answers_are_compressed_where_the_client_takes_it(
@@ -139,10 +139,10 @@ def test_long_answers_are_compressed_where_the_client_takes_it(
     sizes = {}
     mac.post("preflight", mac.preflight_body())
     for accepted in ("gzip, deflate", "identity", "gzip;q=0"):
-        answer = mac.post_raw("ruledownload", b"{}", {"Accept-Encoding": accepted})
-        sent = [rule for rule in answer.json()["rules"] if rule["policy"] != "REMOVE"]
+        response = mac.post_raw("ruledownload", b"{}", {"Accept-Encoding": accepted})
+        sent = [rule for rule in response.json()["rules"] if rule["policy"] != "REMOVE"]
         assert len(sent) == 40
-        sizes[accepted] = answer.headers.get("content-encoding"), int(answer.headers["content-length"])
+        sizes[accepted] = response.headers.get("content-encoding"), int(response.headers["content-length"])
     assert sizes["gzip, deflate"][0] == "gzip"
     assert sizes["gzip, deflate"][1] < sizes["identity"][1] / 2
     assert sizes["identity"][0] is sizes["gzip;q=0"][0] is None

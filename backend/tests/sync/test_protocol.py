@@ -11,8 +11,8 @@ from tests.sync.helpers import add_rule, effective, sha
 
 def test_the_doctors_probe_is_answered_and_makes_no_machine(server: RunningServer) -> None:
     with server.client() as client:
-        answer = client.post("/api/santa/preflight/santactl-doctor-test")
-    assert (answer.status_code, answer.json()) == (200, {})
+        response = client.post("/api/santa/preflight/santactl-doctor-test")
+    assert (response.status_code, response.json()) == (200, {})
     assert value(server.dsn, "select count(*) from machine") == 0
 
 
@@ -23,8 +23,8 @@ def test_any_text_can_be_a_machine_id(server: RunningServer, machine_id: str) ->
     mac = SimulatedMac(server.url)
     with server.client() as client:
         quoted = "".join(f"%{byte:02X}" for byte in machine_id.encode())
-        answer = client.post(f"/api/santa/preflight/{quoted}", json=mac.preflight_body())
-    assert answer.status_code == httpx.codes.OK, answer.text
+        response = client.post(f"/api/santa/preflight/{quoted}", json=mac.preflight_body())
+    assert response.status_code == httpx.codes.OK, response.text
     assert value(server.dsn, "select machine_id from machine") == machine_id
     mac.close()
 

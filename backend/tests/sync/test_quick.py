@@ -1,4 +1,4 @@
-"""A sync that nothing is new for takes no lock; whatever comes in between makes it start over."""
+"""A sync without changes takes no lock; a change in between makes it start over."""
 
 from typing import Any
 

@@ -174,8 +174,8 @@ def test_withdrawing_a_compiler_rule_removes_what_it_let_run(admin: httpx.Client
 
 def test_an_ordered_clean_sync_happens_once(admin: httpx.Client, mac: SimulatedMac) -> None:
     mac.sync()
-    answer = admin.post(f"/api/v1/machines/{mac.machine_id}/clean-sync", json={"kind": "clean_all"})
-    assert answer.status_code == httpx.codes.ACCEPTED
+    response = admin.post(f"/api/v1/machines/{mac.machine_id}/clean-sync", json={"kind": "clean_all"})
+    assert response.status_code == httpx.codes.ACCEPTED
     assert mac.sync().kind == "CLEAN_ALL"
     assert clean_reason(admin, mac) == "operator"
     assert mac.sync().kind == "NORMAL"

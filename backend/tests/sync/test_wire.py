@@ -7,7 +7,7 @@ import pytest
 from santaserver.errors import BadRequest
 from santaserver.policy.capabilities import NEWEST
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, parse_object, read
-from santaserver.sync.settings_wire import preflight_answer, render_settings
+from santaserver.sync.settings_wire import preflight_response, render_settings
 from santaserver.sync_settings.schemas import MediaPolicy, SyncSettings
 
 
@@ -50,7 +50,7 @@ def test_a_preflight_answer_is_complete_and_byte_stable() -> None:
         removable_media_policy=MediaPolicy(action="remount", flags=["rdonly"]),
         encrypted_removable_media_policy=MediaPolicy(action="block"),
     )
-    assert json.loads(preflight_answer("CLEAN", render_settings(settings, NEWEST))) == {
+    assert json.loads(preflight_response("CLEAN", render_settings(settings, NEWEST))) == {
         "sync_type": "CLEAN",
         "client_mode": "LOCKDOWN",
         "batch_size": 50,

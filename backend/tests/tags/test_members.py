@@ -1,4 +1,4 @@
-"""How many Macs a layer has now, before they have synced again: what the Lockdown question says."""
+"""How many Macs a layer has now, before they have synced again: the number of the Lockdown question."""
 
 import httpx
 import pytest
@@ -8,9 +8,9 @@ from tests.support.server import RunningServer
 
 
 def count(admin: httpx.Client, layer: str) -> int:
-    answer = admin.get("/api/v1/layers/members", params={"layer": layer})
-    assert answer.status_code == httpx.codes.OK, answer.text
-    number: int = answer.json()["machines"]
+    response = admin.get("/api/v1/layers/members", params={"layer": layer})
+    assert response.status_code == httpx.codes.OK, response.text
+    number: int = response.json()["machines"]
     return number
 
 
@@ -59,8 +59,8 @@ def test_every_other_layer_is_counted_too(admin: httpx.Client, fleet: list[str])
     assert count(admin, "user:nobody") == 0
     assert count(admin, f"machine:{fleet[0]}") == 1
     for unknown in ("machine:none", "tag:none"):
-        answer = admin.get("/api/v1/layers/members", params={"layer": unknown})
-        assert answer.status_code == httpx.codes.NOT_FOUND
+        response = admin.get("/api/v1/layers/members", params={"layer": unknown})
+        assert response.status_code == httpx.codes.NOT_FOUND
 
 
 def test_many_macs_are_counted_once_each(

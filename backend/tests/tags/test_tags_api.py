@@ -29,16 +29,16 @@ def new_mac(server: RunningServer) -> Iterator[NewMac]:
 
 
 def tag(admin: httpx.Client, name: str, **content: object) -> int:
-    answer = admin.post("/api/v1/tags", json={"name": name, **content})
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    tag_id: int = answer.json()["id"]
+    response = admin.post("/api/v1/tags", json={"name": name, **content})
+    assert response.status_code == httpx.codes.CREATED, response.text
+    tag_id: int = response.json()["id"]
     return tag_id
 
 
 def impact(admin: httpx.Client, order: list[int]) -> dict[str, int]:
-    answer = admin.post("/api/v1/tags/order/impact", json={"tags": order})
-    assert answer.status_code == httpx.codes.OK, answer.text
-    shown: dict[str, int] = answer.json()
+    response = admin.post("/api/v1/tags/order/impact", json={"tags": order})
+    assert response.status_code == httpx.codes.OK, response.text
+    shown: dict[str, int] = response.json()
     return shown
 
 
@@ -90,8 +90,8 @@ def test_settings_make_tags_rivals_too(admin: httpx.Client, mac: SimulatedMac) -
 def test_an_order_has_to_name_every_tag(admin: httpx.Client) -> None:
     one, two = tag(admin, "one"), tag(admin, "two")
     for order in ([one], [one, one, two], [one, two, 99], []):
-        answer = admin.post("/api/v1/tags/order/impact", json={"tags": order})
-        assert answer.status_code == httpx.codes.CONFLICT, answer.text
+        response = admin.post("/api/v1/tags/order/impact", json={"tags": order})
+        assert response.status_code == httpx.codes.CONFLICT, response.text
 
 
 def test_swapped_pairs_are_those_that_change_places() -> None:
@@ -104,10 +104,12 @@ def test_swapped_pairs_are_those_that_change_places() -> None:
 def test_a_predicate_is_tried_on_the_macs_that_are_there(admin: httpx.Client, new_mac: NewMac) -> None:
     for number in range(7):
         new_mac(f"{'lab' if number < 6 else 'home'}-{number}.example.com").sync()
-    answer = admin.post("/api/v1/tags/predicate", json={"predicate": " hostname.startsWith('lab-') "}).json()
-    assert (answer["error"], answer["tried"], answer["matching"]) == (None, 7, 6)
-    assert len(answer["examples"]) == 5
-    assert all(name.startswith("lab-") for name in answer["examples"])
+    response = admin.post(
+        "/api/v1/tags/predicate", json={"predicate": " hostname.startsWith('lab-') "}
+    ).json()
+    assert (response["error"], response["tried"], response["matching"]) == (None, 7, 6)
+    assert len(response["examples"]) == 5
+    assert all(name.startswith("lab-") for name in response["examples"])
     assert admin.get("/api/v1/tags").json() == []
 
 

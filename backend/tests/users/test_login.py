@@ -148,11 +148,11 @@ def test_guesses_at_the_same_time_are_counted_before_they_are_looked_at(
         httpx.Client(base_url=server.url, timeout=60, limits=limits) as client,
         ThreadPoolExecutor(50) as many,
     ):
-        answers = Counter(many.map(lambda n: guess(client, f"2001:db8::{n:x}"), range(200)))
+        responses = Counter(many.map(lambda n: guess(client, f"2001:db8::{n:x}"), range(200)))
         assert guess(client, "203.0.113.9", password=ADMIN[1]) == httpx.codes.OK
-    assert set(answers) <= {401, 429, 503}
+    assert set(responses) <= {401, 429, 503}
     assert len(looked_at) == 5 + 1
-    assert answers[401] == 5
+    assert responses[401] == 5
 
 
 def test_made_up_names_do_not_lock_out_everybody_behind_one_address(anonymous: httpx.Client) -> None:
@@ -177,8 +177,8 @@ def test_trying_a_password_on_many_accounts_slows_the_network_down(
 def test_a_botnet_gets_no_further_and_the_owner_stays_free(
     anonymous: httpx.Client, admin: httpx.Client
 ) -> None:
-    answers = [guess(anonymous, f"198.51.100.{number}") for number in range(101)]
-    assert answers == [401] * 100 + [429]
+    responses = [guess(anonymous, f"198.51.100.{number}") for number in range(101)]
+    assert responses == [401] * 100 + [429]
     assert guess(anonymous, "203.0.113.1", password=ADMIN[1]) == httpx.codes.TOO_MANY_REQUESTS
     assert guess(admin, "203.0.113.2", password=ADMIN[1]) == httpx.codes.OK, "a browser that is known"
 
@@ -204,9 +204,9 @@ def test_a_full_queue_of_logins_turns_away_and_costs_nobody_an_attempt(
     server.app.state.santa.logins._free = 0
     server.app.state.santa.logins._room_per_key = 0
     for _ in range(8):
-        answer = anonymous.post("/api/v1/auth/login", json=LOGIN)
-        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
-        assert answer.headers["retry-after"]
+        response = anonymous.post("/api/v1/auth/login", json=LOGIN)
+        assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert response.headers["retry-after"]
     server.app.state.santa.logins._free = 2
     assert anonymous.post("/api/v1/auth/login", json=LOGIN).status_code == httpx.codes.OK
 
@@ -232,9 +232,9 @@ def test_a_user_may_look_but_not_change(server: RunningServer, admin: httpx.Clie
     execute(server.dsn, "update app_user set role = 'user'")
     assert admin.get("/api/v1/rules").status_code == httpx.codes.OK
     rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
-    answer = admin.post("/api/v1/rules", json=rule)
-    assert answer.status_code == httpx.codes.FORBIDDEN
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = admin.post("/api/v1/rules", json=rule)
+    assert response.status_code == httpx.codes.FORBIDDEN
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_a_disabled_account_is_out_at_once(server: RunningServer, admin: httpx.Client) -> None:

@@ -32,12 +32,12 @@ def test_same_origin(headers: dict[str, str], allowed: bool) -> None:
 def test_a_foreign_page_cannot_change_anything(admin: httpx.Client) -> None:
     rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
     for headers in ({"Origin": "https://evil.example.com"}, {"Sec-Fetch-Site": "cross-site"}):
-        answer = admin.post("/api/v1/rules", json=rule, headers=headers)
-        assert answer.status_code == httpx.codes.FORBIDDEN
+        response = admin.post("/api/v1/rules", json=rule, headers=headers)
+        assert response.status_code == httpx.codes.FORBIDDEN
     assert admin.get("/api/v1/rules").json()["items"] == []
 
 
 def test_santas_stages_are_not_a_browsers_business(anonymous: httpx.Client) -> None:
     headers = {"Origin": "https://evil.example.com"}
-    answer = anonymous.post("/api/santa/preflight/M1", json={"serial_num": "S"}, headers=headers)
-    assert answer.status_code == httpx.codes.OK
+    response = anonymous.post("/api/santa/preflight/M1", json={"serial_num": "S"}, headers=headers)
+    assert response.status_code == httpx.codes.OK

@@ -101,7 +101,7 @@ def test_whatever_ends_a_session_ends_it_in_every_worker(
 
 
 def remembered(server: RunningServer) -> None:
-    """Wait until a worker answers from what it remembers, which needs its line to the database."""
+    """Wait until a worker serves cached sessions, which needs its LISTEN connection."""
     watch = server.app.state.santa.sessions.watch
     deadline = time.monotonic() + 20
     while watch._confirmed_at < 0:

@@ -1,9 +1,9 @@
-"""Two other ways to write the same server, with care: what the benchmarks compare SantaServer with.
+"""Two other implementations of the same server, which the benchmarks compare with SantaServer.
 
-`ledger` writes down every rule of every Mac and compares sets in SQL, on the same quick stack;
-`orm` is what a good template leads to: SQLAlchemy entities, pydantic models, dependencies.
-Both speak the same four stages to `santa-load fleet`. Neither has sessions, reasons, layers,
-protobuf or enrollment, which is in their favour.
+`ledger` stores every rule of every Mac and compares sets in SQL, on the same fast stack; `orm` is a typical
+FastAPI project: SQLAlchemy entities, pydantic models, dependencies. Both serve the same four stages to
+`santa-load fleet`. Neither has sessions, reasons, layers, protobuf or enrollment, which is to their
+advantage.
 """
 
 from collections.abc import Awaitable, Callable

@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 
 class AppUser(Base):
-    """Somebody who may log in."""
+    """A user account."""
 
     __tablename__ = "app_user"
 

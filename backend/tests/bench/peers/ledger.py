@@ -1,8 +1,8 @@
 """A peer that keeps what each Mac has, rule by rule, and sends the difference of two sets in SQL.
 
-The shape of Zentral's: a row for each Mac and rule with the version it has; a page is staged when it
-is sent and committed by the postflight; a Mac's row is locked while a stage works. It leaves out the
-comparison of counts that Zentral makes at each preflight, which would read the ledger once more.
+The design of Zentral: a row for each Mac and rule with the version it has; a page is staged when it is sent
+and committed by the postflight; a Mac's row is locked while a stage works. It leaves out the comparison of
+counts that Zentral makes at each preflight, which would read the ledger once more.
 """
 
 import zlib
@@ -148,8 +148,8 @@ async def _stage(stage: str, machine_id: str, request: Request) -> Response:
         machine = await connection.fetchval(
             "select id from machine where machine_id = $1 for update", machine_id
         )
-        answer = await STAGES[stage](connection, machine, body)
-    return Response(msgspec.json.encode(answer), media_type="application/json")
+        response = await STAGES[stage](connection, machine, body)
+    return Response(msgspec.json.encode(response), media_type="application/json")
 
 
 async def _preflight(connection: asyncpg.Connection, machine: int, body: dict[str, Any]) -> dict[str, Any]:
@@ -199,10 +199,10 @@ async def _page(connection: asyncpg.Connection, machine: int, _: dict[str, Any])
         machine,
         PAGE,
     )
-    answer: dict[str, Any] = {"rules": [dict(row) for row in rows]}
+    response: dict[str, Any] = {"rules": [dict(row) for row in rows]}
     if len(rows) == PAGE:
-        answer["cursor"] = "more"
-    return answer
+        response["cursor"] = "more"
+    return response
 
 
 async def _postflight(connection: asyncpg.Connection, machine: int, _: dict[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Preflight(BaseModel):
 
 
 class PreflightAnswer(BaseModel):
-    """What a Mac is told at first."""
+    """The response to a preflight."""
 
     sync_type: str = "NORMAL"
     client_mode: str = "LOCKDOWN"
@@ -151,7 +151,7 @@ class Upload(BaseModel):
     events: list[Execution] = Field(default_factory=list)
 
 
-class RuleAnswer(BaseModel):
+class RuleMessage(BaseModel):
     """One rule."""
 
     identifier: str
@@ -163,7 +163,7 @@ class RuleAnswer(BaseModel):
 class Page(BaseModel):
     """A page of rules."""
 
-    rules: list[RuleAnswer]
+    rules: list[RuleMessage]
     cursor: str | None = None
 
 
@@ -174,7 +174,7 @@ class Download(BaseModel):
 
 
 class Empty(BaseModel):
-    """Nothing to say."""
+    """An empty response."""
 
 
 async def fill(connection: asyncpg.Connection, size: fleet.Size) -> None:
@@ -265,7 +265,7 @@ BodyDep = Annotated[bytes, Depends(body_of)]
 
 
 async def preflight(machine: MachineDep, body: BodyDep, session: SessionDep) -> PreflightAnswer:
-    """Note what a Mac says, and up to where this sync goes."""
+    """Store a Mac's report, and the number that this sync reaches."""
     said = Preflight.model_validate_json(body)
     machine.serial, machine.hostname = said.serial_num, said.hostname
     machine.os_version, machine.santa_version = said.os_version, said.santa_version
@@ -329,13 +329,13 @@ async def rule_download(machine: MachineDep, body: BodyDep, session: SessionDep)
         )
     ).all()
     return Page(
-        rules=[RuleAnswer.model_validate(rule, from_attributes=True) for rule in rules],
+        rules=[RuleMessage.model_validate(rule, from_attributes=True) for rule in rules],
         cursor=str(rules[-1].id) if len(rules) == PAGE else None,
     )
 
 
 async def postflight(machine: MachineDep) -> Empty:
-    """Believe that the Mac has everything."""
+    """Record that the Mac has everything."""
     if machine.pending_seq is not None:
         machine.acked_seq = machine.pending_seq
     machine.last_postflight_at = datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""The console's two most frequent requests as they were answered before: entities, dependencies, pydantic.
+"""The console's two most frequent requests with an ORM: entities, dependencies, pydantic.
 
-Each request takes a connection, begins a transaction, looks its session up and validates what it
-answers; plain dependencies run in threads, as FastAPI has it. On SantaServer's own schema.
+Each request takes a connection, begins a transaction, looks its session up and validates its response; plain
+dependencies run in threads, as FastAPI has it. On SantaServer's own schema.
 """
 
 import hashlib

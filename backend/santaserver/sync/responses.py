@@ -11,17 +11,17 @@ Fields = list[tuple[bytes, bytes]]
 """The header fields of a response, as ASGI has them."""
 
 
-def answer(stage: str, form: Form, body: bytes, accepted: str) -> tuple[bytes, Fields]:
+def stage_response(stage: str, form: Form, body: bytes, accepted: str) -> tuple[bytes, Fields]:
     """Return a stage's JSON response in the client's form, with its header fields."""
     if form is Form.PROTOBUF:
-        body = protobuf.answer(stage, body)
+        body = protobuf.encode_response(stage, body)
     coded = len(body) > WORTH_COMPRESSING and takes_gzip(accepted)
     if coded:
         body = gzip.compress(body, LEVEL, mtime=0)
     return body, _fields(form, body, coded=coded)
 
 
-def page_answer(caches: SyncCaches, page: Page, form: Form, accepted: str) -> tuple[bytes, Fields]:
+def page_response(caches: SyncCaches, page: Page, form: Form, accepted: str) -> tuple[bytes, Fields]:
     """Return a page of rules in the client's form, with its header fields."""
     pack = takes_gzip(accepted)
     key = (page.content, form, pack)
