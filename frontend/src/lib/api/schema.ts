@@ -2274,7 +2274,7 @@ export interface components {
         PredicateTrial: {
             /**
              * Predicate
-             * @description Errors in it are reported in the answer's `error`
+             * @description Errors in it are reported in the response's `error`
              */
             predicate: string;
         };
