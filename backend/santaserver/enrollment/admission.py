@@ -15,6 +15,7 @@ from msgspec import Struct
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
+from santaserver.enrollment import machine_repository as repository
 from santaserver.enrollment.secrets import hash_secret
 from santaserver.errors import Unauthorized
 
@@ -100,24 +101,17 @@ def check_serial(enrollment: EnrollmentTerms | None, serial: str) -> None:
 async def admit(connection: Connection, enrollment: EnrollmentTerms | None, serial: str) -> None:
     """Check an enrollment's conditions for a new machine; raise `Unauthorized` when they are not met."""
     check_serial(enrollment, serial)
-    if enrollment is not None and enrollment.quota is not None:
-        # The lock serializes the counts of two machines that enroll at the same time.
-        await connection.execute("select from enrollment where id = $1 for update", enrollment.id)
-        used = await connection.fetchval(
-            "select count(*) from machine where enrollment_id = $1", enrollment.id
-        )
-        if used >= enrollment.quota:
-            raise Unauthorized("The machine limit of this enrollment is reached")
+    if enrollment is None or enrollment.quota is None:
+        return
+    # The lock serializes the counts of two machines that enroll at the same time.
+    if await repository.lock_and_count(connection, enrollment.id) >= enrollment.quota:
+        raise Unauthorized("The machine limit of this enrollment is reached")
 
 
 async def _find(connection: Connection, hashed: bytes) -> EnrollmentTerms | None:
-    row = await connection.fetchrow(
-        """select id, quota, serial_allowlist, expires_at, client_certificate from enrollment
-           where secret_hash = $1 and revoked_at is null""",
-        hashed,
-    )
+    row = await repository.find_by_secret(connection, hashed)
     if row is None:
         return None
-    listed = row["serial_allowlist"]
+    listed = row.serial_allowlist
     serials = None if listed is None else frozenset(serial.upper() for serial in listed)
-    return EnrollmentTerms(row["id"], row["quota"], serials, row["expires_at"], row["client_certificate"])
+    return EnrollmentTerms(row.id, row.quota, serials, row.expires_at, row.client_certificate)

@@ -8,6 +8,7 @@ written for a Mac that reports the same as last time.
 from datetime import datetime
 
 from santaserver.db import Connection
+from santaserver.enrollment import machine_repository as repository
 from santaserver.enrollment.admission import EnrollmentTerms, admit
 
 MAX_SERIAL = 500
@@ -22,7 +23,7 @@ async def keep_enrollment(
     if shown is None or shown.id == before:
         return before
     await admit(connection, shown, serial)
-    await connection.execute("update machine set enrollment_id = $2 where id = $1", row_id, shown.id)
+    await repository.set_enrollment(connection, row_id, shown.id)
     return shown.id
 
 
@@ -31,24 +32,6 @@ async def note_serial(connection: Connection, row_id: int, before: str, serial: 
     said = serial[:MAX_SERIAL]
     if not said or said == before:
         return
-    await connection.execute(
-        """update machine_serial set last_seen_at = greatest(last_seen_at, y.last_preflight_at)
-           from machine_sync y where y.machine_id = $1 and machine_serial.machine_id = $1 and serial = $2""",
-        row_id,
-        before,
-    )
-    await connection.execute(
-        """insert into machine_serial as s (machine_id, serial, first_seen_at, last_seen_at)
-           values ($1, $2, $3, $3)
-           on conflict (machine_id, serial) do update set last_seen_at = excluded.last_seen_at""",
-        row_id,
-        said,
-        now,
-    )
-    await connection.execute(
-        """delete from machine_serial where machine_id = $1 and serial <> $2 and serial not in (
-             select serial from machine_serial where machine_id = $1 order by last_seen_at desc limit $3)""",
-        row_id,
-        said,
-        MAX_SERIALS,
-    )
+    await repository.end_serial(connection, row_id, before)
+    await repository.add_serial(connection, row_id, said, now)
+    await repository.forget_serials(connection, row_id, said, MAX_SERIALS)

@@ -21,7 +21,7 @@ from santaserver.machines.schemas import (
     UndeliveredRules,
     UndeliveredSetting,
 )
-from santaserver.machines.undelivered import undelivered_rules
+from santaserver.machines.undelivered_repository import undelivered_rules
 from santaserver.policy import rule_sets
 from santaserver.policy.capabilities import Capabilities, client_name
 from santaserver.policy.head import head_seq
