@@ -81,7 +81,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         settings=settings,
         database=database,
         clock=clock,
-        bus=Bus(),
+        bus=Bus(wall=clock),
         caches=SyncCaches(memory),
         signer=CursorSigner(settings.security.secret_key),
         sessions=Sessions(database, Lifetime.of(settings.security), memory),

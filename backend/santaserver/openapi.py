@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from santaserver.errors import PROBLEM_TYPE, ProblemBody
 from santaserver.events.messages import EventSeen
-from santaserver.live.messages import Hello, MachineChanged, SyncProgress
+from santaserver.live.messages import Hello, MachineChanged, SyncProgress, SyncSummary, Watch
 from santaserver.outbox import Lagged
 from santaserver.rules.messages import RuleChanged
 
@@ -23,13 +23,14 @@ DESCRIPTION = """Rules, machines and events of a fleet of Macs that run Santa.
 
 Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: pass `next_cursor` as
 `cursor`. Log in at `/api/v1/auth/login`; the session is a cookie. `GET /api/v1/live` upgrades to a
-WebSocket whose text frames are `LiveMessage` objects."""
+WebSocket whose text frames are `LiveMessage` objects. A browser may send `Watch` objects, which say what it
+shows: single machines' syncs are told only for those. Any other frame closes the socket with 4400."""
 
 
 class LiveMessage(
     RootModel[
         Annotated[
-            Hello | Lagged | MachineChanged | SyncProgress | EventSeen | RuleChanged,
+            Hello | Lagged | MachineChanged | SyncProgress | SyncSummary | EventSeen | RuleChanged,
             Field(discriminator="type"),
         ]
     ]
@@ -49,7 +50,8 @@ def build(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     _, ours = models_json_schema(
-        [(ProblemBody, "serialization"), (LiveMessage, "serialization")], ref_template=TEMPLATE
+        [(ProblemBody, "serialization"), (LiveMessage, "serialization"), (Watch, "validation")],
+        ref_template=TEMPLATE,
     )
     for name, schema in ours["$defs"].items():
         schemas.setdefault(name, schema)

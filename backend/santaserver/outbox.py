@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 Message = dict[str, Any]
 """A JSON object with at least `type` and `at`; `openapi.LiveMessage` has them all."""
@@ -18,6 +18,9 @@ class Lagged(BaseModel):
 
     type: Literal["lagged"] = "lagged"
     at: datetime
+    lost: int | None = Field(
+        None, description="How many messages this socket did not get; null when nobody knows"
+    )
 
 
 def message(content: BaseModel) -> Message:
@@ -26,9 +29,9 @@ def message(content: BaseModel) -> Message:
     return plain
 
 
-def changed_in_bulk(at: datetime) -> Message:
+def changed_in_bulk(at: datetime, lost: int | None = None) -> Message:
     """Return the message for a bulk change, after which open pages have to reload."""
-    return message(Lagged(at=at))
+    return message(Lagged(at=at, lost=lost))
 
 
 @dataclass

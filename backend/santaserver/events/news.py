@@ -8,7 +8,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from santaserver.clock import Clock
 from santaserver.db import Connection, Database
@@ -18,6 +18,7 @@ from santaserver.events.messages import EventSeen
 from santaserver.events.repository import Position
 from santaserver.events.shape import digests, show
 from santaserver.events.store import Added
+from santaserver.live.allowance import Allowance
 from santaserver.outbox import Message, Publish, message
 
 log = logging.getLogger(__name__)
@@ -28,30 +29,16 @@ PER_SECOND = 20
 """Executions that a process shows in full; more become a number."""
 
 
-@dataclass
-class NewsBudget:
-    """A bucket that fills with time; what it holds may be shown."""
-
-    left: float = PER_SECOND
-    filled_at: datetime | None = None
-
-    def take(self, wanted: int, now: datetime) -> int:
-        """Return how many of the wanted events to show now."""
-        if self.filled_at is None or now > self.filled_at:
-            passed = timedelta(seconds=1) if self.filled_at is None else now - self.filled_at
-            self.left = min(self.left + passed.total_seconds() * PER_SECOND, PER_SECOND)
-            self.filled_at = now
-        granted = min(wanted, int(self.left))
-        self.left -= granted
-        return granted
+Told = dict[str, Counter[str]]
+"""Executions that were sent in full, by machine id and decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What was uploaded within a moment."""
 
-    counts: Counter[str]
-    """New executions by machine id."""
+    counts: dict[str, Counter[str]]
+    """New executions by machine id and decision."""
     hostnames: dict[str, str]
     notable: list[Position]
     """The latest of those to look at."""
@@ -66,15 +53,15 @@ class EventNews:
     """What uploads of this process added, until it is told."""
 
     some: asyncio.Event = field(default_factory=asyncio.Event)
-    _counts: Counter[str] = field(default_factory=Counter)
+    _counts: dict[str, Counter[str]] = field(default_factory=dict)
     _hostnames: dict[str, str] = field(default_factory=dict)
     _notable: deque[Position] = field(default_factory=_latest)
 
     def add(self, machine_id: str, added: Added) -> None:
         """Remember what an upload added."""
-        if not added.count:
+        if not added.decisions:
             return
-        self._counts[machine_id] += added.count
+        self._counts.setdefault(machine_id, Counter()).update(added.decisions)
         self._hostnames[machine_id] = added.hostname
         self._notable.extend(added.notable[:PER_SECOND])
         self.some.set()
@@ -82,21 +69,21 @@ class EventNews:
     def take(self) -> Batch:
         """Return what was added, and forget it."""
         batch = Batch(self._counts, self._hostnames, list(self._notable))
-        self._counts, self._hostnames, self._notable = Counter(), {}, _latest()
+        self._counts, self._hostnames, self._notable = {}, {}, _latest()
         self.some.clear()
         return batch
 
 
 async def tell_events(database: Database, news: EventNews, publish: Publish, clock: Clock) -> None:
     """Publish what is added until cancelled. Without a database the numbers are told without the events."""
-    budget = NewsBudget()
+    budget = Allowance(PER_SECOND, PER_SECOND)
     while True:
         await news.some.wait()
         await asyncio.sleep(GATHER)
         batch, now = news.take(), clock()
         shown: list[Message] = []
-        told: Counter[str] = Counter()
-        positions = batch.notable[len(batch.notable) - budget.take(len(batch.notable), now) :]
+        told: Told = {}
+        positions = batch.notable[len(batch.notable) - budget.take(len(batch.notable), now.timestamp()) :]
         if positions:
             try:
                 async with database.statements() as connection:
@@ -110,7 +97,7 @@ async def tell_events(database: Database, news: EventNews, publish: Publish, clo
 
 async def _in_full(
     connection: Connection, positions: list[Position], now: datetime
-) -> tuple[list[Message], Counter[str]]:
+) -> tuple[list[Message], Told]:
     rows = await repository.events_at(connection, positions)
     certificates = await repository.certificates(connection, digests(rows))
     shown = [
@@ -124,13 +111,22 @@ async def _in_full(
         )
         for row in rows
     ]
-    return shown, Counter(row["machine_id"] for row in rows)
+    told: Told = {}
+    for row in rows:
+        told.setdefault(row["machine_id"], Counter())[row["decision"]] += 1
+    return shown, told
 
 
-def _numbers(batch: Batch, told: Counter[str], now: datetime) -> Iterable[Message]:
-    for machine_id, count in batch.counts.items():
-        others = count - told[machine_id]
-        if others > 0:
+def _numbers(batch: Batch, told: Told, now: datetime) -> Iterable[Message]:
+    for machine_id, counts in batch.counts.items():
+        others = counts - told.get(machine_id, Counter())
+        if others:
             yield message(
-                EventSeen(at=now, machine_id=machine_id, hostname=batch.hostnames[machine_id], count=others)
+                EventSeen(
+                    at=now,
+                    machine_id=machine_id,
+                    hostname=batch.hostnames[machine_id],
+                    count=others.total(),
+                    decisions=dict(others),
+                )
             )

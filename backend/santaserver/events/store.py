@@ -4,8 +4,8 @@ A repetition is recognized by machine, time, program, decision and process: the 
 by day are kept by the same statement, from the rows that were actually added.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +50,9 @@ days as (
   select (occurred_at at time zone 'UTC')::date, program_id, decision, count(*) from added
   group by 1, 2, 3 order by 1, 2, 3
   on conflict (day, program_id, decision) do update set events = d.events + excluded.events)
-select id, hostname, (select count(*) from added) as added,
+select id, hostname, (
+    select json_object_agg(decision, events)::text from (
+      select decision, count(*) as events from added group by decision) d) as decisions,
   notable.at, notable.ids
 from reporter, (
   select array_agg(occurred_at order by not blocked, id) as at, array_agg(id order by not blocked, id) as ids
@@ -64,7 +66,8 @@ class Added:
 
     machine: int
     hostname: str
-    count: int = 0
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    """How many new executions had which decision."""
     notable: tuple[Position, ...] = ()
     """(time, id) of the new executions to look at: the blocked ones, then those that no rule allowed."""
 
@@ -108,7 +111,8 @@ async def add_executions(
     if row is None:
         return None
     notable = tuple(zip(row["at"] or (), row["ids"] or (), strict=True))
-    return Added(row["id"], row["hostname"], row["added"], notable)
+    decisions: dict[str, int] = msgspec.json.decode(row["decisions"] or "{}")
+    return Added(row["id"], row["hostname"], decisions, notable)
 
 
 async def add_file_accesses(

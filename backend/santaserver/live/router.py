@@ -8,8 +8,9 @@ from fastapi import WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
 from santaserver.errors import Problem
-from santaserver.live.bus import Subscriber
 from santaserver.live.messages import Hello
+from santaserver.live.requests import BAD_MESSAGE, BadMessageError, Requests
+from santaserver.live.subscriber import Lost, Subscriber
 from santaserver.outbox import changed_in_bulk, message
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import read_session_cookie
@@ -49,20 +50,17 @@ async def live(websocket: WebSocket, ago: str | None = None) -> None:
         await websocket.close(FOREIGN_ORIGIN, "This page is not the console")
         return
     subscriber = state.bus.subscribe(_absence(ago))
-    feeder = asyncio.create_task(_feed(websocket, state, subscriber))
+    greeted = asyncio.Event()
+    feeder = asyncio.create_task(_feed(websocket, state, subscriber, greeted))
+    reader = asyncio.create_task(_read(websocket, state, subscriber, greeted))
     try:
-        while not feeder.done():
-            listener = asyncio.ensure_future(websocket.receive())
-            done, _ = await asyncio.wait({feeder, listener}, return_when=asyncio.FIRST_COMPLETED)
-            if listener not in done:
-                listener.cancel()
-            elif listener.result()["type"] == "websocket.disconnect":
-                break
+        await asyncio.wait({feeder, reader}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         state.bus.unsubscribe(subscriber)
-        feeder.cancel()
-        await asyncio.gather(feeder, return_exceptions=True)
-        await _close(websocket, feeder)
+        for task in (feeder, reader):
+            task.cancel()
+        await asyncio.gather(feeder, reader, return_exceptions=True)
+        await _close(websocket, feeder, reader)
 
 
 def _absence(text: str | None) -> float | None:
@@ -76,21 +74,45 @@ def _absence(text: str | None) -> float | None:
     return seconds if 0 <= seconds <= LONGEST_ABSENCE else LONGEST_ABSENCE
 
 
-async def _close(websocket: WebSocket, feeder: asyncio.Task[None]) -> None:
-    """Close a socket whose feeder failed with a code, so that the browser reconnects."""
-    error = None if feeder.cancelled() else feeder.exception()
-    if error is None or websocket.application_state is not WebSocketState.CONNECTED:
+async def _close(websocket: WebSocket, *tasks: asyncio.Task[None]) -> None:
+    """End a socket whose task failed with a code: the browser then knows that it has to come back."""
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception())]
+    if not errors or websocket.application_state is not WebSocketState.CONNECTED:
         return
-    log.error("a live connection failed", exc_info=error)
+    error = errors[0]
+    code, reason = FAILED, "Internal error; see the server log"
+    if isinstance(error, BadMessageError):
+        code, reason = error.code, error.reason
+    else:
+        log.error("a live connection failed", exc_info=error)
     with suppress(RuntimeError, WebSocketDisconnect):
-        await websocket.close(FAILED, "Internal error; see the server log")
+        await websocket.close(code, reason)
 
 
-async def _feed(websocket: WebSocket, state: AppState, subscriber: Subscriber) -> None:
+async def _read(
+    websocket: WebSocket, state: AppState, subscriber: Subscriber, greeted: asyncio.Event
+) -> None:
+    """Follow what the browser says it shows, until it leaves or says something else."""
+    requests = Requests()
+    loop = asyncio.get_running_loop()
+    while True:
+        frame = await websocket.receive()
+        if frame["type"] == "websocket.disconnect":
+            return
+        if not greeted.is_set():
+            raise BadMessageError(BAD_MESSAGE, "Wait for `hello` before sending anything")
+        watch = requests.read(frame.get("text"), loop.time())
+        state.bus.watch(subscriber, watch.machines, events="events" in watch.topics, ago=watch.ago)
+
+
+async def _feed(
+    websocket: WebSocket, state: AppState, subscriber: Subscriber, greeted: asyncio.Event
+) -> None:
     with suppress(WebSocketDisconnect):
         refusal = await _refusal(websocket, state)
         if refusal is None:
-            await websocket.send_json(message(Hello(at=state.clock())))
+            greeted.set()  # before it is sent: the answer may come while this task waits
+            await websocket.send_json(message(Hello(at=state.clock(), process=state.bus.process)))
             refusal = await _send_news(websocket, state, subscriber)
         await websocket.close(*refusal)
 
@@ -113,7 +135,10 @@ async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscrib
                 news = await subscriber.next()
         except TimeoutError:
             continue
-        await websocket.send_json(changed_in_bulk(state.clock()) if news is None else news)
+        if isinstance(news, Lost):
+            await websocket.send_json(changed_in_bulk(state.clock(), news.messages))
+        else:
+            await websocket.send_text(news.text)
 
 
 async def _refusal(websocket: WebSocket, state: AppState) -> Refusal | None:

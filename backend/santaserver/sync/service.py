@@ -16,7 +16,7 @@ from santaserver.db import Connection
 from santaserver.enrollment import admission, identity
 from santaserver.enrollment.admission import EnrollmentTerms
 from santaserver.errors import Conflict, NotFound
-from santaserver.live.messages import MachineChanged, SyncProgress
+from santaserver.live.messages import MachineChanged, sync_progress
 from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
 from santaserver.policy.capabilities import REMOVE
@@ -123,7 +123,7 @@ async def begin(
     """Open a sync and respond to its preflight."""
     plan = new.plan
     session = await repository.open_session(context.connection, machine, new, context.now)
-    _tell_preflight(context, machine, request, plan)
+    _tell_preflight(context, machine, request, new)
     log.debug(
         "preflight of %s: session %d is %s %s", machine.machine_id, session, plan.kind, plan.reason or ""
     )
@@ -244,17 +244,8 @@ async def conclude(context: SyncContext, machine: MachineSnapshot, request: Post
         if silent and not session.idle:
             has = await rule_sets.counts(context.connection, context.caches, session.target)
             await inventory.store_counts(context.connection, machine.id, has)
-    context.work.outbox.add(
-        message(
-            SyncProgress(
-                at=context.now,
-                machine_id=machine.machine_id,
-                hostname=machine.hostname,
-                stage="postflight",
-                kind=session.kind.value,
-            )
-        )
-    )
+    refused = judgement.verdict is Verdict.REFUSED
+    _tell_postflight(context, machine, session, refused=refused)
     return b"{}"
 
 
@@ -333,14 +324,34 @@ async def _unannounced(context: SyncContext, machine: MachineSnapshot) -> tuple[
 
 
 def _tell_preflight(
-    context: SyncContext, machine: MachineSnapshot, request: PreflightRequest, plan: Plan
+    context: SyncContext, machine: MachineSnapshot, request: PreflightRequest, new: NewSession
 ) -> None:
-    names = {
-        "at": context.now,
-        "machine_id": machine.machine_id,
-        "hostname": repository.clip(request.hostname),
-    }
+    now, kind, hostname = context.now, new.plan.kind, repository.clip(request.hostname)
     if not machine.seen_before:
-        context.work.outbox.add(message(MachineChanged.model_validate({**names, "change": "enrolled"})))
-    progress = SyncProgress.model_validate({**names, "stage": "preflight", "kind": plan.kind.value})
-    context.work.outbox.add(message(progress))
+        told = MachineChanged(at=now, machine_id=machine.machine_id, hostname=hostname, change="enrolled")
+        context.work.outbox.add(message(told))
+    changed = (
+        not machine.seen_before
+        or kind is not Kind.NORMAL
+        or new.membership_fingerprint != machine.membership_fingerprint
+        or new.target.signature != machine.signature
+    )
+    context.work.outbox.add(
+        sync_progress(now, machine.machine_id, hostname, "preflight", kind.value, changed=changed)
+    )
+
+
+def _tell_postflight(
+    context: SyncContext, machine: MachineSnapshot, session: Session, *, refused: bool
+) -> None:
+    changed = refused or session.kind is not Kind.NORMAL or session.target != machine.known.acked
+    told = sync_progress(
+        context.now,
+        machine.machine_id,
+        machine.hostname,
+        "postflight",
+        session.kind.value,
+        changed=changed,
+        refused=refused,
+    )
+    context.work.outbox.add(told)

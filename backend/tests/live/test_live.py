@@ -3,47 +3,24 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from santaserver.accounts import create_admin
 from santaserver.errors import DatabaseUnavailable
-from santaserver.live.bus import QUEUE_SIZE, Bus, Subscriber
-from santaserver.live.relay import MAX_PAYLOAD, payloads
 from santaserver.settings import load
 from santaserver.users.session_watch import SessionWatch
 from santaserver.users.sessions import Sessions
 from tests.conftest import ADMIN
+from tests.live.sockets import WAIT, listen, receive, socket
 from tests.support.postgres import execute
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
-
-WAIT = 20.0
-
-
-@contextmanager
-def socket(
-    server: RunningServer, client: httpx.Client | None, origin: str | None = None
-) -> Iterator[ClientConnection]:
-    cookie = f"santa_session={client.cookies['santa_session']}" if client else ""
-    headers = {"Cookie": cookie} if cookie else {}
-    url = server.url.replace("http://", "ws://") + "/api/v1/live"
-    with connect(url, additional_headers=headers, origin=origin, compression=None) as made:  # type: ignore[arg-type]
-        yield made
-
-
-def listen(made: ClientConnection, kind: str) -> dict[str, Any]:
-    """Return the next message of a type."""
-    while True:
-        message: dict[str, Any] = json.loads(made.recv(timeout=WAIT))
-        if message["type"] == kind:
-            return message
 
 
 def test_syncs_blocks_and_rules_are_told(
@@ -53,9 +30,15 @@ def test_syncs_blocks_and_rules_are_told(
         assert listen(made, "hello")["at"]
         mac.sync()
         assert listen(made, "machine")["change"] == "enrolled"
-        assert listen(made, "sync")["stage"] == "preflight"
-        done = listen(made, "sync")
-        assert (done["stage"], done["kind"], done["machine_id"]) == ("postflight", "clean", mac.machine_id)
+        summaries = [listen(made, "syncs")]
+        while not sum(told["finished"] for told in summaries):
+            summaries.append(listen(made, "syncs"))
+        assert (
+            sum(told["started"] for told in summaries)
+            == sum(told["kinds"]["clean"] for told in summaries)
+            == 1
+        )
+        assert {(told["machines"], told["changed"], told["refused"]) for told in summaries} == {(1, 1, 0)}
         mac.block("Evil")
         shown = listen(made, "event")["event"]
         assert shown == admin.get("/api/v1/events").json()["items"][0]
@@ -196,7 +179,7 @@ def test_a_socket_outlives_a_moment_in_which_sessions_cannot_be_looked_up(
             for _ in range(2):
                 assert asked.acquire(timeout=WAIT)
         mac.sync()
-        assert listen(made, "sync")
+        assert listen(made, "syncs")
         with monkeypatch.context() as outage:
             outage.setattr(Sessions, "user_of", away)
             outage.setattr("santaserver.live.router.UNCHECKED", 0.0)
@@ -241,72 +224,18 @@ def test_a_stop_ends_open_sockets(dsn: str) -> None:
             assert made.close_code == 1012
 
 
-async def next_of(subscriber: Subscriber, number: int) -> list[Any]:
-    return [await subscriber.next() for _ in range(number)]
-
-
-def test_a_slow_reader_is_told_that_it_lagged() -> None:
-    async def run() -> None:
-        bus = Bus()
-        slow = bus.subscribe()
-        bus.publish([{"type": "sync", "n": number} for number in range(QUEUE_SIZE + 1)])
-        bus.publish([{"type": "sync", "n": "later"}])
-        assert await next_of(slow, 1) == [None]
-        bus.publish([{"type": "sync", "n": "after"}])
-        assert await next_of(slow, 1) == [{"type": "sync", "n": "after"}]
-
-    asyncio.run(run())
-
-
-def test_notifications_fit_into_postgresqls_limit() -> None:
-    messages = [{"type": "sync", "at": "x" * 500, "n": number} for number in range(100)]
-    packed = payloads("origin", messages)
-    assert max(len(payload.encode()) for payload in packed) <= MAX_PAYLOAD
-    assert [message for payload in packed for message in json.loads(payload)["messages"]] == messages
-    too_long = payloads("origin", [{"type": "event", "text": "ü" * MAX_PAYLOAD}])
-    assert [json.loads(payload)["messages"] for payload in too_long] == [None]
-
-
-def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
-    async def run() -> None:
-        now = 100.0
-        bus = Bus(lambda: now)
-        for number in range(5):
-            now += 1
-            bus.publish([{"type": "sync", "n": number}])
-        assert await next_of(bus.subscribe(2.5), 3) == [{"type": "sync", "n": n} for n in (2, 3, 4)]
-        quiet = bus.subscribe(0.5 - 1e-9)
-        bus.publish([{"type": "sync", "n": 5}])
-        assert await next_of(quiet, 2) == [{"type": "sync", "n": 4}, {"type": "sync", "n": 5}]
-        assert await next_of(bus.subscribe(10), 1) == [None], "it was away before this worker began"
-        for number in range(QUEUE_SIZE):
-            bus.publish([{"type": "sync", "n": number}])
-        now += 1
-        assert await next_of(bus.subscribe(1.5), 1) == [None], "more was told than is kept"
-        bus.publish([{"type": "sync", "n": "last"}])
-        assert await next_of(bus.subscribe(0), 1) == [{"type": "sync", "n": "last"}]
-        bus.lag()
-        now += 1
-        assert await next_of(bus.subscribe(1.5), 1) == [None], "another worker's news was lost"
-
-    asyncio.run(run())
-
-
 @pytest.mark.parametrize("ago", ["30", "nan", "-1", "x", "1e9"])
 def test_news_of_before_is_told_or_is_said_to_be_missing(
     server: RunningServer, admin: httpx.Client, mac: SimulatedMac, ago: str
 ) -> None:
     mac.sync()
-    cookie = f"santa_session={admin.cookies['santa_session']}"
-    url = server.url.replace("http://", "ws://") + f"/api/v1/live?ago={ago}"
-    with connect(url, additional_headers={"Cookie": cookie}, compression=None) as made:
-        assert json.loads(made.recv(timeout=WAIT))["type"] == "hello"
-        assert json.loads(made.recv(timeout=WAIT))["type"] == "lagged", "the server is younger than that"
-    url = server.url.replace("http://", "ws://") + "/api/v1/live?ago=0.001"
-    with connect(url, additional_headers={"Cookie": cookie}, compression=None) as made:
-        assert json.loads(made.recv(timeout=WAIT))["type"] == "hello"
+    with socket(server, admin, query=f"?ago={ago}") as made:
+        assert receive(made)["type"] == "hello"
+        assert receive(made)["type"] == "lagged", "the server is younger than that"
+    with socket(server, admin, query="?ago=0.001") as made:
+        listen(made, "hello")
         mac.sync()
-        assert json.loads(made.recv(timeout=WAIT))["type"] == "sync"
+        assert listen(made, "syncs")
 
 
 def test_a_failure_of_the_server_ends_a_socket_with_a_code(

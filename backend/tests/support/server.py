@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -16,6 +17,8 @@ from tests.support import secrets
 from tests.support.sockets import NO_TLS, listen_on_loopback
 
 WAIT = 30.0
+LINK = 1.0
+"""Seconds to wait until it hears other processes; without a database it never does."""
 
 
 class MovableClock:
@@ -61,6 +64,9 @@ class RunningServer:
         self._thread.start()
         if not self._ready.wait(WAIT):
             raise RuntimeError("the server did not start")
+        deadline = time.monotonic() + LINK
+        while not self.app.state.santa.bus.linked and time.monotonic() < deadline:
+            time.sleep(0.002)
         return self
 
     def __exit__(

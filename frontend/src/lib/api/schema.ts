@@ -1411,7 +1411,7 @@ export interface components {
         };
         /**
          * EventSeen
-         * @description An execution that was blocked or that no rule allowed, or how many others a machine uploaded.
+         * @description An execution that was blocked or that no rule allowed, or how many others machines uploaded.
          *
          *     In a burst only the latest ones are sent in full; the number of the others is always included.
          */
@@ -1426,12 +1426,29 @@ export interface components {
              * @default 1
              */
             count: number;
+            /**
+             * Decisions
+             * @description The number by decision; empty beside an event in full
+             * @default {}
+             */
+            decisions: {
+                [key: string]: number;
+            };
             /** @default null */
             event: components["schemas"]["Event"] | null;
             /** Hostname */
             hostname: string;
-            /** Machine Id */
+            /**
+             * Machine Id
+             * @description Empty for a number of events of all machines
+             */
             machine_id: string;
+            /**
+             * Number
+             * @description Of this message in its process: what is told again has the same
+             * @default null
+             */
+            number: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
@@ -1577,6 +1594,8 @@ export interface components {
         /**
          * Hello
          * @description The first message on every socket.
+         *
+         *     Numbers of messages count within one process: a socket that comes to another one has to load again.
          */
         Hello: {
             /**
@@ -1584,6 +1603,8 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /** Process */
+            process: string;
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
@@ -1664,6 +1685,12 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            /**
+             * Lost
+             * @description How many messages this socket did not get; null when nobody knows
+             * @default null
+             */
+            lost: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
@@ -1789,7 +1816,7 @@ export interface components {
          * LiveMessage
          * @description One text frame of the live channel.
          */
-        LiveMessage: components["schemas"]["Hello"] | components["schemas"]["Lagged"] | components["schemas"]["MachineChanged"] | components["schemas"]["SyncProgress"] | components["schemas"]["EventSeen"] | components["schemas"]["RuleChanged"];
+        LiveMessage: components["schemas"]["Hello"] | components["schemas"]["Lagged"] | components["schemas"]["MachineChanged"] | components["schemas"]["SyncProgress"] | components["schemas"]["SyncSummary"] | components["schemas"]["EventSeen"] | components["schemas"]["RuleChanged"];
         /**
          * Login
          * @description A user name and its password.
@@ -2941,7 +2968,7 @@ export interface components {
         };
         /**
          * SyncProgress
-         * @description A machine began a sync (preflight) or finished one (postflight).
+         * @description A machine that the socket watches began a sync (preflight) or finished one (postflight).
          */
         SyncProgress: {
             /**
@@ -2949,7 +2976,15 @@ export interface components {
              * Format: date-time
              */
             at: string;
-            /** Hostname */
+            /**
+             * Changed
+             * @description Its rules, layers, report or state are not those of before
+             */
+            changed: boolean;
+            /**
+             * Hostname
+             * @description Empty when another process served the sync
+             */
             hostname: string;
             /**
              * Kind
@@ -2958,6 +2993,11 @@ export interface components {
             kind: "normal" | "clean" | "clean_all";
             /** Machine Id */
             machine_id: string;
+            /**
+             * Refused
+             * @description The postflight was rejected: the next sync will be a clean sync
+             */
+            refused: boolean;
             /**
              * Stage
              * @enum {string}
@@ -3159,6 +3199,54 @@ export interface components {
              *     }
              */
             removable_media_policy: components["schemas"]["MediaPolicyUpdate"];
+        };
+        /**
+         * SyncSummary
+         * @description What all machines' syncs did since the last summary; one a second at most.
+         */
+        SyncSummary: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Changed
+             * @description Machines whose rules, layers, report or state changed
+             */
+            changed: number;
+            /**
+             * Finished
+             * @description Postflights that were accepted
+             */
+            finished: number;
+            /**
+             * Kinds
+             * @description Preflights by the kind of sync
+             */
+            kinds: {
+                [key: string]: number;
+            };
+            /**
+             * Machines
+             * @description Different machines
+             */
+            machines: number;
+            /**
+             * Refused
+             * @description Postflights that were rejected
+             */
+            refused: number;
+            /**
+             * Started
+             * @description Preflights
+             */
+            started: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "syncs";
         };
         /**
          * Tag
@@ -3386,6 +3474,38 @@ export interface components {
             role: "admin" | "user";
             /** Username */
             username: string;
+        };
+        /**
+         * Watch
+         * @description What a browser says it shows, instead of what it said before.
+         *
+         *     Without one, a socket gets every event in full, and no single machine's syncs.
+         */
+        Watch: {
+            /**
+             * Ago
+             * @description Seconds since the page read what it shows: what was told since is told again
+             * @default null
+             */
+            ago: number | null;
+            /**
+             * Machines
+             * @description Machines whose syncs and events are told one by one
+             * @default []
+             */
+            machines: string[];
+            /**
+             * Topics
+             * @description `events`: executions of all machines in full, not only their number
+             * @default []
+             */
+            topics: "events"[];
+            /**
+             * Type
+             * @default watch
+             * @constant
+             */
+            type: "watch";
         };
     };
     responses: never;

@@ -60,6 +60,8 @@ export type PredicateResult = Schemas['PredicateResult'];
 export type CleanSyncKind = Schemas['CleanSync']['kind'];
 /** One message of the live channel. */
 export type LiveMessage = Schemas['LiveMessage'];
+/** What a page says it shows. */
+export type Watch = Schemas['Watch'];
 
 /** One page of a keyset-paged list; `next_cursor` is null on the last one. */
 export interface Page<T> {

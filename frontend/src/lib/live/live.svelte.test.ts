@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Watch } from '../api/types.ts';
 import { Live } from './live.svelte.ts';
 import type { LiveMessage } from './messages.ts';
 
@@ -7,6 +8,11 @@ class FakeSocket {
   onmessage: ((message: { data: unknown }) => void) | null = null;
   onclose: (() => void) | null = null;
   close = vi.fn();
+  send = vi.fn<(text: string) => void>();
+  /** What it was told that the pages show. */
+  get told() {
+    return this.send.mock.calls.map(([text]) => JSON.parse(text) as Watch);
+  }
   say(message: object) {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
@@ -22,7 +28,7 @@ let heard: string[];
 let lost: number;
 let live: Live;
 const newest = () => sockets.at(-1) as FakeSocket;
-const hello = { type: 'hello', at: '2026-11-23T12:00:00Z' };
+const hello = { type: 'hello', at: '2026-11-23T12:00:00Z', process: 'one' };
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -150,5 +156,101 @@ describe('the live connection', () => {
     live.on((message) => late.push(message.type), began);
     await Promise.resolve();
     expect(late).toEqual(['lagged']);
+  });
+
+  it('says what was told while a page was read', async () => {
+    newest().say(hello);
+    const began = Date.now();
+    vi.advanceTimersByTime(10);
+    newest().say(news('early'));
+    const late: boolean[] = [];
+    live.on((_, replayed) => late.push(replayed), began);
+    await Promise.resolve();
+    newest().say(news('now'));
+    expect(late).toEqual([true, false]);
+  });
+
+  const count = (number: number) => ({
+    type: 'event',
+    at: hello.at,
+    count: 1,
+    number,
+    event: null,
+  });
+
+  it('counts nothing twice that is told again', () => {
+    newest().say(hello);
+    newest().say(count(1));
+    newest().say(count(2));
+    newest().die();
+    vi.advanceTimersByTime(500);
+    newest().say(hello);
+    newest().say(count(1));
+    newest().say(count(2));
+    newest().say(count(3));
+    expect(heard).toEqual(['hello', 'event', 'event', 'hello', 'event']);
+  });
+
+  it('has pages read again when another process answers, which counts by itself', () => {
+    newest().say(hello);
+    newest().say(count(1));
+    newest().die();
+    vi.advanceTimersByTime(500);
+    newest().say({ ...hello, process: 'two' });
+    newest().say(count(1));
+    expect(heard).toEqual(['hello', 'event', 'hello', 'lagged', 'event']);
+  });
+});
+
+describe('what the pages show', () => {
+  const settle = () => Promise.resolve();
+
+  it('is told with the first message, and again after each new connection', () => {
+    live.show({ machines: ['B', 'A'] }, Date.now());
+    expect(newest().told).toEqual([]);
+    newest().say(hello);
+    expect(newest().told).toMatchObject([{ topics: [], machines: ['A', 'B'] }]);
+    vi.advanceTimersByTime(7000);
+    newest().die();
+    vi.advanceTimersByTime(500);
+    newest().say(hello);
+    const [again] = newest().told;
+    expect(again).toMatchObject({ type: 'watch', machines: ['A', 'B'] });
+    expect(again?.ago).toBeGreaterThan(8);
+    expect(again?.ago).toBeLessThan(9);
+  });
+
+  it('is told when nothing is shown: a new socket would hear all events', () => {
+    newest().say(hello);
+    expect(newest().told).toMatchObject([{ topics: [], machines: [] }]);
+  });
+
+  it('is told once when one page makes room for another', async () => {
+    newest().say(hello);
+    const leave = live.show({ machines: ['A'] }, Date.now());
+    await settle();
+    vi.advanceTimersByTime(60_000);
+    const began = Date.now();
+    vi.advanceTimersByTime(2000);
+    leave();
+    live.show({ events: true }, began);
+    live.show({ machines: ['C'] }, began + 500);
+    await settle();
+    const told = newest().told;
+    expect(told.slice(1)).toMatchObject([
+      { topics: [], machines: ['A'] },
+      { topics: ['events'], machines: ['C'], ago: 3 },
+    ]);
+  });
+
+  it('is not told again when it is the same', async () => {
+    newest().say(hello);
+    live.show({ machines: ['A', 'B'] }, Date.now());
+    await settle();
+    const leave = live.show({ machines: ['B'] }, Date.now());
+    await settle();
+    leave();
+    await settle();
+    expect(newest().told).toHaveLength(2);
   });
 });

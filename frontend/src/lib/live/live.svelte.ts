@@ -1,7 +1,8 @@
-// The open connection to /api/v1/live: connects, reconnects with growing pauses, passes messages to listeners.
-// The meaning of messages for a page is in merge.ts.
+// The open connection to /api/v1/live: connects, reconnects with growing pauses, hands messages to whoever listens, and
+// tells the server what the pages show. It does not know what messages mean for a page (merge.ts does).
 import { reconnectDelay } from './backoff.ts';
 import { lagged, parseLiveMessage, type LiveMessage } from './messages.ts';
+import { same, union, watchMessage, type Shown } from './watch.ts';
 
 /** `waiting`: the connection is lost and the next attempt is scheduled. */
 export type LiveStatus = 'off' | 'connecting' | 'open' | 'waiting';
@@ -11,7 +12,8 @@ const SLACK = 1000;
 /** Messages that are kept for pages. */
 const KEPT = 200;
 
-type Listener = (message: LiveMessage) => void;
+/** `replayed`: it was told while the listener's page was being read, and may be in it already. */
+type Listener = (message: LiveMessage, replayed: boolean) => void;
 
 interface LiveOptions {
   /** Opens a socket that starts with the messages of the last `ago` seconds; in the browser a WebSocket. */
@@ -34,6 +36,17 @@ export class Live {
   #heardUntil: number | null = null;
   /** The last messages with their times, for pages that started to load before them. */
   #recent: { at: number; message: LiveMessage }[] = [];
+  /** The server process that the last connection led to. */
+  #process: string | null = null;
+  /** Numbers of that process's messages that must not be counted twice. */
+  #numbers: number[] = [];
+  /** What the pages show. */
+  #shown: readonly Shown[] = [];
+  /** When the first page began to read what the server was not yet told of (milliseconds since 1970). */
+  #untold = Infinity;
+  /** What the server was told on this connection. */
+  #told: Shown | null = null;
+  #tellLater = false;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -45,12 +58,28 @@ export class Live {
    */
   on(listener: Listener, since: number): () => void {
     this.#listeners = [...this.#listeners, listener];
-    const missed = this.#told(since);
+    const missed = this.#since(since);
     queueMicrotask(() => {
-      for (const message of missed) if (this.#listeners.includes(listener)) listener(message);
+      for (const message of missed) {
+        if (this.#listeners.includes(listener)) listener(message, true);
+      }
     });
     return () => {
       this.#listeners = this.#listeners.filter((other) => other !== listener);
+    };
+  }
+
+  /**
+   * Has the server tell what concerns the shown machines or events one by one, until the returned function is called.
+   * `since` is when the page began to read them.
+   */
+  show(shown: Shown, since: number): () => void {
+    this.#shown = [...this.#shown, shown];
+    this.#untold = Math.min(this.#untold, since);
+    this.#changed();
+    return () => {
+      this.#shown = this.#shown.filter((other) => other !== shown);
+      this.#changed();
     };
   }
 
@@ -74,24 +103,48 @@ export class Live {
 
   #open(): void {
     this.status = 'connecting';
-    const from = this.#heardUntil ?? this.#heardSince;
-    const away = Math.max(0, Date.now() - from); // no listener yet: nothing is missed
-    const socket = this.#options.connect((away + SLACK) / 1000);
+    const socket = this.#options.connect(this.#ago());
     this.#socket = socket;
     socket.onmessage = (message: MessageEvent<unknown>) => this.#received(message.data);
     socket.onclose = () => this.#closed();
   }
 
+  /** For how many seconds nothing was heard; nobody reads yet: nothing is missed. */
+  #ago(): number {
+    const from = this.#heardUntil ?? this.#heardSince;
+    return (Math.max(0, Date.now() - from) + SLACK) / 1000;
+  }
+
   #received(data: unknown): void {
     const message = typeof data === 'string' ? parseLiveMessage(data) : null;
-    if (message === null) return;
+    if (message === null || this.#isKnown(message)) return;
     // Only the first message proves a connection: a refusal also begins with an open socket.
     if (this.status === 'connecting') {
       this.#attempt = 0;
       this.status = 'open';
+      this.#untold = Math.min(this.#untold, this.#heardUntil ?? this.#heardSince);
+      this.#tellShown();
     }
     this.#heardUntil = Date.now();
     this.#tell(message);
+    if (message.type === 'hello') this.#arrived(message.process);
+  }
+
+  /** Another process counts by itself: what it tells of the past may have been told before. */
+  #arrived(process: string): void {
+    const moved = this.#process !== null && this.#process !== process;
+    this.#process = process;
+    if (!moved) return;
+    this.#numbers = [];
+    this.#tell(lagged());
+  }
+
+  #isKnown(message: LiveMessage): boolean {
+    const number = message.type === 'event' ? message.number : null;
+    if (typeof number !== 'number') return false;
+    if (this.#numbers.includes(number)) return true;
+    this.#numbers = [...this.#numbers.slice(-KEPT), number];
+    return false;
   }
 
   #closed(): void {
@@ -106,14 +159,33 @@ export class Live {
   #drop(): void {
     const socket = this.#socket;
     if (!socket) return;
-    this.#socket = null;
+    this.#socket = this.#told = null;
     socket.onmessage = socket.onclose = null;
     socket.close();
   }
 
+  /** Tells the server once for all changes that a page, or going to another one, makes at the same time. */
+  #changed(): void {
+    if (this.#tellLater) return;
+    this.#tellLater = true;
+    queueMicrotask(() => {
+      this.#tellLater = false;
+      if (this.status === 'open') this.#tellShown();
+    });
+  }
+
+  #tellShown(): void {
+    const shown = union(this.#shown);
+    const ago = Math.max(0, Date.now() - this.#untold);
+    this.#untold = Infinity;
+    if (this.#told && same(shown, this.#told)) return;
+    this.#told = shown;
+    this.#socket?.send(watchMessage(shown, (ago + SLACK) / 1000));
+  }
+
   #tell(message: LiveMessage): void {
     if (message.type !== 'hello') this.#keep(message);
-    for (const listener of this.#listeners) listener(message);
+    for (const listener of this.#listeners) listener(message, false);
   }
 
   #keep(message: LiveMessage): void {
@@ -122,7 +194,7 @@ export class Live {
   }
 
   /** The messages since a time. Before the first connection there are none: it will request them. */
-  #told(since: number): LiveMessage[] {
+  #since(since: number): LiveMessage[] {
     if (this.#heardUntil === null) {
       this.#heardSince = Math.min(this.#heardSince, since);
       return [];

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { someEvent, someRule } from '../testing/samples.ts';
 import {
   appended,
+  countFitting,
   eventFits,
-  mayFit,
   refreshed,
   replace,
   upsert,
@@ -80,18 +80,35 @@ describe('a live event', () => {
     expect(withEvent(shown, event(10, 5), true)).toBe(shown);
   });
 
-  it('that is only counted may fit unless it is another machine’s', () => {
-    const message = {
+  const counted = (machine_id: string) =>
+    ({
       type: 'event',
       at,
-      machine_id: 'M',
+      machine_id,
       hostname: '',
       event: null,
-      count: 9,
-    } as const;
-    expect(mayFit(message, { decision: 'blocked', q: 'x' })).toBe(true);
-    expect(mayFit(message, { machine_id: 'M' })).toBe(true);
-    expect(mayFit(message, { machine_id: 'N' })).toBe(false);
+      count: 10,
+      number: 1,
+      decisions: { BLOCK_UNKNOWN: 1, BLOCK_TEAMID: 2, ALLOW_UNKNOWN: 3, ALLOW_BINARY: 4 },
+    }) as const;
+
+  it.each([
+    [{}, 10],
+    [{ q: 'x' }, 10],
+    [{ decision: 'blocked' }, 3],
+    [{ decision: 'unknown' }, 4],
+    [{ decision: 'allowed' }, 7],
+    [{ decision: 'BLOCK_TEAMID' }, 2],
+    [{ decision: 'BLOCK_CDHASH' }, 0],
+    [{ machine_id: 'M' }, 0],
+  ])('is counted for %j: %i', (filters, number) => {
+    expect(countFitting(counted(''), filters)).toBe(number);
+  });
+
+  it('of one machine is counted in the list of that machine only', () => {
+    expect(countFitting(counted('M'), {})).toBe(0);
+    expect(countFitting(counted('M'), { machine_id: 'M', decision: 'blocked' })).toBe(3);
+    expect(countFitting(counted('M'), { machine_id: 'N' })).toBe(0);
   });
 });
 

@@ -76,19 +76,29 @@ export function eventFits(event: ExecEvent, filters: EventFilters): boolean {
   return contains([...fields, ...more], q);
 }
 
-/** Whether events that a message only counts may belong to a list with these filters. */
-export function mayFit(
+/**
+ * How many of the events that a message only counts belong to a list with these filters; which of them a free text
+ * finds nobody knows. Numbers of all machines together have no machine.
+ */
+export function countFitting(
   message: Extract<LiveMessage, { type: 'event' }>,
-  { machine_id }: EventFilters,
-): boolean {
-  return !machine_id || machine_id === message.machine_id;
+  { decision, machine_id }: EventFilters,
+): number {
+  if (message.machine_id !== (machine_id ?? '')) return 0;
+  return Object.entries(message.decisions ?? {})
+    .filter(([word]) => !decision || wordFits(word, word.startsWith('BLOCK_'), decision))
+    .reduce((sum, [, events]) => sum + events, 0);
 }
 
 function decisionFits(event: ExecEvent, wanted: string): boolean {
-  if (wanted === 'blocked') return event.blocked;
-  if (wanted === 'unknown') return event.decision.endsWith('_UNKNOWN');
-  if (wanted === 'allowed') return !event.blocked;
-  return event.decision === wanted;
+  return wordFits(event.decision, event.blocked, wanted);
+}
+
+function wordFits(decision: string, blocked: boolean, wanted: string): boolean {
+  if (wanted === 'blocked') return blocked;
+  if (wanted === 'unknown') return decision.endsWith('_UNKNOWN');
+  if (wanted === 'allowed') return !blocked;
+  return decision === wanted;
 }
 
 /** The rules a list shows after a change to one of them. */

@@ -8,8 +8,9 @@ const at = '2026-11-23T12:00:00Z';
 
 describe('messages', () => {
   it.each([
-    { type: 'hello', at },
-    { type: 'lagged', at },
+    { type: 'hello', at, process: 'p' },
+    { type: 'lagged', at, lost: 300 },
+    { type: 'syncs', at, changed: 0 },
     { type: 'machine', at, machine_id: 'M-1', hostname: 'm', change: 'enrolled' },
     { type: 'sync', at, machine_id: 'M-1', hostname: 'm', stage: 'postflight', kind: 'normal' },
     { type: 'event', at, machine_id: 'M-1', hostname: 'm', event: someEvent(), count: 1 },
@@ -28,6 +29,8 @@ describe('messages', () => {
     '{"type":"new"}',
     '{"type":"rule"}',
     '{"type":"sync"}',
+    '{"type":"syncs"}',
+    '{"type":"hello"}',
   ])('that are not ours are ignored: %s', (text) => {
     expect(parseLiveMessage(text)).toBeNull();
   });

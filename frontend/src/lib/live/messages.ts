@@ -5,7 +5,7 @@ export type { LiveMessage };
 
 /** A message after which pages reload, as if the server had sent it. */
 export function lagged(): LiveMessage {
-  return { type: 'lagged', at: new Date().toISOString() };
+  return { type: 'lagged', at: new Date().toISOString(), lost: null };
 }
 
 /** Reads one text frame; null when it is not one of the known messages. */
@@ -23,9 +23,12 @@ export function parseLiveMessage(text: string): LiveMessage | null {
 /** Whether the required fields are present. */
 function isComplete(message: Record<string, unknown>): boolean {
   switch (message['type']) {
-    case 'hello':
     case 'lagged':
       return true;
+    case 'hello':
+      return typeof message['process'] === 'string';
+    case 'syncs':
+      return typeof message['changed'] === 'number';
     case 'machine':
     case 'sync':
       return typeof message['machine_id'] === 'string';

@@ -27,6 +27,8 @@ export class PagedList<T> {
   readonly first: Promise<void>;
   /** When loading started, in milliseconds since 1970: later changes may be missing in the rows. */
   readonly startedAt = Date.now();
+  /** When the newest of the rows began to be read. */
+  readAt = this.startedAt;
 
   readonly #source: Required<ListSource<T>>;
   /** Counts reloads: responses to earlier ones are ignored. */
@@ -107,6 +109,7 @@ export class PagedList<T> {
   async #read(position: Position): Promise<Page<T>> {
     if (this.#reading === 0) this.#news = [];
     this.#reading += 1;
+    this.readAt = Date.now();
     try {
       return await this.#source.read(position);
     } finally {

@@ -5,7 +5,27 @@ import { machineUpdates } from './machine-updates.ts';
 
 const at = '2026-11-23T12:00:00Z';
 const sync = (machine_id: string, hostname: string) =>
-  ({ type: 'sync', at, machine_id, hostname, stage: 'postflight', kind: 'normal' }) as const;
+  ({
+    type: 'sync',
+    at,
+    machine_id,
+    hostname,
+    stage: 'postflight',
+    kind: 'normal',
+    changed: false,
+    refused: false,
+  }) as const;
+const syncs = (changed: number) =>
+  ({
+    type: 'syncs',
+    at,
+    machines: 9,
+    started: 9,
+    finished: 9,
+    refused: 0,
+    changed,
+    kinds: { normal: 9, clean: 0, clean_all: 0 },
+  }) as const;
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -97,7 +117,33 @@ describe('updates of a list of machines', () => {
 
   it('reads the list after missed messages', () => {
     const { list, updates } = setUp(true);
-    updates.hear({ type: 'lagged', at });
+    updates.hear({ type: 'lagged', at, lost: null });
     expect(list.refresh).toHaveBeenCalledOnce();
+  });
+
+  it('reads the list again when the machine that another process served has a new name', async () => {
+    const { list, read, updates } = setUp(true);
+    read.mockResolvedValueOnce(someMachine({ machine_id: 'BERLIN', hostname: 'zossen' }));
+    updates.hear(sync('BERLIN', ''));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(list.refresh).toHaveBeenCalledOnce();
+  });
+
+  it.each([
+    ['others changed and not all are shown', true, 'more', 1, 1],
+    ['others changed and a search hides them', false, null, 1, 1],
+    ['others changed, but all machines are shown', true, null, 1, 0],
+    ['nothing changed', false, 'more', 0, 0],
+  ])('when %s', async (_, complete, next, changed, reads) => {
+    const { list, updates } = setUp(complete, next);
+    updates.hear(syncs(changed));
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(list.refresh).toHaveBeenCalledTimes(reads);
+    updates.hear(syncs(changed));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(list.refresh).toHaveBeenCalledTimes(reads);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(list.refresh).toHaveBeenCalledTimes(2 * reads);
+    updates.stop();
   });
 });

@@ -24,6 +24,8 @@ interface Options {
 const FEW = 5;
 /** Milliseconds between two reads. */
 const EVERY = 1000;
+/** Milliseconds between two reads of a list because of machines that it does not show: one may belong to it now. */
+const SELDOM = 10_000;
 
 interface MachineUpdates {
   hear: (message: LiveMessage) => void;
@@ -48,6 +50,8 @@ export function machineUpdates({ list, complete, read }: Options): MachineUpdate
     else for (const id of ids) void readOne(id);
   }, EVERY);
 
+  const others = throttled(() => void list().refresh(), SELDOM);
+
   /** Whether a machine that is not shown belongs below the rows shown; in a filtered list only the server knows. */
   function isFurtherDown(hostname: string): boolean {
     const { items, next } = list();
@@ -57,10 +61,17 @@ export function machineUpdates({ list, complete, read }: Options): MachineUpdate
   async function readOne(id: string) {
     const target = list();
     const machine = await read(id).catch(() => null); // the next message tries again
-    if (machine) target.update((items) => replace(items, machine, (item) => item.machine_id));
+    if (!machine) return;
+    const shown = target.items.find((item) => item.machine_id === id);
+    if (shown && shown.hostname !== machine.hostname) return void target.refresh();
+    target.update((items) => replace(items, machine, (item) => item.machine_id));
   }
 
   function hear(message: LiveMessage) {
+    if (message.type === 'syncs') {
+      if (message.changed > 0 && (!complete() || list().next !== null)) others();
+      return;
+    }
     const enrolled = message.type === 'machine' && message.change === 'enrolled';
     if (message.type === 'lagged' || message.type === 'rule' || enrolled) all = true;
     else if (message.type === 'sync' || message.type === 'machine') {
@@ -69,5 +80,11 @@ export function machineUpdates({ list, complete, read }: Options): MachineUpdate
     catchUp();
   }
 
-  return { hear, stop: catchUp.cancel };
+  return {
+    hear,
+    stop: () => {
+      catchUp.cancel();
+      others.cancel();
+    },
+  };
 }
