@@ -5,6 +5,7 @@ pub(crate) mod ports;
 pub(crate) mod preload;
 #[cfg(target_os = "linux")]
 pub(crate) mod privileged;
+mod processes;
 #[cfg(target_os = "linux")]
 pub(crate) mod refused;
 
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+#[cfg(target_os = "linux")]
+pub(crate) use processes::ticks;
+pub(crate) use processes::{holds_in_time, is_alive, kill};
 
 pub(crate) const SUPERVISE: &str = env!("CARGO_BIN_EXE_santa-supervise");
 pub(crate) const FAKE: &str = env!("CARGO_BIN_EXE_fake-service");
@@ -377,49 +382,10 @@ impl Drop for Supervisor {
     }
 }
 
-pub(crate) fn holds_in_time(mut condition: impl FnMut() -> bool) -> bool {
-    let begun = Instant::now();
-    while !condition() {
-        if begun.elapsed() > PATIENCE {
-            return false;
-        }
-        sleep(Duration::from_millis(10));
-    }
-    true
-}
-
-pub(crate) fn kill(pid: i32, signal: i32) {
-    let signal = rustix::process::Signal::from_named_raw(signal).expect("signal");
-    let pid = rustix::process::Pid::from_raw(pid).expect("pid");
-    rustix::process::kill_process(pid, signal).expect("kill");
-}
-
-/// Whether a process exists; one that waits to be reaped counts as gone.
-pub(crate) fn is_alive(pid: i32) -> bool {
-    if cfg!(target_os = "linux") {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        return stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim_start().starts_with('Z'));
-    }
-    let pid = rustix::process::Pid::from_raw(pid).expect("pid");
-    rustix::process::test_kill_process(pid).is_ok()
-}
-
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-/// CPU time of a process in ticks.
-#[cfg(target_os = "linux")]
-pub(crate) fn ticks(pid: i32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
-    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
-    // utime and stime are fields 14 and 15; the first one here is the third.
-    [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("ticks")).sum()
 }
