@@ -3,7 +3,7 @@
 An entry that is asked for costs its reader a look into a dictionary and nothing else: there is no order
 to keep. Instead every cache has what was used lately and what was not. When the budget is exhausted,
 entries that were not used lately leave, from the cache that has most of them; when none are left, all
-caches begin a new period. So whoever floods one cache drives out its own entries first.
+caches begin a new period. A flood of one cache evicts its own entries first.
 
 No decision may depend on an entry being there: each of them can be made again.
 """

@@ -24,7 +24,7 @@ from santaserver.postgres.failures import (
     log,
     took_too_long,
 )
-from santaserver.postgres.pool import Loan, Pool, PooledConnection, PoolLimits
+from santaserver.postgres.pool import ConnectionContext, Pool, PooledConnection, PoolLimits
 from santaserver.settings import DatabaseSettings
 from santaserver.unit_of_work import UnitOfWork
 
@@ -119,7 +119,7 @@ class Database:
             yield member.raw
 
     def _lent(self, pool: Pool, key: Hashable = None) -> "Lease":
-        return Lease(self, pool.lend(key))
+        return Lease(self, pool.connection(key))
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection of one's own, outside the pools (LISTEN)."""
@@ -139,18 +139,18 @@ class Database:
 class Lease:
     """A pooled connection of one request; raises `Problem` for errors that are not the request's fault."""
 
-    __slots__ = ("_database", "_loan", "_started_at")
+    __slots__ = ("_context", "_database", "_started_at")
 
-    def __init__(self, database: Database, loan: Loan) -> None:
+    def __init__(self, database: Database, context: ConnectionContext) -> None:
         """Prepare; the connection is acquired on entering."""
         self._database = database
-        self._loan = loan
+        self._context = context
 
     async def __aenter__(self) -> PooledConnection:
         """Acquire it."""
         self._started_at = time.monotonic()
         try:
-            return await self._loan.__aenter__()
+            return await self._context.__aenter__()
         except Exception as error:
             self._translate(error)
             raise
@@ -159,7 +159,7 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Release it."""
-        await self._loan.__aexit__(kind, error, trace)
+        await self._context.__aexit__(kind, error, trace)
         if error is None:
             self._database.outages.worked(self._started_at)
         elif isinstance(error, Exception):

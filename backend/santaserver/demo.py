@@ -33,8 +33,8 @@ from santaserver.demo_data import (
 )
 from santaserver.demo_layers import PILOTS, add_layers, add_machine_layers
 from santaserver.demo_reports import approvals, file_accesses
-from santaserver.enrollment.admission import EnrollmentCache, Proof, authorise
-from santaserver.events.catalogue import ProgramCache
+from santaserver.enrollment.admission import EnrollmentCache, Proof, authorize
+from santaserver.events.catalog import ProgramCache
 from santaserver.events.claim_store import store_claims
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.news import EventNews
@@ -120,10 +120,10 @@ async def _fleet(work: UnitOfWork, settings: Settings, secret: str | None, now: 
     connection = work.connection
     proof = Proof(secret, certificate=False)
 
-    def lent() -> nullcontext[Connection]:
+    def acquired() -> nullcontext[Connection]:
         return nullcontext(connection)
 
-    enrollment = await authorise(lent, EnrollmentCache(CacheMemory()), proof, False, now)
+    enrollment = await authorize(acquired, EnrollmentCache(CacheMemory()), proof, False, now)
     signer = CursorSigner(settings.security.secret_key)
     return SyncContext(connection, work, SyncCaches(), signer, enrollment, now)
 

@@ -14,7 +14,7 @@ from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.router import router as enrollments
-from santaserver.events.catalogue import ProgramCache
+from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import write_claims
 from santaserver.events.news import EventNews, tell_events
 from santaserver.events.report_router import router as event_reports

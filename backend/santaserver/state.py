@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from santaserver.clock import Clock
     from santaserver.db import Database
     from santaserver.enrollment.admission import EnrollmentCache
-    from santaserver.events.catalogue import ProgramCache
+    from santaserver.events.catalog import ProgramCache
     from santaserver.events.news import EventNews
     from santaserver.live.bus import Bus
     from santaserver.rules.progress import FleetProgress

@@ -13,7 +13,7 @@ from santaserver.cache import CacheMemory, LruCache
 from santaserver.current_user import User
 from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache, EnrollmentTerms
-from santaserver.events.catalogue import ProgramCache
+from santaserver.events.catalog import ProgramCache
 from santaserver.events.pending_claims import KnownProgram
 from santaserver.policy.rule_text import RuleContent, RuleText, changes, rule_set, rule_text
 from santaserver.policy.states import PolicyState, RuleCounts

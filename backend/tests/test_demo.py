@@ -11,7 +11,7 @@ import pytest
 from santaserver import demo
 from santaserver.demo import run
 from santaserver.demo_data import FLEET_SIZE
-from santaserver.events.catalogue import ProgramCache
+from santaserver.events.catalog import ProgramCache
 from santaserver.settings import load
 from santaserver.sync.service import SyncContext
 from tests.conftest import ADMIN, SECRET

@@ -57,8 +57,8 @@ class Proof(Struct, frozen=True):
     """Whether santa-proxy has verified a client certificate (`Client-Cert`, RFC 9440)."""
 
 
-async def authorise(
-    lend: Callable[[], AbstractAsyncContextManager[Connection]],
+async def authorize(
+    acquire: Callable[[], AbstractAsyncContextManager[Connection]],
     cache: EnrollmentCache,
     proof: Proof,
     required: bool,
@@ -80,7 +80,7 @@ async def authorise(
     if known is not None and timedelta(0) <= now - known[1] < REMEMBERED:
         enrollment = known[0]
     else:
-        async with lend() as connection:
+        async with acquire() as connection:
             found = await _find(connection, hashed)
         if found is None:
             raise Unauthorized("Unknown enrollment secret")

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.events.catalogue import ProgramCache, store_certificates, valid_time
+from santaserver.events.catalog import ProgramCache, store_certificates, valid_time
 from santaserver.events.pending_claims import MAX_CLAIMS, MAX_MACS, Claim
 from santaserver.events.wire import Certificate
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from santaserver.clock import Clock
 from santaserver.db import Database
 from santaserver.errors import DatabaseUnavailable, StatementTimeout
-from santaserver.events.catalogue import ProgramCache
+from santaserver.events.catalog import ProgramCache
 from santaserver.events.claim_store import store_claims
 from santaserver.events.parse import ExecutionRow
 from santaserver.events.pending_claims import KnownProgram, claim_key, claim_of

@@ -13,7 +13,7 @@ import msgspec
 
 from santaserver.db import Connection
 from santaserver.events import store
-from santaserver.events.catalogue import ProgramCache, incomplete_bundles, program_ids, store_bundles
+from santaserver.events.catalog import ProgramCache, incomplete_bundles, program_ids, store_bundles
 from santaserver.events.claims import collect_claims
 from santaserver.events.news import EventNews
 from santaserver.events.oddities import Oddity, count

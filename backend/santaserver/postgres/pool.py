@@ -70,9 +70,9 @@ class Pool:
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
 
-    def lend(self, key: Hashable = None) -> "Loan":
+    def connection(self, key: Hashable = None) -> "ConnectionContext":
         """Return a context manager for a working connection; `key` shares the pool fairly with other keys."""
-        return Loan(self, key)
+        return ConnectionContext(self, key)
 
     async def acquire(self, key: Hashable) -> PooledConnection:
         """Return a connection; `release` returns it to the pool."""
@@ -162,7 +162,7 @@ class Pool:
         task.add_done_callback(self._closing.discard)
 
 
-class Loan:
+class ConnectionContext:
     """A connection of a pool as a context manager. A class, for the reason that `limiter.Slot` is one."""
 
     __slots__ = ("_key", "_member", "_pool")

@@ -173,7 +173,7 @@ async def _authorised(call: Call) -> EnrollmentTerms | None:
     """Check a Mac's credentials before its body is read."""
     state = call.state
     required = state.settings.enrollment_required
-    return await admission.authorise(
+    return await admission.authorize(
         partial(_lent, state), state.enrollments, call.proof(), required, state.clock()
     )
 

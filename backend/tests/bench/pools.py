@@ -27,8 +27,8 @@ QUERY = "select seq from policy_head"
 END_ALL = """select pg_terminate_backend(pid) from pg_stat_activity
   where datname = current_database() and pid <> pg_backend_pid()"""
 
-Lend = Callable[[], AbstractAsyncContextManager[Any]]
-Pools = dict[str, Lend]
+Acquire = Callable[[], AbstractAsyncContextManager[Any]]
+Pools = dict[str, Acquire]
 
 
 async def pools(dsn: str) -> Pools:
@@ -42,20 +42,20 @@ async def pools(dsn: str) -> Pools:
     usual = await asyncpg.create_pool(dsn, **sizes)
     bare = await asyncpg.create_pool(dsn, reset=as_it_is, **sizes)
     return {
-        "own": Pool(lambda: open_connection(dsn), limits).lend,
+        "own": Pool(lambda: open_connection(dsn), limits).connection,
         "asyncpg": usual.acquire,
         "asyncpg, reset left out": bare.acquire,
     }
 
 
-async def ask(lend: Lend) -> None:
+async def ask(acquire: Acquire) -> None:
     """Do one request."""
-    async with lend() as lent:
-        connection: Any = getattr(lent, "raw", lent)
+    async with acquire() as acquired:
+        connection: Any = getattr(acquired, "raw", acquired)
         await connection.fetchval(QUERY)
 
 
-async def measure(lend: Lend) -> tuple[float, float]:
+async def measure(acquire: Acquire) -> tuple[float, float]:
     """Return requests per second, and microseconds of CPU for each."""
     done = 0
     end = time.monotonic() + SECONDS
@@ -63,25 +63,25 @@ async def measure(lend: Lend) -> tuple[float, float]:
     async def client() -> None:
         nonlocal done
         while time.monotonic() < end:
-            await ask(lend)
+            await ask(acquire)
             done += 1
 
-    await ask(lend)
+    await ask(acquire)
     cpu = time.process_time()
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
     return done / SECONDS, (time.process_time() - cpu) / done * 1e6
 
 
-async def failures(lend: Lend, dsn: str) -> int:
+async def failures(acquire: Acquire, dsn: str) -> int:
     """Return how many requests fail after all connections were ended."""
-    await asyncio.gather(*(ask(lend) for _ in range(CLIENTS)))
+    await asyncio.gather(*(ask(acquire) for _ in range(CLIENTS)))
     admin = await asyncpg.connect(dsn)
     await admin.execute(END_ALL)
     await admin.close()
     failed = 0
     for _ in range(AFTERWARDS):
         try:
-            await ask(lend)
+            await ask(acquire)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             failed += 1
     return failed
@@ -95,12 +95,12 @@ async def main(dsn: str) -> None:
     found: dict[str, list[tuple[float, float]]] = {}
     ways = await pools(dsn)
     for _ in range(ROUNDS):
-        for name, lend in ways.items():
-            found.setdefault(name, []).append(await measure(lend))
-    for name, lend in ways.items():
+        for name, acquire in ways.items():
+            found.setdefault(name, []).append(await measure(acquire))
+    for name, acquire in ways.items():
         rate = statistics.median(rate for rate, _ in found[name])
         cpu = statistics.median(cpu for _, cpu in found[name])
-        failed = await failures(lend, dsn)
+        failed = await failures(acquire, dsn)
         sys.stdout.write(
             f"{name:26} {rate:7.0f}/s {cpu:5.0f} µs CPU, {failed} of {AFTERWARDS} fail after the end\n"
         )

@@ -15,7 +15,7 @@ NewMac = Callable[..., SimulatedMac]
 def test_a_program_is_found_and_a_rule_made_from_it(
     deployment: Deployment, mac: NewMac, logged_in: OpenPage
 ) -> None:
-    name = f"Catalogued{time.time_ns()}"
+    name = f"Cataloged{time.time_ns()}"
     one = mac()
     one.sync()
     one.block(name, when=time.time())

@@ -127,7 +127,7 @@ def test_an_import_is_guarded_alike(server: RunningServer, admin: httpx.Client, 
     assert imported(SHA) == httpx.codes.OK
 
 
-def test_contradictions_are_shown_and_the_catalogue_follows_most_macs(
+def test_contradictions_are_shown_and_the_catalog_follows_most_macs(
     server: RunningServer, admin: httpx.Client, fleet: Fleet
 ) -> None:
     report(fleet(0), signed(SANTA))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from santaserver.cache import CacheMemory
-from santaserver.events.catalogue import ProgramCache
+from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import collect_claims
 from santaserver.events.parse import ExecutionRow, parse_upload
 from santaserver.events.pending_claims import BATCH, MACS, MAX_MACS, MEMORY, Claim, KnownProgram, claim_key

@@ -96,7 +96,7 @@ class SocketLine:
 
 
 class Sockets:
-    """Whoever listens on an address, and takes HTTP/1.1."""
+    """A server on an address, over HTTP/1.1."""
 
     def __init__(self, address: Address) -> None:
         """Take the address."""

@@ -57,6 +57,6 @@ async def used_once(raw: Stuck) -> None:
         return cast("asyncpg.Connection", raw)
 
     pool = Pool(connect, PoolLimits("requests", 1, 1, 1.0))
-    async with pool.lend():
+    async with pool.connection():
         pass
     await pool.close()

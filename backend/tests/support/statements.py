@@ -20,31 +20,31 @@ def _is_beside(query: str) -> bool:
 def statements(server: RunningServer) -> Iterator[list[str]]:
     """Collect every statement, the beginning and the end of a transaction too, as it is sent."""
     sent: list[str] = []
-    lent: set[asyncpg.Connection] = set()
+    acquired: set[asyncpg.Connection] = set()
     pool = server.app.state.santa.database._rest
-    lend = pool.lend
+    connection = pool.connection
 
     @asynccontextmanager
     async def watched(key: Hashable = None) -> AsyncIterator[PooledConnection]:
-        async with lend(key) as member:
-            lent.add(member.raw)
+        async with connection(key) as member:
+            acquired.add(member.raw)
             try:
                 yield member
             finally:
-                lent.discard(member.raw)
+                acquired.discard(member.raw)
 
     def noting(name: str) -> Any:  # noqa: ANN401 - a method of the driver
         original = getattr(asyncpg.Connection, name)
 
         async def run(self: asyncpg.Connection, query: str, *rest: Any, **options: Any) -> Any:  # noqa: ANN401
-            if self in lent and not _is_beside(query):
+            if self in acquired and not _is_beside(query):
                 sent.append(query)
             return await original(self, query, *rest, **options)
 
         return run
 
     with (
-        patch.object(pool, "lend", watched),
+        patch.object(pool, "connection", watched),
         patch.multiple(
             asyncpg.Connection, **{name: noting(name) for name in ("execute", "_execute", "prepare")}
         ),
