@@ -29,6 +29,7 @@ from santaserver.live.relay import Relay
 from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
 from santaserver.overview.router import router as overview
+from santaserver.overview.shared import SharedOverview
 from santaserver.programs.router import router as programs
 from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
@@ -89,6 +90,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         programs=ProgramCache(memory),
         batch_caps=BatchCaps(memory),
         progress=FleetProgress(memory),
+        overview=SharedOverview(),
         memory=memory,
         news=EventNews(),
     )

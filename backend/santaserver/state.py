@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from santaserver.events.catalog import ProgramCache
     from santaserver.events.news import EventNews
     from santaserver.live.bus import Bus
+    from santaserver.overview.shared import SharedOverview
     from santaserver.rules.progress import FleetProgress
     from santaserver.settings import Settings
     from santaserver.sync.batch_caps import BatchCaps
@@ -59,6 +60,7 @@ class AppState:
     programs: ProgramCache
     batch_caps: BatchCaps
     progress: FleetProgress
+    overview: SharedOverview
     memory: CacheMemory
     news: EventNews
     limits: Limits = field(default_factory=Limits)

@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from santaserver.deps import ConnectionDep, NowDep
+from santaserver.deps import CurrentUser, NowDep, StateDep
 from santaserver.errors import Unauthorized, responses
 from santaserver.overview import service
 from santaserver.overview.schemas import Overview
@@ -12,7 +12,12 @@ router = AreaRouter(prefix="/overview", tags=["overview"], responses=responses(U
 
 
 @router.get("", response_model=Overview)
-async def get_overview(connection: ConnectionDep, now: NowDep) -> Response:
+async def get_overview(state: StateDep, user: CurrentUser, now: NowDep) -> Response:
     """Count machines, rules and the events of the last 24 hours."""
-    overview = await service.get_overview(connection, now)
+
+    async def count() -> Overview:
+        async with state.database.read(user.id) as connection:
+            return await service.get_overview(connection, now)
+
+    overview = await state.overview.at(now, count)
     return Response(overview.model_dump_json(), media_type="application/json")

@@ -50,6 +50,9 @@ class Hour(BaseModel):
 class Overview(BaseModel):
     """The state of the fleet in numbers."""
 
+    counted_at: datetime = Field(
+        description="A fleet of 1,000 machines or more is counted every few seconds, not for each request"
+    )
     machines: MachineNumbers
     rules: RuleNumbers
     events: EventNumbers

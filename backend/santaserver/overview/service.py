@@ -24,6 +24,7 @@ async def get_overview(connection: Connection, now: datetime) -> Overview:
     hours = [first + timedelta(hours=number) for number in range(HOURS)]
     counts = [fleet.hours.get(hour, repository.Counts()) for hour in hours]
     return Overview(
+        counted_at=now,
         machines=MachineNumbers(
             total=sum(fleet.states.values()),
             **{name: fleet.states.get(name, 0) for name in STATES},

@@ -2127,6 +2127,12 @@ export interface components {
          * @description The state of the fleet in numbers.
          */
         Overview: {
+            /**
+             * Counted At
+             * Format: date-time
+             * @description A fleet of 1,000 machines or more is counted every few seconds, not for each request
+             */
+            counted_at: string;
             events: components["schemas"]["EventNumbers"];
             /** Hourly */
             hourly: components["schemas"]["Hour"][];
