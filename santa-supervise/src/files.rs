@@ -21,7 +21,7 @@ pub(crate) enum Unusable {
 
 /// Reads a regular file and no more of it than `largest` bytes: a pipe would wait
 /// for whoever fills it, a device may never end. A mount that hangs still holds
-/// up whoever calls this.
+/// up the caller.
 pub(crate) fn read_regular(path: &Path, largest: u64) -> Result<Vec<u8>, Unusable> {
     let regular = |about: fs::Metadata| match about.is_file() {
         true => Ok(()),

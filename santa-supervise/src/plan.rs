@@ -166,7 +166,7 @@ fn inherits(service: &Service, variables: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// The address of a socket as `service` sees it: its own instance's where it is
-/// handed over, else that of the first instance of whoever serves it.
+/// handed over, else that of the first instance of the service that serves it.
 fn address_of(config: &Config, service: &Service, name: &str, instance: u32) -> Option<Address> {
     let listen = &config.sockets.get(name)?.listen;
     if service.sockets.iter().any(|socket| socket == name) {

@@ -1,6 +1,6 @@
 //! Pure: whether services should be read no further for a moment because the
 //! log is behind. A burst is passed on whole by slowing its writer a little;
-//! whoever writes more than the log takes for longer loses lines, and a reader
+//! a service that writes more than the log takes for longer loses lines, and a reader
 //! of the log that is stuck slows nobody.
 
 use std::time::{Duration, Instant};

@@ -115,7 +115,7 @@ impl EventLoop {
         );
     }
 
-    /// Puts one record into the log and shows it to whoever follows events.
+    /// Puts one record into the log and shows it to clients that follow events.
     pub(super) fn event(&mut self, level: &str, message: &str, details: Value) -> Value {
         let (record, chunk) = self.output.event(level, message, details);
         self.control.show(&mut self.io, &chunk);

@@ -1,4 +1,4 @@
-//! `--with-parent`: whoever started us holds the other end of our standard
+//! `--with-parent`: the process that started us holds the other end of our standard
 //! input, so it is closed when they end, however they end.
 
 use std::io;

@@ -116,7 +116,7 @@ impl EventLoop {
         self.answer_reload(&applied);
     }
 
-    /// Answers whoever has asked for the reload.
+    /// Answers the clients that have asked for the reload.
     fn answer_reload(&mut self, outcome: &Result<String, String>) {
         let (Ok(message) | Err(message)) = outcome;
         for asker in self.configuration.reading.done() {

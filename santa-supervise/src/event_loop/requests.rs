@@ -96,7 +96,7 @@ impl EventLoop {
         }
     }
 
-    /// Looks at some more services; at the end answers whoever has asked.
+    /// Looks at some more services; at the end answers the clients.
     pub(super) fn look_at_usage(&mut self) {
         let end = Instant::now() + LOOK_FOR;
         let orphans = match self.monitors.usages.has_left() {

@@ -65,7 +65,7 @@ impl Turn {
         std::mem::take(&mut self.left)
     }
 
-    /// Whether whoever has more to do should leave it.
+    /// Whether further work should be left to the next turn.
     pub(super) fn is_over(&self) -> bool {
         self.begun.elapsed() >= LONG_ENOUGH
     }

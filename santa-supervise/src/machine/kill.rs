@@ -1,6 +1,6 @@
 //! A tree that was sent SIGKILL, and whether it is going: thousands of processes on a
 //! busy machine take longer than [`super::KILL_TIMEOUT`], one in an uninterruptible
-//! system call for ever.
+//! system call forever.
 
 use super::{Generation, KILL_TIMEOUT, SlotId, Turn};
 

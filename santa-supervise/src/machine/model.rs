@@ -229,7 +229,7 @@ pub enum Event {
         /// What asked for it.
         why: String,
     },
-    /// Whoever gave this command does not wait for its answer any more.
+    /// The client of this command does not wait for its answer any more.
     Withdrawn(CommandId),
     /// Somebody wants something of a service.
     Command {
@@ -277,7 +277,7 @@ pub enum Action {
     KillTree(SlotId, Generation),
     /// Send a signal that is not part of a stop.
     Signal(SlotId, Generation, Signal),
-    /// Tell the log and whoever follows events.
+    /// Tell the log and clients that follow events.
     Note(Note),
     /// Answer a command: what was reached, or why not.
     Reply(CommandId, Result<String, String>),

@@ -85,7 +85,7 @@ pub(super) fn has_group(main: Pid, main_alive: bool) -> bool {
     exists(-main) && (main_alive || !exists(main))
 }
 
-/// Sends `signal` to the process group of a tree; whoever is gone needs none.
+/// Sends `signal` to the process group of a tree; one that is gone needs none.
 pub(super) fn signal_group(main: Pid, main_alive: bool, signal: i32) {
     if has_group(main, main_alive) {
         let _ = signal_process(-main, signal);

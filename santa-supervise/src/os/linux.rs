@@ -185,7 +185,7 @@ impl Os for Linux {
         let mut members = procfs::members(tree, orphans, Some(allowance));
         for _ in 0..MOST_SIGNALS {
             let Some(pid) = members.find(|pid| !done.contains(pid)) else { return true };
-            // Whoever is gone already needs no signal.
+            // A process that is gone needs no signal.
             let _ = calls::signal_process(pid, signal);
             done.insert(pid);
             if allowance.is_spent() {

@@ -86,7 +86,7 @@ impl Batch {
     pub fn new(wanted: Vec<ToBind>) -> io::Result<Self> {
         let made = wanted.into_iter().map(|one| {
             let fd = socket_to(&Address::Unix(one.path.clone()))?;
-            // Whoever gets it may expect to wait for connections.
+            // The service may expect `accept` to block.
             let flags = rustix::fs::fcntl_getfl(&fd)?;
             rustix::fs::fcntl_setfl(&fd, flags - rustix::fs::OFlags::NONBLOCK)?;
             Ok((one, fd))
@@ -148,7 +148,7 @@ impl Binder {
 pub enum FileTask {
     /// To be removed.
     Remove(SocketFile),
-    /// To be removed, whoever made it: the path is ours alone.
+    /// To be removed, even if another process made it: the path is ours alone.
     RemovePath(PathBuf),
     /// Other permission bits.
     SetMode(PathBuf, u32),

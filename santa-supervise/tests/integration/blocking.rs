@@ -1,4 +1,4 @@
-//! What may take for ever: files that are none, mounts that hang, look-ups that
+//! What may take forever: files that are none, mounts that hang, look-ups that
 //! nobody answers. None of it holds up other services, clients or the stop.
 
 use std::fs;

@@ -10,7 +10,7 @@ const INHERITED: [&str; 3] = [
 ];
 
 #[test]
-fn signals_that_a_launcher_ignored_or_blocked_work_all_the_same() {
+fn signals_that_a_launcher_ignored_or_blocked_still_work() {
     for os in ["linux", "linux-without-pidfd", "portable"] {
         for inherited in INHERITED {
             let mut supervisor = Supervisor::new(os);

@@ -105,7 +105,7 @@ impl Acceptor {
     }
 
     /// Takes a connection only to close it; whether that was possible. One that
-    /// just waits would wake the listener for ever.
+    /// just waits would wake the listener forever.
     fn turn_away(&mut self) -> bool {
         self.spare = None;
         let taken = self.listener.as_ref().map(|listener| rustix::net::accept(listener.fd()));
@@ -142,7 +142,7 @@ fn spare() -> Option<OwnedFd> {
     std::fs::File::open("/dev/null").map(OwnedFd::from).ok()
 }
 
-/// Whoever runs as root or as our own user may command us.
+/// Clients of root and of our own user may send commands.
 fn is_trusted(fd: &OwnedFd) -> bool {
     let own = rustix::process::geteuid().as_raw();
     os::peer_uid(fd.as_fd()).is_some_and(|uid| uid == 0 || uid == own)

@@ -266,7 +266,7 @@ fn a_killed_tree_that_becomes_no_smaller_is_given_up() {
             world.take(&Input::Left(0, *left));
         }
         world.take(&Input::NextDeadline);
-        // Fewer than there were at most: it gets more time once, not for ever.
+        // Fewer than there were at most: it gets more time once, not forever.
         let fewer = seen.iter().max() > seen.last();
         assert_eq!(phase_of(&world, SlotId(0)) == Phase::Stopping, fewer, "{seen:?}");
         if fewer {

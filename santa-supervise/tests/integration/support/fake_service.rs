@@ -120,7 +120,7 @@ fn perform(verb: &str, rest: &str) {
                 Err(_) => "200 OK",
             });
         }
-        // Answers with what is no HTTP, a byte at a time, for ever.
+        // Answers with what is no HTTP, a byte at a time, forever.
         "serve-babble" => babble(&inherited(rest)),
         // Ends with 1 unless the file exists.
         "need" => {
@@ -288,7 +288,7 @@ fn babble(listener: &OwnedFd) {
     }
 }
 
-/// One HTTP answer a connection, for ever, on a Unix or TCP socket.
+/// One HTTP answer a connection, forever, on a Unix or TCP socket.
 fn answer(listener: &OwnedFd) {
     answer_with(listener, || "200 OK");
 }

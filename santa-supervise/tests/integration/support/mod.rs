@@ -195,7 +195,7 @@ impl Supervisor {
         self.run(command, log.into())
     }
 
-    /// Starts it where a system call hangs for ever.
+    /// Starts it where a system call hangs forever.
     #[cfg(target_os = "linux")]
     pub(crate) fn start_hanging(self, call: i64) -> Self {
         let mut command = self.command();

@@ -22,7 +22,7 @@ pub(crate) fn refuse(command: &mut Command, refused: Refused) {
     unsafe { command.pre_exec(move || install(&mut program, 0).map(drop)) };
 }
 
-/// Lets a call hang for ever in what `command` starts, unless it is killed: the
+/// Lets a call hang forever in what `command` starts, unless it is killed: the
 /// kernel asks what to do, and nobody answers.
 pub(crate) fn hang(command: &mut Command, call: i64) {
     let refused = Refused { call, first: None, error: 0 };
