@@ -258,7 +258,7 @@ def test_a_strangers_request_takes_no_connection(
     server: RunningServer, anonymous: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[object] = []
-    monkeypatch.setattr(server.app.state.santa.database._rest, "lend", lambda *a, **_: taken.append(a))
+    monkeypatch.setattr(server.app.state.santa.database._rest, "connection", lambda *a, **_: taken.append(a))
     for path in (
         "auth/me",
         "rules",

@@ -138,13 +138,13 @@ def test_a_session_that_is_remembered_costs_the_database_nothing(
     remembered(server)
     assert admin.get("/api/v1/auth/me").status_code == httpx.codes.OK
     lent: list[object] = []
-    lend = server.app.state.santa.database._rest.lend
+    lend = server.app.state.santa.database._rest.connection
 
     def counting(key: object = None) -> object:
         lent.append(key)
         return lend(key)
 
-    monkeypatch.setattr(server.app.state.santa.database._rest, "lend", counting)
+    monkeypatch.setattr(server.app.state.santa.database._rest, "connection", counting)
     for _ in range(50):
         assert admin.get("/api/v1/auth/me").status_code == httpx.codes.OK
     assert len(lent) < 25
