@@ -7,7 +7,9 @@
 //! knows nothing of processes or HTTP: it turns text and environment into plain
 //! values, or into the list of everything that is wrong with them. Only
 //! [`listen_tcp`] does something: it listens at an address as both programs mean it.
+//! [`calendar`] is how both write a moment into their logs.
 
+pub mod calendar;
 mod diagnostic;
 mod expand;
 mod listen;

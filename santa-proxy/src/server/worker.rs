@@ -257,7 +257,8 @@ fn random() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-/// The finalizer of SplitMix64: one to one, and no two inputs look related.
+/// The finalizer of SplitMix64: one to one, so that no two requests get one identifier, which
+/// a random number generator cannot promise; and no two look related.
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

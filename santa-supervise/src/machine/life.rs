@@ -331,7 +331,7 @@ impl Turn<'_> {
     }
 
     fn wait_for_start(&mut self, id: SlotId, why: &str, from: super::Time, longest: Duration) {
-        let chance = self.state.chance.draw();
+        let chance = self.state.chance.f64();
         let now = self.now;
         let slot = self.slot(id);
         let delay = backoff::delay(&slot.spec.backoff, slot.failures, chance).min(longest);

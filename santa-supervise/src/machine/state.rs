@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::kill::Kill;
 use super::model::{CommandId, Exit, Generation, SlotId, Spec, Time};
 use super::table::Phase;
-use crate::backoff::Chance;
 
 /// What ended the stay in `starting` or `ready`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +215,7 @@ pub struct State {
     pub(super) shutdown: Option<Shutdown>,
     pub(super) shutdown_timeout: Duration,
     pub(super) next_generation: u64,
-    pub(super) chance: Chance,
+    pub(super) chance: fastrand::Rng,
     pub(super) exited: bool,
 }
 
@@ -231,7 +230,7 @@ impl State {
             shutdown: None,
             shutdown_timeout,
             next_generation: 1,
-            chance: Chance::new(seed),
+            chance: fastrand::Rng::with_seed(seed),
             exited: false,
         }
     }

@@ -8,15 +8,14 @@ use anyhow::{Context, Result, ensure};
 /// The content of an upload of `count` events; no two events are the same.
 pub(crate) fn upload(machine: u32, count: u32, programs: u32, now: f64) -> Vec<u8> {
     let mut body = "{\"events\":[".to_owned();
+    let mut random = fastrand::Rng::with_seed(now.to_bits() ^ u64::from(machine) << 20);
     for number in 0..count {
         if number > 0 {
             body.push(',');
         }
-        let chance = mixed(now.to_bits() ^ u64::from(machine) << 20 ^ u64::from(number));
         // Few programs cause most events.
-        let share = f64::from(u32::try_from(chance >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-        let program = (share.powi(3) * f64::from(programs)) as u32;
-        event(&mut body, machine, program, now - f64::from(number) * 0.01, chance as u16);
+        let program = (random.f64().powi(3) * f64::from(programs)) as u32;
+        event(&mut body, machine, program, now - f64::from(number) * 0.01, random.u16(..));
     }
     let _ = write!(body, "],\"machine_id\":\"bench-{machine}\"}}");
     body.into_bytes()
@@ -69,20 +68,12 @@ fn event(body: &mut String, machine: u32, program: u32, at: f64, pid: u16) {
 /// A stable digest-like text for a number.
 fn hex(number: u64, digits: usize) -> String {
     let mut text = String::with_capacity(digits + 16);
-    let mut state = number;
+    let mut random = fastrand::Rng::with_seed(number);
     while text.len() < digits {
-        state = mixed(state.wrapping_add(0x9e37_79b9_7f4a_7c15));
-        let _ = write!(text, "{state:016x}");
+        let _ = write!(text, "{:016x}", random.u64(..));
     }
     text.truncate(digits);
     text
-}
-
-/// A number without pattern for each number.
-fn mixed(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 /// Undoes gzip as servers write it: a plain head, nothing behind.

@@ -17,10 +17,10 @@ fn change(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dictionary: &[&[u8]], random: 
     match random.below(7) {
         0 => {
             if let Some(byte) = bytes.get_mut(at) {
-                *byte = random.number() as u8;
+                *byte = random.byte();
             }
         }
-        1 => bytes.insert(at, random.number() as u8),
+        1 => bytes.insert(at, random.byte()),
         2 => drop(bytes.drain(at..end)),
         3 => drop(bytes.splice(at..at, random.one_of(dictionary).iter().copied())),
         4 => drop(bytes.splice(at..end, random.one_of(dictionary).iter().copied())),

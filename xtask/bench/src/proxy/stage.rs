@@ -110,16 +110,10 @@ impl Stage {
     }
 }
 
-/// Bytes that do not compress, the same every time (SplitMix64).
+/// Bytes that do not compress, the same every time.
 fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bytes.extend_from_slice(&(mixed ^ mixed >> 27).to_le_bytes());
-    }
-    bytes.truncate(length);
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(0).fill(&mut bytes);
     bytes
 }
 
