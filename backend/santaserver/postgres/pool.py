@@ -92,7 +92,7 @@ class Pool:
         self._limiter.release(key)
 
     async def close(self) -> None:
-        """Close all connections; those in use are closed when they are released."""
+        """Close all connections; those in use are terminated when they are released."""
         self._closed = True
         while self._idle:
             self._discard(self._idle.pop())
@@ -141,7 +141,10 @@ class Pool:
                 return member
 
     def _take_back(self, member: PooledConnection, *, sound: bool) -> None:
-        if not sound or self._closed or member.raw.is_closed() or member.raw.is_in_transaction():
+        if self._closed:
+            member.raw.terminate()  # the loop may end before a task could close it in order
+            return
+        if not sound or member.raw.is_closed() or member.raw.is_in_transaction():
             self._discard(member)
             return
         member.used_at = self._clock()

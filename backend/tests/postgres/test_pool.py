@@ -50,13 +50,38 @@ def test_what_is_still_closing_when_the_loop_ends_is_terminated(monkeypatch: pyt
     assert raw.terminated
 
 
+def test_what_is_still_in_use_when_the_loop_ends_is_terminated() -> None:
+    raw = Stuck()
+
+    async def ended_early() -> None:
+        pool, used = pool_of(raw), asyncio.Event()
+
+        async def use() -> None:
+            async with pool.connection():
+                used.set()
+                await asyncio.Event().wait()
+
+        user = asyncio.create_task(use())
+        await used.wait()
+        await pool.close()
+        assert not user.done()
+
+    asyncio.run(ended_early())
+    assert raw.terminated
+
+
 async def used_once(raw: Stuck) -> None:
     """Use a connection once, then close the pool."""
+    pool = pool_of(raw)
+    async with pool.connection():
+        pass
+    await pool.close()
+
+
+def pool_of(raw: Stuck) -> Pool:
+    """Return a pool that opens this connection."""
 
     async def connect() -> asyncpg.Connection:
         return cast("asyncpg.Connection", raw)
 
-    pool = Pool(connect, PoolLimits("requests", 1, 1, 1.0))
-    async with pool.connection():
-        pass
-    await pool.close()
+    return Pool(connect, PoolLimits("requests", 1, 1, 1.0))
