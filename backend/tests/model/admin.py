@@ -11,7 +11,7 @@ from typing import Any
 from tests.conftest import ADMIN
 from tests.model.mac import Mac
 from tests.model.policy import Content, Key, Policy, Rule, Tag
-from tests.model.wire import Answer, Request, Wire
+from tests.model.wire import Answer, Request, Wire, exchange
 
 POLICIES = ("ALLOWLIST", "BLOCKLIST", "BLOCKLIST", "SILENT_GUI_BLOCKLIST", "CEL", "NONE")
 COMPILER = "ALLOWLIST_COMPILER"
@@ -132,7 +132,7 @@ class Administrators:
     async def _send(self, request: Request) -> Answer:
         line = self.wire.line()
         try:
-            return await line.exchange(request)
+            return await exchange(line, request)
         finally:
             line.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 from tests.model.policy import CAN_CEL, CAN_SILENCE, OTHER, PEDRO, Content, Facts, Key
 from tests.model.reports import DOCTOR, METRICS, Reports, bundle_programs
 from tests.model.speech import JSON, TYPES, Speech
-from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire
+from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire, exchange
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
 TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True, PEDRO: False, OTHER: False}
@@ -109,11 +109,12 @@ class Mac:
         """Do what `santactl doctor` and the metrics service do."""
         line = self.wire.line()
         try:
-            doctor = await line.exchange(Request("POST", f"/api/santa/preflight/{DOCTOR}"))
-            metrics = await line.exchange(
+            doctor = await exchange(line, Request("POST", f"/api/santa/preflight/{DOCTOR}"))
+            metrics = await exchange(
+                line,
                 Request(
                     "POST", f"/api/santa/metrics/{self.facts.machine_id}", METRICS, content_type=TYPES[JSON]
-                )
+                ),
             )
         finally:
             line.close()
@@ -229,12 +230,12 @@ class Mac:
     async def _send(self, line: Line, stage: str, request: Request, fault: str) -> dict[str, Any] | None:
         cut = Cut(CUTS[fault], self.chance.random()) if fault in CUTS else None
         if fault == REPEATED:
-            await line.exchange(request)
+            await exchange(line, request)
         if stage == "postflight" and self._comes_late():
             self.faults[LATE] += 1
             self.late.append((self.syncs, request))
         try:
-            response = await line.exchange(request, cut)
+            response = await exchange(line, request, cut)
         except BrokenError:
             assert cut is not None, f"{stage}: the server hung up"
             self.journal.append((self.syncs, stage, f"{fault} at {cut.share:.3f}", "nothing came back"))
@@ -265,7 +266,7 @@ class Mac:
         if old and self.chance.random() < 0.3:
             entry = self.chance.choice(old)
             self.late.remove(entry)
-            response = await line.exchange(entry[1])
+            response = await exchange(line, entry[1])
             assert response.status == 200, (
                 f"a late postflight was answered {response.status}: {response.body!r}"
             )

@@ -7,12 +7,18 @@ HTTP/1.1 to whoever listens. Next: stacks.py says what stands behind each.
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp
+
+PATIENCE = 60.0
+"""Seconds for which a client accepts that the server is overloaded."""
+RETRY_AFTER = 1.0
 
 
 class BrokenError(Exception):
@@ -88,6 +94,19 @@ def unpacked(body: bytes, encoding: bytes) -> bytes:
     """Undo a response's content encoding."""
     assert encoding in {b"", b"gzip"}, f"a response came as {encoding!r}"
     return gzip.decompress(body) if encoding else body
+
+
+async def exchange(line: Line, request: Request, cut: Cut | None = None) -> Answer:
+    """Send a request again while the server refuses it as overloaded, as on a machine that is busy otherwise.
+
+    After `PATIENCE` seconds the refusal is returned: then it is no passing shortage.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        response = await line.exchange(request, cut)
+        if response.status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+            return response
+        await asyncio.sleep(RETRY_AFTER)
 
 
 class InProcess:
