@@ -194,10 +194,14 @@ def _leaves_sound(error: BaseException) -> bool:
 
 
 async def _responds(raw: asyncpg.Connection) -> bool:
+    """Return whether it responds; terminate it when the caller is canceled meanwhile, who alone knows it."""
     try:
         await raw.execute("select 1", timeout=CHECK_TIMEOUT)
     except (OSError, *DRIVER_ERRORS):
         return False
+    except BaseException:
+        raw.terminate()
+        raise
     return True
 
 

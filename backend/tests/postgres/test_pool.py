@@ -10,11 +10,12 @@ from santaserver.postgres.pool import Pool, PoolLimits
 
 
 class Stuck:
-    """A connection that never finishes closing, like one whose statement is being canceled."""
+    """A connection that never responds and never finishes closing, like one whose peer is gone."""
 
     def __init__(self) -> None:
         self.terminated = False
         self.closing = asyncio.Event()
+        self.asked = asyncio.Event()
 
     def is_closed(self) -> bool:
         return self.terminated
@@ -24,6 +25,10 @@ class Stuck:
 
     async def close(self, **_: Any) -> None:  # noqa: ANN401 - the driver's options
         self.closing.set()
+        await asyncio.Event().wait()
+
+    async def execute(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - the driver's arguments
+        self.asked.set()
         await asyncio.Event().wait()
 
     def terminate(self) -> None:
@@ -68,6 +73,23 @@ def test_what_is_still_in_use_when_the_loop_ends_is_terminated() -> None:
 
     asyncio.run(ended_early())
     assert raw.terminated
+
+
+def test_what_is_being_checked_when_its_request_is_canceled_is_terminated() -> None:
+    raw = Stuck()
+
+    async def canceled() -> None:
+        pool = pool_of(raw)
+        async with pool.connection():
+            pass  # from now on it is idle, and checked before its next use
+        user = asyncio.create_task(pool.acquire(None))
+        await raw.asked.wait()
+        user.cancel()
+        await asyncio.wait([user])
+        assert user.cancelled()
+        assert raw.terminated
+
+    asyncio.run(canceled())
 
 
 async def used_once(raw: Stuck) -> None:

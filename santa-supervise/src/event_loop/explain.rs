@@ -1,5 +1,5 @@
 //! Why a service is in its state: its last exits with its last lines before them,
-//! and what happens next by itself.
+//! and what santa-supervise will do next.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -86,7 +86,7 @@ impl EventLoop {
         }
     }
 
-    /// What comes next by itself, and when.
+    /// What santa-supervise will do next, and when.
     fn next(&self, slot: &Slot) -> Option<String> {
         let seconds = |what: &str| {
             let left = slot.deadline()?.saturating_sub(self.core.now());

@@ -22,26 +22,26 @@ on_every_os! {
         let mut supervisor = Supervisor::new(os)
             .service("same", &["forever"], "")
             .service("gone", &["forever"], "")
-            .service("anew", &["forever"], "env = { FAKE_X = \"1\" }")
+            .service("replaced", &["forever"], "env = { FAKE_X = \"1\" }")
             .service("tuned", &["forever"], "stop_timeout = \"1s\"")
             .start();
-        for name in ["same", "gone", "anew", "tuned"] {
+        for name in ["same", "gone", "replaced", "tuned"] {
             supervisor.wait_for_state(name, "ready");
         }
-        let pids = ["same", "gone", "anew", "tuned"].map(|name| supervisor.service_pid(name));
+        let pids = ["same", "gone", "replaced", "tuned"].map(|name| supervisor.service_pid(name));
         let output = reload(&supervisor, |text| {
             let text = text.replace("FAKE_X = \"1\"", "FAKE_X = \"2\"");
             let text = text.replace("stop_timeout = \"1s\"", "stop_timeout = \"2s\"");
             text.replace("name = \"gone\"", "name = \"fresh\"")
         });
         assert!(output.status.success(), "{}", told(&output));
-        let expected = "added: fresh; renewed: anew; changed in place: tuned; removed: gone\n";
+        let expected = "added: fresh; renewed: replaced; changed in place: tuned; removed: gone\n";
         assert_eq!(told(&output), expected);
         supervisor.wait_for_state("fresh", "ready");
         supervisor.until("the removed one is gone", || !is_alive(pids[1]));
         supervisor.until("it is forgotten", || !supervisor.ctl_ok(&["status"]).contains("gone"));
         supervisor.until("the changed one is replaced", || !is_alive(pids[2]));
-        supervisor.wait_for_state("anew", "ready");
+        supervisor.wait_for_state("replaced", "ready");
         assert_eq!(supervisor.service_pid("same"), pids[0]);
         assert_eq!(supervisor.service_pid("tuned"), pids[3]);
         assert_eq!(supervisor.stop(), 0);

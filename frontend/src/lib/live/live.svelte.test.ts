@@ -191,7 +191,7 @@ describe('the live connection', () => {
     expect(heard).toEqual(['hello', 'event', 'event', 'hello', 'event']);
   });
 
-  it('has pages read again when another process answers, which counts by itself', () => {
+  it('reloads pages after a reconnect to another process, whose message numbers are separate', () => {
     newest().say(hello);
     newest().say(count(1));
     newest().die();

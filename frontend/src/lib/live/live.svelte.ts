@@ -130,7 +130,7 @@ export class Live {
     if (message.type === 'hello') this.#arrived(message.process);
   }
 
-  /** Another process counts by itself: what it tells of the past may have been told before. */
+  /** Each process numbers its messages separately, so another one may repeat what this page has already received. */
   #arrived(process: string): void {
     const moved = this.#process !== null && this.#process !== process;
     this.#process = process;

@@ -43,7 +43,7 @@ pub(super) enum Finding {
     Failed(String),
     /// Something has run out here, which says nothing about the service.
     Inconclusive(String),
-    /// The service should have spoken by itself.
+    /// The service did not send its watchdog notification in time.
     Silent(String),
 }
 
