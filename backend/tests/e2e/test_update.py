@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.e2e.other_build import MARK, make_other_build
 
 NEVER_IDLE = "window.requestIdleCallback = () => 0"
 """Prevents a page from loading its parts ahead."""
+NEW_CONNECTIONS = 10
+"""So many in a row that reach the new santa-proxy: by then the one before it accepts none."""
 
 
 @pytest.fixture
@@ -27,16 +30,30 @@ def update(deployment: Deployment, tmp_path: Path) -> Iterator[Callable[[], None
         shutil.rmtree(www)
         shutil.copytree(build, www)
         deployment.supervise("rolling-restart", "proxy")
+        wait_until_served(deployment.url, (build / "index.html").read_text())
 
     def updated() -> None:
         other = tmp_path / "other"
         shutil.copytree(first, other)
         make_other_build(other)
+        assert MARK in (other / "index.html").read_text()
         put(other)
-        assert MARK in httpx.get(deployment.url, headers={"Accept": "text/html"}).text
 
     yield updated
     put(first)
+
+
+def wait_until_served(url: str, index: str) -> None:
+    """Wait until every new connection is answered with this page.
+
+    The stopping santa-proxy may accept some connections until it has seen its signal.
+    """
+    deadline = time.monotonic() + 30
+    in_a_row = 0
+    while in_a_row < NEW_CONNECTIONS:
+        assert time.monotonic() < deadline, "the console of before is still served"
+        served = httpx.get(url, headers={"Accept": "text/html"}).text
+        in_a_row = in_a_row + 1 if served == index else 0
 
 
 def wait_until_read(page: Page) -> None:
