@@ -1,6 +1,5 @@
 """A container works: requests, login, sync, live updates, CEL."""
 
-import json
 from collections.abc import Iterator
 
 import httpx
@@ -9,6 +8,7 @@ from websockets.sync.client import connect
 
 from tests.conftest import ADMIN, SECRET
 from tests.image.container import Container
+from tests.live.sockets import listen
 from tests.support.santa_client import SimulatedMac
 
 
@@ -61,8 +61,8 @@ def test_a_websocket_is_told_what_happens(running: Container, api: httpx.Client)
     cookie = "; ".join(f"{name}={value}" for name, value in api.cookies.items())
     address = running.url.replace("http", "ws") + "/api/v1/live"
     with connect(address, additional_headers={"Cookie": cookie, "Origin": running.url}) as live:
-        assert json.loads(live.recv(timeout=10))["type"] == "hello"
+        listen(live, "hello")
         rule = {"rule_type": "TEAMID", "identifier": "UBF8T346G9", "policy": "ALLOWLIST"}
         api.post("/api/v1/rules", json=rule).raise_for_status()
-        kinds = {json.loads(live.recv(timeout=10))["type"]}
-        assert "rule" in kinds
+        told = listen(live, "rule", lambda message: message["rule"]["identifier"] == "UBF8T346G9")
+        assert told["rule"]["policy"] == "ALLOWLIST"

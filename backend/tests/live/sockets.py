@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.server import RunningServer
@@ -43,6 +44,17 @@ def listen(
         if message["type"] == kind and fits(message):
             return message
     raise TimeoutError(f"no fitting message of the type {kind}")
+
+
+def closed(made: ClientConnection) -> None:
+    """Wait until the server closes the socket, whatever it says before."""
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        try:
+            receive(made)
+        except ConnectionClosed:
+            return
+    raise TimeoutError("the socket stays open")
 
 
 def watch(made: ClientConnection, **wanted: object) -> None:
