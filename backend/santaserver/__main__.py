@@ -67,7 +67,7 @@ def migrate(_: argparse.Namespace) -> int:
 
     settings = _settings()
     try:
-        outcome = asyncio.run(runner.migrate(settings.database.dsn))
+        outcome = asyncio.run(runner.migrate(settings.database.direct_dsn))
     except MigrationError as error:
         log.error("the database was not migrated: %s", error)  # noqa: TRY400 - the message is the whole story
         return EX_FAILED

@@ -33,6 +33,8 @@ __all__ = ["Connection", "Database", "open_connection", "rows_of"]
 CONNECT_TIMEOUT = 5.0
 ACQUIRE_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 30.0
+PREPARED_STATEMENTS = 100
+"""Kept by each connection; the driver's own default."""
 SYNC_CONNECTIONS = 10
 EVENT_CONNECTIONS = 4
 """A separate limit, so that a burst of events takes no connections from syncs."""
@@ -68,7 +70,7 @@ class Database:
         )
 
     def _pool(self, limits: PoolLimits) -> Pool:
-        return Pool(self.connect, limits)
+        return Pool(self._connect, limits)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -121,9 +123,13 @@ class Database:
     def _lent(self, pool: Pool, key: Hashable = None) -> "Lease":
         return Lease(self, pool.connection(key))
 
-    async def connect(self) -> asyncpg.Connection:
-        """Open a connection of one's own, outside the pools (LISTEN)."""
-        return await open_connection(await self._address.current())
+    async def _connect(self) -> asyncpg.Connection:
+        address = await self._address.current()
+        return await open_connection(address.dsn, pooled=address.pooled)
+
+    async def connect_directly(self) -> asyncpg.Connection:
+        """Open a session of one's own, outside the pools and past any pooler (LISTEN)."""
+        return await open_connection((await self._address.current()).direct_dsn)
 
     def problem(self, error: Exception) -> Problem | None:
         """Return the problem for an error that is not the request's fault."""
@@ -195,13 +201,18 @@ class Published:
             self._publish(self._outbox.messages)
 
 
-async def open_connection(dsn: str) -> asyncpg.Connection:
-    """Connect to `dsn`, which may have any parameter that libpq knows; raise `ConnectError`."""
+async def open_connection(dsn: str, *, pooled: bool = False) -> asyncpg.Connection:
+    """Connect to `dsn`, which may have any parameter that libpq knows; raise `ConnectError`.
+
+    Behind a pooler in transaction mode, each transaction may run in another session of PostgreSQL, and none
+    has the statements that were prepared in the one before.
+    """
     try:
         return await asyncpg.connect(
             dsn,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
+            statement_cache_size=0 if pooled else PREPARED_STATEMENTS,
             connection_class=ReadCommitted,
         )
     except (OSError, *DRIVER_ERRORS) as error:

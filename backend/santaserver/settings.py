@@ -20,7 +20,13 @@ from santaserver.weak_secrets import is_known_default, is_loopback, password_of,
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
 """Variables of the earlier set-up: accepted, without effect, named once in the log."""
 
-SECRET_VARIABLES = ("SECRET_KEY", "POSTGRES_PASSWORD", "DATABASE_URL", "CLIENT_SECRET")
+SECRET_VARIABLES = (
+    "SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
+    "CLIENT_SECRET",
+)
 """Each may instead be given as NAME_FILE with the path of a file that holds the value."""
 
 MIN_SECRET_LENGTH = 32
@@ -49,19 +55,28 @@ class DatabaseSettings(_Area):
     user: str = Field("santaserver", alias="POSTGRES_USER", min_length=1)
     password: str = Field("", alias="POSTGRES_PASSWORD", repr=False)
     name: str = Field("santaserver", alias="POSTGRES_DB", min_length=1)
+    direct_url: Annotated[str, AfterValidator(_address)] = Field("", alias="DATABASE_DIRECT_URL", repr=False)
+    """PostgreSQL itself, for migrations and LISTEN, where the address above leads to a pooler in transaction
+    mode, such as PgBouncer. Default: no pooler.
+    """
     url_file: str = Field("", alias="DATABASE_URL_FILE")
+    direct_url_file: str = Field("", alias="DATABASE_DIRECT_URL_FILE")
     password_file: str = Field("", alias="POSTGRES_PASSWORD_FILE")
 
     @property
     def secret_files(self) -> tuple[str, ...]:
         """The variables that name a file with a secret."""
-        files = (("DATABASE_URL_FILE", self.url_file), ("POSTGRES_PASSWORD_FILE", self.password_file))
+        files = (
+            ("DATABASE_URL_FILE", self.url_file),
+            ("DATABASE_DIRECT_URL_FILE", self.direct_url_file),
+            ("POSTGRES_PASSWORD_FILE", self.password_file),
+        )
         return tuple(name for name, path in files if path)
 
     @property
     def secrets(self) -> frozenset[str]:
         """The values to keep out of logs; well-known default values are not secrets."""
-        values = {self.password, *of_address(self.url)}
+        values = {self.password, *of_address(self.url), *of_address(self.direct_url)}
         return frozenset(value for value in values if not is_known_default(value))
 
     def reread(self) -> "DatabaseSettings":
@@ -76,6 +91,16 @@ class DatabaseSettings(_Area):
         if mistakes:
             raise SettingsError(mistakes)
         return found
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler stands in front of PostgreSQL, so that a session lasts for one transaction."""
+        return bool(self.direct_url)
+
+    @property
+    def direct_dsn(self) -> str:
+        """The address of PostgreSQL itself."""
+        return self.direct_url or self.dsn
 
     @property
     def dsn(self) -> str:
@@ -263,14 +288,7 @@ def _production_mistakes(settings: Settings) -> list[str]:
         mistakes.append(
             f"SECRET_KEY {weak}: set 32 or more random characters, for example from openssl rand -hex 32"
         )
-    database = settings.database
-    if database.url:
-        if is_known_default(password_of(database.url)):
-            mistakes.append("DATABASE_URL has a known default as password: choose another one")
-    elif not database.password:
-        mistakes.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")
-    elif is_known_default(database.password):
-        mistakes.append("POSTGRES_PASSWORD is a known default: choose another one")
+    mistakes += _password_problems(settings.database)
     public_url = settings.server.public_url
     if public_url.lower().startswith("http:") and not is_loopback(public_url):
         mistakes.append(
@@ -280,6 +298,19 @@ def _production_mistakes(settings: Settings) -> list[str]:
     if is_known_default(settings.identity.client_secret):
         mistakes.append("CLIENT_SECRET is a known default: take the one of your identity provider")
     return mistakes
+
+
+def _password_problems(database: DatabaseSettings) -> list[str]:
+    problems = [
+        f"{name} has a known default as password: choose another one"
+        for name, url in (("DATABASE_URL", database.url), ("DATABASE_DIRECT_URL", database.direct_url))
+        if url and is_known_default(password_of(url))
+    ]
+    if not database.url and not database.password:
+        problems.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")
+    elif not database.url and is_known_default(database.password):
+        problems.append("POSTGRES_PASSWORD is a known default: choose another one")
+    return problems
 
 
 def _with_development_key(settings: Settings) -> Settings:

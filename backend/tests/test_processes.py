@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from santaserver.__main__ import main as run_command
+from santaserver.migrations import HEAD
 from tests.conftest import ADMIN
 from tests.support import secrets
 from tests.support.postgres import Cluster, value
@@ -223,6 +224,21 @@ def test_the_development_server_takes_changes_over_and_survives_mistakes(
     assert status() == "ready"
     assert command.stop() == 0
     assert "unexpectedly" not in "".join(command.lines)
+
+
+def test_a_migration_goes_past_the_pooler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cluster: Cluster
+) -> None:
+    direct = cluster.dsn(cluster.create())
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@/none?host={tmp_path}")
+    monkeypatch.setenv("DATABASE_DIRECT_URL", direct)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    try:
+        assert run_command(("migrate",)) == 0
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+    assert value(direct, "select max(version) from schema_version") == HEAD
 
 
 @pytest.mark.parametrize("words", [("migrate",), ("create-enrollment", "label"), ("demo",)])

@@ -47,6 +47,7 @@ def test_production_names_everything_that_is_missing_at_once() -> None:
         ({"DATABASE_URL": "postgresql://u:Postgres@db/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://u:chang%65me@db/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://db/x?user=u&password=santa"}, "DATABASE_URL"),
+        ({"DATABASE_DIRECT_URL": "postgresql://u:postgres@db/x"}, "DATABASE_DIRECT_URL"),
         ({"PUBLIC_URL": "http://santa.example.com"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "http://10.0.0.7:8080/"}, "PUBLIC_URL"),
         ({"POSTGRES_PASSWORD": "postgres"}, "known default"),
@@ -90,6 +91,25 @@ def test_secrets_can_come_from_files(tmp_path: Path) -> None:
 )
 def test_the_database_address(environ: dict[str, str], dsn: str) -> None:
     assert load(environ).database.dsn == dsn
+
+
+def test_a_pooler_has_an_address_of_its_own(tmp_path: Path) -> None:
+    plain = load({"POSTGRES_SERVER": "db"}).database
+    assert (plain.direct_dsn, plain.pooled) == (plain.dsn, False)
+    behind = load({"POSTGRES_SERVER": "pooler", "DATABASE_DIRECT_URL": "postgres://u:secret-1@db/d"}).database
+    assert behind.dsn == "postgresql://santaserver@pooler:5432/santaserver"
+    assert (behind.direct_dsn, behind.pooled) == ("postgresql://u:secret-1@db/d", True)
+    assert "secret-1" in behind.secrets
+    assert "secret-1" not in repr(behind)
+    file = tmp_path / "direct"
+    file.write_text("postgresql://u:secret-2@db/d\n")
+    by_file = {"DATABASE_URL": "postgresql://u@pooler/d", "DATABASE_DIRECT_URL_FILE": str(file)}
+    assert load(by_file).database.direct_dsn == "postgresql://u:secret-2@db/d"
+    file.write_text("postgresql://u:secret-3@db/d\n")
+    assert load(by_file).database.reread().direct_dsn == "postgresql://u:secret-3@db/d"
+    assert mistakes({"DATABASE_DIRECT_URL": "mysql://u:secret@db/d"}) == [
+        "DATABASE_DIRECT_URL: it has to begin with postgresql://"
+    ]
 
 
 def test_variables_of_the_earlier_set_up_are_noted() -> None:

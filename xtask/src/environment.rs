@@ -134,6 +134,8 @@ const SERVICES: &[&str] = &[
 /// Settings of the backend that the development loop makes up itself.
 #[cfg(test)]
 const MADE_UP: &[&str] = &[
+    "DATABASE_DIRECT_URL",
+    "DATABASE_DIRECT_URL_FILE",
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "ENVIRONMENT",

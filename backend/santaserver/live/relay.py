@@ -62,7 +62,7 @@ class Relay:
         while True:
             self._lost.clear()
             try:
-                connection = await self._database.connect()
+                connection = await self._database.connect_directly()
                 try:
                     connection.add_termination_listener(self._ended)
                     await connection.add_listener(CHANNEL, self._heard)
@@ -118,8 +118,8 @@ class Relay:
         except TimeoutError:
             if not self._deaf_before:
                 log.warning(
-                    "PostgreSQL notifications do not arrive, perhaps because of a pooler: "
-                    "pages of other workers load again every few seconds instead of hearing what changed"
+                    "PostgreSQL notifications do not arrive: pages of other workers reload every few "
+                    "seconds. If DATABASE_URL leads to a pooler in transaction mode, set DATABASE_DIRECT_URL"
                 )
             self._deaf_before = True
             raise

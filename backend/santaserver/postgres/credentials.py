@@ -1,4 +1,4 @@
-"""The address of the database with the password that its file holds now.
+"""The addresses of the database with the password that its file holds now.
 
 Secrets in files are rotated while this process runs (Kubernetes, Vault): the file is read for each new
 connection. If it cannot be read, or its content is invalid, the previous password stays.
@@ -24,11 +24,11 @@ class DatabaseAddress:
         self._hide = hide
         self._trouble = ""
 
-    async def current(self) -> str:
-        """Return the address for a new connection."""
+    async def current(self) -> DatabaseSettings:
+        """Return what holds for a new connection."""
         if self._settings.secret_files:
             await asyncio.to_thread(self._reread)
-        return self._settings.dsn
+        return self._settings
 
     def _reread(self) -> None:
         try:

@@ -23,6 +23,7 @@ OUTAGE_STATES = (
     "57P05",  # idle session ended
     "25P03",  # idle transaction ended
     "25006",  # read-only: the primary has become a standby
+    "26000",  # a prepared statement is gone: a pooler changed the session
 )
 """SQLSTATEs, or their prefixes."""
 
@@ -34,6 +35,10 @@ HINTS = (
     ("57P03", "it is starting or stopping"),
     ("57P01", "it is shutting down"),
     ("25006", "it is read-only, probably a standby"),
+    (
+        "26000",
+        "a pooler in transaction mode is in between: set DATABASE_DIRECT_URL to PostgreSQL's own address",
+    ),
 )
 
 

@@ -47,7 +47,7 @@ class SessionWatch:
         """Listen until canceled, reconnecting after every outage."""
         while True:
             try:
-                connection = await self._database.connect()
+                connection = await self._database.connect_directly()
                 try:
                     await self._listen(connection)
                 finally:
@@ -71,7 +71,10 @@ class SessionWatch:
                 continue
             self._used = False
             if not self._proven.is_set() and not await self._prove():
-                log.warning("PostgreSQL notifications do not arrive, perhaps because of a pooler")
+                log.warning(
+                    "PostgreSQL notifications do not arrive: sessions are read each second. "
+                    "If DATABASE_URL leads to a pooler in transaction mode, set DATABASE_DIRECT_URL"
+                )
                 raise TimeoutError
             asked_at = loop.time()
             await connection.execute("select 1", timeout=PROBE_TIMEOUT)
