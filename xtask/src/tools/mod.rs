@@ -7,6 +7,7 @@ pub(crate) mod docker;
 pub mod hardened;
 pub(crate) mod nextest;
 pub(crate) mod node;
+pub(crate) mod pgbouncer;
 pub mod podman;
 pub mod postgres;
 pub mod python;

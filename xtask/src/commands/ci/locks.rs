@@ -9,13 +9,16 @@ use toml::Table;
 use crate::{files, repo};
 
 const NPM: [&str; 2] = ["frontend/package-lock.json", "xtask/tools/package-lock.json"];
-const PYTHON: [&str; 6] = [
+const PYTHON: [&str; 9] = [
     "backend/requirements.txt",
     "backend/requirements-dev.txt",
+    "xtask/tools/circus.txt",
     "xtask/tools/kubernetes.txt",
-    "xtask/tools/uv.txt",
-    "xtask/tools/node.txt",
     "xtask/tools/nextest.txt",
+    "xtask/tools/node.txt",
+    "xtask/tools/sbom.txt",
+    "xtask/tools/squawk.txt",
+    "xtask/tools/uv.txt",
 ];
 
 /// What cargo calls the one registry it may use; it writes this itself.

@@ -11,6 +11,7 @@ mod image;
 mod kubernetes;
 mod layers;
 mod locks;
+mod migrations;
 pub(crate) mod reach;
 mod repeat;
 mod schedule;

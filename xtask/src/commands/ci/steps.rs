@@ -7,9 +7,9 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
-use super::{dev_loop, docker, docs, e2e, image, kubernetes, layers, locks, stray};
+use super::{dev_loop, docker, docs, e2e, image, kubernetes, layers, locks, migrations, stray};
 use crate::commands::{build, codegen, fmt, fuzz, model};
-use crate::tools::{nextest, node, postgres, python};
+use crate::tools::{nextest, node, pgbouncer, postgres, python};
 use crate::{repo, run};
 
 /// One check.
@@ -175,6 +175,13 @@ pub(crate) const STEPS: &[Step] = &[
         docs::check,
     ),
     step(
+        "migrations",
+        Lane::Text,
+        true,
+        "no migration locks a table for long or breaks the release before it (squawk)",
+        migrations::check,
+    ),
+    step(
         "kubernetes",
         Lane::Text,
         false,
@@ -287,6 +294,7 @@ fn backend_types() -> Result<()> {
 
 fn backend_test() -> Result<()> {
     let python = python::ensure_installed()?;
+    pgbouncer::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     shell.set_var("SANTA_PG_BIN", postgres::ensure_installed()?);
     run::output(
