@@ -2,8 +2,8 @@
 //! itself. What a service learns only when it is spawned (`{fd:…}`,
 //! `{socket:…}`, `{instance}`, `{config}`) is left as it stands.
 
-use crate::Env;
 use crate::diagnostic::Diagnostics;
+use crate::env::Env;
 use crate::node::{Node, Value};
 
 /// Replaces `${NAME}`, `${NAME:-default}` and `${NAME:?message}` in every

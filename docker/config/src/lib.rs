@@ -11,12 +11,13 @@
 
 pub mod calendar;
 mod diagnostic;
+mod env;
 mod expand;
 mod listen;
 mod node;
 mod overrides;
 mod read;
-pub mod reference;
+mod reference;
 mod section;
 pub mod sections;
 mod shared;
@@ -24,10 +25,11 @@ pub mod signal;
 mod validate;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use env::{Env, process_env};
 pub use listen::listen_tcp;
 use read::Setting as _;
 pub use sections::{
@@ -39,21 +41,6 @@ pub use sections::{
 
 pub use signal::Signal;
 pub use values::{Address, Cidr, Mode, Size};
-
-/// The environment that a configuration is read against.
-///
-/// Passed in rather than looked up, so that a test or the development loop can
-/// read the file as another process would.
-pub type Env = BTreeMap<String, String>;
-
-/// A snapshot of this process's environment; names and values that are not
-/// UTF-8 are left out.
-#[must_use]
-pub fn process_env() -> Env {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
 
 /// Reads and checks the configuration file at `path`.
 ///
@@ -132,6 +119,14 @@ pub fn parse(text: &str, name: &str, env: &Env) -> Result<Config, Diagnostics> {
     let mut root = node::parse(text, &mut diagnostics);
     overrides::apply(&mut root, env, &mut diagnostics);
     finish(root, env, diagnostics)
+}
+
+/// All keys as docs/configuration.md lists them: Markdown without a title.
+#[must_use]
+pub fn reference() -> String {
+    let mut tables = Vec::new();
+    Config::reference("", &mut tables);
+    reference::markdown(&tables)
 }
 
 /// Fills in, reads and checks a tree.

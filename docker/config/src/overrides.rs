@@ -1,8 +1,8 @@
 //! `SANTA__SECTION__KEY=value` replaces any value of the file. Entries of
 //! `[[service]]` are addressed by their name: `SANTA__SERVICE__BACKEND__STOP_TIMEOUT`.
 
-use crate::Env;
 use crate::diagnostic::Diagnostics;
+use crate::env::Env;
 use crate::node::{Node, Value};
 
 const PREFIX: &str = "SANTA__";

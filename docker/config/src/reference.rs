@@ -1,12 +1,9 @@
-//! docs/configuration.md, printed from the types.
+//! What docs/configuration.md says of each table and key, and how it is printed.
 
 use std::fmt::Write as _;
 
-use crate::read::Setting;
-use crate::sections::Config;
-
 /// One table of the file and its keys.
-pub struct Table {
+pub(crate) struct Table {
     key: String,
     about: &'static str,
     pub(crate) repeated: bool,
@@ -14,7 +11,7 @@ pub struct Table {
 }
 
 /// One key.
-pub struct Key {
+pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) expected: &'static str,
     pub(crate) default: Option<&'static str>,
@@ -35,11 +32,8 @@ impl Table {
     }
 }
 
-/// The reference of all keys as Markdown, without a title.
-#[must_use]
-pub fn markdown() -> String {
-    let mut tables = Vec::new();
-    Config::reference("", &mut tables);
+/// All tables that have keys, as Markdown.
+pub(crate) fn markdown(tables: &[Table]) -> String {
     let mut out = String::new();
     for table in tables.iter().filter(|table| !table.keys.is_empty()) {
         // Writing to a String cannot fail.

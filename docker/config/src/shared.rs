@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::env::Env;
 use crate::node::{Node, Value};
-use crate::{Env, expand, overrides};
+use crate::{expand, overrides};
 
 /// What others may know of a service: which sockets its instances serve.
 const KEPT: [&str; 3] = ["name", "sockets", "instances"];

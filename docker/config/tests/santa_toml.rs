@@ -204,7 +204,7 @@ fn broken_toml_and_a_missing_file_give_one_clear_line() {
 
 #[test]
 fn the_reference_lists_every_table_with_defaults() {
-    let text = santa_config::reference::markdown();
+    let text = santa_config::reference();
     for part in [
         "## `[proxy.limits]`",
         "## `[[service]]`",

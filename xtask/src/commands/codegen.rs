@@ -132,5 +132,5 @@ fn configuration() -> String {
         environment variables and `{paths.NAME}` for a key of `[paths]`. Any value can be replaced by an environment\n\
         variable `SANTA__SECTION__KEY`; entries of `[[service]]` are addressed by name, as in\n\
         `SANTA__SERVICE__BACKEND__STOP_TIMEOUT`. Unknown keys are refused.\n\n";
-    format!("{intro}{}", santa_config::reference::markdown()).trim_end().to_owned() + "\n"
+    format!("{intro}{}", santa_config::reference()).trim_end().to_owned() + "\n"
 }

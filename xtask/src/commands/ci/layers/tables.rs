@@ -65,9 +65,17 @@ const SUPERVISE: Tree = Tree {
 const CONFIG: Tree = Tree {
     root: "docker/config/src",
     language: Language::Rust,
-    layers: &[],
+    layers: &[
+        &["calendar", "diagnostic", "env", "listen", "reference"],
+        &["node"],
+        &["expand", "overrides", "read"],
+        &["section", "shared", "signal", "values"],
+        &["sections"],
+        &["validate"],
+        &["lib"],
+    ],
     upward: &[],
-    circles: &[&["read", "reference", "section", "sections", "values"]],
+    circles: &[],
 };
 
 const BACKEND: Tree = Tree {
