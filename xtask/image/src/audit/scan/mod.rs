@@ -1,16 +1,17 @@
 //! Known vulnerabilities, by a scanner of the machine's over what the image is made of.
-//! [`scanner`] runs it, [`report`] reads what it says. Each kind of packages has a
+//! [`input`] is what it reads, [`scanner`] runs it, [`report`] reads what it prints. Each kind of packages has a
 //! control among them: an old release that is known to be vulnerable. A scanner that
 //! does not report it has no database for that kind, or does not know it at all, and
 //! its silence about the others is no good news: that is "not checked".
 
+mod input;
 mod report;
 mod scanner;
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::sbom;
 use super::archive::Image;
@@ -79,7 +80,7 @@ struct Package {
 pub(super) fn check(image: &Image, wanted: Option<&str>) -> Result<Vec<Finding>> {
     let packages = packages(image);
     let scanned = scanner::choose(wanted).and_then(|found| match found {
-        Some(scanner) => scanner.scan(&document(&packages)).map(Some),
+        Some(scanner) => scanner.scan(&packages).map(Some),
         None => Ok(None),
     });
     match scanned {
@@ -166,43 +167,6 @@ fn packages(image: &Image) -> Vec<Package> {
 fn debian_url(name: &str, version: &str, release: &str) -> String {
     let (name, version) = (sbom::escape(name), sbom::escape(version));
     format!("{}{name}@{version}?arch=source&distro={release}", Kind::Debian.prefix())
-}
-
-/// What the scanner reads: the packages and the controls as CycloneDX.
-fn document(packages: &[Package]) -> String {
-    let release = packages
-        .iter()
-        .find_map(|package| package.url.rsplit_once("distro=debian-").map(|(_, release)| release))
-        .unwrap_or_default();
-    let controls = KINDS.map(|kind| {
-        let (name, version) = kind.control();
-        let url = match kind {
-            Kind::Debian => debian_url(name, version, &format!("debian-{release}")),
-            _ => format!("{}{name}@{version}", kind.prefix()),
-        };
-        Package { kind, name: name.to_owned(), version: version.to_owned(), url }
-    });
-    let mut urls = BTreeSet::new();
-    let mut components: Vec<Value> = packages
-        .iter()
-        .chain(&controls)
-        // Packages of one source are one.
-        .filter(|package| urls.insert(package.url.clone()))
-        .map(|package| {
-            json!({
-                "type": "library", "bom-ref": package.url, "purl": package.url,
-                "name": package.name, "version": package.version,
-            })
-        })
-        .collect();
-    // Without it trivy leaves Debian's packages out.
-    components.push(json!({
-        "type": "operating-system", "bom-ref": "os", "name": "debian", "version": release,
-    }));
-    let document = json!({
-        "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": components,
-    });
-    format!("{document:#}\n")
 }
 
 #[cfg(test)]

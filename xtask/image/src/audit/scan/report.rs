@@ -119,11 +119,14 @@ fn of_ecosystem(name: &str) -> Option<Kind> {
 }
 
 /// The last version that an OSV record names as a fix for a package. A record may
-/// speak of other packages and of other releases of Debian too.
+/// speak of other packages and of other releases of Debian too; for Git, a fix is a commit.
 fn fixed(record: &Value, package: &Value) -> Option<String> {
     let same = |affected: &&Value| {
         ["name", "ecosystem"].iter().all(|key| affected["package"][key] == package[key])
     };
-    let ranges = list(record, "affected").filter(same).flat_map(|one| list(one, "ranges"));
+    let ranges = list(record, "affected")
+        .filter(same)
+        .flat_map(|one| list(one, "ranges"))
+        .filter(|range| range["type"] != "GIT");
     ranges.flat_map(|range| list(range, "events")).filter_map(|event| some(&event["fixed"])).last()
 }

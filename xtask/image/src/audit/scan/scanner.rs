@@ -9,6 +9,7 @@ use xshell::cmd;
 use xtask::{repo, run};
 
 use super::report::{Format, Vulnerability};
+use super::{Package, input};
 
 /// What is said where there is no scanner.
 pub(super) const NONE: &str =
@@ -55,21 +56,22 @@ fn format_of(program: &Path) -> Option<Format> {
 }
 
 impl Scanner {
-    /// Has it look at an SBOM.
-    pub(super) fn scan(&self, document: &str) -> Result<Scan> {
+    /// Has it look at packages.
+    pub(super) fn scan(&self, packages: &[Package]) -> Result<Scan> {
         let scans = repo::dev("cache/scan");
         fs::create_dir_all(&scans).context("cannot create .dev/cache/scan")?;
-        // A folder of its own, for another scan may run; osv-scanner knows an SBOM by its name.
+        // A folder of its own, for another scan may run.
         let folder =
             tempfile::tempdir_in(scans).context("cannot create a folder in .dev/cache/scan")?;
-        let file = folder.path().join("bom.cdx.json");
+        let (name, document) = input::document(self.format, packages);
+        let file = folder.path().join(name);
         fs::write(&file, document)
             .with_context(|| format!("cannot write {}", repo::shown(&file)))?;
         let (shell, program) = (run::shell()?, &self.program);
         let words = self.words(&file);
         let output = run::ended("scan for vulnerabilities", cmd!(shell, "{program} {words...}"))?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // They end with 1 when they have found something, and with more when they failed.
+        // osv-scanner ends with 1 when it has found something, the others only if told to.
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
         ensure!(
@@ -90,7 +92,12 @@ impl Scanner {
             Format::Grype => ["--quiet", "--output=json"].map(Into::into).into(),
             Format::Trivy => ["sbom", "--quiet", "--format=json"].map(Into::into).into(),
         };
-        let mut place = OsString::from(if self.format == Format::Grype { "sbom:" } else { "" });
+        // What the file is, where that has to be said.
+        let mut place = OsString::from(match self.format {
+            Format::OsvScanner => "osv-scanner:",
+            Format::Grype => "sbom:",
+            Format::Trivy => "",
+        });
         place.push(file);
         words.push(place);
         words

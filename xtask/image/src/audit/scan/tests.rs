@@ -6,6 +6,7 @@ use super::super::super::tree::Tree;
 use super::super::finding::Verdict;
 use super::report::Format;
 use super::*;
+use serde_json::json;
 
 /// One package of each kind; Debian's is made from a source of another name.
 fn image() -> Image {
@@ -28,12 +29,17 @@ fn image() -> Image {
 fn speaker(folder: &Path, name: &str, arguments: &str, report: &Value, code: u8) -> String {
     let (program, output) = (folder.join(name), folder.join(format!("{name}.json")));
     fs::write(&output, report.to_string()).expect("written");
+    let checks = if arguments.contains("osv-scanner:") {
+        "grep -q '\"ecosystem\": \"Debian:13\"' \"$file\" || exit 126\n\
+         grep -q '\"version\": \"3.5.1-1+deb13u1\"' \"$file\" || exit 125\n"
+    } else {
+        "grep -q 'pkg:deb/debian/openssl@3.5.1-1%2Bdeb13u1?arch=source&distro=debian-13' \"$file\" || exit 126\n\
+         grep -q 'operating-system' \"$file\" || exit 125\n"
+    };
     let script = format!(
-        "#!/bin/sh\nfor last; do :; done\nfile=${{last#sbom:}}\n\
+        "#!/bin/sh\nfor last; do :; done\nfile=${{last#*:}}\n\
          case \"$*\" in {arguments}) ;; *) echo \"unknown: $*\" >&2; exit 127;; esac\n\
-         grep -q 'pkg:deb/debian/openssl@3.5.1-1%2Bdeb13u1?arch=source&distro=debian-13' \"$file\" || exit 126\n\
-         grep -q 'operating-system' \"$file\" || exit 125\n\
-         cat '{}'\nexit {code}\n",
+         {checks}cat '{}'\nexit {code}\n",
         output.display()
     );
     fs::write(&program, script).expect("written");
@@ -71,7 +77,9 @@ fn report(format: Format, found: &[(Kind, &str, &str, &str)]) -> Value {
             };
             let other = json!({"package": {"name": name, "ecosystem": "Debian:12"},
                 "ranges": [{"events": [{"fixed": "of another release"}]}]});
-            let own = json!({"package": package, "ranges": [{"events": events}]});
+            let commits = json!({"type": "GIT", "events": [{"introduced": "0"}, {"fixed": "5e1f"}]});
+            let own = json!({"package": package,
+                "ranges": [{"type": "ECOSYSTEM", "events": events}, commits]});
             json!({"package": package, "vulnerabilities": [{"id": "CVE-1", "affected": [other, own]}]})
         }
     });
@@ -88,7 +96,11 @@ fn controls(kinds: &[Kind]) -> Vec<(Kind, &'static str, &'static str, &'static s
 }
 
 const SCANNERS: [(&str, Format, &str); 3] = [
-    ("osv-scanner", Format::OsvScanner, "'scan source --format=json --lockfile '*/bom.cdx.json"),
+    (
+        "osv-scanner",
+        Format::OsvScanner,
+        "'scan source --format=json --lockfile osv-scanner:'*/osv-scanner.json",
+    ),
     ("grype_linux_amd64", Format::Grype, "'--quiet --output=json sbom:'*/bom.cdx.json"),
     ("trivy", Format::Trivy, "'sbom --quiet --format=json '*/bom.cdx.json"),
 ];
@@ -157,6 +169,8 @@ fn without_a_scanner_nothing_is_checked() {
 fn packages_of_one_source_are_asked_about_once() {
     let packages = packages(&image());
     let twice = [packages.clone(), packages.clone()].concat();
-    assert_eq!(document(&twice), document(&packages));
+    for (_, format, _) in SCANNERS {
+        assert_eq!(input::document(format, &twice), input::document(format, &packages));
+    }
     assert_eq!(packages[0].name, "openssl");
 }
