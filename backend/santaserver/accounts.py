@@ -7,6 +7,7 @@ from santaserver.db import Database
 from santaserver.enrollment.repository import NewEnrollment, add_unless_known
 from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.outbox import discard
+from santaserver.permissions import Role
 from santaserver.settings import Settings
 from santaserver.users.passwords import hash_password
 from santaserver.users.repository import NewUser, upsert_user
@@ -15,11 +16,11 @@ from santaserver.users.service import normalise_username
 
 async def create_admin(settings: Settings, username: str, password: str) -> None:
     """Create an administrator, or give an existing account that role and this password."""
-    user = NewUser(normalise_username(username), username, "admin", hash_password(password))
+    user = NewUser(normalise_username(username), username, hash_password(password))
     database = Database(settings.database)
     try:
         async with database.unit_of_work(discard) as work:
-            await upsert_user(work.connection, user)
+            await upsert_user(work.connection, user, Role.ADMIN, system_clock())
     finally:
         await database.close()
 

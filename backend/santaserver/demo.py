@@ -43,6 +43,7 @@ from santaserver.events.partitions import create_partitions
 from santaserver.outbox import discard
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.rules.service import create_rule
+from santaserver.scope import EVERYWHERE
 from santaserver.settings import Settings
 from santaserver.sync import service
 from santaserver.sync.caches import SyncCaches
@@ -92,7 +93,8 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
     async with database.unit_of_work(discard) as work:
         await replace_settings(work, SETTINGS, SYSTEM, now - timedelta(days=DAYS))
         for number, rule in enumerate(wanted[:-2]):
-            await create_rule(work, rule, SYSTEM, now - timedelta(days=DAYS) + timedelta(minutes=7 * number))
+            at = now - timedelta(days=DAYS) + timedelta(minutes=7 * number)
+            await create_rule(work, EVERYWHERE, rule, SYSTEM, at)
         actor = await _account(work.connection, username)
         if actor is not None:
             await add_layers(work, actor, now - timedelta(days=DAYS - 1))
@@ -107,7 +109,7 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
             machines = [_machine_id(number) for number in range(FLEET_SIZE)]
             await add_machine_layers(work, machines, actor, now - timedelta(minutes=5))
         for rule in wanted[-2:]:
-            await create_rule(work, rule, SYSTEM, now - timedelta(minutes=4))
+            await create_rule(work, EVERYWHERE, rule, SYSTEM, now - timedelta(minutes=4))
         for number in range(0, FLEET_SIZE - 2 * SILENT, 2):
             await _sync(
                 replace(fleet, now=now - timedelta(seconds=20 + number)), _report(number), clean=False

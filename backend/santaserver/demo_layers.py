@@ -9,6 +9,7 @@ from santaserver.demo_data import digest
 from santaserver.policy.targets import Policy, RuleType
 from santaserver.rules.schemas import RuleCreate
 from santaserver.rules.service import create_rule
+from santaserver.scope import EVERYWHERE
 from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicyUpdate, SyncSettingsUpdate
 from santaserver.sync_settings.service import replace_layer_settings
 from santaserver.tags.schemas import TagContent
@@ -78,21 +79,21 @@ SETTINGS: tuple[tuple[str, SyncSettingsUpdate, list[str]], ...] = (
 async def add_layers(work: UnitOfWork, actor: Actor, now: datetime) -> None:
     """Make the tags, and what they and single users have beside the global layer."""
     for tag in TAGS:
-        await create_tag(work, tag, actor, now)
+        await create_tag(work, EVERYWHERE, tag, actor, now)
     for rule in RULES:
-        await create_rule(work, rule.made(), actor, now)
+        await create_rule(work, EVERYWHERE, rule.made(), actor, now)
     for layer, settings, locked in SETTINGS:
         update = LayerSettingsUpdate(values=settings, locked=locked)
-        await replace_layer_settings(work, layer, update, actor, now)
+        await replace_layer_settings(work, EVERYWHERE, layer, update, actor, now)
 
 
 async def add_machine_layers(work: UnitOfWork, machines: Sequence[str], actor: Actor, now: datetime) -> None:
     """Add what needs Macs that are known: manual members, and a layer of one Mac."""
-    pilot = next(tag.id for tag in await list_tags(work.connection) if tag.name == "pilot")
+    pilot = next(tag.id for tag in await list_tags(work.connection, EVERYWHERE) if tag.name == "pilot")
     for number in PILOTS:
-        await set_member(work, pilot, machines[number], actor, now, member=True)
+        await set_member(work, EVERYWHERE, pilot, machines[number], actor, now, member=True)
     layer = f"machine:{machines[LOANER]}"
     loan = LayerRule(layer, "BINARY", digest("file node-gyp-build"), "ALLOWLIST", "For the workshop")
-    await create_rule(work, loan.made(expires_at=now + timedelta(days=2)), actor, now)
+    await create_rule(work, EVERYWHERE, loan.made(expires_at=now + timedelta(days=2)), actor, now)
     values = SyncSettingsUpdate(enable_all_event_upload=True)
-    await replace_layer_settings(work, layer, LayerSettingsUpdate(values=values), actor, now)
+    await replace_layer_settings(work, EVERYWHERE, layer, LayerSettingsUpdate(values=values), actor, now)

@@ -11,12 +11,11 @@ from fastapi import Depends, Request
 
 from santaserver.current_user import User
 from santaserver.db import Connection
-from santaserver.errors import Forbidden, Unauthorized
+from santaserver.errors import Unauthorized
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
 
-ADMINS_ONLY = "Only administrators may do this"
 MAX_REQUEST_ID = 128
 REQUEST_ID = "x-request-id"
 """The proxy's own, or that of a trusted one before it."""
@@ -50,20 +49,11 @@ async def get_current_user(request: Request, state: StateDep, now: NowDep) -> Us
 CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
-async def get_admin(user: CurrentUser) -> User:
-    """Return the user when it may change things; raise `Forbidden` when not."""
-    if user.role != "admin":
-        raise Forbidden(ADMINS_ONLY)
-    return user
-
-
-AdminUser = Annotated[User, Depends(get_admin)]
-
-
-async def get_work(request: Request, state: StateDep, user: AdminUser) -> AsyncIterator[UnitOfWork]:
+async def get_work(request: Request, state: StateDep, user: CurrentUser) -> AsyncIterator[UnitOfWork]:
     """Yield what this request changes; it commits before the response is sent.
 
-    It asks for an administrator, so that nobody else's request takes a connection.
+    Endpoints ask for their permission before it, so that a refused request takes no connection
+    (`authorization.check_declarations`).
     """
     request_id = request.headers.get(REQUEST_ID, "")[:MAX_REQUEST_ID]
     async with state.database.unit_of_work(state.bus.publish, user.id, request_id) as work:

@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from santaserver import __version__, docs, logs, metrics, openapi, problems
+from santaserver.authorization import check_declarations
 from santaserver.blocked.router import router as blocked
 from santaserver.cache import CacheMemory
 from santaserver.clock import Clock, system_clock
@@ -46,6 +47,7 @@ from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.router import is_stage, serve_stage
 from santaserver.sync_settings.router import router as sync_settings
 from santaserver.tags.router import router as tags
+from santaserver.users.account_router import router as accounts
 from santaserver.users.origin import OriginGuard
 from santaserver.users.router import router as users
 from santaserver.users.session_router import router as sessions
@@ -100,6 +102,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     for router in (
         users,
         sessions,
+        accounts,
         overview,
         machines,
         rule_files,  # before `rules`, whose paths take any word for an id
@@ -117,6 +120,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
     app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
+    check_declarations(app)
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(NoStore, prefix=API)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

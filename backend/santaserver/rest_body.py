@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from santaserver.bodies import Reservation, received
 from santaserver.current_user import User
-from santaserver.deps import ADMINS_ONLY
-from santaserver.errors import BadRequest, Forbidden, StatementTimeout, TooLarge, Unauthorized
+from santaserver.errors import BadRequest, StatementTimeout, TooLarge, Unauthorized
 from santaserver.file_text import FileText
+from santaserver.permissions import Permission
 from santaserver.protocol.json_text import check_values, values
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
@@ -86,8 +86,7 @@ class RestBody:
                 await self.app(scope, _replay(b"", receive), send)
                 return
         if upload and user is not None:
-            if user.role != "admin":
-                raise Forbidden(ADMINS_ONLY)
+            user.require(Permission.RULE_IMPORT, everywhere=True)
             async with state.limits.imports.slot(user.id):
                 await self._import(state, scope, receive, send)
             return

@@ -97,7 +97,7 @@ def admin(server: RunningServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def viewer(server: RunningServer) -> Iterator[httpx.Client]:
-    """A client with the session of a user without administrator rights."""
+    """A client with the session of a user who may only look."""
     add_viewer(server.dsn)
     with server.client() as client:
         response = client.post("/api/v1/auth/login", json={"username": "viewer", "password": ADMIN[1]})
@@ -107,10 +107,24 @@ def viewer(server: RunningServer) -> Iterator[httpx.Client]:
 
 def add_viewer(dsn: str) -> None:
     """Make the account `viewer`, with the administrator's password."""
+    add_user(dsn, "viewer", "viewer")
+
+
+def add_user(dsn: str, name: str, role: str, tag: int | None = None) -> None:
+    """Make an account with one role, and the administrator's password."""
     execute(
         dsn,
-        "insert into app_user (username, display_name, password_hash, role, created_at) "
-        "select 'viewer', 'Viewer', password_hash, 'user', created_at from app_user where username = 'admin'",
+        "insert into app_user (username, display_name, password_hash, created_at) "
+        "select $1, initcap($1), password_hash, created_at from app_user where username = 'admin'",
+        name,
+    )
+    execute(
+        dsn,
+        "insert into binding (user_id, role, tag_id, created_at) "
+        "select id, $2, $3, created_at from app_user where username = $1",
+        name,
+        role,
+        tag,
     )
 
 

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
+from santaserver.authorization import public, require
 from santaserver.blocked import service
 from santaserver.blocked.schemas import BlockedProgram, Contact
-from santaserver.deps import AdminUser, NowDep, StateDep, WorkDep
+from santaserver.deps import CurrentUser, NowDep, StateDep, WorkDep
 from santaserver.errors import Forbidden, Unauthorized, Unprocessable, responses
 from santaserver.routing import AreaRouter
 
@@ -16,20 +17,27 @@ STRANGERS = "strangers"
 router = AreaRouter(prefix="/blocked", tags=["blocked"])
 
 
-@router.get("/contact")
+PUBLIC = public("the page that Santa's block dialog opens")
+
+
+@router.get("/contact", dependencies=[PUBLIC])
 async def get_contact(state: StateDep) -> Contact:
     """Show the contact for questions about a blocked program."""
     async with state.database.read(STRANGERS) as connection:
         return await service.get_contact(connection)
 
 
-@router.put("/contact", responses=responses(Unauthorized, Forbidden, Unprocessable))
-async def replace_contact(contact: Contact, work: WorkDep, user: AdminUser, now: NowDep) -> Contact:
+@router.put(
+    "/contact",
+    dependencies=[require("settings:write", everywhere=True)],
+    responses=responses(Unauthorized, Forbidden, Unprocessable),
+)
+async def replace_contact(contact: Contact, work: WorkDep, user: CurrentUser, now: NowDep) -> Contact:
     """Replace the contact that the public page about a blocked program shows."""
     return await service.replace_contact(work, contact, user, now)
 
 
-@router.get("/{sha256}")
+@router.get("/{sha256}", dependencies=[PUBLIC])
 async def blocked_program(
     state: StateDep,
     sha256: Annotated[str, Path(pattern="^[0-9A-Fa-f]{64}$", description="Santa's %file_identifier%")],

@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 
-from santaserver.deps import AdminUser, ConnectionDep, NowDep, StateDep, WorkDep
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
 from santaserver.enrollment import service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
@@ -26,11 +27,13 @@ PROFILE_TYPE = "application/x-apple-aspen-config"
 
 router = AreaRouter(prefix="/enrollments", tags=["enrollments"], responses=responses(Unauthorized, Forbidden))
 
+MAY_READ = require("enrollment:read")
+MAY_WRITE = require("enrollment:write")
 
-@router.get("", response_model=Page[Enrollment], responses=responses(BadRequest))
+
+@router.get("", dependencies=[MAY_READ], response_model=Page[Enrollment], responses=responses(BadRequest))
 async def list_enrollments(
     connection: ConnectionDep,
-    _: AdminUser,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
@@ -39,56 +42,64 @@ async def list_enrollments(
     return json_response(await service.list_enrollments(connection, cursor, limit, now))
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))
+@router.post("", dependencies=[MAY_WRITE], status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))
 async def create_enrollment(
-    wanted: EnrollmentCreate, work: WorkDep, user: AdminUser, now: NowDep
+    wanted: EnrollmentCreate, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> EnrollmentCreated:
     """Create an enrollment. Only this response contains the secret."""
     return await service.create_enrollment(work, wanted, user, now)
 
 
-@router.get("/essentials")
-async def list_essentials(_: AdminUser) -> list[Essential]:
+@router.get("/essentials", dependencies=[MAY_READ])
+async def list_essentials() -> list[Essential]:
     """List publishers that a profile can allow, so that wrong rules cannot lock Macs out."""
     return list(ESSENTIALS)
 
 
-@router.get("/{enrollment_id}", responses=responses(NotFound))
-async def get_enrollment(
-    enrollment_id: RowId, connection: ConnectionDep, _: AdminUser, now: NowDep
-) -> Enrollment:
+@router.get("/{enrollment_id}", dependencies=[MAY_READ], responses=responses(NotFound))
+async def get_enrollment(enrollment_id: RowId, connection: ConnectionDep, now: NowDep) -> Enrollment:
     """Show one enrollment."""
     return await service.get_enrollment(connection, enrollment_id, now)
 
 
-@router.post("/{enrollment_id}/revoke", responses=responses(NotFound))
-async def revoke_enrollment(enrollment_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> Enrollment:
+@router.post("/{enrollment_id}/revoke", dependencies=[MAY_WRITE], responses=responses(NotFound))
+async def revoke_enrollment(
+    enrollment_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep
+) -> Enrollment:
     """Refuse the secret from now on, also for Macs enrolled with it."""
     return await service.revoke_enrollment(work, enrollment_id, user, now)
 
 
-@router.get("/{enrollment_id}/serials", responses=responses(NotFound))
-async def list_serials(enrollment_id: RowId, connection: ConnectionDep, _: AdminUser) -> SerialList:
+@router.get("/{enrollment_id}/serials", dependencies=[MAY_READ], responses=responses(NotFound))
+async def list_serials(enrollment_id: RowId, connection: ConnectionDep) -> SerialList:
     """List the serial numbers that may use an enrollment."""
     return await service.list_serials(connection, enrollment_id)
 
 
-@router.patch("/{enrollment_id}/serials", responses=responses(NotFound, Unprocessable))
+@router.patch(
+    "/{enrollment_id}/serials", dependencies=[MAY_WRITE], responses=responses(NotFound, Unprocessable)
+)
 async def change_serials(
-    enrollment_id: RowId, change: SerialChange, work: WorkDep, user: AdminUser, now: NowDep
+    enrollment_id: RowId, change: SerialChange, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> SerialList:
     """Add serial numbers to an enrollment's list and remove others; the first one added creates the list."""
     return await service.change_serials(work, enrollment_id, change, user, now)
 
 
-@router.delete("/{enrollment_id}/serials", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
-async def drop_serials(enrollment_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> None:
+@router.delete(
+    "/{enrollment_id}/serials",
+    dependencies=[MAY_WRITE],
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(NotFound),
+)
+async def drop_serials(enrollment_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
     """Delete an enrollment's list, so that Macs with any serial number may use it."""
     await service.drop_serials(work, enrollment_id, user, now)
 
 
 @router.post(
     "/{enrollment_id}/profile",
+    dependencies=[MAY_WRITE],
     response_class=Response,
     responses={
         **responses(NotFound, Unprocessable),
@@ -101,7 +112,6 @@ async def make_profile(
     request: Request,
     connection: ConnectionDep,
     state: StateDep,
-    _: AdminUser,
 ) -> Response:
     """Make a configuration profile (mobileconfig) that connects a Mac with this enrollment."""
     server = state.settings.server.public_url.rstrip("/") or _address(request)

@@ -10,6 +10,7 @@ from santaserver.events import report_repository as repository
 from santaserver.events.report_schemas import AgentAudit, FileAccess
 from santaserver.events.service import newest, position_of
 from santaserver.reads import ItemPage, Row, item_of, page_of
+from santaserver.scope import Scope
 
 
 class ProcessItem(Struct):
@@ -29,6 +30,7 @@ _read_chain = msgspec.json.Decoder(list[ProcessItem]).decode
 
 async def list_file_accesses(
     connection: Connection,
+    scope: Scope,
     cursor: str | None,
     limit: int,
     text: str,
@@ -38,16 +40,18 @@ async def list_file_accesses(
 ) -> ItemPage:
     """Return a page of file accesses, the newest first."""
     before = position_of(cursor) or newest(now)
-    rows = await repository.list_file_accesses(connection, text, decision, machine_id, before, limit + 1)
+    rows = await repository.list_file_accesses(
+        connection, scope, text, decision, machine_id, before, limit + 1
+    )
     return page_of(rows, limit, _file_access, _place)
 
 
 async def list_agent_audits(
-    connection: Connection, cursor: str | None, limit: int, machine_id: str, now: datetime
+    connection: Connection, scope: Scope, cursor: str | None, limit: int, machine_id: str, now: datetime
 ) -> ItemPage:
     """Return a page of audit events of agents, the newest first."""
     before = position_of(cursor) or newest(now)
-    rows = await repository.list_agent_audits(connection, machine_id, before, limit + 1)
+    rows = await repository.list_agent_audits(connection, scope, machine_id, before, limit + 1)
     return page_of(rows, limit, lambda row: _agent_audit_item(*row), _place)
 
 

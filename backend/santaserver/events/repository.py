@@ -16,6 +16,7 @@ from santaserver.events.contradictions import certificate_claims
 from santaserver.events.shape import EVENT_COLUMNS, EVENT_JOINS, StoredEvent
 from santaserver.paging import like_pattern
 from santaserver.protocol.santa_v1_pb2 import Decision
+from santaserver.scope import Scope, machine_in
 
 WORDS = tuple(Decision.keys())
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -70,24 +71,26 @@ class _Keys:
 
 
 async def list_events(
-    connection: Connection, search: Search, before: Position, limit: int, now: datetime
+    connection: Connection, scope: Scope, search: Search, before: Position, limit: int, now: datetime
 ) -> list[StoredEvent]:
     """Return the newest events that fit, before the given position."""
     keys, conditions = await _plan(connection, search)
     found: list[StoredEvent] = []
     for start, end in _windows(before[0], now):
-        query, values = _query(keys, conditions)
+        query, values = _query(scope, keys, conditions)
         found += await connection.fetch(query, start, end, *before, limit - len(found), *values)
         if len(found) >= limit:
             break
     return found
 
 
-async def events_by_id(connection: Connection, ids: Sequence[int]) -> list[StoredEvent]:
+async def events_by_id(connection: Connection, scope: Scope, ids: Sequence[int]) -> list[StoredEvent]:
     """Return events by id, those that are there."""
     rows = await connection.fetch(
-        f"select {EVENT_COLUMNS} from event e {EVENT_JOINS} where e.id = any($1) order by e.id",  # noqa: S608
+        f"""select {EVENT_COLUMNS} from event e {EVENT_JOINS}
+            where e.id = any($1) and {machine_in("e.machine_id", "$2")} order by e.id""",  # noqa: S608
         ids,
+        scope.tag_ids,
     )
     return list(rows)
 
@@ -158,7 +161,7 @@ async def _named(connection: Connection, column: str, query: str, values: tuple[
     return _Keys(column, "bigint", [row["id"] for row in rows])
 
 
-def _query(keys: Sequence[_Keys], conditions: Sequence[_Keys]) -> tuple[str, list[Any]]:
+def _query(scope: Scope, keys: Sequence[_Keys], conditions: Sequence[_Keys]) -> tuple[str, list[Any]]:
     """Write the statement for one window: $1 ≤ time < or = $2, before ($3, $4), at most $5 rows."""
     values: list[Any] = []
 
@@ -172,6 +175,8 @@ def _query(keys: Sequence[_Keys], conditions: Sequence[_Keys]) -> tuple[str, lis
     holds = "occurred_at >= $1 and occurred_at <= $2 and (occurred_at, id) < ($3, $4)"
     for condition in conditions:
         holds += f" and {condition.column} = any({several(condition)})"
+    if not scope.everywhere:
+        holds += f" and {machine_in('machine_id', number(scope.tag_ids))}"
     order = "order by occurred_at desc, id desc limit $5"
 
     def place(key: _Keys) -> str:

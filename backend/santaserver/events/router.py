@@ -4,16 +4,20 @@ from typing import Annotated
 
 from fastapi import Query
 
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep
-from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, NowDep
+from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, responses
 from santaserver.events import service
 from santaserver.events.repository import Search
 from santaserver.events.schemas import Event
 from santaserver.inputs import RowId, Stored
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.routing import AreaRouter
+from santaserver.scope import Scope
 
-router = AreaRouter(prefix="/events", tags=["events"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/events", tags=["events"], responses=responses(Unauthorized, Forbidden))
+
+MayRead = Annotated[Scope, require("event:read")]
 
 TextParam = Annotated[
     Stored,
@@ -27,8 +31,8 @@ TextParam = Annotated[
 
 @router.get("", responses=responses(BadRequest))
 async def list_events(
+    scope: MayRead,
     connection: ConnectionDep,
-    _: CurrentUser,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
@@ -40,10 +44,10 @@ async def list_events(
 ) -> Page[Event]:
     """List executions, the newest first."""
     words = (text.replace("\0", "") for text in (q, decision, machine_id))
-    return await service.list_events(connection, cursor, limit, Search(*words), now)
+    return await service.list_events(connection, scope, cursor, limit, Search(*words), now)
 
 
 @router.get("/{event_id}", responses=responses(NotFound))
-async def get_event(event_id: RowId, connection: ConnectionDep, _: CurrentUser) -> Event:
+async def get_event(event_id: RowId, scope: MayRead, connection: ConnectionDep) -> Event:
     """Show one execution."""
-    return await service.get_event(connection, event_id)
+    return await service.get_event(connection, scope, event_id)

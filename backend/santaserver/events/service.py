@@ -11,14 +11,15 @@ from santaserver.events.schemas import Event
 from santaserver.events.shape import StoredEvent, digests, position, show
 from santaserver.inputs import MAX_ROW_ID, storable_time
 from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.scope import Scope
 
 
 async def list_events(
-    connection: Connection, cursor: str | None, limit: int, search: Search, now: datetime
+    connection: Connection, scope: Scope, cursor: str | None, limit: int, search: Search, now: datetime
 ) -> Page[Event]:
     """Return a page of events, the newest first."""
     before = position_of(cursor) or newest(now)
-    rows = await repository.list_events(connection, search, before, limit + 1, now)
+    rows = await repository.list_events(connection, scope, search, before, limit + 1, now)
     page = rows[:limit]
     following = None
     if len(rows) > limit:
@@ -27,9 +28,9 @@ async def list_events(
     return Page(items=await _show(connection, page), next_cursor=following)
 
 
-async def get_event(connection: Connection, event_id: int) -> Event:
+async def get_event(connection: Connection, scope: Scope, event_id: int) -> Event:
     """Return one event."""
-    rows = await repository.events_by_id(connection, [event_id])
+    rows = await repository.events_by_id(connection, scope, [event_id])
     if not rows:
         raise NotFound("There is no such event; it may have been deleted by age")
     return (await _show(connection, rows))[0]

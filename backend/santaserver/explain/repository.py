@@ -11,6 +11,7 @@ from santaserver.paging import like_pattern
 from santaserver.policy.capabilities import Capabilities, by_code, client_name
 from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
 from santaserver.policy.targets import Policy, RuleType
+from santaserver.scope import Scope, machine_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +29,20 @@ class MachinePolicy:
     monitor_until: datetime | None
 
 
-MACHINE_POLICY = """
+MACHINE_POLICY = f"""
 select m.machine_id, h.seq,
   coalesce(y.acked_seq = h.seq and y.acked_signature = y.signature, false)
     and y.membership_fingerprint is not null,
   p.layers, p.capabilities, m.santa_version, y.monitor_until
 from machine m join machine_sync y on y.machine_id = m.id join policy_signature p on p.id = y.signature
 cross join policy_head h
-where m.machine_id = $1
-"""
+where m.machine_id = $1 and {machine_in("m.id", "$2")}
+"""  # noqa: S608 - a constant
 
 
-async def machine_policy(connection: Connection, machine_id: str) -> MachinePolicy | None:
+async def machine_policy(connection: Connection, scope: Scope, machine_id: str) -> MachinePolicy | None:
     """Return a machine's layers; None when it is unknown or has never begun a sync."""
-    row = await connection.fetchrow(MACHINE_POLICY, machine_id)
+    row = await connection.fetchrow(MACHINE_POLICY, machine_id, scope.tag_ids)
     if row is None:
         return None
     found, head, confirmed, layers, code, version, monitor_until = row

@@ -21,6 +21,7 @@ from santaserver.explain.verdict import Claim, rule_on, sent_policy
 from santaserver.layers.repository import layer_names
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.policy.targets import Policy, RuleType, check_identifier
+from santaserver.scope import Scope
 from santaserver.sync_settings.log import LayeredSettings, settings_at
 from santaserver.sync_settings.schemas import ClientMode, SyncSettings
 
@@ -29,10 +30,14 @@ ORDER: Sequence[RuleType] = ("CDHASH", "BINARY", "SIGNINGID", "CERTIFICATE", "TE
 
 
 async def explain(
-    connection: Connection, machine_id: str, identifiers: Mapping[RuleType, str | None], now: datetime
+    connection: Connection,
+    scope: Scope,
+    machine_id: str,
+    identifiers: Mapping[RuleType, str | None],
+    now: datetime,
 ) -> Explanation:
     """Return what decides about a program with these identifiers on a machine."""
-    machine = await _machine_policy(connection, machine_id)
+    machine = await _machine_policy(connection, scope, machine_id)
     asked = [(kind, identifiers[kind]) for kind in ORDER if identifiers.get(kind)]
     if not asked:
         raise Unprocessable("Give at least one identifier of the program: a hash, or who signed it")
@@ -60,9 +65,11 @@ async def explain(
     )
 
 
-async def explain_settings(connection: Connection, machine_id: str, now: datetime) -> SettingsExplanation:
+async def explain_settings(
+    connection: Connection, scope: Scope, machine_id: str, now: datetime
+) -> SettingsExplanation:
     """Return the settings that a machine gets, and their layers."""
-    machine = await _machine_policy(connection, machine_id)
+    machine = await _machine_policy(connection, scope, machine_id)
     names = await layer_names(connection, machine.layers)
     settings = await settings_at(connection, machine.layers, machine.head)
     origins = {
@@ -97,10 +104,10 @@ def _outrank(target: TargetExplanation, decided_by: RuleType) -> None:
 
 
 async def effective_rules(
-    connection: Connection, machine_id: str, cursor: str | None, limit: int, text: str
+    connection: Connection, scope: Scope, machine_id: str, cursor: str | None, limit: int, text: str
 ) -> Page[EffectiveRule]:
     """Return a page of the rules that a machine should have, each with the layer that it comes from."""
-    machine = await _machine_policy(connection, machine_id)
+    machine = await _machine_policy(connection, scope, machine_id)
     key = decode_cursor(cursor, (str, str))
     after = (str(key[0]), str(key[1])) if key else ("", "")
     names = await layer_names(connection, machine.layers)
@@ -125,8 +132,8 @@ def _effective(rule: WinningRule, machine: MachinePolicy, names: Mapping[int, st
     )
 
 
-async def _machine_policy(connection: Connection, machine_id: str) -> MachinePolicy:
-    machine = await repository.machine_policy(connection, machine_id)
+async def _machine_policy(connection: Connection, scope: Scope, machine_id: str) -> MachinePolicy:
+    machine = await repository.machine_policy(connection, scope, machine_id)
     if machine is None:
         raise NotFound("There is no such machine, or it has never started a sync")
     return machine

@@ -10,15 +10,16 @@ from santaserver.layers import member_repository as repository
 from santaserver.layers.member_repository import TagDefinition
 from santaserver.layers.service import layer_to_read, missing, parts
 from santaserver.policy.predicate import holds
+from santaserver.scope import Scope
 from santaserver.turns import Turns
 
 AT_ONCE = 200
 """Macs that are read at a time."""
 
 
-async def count_members(connection: Connection, name: str) -> int:
+async def count_members(connection: Connection, scope: Scope, name: str) -> int:
     """Count the Macs of a layer; raise `NotFound` for one that cannot be."""
-    layer = await layer_to_read(connection, name)
+    layer = await layer_to_read(connection, scope, name)
     kind, owner = parts(layer.name if layer else name)
     if kind != "tag":
         return await repository.count_owned(connection, kind, owner)

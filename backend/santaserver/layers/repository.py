@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.policy.layer_ranks import MACHINE_RANK, USER_RANK
+from santaserver.scope import Scope, layer_in, machine_in
 
 NAME = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
   when 'machine' then 'machine:' || m.machine_id else 'global' end"""
@@ -32,7 +33,7 @@ left join (
     select layer_id, count(*) as n from machine_sync y join policy_signature p on p.id = y.signature
       cross join unnest(p.layers) layer_id group by layer_id) y
   on y.layer_id = l.id
-where l.removed_at is null
+where l.removed_at is null and {layer_in("$1")}
 order by l.rank, 1
 """  # noqa: S608 - put together from constants
 
@@ -65,12 +66,13 @@ async def layer_names(connection: Connection, layers: Sequence[int]) -> dict[int
     return {row[0]: row[1] for row in rows}
 
 
-async def find_layer(connection: Connection, kind: str, owner: str) -> NamedLayer | None:
+async def find_layer(connection: Connection, scope: Scope, kind: str, owner: str) -> NamedLayer | None:
     """Return the live layer of a kind and owner: a tag's or user's name, a machine's id."""
     row = await connection.fetchrow(
         f"""select l.id, l.kind, {NAME}, l.used from {NAMED}
-            where l.removed_at is null and {OWNED_BY.get(kind, GLOBAL)}""",  # noqa: S608 - constants
+            where l.removed_at is null and {OWNED_BY.get(kind, GLOBAL)} and {layer_in("$2")}""",  # noqa: S608 - constants
         owner,
+        scope.tag_ids,
     )
     return NamedLayer(*row) if row else None
 
@@ -96,10 +98,12 @@ async def add_machine_layer(connection: Connection, machine_id: str) -> None:
     )
 
 
-async def is_machine(connection: Connection, machine_id: str) -> bool:
+async def is_machine(connection: Connection, scope: Scope, machine_id: str) -> bool:
     """Tell whether there is such a machine."""
     found: bool = await connection.fetchval(
-        "select exists (select from machine where machine_id = $1)", machine_id
+        f"select exists (select from machine where machine_id = $1 and {machine_in('id', '$2')})",  # noqa: S608
+        machine_id,
+        scope.tag_ids,
     )
     return found
 
@@ -109,6 +113,6 @@ async def mark_used(connection: Connection, layer_id: int) -> None:
     await connection.execute("update layer set used = true where id = $1", layer_id)
 
 
-async def list_layers(connection: Connection) -> list[CountedLayer]:
+async def list_layers(connection: Connection, scope: Scope) -> list[CountedLayer]:
     """Return live layers, the lowest first."""
-    return [CountedLayer(*row) for row in await connection.fetch(LIST)]
+    return [CountedLayer(*row) for row in await connection.fetch(LIST, scope.tag_ids)]

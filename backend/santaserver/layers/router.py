@@ -4,22 +4,28 @@ from typing import Annotated
 
 from fastapi import Query
 
+from santaserver.authorization import require
 from santaserver.deps import ConnectionDep
-from santaserver.errors import NotFound, Unauthorized, responses
+from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
 from santaserver.layers import members, service
 from santaserver.layers.schemas import Layer, LayerMembers, LayerName
 from santaserver.routing import AreaRouter
+from santaserver.scope import Scope
 
-router = AreaRouter(prefix="/layers", tags=["layers"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/layers", tags=["layers"], responses=responses(Unauthorized, Forbidden))
+
+MayRead = Annotated[Scope, require("rule:read")]
 
 
 @router.get("")
-async def list_layers(connection: ConnectionDep) -> list[Layer]:
+async def list_layers(scope: MayRead, connection: ConnectionDep) -> list[Layer]:
     """List layers from the lowest to the highest; a higher one's rule wins unless a lower one is locked."""
-    return await service.list_layers(connection)
+    return await service.list_layers(connection, scope)
 
 
 @router.get("/members", responses=responses(NotFound))
-async def count_members(connection: ConnectionDep, layer: Annotated[LayerName, Query()]) -> LayerMembers:
+async def count_members(
+    scope: MayRead, connection: ConnectionDep, layer: Annotated[LayerName, Query()]
+) -> LayerMembers:
     """Count the Macs of a layer as they are now, before a change is made for them."""
-    return LayerMembers(layer=layer, machines=await members.count_members(connection, layer))
+    return LayerMembers(layer=layer, machines=await members.count_members(connection, scope, layer))

@@ -7,12 +7,16 @@ from contextlib import suppress
 from fastapi import WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
+from santaserver.authorization import checked
 from santaserver.errors import Problem
 from santaserver.live.messages import Hello
+from santaserver.live.narrowed import Narrowed
 from santaserver.live.requests import BAD_MESSAGE, BadMessageError, Requests
 from santaserver.live.subscriber import Lost, Subscriber
 from santaserver.outbox import changed_in_bulk, message
+from santaserver.permissions import Permission
 from santaserver.routing import AreaRouter
+from santaserver.scope import Scope
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
 from santaserver.users.origin import same_origin
@@ -25,6 +29,7 @@ Refusal = tuple[int, str]
 router = AreaRouter()
 
 NOT_LOGGED_IN = 4401
+NOT_PERMITTED = 4403
 FOREIGN_ORIGIN = 4403
 TRY_AGAIN = 1013
 FAILED = 1011
@@ -38,7 +43,7 @@ UNCHECKED = 60.0
 """Seconds that a socket stays open while sessions cannot be looked up."""
 
 
-@router.websocket("/live")
+@router.websocket("/live", dependencies=[checked(Permission.LIVE_READ)])
 async def live(websocket: WebSocket, ago: str | None = None) -> None:
     """Accept, then close with a code that says why, or feed until either side leaves.
 
@@ -109,43 +114,50 @@ async def _feed(
     websocket: WebSocket, state: AppState, subscriber: Subscriber, greeted: asyncio.Event
 ) -> None:
     with suppress(WebSocketDisconnect):
-        refusal = await _refusal(websocket, state)
-        if refusal is None:
+        admitted = await _admission(websocket, state)
+        if isinstance(admitted, Scope):
             greeted.set()  # before it is sent: the answer may come while this task waits
             await websocket.send_json(message(Hello(at=state.clock(), process=state.bus.process)))
-            refusal = await _send_news(websocket, state, subscriber)
-        await websocket.close(*refusal)
+            admitted = await _send_news(websocket, state, subscriber, admitted)
+        await websocket.close(*admitted)
 
 
-async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscriber) -> Refusal:
+async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscriber, scope: Scope) -> Refusal:
     """Send messages until the session ends; return why."""
+    narrowed = Narrowed()
     loop = asyncio.get_running_loop()
     checked_at = loop.time()
     recheck_at = checked_at + RECHECK
     while True:
         if loop.time() >= recheck_at:
-            refusal = await _refusal(websocket, state)
-            if refusal is None:
-                checked_at = loop.time()
-            elif refusal[0] != TRY_AGAIN or loop.time() - checked_at >= UNCHECKED:
-                return refusal
+            admitted = await _admission(websocket, state)
+            if isinstance(admitted, Scope):
+                checked_at, scope = loop.time(), admitted
+            elif admitted[0] != TRY_AGAIN or loop.time() - checked_at >= UNCHECKED:
+                return admitted
+            if narrowed.due(loop.time()):
+                await websocket.send_json(changed_in_bulk(state.clock()))
             recheck_at = loop.time() + RECHECK
         try:
             async with asyncio.timeout_at(recheck_at):
                 news = await subscriber.next()
         except TimeoutError:
             continue
-        if isinstance(news, Lost):
+        if not scope.everywhere:
+            narrowed.heard()
+        elif isinstance(news, Lost):
             await websocket.send_json(changed_in_bulk(state.clock(), news.messages))
         else:
             await websocket.send_text(news.text)
 
 
-async def _refusal(websocket: WebSocket, state: AppState) -> Refusal | None:
-    """Return the code and the reason to close with, unless a user is logged in."""
+async def _admission(websocket: WebSocket, state: AppState) -> Scope | Refusal:
+    """Return what the user may hear of, or the code and the reason to close with."""
     token = read_session_cookie(websocket.cookies, state.settings)
     try:
         user = await state.sessions.user_of(token, state.clock(), in_use=False)
     except Problem as problem:
         return TRY_AGAIN, problem.detail
-    return None if user else (NOT_LOGGED_IN, "Log in first")
+    if user is None:
+        return NOT_LOGGED_IN, "Log in first"
+    return user.scope_of(Permission.LIVE_READ) or (NOT_PERMITTED, "None of your roles includes live:read")

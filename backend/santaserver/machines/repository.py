@@ -10,6 +10,7 @@ from santaserver.db import Connection
 from santaserver.machines.overdue import overdue
 from santaserver.paging import like_pattern
 from santaserver.reads import Row
+from santaserver.scope import Scope, machine_in
 
 CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
@@ -42,17 +43,18 @@ from machine m join machine_sync y on y.machine_id = m.id
 left join lateral (
   select * from sync_session s where s.machine_id = m.id order by s.id desc limit 1) s on true
 """  # noqa: S608 - constants
+SHOWN = f"{LISTED} where m.machine_id = $2 and {machine_in('m.id', '$3')}"
 SEARCHED = ("m.hostname", "m.serial", "m.machine_id", "m.primary_user", "m.model")
 
-MEMBERSHIPS = """
+MEMBERSHIPS = f"""
 select t.id, t.name, array_agg(b.source order by b.source) as sources, min(b.joined_at) as joined_at
 from machine m
 left join tag_member b on b.machine_id = m.id and b.left_at is null
 left join tag t on t.id = b.tag_id and t.removed_at is null
 left join layer l on l.tag_id = t.id
-where m.machine_id = $1
+where m.machine_id = $1 and {machine_in("m.id", "$2")}
 group by t.id, l.rank order by l.rank desc
-"""
+"""  # noqa: S608 - a constant
 
 
 class MachineRow(Struct, frozen=True):
@@ -80,13 +82,14 @@ class MachineRow(Struct, frozen=True):
     expected_counts: Sequence[int] | None
 
 
-FIND = """
+FIND = f"""
 select m.id, m.machine_id, m.serial, m.santa_version, m.identity_conflict_at, m.binary_rules,
   m.certificate_rules, m.teamid_rules, m.signingid_rules, m.cdhash_rules, m.transitive_rules, y.signature,
   y.acked_signature, y.acked_seq, y.monitor_until, y.last_preflight_at, y.drift_since, y.drift_cleans,
   y.last_drift_clean_at, y.expected_counts
-from machine m join machine_sync y on y.machine_id = m.id where m.machine_id = $1
-"""
+from machine m join machine_sync y on y.machine_id = m.id
+where m.machine_id = $1 and {machine_in("m.id", "$2")}
+"""  # noqa: S608 - a constant
 
 
 class SerialRow(Struct, frozen=True):
@@ -108,7 +111,12 @@ class MonitorWindow(Struct, frozen=True):
 
 
 async def list_machines(
-    connection: Connection, now: datetime, after: tuple[str, int] | None, limit: int, text: str
+    connection: Connection,
+    scope: Scope,
+    now: datetime,
+    after: tuple[str, int] | None,
+    limit: int,
+    text: str,
 ) -> Sequence[Row]:
     """Return machines by host name, after the given (host name, row id)."""
     values: list[object] = [now, limit]
@@ -119,18 +127,21 @@ async def list_machines(
     if text.strip():
         values.append(like_pattern(text))
         conditions.append(f"({' or '.join(f'{column} ilike ${len(values)}' for column in SEARCHED)})")
+    if not scope.everywhere:
+        values.append(scope.tag_ids)
+        conditions.append(machine_in("m.id", f"${len(values)}"))
     where = f"where {' and '.join(conditions)}" if conditions else ""
     return await connection.fetch(f"{LISTED} {where} order by m.hostname, m.id limit $2", *values)
 
 
-async def read_machine(connection: Connection, machine_id: str, now: datetime) -> Row:
+async def read_machine(connection: Connection, scope: Scope, machine_id: str, now: datetime) -> Row:
     """Return one machine as a list shows it; it has to be there."""
-    return await connection.fetchrow(f"{LISTED} where m.machine_id = $2", now, machine_id)
+    return await connection.fetchrow(SHOWN, now, machine_id, scope.tag_ids)
 
 
-async def find_machine(connection: Connection, machine_id: str) -> MachineRow | None:
+async def find_machine(connection: Connection, scope: Scope, machine_id: str) -> MachineRow | None:
     """Return one machine with its progress."""
-    row = await connection.fetchrow(FIND, machine_id)
+    row = await connection.fetchrow(FIND, machine_id, scope.tag_ids)
     return MachineRow(*row) if row else None
 
 
@@ -153,9 +164,9 @@ async def queue_clean(connection: Connection, row_id: int, kind: str) -> None:
     )
 
 
-async def memberships(connection: Connection, machine_id: str) -> Sequence[Row] | None:
+async def memberships(connection: Connection, scope: Scope, machine_id: str) -> Sequence[Row] | None:
     """Return the tags of a machine with the reasons for each, the highest first; None without a machine."""
-    rows = await connection.fetch(MEMBERSHIPS, machine_id)
+    rows = await connection.fetch(MEMBERSHIPS, machine_id, scope.tag_ids)
     return [row for row in rows if row["id"] is not None] if rows else None
 
 

@@ -1,10 +1,12 @@
 """List machines, show one, order a clean sync."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import Response
 
-from santaserver.deps import AdminUser, ConnectionDep, NowDep, StateDep, WorkDep
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -20,12 +22,17 @@ from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, Mach
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
+from santaserver.scope import Scope
 
-router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized, Forbidden))
+
+MayRead = Annotated[Scope, require("machine:read")]
+MayWrite = Annotated[Scope, require("machine:write")]
 
 
 @router.get("", response_model=Page[Machine], responses=responses(BadRequest))
 async def list_machines(
+    scope: MayRead,
     connection: ConnectionDep,
     now: NowDep,
     cursor: CursorParam = None,
@@ -33,56 +40,54 @@ async def list_machines(
     q: SearchParam = "",
 ) -> Response:
     """List machines by host name."""
-    return json_response(await service.list_machines(connection, now, cursor, limit, q))
+    return json_response(await service.list_machines(connection, scope, now, cursor, limit, q))
 
 
-@router.post(
-    "/{machine_id:path}/clean-sync", status_code=HTTPStatus.ACCEPTED, responses=responses(NotFound, Forbidden)
-)
+@router.post("/{machine_id:path}/clean-sync", status_code=HTTPStatus.ACCEPTED, responses=responses(NotFound))
 async def order_clean_sync(
     machine_id: MachinePath,
     order: CleanSync,
+    scope: MayWrite,
     work: WorkDep,
     state: StateDep,
-    user: AdminUser,
+    user: CurrentUser,
     now: NowDep,
 ) -> MachineDetail:
     """Order a clean sync, which rebuilds the machine's rule table; the Mac drops events not yet uploaded."""
-    return await service.order_clean_sync(work, state.caches, machine_id, order.kind, user, now)
+    return await service.order_clean_sync(work, scope, state.caches, machine_id, order.kind, user, now)
 
 
-@router.post(
-    "/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden, Conflict, Unprocessable)
-)
+@router.post("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Conflict, Unprocessable))
 async def start_monitor_mode(
     machine_id: MachinePath,
     order: MonitorMode,
+    scope: MayWrite,
     work: WorkDep,
     state: StateDep,
-    user: AdminUser,
+    user: CurrentUser,
     now: NowDep,
 ) -> MachineDetail:
     """Switch the machine to MONITOR mode for a limited time, from its next sync on."""
-    return await service.start_monitor_mode(work, state.caches, machine_id, order, user, now)
+    return await service.start_monitor_mode(work, scope, state.caches, machine_id, order, user, now)
 
 
-@router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Forbidden))
+@router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound))
 async def end_monitor_mode(
-    machine_id: MachinePath, work: WorkDep, state: StateDep, user: AdminUser, now: NowDep
+    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
 ) -> MachineDetail:
     """End the machine's monitor mode early, at its next sync."""
-    return await service.end_monitor_mode(work, state.caches, machine_id, user, now)
+    return await service.end_monitor_mode(work, scope, state.caches, machine_id, user, now)
 
 
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))
-async def list_machine_tags(machine_id: MachinePath, connection: ConnectionDep) -> Response:
+async def list_machine_tags(machine_id: MachinePath, scope: MayRead, connection: ConnectionDep) -> Response:
     """List the tags of a machine with the reasons for each, the highest first."""
-    return json_response(await service.tags_of_machine(connection, machine_id))
+    return json_response(await service.tags_of_machine(connection, scope, machine_id))
 
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))
 async def get_machine(
-    machine_id: MachinePath, connection: ConnectionDep, state: StateDep, now: NowDep
+    machine_id: MachinePath, scope: MayRead, connection: ConnectionDep, state: StateDep, now: NowDep
 ) -> MachineDetail:
     """Show one machine."""
-    return await service.get_machine(connection, state.caches, machine_id, now)
+    return await service.get_machine(connection, scope, state.caches, machine_id, now)

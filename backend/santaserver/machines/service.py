@@ -16,6 +16,7 @@ from santaserver.machines.schemas import CleanKind, Machine, MachineDetail, Moni
 from santaserver.outbox import message
 from santaserver.paging import decode_cursor
 from santaserver.reads import ItemPage, page_of
+from santaserver.scope import Scope
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.unit_of_work import UnitOfWork
@@ -24,49 +25,61 @@ NO_MACHINE = "There is no such machine"
 
 
 async def list_machines(
-    connection: Connection, now: datetime, cursor: str | None, limit: int, text: str
+    connection: Connection, scope: Scope, now: datetime, cursor: str | None, limit: int, text: str
 ) -> ItemPage:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
     after = (str(key[0]), int(key[1])) if key else None
-    rows = await repository.list_machines(connection, now, after, limit + 1, text)
+    rows = await repository.list_machines(connection, scope, now, after, limit + 1, text)
     return page_of(rows, limit, machine_of, lambda row: (row["hostname"], row["row_id"]))
 
 
 async def get_machine(
-    connection: Connection, caches: SyncCaches, machine_id: str, now: datetime
+    connection: Connection, scope: Scope, caches: SyncCaches, machine_id: str, now: datetime
 ) -> MachineDetail:
     """Return one machine."""
-    row = await _find(connection, machine_id)
-    listed = await repository.read_machine(connection, row.machine_id, now)
+    row = await _find(connection, scope, machine_id)
+    listed = await repository.read_machine(connection, scope, row.machine_id, now)
     shown = Machine.model_validate(to_builtins(machine_of(listed), builtin_types=(datetime,)))
     return await detail_of(connection, caches, row, shown, now)
 
 
-async def tags_of_machine(connection: Connection, machine_id: str) -> list[Struct]:
+async def tags_of_machine(connection: Connection, scope: Scope, machine_id: str) -> list[Struct]:
     """Return the tags that a machine has, the highest first."""
-    rows = await repository.memberships(connection, machine_id)
+    rows = await repository.memberships(connection, scope, machine_id)
     if rows is None:
         raise NotFound(NO_MACHINE)
     return [machine_tag(*row) for row in rows]
 
 
 async def order_clean_sync(
-    work: UnitOfWork, caches: SyncCaches, machine_id: str, kind: CleanKind, user: User, now: datetime
+    work: UnitOfWork,
+    scope: Scope,
+    caches: SyncCaches,
+    machine_id: str,
+    kind: CleanKind,
+    user: User,
+    now: datetime,
 ) -> MachineDetail:
     """Order a rebuild of the machine's rule table at its next sync."""
-    row = await _find(work.connection, machine_id)
+    row = await _find(work.connection, scope, machine_id)
     await repository.queue_clean(work.connection, row.id, kind)
     work.audit(user.actor, now, "clean_sync_ordered", _target(row), None, {"kind": kind})
-    return await _changed(work, caches, machine_id, "clean_sync_ordered", now)
+    return await _changed(work, scope, caches, machine_id, "clean_sync_ordered", now)
 
 
 async def start_monitor_mode(
-    work: UnitOfWork, caches: SyncCaches, machine_id: str, order: MonitorMode, user: User, now: datetime
+    work: UnitOfWork,
+    scope: Scope,
+    caches: SyncCaches,
+    machine_id: str,
+    order: MonitorMode,
+    user: User,
+    now: datetime,
 ) -> MachineDetail:
     """Make a machine's syncs send MONITOR for a limited time; a running window is replaced."""
     connection = work.connection
-    row = await _find(connection, machine_id)
+    row = await _find(connection, scope, machine_id)
     await _refuse_locked_mode(connection, row.signature)
     until = now + timedelta(minutes=order.minutes)
     reason = order.reason.strip()
@@ -77,22 +90,22 @@ async def start_monitor_mode(
     await repository.add_monitor_window(connection, MonitorWindow(row.id, now, until, reason, user.id))
     after = {"until": until.isoformat(), "reason": reason}
     work.audit(user.actor, now, "monitor_mode_started", _target(row), None, after)
-    return await _changed(work, caches, machine_id, "monitor_mode_started", now)
+    return await _changed(work, scope, caches, machine_id, "monitor_mode_started", now)
 
 
 async def end_monitor_mode(
-    work: UnitOfWork, caches: SyncCaches, machine_id: str, user: User, now: datetime
+    work: UnitOfWork, scope: Scope, caches: SyncCaches, machine_id: str, user: User, now: datetime
 ) -> MachineDetail:
     """End a machine's monitor window early; without one nothing happens."""
     connection = work.connection
-    row = await _find(connection, machine_id)
+    row = await _find(connection, scope, machine_id)
     if row.monitor_until is None or row.monitor_until <= now:
-        return await get_machine(connection, caches, machine_id, now)
+        return await get_machine(connection, scope, caches, machine_id, now)
     before = {"until": row.monitor_until.isoformat()}
     await repository.set_monitor_until(connection, row.id, None)
     await repository.end_monitor_windows(connection, row.id, user.id, now)
     work.audit(user.actor, now, "monitor_mode_ended", _target(row), before, None)
-    return await _changed(work, caches, machine_id, "monitor_mode_ended", now)
+    return await _changed(work, scope, caches, machine_id, "monitor_mode_ended", now)
 
 
 async def _refuse_locked_mode(connection: Connection, signature: int | None) -> None:
@@ -102,16 +115,21 @@ async def _refuse_locked_mode(connection: Connection, signature: int | None) -> 
 
 
 async def _changed(
-    work: UnitOfWork, caches: SyncCaches, machine_id: str, change: MachineChange, now: datetime
+    work: UnitOfWork,
+    scope: Scope,
+    caches: SyncCaches,
+    machine_id: str,
+    change: MachineChange,
+    now: datetime,
 ) -> MachineDetail:
-    shown = await get_machine(work.connection, caches, machine_id, now)
+    shown = await get_machine(work.connection, scope, caches, machine_id, now)
     told = MachineChanged(at=now, machine_id=shown.machine_id, hostname=shown.hostname, change=change)
     work.outbox.add(message(told))
     return shown
 
 
-async def _find(connection: Connection, machine_id: str) -> MachineRow:
-    row = await repository.find_machine(connection, machine_id)
+async def _find(connection: Connection, scope: Scope, machine_id: str) -> MachineRow:
+    row = await repository.find_machine(connection, scope, machine_id)
     if row is None:
         raise NotFound(NO_MACHINE)
     return row

@@ -2,16 +2,17 @@
 
 from fastapi import Response
 
+from santaserver.authorization import require
 from santaserver.deps import CurrentUser, NowDep, StateDep
-from santaserver.errors import Unauthorized, responses
+from santaserver.errors import Forbidden, Unauthorized, responses
 from santaserver.overview import service
 from santaserver.overview.schemas import Overview
 from santaserver.routing import AreaRouter
 
-router = AreaRouter(prefix="/overview", tags=["overview"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/overview", tags=["overview"], responses=responses(Unauthorized, Forbidden))
 
 
-@router.get("", response_model=Overview)
+@router.get("", dependencies=[require("overview:read")], response_model=Overview)
 async def get_overview(state: StateDep, user: CurrentUser, now: NowDep) -> Response:
     """Count machines, rules and the events of the last 24 hours."""
 

@@ -4,15 +4,19 @@ from typing import Annotated
 
 from fastapi import Query
 
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep
-from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, NowDep
+from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, responses
 from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.programs import service
 from santaserver.programs.schemas import Outcome, Program
 from santaserver.routing import AreaRouter
+from santaserver.scope import Scope
 
-router = AreaRouter(prefix="/programs", tags=["programs"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/programs", tags=["programs"], responses=responses(Unauthorized, Forbidden))
+
+MayRead = Annotated[Scope, require("program:read")]
 
 TextParam = Annotated[
     str,
@@ -25,8 +29,8 @@ TextParam = Annotated[
 
 @router.get("", responses=responses(BadRequest))
 async def list_programs(
+    _: MayRead,
     connection: ConnectionDep,
-    _: CurrentUser,
     now: NowDep,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
@@ -40,6 +44,6 @@ async def list_programs(
 
 
 @router.get("/{program_id}", responses=responses(NotFound))
-async def get_program(program_id: RowId, connection: ConnectionDep, _: CurrentUser) -> Program:
+async def get_program(program_id: RowId, _: MayRead, connection: ConnectionDep) -> Program:
     """Show one program."""
     return await service.get_program(connection, program_id)

@@ -16,6 +16,7 @@ from santaserver.layers.service import find_layer
 from santaserver.rules.repository import exported_rules
 from santaserver.rules.transfer_schemas import FileFormat
 from santaserver.rules.transfer_write import FileWriter
+from santaserver.scope import Scope
 from santaserver.state import AppState
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Wanted:
     kind: FileFormat
     layer: str | None
     user: User
+    scope: Scope
 
 
 class RuleFile(StreamingResponse):
@@ -84,13 +86,14 @@ class RuleFile(StreamingResponse):
             state.database.read(wanted.user.id) as connection,
             connection.transaction(),
         ):
-            async for part in _file(connection, wanted.layer, writer):
+            async for part in _file(connection, wanted, writer):
                 yield part
 
 
-async def _file(connection: Connection, layer: str | None, writer: FileWriter) -> AsyncGenerator[bytes, None]:
-    number = None if layer is None else (await find_layer(connection, layer)).id
-    cursor = await exported_rules(connection, number)
+async def _file(connection: Connection, wanted: Wanted, writer: FileWriter) -> AsyncGenerator[bytes, None]:
+    layer, scope = wanted.layer, wanted.scope
+    number = None if layer is None else (await find_layer(connection, scope, layer)).id
+    cursor = await exported_rules(connection, scope, number)
     while rows := await cursor.fetch(PORTION):
         yield writer.portion([tuple(row) for row in rows])
     yield writer.end()

@@ -13,6 +13,7 @@ from santaserver.paging import decode_cursor, like_pattern
 from santaserver.reads import ItemPage, Row, item_of, page_of
 from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
 from santaserver.rules.schemas import Rule
+from santaserver.scope import Scope, layer_in
 
 OWNER = """case l.kind when 'tag' then lower(t.name) = lower($2) when 'user' then l.name = lower($2)
   when 'machine' then m.machine_id = $2 else true end"""
@@ -36,6 +37,11 @@ order by p.id desc
 """  # noqa: S608 - put together from constants
 
 
+IS_LAYER = f"""
+select exists (select from {NAMED}
+  where l.removed_at is null and l.kind = $1 and {OWNER} and {layer_in("$3")})
+"""  # noqa: S608 - put together from constants
+
 _rule = item_of(Rule)
 
 
@@ -51,14 +57,16 @@ class RuleQuery:
     policy: str | None = None
 
 
-async def list_rules(connection: Connection, query: RuleQuery, fleet: FleetProgress) -> ItemPage:
+async def list_rules(
+    connection: Connection, scope: Scope, query: RuleQuery, fleet: FleetProgress
+) -> ItemPage:
     """Return a page of live rules, the newest first."""
-    statement, arguments = _statement(query)
+    statement, arguments = _statement(scope, query)
     now = time.monotonic()
     known = fleet.known(now)
     rows = await connection.fetch(statement, query.limit + 1, list(known), *arguments)
     if not rows and query.layer is not None:
-        await _check_layer(connection, query.layer)
+        await _check_layer(connection, scope, query.layer)
     progress = known | fleet.learn(rows[0][17:], now) if rows else known
     return page_of(
         rows, query.limit, lambda row: _item(row, progress.get(row[16], NOBODY)), lambda row: (row["id"],)
@@ -71,7 +79,7 @@ def _item(row: Row, progress: LayerProgress) -> Struct:
     return _rule(*(*row[:11], state, *row[11:15], seq, acked, progress.total))
 
 
-def _statement(query: RuleQuery) -> tuple[str, list[object]]:
+def _statement(scope: Scope, query: RuleQuery) -> tuple[str, list[object]]:
     """Return the statement with the conditions that are asked for, and their values from $3 on."""
     conditions: list[str] = []
     values: list[object] = []
@@ -80,6 +88,8 @@ def _statement(query: RuleQuery) -> tuple[str, list[object]]:
         values.append(value)
         conditions.append(f"and {condition.format(len(values) + 2)}")
 
+    if not scope.everywhere:
+        add(layer_in("${0}"), scope.tag_ids)
     if query.layer is not None:
         kind, owner = parts(query.layer)
         add(OWNER.replace("$2", "${0}"), owner)
@@ -97,12 +107,13 @@ def _statement(query: RuleQuery) -> tuple[str, list[object]]:
     return PAGE.format(conditions=" ".join(conditions)), values
 
 
-async def _check_layer(connection: Connection, name: str) -> None:
+async def _check_layer(connection: Connection, scope: Scope, name: str) -> None:
     kind, owner = parts(name)
     found = await connection.fetchval(
-        f"select exists (select from {NAMED} where l.removed_at is null and l.kind = $1 and {OWNER})",  # noqa: S608
+        IS_LAYER,
         kind,
         owner,
+        scope.tag_ids,
     )
     if not found:
         raise NotFound(missing(kind))

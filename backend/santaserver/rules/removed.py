@@ -11,15 +11,18 @@ from santaserver.rules import repository
 from santaserver.rules.progress import LayerProgress
 from santaserver.rules.repository import RemovedRow
 from santaserver.rules.schemas import RemovedRule
+from santaserver.scope import Scope
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-async def list_removed(connection: Connection, cursor: str | None, limit: int) -> Page[RemovedRule]:
+async def list_removed(
+    connection: Connection, scope: Scope, cursor: str | None, limit: int
+) -> Page[RemovedRule]:
     """Return a page of removed rules, the one removed last first."""
-    rows = await repository.removed_rules(connection, _before(cursor), limit + 1)
+    rows = await repository.removed_rules(connection, scope, _before(cursor), limit + 1)
     page = rows[:limit]
     following = None
     if len(rows) > limit:

@@ -11,6 +11,7 @@ from santaserver.layers.repository import NAME, NAMED
 from santaserver.policy.change import Change
 from santaserver.rules.checks import CheckedContent, Schedule
 from santaserver.rules.progress import COUNTS, LayerProgress, progress_of_layers
+from santaserver.scope import Scope, layer_in
 
 
 class RuleRow(Struct, frozen=True):
@@ -71,12 +72,14 @@ left join app_user u on u.id = r.created_by
 where r.removed_at is null
 """  # noqa: S608 - put together from constants
 
+ONE = f"{LIVE} and r.id = $1 and {layer_in('$2')}"
+
 REMOVED = f"""
 select r.id, r.layer_id, {NAME}, r.rule_type, r.identifier, v.policy, r.comment, r.removed_at, v.closed_seq
 from rule r
 join rule_version v on v.id = (select max(id) from rule_version where rule_id = r.id)
 join ({NAMED}) on l.id = r.layer_id
-where r.removed_at is not null and (r.removed_at, r.id) < ($1, $2)
+where r.removed_at is not null and (r.removed_at, r.id) < ($1, $2) and {layer_in("$4")}
 order by r.removed_at desc, r.id desc limit $3
 """  # noqa: S608 - put together from constants
 
@@ -87,7 +90,8 @@ EXPORT = f"""select * from (
     from rule r
     join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
     join ({NAMED}) on l.id = r.layer_id
-    where r.removed_at is null and ($1::bigint is null or r.layer_id = $1)) rules
+    where r.removed_at is null and ($1::bigint is null or r.layer_id = $1)
+      and {layer_in("$2")}) rules
   order by layer, rule_type, identifier"""  # noqa: S608 - put together from constants
 """The columns are those of the file."""
 
@@ -105,9 +109,9 @@ where {} = $1 and closed_seq is null and cancelled_at is null
 """A version in force is closed, a waiting one is canceled."""
 
 
-async def find_rule(connection: Connection, rule_id: int) -> RuleRow | None:
+async def find_rule(connection: Connection, scope: Scope, rule_id: int) -> RuleRow | None:
     """Return one live rule."""
-    row = await connection.fetchrow(f"{LIVE} and r.id = $1", rule_id)
+    row = await connection.fetchrow(ONE, rule_id, scope.tag_ids)
     return RuleRow(*row) if row else None
 
 
@@ -116,14 +120,16 @@ async def rules_of_layer(connection: Connection, layer: int) -> list[RuleRow]:
     return [RuleRow(*row) for row in await connection.fetch(f"{LIVE} and r.layer_id = $1", layer)]
 
 
-async def removed_rules(connection: Connection, before: tuple[datetime, int], limit: int) -> list[RemovedRow]:
+async def removed_rules(
+    connection: Connection, scope: Scope, before: tuple[datetime, int], limit: int
+) -> list[RemovedRow]:
     """Return the rules removed before a moment, and of that moment those with a smaller id; latest first."""
-    return [RemovedRow(*row) for row in await connection.fetch(REMOVED, *before, limit)]
+    return [RemovedRow(*row) for row in await connection.fetch(REMOVED, *before, limit, scope.tag_ids)]
 
 
-async def exported_rules(connection: Connection, layer: int | None) -> Any:  # noqa: ANN401 - a cursor
+async def exported_rules(connection: Connection, scope: Scope, layer: int | None) -> Any:  # noqa: ANN401 - a cursor
     """Return a cursor on the live rules of one layer or of all, with the columns of the file."""
-    return await connection.cursor(EXPORT, layer)
+    return await connection.cursor(EXPORT, layer, scope.tag_ids)
 
 
 async def add_rule(change: Change, layer: int, key: tuple[str, str], comment: str) -> int | None:

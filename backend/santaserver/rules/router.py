@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from santaserver.deps import AdminUser, ConnectionDep, NowDep, StateDep, WorkDep
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -23,12 +24,17 @@ from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 from santaserver.rules import reads, removed, service
 from santaserver.rules.schemas import RemovedRule, Rule, RuleCreate, RuleUpdate
+from santaserver.scope import Scope
 
-router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized, Forbidden))
+
+MayRead = Annotated[Scope, require("rule:read")]
+MayWrite = Annotated[Scope, require("rule:write")]
 
 
 @router.get("", response_model=Page[Rule], responses=responses(BadRequest, NotFound))
 async def list_rules(
+    scope: MayRead,
     connection: ConnectionDep,
     state: StateDep,
     cursor: CursorParam = None,
@@ -42,36 +48,40 @@ async def list_rules(
 ) -> Response:
     """List live rules, the newest first."""
     query = reads.RuleQuery(cursor, limit, q, layer, rule_type, policy)
-    return json_response(await reads.list_rules(connection, query, state.progress))
+    return json_response(await reads.list_rules(connection, scope, query, state.progress))
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=responses(Forbidden, Conflict, Unprocessable))
-async def create_rule(rule: RuleCreate, work: WorkDep, user: AdminUser, now: NowDep) -> Rule:
+@router.post("", status_code=HTTPStatus.CREATED, responses=responses(NotFound, Conflict, Unprocessable))
+async def create_rule(
+    rule: RuleCreate, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+) -> Rule:
     """Create a rule; every Mac of its layer gets it at its next sync."""
-    return await service.create_rule(work, rule, user.actor, now)
+    return await service.create_rule(work, scope, rule, user.actor, now)
 
 
 @router.get("/removed", responses=responses(BadRequest))
 async def list_removed_rules(
-    connection: ConnectionDep, cursor: CursorParam = None, limit: LimitParam = DEFAULT_LIMIT
+    scope: MayRead, connection: ConnectionDep, cursor: CursorParam = None, limit: LimitParam = DEFAULT_LIMIT
 ) -> Page[RemovedRule]:
     """List removed rules, the one removed last first, with the delivery of their removal."""
-    return await removed.list_removed(connection, cursor, limit)
+    return await removed.list_removed(connection, scope, cursor, limit)
 
 
 @router.get("/{rule_id}", responses=responses(NotFound))
-async def get_rule(rule_id: RowId, connection: ConnectionDep) -> Rule:
+async def get_rule(rule_id: RowId, scope: MayRead, connection: ConnectionDep) -> Rule:
     """Show one live rule."""
-    return await service.get_rule(connection, rule_id)
+    return await service.get_rule(connection, scope, rule_id)
 
 
-@router.put("/{rule_id}", responses=responses(NotFound, Forbidden, Unprocessable))
-async def update_rule(rule_id: RowId, rule: RuleUpdate, work: WorkDep, user: AdminUser, now: NowDep) -> Rule:
+@router.put("/{rule_id}", responses=responses(NotFound, Unprocessable))
+async def update_rule(
+    rule_id: RowId, rule: RuleUpdate, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+) -> Rule:
     """Give a rule new content."""
-    return await service.update_rule(work, rule_id, rule, user.actor, now)
+    return await service.update_rule(work, scope, rule_id, rule, user.actor, now)
 
 
-@router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Forbidden))
-async def remove_rule(rule_id: RowId, work: WorkDep, user: AdminUser, now: NowDep) -> None:
+@router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+async def remove_rule(rule_id: RowId, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
     """Remove a rule; every Mac that has it gets the removal at its next sync."""
-    await service.remove_rule(work, rule_id, user.actor, now)
+    await service.remove_rule(work, scope, rule_id, user.actor, now)

@@ -26,25 +26,26 @@ from santaserver.rules.messages import RuleChanged
 from santaserver.rules.progress import NOBODY, LayerProgress
 from santaserver.rules.repository import RuleRow, Target
 from santaserver.rules.schemas import Rule, RuleContent, RuleCreate, RuleUpdate
+from santaserver.scope import Scope
 from santaserver.unit_of_work import UnitOfWork
 
 
-async def get_rule(connection: Connection, rule_id: int) -> Rule:
+async def get_rule(connection: Connection, scope: Scope, rule_id: int) -> Rule:
     """Return one live rule."""
-    row = await _live(connection, rule_id)
+    row = await _live(connection, scope, rule_id)
     return _rule(row, await _progress(connection, row.layer_id))
 
 
-async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: datetime) -> Rule:
+async def create_rule(work: UnitOfWork, scope: Scope, rule: RuleCreate, actor: Actor, now: datetime) -> Rule:
     """Add a rule; raise `Conflict` when its target has one in this layer."""
     connection = work.connection
     identifier = check_identifier(rule.rule_type, rule.identifier)
     content = check_content(rule.rule_type, rule)
     schedule = check_schedule(rule, now)
-    _, known = await layer_if_known(connection, rule.layer)
+    _, known = await layer_if_known(connection, scope, rule.layer)
     macs = await _progress(connection, known.id) if known else NOBODY
     async with policy_change(work, actor, now, "rule", rule.reason) as change:
-        layer = await layer_to_fill(change, rule.layer)
+        layer = await layer_to_fill(change, scope, rule.layer)
         check_layer(layer.kind, rule)
         key = (rule.rule_type, identifier)
         overridden = await _guard(connection, key, rule)
@@ -52,20 +53,22 @@ async def create_rule(work: UnitOfWork, rule: RuleCreate, actor: Actor, now: dat
         if rule_id is None:
             raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
         await _open(change, Target(rule_id, layer.id, *key), content, schedule)
-        created = _rule(await _live(connection, rule_id), macs)
+        created = _rule(await _live(connection, scope, rule_id), macs)
         _record(change, "created", None, created, overridden=overridden)
     return created
 
 
-async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: Actor, now: datetime) -> Rule:
+async def update_rule(
+    work: UnitOfWork, scope: Scope, rule_id: int, rule: RuleUpdate, actor: Actor, now: datetime
+) -> Rule:
     """Give a rule new content; without a difference no number is used."""
     connection = work.connection
     # Its type and layer never change, so compiling and counting happen before the lock.
-    known = await _live(connection, rule_id)
+    known = await _live(connection, scope, rule_id)
     content = check_content(cast("RuleType", known.rule_type), rule)
     macs = await _progress(connection, known.layer_id)
     async with policy_change(work, actor, now, "rule", rule.reason) as change:
-        row = await _live(connection, rule_id)
+        row = await _live(connection, scope, rule_id)
         check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
         schedule = check_schedule(rule, now)
         if schedule.starts_at is not None and row.opened_seq is not None:
@@ -78,19 +81,19 @@ async def update_rule(work: UnitOfWork, rule_id: int, rule: RuleUpdate, actor: A
             )
         if rule.comment != row.comment:
             await repository.set_comment(change, rule_id, rule.comment)
-        changed = await _live(connection, rule_id)
+        changed = await _live(connection, scope, rule_id)
         after = _rule(changed, macs)
         if changed != row:
             _record(change, "changed", _rule(row, macs), after, overridden=overridden)
     return after
 
 
-async def remove_rule(work: UnitOfWork, rule_id: int, actor: Actor, now: datetime) -> None:
+async def remove_rule(work: UnitOfWork, scope: Scope, rule_id: int, actor: Actor, now: datetime) -> None:
     """Take a rule out of use; Macs that have it are sent its removal."""
     connection = work.connection
-    macs = await _progress(connection, (await _live(connection, rule_id)).layer_id)
+    macs = await _progress(connection, (await _live(connection, scope, rule_id)).layer_id)
     async with policy_change(work, actor, now, "rule") as change:
-        before = _rule(await _live(connection, rule_id), macs)
+        before = _rule(await _live(connection, scope, rule_id), macs)
         await repository.end_version(change, rule_id)
         await repository.mark_removed(change, rule_id)
         _record(change, "removed", before, None)
@@ -125,8 +128,8 @@ def _in_force() -> Unprocessable:
     )
 
 
-async def _live(connection: Connection, rule_id: int) -> RuleRow:
-    row = await repository.find_rule(connection, rule_id)
+async def _live(connection: Connection, scope: Scope, rule_id: int) -> RuleRow:
+    row = await repository.find_rule(connection, scope, rule_id)
     if row is None:
         raise NotFound("There is no such rule; it may have been removed")
     return row

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from santaserver.deps import AdminUser, NowDep, StateDep, WorkDep
+from santaserver.authorization import require
+from santaserver.deps import CurrentUser, NowDep, StateDep, WorkDep
 from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.rest_body import file_of
@@ -12,6 +13,7 @@ from santaserver.routing import AreaRouter
 from santaserver.rules import transfer_service as service
 from santaserver.rules.export import TYPES, RuleFile, Wanted
 from santaserver.rules.transfer_schemas import FileFormat, ImportPlan, RuleImport
+from santaserver.scope import Scope
 
 router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized, Forbidden))
 
@@ -25,18 +27,19 @@ router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unautho
     },
 )
 async def export_rules(
+    scope: Annotated[Scope, require("rule:export")],
     state: StateDep,
-    user: AdminUser,
+    user: CurrentUser,
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     layer: Annotated[LayerName | None, Query(description="Only this layer's")] = None,
 ) -> Response:
     """Download rules as a file that `import` accepts; the same rules give the same bytes."""
-    return RuleFile(state, Wanted(file_format, layer, user))
+    return RuleFile(state, Wanted(file_format, layer, user, scope))
 
 
-@router.post("/import", responses=responses(Conflict, Unprocessable))
+@router.post("/import", dependencies=[require("rule:import")], responses=responses(Conflict, Unprocessable))
 async def import_rules(
-    file: RuleImport, request: Request, work: WorkDep, state: StateDep, user: AdminUser, now: NowDep
+    file: RuleImport, request: Request, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
 ) -> ImportPlan:
     """Import a file of rules in one step, or report what that would do (`dry_run`)."""
     text = file_of(request.scope)

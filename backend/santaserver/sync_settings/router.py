@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from santaserver.deps import AdminUser, ConnectionDep, NowDep, WorkDep
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, WorkDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.routing import AreaRouter
+from santaserver.scope import Scope
 from santaserver.sync_settings import service
 from santaserver.sync_settings.schemas import (
     LayerSettings,
@@ -16,18 +18,22 @@ from santaserver.sync_settings.schemas import (
     SyncSettingsUpdate,
 )
 
-router = AreaRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized))
+router = AreaRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized, Forbidden))
 
 
-@router.get("")
+@router.get("", dependencies=[require("settings:read", everywhere=True)])
 async def get_settings(connection: ConnectionDep) -> SyncSettings:
     """Show the settings of the global layer."""
     return await service.get_settings(connection)
 
 
-@router.put("", responses=responses(Forbidden, Unprocessable))
+@router.put(
+    "",
+    dependencies=[require("settings:write", everywhere=True)],
+    responses=responses(Unprocessable),
+)
 async def replace_settings(
-    settings: SyncSettingsUpdate, work: WorkDep, user: AdminUser, now: NowDep
+    settings: SyncSettingsUpdate, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> SyncSettings:
     """Replace the settings of the global layer; every Mac gets them at its next sync."""
     return await service.replace_settings(work, settings, user.actor, now)
@@ -37,16 +43,21 @@ LayerParam = Annotated[LayerName, Query()]
 
 
 @router.get("/layer", response_model_exclude_unset=True, responses=responses(NotFound))
-async def get_layer_settings(layer: LayerParam, connection: ConnectionDep) -> LayerSettings:
+async def get_layer_settings(
+    layer: LayerParam, scope: Annotated[Scope, require("settings:read")], connection: ConnectionDep
+) -> LayerSettings:
     """Show the settings defined in one layer."""
-    return await service.layer_settings(connection, layer)
+    return await service.layer_settings(connection, scope, layer)
 
 
-@router.put(
-    "/layer", response_model_exclude_unset=True, responses=responses(Forbidden, NotFound, Unprocessable)
-)
+@router.put("/layer", response_model_exclude_unset=True, responses=responses(NotFound, Unprocessable))
 async def replace_layer_settings(
-    layer: LayerParam, settings: LayerSettingsUpdate, work: WorkDep, user: AdminUser, now: NowDep
+    layer: LayerParam,
+    settings: LayerSettingsUpdate,
+    scope: Annotated[Scope, require("settings:write")],
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> LayerSettings:
     """Replace the settings defined in one layer; its Macs get them at their next sync."""
-    return await service.replace_layer_settings(work, layer, settings, user.actor, now)
+    return await service.replace_layer_settings(work, scope, layer, settings, user.actor, now)

@@ -10,6 +10,7 @@ from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill, layer_to_read
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
+from santaserver.scope import Scope
 from santaserver.sync_settings import repository
 from santaserver.sync_settings.repository import Owned
 from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
@@ -38,16 +39,21 @@ async def replace_settings(
     return settings
 
 
-async def layer_settings(connection: Connection, layer: str) -> LayerSettings:
+async def layer_settings(connection: Connection, scope: Scope, layer: str) -> LayerSettings:
     """Return only the settings defined in a layer."""
-    found = await layer_to_read(connection, layer)
+    found = await layer_to_read(connection, scope, layer)
     if found is None:
         return _shown(layer, {})
     return _shown(found.name, await repository.open_settings(connection, found.id))
 
 
 async def replace_layer_settings(
-    work: UnitOfWork, layer: str, settings: LayerSettingsUpdate, actor: Actor, now: datetime
+    work: UnitOfWork,
+    scope: Scope,
+    layer: str,
+    settings: LayerSettingsUpdate,
+    actor: Actor,
+    now: datetime,
 ) -> LayerSettings:
     """Define exactly these settings in a layer; the others come from the layers below."""
     values = settings.values.model_dump(mode="json", exclude_unset=True)
@@ -57,7 +63,7 @@ async def replace_layer_settings(
         raise wrong_field("locked", message)
     wanted = {key: (value, key in settings.locked) for key, value in values.items()}
     async with policy_change(work, actor, now, "settings") as change:
-        found = await layer_to_fill(change, layer)
+        found = await layer_to_fill(change, scope, layer)
         before = await repository.open_settings(work.connection, found.id)
         await _store(change, (found.id, found.name), before, wanted)
     return _shown(found.name, wanted)

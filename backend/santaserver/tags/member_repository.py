@@ -6,6 +6,7 @@ from datetime import datetime
 from santaserver.db import Connection, rows_of
 from santaserver.policy.layer_ranks import MANUAL
 from santaserver.reads import Row
+from santaserver.scope import Scope, machine_in
 
 MEMBERS = """
 select m.machine_id, m.hostname, array_agg(x.source order by x.source) as sources,
@@ -16,12 +17,14 @@ group by m.id order by m.id limit $3
 """
 
 
-async def lock_machine(connection: Connection, machine_id: str) -> int | None:
+async def lock_machine(connection: Connection, scope: Scope, machine_id: str) -> int | None:
     """Lock a machine against its syncs and make its layers be determined again; return its row id."""
     row: int | None = await connection.fetchval(
-        """update machine_sync y set membership_fingerprint = null from machine m
-           where y.machine_id = m.id and m.machine_id = $1 returning m.id""",
+        f"""update machine_sync y set membership_fingerprint = null from machine m
+            where y.machine_id = m.id and m.machine_id = $1 and {machine_in("m.id", "$2")}
+            returning m.id""",  # noqa: S608 - a constant
         machine_id,
+        scope.tag_ids,
     )
     return row
 
@@ -54,13 +57,19 @@ async def leave(connection: Connection, tag: int, machine: int, user: int | None
     return rows_of(done) > 0
 
 
-async def read_members(connection: Connection, tag: int, after: int, limit: int) -> Sequence[Row]:
+async def read_members(
+    connection: Connection, scope: Scope, tag: int, after: int, limit: int
+) -> Sequence[Row]:
     """Return members by the order in which their machines became known."""
+    if not scope.covers(tag):
+        return []
     return await connection.fetch(MEMBERS, tag, after, limit)
 
 
-async def is_live(connection: Connection, tag: int) -> bool:
+async def is_live(connection: Connection, scope: Scope, tag: int) -> bool:
     """Tell whether there is such a tag."""
+    if not scope.covers(tag):
+        return False
     found: bool = await connection.fetchval(
         "select exists (select from tag where id = $1 and removed_at is null)", tag
     )

@@ -9,6 +9,7 @@ from santaserver.db import Connection
 from santaserver.policy.change import Change
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
 from santaserver.policy.predicate import MachineFacts
+from santaserver.scope import Scope
 from santaserver.tags.schemas import TagContent
 
 
@@ -57,13 +58,16 @@ where a.closed_seq is null and a.layer_id = any($1) and b.closed_seq is null and
 """
 
 
-async def list_tags(connection: Connection) -> list[TagRow]:
+async def list_tags(connection: Connection, scope: Scope) -> list[TagRow]:
     """Return live tags in their order, the lowest first."""
-    return [TagRow(*row) for row in await connection.fetch(ALL)]
+    rows = [TagRow(*row) for row in await connection.fetch(ALL)]
+    return [row for row in rows if scope.covers(row.id)]
 
 
-async def find_tag(connection: Connection, tag_id: int) -> TagRow | None:
+async def find_tag(connection: Connection, scope: Scope, tag_id: int) -> TagRow | None:
     """Return one live tag."""
+    if not scope.covers(tag_id):
+        return None
     row = await connection.fetchrow(ONE, tag_id)
     return TagRow(*row) if row else None
 
@@ -165,6 +169,7 @@ async def remove_tag(connection: Connection, row: TagRow, user: int | None, now:
         now,
         user,
     )
+    await connection.execute("delete from binding where tag_id = $1", row.id)
 
 
 async def machines_by_layers(connection: Connection) -> list[tuple[Sequence[int], int]]:

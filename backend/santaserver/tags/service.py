@@ -15,6 +15,7 @@ from santaserver.policy.change import Change, policy_change
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
+from santaserver.scope import Scope
 from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import member_repository, repository
 from santaserver.tags.impact import count_affected
@@ -30,12 +31,12 @@ TRIED = 1000
 EXAMPLES = 5
 
 
-async def list_tags(connection: Connection) -> list[Tag]:
+async def list_tags(connection: Connection, scope: Scope) -> list[Tag]:
     """Return live tags in their order, the lowest first."""
-    return [_tag(row) for row in await repository.list_tags(connection)]
+    return [_tag(row) for row in await repository.list_tags(connection, scope)]
 
 
-async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: datetime) -> Tag:
+async def create_tag(work: UnitOfWork, scope: Scope, content: TagContent, actor: Actor, now: datetime) -> Tag:
     """Add a tag above all others."""
     connection = work.connection
     _check_predicate(content)
@@ -45,22 +46,24 @@ async def create_tag(work: UnitOfWork, content: TagContent, actor: Actor, now: d
         await repository.set_enrollments(connection, tag, content.enrollments)
         change.layers_changed()
         await repository.set_order(change, await repository.tag_order(connection))
-        created = await _get(connection, tag)
+        created = await _get(connection, scope, tag)
         _record(change, "created", None, created)
     return created
 
 
-async def update_tag(work: UnitOfWork, tag_id: int, content: TagContent, actor: Actor, now: datetime) -> Tag:
+async def update_tag(
+    work: UnitOfWork, scope: Scope, tag_id: int, content: TagContent, actor: Actor, now: datetime
+) -> Tag:
     """Change a tag; Macs become or stop being members at their next preflight."""
     connection = work.connection
     _check_predicate(content)
     async with policy_change(work, actor, now, "tag") as change:
-        before = await _get(connection, tag_id)
+        before = await _get(connection, scope, tag_id)
         await _check(connection, content, tag_id)
         await repository.change_tag(connection, tag_id, _stored(content))
         await repository.set_enrollments(connection, tag_id, content.enrollments)
         change.layers_changed()
-        after = await _get(connection, tag_id)
+        after = await _get(connection, scope, tag_id)
         if _membership(after) != _membership(before):
             change.take_number()  # no Mac is up to date before its tags have been determined again
         if _plain(after) != _plain(before):
@@ -68,11 +71,11 @@ async def update_tag(work: UnitOfWork, tag_id: int, content: TagContent, actor: 
     return after
 
 
-async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime) -> None:
+async def remove_tag(work: UnitOfWork, scope: Scope, tag_id: int, actor: Actor, now: datetime) -> None:
     """Remove a tag with all rules and settings of its layer."""
     connection = work.connection
     async with policy_change(work, actor, now, "tag") as change:
-        row = await _live(connection, tag_id)
+        row = await _live(connection, scope, tag_id)
         before = _tag(row)
         rules = await remove_layers_rules(change, row.layer)
         settings = await remove_layers_settings(change, row.layer)
@@ -84,7 +87,9 @@ async def remove_tag(work: UnitOfWork, tag_id: int, actor: Actor, now: datetime)
             change.tell(changed_in_bulk(now))
 
 
-async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datetime) -> list[Tag]:
+async def order_tags(
+    work: UnitOfWork, scope: Scope, tags: list[int], actor: Actor, now: datetime
+) -> list[Tag]:
     """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
     connection = work.connection
     async with policy_change(work, actor, now, "tag_order") as change:
@@ -95,12 +100,12 @@ async def order_tags(work: UnitOfWork, tags: list[int], actor: Actor, now: datet
             change.layers_changed()
             change.sum_up(tags=len(tags))
             change.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags})
-    return await list_tags(connection)
+    return await list_tags(connection, scope)
 
 
-async def order_impact(connection: Connection, tags: list[int]) -> TagOrderImpact:
+async def order_impact(connection: Connection, scope: Scope, tags: list[int]) -> TagOrderImpact:
     """Return how many Macs another order would affect; changes nothing."""
-    rows = await repository.list_tags(connection)
+    rows = await repository.list_tags(connection, scope)
     _check_whole(tags, [row.id for row in rows])
     before = {row.layer: row.rank for row in rows}
     places = {tag: place for place, tag in enumerate(tags)}
@@ -131,34 +136,43 @@ async def try_predicate(connection: Connection, predicate: str) -> PredicateResu
     )
 
 
-async def read_tags(connection: Connection) -> list[Struct]:
+async def read_tags(connection: Connection, scope: Scope) -> list[Struct]:
     """Return live tags in their order, the lowest first, for a list."""
-    return [tag_of(row) for row in await repository.list_tags(connection)]
+    return [tag_of(row) for row in await repository.list_tags(connection, scope)]
 
 
-async def read_tag(connection: Connection, tag_id: int) -> Struct:
+async def read_tag(connection: Connection, scope: Scope, tag_id: int) -> Struct:
     """Return one live tag."""
-    return tag_of(await _live(connection, tag_id))
+    return tag_of(await _live(connection, scope, tag_id))
 
 
-async def read_members(connection: Connection, tag_id: int, cursor: str | None, limit: int) -> ItemPage:
+async def read_members(
+    connection: Connection, scope: Scope, tag_id: int, cursor: str | None, limit: int
+) -> ItemPage:
     """Return a page of a tag's members."""
     key = decode_cursor(cursor, (int,))
     after = int(key[0]) if key else 0
-    rows = await member_repository.read_members(connection, tag_id, after, limit + 1)
-    if not rows and not await member_repository.is_live(connection, tag_id):
+    rows = await member_repository.read_members(connection, scope, tag_id, after, limit + 1)
+    if not rows and not await member_repository.is_live(connection, scope, tag_id):
         raise NotFound(NO_TAG)
     return page_of(rows, limit, lambda row: tag_member(*row[:4]), lambda row: (row["id"],))
 
 
 async def set_member(
-    work: UnitOfWork, tag_id: int, machine_id: str, actor: Actor, now: datetime, *, member: bool
+    work: UnitOfWork,
+    scope: Scope,
+    tag_id: int,
+    machine_id: str,
+    actor: Actor,
+    now: datetime,
+    *,
+    member: bool,
 ) -> None:
     """Make a machine a member manually, or no longer; other sources of membership stay."""
-    machine = await member_repository.lock_machine(work.connection, machine_id)
+    machine = await member_repository.lock_machine(work.connection, scope, machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
-    tag = await _live(work.connection, tag_id)
+    tag = await _live(work.connection, scope, tag_id)
     changed = member_repository.join if member else member_repository.leave
     if await changed(work.connection, tag_id, machine, actor.id, now):
         action = "tag_member_added" if member else "tag_member_removed"
@@ -170,15 +184,15 @@ def _check_whole(tags: list[int], present: list[int]) -> None:
         raise Conflict("The order must list every tag once; tags may have changed since it was read")
 
 
-async def _live(connection: Connection, tag_id: int) -> TagRow:
-    row = await repository.find_tag(connection, tag_id)
+async def _live(connection: Connection, scope: Scope, tag_id: int) -> TagRow:
+    row = await repository.find_tag(connection, scope, tag_id)
     if row is None:
         raise NotFound(NO_TAG)
     return row
 
 
-async def _get(connection: Connection, tag_id: int) -> Tag:
-    return _tag(await _live(connection, tag_id))
+async def _get(connection: Connection, scope: Scope, tag_id: int) -> Tag:
+    return _tag(await _live(connection, scope, tag_id))
 
 
 def _check_predicate(content: TagContent) -> None:

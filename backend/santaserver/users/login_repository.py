@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from santaserver.db import Connection, rows_of
+from santaserver.users.bindings import BINDINGS
 from santaserver.users.throttle import (
     FIRST_DELAY,
     FORGET_AFTER,
@@ -34,8 +35,10 @@ class Account(NamedTuple):
     id: int
     username: str
     display_name: str
-    role: str
     password_hash: str | None
+    roles: list[str]
+    tags: list[int | None]
+    tag_names: list[str | None]
 
 
 class _TooEarlyError(Exception):
@@ -45,8 +48,8 @@ class _TooEarlyError(Exception):
 async def find_account(connection: Connection, username: str) -> Account | None:
     """Return an account that may log in."""
     row = await connection.fetchrow(
-        """select id, username, display_name, role, password_hash from app_user
-           where username = $1 and disabled_at is null""",
+        f"""select u.id, u.username, u.display_name, u.password_hash, {BINDINGS} from app_user u
+            where u.username = $1 and u.disabled_at is null""",  # noqa: S608 - a constant
         username,
     )
     return Account(*row) if row else None

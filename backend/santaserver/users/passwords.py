@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 
+SHORTEST = 12
+"""Characters of the shortest password."""
+
+
 @cache
 def _hasher() -> "PasswordHasher":
     from argon2 import PasswordHasher  # noqa: PLC0415 - only logins need it

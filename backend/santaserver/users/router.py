@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 
+from santaserver.authorization import public, signed_in
 from santaserver.current_user import User
 from santaserver.deps import CurrentUser, NowDep, StateDep
 from santaserver.errors import TooManyRequests, Unauthorized, responses
@@ -19,7 +20,7 @@ from santaserver.users.sessions import hash_token
 router = AreaRouter(prefix="/auth", tags=["auth"])
 
 
-@router.post("/login", responses=responses(Unauthorized, TooManyRequests))
+@router.post("/login", dependencies=[public("log in")], responses=responses(Unauthorized, TooManyRequests))
 async def login(login: Login, request: Request, response: Response, state: StateDep) -> User:
     """Check a password and open a session, whose id is set as a cookie."""
     user_agent = request.headers.get("user-agent", "")
@@ -29,7 +30,11 @@ async def login(login: Login, request: Request, response: Response, state: State
     return user
 
 
-@router.post("/logout", status_code=HTTPStatus.NO_CONTENT)
+@router.post(
+    "/logout",
+    dependencies=[public("end the own session, if there is one")],
+    status_code=HTTPStatus.NO_CONTENT,
+)
 async def logout(request: Request, response: Response, state: StateDep) -> None:
     """End the session; without one there is nothing to do."""
     token = read_session_cookie(request.cookies, state.settings)
@@ -40,13 +45,13 @@ async def logout(request: Request, response: Response, state: StateDep) -> None:
     clear_session_cookie(response, state.settings)
 
 
-@router.get("/me", responses=responses(Unauthorized))
+@router.get("/me", dependencies=[signed_in("themselves")], responses=responses(Unauthorized))
 async def me(user: CurrentUser) -> User:
     """Show the logged-in user."""
     return user
 
 
-@router.get("/state")
+@router.get("/state", dependencies=[public("whether somebody is logged in")])
 async def login_state(request: Request, state: StateDep, now: NowDep) -> LoginState:
     """Show the logged-in user, if any, and what a session needs; being logged out is not an error."""
     token = read_session_cookie(request.cookies, state.settings)

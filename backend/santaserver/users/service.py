@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 
 from santaserver import audit
 from santaserver.audit import Actor
-from santaserver.current_user import User
+from santaserver.current_user import User, user_with
 from santaserver.db import Connection
 from santaserver.errors import TooManyRequests, Unauthorized
 from santaserver.state import AppState
 from santaserver.users import login_repository as repository
+from santaserver.users.bindings import bindings_of
 from santaserver.users.device import known_device
 from santaserver.users.login_repository import Account
 from santaserver.users.passwords import check_password
 from santaserver.users.schemas import Login
 from santaserver.users.session_repository import Login as NewSession
-from santaserver.users.sessions import ROLES
 from santaserver.users.throttle import Counter, counters, network_counter, network_of
 
 
@@ -73,9 +73,5 @@ async def _count(connection: Connection, counted: list[Counter], network: str | 
 
 
 def _shown(account: Account) -> User:
-    return User(
-        id=account.id,
-        username=account.username,
-        display_name=account.display_name,
-        role=ROLES[account.role],
-    )
+    bindings = bindings_of(account.roles, account.tags, account.tag_names)
+    return user_with(account.id, account.username, account.display_name, bindings)

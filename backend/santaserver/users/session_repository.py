@@ -7,6 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from santaserver.db import Connection
+from santaserver.users.bindings import BINDINGS
 
 MAX_LISTED = 1000
 MAX_TEXT = 300
@@ -37,7 +38,9 @@ class FoundSession(Struct, frozen=True):
     user_id: int
     username: str
     display_name: str
-    role: str
+    roles: list[str]
+    tags: list[int | None]
+    tag_names: list[str | None]
 
 
 class ListedSession(Struct, frozen=True):
@@ -72,9 +75,9 @@ async def add_session(connection: Connection, id_hash: bytes, login: Login, unti
 async def find_session(connection: Connection, id_hash: bytes) -> FoundSession | None:
     """Return a session and its user, unless the account is disabled."""
     row = await connection.fetchrow(
-        """select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, u.role
-           from user_session s join app_user u on u.id = s.user_id
-           where s.id_hash = $1 and u.disabled_at is null""",
+        f"""select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, {BINDINGS}
+            from user_session s join app_user u on u.id = s.user_id
+            where s.id_hash = $1 and u.disabled_at is null""",  # noqa: S608 - a constant
         id_hash,
     )
     return FoundSession(*row) if row else None

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request
 
+from santaserver.authorization import signed_in
 from santaserver.current_user import User
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
 from santaserver.inputs import MAX_ROW_ID
+from santaserver.permissions import Permission
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import read_session_cookie
 from santaserver.users import session_repository as repository
@@ -17,19 +19,22 @@ from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
 
+OWN = signed_in("their own; of others with `session:write`")
+
 Username = Annotated[str | None, Query(description="User name; without it, your own", max_length=200)]
 
 
-def _whose(user: User, username: str | None) -> str:
-    """Return whose sessions are requested; only administrators may name another user."""
+def _whose(user: User, username: str | None, permission: Permission) -> str:
+    """Return whose sessions are requested; another user's need a permission."""
     if username is None or username == user.username:
         return user.username
-    if user.role != "admin":
-        raise Forbidden("Only administrators may see or end the sessions of others")
+    user.require(permission)
     return username.replace("\0", "")
 
 
-@router.get("", responses=responses(Forbidden))
+@router.get(
+    "", dependencies=[signed_in("their own; of others with `session:read`")], responses=responses(Forbidden)
+)
 async def list_sessions(
     connection: ConnectionDep,
     user: CurrentUser,
@@ -37,12 +42,12 @@ async def list_sessions(
     state: StateDep,
     request: Request,
     username: Username = None,
-    everybody: Annotated[bool, Query(description="Those of all users, for administrators")] = False,
+    everybody: Annotated[bool, Query(description="Those of all users; needs `session:read`")] = False,
 ) -> SessionList:
     """List live sessions, those used last first; 1,000 at most."""
-    if everybody and user.role != "admin":
-        raise Forbidden("Only administrators may see the sessions of others")
-    whose = None if everybody else _whose(user, username)
+    if everybody:
+        user.require(Permission.SESSION_READ)
+    whose = None if everybody else _whose(user, username, Permission.SESSION_READ)
     own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
     rows = await repository.list_sessions(connection, now, whose)
     items = [
@@ -55,21 +60,23 @@ async def list_sessions(
     return SessionList(items=items)
 
 
-@router.delete("/{session_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+@router.delete(
+    "/{session_id}", dependencies=[OWN], status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound)
+)
 async def end_session(
     session_id: Annotated[int, Path(ge=1, le=MAX_ROW_ID)],
     connection: ConnectionDep,
     user: CurrentUser,
     state: StateDep,
 ) -> None:
-    """End a session: your own, or as an administrator any."""
-    owner = None if user.role == "admin" else user.id
+    """End a session: your own, or with `session:write` any."""
+    owner = None if user.may(Permission.SESSION_WRITE) else user.id
     if not await repository.delete_by_id(connection, session_id, owner):
         raise NotFound("There is no such session; it may have ended")
     state.sessions.ended()
 
 
-@router.delete("", responses=responses(Forbidden))
+@router.delete("", dependencies=[OWN], responses=responses(Forbidden))
 async def end_sessions(
     connection: ConnectionDep,
     user: CurrentUser,
@@ -79,6 +86,6 @@ async def end_sessions(
 ) -> EndedSessions:
     """End all sessions of a user except the one that asks."""
     own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
-    ended = await repository.delete_of_user(connection, _whose(user, username), own)
+    ended = await repository.delete_of_user(connection, _whose(user, username, Permission.SESSION_WRITE), own)
     state.sessions.ended()
     return EndedSessions(ended=ended)

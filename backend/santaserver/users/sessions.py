@@ -9,21 +9,22 @@ from datetime import datetime, timedelta
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
-from santaserver.current_user import Role, User
+from santaserver.current_user import User, user_with
 from santaserver.db import Connection, Database
 from santaserver.settings import SecuritySettings
 from santaserver.users import session_repository as repository
+from santaserver.users.bindings import bindings_of
 from santaserver.users.session_repository import Login
 from santaserver.users.session_watch import SessionWatch
 
 TOKEN_BYTES = 32
 TOUCH_INTERVAL = timedelta(minutes=1)
 """A session in use is prolonged at most this often."""
-SESSION_SIZE = 1300
-"""Bytes of a session and its user, roughly."""
+SESSION_SIZE = 3600
+"""Bytes of a session and its user with all permissions, roughly."""
+BINDING_SIZE = 600
+"""Bytes of one more role, roughly."""
 STRANGERS = "session look-ups"
-
-ROLES: dict[str, Role] = {"admin": "admin", "user": "user"}
 
 
 def hash_token(token: str) -> bytes:
@@ -70,7 +71,11 @@ class Sessions:
         self._database = database
         self._lifetime = lifetime
         self._known: LruCache[bytes, _Session] = LruCache(
-            memory, "sessions", lambda _, session: SESSION_SIZE + sizes.text(session.user.display_name)
+            memory,
+            "sessions",
+            lambda _, session: (
+                SESSION_SIZE + BINDING_SIZE * len(session.user.roles) + sizes.text(session.user.display_name)
+            ),
         )
         self._looking: dict[tuple[bytes, int], asyncio.Task[_Session | None]] = {}
         self.watch = SessionWatch(database)
@@ -122,9 +127,8 @@ class Sessions:
             row = await repository.find_session(connection, hashed)
         if row is None:
             return None
-        user = User(
-            id=row.user_id, username=row.username, display_name=row.display_name, role=ROLES[row.role]
-        )
+        bindings = bindings_of(row.roles, row.tags, row.tag_names)
+        user = user_with(row.user_id, row.username, row.display_name, bindings)
         end = self._lifetime.end(row.created_at, row.last_seen_at, row.expires_at)
         session = _Session(user, row.created_at, row.last_seen_at, end, read_at, generation)
         self._known.put(hashed, session)

@@ -176,8 +176,11 @@ async def login(connection: asyncpg.Connection) -> str:
     token = secrets.token_urlsafe()
     await connection.execute(
         """with made as (
-             insert into app_user (username, display_name, role) values ('bench', 'Bench', 'admin')
-             on conflict (username) do update set role = 'admin' returning id)
+             insert into app_user (username, display_name) values ('bench', 'Bench')
+             on conflict (username) do update set display_name = 'Bench' returning id),
+           bound as (
+             insert into binding (user_id, role, created_at) select id, 'admin', now() from made
+             on conflict do nothing)
            insert into user_session (id_hash, user_id, created_at, last_seen_at, expires_at)
            select sha256($1), id, now(), now(), now() + interval '30 min' from made""",
         token.encode(),

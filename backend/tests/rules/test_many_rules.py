@@ -75,8 +75,9 @@ def second(server: RunningServer) -> Iterator[httpx.Client]:
     """A client with another administrator's session."""
     execute(
         server.dsn,
-        "insert into app_user (username, display_name, password_hash, role, created_at) "
-        "select 'second', 'Second', password_hash, role, created_at from app_user where username = 'admin'",
+        "with made as (insert into app_user (username, display_name, password_hash, created_at) "
+        "select 'second', 'Second', password_hash, created_at from app_user where username = 'admin' "
+        "returning id) insert into binding (user_id, role, created_at) select id, 'admin', now() from made",
     )
     with server.client() as client:
         client.post("/api/v1/auth/login", json={"username": "second", "password": ADMIN[1]})

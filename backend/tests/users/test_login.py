@@ -166,8 +166,8 @@ def test_trying_a_password_on_many_accounts_slows_the_network_down(
 ) -> None:
     execute(
         server.dsn,
-        """insert into app_user (username, display_name, password_hash, role)
-           select 'user' || n, 'User', password_hash, 'user' from app_user, generate_series(1, 40) n""",
+        """insert into app_user (username, display_name, password_hash)
+           select 'user' || n, 'User', password_hash from app_user, generate_series(1, 40) n""",
     )
     found = [guess(anonymous, f"2001:db8::{number}", f"user{number}") for number in range(1, 41)]
     assert found == [401] * 30 + [429] * 10
@@ -229,7 +229,7 @@ def assert_ends(client: httpx.Client) -> None:
 
 
 def test_a_user_may_look_but_not_change(server: RunningServer, admin: httpx.Client) -> None:
-    execute(server.dsn, "update app_user set role = 'user'")
+    execute(server.dsn, "update binding set role = 'viewer'")
     assert admin.get("/api/v1/rules").status_code == httpx.codes.OK
     rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
     response = admin.post("/api/v1/rules", json=rule)

@@ -113,9 +113,9 @@ def remembered(server: RunningServer) -> None:
 def test_a_role_that_is_taken_away_is_taken_away_at_once(server: RunningServer, admin: httpx.Client) -> None:
     remembered(server)
     assert admin.get("/api/v1/auth/me").json()["role"] == "admin"
-    execute(server.dsn, "update app_user set role = 'user'")
+    execute(server.dsn, "update binding set role = 'viewer'")
     deadline = time.monotonic() + 10
-    while admin.get("/api/v1/auth/me").json()["role"] != "user":
+    while admin.get("/api/v1/auth/me").json()["role"] != "viewer":
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

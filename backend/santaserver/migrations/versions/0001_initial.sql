@@ -9,7 +9,6 @@ create table app_user (
   id bigint generated always as identity primary key,
   username text not null check (username = lower(username) and username <> ''),
   display_name text not null,
-  role text not null check (role in ('admin', 'user')),
   password_hash text,
   created_at timestamptz not null default now(),
   disabled_at timestamptz,
@@ -40,7 +39,7 @@ create trigger session_ended after delete on user_session
 create trigger session_shortened after update of expires_at on user_session
   for each row when (new.expires_at < old.expires_at) execute function santaserver_session_changed();
 create trigger session_user_changed
-  after delete or update of username, display_name, role, password_hash, disabled_at on app_user
+  after delete or update of username, display_name, password_hash, disabled_at on app_user
   for each row execute function santaserver_session_changed();
 
 create table login_failure (
@@ -180,6 +179,22 @@ create table tag (
   removed_at timestamptz
 );
 create unique index tag_live_name on tag (lower(name)) where removed_at is null;
+create trigger session_tag_changed after update of name, removed_at on tag
+  for each statement execute function santaserver_session_changed();
+
+create table binding (
+  id bigint generated always as identity primary key,
+  user_id bigint not null references app_user on delete cascade,
+  role text not null check (role <> ''),
+  tag_id bigint references tag on delete cascade,
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  unique nulls not distinct (user_id, role, tag_id)
+);
+create index binding_tag on binding (tag_id) where tag_id is not null;
+create trigger session_binding_changed after insert or delete or update on binding
+  for each statement execute function santaserver_session_changed();
+comment on table binding is 'The roles of users; tag_id limits one to what has this tag. Roles are defined in permissions.py; an unknown one grants nothing.';
 
 create table tag_enrollment (
   tag_id bigint not null references tag,

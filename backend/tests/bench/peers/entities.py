@@ -24,7 +24,6 @@ class AppUser(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str]
     display_name: Mapped[str]
-    role: Mapped[str]
     password_hash: Mapped[str | None]
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]

@@ -1,0 +1,57 @@
+"""Where a permission holds: everywhere, or for what has one of some tags.
+
+Functions that read or change rules, Macs, tags and events take a `Scope`, so that none is called without one.
+What is out of scope is treated as if it did not exist.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The tags that a permission is limited to; None is everything, also what has no tag."""
+
+    tags: frozenset[int] | None
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether nothing is out of scope."""
+        return self.tags is None
+
+    @property
+    def tag_ids(self) -> list[int] | None:
+        """The tags as an argument of a statement."""
+        return None if self.tags is None else sorted(self.tags)
+
+    def covers(self, tag: int) -> bool:
+        """Tell whether a tag is in scope."""
+        return self.tags is None or tag in self.tags
+
+
+EVERYWHERE = Scope(None)
+"""For the server's own work: syncs, schedules, the command line."""
+
+
+def joined(scopes: Iterable[Scope]) -> Scope | None:
+    """Return the scope of a permission that several roles grant; None when none does."""
+    tags: set[int] = set()
+    for scope in scopes:
+        if scope.tags is None:
+            return EVERYWHERE
+        tags |= scope.tags
+    return Scope(frozenset(tags)) if tags else None
+
+
+def machine_in(machine: str, tags: str) -> str:
+    """Return the condition that a machine (row id) is in scope; `tags` is a parameter such as `$2`."""
+    return f"({tags}::bigint[] is null or {machine} in ({_members(tags)}))"
+
+
+def layer_in(tags: str) -> str:
+    """Return the condition that the layer `l` is in scope: a tag's own, or that of a Mac with such a tag."""
+    return f"({tags}::bigint[] is null or l.tag_id = any({tags}) or l.machine_id in ({_members(tags)}))"
+
+
+def _members(tags: str) -> str:
+    return f"select b.machine_id from tag_member b where b.left_at is null and b.tag_id = any({tags})"  # noqa: S608

@@ -1,0 +1,61 @@
+"""List, create and change users."""
+
+from http import HTTPStatus
+
+from santaserver.authorization import require
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, WorkDep
+from santaserver.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unprocessable,
+    responses,
+)
+from santaserver.inputs import RowId
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.routing import AreaRouter
+from santaserver.users import account_service as service
+from santaserver.users.account_schemas import UserAccount, UserCreate, UserUpdate
+
+router = AreaRouter(prefix="/users", tags=["users"], responses=responses(Unauthorized, Forbidden))
+
+MAY_READ = require("user:read")
+MAY_WRITE = require("user:write")
+
+
+@router.get("", dependencies=[MAY_READ], responses=responses(BadRequest))
+async def list_users(
+    connection: ConnectionDep,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+    q: SearchParam = "",
+) -> Page[UserAccount]:
+    """List users by name, with their roles."""
+    return await service.list_users(connection, cursor, limit, q)
+
+
+@router.post(
+    "",
+    dependencies=[MAY_WRITE],
+    status_code=HTTPStatus.CREATED,
+    responses=responses(Conflict, Unprocessable),
+)
+async def create_user(wanted: UserCreate, work: WorkDep, user: CurrentUser, now: NowDep) -> UserAccount:
+    """Create a user with a password."""
+    return await service.create_user(work, wanted, user.actor, now)
+
+
+@router.get("/{user_id}", dependencies=[MAY_READ], responses=responses(NotFound))
+async def get_user(user_id: RowId, connection: ConnectionDep) -> UserAccount:
+    """Show one user."""
+    return await service.get_user(connection, user_id)
+
+
+@router.patch("/{user_id}", dependencies=[MAY_WRITE], responses=responses(NotFound, Conflict, Unprocessable))
+async def update_user(
+    user_id: RowId, wanted: UserUpdate, work: WorkDep, user: CurrentUser, now: NowDep
+) -> UserAccount:
+    """Change a user: name, password, roles, or whether it may log in. An administrator always stays."""
+    return await service.update_user(work, user_id, wanted, user.actor, now)

@@ -1,0 +1,127 @@
+"""Creates and changes users; gives and takes roles. One administrator always stays."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from santaserver.audit import Actor
+from santaserver.current_user import Grant
+from santaserver.db import Connection
+from santaserver.errors import Conflict, NotFound, wrong_field
+from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.unit_of_work import UnitOfWork
+from santaserver.users import repository
+from santaserver.users.account_schemas import RoleGrant, UserAccount, UserCreate, UserUpdate
+from santaserver.users.passwords import hash_password
+from santaserver.users.repository import NewUser, UserRow
+from santaserver.users.service import normalise_username
+
+NO_USER = "There is no such user"
+LAST_ADMIN = (
+    "Nobody could manage this server any more: no other enabled user has the role admin everywhere. "
+    "Give it to another user first"
+)
+
+
+async def list_users(connection: Connection, cursor: str | None, limit: int, text: str) -> Page[UserAccount]:
+    """Return a page of users by name."""
+    key = decode_cursor(cursor, (str,))
+    rows = await repository.list_users(connection, str(key[0]) if key else "", limit + 1, text)
+    following = encode_cursor((rows[limit - 1].username,)) if len(rows) > limit else None
+    return Page(items=[shown(row) for row in rows[:limit]], next_cursor=following)
+
+
+async def get_user(connection: Connection, user_id: int) -> UserAccount:
+    """Return one user."""
+    return shown(await _find(connection, user_id))
+
+
+async def create_user(work: UnitOfWork, wanted: UserCreate, actor: Actor, now: datetime) -> UserAccount:
+    """Create a user with a password."""
+    connection = work.connection
+    username = normalise_username(wanted.username)
+    if not username:
+        raise wrong_field("username", "The user name is blank")
+    hashed = await asyncio.to_thread(hash_password, wanted.password)
+    await repository.lock_roles(connection)
+    roles = await _resolved(connection, wanted.roles)
+    name = wanted.display_name.strip() or wanted.username.strip()
+    user_id = await repository.add_user(connection, NewUser(username, name, hashed), now)
+    if user_id is None:
+        raise Conflict("There is already a user with this name")
+    await repository.replace_roles(connection, user_id, roles, actor.id, now)
+    created = await get_user(connection, user_id)
+    work.audit(actor, now, "user_created", ("user", str(user_id)), None, _plain(created))
+    return created
+
+
+async def update_user(
+    work: UnitOfWork, user_id: int, wanted: UserUpdate, actor: Actor, now: datetime
+) -> UserAccount:
+    """Change a user; what is None stays."""
+    connection = work.connection
+    hashed = None if wanted.password is None else await asyncio.to_thread(hash_password, wanted.password)
+    await repository.lock_roles(connection)
+    before = await get_user(connection, user_id)
+    if wanted.display_name is not None:
+        await repository.set_display_name(connection, user_id, wanted.display_name.strip() or before.username)
+    if hashed is not None:
+        await repository.set_password(connection, user_id, hashed)
+        await repository.forget_failures(connection, before.username)
+    if wanted.disabled is not None and wanted.disabled != before.disabled:
+        await repository.set_disabled(connection, user_id, now if wanted.disabled else None)
+    if wanted.roles is not None:
+        roles = await _resolved(connection, wanted.roles)
+        await repository.replace_roles(connection, user_id, roles, actor.id, now)
+    if hashed is not None or wanted.disabled:
+        await repository.end_sessions(connection, user_id)
+    if not await repository.has_administrator(connection):
+        raise Conflict(LAST_ADMIN)
+    after = await get_user(connection, user_id)
+    _record(work, before, after, actor, now, password=hashed is not None)
+    return after
+
+
+def shown(row: UserRow) -> UserAccount:
+    """Return a user as the interface shows it."""
+    roles = [Grant(role=role, tag=tag) for role, tag in zip(row.roles, row.tag_names, strict=True)]
+    return UserAccount(
+        id=row.id,
+        username=row.username,
+        display_name=row.display_name,
+        created_at=row.created_at,
+        disabled=row.disabled_at is not None,
+        roles=roles,
+    )
+
+
+async def _find(connection: Connection, user_id: int) -> UserRow:
+    row = await repository.find_user(connection, user_id)
+    if row is None:
+        raise NotFound(NO_USER)
+    return row
+
+
+async def _resolved(connection: Connection, wanted: Sequence[RoleGrant]) -> list[tuple[str, int | None]]:
+    """Return roles with the ids of their tags, each once."""
+    names = [grant.tag for grant in wanted if grant.tag is not None]
+    tags = await repository.tags_by_name(connection, names) if names else {}
+    unknown = sorted({name for name in names if name.lower() not in tags})
+    if unknown:
+        raise wrong_field("roles", f"There is no tag {', '.join(unknown)}")
+    found = [(str(grant.role), None if grant.tag is None else tags[grant.tag.lower()]) for grant in wanted]
+    return list(dict.fromkeys(found))
+
+
+def _record(
+    work: UnitOfWork, before: UserAccount, after: UserAccount, actor: Actor, now: datetime, *, password: bool
+) -> None:
+    if before == after and not password:
+        return
+    stored = _plain(after) | ({"password_changed": True} if password else {})
+    work.audit(actor, now, "user_changed", ("user", str(after.id)), _plain(before), stored)
+
+
+def _plain(user: UserAccount) -> dict[str, Any]:
+    return user.model_dump(mode="json", exclude={"created_at"})
