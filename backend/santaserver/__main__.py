@@ -102,6 +102,53 @@ def create_admin(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def user(arguments: argparse.Namespace) -> int:
+    """Manage users: list and create them, give and take roles, set passwords, disable and enable."""
+    from santaserver.errors import Problem  # noqa: PLC0415
+    from santaserver.users.user_command import run as run_action  # noqa: PLC0415
+
+    settings = _settings()
+    password = None
+    if "password_stdin" in arguments:
+        password = _password(arguments)
+        if password is None:
+            return EX_FAILED
+    try:
+        asyncio.run(run_action(settings, arguments, password))
+    except Problem as problem:
+        log.error("nothing changed: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
+    except ValueError as error:
+        log.error("nothing changed: %s", " ".join(str(error).split()))  # noqa: TRY400
+        return EX_FAILED
+    if arguments.action != "list":
+        log.info("user %s: %s done", arguments.username, arguments.action)
+    return 0
+
+
+def _password(arguments: argparse.Namespace) -> str | None:
+    """Read a password; None when it is too short, which is logged."""
+    from santaserver.users.passwords import SHORTEST  # noqa: PLC0415
+
+    password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
+    if len(password) >= SHORTEST:
+        return password
+    log.error("nothing changed: the password needs at least %d characters", SHORTEST)
+    return None
+
+
+def permissions(arguments: argparse.Namespace) -> int:
+    """Write which role may use which endpoint, as Markdown."""
+    from santaserver.permission_docs import markdown  # noqa: PLC0415
+
+    text = markdown()
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        arguments.output.write_text(text, encoding="utf-8")
+    return 0
+
+
 def create_enrollment(arguments: argparse.Namespace) -> int:
     """Create an enrollment and print its secret, which cannot be shown again."""
     from santaserver.accounts import create_enrollment as create  # noqa: PLC0415
@@ -166,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     admin = command("create-admin", create_admin)
     admin.add_argument("username")
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    _add_user_actions(command("user", user))
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
     enrollment.add_argument("--quota", type=int, help="machine limit")
@@ -177,7 +225,43 @@ def _parser() -> argparse.ArgumentParser:
     command("openapi", openapi).add_argument(
         "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
+    command("permissions", permissions).add_argument(
+        "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
+    )
     return parser
+
+
+def _add_user_actions(parser: argparse.ArgumentParser) -> None:
+    from santaserver.permissions import Role  # noqa: PLC0415
+
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    actions.add_parser("list", help="list users: id, name, state, roles (`role@tag` for a limited one)")
+
+    def action(name: str, text: str, *, password: bool = False) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=text)
+        added.add_argument("username")
+        if password:
+            added.add_argument(
+                "--password-stdin", action="store_true", help="read the password from standard input"
+            )
+        return added
+
+    def limited(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--tag", action="append", help="limit the role to what has this tag; can be repeated"
+        )
+
+    create = action("create", "create a user", password=True)
+    create.add_argument("--role", choices=list(Role), help="what the user may do")
+    create.add_argument("--display-name", default="", help="the name that is shown")
+    limited(create)
+    for name, text in (("grant", "give a role"), ("revoke", "take a role away")):
+        changed = action(name, text)
+        changed.add_argument("role", choices=list(Role))
+        limited(changed)
+    action("set-password", "set the password and end the sessions", password=True)
+    action("disable", "refuse logins and end the sessions")
+    action("enable", "allow logins again")
 
 
 def _settings() -> Settings:

@@ -244,7 +244,7 @@ def test_a_failure_of_the_server_ends_a_socket_with_a_code(
     async def broken(*_: object) -> bool:
         raise ConnectionResetError("the database went away in a way that nobody thought of")
 
-    monkeypatch.setattr("santaserver.live.router._refusal", broken)
+    monkeypatch.setattr("santaserver.live.router._admission", broken)
     with socket(server, admin) as made:
         closed(made)
     assert made.close_code == 1011

@@ -14,9 +14,9 @@ use crate::{progress, repo, run};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask codegen          after changing a schema of the backend or a key of the configuration"
+    after_help = "Example:\n  cargo xtask codegen          after changing a schema or permission of the backend, or a key of the configuration"
 )]
-/// Write openapi.json, the typed client, the protobuf classes and docs/configuration.md
+/// Write openapi.json, the typed client, the protobuf classes, docs/configuration.md and docs/permissions.md
 pub(crate) struct Args {
     /// Change nothing; fail when a generated file is out of date
     #[arg(long)]
@@ -81,6 +81,7 @@ fn generate(document: &Path) -> Result<Vec<Generated>> {
         Generated { path: repo::path("backend/openapi.json"), text: openapi },
         Generated { path: repo::path("frontend/src/lib/api/schema.ts"), text: client },
         Generated { path: repo::path("docs/configuration.md"), text: configuration() },
+        Generated { path: repo::path("docs/permissions.md"), text: permissions()? },
     ])
 }
 
@@ -88,6 +89,12 @@ fn openapi() -> Result<String> {
     let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     run::output("write the OpenAPI document", cmd!(shell, "{python} -m santaserver openapi"))
+}
+
+fn permissions() -> Result<String> {
+    let python = python::ensure_installed()?;
+    let shell = run::shell_in(&repo::path("backend"))?;
+    run::output("write the table of permissions", cmd!(shell, "{python} -m santaserver permissions"))
 }
 
 /// The classes of `santa_v1.proto` and their types, in a folder of their own

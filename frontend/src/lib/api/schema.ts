@@ -753,7 +753,7 @@ export interface paths {
         post?: never;
         /**
          * End Session
-         * @description End a session: your own, or as an administrator any.
+         * @description End a session: your own, or with `session:write` any.
          */
         delete: operations["end_session"];
         options?: never;
@@ -963,6 +963,54 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Users
+         * @description List users by name, with their roles.
+         */
+        get: operations["list_users"];
+        put?: never;
+        /**
+         * Create User
+         * @description Create a user with a password.
+         */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get User
+         * @description Show one user.
+         */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update User
+         * @description Change a user: name, password, roles, or whether it may log in. An administrator always stays.
+         */
+        patch: operations["update_user"];
         trace?: never;
     };
 }
@@ -1572,6 +1620,19 @@ export interface components {
             line: number;
             /** Message */
             message: string;
+        };
+        /**
+         * Grant
+         * @description A role of a user.
+         */
+        Grant: {
+            /** Role */
+            role: string;
+            /**
+             * Tag
+             * @description The tag it is limited to; null: it holds everywhere
+             */
+            tag: string | null;
         };
         /**
          * HeldRules
@@ -2240,6 +2301,22 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[UserAccount] */
+        Page_UserAccount_: {
+            /** Items */
+            items: components["schemas"]["UserAccount"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * Permission
+         * @description The right to do one kind of thing.
+         * @enum {string}
+         */
+        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write";
         /**
          * PlannedChange
          * @description What an import does to one rule.
@@ -2481,6 +2558,24 @@ export interface components {
              * @enum {string}
              */
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+        };
+        /**
+         * Role
+         * @description A set of permissions that can be given to a user.
+         * @enum {string}
+         */
+        Role: "viewer" | "requester" | "approver" | "operator" | "admin" | "auditor";
+        /**
+         * RoleGrant
+         * @description A role to give to a user.
+         */
+        RoleGrant: {
+            role: components["schemas"]["Role"];
+            /**
+             * Tag
+             * @description Limits the role to what has this tag; null: it holds everywhere
+             */
+            tag?: string | null;
         };
         /**
          * Rule
@@ -3473,13 +3568,88 @@ export interface components {
             /** Id */
             id: number;
             /**
-             * Role
-             * @description `admin` may change rules and settings, `user` may look
-             * @enum {string}
+             * Permissions
+             * @description What the user may do, everywhere or for some tags
              */
-            role: "admin" | "user";
+            permissions: components["schemas"]["Permission"][];
+            /** @description The strongest of the roles; null without one */
+            role: components["schemas"]["Role"] | null;
+            /** Roles */
+            roles: components["schemas"]["Grant"][];
+            /**
+             * Scopes
+             * @description The permissions that hold only for some tags, with the names of these tags
+             */
+            scopes: {
+                [key: string]: string[];
+            };
             /** Username */
             username: string;
+        };
+        /**
+         * UserAccount
+         * @description A user as those see it who manage users.
+         */
+        UserAccount: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Disabled */
+            disabled: boolean;
+            /** Display Name */
+            display_name: string;
+            /** Id */
+            id: number;
+            /** Roles */
+            roles: components["schemas"]["Grant"][];
+            /** Username */
+            username: string;
+        };
+        /**
+         * UserCreate
+         * @description A user to create.
+         */
+        UserCreate: {
+            /**
+             * Display Name
+             * @description Empty: the user name
+             * @default
+             */
+            display_name: string;
+            /** Password */
+            password: string;
+            /** Roles */
+            roles: components["schemas"]["RoleGrant"][];
+            /**
+             * Username
+             * @description Case does not tell users apart
+             */
+            username: string;
+        };
+        /**
+         * UserUpdate
+         * @description What to change of a user; what is left out stays.
+         */
+        UserUpdate: {
+            /**
+             * Disabled
+             * @description A disabled user cannot log in and has no sessions
+             */
+            disabled?: boolean | null;
+            /** Display Name */
+            display_name?: string | null;
+            /**
+             * Password
+             * @description Ends the sessions of the user
+             */
+            password?: string | null;
+            /**
+             * Roles
+             * @description All roles: others are taken
+             */
+            roles?: components["schemas"]["RoleGrant"][] | null;
         };
         /**
          * Watch
@@ -3558,6 +3728,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4350,6 +4529,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -4383,6 +4571,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4437,6 +4634,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4508,6 +4714,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The object does not exist. */
             404: {
                 headers: {
@@ -4550,6 +4765,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4624,6 +4848,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -4662,6 +4895,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
         };
     };
     count_members: {
@@ -4687,6 +4929,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4757,6 +5008,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -4791,6 +5051,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5042,6 +5311,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The object does not exist. */
             404: {
                 headers: {
@@ -5082,6 +5360,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5136,6 +5423,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -5169,6 +5465,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5243,6 +5548,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The object does not exist. */
             404: {
                 headers: {
@@ -5303,6 +5617,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
@@ -5345,6 +5668,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5652,6 +5984,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
                 headers: {
@@ -5666,7 +6007,7 @@ export interface operations {
     list_sessions: {
         parameters: {
             query?: {
-                /** @description Those of all users, for administrators */
+                /** @description Those of all users; needs `session:read` */
                 everybody?: boolean;
                 /** @description User name; without it, your own */
                 username?: string | null;
@@ -5839,6 +6180,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
         };
     };
     replace_settings: {
@@ -5915,6 +6265,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6032,6 +6391,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
         };
     };
     create_tag: {
@@ -6116,6 +6484,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6306,6 +6683,15 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6610,6 +6996,258 @@ export interface operations {
                 };
             };
             /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+                /** @description Part of a name, identifier or address */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UserAccount_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAccount"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAccount"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserAccount"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;

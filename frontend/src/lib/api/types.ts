@@ -4,6 +4,7 @@ import type { components, paths } from './schema.ts';
 type Schemas = components['schemas'];
 
 export type User = Schemas['User'];
+export type Permission = Schemas['Permission'];
 export type LoginState = Schemas['LoginState'];
 export type BlockedProgram = Schemas['BlockedProgram'];
 /** The contact for questions about a blocked program. */

@@ -2,12 +2,21 @@ import { render, screen, waitFor } from '@testing-library/svelte';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { logIn, loginState } from '../../api/auth.ts';
 import { ApiError } from '../../api/errors.ts';
+import type { User } from '../../api/types.ts';
 import LoginForm from './LoginForm.svelte';
 
 vi.mock('../../api/auth.ts');
 afterEach(() => void vi.resetAllMocks());
 
-const user = { id: 1, username: 'admin', display_name: '', role: 'admin' } as const;
+const user: User = {
+  id: 1,
+  username: 'admin',
+  display_name: '',
+  role: 'admin',
+  roles: [{ role: 'admin', tag: null }],
+  permissions: [],
+  scopes: {},
+};
 const state = { user, https_only: false, public_url: '' };
 const onsuccess = vi.fn(async () => undefined);
 const field = (name: string) => screen.getByLabelText<HTMLInputElement>(name);

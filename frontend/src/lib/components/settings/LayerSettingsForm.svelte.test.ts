@@ -94,7 +94,7 @@ it('asks before Lockdown reaches the layer, with the number of its machines', as
 
 it('can only be read by those who may not change it', () => {
   open({ batch_size: 70 }, [], false);
-  expect(screen.getByText('Only administrators can change these settings.')).toBeTruthy();
+  expect(screen.getByText('Your role does not include changing these settings.')).toBeTruthy();
   expect(screen.queryByLabelText('Add a setting')).toBeNull();
   expect(screen.queryByRole('button', { name: /^Remove/ })).toBeNull();
 });

@@ -114,7 +114,7 @@ it('wants at least one restriction', async () => {
 
 it('can only be read by those who may not change it', () => {
   open({}, false);
-  expect(screen.getByText('Only administrators can change these settings.')).toBeTruthy();
+  expect(screen.getByText('Your role does not include changing these settings.')).toBeTruthy();
   expect(screen.queryByRole('button', { name: 'Save settings' })).toBeNull();
   expect(number('Events per upload').matches(':disabled')).toBe(true);
 });

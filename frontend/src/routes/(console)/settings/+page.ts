@@ -8,8 +8,10 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ url, fetch, parent }) => {
-  await parent(); // no requests before the login is checked
-  const layer = textParam(url.searchParams, 'layer') ?? GLOBAL_LAYER;
+  const { user } = await parent(); // no requests before the login is checked
+  const tag = user.scopes['settings:read']?.[0];
+  const layer =
+    textParam(url.searchParams, 'layer') ?? (tag === undefined ? GLOBAL_LAYER : `tag:${tag}`);
   const layers = new Resource(() => listLayers({ fetch }));
   const settings = layer === GLOBAL_LAYER ? new Resource(() => readSettings({ fetch })) : undefined;
   const own = settings ? undefined : new Resource(() => readLayerSettings(layer, { fetch }));

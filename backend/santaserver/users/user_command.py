@@ -1,0 +1,128 @@
+"""`santaserver user …`: users and their roles, managed without the console."""
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable
+
+from santaserver import audit
+from santaserver.clock import system_clock
+from santaserver.current_user import Grant
+from santaserver.db import Connection, Database
+from santaserver.errors import NotFound
+from santaserver.outbox import discard
+from santaserver.permissions import Role
+from santaserver.settings import Settings
+from santaserver.unit_of_work import UnitOfWork
+from santaserver.users import account_service as service
+from santaserver.users import repository
+from santaserver.users.account_schemas import RoleGrant, UserCreate, UserUpdate
+from santaserver.users.service import normalise_username
+
+PAGE = 500
+
+
+async def run(settings: Settings, arguments: argparse.Namespace, password: str | None) -> None:
+    """Carry out one command; raise `Problem` when it is refused."""
+    database = Database(settings.database)
+    try:
+        if arguments.action == "list":
+            async with database.read() as connection:
+                await _list(connection)
+            return
+        async with database.unit_of_work(discard) as work:
+            await ACTIONS[arguments.action](work, arguments, password)
+    finally:
+        await database.close()
+
+
+async def _list(connection: Connection) -> None:
+    after = ""
+    while rows := await repository.list_users(connection, after, PAGE, ""):
+        for row in rows:
+            user = service.shown(row)
+            roles = ",".join(_shown(grant) for grant in user.roles) or "-"
+            state = "disabled" if user.disabled else "enabled"
+            sys.stdout.write(f"{user.id}\t{user.username}\t{state}\t{roles}\n")
+        after = rows[-1].username
+
+
+async def _create(work: UnitOfWork, arguments: argparse.Namespace, password: str | None) -> None:
+    wanted = UserCreate(
+        username=arguments.username,
+        display_name=arguments.display_name,
+        password=password or "",
+        roles=_grants(arguments.role, arguments.tag),
+    )
+    await service.create_user(work, wanted, audit.SYSTEM, system_clock())
+
+
+async def _set_password(work: UnitOfWork, arguments: argparse.Namespace, password: str | None) -> None:
+    await _update(work, arguments.username, UserUpdate(password=password))
+
+
+async def _disable(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
+    await _update(work, arguments.username, UserUpdate(disabled=True))
+
+
+async def _enable(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
+    await _update(work, arguments.username, UserUpdate(disabled=False))
+
+
+async def _grant(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
+    given = _grants(arguments.role, arguments.tag)
+    await _change_roles(work, arguments.username, lambda held: [*held, *given])
+
+
+async def _revoke(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
+    tags: list[str | None] = [*(arguments.tag or [])] or [None]
+    taken = {(arguments.role, tag and tag.lower()) for tag in tags}
+
+    def rest(held: list[RoleGrant]) -> list[RoleGrant]:
+        kept = [one for one in held if (one.role, one.tag and one.tag.lower()) not in taken]
+        if len(kept) == len(held):
+            raise NotFound("The user does not have this role")
+        return kept
+
+    await _change_roles(work, arguments.username, rest)
+
+
+async def _change_roles(
+    work: UnitOfWork, username: str, change: Callable[[list[RoleGrant]], list[RoleGrant]]
+) -> None:
+    await repository.lock_roles(work.connection)
+    row = await _find(work.connection, username)
+    pairs = zip(row.roles, row.tag_names, strict=True)
+    held = [RoleGrant(role=Role(role), tag=tag) for role, tag in pairs if role in set(Role)]
+    await _update(work, username, UserUpdate(roles=change(held)))
+
+
+async def _update(work: UnitOfWork, username: str, wanted: UserUpdate) -> None:
+    row = await _find(work.connection, username)
+    await service.update_user(work, row.id, wanted, audit.SYSTEM, system_clock())
+
+
+async def _find(connection: Connection, username: str) -> repository.UserRow:
+    row = await repository.find_by_name(connection, normalise_username(username))
+    if row is None:
+        raise NotFound(service.NO_USER)
+    return row
+
+
+def _grants(role: str | None, tags: list[str] | None) -> list[RoleGrant]:
+    if role is None:
+        return []
+    return [RoleGrant(role=Role(role), tag=tag) for tag in tags or [None]]
+
+
+def _shown(grant: Grant) -> str:
+    return grant.role if grant.tag is None else f"{grant.role}@{grant.tag}"
+
+
+ACTIONS: dict[str, Callable[[UnitOfWork, argparse.Namespace, str | None], Awaitable[None]]] = {
+    "create": _create,
+    "set-password": _set_password,
+    "disable": _disable,
+    "enable": _enable,
+    "grant": _grant,
+    "revoke": _revoke,
+}

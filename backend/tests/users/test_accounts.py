@@ -1,0 +1,193 @@
+"""Users and their roles, by REST and on the command line."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from santaserver.__main__ import main
+from santaserver.permission_docs import markdown
+from tests.support.postgres import execute, fetch, value
+from tests.support.server import RunningServer
+
+PASSWORD = "a long enough password"
+USERS = "/api/v1/users"
+
+
+def create(admin: httpx.Client, name: str = "ada", **fields: object) -> httpx.Response:
+    body = {"username": name, "password": PASSWORD, "roles": [{"role": "viewer"}], **fields}
+    return admin.post(USERS, json=body)
+
+
+@contextmanager
+def logged_in(server: RunningServer, name: str, password: str = PASSWORD) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        client.post("/api/v1/auth/login", json={"username": name, "password": password})
+        yield client
+
+
+def test_a_user_is_created_and_can_log_in(server: RunningServer, admin: httpx.Client) -> None:
+    admin.post("/api/v1/tags", json={"name": "Lab"})
+    made = create(admin, " Ada ", roles=[{"role": "operator", "tag": "lab"}, {"role": "auditor"}])
+    assert made.status_code == httpx.codes.CREATED
+    user = made.json()
+    assert (user["username"], user["display_name"], user["disabled"]) == ("ada", "Ada", False)
+    assert user["roles"] == [{"role": "operator", "tag": "Lab"}, {"role": "auditor", "tag": None}]
+    with logged_in(server, "ADA") as client:
+        assert client.get("/api/v1/auth/me").json()["roles"] == user["roles"]
+    assert admin.get(f"{USERS}/{user['id']}").json() == user
+    assert [one["username"] for one in admin.get(USERS).json()["items"]] == ["ada", "admin"]
+    entry = fetch(server.dsn, "select action, after::text from audit_log where action like 'user_%'")
+    assert [one["action"] for one in entry] == ["user_created"]
+    assert PASSWORD not in entry[0]["after"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"username": "admin"}, 409),
+        ({"username": "ADMIN"}, 409),
+        ({"username": "  "}, 422),
+        ({"username": ""}, 422),
+        ({"password": "too short"}, 422),
+        ({"roles": [{"role": "root"}]}, 422),
+        ({"roles": [{"role": "viewer", "tag": "nowhere"}]}, 422),
+        ({"roles": [{"role": "viewer", "tags": ["lab"]}]}, 422),
+        ({"roles": None}, 422),
+        ({"role": "admin"}, 422),
+    ],
+)
+def test_a_bad_user_is_refused_and_nothing_is_stored(
+    server: RunningServer, admin: httpx.Client, fields: dict[str, object], status: int
+) -> None:
+    assert create(admin, **fields).status_code == status
+    assert value(server.dsn, "select count(*) from app_user") == 1
+    assert value(server.dsn, "select count(*) from binding") == 1
+
+
+def test_roles_change_open_sessions_at_once(server: RunningServer, admin: httpx.Client) -> None:
+    user = create(admin).json()
+    rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
+    with logged_in(server, "ada") as client:
+        assert client.post("/api/v1/rules", json=rule).status_code == httpx.codes.FORBIDDEN
+        admin.patch(f"{USERS}/{user['id']}", json={"roles": [{"role": "approver"}]})
+        assert client.post("/api/v1/rules", json=rule).status_code == httpx.codes.CREATED
+        admin.patch(f"{USERS}/{user['id']}", json={"roles": []})
+        assert client.get("/api/v1/rules").status_code == httpx.codes.FORBIDDEN
+        assert client.get("/api/v1/auth/me").json()["permissions"] == []
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"password": "another long password"}])
+def test_a_disabled_user_and_an_old_password_are_out(
+    server: RunningServer, admin: httpx.Client, change: dict[str, object]
+) -> None:
+    user = create(admin).json()
+    with logged_in(server, "ada") as client:
+        assert client.get("/api/v1/auth/me").status_code == httpx.codes.OK
+        assert admin.patch(f"{USERS}/{user['id']}", json=change).status_code == httpx.codes.OK
+        assert client.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
+    with logged_in(server, "ada") as again:
+        assert again.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
+    admin.patch(f"{USERS}/{user['id']}", json={"disabled": False, "password": PASSWORD})
+    with logged_in(server, "ada") as back:
+        assert back.get("/api/v1/auth/me").status_code == httpx.codes.OK
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"disabled": True}, {"roles": []}, {"roles": [{"role": "operator"}, {"role": "admin", "tag": "lab"}]}],
+)
+def test_the_last_administrator_stays(admin: httpx.Client, change: dict[str, object]) -> None:
+    admin.post("/api/v1/tags", json={"name": "lab"})
+    own = admin.get("/api/v1/auth/me").json()["id"]
+    refused = admin.patch(f"{USERS}/{own}", json=change)
+    assert refused.status_code == httpx.codes.CONFLICT
+    assert admin.get("/api/v1/auth/me").json()["role"] == "admin"
+    create(admin, "second", roles=[{"role": "admin"}])
+    assert admin.patch(f"{USERS}/{own}", json=change).status_code == httpx.codes.OK
+
+
+def test_a_removed_tag_takes_its_roles_with_it(server: RunningServer, admin: httpx.Client) -> None:
+    tag = admin.post("/api/v1/tags", json={"name": "lab"}).json()["id"]
+    user = create(admin, roles=[{"role": "operator", "tag": "lab"}]).json()
+    with logged_in(server, "ada") as client:
+        assert client.get("/api/v1/rules").status_code == httpx.codes.OK
+        assert admin.delete(f"/api/v1/tags/{tag}").status_code == httpx.codes.NO_CONTENT
+        assert admin.get(f"{USERS}/{user['id']}").json()["roles"] == []
+
+
+def command(dsn: str, monkeypatch: pytest.MonkeyPatch, *words: str, password: str = PASSWORD) -> int:
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(password + "\n"))
+    return main(["user", *words])
+
+
+def test_users_are_managed_on_the_command_line(
+    server: RunningServer,
+    admin: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(*words: str, password: str = PASSWORD) -> int:
+        return command(server.dsn, monkeypatch, *words, password=password)
+
+    def listed() -> list[list[str]]:
+        capsys.readouterr()
+        assert run("list") == 0
+        return [line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()]
+
+    admin.post("/api/v1/tags", json={"name": "lab"})
+    assert run("create", "Ada", "--role", "operator", "--tag", "lab", "--password-stdin") == 0
+    assert listed() == [["ada", "enabled", "operator@lab"], ["admin", "enabled", "admin"]]
+    assert run("grant", "ada", "auditor") == 0
+    assert run("revoke", "ada", "operator", "--tag", "LAB") == 0
+    assert listed()[0] == ["ada", "enabled", "auditor"]
+    assert run("set-password", "ada", "--password-stdin", password="a newer long password") == 0
+    with logged_in(server, "ada", "a newer long password") as client:
+        assert client.get("/api/v1/auth/me").json()["role"] == "auditor"
+        assert run("disable", "ada") == 0
+    assert listed()[0] == ["ada", "disabled", "auditor"]
+    assert run("enable", "ada") == 0
+    actors = fetch(server.dsn, "select distinct actor_name from audit_log where action = 'user_changed'")
+    assert [row["actor_name"] for row in actors] == ["system"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("create", "admin", "--role", "viewer", "--password-stdin"),
+        ("create", "ada", "--role", "viewer", "--tag", "nowhere", "--password-stdin"),
+        ("grant", "nobody", "viewer"),
+        ("revoke", "admin", "viewer"),
+        ("revoke", "admin", "admin"),
+        ("disable", "admin"),
+        ("disable", "nobody"),
+    ],
+)
+def test_a_refused_command_changes_nothing(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    before = fetch(server.dsn, "select user_id, role, tag_id from binding")
+    assert command(server.dsn, monkeypatch, *words) == 1
+    assert fetch(server.dsn, "select user_id, role, tag_id from binding") == before
+    assert value(server.dsn, "select count(*) from app_user where disabled_at is not null") == 0
+
+
+def test_an_unknown_role_of_a_user_stays_when_others_change(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    user = create(admin).json()
+    execute(server.dsn, "update binding set role = 'superuser' where user_id = $1", user["id"])
+    assert admin.get(f"{USERS}/{user['id']}").json()["roles"] == [{"role": "superuser", "tag": None}]
+    renamed = admin.patch(f"{USERS}/{user['id']}", json={"display_name": "Ada Lovelace"})
+    assert renamed.json()["roles"] == [{"role": "superuser", "tag": None}]
+
+
+def test_the_page_about_permissions_names_every_endpoint(admin: httpx.Client) -> None:
+    page = markdown()
+    for path in admin.get("/api/v1/openapi.json").json()["paths"]:
+        assert f"`{path}`" in page
+    assert "| WebSocket | `/api/v1/live` | `live:read` |" in page

@@ -1,0 +1,31 @@
+// What the logged-in user may do, to show only that. The server checks it again.
+import type { Permission, User } from '../api/types.ts';
+
+type Holder = Pick<User, 'permissions' | 'scopes'>;
+
+/** Whether a user has a permission, everywhere or for some tags. */
+export function may(user: Holder, permission: Permission): boolean {
+  return user.permissions.includes(permission);
+}
+
+/** Whether a user has a permission everywhere, as what concerns the whole fleet requires. */
+export function mayEverywhere(user: Holder, permission: Permission): boolean {
+  return may(user, permission) && user.scopes[permission] === undefined;
+}
+
+const TITLES: Record<NonNullable<User['role']>, string> = {
+  admin: 'Administrator',
+  operator: 'Operator',
+  approver: 'Approver',
+  auditor: 'Auditor',
+  viewer: 'Viewer',
+  requester: 'Requester',
+};
+
+/** A user's strongest role in words, and whether it is limited to tags. */
+export function roleTitle(user: Pick<User, 'role' | 'roles'>): string {
+  if (user.role === null) return 'No role';
+  const held = user.roles.filter((grant) => grant.role === user.role);
+  if (held.some((grant) => grant.tag === null)) return TITLES[user.role];
+  return `${TITLES[user.role]} for ${held.map((grant) => grant.tag).join(', ')}`;
+}
