@@ -141,9 +141,6 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     }
 )
 
-CHANGING = frozenset(permission for permission in Permission if not permission.endswith((":read", ":export")))
-"""Those that a request with a body may need."""
-
 
 def known_role(name: str) -> Role | None:
     """Return the role of this name; None for one that this version does not know."""
