@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from santaserver.cache import CacheMemory, LruCache
-from santaserver.current_user import User
+from santaserver.current_user import Binding, user_with
 from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache, EnrollmentTerms
 from santaserver.events.catalog import ProgramCache
@@ -98,7 +98,8 @@ def fill_caps(memory: CacheMemory, number: int) -> object:
 def fill_sessions(memory: CacheMemory, number: int) -> object:
     sessions = Sessions(Database(load({}).database), Lifetime(timedelta(1), timedelta(1)), memory)
     for one in range(number):
-        user = User(id=1000 + one, username=f"someone{one}", display_name=f"Someone {one}", role="user")
+        held = [Binding(role="operator", tag=None, tag_name=None)]
+        user = user_with(1000 + one, f"someone{one}", f"Someone {one}", held)
         at = [NOW + timedelta(seconds=one, minutes=minute) for minute in range(3)]
         sessions._known.put(one.to_bytes(32, "big"), _Session(user, at[0], at[1], at[2], one / 7, 1000 + one))
     return sessions

@@ -74,7 +74,7 @@ async def _grant(work: UnitOfWork, arguments: argparse.Namespace, _: str | None)
 
 
 async def _revoke(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
-    tags: list[str | None] = [*(arguments.tag or [])] or [None]
+    tags: list[str | None] = arguments.tag or [None]
     taken = {(arguments.role, tag and tag.lower()) for tag in tags}
 
     def rest(held: list[RoleGrant]) -> list[RoleGrant]:

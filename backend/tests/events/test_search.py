@@ -14,6 +14,7 @@ from santaserver.events import places, repository
 from santaserver.events.partitions import create_partitions
 from santaserver.events.repository import Search
 from santaserver.events.service import newest
+from santaserver.scope import EVERYWHERE
 from tests.support.postgres import value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -126,7 +127,7 @@ def test_the_first_look_of_a_list_is_at_today(dsn: str, mac: SimulatedMac, ago: 
     async def run() -> list[tuple[object, ...]]:
         connection = await asyncpg.connect(dsn)
         recorder = Recorder(connection)
-        rows = await repository.list_events(recorder, Search(), newest(now), 1, now)
+        rows = await repository.list_events(recorder, EVERYWHERE, Search(), newest(now), 1, now)
         assert len(rows) == 1
         await connection.close()
         return recorder.asked

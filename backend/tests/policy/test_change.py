@@ -14,6 +14,7 @@ from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.outbox import Message
 from santaserver.policy.change import policy_change
+from santaserver.scope import EVERYWHERE
 from santaserver.settings import DatabaseSettings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, remove_tag
@@ -123,7 +124,7 @@ def test_the_audit_entry_is_the_last_statement(dsn: str, monkeypatch: pytest.Mon
         seen.extend(row["query"] for row in await asyncio.to_thread(fetch, dsn, OPEN))
 
     async def act(work: UnitOfWork) -> None:
-        await create_tag(work, TagContent(name="a"), SYSTEM, system_clock())
+        await create_tag(work, EVERYWHERE, TagContent(name="a"), SYSTEM, system_clock())
 
     monkeypatch.setattr(UnitOfWork, "finish", noted)
     in_one_unit(dsn, act, publish=[])
@@ -134,7 +135,7 @@ def test_an_error_after_the_change_leaves_nothing(dsn: str) -> None:
     published: list[Message] = []
 
     async def act(work: UnitOfWork) -> None:
-        await create_tag(work, TagContent(name="a"), SYSTEM, system_clock())
+        await create_tag(work, EVERYWHERE, TagContent(name="a"), SYSTEM, system_clock())
         work.outbox.add({"type": "lagged"})
         raise KeyError
 
@@ -158,7 +159,7 @@ def test_a_change_that_does_nothing_takes_no_number(dsn: str) -> None:
 def test_several_changes_of_one_unit_have_numbers_of_their_own(dsn: str) -> None:
     async def act(work: UnitOfWork) -> None:
         for name in "abc":
-            await create_tag(work, TagContent(name=name), SYSTEM, system_clock())
+            await create_tag(work, EVERYWHERE, TagContent(name=name), SYSTEM, system_clock())
 
     in_one_unit(dsn, act, publish=[])
     assert [row["seq"] for row in fetch(dsn, LOG)] == [1, 2, 3]
@@ -170,11 +171,11 @@ def test_a_tag_goes_in_one_change_however_many_rules_it_has(dsn: str, number: in
     published: list[Message] = []
 
     async def make(work: UnitOfWork) -> None:
-        await create_tag(work, TagContent(name="many"), SYSTEM, system_clock())
+        await create_tag(work, EVERYWHERE, TagContent(name="many"), SYSTEM, system_clock())
 
     async def remove(work: UnitOfWork) -> None:
         tag = await work.connection.fetchval("select id from tag")
-        await remove_tag(work, tag, SYSTEM, system_clock())
+        await remove_tag(work, EVERYWHERE, tag, SYSTEM, system_clock())
 
     in_one_unit(dsn, make, publish=[])
     execute(dsn, MANY, number)

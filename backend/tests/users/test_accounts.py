@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ PASSWORD = "a long enough password"
 USERS = "/api/v1/users"
 
 
-def create(admin: httpx.Client, name: str = "ada", **fields: object) -> httpx.Response:
+def create(admin: httpx.Client, name: str = "ada", **fields: Any) -> httpx.Response:  # noqa: ANN401 - JSON
     body = {"username": name, "password": PASSWORD, "roles": [{"role": "viewer"}], **fields}
     return admin.post(USERS, json=body)
 
@@ -61,7 +62,7 @@ def test_a_user_is_created_and_can_log_in(server: RunningServer, admin: httpx.Cl
     ],
 )
 def test_a_bad_user_is_refused_and_nothing_is_stored(
-    server: RunningServer, admin: httpx.Client, fields: dict[str, object], status: int
+    server: RunningServer, admin: httpx.Client, fields: dict[str, Any], status: int
 ) -> None:
     assert create(admin, **fields).status_code == status
     assert value(server.dsn, "select count(*) from app_user") == 1
