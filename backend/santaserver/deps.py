@@ -58,6 +58,8 @@ async def get_work(request: Request, state: StateDep, user: CurrentUser) -> Asyn
     request_id = request.headers.get(REQUEST_ID, "")[:MAX_REQUEST_ID]
     async with state.database.unit_of_work(state.bus.publish, user.id, request_id) as work:
         yield work
+    if work.accounts_changed:
+        state.sessions.ended()  # this worker does not wait for PostgreSQL's notification
 
 
 WorkDep = Annotated[UnitOfWork, Depends(get_work, scope="function")]

@@ -17,11 +17,13 @@ from santaserver.postgres.connection import Connection
 class UnitOfWork:
     """A connection inside one transaction, and what is done at its end."""
 
-    __slots__ = ("_batches", "_entries", "connection", "outbox", "request_id")
+    __slots__ = ("_batches", "_entries", "accounts_changed", "connection", "outbox", "request_id")
 
     def __init__(self, connection: Connection, request_id: str = "", outbox: Outbox | None = None) -> None:
         """Begin with nothing to say; the transaction is the caller's."""
         self.connection = connection
+        self.accounts_changed = False
+        """Whether cached sessions are out of date after the commit."""
         self.request_id = request_id
         self.outbox = Outbox() if outbox is None else outbox
         self._entries: list[AuditEntry] = []

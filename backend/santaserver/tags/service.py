@@ -80,6 +80,7 @@ async def remove_tag(work: UnitOfWork, scope: Scope, tag_id: int, actor: Actor, 
         rules = await remove_layers_rules(change, row.layer)
         settings = await remove_layers_settings(change, row.layer)
         await repository.remove_tag(connection, row, actor.id, now)
+        work.accounts_changed = True  # roles that were limited to it are gone
         change.layers_changed()
         change.sum_up(rules=rules, settings=settings)
         _record(change, "removed", before, None, rules=rules, settings=settings)

@@ -61,6 +61,7 @@ async def update_user(
 ) -> UserAccount:
     """Change a user; what is None stays."""
     connection = work.connection
+    work.accounts_changed = True
     hashed = None if wanted.password is None else await asyncio.to_thread(hash_password, wanted.password)
     await repository.lock_roles(connection)
     before = await get_user(connection, user_id)

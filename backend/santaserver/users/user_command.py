@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from santaserver import audit
 from santaserver.clock import system_clock
@@ -108,10 +108,10 @@ async def _find(connection: Connection, username: str) -> repository.UserRow:
     return row
 
 
-def _grants(role: str | None, tags: list[str] | None) -> list[RoleGrant]:
+def _grants(role: str | None, tags: Sequence[str | None] | None) -> list[RoleGrant]:
     if role is None:
         return []
-    return [RoleGrant(role=Role(role), tag=tag) for tag in tags or [None]]
+    return [RoleGrant(role=Role(role), tag=tag) for tag in tags or (None,)]
 
 
 def _shown(grant: Grant) -> str:

@@ -11,6 +11,8 @@ import pytest
 
 from santaserver.__main__ import main
 from santaserver.permission_docs import markdown
+from santaserver.users.session_watch import SessionWatch
+from tests.conftest import ADMIN
 from tests.support.postgres import execute, fetch, value
 from tests.support.server import RunningServer
 
@@ -26,8 +28,12 @@ def create(admin: httpx.Client, name: str = "ada", **fields: Any) -> httpx.Respo
 @contextmanager
 def logged_in(server: RunningServer, name: str, password: str = PASSWORD) -> Iterator[httpx.Client]:
     with server.client() as client:
-        client.post("/api/v1/auth/login", json={"username": name, "password": password})
+        log_in(client, name, password)
         yield client
+
+
+def log_in(client: httpx.Client, name: str, password: str = PASSWORD) -> None:
+    client.post("/api/v1/auth/login", json={"username": name, "password": password})
 
 
 def test_a_user_is_created_and_can_log_in(server: RunningServer, admin: httpx.Client) -> None:
@@ -69,10 +75,19 @@ def test_a_bad_user_is_refused_and_nothing_is_stored(
     assert value(server.dsn, "select count(*) from binding") == 1
 
 
-def test_roles_change_open_sessions_at_once(server: RunningServer, admin: httpx.Client) -> None:
-    user = create(admin).json()
+@pytest.fixture
+def deaf(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
+    """A worker that does not hear PostgreSQL's notifications."""
+    monkeypatch.setattr(SessionWatch, "_heard", lambda *_: None)
+    with RunningServer(server.dsn) as running:
+        yield running
+
+
+def test_roles_change_open_sessions_at_once(deaf: RunningServer) -> None:
     rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
-    with logged_in(server, "ada") as client:
+    with logged_in(deaf, *ADMIN) as admin, deaf.client() as client:
+        user = create(admin).json()
+        log_in(client, "ada")
         assert client.post("/api/v1/rules", json=rule).status_code == httpx.codes.FORBIDDEN
         admin.patch(f"{USERS}/{user['id']}", json={"roles": [{"role": "approver"}]})
         assert client.post("/api/v1/rules", json=rule).status_code == httpx.codes.CREATED
@@ -82,19 +97,18 @@ def test_roles_change_open_sessions_at_once(server: RunningServer, admin: httpx.
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"password": "another long password"}])
-def test_a_disabled_user_and_an_old_password_are_out(
-    server: RunningServer, admin: httpx.Client, change: dict[str, object]
-) -> None:
-    user = create(admin).json()
-    with logged_in(server, "ada") as client:
+def test_a_disabled_user_and_an_old_password_are_out(deaf: RunningServer, change: dict[str, object]) -> None:
+    with logged_in(deaf, *ADMIN) as admin, deaf.client() as client:
+        user = create(admin).json()
+        log_in(client, "ada")
         assert client.get("/api/v1/auth/me").status_code == httpx.codes.OK
         assert admin.patch(f"{USERS}/{user['id']}", json=change).status_code == httpx.codes.OK
         assert client.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
-    with logged_in(server, "ada") as again:
-        assert again.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
-    admin.patch(f"{USERS}/{user['id']}", json={"disabled": False, "password": PASSWORD})
-    with logged_in(server, "ada") as back:
-        assert back.get("/api/v1/auth/me").status_code == httpx.codes.OK
+        with logged_in(deaf, "ada") as again:
+            assert again.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
+        admin.patch(f"{USERS}/{user['id']}", json={"disabled": False, "password": PASSWORD})
+        with logged_in(deaf, "ada") as back:
+            assert back.get("/api/v1/auth/me").status_code == httpx.codes.OK
 
 
 @pytest.mark.parametrize(
@@ -111,13 +125,15 @@ def test_the_last_administrator_stays(admin: httpx.Client, change: dict[str, obj
     assert admin.patch(f"{USERS}/{own}", json=change).status_code == httpx.codes.OK
 
 
-def test_a_removed_tag_takes_its_roles_with_it(server: RunningServer, admin: httpx.Client) -> None:
-    tag = admin.post("/api/v1/tags", json={"name": "lab"}).json()["id"]
-    user = create(admin, roles=[{"role": "operator", "tag": "lab"}]).json()
-    with logged_in(server, "ada") as client:
+def test_a_removed_tag_takes_its_roles_with_it(deaf: RunningServer) -> None:
+    with logged_in(deaf, *ADMIN) as admin, deaf.client() as client:
+        tag = admin.post("/api/v1/tags", json={"name": "lab"}).json()["id"]
+        user = create(admin, roles=[{"role": "operator", "tag": "lab"}]).json()
+        log_in(client, "ada")
         assert client.get("/api/v1/rules").status_code == httpx.codes.OK
         assert admin.delete(f"/api/v1/tags/{tag}").status_code == httpx.codes.NO_CONTENT
         assert admin.get(f"{USERS}/{user['id']}").json()["roles"] == []
+        assert client.get("/api/v1/rules").status_code == httpx.codes.FORBIDDEN
 
 
 def command(dsn: str, monkeypatch: pytest.MonkeyPatch, *words: str, password: str = PASSWORD) -> int:
