@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from santaserver.settings import Settings, SettingsError, load
 
 EX_CONFIG = 78
 EX_FAILED = 1
+
+AUDIT = "Verify, export and attest the audit log."
 
 log = logging.getLogger("santaserver")
 
@@ -175,6 +178,63 @@ def revoke_sessions(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def audit_verify(arguments: argparse.Namespace) -> int:
+    """Verify an export of the audit log offline; the first bad entry is named, and the exit code is 1."""
+    from santaserver.audit_log import command  # noqa: PLC0415
+
+    try:
+        result = command.verify_file(arguments.file, arguments.checkpoint, arguments.key)
+    except command.CannotVerify as error:
+        sys.stderr.write(f"not verified: {error}\n")
+        return EX_FAILED
+    noted, signed = bool(arguments.checkpoint), arguments.key is not None
+    sys.stdout.write(command.report(result, noted=noted, signed=signed))
+    return EX_FAILED if result.fault else 0
+
+
+def audit_export(arguments: argparse.Namespace) -> int:
+    """Write the audit log, a line of JSON for each entry."""
+    from santaserver.audit_log.command import export_file  # noqa: PLC0415
+
+    asyncio.run(export_file(_settings(), arguments.output))
+    return 0
+
+
+def audit_checkpoint(_: argparse.Namespace) -> int:
+    """Make a checkpoint of the audit log and print it."""
+    from santaserver.audit_log.command import make_checkpoint  # noqa: PLC0415
+
+    sys.stdout.write(asyncio.run(make_checkpoint(_settings())))
+    return 0
+
+
+def audit_key(_: argparse.Namespace) -> int:
+    """Print the key that verifies this server's checkpoints."""
+    from santaserver.audit_log.checkpoints import signer_of  # noqa: PLC0415
+
+    signer = signer_of(_settings())
+    if signer is None:
+        log.error(
+            "checkpoints are not signed: set AUDIT_KEY_FILE; openssl genpkey -algorithm ed25519 makes a key"
+        )
+        return EX_FAILED
+    sys.stdout.write(f"{signer.verifier}\n")
+    return 0
+
+
+def audit_erase(arguments: argparse.Namespace) -> int:
+    """Erase names, addresses, reasons and contents of old audit entries; the entries still verify."""
+    from santaserver.audit_log.command import erase_details  # noqa: PLC0415
+
+    erased = asyncio.run(erase_details(_settings(), arguments.before))
+    log.info("erased the details of %d audit entries", erased)
+    return 0
+
+
+def _day(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
 def openapi(arguments: argparse.Namespace) -> int:
     """Write the OpenAPI document."""
     from santaserver import openapi as document  # noqa: PLC0415
@@ -222,6 +282,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--user", help="all sessions of this user")
     which.add_argument("--id", type=int, help="the session with this id, as `sessions` shows it")
     which.add_argument("--all", action="store_true", help="every session")
+    _audit_commands(commands.add_parser("audit", help=AUDIT, description=AUDIT))
     command("openapi", openapi).add_argument(
         "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
@@ -262,6 +323,35 @@ def _add_user_actions(parser: argparse.ArgumentParser) -> None:
     action("set-password", "set the password and end the sessions", password=True)
     action("disable", "refuse logins and end the sessions")
     action("enable", "allow logins again")
+
+
+def _audit_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        added.set_defaults(run=run)
+        return added
+
+    verify = command("verify", audit_verify)
+    verify.add_argument("file", type=Path, metavar="FILE", help="an export of the audit log")
+    verify.add_argument(
+        "--checkpoint",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="checkpoints that were kept elsewhere; may be given several times",
+    )
+    verify.add_argument("--key", help="what `audit key` prints, or a file with it: checks who signed them")
+    command("export", audit_export).add_argument(
+        "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
+    )
+    command("checkpoint", audit_checkpoint)
+    command("key", audit_key)
+    command("erase", audit_erase).add_argument(
+        "--before", type=_day, required=True, metavar="DAY", help="such as 2026-01-31, in UTC"
+    )
 
 
 def _settings() -> Settings:

@@ -2,15 +2,16 @@
 
 from datetime import datetime
 
+from santaserver.audit import SYSTEM
 from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.enrollment.repository import NewEnrollment, add_unless_known
 from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.outbox import discard
-from santaserver.permissions import Role
 from santaserver.settings import Settings
+from santaserver.users.account_service import create_admin as create_admin_account
 from santaserver.users.passwords import hash_password
-from santaserver.users.repository import NewUser, upsert_user
+from santaserver.users.repository import NewUser
 from santaserver.users.service import normalise_username
 
 
@@ -20,7 +21,7 @@ async def create_admin(settings: Settings, username: str, password: str) -> None
     database = Database(settings.database)
     try:
         async with database.unit_of_work(discard) as work:
-            await upsert_user(work.connection, user, Role.ADMIN, system_clock())
+            await create_admin_account(work, user, SYSTEM, system_clock())
     finally:
         await database.close()
 
@@ -47,7 +48,10 @@ async def create_enrollment(
     )
     try:
         async with database.unit_of_work(discard) as work:
-            await add_unless_known(work.connection, enrollment)
+            number = await add_unless_known(work.connection, enrollment)
+            if number is not None:
+                target, after = ("enrollment", str(number)), {"label": label, "quota": quota}
+                work.audit(SYSTEM, enrollment.created_at, "enrollment_created", target, None, after)
     finally:
         await database.close()
     return chosen

@@ -1,15 +1,28 @@
-"""The audit log: who did what to which object, with the object before and after it."""
+"""The audit log: who did what to which object, with the object before and after it.
 
+An entry is two texts. The one in the log says who, what and when, without names; the other holds names,
+address, reason, before and after. The first has a salted hash of the second, which can therefore be erased.
+"""
+
+import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
+from santaserver.canonical import canonical
 from santaserver.postgres.connection import Connection
 
-ActorKind = Literal["user", "token", "schedule", "command_line", "enrollment"]
+ActorKind = Literal["user", "token", "schedule", "command_line", "enrollment", "anonymous"]
+
+VERSION = 1
+"""Of the entries' form."""
+SALT_BYTES = 16
+MAX_CONTEXT = 300
+"""Characters of an address or a request id that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,50 +37,32 @@ class Actor:
 
 SYSTEM = Actor("system", kind="command_line")
 SCHEDULE = Actor("schedule", kind="schedule")
+ANONYMOUS = Actor("", kind="anonymous")
+"""Somebody who is not logged in."""
 
 Target = tuple[str, str]
 """(type, id) of the object that was changed; `*` for all of a type."""
 
 
 @dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One act, ready to be stored."""
+class RequestInfo:
+    """Where a change comes from."""
 
-    at: datetime
-    actor: Actor
-    action: str
-    target: Target
-    policy_seq: int | None
-    before: str | None
-    after: str | None
-    """Both are JSON."""
+    request_id: str = ""
+    address: str = ""
 
 
-STORE = """
-insert into audit_log (at, actor_id, actor_name, action, object_type, object_id, policy_seq, before, after)
-select at, actor_id, actor_name, action, object_type, object_id, policy_seq, before::jsonb, after::jsonb
-from unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-    $8::text[], $9::text[])
-  with ordinality e (at, actor_id, actor_name, action, object_type, object_id, policy_seq, before, after, n)
-order by n
-"""
-
-STORE_EACH = """
-insert into audit_log (at, actor_id, actor_name, action, object_type, object_id, policy_seq)
-select $1, $2, $3, $4, $5, id::text, $6 from unnest($7::bigint[]) with ordinality e (id, n) order by n
-"""
+NO_REQUEST = RequestInfo()
 
 
 @dataclass(frozen=True, slots=True)
-class AuditBatch:
-    """The same act on many objects; one entry each."""
+class AuditEntry:
+    """One act, ready to be stored."""
 
-    at: datetime
-    actor: Actor
-    action: str
-    object_type: str
-    objects: Sequence[int]
-    policy_seq: int | None
+    text: str
+    """What the log holds, and its hashes cover."""
+    salt: bytes
+    details: str
 
 
 def entry(
@@ -78,41 +73,52 @@ def entry(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     policy_seq: int | None = None,
+    *,
+    reason: str = "",
+    request: RequestInfo = NO_REQUEST,
 ) -> AuditEntry:
     """Make an entry of plain values; later changes of the objects do not affect it."""
-    return AuditEntry(at, actor, action, target, policy_seq, _json(before), _json(after))
+    private: dict[str, Any] = {
+        "actor": actor.name,
+        "address": request.address[:MAX_CONTEXT],
+        "reason": reason,
+        "before": before,
+        "after": after,
+    }
+    known = {name: value for name, value in private.items() if value is not None}
+    details = canonical(msgspec.to_builtins(known))
+    salt = secrets.token_bytes(SALT_BYTES)
+    text = canonical(
+        {
+            "v": VERSION,
+            "at": stamp(at),
+            "actor": {"kind": actor.kind, "id": actor.id},
+            "action": action,
+            "object": {"type": target[0], "id": target[1]},
+            "policy_seq": policy_seq,
+            "request_id": request.request_id[:MAX_CONTEXT],
+            "details": details_hash(salt, details),
+        }
+    )
+    return AuditEntry(text, salt, details)
+
+
+def details_hash(salt: bytes, details: str) -> str:
+    """Return what an entry says about its details."""
+    return hashlib.sha256(salt + details.encode()).hexdigest()
+
+
+def stamp(at: datetime) -> str:
+    """Return a time as entries have it: in UTC and always as long, so that texts sort as times do."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 async def store(connection: Connection, entries: Sequence[AuditEntry]) -> None:
-    """Store entries in their order, in one statement."""
+    """Append entries in their order: the last statement before the commit, which unlocks the log."""
     if entries:
         await connection.execute(
-            STORE,
-            [one.at for one in entries],
-            [one.actor.id for one in entries],
-            [one.actor.name for one in entries],
-            [one.action for one in entries],
-            [one.target[0] for one in entries],
-            [one.target[1] for one in entries],
-            [one.policy_seq for one in entries],
-            [one.before for one in entries],
-            [one.after for one in entries],
+            "select audit_append($1, $2, $3)",
+            [one.text for one in entries],
+            [one.salt for one in entries],
+            [one.details for one in entries],
         )
-
-
-async def store_batch(connection: Connection, batch: AuditBatch) -> None:
-    """Store the entries of a batch; PostgreSQL writes their JSON, however many there are."""
-    await connection.execute(
-        STORE_EACH,
-        batch.at,
-        batch.actor.id,
-        batch.actor.name,
-        batch.action,
-        batch.object_type,
-        batch.policy_seq,
-        batch.objects,
-    )
-
-
-def _json(values: Mapping[str, Any] | None) -> str | None:
-    return None if values is None else msgspec.json.encode(values).decode()

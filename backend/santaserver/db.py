@@ -12,6 +12,7 @@ from types import TracebackType
 
 import asyncpg
 
+from santaserver.audit import NO_REQUEST, RequestInfo
 from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
 from santaserver.outbox import Outbox, Publish
 from santaserver.postgres.connection import Connection, ReadCommitted, rows_of
@@ -79,14 +80,14 @@ class Database:
 
     @asynccontextmanager
     async def unit_of_work(
-        self, publish: Publish, user: Hashable = None, request_id: str = ""
+        self, publish: Publish, user: Hashable = None, request: RequestInfo = NO_REQUEST
     ) -> AsyncIterator[UnitOfWork]:
         """Yield what one request of a user changes; commit at the end, roll back on an error.
 
         Audit entries are stored last; only after the commit are live messages published.
         """
         async with self._lent(self._rest, user) as member:
-            work = UnitOfWork(member.raw, request_id)
+            work = UnitOfWork(member.raw, request)
             async with member.raw.transaction():
                 yield work
                 await work.finish()

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from santaserver.audit import RequestInfo
+from santaserver.client_address import client_address
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Unauthorized
@@ -49,14 +51,18 @@ async def get_current_user(request: Request, state: StateDep, now: NowDep) -> Us
 CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
+def request_info(request: Request) -> RequestInfo:
+    """Return what the audit log says about a request."""
+    return RequestInfo(request.headers.get(REQUEST_ID, "")[:MAX_REQUEST_ID], client_address(request))
+
+
 async def get_work(request: Request, state: StateDep, user: CurrentUser) -> AsyncIterator[UnitOfWork]:
     """Yield what this request changes; it commits before the response is sent.
 
     Endpoints ask for their permission before it, so that a refused request takes no connection
     (`authorization.check_declarations`).
     """
-    request_id = request.headers.get(REQUEST_ID, "")[:MAX_REQUEST_ID]
-    async with state.database.unit_of_work(state.bus.publish, user.id, request_id) as work:
+    async with state.database.unit_of_work(state.bus.publish, user.id, request_info(request)) as work:
         yield work
     if work.accounts_changed:
         state.sessions.ended()  # this worker does not wait for PostgreSQL's notification

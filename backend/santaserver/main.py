@@ -8,6 +8,8 @@ from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from santaserver import __version__, docs, logs, metrics, openapi, problems
+from santaserver.audit_log.checkpoints import keep_checkpoints
+from santaserver.audit_log.router import router as audit_log
 from santaserver.authorization import check_declarations
 from santaserver.blocked.router import router as blocked
 from santaserver.cache import CacheMemory
@@ -116,6 +118,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         sync_settings,
         enrollments,
         blocked,
+        audit_log,
         live,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
@@ -148,6 +151,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         ),
         asyncio.create_task(
             tell_events(state.database, state.news, state.bus.publish, state.clock), name="event news"
+        ),
+        asyncio.create_task(
+            keep_checkpoints(state.database, state.settings, state.clock), name="audit checkpoints"
         ),
         asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
     ]

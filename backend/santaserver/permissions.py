@@ -32,6 +32,8 @@ class Permission(StrEnum):
     USER_WRITE = "user:write"
     SESSION_READ = "session:read"
     SESSION_WRITE = "session:write"
+    AUDIT_READ = "audit:read"
+    AUDIT_WRITE = "audit:write"
 
 
 class Role(StrEnum):
@@ -68,6 +70,8 @@ MEANING: Mapping[Permission, str] = MappingProxyType(
         Permission.USER_WRITE: "Create, change and disable users; give and take roles",
         Permission.SESSION_READ: "See the sessions of other users",
         Permission.SESSION_WRITE: "End the sessions of other users",
+        Permission.AUDIT_READ: "See and export the audit log and its checkpoints",
+        Permission.AUDIT_WRITE: "Make checkpoints of the audit log",
     }
 )
 
@@ -76,9 +80,9 @@ PURPOSE: Mapping[Role, str] = MappingProxyType(
         Role.VIEWER: "sees policy, Macs and events, changes nothing",
         Role.REQUESTER: "looks up programs, sees nothing of policy, Macs and people",
         Role.APPROVER: "decides about programs: a viewer who may create, change and remove rules",
-        Role.OPERATOR: "runs the fleet: everything except users and their sessions",
+        Role.OPERATOR: "runs the fleet: everything except users, their sessions and the audit log",
         Role.ADMIN: "may do everything",
-        Role.AUDITOR: "sees everything, users and sessions included; exports rules; changes nothing",
+        Role.AUDITOR: "sees everything, users, sessions and audit log too; exports rules; changes nothing",
     }
 )
 
@@ -137,6 +141,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.ENROLLMENT_READ,
             Permission.USER_READ,
             Permission.SESSION_READ,
+            Permission.AUDIT_READ,
+            Permission.AUDIT_WRITE,
         },
     }
 )

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from santaserver.database_address import canonical, check_server
+from santaserver.ed25519 import seed_of
 from santaserver.redaction import of_address
 from santaserver.weak_secrets import is_known_default, is_loopback, password_of, weakness
 
@@ -26,6 +27,7 @@ SECRET_VARIABLES = (
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
     "CLIENT_SECRET",
+    "AUDIT_KEY",
 )
 """Each may instead be given as NAME_FILE with the path of a file that holds the value."""
 
@@ -157,6 +159,30 @@ class RetentionSettings(_Area):
     """Days that the counts of events by hour, day and program are kept."""
 
 
+def _audit_key(pem: str) -> str:
+    if pem:
+        seed_of(pem)
+    return pem
+
+
+class AuditSettings(_Area):
+    """Checkpoints of the audit log."""
+
+    key: Annotated[str, AfterValidator(_audit_key)] = Field("", alias="AUDIT_KEY", repr=False)
+    """Ed25519 private key that signs checkpoints, PEM as `openssl genpkey -algorithm ed25519` makes it."""
+    origin: str = Field("", alias="AUDIT_ORIGIN", pattern=r"^[^\s+]*$", max_length=200)
+    """Name of the log in checkpoints. Default: host of PUBLIC_URL, then /audit."""
+    checkpoint_url: str = Field("", alias="AUDIT_CHECKPOINT_URL", pattern=r"^$|^https?://[^/\s@]+(/\S*)?$")
+    """Where each checkpoint is sent by POST, as text."""
+    checkpoint_file: str = Field("", alias="AUDIT_CHECKPOINT_FILE", pattern=r"^$|^/")
+    """File that each checkpoint is appended to."""
+
+    @property
+    def seed(self) -> bytes | None:
+        """The private key."""
+        return seed_of(self.key) if self.key else None
+
+
 class ServerSettings(_Area):
     """How this process serves and logs."""
 
@@ -181,13 +207,19 @@ class Settings:
     identity: IdentitySettings = field(default_factory=lambda: IdentitySettings.model_validate({}))
     server: ServerSettings = field(default_factory=lambda: ServerSettings.model_validate({}))
     retention: RetentionSettings = field(default_factory=lambda: RetentionSettings.model_validate({}))
+    audit: AuditSettings = field(default_factory=lambda: AuditSettings.model_validate({}))
     notices: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> frozenset[str]:
         """The values to keep out of logs; well-known default values are not secrets."""
-        values = {self.security.secret_key, self.identity.client_secret}
+        values = {self.security.secret_key, self.identity.client_secret, *self.audit.key.splitlines()[1:-1]}
         return self.database.secrets | {value for value in values if not is_known_default(value)}
+
+    @property
+    def audit_origin(self) -> str:
+        """The name of the audit log in checkpoints."""
+        return self.audit.origin or f"{urlsplit(self.server.public_url).netloc or 'santaserver'}/audit"
 
     @property
     def production(self) -> bool:
@@ -231,6 +263,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         identity=_area(IdentitySettings, values, mistakes),
         server=_area(ServerSettings, values, mistakes),
         retention=_area(RetentionSettings, values, mistakes),
+        audit=_area(AuditSettings, values, mistakes),
         notices=tuple(
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from santaserver.limiter import ConcurrencyLimiter
 from santaserver.limits import Limits
+from santaserver.refusals import Refusals
 
 if TYPE_CHECKING:
     from santaserver.cache import CacheMemory
@@ -65,3 +66,4 @@ class AppState:
     news: EventNews
     limits: Limits = field(default_factory=Limits)
     logins: ConcurrencyLimiter = field(default_factory=_logins)
+    refusals: Refusals = field(default_factory=Refusals)

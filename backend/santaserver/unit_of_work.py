@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from santaserver import audit
-from santaserver.audit import Actor, AuditBatch, AuditEntry, Target
+from santaserver.audit import NO_REQUEST, Actor, AuditEntry, RequestInfo, Target
 from santaserver.outbox import Outbox
 from santaserver.postgres.connection import Connection
 
@@ -17,17 +17,18 @@ from santaserver.postgres.connection import Connection
 class UnitOfWork:
     """A connection inside one transaction, and what is done at its end."""
 
-    __slots__ = ("_batches", "_entries", "accounts_changed", "connection", "outbox", "request_id")
+    __slots__ = ("_entries", "accounts_changed", "connection", "outbox", "request")
 
-    def __init__(self, connection: Connection, request_id: str = "", outbox: Outbox | None = None) -> None:
+    def __init__(
+        self, connection: Connection, request: RequestInfo = NO_REQUEST, outbox: Outbox | None = None
+    ) -> None:
         """Begin with nothing to say; the transaction is the caller's."""
         self.connection = connection
         self.accounts_changed = False
         """Whether cached sessions are out of date after the commit."""
-        self.request_id = request_id
+        self.request = request
         self.outbox = Outbox() if outbox is None else outbox
         self._entries: list[AuditEntry] = []
-        self._batches: list[AuditBatch] = []
 
     def audit(
         self,
@@ -38,9 +39,15 @@ class UnitOfWork:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         policy_seq: int | None = None,
+        *,
+        reason: str = "",
     ) -> None:
         """Add an audit entry, which is stored at the end."""
-        self._entries.append(audit.entry(actor, now, action, target, before, after, policy_seq))
+        self._entries.append(
+            audit.entry(
+                actor, now, action, target, before, after, policy_seq, reason=reason, request=self.request
+            )
+        )
 
     def audit_each(
         self,
@@ -52,11 +59,9 @@ class UnitOfWork:
         policy_seq: int | None = None,
     ) -> None:
         """Add the same audit entry for each of many objects, stored at the end."""
-        if objects:
-            self._batches.append(AuditBatch(now, actor, action, object_type, objects, policy_seq))
+        for number in objects:
+            self.audit(actor, now, action, (object_type, str(number)), policy_seq=policy_seq)
 
     async def finish(self) -> None:
-        """Store the audit entries: the last statements before the commit."""
+        """Store the audit entries: the last statement before the commit."""
         await audit.store(self.connection, self._entries)
-        for batch in self._batches:
-            await audit.store_batch(self.connection, batch)

@@ -98,6 +98,11 @@ const NAMES: &[&str] = &[
 /// What the services of the development loop get, beside what docker/santa.toml
 /// gives them: the machine's ways, and what the reference of settings names.
 const SERVICES: &[&str] = &[
+    "AUDIT_CHECKPOINT_FILE",
+    "AUDIT_CHECKPOINT_URL",
+    "AUDIT_KEY",
+    "AUDIT_KEY_FILE",
+    "AUDIT_ORIGIN",
     "CACHE_MEMORY_MIB",
     "COLORTERM",
     "COUNT_RETENTION_DAYS",

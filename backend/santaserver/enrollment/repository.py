@@ -79,9 +79,11 @@ async def add_enrollment(connection: Connection, enrollment: NewEnrollment) -> i
     return number
 
 
-async def add_unless_known(connection: Connection, enrollment: NewEnrollment) -> None:
-    """Store a new enrollment, unless there is one with its secret."""
-    await connection.execute(f"{ADD} on conflict (secret_hash) do nothing", *astuple(enrollment))
+async def add_unless_known(connection: Connection, enrollment: NewEnrollment) -> int | None:
+    """Store a new enrollment and return its id, unless there is one with its secret."""
+    query = f"{ADD} on conflict (secret_hash) do nothing returning id"
+    number: int | None = await connection.fetchval(query, *astuple(enrollment))
+    return number
 
 
 async def tags_by_name(connection: Connection, names: Sequence[str]) -> dict[str, int]:

@@ -110,12 +110,14 @@ async def make_profile(
     enrollment_id: RowId,
     wanted: ProfileRequest,
     request: Request,
-    connection: ConnectionDep,
+    work: WorkDep,
     state: StateDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> Response:
     """Make a configuration profile (mobileconfig) that connects a Mac with this enrollment."""
     server = state.settings.server.public_url.rstrip("/") or _address(request)
-    content = await service.make_profile(connection, enrollment_id, wanted, server)
+    content = await service.make_profile(work, enrollment_id, wanted, server, user, now)
     name = f"santaserver-enrollment-{enrollment_id}.mobileconfig"
     return Response(
         content, media_type=PROFILE_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'}

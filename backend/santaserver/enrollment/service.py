@@ -145,9 +145,11 @@ async def _keep_serials(
     work.audit(user.actor, now, "enrollment_serials_changed", _target(row), *shown)
 
 
-async def make_profile(connection: Connection, number: int, wanted: ProfileRequest, server: str) -> bytes:
+async def make_profile(
+    work: UnitOfWork, number: int, wanted: ProfileRequest, server: str, user: User, now: datetime
+) -> bytes:
     """Return the configuration profile of an enrollment; `server` is where Macs find this one."""
-    row = await _find(connection, number)
+    row = await _find(work.connection, number)
     if not hmac.compare_digest(hash_secret(wanted.secret), row.secret_hash):
         raise wrong_field("secret", "This is not the secret of this enrollment")
     address = urlsplit(server)
@@ -161,6 +163,8 @@ async def make_profile(connection: Connection, number: int, wanted: ProfileReque
         StaticRule(rule_type=rule.rule_type, identifier=check_identifier(rule.rule_type, rule.identifier))
         for rule in wanted.static_rules
     ]
+    after = {"server": server, "static_rules": [rule.model_dump(mode="json") for rule in rules]}
+    work.audit(user.actor, now, "profile_downloaded", _target(row), None, after)
     return profiles.profile(server, (row.id, row.label), wanted.secret, wanted.secret_in, rules)
 
 

@@ -11,6 +11,9 @@ from enum import Enum
 
 import asyncpg
 
+from santaserver import audit
+from santaserver.audit import SYSTEM
+from santaserver.clock import system_clock
 from santaserver.migrations.files import Migration, MigrationError, load, missing
 from santaserver.migrations.schema_version import applied_versions, store
 
@@ -99,4 +102,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{migration.name} failed and was rolled back: {error}") from error
     await store(connection, migration)
+    if await connection.fetchval("select to_regproc('audit_append') is not null"):
+        target = ("schema", f"{migration.version:04d}")
+        await audit.store(connection, [audit.entry(SYSTEM, system_clock(), "schema_migrated", target)])
     log.info("applied %s", migration.name)

@@ -89,7 +89,7 @@ class Change:
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Add an audit entry that is stored with the commit, under the number if one has been taken."""
-        self.work.audit(self.actor, self.now, action, target, before, after, self._number)
+        self.work.audit(self.actor, self.now, action, target, before, after, self._number, reason=self.reason)
 
     def audit_each(self, action: str, object_type: str, objects: Sequence[int]) -> None:
         """Add the same entry for each of many objects."""
@@ -124,7 +124,7 @@ class Change:
             actor_name=self.actor.name,
             kind=self.kind,
             reason=self.reason,
-            request_id=self.work.request_id,
+            request_id=self.work.request.request_id,
             summary=msgspec.json.encode(self._summary).decode(),
         )
 

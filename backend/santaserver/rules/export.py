@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
+from santaserver.audit import RequestInfo
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Problem, StatementTimeout
 from santaserver.layers.service import find_layer
+from santaserver.outbox import discard
 from santaserver.rules.repository import exported_rules
 from santaserver.rules.transfer_schemas import FileFormat
 from santaserver.rules.transfer_write import FileWriter
@@ -40,6 +42,7 @@ class Wanted:
     layer: str | None
     user: User
     scope: Scope
+    request: RequestInfo
 
 
 class RuleFile(StreamingResponse):
@@ -81,19 +84,29 @@ class RuleFile(StreamingResponse):
 
     async def _parts(self, writer: FileWriter) -> AsyncGenerator[bytes, None]:
         state, wanted = self._state, self._wanted
-        async with (
-            state.limits.exports.slot(wanted.user.id),
-            state.database.read(wanted.user.id) as connection,
-            connection.transaction(),
-        ):
-            async for part in _file(connection, wanted, writer):
-                yield part
+        async with state.limits.exports.slot(wanted.user.id):
+            layer = await self._record()
+            async with state.database.read(wanted.user.id) as connection, connection.transaction():
+                async for part in _file(connection, wanted.scope, layer, writer):
+                    yield part
+
+    async def _record(self) -> int | None:
+        """Store the audit entry before anything is sent; return the layer's number, if one is wanted."""
+        state, wanted = self._state, self._wanted
+        async with state.database.unit_of_work(discard, wanted.user.id, wanted.request) as work:
+            name = wanted.layer
+            layer = None if name is None else await find_layer(work.connection, wanted.scope, name)
+            after = {"format": wanted.kind}
+            work.audit(
+                wanted.user.actor, state.clock(), "rules_exported", ("layer", name or "*"), None, after
+            )
+        return None if layer is None else layer.id
 
 
-async def _file(connection: Connection, wanted: Wanted, writer: FileWriter) -> AsyncGenerator[bytes, None]:
-    layer, scope = wanted.layer, wanted.scope
-    number = None if layer is None else (await find_layer(connection, scope, layer)).id
-    cursor = await exported_rules(connection, scope, number)
+async def _file(
+    connection: Connection, scope: Scope, layer: int | None, writer: FileWriter
+) -> AsyncGenerator[bytes, None]:
+    cursor = await exported_rules(connection, scope, layer)
     while rows := await cursor.fetch(PORTION):
         yield writer.portion([tuple(row) for row in rows])
     yield writer.end()

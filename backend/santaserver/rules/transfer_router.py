@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from santaserver.authorization import require
-from santaserver.deps import CurrentUser, NowDep, StateDep, WorkDep
+from santaserver.deps import CurrentUser, NowDep, StateDep, WorkDep, request_info
 from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.rest_body import file_of
@@ -28,13 +28,14 @@ router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unautho
 )
 async def export_rules(
     scope: Annotated[Scope, require("rule:export")],
+    request: Request,
     state: StateDep,
     user: CurrentUser,
     file_format: Annotated[FileFormat, Query(alias="format")] = "json",
     layer: Annotated[LayerName | None, Query(description="Only this layer's")] = None,
 ) -> Response:
     """Download rules as a file that `import` accepts; the same rules give the same bytes."""
-    return RuleFile(state, Wanted(file_format, layer, user, scope))
+    return RuleFile(state, Wanted(file_format, layer, user, scope, request_info(request)))
 
 
 @router.post("/import", dependencies=[require("rule:import")], responses=responses(Conflict, Unprocessable))

@@ -10,6 +10,7 @@ from santaserver.current_user import Grant
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.permissions import Role
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import repository
 from santaserver.users.account_schemas import RoleGrant, UserAccount, UserCreate, UserUpdate
@@ -82,6 +83,19 @@ async def update_user(
     after = await get_user(connection, user_id)
     _record(work, before, after, actor, now, password=hashed is not None)
     return after
+
+
+async def create_admin(work: UnitOfWork, user: NewUser, actor: Actor, now: datetime) -> None:
+    """Create an administrator, or give an existing account that role and this password."""
+    connection = work.connection
+    await repository.lock_roles(connection)
+    before = await repository.find_by_name(connection, user.username)
+    user_id = await repository.upsert_user(connection, user, Role.ADMIN, now)
+    after = await get_user(connection, user_id)
+    if before is None:
+        work.audit(actor, now, "user_created", ("user", str(user_id)), None, _plain(after))
+    else:
+        _record(work, shown(before), after, actor, now, password=True)
 
 
 def shown(row: UserRow) -> UserAccount:

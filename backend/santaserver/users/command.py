@@ -2,11 +2,14 @@
 
 import sys
 
+from santaserver.audit import SYSTEM
 from santaserver.clock import system_clock
 from santaserver.db import Database
+from santaserver.outbox import discard
 from santaserver.settings import Settings
 from santaserver.users import session_repository as repository
 from santaserver.users.service import normalise_username
+from santaserver.users.session_audit import record_ended
 
 
 async def print_sessions(settings: Settings, username: str | None) -> None:
@@ -28,11 +31,14 @@ async def revoke_sessions(settings: Settings, username: str | None, session_id: 
     """End one session, those of a user, or all of them; return how many."""
     database = Database(settings.database)
     try:
-        async with database.read() as connection:
+        async with database.unit_of_work(discard) as work:
             if session_id is not None:
-                return int(await repository.delete_by_id(connection, session_id, None))
-            if username is not None:
-                return await repository.delete_of_user(connection, normalise_username(username))
-            return await repository.delete_all(connection)
+                ended = await repository.delete_by_id(work.connection, session_id, None)
+            elif username is not None:
+                ended = await repository.delete_of_user(work.connection, normalise_username(username))
+            else:
+                ended = await repository.delete_all(work.connection)
+            record_ended(work, ended, SYSTEM, system_clock())
+        return len(ended)
     finally:
         await database.close()

@@ -75,9 +75,12 @@ async def add_user(connection: Connection, user: NewUser, now: datetime) -> int 
     return number
 
 
-async def upsert_user(connection: Connection, user: NewUser, role: str, now: datetime) -> None:
-    """Create an account, or give an existing one this role and password, which ends its sessions."""
-    number = await connection.fetchval(
+async def upsert_user(connection: Connection, user: NewUser, role: str, now: datetime) -> int:
+    """Create an account, or give an existing one this role and password, which ends its sessions.
+
+    Returns its id.
+    """
+    number: int = await connection.fetchval(
         """insert into app_user (username, display_name, password_hash, created_at)
            values ($1, $2, $3, $4)
            on conflict (username) do update set display_name = excluded.display_name,
@@ -94,6 +97,7 @@ async def upsert_user(connection: Connection, user: NewUser, role: str, now: dat
     )
     await end_sessions(connection, number)
     await forget_failures(connection, user.username)
+    return number
 
 
 async def set_display_name(connection: Connection, user_id: int, name: str) -> None:

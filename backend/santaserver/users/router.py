@@ -4,14 +4,15 @@ from http import HTTPStatus
 
 from fastapi import Request, Response
 
+from santaserver.audit import Actor
 from santaserver.authorization import public, signed_in
 from santaserver.current_user import User
-from santaserver.deps import CurrentUser, NowDep, StateDep
+from santaserver.deps import CurrentUser, NowDep, StateDep, request_info
 from santaserver.errors import TooManyRequests, Unauthorized, responses
+from santaserver.outbox import discard
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import clear_session_cookie, read_session_cookie, set_session_cookie
 from santaserver.users import service
-from santaserver.users.address import client_address
 from santaserver.users.device import set_device_cookie
 from santaserver.users.schemas import Login, LoginState
 from santaserver.users.session_repository import delete_session
@@ -24,7 +25,7 @@ router = AreaRouter(prefix="/auth", tags=["auth"])
 async def login(login: Login, request: Request, response: Response, state: StateDep) -> User:
     """Check a password and open a session, whose id is set as a cookie."""
     user_agent = request.headers.get("user-agent", "")
-    user, token = await service.login(state, login, client_address(request), request.cookies, user_agent)
+    user, token = await service.login(state, login, request_info(request), request.cookies, user_agent)
     set_session_cookie(response, token, state.settings)
     set_device_cookie(response, state.settings, user.username, state.clock())
     return user
@@ -35,12 +36,14 @@ async def login(login: Login, request: Request, response: Response, state: State
     dependencies=[public("end the own session, if there is one")],
     status_code=HTTPStatus.NO_CONTENT,
 )
-async def logout(request: Request, response: Response, state: StateDep) -> None:
+async def logout(request: Request, response: Response, state: StateDep, now: NowDep) -> None:
     """End the session; without one there is nothing to do."""
     token = read_session_cookie(request.cookies, state.settings)
     if token:
-        async with state.database.read() as connection:
-            await delete_session(connection, hash_token(token))
+        async with state.database.unit_of_work(discard, request=request_info(request)) as work:
+            owner = await delete_session(work.connection, hash_token(token))
+            if owner is not None:
+                work.audit(Actor(owner.username, owner.id), now, "logout", ("user", str(owner.id)))
         state.sessions.ended()
     clear_session_cookie(response, state.settings)
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from santaserver import audit
-from santaserver.audit import Actor
+from santaserver.audit import RequestInfo
 from santaserver.current_user import User, user_with
 from santaserver.db import Connection
 from santaserver.errors import TooManyRequests, Unauthorized
 from santaserver.state import AppState
+from santaserver.users import login_audit
 from santaserver.users import login_repository as repository
 from santaserver.users.bindings import bindings_of
 from santaserver.users.device import known_device
@@ -26,19 +27,22 @@ def normalise_username(username: str) -> str:
 
 
 async def login(
-    state: AppState, login: Login, address: str, cookies: Mapping[str, str], user_agent: str
+    state: AppState, login: Login, request: RequestInfo, cookies: Mapping[str, str], user_agent: str
 ) -> tuple[User, str]:
     """Check a password; return the user and a new session id.
 
     Raises `TooManyRequests` while throttled and `Unauthorized` for a wrong name or password.
     """
     now, username = state.clock(), normalise_username(login.username).replace("\0", "")
-    network = network_of(address)
+    network = network_of(request.address)
     device = known_device(cookies, state.settings, username, now)
     async with state.database.read(network) as connection:
         account = await repository.find_account(connection, username)
         counted = counters(username, network, known=account is not None, device=device)
-        await _count(connection, counted, network if device is None else None, now)
+        wait = await _count(connection, counted, network if device is None else None, now)
+    if wait:
+        await login_audit.throttled(state, account, request, network, now)
+        raise _too_many(wait)
     try:
         async with state.logins.slot(network):
             stored = account.password_hash if account else None
@@ -48,28 +52,33 @@ async def login(
             await repository.uncount_attempt(connection, counted)
         raise
     if account is None or not fits:
+        await login_audit.failed(state, account, request, network, now)
         raise Unauthorized("The user name or the password is wrong")
-    opened = NewSession(account.id, address, user_agent, now)
+    opened = NewSession(account.id, request.address, user_agent, now)
     async with state.database.read(network) as connection, connection.transaction():
         own = [counter.key for counter in counted if counter.key.startswith(("name:", "device:"))]
         await repository.uncount_attempt(connection, counted, clear=own)
         token = await state.sessions.begin(connection, opened)
-        actor, target = Actor(account.username, account.id), ("user", str(account.id))
-        await audit.store(connection, [audit.entry(actor, now, "login", target)])
+        await audit.store(connection, [login_audit.good(account, request, now)])
     return _shown(account), token
 
 
-async def _count(connection: Connection, counted: list[Counter], network: str | None, now: datetime) -> None:
-    """Count the attempt, or raise `TooManyRequests`."""
+async def _count(
+    connection: Connection, counted: list[Counter], network: str | None, now: datetime
+) -> timedelta:
+    """Count the attempt; return how long it has to wait instead, if it has to."""
     asked = counted if network is None else [*counted, network_counter(network)]
     wait = await repository.wait_for(connection, asked, now)
     if not wait and not await repository.count_attempt(connection, counted, now):
         wait = await repository.wait_for(connection, asked, now) or timedelta(seconds=1)
-    if wait:
-        seconds = math.ceil(wait.total_seconds())
-        raise TooManyRequests(
-            f"Too many failed logins; try again in {seconds} s", headers={"Retry-After": str(seconds)}
-        )
+    return wait
+
+
+def _too_many(wait: timedelta) -> TooManyRequests:
+    seconds = math.ceil(wait.total_seconds())
+    return TooManyRequests(
+        f"Too many failed logins; try again in {seconds} s", headers={"Retry-After": str(seconds)}
+    )
 
 
 def _shown(account: Account) -> User:

@@ -94,9 +94,24 @@ async def touch_session(connection: Connection, id_hash: bytes, now: datetime, u
     )
 
 
-async def delete_session(connection: Connection, id_hash: bytes) -> None:
-    """Forget a session."""
-    await connection.execute("delete from user_session where id_hash = $1", id_hash)
+class Owner(NamedTuple):
+    """The user of a session that was ended."""
+
+    id: int
+    username: str
+    session: int
+
+
+ENDED = """
+with ended as (delete from user_session s where {} returning s.id, s.user_id)
+select u.id, u.username, e.id from ended e join app_user u on u.id = e.user_id order by e.id
+"""
+
+
+async def delete_session(connection: Connection, id_hash: bytes) -> Owner | None:
+    """Forget a session; return whose it was."""
+    row = await connection.fetchrow(ENDED.format("s.id_hash = $1"), id_hash)
+    return Owner(*row) if row else None
 
 
 async def list_sessions(
@@ -106,25 +121,19 @@ async def list_sessions(
     return [ListedSession(*row) for row in await connection.fetch(LIST, now, username, MAX_LISTED)]
 
 
-async def delete_by_id(connection: Connection, session_id: int, owner: int | None) -> bool:
-    """End a session, which has to be the owner's when one is given; return whether it was there."""
-    done = await connection.execute(
-        "delete from user_session where id = $1 and ($2::bigint is null or user_id = $2)", session_id, owner
-    )
-    return done != "DELETE 0"
+async def delete_by_id(connection: Connection, session_id: int, owner: int | None) -> list[Owner]:
+    """End a session, which has to be the owner's when one is given; return it if it was there."""
+    chosen = "s.id = $1 and ($2::bigint is null or s.user_id = $2)"
+    return [Owner(*row) for row in await connection.fetch(ENDED.format(chosen), session_id, owner)]
 
 
-async def delete_of_user(connection: Connection, username: str, but: bytes | None = None) -> int:
-    """End all sessions of a user except one; return how many."""
-    done = await connection.execute(
-        """delete from user_session s using app_user u
-           where u.id = s.user_id and u.username = $1 and ($2::bytea is null or s.id_hash <> $2)""",
-        username,
-        but,
-    )
-    return int(done.rpartition(" ")[2])
+async def delete_of_user(connection: Connection, username: str, but: bytes | None = None) -> list[Owner]:
+    """End all sessions of a user except one; return them."""
+    chosen = """s.user_id = (select id from app_user where username = $1)
+      and ($2::bytea is null or s.id_hash <> $2)"""
+    return [Owner(*row) for row in await connection.fetch(ENDED.format(chosen), username, but)]
 
 
-async def delete_all(connection: Connection) -> int:
-    """End every session; return how many."""
-    return int((await connection.execute("delete from user_session")).rpartition(" ")[2])
+async def delete_all(connection: Connection) -> list[Owner]:
+    """End every session; return them."""
+    return [Owner(*row) for row in await connection.fetch(ENDED.format("true"))]

@@ -7,14 +7,16 @@ from fastapi import Path, Query, Request
 
 from santaserver.authorization import signed_in
 from santaserver.current_user import User
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, request_info
 from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
 from santaserver.inputs import MAX_ROW_ID
+from santaserver.outbox import discard
 from santaserver.permissions import Permission
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import read_session_cookie
 from santaserver.users import session_repository as repository
 from santaserver.users.schemas import EndedSessions, Session, SessionList
+from santaserver.users.session_audit import record_ended
 from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
@@ -65,27 +67,34 @@ async def list_sessions(
 )
 async def end_session(
     session_id: Annotated[int, Path(ge=1, le=MAX_ROW_ID)],
-    connection: ConnectionDep,
     user: CurrentUser,
+    now: NowDep,
     state: StateDep,
+    request: Request,
 ) -> None:
     """End a session: your own, or with `session:write` any."""
     owner = None if user.may(Permission.SESSION_WRITE) else user.id
-    if not await repository.delete_by_id(connection, session_id, owner):
-        raise NotFound("There is no such session; it may have ended")
+    async with state.database.unit_of_work(discard, user.id, request_info(request)) as work:
+        ended = await repository.delete_by_id(work.connection, session_id, owner)
+        if not ended:
+            raise NotFound("There is no such session; it may have ended")
+        record_ended(work, ended, user.actor, now)
     state.sessions.ended()
 
 
 @router.delete("", dependencies=[OWN], responses=responses(Forbidden))
 async def end_sessions(
-    connection: ConnectionDep,
     user: CurrentUser,
+    now: NowDep,
     state: StateDep,
     request: Request,
     username: Username = None,
 ) -> EndedSessions:
     """End all sessions of a user except the one that asks."""
     own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
-    ended = await repository.delete_of_user(connection, _whose(user, username, Permission.SESSION_WRITE), own)
+    whose = _whose(user, username, Permission.SESSION_WRITE)
+    async with state.database.unit_of_work(discard, user.id, request_info(request)) as work:
+        ended = await repository.delete_of_user(work.connection, whose, own)
+        record_ended(work, ended, user.actor, now)
     state.sessions.ended()
-    return EndedSessions(ended=ended)
+    return EndedSessions(ended=len(ended))

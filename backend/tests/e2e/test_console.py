@@ -18,6 +18,7 @@ PAGES = [
     ("/rules/files", "Import and export"),
     ("/tags", "Tags"),
     ("/enrollments", "Enrollments"),
+    ("/audit", "Audit log"),
     ("/events", "Events"),
     ("/events/file-accesses", "File accesses"),
     ("/events/agents", "Agents"),

@@ -47,7 +47,7 @@ def test_a_user_is_created_and_can_log_in(server: RunningServer, admin: httpx.Cl
         assert client.get("/api/v1/auth/me").json()["roles"] == user["roles"]
     assert admin.get(f"{USERS}/{user['id']}").json() == user
     assert [one["username"] for one in admin.get(USERS).json()["items"]] == ["ada", "admin"]
-    entry = fetch(server.dsn, "select action, after::text from audit_log where action like 'user_%'")
+    entry = fetch(server.dsn, "select action, after::text from audit_log where after->>'username' = 'ada'")
     assert [one["action"] for one in entry] == ["user_created"]
     assert PASSWORD not in entry[0]["after"]
 

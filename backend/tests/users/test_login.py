@@ -247,7 +247,7 @@ def test_logins_and_changes_are_written_down(server: RunningServer, admin: httpx
     admin.post(
         "/api/v1/rules", json={"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
     )
-    acts = fetch(server.dsn, "select actor_name, action, after from audit_log order by id")
+    acts = fetch(server.dsn, "select actor_name, action, after from audit_log where id > 2 order by id")
     assert [(act["actor_name"], act["action"]) for act in acts] == [
         ("admin", "login"),
         ("admin", "rule_created"),

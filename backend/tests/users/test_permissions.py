@@ -123,6 +123,10 @@ WHOLE = [
     whole("GET", "/sessions?everybody=true", "admin auditor"),
     whole("GET", "/sessions?username=admin", "admin auditor"),
     whole("DELETE", "/sessions?username=somebody", "admin"),
+    whole("GET", "/audit", "admin auditor"),
+    whole("GET", "/audit/export", "admin auditor"),
+    whole("POST", "/audit/checkpoint", "admin auditor"),
+    whole("GET", "/audit/checkpoint", "admin auditor"),
 ]
 CASES = [*SCOPED, *WHOLE]
 OPEN = {

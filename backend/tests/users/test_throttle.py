@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from santaserver.users.address import client_address
+from santaserver.client_address import client_address
 from santaserver.users.throttle import LONGEST_DELAY, counters, network_of, waiting_time
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -49,19 +49,94 @@ create table login_failure (
 );
 create index login_failure_age on login_failure (last_failure_at);
 
-create table audit_log (
+-- The audit log: one Merkle tree (RFC 6962, 2.1). A leaf is the exact text of an entry; what may have to be erased
+-- one day, such as names, is apart, and the leaf holds its salted hash. Only audit_append writes it.
+
+create table audit_head (
+  only_row boolean primary key default true check (only_row),
+  size bigint not null check (size >= 0),
+  edge bytea[] not null
+);
+comment on table audit_head is
+  'The roots of the complete subtrees, the largest first: all that is needed to append. A single row.';
+insert into audit_head (size, edge) values (0, '{}');
+
+create table audit_leaf (
+  seq bigint primary key check (seq >= 0),
+  entry text not null,
+  root bytea not null check (octet_length(root) = 32),
+  body jsonb not null generated always as (entry::jsonb) stored
+);
+comment on column audit_leaf.root is 'Of the tree whose last leaf this is.';
+create index audit_leaf_at on audit_leaf ((body ->> 'at') collate "C");
+create index audit_leaf_action on audit_leaf ((body ->> 'action'), seq);
+create index audit_leaf_object on audit_leaf ((body #>> '{object,type}'), (body #>> '{object,id}'), seq);
+
+create table audit_detail (
+  seq bigint primary key references audit_leaf,
+  salt bytea not null check (octet_length(salt) = 16),
+  details text not null,
+  body jsonb not null generated always as (details::jsonb) stored
+);
+create index audit_detail_actor on audit_detail ((body ->> 'actor'), seq);
+
+create table audit_checkpoint (
   id bigint generated always as identity primary key,
   at timestamptz not null,
-  actor_id bigint references app_user on delete set null,
-  actor_name text not null,
-  action text not null,
-  object_type text not null,
-  object_id text not null,
-  policy_seq bigint,
-  before jsonb,
-  after jsonb
+  size bigint not null check (size >= 0),
+  root bytea not null check (octet_length(root) = 32),
+  note text not null
 );
-create index audit_log_object on audit_log (object_type, object_id, id);
+
+-- Appends entries and returns the position of the last one. It has to be the last statement of its transaction:
+-- the head stays locked until the commit.
+create function audit_append(entries text[], salts bytea[], details text[]) returns bigint
+language plpgsql security definer set search_path from current as $$
+declare
+  n bigint;
+  peaks bytea[];
+  node bytea;
+  rest bigint;
+begin
+  select h.size, h.edge into strict n, peaks from audit_head h for update;
+  for k in 1 .. cardinality(entries) loop
+    node := sha256('\x00'::bytea || convert_to(entries[k], 'UTF8'));
+    rest := n;
+    while rest & 1 = 1 loop
+      node := sha256('\x01'::bytea || peaks[cardinality(peaks)] || node);
+      peaks := trim_array(peaks, 1);
+      rest := rest >> 1;
+    end loop;
+    peaks := array_append(peaks, node);
+    for i in reverse cardinality(peaks) - 1 .. 1 loop
+      node := sha256('\x01'::bytea || peaks[i] || node);
+    end loop;
+    insert into audit_leaf (seq, entry, root) values (n, entries[k], node);
+    insert into audit_detail (seq, salt, details) values (n, salts[k], audit_append.details[k]);
+    n := n + 1;
+  end loop;
+  update audit_head set size = n, edge = peaks;
+  return n - 1;
+end $$;
+
+create function audit_is_append_only() returns trigger language plpgsql as $$
+begin
+  raise exception 'entries of the audit log are neither changed nor removed';
+end $$;
+create trigger append_only before update or delete or truncate on audit_leaf
+  for each statement execute function audit_is_append_only();
+create trigger append_only before update or truncate on audit_detail
+  for each statement execute function audit_is_append_only();
+
+create view audit_log as
+select l.seq as id, (l.body ->> 'at')::timestamptz as at, l.body #>> '{actor,kind}' as actor_kind,
+  (l.body #>> '{actor,id}')::bigint as actor_id, d.body ->> 'actor' as actor_name, l.body ->> 'action' as action,
+  l.body #>> '{object,type}' as object_type, l.body #>> '{object,id}' as object_id,
+  (l.body ->> 'policy_seq')::bigint as policy_seq, l.body ->> 'request_id' as request_id,
+  d.body ->> 'address' as address, d.body ->> 'reason' as reason,
+  d.body -> 'before' as before, d.body -> 'after' as after, d.seq is null as erased
+from audit_leaf l left join audit_detail d using (seq);
+comment on view audit_log is 'The entries with their details, for people and queries.';
 
 create table blocked_contact (
   only_row boolean primary key default true check (only_row),

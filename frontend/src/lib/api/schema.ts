@@ -24,6 +24,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Audit
+         * @description List who did what, the newest first.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Checkpoint
+         * @description Show the newest checkpoint.
+         */
+        get: operations["read_checkpoint"];
+        put?: never;
+        /**
+         * Make Checkpoint
+         * @description Make a checkpoint now, and send it to where those of each hour go.
+         */
+        post: operations["make_checkpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Audit
+         * @description Download the whole log, a line of JSON for each entry, for `audit verify`.
+         */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -1065,6 +1129,109 @@ export interface components {
              * Format: date-time
              */
             received_at: string;
+        };
+        /**
+         * AuditCheckpoint
+         * @description What the log was at one time: keep it outside, and a later rewriting of the log shows.
+         */
+        AuditCheckpoint: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Note
+             * @description The checkpoint as a note (C2SP tlog-checkpoint)
+             */
+            note: string;
+            /**
+             * Root
+             * @description Root of the Merkle tree over them (RFC 6962), in hexadecimal
+             */
+            root: string;
+            /**
+             * Signed
+             * @description Whether the note is signed, which needs `AUDIT_KEY_FILE`
+             */
+            signed: boolean;
+            /**
+             * Size
+             * @description Entries of the log
+             */
+            size: number;
+            /**
+             * Verifier Key
+             * @description The key that `audit verify --key` takes
+             */
+            verifier_key: string | null;
+        };
+        /**
+         * AuditedAct
+         * @description One entry of the audit log.
+         */
+        AuditedAct: {
+            /** Action */
+            action: string;
+            /**
+             * Actor Id
+             * @description Of a user; null for others
+             */
+            actor_id: number | null;
+            /**
+             * Actor Kind
+             * @enum {string}
+             */
+            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "anonymous";
+            /**
+             * Actor Name
+             * @description As it was then; null when the details were erased
+             */
+            actor_name: string | null;
+            /**
+             * Address
+             * @description Where the request came from
+             */
+            address: string | null;
+            /** After */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Before */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Erased
+             * @description Whether the details (name, address, reason, before, after) were erased
+             */
+            erased: boolean;
+            /**
+             * Object Id
+             * @description `*` for all of a type
+             */
+            object_id: string;
+            /** Object Type */
+            object_type: string;
+            /**
+             * Policy Seq
+             * @description The number of the policy change that this act was part of
+             */
+            policy_seq: number | null;
+            /** Reason */
+            reason: string | null;
+            /** Request Id */
+            request_id: string;
+            /**
+             * Seq
+             * @description Position in the log, from 0 without gaps
+             */
+            seq: number;
         };
         /**
          * BlockedProgram
@@ -2211,6 +2378,16 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[AuditedAct] */
+        Page_AuditedAct_: {
+            /** Items */
+            items: components["schemas"]["AuditedAct"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
         /** Page[EffectiveRule] */
         Page_EffectiveRule_: {
             /** Items */
@@ -2316,7 +2493,7 @@ export interface components {
          * @description The right to do one kind of thing.
          * @enum {string}
          */
-        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write";
+        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write";
         /**
          * PlannedChange
          * @description What an import does to one rule.
@@ -3746,6 +3923,204 @@ export interface operations {
             };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description The action, such as `rule_created` */
+                action?: string | null;
+                /** @description The actor's name */
+                actor?: string | null;
+                /** @description The kind of actor */
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "anonymous") | null;
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+                /** @description The id of the object */
+                object_id?: string | null;
+                /** @description The type of the object, such as `rule` */
+                object_type?: string | null;
+                /** @description Not before this time */
+                since?: string | null;
+                /** @description Before this time */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditedAct_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    read_checkpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditCheckpoint"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    make_checkpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditCheckpoint"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

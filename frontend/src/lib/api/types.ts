@@ -29,6 +29,8 @@ export type ImportPlan = Schemas['ImportPlan'];
 export type ExecEvent = Schemas['Event'];
 export type FileAccess = Schemas['FileAccess'];
 export type AgentAudit = Schemas['AgentAudit'];
+export type AuditedAct = Schemas['AuditedAct'];
+export type AuditCheckpoint = Schemas['AuditCheckpoint'];
 export type Program = Schemas['Program'];
 export type Certificate = Schemas['SigningCertificate'];
 export type SyncSettings = Schemas['SyncSettings'];
@@ -90,6 +92,10 @@ export type EventFilters = Omit<
 >;
 export type FileAccessFilters = Omit<
   NonNullable<paths['/api/v1/file-accesses']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;
+export type AuditFilters = Omit<
+  NonNullable<paths['/api/v1/audit']['get']['parameters']['query']>,
   'cursor' | 'limit'
 >;
 export type ProgramFilters = Omit<

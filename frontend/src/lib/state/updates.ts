@@ -6,6 +6,7 @@ import type { RouteId } from '$app/types';
 export const ROUTES = [
   '/(console)',
   '/(console)/[...rest]',
+  '/(console)/audit',
   '/(console)/enrollments',
   '/(console)/events',
   '/(console)/events/agents',

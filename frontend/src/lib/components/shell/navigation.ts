@@ -1,5 +1,6 @@
 // The pages of the console, in the order of the navigation.
 import {
+  auditLink,
   enrollmentsLink,
   eventsLink,
   machinesLink,
@@ -29,6 +30,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Events', href: eventsLink(), icon: 'event', needs: 'event:read' },
   { label: 'Programs', href: programsLink(), icon: 'program', needs: 'program:read' },
   { label: 'Enrollments', href: enrollmentsLink(), icon: 'key', needs: 'enrollment:read' },
+  { label: 'Audit log', href: auditLink(), icon: 'log', needs: 'audit:read' },
   { label: 'Settings', href: settingsLink(), icon: 'settings', needs: 'settings:read' },
 ];
 

@@ -1,0 +1,1 @@
+"""Reading, exporting and verifying the audit log, and its checkpoints."""

@@ -1,0 +1,50 @@
+"""The audit entries of logins, good and bad."""
+
+from datetime import datetime
+
+from santaserver import audit
+from santaserver.audit import ANONYMOUS, Actor, RequestInfo
+from santaserver.state import AppState
+from santaserver.users.login_repository import Account
+
+UNKNOWN = "*"
+"""The object of a login to an unknown account. What was typed is not kept: it may be a password."""
+
+
+async def failed(
+    state: AppState, account: Account | None, request: RequestInfo, key: str, now: datetime
+) -> None:
+    """Record that a user name or a password was wrong."""
+    await _store(state, "login_failed", account, request, key, now)
+
+
+async def throttled(
+    state: AppState, account: Account | None, request: RequestInfo, key: str, now: datetime
+) -> None:
+    """Record that attempts were refused unchecked; of a flood, one entry a minute."""
+    attempts = state.refusals.count(key, now)
+    if attempts:
+        await _store(state, "login_throttled", account, request, key, now, attempts)
+
+
+async def _store(
+    state: AppState,
+    action: str,
+    account: Account | None,
+    request: RequestInfo,
+    key: str,
+    now: datetime,
+    attempts: int | None = None,
+) -> None:
+    target = ("user", UNKNOWN if account is None else str(account.id))
+    said = {} if account is None else {"username": account.username}
+    after = said if attempts is None else {**said, "attempts": attempts}
+    entry = audit.entry(ANONYMOUS, now, action, target, None, after or None, request=request)
+    async with state.database.read(key) as connection, connection.transaction():
+        await audit.store(connection, [entry])
+
+
+def good(account: Account, request: RequestInfo, now: datetime) -> audit.AuditEntry:
+    """Return the entry of a login, stored with the session that it opens."""
+    actor = Actor(account.username, account.id)
+    return audit.entry(actor, now, "login", ("user", str(account.id)), request=request)

@@ -1,0 +1,306 @@
+"""Whatever changes something, hands out secrets or rules, or is refused at the door has an audit entry."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from santaserver.__main__ import _parser
+from santaserver.openapi import build
+from tests.conftest import ADMIN, SECRET, add_user, add_viewer
+from tests.support.postgres import execute, fetch, value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+from tests.sync.helpers import sha
+
+SIZE = "select size from audit_head"
+LOGIN = {"username": ADMIN[0], "password": ADMIN[1]}
+RULE = {"rule_type": "BINARY", "identifier": sha(1), "policy": "BLOCKLIST"}
+USER = {"username": "eve", "password": "a long password", "roles": []}
+CSV = f"layer,rule_type,identifier,policy\nglobal,BINARY,{sha(9)},BLOCKLIST\n"
+READS = {("POST", "/tags/order/impact"), ("POST", "/tags/predicate")}
+"""They only answer a question that is too long for an address."""
+
+
+@dataclass
+class World:
+    """A server with something of everything."""
+
+    server: RunningServer
+    admin: httpx.Client
+    mac: str
+    ids: dict[str, Any]
+
+    def size(self) -> int:
+        size: int = value(self.server.dsn, SIZE)
+        return size
+
+
+@pytest.fixture
+def world(dsn: str) -> Iterator[World]:
+    """Return it."""
+    with RunningServer(dsn, {"PUBLIC_URL": "http://127.0.0.1"}) as server, server.client() as admin:
+        admin.post("/api/v1/auth/login", json=LOGIN).raise_for_status()
+        mac = SimulatedMac(server.url, secret=SECRET)
+        mac.sync()
+        mac.close()
+        ids = {
+            "rule": admin.post("/api/v1/rules", json=RULE).json()["id"],
+            "tag": admin.post("/api/v1/tags", json={"name": "a"}).json()["id"],
+            "other": admin.post("/api/v1/tags", json={"name": "b"}).json()["id"],
+            "enrollment": admin.post("/api/v1/enrollments", json={"label": "x"}).json(),
+            "user": admin.post("/api/v1/users", json=USER).json()["id"],
+        }
+        yield World(server, admin, mac.machine_id, ids)
+
+
+def another_session(world: World, username: str = ADMIN[0]) -> int:
+    """Log in once more, from another browser; return the session's id."""
+    with world.server.client() as client:
+        client.post("/api/v1/auth/login", json={**LOGIN, "username": username}).raise_for_status()
+        items = client.get("/api/v1/sessions").json()["items"]
+        number: int = next(item["id"] for item in items if item["current"])
+        return number
+
+
+def fill(path: str, world: World) -> str:
+    """Put the world's objects into a path."""
+    return path.replace("/settings/layer", "/settings/layer?layer=tag:b").format(
+        rule_id=world.ids["rule"],
+        tag_id=world.ids["tag"],
+        machine_id=world.mac,
+        enrollment_id=world.ids["enrollment"]["enrollment"]["id"],
+        session_id=world.ids.get("session"),
+        user_id=world.ids["user"],
+    )
+
+
+Body = dict[str, Any] | Callable[[World], dict[str, Any] | None] | None
+
+
+def with_session(world: World) -> None:
+    world.ids["session"] = another_session(world)
+
+
+def with_monitor(world: World) -> None:
+    path = f"/api/v1/machines/{world.mac}/monitor-mode"
+    world.admin.post(path, json={"minutes": 5, "reason": "x"}).raise_for_status()
+
+
+def with_member(world: World) -> None:
+    world.admin.put(f"/api/v1/tags/{world.ids['tag']}/members/{world.mac}").raise_for_status()
+
+
+def with_serials(world: World) -> None:
+    path = fill("/api/v1/enrollments/{enrollment_id}/serials", world)
+    world.admin.patch(path, json={"add": ["C02A"]}).raise_for_status()
+
+
+ACTS: dict[tuple[str, str], tuple[str, Body]] = {
+    ("DELETE", "/sessions"): ("sessions_ended", with_session),
+    ("DELETE", "/sessions/{session_id}"): ("sessions_ended", with_session),
+    ("POST", "/machines/{machine_id}/clean-sync"): ("clean_sync_ordered", {"kind": "clean"}),
+    ("POST", "/machines/{machine_id}/monitor-mode"): (
+        "monitor_mode_started",
+        {"minutes": 5, "reason": "because"},
+    ),
+    ("DELETE", "/machines/{machine_id}/monitor-mode"): ("monitor_mode_ended", with_monitor),
+    ("GET", "/rules/export"): ("rules_exported", None),
+    ("POST", "/rules/import"): (
+        "rules_imported",
+        {"format": "csv", "content": CSV, "reason": "list", "dry_run": False},
+    ),
+    ("POST", "/rules"): ("rule_created", {**RULE, "identifier": sha(2)}),
+    ("PUT", "/rules/{rule_id}"): ("rule_changed", {"policy": "ALLOWLIST"}),
+    ("DELETE", "/rules/{rule_id}"): ("rule_removed", None),
+    ("POST", "/tags"): ("tag_created", {"name": "c"}),
+    ("PUT", "/tags/order"): (
+        "tags_ordered",
+        lambda world: {"tags": [one["id"] for one in world.admin.get("/api/v1/tags").json()][::-1]},
+    ),
+    ("PUT", "/tags/{tag_id}"): ("tag_changed", {"name": "z"}),
+    ("PUT", "/tags/{tag_id}/members/{machine_id}"): ("tag_member_added", None),
+    ("DELETE", "/tags/{tag_id}/members/{machine_id}"): ("tag_member_removed", with_member),
+    ("DELETE", "/tags/{tag_id}"): ("tag_removed", None),
+    ("PUT", "/settings"): ("settings_changed", {"batch_size": 33}),
+    ("PUT", "/settings/layer"): ("settings_changed", {"values": {"batch_size": 34}, "locked": []}),
+    ("POST", "/enrollments"): ("enrollment_created", {"label": "y"}),
+    ("POST", "/enrollments/{enrollment_id}/revoke"): ("enrollment_revoked", None),
+    ("PATCH", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", {"add": ["C02B"]}),
+    ("DELETE", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", with_serials),
+    ("POST", "/enrollments/{enrollment_id}/profile"): (
+        "profile_downloaded",
+        lambda world: {"secret": world.ids["enrollment"]["secret"]},
+    ),
+    ("PUT", "/blocked/contact"): ("blocked_contact_changed", {"text": "ask", "url": ""}),
+    ("POST", "/users"): ("user_created", {**USER, "username": "ann"}),
+    ("PATCH", "/users/{user_id}"): ("user_changed", {"roles": [{"role": "viewer"}]}),
+    ("GET", "/audit/export"): ("audit_exported", None),
+    ("POST", "/audit/checkpoint"): ("audit_checkpoint_ordered", None),
+    ("POST", "/auth/login"): ("login", LOGIN),
+    ("POST", "/auth/logout"): ("logout", None),
+}
+
+
+def test_each_route_that_changes_or_exports_something_is_in_the_table(world: World) -> None:
+    paths = build(world.server.app)["paths"]
+    assert isinstance(paths, dict)
+    found = {
+        (method.upper(), path.removeprefix("/api/v1"))
+        for path, operations in paths.items()
+        for method in operations
+        if method != "get" or path.endswith("/export")
+    }
+    assert found - READS == ACTS.keys()
+
+
+def test_each_of_them_writes_an_entry(world: World) -> None:
+    world.admin.headers["X-Request-Id"] = "request-1"
+    number = value(world.server.dsn, "select id from app_user")
+    for (method, path), (action, body) in ACTS.items():
+        content = body(world) if callable(body) else body
+        before = world.size()
+        response = world.admin.request(method, fill(f"/api/v1{path}", world), json=content)
+        assert response.is_success, (method, path, response.text)
+        assert world.size() == before + 1, (method, path)
+        (entry,) = fetch(world.server.dsn, "select * from audit_log order by id desc limit 1")
+        assert entry["action"] == action, (method, path)
+        assert (entry["actor_kind"], entry["actor_name"], entry["actor_id"]) == ("user", ADMIN[0], number)
+        assert (entry["request_id"], entry["address"]) == ("request-1", "127.0.0.1"), (method, path)
+
+
+def test_an_import_that_only_looks_writes_none(world: World) -> None:
+    before = world.size()
+    body = {"format": "csv", "content": CSV, "dry_run": True}
+    assert world.admin.post("/api/v1/rules/import", json=body).is_success
+    assert world.size() == before
+
+
+def test_sessions_of_another_user_are_named(world: World) -> None:
+    add_viewer(world.server.dsn)
+    session = another_session(world, "viewer")
+    world.admin.delete("/api/v1/sessions?username=viewer").raise_for_status()
+    (entry,) = fetch(
+        world.server.dsn, "select object_id, before::text from audit_log where action = 'sessions_ended'"
+    )
+    viewer = value(world.server.dsn, "select id from app_user where username = 'viewer'")
+    assert entry["object_id"] == str(viewer)
+    assert entry["before"] == f'{{"sessions": [{session}], "username": "viewer"}}'
+
+
+@pytest.mark.parametrize(("username", "known"), [("admin", True), ("my password by mistake", False)])
+def test_failed_logins_are_recorded_without_what_was_typed(world: World, username: str, known: bool) -> None:
+    with world.server.client() as client:
+        client.headers["X-Real-IP"] = "203.0.113.9"
+        wrong = {"username": username, "password": "not the password"}
+        assert client.post("/api/v1/auth/login", json=wrong).status_code == httpx.codes.UNAUTHORIZED
+    (entry,) = fetch(world.server.dsn, "select * from audit_log where action = 'login_failed'")
+    assert (entry["actor_kind"], entry["actor_name"], entry["actor_id"]) == ("anonymous", "", None)
+    assert entry["address"] == "203.0.113.9"
+    number = value(world.server.dsn, "select id from app_user")
+    assert entry["object_id"] == (str(number) if known else "*")
+    stored = value(
+        world.server.dsn,
+        "select string_agg(entry || details, '') from audit_leaf join audit_detail using (seq)",
+    )
+    assert "by mistake" not in stored
+    assert "not the password" not in stored
+
+
+def test_a_flood_of_refused_logins_does_not_fill_the_log(world: World) -> None:
+    wrong = {"username": "admin", "password": "wrong"}
+    query = (
+        "select after->>'attempts' as attempts from audit_log where action = 'login_throttled' order by id"
+    )
+    with world.server.client() as client:
+        client.headers["X-Real-IP"] = "203.0.113.9"
+        codes = [client.post("/api/v1/auth/login", json=wrong).status_code for _ in range(25)]
+        refused = codes.count(httpx.codes.TOO_MANY_REQUESTS)
+        assert refused >= 15
+        assert [row["attempts"] for row in fetch(world.server.dsn, query)] == ["1"]
+        world.server.clock.advance(minutes=2)
+        while client.post("/api/v1/auth/login", json=wrong).status_code != httpx.codes.TOO_MANY_REQUESTS:
+            pass
+    attempts = [row["attempts"] for row in fetch(world.server.dsn, query)]
+    assert attempts == ["1", str(refused)]
+
+
+COMMANDS: dict[tuple[str, ...], tuple[str, ...] | None] = {
+    ("create-admin",): ("Second", "--password-stdin"),
+    ("create-enrollment",): ("label",),
+    ("revoke-sessions",): ("--all",),
+    ("user", "create"): ("ann", "--role", "viewer", "--password-stdin"),
+    ("user", "grant"): ("admin", "auditor"),
+    ("user", "revoke"): ("viewer", "viewer"),
+    ("user", "set-password"): ("admin", "--password-stdin"),
+    ("user", "disable"): ("viewer",),
+    ("user", "enable"): ("gone",),
+    ("user", "list"): None,
+    ("demo",): (),
+    ("audit", "export"): (),
+    ("audit", "checkpoint"): (),
+    ("audit", "erase"): ("--before", "2999-01-01"),
+    ("migrate",): None,  # of an empty database: below
+    ("serve",): None,
+    ("dev",): None,
+    ("sessions",): None,
+    ("openapi",): None,
+    ("permissions",): None,
+    ("audit", "verify"): None,
+    ("audit", "key"): None,
+}
+"""Each command, with arguments if it changes something."""
+
+
+def commands(parser: Any, *before: str) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - argparse's own
+    nested = [
+        action
+        for action in parser._actions
+        if hasattr(action, "choices") and isinstance(action.choices, dict)
+    ]
+    if not nested:
+        yield before
+    for name, inner in nested[0].choices.items() if nested else ():
+        yield from commands(inner, *before, name)
+
+
+def test_each_command_is_in_the_table() -> None:
+    assert set(commands(_parser())) == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    "words", [words for words, given in COMMANDS.items() if given is not None], ids="-".join
+)
+def test_each_command_that_changes_something_writes_entries(
+    server: RunningServer, admin: httpx.Client, words: tuple[str, ...]
+) -> None:
+    add_viewer(server.dsn)
+    add_user(server.dsn, "gone", "viewer")
+    execute(server.dsn, "update app_user set disabled_at = now() where username = 'gone'")
+    before = value(server.dsn, SIZE)
+    assert admin.get("/api/v1/auth/me").is_success
+    given = COMMANDS[words]
+    assert given is not None
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "santaserver", *words, *given],
+        env={"DATABASE_URL": server.dsn, "PATH": os.environ["PATH"]},
+        input="correct horse battery\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert value(server.dsn, SIZE) > before
+    (entry,) = fetch(server.dsn, "select * from audit_log order by id desc limit 1")
+    assert entry["actor_kind"] == "command_line"
+
+
+def test_a_migration_is_the_first_entry(dsn: str) -> None:
+    (entry,) = fetch(dsn, "select action, object_id, actor_kind from audit_log where id = 0")
+    assert entry == {"action": "schema_migrated", "object_id": "0001", "actor_kind": "command_line"}
