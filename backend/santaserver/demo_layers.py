@@ -12,6 +12,7 @@ from santaserver.rules.service import create_rule
 from santaserver.scope import EVERYWHERE
 from santaserver.sync_settings.schemas import LayerSettingsUpdate, MediaPolicyUpdate, SyncSettingsUpdate
 from santaserver.sync_settings.service import replace_layer_settings
+from santaserver.tags.member_repository import MemberChange
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, list_tags, set_member
 from santaserver.unit_of_work import UnitOfWork
@@ -91,7 +92,7 @@ async def add_machine_layers(work: UnitOfWork, machines: Sequence[str], actor: A
     """Add what needs Macs that are known: manual members, and a layer of one Mac."""
     pilot = next(tag.id for tag in await list_tags(work.connection, EVERYWHERE) if tag.name == "pilot")
     for number in PILOTS:
-        await set_member(work, EVERYWHERE, pilot, machines[number], actor, now, member=True)
+        await set_member(work, EVERYWHERE, MemberChange(pilot, machines[number], member=True), actor, now)
     layer = f"machine:{machines[LOANER]}"
     loan = LayerRule(layer, "BINARY", digest("file node-gyp-build"), "ALLOWLIST", "For the workshop")
     await create_rule(work, EVERYWHERE, loan.made(expires_at=now + timedelta(days=2)), actor, now)

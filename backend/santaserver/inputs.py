@@ -8,7 +8,8 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from fastapi import Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 MAX_ROW_ID = 2**63 - 1
 """The largest id that a row can have."""
@@ -77,3 +78,10 @@ Line = Annotated[str, AfterValidator(_line)]
 """A text of one line that people read."""
 Time = Annotated[AwareDatetime, AfterValidator(storable_time)]
 """A moment; kept in UTC."""
+
+MAX_REASON = 1000
+WHY = "Why it is changed; kept in the history and in the audit log"
+Reason = Annotated[Text, Field(max_length=MAX_REASON, description=WHY)]
+"""Why somebody changes something, in a request with a body."""
+ReasonParam = Annotated[Text, Query(max_length=MAX_REASON, description=WHY, alias="reason")]
+"""The same for requests without a body."""

@@ -155,7 +155,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(
             keep_checkpoints(state.database, state.settings, state.clock), name="audit checkpoints"
         ),
-        asyncio.create_task(keep_schedule(state.database, state.clock, state.bus.publish), name="schedule"),
+        asyncio.create_task(
+            keep_schedule(state.database, state.clock, state.bus.publish, state.settings.retention),
+            name="schedule",
+        ),
     ]
     try:
         yield

@@ -1,4 +1,4 @@
-"""The task of every worker that applies scheduled rules in time, and deletes old syncs."""
+"""The task of every worker that applies scheduled rules in time, and deletes old syncs and history."""
 
 import asyncio
 import logging
@@ -12,6 +12,8 @@ from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.outbox import Publish
 from santaserver.policy.schedule import apply_due
 from santaserver.postgres.failures import describe
+from santaserver.settings import RetentionSettings
+from santaserver.sync.history import prune_history
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users.login_repository import forget_old_failures
 
@@ -28,8 +30,8 @@ LATER = (DatabaseUnavailable, StatementTimeout, asyncpg.UndefinedTableError, asy
 """Failures that are retried soon and need no attention."""
 
 
-async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> None:
-    """Apply the schedule and delete old sync sessions until canceled."""
+async def keep_schedule(database: Database, clock: Clock, publish: Publish, keep: RetentionSettings) -> None:
+    """Apply the schedule and delete what is too old until canceled."""
     pruned_at: datetime | None = None
     while True:
         pause, now = EVERY, clock()
@@ -44,7 +46,9 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish) -> N
                 async with database.transaction(publish) as (connection, _):
                     sessions = await prune_sessions(connection, now)
                     failures = await forget_old_failures(connection, now, PRUNE_BATCH)
-                if max(sessions, failures) < PRUNE_BATCH:  # else the next turn goes on
+                    before = now - timedelta(days=keep.history_days)
+                    history = await prune_history(connection, before, PRUNE_BATCH)
+                if max(sessions, failures, history) < PRUNE_BATCH:  # else the next turn goes on
                     pruned_at = now
         except LATER as error:
             log.debug("the schedule waits: %s", describe(error))

@@ -151,12 +151,14 @@ NO_PUBLIC_URL = (
 
 
 class RetentionSettings(_Area):
-    """How long events are kept."""
+    """How long events and the history of Macs are kept."""
 
     event_days: int = Field(90, alias="EVENT_RETENTION_DAYS", ge=1, le=3650)
     """Days that events, file accesses and audit events of Macs are kept, by when they happened."""
     count_days: int = Field(400, alias="COUNT_RETENTION_DAYS", ge=1, le=3650)
     """Days that the counts of events by hour, day and program are kept."""
+    history_days: int = Field(400, alias="HISTORY_RETENTION_DAYS", ge=1, le=3650)
+    """Days for which the policy of each Mac can be looked up: its layers, tags and confirmations."""
 
 
 def _audit_key(pem: str) -> str:

@@ -29,6 +29,7 @@ from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
 from santaserver.paging import decode_cursor
+from santaserver.policy import tag_log
 from santaserver.policy.change import policy_change
 from santaserver.policy.targets import check_identifier
 from santaserver.reads import ItemPage, item_of, page_of
@@ -87,7 +88,9 @@ async def _add(work: UnitOfWork, enrollment: NewEnrollment, tags: list[str], act
         ids = await _tags(work.connection, tags)
         number = await repository.add_enrollment(work.connection, enrollment)
         await repository.add_tags(work.connection, number, ids)
+        await tag_log.store_versions(change, ids)
         change.layers_changed()
+        change.sum_up(enrollment=number, tags=sorted(ids))
     return number
 
 

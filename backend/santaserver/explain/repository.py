@@ -84,15 +84,14 @@ async def effective_rules(
 ) -> Sequence[WinningRule]:
     """Return the winning rules of a machine that can be sent to it, by type and identifier, after a key."""
     rows = await connection.fetch(
-        f"""select w.*, r.comment from (
+        f"""select w.* from (
               select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
-                v.cel_expr, v.layer_id, v.locked, v.expires_at, v.needs_level
+                v.cel_expr, v.layer_id, v.locked, v.expires_at, v.needs_level, v.comment
               from rule_version v where v.layer_id = any($1) and {IN_FORCE}
                 and (v.rule_type, v.identifier) > ($3, $4)
               order by v.rule_type, v.identifier, {PRECEDENCE}) w
-            join rule r on r.id = w.rule_id
             where w.policy = any($8) and w.rule_type = any($9) and w.needs_level <= $5
-              and ($6 = '%%' or w.identifier ilike $6 or r.comment ilike $6)
+              and ($6 = '%%' or w.identifier ilike $6 or w.comment ilike $6)
             order by w.rule_type, w.identifier limit $7""",  # noqa: S608 - constants of this package
         machine.layers,
         machine.head,

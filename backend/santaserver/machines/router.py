@@ -1,9 +1,10 @@
 """List machines, show one, order a clean sync."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Response
+from fastapi import Query, Response
 
 from santaserver.authorization import require
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
@@ -16,8 +17,11 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
+from santaserver.inputs import MAX_ROW_ID, Time
 from santaserver.machine_path import MachinePath
 from santaserver.machines import service
+from santaserver.machines.policy_at import PolicyQuery, policy_at
+from santaserver.machines.policy_schemas import MachinePolicyThen
 from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.reads import json_response
@@ -77,6 +81,28 @@ async def end_monitor_mode(
 ) -> MachineDetail:
     """End the machine's monitor mode early, at its next sync."""
     return await service.end_monitor_mode(work, scope, state.caches, machine_id, user, now)
+
+
+@router.get("/{machine_id:path}/policy", responses=responses(BadRequest, NotFound, Unprocessable))
+async def get_policy_at(
+    machine_id: MachinePath,
+    scope: MayRead,
+    connection: ConnectionDep,
+    state: StateDep,
+    now: NowDep,
+    at: Annotated[Time | None, Query(description="A time; either this or `seq`")] = None,
+    seq: Annotated[
+        int | None, Query(ge=0, le=MAX_ROW_ID, description="A policy number; either this or `at`")
+    ] = None,
+    cursor: CursorParam = None,
+    limit: LimitParam = DEFAULT_LIMIT,
+) -> MachinePolicyThen:
+    """Show the rules and settings that a machine was to have at a moment, where they came from, and what it
+    had confirmed.
+    """
+    query = PolicyQuery(at, seq, cursor, limit)
+    kept_since = now - timedelta(days=state.settings.retention.history_days)
+    return await policy_at(connection, scope, state.caches, machine_id, query, now, kept_since)
 
 
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))

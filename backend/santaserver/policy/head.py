@@ -45,15 +45,41 @@ class ChangeRow(Struct, frozen=True):
 STORE = "update policy_head set seq = $1, settings_seq = $2, layer_version = $3, next_change_at = $4"
 STORE_NUMBERED = f"""
 with head as ({STORE})
-insert into policy_change (seq, at, actor_kind, actor_id, actor_name, kind, reason, request_id, summary)
-values ($1, $5, $6, $7, $8, $9, $10, $11, $12::text::jsonb)
+insert into policy_change (seq, at, actor_kind, actor_id, actor_name, kind, reason, request_id, summary,
+  latest_at)
+values ($1, $5, $6, $7, $8, $9, $10, $11, $12::text::jsonb,
+  greatest($5, (select latest_at from policy_change where seq < $1 order by seq desc limit 1)))
 """  # noqa: S608 - put together from constants
+
+SEQ_AT = """
+select greatest(
+  coalesce(
+    (select seq from policy_change where latest_at <= $1 order by latest_at desc, seq desc limit 1), 0),
+  (select max(seq) from policy_change where at < latest_at and at <= $1))
+"""
+"""The newest of the numbers that are not after a moment, whatever the clock did in between."""
+SPAN = """
+select (select at from policy_change where seq = $1),
+  (select at from policy_change where seq > $1 order by seq limit 1)
+"""
 
 
 async def head_seq(connection: Connection) -> int:
     """Return the number of the newest policy change."""
     seq: int = await connection.fetchval("select seq from policy_head")
     return seq
+
+
+async def seq_at(connection: Connection, at: datetime) -> int:
+    """Return the number that was the newest at a moment."""
+    seq: int = await connection.fetchval(SEQ_AT, at)
+    return seq
+
+
+async def span_of(connection: Connection, seq: int) -> tuple[datetime | None, datetime | None]:
+    """Return when a number was made and when the one after it; None when it is the newest."""
+    row = await connection.fetchrow(SPAN, seq)
+    return (row[0], row[1]) if row else (None, None)
 
 
 async def lock_head(connection: Connection) -> PolicyHead:

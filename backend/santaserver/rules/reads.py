@@ -21,7 +21,7 @@ OWNER = """case l.kind when 'tag' then lower(t.name) = lower($2) when 'user' the
 PAGE = f"""
 with page as materialized (
   select r.id, {NAME} as layer, r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url,
-    r.comment, v.reason, v.locked, v.starts_at, v.expires_at, r.created_at, u.username, v.opened_seq as seq,
+    v.comment, v.reason, v.locked, v.starts_at, v.expires_at, r.created_at, u.username, v.opened_seq as seq,
     r.layer_id
   from rule r
   join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
@@ -102,7 +102,7 @@ def _statement(scope: Scope, query: RuleQuery) -> tuple[str, list[object]]:
     if query.policy is not None:
         add("v.policy = ${0}", query.policy)
     if query.text.strip():
-        fields = ("r.identifier", "r.comment", "v.custom_msg", "v.cel_expr")
+        fields = ("r.identifier", "v.comment", "v.custom_msg", "v.cel_expr")
         add("(" + " or ".join(f"{field} ilike ${{0}}" for field in fields) + ")", like_pattern(query.text))
     return PAGE.format(conditions=" ".join(conditions)), values
 

@@ -63,7 +63,7 @@ class Target(Struct, frozen=True):
 
 LIVE = f"""
 select r.id, r.layer_id, {NAME}, r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url,
-  v.needs_level, v.grants_compiler, v.locked, r.comment, v.reason, v.starts_at, v.expires_at, r.created_at,
+  v.needs_level, v.grants_compiler, v.locked, v.comment, v.reason, v.starts_at, v.expires_at, r.created_at,
   u.username, v.opened_seq
 from rule r
 join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
@@ -75,7 +75,7 @@ where r.removed_at is null
 ONE = f"{LIVE} and r.id = $1 and {layer_in('$2')}"
 
 REMOVED = f"""
-select r.id, r.layer_id, {NAME}, r.rule_type, r.identifier, v.policy, r.comment, r.removed_at, v.closed_seq
+select r.id, r.layer_id, {NAME}, r.rule_type, r.identifier, v.policy, v.comment, r.removed_at, v.closed_seq
 from rule r
 join rule_version v on v.id = (select max(id) from rule_version where rule_id = r.id)
 join ({NAMED}) on l.id = r.layer_id
@@ -85,7 +85,7 @@ order by r.removed_at desc, r.id desc limit $3
 
 EXPORT = f"""select * from (
     select ({NAME}) collate "C" as layer,
-      r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url, r.comment, v.locked,
+      r.rule_type, r.identifier, v.policy, v.cel_expr, v.custom_msg, v.custom_url, v.comment, v.locked,
       case when v.opened_seq is null then v.starts_at end as starts_at, v.expires_at
     from rule r
     join rule_version v on v.rule_id = r.id and v.closed_seq is null and v.cancelled_at is null
@@ -97,8 +97,9 @@ EXPORT = f"""select * from (
 
 OPEN = """
 insert into rule_version (rule_id, layer_id, rule_type, identifier, policy, cel_expr, custom_msg, custom_url,
-  needs_level, grants_compiler, locked, reason, starts_at, expires_at, opened_seq, opened_at, opened_by)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+  needs_level, grants_compiler, locked, comment, reason, starts_at, expires_at, opened_seq, opened_at,
+  opened_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 """
 
 END = """
@@ -132,21 +133,22 @@ async def exported_rules(connection: Connection, scope: Scope, layer: int | None
     return await connection.cursor(EXPORT, layer, scope.tag_ids)
 
 
-async def add_rule(change: Change, layer: int, key: tuple[str, str], comment: str) -> int | None:
+async def add_rule(change: Change, layer: int, key: tuple[str, str]) -> int | None:
     """Add a rule without content for (type, identifier); return None when its target has a live one."""
     rule: int | None = await change.connection.fetchval(
-        """insert into rule (layer_id, rule_type, identifier, comment, created_at, created_by)
-           values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
+        """insert into rule (layer_id, rule_type, identifier, created_at, created_by)
+           values ($1, $2, $3, $4, $5) on conflict do nothing returning id""",
         layer,
         *key,
-        comment,
         change.now,
         change.actor.id,
     )
     return rule
 
 
-async def open_version(change: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
+async def open_version(
+    change: Change, target: Target, content: CheckedContent, schedule: Schedule, comment: str
+) -> None:
     """Give a rule content from this change on, or from a later one when it has to wait."""
     await change.connection.execute(
         OPEN,
@@ -161,6 +163,7 @@ async def open_version(change: Change, target: Target, content: CheckedContent, 
         content.needs_level,
         content.grants_compiler,
         content.locked,
+        comment,
         change.reason,
         schedule.starts_at,
         schedule.expires_at,
@@ -187,11 +190,6 @@ async def end_layer(change: Change, layer: int) -> int:
 async def mark_removed(change: Change, rule_id: int) -> None:
     """Take a rule out of use; it stays in the log."""
     await change.connection.execute("update rule set removed_at = $2 where id = $1", rule_id, change.now)
-
-
-async def set_comment(change: Change, rule_id: int, comment: str) -> None:
-    """Change the comment, which is never sent to a Mac."""
-    await change.connection.execute("update rule set comment = $2 where id = $1", rule_id, comment)
 
 
 async def progress(connection: Connection, layers: Collection[int]) -> dict[int, LayerProgress]:

@@ -16,7 +16,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
-from santaserver.inputs import RowId
+from santaserver.inputs import ReasonParam, RowId
 from santaserver.layers.schemas import LayerName
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.policy.targets import Policy, RuleType
@@ -82,6 +82,13 @@ async def update_rule(
 
 
 @router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
-async def remove_rule(rule_id: RowId, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
+async def remove_rule(
+    rule_id: RowId,
+    scope: MayWrite,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    reason: ReasonParam = "",
+) -> None:
     """Remove a rule; every Mac that has it gets the removal at its next sync."""
-    await service.remove_rule(work, scope, rule_id, user.actor, now)
+    await service.remove_rule(work, scope, rule_id, user.actor, now, reason)

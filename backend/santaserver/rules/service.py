@@ -49,10 +49,10 @@ async def create_rule(work: UnitOfWork, scope: Scope, rule: RuleCreate, actor: A
         check_layer(layer.kind, rule)
         key = (rule.rule_type, identifier)
         overridden = await _guard(connection, key, rule)
-        rule_id = await repository.add_rule(change, layer.id, key, rule.comment)
+        rule_id = await repository.add_rule(change, layer.id, key)
         if rule_id is None:
             raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
-        await _open(change, Target(rule_id, layer.id, *key), content, schedule)
+        await _open(change, Target(rule_id, layer.id, *key), content, schedule, rule.comment)
         created = _rule(await _live(connection, scope, rule_id), macs)
         _record(change, "created", None, created, overridden=overridden)
     return created
@@ -74,13 +74,10 @@ async def update_rule(
         if schedule.starts_at is not None and row.opened_seq is not None:
             raise _in_force()
         overridden = await _guard(connection, (row.rule_type, row.identifier), rule)
-        if (_content(row), _schedule(row)) != (content, schedule):
+        if (_content(row), _schedule(row), row.comment) != (content, schedule, rule.comment):
+            target = Target(row.id, row.layer_id, row.rule_type, row.identifier)
             await repository.end_version(change, rule_id)
-            await _open(
-                change, Target(row.id, row.layer_id, row.rule_type, row.identifier), content, schedule
-            )
-        if rule.comment != row.comment:
-            await repository.set_comment(change, rule_id, rule.comment)
+            await _open(change, target, content, schedule, rule.comment)
         changed = await _live(connection, scope, rule_id)
         after = _rule(changed, macs)
         if changed != row:
@@ -88,11 +85,13 @@ async def update_rule(
     return after
 
 
-async def remove_rule(work: UnitOfWork, scope: Scope, rule_id: int, actor: Actor, now: datetime) -> None:
+async def remove_rule(
+    work: UnitOfWork, scope: Scope, rule_id: int, actor: Actor, now: datetime, reason: str = ""
+) -> None:
     """Take a rule out of use; Macs that have it are sent its removal."""
     connection = work.connection
     macs = await _progress(connection, (await _live(connection, scope, rule_id)).layer_id)
-    async with policy_change(work, actor, now, "rule") as change:
+    async with policy_change(work, actor, now, "rule", reason) as change:
         before = _rule(await _live(connection, scope, rule_id), macs)
         await repository.end_version(change, rule_id)
         await repository.mark_removed(change, rule_id)
@@ -116,8 +115,10 @@ async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent
     return needed is not None
 
 
-async def _open(change: Change, target: Target, content: CheckedContent, schedule: Schedule) -> None:
-    await repository.open_version(change, target, content, schedule)
+async def _open(
+    change: Change, target: Target, content: CheckedContent, schedule: Schedule, comment: str
+) -> None:
+    await repository.open_version(change, target, content, schedule, comment)
     change.due_at(schedule.starts_at, schedule.expires_at)
 
 

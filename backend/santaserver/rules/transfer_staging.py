@@ -39,7 +39,7 @@ LAYERS = """create temp table import_layer on commit drop as
     and ul.removed_at is null"""
 """The layers that the file names: their stored name, null for one of nobody; no id for one to be made."""
 
-LIVE = """select r.id as rule, r.layer_id, r.rule_type, r.identifier, r.comment,
+LIVE = """select r.id as rule, r.layer_id, r.rule_type, r.identifier, v.comment,
     v.opened_seq is null as waits, v.policy, v.cel_expr, v.custom_msg, v.custom_url, v.needs_level,
     v.grants_compiler, v.locked,
     case when v.opened_seq is null then v.starts_at end as starts_at, v.expires_at

@@ -11,11 +11,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from santaserver.db import Connection
+from santaserver.db import Connection, rows_of
 from santaserver.policy.head import PolicyHead
 from santaserver.policy.states import PolicyState, RuleCounts
+from santaserver.sync.history import with_confirmation
 from santaserver.sync.preflight import Plan, possible_states
-from santaserver.sync.states import Kind, Known, Session
+from santaserver.sync.states import Kind, Known, Session, confirms_news
 
 AS_READ = "({0}::xid is null or xmin = {0})"
 """A condition that its `MachineRow.version` is still the machine's: xmin changes with each update."""
@@ -222,6 +223,26 @@ Counts = tuple[int | None, int | None]
 """Rules that a client says it received and could use; None when it does not count."""
 
 
+CONFIRM = f"""
+update machine_sync set acked_signature = $2, acked_seq = $3, acked_hash = $4,
+  possible_signatures = '{{}}', possible_seqs = '{{}}', pending_session = null,
+  pending_kind = null, pending_signature = null, pending_seq = null, pending_hash = null,
+  pending_sent = null, pending_served = false, recent_counts = $6, last_postflight_at = $7,
+  last_clean_at = case when $5 = 'normal' then last_clean_at else $7 end,
+  queued_clean = case when $5 = 'normal' then queued_clean
+                      when queued_clean = 'clean_all' and $5 = 'clean' then queued_clean end
+where machine_id = $1 and {AS_READ.format("$8")}"""  # noqa: S608 - constants of this file
+CONFIRM_NEWS = with_confirmation(CONFIRM, at="$7", seq="$3", signature="$2")
+
+REFUSE = f"""
+update machine_sync set acked_signature = null, acked_seq = null, acked_hash = '',
+  possible_signatures = array[$2::integer], possible_seqs = array[$3::bigint],
+  pending_session = case when $4 then null else pending_session end,
+  pending_sent = null, recent_counts = $5, last_postflight_at = $6
+where machine_id = $1 and {AS_READ.format("$7")}"""  # noqa: S608 - constants of this file
+REFUSE_NEWS = with_confirmation(REFUSE, at="$6")
+
+
 async def confirm(
     connection: Connection,
     machine: MachineSnapshot,
@@ -232,14 +253,7 @@ async def confirm(
 ) -> None:
     """Make the session's target the confirmed state. `hashes`: reported, and to compare with later."""
     tag = await connection.execute(
-        f"""update machine_sync set acked_signature = $2, acked_seq = $3, acked_hash = $4,
-             possible_signatures = '{{}}', possible_seqs = '{{}}', pending_session = null,
-             pending_kind = null, pending_signature = null, pending_seq = null, pending_hash = null,
-             pending_sent = null, pending_served = false, recent_counts = $6, last_postflight_at = $7,
-             last_clean_at = case when $5 = 'normal' then last_clean_at else $7 end,
-             queued_clean = case when $5 = 'normal' then queued_clean
-                                 when queued_clean = 'clean_all' and $5 = 'clean' then queued_clean end
-           where machine_id = $1 and {AS_READ.format("$8")}""",  # noqa: S608 - constants of this file
+        CONFIRM_NEWS if confirms_news(session, machine.known.acked, machine.head.settings_seq) else CONFIRM,
         machine.id,
         session.target.signature,
         session.target.seq,
@@ -267,11 +281,7 @@ async def refuse(
     A refused clean sync stays open, to be repeated at least as strong as it was.
     """
     tag = await connection.execute(
-        f"""update machine_sync set acked_signature = null, acked_seq = null, acked_hash = '',
-             possible_signatures = array[$2::integer], possible_seqs = array[$3::bigint],
-             pending_session = case when $4 then null else pending_session end,
-             pending_sent = null, recent_counts = $5, last_postflight_at = $6
-           where machine_id = $1 and {AS_READ.format("$7")}""",  # noqa: S608 - constants of this file
+        REFUSE if machine.known.acked is None else REFUSE_NEWS,
         machine.id,
         session.target.signature,
         session.target.seq,
@@ -309,7 +319,7 @@ async def _finish(
 
 
 def _written(tag: str) -> None:
-    if tag == "UPDATE 0":
+    if rows_of(tag) == 0:
         raise StaleRead
 
 

@@ -24,7 +24,7 @@ from santaserver.policy.head import PolicyHead
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
-from santaserver.sync import inventory, membership, repository
+from santaserver.sync import history, inventory, membership, repository
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.evidence import client_mode, evidence_of
@@ -78,6 +78,8 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
             context.connection, context.caches, subject, request, mode, head.layer_version, context.now
         )
         await inventory.store_report(context.connection, machine.id, request, mode, conflict, context.now)
+    if signature != machine.signature:
+        await history.note_signature(context.connection, machine.id, signature, context.now)
     target = PolicyState(signature, head.seq)
     new = await new_session_of(context, machine, request, target, key, conflict=conflict)
     return await begin(context, machine, request, new, head)

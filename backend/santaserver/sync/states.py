@@ -87,3 +87,13 @@ class Known(Struct, frozen=True):
     confirmed_before: bool = False
     """Whether any sync of this machine has ever been confirmed."""
     last_clean_at: datetime | None = None
+
+
+def confirms_news(session: Session, acked: PolicyState | None, settings_seq: int) -> bool:
+    """Tell whether a confirmed session proves something that the confirmed state before it did not.
+
+    A session without rules proves new settings, which were in the response to its preflight.
+    """
+    if acked is None or not session.idle or session.target.signature != acked.signature:
+        return True
+    return settings_seq > acked.seq

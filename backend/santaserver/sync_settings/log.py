@@ -1,11 +1,10 @@
 """The settings of layers at a policy number: the versions in force, over the defaults."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from santaserver.db import Connection
-from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
+from santaserver.policy.setting_log import SettingVersion, settings_in_force
 from santaserver.sync_settings.schemas import SyncSettings
 
 
@@ -32,16 +31,14 @@ class LayeredSettings:
 
 
 async def settings_at(connection: Connection, layers: Sequence[int], seq: int) -> LayeredSettings:
-    """Return the settings; precedence is that of rules, a missing one is the default."""
-    rows = await connection.fetch(
-        f"""select distinct on (v.key) v.key, v.value::text, v.layer_id, v.locked from setting_version v
-            where v.layer_id = any($1) and {IN_FORCE}
-            order by v.key, {PRECEDENCE}""",  # noqa: S608 - constants
-        layers,
-        seq,
-    )
+    """Return the settings; a missing one is the default."""
+    return layered(await settings_in_force(connection, layers, seq))
+
+
+def layered(versions: Sequence[SettingVersion]) -> LayeredSettings:
+    """Put the versions in force over the defaults."""
     return LayeredSettings(
-        SyncSettings.model_validate({row["key"]: json.loads(row["value"]) for row in rows}),
-        {row["key"]: row["layer_id"] for row in rows},
-        frozenset(row["key"] for row in rows if row["locked"]),
+        SyncSettings.model_validate({version.key: version.value for version in versions}),
+        {version.key: version.layer_id for version in versions},
+        frozenset(version.key for version in versions if version.locked),
     )

@@ -12,10 +12,10 @@ from santaserver.routing import AreaRouter
 from santaserver.scope import Scope
 from santaserver.sync_settings import service
 from santaserver.sync_settings.schemas import (
+    GlobalSettingsUpdate,
     LayerSettings,
     LayerSettingsUpdate,
     SyncSettings,
-    SyncSettingsUpdate,
 )
 
 router = AreaRouter(prefix="/settings", tags=["settings"], responses=responses(Unauthorized, Forbidden))
@@ -33,10 +33,11 @@ async def get_settings(connection: ConnectionDep) -> SyncSettings:
     responses=responses(Unprocessable),
 )
 async def replace_settings(
-    settings: SyncSettingsUpdate, work: WorkDep, user: CurrentUser, now: NowDep
+    settings: GlobalSettingsUpdate, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> SyncSettings:
     """Replace the settings of the global layer; every Mac gets them at its next sync."""
-    return await service.replace_settings(work, settings, user.actor, now)
+    values = SyncSettings.model_validate(settings.model_dump(exclude={"reason"}))
+    return await service.replace_settings(work, values, user.actor, now, settings.reason)
 
 
 LayerParam = Annotated[LayerName, Query()]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from santaserver.inputs import Input, Line, Text
+from santaserver.inputs import Input, Line, Reason, Text
 from santaserver.layers.schemas import LayerName
 from santaserver.protocol.body import MAX_BATCH
 from santaserver.sync_settings.path_pattern import check_pattern
@@ -87,6 +87,12 @@ class SyncSettingsUpdate(SyncSettings, Input):
     event_detail_text: Text = Field("", max_length=200, description="Label of that button")
 
 
+class GlobalSettingsUpdate(SyncSettingsUpdate):
+    """The settings to define in the global layer."""
+
+    reason: Reason = ""
+
+
 class LayerSettingsUpdate(Input):
     """The settings to define in one layer; others come from the layers below, or are defaults."""
 
@@ -96,6 +102,7 @@ class LayerSettingsUpdate(Input):
     locked: list[Annotated[Line, Field(max_length=100)]] = Field(
         [], max_length=100, description="Of these, what higher layers cannot change"
     )
+    reason: Reason = ""
 
 
 class LayerSettings(BaseModel):

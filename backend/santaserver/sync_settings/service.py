@@ -24,11 +24,11 @@ async def get_settings(connection: Connection) -> SyncSettings:
 
 
 async def replace_settings(
-    work: UnitOfWork, settings: SyncSettings, actor: Actor, now: datetime
+    work: UnitOfWork, settings: SyncSettings, actor: Actor, now: datetime, reason: str = ""
 ) -> SyncSettings:
     """Store what differs in the global layer; without a difference no number is used."""
     defaults = SyncSettings().model_dump(mode="json")
-    async with policy_change(work, actor, now, "settings") as change:
+    async with policy_change(work, actor, now, "settings", reason) as change:
         before = await repository.open_settings(work.connection, GLOBAL_LAYER)
         wanted = {
             key: (value, before.get(key, (None, False))[1])
@@ -62,7 +62,7 @@ async def replace_layer_settings(
         message = f"Only settings defined in the layer can be locked, not {', '.join(sorted(strangers))}"
         raise wrong_field("locked", message)
     wanted = {key: (value, key in settings.locked) for key, value in values.items()}
-    async with policy_change(work, actor, now, "settings") as change:
+    async with policy_change(work, actor, now, "settings", settings.reason) as change:
         found = await layer_to_fill(change, scope, layer)
         before = await repository.open_settings(work.connection, found.id)
         await _store(change, (found.id, found.name), before, wanted)

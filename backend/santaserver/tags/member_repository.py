@@ -3,10 +3,22 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from santaserver.db import Connection, rows_of
 from santaserver.policy.layer_ranks import MANUAL
 from santaserver.reads import Row
 from santaserver.scope import Scope, machine_in
+
+
+class MemberChange(Struct, frozen=True):
+    """What an administrator does to the membership of a machine."""
+
+    tag: int
+    machine_id: str
+    member: bool
+    reason: str = ""
+
 
 MEMBERS = """
 select m.machine_id, m.hostname, array_agg(x.source order by x.source) as sources,
@@ -29,31 +41,22 @@ async def lock_machine(connection: Connection, scope: Scope, machine_id: str) ->
     return row
 
 
-async def join(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
-    """Make a machine a member manually; return whether it was none before."""
-    done = await connection.execute(
-        """insert into tag_member (tag_id, machine_id, source, joined_at, joined_by)
-           values ($1, $2, $3, $4, $5) on conflict do nothing""",
-        tag,
-        machine,
-        MANUAL,
-        now,
-        user,
-    )
-    return rows_of(done) > 0
+JOIN = """
+insert into tag_member (tag_id, machine_id, source, joined_at, joined_by, joined_reason)
+values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+"""
+LEAVE = """
+update tag_member set left_at = $4, left_by = $5, left_reason = $6
+where tag_id = $1 and machine_id = $2 and source = $3 and left_at is null
+"""
 
 
-async def leave(connection: Connection, tag: int, machine: int, user: int | None, now: datetime) -> bool:
-    """End a manual membership; return whether there was one."""
-    done = await connection.execute(
-        """update tag_member set left_at = $4, left_by = $5
-           where tag_id = $1 and machine_id = $2 and source = $3 and left_at is null""",
-        tag,
-        machine,
-        MANUAL,
-        now,
-        user,
-    )
+async def change_member(
+    connection: Connection, change: MemberChange, machine: int, user: int | None, now: datetime
+) -> bool:
+    """Begin or end a manual membership; return whether that made a difference."""
+    statement = JOIN if change.member else LEAVE
+    done = await connection.execute(statement, change.tag, machine, MANUAL, now, user, change.reason)
     return rows_of(done) > 0
 
 

@@ -159,15 +159,18 @@ async def set_order(change: Change, tags: Sequence[int]) -> None:
     )
 
 
-async def remove_tag(connection: Connection, row: TagRow, user: int | None, now: datetime) -> None:
+async def remove_tag(change: Change, row: TagRow) -> None:
     """Take a tag out of use with its layer and memberships; all of it stays as history."""
+    connection, now = change.connection, change.now
     await connection.execute("update tag set removed_at = $2 where id = $1", row.id, now)
     await connection.execute("update layer set removed_at = $2 where id = $1", row.layer, now)
     await connection.execute(
-        "update tag_member set left_at = $2, left_by = $3 where tag_id = $1 and left_at is null",
+        """update tag_member set left_at = $2, left_by = $3, left_reason = $4
+           where tag_id = $1 and left_at is null""",
         row.id,
         now,
-        user,
+        change.actor.id,
+        change.reason,
     )
     await connection.execute("delete from binding where tag_id = $1", row.id)
 

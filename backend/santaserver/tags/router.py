@@ -16,18 +16,19 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
-from santaserver.inputs import RowId
+from santaserver.inputs import ReasonParam, RowId
 from santaserver.machine_path import MachinePath
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 from santaserver.scope import Scope
 from santaserver.tags import service
+from santaserver.tags.member_repository import MemberChange
 from santaserver.tags.schemas import (
     PredicateResult,
     PredicateTrial,
     Tag,
-    TagContent,
+    TagChange,
     TagMember,
     TagOrder,
     TagOrderImpact,
@@ -47,9 +48,9 @@ async def list_tags(scope: MayRead, connection: ConnectionDep) -> Response:
 
 
 @router.post("", status_code=HTTPStatus.CREATED, responses=responses(Conflict, Unprocessable))
-async def create_tag(tag: TagContent, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep) -> Tag:
+async def create_tag(tag: TagChange, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep) -> Tag:
     """Create a tag above all others."""
-    return await service.create_tag(work, scope, tag, user.actor, now)
+    return await service.create_tag(work, scope, tag, user.actor, now, tag.reason)
 
 
 @router.put("/order", responses=responses(Conflict))
@@ -57,7 +58,7 @@ async def order_tags(
     order: TagOrder, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> list[Tag]:
     """Put the tags into a new order; Macs get what it changes at their next sync."""
-    return await service.order_tags(work, scope, order.tags, user.actor, now)
+    return await service.order_tags(work, scope, order.tags, user.actor, now, order.reason)
 
 
 @router.post("/order/impact", responses=responses(Conflict))
@@ -80,16 +81,23 @@ async def get_tag(tag_id: RowId, scope: MayRead, connection: ConnectionDep) -> R
 
 @router.put("/{tag_id}", responses=responses(NotFound, Conflict, Unprocessable))
 async def update_tag(
-    tag_id: RowId, tag: TagContent, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+    tag_id: RowId, tag: TagChange, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> Tag:
     """Change a tag; memberships that follow from it change at each Mac's next sync."""
-    return await service.update_tag(work, scope, tag_id, tag, user.actor, now)
+    return await service.update_tag(work, scope, tag_id, tag, user.actor, now, tag.reason)
 
 
 @router.delete("/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
-async def remove_tag(tag_id: RowId, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
+async def remove_tag(
+    tag_id: RowId,
+    scope: MayWrite,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    reason: ReasonParam = "",
+) -> None:
     """Remove a tag with all rules and settings of its layer."""
-    await service.remove_tag(work, scope, tag_id, user.actor, now)
+    await service.remove_tag(work, scope, tag_id, user.actor, now, reason)
 
 
 @router.get("/{tag_id}/members", response_model=Page[TagMember], responses=responses(BadRequest, NotFound))
@@ -116,9 +124,11 @@ async def add_member(
     work: WorkDep,
     user: CurrentUser,
     now: NowDep,
+    reason: ReasonParam = "",
 ) -> None:
     """Add a tag to a Mac."""
-    await service.set_member(work, scope, tag_id, machine_id, user.actor, now, member=True)
+    change = MemberChange(tag_id, machine_id, member=True, reason=reason)
+    await service.set_member(work, scope, change, user.actor, now)
 
 
 @router.delete(
@@ -133,6 +143,8 @@ async def remove_member(
     work: WorkDep,
     user: CurrentUser,
     now: NowDep,
+    reason: ReasonParam = "",
 ) -> None:
     """Remove a tag that was assigned manually; enrollment, group and predicate may still assign it."""
-    await service.set_member(work, scope, tag_id, machine_id, user.actor, now, member=False)
+    change = MemberChange(tag_id, machine_id, member=False, reason=reason)
+    await service.set_member(work, scope, change, user.actor, now)

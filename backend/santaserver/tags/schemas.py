@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from santaserver.inputs import Input, Line, RowId, Text
+from santaserver.inputs import Input, Line, Reason, RowId, Text
 from santaserver.layers.schemas import LayerName
 
 MemberSource = Literal["manual", "enrollment", "group", "predicate"]
@@ -37,6 +37,12 @@ class TagContent(Input):
     enrollments: list[RowId] = Field([], max_length=200, description="Enrollments whose Macs are members")
 
 
+class TagChange(TagContent):
+    """A new tag, or what one becomes."""
+
+    reason: Reason = ""
+
+
 class Tag(TagContent):
     """A live tag."""
 
@@ -56,6 +62,7 @@ class TagOrder(Input):
     """All live tags in their new order."""
 
     tags: list[int] = Field(max_length=10_000, description="Ids, the lowest first")
+    reason: Reason = ""
 
 
 class TagMember(BaseModel):

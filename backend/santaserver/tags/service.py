@@ -11,6 +11,7 @@ from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
 from santaserver.outbox import changed_in_bulk
 from santaserver.paging import decode_cursor
+from santaserver.policy import tag_log
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
@@ -20,6 +21,7 @@ from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import member_repository, repository
 from santaserver.tags.impact import count_affected
 from santaserver.tags.items import tag_member, tag_of
+from santaserver.tags.member_repository import MemberChange
 from santaserver.tags.repository import TagRow
 from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagOrderImpact
 from santaserver.turns import Turns
@@ -36,50 +38,62 @@ async def list_tags(connection: Connection, scope: Scope) -> list[Tag]:
     return [_tag(row) for row in await repository.list_tags(connection, scope)]
 
 
-async def create_tag(work: UnitOfWork, scope: Scope, content: TagContent, actor: Actor, now: datetime) -> Tag:
+async def create_tag(
+    work: UnitOfWork, scope: Scope, content: TagContent, actor: Actor, now: datetime, reason: str = ""
+) -> Tag:
     """Add a tag above all others."""
     connection = work.connection
     _check_predicate(content)
-    async with policy_change(work, actor, now, "tag") as change:
+    async with policy_change(work, actor, now, "tag", reason) as change:
         await _check(connection, content, None)
         tag = await repository.add_tag(connection, _stored(content), actor.id, now)
         await repository.set_enrollments(connection, tag, content.enrollments)
         change.layers_changed()
         await repository.set_order(change, await repository.tag_order(connection))
+        await tag_log.store_versions(change, [tag])
         created = await _get(connection, scope, tag)
         _record(change, "created", None, created)
     return created
 
 
 async def update_tag(
-    work: UnitOfWork, scope: Scope, tag_id: int, content: TagContent, actor: Actor, now: datetime
+    work: UnitOfWork,
+    scope: Scope,
+    tag_id: int,
+    content: TagContent,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
 ) -> Tag:
     """Change a tag; Macs become or stop being members at their next preflight."""
     connection = work.connection
     _check_predicate(content)
-    async with policy_change(work, actor, now, "tag") as change:
+    async with policy_change(work, actor, now, "tag", reason) as change:
         before = await _get(connection, scope, tag_id)
         await _check(connection, content, tag_id)
         await repository.change_tag(connection, tag_id, _stored(content))
         await repository.set_enrollments(connection, tag_id, content.enrollments)
-        change.layers_changed()
         after = await _get(connection, scope, tag_id)
         if _membership(after) != _membership(before):
-            change.take_number()  # no Mac is up to date before its tags have been determined again
+            change.layers_changed()
         if _plain(after) != _plain(before):
+            await tag_log.store_versions(change, [tag_id])
             _record(change, "changed", before, after)
     return after
 
 
-async def remove_tag(work: UnitOfWork, scope: Scope, tag_id: int, actor: Actor, now: datetime) -> None:
+async def remove_tag(
+    work: UnitOfWork, scope: Scope, tag_id: int, actor: Actor, now: datetime, reason: str = ""
+) -> None:
     """Remove a tag with all rules and settings of its layer."""
     connection = work.connection
-    async with policy_change(work, actor, now, "tag") as change:
+    async with policy_change(work, actor, now, "tag", reason) as change:
         row = await _live(connection, scope, tag_id)
         before = _tag(row)
         rules = await remove_layers_rules(change, row.layer)
         settings = await remove_layers_settings(change, row.layer)
-        await repository.remove_tag(connection, row, actor.id, now)
+        await repository.remove_tag(change, row)
+        await tag_log.close_version(change, tag_id)
         work.accounts_changed = True  # roles that were limited to it are gone
         change.layers_changed()
         change.sum_up(rules=rules, settings=settings)
@@ -89,11 +103,11 @@ async def remove_tag(work: UnitOfWork, scope: Scope, tag_id: int, actor: Actor, 
 
 
 async def order_tags(
-    work: UnitOfWork, scope: Scope, tags: list[int], actor: Actor, now: datetime
+    work: UnitOfWork, scope: Scope, tags: list[int], actor: Actor, now: datetime, reason: str = ""
 ) -> list[Tag]:
     """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
     connection = work.connection
-    async with policy_change(work, actor, now, "tag_order") as change:
+    async with policy_change(work, actor, now, "tag_order", reason) as change:
         before = await repository.tag_order(connection)
         _check_whole(tags, before)
         if tags != before:
@@ -160,24 +174,17 @@ async def read_members(
 
 
 async def set_member(
-    work: UnitOfWork,
-    scope: Scope,
-    tag_id: int,
-    machine_id: str,
-    actor: Actor,
-    now: datetime,
-    *,
-    member: bool,
+    work: UnitOfWork, scope: Scope, change: MemberChange, actor: Actor, now: datetime
 ) -> None:
     """Make a machine a member manually, or no longer; other sources of membership stay."""
-    machine = await member_repository.lock_machine(work.connection, scope, machine_id)
+    machine = await member_repository.lock_machine(work.connection, scope, change.machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
-    tag = await _live(work.connection, scope, tag_id)
-    changed = member_repository.join if member else member_repository.leave
-    if await changed(work.connection, tag_id, machine, actor.id, now):
-        action = "tag_member_added" if member else "tag_member_removed"
-        work.audit(actor, now, action, ("machine", machine_id), after={"tag": tag.name, "tag_id": tag_id})
+    tag = await _live(work.connection, scope, change.tag)
+    if await member_repository.change_member(work.connection, change, machine, actor.id, now):
+        action = "tag_member_added" if change.member else "tag_member_removed"
+        told = {"tag": tag.name, "tag_id": tag.id}
+        work.audit(actor, now, action, ("machine", change.machine_id), after=told)
 
 
 def _check_whole(tags: list[int], present: list[int]) -> None:

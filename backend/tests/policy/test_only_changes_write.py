@@ -9,7 +9,15 @@ import santaserver
 
 PACKAGE = Path(santaserver.__file__).parent
 HEAD = PACKAGE / "policy" / "head.py"
-TABLES = ("rule", "rule_version", "setting_version", "tag_order_version", "policy_head", "policy_change")
+TABLES = (
+    "rule",
+    "rule_version",
+    "setting_version",
+    "tag_version",
+    "tag_order_version",
+    "policy_head",
+    "policy_change",
+)
 WRITES = re.compile(
     rf"\b(insert\s+into|update|delete\s+from|copy|truncate)\s+({'|'.join(TABLES)})\b", re.IGNORECASE
 )
@@ -53,6 +61,7 @@ def test_what_writes_the_log_takes_a_change() -> None:
     assert {path.relative_to(PACKAGE).as_posix() for path, _ in found} >= {
         "policy/head.py",
         "policy/schedule_repository.py",
+        "policy/tag_log.py",
         "rules/repository.py",
         "rules/transfer_apply.py",
         "sync_settings/repository.py",

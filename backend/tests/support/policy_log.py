@@ -4,6 +4,7 @@ UNEXPLAINED = """
 select seq from (
   select opened_seq as seq from rule_version union select closed_seq from rule_version
   union select opened_seq from setting_version union select closed_seq from setting_version
+  union select opened_seq from tag_version union select closed_seq from tag_version
   union select seq from tag_order_version) used
 where seq is not null except select seq from policy_change
 """

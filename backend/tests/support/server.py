@@ -40,10 +40,12 @@ class MovableClock:
 class RunningServer:
     """One worker; use it as a context manager."""
 
-    def __init__(self, dsn: str, environ: Mapping[str, str] | None = None) -> None:
-        """Prepare a server on `dsn` with further environment variables."""
+    def __init__(
+        self, dsn: str, environ: Mapping[str, str] | None = None, clock: MovableClock | None = None
+    ) -> None:
+        """Prepare a server on `dsn` with further environment variables, and perhaps another clock."""
         self.dsn = dsn
-        self.clock = MovableClock()
+        self.clock = clock or MovableClock()
         variables = {
             "DATABASE_URL": dsn,
             "PUBLIC_URL": "http://testserver",

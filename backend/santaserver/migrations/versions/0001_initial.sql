@@ -238,10 +238,14 @@ create table policy_change (
   kind text not null check (kind <> ''),
   reason text not null,
   request_id text not null,
-  summary jsonb not null check (jsonb_typeof(summary) = 'object')
+  summary jsonb not null check (jsonb_typeof(summary) = 'object'),
+  latest_at timestamptz not null check (latest_at >= at)
 );
-create index policy_change_at on policy_change (at);
+create index policy_change_latest on policy_change (latest_at, seq);
+create index policy_change_out_of_order on policy_change (seq, at) where at < latest_at;
 comment on table policy_change is 'One row for each number of policy_head; older numbers have none.';
+comment on column policy_change.at is 'when it was asked for; a clock that is set back makes a later number earlier';
+comment on column policy_change.latest_at is 'the latest time of any number up to this one: finds the number of a moment';
 
 create table tag (
   id bigint generated always as identity primary key,
@@ -271,6 +275,21 @@ create trigger session_binding_changed after insert or delete or update on bindi
   for each statement execute function santaserver_session_changed();
 comment on table binding is 'The roles of users; tag_id limits one to what has this tag. Roles are defined in permissions.py; an unknown one grants nothing.';
 
+create table tag_version (
+  id bigint generated always as identity primary key,
+  tag_id bigint not null references tag,
+  name text not null,
+  description text not null,
+  predicate text,
+  groups text[] not null,
+  enrollments bigint[] not null,
+  opened_seq bigint not null,
+  closed_seq bigint check (closed_seq > opened_seq)
+);
+create unique index tag_version_live on tag_version (tag_id) where closed_seq is null;
+create index tag_version_opened on tag_version (tag_id, opened_seq);
+comment on table tag_version is 'What a tag was and who its members were to be; policy_change says who changed it, when and why.';
+
 create table tag_enrollment (
   tag_id bigint not null references tag,
   enrollment_id bigint not null references enrollment on delete cascade,
@@ -284,12 +303,15 @@ create table tag_member (
   source text not null check (source in ('manual', 'enrollment', 'group', 'predicate')),
   joined_at timestamptz not null,
   joined_by bigint references app_user on delete set null,
+  joined_reason text not null default '',
   left_at timestamptz,
   left_by bigint references app_user on delete set null,
+  left_reason text not null default '',
   primary key (machine_id, id)
 );
 create unique index tag_member_live on tag_member (machine_id, tag_id, source) where left_at is null;
 create index tag_member_tag on tag_member (tag_id, machine_id) where left_at is null;
+create index tag_member_left on tag_member (left_at) where left_at is not null;
 
 create table tag_order_version (
   seq bigint primary key,
@@ -339,7 +361,6 @@ create table rule (
   rule_type text collate "C" not null constraint rule_type_known check (
     rule_type in ('BINARY', 'CERTIFICATE', 'TEAMID', 'SIGNINGID', 'CDHASH')),
   identifier text collate "C" not null,
-  comment text not null default '',
   created_at timestamptz not null,
   created_by bigint references app_user on delete set null,
   removed_at timestamptz,
@@ -372,6 +393,7 @@ create table rule_version (
   closed_seq bigint check (closed_seq > opened_seq),
   opened_at timestamptz not null,
   opened_by bigint references app_user on delete set null,
+  comment text not null default '',
   reason text not null default '',
   starts_at timestamptz,
   expires_at timestamptz,
@@ -472,6 +494,28 @@ comment on column machine_sync.drift_since is 'since when the rule table is not 
 comment on column machine_sync.expected_counts is 'what its counts should have been when they last differed';
 comment on column machine_sync.membership_fingerprint is 'of what the machine reported and the layers'' version: signature holds while it does';
 create index machine_sync_acked on machine_sync (acked_seq);
+
+create table machine_signature (
+  machine_id bigint not null references machine on delete cascade,
+  id bigint generated always as identity,
+  at timestamptz not null,
+  signature integer,
+  primary key (machine_id, id)
+);
+create index machine_signature_at on machine_signature using brin (at);
+comment on table machine_signature is 'From when on a machine had which layers and client; null: it was not managed any more.';
+
+create table machine_confirmation (
+  machine_id bigint not null references machine on delete cascade,
+  id bigint generated always as identity,
+  at timestamptz not null,
+  seq bigint,
+  signature integer,
+  primary key (machine_id, id),
+  check ((seq is null) = (signature is null))
+);
+create index machine_confirmation_at on machine_confirmation using brin (at);
+comment on table machine_confirmation is 'From when on a machine had confirmed which rules and settings; null: unknown. Only what differs from the row before.';
 
 -- Programs, and what Macs say of them
 

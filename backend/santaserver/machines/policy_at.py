@@ -1,0 +1,234 @@
+"""The policy of a machine at a moment: what it was to have, where that came from, and what it had confirmed.
+
+Everything follows from three facts of the moment: the newest policy number, the machine's signature, and the
+state that it had confirmed.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from msgspec import Struct
+
+from santaserver.db import Connection
+from santaserver.errors import NotFound, Problem, wrong_field
+from santaserver.machines import policy_repository as repository
+from santaserver.machines.policy_repository import KnownMachine
+from santaserver.machines.policy_rules import PolicyView, Shown, rules_page
+from santaserver.machines.policy_schemas import (
+    ConfirmedPolicy,
+    MachinePolicyThen,
+    MonitorWindowThen,
+    RuleThen,
+    SettingThen,
+)
+from santaserver.machines.schemas import MachineTag
+from santaserver.paging import decode_cursor, encode_cursor
+from santaserver.policy import head
+from santaserver.policy.rule_log import signature_of
+from santaserver.policy.setting_log import SettingVersion, settings_in_force
+from santaserver.policy.targets import Policy
+from santaserver.scope import Scope
+from santaserver.sync.caches import SyncCaches
+from santaserver.sync.history import Confirmation, confirmation_at, signature_at
+from santaserver.sync_settings.log import layered
+
+TICK = timedelta(microseconds=1)
+
+
+class PolicyQuery(Struct, frozen=True):
+    """Which moment is asked for, and which page of its rules."""
+
+    at: datetime | None
+    seq: int | None
+    cursor: str | None
+    limit: int
+
+
+class Moment(Struct, frozen=True):
+    """A moment, and the number of the policy that was the newest then."""
+
+    field: str
+    at: datetime
+    seq: int
+
+
+async def policy_at(
+    connection: Connection,
+    scope: Scope,
+    caches: SyncCaches,
+    machine_id: str,
+    query: PolicyQuery,
+    now: datetime,
+    kept_since: datetime,
+) -> MachinePolicyThen:
+    """Return a machine's policy at a time or a policy number."""
+    machine = await repository.known_machine(connection, scope, machine_id)
+    if machine is None:
+        raise NotFound("There is no such machine")
+    cursor = decode_cursor(query.cursor, (str, str))
+    moment = await _moment(connection, query, now)
+    since, view = await _decided(connection, caches, machine, moment, kept_since)
+    confirmation = await confirmation_at(connection, machine.id, moment.at)
+    had = await _confirmed_view(connection, caches, confirmation)
+    after = (str(cursor[0]), str(cursor[1])) if cursor else ("", "")
+    page = await rules_page(connection, view, had, after, query.limit)
+    layers = {*view.layers, *(had.layers if had else ())}
+    names = await repository.layer_names_at(connection, sorted(layers), moment.seq)
+    window = await repository.monitor_window_at(connection, machine.id, moment.at)
+    monitor = (
+        MonitorWindowThen(since=window[0], until=window[1], reason=window[2], opened_by=window[3])
+        if window
+        else None
+    )
+    return MachinePolicyThen(
+        machine_id=machine.machine_id,
+        at=moment.at,
+        seq=moment.seq,
+        layers=[names[layer] for layer in view.layers],
+        layers_since=since,
+        client=view.client.family.value,
+        tags=[
+            MachineTag.model_validate({"id": tag, "name": name, "sources": sources, "joined_at": joined})
+            for tag, name, sources, joined in await repository.tags_at(
+                connection, machine.id, moment.seq, moment.at
+            )
+        ],
+        monitor_mode=monitor,
+        settings=await _settings(connection, view, had, names, monitored=monitor is not None),
+        confirmed=_confirmed(confirmation, view),
+        rules=[_rule(shown, names) for shown in page.rules],
+        next_cursor=encode_cursor(page.following) if page.following else None,
+    )
+
+
+async def _moment(connection: Connection, query: PolicyQuery, now: datetime) -> Moment:
+    if (query.at is None) == (query.seq is None):
+        raise wrong_field("at", "Give either a time as `at` or a policy number as `seq`")
+    if query.at is not None:
+        if query.at > now:
+            raise wrong_field("at", f"The time is in the future; it is {_shown(now)} here")
+        return Moment("at", query.at, await head.seq_at(connection, query.at))
+    seq = query.seq or 0
+    newest = await head.head_seq(connection)
+    if seq > newest:
+        raise wrong_field("seq", f"There is no such policy number yet; the newest is {newest}")
+    began, followed = await head.span_of(connection, seq)
+    at = now if followed is None else followed - TICK
+    return Moment("seq", at if began is None else max(at, began), seq)
+
+
+async def _decided(
+    connection: Connection,
+    caches: SyncCaches,
+    machine: KnownMachine,
+    moment: Moment,
+    kept_since: datetime,
+) -> tuple[datetime, PolicyView]:
+    """Return since when the machine's layers were what they were, and its policy."""
+    if moment.at < machine.enrolled_at:
+        raise _unknown(moment, f"The machine was first seen at {_shown(machine.enrolled_at)}")
+    found = await signature_at(connection, machine.id, moment.at)
+    if found is None and moment.at < kept_since:
+        raise _unknown(
+            moment, f"The history of machines is kept since {_shown(kept_since)} (HISTORY_RETENTION_DAYS)"
+        )
+    if found is None:
+        raise _unknown(moment, "The machine had not begun a sync by then, so it had no policy")
+    since, signature = found
+    if signature is None:
+        raise _unknown(moment, f"The machine was retired at {_shown(since)}, so it had no policy")
+    layers, client = await signature_of(connection, caches, signature)
+    return since, PolicyView(signature, layers, client, moment.seq)
+
+
+async def _confirmed_view(
+    connection: Connection, caches: SyncCaches, confirmation: Confirmation | None
+) -> PolicyView | None:
+    if confirmation is None or confirmation.state is None:
+        return None
+    state = confirmation.state
+    layers, client = await signature_of(connection, caches, state.signature)
+    return PolicyView(state.signature, layers, client, state.seq)
+
+
+def _confirmed(confirmation: Confirmation | None, view: PolicyView) -> ConfirmedPolicy | None:
+    if confirmation is None or confirmation.state is None:
+        return None
+    return ConfirmedPolicy(
+        seq=confirmation.state.seq,
+        at=confirmation.at,
+        same_layers=confirmation.state.signature == view.signature,
+    )
+
+
+async def _settings(
+    connection: Connection,
+    view: PolicyView,
+    had: PolicyView | None,
+    names: Mapping[int, str],
+    *,
+    monitored: bool,
+) -> dict[str, SettingThen]:
+    versions = {one.key: one for one in await settings_in_force(connection, view.layers, view.seq)}
+    made = layered(list(versions.values()))
+    monitored = monitored and made.can_be_monitored
+    sent = _sent(view, list(versions.values()), monitored=monitored)
+    before = None if had is None else _sent(had, await settings_in_force(connection, had.layers, had.seq))
+    changes = await repository.changes_of(connection, [one.opened_seq for one in versions.values()])
+    found = {}
+    for key, value in sent.items():
+        version = None if monitored and key == "client_mode" else versions.get(key)
+        change = changes.get(version.opened_seq) if version else None
+        confirmed = before is not None and before[key] == value
+        found[key] = SettingThen(
+            value=value,
+            layer=names[version.layer_id] if version else None,
+            locked=version.locked if version else False,
+            seq=version.opened_seq if version else None,
+            changed_at=change.at if change else None,
+            changed_by=change.actor if change else None,
+            reason=change.reason if change else "",
+            confirmed=None if monitored and key == "client_mode" else confirmed,
+        )
+    return found
+
+
+def _sent(view: PolicyView, versions: Sequence[SettingVersion], *, monitored: bool = False) -> dict[str, Any]:
+    values = layered(versions).values_now(monitor_window=monitored).model_dump(mode="json")
+    return values | {"client_mode": view.client.mode(values["client_mode"])}
+
+
+def _rule(shown: Shown, names: Mapping[int, str]) -> RuleThen:
+    version, content = shown.version, shown.version.content
+    return RuleThen.model_validate(
+        {
+            "rule_id": version.rule_id,
+            "version_id": version.id,
+            "rule_type": content.rule_type,
+            "identifier": content.identifier,
+            "policy": content.policy,
+            "sent": cast("Policy", shown.sent),
+            "cel_expr": content.cel_expr,
+            "custom_msg": content.custom_msg,
+            "custom_url": content.custom_url,
+            "layer": names[version.layer_id],
+            "locked": version.locked,
+            "comment": version.comment,
+            "reason": version.reason,
+            "seq": version.opened_seq,
+            "in_force_since": version.in_force_since,
+            "written_at": version.opened_at,
+            "written_by": version.opened_by,
+            "expires_at": version.expires_at,
+            "delivery": shown.delivery,
+        }
+    )
+
+
+def _unknown(moment: Moment, why: str) -> Problem:
+    return wrong_field(moment.field, why)
+
+
+def _shown(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
