@@ -19,6 +19,7 @@ from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
 WAIT = 20.0
+KEEP = RetentionSettings.model_validate({"HISTORY_RETENTION_DAYS": 100})
 SESSIONS = """insert into sync_session (machine_id, target_signature, target_seq, kind, base_signatures,
     base_seqs, hash_before, held, state, started_at)
   select m.id, y.signature, 1, 'normal', '{}', '{}', '', false, 'acked', $2
@@ -30,7 +31,7 @@ FAILURES = """insert into login_failure (key, failures, last_failure_at)
 async def look_after(dsn: str, query: str, left: int) -> None:
     """Keep the schedule until a count is reached."""
     database = Database(DatabaseSettings.model_validate({"DATABASE_URL": dsn}))
-    keeping = asyncio.create_task(schedule.keep_schedule(database, system_clock, discard))
+    keeping = asyncio.create_task(schedule.keep_schedule(database, system_clock, discard, KEEP))
     deadline = time.monotonic() + WAIT
     try:
         while (count := await asyncio.to_thread(value, dsn, query)) != left:

@@ -6,6 +6,7 @@ rows of machines locks those first, as syncs do. Only `change.py` and `schedule.
 """
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -64,6 +65,12 @@ select (select at from policy_change where seq = $1),
 """
 
 
+async def read_head(connection: Connection) -> PolicyHead:
+    """Return the present numbers without a lock."""
+    row = await connection.fetchrow(f"select {COLUMNS} from policy_head")  # noqa: S608 - a constant
+    return PolicyHead(*_found(row))
+
+
 async def head_seq(connection: Connection) -> int:
     """Return the number of the newest policy change."""
     seq: int = await connection.fetchval("select seq from policy_head")
@@ -85,9 +92,13 @@ async def span_of(connection: Connection, seq: int) -> tuple[datetime | None, da
 async def lock_head(connection: Connection) -> PolicyHead:
     """Lock out other writers until the end of the transaction; return the present numbers."""
     row = await connection.fetchrow(f"select {COLUMNS} from policy_head for update")  # noqa: S608 - a constant
+    return PolicyHead(*_found(row))
+
+
+def _found(row: Any) -> Any:  # noqa: ANN401 - a record
     if row is None:
         raise LookupError("the table policy_head is empty: the database was not migrated")
-    return PolicyHead(*row)
+    return row
 
 
 async def store_head(connection: Connection, head: PolicyHead, entry: ChangeRow | None) -> None:

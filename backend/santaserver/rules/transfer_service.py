@@ -1,7 +1,7 @@
 """Imports files of rules: one file, one transaction, one number of the policy.
 
-The file is read in portions off the event loop and staged without a lock; only the comparison and the change
-itself lock out other writers.
+The file is read in portions off the event loop, staged and compared without a lock; only the change itself
+locks out other writers. It is compared again when the policy has changed in between.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from santaserver.db import Connection
 from santaserver.errors import Conflict, FieldProblem, Unprocessable
 from santaserver.outbox import changed_in_bulk
 from santaserver.policy.change import Change, policy_change
-from santaserver.policy.head import head_seq
+from santaserver.policy.head import read_head
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.claims import BATCH, COLUMNS, signers_of
 from santaserver.rules.guard import endangered
@@ -65,12 +65,16 @@ async def import_rules(
     """Plan an import and, unless it is a dry run, apply it; raise `Unprocessable` for a file with errors."""
     actor, now = by
     file = await _stage(work.connection, wanted, FileReader(wanted.format, text, now), worker)
+    seen = await read_head(work.connection)
+    plan = await _plan(work.connection, file, seen.seq)
     if wanted.dry_run:
-        return await _plan(work.connection, file, await head_seq(work.connection))
+        return plan
     async with policy_change(work, actor, now, "import", wanted.reason) as change:
-        plan = await _plan(work.connection, file, change.before.seq)
-        if file.mistakes.total:
-            raise _refusal(file.mistakes)
+        if (change.before.seq, change.before.layer_version) != (seen.seq, seen.layer_version):
+            await staging.forget(work.connection)
+            plan = await _plan(work.connection, file, change.before.seq)
+        if plan.mistakes_total:
+            raise _refusal(plan)
         plan.policy_seq = await apply(change)
         _record(change, plan, file)
     return plan
@@ -78,7 +82,8 @@ async def import_rules(
 
 async def _plan(connection: Connection, file: StagedFile, seq: int) -> ImportPlan:
     """Compare a file with what is stored at a policy number."""
-    wanted, mistakes = file.wanted, file.mistakes
+    wanted = file.wanted
+    mistakes = Mistakes(file.mistakes.shown, file.mistakes.total)
     if wanted.policy_seq not in {None, seq}:
         raise Conflict("The policy has changed since this plan was made; review the new plan first")
     counts = await staging.compare(connection, remove_missing=wanted.remove_missing)
@@ -138,12 +143,12 @@ async def _endangering(connection: Connection) -> list[FileMistake]:
     ]
 
 
-def _refusal(mistakes: Mistakes) -> Unprocessable:
+def _refusal(plan: ImportPlan) -> Unprocessable:
     fields = tuple(
         FieldProblem(field=f"line {one.line}{'.' if one.field else ''}{one.field}", message=one.message)
-        for one in mistakes.shown
+        for one in plan.mistakes
     )
-    return Unprocessable(f"The file has {mistakes.total} errors; nothing was imported", errors=fields)
+    return Unprocessable(f"The file has {plan.mistakes_total} errors; nothing was imported", errors=fields)
 
 
 def _record(change: Change, plan: ImportPlan, file: StagedFile) -> None:

@@ -119,6 +119,11 @@ async def compare(connection: Connection, *, remove_missing: bool) -> dict[str, 
     return {row[0]: row[1] for row in rows}
 
 
+async def forget(connection: Connection) -> None:
+    """Drop a comparison; the file stays."""
+    await connection.execute("drop table import_step, import_layer")
+
+
 async def changes(connection: Connection) -> Sequence[Any]:
     """Return the first steps: those of the file in its order, then removals."""
     return await connection.fetch(CHANGES, SHOWN)

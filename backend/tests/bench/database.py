@@ -158,6 +158,15 @@ async def _machines(connection: asyncpg.Connection, size: fleet.Size, first: int
             for known in (signature[tuple(fleet.layers_of(number, first))],)
         ),
     )
+    await connection.execute(
+        """insert into machine_signature (machine_id, at, signature)
+           select machine_id, last_preflight_at, signature from machine_sync order by machine_id"""
+    )
+    await connection.execute(
+        """insert into machine_confirmation (machine_id, at, seq, signature)
+           select machine_id, last_postflight_at, acked_seq, acked_signature from machine_sync
+           order by machine_id"""
+    )
     for table in ("rule", "machine"):
         await connection.execute(
             f"select setval(pg_get_serial_sequence('{table}', 'id'), max(id)) from {table}"  # noqa: S608

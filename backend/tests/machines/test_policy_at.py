@@ -212,7 +212,7 @@ def test_pages_follow_each_other(server: RunningServer, admin: httpx.Client, mac
     for limit in (1, 2, 3, 10):
         found, cursor = [], None
         while True:
-            extra = {"cursor": cursor} if cursor else {}
+            extra: dict[str, str] = {"cursor": cursor} if cursor else {}
             page = policy(admin, mac, at=now, limit=limit, **extra)
             assert len(page["rules"]) <= limit
             found += page["rules"]

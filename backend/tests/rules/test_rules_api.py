@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.support.postgres import execute, fetch, value
+from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
 TEAM = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST"}
@@ -46,16 +47,17 @@ def test_a_target_has_one_rule_and_may_get_a_new_one_after_removal(admin: httpx.
     assert admin.post("/api/v1/rules", json=TEAM).status_code == httpx.codes.CREATED
 
 
-def test_a_change_that_no_mac_would_notice_takes_no_number(
-    server: RunningServer, admin: httpx.Client
+def test_a_comment_is_a_change_that_sends_nothing(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
 ) -> None:
     rule = admin.post("/api/v1/rules", json=TEAM).json()
-    before = value(server.dsn, "select seq from policy_head")
-    after = admin.put(
-        f"/api/v1/rules/{rule['id']}", json={"policy": "BLOCKLIST", "comment": "only this"}
-    ).json()
-    assert (after["comment"], after["seq"]) == ("only this", rule["seq"])
-    assert value(server.dsn, "select seq from policy_head") == before
+    mac.sync()
+    path = f"/api/v1/rules/{rule['id']}"
+    after = admin.put(path, json={"policy": "BLOCKLIST", "comment": "only this"}).json()
+    assert (after["comment"], after["seq"]) == ("only this", rule["seq"] + 1)
+    assert mac.sync().received == 0
+    again = admin.put(path, json={"policy": "BLOCKLIST", "comment": "only this"}).json()
+    assert again["seq"] == after["seq"] == value(server.dsn, "select seq from policy_head")
 
 
 @pytest.mark.parametrize(

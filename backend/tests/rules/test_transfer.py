@@ -1,15 +1,18 @@
 """Files of rules over REST: export, dry run, import in one step, and all errors at once."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from santaserver.rules import transfer_staging
 from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_schemas import COLUMNS, FileFormat, FileMistake, FileRule
 from santaserver.rules.transfer_write import FileWriter
-from tests.support.postgres import fetch, value
+from tests.support.postgres import execute, fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, sha
@@ -180,15 +183,6 @@ def test_a_rule_that_is_meant_does_not_stop_its_own_export(admin: httpx.Client) 
     assert counts(plan(admin, exported(admin), dry_run=False)) == (0, 0, 0, 1)
 
 
-def test_a_comment_alone_takes_no_number(server: RunningServer, admin: httpx.Client) -> None:
-    add_rule(admin, sha(1))
-    before = value(server.dsn, "select seq from policy_head")
-    text = HEADER + f"global,BINARY,{sha(1)},BLOCKLIST,new words\n"
-    assert counts(plan(admin, text, "csv", dry_run=False)) == (0, 1, 0, 0)
-    assert admin.get("/api/v1/rules").json()["items"][0]["comment"] == "new words"
-    assert value(server.dsn, "select seq from policy_head") == before
-
-
 def test_a_rule_in_force_cannot_start_later(admin: httpx.Client) -> None:
     add_rule(admin, sha(1))
     text = f"rule_type,identifier,policy,starts_at\nBINARY,{sha(1)},BLOCKLIST,2098-01-01T00:00:00Z\n"
@@ -259,3 +253,57 @@ def test_a_large_file_is_imported_in_one_step(server: RunningServer, admin: http
     lines = "".join(f"global,BINARY,{sha(number)},ALLOWLIST,\n" for number in range(12_000))
     assert counts(plan(admin, HEADER + lines, "csv", dry_run=False)) == (12_000, 0, 0, 0)
     assert value(server.dsn, "select count(distinct opened_seq) from rule_version") == 1
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Count comparisons by what is left: each call takes what is to happen after it."""
+    compare, after = transfer_staging.compare, list[Callable[[], object]]()
+
+    async def counted(connection: Any, **how: Any) -> dict[str, int]:  # noqa: ANN401
+        found = await compare(connection, **how)
+        await asyncio.to_thread(after.pop(0))
+        return found
+
+    monkeypatch.setattr(transfer_staging, "compare", counted)
+    return after
+
+
+def test_a_file_is_compared_before_the_policy_is_locked(
+    server: RunningServer, admin: httpx.Client, compared: list[Callable[[], object]]
+) -> None:
+    compared.append(lambda: execute(server.dsn, "select from policy_head for update nowait"))
+    shown = plan(admin, f"{HEADER}global,BINARY,{sha(1)},BLOCKLIST,\n", "csv", dry_run=False)
+    assert (counts(shown), compared) == ((1, 0, 0, 0), [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("BLOCKLIST", (1, 0, 0, 1)), ("ALLOWLIST", (1, 1, 0, 0)), ("CEL", (1, 1, 0, 0))]
+)
+def test_a_file_is_compared_again_after_a_change_in_between(
+    admin: httpx.Client, compared: list[Callable[[], object]], policy: str, expected: tuple[int, ...]
+) -> None:
+    fields = {"cel_expr": "euid == 0"} if policy == "CEL" else {}
+    compared += [lambda: add_rule(admin, sha(1), policy, **fields), lambda: None]
+    rows = "".join(f"global,BINARY,{sha(number)},BLOCKLIST,\n" for number in (1, 2))
+    shown = plan(admin, HEADER + rows, "csv", dry_run=False)
+    assert (counts(shown), compared) == (expected, [])
+    listed = admin.get("/api/v1/rules").json()["items"]
+    assert [(one["identifier"], one["policy"]) for one in listed] == [
+        (sha(2), "BLOCKLIST"),
+        (sha(1), "BLOCKLIST"),
+    ]
+
+
+def test_a_comment_is_part_of_a_version(server: RunningServer, admin: httpx.Client) -> None:
+    rule = add_rule(admin, sha(1), comment="before")
+    shown = plan(
+        admin, f"{HEADER}global,BINARY,{sha(1)},BLOCKLIST,after\n", "csv", dry_run=False, reason="clearer"
+    )
+    assert counts(shown) == (0, 1, 0, 0)
+    versions = fetch(server.dsn, "select comment, reason, closed_seq from rule_version order by id")
+    assert [tuple(one.values()) for one in versions] == [
+        ("before", "", shown["policy_seq"]),
+        ("after", "clearer", None),
+    ]
+    assert admin.get(f"/api/v1/rules/{rule}").json()["comment"] == "after"
