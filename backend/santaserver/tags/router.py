@@ -31,6 +31,7 @@ from santaserver.tags.schemas import (
     TagChange,
     TagMember,
     TagOrder,
+    TagOrderChange,
     TagOrderImpact,
 )
 
@@ -55,7 +56,7 @@ async def create_tag(tag: TagChange, scope: MayWrite, work: WorkDep, user: Curre
 
 @router.put("/order", responses=responses(Conflict))
 async def order_tags(
-    order: TagOrder, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+    order: TagOrderChange, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> list[Tag]:
     """Put the tags into a new order; Macs get what it changes at their next sync."""
     return await service.order_tags(work, scope, order.tags, user.actor, now, order.reason)

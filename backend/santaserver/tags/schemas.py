@@ -62,6 +62,11 @@ class TagOrder(Input):
     """All live tags in their new order."""
 
     tags: list[int] = Field(max_length=10_000, description="Ids, the lowest first")
+
+
+class TagOrderChange(TagOrder):
+    """The order that tags are to have."""
+
     reason: Reason = ""
 
 

@@ -5,6 +5,7 @@ import type {
   Machine,
   MachineDetail,
   MachineFilters,
+  MachinePolicyThen,
   MachineTag,
   Page,
   Position,
@@ -34,6 +35,17 @@ export async function requestCleanSync(id: string, kind: CleanSyncKind): Promise
 export function listMachineTags(id: string, options: CallOptions = {}): Promise<MachineTag[]> {
   const params = { path: { machine_id: id } };
   return unwrap(api.GET('/api/v1/machines/{machine_id}/tags', { params, ...options }));
+}
+
+/** What the machine was to have at a moment, and what it had confirmed; its rules come page by page. */
+export function readPolicyAt(
+  id: string,
+  at: string,
+  position: Position,
+  options: CallOptions = {},
+): Promise<MachinePolicyThen> {
+  const params = { path: { machine_id: id }, query: { at, ...position } };
+  return unwrap(api.GET('/api/v1/machines/{machine_id}/policy', { params, ...options }));
 }
 
 /** Starts monitor mode from the machine's next sync on. */

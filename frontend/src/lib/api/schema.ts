@@ -589,6 +589,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/machines/{machine_id}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Policy At
+         * @description Show the rules and settings that a machine was to have at a moment, where they came from, and what it
+         *     had confirmed.
+         */
+        get: operations["get_policy_at"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/machines/{machine_id}/tags": {
         parameters: {
             query?: never;
@@ -1359,6 +1380,28 @@ export interface components {
             takes_all_rules: boolean;
         };
         /**
+         * ConfirmedPolicy
+         * @description What a machine had confirmed.
+         */
+        ConfirmedPolicy: {
+            /**
+             * At
+             * Format: date-time
+             * @description When its sync ended
+             */
+            at: string;
+            /**
+             * Same Layers
+             * @description Whether it confirmed it with the layers and the client it had then
+             */
+            same_layers: boolean;
+            /**
+             * Seq
+             * @description Number of the policy that it confirmed; it may have confirmed later ones, in which its rules and settings were the same
+             */
+            seq: number;
+        };
+        /**
          * Contact
          * @description The contact for questions about a blocked program; public.
          */
@@ -1789,6 +1832,107 @@ export interface components {
             message: string;
         };
         /**
+         * GlobalSettingsUpdate
+         * @description The settings to define in the global layer.
+         */
+        GlobalSettingsUpdate: {
+            /**
+             * Allowed Path Regex
+             * @description Empty: none is allowed; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
+             * @default
+             */
+            allowed_path_regex: string;
+            /**
+             * Batch Size
+             * @description Events per upload; 512 of the largest are as much as an upload may hold
+             * @default 50
+             */
+            batch_size: number;
+            /**
+             * Blocked Path Regex
+             * @description Empty: none is blocked; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
+             * @default
+             */
+            blocked_path_regex: string;
+            /**
+             * Client Mode
+             * @default MONITOR
+             * @enum {string}
+             */
+            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            /**
+             * Disable Unknown Event Upload
+             * @default false
+             */
+            disable_unknown_event_upload: boolean;
+            /**
+             * Enable All Event Upload
+             * @default false
+             */
+            enable_all_event_upload: boolean;
+            /**
+             * Enable Bundles
+             * @default true
+             */
+            enable_bundles: boolean;
+            /**
+             * Enable Transitive Rules
+             * @default false
+             */
+            enable_transitive_rules: boolean;
+            /** @description For encrypted volumes; null: as for other volumes */
+            encrypted_removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
+            /**
+             * Event Detail Text
+             * @description Label of that button
+             * @default
+             */
+            event_detail_text: string;
+            /**
+             * Event Detail Url
+             * @description Template behind the block dialog's button
+             * @default
+             */
+            event_detail_url: string;
+            /**
+             * Full Sync Interval
+             * @description Seconds between syncs
+             * @default 600
+             */
+            full_sync_interval: number;
+            /**
+             * Override File Access Action
+             * @default NONE
+             * @enum {string}
+             */
+            override_file_access_action: "NONE" | "AUDIT_ONLY" | "DISABLE";
+            /**
+             * Push Notification Full Sync Interval
+             * @description Seconds, with push
+             * @default 14400
+             */
+            push_notification_full_sync_interval: number;
+            /**
+             * Push Notification Global Rule Sync Deadline
+             * @description Seconds
+             * @default 600
+             */
+            push_notification_global_rule_sync_deadline: number;
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
+            /**
+             * @default {
+             *       "action": "allow",
+             *       "flags": []
+             *     }
+             */
+            removable_media_policy: components["schemas"]["MediaPolicyUpdate"];
+        };
+        /**
          * Grant
          * @description A role of a user.
          */
@@ -2037,6 +2181,12 @@ export interface components {
              * @default []
              */
             locked: string[];
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
             /** @description Only the settings named in the request belong to the layer */
             values: components["schemas"]["SyncSettingsUpdate"];
         };
@@ -2258,6 +2408,63 @@ export interface components {
             total: number;
         };
         /**
+         * MachinePolicyThen
+         * @description The rules and settings that a machine was to have at a moment, and what it had confirmed by then.
+         */
+        MachinePolicyThen: {
+            /**
+             * At
+             * Format: date-time
+             * @description The moment; for a number, the last one at which it was the newest
+             */
+            at: string;
+            /**
+             * Client
+             * @enum {string}
+             */
+            client: "santa" | "pedro" | "other";
+            /** @description null: nothing was known of what it had */
+            confirmed: components["schemas"]["ConfirmedPolicy"] | null;
+            /**
+             * Layers
+             * @description The lowest first
+             */
+            layers: string[];
+            /**
+             * Layers Since
+             * Format: date-time
+             * @description The preflight that determined the layers and the client
+             */
+            layers_since: string;
+            /** Machine Id */
+            machine_id: string;
+            monitor_mode: components["schemas"]["MonitorWindowThen"] | null;
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rules
+             */
+            next_cursor: string | null;
+            /**
+             * Rules
+             * @description By type and identifier
+             */
+            rules: components["schemas"]["RuleThen"][];
+            /**
+             * Seq
+             * @description Number of the policy that was the newest then
+             */
+            seq: number;
+            /** Settings */
+            settings: {
+                [key: string]: components["schemas"]["SettingThen"];
+            };
+            /**
+             * Tags
+             * @description Tags that the machine had, the highest first
+             */
+            tags: components["schemas"]["MachineTag"][];
+        };
+        /**
          * MachineTag
          * @description A tag that a machine has, and why.
          */
@@ -2331,6 +2538,26 @@ export interface components {
             minutes: number;
             /** Reason */
             reason: string;
+        };
+        /**
+         * MonitorWindowThen
+         * @description A time-boxed monitor mode that was open.
+         */
+        MonitorWindowThen: {
+            /** Opened By */
+            opened_by: string | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
         };
         /**
          * Notice
@@ -3004,6 +3231,78 @@ export interface components {
             total: number;
         };
         /**
+         * RuleThen
+         * @description A rule, and where it came from.
+         */
+        RuleThen: {
+            /** Cel Expr */
+            cel_expr: string | null;
+            /** Comment */
+            comment: string;
+            /** Custom Msg */
+            custom_msg: string;
+            /** Custom Url */
+            custom_url: string;
+            /**
+             * Delivery
+             * @description `confirmed`: the Mac had confirmed a policy with exactly this rule; `pending`: it had not; `removal_pending`: the rule did not apply any more, but it was in what the Mac had confirmed
+             * @enum {string}
+             */
+            delivery: "confirmed" | "pending" | "removal_pending";
+            /** Expires At */
+            expires_at: string | null;
+            /** Identifier */
+            identifier: string;
+            /** In Force Since */
+            in_force_since: string | null;
+            /**
+             * Layer
+             * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /** Locked */
+            locked: boolean;
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /** Reason */
+            reason: string;
+            /** Rule Id */
+            rule_id: number;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+            /**
+             * Sent
+             * @description The policy in the form that the Mac's client supports
+             * @enum {string}
+             */
+            sent: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /**
+             * Seq
+             * @description Number of the change that put this version into force
+             */
+            seq: number;
+            /** Version Id */
+            version_id: number;
+            /**
+             * Written At
+             * Format: date-time
+             */
+            written_at: string;
+            /**
+             * Written By
+             * @description User name; null for the system
+             */
+            written_by: string | null;
+        };
+        /**
          * RuleUpdate
          * @description A rule's new content; the target stays.
          */
@@ -3188,6 +3487,40 @@ export interface components {
                 [key: string]: components["schemas"]["SettingExplanation"];
             };
             settings: components["schemas"]["SyncSettings"];
+        };
+        /**
+         * SettingThen
+         * @description A setting, and where its value came from.
+         */
+        SettingThen: {
+            /** Changed At */
+            changed_at: string | null;
+            /** Changed By */
+            changed_by: string | null;
+            /**
+             * Confirmed
+             * @description Whether the Mac had confirmed a policy with this value; null: not known
+             */
+            confirmed: boolean | null;
+            /**
+             * Layer
+             * @description null: the default, or the time-boxed monitor mode
+             */
+            layer: string | null;
+            /** Locked */
+            locked: boolean;
+            /** Reason */
+            reason: string;
+            /**
+             * Seq
+             * @description Number of the change that set it; null as for `layer`
+             */
+            seq: number | null;
+            /**
+             * Value
+             * @description As the Mac was to be sent it
+             */
+            value: unknown;
         };
         /**
          * SignatureClaim
@@ -3578,10 +3911,10 @@ export interface components {
             settings: number;
         };
         /**
-         * TagContent
-         * @description What a tag is and who its members are, besides those added manually.
+         * TagChange
+         * @description A new tag, or what one becomes.
          */
-        TagContent: {
+        TagChange: {
             /**
              * Description
              * @default
@@ -3610,6 +3943,12 @@ export interface components {
              * @example hostname.startsWith('lab-') && os_version.startsWith('26.')
              */
             predicate?: string | null;
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
         };
         /**
          * TagMember
@@ -3633,6 +3972,23 @@ export interface components {
          * @description All live tags in their new order.
          */
         TagOrder: {
+            /**
+             * Tags
+             * @description Ids, the lowest first
+             */
+            tags: number[];
+        };
+        /**
+         * TagOrderChange
+         * @description The order that tags are to have.
+         */
+        TagOrderChange: {
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
             /**
              * Tags
              * @description Ids, the lowest first
@@ -5656,6 +6012,83 @@ export interface operations {
             };
         };
     };
+    get_policy_at: {
+        parameters: {
+            query?: {
+                /** @description A time; either this or `seq` */
+                at?: string | null;
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+                /** @description A policy number; either this or `at` */
+                seq?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachinePolicyThen"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_machine_tags: {
         parameters: {
             query?: never;
@@ -6143,7 +6576,10 @@ export interface operations {
     };
     remove_rule: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why it is changed; kept in the history and in the audit log */
+                reason?: string;
+            };
             header?: never;
             path: {
                 rule_id: number;
@@ -6575,7 +7011,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SyncSettingsUpdate"];
+                "application/json": components["schemas"]["GlobalSettingsUpdate"];
             };
         };
         responses: {
@@ -6786,7 +7222,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TagContent"];
+                "application/json": components["schemas"]["TagChange"];
             };
         };
         responses: {
@@ -6906,7 +7342,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TagContent"];
+                "application/json": components["schemas"]["TagChange"];
             };
         };
         responses: {
@@ -6968,7 +7404,10 @@ export interface operations {
     };
     remove_tag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why it is changed; kept in the history and in the audit log */
+                reason?: string;
+            };
             header?: never;
             path: {
                 tag_id: number;
@@ -7096,7 +7535,10 @@ export interface operations {
     };
     add_member: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why it is changed; kept in the history and in the audit log */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
@@ -7154,7 +7596,10 @@ export interface operations {
     };
     remove_member: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why it is changed; kept in the history and in the audit log */
+                reason?: string;
+            };
             header?: never;
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
@@ -7219,7 +7664,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TagOrder"];
+                "application/json": components["schemas"]["TagOrderChange"];
             };
         };
         responses: {

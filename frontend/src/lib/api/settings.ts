@@ -29,13 +29,12 @@ export function readLayerSettings(
   return unwrap(api.GET('/api/v1/settings/layer', { params: { query: { layer } }, ...options }));
 }
 
-export function saveLayerSettings({
-  layer,
-  values,
-  locked,
-}: LayerSettings): Promise<LayerSettings> {
+export function saveLayerSettings(
+  { layer, values, locked }: LayerSettings,
+  reason = '',
+): Promise<LayerSettings> {
   // The schema names every setting; omitted ones come from lower layers.
-  const body = { values: values as SyncSettings, locked };
+  const body = { values: values as SyncSettings, locked, reason };
   return unwrap(api.PUT('/api/v1/settings/layer', { params: { query: { layer } }, body }));
 }
 

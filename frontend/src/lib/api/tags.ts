@@ -19,13 +19,13 @@ export function readTag(id: Tag['id'], options: CallOptions = {}): Promise<Tag> 
   return unwrap(api.GET('/api/v1/tags/{tag_id}', { params: { path: { tag_id: id } }, ...options }));
 }
 
-export function createTag(tag: TagContent): Promise<Tag> {
-  return unwrap(api.POST('/api/v1/tags', { body: tag }));
+export function createTag(tag: TagContent, reason = ''): Promise<Tag> {
+  return unwrap(api.POST('/api/v1/tags', { body: { ...tag, reason } }));
 }
 
-export function changeTag(id: Tag['id'], tag: TagContent): Promise<Tag> {
+export function changeTag(id: Tag['id'], tag: TagContent, reason = ''): Promise<Tag> {
   const params = { path: { tag_id: id } };
-  return unwrap(api.PUT('/api/v1/tags/{tag_id}', { params, body: tag }));
+  return unwrap(api.PUT('/api/v1/tags/{tag_id}', { params, body: { ...tag, reason } }));
 }
 
 /** Removes a tag with the rules and settings of its layer. */
@@ -38,8 +38,8 @@ export function orderImpact(tags: Tag['id'][], options: CallOptions = {}): Promi
   return unwrap(api.POST('/api/v1/tags/order/impact', { body: { tags }, ...options }));
 }
 
-export function orderTags(tags: Tag['id'][]): Promise<Tag[]> {
-  return unwrap(api.PUT('/api/v1/tags/order', { body: { tags } }));
+export function orderTags(tags: Tag['id'][], reason = ''): Promise<Tag[]> {
+  return unwrap(api.PUT('/api/v1/tags/order', { body: { tags, reason } }));
 }
 
 export function tryPredicate(predicate: string): Promise<PredicateResult> {

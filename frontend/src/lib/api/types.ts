@@ -46,6 +46,10 @@ export type EffectiveRule = Schemas['EffectiveRule'];
 export type Explanation = Schemas['Explanation'];
 export type TargetExplanation = Schemas['TargetExplanation'];
 export type MachineTag = Schemas['MachineTag'];
+/** The policy of a machine at an earlier moment. */
+export type MachinePolicyThen = Schemas['MachinePolicyThen'];
+export type RuleThen = Schemas['RuleThen'];
+export type SettingThen = Schemas['SettingThen'];
 export type MediaPolicy = Schemas['MediaPolicy'];
 export type Enrollment = Schemas['Enrollment'];
 export type EnrollmentCreate = Schemas['EnrollmentCreate'];
@@ -55,7 +59,8 @@ export type Essential = Schemas['Essential'];
 export type ProfileRequest = Schemas['ProfileRequest'];
 export type Layer = Schemas['Layer'];
 export type Tag = Schemas['Tag'];
-export type TagContent = Schemas['TagContent'];
+/** What a tag is, and who its members are. */
+export type TagContent = Omit<Schemas['TagChange'], 'reason'>;
 export type TagMember = Schemas['TagMember'];
 export type MemberSource = TagMember['sources'][number];
 export type TagOrderImpact = Schemas['TagOrderImpact'];

@@ -3,6 +3,7 @@ import type {
   ExecEvent,
   Machine,
   MachineDetail,
+  MachinePolicyThen,
   Program,
   Rule,
   SyncSettings,
@@ -174,6 +175,55 @@ export function someProgram(part: Partial<Program> = {}): Program {
     bundle_claims: [],
     blocked: 0,
     allowed: 0,
+    ...part,
+  };
+}
+
+export function somePolicyThen(part: Partial<MachinePolicyThen> = {}): MachinePolicyThen {
+  const rule = {
+    rule_id: 1,
+    version_id: 1,
+    rule_type: 'BINARY',
+    identifier: SHA256,
+    policy: 'BLOCKLIST',
+    sent: 'BLOCKLIST',
+    cel_expr: null,
+    custom_msg: '',
+    custom_url: '',
+    layer: 'global',
+    locked: false,
+    comment: '',
+    reason: 'an incident',
+    seq: 5,
+    in_force_since: '2026-11-23T11:00:00Z',
+    written_at: '2026-11-23T11:00:00Z',
+    written_by: 'admin',
+    expires_at: null,
+    delivery: 'removal_pending',
+  } as const;
+  const mode = {
+    value: 'LOCKDOWN',
+    layer: 'tag:finance',
+    locked: false,
+    seq: 6,
+    changed_at: '2026-11-23T11:00:00Z',
+    changed_by: 'admin',
+    reason: '',
+    confirmed: false,
+  };
+  return {
+    machine_id: 'M-1',
+    at: '2026-11-23T12:30:00Z',
+    seq: 7,
+    layers: ['global', 'tag:finance'],
+    layers_since: '2026-11-23T10:00:00Z',
+    client: 'santa',
+    tags: [{ id: 1, name: 'finance', sources: ['group'], joined_at: '2026-11-23T10:00:00Z' }],
+    monitor_mode: null,
+    settings: { client_mode: mode },
+    confirmed: { seq: 5, at: '2026-11-23T12:00:00Z', same_layers: true },
+    rules: [rule],
+    next_cursor: null,
     ...part,
   };
 }
