@@ -46,8 +46,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish, keep
                 async with database.transaction(publish) as (connection, _):
                     sessions = await prune_sessions(connection, now)
                     failures = await forget_old_failures(connection, now, PRUNE_BATCH)
-                    before = now - timedelta(days=keep.history_days)
-                    history = await prune_history(connection, before, PRUNE_BATCH)
+                    history = await prune_history(connection, now, keep, PRUNE_BATCH)
                 if max(sessions, failures, history) < PRUNE_BATCH:  # else the next turn goes on
                     pruned_at = now
         except LATER as error:

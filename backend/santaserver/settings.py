@@ -157,8 +157,10 @@ class RetentionSettings(_Area):
     """Days that events, file accesses and audit events of Macs are kept, by when they happened."""
     count_days: int = Field(400, alias="COUNT_RETENTION_DAYS", ge=1, le=3650)
     """Days that the counts of events by hour, day and program are kept."""
-    history_days: int = Field(400, alias="HISTORY_RETENTION_DAYS", ge=1, le=3650)
-    """Days for which the policy of each Mac can be looked up: its layers, tags and confirmations."""
+    history_days: int = Field(3650, alias="HISTORY_RETENTION_DAYS", ge=1, le=36500)
+    """Days for which the policy of a Mac can be looked up, by its layers and tags of that time."""
+    confirmation_days: int = Field(400, alias="CONFIRMATION_RETENTION_DAYS", ge=1, le=3650)
+    """Days for which it can be looked up what a Mac had confirmed."""
 
 
 def _audit_key(pem: str) -> str:

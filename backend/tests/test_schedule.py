@@ -19,7 +19,7 @@ from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
 WAIT = 20.0
-KEEP = RetentionSettings.model_validate({"HISTORY_RETENTION_DAYS": 100})
+KEEP = RetentionSettings.model_validate({})
 SESSIONS = """insert into sync_session (machine_id, target_signature, target_seq, kind, base_signatures,
     base_seqs, hash_before, held, state, started_at)
   select m.id, y.signature, 1, 'normal', '{}', '{}', '', false, 'acked', $2

@@ -14,7 +14,7 @@ from santaserver.db import Connection
 from santaserver.errors import NotFound, Problem, wrong_field
 from santaserver.machines import policy_repository as repository
 from santaserver.machines.policy_repository import KnownMachine
-from santaserver.machines.policy_rules import PolicyView, Shown, rules_page
+from santaserver.machines.policy_rules import NOT_KEPT, Had, PolicyView, Shown, rules_page
 from santaserver.machines.policy_schemas import (
     ConfirmedPolicy,
     MachinePolicyThen,
@@ -29,11 +29,13 @@ from santaserver.policy.rule_log import signature_of
 from santaserver.policy.setting_log import SettingVersion, settings_in_force
 from santaserver.policy.targets import Policy
 from santaserver.scope import Scope
+from santaserver.settings import RetentionSettings
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.history import Confirmation, confirmation_at, signature_at
 from santaserver.sync_settings.log import layered
 
 TICK = timedelta(microseconds=1)
+NOTHING = object()
 
 
 class PolicyQuery(Struct, frozen=True):
@@ -60,7 +62,7 @@ async def policy_at(
     machine_id: str,
     query: PolicyQuery,
     now: datetime,
-    kept_since: datetime,
+    keep: RetentionSettings,
 ) -> MachinePolicyThen:
     """Return a machine's policy at a time or a policy number."""
     machine = await repository.known_machine(connection, scope, machine_id)
@@ -68,11 +70,12 @@ async def policy_at(
         raise NotFound("There is no such machine")
     cursor = decode_cursor(query.cursor, (str, str))
     moment = await _moment(connection, query, now)
-    since, view = await _decided(connection, caches, machine, moment, kept_since)
-    confirmation = await confirmation_at(connection, machine.id, moment.at)
+    since, view = await _decided(connection, caches, machine, moment, now - timedelta(days=keep.history_days))
+    kept = moment.at >= now - timedelta(days=keep.confirmation_days)
+    confirmation = await confirmation_at(connection, machine.id, moment.at) if kept else None
     had = await _confirmed_view(connection, caches, confirmation)
     after = (str(cursor[0]), str(cursor[1])) if cursor else ("", "")
-    page = await rules_page(connection, view, had, after, query.limit)
+    page = await rules_page(connection, view, had if kept else NOT_KEPT, after, query.limit)
     layers = {*view.layers, *(had.layers if had else ())}
     names = await repository.layer_names_at(connection, sorted(layers), moment.seq)
     window = await repository.monitor_window_at(connection, machine.id, moment.at)
@@ -95,8 +98,11 @@ async def policy_at(
             )
         ],
         monitor_mode=monitor,
-        settings=await _settings(connection, view, had, names, monitored=monitor is not None),
+        settings=await _settings(
+            connection, view, had if kept else NOT_KEPT, names, monitored=monitor is not None
+        ),
         confirmed=_confirmed(confirmation, view),
+        confirmations_kept=kept,
         rules=[_rule(shown, names) for shown in page.rules],
         next_cursor=encode_cursor(page.following) if page.following else None,
     )
@@ -128,11 +134,10 @@ async def _decided(
     """Return since when the machine's layers were what they were, and its policy."""
     if moment.at < machine.enrolled_at:
         raise _unknown(moment, f"The machine was first seen at {_shown(machine.enrolled_at)}")
+    if moment.at < kept_since:
+        why = f"The history of machines is kept since {_shown(kept_since)} (HISTORY_RETENTION_DAYS)"
+        raise _unknown(moment, why)
     found = await signature_at(connection, machine.id, moment.at)
-    if found is None and moment.at < kept_since:
-        raise _unknown(
-            moment, f"The history of machines is kept since {_shown(kept_since)} (HISTORY_RETENTION_DAYS)"
-        )
     if found is None:
         raise _unknown(moment, "The machine had not begun a sync by then, so it had no policy")
     since, signature = found
@@ -165,7 +170,7 @@ def _confirmed(confirmation: Confirmation | None, view: PolicyView) -> Confirmed
 async def _settings(
     connection: Connection,
     view: PolicyView,
-    had: PolicyView | None,
+    had: Had,
     names: Mapping[int, str],
     *,
     monitored: bool,
@@ -174,13 +179,15 @@ async def _settings(
     made = layered(list(versions.values()))
     monitored = monitored and made.can_be_monitored
     sent = _sent(view, list(versions.values()), monitored=monitored)
-    before = None if had is None else _sent(had, await settings_in_force(connection, had.layers, had.seq))
+    before = {}
+    if isinstance(had, PolicyView):
+        before = _sent(had, await settings_in_force(connection, had.layers, had.seq))
     changes = await repository.changes_of(connection, [one.opened_seq for one in versions.values()])
     found = {}
     for key, value in sent.items():
-        version = None if monitored and key == "client_mode" else versions.get(key)
+        temporary = monitored and key == "client_mode"
+        version = None if temporary else versions.get(key)
         change = changes.get(version.opened_seq) if version else None
-        confirmed = before is not None and before[key] == value
         found[key] = SettingThen(
             value=value,
             layer=names[version.layer_id] if version else None,
@@ -189,7 +196,7 @@ async def _settings(
             changed_at=change.at if change else None,
             changed_by=change.actor if change else None,
             reason=change.reason if change else "",
-            confirmed=None if monitored and key == "client_mode" else confirmed,
+            confirmed=None if temporary or had is NOT_KEPT else before.get(key, NOTHING) == value,
         )
     return found
 

@@ -1,6 +1,5 @@
 """Rules that applied to a machine at a moment, beside those that it had confirmed: one list by target."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -33,12 +32,17 @@ class PolicyView(Struct, frozen=True):
         return None if version is None else rule_text(version.content).at(self.client)
 
 
+NOT_KEPT: Literal["not kept"] = "not kept"
+Had = PolicyView | Literal["not kept"] | None
+"""What a machine had confirmed: None when that was nothing that is known."""
+
+
 class Shown(Struct, frozen=True):
     """A rule in the list."""
 
     version: WinningVersion
     sent: str
-    delivery: Literal["confirmed", "pending", "removal_pending"]
+    delivery: Literal["confirmed", "pending", "removal_pending", "unknown"]
 
 
 class RulesPage(Struct, frozen=True):
@@ -48,9 +52,7 @@ class RulesPage(Struct, frozen=True):
     following: Key | None
 
 
-async def rules_page(
-    connection: Connection, view: PolicyView, had: PolicyView | None, after: Key, limit: int
-) -> RulesPage:
+async def rules_page(connection: Connection, view: PolicyView, had: Had, after: Key, limit: int) -> RulesPage:
     """Return a page of the rules that applied, and of those confirmed that did not apply any more."""
     found: list[Shown] = []
     portion = limit + 1
@@ -66,38 +68,33 @@ async def rules_page(
 
 
 async def _pairs(
-    connection: Connection, view: PolicyView, had: PolicyView | None, after: Key, portion: int
+    connection: Connection, view: PolicyView, had: Had, after: Key, portion: int
 ) -> tuple[list[Shown], Key | None]:
     """Compare the next targets; return what is shown of them, and the last target unless none follows."""
     now = await winners_after(connection, view.layers, view.seq, after, portion)
-    if had is None or (had.signature, had.seq) == (view.signature, view.seq):
-        before = now if had else []
-        full = len(now) == portion
-        end = now[-1].key if full else None
-    else:
-        before = await winners_after(connection, had.layers, had.seq, after, portion)
-        ends = [rows[-1].key for rows in (now, before) if len(rows) == portion]
-        end = min(ends) if ends else None
-    return list(_compared(view, had, now, before, end)), end
+    before: list[WinningVersion] = []
+    if isinstance(had, PolicyView):
+        same = (had.signature, had.seq) == (view.signature, view.seq)
+        before = now if same else await winners_after(connection, had.layers, had.seq, after, portion)
+    ends = [rows[-1].key for rows in (now, before) if len(rows) == portion]
+    end = min(ends, default=None)
+    present = {version.key: version for version in now}
+    past = {version.key: version for version in before}
+    keys = (key for key in sorted(present.keys() | past.keys()) if end is None or key <= end)
+    compared = (_compared(view, had, present.get(key), past.get(key)) for key in keys)
+    return [shown for shown in compared if shown is not None], end
 
 
 def _compared(
-    view: PolicyView,
-    had: PolicyView | None,
-    now: list[WinningVersion],
-    before: list[WinningVersion],
-    end: Key | None,
-) -> Iterator[Shown]:
-    present = {version.key: version for version in now}
-    past = {version.key: version for version in before}
-    for key in sorted(present.keys() | past.keys()):
-        if end is not None and key > end:
-            return
-        version, earlier = present.get(key), past.get(key)
-        sent = None if version is None else view.sent(version)
-        confirmed = None if had is None else had.text(earlier)
-        if version is not None and sent is not None:
-            same = confirmed is not None and view.text(version) == confirmed
-            yield Shown(version, sent, "confirmed" if same else "pending")
-        elif earlier is not None and confirmed is not None and had is not None:
-            yield Shown(earlier, had.sent(earlier) or earlier.content.policy, "removal_pending")
+    view: PolicyView, had: Had, version: WinningVersion | None, earlier: WinningVersion | None
+) -> Shown | None:
+    """Compare the rule that applied to a target with the one that was confirmed."""
+    confirmed = had.text(earlier) if isinstance(had, PolicyView) else None
+    sent = None if version is None else view.sent(version)
+    if version is not None and sent is not None:
+        if had == NOT_KEPT:
+            return Shown(version, sent, "unknown")
+        return Shown(version, sent, "confirmed" if view.text(version) == confirmed else "pending")
+    if earlier is not None and confirmed is not None:
+        return Shown(earlier, earlier.content.policy, "removal_pending")
+    return None

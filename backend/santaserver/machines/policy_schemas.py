@@ -9,7 +9,7 @@ from santaserver.layers.schemas import LayerName
 from santaserver.machines.schemas import MachineTag
 from santaserver.policy.targets import Policy, RuleType
 
-Delivery = Literal["confirmed", "pending", "removal_pending"]
+Delivery = Literal["confirmed", "pending", "removal_pending", "unknown"]
 
 
 class ConfirmedPolicy(BaseModel):
@@ -45,7 +45,7 @@ class SettingThen(BaseModel):
     changed_by: str | None
     reason: str
     confirmed: bool | None = Field(
-        description="Whether the Mac had confirmed a policy with this value; null: not known"
+        description="Whether the Mac had confirmed a policy with this value; null: not kept, or temporary"
     )
 
 
@@ -72,7 +72,8 @@ class RuleThen(BaseModel):
     expires_at: datetime | None
     delivery: Delivery = Field(
         description="`confirmed`: the Mac had confirmed a policy with exactly this rule; `pending`: it had "
-        "not; `removal_pending`: the rule did not apply any more, but it was in what the Mac had confirmed"
+        "not; `removal_pending`: the rule did not apply any more, but it was in what the Mac had confirmed; "
+        "`unknown`: confirmations of that time are not kept any more"
     )
 
 
@@ -88,6 +89,9 @@ class MachinePolicyThen(BaseModel):
     tags: list[MachineTag] = Field(description="Tags that the machine had, the highest first")
     monitor_mode: MonitorWindowThen | None
     settings: dict[str, SettingThen]
-    confirmed: ConfirmedPolicy | None = Field(description="null: nothing was known of what it had")
+    confirmed: ConfirmedPolicy | None = Field(description="null: it was not known what it had")
+    confirmations_kept: bool = Field(
+        description="Whether the moment is within CONFIRMATION_RETENTION_DAYS; else `confirmed` is null"
+    )
     rules: list[RuleThen] = Field(description="By type and identifier")
     next_cursor: str | None = Field(description="Pass as `cursor` to get the next rules")

@@ -1,6 +1,5 @@
 """List machines, show one, order a clean sync."""
 
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -101,8 +100,8 @@ async def get_policy_at(
     had confirmed.
     """
     query = PolicyQuery(at, seq, cursor, limit)
-    kept_since = now - timedelta(days=state.settings.retention.history_days)
-    return await policy_at(connection, scope, state.caches, machine_id, query, now, kept_since)
+    keep = state.settings.retention
+    return await policy_at(connection, scope, state.caches, machine_id, query, now, keep)
 
 
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))

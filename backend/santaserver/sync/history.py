@@ -4,13 +4,13 @@ Each row holds until the next one, and one is written only for a difference: a s
 writes none. Rows older than is to be kept are deleted, except the last one, which still holds.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from santaserver.db import Connection, rows_of
 from santaserver.policy.states import PolicyState
+from santaserver.settings import RetentionSettings
 
 NOTE_SIGNATURE = "insert into machine_signature (machine_id, at, signature) values ($1, $2, $3)"
 WITH_CONFIRMATION = """
@@ -20,7 +20,6 @@ select machine_id, {at}::timestamptz, {seq}::bigint, {signature}::integer from c
 """
 """One statement: the row exists if the update happened."""
 
-TABLES = ("machine_signature", "machine_confirmation")
 PRUNE = """
 delete from {table} where (machine_id, id) in (
   select o.machine_id, o.id from {table} o where o.at < $1 and exists (
@@ -76,7 +75,15 @@ async def confirmation_at(connection: Connection, machine: int, at: datetime) ->
     return Confirmation(row[0], None if row[1] is None else PolicyState(row[1], row[2]))
 
 
-async def prune_history(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete what ended before a moment, some rows of each table; return the most of any."""
-    statements: Sequence[str] = (*(PRUNE.format(table=table) for table in TABLES), PRUNE_MEMBERS)
-    return max([rows_of(await connection.execute(text, before, limit)) for text in statements])
+async def prune_history(connection: Connection, now: datetime, keep: RetentionSettings, limit: int) -> int:
+    """Delete what ended too long ago, some rows of each table; return the most of any."""
+    before, confirmed = now - timedelta(days=keep.history_days), now - timedelta(days=keep.confirmation_days)
+    deleted = [
+        await connection.execute(statement, moment, limit)
+        for statement, moment in (
+            (PRUNE.format(table="machine_signature"), before),
+            (PRUNE_MEMBERS, before),
+            (PRUNE.format(table="machine_confirmation"), confirmed),
+        )
+    ]
+    return max(map(rows_of, deleted))

@@ -63,23 +63,40 @@ def test_each_number_says_what_it_stands_for(
     admin.headers["X-Request-Id"] = "request-7"
     rule = add_rule(admin, sha(1), reason="because")
     change_rule(admin, rule, "ALLOWLIST", reason="it is fine", locked=True)
-    change_rule(admin, rule, "ALLOWLIST", comment="nothing that a Mac sees", locked=True)
-    remove_rule(admin, rule)
-    admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN"})
-    tags = [admin.post("/api/v1/tags", json={"name": name}).json()["id"] for name in "ab"]
-    admin.put("/api/v1/tags/order", json={"tags": tags[::-1]})
-    admin.put(f"/api/v1/tags/{tags[0]}", json={"name": "a", "groups": ["staff"]})
-    admin.put(f"/api/v1/tags/{tags[0]}", json={"name": "c", "groups": ["staff"]})
+    change_rule(admin, rule, "ALLOWLIST", comment="nothing that a Mac sees", reason="words", locked=True)
+    admin.delete(f"/api/v1/rules/{rule}", params={"reason": "over & done"})
+    admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN", "reason": "ready"})
+    local = {"values": {"batch_size": 20}, "reason": "slow link"}
+    admin.put("/api/v1/settings/layer", params={"layer": "global"}, json=local)
+    tags = [
+        admin.post("/api/v1/tags", json={"name": name, "reason": f"new {name}"}).json()["id"] for name in "ab"
+    ]
+    admin.put("/api/v1/tags/order", json={"tags": tags[::-1], "reason": "upside down"})
+    admin.put(f"/api/v1/tags/{tags[0]}", json={"name": "a", "groups": ["staff"], "reason": "staff"})
+    admin.put(f"/api/v1/tags/{tags[0]}", json={"name": "c", "groups": ["staff"], "reason": "renamed"})
     expires_at = (server.clock() + timedelta(hours=1)).isoformat()
     add_rule(admin, sha(2), layer="tag:b", expires_at=expires_at)
-    admin.delete(f"/api/v1/tags/{tags[0]}")
+    admin.delete(f"/api/v1/tags/{tags[0]}", params={"reason": "unused"})
     server.clock.advance(hours=2)
     mac.sync()
     log = fetch(server.dsn, LOG)
     assert [row["seq"] for row in log] == list(range(1, value(server.dsn, "select seq from policy_head") + 1))
-    kinds = ["rule", "rule", "rule", "settings", "tag", "tag", "tag_order", "tag", "rule", "tag", "schedule"]
-    assert [row["kind"] for row in log] == kinds
-    assert [row["reason"] for row in log[:3]] == ["because", "it is fine", ""]
+    assert [(row["kind"], row["reason"]) for row in log] == [
+        ("rule", "because"),
+        ("rule", "it is fine"),
+        ("rule", "words"),
+        ("rule", "over & done"),
+        ("settings", "ready"),
+        ("settings", "slow link"),
+        ("tag", "new a"),
+        ("tag", "new b"),
+        ("tag_order", "upside down"),
+        ("tag", "staff"),
+        ("tag", "renamed"),
+        ("rule", ""),
+        ("tag", "unused"),
+        ("schedule", ""),
+    ]
     assert {(row["actor_kind"], row["actor_name"]) for row in log[:-1]} == {("user", "admin")}
     assert {row["request_id"] for row in log[:-1]} == {"request-7"}
     assert (log[-1]["actor_kind"], log[-1]["actor_name"]) == ("schedule", "schedule")

@@ -42,15 +42,16 @@ def fill(dsn: str, number: int = MANY, comment: int = 1500) -> None:
     """Store rules past the interface."""
     execute(
         dsn,
-        "insert into rule (layer_id, rule_type, identifier, comment, created_at) "
-        "select 1, 'BINARY', lpad(to_hex(n), 64, '0'), repeat('x', $2), now() from generate_series(1, $1) n",
+        "insert into rule (layer_id, rule_type, identifier, created_at) "
+        "select 1, 'BINARY', lpad(to_hex(n), 64, '0'), now() from generate_series(1, $1) n",
         number,
-        comment,
     )
     execute(
         dsn,
         "insert into rule_version (rule_id, layer_id, rule_type, identifier, policy, grants_compiler, "
-        "opened_seq, opened_at) select id, 1, rule_type, identifier, 'BLOCKLIST', false, 0, now() from rule",
+        "comment, opened_seq, opened_at) "
+        "select id, 1, rule_type, identifier, 'BLOCKLIST', false, repeat('x', $1), 0, now() from rule",
+        comment,
     )
 
 

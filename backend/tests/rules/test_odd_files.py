@@ -86,6 +86,6 @@ def test_a_carriage_return_that_was_stored_earlier_does_not_break_an_export(
     server: RunningServer, admin: httpx.Client
 ) -> None:
     add_rule(admin, sha(1), comment="x")
-    execute(server.dsn, "update rule set comment = $1", "a\rb")
+    execute(server.dsn, "update rule_version set comment = $1", "a\rb")
     text = admin.get("/api/v1/rules/export", params={"format": "csv"}).text
     assert plan(admin, "csv", text)["mistakes"] == []

@@ -17,11 +17,11 @@ def _is_beside(query: str) -> bool:
 
 
 @contextmanager
-def statements(server: RunningServer) -> Iterator[list[str]]:
+def statements(server: RunningServer, pool_name: str = "_rest") -> Iterator[list[str]]:
     """Collect every statement, the beginning and the end of a transaction too, as it is sent."""
     sent: list[str] = []
     acquired: set[asyncpg.Connection] = set()
-    pool = server.app.state.santa.database._rest
+    pool = getattr(server.app.state.santa.database, pool_name)
     connection = pool.connection
 
     @asynccontextmanager
