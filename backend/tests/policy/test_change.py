@@ -22,7 +22,7 @@ from santaserver.unit_of_work import UnitOfWork
 from tests.support.postgres import execute, fetch, held, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
-from tests.sync.helpers import add_rule, change_rule, remove_rule, sha
+from tests.sync.helpers import add_rule, change_rule, sha
 
 LOG = """select seq, actor_kind, actor_name, kind, reason, request_id, summary::text
   from policy_change order by seq"""

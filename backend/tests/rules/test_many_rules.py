@@ -157,7 +157,7 @@ def test_an_export_that_breaks_off_does_not_look_like_a_whole_one(
 def test_an_export_shows_one_moment(server: RunningServer, admin: httpx.Client, kind: str) -> None:
     fill(server.dsn)
     with begun(admin, kind) as (_, parts):
-        execute(server.dsn, "update rule set comment = 'later'")
+        execute(server.dsn, "update rule_version set comment = 'later'")
         execute(server.dsn, "update rule set removed_at = now() where id % 2 = 0")
         rest = b"".join(parts)
     assert rest.count(b"BLOCKLIST") >= MANY - 10

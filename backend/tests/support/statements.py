@@ -37,7 +37,8 @@ def statements(server: RunningServer, pool_name: str = "_rest") -> Iterator[list
         original = getattr(asyncpg.Connection, name)
 
         async def run(self: asyncpg.Connection, query: str, *rest: Any, **options: Any) -> Any:  # noqa: ANN401
-            if self in acquired and not _is_beside(query):
+            passed_on = name == "execute" and rest  # to _execute
+            if self in acquired and not passed_on and not _is_beside(query):
                 sent.append(query)
             return await original(self, query, *rest, **options)
 

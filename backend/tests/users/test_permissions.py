@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -79,6 +80,7 @@ SCOPED = [
     Case("GET", "/machines", LOOK, lists=True),
     Case("GET", "/machines/{mac}", LOOK),
     Case("GET", "/machines/{mac}/tags", LOOK),
+    Case("GET", "/machines/{mac}/policy?at={moment}", LOOK),
     Case("POST", "/machines/{mac}/clean-sync", RUN, {"kind": "clean"}),
     Case("POST", "/machines/{mac}/monitor-mode", RUN, {"minutes": 30, "reason": "a test"}),
     Case("DELETE", "/machines/{mac}/monitor-mode", RUN),
@@ -187,6 +189,7 @@ class World:
             "enrollment": str(self.enrollment),
             "digest": f"{next(self._new):064x}",
             "new": f"new{next(self._new)}",
+            "moment": quote(self.server.clock().isoformat()),
             "csv": "layer,rule_type,identifier,policy\\n",
         }
         if "{rule}" in wanted:

@@ -2423,7 +2423,12 @@ export interface components {
              * @enum {string}
              */
             client: "santa" | "pedro" | "other";
-            /** @description null: nothing was known of what it had */
+            /**
+             * Confirmations Kept
+             * @description Whether the moment is within CONFIRMATION_RETENTION_DAYS; else `confirmed` is null
+             */
+            confirmations_kept: boolean;
+            /** @description null: it was not known what it had */
             confirmed: components["schemas"]["ConfirmedPolicy"] | null;
             /**
              * Layers
@@ -3245,10 +3250,10 @@ export interface components {
             custom_url: string;
             /**
              * Delivery
-             * @description `confirmed`: the Mac had confirmed a policy with exactly this rule; `pending`: it had not; `removal_pending`: the rule did not apply any more, but it was in what the Mac had confirmed
+             * @description `confirmed`: the Mac had confirmed a policy with exactly this rule; `pending`: it had not; `removal_pending`: the rule did not apply any more, but it was in what the Mac had confirmed; `unknown`: confirmations of that time are not kept any more
              * @enum {string}
              */
-            delivery: "confirmed" | "pending" | "removal_pending";
+            delivery: "confirmed" | "pending" | "removal_pending" | "unknown";
             /** Expires At */
             expires_at: string | null;
             /** Identifier */
@@ -3499,7 +3504,7 @@ export interface components {
             changed_by: string | null;
             /**
              * Confirmed
-             * @description Whether the Mac had confirmed a policy with this value; null: not known
+             * @description Whether the Mac had confirmed a policy with this value; null: not kept, or temporary
              */
             confirmed: boolean | null;
             /**

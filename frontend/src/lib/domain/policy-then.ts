@@ -23,6 +23,7 @@ export const DELIVERIES: Readonly<Record<RuleThen['delivery'], Named>> = {
     tone: 'warn',
     help: 'The rule did not apply any more, but the Mac had not confirmed its removal.',
   },
+  unknown: { label: 'Not kept', tone: 'neutral', help: 'Confirmations are not kept that long.' },
 };
 
 /** Identifies a rule among those of one moment. */
@@ -33,6 +34,7 @@ export function ruleKey(rule: Pick<RuleThen, 'rule_type' | 'identifier'>): strin
 /** What the Mac had confirmed, as a sentence. */
 export function confirmedThen(policy: MachinePolicyThen): string {
   const { confirmed } = policy;
+  if (!policy.confirmations_kept) return 'Not kept that long.';
   if (!confirmed) return 'Nothing: its rules were not known.';
   const layers = confirmed.same_layers ? '' : ', with other layers or another Santa version';
   return `Policy ${confirmed.seq}, at ${exactTime(confirmed.at)}${layers}`;

@@ -222,6 +222,7 @@ export function somePolicyThen(part: Partial<MachinePolicyThen> = {}): MachinePo
     monitor_mode: null,
     settings: { client_mode: mode },
     confirmed: { seq: 5, at: '2026-11-23T12:00:00Z', same_layers: true },
+    confirmations_kept: true,
     rules: [rule],
     next_cursor: null,
     ...part,
