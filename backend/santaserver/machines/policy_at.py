@@ -11,7 +11,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from santaserver.db import Connection
-from santaserver.errors import NotFound, Problem, wrong_field
+from santaserver.errors import NotFound, wrong_field
 from santaserver.machines import policy_repository as repository
 from santaserver.machines.policy_repository import KnownMachine
 from santaserver.machines.policy_rules import NOT_KEPT, Had, PolicyView, Shown, rules_page
@@ -51,6 +51,7 @@ class Moment(Struct, frozen=True):
     """A moment, and the number of the policy that was the newest then."""
 
     field: str
+    """The parameter that it comes from, for errors."""
     at: datetime
     seq: int
 
@@ -78,12 +79,7 @@ async def policy_at(
     page = await rules_page(connection, view, had if kept else NOT_KEPT, after, query.limit)
     layers = {*view.layers, *(had.layers if had else ())}
     names = await repository.layer_names_at(connection, sorted(layers), moment.seq)
-    window = await repository.monitor_window_at(connection, machine.id, moment.at)
-    monitor = (
-        MonitorWindowThen(since=window[0], until=window[1], reason=window[2], opened_by=window[3])
-        if window
-        else None
-    )
+    monitor = await _monitor_mode(connection, machine, moment)
     return MachinePolicyThen(
         machine_id=machine.machine_id,
         at=moment.at,
@@ -91,12 +87,7 @@ async def policy_at(
         layers=[names[layer] for layer in view.layers],
         layers_since=since,
         client=view.client.family.value,
-        tags=[
-            MachineTag.model_validate({"id": tag, "name": name, "sources": sources, "joined_at": joined})
-            for tag, name, sources, joined in await repository.tags_at(
-                connection, machine.id, moment.seq, moment.at
-            )
-        ],
+        tags=await _tags(connection, machine, moment),
         monitor_mode=monitor,
         settings=await _settings(
             connection, view, had if kept else NOT_KEPT, names, monitored=monitor is not None
@@ -133,18 +124,35 @@ async def _decided(
 ) -> tuple[datetime, PolicyView]:
     """Return since when the machine's layers were what they were, and its policy."""
     if moment.at < machine.enrolled_at:
-        raise _unknown(moment, f"The machine was first seen at {_shown(machine.enrolled_at)}")
+        raise wrong_field(moment.field, f"The machine was first seen at {_shown(machine.enrolled_at)}")
     if moment.at < kept_since:
         why = f"The history of machines is kept since {_shown(kept_since)} (HISTORY_RETENTION_DAYS)"
-        raise _unknown(moment, why)
+        raise wrong_field(moment.field, why)
     found = await signature_at(connection, machine.id, moment.at)
     if found is None:
-        raise _unknown(moment, "The machine had not begun a sync by then, so it had no policy")
+        raise wrong_field(moment.field, "The machine had not begun a sync by then, so it had no policy")
     since, signature = found
     if signature is None:
-        raise _unknown(moment, f"The machine was retired at {_shown(since)}, so it had no policy")
+        raise wrong_field(moment.field, f"The machine was retired at {_shown(since)}, so it had no policy")
     layers, client = await signature_of(connection, caches, signature)
     return since, PolicyView(signature, layers, client, moment.seq)
+
+
+async def _tags(connection: Connection, machine: KnownMachine, moment: Moment) -> list[MachineTag]:
+    rows = await repository.tags_at(connection, machine.id, moment.seq, moment.at)
+    return [
+        MachineTag.model_validate({"id": tag, "name": name, "sources": sources, "joined_at": joined})
+        for tag, name, sources, joined in rows
+    ]
+
+
+async def _monitor_mode(
+    connection: Connection, machine: KnownMachine, moment: Moment
+) -> MonitorWindowThen | None:
+    window = await repository.monitor_window_at(connection, machine.id, moment.at)
+    if window is None:
+        return None
+    return MonitorWindowThen(since=window[0], until=window[1], reason=window[2], opened_by=window[3])
 
 
 async def _confirmed_view(
@@ -231,10 +239,6 @@ def _rule(shown: Shown, names: Mapping[int, str]) -> RuleThen:
             "delivery": shown.delivery,
         }
     )
-
-
-def _unknown(moment: Moment, why: str) -> Problem:
-    return wrong_field(moment.field, why)
 
 
 def _shown(at: datetime) -> str:

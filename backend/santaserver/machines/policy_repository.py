@@ -20,7 +20,7 @@ TAG_NAME = """coalesce(
 
 LAYERS = f"""
 select l.id, case l.kind when 'tag' then 'tag:' || {TAG_NAME} when 'user' then 'user:' || l.name
-  when 'machine' then 'machine:' || m.machine_id else 'global' end
+  when 'machine' then 'machine:' || coalesce(m.machine_id, l.name) else 'global' end
 from layer l left join tag t on t.id = l.tag_id left join machine m on m.id = l.machine_id
 where l.id = any($1)
 """  # noqa: S608 - put together from constants

@@ -183,7 +183,8 @@ async def set_member(
     tag = await _live(work.connection, scope, change.tag)
     if await member_repository.change_member(work.connection, change, machine, actor.id, now):
         action = "tag_member_added" if change.member else "tag_member_removed"
-        told = {"tag": tag.name, "tag_id": tag.id}
+        told: dict[str, object] = {"tag": tag.name, "tag_id": tag.id}
+        told |= {"reason": change.reason} if change.reason else {}
         work.audit(actor, now, action, ("machine", change.machine_id), after=told)
 
 
