@@ -183,9 +183,9 @@ async def set_member(
     tag = await _live(work.connection, scope, change.tag)
     if await member_repository.change_member(work.connection, change, machine, actor.id, now):
         action = "tag_member_added" if change.member else "tag_member_removed"
-        told: dict[str, object] = {"tag": tag.name, "tag_id": tag.id}
-        told |= {"reason": change.reason} if change.reason else {}
-        work.audit(actor, now, action, ("machine", change.machine_id), after=told)
+        told = {"tag": tag.name, "tag_id": tag.id}
+        target = ("machine", change.machine_id)
+        work.audit(actor, now, action, target, after=told, reason=change.reason)
 
 
 def _check_whole(tags: list[int], present: list[int]) -> None:

@@ -102,10 +102,10 @@ def test_each_number_says_what_it_stands_for(
     assert (log[-1]["actor_kind"], log[-1]["actor_name"]) == ("schedule", "schedule")
     assert '"rule": ' in log[0]["summary"]
     assert log[-1]["summary"] == '{"expired": 1, "activated": 0}'
-    numbered = fetch(
-        server.dsn, "select policy_seq from audit_log where policy_seq is not null order by policy_seq"
+    entries = fetch(
+        server.dsn, "select policy_seq as seq, reason from audit_log where policy_seq is not null order by id"
     )
-    assert {row["policy_seq"] for row in numbered} == set(range(1, len(log) + 1))
+    assert {(row["seq"], row["reason"]) for row in entries} == {(row["seq"], row["reason"]) for row in log}
 
 
 def test_what_an_import_did_is_in_the_log(server: RunningServer, admin: httpx.Client) -> None:

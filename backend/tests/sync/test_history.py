@@ -93,6 +93,8 @@ def test_members_have_reasons(server: RunningServer, admin: httpx.Client, mac: S
     assert admin.delete(path, params={"reason": "moved — on"}).is_success
     found = fetch(server.dsn, "select joined_reason, left_reason from tag_member")
     assert [tuple(one.values()) for one in found] == [("volunteered", "moved — on")]
+    told = fetch(server.dsn, "select reason from audit_log where action like 'tag_member%' order by id")
+    assert [one["reason"] for one in told] == ["volunteered", "moved — on"]
     assert admin.put(path, params={"reason": "x" * 1001}).status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert admin.put(path, params={"reason": "a\0"}).status_code == httpx.codes.UNPROCESSABLE_ENTITY
 
