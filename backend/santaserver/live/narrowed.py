@@ -1,4 +1,4 @@
-"""What a socket hears whose user may not see everything: that something changed, but not what.
+"""What a socket hears whose user has a role for some tags only: that something changed, but not what.
 
 Its pages then read their lists again, which contain only what is in scope. Filtering each message instead
 would need the tags of each Mac at the moment of each message.

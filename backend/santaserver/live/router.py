@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 
 from fastapi import WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
@@ -12,11 +13,10 @@ from santaserver.errors import Problem
 from santaserver.live.messages import Hello
 from santaserver.live.narrowed import Narrowed
 from santaserver.live.requests import BAD_MESSAGE, BadMessageError, Requests
-from santaserver.live.subscriber import Lost, Subscriber
+from santaserver.live.subscriber import Lost, Subscriber, Told
 from santaserver.outbox import changed_in_bulk, message
 from santaserver.permissions import Permission
 from santaserver.routing import AreaRouter
-from santaserver.scope import Scope
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
 from santaserver.users.origin import same_origin
@@ -25,6 +25,16 @@ log = logging.getLogger(__name__)
 
 Refusal = tuple[int, str]
 """(code, reason)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an open socket may hear, true as long as no session and no role changes."""
+
+    hears_all: bool
+    """Otherwise only that something changed: the user has a permission for some tags only."""
+    generation: int
+
 
 router = AreaRouter()
 
@@ -115,49 +125,62 @@ async def _feed(
 ) -> None:
     with suppress(WebSocketDisconnect):
         admitted = await _admission(websocket, state)
-        if isinstance(admitted, Scope):
+        if isinstance(admitted, Admission):
             greeted.set()  # before it is sent: the answer may come while this task waits
             await websocket.send_json(message(Hello(at=state.clock(), process=state.bus.process)))
             admitted = await _send_news(websocket, state, subscriber, admitted)
         await websocket.close(*admitted)
 
 
-async def _send_news(websocket: WebSocket, state: AppState, subscriber: Subscriber, scope: Scope) -> Refusal:
-    """Send messages until the session ends; return why."""
+async def _send_news(
+    websocket: WebSocket, state: AppState, subscriber: Subscriber, admission: Admission
+) -> Refusal:
+    """Send messages until the session ends; return why.
+
+    The session is looked up again before a message when a session or role has changed since, and regularly.
+    """
     narrowed = Narrowed()
     loop = asyncio.get_running_loop()
     checked_at = loop.time()
     recheck_at = checked_at + RECHECK
     while True:
-        if loop.time() >= recheck_at:
+        news = await _next(subscriber, recheck_at)
+        if loop.time() >= recheck_at or state.sessions.generation != admission.generation:
             admitted = await _admission(websocket, state)
-            if isinstance(admitted, Scope):
-                checked_at, scope = loop.time(), admitted
+            if isinstance(admitted, Admission):
+                checked_at, admission = loop.time(), admitted
             elif admitted[0] != TRY_AGAIN or loop.time() - checked_at >= UNCHECKED:
                 return admitted
-            if narrowed.due(loop.time()):
-                await websocket.send_json(changed_in_bulk(state.clock()))
             recheck_at = loop.time() + RECHECK
-        try:
-            async with asyncio.timeout_at(recheck_at):
-                news = await subscriber.next()
-        except TimeoutError:
-            continue
-        if not scope.everywhere:
+        if news is not None and not admission.hears_all:
             narrowed.heard()
         elif isinstance(news, Lost):
             await websocket.send_json(changed_in_bulk(state.clock(), news.messages))
-        else:
+        elif news is not None:
             await websocket.send_text(news.text)
+        if narrowed.due(loop.time()):
+            await websocket.send_json(changed_in_bulk(state.clock()))
 
 
-async def _admission(websocket: WebSocket, state: AppState) -> Scope | Refusal:
-    """Return what the user may hear of, or the code and the reason to close with."""
+async def _next(subscriber: Subscriber, until: float) -> Told | Lost | None:
+    """Return the next message; None when there is none until then."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await subscriber.next()
+    except TimeoutError:
+        return None
+
+
+async def _admission(websocket: WebSocket, state: AppState) -> Admission | Refusal:
+    """Return what the user may hear, or the code and the reason to close with."""
     token = read_session_cookie(websocket.cookies, state.settings)
+    generation = state.sessions.generation
     try:
         user = await state.sessions.user_of(token, state.clock(), in_use=False)
     except Problem as problem:
         return TRY_AGAIN, problem.detail
     if user is None:
         return NOT_LOGGED_IN, "Log in first"
-    return user.scope_of(Permission.LIVE_READ) or (NOT_PERMITTED, "None of your roles includes live:read")
+    if user.scope_of(Permission.LIVE_READ) is None:
+        return NOT_PERMITTED, "None of your roles includes live:read"
+    return Admission(hears_all=not user.scopes, generation=generation)

@@ -87,6 +87,11 @@ class Sessions:
         await repository.add_session(connection, hash_token(token), login, until)
         return token
 
+    @property
+    def generation(self) -> int:
+        """A number that changes when a session was ended, or a user or a role changed, in any worker."""
+        return self.watch.generation
+
     def ended(self) -> None:
         """Invalidate cached sessions at once: one was ended here, before PostgreSQL's notification."""
         self.watch.generation += 1

@@ -2,8 +2,11 @@
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -134,6 +137,95 @@ def test_a_removed_tag_takes_its_roles_with_it(deaf: RunningServer) -> None:
         assert admin.delete(f"/api/v1/tags/{tag}").status_code == httpx.codes.NO_CONTENT
         assert admin.get(f"{USERS}/{user['id']}").json()["roles"] == []
         assert client.get("/api/v1/rules").status_code == httpx.codes.FORBIDDEN
+
+
+def at_once(*acts: Callable[[], httpx.Response]) -> list[int]:
+    """Send requests at the same time; return their status codes in order."""
+    ready = Barrier(len(acts))
+
+    def act(send: Callable[[], httpx.Response]) -> int:
+        ready.wait(timeout=30)
+        return send().status_code
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return list(threads.map(act, acts))
+
+
+def test_two_administrators_cannot_both_lose_the_role(server: RunningServer, admin: httpx.Client) -> None:
+    own = admin.get("/api/v1/auth/me").json()["id"]
+    other = create(admin, "other", roles=[{"role": "admin"}]).json()["id"]
+    everything = {"roles": [{"role": "admin"}], "disabled": False}
+    with RunningServer(server.dsn) as elsewhere, logged_in(elsewhere, "other") as second:
+        changes: list[dict[str, Any]] = [{"roles": []}, {"disabled": True}, {"roles": [{"role": "auditor"}]}]
+        for change in changes:
+            codes = at_once(
+                partial(admin.patch, f"{USERS}/{other}", json=change),
+                partial(second.patch, f"{USERS}/{own}", json=change),
+            )
+            assert min(codes) == httpx.codes.OK
+            assert codes != [httpx.codes.OK] * 2
+            standing = admin if codes[0] == httpx.codes.OK else second
+            assert standing.get("/api/v1/auth/me").json()["role"] == "admin"
+            assert set(codes) <= {200, 401, 403, 409}
+            for number in (own, other):
+                standing.patch(f"{USERS}/{number}", json=everything).raise_for_status()
+            log_in(admin, *ADMIN)
+            log_in(second, "other")
+
+
+def test_a_role_is_not_given_for_a_tag_that_is_gone(server: RunningServer, admin: httpx.Client) -> None:
+    tag = admin.post("/api/v1/tags", json={"name": "lab"}).json()["id"]
+    user = create(admin, roles=[]).json()["id"]
+    wanted = {"roles": [{"role": "operator", "tag": "lab"}]}
+    codes = at_once(
+        lambda: admin.patch(f"{USERS}/{user}", json=wanted), lambda: admin.delete(f"/api/v1/tags/{tag}")
+    )
+    assert codes in ([200, 204], [422, 204])
+    assert value(server.dsn, "select count(*) from binding where tag_id is not null") == 0
+    refused = admin.patch(f"{USERS}/{user}", json=wanted)
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "There is no tag lab" in refused.text
+    admin.post("/api/v1/tags", json={"name": "lab"}).raise_for_status()
+    assert admin.get(f"{USERS}/{user}").json()["roles"] == [], "a new tag of that name gives nobody a role"
+
+
+def test_a_stored_role_for_a_removed_tag_reaches_nothing(server: RunningServer, admin: httpx.Client) -> None:
+    tag = admin.post("/api/v1/tags", json={"name": "lab"}).json()["id"]
+    rule = {"rule_type": "TEAMID", "identifier": "ABCDEFGHIJ", "policy": "BLOCKLIST", "layer": "tag:lab"}
+    made = admin.post("/api/v1/rules", json=rule).json()["id"]
+    user = create(admin, roles=[]).json()["id"]
+    admin.delete(f"/api/v1/tags/{tag}").raise_for_status()
+    execute(
+        server.dsn,
+        "insert into binding (user_id, role, tag_id, created_at) values ($1, 'operator', $2, now())",
+        user,
+        tag,
+    )
+    with logged_in(server, "ada") as client:
+        assert client.get("/api/v1/rules").json()["items"] == []
+        assert client.get(f"/api/v1/rules/{made}").status_code == httpx.codes.NOT_FOUND
+        assert client.post("/api/v1/rules", json=rule).status_code == httpx.codes.NOT_FOUND
+        assert client.get(f"/api/v1/tags/{tag}").status_code == httpx.codes.NOT_FOUND
+        assert client.get("/api/v1/machines").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "1.5", "1e3", "9223372036854775808", "me", "%00", "1%2F2", "٣"]
+)
+def test_an_odd_number_of_a_user_is_refused(admin: httpx.Client, number: str) -> None:
+    for code in (
+        admin.get(f"{USERS}/{number}").status_code,
+        admin.patch(f"{USERS}/{number}", json={"roles": []}).status_code,
+    ):
+        assert code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY}
+    assert admin.get(f"{USERS}/9223372036854775807").status_code == httpx.codes.NOT_FOUND
+
+
+def test_the_same_role_twice_is_one(admin: httpx.Client) -> None:
+    admin.post("/api/v1/tags", json={"name": "Lab"}).raise_for_status()
+    roles = [{"role": "viewer", "tag": "lab"}, {"role": "viewer", "tag": "LAB"}, {"role": "viewer"}]
+    made = create(admin, roles=[*roles, *roles]).json()
+    assert made["roles"] == [{"role": "viewer", "tag": "Lab"}, {"role": "viewer", "tag": None}]
 
 
 def command(dsn: str, monkeypatch: pytest.MonkeyPatch, *words: str, password: str = PASSWORD) -> int:

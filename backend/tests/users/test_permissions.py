@@ -71,6 +71,8 @@ SCOPED = [
     Case("GET", "/rules/export", RUN_OR_AUDIT, lists=True),
     Case("GET", "/rules/export?layer={layer}", RUN_OR_AUDIT),
     Case("GET", "/layers", LOOK, lists=True),
+    Case("GET", "/layers?permission=rule:write", DECIDE, lists=True),
+    Case("GET", "/layers?permission=settings:write", RUN, lists=True),
     Case("GET", "/layers/members?layer={layer}", LOOK),
     Case("GET", "/tags", LOOK, lists=True),
     Case("GET", "/tags/{tag}", LOOK),
@@ -405,12 +407,7 @@ def test_a_user_is_told_what_is_permitted(world: World) -> None:
 
 def test_several_roles_add_up(world: World) -> None:
     add_user(world.server.dsn, "both", "viewer")
-    execute(
-        world.server.dsn,
-        "insert into binding (user_id, role, tag_id, created_at) "
-        "select id, 'operator', $1, now() from app_user where username = 'both'",
-        world.tags["lab"],
-    )
+    give(world, "both", "operator", "lab")
     client = world.client("both")
     office = world._rule("office")
     assert client.get(f"/api/v1/rules/{office}").status_code == httpx.codes.OK
@@ -432,3 +429,34 @@ def test_an_untagged_mac_and_the_rules_of_all_need_a_role_that_holds_everywhere(
     both = world.macs["lab"]
     out = client.put(f"/api/v1/tags/{world.tags['office']}/members/{both}")
     assert out.status_code == httpx.codes.NOT_FOUND
+
+
+def test_a_wider_role_for_reading_leaves_what_may_be_changed_as_it_is(world: World) -> None:
+    add_user(world.server.dsn, "wide", "viewer")
+    give(world, "wide", "approver", "lab")
+    client = world.client("wide")
+    own = f"machine:{world.macs['lab']}"
+    for layer in (own, f"machine:{world.macs['office']}", "global"):
+        rule = RULE | {"layer": layer, "identifier": f"{next(world._new):064x}"}
+        assert world.admin.post("/api/v1/rules", json=rule).status_code == httpx.codes.CREATED
+    seen = {layer["layer"] for layer in client.get("/api/v1/layers").json()}
+    assert {"global", "tag:office", f"machine:{world.macs['office']}"} < seen
+    reached = client.get("/api/v1/layers?permission=rule:write").json()
+    assert {layer["layer"] for layer in reached} == {"tag:lab", own}
+    refused = client.get("/api/v1/layers?permission=settings:write")
+    assert refused.status_code == httpx.codes.FORBIDDEN
+    for word in ("user:write", "rule:read", "", "root"):
+        odd = client.get("/api/v1/layers", params={"permission": word})
+        assert odd.status_code == httpx.codes.UNPROCESSABLE_ENTITY, word
+
+
+def give(world: World, name: str, role: str, tag: str | None = None) -> None:
+    """Give one more role to a user."""
+    execute(
+        world.server.dsn,
+        "insert into binding (user_id, role, tag_id, created_at) "
+        "select id, $2, $3, now() from app_user where username = $1",
+        name,
+        role,
+        world.tags[tag] if tag else None,
+    )
