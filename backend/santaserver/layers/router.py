@@ -24,7 +24,7 @@ async def list_layers(
     user: CurrentUser,
     connection: ConnectionDep,
     permission: Annotated[
-        Literal[Permission.RULE_WRITE, Permission.SETTINGS_WRITE] | None,
+        Literal[Permission.RULE_WRITE, Permission.RULE_EXPORT, Permission.SETTINGS_WRITE] | None,
         Query(description="Only those that this permission of the user reaches"),
     ] = None,
 ) -> list[Layer]:

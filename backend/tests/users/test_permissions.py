@@ -72,6 +72,7 @@ SCOPED = [
     Case("GET", "/rules/export?layer={layer}", RUN_OR_AUDIT),
     Case("GET", "/layers", LOOK, lists=True),
     Case("GET", "/layers?permission=rule:write", DECIDE, lists=True),
+    Case("GET", "/layers?permission=rule:export", RUN_OR_AUDIT, lists=True),
     Case("GET", "/layers?permission=settings:write", RUN, lists=True),
     Case("GET", "/layers/members?layer={layer}", LOOK),
     Case("GET", "/tags", LOOK, lists=True),

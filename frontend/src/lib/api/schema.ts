@@ -5606,7 +5606,10 @@ export interface operations {
     };
     list_layers: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only those that this permission of the user reaches */
+                permission?: ("rule:write" | "rule:export" | "settings:write") | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5633,6 +5636,15 @@ export interface operations {
             };
             /** @description The caller lacks permission. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

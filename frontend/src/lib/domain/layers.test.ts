@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { describeLayer, layerMistake, layerName, layerParts } from './layers.ts';
+import {
+  describeLayer,
+  firstLayer,
+  layerKinds,
+  layerMistake,
+  layerName,
+  layerParts,
+} from './layers.ts';
 
 describe('the name of a layer', () => {
   it.each(['global', 'tag:Finance 2.0', 'user:lena', 'machine:A:B-C'])(
@@ -25,5 +32,19 @@ describe('the name of a layer', () => {
     expect(describeLayer('global')).toBe('Every machine');
     expect(describeLayer('tag:finance')).toBe('Tag finance');
     expect(describeLayer('machine:M-1')).toBe('Machine M-1');
+  });
+});
+
+describe('a permission that is limited to tags', () => {
+  it('offers only what it can reach', () => {
+    expect(layerKinds(undefined, 'global')).toEqual(['global', 'tag', 'user', 'machine']);
+    expect(layerKinds(['lab'], 'tag')).toEqual(['tag', 'machine']);
+    expect(layerKinds(['lab'], 'user')).toEqual(['tag', 'user', 'machine']);
+  });
+
+  it('begins with its tag, when it is the only one', () => {
+    expect(firstLayer(undefined)).toBe('global');
+    expect(firstLayer(['lab'])).toBe('tag:lab');
+    expect(firstLayer(['lab', 'office'])).toBe('tag:');
   });
 });

@@ -31,6 +31,21 @@ export function layerName({ kind, owner }: LayerParts): string {
   return kind === 'global' ? kind : `${kind}:${owner}`;
 }
 
+/** The kinds of layers to choose from; those of users and all Macs need a permission without limits. */
+export function layerKinds(
+  limits: readonly string[] | undefined,
+  present: LayerKind,
+): readonly LayerKind[] {
+  if (!limits) return LAYER_ORDER;
+  return LAYER_ORDER.filter((kind) => kind === 'tag' || kind === 'machine' || kind === present);
+}
+
+/** The layer that a new form begins with. */
+export function firstLayer(limits: readonly string[] | undefined): string {
+  if (!limits) return 'global';
+  return layerName({ kind: 'tag', owner: limits.length === 1 ? (limits[0] ?? '') : '' });
+}
+
 /** What is missing in a layer's name, or nothing. */
 export function layerMistake(layer: string): string | null {
   const { kind, owner } = layerParts(layer);

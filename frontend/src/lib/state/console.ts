@@ -9,6 +9,10 @@ interface ConsoleContext {
   readonly may: (permission: Permission) => boolean;
   /** Whether this user has a permission everywhere. */
   readonly mayEverywhere: (permission: Permission) => boolean;
+  /** Whether this user has a permission for what has one of these tags. */
+  readonly mayWithTags: (permission: Permission, tags: readonly string[]) => boolean;
+  /** The names of the tags to which a permission of this user is limited; undefined: none. */
+  readonly limits: (permission: Permission) => readonly string[] | undefined;
   readonly live: Live;
 }
 

@@ -13,6 +13,19 @@ export function mayEverywhere(user: Holder, permission: Permission): boolean {
   return may(user, permission) && user.scopes[permission] === undefined;
 }
 
+/** Whether a user has a permission for what has one of these tags. */
+export function mayWithTags(
+  user: Holder,
+  permission: Permission,
+  tags: readonly string[],
+): boolean {
+  if (!may(user, permission)) return false;
+  const limits = user.scopes[permission];
+  if (limits === undefined) return true;
+  const wanted = new Set(tags.map((tag) => tag.toLowerCase()));
+  return limits.some((tag) => wanted.has(tag.toLowerCase()));
+}
+
 const TITLES: Record<NonNullable<User['role']>, string> = {
   admin: 'Administrator',
   operator: 'Operator',

@@ -47,6 +47,17 @@ describe('the rule dialog', () => {
     });
   });
 
+  it('offers only the tags to which a role is limited, and Macs', async () => {
+    vi.mocked(listTags).mockResolvedValue([someTag(), { ...someTag(), id: 2, name: 'lab' }]);
+    open({ limits: ['lab'] });
+    expect(field('Applies to').value).toBe('tag');
+    const kinds = [...field('Applies to').querySelectorAll('option')].map((kind) => kind.value);
+    expect(kinds).toEqual(['tag', 'machine']);
+    await waitFor(() => expect(field('Tag').value).toBe('lab'));
+    await screen.findByRole('option', { name: 'lab' });
+    expect(screen.queryByRole('option', { name: 'finance' })).toBeNull();
+  });
+
   it('makes a rule for one layer, where masks mean something', async () => {
     vi.mocked(createRule).mockResolvedValue(someRule());
     const onsaved = open();

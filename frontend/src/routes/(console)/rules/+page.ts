@@ -1,4 +1,4 @@
-import { listLayers } from '#lib/api/layers.ts';
+import { layersWithin, listLayers } from '#lib/api/layers.ts';
 import { listRules } from '#lib/api/rules.ts';
 import { RULE_TYPES } from '#lib/domain/identifiers.ts';
 import { POLICIES } from '#lib/domain/policies.ts';
@@ -9,7 +9,7 @@ import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ url, fetch, parent }) => {
-  await parent(); // no requests before the login is checked
+  const { user } = await parent(); // no requests before the login is checked
   const filters = {
     q: textParam(url.searchParams, 'q'),
     rule_type: choiceParam(url.searchParams, 'rule_type', RULE_TYPES),
@@ -21,6 +21,10 @@ export const load: PageLoad = async ({ url, fetch, parent }) => {
     key: (rule) => rule.id,
   });
   const layers = new Resource(() => listLayers({ fetch }));
-  await briefly(Promise.all([list.first, layers.first]));
-  return { title: 'Rules', filters, list, layers };
+  /** The layers whose rules this user may change, for one who may change only some. */
+  const within = user.scopes['rule:write']
+    ? new Resource(() => layersWithin('rule:write', { fetch }))
+    : undefined;
+  await briefly(Promise.all([list.first, layers.first, within?.first]));
+  return { title: 'Rules', filters, list, layers, within };
 };
