@@ -31,6 +31,27 @@ ALL = f"{LOOK} requester"
 ROLES = ALL.split()
 
 RULE = {"rule_type": "BINARY", "policy": "BLOCKLIST"}
+AT = 1_763_900_000
+REPORTS: dict[str, Any] = {
+    "file_access_events": [
+        {
+            "rule_name": "Cookies",
+            "target": "/Users/sim/Cookies",
+            "access_time": AT,
+            "decision": "FILE_ACCESS_DECISION_DENIED",
+        }
+    ],
+    "audit_events": [
+        {
+            "standalone_mode_rule_creation": {
+                "decision": "ALLOW_BINARY",
+                "identifier": "ab" * 32,
+                "timestamp": AT,
+            }
+        }
+    ],
+}
+"""What a Mac uploads besides executions."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +181,9 @@ class World:
             assert self.admin.put(f"/api/v1/tags/{tag}/members/{mac}").status_code == httpx.codes.NO_CONTENT
         made = self.admin.post("/api/v1/enrollments", json={"label": "theirs"}).json()
         self.enrollment, self.secret = made["enrollment"]["id"], made["secret"]
+        for side in self.tags:
+            self._rule(side)
+            self.admin.delete(f"/api/v1/rules/{self._rule(side)}").raise_for_status()
         for role in ROLES:
             if role != "admin":
                 add_user(server.dsn, role, role)
@@ -226,6 +250,7 @@ class World:
         mac = SimulatedMac(self.server.url, hostname=hostname)
         mac.sync()
         mac.block(f"Evil {hostname}")
+        mac.post("eventupload", REPORTS)
         mac.close()
         return mac.machine_id
 
@@ -271,8 +296,11 @@ def done(world: World, case: Case, user: str, side: str) -> str | None:
         return None
     if not response.is_success:
         return f"{case} as {user}, {side}: {response.status_code} {response.text}"
-    if case.lists and user.endswith("-lab") and ("office" in response.text):
-        return f"{case} as {user} shows what is in the office"
+    if case.lists and user.endswith("-lab"):
+        if "office" in response.text:
+            return f"{case} as {user} shows what is in the office"
+        if "lab" not in response.text:
+            return f"{case} as {user} does not show what is in the lab"
     return None
 
 
