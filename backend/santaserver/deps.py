@@ -1,6 +1,7 @@
 """The dependencies of endpoints: the unit of work, a connection, the user, the clock.
 
-All of them are coroutines: FastAPI runs plain functions in a thread, which costs more than they do.
+All of them are coroutines: FastAPI runs plain functions in a thread, which costs more than they do. And they
+take the request rather than each other: FastAPI goes through all that a dependency needs each time it is named.
 """
 
 from collections.abc import AsyncIterator
@@ -23,26 +24,32 @@ REQUEST_ID = "x-request-id"
 """The proxy's own, or that of a trusted one before it."""
 
 
-async def get_state(request: Request) -> AppState:
-    """Return what `create_app` put together."""
+def _state_of(request: Request) -> AppState:
     state: AppState = request.app.state.santa
     return state
+
+
+async def get_state(request: Request) -> AppState:
+    """Return what `create_app` put together."""
+    return _state_of(request)
 
 
 StateDep = Annotated[AppState, Depends(get_state)]
 
 
-async def get_now(state: StateDep) -> datetime:
+async def get_now(request: Request) -> datetime:
     """Return the moment this request is handled at."""
-    return state.clock()
+    return _state_of(request).clock()
 
 
 NowDep = Annotated[datetime, Depends(get_now)]
 
 
-async def get_current_user(request: Request, state: StateDep, now: NowDep) -> User:
+async def get_current_user(request: Request) -> User:
     """Return the logged-in user; raise `Unauthorized` without one."""
-    user = await state.sessions.user_of(read_session_cookie(request.cookies, state.settings), now)
+    state = _state_of(request)
+    token = read_session_cookie(request.cookies, state.settings)
+    user = await state.sessions.user_of(token, state.clock())
     if user is None:
         raise Unauthorized("Log in first")
     return user
@@ -56,12 +63,13 @@ def request_info(request: Request) -> RequestInfo:
     return RequestInfo(request.headers.get(REQUEST_ID, "")[:MAX_REQUEST_ID], client_address(request))
 
 
-async def get_work(request: Request, state: StateDep, user: CurrentUser) -> AsyncIterator[UnitOfWork]:
+async def get_work(request: Request, user: CurrentUser) -> AsyncIterator[UnitOfWork]:
     """Yield what this request changes; it commits before the response is sent.
 
     Endpoints ask for their permission before it, so that a refused request takes no connection
     (`authorization.check_declarations`).
     """
+    state = _state_of(request)
     async with state.database.unit_of_work(state.bus.publish, user.id, request_info(request)) as work:
         yield work
     if work.accounts_changed:
@@ -71,9 +79,9 @@ async def get_work(request: Request, state: StateDep, user: CurrentUser) -> Asyn
 WorkDep = Annotated[UnitOfWork, Depends(get_work, scope="function")]
 
 
-async def get_connection(state: StateDep, user: CurrentUser) -> AsyncIterator[Connection]:
+async def get_connection(request: Request, user: CurrentUser) -> AsyncIterator[Connection]:
     """Yield a bare connection for the reads of this request."""
-    async with state.database.read(user.id) as connection:
+    async with _state_of(request).database.read(user.id) as connection:
         yield connection
 
 
