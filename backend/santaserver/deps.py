@@ -1,7 +1,7 @@
 """The dependencies of endpoints: the unit of work, a connection, the user, the clock.
 
 All of them are coroutines: FastAPI runs plain functions in a thread, which costs more than they do. And they
-take the request rather than each other: FastAPI goes through all that a dependency needs each time it is named.
+take the request, not each other: FastAPI goes through all that a dependency needs each time it is named.
 """
 
 from collections.abc import AsyncIterator
