@@ -170,7 +170,7 @@ def _audit_key(pem: str) -> str:
 
 
 class AuditSettings(_Area):
-    """Checkpoints of the audit log."""
+    """Checkpoints of the audit log, and how long its details are kept."""
 
     key: Annotated[str, AfterValidator(_audit_key)] = Field("", alias="AUDIT_KEY", repr=False)
     """Ed25519 private key that signs checkpoints, PEM as `openssl genpkey -algorithm ed25519` makes it."""
@@ -180,6 +180,8 @@ class AuditSettings(_Area):
     """Where each checkpoint is sent by POST, as text."""
     checkpoint_file: str = Field("", alias="AUDIT_CHECKPOINT_FILE", pattern=r"^$|^/")
     """File that each checkpoint is appended to."""
+    detail_days: int = Field(0, alias="AUDIT_DETAIL_RETENTION_DAYS", ge=0, le=36500)
+    """Days after which names, addresses, reasons and contents of entries are erased; 0: never."""
 
     @property
     def seed(self) -> bytes | None:

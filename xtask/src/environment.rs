@@ -100,6 +100,7 @@ const NAMES: &[&str] = &[
 const SERVICES: &[&str] = &[
     "AUDIT_CHECKPOINT_FILE",
     "AUDIT_CHECKPOINT_URL",
+    "AUDIT_DETAIL_RETENTION_DAYS",
     "AUDIT_KEY",
     "AUDIT_KEY_FILE",
     "AUDIT_ORIGIN",

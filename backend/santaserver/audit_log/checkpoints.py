@@ -11,6 +11,7 @@ import asyncpg
 
 from santaserver.audit_log import repository
 from santaserver.audit_log.delivery import send
+from santaserver.audit_log.erasure import erase_outlived
 from santaserver.audit_log.notes import Signer, read_all, write
 from santaserver.audit_log.repository import StoredCheckpoint
 from santaserver.audit_log.schemas import AuditCheckpoint
@@ -88,11 +89,19 @@ async def keep_checkpoints(database: Database, settings: Settings, clock: Clock)
             made = await make_due(database, settings, clock())
             if made is not None:
                 await send(made.note, settings)
+                await _keep_to_retention(database, settings, clock())
         except LATER as error:
             log.debug("the audit checkpoint waits: %s", describe(error))
         except Exception:
             log.exception("no audit checkpoint could be made; the next try is in %s", LOOK)
         await asyncio.sleep(LOOK.total_seconds())
+
+
+async def _keep_to_retention(database: Database, settings: Settings, now: datetime) -> None:
+    days = settings.audit.detail_days
+    erased = await erase_outlived(database, days, now) if days else 0
+    if erased:
+        log.info("erased the details of %d audit entries of more than %d days ago", erased, days)
 
 
 async def make_due(database: Database, settings: Settings, now: datetime) -> StoredCheckpoint | None:

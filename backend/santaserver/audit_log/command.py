@@ -6,11 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from santaserver.audit import SYSTEM
-from santaserver.audit_log import checkpoints, repository
+from santaserver.audit_log import checkpoints
 from santaserver.audit_log.delivery import send
+from santaserver.audit_log.erasure import erase
 from santaserver.audit_log.export_lines import lines
 from santaserver.audit_log.notes import BadNote, Checkpoint, Verifier, read_all
-from santaserver.audit_log.verify import ERASED, Verified, verify
+from santaserver.audit_log.verify import Verified, verify
 from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.outbox import discard
@@ -101,11 +102,6 @@ async def erase_details(settings: Settings, before: datetime) -> int:
     database = Database(settings.database)
     try:
         async with database.unit_of_work(discard) as work:
-            last = await repository.last_before(work.connection, before)
-            if last is None:
-                return 0
-            erased = await repository.erase_details(work.connection, last)
-            work.audit(SYSTEM, system_clock(), ERASED, ("audit", f"0-{last}"), None, {"entries": erased})
-            return erased
+            return await erase(work, before, SYSTEM, system_clock())
     finally:
         await database.close()

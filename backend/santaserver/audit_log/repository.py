@@ -110,6 +110,15 @@ async def add_checkpoint(connection: Connection, checkpoint: StoredCheckpoint) -
     )
 
 
+async def oldest_details(connection: Connection) -> datetime | None:
+    """Return when the oldest entry was made whose details are still there."""
+    at: datetime | None = await connection.fetchval(
+        """select (l.body ->> 'at')::timestamptz from audit_detail d join audit_leaf l using (seq)
+           order by d.seq limit 1"""
+    )
+    return at
+
+
 async def last_before(connection: Connection, at: datetime) -> int | None:
     """Return the last entry of those that precede all entries of this time and later."""
     seq: int | None = await connection.fetchval(

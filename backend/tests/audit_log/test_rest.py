@@ -1,24 +1,30 @@
 """The audit log over REST: filters, pages, export, checkpoints."""
 
+import asyncio
 import http.server
 import logging
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from santaserver.audit_log.erasure import erase_outlived
 from santaserver.audit_log.notes import Verifier, read_all
 from santaserver.audit_log.verify import verify
+from santaserver.db import Database
+from santaserver.settings import DatabaseSettings
 from tests.audit_log.helpers import append, made, spoil
 from tests.conftest import ADMIN
-from tests.support.postgres import execute, value
+from tests.support.postgres import execute, fetch, value
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, change_rule, remove_rule, sha
 
@@ -305,3 +311,36 @@ def test_erased_details_leave_a_log_that_verifies(
     assert entry["erased"] is True
     assert (entry["actor_name"], entry["after"], entry["address"]) == (None, None, None)
     assert sha(1).encode() not in path.read_bytes()
+
+
+def test_details_are_erased_when_their_days_are_over(dsn: str) -> None:
+    server = RunningServer(dsn, {"AUDIT_DETAIL_RETENTION_DAYS": "30"})
+    server.clock.advance(days=40)
+    with server, login(server) as admin:
+        deadline = time.monotonic() + 30
+        while value(dsn, "select count(*) from audit_detail where seq < 3"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        result = verify(admin.get(f"{PATH}/export").content.splitlines())
+    assert (result.fault, result.erased) == (None, 3)
+    (entry,) = fetch(dsn, "select * from audit_log where action = 'audit_details_erased'")
+    assert (entry["actor_kind"], entry["object_id"]) == ("schedule", "0-2")
+
+
+def test_only_whole_days_are_erased_and_only_once(dsn: str) -> None:
+    (known,) = fetch(dsn, "select min(at) as first, max(at) as last from audit_log")
+    first, last = (known[name].replace(hour=0, minute=0, second=0) for name in ("first", "last"))
+    days = timedelta(days=30)
+    moments = [first + days, last + days + timedelta(hours=23), last + days + timedelta(days=1)]
+
+    async def erased() -> list[int]:
+        database = Database(DatabaseSettings.model_validate({"DATABASE_URL": dsn}))
+        try:
+            return [await erase_outlived(database, 30, moment) for moment in (*moments, moments[-1])]
+        finally:
+            await database.close()
+
+    none, some, rest, again = asyncio.run(erased())
+    assert (none, some + rest, again) == (0, 3, 0)
+    if first == last:
+        assert some == 0
