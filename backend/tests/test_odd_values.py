@@ -44,7 +44,7 @@ def logged_in(server: RunningServer, who: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def somebody(running: RunningServer) -> Iterator[httpx.Client]:
+def signed_in(running: RunningServer) -> Iterator[httpx.Client]:
     """An administrator."""
     with logged_in(running, "admin") as client:
         yield client
@@ -93,8 +93,8 @@ def test_every_endpoint_with_input_gets_odd_values() -> None:
 @pytest.mark.parametrize(
     ("call", "field"), MISSPELLED, ids=[f"{call.odd} {field}" for call, field in MISSPELLED]
 )
-def test_a_misspelled_name_is_refused_by_name(somebody: httpx.Client, call: Call, field: str) -> None:
-    response = send(somebody, call)
+def test_a_misspelled_name_is_refused_by_name(signed_in: httpx.Client, call: Call, field: str) -> None:
+    response = send(signed_in, call)
     assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, response.text
     problems = {item["field"]: item["message"] for item in response.json()["errors"]}
     assert problems[field] == "Unknown field"

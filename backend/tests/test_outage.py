@@ -192,10 +192,10 @@ def test_a_server_that_refuses_connections_is_an_outage(
     assert [response.status_code for response in responses] == [503] * 5
     assert all(int(response.headers["retry-after"]) > 0 for response in responses)
     assert ready.json()["checks"]["database"] == "failed"
-    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.name for record in said] == ["santaserver.db"], [record.getMessage() for record in said]
-    assert text in said[0].getMessage()
-    assert said[0].exc_info is None
+    shown = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.name for record in shown] == ["santaserver.db"], [record.getMessage() for record in shown]
+    assert text in shown[0].getMessage()
+    assert shown[0].exc_info is None
 
 
 def test_statements_that_the_server_breaks_off_are_answered_503_without_a_traceback(

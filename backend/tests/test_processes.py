@@ -256,6 +256,6 @@ def test_commands_say_that_the_database_is_away(
     finally:
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert said[-1]["level"] == "error"
-    assert "exception" not in said[-1]
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert shown[-1]["level"] == "error"
+    assert "exception" not in shown[-1]

@@ -65,7 +65,7 @@ def running(cluster: Cluster, template: str) -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def somebody(running: RunningServer) -> Iterator[httpx.Client]:
+def signed_in(running: RunningServer) -> Iterator[httpx.Client]:
     """An administrator."""
     with running.client() as client:
         log_in(client)
@@ -113,19 +113,19 @@ def fill(server: RunningServer, admin: httpx.Client) -> None:
 @pytest.mark.parametrize(("path", "schema", "number"), LISTS, ids=[path for path, *_ in LISTS])
 def test_a_list_is_one_statement_and_says_what_its_schema_says(
     running: RunningServer,
-    somebody: httpx.Client,
+    signed_in: httpx.Client,
     path: str,
     schema: Any,  # noqa: ANN401
     number: int,
 ) -> None:
     tag = value(running.dsn, "select id from tag where name = 'Odd'")
     with statements(running) as sent:
-        response = somebody.get(path.format(tag=tag))
+        response = signed_in.get(path.format(tag=tag))
     assert response.status_code == httpx.codes.OK, response.text
     assert response.headers["content-type"] == "application/json"
     assert len(sent) == 1, sent
-    said = TypeAdapter(schema)
-    assert said.dump_json(said.validate_json(response.content)).decode() == response.text
+    message = TypeAdapter(schema)
+    assert message.dump_json(message.validate_json(response.content)).decode() == response.text
     content = response.json()
     items = content.get("items", [content]) if isinstance(content, dict) else content
     assert len(items) == number
@@ -137,25 +137,25 @@ def test_a_list_is_one_statement_and_says_what_its_schema_says(
 
 
 @pytest.mark.parametrize("machine_id", ["FULL", "BEGUN", "PLAIN"])
-def test_a_machine_says_what_its_list_says(somebody: httpx.Client, machine_id: str) -> None:
-    (listed,) = somebody.get("/api/v1/machines", params={"q": machine_id}).json()["items"]
-    shown = somebody.get(f"/api/v1/machines/{machine_id}").json()
+def test_a_machine_says_what_its_list_says(signed_in: httpx.Client, machine_id: str) -> None:
+    (listed,) = signed_in.get("/api/v1/machines", params={"q": machine_id}).json()["items"]
+    shown = signed_in.get(f"/api/v1/machines/{machine_id}").json()
     assert {name: shown[name] for name in listed} == listed
 
 
 @pytest.mark.parametrize("path", ["/api/v1/machines", "/api/v1/enrollments", "/api/v1/rules"])
-def test_pages_hold_everything_once(somebody: httpx.Client, path: str) -> None:
+def test_pages_hold_everything_once(signed_in: httpx.Client, path: str) -> None:
     found: list[Any] = []
     query: dict[str, str | int] = {"limit": 1}
     while query:
-        page = somebody.get(path, params=query).json()
+        page = signed_in.get(path, params=query).json()
         found += page["items"]
         query = {"limit": 1, "cursor": page["next_cursor"]} if page["next_cursor"] else {}
-    assert json.dumps(found) == json.dumps(somebody.get(path).json()["items"])
+    assert json.dumps(found) == json.dumps(signed_in.get(path).json()["items"])
 
 
 @pytest.mark.parametrize(
     "path", ["/api/v1/tags/0/members", f"/api/v1/tags/{2**70}/members", "/api/v1/machines/x/tags"]
 )
-def test_a_list_of_what_is_not_there_is_no_empty_list(somebody: httpx.Client, path: str) -> None:
-    assert somebody.get(path).status_code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY}
+def test_a_list_of_what_is_not_there_is_no_empty_list(signed_in: httpx.Client, path: str) -> None:
+    assert signed_in.get(path).status_code in {httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY}

@@ -86,7 +86,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) shed_idle: Counter,
     /// Connections whose TLS handshake or PROXY protocol header failed.
     pub(crate) handshakes_failed: Counter,
-    /// HTTP/2 connections closed because their client only opened and cancelled streams.
+    /// HTTP/2 connections closed because their client only opened and canceled streams.
     pub(crate) streams_abused: Counter,
     /// Instances of the backends in use; locked only by a scrape and a reload.
     instances: Mutex<Vec<Weak<InstanceMetrics>>>,
@@ -178,7 +178,7 @@ pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String
         (
             "counter",
             "streams_abused_total",
-            "HTTP/2 connections closed for opening and cancelling streams (rapid reset).",
+            "HTTP/2 connections closed for opening and canceling streams (rapid reset).",
             |w| &w.streams_abused,
         ),
         (

@@ -115,16 +115,16 @@ impl Log {
     }
 
     /// Waits until everything is written. Gives up when the reader takes
-    /// nothing for as long as `patience`, or is still not done after `longest`.
-    pub fn flush(&self, patience: Duration, longest: Duration) {
+    /// nothing for as long as `timeout`, or is still not done after `longest`.
+    pub fn flush(&self, timeout: Duration, longest: Duration) {
         let end = Instant::now() + longest;
-        let mut until = end.min(Instant::now() + patience);
+        let mut until = end.min(Instant::now() + timeout);
         let mut queue = self.lock();
         let mut waiting = queue.bytes;
         while queue.writing || !queue.chunks.is_empty() {
             if queue.bytes < waiting {
                 waiting = queue.bytes;
-                until = end.min(Instant::now() + patience);
+                until = end.min(Instant::now() + timeout);
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -290,7 +290,7 @@ mod tests {
     use std::io::Read;
 
     /// Far longer than anything takes.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     fn chunk(text: String) -> Arc<Chunk> {
         Arc::new(Chunk {
@@ -341,7 +341,7 @@ mod tests {
             }
             String::from_utf8(text).expect("UTF-8")
         });
-        log.flush(PATIENCE, PATIENCE);
+        log.flush(TIMEOUT, TIMEOUT);
         log.push(chunk("end of test\n".to_owned()));
         let text = reader.join().expect("reader");
         let lines = text.lines().filter(|line| line.contains("xxx")).count() as u64;
@@ -361,7 +361,7 @@ mod tests {
         drop(read);
         let log = Log::start(File::from(write), Style::Json, 10_000).expect("thread");
         log.push(chunk("nobody reads this\n".to_owned()));
-        log.flush(PATIENCE, PATIENCE);
+        log.flush(TIMEOUT, TIMEOUT);
         assert!(log.lock().chunks.is_empty());
     }
 }

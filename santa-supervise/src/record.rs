@@ -57,10 +57,10 @@ pub struct Chunk {
 pub enum Style {
     /// One JSON object a line.
     Json,
-    /// For people; with colours on a terminal.
+    /// For people; with colors on a terminal.
     Pretty {
         /// Whether to use them.
-        colours: bool,
+        colors: bool,
     },
 }
 
@@ -109,9 +109,9 @@ impl Chunk {
                 let frame = json::Frame::new(self);
                 self.lines().for_each(|line| json::line(self, &frame, line, out));
             }
-            Style::Pretty { colours } => {
-                let told = self.lines().filter(|line| !line.trim_ascii().is_empty());
-                told.for_each(|line| pretty::line(self, line, colours, out));
+            Style::Pretty { colors } => {
+                let lines = self.lines().filter(|line| !line.trim_ascii().is_empty());
+                lines.for_each(|line| pretty::line(self, line, colors, out));
             }
         }
     }

@@ -112,7 +112,7 @@ mod tests {
         );
         let config = santa_config::parse(&text, "test", &santa_config::Env::new());
         let file = ConfigFile { path: Path::new("/c"), variables: &BTreeSet::new() };
-        blueprints(&config.unwrap_or_else(|mistakes| panic!("{mistakes}")), file)
+        blueprints(&config.unwrap_or_else(|diagnostics| panic!("{diagnostics}")), file)
     }
 
     fn service(name: &str, more: &str) -> String {

@@ -1,10 +1,10 @@
-//! Asking over HTTP: one GET on a connection of its own.
+//! HTTP requests: one GET on a connection of its own.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// Longest that one answer may take.
+/// Longest that one response may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Whether a GET is answered with 200.
@@ -17,7 +17,7 @@ pub fn answers(address: impl ToSocketAddrs, path: &str) -> bool {
     asked().is_ok_and(|status| status == 200)
 }
 
-/// A connection to ask on.
+/// A connection for a request.
 pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     let address = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let stream = TcpStream::connect_timeout(&address, ANSWER)?;
@@ -25,7 +25,7 @@ pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Asks on a connection and reads no further than the status.
+/// Sends the request and reads no further than the status.
 pub fn status(mut stream: impl Read + Write, host: &str, path: &str) -> io::Result<u16> {
     ask(&mut stream, host, path)?;
     let mut start = [0; STATUS.len()];
@@ -33,7 +33,7 @@ pub fn status(mut stream: impl Read + Write, host: &str, path: &str) -> io::Resu
     status_of(&start)
 }
 
-/// Asks on a connection and reads all of the answer: its status and its content.
+/// Sends the request and reads the whole response: its status and its content.
 pub fn get(mut stream: impl Read + Write, host: &str, path: &str) -> io::Result<(u16, Vec<u8>)> {
     ask(&mut stream, host, path)?;
     let mut answer = Vec::new();
@@ -43,7 +43,7 @@ pub fn get(mut stream: impl Read + Write, host: &str, path: &str) -> io::Result<
     Ok((status_of(&answer)?, answer.split_off(content)))
 }
 
-/// The form in which an answer begins.
+/// How a response begins.
 const STATUS: &[u8] = b"HTTP/1.1 200";
 
 fn ask(stream: &mut impl Write, host: &str, path: &str) -> io::Result<()> {

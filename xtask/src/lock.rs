@@ -27,7 +27,7 @@ pub fn hold(path: &Path) -> Result<Held> {
     place.parent().map_or(Ok(()), fs::create_dir_all).with_context(context)?;
     let file = File::create(&place).with_context(context)?;
     let start = Instant::now();
-    let mut said = false;
+    let mut announced = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Held { _file: file }),
@@ -35,16 +35,16 @@ pub fn hold(path: &Path) -> Result<Held> {
             Err(TryLockError::WouldBlock) => {}
         }
         run::check()?;
-        if !said && start.elapsed() > SILENCE {
-            said = true;
+        if !announced && start.elapsed() > SILENCE {
+            announced = true;
             progress::note(&format!("waiting: another process is building {}", repo::shown(path)));
         }
         std::thread::sleep(TICK);
     }
 }
 
-/// The file to lock for `path`. It is never removed: a lock on a removed file holds
-/// nobody off.
+/// The file to lock for `path`. It is never removed: a lock on a removed file
+/// excludes nobody.
 fn place(path: &Path) -> PathBuf {
     match path.strip_prefix(repo::root()) {
         Ok(inside) => {

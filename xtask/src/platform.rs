@@ -1,4 +1,4 @@
-//! What one platform is called in each of the worlds that meet in an image.
+//! The names of a platform in container engines, Debian, OCI, Rust and Python.
 
 use anyhow::{Context, Result, bail};
 

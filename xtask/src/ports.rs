@@ -46,7 +46,7 @@ pub(crate) fn obstacle(port: u16, what: &str) -> Option<String> {
     })
 }
 
-/// So many free ports in a row, away from those of the development loop; the first. No
+/// This many consecutive free ports, away from those of the development loop; the first. No
 /// other process of this user is given them while this one needs them: whoever listens
 /// on them does so a little later.
 pub fn in_a_row(count: u16) -> Result<u16> {

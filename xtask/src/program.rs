@@ -10,7 +10,7 @@ use xshell::cmd;
 use crate::commands::build::{LISTED, folder_of};
 use crate::{progress, run};
 
-/// Compiles the program `name` and returns its path; `what` is said meanwhile.
+/// Compiles the program `name` and returns its path; `what` is shown meanwhile.
 pub(crate) fn compiled(what: &str, name: &str) -> Result<PathBuf> {
     progress::quiet_step(what, || {
         let shell = run::shell()?;

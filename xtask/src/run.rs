@@ -62,7 +62,7 @@ pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Forgets an earlier Ctrl-C, so that the next one can be told apart.
+/// Forgets an earlier Ctrl-C, so that the next one is noticed.
 pub(crate) fn rearm() {
     INTERRUPTED.store(false, Ordering::SeqCst);
 }
@@ -110,8 +110,8 @@ pub fn output_of(what: &str, command: Cmd<'_>, input: &str) -> Result<String> {
         let both = [output.stdout, output.stderr].concat();
         let both = String::from_utf8_lossy(&both);
         let lines = both.lines().filter(|line| !line.starts_with(FOR_PROGRAMS));
-        let said = kept(what, &lines.collect::<Vec<_>>().join("\n"));
-        bail!("cannot {what}: `{line}` ended with {}\n{said}", output.status);
+        let tail = kept(what, &lines.collect::<Vec<_>>().join("\n"));
+        bail!("cannot {what}: `{line}` ended with {}\n{tail}", output.status);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

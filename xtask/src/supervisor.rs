@@ -62,10 +62,10 @@ impl Supervisor {
     pub fn wait_until_ready(
         &mut self,
         environment: &DevEnvironment,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<()> {
         let address = environment.url.trim_start_matches("http://");
-        let there = wait::until(patience, TICK, || {
+        let there = wait::until(timeout, TICK, || {
             if let Some(status) = self.ended()? {
                 bail!(
                     "a service did not start and santa-supervise ended ({status}); the lines above say why"
@@ -77,7 +77,7 @@ impl Supervisor {
             bail!(
                 "{} does not answer after {}; the lines above say what is missing",
                 environment.url,
-                crate::progress::time(patience)
+                crate::progress::time(timeout)
             );
         }
         Ok(())

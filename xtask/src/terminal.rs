@@ -1,4 +1,4 @@
-//! Words for the terminal, or for the file or pipe in its place. `println!` panics when
+//! Output for the terminal, or for the file or pipe in its place. `println!` panics when
 //! the disk with that file is full, or when the reader has seen enough; work goes on
 //! instead, and an output that got lost is an error in the end.
 
@@ -34,7 +34,7 @@ pub fn output(line: Arguments<'_>) {
 
 /// Writes a line about the work.
 pub fn remark(line: Arguments<'_>) {
-    // Nobody is there to be told that it cannot be said.
+    // Nobody could read an error about it.
     let _ = write(io::stderr().lock(), line);
 }
 

@@ -6,14 +6,14 @@ use anyhow::Result;
 
 use crate::run;
 
-/// Looks every `tick` whether it is there; false when that took longer than `patience`.
+/// Looks every `tick` whether it is there; false when that took longer than `timeout`.
 /// An error, or Ctrl-C, ends the wait.
 pub fn until(
-    patience: Duration,
+    timeout: Duration,
     tick: Duration,
     mut there: impl FnMut() -> Result<bool>,
 ) -> Result<bool> {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         run::check()?;
         if there()? {

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.image.container import KEY, PATIENCE, free_port
+from tests.image.container import KEY, TIMEOUT, free_port
 
 ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("SANTA_IMAGE", "")
@@ -36,8 +36,8 @@ def run(
         cwd=ROOT,
     )
     if check and done.returncode != 0:
-        said = f"{done.stdout}{done.stderr}"
-        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}: {said}")
+        message = f"{done.stdout}{done.stderr}"
+        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}: {message}")
     return done
 
 
@@ -61,11 +61,11 @@ def derived(tag: str, *lines: str) -> str:
 
 def until_healthy(container: str) -> None:
     """Wait until the health check in the image says that the container is healthy."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while (state := inspect(container)["State"])["Health"]["Status"] != "healthy":
-        said = docker("logs", container, check=False)
-        assert state["Running"], f"it ended:\n{said.stdout}{said.stderr}"
-        assert time.monotonic() < deadline, f"it is not healthy:\n{said.stdout}{said.stderr}"
+        message = docker("logs", container, check=False)
+        assert state["Running"], f"it ended:\n{message.stdout}{message.stderr}"
+        assert time.monotonic() < deadline, f"it is not healthy:\n{message.stdout}{message.stderr}"
         time.sleep(0.1)
 
 
@@ -93,7 +93,7 @@ class Site:
     def up(self, *files: str) -> None:
         """Start everything and wait until the whole chain responds."""
         self.compose(*files, "up", "--detach")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self.is_ready():
             assert time.monotonic() < deadline, self.compose("logs").stdout
             time.sleep(0.1)

@@ -36,11 +36,11 @@ def test_what_ran_before_the_first_deploy_can_be_gone_back_to(site: Site) -> Non
 def test_an_image_that_does_not_become_ready_is_taken_back(site: Site) -> None:
     assert site.deploy(derived("one")).returncode == 0
     never = "ENV SANTA__SERVICE__BACKEND__ARGS=-m,http.server,0"
-    for fault, said in ((BROKEN, "no_such_key: unknown key"), (never, "did not become ready")):
+    for fault, message in ((BROKEN, "no_such_key: unknown key"), (never, "did not become ready")):
         failed = site.deploy(derived("broken", fault), timeout=4)
         assert failed.returncode == 1
         assert "runs again" in failed.stderr, failed.stderr
-        assert said in failed.stderr
+        assert message in failed.stderr
         assert (site.version(), site.is_ready()) == ("one", True)
 
 

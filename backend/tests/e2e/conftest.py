@@ -27,7 +27,7 @@ CHROMIUM = [
     "--disable-sync",
 ]
 FAILED = pytest.StashKey[bool]()
-PATIENCE = 15_000
+TIMEOUT = 15_000
 """Timeout of a page, in milliseconds."""
 
 
@@ -97,7 +97,7 @@ def _secrets(deployment: Deployment) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return the machine's own browser, headless."""
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=os.environ["SANTA_E2E_BROWSER"], args=CHROMIUM)
         yield chromium
@@ -125,7 +125,7 @@ def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureR
         context = browser.new_context(base_url=deployment.url, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         visit = Visit(page, [])
 
         def hear(message: ConsoleMessage) -> None:

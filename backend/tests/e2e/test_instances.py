@@ -17,7 +17,7 @@ from tests.e2e.conftest import Deployment
 from tests.e2e.load import READ, SYNC, Load
 from tests.support import secrets
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """How long a state may take to come, in seconds."""
 
 
@@ -67,7 +67,7 @@ class Pair:
 
     def until(self, *states: str) -> None:
         """Wait until its backends are in these states."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self._states() != list(states):
             if time.monotonic() > deadline or self.process.poll() is not None:
                 pytest.fail(f"the backends are not {states}:\n{self.log.read_text()}")
@@ -83,7 +83,7 @@ class Pair:
     def stop(self) -> int:
         """Stop everything; return the exit code."""
         self.process.terminate()
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
 
 @pytest.fixture

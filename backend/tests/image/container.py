@@ -18,7 +18,7 @@ PYTHON = "/usr/bin/python3.13"
 PORTS = range(25500, 25999)
 SOCKETS = "/run/postgres"
 """Where the folder of PostgreSQL's socket is in the container."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 GRACE = 10
 KEY = "an-image-under-test-needs-a-key-of-its-own-0123456789"
 HARDENED = os.environ.get("SANTA_IMAGE_HARDENED", "").split()
@@ -90,7 +90,7 @@ class Container:
 
     def until_ready(self) -> Self:
         """Wait until the whole chain responds."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self.status("/health/ready") != httpx.codes.OK:
             assert self.inspect()["State"]["Running"], f"it ended:\n{self.logs()}"
             assert time.monotonic() < deadline, f"it is not ready:\n{self.logs()}"
@@ -146,7 +146,7 @@ class Container:
 
     def exit_code(self) -> int:
         """Wait for its end and return its exit code."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self.inspect()["State"]["Running"]:
             assert time.monotonic() < deadline, f"it does not end:\n{self.logs()}"
             time.sleep(0.1)

@@ -64,5 +64,5 @@ def test_a_websocket_is_told_what_happens(running: Container, api: httpx.Client)
         listen(live, "hello")
         rule = {"rule_type": "TEAMID", "identifier": "UBF8T346G9", "policy": "ALLOWLIST"}
         api.post("/api/v1/rules", json=rule).raise_for_status()
-        told = listen(live, "rule", lambda message: message["rule"]["identifier"] == "UBF8T346G9")
-        assert told["rule"]["policy"] == "ALLOWLIST"
+        received = listen(live, "rule", lambda message: message["rule"]["identifier"] == "UBF8T346G9")
+        assert received["rule"]["policy"] == "ALLOWLIST"

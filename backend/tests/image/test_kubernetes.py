@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.image.container import IMAGE, KEY, PATIENCE, SOCKETS, free_port, podman
+from tests.image.container import IMAGE, KEY, SOCKETS, TIMEOUT, free_port, podman
 from tests.image.test_hardening import status_of
 from tests.support.postgres import Cluster
 
@@ -91,7 +91,7 @@ def pod(shared_cluster: Cluster, template: str) -> Iterator[str]:
 
 def until_ready(url: str) -> None:
     """Wait until the whole chain responds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{url}/health/ready", timeout=5).is_success:

@@ -72,7 +72,7 @@ def seen(machine: str, decision: str = "BLOCK_UNKNOWN", count: int = 0) -> Messa
     }
 
 
-def told(subscriber: Subscriber) -> list[Any]:
+def received(subscriber: Subscriber) -> list[Any]:
     """Return what a socket is told now: messages, and what was lost."""
 
     news = iter(subscriber.take, None)
@@ -83,9 +83,9 @@ def test_syncs_are_summed_up_once_a_second() -> None:
     bus, seconds = made()
     page = bus.subscribe()
     bus.publish([step("A", "preflight"), step("A", changed=True), step("B", "preflight")])
-    assert told(page) == []
+    assert received(page) == []
     seconds.pass_by(0.2)
-    (first,) = told(page)
+    (first,) = received(page)
     assert first == {
         "type": "syncs",
         "at": AT,
@@ -99,12 +99,12 @@ def test_syncs_are_summed_up_once_a_second() -> None:
     for _ in range(50):
         bus.publish([step("B", refused=True)])
         seconds.pass_by(0.015)
-    assert told(page) == [], "not twice in a second"
+    assert received(page) == [], "not twice in a second"
     seconds.pass_by(0.5)
-    (second,) = told(page)
+    (second,) = received(page)
     assert (second["machines"], second["finished"], second["refused"], second["changed"]) == (1, 0, 50, 1)
     seconds.pass_by(10)
-    assert told(page) == [], "nothing is told when nothing happens"
+    assert received(page) == [], "nothing is told when nothing happens"
 
 
 def test_single_syncs_reach_only_who_watches_the_machine() -> None:
@@ -113,16 +113,16 @@ def test_single_syncs_reach_only_who_watches_the_machine() -> None:
     bus.watch(page, ["A", "B"], events=False)
     bus.publish([step("A", "preflight"), step("C")])
     bus.deliver([{"type": "steps", "marks": mark("B", refused=True) + mark("C")}])  # of another process
-    first, second = told(page)
+    first, second = received(page)
     assert first == step("A", "preflight")
     assert (second["machine_id"], second["hostname"], second["refused"]) == ("B", "", True)
-    assert told(other) == []
+    assert received(other) == []
     bus.watch(page, ["C"], events=False)
     bus.publish([step("A"), step("C")])
-    assert [news["machine_id"] for news in told(page)] == ["C"]
+    assert [news["machine_id"] for news in received(page)] == ["C"]
     bus.unsubscribe(page)
     bus.publish([step("C")])
-    assert told(page) == []
+    assert received(page) == []
 
 
 def mark(machine: str, **facts: bool) -> str:
@@ -135,7 +135,7 @@ def test_machines_whose_ids_have_the_same_checksum_are_both_told() -> None:
     page = bus.subscribe()
     bus.watch(page, [one, two], events=False)
     bus.publish([step(one)])
-    assert sorted(news["machine_id"] for news in told(page)) == sorted([one, two])
+    assert sorted(news["machine_id"] for news in received(page)) == sorted([one, two])
 
 
 def test_what_a_page_missed_between_its_reading_and_its_watching_is_told() -> None:
@@ -146,17 +146,17 @@ def test_what_a_page_missed_between_its_reading_and_its_watching_is_told() -> No
     bus.publish([step("A"), seen("A"), seen("A", count=3), step("B"), seen("B", count=7)])
     seconds.pass_by(0.05)
     bus.watch(page, ["A"], events=False, ago=0.1)
-    news = told(page)
+    news = received(page)
     assert [message["type"] for message in news] == ["event", "sync", "event"]
     assert [message["count"] for message in news if message["type"] == "event"] == [1, 3]
     bus.watch(page, ["A"], events=False, ago=0.1)
-    assert told(page) == [], "only what is new is told again"
+    assert received(page) == [], "only what is new is told again"
     bus.watch(page, ["A", "B"], events=False, ago=0.1)
-    assert [message["machine_id"] for message in told(page)] == ["B", "B"]
+    assert [message["machine_id"] for message in received(page)] == ["B", "B"]
     seconds.pass_by(BRIEFLY + 1)
     bus.publish([step("A")])
     bus.watch(page, ["A", "B", "C"], events=False, ago=BRIEFLY + 2)
-    assert told(page)[0] == Lost(None), "not everything since then is known"
+    assert received(page)[0] == Lost(None), "not everything since then is known"
 
 
 @pytest.mark.parametrize("uploads", [[3] * 10, [1] * 300, [232, 232]])
@@ -170,12 +170,12 @@ def test_no_event_of_a_burst_is_left_out(uploads: list[int]) -> None:
         name = "A" if number % 3 == 0 else "B"
         bus.publish([seen(name) for _ in range(size)] + [seen(name, "ALLOW_TEAMID", 2)])
         seconds.pass_by(0.01)
-        totals["all"] += sum(news["count"] for news in told(shows_all))
-        totals["machine"] += sum(news["count"] for news in told(machine) if news["machine_id"] == "A")
-        totals["counts"] += sum(news["count"] for news in told(counts))
+        totals["all"] += sum(news["count"] for news in received(shows_all))
+        totals["machine"] += sum(news["count"] for news in received(machine) if news["machine_id"] == "A")
+        totals["counts"] += sum(news["count"] for news in received(counts))
     seconds.pass_by(2)
-    totals["all"] += sum(news["count"] for news in told(shows_all))
-    totals["counts"] += sum(news["count"] for news in told(counts))
+    totals["all"] += sum(news["count"] for news in received(shows_all))
+    totals["counts"] += sum(news["count"] for news in received(counts))
     expected = sum(uploads) + 2 * len(uploads)
     assert totals["all"] == totals["counts"] == expected
     assert totals["machine"] == sum(size + 2 for size in uploads[::3])
@@ -186,7 +186,7 @@ def test_a_browser_gets_few_events_in_full_from_all_processes_together() -> None
     page = bus.subscribe()
     bus.deliver([seen(f"M{number}") for number in range(100)])
     seconds.pass_by(1)
-    news = told(page)
+    news = received(page)
     assert [message["event"] is None for message in news] == [False] * SHOWN_AT_ONCE + [True]
     assert (news[-1]["count"], news[-1]["decisions"]) == (76, {"BLOCK_UNKNOWN": 76})
     numbers = [message["number"] for message in news if message["event"] is None]
@@ -198,13 +198,13 @@ def test_a_slow_reader_is_told_how_much_it_lost() -> None:
     slow = bus.subscribe()
     bus.publish([rule(number) for number in range(QUEUE_SIZE + 1)])
     bus.publish([rule("later")])
-    assert told(slow) == [Lost(QUEUE_SIZE + 2)]
+    assert received(slow) == [Lost(QUEUE_SIZE + 2)]
     bus.publish([rule("after")])
-    assert told(slow) == [rule("after")]
+    assert received(slow) == [rule("after")]
     bus.publish([rule("before")])
     bus.lag()
     bus.publish([rule("after")])
-    assert told(slow) == [Lost(None)], "what was lost elsewhere nobody can count"
+    assert received(slow) == [Lost(None)], "what was lost elsewhere nobody can count"
 
 
 def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
@@ -212,17 +212,17 @@ def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
     for number in range(5):
         seconds.pass_by(1)
         bus.publish([rule(number)])
-    assert told(bus.subscribe(2.5)) == [rule(n) for n in (2, 3, 4)]
+    assert received(bus.subscribe(2.5)) == [rule(n) for n in (2, 3, 4)]
     quiet = bus.subscribe(0.5 - 1e-9)
     bus.publish([rule(5)])
-    assert told(quiet) == [rule(4), rule(5)]
-    assert told(bus.subscribe(10)) == [Lost(None)], "it was away before this worker began"
+    assert received(quiet) == [rule(4), rule(5)]
+    assert received(bus.subscribe(10)) == [Lost(None)], "it was away before this worker began"
     for number in range(KEPT):
         bus.publish([rule(number)])
     seconds.pass_by(1)
-    assert told(bus.subscribe(1.5)) == [Lost(None)], "more was told than is kept"
+    assert received(bus.subscribe(1.5)) == [Lost(None)], "more was told than is kept"
     bus.publish([rule("last")])
-    assert told(bus.subscribe(0)) == [rule("last")]
+    assert received(bus.subscribe(0)) == [rule("last")]
     bus.lag()
     seconds.pass_by(1)
-    assert told(bus.subscribe(1.5)) == [Lost(None)], "another worker's news was lost"
+    assert received(bus.subscribe(1.5)) == [Lost(None)], "another worker's news was lost"

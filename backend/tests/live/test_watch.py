@@ -29,11 +29,11 @@ def test_a_page_hears_of_the_machines_that_it_shows(
         watch(made, machines=[mac.machine_id])
         settled(server, made)
         mac.sync()
-        told = [listen(made, "sync") for _ in range(2)]
-        assert {message["machine_id"] for message in told} == {mac.machine_id}
-        assert [message["stage"] for message in told] == ["preflight", "postflight"]
-        assert [message["changed"] for message in told] == [False, False]
-        assert told[0]["hostname"] in {mac.hostname, ""}
+        received = [listen(made, "sync") for _ in range(2)]
+        assert {message["machine_id"] for message in received} == {mac.machine_id}
+        assert [message["stage"] for message in received] == ["preflight", "postflight"]
+        assert [message["changed"] for message in received] == [False, False]
+        assert received[0]["hostname"] in {mac.hostname, ""}
         mac.rules.clear()  # a rule database that was lost
         mac.wants_clean = True
         mac.sync()
@@ -62,9 +62,9 @@ def test_events_come_in_full_only_where_they_are_shown(
         watch(made, topics=["events"] if events else [], machines=["nobody"])
         settled(server, made)
         mac.block("Evil")
-        told = listen(made, "event")
-        assert (told["event"] is not None, told["count"]) == (events, 1)
-        assert told["decisions"] == ({} if events else {"BLOCK_UNKNOWN": 1})
+        received = listen(made, "event")
+        assert (received["event"] is not None, received["count"]) == (events, 1)
+        assert received["decisions"] == ({} if events else {"BLOCK_UNKNOWN": 1})
 
 
 def test_a_machines_events_come_in_full_to_who_watches_it(
@@ -77,9 +77,11 @@ def test_a_machines_events_come_in_full_to_who_watches_it(
         settled(server, made)
         mac.block("Evil")
         mac.block("Fine", decision="ALLOW_TEAMID")
-        told = [listen(made, "event", lambda news: news["machine_id"] == mac.machine_id) for _ in range(2)]
-        (full,) = (news["event"] for news in told if news["event"])
-        (number,) = (news["decisions"] for news in told if not news["event"])
+        received = [
+            listen(made, "event", lambda news: news["machine_id"] == mac.machine_id) for _ in range(2)
+        ]
+        (full,) = (news["event"] for news in received if news["event"])
+        (number,) = (news["decisions"] for news in received if not news["event"])
         assert (full["file_name"], number) == ("Evil", {"ALLOW_TEAMID": 1})
 
 

@@ -30,7 +30,7 @@ def main() -> int:
         stacks,
         options.proxy,
     )
-    began = said = time.monotonic()
+    began = message = time.monotonic()
     total = Outcome()
     interrupted = False
     try:
@@ -39,8 +39,8 @@ def main() -> int:
             now = time.monotonic()
             if total.wrong:
                 break
-            if now - said >= EVERY:
-                said = now
+            if now - message >= EVERY:
+                message = now
                 say(f"{total.syncs} machine-syncs, 0 wrong machines, {total.syncs / (now - began):.0f}/s")
     except KeyboardInterrupt:
         interrupted = True

@@ -5,7 +5,7 @@ import socket
 
 from tests.model.wire import Answer, Breaks, BrokenError, Cut, Request, unpacked
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds for one exchange; a server that takes longer is broken."""
 PIECE = 64 * 1024
 USUAL_ANSWER = 400
@@ -34,7 +34,7 @@ class SocketLine:
     async def exchange(self, request: Request, cut: Cut | None = None) -> Answer:
         """Send a request and read its response, both as far as `cut` lets them."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 return await self._exchange(request, cut)
         except BaseException:
             self.close()
@@ -129,6 +129,6 @@ def parsed(head: bytes) -> list[tuple[bytes, bytes]]:
 
 def content_length(head: bytes) -> int:
     """Return the length of the body; the server always sends it."""
-    said = [value for name, value in parsed(head) if name == b"content-length"]
-    assert len(said) == 1 or head.split(b" ", 2)[1] == b"204", f"a response without a length: {head!r}"
-    return int(said[0]) if said else 0
+    message = [value for name, value in parsed(head) if name == b"content-length"]
+    assert len(message) == 1 or head.split(b" ", 2)[1] == b"204", f"a response without a length: {head!r}"
+    return int(message[0]) if message else 0

@@ -64,13 +64,13 @@ class Speech:
     def read(self, stage: str, body: bytes) -> dict[str, Any]:
         """Return what a response says, whatever its Content-Type: so the client does."""
         if self.form == JSON:
-            said: dict[str, Any] = json.loads(body) if body else {}
-            return said
+            shown: dict[str, Any] = json.loads(body) if body else {}
+            return shown
         if stage not in ANSWERED:
             assert not body, f"{stage} was answered {body!r}"
             return {}
-        told = ANSWERED[stage].FromString(body)
-        return json_format.MessageToDict(told, preserving_proto_field_name=True)
+        received = ANSWERED[stage].FromString(body)
+        return json_format.MessageToDict(received, preserving_proto_field_name=True)
 
     def headers(self) -> Headers:
         """Return the fields that tell the server."""

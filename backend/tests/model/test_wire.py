@@ -26,7 +26,7 @@ class Busy:
 def test_an_overloaded_server_is_asked_again_for_a_while(
     monkeypatch: pytest.MonkeyPatch, patience: float, refusals: int, status: int
 ) -> None:
-    monkeypatch.setattr(wire, "PATIENCE", patience)
+    monkeypatch.setattr(wire, "TIMEOUT", patience)
     monkeypatch.setattr(wire, "RETRY_AFTER", 0.001)
     response = asyncio.run(exchange(Busy(refusals), Request("POST", "/")))
     assert response.status == status

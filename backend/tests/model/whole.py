@@ -63,5 +63,7 @@ class WholeMachine(Mac):
 
     def report(self) -> Mapping[str, Any]:
         """Return what a preflight says: nothing of rules."""
-        said = super().report()
-        return {name: None if "_count" in name or "clean" in name else value for name, value in said.items()}
+        message = super().report()
+        return {
+            name: None if "_count" in name or "clean" in name else value for name, value in message.items()
+        }

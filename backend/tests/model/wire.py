@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds for which a client accepts that the server is overloaded."""
 RETRY_AFTER = 1.0
 
@@ -101,7 +101,7 @@ async def exchange(line: Line, request: Request, cut: Cut | None = None) -> Answ
 
     After `PATIENCE` seconds the refusal is returned: then it is no passing shortage.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while True:
         response = await line.exchange(request, cut)
         if response.status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:

@@ -42,10 +42,10 @@ WRONG = [
 def test_an_address_that_cannot_be_meant_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(SettingsError) as refused:
         load({"DATABASE_URL": url})
-    said = str(refused.value)
-    assert said.startswith("DATABASE_URL: ")
-    assert "hunter2" not in said
-    assert "db" not in said.removeprefix("DATABASE_URL").replace("database", "")
+    message = str(refused.value)
+    assert message.startswith("DATABASE_URL: ")
+    assert "hunter2" not in message
+    assert "db" not in message.removeprefix("DATABASE_URL").replace("database", "")
 
 
 @pytest.mark.parametrize(

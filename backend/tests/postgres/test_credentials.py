@@ -90,10 +90,10 @@ def test_a_rotated_password_is_used_for_new_connections(
         file.unlink()
         end_connections(dsn)
         assert client.get("/api/v1/rules").status_code == httpx.codes.OK
-    said = "\n".join(record.getMessage() for record in caplog.records)
-    assert "keep the previous password" in said
-    assert OLD not in said
-    assert NEW not in said
+    shown = "\n".join(record.getMessage() for record in caplog.records)
+    assert "keep the previous password" in shown
+    assert OLD not in shown
+    assert NEW not in shown
 
 
 def end_connections(dsn: str) -> None:

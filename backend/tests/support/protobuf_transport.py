@@ -45,8 +45,8 @@ class ProtobufTransport(httpx.BaseTransport):
             return response
         plain = b"{}"
         if answered is not None:
-            told = answered.FromString(response.content)
-            plain = json_format.MessageToJson(told, preserving_proto_field_name=True).encode()
+            received = answered.FromString(response.content)
+            plain = json_format.MessageToJson(received, preserving_proto_field_name=True).encode()
         return httpx.Response(200, content=plain)
 
     def close(self) -> None:

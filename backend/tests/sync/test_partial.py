@@ -27,7 +27,7 @@ def test_a_preflight_that_leaves_out_who_it_is_wipes_nothing(
     complete = mac.preflight_body
 
     def partial() -> dict[str, Any]:
-        return {name: said for name, said in complete().items() if name not in left_out}
+        return {name: message for name, message in complete().items() if name not in left_out}
 
     mac.preflight_body = partial  # type: ignore[method-assign]
     for minutes in (10, 20):

@@ -90,8 +90,8 @@ def test_settings_say_the_same_in_both_forms() -> None:
     )
     text = preflight_response("CLEAN", render_settings(settings, NEWEST))
     binary = pb.PreflightResponse.FromString(protobuf.encode_response("preflight", text))
-    said = json_format.MessageToDict(binary, preserving_proto_field_name=True)
-    assert said == json.loads(text)
+    shown = json_format.MessageToDict(binary, preserving_proto_field_name=True)
+    assert shown == json.loads(text)
     assert binary.HasField("enable_all_event_upload")
 
 
@@ -156,7 +156,7 @@ def test_clients_of_other_makes_may_speak_protobuf(
         add_rule(admin, identifier, rule_type=rule_type)
     binary = {"Content-Type": "application/x-protobuf"}
     request = pb.PreflightRequest(santa_version=version).SerializeToString()
-    told = pb.PreflightResponse.FromString(mac.post_raw("preflight", request, binary).content)
-    assert told.batch_size == 50
+    reported = pb.PreflightResponse.FromString(mac.post_raw("preflight", request, binary).content)
+    assert reported.batch_size == 50
     page = pb.RuleDownloadResponse.FromString(mac.post_raw("ruledownload", b"", binary).content)
     assert [rule.identifier for rule in page.rules if rule.rule_type == pb.BINARY] == [sha(1)]

@@ -9,8 +9,8 @@ from tests.support.server import RunningServer
 
 
 def test_a_stranger_and_a_user_are_both_answered(anonymous: httpx.Client, admin: httpx.Client) -> None:
-    told = anonymous.get("/api/v1/auth/state")
-    assert (told.status_code, told.json()["user"]) == (httpx.codes.OK, None)
+    received = anonymous.get("/api/v1/auth/state")
+    assert (received.status_code, received.json()["user"]) == (httpx.codes.OK, None)
     assert admin.get("/api/v1/auth/state").json()["user"] == admin.get("/api/v1/auth/me").json()
     anonymous.cookies.set("santa_session", "forged")
     assert anonymous.get("/api/v1/auth/state").json()["user"] is None
@@ -24,8 +24,8 @@ def test_the_page_can_know_that_plain_http_loses_the_session(
     dsn: str, public_url: str, https_only: bool
 ) -> None:
     with RunningServer(dsn, {"PUBLIC_URL": public_url}) as server, server.client() as client:
-        told = client.get("/api/v1/auth/state").json()
-        assert (told["https_only"], told["public_url"]) == (https_only, public_url)
+        received = client.get("/api/v1/auth/state").json()
+        assert (received["https_only"], received["public_url"]) == (https_only, public_url)
 
 
 def test_a_login_that_the_client_did_not_keep_can_be_told(dsn: str) -> None:
@@ -34,8 +34,8 @@ def test_a_login_that_the_client_did_not_keep_can_be_told(dsn: str) -> None:
     for public_url, kept in (("", False), ("http://testserver", True)):
         with RunningServer(dsn, {"PUBLIC_URL": public_url}) as server, server.client() as client:
             assert client.post("/api/v1/auth/login", json=login).status_code == httpx.codes.OK
-            told = client.get("/api/v1/auth/state").json()
-            assert (told["user"] is not None, told["https_only"]) == (kept, not kept)
+            received = client.get("/api/v1/auth/state").json()
+            assert (received["user"] is not None, received["https_only"]) == (kept, not kept)
 
 
 def test_a_start_without_an_address_says_what_that_means() -> None:

@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_typing_slip_finds_the_key_that_was_meant() {
         assert_eq!(nearest("head_sze", ["head_size", "body_size"]), Some("head_size"));
-        assert_eq!(nearest("colour", ["head_size", "body_size"]), None);
+        assert_eq!(nearest("color", ["head_size", "body_size"]), None);
     }
 
     #[test]

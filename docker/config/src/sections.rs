@@ -100,7 +100,7 @@ section! {
 section! {
     /// How the output of services is passed on.
     pub struct SupervisorLog {
-        /// One JSON object a line, or coloured lines for people; `auto` is
+        /// One JSON object a line, or colored lines for people; `auto` is
         /// pretty on a terminal and JSON elsewhere.
         format: LogFormat = "auto",
         /// What may wait for a slow reader of the log before lines are dropped

@@ -271,8 +271,8 @@ mod tests {
             let mut diagnostics = Diagnostics::new("test");
             let node = Node::text(text);
             assert_eq!(Duration::read(&node, "service.app.stop_timeout", &mut diagnostics), None);
-            let told = diagnostics.to_string();
-            assert!(told.contains(text) && told.contains("at most \"365d\""), "{told}");
+            let message = diagnostics.to_string();
+            assert!(message.contains(text) && message.contains("at most \"365d\""), "{message}");
         }
     }
 

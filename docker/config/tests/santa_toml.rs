@@ -84,7 +84,7 @@ fn documented_variables_reach_their_values() {
 }
 
 #[test]
-fn every_mistake_is_reported_at_once_with_its_place_and_remedy() {
+fn every_error_is_reported_at_once_with_its_place_and_remedy() {
     let text = shipped()
         .replace("backlog = 4096", "backlog = \"many\"")
         .replace("[proxy]", "[proxy]\nworkrs = 2\nlimits.head_size = 16384")

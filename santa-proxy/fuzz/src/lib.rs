@@ -1,13 +1,13 @@
 //! Properties that hold for every input from the network: each target takes bytes
-//! and fails when a law is broken. `tests/seeded/` tries them on mutations of
+//! and fails when an invariant is broken. `tests/seeded/` tries them on mutations of
 //! the conformance corpus with every test run; `cargo xtask fuzz` lets libFuzzer
 //! look for inputs that reach new code.
 
-pub mod answer;
 pub mod chunked;
 pub mod head;
 pub mod path;
 pub mod random;
+pub mod response;
 
 #[path = "../../tests/integration/corpus/parse.rs"]
 mod parse;
@@ -26,13 +26,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [answer::TARGET, chunked::TARGET, head::TARGET, path::TARGET];
+pub const TARGETS: [Target; 4] = [chunked::TARGET, head::TARGET, path::TARGET, response::TARGET];
 
 /// Longest input taken from the corpus.
 const LONGEST: usize = 4096;
 
 /// Everything in the conformance corpus that `of` finds in a case: what a client
-/// sends, or what a backend answers.
+/// sends, or what a backend responds.
 fn corpus(of: impl Fn(parse::Case) -> Vec<u8>) -> Vec<Vec<u8>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/integration/corpus");
     let files = std::fs::read_dir(folder).expect("the folder of the corpus");

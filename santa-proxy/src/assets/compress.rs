@@ -5,14 +5,14 @@ use std::io::{self, Write};
 
 use crate::http::coding::Coding;
 
-/// Below this a head is most of a response.
+/// Below this size, the head is most of a response.
 const LEAST: usize = 512;
 /// Levels that take well under a second for a megabyte.
 const BROTLI: i32 = 9;
 const ZSTD: i32 = 15;
 
-/// Whether compressing files of this kind pays: text does, pictures, fonts of
-/// today and archives are compressed already.
+/// Whether files of this kind are worth compressing: text is; images, modern fonts
+/// and archives are compressed already.
 fn is_text(media_type: &str) -> bool {
     let kind = media_type.split(';').next().unwrap_or_default();
     kind.starts_with("text/")

@@ -14,7 +14,7 @@ const HUGE_PAGE: usize = 2 * 1024 * 1024;
 /// From <linux/mman.h>, since Linux 6.1; neither libc nor rustix name it.
 const MADV_COLLAPSE: c_int = 25;
 
-/// Asks for huge pages under the first `len` bytes. Afterwards the file is longer, by up
+/// Asks for huge pages under the first `len` bytes. Afterward the file is longer, by up
 /// to one huge page; truncating it frees the rest.
 ///
 /// # Errors

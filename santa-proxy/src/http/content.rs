@@ -7,7 +7,7 @@ use super::framing::{RequestBody, ResponseBody};
 /// Content that is still to be read.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// So many bytes are left.
+    /// This many bytes are left.
     Length(u64),
     /// Within the chunked coding.
     Chunked(Box<Chunked>),

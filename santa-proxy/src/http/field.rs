@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_recognised_in_any_case_and_nothing_else_is() {
+    fn every_name_is_recognized_in_any_case_and_nothing_else_is() {
         for (name, text) in Name::ALL {
             assert_eq!(Name::of(text), *name);
             assert_eq!(Name::of(&text.to_ascii_uppercase()), *name);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_trimmed_and_names_recognised_in_any_case() {
+    fn values_are_trimmed_and_names_recognized_in_any_case() {
         let fields =
             Fields::parse(b"hOsT:\t x \t\r\nX-A:\r\nX-B: a b\xff\r\n\r\n", 3).expect("valid");
         let lines: Vec<_> = fields.iter().collect();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_recognised_and_nothing_else_of_its_length() {
+    fn every_name_is_recognized_and_nothing_else_of_its_length() {
         for (name, text) in Name::ALL {
             assert_eq!(Name::of(&text.to_uppercase()), *name);
             assert_eq!(Name::of(&"x".repeat(text.len())), Name::Other);

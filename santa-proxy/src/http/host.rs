@@ -8,7 +8,7 @@ use super::version::Version;
 /// The host that a request is for: that of an absolute target, else `Host`.
 ///
 /// # Errors
-/// 400 when `Host` is missing in HTTP/1.1, there twice, or malformed.
+/// 400 when `Host` is missing in HTTP/1.1, repeated, or malformed.
 pub fn effective<'b>(
     fields: &Fields<'b>,
     authority: Option<&'b [u8]>,

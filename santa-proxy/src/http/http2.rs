@@ -10,8 +10,8 @@ use super::field::{Fields, MOST_FIELDS, Name};
 use super::reject::Reject;
 use super::response::Response;
 
-/// Streams that a client may cancel before the share of cancelled ones counts.
-const CANCELLED_FREELY: u64 = 100;
+/// Streams that a client may cancel before the share of canceled ones counts.
+const CANCELED_FREELY: u64 = 100;
 
 /// Appends the head of `request` as an HTTP/1.1 client would have written it;
 /// `has_content` says whether any follows. Returns whether that is chunked.
@@ -88,7 +88,7 @@ fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// Status and fields of a response without what belongs to an HTTP/1.1
-/// connection; nothing when it cannot be said in HTTP/2.
+/// connection; nothing when it cannot be expressed in HTTP/2.
 #[must_use]
 pub fn response_head(response: &Response<'_>) -> Option<http::Response<()>> {
     let mut head = http::Response::new(());
@@ -124,10 +124,10 @@ fn header_map(fields: &Fields<'_>) -> Option<HeaderMap> {
 }
 
 /// Whether a client only opens streams to cancel them ("rapid reset"): more of
-/// its `opened` streams are `cancelled` than not.
+/// its `opened` streams are `canceled` than not.
 #[must_use]
-pub fn is_abuse(opened: u64, cancelled: u64) -> bool {
-    cancelled > CANCELLED_FREELY && cancelled * 2 > opened
+pub fn is_abuse(opened: u64, canceled: u64) -> bool {
+    canceled > CANCELED_FREELY && canceled * 2 > opened
 }
 
 #[cfg(test)]
@@ -196,14 +196,14 @@ mod tests {
         let found = Scan::default().advance(text, &super::super::response::SCAN_RULES);
         let Ok(Found::Head(span)) = found else { panic!("no head") };
         let head = response_head(&Response::parse(text, &span, false).expect("valid"));
-        let head = head.expect("said in HTTP/2");
+        let head = head.expect("expressed in HTTP/2");
         assert_eq!(head.status(), 200);
         assert_eq!(head.headers().len(), 3);
         assert_eq!(head.headers().get_all("set-cookie").iter().count(), 2);
     }
 
     #[test]
-    fn cancelling_now_and_then_is_no_abuse() {
+    fn canceling_now_and_then_is_no_abuse() {
         assert!(!is_abuse(100, 100));
         assert!(!is_abuse(1000, 500));
         assert!(is_abuse(101, 101));

@@ -37,7 +37,7 @@ pub(crate) struct Expired(pub(crate) Phase);
 enum When {
     /// This long after the first wait.
     After(Duration),
-    /// Then.
+    /// At this moment.
     At(Instant),
 }
 

@@ -70,7 +70,7 @@ impl Families {
                 if !head.iter().any(|known| known == line) {
                     head.push(line.to_owned());
                 }
-            } else if let Some(sample) = labelled(line, address) {
+            } else if let Some(sample) = labeled(line, address) {
                 self.0.entry(name.clone()).or_default().samples.push(sample);
             }
         }
@@ -83,7 +83,7 @@ impl Families {
 }
 
 /// A sample with the address among its labels.
-fn labelled(sample: &str, address: &str) -> Option<String> {
+fn labeled(sample: &str, address: &str) -> Option<String> {
     let (of, value) = sample.rsplit_once(' ')?;
     Some(match of.split_once('{') {
         Some((name, labels)) => format!("{name}{{address=\"{address}\",{labels} {value}"),

@@ -22,7 +22,7 @@ pub(super) fn drop_file_pages() {
     }
 }
 
-/// Other systems count shared pages otherwise.
+/// Other systems count shared pages differently.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn drop_file_pages() {}
 

@@ -121,7 +121,7 @@ impl Loader {
     fn reload(&mut self) -> bool {
         let mut files = None;
         let loaded = santa_config::load_shared(&self.file, &process_env())
-            .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
+            .map_err(|diagnostics| anyhow::anyhow!("{diagnostics}"))
             .and_then(|config| {
                 let paths = watched_files(&self.file, &config);
                 let before = FileState::of(&paths);

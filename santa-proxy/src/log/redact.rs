@@ -1,6 +1,6 @@
 //! Text of a client as it may appear in the log. Enrollment secrets come in paths,
 //! and a mistyped address puts one where none is expected, so text of a client gets into a
-//! line only as [`Redacted`], which can only be made masked. Pure.
+//! line only as [`Redacted`], which can only be built by masking. Pure.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

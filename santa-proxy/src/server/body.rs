@@ -126,7 +126,7 @@ pub(crate) async fn wait_for_more(
     deadline: &Deadline,
     clock: &mut BodyClock,
 ) -> Result<(), Reject> {
-    deadline.set(Phase::Content, clock.patience());
+    deadline.set(Phase::Content, clock.timeout());
     let begun = Instant::now();
     match deadline.limit(reader.fill(buffer)).await {
         Err(_) => Err(Reject::new(408, "request content took too long")),

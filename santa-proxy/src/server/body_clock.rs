@@ -34,12 +34,12 @@ impl BodyClock {
     }
 
     /// The same for a response that the client receives, without a total.
-    pub(crate) fn of_answer(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Self {
+    pub(crate) fn of_response(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Self {
         Self { total: Duration::MAX, ..Self::new(limits, timeouts, 0) }
     }
 
     /// How long the first bytes of a response may take.
-    pub(crate) fn first_patience(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Duration {
+    pub(crate) fn first_byte_timeout(limits: &ProxyLimits, timeouts: &ProxyTimeouts) -> Duration {
         match limits.body_rate.0 {
             0 => timeouts.body,
             _ => timeouts.body.min(timeouts.body_grace),
@@ -47,7 +47,7 @@ impl BodyClock {
     }
 
     /// How long the next bytes may take.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         let slowest = match self.received.saturating_mul(1000).checked_div(self.rate) {
             Some(earned) => self.grace.saturating_add(Duration::from_millis(earned)),
             None => Duration::MAX,
@@ -76,24 +76,24 @@ mod tests {
     #[test]
     fn received_bytes_extend_the_timeout() {
         let mut clock = clock(1024);
-        assert_eq!(clock.patience(), 10 * SECOND);
+        assert_eq!(clock.timeout(), 10 * SECOND);
         clock.arrived(1, 9 * SECOND);
-        assert_eq!(clock.patience(), SECOND, "a byte earns next to nothing");
+        assert_eq!(clock.timeout(), SECOND, "a byte earns next to nothing");
         clock.arrived(2048, SECOND / 2);
-        assert_eq!(clock.patience(), SECOND * 5 / 2);
+        assert_eq!(clock.timeout(), SECOND * 5 / 2);
         clock.arrived(0, 3 * SECOND);
-        assert_eq!(clock.patience(), Duration::ZERO);
+        assert_eq!(clock.timeout(), Duration::ZERO);
     }
 
     #[test]
     fn no_rate_earns_more_than_the_total_nor_lets_a_client_be_silent_for_long() {
         let mut clock = clock(1024);
         clock.arrived(1024 * 1024 * 1024, SECOND);
-        assert_eq!(clock.patience(), 30 * SECOND);
+        assert_eq!(clock.timeout(), 30 * SECOND);
         clock.arrived(usize::MAX, 298 * SECOND);
-        assert_eq!(clock.patience(), SECOND);
+        assert_eq!(clock.timeout(), SECOND);
         clock.arrived(usize::MAX, Duration::MAX);
-        assert_eq!(clock.patience(), Duration::ZERO);
+        assert_eq!(clock.timeout(), Duration::ZERO);
     }
 
     #[test]
@@ -109,16 +109,16 @@ mod tests {
         for (rate, grace) in [(0, 1), (1, 1), (1024, 90)] {
             limits.body_rate.0 = rate;
             timeouts.body_grace = grace * SECOND;
-            let first = BodyClock::of_answer(&limits, &timeouts).patience();
-            assert_eq!(BodyClock::first_patience(&limits, &timeouts), first);
+            let first = BodyClock::of_response(&limits, &timeouts).timeout();
+            assert_eq!(BodyClock::first_byte_timeout(&limits, &timeouts), first);
         }
     }
 
     #[test]
     fn without_a_rate_the_total_is_left() {
         let mut clock = clock(0);
-        assert_eq!(clock.patience(), 30 * SECOND);
+        assert_eq!(clock.timeout(), 30 * SECOND);
         clock.arrived(0, 299 * SECOND);
-        assert_eq!(clock.patience(), SECOND);
+        assert_eq!(clock.timeout(), SECOND);
     }
 }

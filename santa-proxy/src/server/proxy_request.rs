@@ -37,7 +37,7 @@ pub(crate) struct ProxyRequest {
     pub(crate) head: Vec<u8>,
     /// Content still to come from the client.
     pub(crate) content: Content,
-    /// Whether the content is chunked towards the backend.
+    /// Whether the content is chunked toward the backend.
     pub(crate) chunked: bool,
     /// Content bytes taken so far.
     pub(crate) taken: u64,

@@ -107,13 +107,13 @@ async fn next_head(connection: &mut ClientConnection) -> Next {
         }
         let draining = connection.worker.is_draining();
         if connection.buffer.is_empty() {
-            let patience = match (draining, connection.had_request) {
+            let timeout = match (draining, connection.had_request) {
                 (true, _) => timeouts.linger,
                 (false, true) => timeouts.idle,
                 // A client with a request sends it at once.
                 (false, false) => timeouts.idle.min(timeouts.head),
             };
-            connection.deadline.set(Phase::Idle, patience);
+            connection.deadline.set(Phase::Idle, timeout);
         } else if !in_head {
             in_head = true;
             connection.guard.set(Activity::Head);

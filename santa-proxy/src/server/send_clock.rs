@@ -36,11 +36,11 @@ impl<'d> SendClock<'d> {
     /// Something is about to be written.
     pub(crate) fn begin(&self) {
         self.since.set(None);
-        let patience = match &*self.clock.borrow() {
-            Some(clock) => clock.patience(),
-            None => BodyClock::first_patience(self.limits, self.timeouts),
+        let timeout = match &*self.clock.borrow() {
+            Some(clock) => clock.timeout(),
+            None => BodyClock::first_byte_timeout(self.limits, self.timeouts),
         };
-        self.deadline.set(Phase::Send, patience);
+        self.deadline.set(Phase::Send, timeout);
     }
 
     /// The client has received some of it.
@@ -48,8 +48,8 @@ impl<'d> SendClock<'d> {
         let now = Instant::now();
         let waited = self.since.replace(Some(now)).map_or(Duration::ZERO, |since| now - since);
         let mut clock = self.clock.borrow_mut();
-        let clock = clock.get_or_insert_with(|| BodyClock::of_answer(self.limits, self.timeouts));
+        let clock = clock.get_or_insert_with(|| BodyClock::of_response(self.limits, self.timeouts));
         clock.arrived(bytes, waited);
-        self.deadline.set(Phase::Send, clock.patience());
+        self.deadline.set(Phase::Send, clock.timeout());
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunne
     entry.shrink();
     let _counted = Counted(Rc::clone(&connection.worker));
     connection.worker.metrics.tunnels.add(1);
-    let patience = connection.worker.snapshot().shared.timeouts.tunnel_idle;
+    let timeout = connection.worker.snapshot().shared.timeouts.tunnel_idle;
     let ClientConnection { stream, buffer, deadline, worker, guard, .. } = connection;
     let (mut client_reader, mut client_writer) = stream.split();
     let (mut backend_reader, mut backend_writer) = lease.stream.split();
@@ -51,7 +51,7 @@ pub(crate) async fn run(connection: &mut ClientConnection, mut tunnel: Box<Tunne
     let mut down = Flow::new(std::mem::take(left));
     // The backend may close without a close frame; what the client then gets is decided below.
     down.holds_end = true;
-    let extend = |deadline: &Deadline| deadline.set(Phase::Tunnel, patience);
+    let extend = |deadline: &Deadline| deadline.set(Phase::Tunnel, timeout);
     extend(deadline);
     let both = poll_fn(|context| {
         let before = up.moved + down.moved;

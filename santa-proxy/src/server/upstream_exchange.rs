@@ -202,7 +202,7 @@ impl Sending<'_> {
     }
 
     async fn read_more(&mut self) -> Result<(), Unsent> {
-        self.deadline.set(Phase::Content, self.clock.patience());
+        self.deadline.set(Phase::Content, self.clock.timeout());
         let begun = Instant::now();
         match self.reader.fill(self.buffer).await {
             Ok(0) | Err(_) => Err(Unsent::Client(Reject::bad("request content is incomplete"))),

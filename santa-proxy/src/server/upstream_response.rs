@@ -28,7 +28,7 @@ use crate::io::stream::{Reader, Writer};
 /// Most interim responses (1xx) to one request.
 const MAX_INTERIM: u32 = 16;
 
-/// Content of at most so many bytes waits until all of it is there. Servers send head
+/// Content of at most this many bytes waits until all of it is there. Servers send head
 /// and content one after the other (uvicorn does), and one that is killed between them
 /// must not leave its client with half a response. It fits into one block.
 const WHOLE: u64 = BLOCK as u64;
@@ -159,8 +159,8 @@ impl UpstreamResponse<'_> {
         if self.expects {
             self.expects = false;
             // Boxed: most exchanges never need the room.
-            let patient = Box::pin(timeout(CONTINUE_AFTER, self.reader.fill(&mut self.buffer)));
-            if let Ok(filled) = patient.await {
+            let waiting = Box::pin(timeout(CONTINUE_AFTER, self.reader.fill(&mut self.buffer)));
+            if let Ok(filled) = waiting.await {
                 return Ok(filled);
             }
             if !self.progress.read_on.get() {
@@ -257,7 +257,7 @@ impl UpstreamResponse<'_> {
     }
 
     async fn pass_content(&mut self, mut sending: FinalResponse) -> Result<Finished, Fault> {
-        let patience = match sending.content {
+        let timeout = match sending.content {
             Content::Length(_) => self.timeouts.response,
             // An event stream may be quiet for long.
             _ => self.timeouts.tunnel_idle,
@@ -278,7 +278,7 @@ impl UpstreamResponse<'_> {
             if finished {
                 break;
             }
-            self.deadline.set(Phase::Backend, patience);
+            self.deadline.set(Phase::Backend, timeout);
             match self.reader.fill(&mut self.buffer).await {
                 Ok(0) if sending.content.may_end_now() => {
                     // The rest of the frame, if the client has one.

@@ -30,7 +30,7 @@ fn variables_that_only_other_services_need_are_not_missed() {
 }
 
 #[test]
-fn check_names_every_mistake_and_its_remedy() {
+fn check_names_every_error_and_its_remedy() {
     let setup = Setup::new().set("PROXY__WORKERS", "many").set("PROXY__LIMITS__HEAD_SIZE", "16");
     let (code, text) = run(&setup, &["--check"]);
     assert_eq!(code, 78, "{text}");

@@ -191,7 +191,7 @@ fn an_incomplete_response_resets_its_stream_and_no_other() {
 }
 
 #[test]
-fn a_cancelled_request_leaves_the_backend_at_once() {
+fn a_canceled_request_leaves_the_backend_at_once() {
     let (authority, proxy, backend) = start(Setup::new());
     backend.always(Act::HandOver);
     run(async {
@@ -209,7 +209,7 @@ fn a_cancelled_request_leaves_the_backend_at_once() {
 }
 
 #[test]
-fn streams_that_are_only_cancelled_end_the_connection() {
+fn streams_that_are_only_canceled_end_the_connection() {
     let (authority, proxy, backend) = start(Setup::new());
     backend.always(Act::NoResponse);
     run(async {
@@ -224,7 +224,7 @@ fn streams_that_are_only_cancelled_end_the_connection() {
             stream.send_reset(Reason::CANCEL);
             drop(response);
         }
-        panic!("two thousand streams were cancelled on one connection");
+        panic!("two thousand streams were canceled on one connection");
     });
     run(async {
         let mut client = self::client(&proxy, &authority).await;

@@ -104,8 +104,8 @@ fn open_log(config: &Config) -> io::Result<Log> {
         LogFormat::Json => false,
         LogFormat::Pretty => true,
     };
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let style = if pretty { Style::Pretty { colours } } else { Style::Json };
+    let colors = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let style = if pretty { Style::Pretty { colors } } else { Style::Json };
     // Not through std's lock and buffer: only the log thread writes there.
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     Log::start(output, style, config.supervisor.log.buffer.bytes())

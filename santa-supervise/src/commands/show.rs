@@ -97,7 +97,7 @@ pub(super) fn usage(
         return writeln!(output, "{}", serde_json::json!(now));
     }
     let mut rows = vec![["SERVICE", "STATE", "PID", "PROCS", "MEMORY", "CPU"].map(str::to_owned)];
-    let told = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     for one in now {
         let same = |other: &&ServiceUsage| {
             (other.status.generation, &other.status.name)
@@ -111,10 +111,10 @@ pub(super) fn usage(
         rows.push([
             format!("{}:{}", one.status.name, one.status.instance),
             one.status.state.clone(),
-            told(one.status.pid.map(|pid| pid.to_string())),
-            told(one.processes.map(|count| count.to_string())),
-            told(one.rss_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))),
-            told(share.or(total)),
+            or_dash(one.status.pid.map(|pid| pid.to_string())),
+            or_dash(one.processes.map(|count| count.to_string())),
+            or_dash(one.rss_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))),
+            or_dash(share.or(total)),
         ]);
     }
     for row in &rows {
@@ -159,7 +159,7 @@ pub(super) fn record(output: &mut impl Write, line: &str) -> io::Result<()> {
         unfinished: false,
     };
     let mut text = Vec::new();
-    chunk.write(Style::Pretty { colours: io::stdout().is_terminal() }, &mut text);
+    chunk.write(Style::Pretty { colors: io::stdout().is_terminal() }, &mut text);
     output.write_all(&text)
 }
 

@@ -23,7 +23,7 @@ const PROBLEM: u8 = b'p';
 #[derive(Debug)]
 struct Reader {
     worker: OwnWorker,
-    told: Vec<u8>,
+    bytes: Vec<u8>,
     deadline: Instant,
 }
 
@@ -72,7 +72,7 @@ impl ConfigReading {
             .start_worker(io, Purpose::ReadConfig, Source::ConfigReader, &[], &read)
             .map_err(refused)?;
         let deadline = Instant::now() + LONGEST;
-        self.reader = Some(Reader { worker, told: Vec::new(), deadline });
+        self.reader = Some(Reader { worker, bytes: Vec::new(), deadline });
         Ok(())
     }
 
@@ -86,14 +86,14 @@ impl ConfigReading {
         let mut buffer = [0u8; 16 * 1024];
         let read = reader.worker.read(&mut buffer)?;
         if read > 0 {
-            reader.told.extend_from_slice(&buffer[..read]);
+            reader.bytes.extend_from_slice(&buffer[..read]);
             return None;
         }
-        let told = std::mem::take(&mut reader.told);
+        let bytes = std::mem::take(&mut reader.bytes);
         self.end(io, helpers);
-        let text = String::from_utf8(told.get(1..).unwrap_or_default().to_vec());
+        let text = String::from_utf8(bytes.get(1..).unwrap_or_default().to_vec());
         let name = self.path.display();
-        Some(match (told.first(), text) {
+        Some(match (bytes.first(), text) {
             (Some(&TEXT), Ok(text)) => Ok(text),
             (Some(&TEXT), Err(_)) => Err(format!("{name} is not UTF-8")),
             (Some(_), text) => Err(format!("{name} {}", text.unwrap_or_default())),

@@ -69,10 +69,10 @@ impl Connecting {
 
     /// What the worker has reported since the last time.
     pub(super) fn look(&self) -> Attempt {
-        let mut told = [0u8; 64 * size_of::<i32>()];
-        let Some(read) = self.0.read(&mut told) else { return Attempt::UnderWay };
+        let mut buffer = [0u8; 64 * size_of::<i32>()];
+        let Some(read) = self.0.read(&mut buffer) else { return Attempt::UnderWay };
         // Each is written whole; the last one counts.
-        match told[..read].rchunks_exact(4).next() {
+        match buffer[..read].rchunks_exact(4).next() {
             Some([0, 0, 0, 0]) => Attempt::Done,
             Some(&[a, b, c, d]) => {
                 Attempt::Refused(io::Error::from_raw_os_error(i32::from_ne_bytes([a, b, c, d])))
@@ -90,16 +90,16 @@ impl Connecting {
 /// What such a worker does: it writes the number of each error that differs from
 /// the one before, and 0 at the end.
 fn connect(fd: RawFd, path: &Path, again: bool, output: &mut File) {
-    let (begun, mut told) = (Instant::now(), 0);
+    let (begun, mut reported) = (Instant::now(), 0);
     loop {
         let code = match readiness::connect_path(os::inherited(fd), path) {
             Ok(()) => 0,
             Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
         };
-        if (code == 0 || code != told) && output.write_all(&code.to_ne_bytes()).is_err() {
+        if (code == 0 || code != reported) && output.write_all(&code.to_ne_bytes()).is_err() {
             return;
         }
-        told = code;
+        reported = code;
         if code == 0 || !again {
             return;
         }

@@ -144,8 +144,8 @@ impl EventLoop {
     fn read_notify_socket(&mut self, token: Token) {
         let Some(generation) = self.monitors.notify.owner(token) else { return };
         let Some(child) = self.processes.children.get(generation) else { return };
-        let said = self.monitors.notify.read(&mut self.io, generation, child.tree());
-        for notification in said {
+        let received = self.monitors.notify.read(&mut self.io, generation, child.tree());
+        for notification in received {
             match notification {
                 Notification::Ready if child.blueprint().is_ready_by_notify() => {
                     self.core.push(Event::Ready(child.slot(), generation));
@@ -176,14 +176,14 @@ impl EventLoop {
     }
 
     pub(super) fn job_finished(&mut self, finished: Option<Finished>) {
-        let Some(Finished { job, told }) = finished else { return };
+        let Some(Finished { job, bytes }) = finished else { return };
         match job {
             Job::BindNew(config, blueprints, batch) => {
-                self.sockets_bound(*config, blueprints, batch.listeners(&told));
+                self.sockets_bound(*config, blueprints, batch.listeners(&bytes));
             }
-            Job::LookForLost(addresses) => self.looked_for_lost(addresses, &told),
-            Job::BindLost(batch) => self.bound_again(batch.listeners(&told)),
-            Job::ReadEnvironments(pids) => self.environments_read(&pids, &told),
+            Job::LookForLost(addresses) => self.looked_for_lost(addresses, &bytes),
+            Job::BindLost(batch) => self.bound_again(batch.listeners(&bytes)),
+            Job::ReadEnvironments(pids) => self.environments_read(&pids, &bytes),
             Job::FileTasks(_) => {}
         }
     }

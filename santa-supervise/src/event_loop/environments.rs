@@ -41,9 +41,9 @@ impl EventLoop {
 
     /// Takes in where orphans come from. The first one without an answer has hung; it
     /// may belong to any service.
-    pub(super) fn environments_read(&mut self, pids: &[Pid], told: &[u8]) {
-        let told = String::from_utf8_lossy(told);
-        let answers = told.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    pub(super) fn environments_read(&mut self, pids: &[Pid], text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        let answers = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let answers = answers.map(|line| serde_json::from_str(line).unwrap_or(None));
         for (pid, tag) in pids.iter().zip(answers.chain([None::<String>])) {
             self.io.os_mut().learn(*pid, tag.as_deref());

@@ -52,7 +52,7 @@ impl Job {
 struct Running {
     job: Job,
     worker: OwnWorker,
-    told: Vec<u8>,
+    bytes: Vec<u8>,
     deadline: Instant,
 }
 
@@ -60,7 +60,7 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) job: Job,
-    pub(super) told: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// All that are under way.
@@ -106,7 +106,7 @@ impl Jobs {
     ) -> io::Result<()> {
         let worker = helpers.start_worker(io, Purpose::Path, Source::Job, fds, work)?;
         let deadline = Instant::now() + job.longest();
-        self.0.insert(worker.token(), Running { job, worker, told: Vec::new(), deadline });
+        self.0.insert(worker.token(), Running { job, worker, bytes: Vec::new(), deadline });
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Jobs {
         match running.worker.read(&mut buffer)? {
             0 => self.finish(io, helpers, token),
             read => {
-                running.told.extend_from_slice(&buffer[..read]);
+                running.bytes.extend_from_slice(&buffer[..read]);
                 None
             }
         }
@@ -141,8 +141,8 @@ impl Jobs {
         helpers: &mut Helpers,
         token: Token,
     ) -> Option<Finished> {
-        let Running { job, worker, told, .. } = self.0.remove(&token)?;
+        let Running { job, worker, bytes, .. } = self.0.remove(&token)?;
         helpers.end(io, &worker);
-        Some(Finished { job, told })
+        Some(Finished { job, bytes })
     }
 }

@@ -125,15 +125,15 @@ impl NotifySockets {
         generation: Generation,
         tree: Tree<'_>,
     ) -> Vec<Notification> {
-        let mut said = Vec::new();
-        let Some(socket) = self.open.get_mut(&generation) else { return said };
+        let mut received = Vec::new();
+        let Some(socket) = self.open.get_mut(&generation) else { return received };
         let mut last = None;
         for _ in 0..MESSAGES_A_TURN {
             match io.os().next_notify_message(socket.fd.as_fd(), tree, &mut last) {
-                os::NotifyMessage::Nothing => return said,
+                os::NotifyMessage::Nothing => return received,
                 os::NotifyMessage::Foreign => {}
                 os::NotifyMessage::Said(text) => {
-                    socket.take(&String::from_utf8_lossy(&text), &mut said);
+                    socket.take(&String::from_utf8_lossy(&text), &mut received);
                 }
             }
             if io.turn().is_over() {
@@ -142,7 +142,7 @@ impl NotifySockets {
         }
         socket.paused_until = Some(Instant::now() + PAUSE);
         io.pause(socket.fd.as_fd(), socket.token);
-        said
+        received
     }
 
     /// Reads sockets again that were left alone for a moment.
@@ -158,11 +158,11 @@ impl NotifySockets {
 }
 
 impl NotifySocket {
-    fn take(&mut self, text: &str, said: &mut Vec<Notification>) {
+    fn take(&mut self, text: &str, received: &mut Vec<Notification>) {
         for line in text.lines() {
             match line.split_once('=') {
-                Some(("READY", "1")) => said.push(Notification::Ready),
-                Some(("WATCHDOG", "1")) => said.push(Notification::Watchdog),
+                Some(("READY", "1")) => received.push(Notification::Ready),
+                Some(("WATCHDOG", "1")) => received.push(Notification::Watchdog),
                 Some(("STATUS", status)) => {
                     let end = status.floor_char_boundary(LONGEST_STATUS);
                     self.status = Some(status[..end].to_owned());

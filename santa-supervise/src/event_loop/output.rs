@@ -230,7 +230,7 @@ impl Output {
     }
 
     /// Waits until the log is written, or nobody takes it.
-    pub(super) fn flush(&self, patience: Duration, longest: Duration) {
-        self.log.flush(patience, longest);
+    pub(super) fn flush(&self, timeout: Duration, longest: Duration) {
+        self.log.flush(timeout, longest);
     }
 }

@@ -55,8 +55,8 @@ impl EventLoop {
     }
 
     /// Binds again what is lost.
-    pub(super) fn looked_for_lost(&mut self, addresses: Vec<Address>, told: &[u8]) {
-        let lost = addresses.into_iter().zip(told).filter(|(_, word)| **word == LOST);
+    pub(super) fn looked_for_lost(&mut self, addresses: Vec<Address>, marks: &[u8]) {
+        let lost = addresses.into_iter().zip(marks).filter(|(_, word)| **word == LOST);
         let wanted: Vec<ToBind> =
             lost.filter_map(|(address, _)| self.to_bind_again(address)).collect();
         if wanted.is_empty() {

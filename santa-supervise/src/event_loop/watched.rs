@@ -95,15 +95,15 @@ impl Watched {
         let of =
             |watcher: &Watcher| watcher.worker.as_ref().is_some_and(|one| one.token() == token);
         let (slot, watcher) = self.0.iter_mut().find(|(_, one)| of(one))?;
-        let mut told = [0u8; 64];
-        let read = watcher.worker.as_ref()?.read(&mut told)?;
+        let mut buffer = [0u8; 64];
+        let read = watcher.worker.as_ref()?.read(&mut buffer)?;
         if read == 0 {
             watcher.due = Some(Instant::now() + AGAIN_AFTER);
             watcher.end(io, helpers);
             return None;
         }
         watcher.due = Some(Instant::now() + LONG_CHECK);
-        told[..read].contains(&CHANGED).then_some(*slot)
+        buffer[..read].contains(&CHANGED).then_some(*slot)
     }
 
     /// Starts watchers again that have ended; returns whose hang.
@@ -137,8 +137,8 @@ impl Watcher {
         let paths = &self.paths;
         let work = |output: &mut File, _: &[RawFd]| watch(paths, begun, output);
         let worker = helpers.start_worker(io, Purpose::Watch, Source::Watcher, &[], &work);
-        let patience = if worker.is_ok() { LONG_CHECK } else { AGAIN_AFTER };
-        self.due = Some(Instant::now() + patience);
+        let timeout = if worker.is_ok() { LONG_CHECK } else { AGAIN_AFTER };
+        self.due = Some(Instant::now() + timeout);
         self.worker = worker.ok();
     }
 

@@ -63,7 +63,7 @@ impl Turn<'_> {
                 Some(Err("santa-supervise is shutting down".to_owned()))
             }
             Goal::SeenUp => seen_up(slot),
-            Goal::SeenDown => (!slot.is_live()).then(|| Ok(told(slot))),
+            Goal::SeenDown => (!slot.is_live()).then(|| Ok(describe(slot))),
             Goal::Rolled { target: (newest, generation), .. } if *newest == id => {
                 self.is_rolled(id, slot, *generation)
             }
@@ -94,11 +94,11 @@ impl Turn<'_> {
             return Some(Err(format!("{} was stopped in the meantime", slot.spec.label())));
         }
         match slot.phase {
-            Phase::Ready | Phase::Completed => Some(Ok(told(slot))),
+            Phase::Ready | Phase::Completed => Some(Ok(describe(slot))),
             Phase::Backoff => {
                 Some(Err(format!("{} failed to start: {}", slot.spec.label(), slot.why)))
             }
-            Phase::Failed | Phase::Skipped | Phase::Stopped => Some(Err(told(slot))),
+            Phase::Failed | Phase::Skipped | Phase::Stopped => Some(Err(describe(slot))),
             Phase::Waiting => self.idle_dependency(id).map(|blocker| {
                 Err(format!(
                     "{} waits for {blocker}, which is stopped: start that first",
@@ -121,7 +121,7 @@ impl Turn<'_> {
     }
 }
 
-fn told(slot: &Slot) -> String {
+fn describe(slot: &Slot) -> String {
     format!("{} is {}: {}", slot.spec.label(), slot.phase, slot.why)
 }
 
@@ -129,14 +129,14 @@ fn is_down(slot: &Slot) -> Outcome {
     if slot.wanted {
         return Some(Err(format!("{} was started in the meantime", slot.spec.label())));
     }
-    (!slot.is_live()).then(|| Ok(told(slot)))
+    (!slot.is_live()).then(|| Ok(describe(slot)))
 }
 
 /// A mere wait goes on as long as the state can still be reached.
 fn seen_up(slot: &Slot) -> Outcome {
     match slot.phase {
-        Phase::Ready | Phase::Completed => Some(Ok(told(slot))),
-        Phase::Failed | Phase::Skipped => Some(Err(told(slot))),
+        Phase::Ready | Phase::Completed => Some(Ok(describe(slot))),
+        Phase::Failed | Phase::Skipped => Some(Err(describe(slot))),
         _ => None,
     }
 }

@@ -221,7 +221,7 @@ pub fn processor_time() -> Duration {
 /// Every signal but those that report a fault of this very thread.
 #[cfg(target_os = "linux")]
 pub(super) fn all_signals() -> libc::sigset_t {
-    // SAFETY: sigfillset initialises the set; the rest works on that set.
+    // SAFETY: sigfillset initializes the set; the rest works on that set.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&raw mut set);
@@ -240,7 +240,7 @@ pub(super) fn all_signals() -> libc::sigset_t {
 #[cfg(target_os = "linux")]
 pub(super) fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
-    // SAFETY: the set is initialised; the new descriptor has no other owner.
+    // SAFETY: the set is initialized; the new descriptor has no other owner.
     unsafe {
         block(signals)?;
         match libc::signalfd(-1, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
@@ -261,7 +261,7 @@ pub(super) fn next_signal(fd: &OwnedFd) -> Option<i32> {
 
 /// Blocks these signals and no others.
 pub(super) fn block(signals: &libc::sigset_t) -> io::Result<()> {
-    // SAFETY: the set is initialised.
+    // SAFETY: the set is initialized.
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, signals, std::ptr::null_mut()) } {
         0 => Ok(()),
         error => Err(io::Error::from_raw_os_error(error)),
@@ -270,7 +270,7 @@ pub(super) fn block(signals: &libc::sigset_t) -> io::Result<()> {
 
 /// Blocks no signal any more, whatever was inherited.
 pub(super) fn unblock_signals() -> io::Result<()> {
-    // SAFETY: sigemptyset initialises the set.
+    // SAFETY: sigemptyset initializes the set.
     let none = unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
@@ -286,7 +286,7 @@ pub(super) const LAST_SIGNAL: i32 = if cfg!(target_os = "linux") { 64 } else { 3
 /// SIGPIPE is ignored by our own runtime.
 pub(super) fn default_ignored_signals() {
     for signal in (1..=LAST_SIGNAL).filter(|signal| *signal != libc::SIGPIPE) {
-        // SAFETY: both actions are initialised; a signal that nobody may change
+        // SAFETY: both actions are initialized; a signal that nobody may change
         // is refused.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -301,7 +301,7 @@ pub(super) fn default_ignored_signals() {
 
 /// Installs `handler` (or `SIG_IGN`) for `signal`.
 pub(super) fn handle(signal: i32, handler: libc::sighandler_t) -> io::Result<()> {
-    // SAFETY: the action is fully initialised; the handlers given here only
+    // SAFETY: the action is fully initialized; the handlers given here only
     // call write(2), which is allowed in a signal handler.
     let done = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();

@@ -16,7 +16,7 @@ use super::{Guard, calls, mark, procfs};
 
 /// Longest that the guard looks for what is left; only what SIGKILL does not
 /// reach takes that long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Starts the guard. It kills when the returned value is dropped, which happens at
@@ -42,7 +42,7 @@ pub(super) fn start(family: Family) -> io::Result<Guard> {
 /// Kills until nothing is left: what is killed may have forked meanwhile.
 fn kill_all(family: Family) {
     let begun = Instant::now();
-    while kill_once(family) && begun.elapsed() < PATIENCE {
+    while kill_once(family) && begun.elapsed() < TIMEOUT {
         sleep(LOOK_EVERY);
     }
 }

@@ -124,7 +124,7 @@ impl Reporter {
 #[derive(Debug)]
 pub struct Progress {
     fd: OwnedFd,
-    told: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// How far a child is.
@@ -142,7 +142,7 @@ pub enum Report {
 
 impl Progress {
     pub(super) fn new(fd: OwnedFd) -> Self {
-        Self { fd, told: Vec::new() }
+        Self { fd, bytes: Vec::new() }
     }
 
     /// To be waited on until the other end is closed.
@@ -157,18 +157,18 @@ impl Progress {
         let closed = loop {
             match rustix::io::read(&self.fd, &mut buffer) {
                 Ok(0) => break true,
-                Ok(read) => self.told.extend_from_slice(&buffer[..read]),
+                Ok(read) => self.bytes.extend_from_slice(&buffer[..read]),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break false,
             }
         };
-        parse(&self.told, closed)
+        parse(&self.bytes, closed)
     }
 }
 
-fn parse(told: &[u8], closed: bool) -> Report {
-    let end = told.iter().position(|byte| *byte >= REFUSED);
-    match end.map(|end| &told[end..]) {
+fn parse(bytes: &[u8], closed: bool) -> Report {
+    let end = bytes.iter().position(|byte| *byte >= REFUSED);
+    match end.map(|end| &bytes[end..]) {
         Some([FAILED, step, number @ ..]) if number.len() >= 4 => {
             let number = i32::from_ne_bytes([number[0], number[1], number[2], number[3]]);
             let error = io::Error::from_raw_os_error(number);
@@ -180,7 +180,7 @@ fn parse(told: &[u8], closed: bool) -> Report {
             code: (*code).into(),
         }),
         _ if closed => Report::Running,
-        _ => Report::At(told.last().map_or(Step::Session, |step| Step::of(*step))),
+        _ => Report::At(bytes.last().map_or(Step::Session, |step| Step::of(*step))),
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
 
-    fn told(tell: impl Fn(Reporter)) -> (Progress, OwnedFd) {
+    fn sent(tell: impl Fn(Reporter)) -> (Progress, OwnedFd) {
         let (read, write) = super::super::pipe().expect("pipe");
         super::super::set_nonblocking(&read).expect("non-blocking");
         tell(Reporter(write.as_raw_fd()));
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_child_on_its_way_shows_its_step_and_one_that_runs_nothing() {
-        let (mut progress, write) = told(|reporter| reporter.at(Step::Preparation));
+        let (mut progress, write) = sent(|reporter| reporter.at(Step::Preparation));
         assert!(matches!(progress.look(), Report::At(Step::Preparation)));
         Reporter(write.as_raw_fd()).at(Step::Program);
         assert!(matches!(progress.look(), Report::At(Step::Program)));
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn failures_arrive_behind_the_steps_before_them() {
-        let (mut progress, _write) = told(|reporter| {
+        let (mut progress, _write) = sent(|reporter| {
             reporter.at(Step::Directory);
             reporter.failed(Step::Directory, &io::Error::from_raw_os_error(libc::ENOENT));
         });
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_long_refusal_is_cut_at_a_character() {
         let refusal = SpawnFailure { message: "ü".repeat(4_000), retry: Retry::Always, code: 127 };
-        let (mut progress, _write) = told(|reporter| reporter.refused(&refusal));
+        let (mut progress, _write) = sent(|reporter| reporter.refused(&refusal));
         let Report::Refused(found) = progress.look() else { panic!("no refusal") };
         assert_eq!((found.retry, found.code), (Retry::Always, 127));
         assert!(found.message.len() > 2_000 && refusal.message.starts_with(&found.message));

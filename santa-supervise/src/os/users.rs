@@ -157,9 +157,9 @@ mod tests {
         });
         let worker = worker.expect("room");
         rustix::io::ioctl_fionbio(&worker.output, false).expect("blocking");
-        let mut told = [0; 4];
-        std::fs::File::from(worker.output).read_exact(&mut told).expect("an answer");
-        assert_eq!(i32::from_ne_bytes(told), libc::EMFILE);
+        let mut buffer = [0; 4];
+        std::fs::File::from(worker.output).read_exact(&mut buffer).expect("an answer");
+        assert_eq!(i32::from_ne_bytes(buffer), libc::EMFILE);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Pure: one line of output for people: time, service in its colour, text. JSON
+//! Pure: one line of output for people: time, service in its color, text. JSON
 //! lines become their message and the rest as `name=value`; access lines one
 //! short phrase.
 
@@ -12,8 +12,8 @@ use super::{Chunk, OWN_NAME};
 /// Room for the names of services; longer ones push their lines to the right.
 const NAME_WIDTH: usize = 10;
 
-/// Colours for names, apart from red and yellow, which mean trouble.
-const NAME_COLOURS: [&str; 6] = [CYAN, GREEN, "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m"];
+/// Colors for names, apart from red and yellow, which mean trouble.
+const NAME_COLORS: [&str; 6] = [CYAN, GREEN, "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[92m"];
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
@@ -25,13 +25,13 @@ const PLAIN: &str = "\x1b[0m";
 const SHOWN_OTHERWISE: [&str; 6] = ["ts", "level", "message", "service", "stream", "logger"];
 
 /// Appends one line of `chunk`.
-pub(super) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>) {
+pub(super) fn line(chunk: &Chunk, line: &[u8], colors: bool, out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(line);
     let members = Members::read(&text).filter(|_| !chunk.unfinished);
-    let told = members.as_ref().and_then(|members| members.text("level"));
-    let level = told.as_deref().unwrap_or_else(|| level(&text, chunk.stream));
+    let own_level = members.as_ref().and_then(|members| members.text("level"));
+    let level = own_level.as_deref().unwrap_or_else(|| level(&text, chunk.stream));
     let is_access = members.as_ref().is_some_and(is_access);
-    let paint = |colour: &'static str| if colours { colour } else { "" };
+    let paint = |color: &'static str| if colors { color } else { "" };
     let mark = match level {
         _ if is_access => "",
         "error" | "critical" | "fatal" => paint(RED),
@@ -43,15 +43,15 @@ pub(super) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>)
         paint(DIM),
         clock::time_of_day(chunk.at),
         paint(PLAIN),
-        paint(colour_of(&chunk.service)),
+        paint(color_of(&chunk.service)),
         chunk.service,
         paint(PLAIN),
     );
     out.extend_from_slice(head.as_bytes());
     match members {
-        Some(members) if is_access => access(&members, colours, out),
+        Some(members) if is_access => access(&members, colors, out),
         Some(members) => message(&members, &chunk.service, out),
-        None => harmless(&text, colours, out),
+        None => harmless(&text, colors, out),
     }
     if chunk.unfinished {
         out.extend_from_slice(" …".as_bytes());
@@ -60,13 +60,13 @@ pub(super) fn line(chunk: &Chunk, line: &[u8], colours: bool, out: &mut Vec<u8>)
     out.push(b'\n');
 }
 
-/// The same name always has the same colour.
-fn colour_of(service: &str) -> &'static str {
+/// The same name always has the same color.
+fn color_of(service: &str) -> &'static str {
     if service == OWN_NAME {
         return DIM;
     }
     let sum: usize = service.bytes().map(usize::from).sum();
-    NAME_COLOURS[sum % NAME_COLOURS.len()]
+    NAME_COLORS[sum % NAME_COLORS.len()]
 }
 
 /// Whether a line tells of one request.
@@ -75,12 +75,12 @@ fn is_access(members: &Members<'_>) -> bool {
 }
 
 /// Appends an access line as one phrase: `GET /api/v1/rules 200 4.1 ms`.
-fn access(members: &Members<'_>, colours: bool, out: &mut Vec<u8>) {
+fn access(members: &Members<'_>, colors: bool, out: &mut Vec<u8>) {
     let text = |name| members.text(name).unwrap_or_default();
     harmless(&format!("{} {} ", text("method"), text("path")), false, out);
     let status = members.number("status").unwrap_or_default();
     let shown = match status {
-        _ if !colours => status.to_string(),
+        _ if !colors => status.to_string(),
         500.0.. => format!("{RED}{status}{PLAIN}"),
         400.0.. => format!("{YELLOW}{status}{PLAIN}"),
         300.0.. => format!("{CYAN}{status}{PLAIN}"),
@@ -112,18 +112,18 @@ fn message(members: &Members<'_>, service: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends text without anything that could move the cursor or clear the
-/// screen; colours may stay.
-fn harmless(text: &str, colours: bool, out: &mut Vec<u8>) {
+/// screen; colors may stay.
+fn harmless(text: &str, colors: bool, out: &mut Vec<u8>) {
     let mut rest = text.chars();
-    let mut coloured = false;
+    let mut colored = false;
     while let Some(c) = rest.next() {
-        let sequence = if c == '\x1b' { colour_sequence(rest.as_str()) } else { None };
+        let sequence = if c == '\x1b' { color_sequence(rest.as_str()) } else { None };
         match (c, sequence) {
             (_, Some(length)) => {
-                if colours {
+                if colors {
                     out.push(b'\x1b');
                     out.extend_from_slice(&rest.as_str().as_bytes()[..length]);
-                    coloured = true;
+                    colored = true;
                 }
                 rest = rest.as_str()[length..].chars();
             }
@@ -132,13 +132,13 @@ fn harmless(text: &str, colours: bool, out: &mut Vec<u8>) {
             (c, _) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    if coloured {
+    if colored {
         out.extend_from_slice(PLAIN.as_bytes());
     }
 }
 
 /// Length of `[…m` behind an escape character.
-fn colour_sequence(text: &str) -> Option<usize> {
+fn color_sequence(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix('[')?;
     let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
     parameters[end..].starts_with('m').then_some(end + 2)
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::record::{Stream, Style};
 
-    fn check(service: &str, text: &str, colours: bool, expected: &str) {
+    fn check(service: &str, text: &str, colors: bool, expected: &str) {
         let chunk = Chunk {
             service: service.into(),
             stream: Stream::Stdout,
@@ -158,7 +158,7 @@ mod tests {
             unfinished: false,
         };
         let mut out = Vec::new();
-        chunk.write(Style::Pretty { colours }, &mut out);
+        chunk.write(Style::Pretty { colors }, &mut out);
         assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
     }
 
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_line_is_one_phrase_with_its_status_in_colour() {
+    fn an_access_line_is_one_phrase_with_its_status_in_color() {
         let line = |status: u32| {
             format!(
                 "{{\"level\":\"info\",\"method\":\"GET\",\"path\":\"/a\",\"status\":{status},\
@@ -189,8 +189,8 @@ mod tests {
         };
         check("app", &line(200), false, "00:00:00 app        GET /a 200 4.1 ms\n");
         let head = "\x1b[2m00:00:00\x1b[0m \x1b[34mapp       \x1b[0m GET /a ";
-        for (status, colour) in [(204, GREEN), (304, CYAN), (404, YELLOW), (503, RED)] {
-            check("app", &line(status), true, &format!("{head}{colour}{status}\x1b[0m 4.1 ms\n"));
+        for (status, color) in [(204, GREEN), (304, CYAN), (404, YELLOW), (503, RED)] {
+            check("app", &line(status), true, &format!("{head}{color}{status}\x1b[0m 4.1 ms\n"));
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cannot_clear_the_screen_but_may_be_coloured() {
+    fn a_line_cannot_clear_the_screen_but_may_be_colored() {
         check(
             "app",
             "\x1b[2J\x1b[1;31mred\x1b[0m\x07\n",

@@ -109,8 +109,8 @@ impl Batch {
     /// The listeners, or what is in the way of each. A worker that was ended
     /// because it took too long has reported nothing.
     #[must_use]
-    pub fn listeners(self, told: &[u8]) -> Bound {
-        let outcomes: Vec<Outcome> = serde_json::from_slice(told).unwrap_or_default();
+    pub fn listeners(self, bytes: &[u8]) -> Bound {
+        let outcomes: Vec<Outcome> = serde_json::from_slice(bytes).unwrap_or_default();
         let mut outcomes = outcomes.into_iter();
         let bound = self.0.into_iter().map(|(ToBind { path, backlog, .. }, fd)| {
             let address = Address::Unix(path.clone());

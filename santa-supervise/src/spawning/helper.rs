@@ -81,7 +81,7 @@ impl Spawner {
             sockets: Vec::new(),
             notify: None,
         };
-        let started = os::start(&launch).map_err(|found| told(&spec.command[0], &found))?;
+        let started = os::start(&launch).map_err(|found| problem(&spec.command[0], &found))?;
         let program = spec.command[0].clone();
         Ok(Helper { pid: started.pid, tag, program, progress: Some(started.progress) })
     }
@@ -97,14 +97,14 @@ impl Helper {
     /// Why its program never ran, if that is so; for one that has ended.
     pub fn start_problem(&mut self) -> Option<Problem> {
         match self.progress.as_mut()?.look() {
-            Report::Failed(found) => Some(told(&self.program, &found)),
+            Report::Failed(found) => Some(problem(&self.program, &found)),
             Report::Refused(refusal) => Some(refusal.into()),
             Report::At(_) | Report::Running => None,
         }
     }
 }
 
-fn told(program: &str, found: &StartError) -> Problem {
+fn problem(program: &str, found: &StartError) -> Problem {
     Problem::of(&found.error).about(&format!("cannot {} ({program})", found.step.attempt()))
 }
 

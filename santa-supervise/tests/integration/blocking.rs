@@ -59,13 +59,16 @@ fn a_start_that_hangs_is_given_up_in_time_and_says_where() {
     assert_eq!(supervisor.state("app"), "ready");
     assert_eq!(supervisor.stop(), 0);
     let messages = supervisor.messages("supervise");
-    let told = |name: &str, step: &str| {
+    let reports = |name: &str, step: &str| {
         messages.iter().any(|one| one.starts_with(&format!("{name} stops: ")) && one.contains(step))
     };
-    assert!(told("by-program", "still trying to run the program"), "{messages:?}");
-    assert!(told("by-directory", "still trying to change to its directory"), "{messages:?}");
+    assert!(reports("by-program", "still trying to run the program"), "{messages:?}");
+    assert!(reports("by-directory", "still trying to change to its directory"), "{messages:?}");
     for name in ["by-path", "by-variables", "by-secret", "by-user", "by-task"] {
-        assert!(told(name, "still trying to read its files or look up its user"), "{messages:?}");
+        assert!(
+            reports(name, "still trying to read its files or look up its user"),
+            "{messages:?}"
+        );
     }
 }
 
@@ -227,8 +230,8 @@ fn a_configuration_that_hangs_or_is_none_holds_up_only_its_reload() {
         let mut command = supervisor.command();
         command.arg("reload-config").arg("--socket").arg(supervisor.path("control.sock"));
         let output = command.output().expect("it runs");
-        let told = crate::support::text(&output.stderr);
-        assert!(output.status.code() == Some(1) && told.contains(why), "{told}");
+        let reports = crate::support::text(&output.stderr);
+        assert!(output.status.code() == Some(1) && reports.contains(why), "{reports}");
     };
     for file in ["/dev/zero", "/dev/full", "/tmp"] {
         replace(file, &["ln", "-s"]);

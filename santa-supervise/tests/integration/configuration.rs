@@ -28,7 +28,7 @@ fn a_circle_of_dependencies_is_named() {
 }
 
 #[test]
-fn mistakes_have_their_place_and_remedy() {
+fn errors_have_their_place_and_remedy() {
     refused(
         &Supervisor::new("").service("app", &["forever"], "start_timout = \"5s\""),
         &["santa.toml:", "start_timout", "start_timeout"],
@@ -70,7 +70,7 @@ fn mistakes_have_their_place_and_remedy() {
 }
 
 #[test]
-fn all_mistakes_come_at_once() {
+fn all_errors_come_at_once() {
     let supervisor = Supervisor::new("")
         .service("a", &["forever"], "ready = { kind = \"http\", socket = \"none\", path = \"/\" }")
         .service("b", &["serve {fd:none}"], "");

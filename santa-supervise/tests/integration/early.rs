@@ -46,9 +46,12 @@ fn a_configuration_that_does_not_come_does_not_hold_up_its_end() {
                 assert!(holds_in_time(|| takes_sigterm(pid)), "{os} {config:?}");
                 crate::support::kill(pid.cast_signed(), signal);
                 let output = child.wait_with_output().expect("wait");
-                let told = text(&output.stderr);
+                let message = text(&output.stderr);
                 let reading = format!("received while reading {}", config.display());
-                assert!(output.status.code() == Some(0) && told.contains(&reading), "{os}: {told}");
+                assert!(
+                    output.status.code() == Some(0) && message.contains(&reading),
+                    "{os}: {message}"
+                );
             }
         }
     }
@@ -76,9 +79,9 @@ fn sockets_on_a_mount_that_hangs_do_not_hold_up_its_end() {
         assert!(holds_in_time(|| takes_sigterm(pid) && waits_for_a_worker(pid)), "{os} {hung}");
         crate::support::kill(pid.cast_signed(), libc::SIGTERM);
         let output = child.wait_with_output().expect("wait");
-        let told = text(&output.stderr);
-        let right = output.status.code() == Some(0) && told.contains("received while");
-        assert!(right, "{os} {hung}: {told}");
+        let message = text(&output.stderr);
+        let right = output.status.code() == Some(0) && message.contains("received while");
+        assert!(right, "{os} {hung}: {message}");
     }
 }
 
@@ -118,7 +121,10 @@ fn a_configuration_without_end_is_refused() {
     ];
     for (config, problem) in cases {
         let output = start(&supervisor, "linux", config).wait_with_output().expect("wait");
-        let told = text(&output.stderr);
-        assert!(output.status.code() == Some(78) && told.contains(problem), "{config:?}: {told}");
+        let message = text(&output.stderr);
+        assert!(
+            output.status.code() == Some(78) && message.contains(problem),
+            "{config:?}: {message}"
+        );
     }
 }

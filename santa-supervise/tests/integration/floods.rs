@@ -149,7 +149,7 @@ fn events_that_nobody_reads_are_bounded_and_counted() {
         .service("app", &["forever"], "")
         .start_into(Stdio::from(write));
     supervisor.wait_for_state("app", "ready");
-    // Each of these refusals is told in the log, with all mistakes.
+    // Each of these refusals is logged, with all errors.
     let wrong: String = (0..300).map(|number| format!("no_such_key_{number} = 1\n")).collect();
     fs::write(supervisor.path("santa.toml"), wrong + &supervisor.read("santa.toml"))
         .expect("configuration");
@@ -189,9 +189,9 @@ fn without_a_descriptor_even_to_turn_clients_away_it_does_not_spin() {
     limit(1_024);
     supervisor.until("clients are served again", || supervisor.ctl(&["status"]).status.success());
     assert_eq!(supervisor.stop(), 0);
-    let told = supervisor.messages("supervise");
-    let refusals = told.iter().filter(|one| one.contains("cannot accept connections")).count();
-    assert_eq!(refusals, 1, "{told:?}");
+    let messages = supervisor.messages("supervise");
+    let refusals = messages.iter().filter(|one| one.contains("cannot accept connections")).count();
+    assert_eq!(refusals, 1, "{messages:?}");
 }
 
 #[test]
@@ -217,10 +217,10 @@ fn a_refused_subreaper_is_told() {
         Supervisor::new("linux").service("app", &["forever"], "").start_refusing(refused);
     supervisor.wait_for_state("app", "ready");
     assert_eq!(supervisor.stop(), 0);
-    let told = supervisor.messages("supervise");
+    let messages = supervisor.messages("supervise");
     assert!(
-        told.iter().any(|one| one.contains("orphans of services cannot be taken in")),
-        "{told:?}"
+        messages.iter().any(|one| one.contains("orphans of services cannot be taken in")),
+        "{messages:?}"
     );
 }
 

@@ -72,8 +72,8 @@ on_every_os! {
         supervisor.wait_for_state("app", "ready");
         assert_ne!(supervisor.service_pid("app"), first);
         assert_eq!(supervisor.stop(), 0);
-        let told = supervisor.messages("supervise").join("\n");
-        assert!(told.contains("it answers 503 (3 times in a row)"), "{told}");
+        let log = supervisor.messages("supervise").join("\n");
+        assert!(log.contains("it answers 503 (3 times in a row)"), "{log}");
     }
 
     fn a_service_that_falls_silent_is_started_again(os) {
@@ -95,8 +95,8 @@ on_every_os! {
         fs::write(supervisor.path("well"), "").expect("well");
         supervisor.until("the first one is gone", || !is_alive(first));
         assert_eq!(supervisor.stop(), 0);
-        let told = supervisor.messages("supervise").join("\n");
-        assert!(told.contains("no WATCHDOG=1 for 1s"), "{told}");
+        let log = supervisor.messages("supervise").join("\n");
+        assert!(log.contains("no WATCHDOG=1 for 1s"), "{log}");
     }
 
     fn liveness_is_not_looked_at_before_readiness(os) {
@@ -138,8 +138,8 @@ on_every_os! {
         supervisor.wait_for_control();
         supervisor.until("it is started again", || supervisor.service_status("app")["restarts"] == 1);
         assert_eq!(supervisor.stop(), 0);
-        let told = supervisor.messages("supervise").join("\n");
-        assert!(told.contains("its answer is not HTTP (2 times in a row)"), "{told}");
+        let log = supervisor.messages("supervise").join("\n");
+        assert!(log.contains("its answer is not HTTP (2 times in a row)"), "{log}");
     }
 
     fn a_service_that_must_not_be_started_again_fails_with_its_liveness(os) {

@@ -23,9 +23,9 @@ on_every_os! {
         supervisor.wait_for_state("app", "failed");
         supervisor.until("the hook ran", || supervisor.read("told").ends_with("}\n"));
         assert_eq!(supervisor.read("who"), "app");
-        let told: Value = serde_json::from_str(supervisor.read("told").trim()).expect("one JSON object");
-        assert_eq!((&told["name"], &told["to"]), (&"app".into(), &"failed".into()));
-        assert_eq!(told["why"], "exit code 3");
+        let event: Value = serde_json::from_str(supervisor.read("told").trim()).expect("one JSON object");
+        assert_eq!((&event["name"], &event["to"]), (&"app".into(), &"failed".into()));
+        assert_eq!(event["why"], "exit code 3");
         assert_eq!(supervisor.stop(), 0);
     }
 
@@ -38,13 +38,13 @@ on_every_os! {
             .extra("[[hook]]\nname = \"deaf\"\npost = \"http://127.0.0.1:1/alarm\"")
             .start();
         supervisor.wait_for_state("app", "failed");
-        let told = || supervisor.log();
+        let log = || supervisor.log();
         supervisor.until("all four have failed", || {
             ["hangs", "fails", "missing", "deaf"]
                 .iter()
-                .all(|name| told().contains(&format!("hook {name} failed")))
+                .all(|name| log().contains(&format!("hook {name} failed")))
         });
-        assert!(told().contains("it took longer than 200ms"));
+        assert!(log().contains("it took longer than 200ms"));
         assert_eq!(supervisor.stop(), 0);
     }
 
@@ -82,8 +82,8 @@ on_every_os! {
         let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
         assert!(head.starts_with("POST /events?a=1 HTTP/1.1\r\n"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
-        let told: Value = serde_json::from_str(body).expect("JSON");
-        assert_eq!(told["to"], "ready");
+        let event: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(event["to"], "ready");
         supervisor.wait_for_state("app", "ready");
         assert_eq!(supervisor.stop(), 0);
         assert!(!supervisor.log().contains("did not work"), "{}", supervisor.log());

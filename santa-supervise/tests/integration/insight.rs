@@ -10,9 +10,9 @@ on_every_os! {
                 "backoff = { initial = \"1h\", max = \"1h\" }")
             .start();
         supervisor.wait_for_state("app", "backoff");
-        let told = supervisor.ctl_ok(&["explain", "app"]);
+        let shown = supervisor.ctl_ok(&["explain", "app"]);
         for part in ["app is backoff", "exit code 3", "| no database", "next: starts again in "] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(shown.contains(part), "{part}: {shown}");
         }
         let json: serde_json::Value =
             serde_json::from_str(&supervisor.ctl_ok(&["explain", "app", "--json"])).expect("JSON");
@@ -57,8 +57,8 @@ on_every_os! {
             &["metrics", "--json"],
             &["shutdown", "--json"],
         ] {
-            let told = supervisor.ctl_ok(command);
-            let json: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+            let shown = supervisor.ctl_ok(command);
+            let json: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
             assert_eq!(json["ok"], true, "{command:?}");
         }
         assert_eq!(supervisor.wait().code(), Some(0));

@@ -188,6 +188,6 @@ on_every_os! {
         let log = supervisor.log();
         assert!(log.lines().any(|line| line.ends_with(" app        hello")), "{log}");
         assert!(log.lines().any(|line| line.ends_with(" supervise  app completed (exit code 0)")), "{log}");
-        assert!(!log.contains('\u{1b}'), "no colours outside a terminal");
+        assert!(!log.contains('\u{1b}'), "no colors outside a terminal");
     }
 }

@@ -13,7 +13,7 @@ fn reload(supervisor: &Supervisor, change: impl Fn(String) -> String) -> std::pr
     supervisor.ctl(&["reload-config"])
 }
 
-fn told(output: &std::process::Output) -> String {
+fn message(output: &std::process::Output) -> String {
     crate::support::text(&output.stdout) + &crate::support::text(&output.stderr)
 }
 
@@ -34,9 +34,9 @@ on_every_os! {
             let text = text.replace("stop_timeout = \"1s\"", "stop_timeout = \"2s\"");
             text.replace("name = \"gone\"", "name = \"fresh\"")
         });
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", message(&output));
         let expected = "added: fresh; renewed: replaced; changed in place: tuned; removed: gone\n";
-        assert_eq!(told(&output), expected);
+        assert_eq!(message(&output), expected);
         supervisor.wait_for_state("fresh", "ready");
         supervisor.until("the removed one is gone", || !is_alive(pids[1]));
         supervisor.until("it is forgotten", || !supervisor.ctl_ok(&["status"]).contains("gone"));
@@ -59,7 +59,7 @@ on_every_os! {
             let text = text.replace("\"0s\"", "\"30ms\"");
             text.replace("\"40ms\"", "\"0s\"")
         });
-        assert_eq!(told(&output), "changed in place: sooner, later\n");
+        assert_eq!(message(&output), "changed in place: sooner, later\n");
         for name in ["sooner", "later"] {
             supervisor.ctl_ok(&["stop", name]);
             assert_eq!(supervisor.service_status(name)["last_exit"], "ended by SIGTERM");
@@ -90,7 +90,7 @@ on_every_os! {
             supervisor.until("the next of the first starts", || started() == 4);
             let fewer = |text: String| text.replace("instances = 3", &format!("instances = {left}"));
             let output = reload(&supervisor, fewer);
-            assert!(output.status.success(), "{}", told(&output));
+            assert!(output.status.success(), "{}", message(&output));
             fs::write(&go, "").expect("go");
             assert!(rolls.wait().expect("client").success());
             let services = || supervisor.status()["services"].as_array().expect("services").len();
@@ -114,16 +114,16 @@ on_every_os! {
             let before = fs::read_to_string(supervisor.path("santa.toml")).expect("configuration");
             let output = reload(&supervisor, |text| format!("{text}\n{wrong}\n"));
             assert_eq!(output.status.code(), Some(1));
-            let problem = told(&output);
+            let problem = message(&output);
             assert!(problem.contains(part) && problem.contains("santa.toml:"), "{problem}");
             fs::write(supervisor.path("santa.toml"), before).expect("configuration");
         }
         let moved = reload(&supervisor, |text| text.replace("/control.sock", "/elsewhere.sock"));
         // The client looks at the new place, where nobody is.
-        assert_eq!(moved.status.code(), Some(4), "{}", told(&moved));
+        assert_eq!(moved.status.code(), Some(4), "{}", message(&moved));
         let control = supervisor.path("control.sock").display().to_string();
         let refused = supervisor.ctl(&["--socket", &control, "reload-config"]);
-        assert!(told(&refused).contains("cannot change while"), "{}", told(&refused));
+        assert!(message(&refused).contains("cannot change while"), "{}", message(&refused));
         reload(&supervisor, |text| text.replace("/elsewhere.sock", "/control.sock"));
         assert_eq!(supervisor.service_pid("app"), pid, "nothing else was disturbed");
         assert_eq!(supervisor.stop(), 0);
@@ -159,7 +159,7 @@ on_every_os! {
         supervisor.wait_for_state("app", "ready");
         let first = supervisor.service_pid("app");
         let output = reload(&supervisor, |text| text.replace("FAKE_X = \"1\"", "FAKE_X = \"2\""));
-        assert_eq!(told(&output), "renewed: app\n");
+        assert_eq!(message(&output), "renewed: app\n");
         supervisor.until("the old one has left", || !is_alive(first));
         assert_eq!(supervisor.state("app"), "ready");
         assert_eq!(supervisor.stop(), 0);

@@ -100,8 +100,8 @@ on_every_os! {
         });
         supervisor.wait_for_state("app", "ready");
         let own = supervisor.service_pid("app");
-        let told = supervisor.ctl_ok(&["logs", "supervise", "--json", "-n", "1000"]);
-        let mut alive: Vec<i64> = told
+        let log = supervisor.ctl_ok(&["logs", "supervise", "--json", "-n", "1000"]);
+        let mut alive: Vec<i64> = log
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["pid"].as_i64())
             .filter(|pid| is_alive(i32::try_from(*pid).expect("a pid")))
@@ -157,8 +157,8 @@ on_every_os! {
         supervisor.wait_for_state("app", "ready");
         assert_eq!(supervisor.service_status("other")["restarts"], 0);
         assert_eq!(supervisor.stop(), 0);
-        let told = supervisor.messages("supervise").join("\n");
-        assert_eq!(told.matches("a file that it watches has changed").count(), 1, "{told}");
+        let log = supervisor.messages("supervise").join("\n");
+        assert_eq!(log.matches("a file that it watches has changed").count(), 1, "{log}");
     }
 
     fn a_reload_sends_the_signal_or_restarts(os) {

@@ -334,6 +334,6 @@ fn a_service_that_takes_all_memory_is_killed_alone_and_starts_again() {
     assert_eq!(supervisor.service_status("greedy")["last_exit"], "ended by SIGKILL");
     let explained = supervisor.ctl_ok(&["explain", "greedy"]);
     assert!(explained.contains("probably out of memory"), "{explained}");
-    assert_eq!(supervisor.service_status("app")["restarts"], 0, "its neighbour lives on");
+    assert_eq!(supervisor.service_status("app")["restarts"], 0, "its neighbor lives on");
     assert_eq!(supervisor.stop(), 0);
 }

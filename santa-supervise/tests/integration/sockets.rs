@@ -42,8 +42,8 @@ on_every_os! {
         assert!(std::os::unix::net::UnixStream::connect(supervisor.path("main.sock")).is_ok());
         assert_eq!(supervisor.stop(), 0);
         assert_eq!(supervisor.leftover_files(), Vec::<String>::new());
-        let told = supervisor.messages("supervise").join("\n");
-        assert!(told.contains("main.sock was removed by another process; it is bound again"), "{told}");
+        let log = supervisor.messages("supervise").join("\n");
+        assert!(log.contains("main.sock was removed by another process; it is bound again"), "{log}");
     }
 
     fn a_service_finds_its_sockets_by_number_and_by_name(os) {

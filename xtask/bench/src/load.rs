@@ -36,7 +36,7 @@ pub(crate) struct Load {
     pub(crate) to: String,
     /// Paths; several are asked for in turn.
     pub(crate) paths: Vec<String>,
-    /// Files with the content that answers must have; one for each path, or none
+    /// Files with the content that responses must have; one for each path, or none
     /// where the echo is compared.
     pub(crate) expect: Vec<PathBuf>,
     /// Connections at a time.
@@ -49,7 +49,7 @@ pub(crate) struct Load {
     pub(crate) close: bool,
     /// TLS, with this authority.
     pub(crate) authority: Option<PathBuf>,
-    /// HTTP/2, with so many streams on each connection.
+    /// HTTP/2, with this many streams on each connection.
     pub(crate) streams: Option<u32>,
     /// More arguments of `santa-load`.
     pub(crate) more: Vec<String>,
@@ -71,9 +71,9 @@ pub(crate) struct Slow {
 /// What came of it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
-    /// Answers or echoes.
-    pub(crate) answers: f64,
-    /// Answers a second.
+    /// Responses or echoes.
+    pub(crate) responses: f64,
+    /// Responses a second.
     pub(crate) rate: f64,
     /// Latency that half kept, in microseconds.
     pub(crate) p50: f64,
@@ -137,7 +137,7 @@ impl Program {
         FleetOutcome::read(&serde_json::from_str(&line).context("the load generator's result")?)
     }
 
-    /// Opens so many idle connections and keeps them while the result lives.
+    /// Opens this many idle connections and keeps them while the result lives.
     pub(crate) fn hold(&self, hold: &Hold<'_>, connections: u32) -> Result<Held> {
         let mut command = self.command();
         command.args(["hold", "--to", hold.to, "--path", hold.path, "--connections"]);
@@ -184,32 +184,32 @@ pub(crate) struct Fleet {
     pub(crate) events: u32,
     /// How often each page of rules is asked for.
     pub(crate) repeat: u32,
-    /// Only uploads of events, over so many connections, as fast as they are taken.
+    /// Only uploads of events, over this many connections, as fast as they are taken.
     pub(crate) uploads: Option<u32>,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct FleetOutcome {
-    /// Answers to all stages.
-    pub(crate) answers: f64,
+    /// Responses to all stages.
+    pub(crate) responses: f64,
     /// Syncs that came to their end, if any did.
     pub(crate) syncs: Option<f64>,
     /// Events that were accepted.
     pub(crate) events: f64,
     /// How long it took.
     pub(crate) seconds: f64,
-    /// Latency that half of the answers kept, in microseconds.
+    /// Latency that half of the responses kept, in microseconds.
     pub(crate) p50: f64,
-    /// Latency that 99 of 100 answers kept, in microseconds.
+    /// Latency that 99 of 100 responses kept, in microseconds.
     pub(crate) p99: f64,
-    /// What half of the Macs waited at most for all answers of a sync, in microseconds.
+    /// What half of the Macs waited at most for all responses of a sync, in microseconds.
     pub(crate) sync: f64,
     failure: Option<String>,
 }
 
 impl Fleet {
-    /// So many Macs that sync once in `interval` seconds each, beginning with number `first`.
+    /// This many Macs that sync once in `interval` seconds each, beginning with number `first`.
     pub(crate) fn new(to: &str, machines: u32, first: u32, interval: f64, seconds: f64) -> Self {
         let to = to.to_owned();
         Self { to, machines, first, interval, seconds, events: 10, repeat: 1, uploads: None }
@@ -241,7 +241,7 @@ impl FleetOutcome {
         let why = value["first_error"].as_str().unwrap_or("a status other than 200");
         let latency = &value["latency"];
         Ok(Self {
-            answers: figure(value, "answers")?,
+            responses: figure(value, "responses")?,
             syncs: Some(figure(value, "syncs")?).filter(|syncs| *syncs > 0.0),
             events: figure(value, "events")?,
             seconds: figure(value, "seconds")?,
@@ -258,7 +258,7 @@ impl FleetOutcome {
         if let Some(failure) = &self.failure {
             anyhow::bail!("{failure}");
         }
-        ensure!(self.answers > 0.0, "not one answer came");
+        ensure!(self.responses > 0.0, "no response came");
         Ok(())
     }
 }
@@ -312,14 +312,14 @@ impl Outcome {
         let failed = count("errors") + count("refused");
         let why = value["first_error"].as_str().unwrap_or("a status of 400 or more");
         ensure!(failed == 0, "{failed} requests failed; the first with: {why}");
-        let answers = value["answers"].as_f64().context("no count of answers")?;
+        let responses = value["responses"].as_f64().context("no count of responses")?;
         let seconds = value["seconds"].as_f64().context("no duration")?;
-        ensure!(answers > 0.0, "not one answer came");
+        ensure!(responses > 0.0, "no response came");
         let latency = |name: &str| {
             value["latency"][name].as_f64().with_context(|| format!("no latency {name}"))
         };
         let (p50, p99) = (latency("p50_us")?, latency("p99_us")?);
-        Ok(Self { answers, rate: answers / seconds, p50, p99 })
+        Ok(Self { responses, rate: responses / seconds, p50, p99 })
     }
 }
 
@@ -355,7 +355,7 @@ mod tests {
 
     fn result(errors: u64, refused: u64) -> Value {
         json!({
-            "answers": 100, "errors": errors, "refused": refused, "first_error": "cut off",
+            "responses": 100, "errors": errors, "refused": refused, "first_error": "cut off",
             "seconds": 2.0, "latency": { "p50_us": 5.0, "p99_us": 9.0 },
         })
     }
@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn a_run_with_a_failure_has_no_figures() {
         let outcome = Outcome::read(&result(0, 0)).expect("figures");
-        assert_eq!(outcome, Outcome { answers: 100.0, rate: 50.0, p50: 5.0, p99: 9.0 });
+        assert_eq!(outcome, Outcome { responses: 100.0, rate: 50.0, p50: 5.0, p99: 9.0 });
         let error = Outcome::read(&result(1, 0)).expect_err("an error").to_string();
         assert!(error.contains("cut off"), "{error}");
         assert!(Outcome::read(&result(0, 1)).is_err());

@@ -12,7 +12,7 @@ const LEFT: f64 = 190.0;
 const ONE: f64 = 240.0;
 /// The longest bar; what is longer is cut off and shows its figure.
 const LONGEST: f64 = 2.2;
-const COLOURS: [&str; 5] = ["#8c8c8c", "#1668b8", "#c2571a", "#2e7d32", "#7b3fa0"];
+const COLORS: [&str; 5] = ["#8c8c8c", "#1668b8", "#c2571a", "#2e7d32", "#7b3fa0"];
 
 /// The plot as an SVG document.
 pub(crate) fn svg(cases: &[&Case]) -> String {
@@ -26,7 +26,7 @@ pub(crate) fn svg(cases: &[&Case]) -> String {
         y += BAR;
         body.push_str(&text(8.0, y, "bold", &title));
         y += 6.0;
-        let bars = case.rows.iter().zip(COLOURS.iter().cycle());
+        let bars = case.rows.iter().zip(COLORS.iter().cycle());
         for (row, color) in bars {
             let (Some(value), Some(ratio)) = (row.median(metric), case.ratio(row, metric)) else {
                 continue;

@@ -15,7 +15,7 @@ use super::{Args, container, fleet, load, proxy, supervise};
 
 /// One entry of `cargo xtask bench --list`.
 pub(crate) struct Scenario {
-    /// How it is called; a family shares what comes before the hyphen.
+    /// Its name; a family shares what comes before the hyphen.
     pub(crate) name: &'static str,
     /// What is measured, in one line.
     pub(crate) about: &'static str,
@@ -48,7 +48,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "proxy-api",
-        about: "answers of a canned backend, 200 B and 16 KiB; access log on and off",
+        about: "responses of a canned backend, 200 B and 16 KiB; access log on and off",
         prepare: proxy::prepare,
         run: proxy::forwarding,
     },
@@ -66,7 +66,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "proxy-tls",
-        about: "files and answers over kept TLS connections",
+        about: "files and responses over kept TLS connections",
         prepare: proxy::prepare,
         run: proxy::tls,
     },
@@ -90,13 +90,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "proxy-slow",
-        about: "answers to those who ask while 2,000 connections send heads and bodies byte by byte",
+        about: "responses to others while 2,000 connections send heads and bodies byte by byte",
         prepare: proxy::prepare,
         run: proxy::slow,
     },
     Scenario {
         name: "proxy-backend",
-        about: "answers of the real backend, uvicorn and FastAPI; what a proxy adds to its latency",
+        about: "responses of the real backend, uvicorn and FastAPI; what a proxy adds to its latency",
         prepare: proxy::prepare_backend,
         run: proxy::backend,
     },

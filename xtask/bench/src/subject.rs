@@ -14,14 +14,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use xtask::{run, wait};
 
 /// Longest that a subject may take to answer, and to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(20);
 /// The core that subjects run on; load has the others.
 pub(crate) const SERVER_CORE: usize = 0;
 
 /// A running program and its children; stopped when dropped.
 pub(crate) struct Subject {
-    /// How it is called in the report.
+    /// Its name in the report.
     pub(crate) name: String,
     child: Child,
     log: PathBuf,
@@ -65,13 +65,13 @@ impl Subject {
             None => TcpStream::connect(address).is_ok(),
         };
         let mut ended = false;
-        let there = wait::until(PATIENCE, TICK, || {
+        let there = wait::until(TIMEOUT, TICK, || {
             ended = self.child.try_wait()?.is_some();
             Ok(ended || taken())
         })?;
         if ended || !there {
-            let said = fs::read_to_string(&self.log).unwrap_or_default();
-            bail!("{} does not listen on {address}:\n{}", self.name, run::tail(&said));
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            bail!("{} does not listen on {address}:\n{}", self.name, run::tail(&log));
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Subject {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // It may have ended by itself.
         let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
                 let _ = self.child.kill();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// A quantity that is measured; less is better unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Metric {
-    /// What it is called in tables; the key in JSON.
+    /// Its name in tables; the key in JSON.
     pub(crate) name: &'static str,
     /// Its unit.
     pub(crate) unit: &'static str,
@@ -18,11 +18,11 @@ pub(crate) const CPU: Metric = Metric { name: "CPU/request", unit: "µs", compar
 /// CPU time of the backend behind a subject for one request.
 pub(crate) const BACKEND: Metric =
     Metric { name: "backend CPU/request", unit: "µs", compared: true };
-/// Answers a second.
+/// Responses a second.
 pub(crate) const RATE: Metric = Metric { name: "rate", unit: "1/s", compared: false };
-/// Latency that half of the answers kept.
+/// Latency that half of the responses kept.
 pub(crate) const P50: Metric = Metric { name: "p50", unit: "µs", compared: false };
-/// Latency that 99 of 100 answers kept.
+/// Latency that 99 of 100 responses kept.
 pub(crate) const P99: Metric = Metric { name: "p99", unit: "µs", compared: true };
 /// Proportional memory (PSS) of all processes.
 pub(crate) const MEMORY: Metric = Metric { name: "PSS", unit: "MiB", compared: true };
@@ -79,11 +79,11 @@ impl Case {
 
     /// Every failure, with the case and the subject named.
     pub(crate) fn failures(&self) -> impl Iterator<Item = String> {
-        let told = |row: &Row| {
+        let described = |row: &Row| {
             let why = row.failure.as_ref()?;
             Some(format!("{}: {} has no figures: {why}", self.name, row.name))
         };
-        self.rows.iter().filter_map(told)
+        self.rows.iter().filter_map(described)
     }
 
     /// The metrics that were measured, in their order.
@@ -222,8 +222,8 @@ mod tests {
         let mut case = case();
         case.fail(1, "answered with 404".to_owned());
         assert!(case.markdown().ends_with("| santa-proxy | – | – |\n"), "{}", case.markdown());
-        let told: Vec<String> = case.failures().collect();
-        assert_eq!(told, ["1 KiB: santa-proxy has no figures: answered with 404"]);
+        let described: Vec<String> = case.failures().collect();
+        assert_eq!(described, ["1 KiB: santa-proxy has no figures: answered with 404"]);
         assert_eq!(case.json()["subjects"][1]["failure"], "answered with 404");
     }
 

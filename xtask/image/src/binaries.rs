@@ -1,4 +1,4 @@
-//! The last layer: the two Rust programs, the configuration, the licences and the
+//! The last layer: the two Rust programs, the configuration, the licenses and the
 //! bill of materials.
 
 use std::fs;

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn an_image_over_the_budget_fails_and_says_how_far() {
-        for (compression, size, unpacked, said) in [
+        for (compression, size, unpacked, expected) in [
             (Compression::Zstd, COMPRESSED, UNPACKED, None),
             (Compression::Zstd, COMPRESSED + 1_000_000, UNPACKED, Some("37.0 MB compressed")),
             (Compression::Gzip, COMPRESSED + 1_000_000, UNPACKED, None),
@@ -104,10 +104,10 @@ mod tests {
         ] {
             let image = image(compression, size, unpacked);
             let found = check(&image).err().map(|error| error.to_string());
-            match (said, found) {
+            match (expected, found) {
                 (None, found) => assert_eq!(found, None),
-                (Some(said), found) => {
-                    assert!(found.is_some_and(|text| text.contains(said)), "{said}")
+                (Some(expected), found) => {
+                    assert!(found.is_some_and(|text| text.contains(expected)), "{expected}")
                 }
             }
             assert!(table(&image).lines().any(|line| line.starts_with("packages ")));

@@ -14,7 +14,7 @@ use xtask::commands::image::Compression;
 use xtask::platform::Platform;
 use xtask::repo;
 
-/// Where licences of our own parts are in the image.
+/// Where licenses of our own parts are in the image.
 const DOCUMENTS: &str = "usr/share/doc/santaserver";
 
 /// How hard layers are compressed that change seldom and often.

@@ -66,11 +66,11 @@ impl Interpreter {
         let script = folder.with_extension("py");
         fs::write(&script, SCRIPT)?;
         let shell = run::shell()?;
-        let said = run::output("write byte code", self.python(&shell).arg(&script).arg(folder));
+        let printed = run::output("write byte code", self.python(&shell).arg(&script).arg(folder));
         fs::remove_file(&script)?;
-        let said = said?;
-        if !said.ends_with("failed 0\n") {
-            bail!("some sources are not valid Python {said}");
+        let printed = printed?;
+        if !printed.ends_with("failed 0\n") {
+            bail!("some sources are not valid Python {printed}");
         }
         let mut found = Tree::default();
         found.read(folder, "")?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use sha2::{Digest as _, Sha256};
 use xtask::fingerprint;
 
-/// Collects inputs into one SHA-256; each part is told apart by its length.
+/// Collects inputs into one SHA-256; each part is preceded by its length.
 #[derive(Default)]
 pub(crate) struct Inputs(Sha256);
 

@@ -118,7 +118,7 @@ pub(crate) fn fetch(pins: &[Pin], mirror: Option<&str>) -> Result<Vec<PathBuf>> 
 /// Fetches one package into the cache, where only what is locked gets.
 fn package(shell: &Shell, mirror: &Mirror, pin: &Pin, cache: &Path) -> Result<()> {
     let partial = cache.join(format!("{}.partial", pin.sha256));
-    one(shell, &mirror.address(&pin.path)?, &partial).map_err(|said| explain(pin, &said))?;
+    one(shell, &mirror.address(&pin.path)?, &partial).map_err(|message| explain(pin, &message))?;
     verify(pin, &partial)?;
     Ok(fs::rename(&partial, cache.join(pin.file()))?)
 }
@@ -150,8 +150,8 @@ fn explain(pin: &Pin, error: &anyhow::Error) -> anyhow::Error {
     if error.is::<run::Interrupted>() {
         return run::Interrupted.into();
     }
-    let said = format!("{error:#}");
-    if said.contains("404") {
+    let message = format!("{error:#}");
+    if message.contains("404") {
         return anyhow::anyhow!(
             "{} {} is no longer on the mirror: Debian has replaced it by a newer version; run `cargo xtask image --update-lock`, look at the difference and commit it",
             pin.name,
@@ -159,7 +159,7 @@ fn explain(pin: &Pin, error: &anyhow::Error) -> anyhow::Error {
         );
     }
     anyhow::anyhow!(
-        "{} {} could not be fetched; another mirror can be named with --mirror URL\n{said}",
+        "{} {} could not be fetched; another mirror can be named with --mirror URL\n{message}",
         pin.name,
         pin.version
     )
@@ -229,10 +229,10 @@ mod tests {
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
-        said(&format!("http://{address}/debian"))
+        failure(&format!("http://{address}/debian"))
     }
 
-    fn said(mirror: &str) -> String {
+    fn failure(mirror: &str) -> String {
         let cache = tempfile::tempdir().expect("temporary folder");
         let shell = run::shell().expect("a shell");
         let error =
@@ -245,30 +245,33 @@ mod tests {
 
     #[test]
     fn a_vanished_package_says_how_to_renew_the_lock() {
-        let said = fetched_from(
+        let message = fetched_from(
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         );
-        assert!(said.contains("libz 1+x is no longer") && said.contains("--update-lock"), "{said}");
-        assert!(!said.contains("404"), "{said}");
+        assert!(
+            message.contains("libz 1+x is no longer") && message.contains("--update-lock"),
+            "{message}"
+        );
+        assert!(!message.contains("404"), "{message}");
     }
 
     #[test]
     fn what_is_not_the_locked_package_is_thrown_away() {
-        let said =
+        let message =
             fetched_from("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nother");
         assert!(
-            said.contains("not the locked one") && said.contains("nothing of it was used"),
-            "{said}"
+            message.contains("not the locked one") && message.contains("nothing of it was used"),
+            "{message}"
         );
     }
 
     #[test]
     fn a_mirror_that_does_not_answer_says_that_there_are_others() {
         // Nobody listens there; a port that was free a moment ago may be another test's.
-        let said = said("http://127.0.0.1:1/debian");
+        let message = failure("http://127.0.0.1:1/debian");
         assert!(
-            said.contains("libz 1+x could not be fetched") && said.contains("--mirror URL"),
-            "{said}"
+            message.contains("libz 1+x could not be fetched") && message.contains("--mirror URL"),
+            "{message}"
         );
     }
 }

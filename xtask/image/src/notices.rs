@@ -1,4 +1,4 @@
-//! The licence texts of what is compiled into the programs and the console.
+//! The license texts of what is compiled into the programs and the console.
 //! Those of Debian's and Python's packages lie beside their files already.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,15 +18,15 @@ pub(crate) struct Library {
     pub(crate) name: String,
     pub(crate) version: String,
     /// SPDX expression, as the library states it.
-    pub(crate) licence: String,
+    pub(crate) license: String,
     /// Folder of its sources.
     folder: String,
 }
 
 impl Library {
-    /// A library whose licence text lies elsewhere.
-    pub(crate) fn new(name: String, version: String, licence: String) -> Self {
-        Self { name, version, licence, folder: String::new() }
+    /// A library whose license text lies elsewhere.
+    pub(crate) fn new(name: String, version: String, license: String) -> Self {
+        Self { name, version, license, folder: String::new() }
     }
 }
 
@@ -82,7 +82,7 @@ fn library(package: &Value) -> Library {
     Library {
         name: text(&package["name"]),
         version: text(&package["version"]),
-        licence: text(&package["license"]),
+        license: text(&package["license"]),
         folder,
     }
 }
@@ -110,7 +110,7 @@ fn bundled(lock: &Value, folder: &str) -> Vec<Library> {
         .map(|(path, package)| Library {
             name: path.rsplit("node_modules/").next().unwrap_or(path).to_owned(),
             version: text(&package["version"]),
-            licence: text(&package["license"]),
+            license: text(&package["license"]),
             folder: format!("{folder}/{path}"),
         })
         .collect()
@@ -120,12 +120,12 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// All licence texts, each once, under the libraries that it is of.
+/// All license texts, each once, under the libraries that it is of.
 pub(crate) fn texts(libraries: &[Library]) -> String {
     let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for library in libraries {
-        let title = format!("{} {} ({})", library.name, library.version, library.licence);
-        for text in licence_files(Path::new(&library.folder)) {
+        let title = format!("{} {} ({})", library.name, library.version, library.license);
+        for text in license_files(Path::new(&library.folder)) {
             owners.entry(text).or_default().insert(title.clone());
         }
     }
@@ -143,7 +143,7 @@ pub(crate) fn texts(libraries: &[Library]) -> String {
     parts.join(&format!("\n{}\n\n", "-".repeat(80)))
 }
 
-fn licence_files(folder: &Path) -> Vec<String> {
+fn license_files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let named = entries.filter(|entry| {
         let name = entry.file_name().to_string_lossy().to_uppercase();
@@ -188,7 +188,7 @@ mod tests {
             Library {
                 name: name.to_owned(),
                 version: "1".to_owned(),
-                licence: "MIT".to_owned(),
+                license: "MIT".to_owned(),
                 folder: own.display().to_string(),
             }
         };

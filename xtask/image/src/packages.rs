@@ -107,7 +107,7 @@ fn wanted(path: &str) -> bool {
     if top == "bin" || (top.ends_with(".dist-info") && BOOKKEEPING.contains(&name)) {
         return false;
     }
-    // Names of licences end in anything.
+    // Names of licenses end in anything.
     if top.ends_with(".dist-info") {
         return true;
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_and_licences_stay_and_the_rest_goes() {
+    fn what_runs_and_licenses_stay_and_the_rest_goes() {
         for path in [
             "fastapi/applications.py",
             "asyncpg/protocol/protocol.cpython-313-x86_64-linux-gnu.so",

@@ -55,10 +55,10 @@ impl Rootfs {
 
     /// Whether `path` (without the leading slash) of `package` goes into the image.
     pub(crate) fn takes(&self, package: &str, path: &str) -> bool {
-        let licence = path == format!("usr/share/doc/{package}/copyright")
+        let license = path == format!("usr/share/doc/{package}/copyright")
             || path == format!("usr/share/doc/{package}");
         let Some(choice) = self.packages.get(package) else { return false };
-        licence
+        license
             || (choice.keep.iter().any(|pattern| fits(pattern, path))
                 && !choice.drop.iter().any(|pattern| fits(pattern, path)))
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_licence_is_always_taken_and_a_foreign_file_never() {
+    fn a_license_is_always_taken_and_a_foreign_file_never() {
         let rootfs = Rootfs::parse(
             "suite='s'\nversion='1'\n[package.a]\nkeep=['usr/bin/*']\ndrop=['usr/bin/sh']\n",
         )

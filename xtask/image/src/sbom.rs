@@ -90,8 +90,8 @@ fn component(kind: &str, library: &Library) -> Value {
     let mut component = json!({
         "type": "library", "bom-ref": url, "name": library.name, "version": library.version, "purl": url,
     });
-    if !library.licence.is_empty() {
-        component["licenses"] = json!([{ "license": { "name": library.licence } }]);
+    if !library.license.is_empty() {
+        component["licenses"] = json!([{ "license": { "name": library.license } }]);
     }
     component
 }
@@ -121,13 +121,13 @@ pub(crate) fn python(tree: &Tree) -> Vec<Library> {
                     head.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
                 values.next().unwrap_or_default().to_owned()
             };
-            let licence = [field("License-Expression"), field("License")]
+            let license = [field("License-Expression"), field("License")]
                 .into_iter()
                 .find(|text| !text.is_empty());
             Library::new(
                 field("Name").to_lowercase(),
                 field("Version"),
-                licence.unwrap_or_default(),
+                license.unwrap_or_default(),
             )
         })
         .collect();

@@ -24,7 +24,7 @@ fn launch(folder: &Path, args: &[&str]) -> Output {
         .expect("started")
 }
 
-fn said(output: &[u8]) -> String {
+fn utf8(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
 }
 
@@ -34,12 +34,12 @@ fn the_first_run_shows_what_is_compiled_and_later_ones_add_nothing() {
         "fn main() { println!(\"{:?}\", std::env::args().skip(1).collect::<Vec<_>>()); std::process::exit(7) }",
     );
     let first = launch(folder.path(), &["dev", "--port", "9000"]);
-    let shown = said(&first.stderr);
+    let shown = utf8(&first.stderr);
     assert!(shown.contains("compiling cargo xtask"), "{shown}");
     assert!(shown.contains("Compiling xtask v0.0.0"), "{shown}");
     let second = launch(folder.path(), &["dev", "-q"]);
-    assert_eq!(said(&second.stderr), "");
-    assert_eq!(said(&second.stdout), "[\"dev\", \"-q\"]\n");
+    assert_eq!(utf8(&second.stderr), "");
+    assert_eq!(utf8(&second.stdout), "[\"dev\", \"-q\"]\n");
     assert_eq!((first.status.code(), second.status.code()), (Some(7), Some(7)));
 }
 
@@ -47,6 +47,6 @@ fn the_first_run_shows_what_is_compiled_and_later_ones_add_nothing() {
 fn what_the_compiler_says_is_shown_and_nothing_is_run() {
     let folder = workspace("fn main() { println!(\"ran\"); let broken: u8 = \"text\"; }");
     let output = launch(folder.path(), &["ci"]);
-    assert!(said(&output.stderr).contains("mismatched types"), "{}", said(&output.stderr));
-    assert_eq!((said(&output.stdout).as_str(), output.status.code()), ("", Some(1)));
+    assert!(utf8(&output.stderr).contains("mismatched types"), "{}", utf8(&output.stderr));
+    assert_eq!((utf8(&output.stdout).as_str(), output.status.code()), ("", Some(1)));
 }

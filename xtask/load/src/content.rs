@@ -1,12 +1,12 @@
-//! The content of an answer as it arrives, in pieces of any size: of a known length,
+//! The content of a response as it arrives, in pieces of any size: of a known length,
 //! or in chunks (RFC 9112, section 7.1). Pure.
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// How much of an answer's content is still to come.
+/// How much of a response's content is still to come.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// So many bytes.
+    /// This many bytes.
     Length(u64),
     /// What chunks say.
     Chunks(Chunk),
@@ -17,21 +17,21 @@ pub(crate) enum Content {
 pub(crate) enum Chunk {
     /// In the size of a chunk, whose digits make this so far.
     Size(Option<u64>),
-    /// Behind it, in an extension, up to the end of the line.
+    /// After it, in an extension, up to the end of the line.
     Extension(u64),
-    /// At the line feed behind a size.
+    /// At the line feed after a size.
     SizeEnd(u64),
-    /// In its data, of which so many bytes are to come.
+    /// In its data, of which this many bytes are to come.
     Data(u64),
-    /// At the carriage return behind its data.
+    /// At the carriage return after its data.
     Return,
-    /// At the line feed behind that.
+    /// At the line feed after that.
     Feed,
     /// In a line of the trailer section; an empty one is its last.
     Trailer { empty: bool },
     /// At the line feed of such a line.
     TrailerEnd { last: bool },
-    /// Behind all of it.
+    /// After the end.
     Done,
 }
 
@@ -46,7 +46,7 @@ impl Content {
         match self {
             Self::Length(left) => {
                 let after = left.checked_sub(bytes.len() as u64);
-                *left = after.context("more came than the answer announced")?;
+                *left = after.context("more came than the response announced")?;
                 see(bytes);
                 Ok(*left == 0)
             }
@@ -93,7 +93,7 @@ impl Chunk {
             (Self::TrailerEnd { last: true }, b'\n') => Self::Done,
             (Self::TrailerEnd { last: false }, b'\n') => Self::Trailer { empty: true },
             (Self::Done, _) => bail!("more came than the last chunk announced"),
-            _ => bail!("the chunked coding of the answer is broken"),
+            _ => bail!("the chunked coding of the response is broken"),
         })
     }
 }

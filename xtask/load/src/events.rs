@@ -76,12 +76,12 @@ fn hex(number: u64, digits: usize) -> String {
     text
 }
 
-/// Undoes gzip as servers write it: a plain head, nothing behind.
+/// Undoes gzip as servers write it: a plain head, nothing after the data.
 pub(crate) fn gunzip(content: &[u8]) -> Result<Vec<u8>> {
     ensure!(content.len() > 18 && content[..4] == [0x1f, 0x8b, 8, 0], "not plain gzip");
     miniz_oxide::inflate::decompress_to_vec(&content[10..content.len() - 8])
         .ok()
-        .context("the answer's gzip is damaged")
+        .context("the response's gzip is damaged")
 }
 
 #[cfg(test)]

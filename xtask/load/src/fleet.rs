@@ -16,8 +16,8 @@ use crate::http::{exchange_for_content, request};
 use crate::report::{self, Tally};
 use crate::target::{Stream, Target};
 
-/// A Mac's own limit for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A Mac's own limit for a response.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest that syncs may take after the end of a run.
 const GRACE: Duration = Duration::from_secs(10);
 const BUFFER: usize = 256 * 1024;
@@ -60,7 +60,7 @@ struct Run {
     start: Instant,
     all: RefCell<Tally>,
     stages: [RefCell<Tally>; 4],
-    /// For whole syncs, what their Macs waited for answers.
+    /// For whole syncs, what their Macs waited for responses.
     waits: RefCell<Tally>,
     syncs: Cell<u64>,
     events: Cell<u64>,
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: Args) -> Result<report::Fleet> {
     let all = run.all.borrow();
     Ok(report::Fleet {
         syncs: run.syncs.get(),
-        answers: all.answers(),
+        responses: all.responses(),
         refused: all.refused,
         errors: all.errors,
         first_error: all.first_error.clone(),
@@ -142,14 +142,14 @@ impl Run {
     async fn sync_until_done(&self, machine: u32, due: Instant) {
         match self.sync(machine, due).await {
             Ok(waited) => {
-                self.waits.borrow_mut().answer(waited);
+                self.waits.borrow_mut().response(waited);
                 self.syncs.set(self.syncs.get() + 1);
             }
             Err(error) => self.all.borrow_mut().error(&error),
         }
     }
 
-    /// One sync of a Mac that keeps its hash; gives how long it waited for answers.
+    /// One sync of a Mac that keeps its hash; gives how long it waited for responses.
     async fn sync(&self, machine: u32, due: Instant) -> Result<Duration> {
         let mut stream = self.target.connect().await?;
         let name = format!("bench-{machine}");
@@ -160,9 +160,9 @@ impl Run {
              \"primary_user\":\"user{machine}\",\"client_mode\":\"LOCKDOWN\",\"machine_id\":\"{name}\",\
              \"rulesHash\":\"{hash}\"}}"
         );
-        let (answer, mut waited) =
+        let (response, mut waited) =
             self.stage(&mut stream, 0, &name, preflight.as_bytes(), due).await?;
-        let kind = text_after(&answer, b"\"sync_type\":\"").unwrap_or("NORMAL").to_owned();
+        let kind = text_after(&response, b"\"sync_type\":\"").unwrap_or("NORMAL").to_owned();
         if self.args.events > 0 {
             let body = self.events_of(machine);
             waited += self.stage(&mut stream, 1, &name, &body, Instant::now()).await?.1;
@@ -240,7 +240,7 @@ impl Run {
         upload(machine, self.args.events, self.args.programs, since)
     }
 
-    /// Posts one stage; gives the content of its answer and how long that took.
+    /// Posts one stage; gives the content of its response and how long that took.
     async fn stage(
         &self,
         stream: &mut Stream,
@@ -257,18 +257,18 @@ impl Run {
         let path = format!("/api/santa/{name}/{machine}");
         let request = request("POST", &path, &fields, &packed);
         let work = exchange_for_content(stream, &request, BUFFER);
-        let (answer, content) = timeout(PATIENCE, work)
+        let (response, content) = timeout(TIMEOUT, work)
             .await
-            .with_context(|| format!("{name}: no answer in time"))??;
+            .with_context(|| format!("{name}: no response in time"))??;
         let wait = due.elapsed();
         for tally in [&self.all, &self.stages[stage]] {
-            tally.borrow_mut().answer(wait);
+            tally.borrow_mut().response(wait);
         }
-        if answer.status != 200 {
+        if response.status != 200 {
             self.all.borrow_mut().refused += 1;
         }
-        ensure!(answer.status == 200, "{name} was answered with {}", answer.status);
-        let content = if answer.gzip { crate::events::gunzip(&content)? } else { content };
+        ensure!(response.status == 200, "{name} was answered with {}", response.status);
+        let content = if response.gzip { crate::events::gunzip(&content)? } else { content };
         Ok((content, wait))
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that do nothing after their first answer or echo: for what each of
+//! Connections that do nothing after their first response or echo: for what each of
 //! them costs in memory.
 
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use crate::report::{self, Held};
 use crate::{Common, http, websocket};
 
-/// Longest that the first answer on a connection may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest that the first response on a connection may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of the message that a WebSocket exchanges before it is idle.
 const SIZE: usize = 64;
@@ -40,18 +40,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let mut socket = websocket::open(&target, path, fields).await?;
             let message = websocket::message(SIZE);
             let echo = websocket::echo(&mut socket, &message);
-            timeout(PATIENCE, echo).await.context("no echo in time")??;
+            timeout(TIMEOUT, echo).await.context("no echo in time")??;
             sockets.push(socket);
             continue;
         }
         let first = async {
             let mut stream = target.connect().await?;
-            let answer = http::exchange(&mut stream, &request, &mut buffer, false, |_| {}).await?;
-            ensure!(answer.status == 200, "{path} was answered with {}", answer.status);
-            ensure!(answer.keep, "the server does not keep the connection open");
+            let response =
+                http::exchange(&mut stream, &request, &mut buffer, false, |_| {}).await?;
+            ensure!(response.status == 200, "{path} was answered with {}", response.status);
+            ensure!(response.keep, "the server does not keep the connection open");
             Ok(stream)
         };
-        streams.push(timeout(PATIENCE, first).await.context("no answer in time")??);
+        streams.push(timeout(TIMEOUT, first).await.context("no response in time")??);
     }
     let held = (sockets.len() + streams.len()) as u64;
     report::print(&Held { held })?;

@@ -13,16 +13,16 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::Common;
 use crate::content::{Chunk, Content};
 use crate::http2;
-use crate::message::Answer;
+use crate::message::Response;
 use crate::pace::Pace;
 use crate::report::{self, Tally};
 use crate::target::{NAME, Stream, Target};
 
-/// Longest that answers may take after the end of a run.
+/// Longest that responses may take after the end of a run.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// Pause after a failure, so that a dead server is not hammered.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
-/// Size of the buffer answers are read into.
+/// Size of the buffer responses are read into.
 const BUFFER: usize = 64 * 1024;
 
 #[derive(clap::Args)]
@@ -38,14 +38,14 @@ pub(crate) struct Args {
     /// File with the content of each request
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// File with the content that answers must have, with status 200; one for each
+    /// File with the content that responses must have, with status 200; one for each
     /// path. The length is checked every time, the bytes once on each connection or stream.
     #[arg(long, value_name = "FILE")]
     expect: Vec<PathBuf>,
     /// Open a connection for each request
     #[arg(long)]
     close: bool,
-    /// Speak HTTP/2 over TLS, with so many streams at a time on each connection
+    /// Speak HTTP/2 over TLS, with this many streams at a time on each connection
     #[arg(
         long,
         value_name = "N",
@@ -151,7 +151,7 @@ impl Run {
             next += 1;
             let work = self.exchange(&mut stream, which, &mut buffer);
             let done = timeout_at(self.end + GRACE, work).await;
-            let done = done.context("no answer in time").and_then(|result| result);
+            let done = done.context("no response in time").and_then(|result| result);
             let failed = done.is_err();
             if self.count(done, due) {
                 continue;
@@ -164,14 +164,14 @@ impl Run {
     }
 
     /// Counts an exchange; gives whether its connection is used again.
-    fn count(&self, done: Result<Answer>, due: Instant) -> bool {
+    fn count(&self, done: Result<Response>, due: Instant) -> bool {
         let mut tally = self.tally.borrow_mut();
         match done {
-            Ok(answer) => {
-                tally.answer(due.elapsed());
-                tally.bytes += answer.content;
-                tally.refused += u64::from(answer.status >= 400);
-                answer.keep && !self.close
+            Ok(response) => {
+                tally.response(due.elapsed());
+                tally.bytes += response.content;
+                tally.refused += u64::from(response.status >= 400);
+                response.keep && !self.close
             }
             Err(error) => {
                 tally.error(&error);
@@ -185,7 +185,7 @@ impl Run {
         stream: &mut Option<Stream>,
         which: usize,
         buffer: &mut [u8],
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let expected = self.expected.get(which);
         let is_new = stream.is_none();
         let stream = match stream {
@@ -200,15 +200,15 @@ impl Run {
             }
         };
         let request = &self.requests[which];
-        let answer = exchange(stream, request, buffer, self.to_head, compare).await?;
+        let response = exchange(stream, request, buffer, self.to_head, compare).await?;
         if let Some(expected) = expected {
-            check(answer.status, answer.content, expected.len(), same)?;
+            check(response.status, response.content, expected.len(), same)?;
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
-/// Whether an answer is the one that was meant.
+/// Whether a response is the one that was meant.
 pub(crate) fn check(status: u16, content: u64, length: usize, same: bool) -> Result<()> {
     ensure!(
         status == 200 && content == length as u64,
@@ -218,65 +218,65 @@ pub(crate) fn check(status: u16, content: u64, length: usize, same: bool) -> Res
     Ok(())
 }
 
-/// Sends a request and reads past its answer, whose content is shown to `see`.
+/// Sends a request and reads past its response, whose content is shown to `see`.
 pub(crate) async fn exchange(
     stream: &mut Stream,
     request: &[u8],
     buffer: &mut [u8],
     to_head: bool,
     mut see: impl FnMut(&[u8]),
-) -> Result<Answer> {
+) -> Result<Response> {
     stream.write_all(request).await.context("cannot send a request")?;
     stream.flush().await.context("cannot send a request")?;
     let mut filled = 0;
-    let mut answer = loop {
-        ensure!(filled < buffer.len(), "the head of the answer is too long");
+    let mut response = loop {
+        ensure!(filled < buffer.len(), "the head of the response is too long");
         filled += read(stream, &mut buffer[filled..]).await?;
-        if let Some(answer) = Answer::read(&buffer[..filled], to_head)? {
-            break answer;
+        if let Some(response) = Response::read(&buffer[..filled], to_head)? {
+            break response;
         }
     };
-    let mut content = match answer.chunked {
+    let mut content = match response.chunked {
         true => Content::Chunks(Chunk::Size(None)),
-        false => Content::Length(answer.content),
+        false => Content::Length(response.content),
     };
-    answer.content = 0;
+    response.content = 0;
     let mut count = |piece: &[u8]| {
-        answer.content += piece.len() as u64;
+        response.content += piece.len() as u64;
         see(piece);
     };
-    let mut piece = answer.head..filled;
+    let mut piece = response.head..filled;
     while !content.take(&buffer[piece], &mut count)? {
         piece = 0..read(stream, buffer).await?;
     }
-    Ok(answer)
+    Ok(response)
 }
 
 async fn read(stream: &mut Stream, buffer: &mut [u8]) -> Result<usize> {
-    let count = stream.read(buffer).await.context("cannot read an answer")?;
-    ensure!(count > 0, "the server closed the connection before its answer was complete");
+    let count = stream.read(buffer).await.context("cannot read a response")?;
+    ensure!(count > 0, "the server closed the connection before its response was complete");
     Ok(count)
 }
 
-/// Sends a request and returns its answer with all of its content.
+/// Sends a request and returns its response with all of its content.
 pub(crate) async fn exchange_for_content(
     stream: &mut Stream,
     request: &[u8],
     most: usize,
-) -> Result<(Answer, Vec<u8>)> {
+) -> Result<(Response, Vec<u8>)> {
     stream.write_all(request).await.context("cannot send a request")?;
     stream.flush().await.context("cannot send a request")?;
     let mut bytes = Vec::with_capacity(4 * 1024);
     loop {
-        let count = stream.read_buf(&mut bytes).await.context("cannot read an answer")?;
-        ensure!(count > 0, "the server closed the connection before its answer was complete");
-        let Some(answer) = Answer::read(&bytes, false)? else { continue };
-        ensure!(!answer.chunked, "the answer comes in chunks instead of with a length");
-        let whole = answer.head + usize::try_from(answer.content)?;
-        ensure!(whole <= most, "the answer is too long");
+        let count = stream.read_buf(&mut bytes).await.context("cannot read a response")?;
+        ensure!(count > 0, "the server closed the connection before its response was complete");
+        let Some(response) = Response::read(&bytes, false)? else { continue };
+        ensure!(!response.chunked, "the response comes in chunks instead of with a length");
+        let whole = response.head + usize::try_from(response.content)?;
+        ensure!(whole <= most, "the response is too long");
         if bytes.len() >= whole {
-            let content = bytes[answer.head..whole].to_vec();
-            return Ok((answer, content));
+            let content = bytes[response.head..whole].to_vec();
+            return Ok((response, content));
         }
     }
 }
@@ -289,8 +289,8 @@ mod tests {
     fn an_answer_counts_only_when_it_is_the_one_that_was_meant() {
         assert!(check(200, 5, 5, true).is_ok());
         for wrong in [check(404, 5, 5, true), check(200, 4, 5, true)] {
-            let said = wrong.expect_err("a wrong answer").to_string();
-            assert!(said.ends_with("instead of 200 and 5"), "{said}");
+            let message = wrong.expect_err("a wrong response").to_string();
+            assert!(message.ends_with("instead of 200 and 5"), "{message}");
         }
         assert!(check(200, 5, 5, false).is_err());
     }

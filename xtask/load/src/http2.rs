@@ -30,7 +30,7 @@ struct Run {
 }
 
 /// What came on one stream.
-struct Answer {
+struct Response {
     status: u16,
     content: u64,
 }
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &Args, streams: u32) -> Result<report::Http> {
     let (end, tally) = (start + args.seconds, RefCell::new(Tally::new()?));
     let run = Rc::new(Run { requests, expected, start, end, tally });
     let count = args.common.connections * streams;
-    // Neighbours in the schedule are on different connections.
+    // Neighbors in the schedule are on different connections.
     let tasks: Vec<_> = (0..count)
         .zip(connections.iter().cycle())
         .map(|(index, sender)| {
@@ -76,7 +76,7 @@ async fn connect(target: &Target) -> Result<SendRequest<Bytes>> {
             .await
             .context("the HTTP/2 handshake failed")
     };
-    let (sender, connection) = timeout(GRACE, handshake).await.context("no answer in time")??;
+    let (sender, connection) = timeout(GRACE, handshake).await.context("no response in time")??;
     spawn_local(async move {
         // Whatever ends it fails the requests that are under way, which tell of it.
         let _ = connection.await;
@@ -109,7 +109,7 @@ impl Run {
             let work = self.exchange(sender.clone(), next % self.requests.len(), is_new);
             next += 1;
             let done = timeout_at(self.end + GRACE, work).await;
-            let done = done.context("no answer in time").and_then(|result| result);
+            let done = done.context("no response in time").and_then(|result| result);
             is_new = done.is_err();
             self.count(done, due);
             if is_new {
@@ -118,13 +118,13 @@ impl Run {
         }
     }
 
-    fn count(&self, done: Result<Answer>, due: Instant) {
+    fn count(&self, done: Result<Response>, due: Instant) {
         let mut tally = self.tally.borrow_mut();
         match done {
-            Ok(answer) => {
-                tally.answer(due.elapsed());
-                tally.bytes += answer.content;
-                tally.refused += u64::from(answer.status >= 400);
+            Ok(response) => {
+                tally.response(due.elapsed());
+                tally.bytes += response.content;
+                tally.refused += u64::from(response.status >= 400);
             }
             Err(error) => tally.error(&error),
         }
@@ -135,26 +135,26 @@ impl Run {
         sender: SendRequest<Bytes>,
         which: usize,
         is_new: bool,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let expected = self.expected.get(which);
         let mut sender = sender.ready().await.context("cannot send a request")?;
         let request = self.requests[which].clone();
-        let (answer, _) = sender.send_request(request, true).context("cannot send a request")?;
-        let (head, mut body) = answer.await.context("cannot read an answer")?.into_parts();
+        let (response, _) = sender.send_request(request, true).context("cannot send a request")?;
+        let (head, mut body) = response.await.context("cannot read a response")?.into_parts();
         let (mut content, mut same) = (0, true);
         while let Some(piece) = body.data().await {
-            let piece = piece.context("cannot read an answer")?;
+            let piece = piece.context("cannot read a response")?;
             if let Some(expected) = expected.filter(|_| is_new) {
                 same &= expected.get(content..content + piece.len()) == Some(&piece[..]);
             }
             content += piece.len();
             body.flow_control().release_capacity(piece.len()).context("cannot read on")?;
         }
-        let answer = Answer { status: head.status.as_u16(), content: content as u64 };
+        let response = Response { status: head.status.as_u16(), content: content as u64 };
         if let Some(expected) = expected {
-            check(answer.status, answer.content, expected.len(), same)?;
+            check(response.status, response.content, expected.len(), same)?;
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
         args: Args,
     }
 
-    /// Answers every stream with `hello`, in two frames.
+    /// Responds on every stream with `hello`, in two frames.
     async fn serve(listener: TcpListener, tls: TlsAcceptor) {
         loop {
             let (stream, _) = listener.accept().await.expect("accepted");
@@ -233,11 +233,11 @@ mod tests {
             .expect("runtime");
         runtime.block_on(async {
             let good = load(b"h2", "hello").await.expect("a run");
-            assert!(good.answers >= 6 && good.errors == 0, "{good:?}");
-            assert_eq!(good.bytes, good.answers * 5);
+            assert!(good.responses >= 6 && good.errors == 0, "{good:?}");
+            assert_eq!(good.bytes, good.responses * 5);
             for wrong in ["hellO", "hell", "hello!"] {
                 let bad = load(b"h2", wrong).await.expect("a run");
-                assert!(bad.answers == 0 && bad.errors > 0, "{bad:?}");
+                assert!(bad.responses == 0 && bad.errors > 0, "{bad:?}");
             }
             let error = load(b"http/1.1", "hello").await.expect_err("no HTTP/2");
             assert!(format!("{error:#}").contains("TLS"), "{error:#}");

@@ -10,7 +10,7 @@
 //! | `fleet` | Macs that sync with a SantaServer, or only upload events | [`report::Fleet`] |
 //! | `hold` | opens idle connections or WebSockets, says `{"held":N}`, keeps them until its input ends | [`report::Held`] |
 //! | `slow` | clients that begin requests and never end them; says `{"held":N}`, goes on until its input ends | [`report::Held`] |
-//! | `serve` | the canned backend; says `{"listening":ADDRESS}` and answers until it is stopped | |
+//! | `serve` | the canned backend; says `{"listening":ADDRESS}` and serves until it is stopped | |
 //! | `certificate` | an authority and a certificate for `localhost`, as PEM files | |
 //!
 //! Latencies at a fixed rate count from the moment when a request was due, not
@@ -61,7 +61,7 @@ enum Command {
     Hold(hold::Args),
     /// Begin requests that never end, until standard input does
     Slow(slow::Args),
-    /// Answer with canned content: /…/bytes/N with N bytes, WebSockets with an echo
+    /// Respond with canned content: /…/bytes/N with N bytes, WebSockets with an echo
     Serve {
         /// Where: ADDRESS:PORT or unix:/absolute/path
         #[arg(long, value_name = "ADDRESS")]

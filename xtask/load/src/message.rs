@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail, ensure};
 /// Most fields in a head.
 const FIELDS: usize = 64;
 
-/// A complete head of an answer.
+/// A complete head of a response.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// Its status.
     pub(crate) status: u16,
     /// Bytes of the head.
     pub(crate) head: usize,
-    /// Bytes of content behind it, when it says so.
+    /// Bytes of content after it, when it says so.
     pub(crate) content: u64,
     /// Whether that comes in chunks, which say how many.
     pub(crate) chunked: bool,
@@ -23,18 +23,18 @@ pub(crate) struct Answer {
     pub(crate) gzip: bool,
 }
 
-impl Answer {
+impl Response {
     /// Reads a head at the start of `bytes`; nothing when it is not complete.
     pub(crate) fn read(bytes: &[u8], to_head: bool) -> Result<Option<Self>> {
         let Some(head) = head_len(bytes) else { return Ok(None) };
         let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-        let mut response = httparse::Response::new(&mut fields);
-        response.parse(&bytes[..head]).context("the answer is not valid HTTP")?;
-        let status = response.code.context("the answer has no status")?;
+        let mut parsed = httparse::Response::new(&mut fields);
+        parsed.parse(&bytes[..head]).context("the response is not valid HTTP")?;
+        let status = parsed.code.context("the response has no status")?;
         let mut length = None;
-        let mut keep = response.version == Some(1);
+        let mut keep = parsed.version == Some(1);
         let (mut gzip, mut chunked) = (false, false);
-        for field in response.headers.iter() {
+        for field in parsed.headers.iter() {
             if field.name.eq_ignore_ascii_case("content-length") {
                 length = Some(number(field.value)?);
             } else if field.name.eq_ignore_ascii_case("connection") {
@@ -43,13 +43,13 @@ impl Answer {
                 gzip = field.value.eq_ignore_ascii_case(b"gzip");
             } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
                 chunked = field.value.eq_ignore_ascii_case(b"chunked");
-                ensure!(chunked, "the answer has a transfer coding that was not asked for");
+                ensure!(chunked, "the response has a transfer coding that was not asked for");
             }
         }
         let empty = to_head || status < 200 || status == 204 || status == 304;
         chunked &= !empty;
         let known = empty || chunked != length.is_some();
-        ensure!(known, "the end of the answer can be known in no way or in two");
+        ensure!(known, "the response has no length, or two");
         let content = if empty { 0 } else { length.unwrap_or(0) };
         Ok(Some(Self { status, head, content, chunked, keep, gzip }))
     }
@@ -62,7 +62,7 @@ pub(crate) struct Request {
     pub(crate) target: String,
     /// Bytes of the head.
     pub(crate) head: usize,
-    /// Bytes of content behind it.
+    /// Bytes of content after it.
     pub(crate) content: u64,
     /// Whether the sender closes the connection after it.
     pub(crate) last: bool,
@@ -113,11 +113,11 @@ mod tests {
     fn an_answer_is_read_once_its_head_is_complete() {
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
         for end in 0..38 {
-            assert_eq!(Answer::read(&bytes[..end], false).expect("no error"), None, "{end}");
+            assert_eq!(Response::read(&bytes[..end], false).expect("no error"), None, "{end}");
         }
-        let answer =
-            Answer { status: 200, head: 38, content: 5, chunked: false, keep: true, gzip: false };
-        assert_eq!(Answer::read(bytes, false).expect("valid"), Some(answer));
+        let response =
+            Response { status: 200, head: 38, content: 5, chunked: false, keep: true, gzip: false };
+        assert_eq!(Response::read(bytes, false).expect("valid"), Some(response));
     }
 
     #[test]
@@ -128,13 +128,13 @@ mod tests {
             "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         ] {
             let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
-            assert!(Answer::read(head.as_bytes(), false).is_err(), "{head}");
+            assert!(Response::read(head.as_bytes(), false).is_err(), "{head}");
         }
         let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let of = |to_head| Answer::read(chunked, to_head).expect("valid").expect("complete");
+        let of = |to_head| Response::read(chunked, to_head).expect("valid").expect("complete");
         assert!(of(false).chunked && !of(true).chunked);
-        let not_modified = Answer::read(b"HTTP/1.1 304 Not Modified\r\n\r\n", false);
-        assert_eq!(not_modified.expect("valid").map(|answer| answer.content), Some(0));
+        let not_modified = Response::read(b"HTTP/1.1 304 Not Modified\r\n\r\n", false);
+        assert_eq!(not_modified.expect("valid").map(|response| response.content), Some(0));
     }
 
     #[test]

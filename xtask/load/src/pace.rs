@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep_until};
 /// The schedule of one connection among several that share a rate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// As soon as the last answer is there.
+    /// As soon as the last response is there.
     Closed,
-    /// At fixed moments, whether or not answers keep up.
+    /// At fixed moments, whether or not responses keep up.
     Open {
         /// Between two requests of this connection.
         interval: Duration,

@@ -8,17 +8,17 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Longest latency told apart, in nanoseconds; longer ones count as this.
+/// Longest latency recorded, in nanoseconds; longer ones count as this.
 const LONGEST: u64 = 120_000_000_000;
 
 /// Outcome of `santa-load http`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Http {
-    /// Answers that came completely.
-    pub(crate) answers: u64,
+    /// Responses that came completely.
+    pub(crate) responses: u64,
     /// Those of them with a status other than 2xx and 3xx.
     pub(crate) refused: u64,
-    /// Requests that got no complete answer.
+    /// Requests that got no complete response.
     pub(crate) errors: u64,
     /// What the first of them failed with.
     pub(crate) first_error: Option<String>,
@@ -31,10 +31,10 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// What was counted in so long.
+    /// What was counted in this time.
     pub(crate) fn new(tally: &Tally, took: Duration) -> Self {
         Self {
-            answers: tally.answers(),
+            responses: tally.responses(),
             refused: tally.refused,
             errors: tally.errors,
             first_error: tally.first_error.clone(),
@@ -49,7 +49,7 @@ impl Http {
 #[derive(Debug, Serialize)]
 pub(crate) struct WebSocket {
     /// Messages that came back.
-    pub(crate) answers: u64,
+    pub(crate) responses: u64,
     /// Connections that failed.
     pub(crate) errors: u64,
     /// What the first of them failed with.
@@ -65,8 +65,8 @@ pub(crate) struct WebSocket {
 pub(crate) struct Fleet {
     /// Syncs that came to their end.
     pub(crate) syncs: u64,
-    /// Answers that came completely.
-    pub(crate) answers: u64,
+    /// Responses that came completely.
+    pub(crate) responses: u64,
     /// Those of them with a status other than 200.
     pub(crate) refused: u64,
     /// Syncs or uploads that failed.
@@ -81,7 +81,7 @@ pub(crate) struct Fleet {
     pub(crate) seconds: f64,
     /// Latencies of all stages.
     pub(crate) latency: Latency,
-    /// What the Macs waited for all answers of a sync together.
+    /// What the Macs waited for all responses of a sync together.
     pub(crate) sync: Latency,
     /// Latencies by stage.
     pub(crate) stages: BTreeMap<String, Latency>,
@@ -111,7 +111,7 @@ pub(crate) struct Latency {
 #[derive(Debug)]
 pub(crate) struct Tally {
     latencies: Histogram<u64>,
-    /// Answers with a status other than 2xx and 3xx.
+    /// Responses with a status other than 2xx and 3xx.
     pub(crate) refused: u64,
     /// Content bytes received.
     pub(crate) bytes: u64,
@@ -129,8 +129,8 @@ impl Tally {
         Ok(Self { latencies, refused: 0, bytes: 0, errors: 0, first_error: None })
     }
 
-    /// One answer.
-    pub(crate) fn answer(&mut self, latency: Duration) {
+    /// One response.
+    pub(crate) fn response(&mut self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(LONGEST);
         self.latencies.saturating_record(nanoseconds);
     }
@@ -141,8 +141,8 @@ impl Tally {
         self.first_error.get_or_insert_with(|| format!("{error:#}"));
     }
 
-    /// Answers so far.
-    pub(crate) fn answers(&self) -> u64 {
+    /// Responses so far.
+    pub(crate) fn responses(&self) -> u64 {
         self.latencies.len()
     }
 
@@ -181,10 +181,10 @@ mod tests {
         let mut tally = Tally::new().expect("tally");
         assert_eq!(tally.latency(), Latency::default());
         for milliseconds in 1..=100 {
-            tally.answer(Duration::from_millis(milliseconds));
+            tally.response(Duration::from_millis(milliseconds));
         }
         let latency = tally.latency();
-        assert_eq!(tally.answers(), 100);
+        assert_eq!(tally.responses(), 100);
         for (found, meant) in [(latency.p50_us, 50e3), (latency.p99_us, 99e3)] {
             assert!((found / meant - 1.0).abs() < 0.002, "{found} instead of {meant}");
         }

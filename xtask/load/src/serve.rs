@@ -1,4 +1,4 @@
-//! The canned backend: answers that cost next to nothing, so that what is
+//! The canned backend: responses that cost next to nothing, so that what is
 //! measured is what stands in front of it.
 
 use std::collections::HashMap;
@@ -20,10 +20,10 @@ use crate::{report, websocket};
 
 /// Longest request head that is read.
 const BUFFER: usize = 16 * 1024;
-/// Largest answer.
+/// Largest response.
 const MOST: usize = 16 * 1024 * 1024;
 
-/// Answers until the process is stopped.
+/// Serves until the process is stopped.
 pub(crate) async fn run(listen: Place) -> Result<()> {
     match listen {
         Place::Tcp(address) => {
@@ -34,7 +34,7 @@ pub(crate) async fn run(listen: Place) -> Result<()> {
             loop {
                 let (stream, _) = listener.accept().await.context("cannot accept")?;
                 stream.set_nodelay(true)?;
-                spawn_local(answer(stream));
+                spawn_local(serve_connection(stream));
             }
         }
         Place::Unix(path) => {
@@ -43,14 +43,14 @@ pub(crate) async fn run(listen: Place) -> Result<()> {
             report::print(&json!({ "listening": path }))?;
             loop {
                 let (stream, _) = listener.accept().await.context("cannot accept")?;
-                spawn_local(answer(stream));
+                spawn_local(serve_connection(stream));
             }
         }
     }
 }
 
-async fn answer(stream: impl Duplex + 'static) {
-    // Connections end however their client likes; a wrong request is told of.
+async fn serve_connection(stream: impl Duplex + 'static) {
+    // Connections end however their client likes; a wrong request is reported.
     if let Err(error) = serve(stream).await
         && error.downcast_ref::<std::io::Error>().is_none()
     {
@@ -59,7 +59,7 @@ async fn answer(stream: impl Duplex + 'static) {
 }
 
 async fn serve(mut stream: impl Duplex + 'static) -> Result<()> {
-    let mut answers: HashMap<String, Rc<[u8]>> = HashMap::new();
+    let mut responses: HashMap<String, Rc<[u8]>> = HashMap::new();
     let mut buffer = vec![0; BUFFER];
     let mut filled = 0;
     loop {
@@ -80,15 +80,15 @@ async fn serve(mut stream: impl Duplex + 'static) -> Result<()> {
             stream.read_exact(&mut rest).await?;
             filled = used;
         }
-        let answer = match answers.get(&request.target) {
-            Some(answer) => Rc::clone(answer),
+        let response = match responses.get(&request.target) {
+            Some(response) => Rc::clone(response),
             None => {
-                let answer: Rc<[u8]> = canned(&request.target).into();
-                answers.insert(request.target, Rc::clone(&answer));
-                answer
+                let response: Rc<[u8]> = canned(&request.target).into();
+                responses.insert(request.target, Rc::clone(&response));
+                response
             }
         };
-        stream.write_all(&answer).await?;
+        stream.write_all(&response).await?;
         if request.last {
             return Ok(());
         }
@@ -99,7 +99,7 @@ async fn serve(mut stream: impl Duplex + 'static) -> Result<()> {
     }
 }
 
-/// The answer to `/…/bytes/N`; 404 for everything else.
+/// The response to `/…/bytes/N`; 404 for everything else.
 fn canned(target: &str) -> Vec<u8> {
     let count = target
         .rsplit_once("/bytes/")
@@ -108,13 +108,13 @@ fn canned(target: &str) -> Vec<u8> {
     let Some(count) = count else {
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
     };
-    let mut answer = format!(
+    let mut response = format!(
         "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\nserver: uvicorn\r\n\
          content-type: application/json\r\ncontent-length: {count}\r\n\r\n"
     )
     .into_bytes();
-    answer.resize(answer.len() + count, b'x');
-    answer
+    response.resize(response.len() + count, b'x');
+    response
 }
 
 async fn echo(mut stream: impl Duplex, key: &[u8]) -> Result<()> {
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn answers_have_as_many_bytes_as_asked_for() {
-        let answer = String::from_utf8(canned("/api/v1/bytes/200")).expect("text");
-        let (head, content) = answer.split_once("\r\n\r\n").expect("head");
+        let response = String::from_utf8(canned("/api/v1/bytes/200")).expect("text");
+        let (head, content) = response.split_once("\r\n\r\n").expect("head");
         assert!(head.starts_with("HTTP/1.1 200 OK"));
         assert_eq!(content.len(), 200);
         for wrong in ["/", "/bytes/", "/bytes/-1", "/bytes/99999999999"] {

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Before a client that was turned away comes back.
 const REST: Duration = Duration::from_millis(200);
 /// Longest until every client has begun.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Length of a body that never arrives.
 const LENGTH: usize = 1000;
 
@@ -96,18 +96,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 async fn begin(to: SocketAddr, from: Ipv4Addr, beginning: &str) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into()).with_context(|| format!("cannot bind to {from}"))?;
-    let connecting =
-        timeout(PATIENCE, socket.connect(to)).await.context("no connection in time")?;
+    let connecting = timeout(TIMEOUT, socket.connect(to)).await.context("no connection in time")?;
     let mut stream = connecting.with_context(|| format!("cannot connect to {to}"))?;
     stream.write_all(beginning.as_bytes()).await?;
     Ok(stream)
 }
 
-/// Sends byte after byte until the server has had enough.
+/// Sends byte after byte until the server closes the connection.
 async fn trickle(mut stream: TcpStream) {
-    let mut answer = [0; 512];
+    let mut response = [0; 512];
     loop {
-        match timeout(PAUSE, stream.read(&mut answer)).await {
+        match timeout(PAUSE, stream.read(&mut response)).await {
             Ok(Ok(count)) if count > 0 => {}
             Ok(_) => return,
             Err(_) if stream.write_all(b"x").await.is_err() => return,

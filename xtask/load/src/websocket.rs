@@ -97,7 +97,7 @@ pub(crate) async fn run(args: Args) -> Result<report::WebSocket> {
     }
     let tally = tally.borrow();
     Ok(report::WebSocket {
-        answers: tally.answers(),
+        responses: tally.responses(),
         errors: tally.errors,
         first_error: tally.first_error.clone(),
         seconds: start.elapsed().as_secs_f64(),
@@ -116,12 +116,12 @@ async fn talk(
     while let Some(due) = pace.turn(start, end).await {
         let echo = echo(socket, message);
         timeout_at(end + GRACE, echo).await.context("no echo in time")??;
-        tally.borrow_mut().answer(due.elapsed());
+        tally.borrow_mut().response(due.elapsed());
     }
     Ok(())
 }
 
-/// A message of so many bytes.
+/// A message of this many bytes.
 pub(crate) fn message(size: usize) -> Message {
     Message::text("x".repeat(size))
 }

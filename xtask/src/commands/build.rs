@@ -52,7 +52,7 @@ pub(crate) fn binaries(release: bool) -> Result<()> {
 }
 
 /// Builds the two programs, for another platform when one is given, and returns
-/// the folder they are in. Optimised ones are the same from any folder.
+/// the folder they are in. Optimized ones are the same from any folder.
 pub fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf> {
     let shell = run::shell()?;
     let mut flags = Vec::new();
@@ -76,8 +76,8 @@ pub fn programs(release: bool, other: Option<Platform>) -> Result<PathBuf> {
 pub(crate) const LISTED: [&str; 1] = ["--message-format=json-render-diagnostics"];
 
 /// The folder that cargo has put the programs into, by what it says with [`LISTED`].
-pub(crate) fn folder_of(said: &str) -> Result<PathBuf> {
-    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+pub(crate) fn folder_of(output: &str) -> Result<PathBuf> {
+    let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut programs =
         messages.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
     let folder = programs.next().and_then(|file| Some(Path::new(&file).parent()?.to_owned()));

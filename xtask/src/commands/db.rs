@@ -14,7 +14,7 @@ use crate::tools::postgres;
 use crate::{environment, files, private, progress, repo, run, wait};
 
 /// Longest a start or a stop may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(25);
 
@@ -86,7 +86,7 @@ fn start() -> Result<()> {
         .spawn()
         .context("cannot start PostgreSQL")?;
     let mut ended = false;
-    let waited = wait::until(PATIENCE, TICK, || {
+    let waited = wait::until(TIMEOUT, TICK, || {
         ended = child.try_wait()?.is_some();
         Ok(ended || postgres::answers(&sockets))
     });
@@ -109,7 +109,7 @@ fn stop() -> Result<()> {
         return Ok(());
     };
     kill_process(pid, Signal::INT).context("cannot signal PostgreSQL")?;
-    if !wait::until(PATIENCE, TICK, || Ok(postgres::running(&data).is_none()))? {
+    if !wait::until(TIMEOUT, TICK, || Ok(postgres::running(&data).is_none()))? {
         bail!(
             "PostgreSQL (process {}) does not stop; look at .dev/logs/postgres.log",
             pid.as_raw_nonzero()

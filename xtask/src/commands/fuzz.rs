@@ -14,7 +14,7 @@ use xshell::{Shell, cmd};
 
 use crate::{progress, repo, run};
 
-const TARGETS: [&str; 4] = ["answer", "chunked", "head", "path"];
+const TARGETS: [&str; 4] = ["chunked", "head", "path", "response"];
 /// Counters for every edge, and the operands of comparisons as hints.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

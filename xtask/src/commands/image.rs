@@ -135,8 +135,8 @@ pub(crate) fn debian_root(name: &str, packages: &str) -> Result<PathBuf> {
     let program = program::compiled(COMPILE, PROGRAM)?;
     let shell = run::shell()?;
     let root = cmd!(shell, "{program} root {name} {packages}");
-    let said = run::output("build a root filesystem of Debian packages", root)?;
-    Ok(repo::root().join(said.trim()))
+    let folder = run::output("build a root filesystem of Debian packages", root)?;
+    Ok(repo::root().join(folder.trim()))
 }
 
 fn shown(what: &str, words: &[&str]) -> Result<()> {

@@ -20,7 +20,7 @@ const PACKAGES: [&str; 5] =
     ["containerd", "docker-buildx", "docker-cli", "docker-compose", "docker.io"];
 
 /// Longest that the daemon may take to answer, and to stop its containers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Networks of its own, that no network of a machine is likely to have.
@@ -123,7 +123,7 @@ impl Docker {
 
     fn wait(&mut self) -> Result<()> {
         let shell = self.shell()?;
-        let answers = wait::until(PATIENCE, TICK, || {
+        let answers = wait::until(TIMEOUT, TICK, || {
             let version = cmd!(shell, "docker version").quiet().ignore_stdout().ignore_stderr();
             match (version.run(), self.child.try_wait()?) {
                 (Ok(()), _) => Ok(true),
@@ -153,7 +153,7 @@ impl Drop for Docker {
     fn drop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
                 let _ = self.child.kill();

@@ -111,7 +111,7 @@ pub(crate) fn prefix() -> Result<Vec<String>> {
 }
 
 /// Makes the cluster with an empty database in it, unless it is there.
-pub fn initialise(bin: &Path, data: &Path) -> Result<()> {
+pub fn initialize(bin: &Path, data: &Path) -> Result<()> {
     if data.join("PG_VERSION").exists() {
         return Ok(());
     }

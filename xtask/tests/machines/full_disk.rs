@@ -60,12 +60,12 @@ fn a_download_that_meets_a_full_disk_fails_with_the_reason_and_leaves_nothing() 
             );
         }
         let output = limited(&clone.xtask(&["ci", "backend-types"]), blocks);
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(1), "{blocks}: {said}");
-        assert!(said.contains("File too large"), "{blocks}: {said}");
+        let message = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{blocks}: {message}");
+        assert!(message.contains("File too large"), "{blocks}: {message}");
         let place = if pip { "cannot install uv" } else { "cannot write .dev/tools/uv" };
-        assert!(said.contains(place), "{blocks}: {said}");
-        assert!(!said.contains("panicked"), "{blocks}: {said}");
+        assert!(message.contains(place), "{blocks}: {message}");
+        assert!(!message.contains("panicked"), "{blocks}: {message}");
         nothing_passes_for_made(&clone);
     }
 }
@@ -90,9 +90,12 @@ fn output_that_gets_lost_is_an_error_and_no_crash() {
     let clone = Clone::new();
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
     let output = clone.xtask(&["ci", "--list"]).stdout(full()).output().expect("ran");
-    let said = text(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot write the output") && !said.contains("panicked"), "{said}");
+    let message = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("cannot write the output") && !message.contains("panicked"),
+        "{message}"
+    );
     // What is done counts when only words about it get lost.
     let output = clone.xtask(&["db", "stop"]).stderr(full()).output().expect("ran");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));

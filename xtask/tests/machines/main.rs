@@ -62,13 +62,13 @@ fn two_commands_at_once_in_a_fresh_clone_make_each_folder_once() {
     );
     let children = ["backend-types", "backend-format", "backend-types"]
         .map(|step| clone.xtask(&["ci", step]).spawn().expect("started"));
-    let said: Vec<String> =
+    let printed: Vec<String> =
         children.map(|child| text(&child.wait_with_output().expect("ended"))).into();
     let calls = fs::read_to_string(clone.path("calls")).expect("calls");
     let mut calls: Vec<&str> = calls.lines().collect();
     calls.sort_unstable();
-    assert_eq!(calls, ["pip", "sync", "venv"], "{said:?}");
-    assert!(clone.path(".dev/venv/whole").exists(), "{said:?}");
+    assert_eq!(calls, ["pip", "sync", "venv"], "{printed:?}");
+    assert!(clone.path(".dev/venv/whole").exists(), "{printed:?}");
 }
 
 #[test]
@@ -135,10 +135,10 @@ fn psql_reads_what_is_piped_in_and_gets_none_of_the_users_variables() {
     let output = psql.output().expect("ran");
     server.kill().expect("killed");
     server.wait().expect("ended");
-    let said = text(&output);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("select 42") && said.contains("--csv santaserver"), "{said}");
-    assert!(!said.contains("PGPORT") && !said.contains("PGDATABASE"), "{said}");
+    let printed = text(&output);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("select 42") && printed.contains("--csv santaserver"), "{printed}");
+    assert!(!printed.contains("PGPORT") && !printed.contains("PGDATABASE"), "{printed}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod mutate;
 
 use santa_proxy_fuzz::random::Random;
-use santa_proxy_fuzz::{Target, answer, chunked, head, path};
+use santa_proxy_fuzz::{Target, chunked, head, path, response};
 
 fn number(name: &str, otherwise: u64) -> u64 {
     match std::env::var(name) {
@@ -42,7 +42,7 @@ fn heads_mean_one_thing_however_they_arrive() {
 
 #[test]
 fn responses_mean_one_thing_however_they_arrive() {
-    fuzz(answer::TARGET);
+    fuzz(response::TARGET);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::http::framing::ResponseBody;
 use crate::http::response::Response;
 use crate::http::version::Version;
 
-/// How the content of a response is delimited towards the client.
+/// How the content of a response is delimited toward the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
     /// No content; a length may still be announced (HEAD, 304).
@@ -144,7 +144,7 @@ fn push_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool, delim
     }
 }
 
-/// How to delimit the content of `response` towards a client of `version`.
+/// How to delimit the content of `response` toward a client of `version`.
 #[must_use]
 pub fn delimiter(response: &Response<'_>, version: Version, to_head: bool) -> Delimiter {
     match response.body {
@@ -172,7 +172,7 @@ pub fn agrees_to_websocket(response: &Response<'_>) -> bool {
             .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Trailer fields that may be passed on: none that frames, routes or authorises
+/// Trailer fields that may be passed on: none that frames, routes or authorizes
 /// (RFC 9110 §6.5.1).
 pub fn push_trailers(out: &mut Vec<u8>, trailer: &[u8]) {
     if trailer.is_empty() {

@@ -39,7 +39,7 @@ type Stream = (http::Request<RecvStream>, SendResponse<Bytes>);
 #[derive(Debug)]
 struct StreamCounts {
     opened: Cell<u64>,
-    cancelled: Cell<u64>,
+    canceled: Cell<u64>,
     last_end: Cell<Instant>,
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn serve(
     };
     let counts = StreamCounts {
         opened: Cell::new(0),
-        cancelled: Cell::new(0),
+        canceled: Cell::new(0),
         last_end: Cell::new(Instant::now()),
     };
     let timeouts = &snapshot.shared.timeouts;
@@ -152,8 +152,8 @@ impl Session<'_> {
         } else if self.worker.is_draining() {
             self.drain();
         }
-        let StreamCounts { opened, cancelled, .. } = &*self.counts;
-        if is_abuse(opened.get(), cancelled.get()) && !self.ending {
+        let StreamCounts { opened, canceled, .. } = &*self.counts;
+        if is_abuse(opened.get(), canceled.get()) && !self.ending {
             self.worker.metrics.streams_abused.add(1);
             self.close(Reason::ENHANCE_YOUR_CALM);
         }
@@ -167,8 +167,8 @@ impl Session<'_> {
         let counted = Counted::new(&self.counts);
         let task = tokio::task::spawn_local(async move {
             let outcome = stream::serve(worker, peer, guard, request, respond).await;
-            if outcome == Err(stream_io::Failure::Cancelled) {
-                counted.0.cancelled.set(counted.0.cancelled.get() + 1);
+            if outcome == Err(stream_io::Failure::Canceled) {
+                counted.0.canceled.set(counted.0.canceled.get() + 1);
             }
         });
         self.worker.table.set_task(index, task.abort_handle());
@@ -182,8 +182,8 @@ impl Session<'_> {
             return;
         }
         let fresh = self.counts.opened.get() == 0;
-        let patience = if fresh { self.first } else { self.idle };
-        match patience.checked_sub(quiet) {
+        let timeout = if fresh { self.first } else { self.idle };
+        match timeout.checked_sub(quiet) {
             Some(left) if !left.is_zero() => self.deadline.set(Phase::Idle, left),
             _ if fresh => self.close(Reason::NO_ERROR),
             _ => self.drain(),

@@ -55,7 +55,7 @@ pub(super) async fn serve(
     };
     let mut serving = pin!(serving);
     poll_fn(|context| match serving.as_mut().poll(context) {
-        Poll::Pending => stream_io.borrow_mut().poll_cancelled(context),
+        Poll::Pending => stream_io.borrow_mut().poll_canceled(context),
         ready => ready,
     })
     .await;

@@ -24,8 +24,8 @@ const RULES: ScanRules =
 /// Why a stream did not end properly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The client has cancelled it, or no longer receives it.
-    Cancelled,
+    /// The client has canceled it, or no longer receives it.
+    Canceled,
     /// The response is incomplete.
     Broken,
 }
@@ -60,8 +60,8 @@ enum Outgoing {
     Content(SendStream<Bytes>, Content),
     /// Complete.
     Ended,
-    /// Cancelled by the client.
-    Cancelled,
+    /// Canceled by the client.
+    Canceled,
 }
 
 impl StreamIo {
@@ -80,27 +80,27 @@ impl StreamIo {
         }
     }
 
-    /// Ready when the client has cancelled the stream before its end.
-    pub(super) fn poll_cancelled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the client has canceled the stream before its end.
+    pub(super) fn poll_canceled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let polled = match &mut self.outgoing {
             Outgoing::Head(respond, _) => respond.poll_reset(context),
             Outgoing::Content(stream, _) => stream.poll_reset(context),
-            Outgoing::Ended | Outgoing::Cancelled => return Poll::Pending,
+            Outgoing::Ended | Outgoing::Canceled => return Poll::Pending,
         };
-        polled.map(|_| self.outgoing = Outgoing::Cancelled)
+        polled.map(|_| self.outgoing = Outgoing::Canceled)
     }
 
     /// Nothing more will be written: resets an incomplete stream, so that the client sees
     /// that it is.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        let _: Poll<()> = self.poll_cancelled(&mut Context::from_waker(Waker::noop()));
+        let _: Poll<()> = self.poll_canceled(&mut Context::from_waker(Waker::noop()));
         let (reason, failure) = match self.stuck {
-            true => (Reason::ENHANCE_YOUR_CALM, Failure::Cancelled),
+            true => (Reason::ENHANCE_YOUR_CALM, Failure::Canceled),
             false => (Reason::INTERNAL_ERROR, Failure::Broken),
         };
         match &mut self.outgoing {
             Outgoing::Ended => return Ok(()),
-            Outgoing::Cancelled => return Err(Failure::Cancelled),
+            Outgoing::Canceled => return Err(Failure::Canceled),
             Outgoing::Head(respond, _) => respond.send_reset(reason),
             Outgoing::Content(stream, _) => stream.send_reset(reason),
         }

@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// How long sockets may still take to be bound when a signal asks us to end: then
 /// it is known which files to remove.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The only descriptor that is waited for; the event loop counts from 1.
 const ONLY: Token = 0;
@@ -49,12 +49,12 @@ pub(super) fn read_config(os: &mut dyn Os, path: &Path) -> Result<Option<String>
     };
     let reader = os::fork_reader(&work).map_err(failed)?;
     let what = format!("reading {}", path.display());
-    let Answer { told, ended } = answer_of(os, reader, &what, Duration::ZERO).map_err(failed)?;
+    let Answer { bytes, ended } = answer_of(os, reader, &what, Duration::ZERO).map_err(failed)?;
     if ended {
         return Ok(None);
     }
-    let text = String::from_utf8_lossy(told.get(1..).unwrap_or_default()).into_owned();
-    match told.first() {
+    let text = String::from_utf8_lossy(bytes.get(1..).unwrap_or_default()).into_owned();
+    match bytes.first() {
         Some(&TEXT) => Ok(Some(text)),
         Some(_) => Err(Failure { message: text, code: exit::CONFIG }),
         None => Err(failed(io::Error::other("it was killed"))),
@@ -89,8 +89,8 @@ pub(super) fn bind_sockets(
     let (fds, binder) = (batch.fds(), batch.binder());
     let worker = os::fork_worker(&fds, &|output, fds| binder.bind(fds, output)).map_err(refused)?;
     let what = "binding sockets";
-    let Answer { told, ended } = answer_of(os, worker, what, PATIENCE).map_err(refused)?;
-    let mut bound = batch.listeners(&told);
+    let Answer { bytes, ended } = answer_of(os, worker, what, TIMEOUT).map_err(refused)?;
+    let mut bound = batch.listeners(&bytes);
     if ended {
         sockets.give_up(bound);
         remove(os, sockets.take_file_tasks());
@@ -143,23 +143,18 @@ fn remove(os: &mut dyn Os, file_tasks: Vec<FileTask>) {
 
 /// How a worker ended.
 struct Answer {
-    told: Vec<u8>,
+    bytes: Vec<u8>,
     /// Whether a signal has asked us to end.
     ended: bool,
 }
 
 /// Waits until a worker has ended; once a signal asks us to end, for no longer than
-/// `patience`. `what` it does is reported when it takes long.
-fn answer_of(
-    os: &mut dyn Os,
-    worker: Worker,
-    what: &str,
-    patience: Duration,
-) -> io::Result<Answer> {
+/// `timeout`. `what` it does is reported when it takes long.
+fn answer_of(os: &mut dyn Os, worker: Worker, what: &str, timeout: Duration) -> io::Result<Answer> {
     os.watch(worker.output.as_fd(), ONLY, Interest::Read)?;
     let mut long = Some(Instant::now() + LONG);
     let mut end = None;
-    let (mut told, mut wakes) = (Vec::new(), Vec::new());
+    let (mut bytes, mut wakes) = (Vec::new(), Vec::new());
     let mut done = false;
     while !done || !worker.has_ended() {
         wakes.clear();
@@ -168,10 +163,10 @@ fn answer_of(
         let now = Instant::now();
         if let (None, Some(signal)) = (end, wakes.iter().find_map(asks_to_end)) {
             complain(&format!("{} received while {what}", signal::name(signal)));
-            end = Some(now + patience);
+            end = Some(now + timeout);
         }
         if !done && wakes.contains(&Wake::Io(ONLY)) {
-            done = !read_more(&worker, &mut told);
+            done = !read_more(&worker, &mut bytes);
             if done {
                 os.forget(worker.output.as_fd(), ONLY);
             }
@@ -189,7 +184,7 @@ fn answer_of(
     if !done {
         os.forget(worker.output.as_fd(), ONLY);
     }
-    Ok(Answer { told, ended: end.is_some() })
+    Ok(Answer { bytes, ended: end.is_some() })
 }
 
 fn asks_to_end(wake: &Wake) -> Option<i32> {
@@ -200,10 +195,10 @@ fn asks_to_end(wake: &Wake) -> Option<i32> {
 }
 
 /// Takes what a worker has written; whether there may be more.
-fn read_more(worker: &Worker, told: &mut Vec<u8>) -> bool {
+fn read_more(worker: &Worker, bytes: &mut Vec<u8>) -> bool {
     let mut buffer = [0u8; 16 * 1024];
     match rustix::io::read(&worker.output, &mut buffer) {
-        Ok(read @ 1..) => told.extend_from_slice(&buffer[..read]),
+        Ok(read @ 1..) => bytes.extend_from_slice(&buffer[..read]),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
         Ok(0) | Err(_) => return false,
     }

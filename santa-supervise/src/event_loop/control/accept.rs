@@ -33,7 +33,7 @@ pub(super) struct Acceptor {
     /// When connections are taken again, after a refusal by the system.
     paused_until: Option<Instant>,
     /// Whether that has been reported.
-    refusal_told: bool,
+    refusal_logged: bool,
 }
 
 /// What the listener has.
@@ -52,7 +52,7 @@ pub(in super::super) enum Accepted {
 impl Acceptor {
     pub(super) fn new(listener: Option<Listener>, path: PathBuf) -> Self {
         let (spare, paused_until) = (spare(), None);
-        Self { listener, path, token: 0, spare, paused_until, refusal_told: false }
+        Self { listener, path, token: 0, spare, paused_until, refusal_logged: false }
     }
 
     pub(super) fn open(&mut self, io: &mut Io) -> io::Result<()> {
@@ -100,7 +100,7 @@ impl Acceptor {
             Err(Errno::MFILE | Errno::NFILE) if self.turn_away() => Accepted::Nobody,
             Err(error) => return Accepted::Done(self.pause(io, &error.into())),
         };
-        self.refusal_told = false;
+        self.refusal_logged = false;
         accepted
     }
 
@@ -120,8 +120,8 @@ impl Acceptor {
             io.pause(listener.fd(), self.token);
             self.paused_until = Some(Instant::now() + ACCEPT_PAUSE);
         }
-        let told = std::mem::replace(&mut self.refusal_told, true);
-        (!told).then(|| {
+        let logged = std::mem::replace(&mut self.refusal_logged, true);
+        (!logged).then(|| {
             format!(
                 "the control socket cannot accept connections: {error}; retrying every {ACCEPT_PAUSE:?}"
             )

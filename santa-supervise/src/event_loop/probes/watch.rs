@@ -103,7 +103,7 @@ impl Watch {
 
     /// The probes of a service that is ready.
     pub(super) fn of_living(slot: SlotId, blueprint: &Rc<Blueprint>, now: Instant) -> Self {
-        let due = now + patience(blueprint.liveness.as_ref());
+        let due = now + due_in(blueprint.liveness.as_ref());
         Self::new(slot, blueprint, Target::Liveness { failures: 0 }, due)
     }
 
@@ -173,7 +173,7 @@ impl Watch {
     /// `WATCHDOG=1`.
     pub(super) fn ping(&mut self, now: Instant) {
         if !self.is_readiness() {
-            self.due = now + patience(self.blueprint.liveness.as_ref());
+            self.due = now + due_in(self.blueprint.liveness.as_ref());
         }
     }
 
@@ -248,7 +248,7 @@ pub(super) fn interval_of(liveness: Option<&Liveness>) -> Duration {
 }
 
 /// How long until the first probe; or until a message is late.
-fn patience(liveness: Option<&Liveness>) -> Duration {
+fn due_in(liveness: Option<&Liveness>) -> Duration {
     let late = liveness.filter(|liveness| liveness.probe == ProbeKind::Notify);
     interval_of(liveness) + late.map_or(Duration::ZERO, |liveness| liveness.timeout)
 }

@@ -52,7 +52,7 @@ struct Tree {
 pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) now: Time,
-    /// Whether the n-th spawn works; afterwards all do.
+    /// Whether the n-th spawn works; afterward all do.
     spawns_work: Vec<bool>,
     pub(crate) spawns: usize,
     live: BTreeMap<Generation, Tree>,

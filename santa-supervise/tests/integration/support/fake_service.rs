@@ -193,7 +193,7 @@ fn signal_self(signal: i32) {
 
 /// Blocks SIGTERM and waits for it, so that it is taken at a known place.
 fn say_when_told(rest: &str) {
-    // SAFETY: the set is initialised by sigemptyset; sigwait writes one number.
+    // SAFETY: the set is initialized by sigemptyset; sigwait writes one number.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);

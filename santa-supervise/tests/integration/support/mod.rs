@@ -28,7 +28,7 @@ pub(crate) const SUPERVISE: &str = env!("CARGO_BIN_EXE_santa-supervise");
 pub(crate) const FAKE: &str = env!("CARGO_BIN_EXE_fake-service");
 
 /// Far longer than anything takes: only a failure waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes one test for each seam to the system.
 macro_rules! on_every_os {
@@ -234,7 +234,7 @@ impl Supervisor {
                 self.child = None;
                 return status;
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > TIMEOUT {
                 panic!("santa-supervise does not end; log:\n{}", self.log());
             }
             sleep(Duration::from_millis(5));
@@ -352,7 +352,7 @@ impl Supervisor {
     /// Speaks the protocol itself.
     pub(crate) fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(self.path("control.sock")).expect("control socket");
-        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("timeout");
         stream
     }
 

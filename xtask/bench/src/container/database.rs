@@ -12,7 +12,7 @@ use xshell::cmd;
 use xtask::tools::{postgres, python};
 use xtask::{repo, run, wait};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(20);
 
 /// The administrator `admin`; the database lives as long as the measurement.
@@ -37,7 +37,7 @@ impl Database {
         for open in [folder, &sockets] {
             std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o755))?;
         }
-        postgres::initialise(&bin, &data)?;
+        postgres::initialize(&bin, &data)?;
         let (program, mut args) = postgres::server(&bin, &data, &sockets)?;
         args.extend(["-c", "unix_socket_permissions=0777"].map(str::to_owned));
         let child = Command::new(program)
@@ -55,7 +55,7 @@ impl Database {
 
     fn wait(&mut self) -> Result<()> {
         let mut ended = false;
-        let there = wait::until(PATIENCE, TICK, || {
+        let there = wait::until(TIMEOUT, TICK, || {
             ended = self.child.try_wait()?.is_some();
             Ok(ended || postgres::answers(&self.sockets))
         })?;

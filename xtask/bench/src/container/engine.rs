@@ -16,7 +16,7 @@ use super::database::{self, Database};
 const SOCKETS: &str = "/run/postgres";
 
 /// Longest that a container may take to become ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two attempts.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -145,7 +145,7 @@ pub(crate) fn unpacked(shell: &Shell, image: &str) -> Result<u64> {
 
 /// When a path was answered with 200 for the first time.
 fn first_answer(address: SocketAddr, path: &str) -> Result<SystemTime> {
-    let answered = wait::until(PATIENCE, TICK, || Ok(http::answers(address, path)))?;
+    let answered = wait::until(TIMEOUT, TICK, || Ok(http::answers(address, path)))?;
     ensure!(answered, "{path} was not answered with 200");
     Ok(SystemTime::now())
 }

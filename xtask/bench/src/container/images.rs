@@ -11,7 +11,7 @@ use xtask::{progress, repo, run};
 /// An image that takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Image {
-    /// How it is called in the report.
+    /// Its name in the report.
     pub(crate) name: &'static str,
     /// Name in the engine.
     pub(crate) tag: &'static str,

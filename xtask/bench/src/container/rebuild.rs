@@ -1,5 +1,5 @@
 //! From a saved line to the image in the engine, as whoever changes the backend or
-//! the console waits for it. The line is taken back afterwards.
+//! the console waits for it. The line is removed afterward.
 
 use std::fs;
 use std::path::PathBuf;

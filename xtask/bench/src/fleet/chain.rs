@@ -20,8 +20,8 @@ use crate::table::{BACKEND, Metric, P50, P99, RATE, Sample};
 /// The configuration of santa-proxy for these loads, among the benchmarks of any checkout.
 const SANTA_TOML: &str = "fleet/santa.toml";
 
-/// Longest that a backend may take to its first answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest that a backend may take to its first response.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) const DATABASE: Metric =
     Metric { name: "PostgreSQL CPU/request", unit: "µs", compared: true };
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// How it is called in the report.
+    /// Its name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Santa => "SantaServer",
@@ -94,7 +94,7 @@ pub(crate) fn ours(bench: &Bench) -> impl Iterator<Item = Kind> {
 
 /// A running chain; stopped when dropped.
 pub(crate) struct Chain {
-    /// What it answers with.
+    /// What it responds with.
     pub(crate) kind: Kind,
     /// Where its Macs are.
     pub(crate) database: Database,
@@ -143,7 +143,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Lets a fleet of `macs`, each of which syncs every ten minutes, ask for so long.
+    /// Lets a fleet of `macs`, each of which syncs every ten minutes, send requests for this long.
     ///
     /// There may be fewer in the database: then those sync more often, at the same rate.
     pub(crate) fn fleet(&mut self, macs: u32, seconds: f64) -> Fleet {
@@ -161,7 +161,7 @@ impl Chain {
         &self.address
     }
 
-    /// Lets a fleet ask, and says what an answer costs.
+    /// Lets a fleet ask, and says what a response costs.
     pub(crate) fn measure(
         &self,
         bench: &Bench,
@@ -172,7 +172,7 @@ impl Chain {
         let outcome = bench.load.fleet(load)?;
         let after = self.spent(cluster)?;
         let each = |after: Duration, before: Duration| {
-            after.saturating_sub(before).as_secs_f64() * 1e6 / outcome.answers.max(1.0)
+            after.saturating_sub(before).as_secs_f64() * 1e6 / outcome.responses.max(1.0)
         };
         let costs = [
             each(after.backend, before.backend),
@@ -190,7 +190,7 @@ impl Chain {
             (BACKEND, backend),
             (DATABASE, database),
             (PROXY, proxy),
-            (RATE, outcome.answers / outcome.seconds),
+            (RATE, outcome.responses / outcome.seconds),
             (P50, outcome.p50),
             (P99, outcome.p99),
         ])
@@ -229,14 +229,14 @@ fn backend(folder: &Path, kind: Kind, database: &Database) -> Result<Subject> {
     std::fs::create_dir_all(&log)?;
     let mut backend = Subject::launch(kind.name(), &log, command)?;
     backend.wait_for(&format!("unix:{}", socket.display()))?;
-    first_answer(&socket).with_context(|| format!("{} does not answer", kind.name()))?;
+    first_answer(&socket).with_context(|| format!("{} does not respond", kind.name()))?;
     Ok(backend)
 }
 
 /// Waits until the application behind a socket has been loaded: before that, connections only wait.
 pub(crate) fn first_answer(socket: &Path) -> Result<()> {
     let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     http::status(stream, "bench", "/health/live")?;
     Ok(())
 }

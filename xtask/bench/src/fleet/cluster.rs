@@ -46,7 +46,7 @@ impl Cluster {
         let bin = postgres::ensure_installed()?;
         let (data, sockets) = (folder.join("data"), folder.join("run"));
         std::fs::create_dir_all(&sockets)?;
-        postgres::initialise(&bin, &data)?;
+        postgres::initialize(&bin, &data)?;
         let (program, args) = postgres::durable_server(&bin, &data, &sockets)?;
         let mut command = Command::new(program);
         command.args(args);
@@ -96,8 +96,8 @@ impl Database {
 
     /// Bytes of state for each Mac: its own rows, and its share of tables with their indexes.
     pub(crate) fn state(&self, kind: Kind) -> Result<(f64, f64)> {
-        let said = self.tell(&["measure", kind.name_in_python()])?;
-        let figures: Value = serde_json::from_str(&said).context("the measured state")?;
+        let text = self.tell(&["measure", kind.name_in_python()])?;
+        let figures: Value = serde_json::from_str(&text).context("the measured state")?;
         let figure = |name: &str| figures[name].as_f64().with_context(|| format!("no {name}"));
         Ok((figure("rows")?, figure("tables")?))
     }

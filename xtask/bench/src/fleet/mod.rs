@@ -34,7 +34,7 @@ const TOO_LATE_US: f64 = 1e6;
 const MACS: Metric = Metric { name: "Macs sustained", unit: "each syncs in 600 s", compared: true };
 const ROWS: Metric = Metric { name: "rows", unit: "B/Mac", compared: true };
 const TABLES: Metric = Metric { name: "tables and indexes", unit: "B/Mac", compared: true };
-const SYNC: Metric = Metric { name: "waited for answers", unit: "ms/sync", compared: true };
+const SYNC: Metric = Metric { name: "waited for responses", unit: "ms/sync", compared: true };
 const BACKEND_SYNC: Metric = Metric { name: "backend CPU", unit: "ms/sync", compared: true };
 const DATABASE_SYNC: Metric = Metric { name: "PostgreSQL CPU", unit: "ms/sync", compared: true };
 const EVENTS: Metric = Metric { name: "accepted", unit: "events/s", compared: false };
@@ -274,7 +274,7 @@ fn by_sync(chain: &Chain, bench: &Bench, cluster: &Cluster, load: &Fleet) -> Res
     let (outcome, [backend, database, _]) = chain.measure(bench, cluster, load)?;
     outcome.whole()?;
     let syncs = outcome.syncs.context("no sync came to its end")?;
-    let by_sync = |each: f64| each * outcome.answers / syncs / 1e3;
+    let by_sync = |each: f64| each * outcome.responses / syncs / 1e3;
     Ok(vec![
         (DATABASE_SYNC, by_sync(database)),
         (BACKEND_SYNC, by_sync(backend)),

@@ -19,14 +19,14 @@ use crate::table::{BACKEND, P50, P99, RATE, Sample};
 const RULES: [u32; 3] = [1_000, 10_000, 100_000];
 const MACHINES: u32 = 10_000;
 
-/// What is asked for: by so many connections, as fast as answers come or once a second each.
+/// What is asked for: by this many connections, as fast as responses come or once a second each.
 const ASKED: [(&str, &str, u32, bool); 3] = [
     ("who is logged in, 50 connections", "/api/v1/auth/me", 50, false),
     ("who is logged in, 1,000 connections, once a second each", "/api/v1/auth/me", 1_000, true),
     ("50 rules, 50 connections", "/api/v1/rules?limit=50", 50, false),
 ];
 
-/// What answers.
+/// What responds.
 enum Site {
     Santa(Box<Chain>),
     Earlier { nginx: Box<Running>, backend: Box<Subject> },
@@ -109,7 +109,7 @@ fn ask(bench: &Bench, site: &Site, load: &Load) -> Result<Sample> {
     let outcome = bench.load.run(load)?;
     let spent = site.cpu()?.saturating_sub(before);
     Ok(vec![
-        (BACKEND, spent.as_secs_f64() * 1e6 / outcome.answers),
+        (BACKEND, spent.as_secs_f64() * 1e6 / outcome.responses),
         (RATE, outcome.rate),
         (P50, outcome.p50),
         (P99, outcome.p99),
@@ -137,6 +137,6 @@ fn earlier(bench: &Bench, database: &Database) -> Result<Option<Site>> {
         .env("DATABASE_URL", &database.url);
     let mut backend = Subject::launch("uvicorn and ORM", &folder, command)?;
     backend.wait_for(&format!("unix:{}", socket.display()))?;
-    first_answer(&socket).context("the earlier arrangement does not answer")?;
+    first_answer(&socket).context("the earlier arrangement does not respond")?;
     Ok(Some(Site::Earlier { nginx: Box::new(nginx), backend: Box::new(backend) }))
 }

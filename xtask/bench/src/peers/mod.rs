@@ -58,7 +58,7 @@ pub(crate) const FOR_BACKENDS: &[Server] =
     &[Server::Nginx, Server::Santa, Server::HaProxy, Server::Caddy];
 
 impl Server {
-    /// How it is called in the report.
+    /// Its name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::tools::python;
 use xtask::{http, repo};
 
-use super::stage::{Content, Stage, answers, measure};
+use super::stage::{Content, Stage, measure, responses};
 use crate::load::LOAD_CORE;
 use crate::peers::{FOR_BACKENDS, Running};
 use crate::scenario::{Bench, Outcome};
@@ -19,7 +19,7 @@ use crate::subject::{Subject, pinned};
 use crate::table::{BACKEND, Sample};
 
 /// Longest that the backend may take to its first answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections of the load: what a proxy holds open at most to one busy worker.
 const CONNECTIONS: u32 = 16;
 /// What is asked for, and how often a second when it is paced: well below what
@@ -64,7 +64,7 @@ pub(crate) fn backend(bench: &mut Bench) -> Result<Outcome> {
     let mut cases = Vec::new();
     for (document, pace) in DOCUMENTS {
         for rate in [None, Some(pace)] {
-            let how = rate.map_or("as fast as it goes".to_owned(), |rate| format!("{rate}/s"));
+            let how = rate.map_or("as fast as possible".to_owned(), |rate| format!("{rate}/s"));
             let name = format!("{}, {how}", document.name);
             if !bench.wants(&name) {
                 continue;
@@ -96,7 +96,7 @@ fn one(
     let before = backend.cpu()?;
     let (mut sample, count) = match asked {
         Asked::Proxy(running) => measure(bench, &running.subject, &load)?,
-        Asked::Backend => answers(&bench.load.run(&load)?),
+        Asked::Backend => responses(&bench.load.run(&load)?),
     };
     let spent = backend.cpu()?.saturating_sub(before);
     sample.push((BACKEND, spent.as_secs_f64() * 1e6 / count));
@@ -122,7 +122,7 @@ fn start(bench: &Bench, socket: &Path) -> Result<Subject> {
 /// The content of an answer of the backend itself: what proxies must pass on.
 fn fetch(socket: &Path, path: &str) -> Result<Vec<u8>> {
     let stream = UnixStream::connect(socket).context("cannot connect to the backend")?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let (status, content) = http::get(stream, "localhost", path)
         .with_context(|| format!("asking the backend for {path}"))?;
     ensure!(status == 200, "the backend answers {path} with {status}");

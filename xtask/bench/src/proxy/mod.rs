@@ -101,7 +101,8 @@ pub(crate) fn connecting(bench: &mut Bench) -> Result<Outcome> {
     let stage = Stage::set(bench)?;
     let mut running = stage.start(bench, FOR_BACKENDS, true)?;
     let mut cases = Vec::new();
-    for (name, secure) in [("200 B proxied, a connection each", false), ("the same, TLS", true)] {
+    for (name, secure) in [("200 B proxied, a new connection each", false), ("the same, TLS", true)]
+    {
         compare(bench, &mut cases, name, &mut running, |running| {
             let to = if secure { &running.secure } else { &running.plain };
             let mut load = stage.load(to, ANSWERS[0], bench.seconds);

@@ -36,7 +36,7 @@ impl Stage {
         let mut stage = Self::without_backend(bench)?;
         for (name, length) in [("200", 200), ("16384", 16384)] {
             fs::write(stage.folder.join(name), "x".repeat(length))
-                .context("cannot write an answer")?;
+                .context("cannot write a response")?;
         }
         stage._canned = Some(bench.load.backend(&stage.socket)?);
         Ok(stage)
@@ -117,7 +117,7 @@ fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Puts a load on a server and counts what it spent meanwhile; with the number of answers.
+/// Puts a load on a server and counts what it spent meanwhile; with the number of responses.
 pub(super) fn measure(bench: &Bench, subject: &Subject, load: &Load) -> Result<(Sample, f64)> {
     let before = subject.cpu()?;
     let outcome = bench.load.run(load)?;
@@ -126,15 +126,15 @@ pub(super) fn measure(bench: &Bench, subject: &Subject, load: &Load) -> Result<(
 }
 
 fn sample(outcome: &load::Outcome, cpu_seconds: f64) -> (Sample, f64) {
-    let (mut sample, count) = answers(outcome);
+    let (mut sample, count) = responses(outcome);
     sample.insert(0, (CPU, cpu_seconds * 1e6 / count));
     (sample, count)
 }
 
-/// What the load saw, and how many answers it got.
-pub(super) fn answers(outcome: &load::Outcome) -> (Sample, f64) {
+/// What the load saw, and how many responses it got.
+pub(super) fn responses(outcome: &load::Outcome) -> (Sample, f64) {
     let sample = vec![(P50, outcome.p50), (P99, outcome.p99), (RATE, outcome.rate)];
-    (sample, outcome.answers)
+    (sample, outcome.responses)
 }
 
 /// Measures all servers under a load in turn, when this case was asked for.
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn cpu_time_is_shared_among_the_answers() {
-        let outcome = load::Outcome { answers: 1000.0, rate: 500.0, p50: 1.0, p99: 2.0 };
+        let outcome = load::Outcome { responses: 1000.0, rate: 500.0, p50: 1.0, p99: 2.0 };
         assert_eq!(sample(&outcome, 0.01).0[0], (CPU, 10.0));
     }
 

@@ -38,25 +38,25 @@ const fn at_most(name: &'static str, most: f64) -> Figure {
     Figure { name, promise: Some((most, false)) }
 }
 
-const fn told(name: &'static str) -> Figure {
+const fn reported(name: &'static str) -> Figure {
     Figure { name, promise: None }
 }
 
 /// All figures, in the order of the table and of [`Values`].
 pub(super) const FIGURES: [Figure; 13] = [
     at_most("5 children spawned, s", 0.1),
-    told("RSS, MB"),
+    reported("RSS, MB"),
     at_most("PSS, MB", 3.0),
     at_most("context switches a second, idle", 0.2),
-    told("CPU, ms a minute, idle"),
+    reported("CPU, ms a minute, idle"),
     at_most("kill -9 to started again, ms above the child's own start", 15.0),
-    told("status command, ms"),
+    reported("status command, ms"),
     at_most("stop of 5 willing children, s", 0.1),
     Figure { name: "200 MB of a child's output, MB/s", promise: Some((250.0, true)) },
     at_most("peak RSS meanwhile, MB", 12.0),
-    told("output lost, %"),
-    told("CPU for it, s"),
-    told("stop with 1 child, s"),
+    reported("output lost, %"),
+    reported("CPU for it, s"),
+    reported("stop with 1 child, s"),
 ];
 
 /// One value for each figure; none where a supervisor does not do that.

@@ -31,15 +31,15 @@ pub(super) fn everything(peers: bool) -> Result<Vec<PathBuf>> {
         .map(|(package, _)| *package)
         .collect();
     if !missing.is_empty() && system::installs() {
-        told(system::install("peers", &missing))?;
+        noted(system::install("peers", &missing))?;
     }
-    told(circus())?;
-    told(horust())?;
+    noted(circus())?;
+    noted(horust())?;
     Ok(vec![own, repo::dev("tools/circus/bin"), repo::dev("tools/horust/bin")])
 }
 
 /// A peer that cannot be installed must not end the work.
-fn told(result: Result<()>) -> Result<()> {
+fn noted(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if !error.is::<run::Interrupted>() => {
             progress::warn(&format!("{error:#}"));

@@ -231,7 +231,7 @@ fn start_again_at_once(environment: &DevEnvironment) -> Result<()> {
 
 fn wait(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
     let tick = Duration::from_millis(10);
-    ensure!(wait::until(site::PATIENCE, tick, || Ok(condition()))?, "in vain: {what}");
+    ensure!(wait::until(site::TIMEOUT, tick, || Ok(condition()))?, "in vain: {what}");
     Ok(())
 }
 

@@ -15,9 +15,9 @@ use super::process;
 /// How often a wait looks again: far below what is measured.
 const TICK: Duration = Duration::from_micros(500);
 /// Longest anything may take before it counts as never.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A child that says its number and sleeps.
+/// A child that writes its number and sleeps.
 const QUIET_CHILD: &str = "echo $$ > {pid}\nexec sleep 1000000\n";
 /// A child that writes ten times the lines of a file once it may.
 const CHATTY_CHILD: &str = "echo $$ > {pid}\nwhile [ ! -e {dir}/go ]; do sleep 0.02; done\n: > {dir}/began\n\
@@ -109,24 +109,24 @@ impl Site {
         mut condition: impl FnMut() -> bool,
     ) -> Result<Duration> {
         let mut taken = Duration::ZERO;
-        let there = wait::until(PATIENCE, TICK, || {
+        let there = wait::until(TIMEOUT, TICK, || {
             taken = begun.elapsed();
             Ok(condition())
         })?;
         if !there {
             let errors = fs::read_to_string(self.dir.join("errors")).unwrap_or_default();
-            bail!("{what}: not within {PATIENCE:?}\n{}", run::tail(&errors));
+            bail!("{what}: not within {TIMEOUT:?}\n{}", run::tail(&errors));
         }
         Ok(taken)
     }
 
-    /// Waits until every child has said its number; the time since the start.
+    /// Waits until every child has written its number; the time since the start.
     pub(super) fn all_spawned(&self) -> Result<Duration> {
         let all = || (0..self.children.len()).all(|index| self.child_pid(index).is_some());
         self.until("all children run", self.started, all)
     }
 
-    /// Kills the first child; how long until the next one has said its number.
+    /// Kills the first child; how long until the next one has written its number.
     pub(super) fn kill_first(&self) -> Result<Duration> {
         let before = self.child_pid(0).context("no child runs")?;
         let begun = Instant::now();
@@ -196,7 +196,7 @@ impl Drop for Site {
     }
 }
 
-/// How long a child takes to say its number when nobody is in between.
+/// How long a child takes to write its number without a supervisor.
 pub(super) fn own_start(dir: &Path) -> Result<Duration> {
     let (script, pid) = (dir.join("alone.sh"), dir.join("alone.pid"));
     let _ = fs::remove_file(&pid);
@@ -204,10 +204,10 @@ pub(super) fn own_start(dir: &Path) -> Result<Duration> {
     let begun = Instant::now();
     let mut child = Command::new("/bin/sh").arg(&script).spawn()?;
     let says = || fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'));
-    let said = wait::until(PATIENCE, TICK, || Ok(says()));
+    let started = wait::until(TIMEOUT, TICK, || Ok(says()));
     let taken = begun.elapsed();
     child.kill()?;
     child.wait()?;
-    ensure!(said?, "a shell does not start within {PATIENCE:?}");
+    ensure!(started?, "a shell does not start within {TIMEOUT:?}");
     Ok(taken)
 }

@@ -62,7 +62,7 @@ pub(crate) fn all(image: &Image, machine_paths: &[String]) -> Result<Vec<Finding
         contents::certificates(tree),
         contents::libraries(tree),
         contents::byte_code(tree),
-        contents::licences(tree),
+        contents::licenses(tree),
         contents::bill(image),
         size(image),
     ])

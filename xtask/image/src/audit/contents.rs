@@ -76,14 +76,14 @@ pub(crate) fn byte_code(tree: &Tree) -> Finding {
     )
 }
 
-/// Every Debian package has its licence.
-pub(crate) fn licences(tree: &Tree) -> Finding {
+/// Every Debian package has its license.
+pub(crate) fn licenses(tree: &Tree) -> Finding {
     let statuses = tree.files().filter_map(|(path, _)| path.strip_prefix("var/lib/dpkg/status.d/"));
     let names: Vec<&str> = statuses.collect();
     let lacking =
         names.iter().filter(|name| !tree.resolves(&format!("usr/share/doc/{name}/copyright")));
     Finding::none(
-        "licences",
+        "licenses",
         format!("{} Debian packages with theirs", names.len()),
         lacking.map(|name| (*name).to_owned()).collect(),
     )
@@ -157,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_its_licence_is_found() {
+    fn a_package_without_its_license_is_found() {
         let status = ("var/lib/dpkg/status.d/libz", "Package: libz");
-        assert_eq!(licences(&tree(&[status])).verdict, Verdict::Failed);
-        let licence = ("usr/share/doc/libz/copyright", "zlib");
-        assert_eq!(licences(&tree(&[status, licence])).verdict, Verdict::Holds);
+        assert_eq!(licenses(&tree(&[status])).verdict, Verdict::Failed);
+        let license = ("usr/share/doc/libz/copyright", "zlib");
+        assert_eq!(licenses(&tree(&[status, license])).verdict, Verdict::Holds);
     }
 
     #[test]

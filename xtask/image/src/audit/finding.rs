@@ -5,7 +5,7 @@
 pub(crate) enum Verdict {
     Holds,
     Failed,
-    /// Nobody looked: not the same as holding.
+    /// Not checked, which is not the same as holding.
     NotChecked,
 }
 
@@ -38,12 +38,12 @@ impl Finding {
         Self { name, verdict: Verdict::Failed, detail }
     }
 
-    /// Whether nobody looked.
+    /// Whether it was not checked.
     pub(crate) fn was_not_checked(&self) -> bool {
         self.verdict == Verdict::NotChecked
     }
 
-    /// Was not looked at; `why` says what is missing.
+    /// Was not checked; `why` says what is missing.
     pub(crate) fn not_checked(name: &'static str, why: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::NotChecked, detail: why.into() }
     }

@@ -19,8 +19,8 @@ const VALIDATE: &str = include_str!("validate.py");
 /// "not checked", but an error where `CI` is set.
 pub(super) fn check(image: &Image) -> Result<Finding> {
     let text = image.text(sbom::PATH).unwrap_or_default();
-    match mistake(&text) {
-        Ok(mistake) => Ok(Finding::none(NAME, "the bill is valid CycloneDX 1.6", mistake)),
+    match problems(&text) {
+        Ok(problems) => Ok(Finding::none(NAME, "the bill is valid CycloneDX 1.6", problems)),
         Err(error) if std::env::var_os("CI").is_some() || run::check().is_err() => Err(error),
         Err(error) => {
             let why = format!("{error:#}");
@@ -30,7 +30,7 @@ pub(super) fn check(image: &Image) -> Result<Finding> {
 }
 
 /// What is wrong with a document, if anything is.
-fn mistake(document: &str) -> Result<Vec<String>> {
+fn problems(document: &str) -> Result<Vec<String>> {
     let requirements = repo::path("xtask/tools/sbom.txt");
     let tools = repo::dev("tools/sbom");
     let inputs = [files::text(&requirements)];
@@ -45,8 +45,8 @@ fn mistake(document: &str) -> Result<Vec<String>> {
 }
 
 /// What the validator's answer means.
-fn verdict(said: &str) -> Result<Vec<String>> {
-    match said.trim() {
+fn verdict(printed: &str) -> Result<Vec<String>> {
+    match printed.trim() {
         "valid" => Ok(Vec::new()),
         other => {
             let wrong = other.strip_prefix("invalid: ");
@@ -65,8 +65,8 @@ mod tests {
     fn only_a_validator_that_looks_is_believed() {
         assert_eq!(verdict("valid\n").expect("checked"), [""; 0]);
         assert_eq!(verdict("invalid: no type\n").expect("checked"), ["no type"]);
-        for said in ["blind\n", "", "Traceback"] {
-            assert!(verdict(said).is_err(), "{said}");
+        for printed in ["blind\n", "", "Traceback"] {
+            assert!(verdict(printed).is_err(), "{printed}");
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::commands::dev::setup;
 use crate::{files, http, layout, ports, private, repo, run, wait};
 
 /// Longest a start, a swap or a stop may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -118,10 +118,10 @@ impl Dev {
             .arg(&home)
             .stdin(Stdio::null())
             .output()?;
-        let said = String::from_utf8_lossy(&refused.stderr);
+        let message = String::from_utf8_lossy(&refused.stderr);
         ensure!(
-            refused.status.code() == Some(1) && said.contains("holds 1 account"),
-            "a database with accounts was not refused: {said}"
+            refused.status.code() == Some(1) && message.contains("holds 1 account"),
+            "a database with accounts was not refused: {message}"
         );
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Dev {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::INT).context("cannot interrupt cargo xtask dev")?;
         }
-        if !wait::until(PATIENCE, TICK, || Ok(self.child.try_wait()?.is_some()))? {
+        if !wait::until(TIMEOUT, TICK, || Ok(self.child.try_wait()?.is_some()))? {
             self.child.kill()?;
             bail!("Ctrl-C does not end cargo xtask dev");
         }
@@ -164,7 +164,7 @@ impl Dev {
     }
 
     fn wait(&mut self, what: &str, reached: impl Fn(&Self) -> bool) -> Result<()> {
-        let there = wait::until(PATIENCE, TICK, || {
+        let there = wait::until(TIMEOUT, TICK, || {
             if reached(self) {
                 return Ok(true);
             }

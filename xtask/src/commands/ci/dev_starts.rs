@@ -53,10 +53,10 @@ fn start(first: &str, home: &Path) -> Result<Command> {
 /// The database does not fit; a limit on the size of files does it without any rights.
 fn full_disk(home: &Path) -> Result<()> {
     let output = start("trap '' XFSZ; ulimit -f 8000", home)?.output()?;
-    let said = said(&output);
+    let printed = printed(&output);
     ensure!(
-        output.status.code() == Some(1) && said.contains("error: cannot create the database"),
-        "on a full disk it ended with {}:\n{said}",
+        output.status.code() == Some(1) && printed.contains("error: cannot create the database"),
+        "on a full disk it ended with {}:\n{printed}",
         output.status
     );
     let left: Vec<_> = names(home)?.into_iter().filter(|name| name != "lock").collect();
@@ -76,7 +76,7 @@ fn no_network(home: &Path) -> Result<()> {
         output.status.success(),
         "with no network and umask 077 it ended with {}:\n{}",
         output.status,
-        run::tail(&said(&output))
+        run::tail(&printed(&output))
     );
     Ok(())
 }
@@ -132,6 +132,6 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
 }

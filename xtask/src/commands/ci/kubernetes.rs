@@ -29,8 +29,8 @@ pub(crate) fn check() -> Result<()> {
             shell,
             "{python} -m kubernetes_validate --strict --no-warn -k {version} {files...}"
         );
-        let said = run::output(&format!("check {FOLDER} for Kubernetes {version}"), validate)?;
-        let resources = said.matches("passed for resource").count();
+        let output = run::output(&format!("check {FOLDER} for Kubernetes {version}"), validate)?;
+        let resources = output.matches("passed for resource").count();
         ensure!(resources >= files.len(), "kubernetes-validate looked at {resources} resources");
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! Can a container be reached from here at all? Asked once, before an image is made and
-//! before the tests ask it fifty times with a minute of patience each. The container is
+//! before the tests ask it fifty times with a timeout of a minute each. The container is
 //! no more than this program, with the machine's libraries to run it.
 
 use std::fs;
@@ -15,7 +15,7 @@ use xshell::{Shell, cmd};
 use crate::{odd_paths, ports, progress, repo, run, wait};
 
 /// Longest that the first answer may take: the container starts in less than a second.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 const TICK: Duration = Duration::from_millis(100);
 
 const GREETING: &[u8] = b"reached";
@@ -37,7 +37,7 @@ pub(crate) fn greet(port: u16) -> Result<()> {
 }
 
 /// Starts one container that greets on the public port, and asks it by the way that the
-/// tests take. Fails with the reason, as far as it can be told.
+/// tests take. Fails with the reason, as far as it is known.
 pub(super) fn check(shell: &Shell) -> Result<()> {
     progress::step("a container can be reached from here", || {
         let (inside, outside) = (ports::public_port()?, ports::in_a_row(3)?);
@@ -61,7 +61,7 @@ pub(super) fn check(shell: &Shell) -> Result<()> {
 }
 
 fn ask(shell: &Shell, id: &str, published: SocketAddr, inside: u16) -> Result<()> {
-    if wait::until(PATIENCE, TICK, || Ok(greets(published)))? {
+    if wait::until(TIMEOUT, TICK, || Ok(greets(published)))? {
         return Ok(());
     }
     let inspect = run::output("look at the container", cmd!(shell, "podman inspect {id}"))?;
@@ -91,11 +91,11 @@ fn greets(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        let mut said = Vec::new();
-        stream.read_to_end(&mut said)?;
-        Ok(said)
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received)?;
+        Ok(received)
     };
-    ask().is_ok_and(|said| said == GREETING)
+    ask().is_ok_and(|received| received == GREETING)
 }
 
 fn interfaces(shell: &Shell) -> String {

@@ -79,8 +79,8 @@ fn whole(error: &str) -> String {
 }
 
 /// The tests that cargo-nextest, pytest and Vitest say have failed.
-fn failed_tests(said: &str) -> BTreeSet<String> {
-    said.lines().filter_map(|line| failed_test(line.trim())).map(str::to_owned).collect()
+fn failed_tests(output: &str) -> BTreeSet<String> {
+    output.lines().filter_map(|line| failed_test(line.trim())).map(str::to_owned).collect()
 }
 
 fn failed_test(line: &str) -> Option<&str> {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_runners_words_name_the_tests_that_failed() {
-        let said = "cannot test\n        FAIL [   0.005s] (127/127) santa-proxy http::tests::a\n\
+        let output = "cannot test\n        FAIL [   0.005s] (127/127) santa-proxy http::tests::a\n\
             \x20     SIGABRT [   1.2s] xtask::machines b\n    PASS [ 0.1s] xtask c\n\
             FAILED tests/rules/test_x.py::test_d[a - b] - AssertionError: no [1] d\n\
             ERROR tests/test_y.py::test_e\nERROR: something else\n\
@@ -127,7 +127,7 @@ mod tests {
             "tests/test_y.py::test_e",
             "xtask::machines b",
         ];
-        assert_eq!(failed_tests(said).into_iter().collect::<Vec<_>>(), wanted);
+        assert_eq!(failed_tests(output).into_iter().collect::<Vec<_>>(), wanted);
     }
 
     #[test]

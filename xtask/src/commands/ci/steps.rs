@@ -150,7 +150,7 @@ pub(crate) const STEPS: &[Step] = &[
         "stray",
         Lane::Text,
         true,
-        "paths, ports and sockets stand in docker/santa.toml only",
+        "paths, ports and sockets are in docker/santa.toml only",
         stray::check,
     ),
     step(
@@ -306,7 +306,7 @@ fn backend_test() -> Result<()> {
 
 /// Processes that share the endpoints of the API.
 const REST_WORKERS: f64 = 2.0;
-/// Each endpoint is asked as an administrator, as a viewer and as nobody.
+/// Each endpoint is requested as an administrator, as a viewer and as nobody.
 const REST_ROLES: f64 = 3.0;
 
 /// Requests that differ from run to run; a failure prints the one that crashed.

@@ -1,6 +1,5 @@
-//! One configuration: what `docker/santa.toml` says about paths, ports and sockets
-//! stands nowhere else in the sources. The needles are read from the file
-//! itself.
+//! One configuration: the paths, ports and sockets of `docker/santa.toml` are repeated
+//! nowhere else in the sources. They are read from the file itself.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +10,7 @@ use crate::{files, repo};
 
 /// Files in which a value may be repeated, with the reason.
 const ALLOWED: &[(&str, &str)] = &[
-    ("docker/", "the container's own files publish and mount what the plan names"),
+    ("docker/", "the container's own files publish and mount what the configuration names"),
     ("docs/", "documentation"),
     ("README.md", "documentation"),
     ("CHANGELOG.md", "documentation"),
@@ -22,7 +21,7 @@ const ALLOWED: &[(&str, &str)] = &[
 /// Endings of the files that are searched.
 const SEARCHED: [&str; 8] = ["rs", "py", "ts", "js", "svelte", "toml", "sh", "html"];
 
-/// Fails when a value of the configuration stands elsewhere.
+/// Fails when a value of the configuration is repeated elsewhere.
 pub(crate) fn check() -> Result<()> {
     let config = santa_config::load(&repo::path("docker/santa.toml"), &Env::new())?;
     let needles = needles(&config);

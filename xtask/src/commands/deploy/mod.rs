@@ -127,11 +127,11 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<()> {
 const WAY_BACK: Duration = Duration::from_secs(60);
 
 /// Starts the next image; when it does not become ready, the one before it.
-fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Result<()> {
+fn replace(engine: &Engine, next: &State, timeout: Duration, file: &Path) -> Result<()> {
     let what = format!("{} on {}", next.image, engine.name());
     let started = progress::step(&what, || {
         engine.start(next)?;
-        until_ready(engine, next, patience)
+        until_ready(engine, next, timeout)
     });
     let Err(error) = started else {
         state::write(file, next)?;
@@ -142,29 +142,29 @@ fn replace(engine: &Engine, next: &State, patience: Duration, file: &Path) -> Re
         );
         return Ok(());
     };
-    let said = engine.last_words(next);
+    let log = engine.last_words(next);
     let Some(back) = next.previous.clone() else {
-        bail!("{error:#}; nothing ran before, so there is nothing to roll back to\n{said}");
+        bail!("{error:#}; nothing ran before, so there is nothing to roll back to\n{log}");
     };
     let previous = &back.image;
     // Ctrl-C during the wait must not leave the server down.
     run::rearm();
     progress::step(&format!("back to {previous}"), || {
         engine.start(&back)?;
-        until_ready(engine, &back, patience.max(WAY_BACK))
+        until_ready(engine, &back, timeout.max(WAY_BACK))
     })
     .with_context(|| {
         format!(
             "the new image failed ({error:#}), and so did the rollback; start {previous} manually"
         )
     })?;
-    bail!("{error:#}; {previous} runs again. The last lines of {}:\n{said}", next.image)
+    bail!("{error:#}; {previous} runs again. The last lines of {}:\n{log}", next.image)
 }
 
-fn until_ready(engine: &Engine, state: &State, patience: Duration) -> Result<()> {
+fn until_ready(engine: &Engine, state: &State, timeout: Duration) -> Result<()> {
     let tick = Duration::from_millis(200);
-    if !wait::until(patience, tick, || engine.ready(state))? {
-        bail!("{} did not become ready in {}", state.image, progress::time(patience));
+    if !wait::until(timeout, tick, || engine.ready(state))? {
+        bail!("{} did not become ready in {}", state.image, progress::time(timeout));
     }
     Ok(())
 }

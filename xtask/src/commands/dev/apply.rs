@@ -18,7 +18,7 @@ use crate::tools::{node, python};
 use crate::{layout, progress, run};
 
 /// How long one turn waits for a change before the caller looks at the rest.
-const PATIENCE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What the caller has to do after a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +49,11 @@ impl<'a> Loop<'a> {
     /// Waits a little for changes and carries out what is due.
     pub(crate) fn turn(&mut self, supervisor: &Supervisor) -> Next {
         let Some(watcher) = self.watcher else {
-            std::thread::sleep(PATIENCE);
+            std::thread::sleep(TIMEOUT);
             return Next::Continue;
         };
-        let wait = self.debounce.wait(Instant::now()).unwrap_or(PATIENCE);
-        let changed = watcher.next(wait.min(PATIENCE));
+        let wait = self.debounce.wait(Instant::now()).unwrap_or(TIMEOUT);
+        let changed = watcher.next(wait.min(TIMEOUT));
         self.debounce.add(Instant::now(), changed);
         match self.debounce.take(Instant::now()) {
             Some(paths) => self.round(&paths, supervisor),
@@ -120,7 +120,7 @@ impl<'a> Loop<'a> {
     }
 }
 
-/// What is said at the beginning of a step that may take a while.
+/// What is printed at the beginning of a step that may take a while.
 fn begun(step: Step) -> Option<&'static str> {
     match step {
         Step::PythonPackages => Some("installing Python packages"),

@@ -77,13 +77,15 @@ impl Found {
 /// The address is handed over in the environment, because it may hold a password.
 fn look(python: &Path, url: &str) -> Result<Found> {
     let shell = run::shell()?;
-    let said = run::output("ask the database", cmd!(shell, "{python} -c {LOOK}").env("URL", url))?;
-    let said = said.trim();
+    let answer =
+        run::output("ask the database", cmd!(shell, "{python} -c {LOOK}").env("URL", url))?;
+    let answer = answer.trim();
     ensure!(
-        said.starts_with('{'),
-        "the database named by --database-url does not answer ({said}); start it, or correct the address"
+        answer.starts_with('{'),
+        "the database named by --database-url does not answer ({answer}); start it, or correct the address"
     );
-    let answer: Value = serde_json::from_str(said).context("the database's answer is not JSON")?;
+    let answer: Value =
+        serde_json::from_str(answer).context("the database's answer is not JSON")?;
     let number = |name: &str| answer[name].as_u64();
     Ok(Found {
         tables: number("tables").unwrap_or(0),

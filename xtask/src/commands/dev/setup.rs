@@ -60,7 +60,7 @@ pub(crate) fn binaries() -> Result<PathBuf> {
     progress::step("compile santa-proxy and santa-supervise", build)
 }
 
-/// Builds the two binaries; cargo's words are shown only when it fails.
+/// Builds the two binaries; cargo's output is shown only when it fails.
 pub(crate) fn build() -> Result<PathBuf> {
     let shell = run::shell()?;
     // Without a package's name, so that dependencies get the features that the tests
@@ -73,7 +73,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// Makes the cluster of an embedded database and the folder of its socket.
 pub fn database(layout: &Layout) -> Result<()> {
     if let Database::Embedded(bin) = &layout.database {
-        postgres::initialise(bin, &layout.cluster())?;
+        postgres::initialize(bin, &layout.cluster())?;
         postgres::forget_the_dead(&layout.cluster())?;
         private::folder(&layout.sockets())?;
     }

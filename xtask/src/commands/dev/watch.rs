@@ -38,9 +38,9 @@ impl Watcher {
     }
 
     /// Paths that changed, relative to the repository; empty when nothing did
-    /// within `patience`.
-    pub(crate) fn next(&self, patience: Duration) -> Vec<PathBuf> {
-        match self.events.recv_timeout(patience) {
+    /// within `timeout`.
+    pub(crate) fn next(&self, timeout: Duration) -> Vec<PathBuf> {
+        match self.events.recv_timeout(timeout) {
             Ok(Ok(event)) => paths(&event),
             Ok(Err(_)) => everything(),
             Err(_) => Vec::new(),

@@ -1,8 +1,9 @@
 //! Known vulnerabilities, by a scanner of the machine's over what the image is made of.
-//! [`input`] is what it reads, [`scanner`] runs it, [`report`] reads what it prints. Each kind of packages has a
-//! control among them: an old release that is known to be vulnerable. A scanner that
-//! does not report it has no database for that kind, or does not know it at all, and
-//! its silence about the others is no good news: that is "not checked".
+//! [`input`] is what it reads, [`scanner`] runs it, [`report`] reads what it prints. Each
+//! kind of packages has a control among them: an old release that is known to be
+//! vulnerable. A scanner that does not report it has no database for that kind, or does
+//! not know it at all, and that it finds nothing in the others means nothing: they were
+//! "not checked".
 
 mod input;
 mod report;

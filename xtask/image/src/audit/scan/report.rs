@@ -22,7 +22,7 @@ pub(super) struct Vulnerability {
     pub(super) id: String,
     pub(super) package: String,
     pub(super) version: String,
-    /// The version that has it no more, when there is one.
+    /// The version that no longer has it, when there is one.
     pub(super) fixed: Option<String>,
 }
 

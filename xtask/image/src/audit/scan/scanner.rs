@@ -11,7 +11,7 @@ use xtask::{repo, run};
 use super::report::{Format, Vulnerability};
 use super::{Package, input};
 
-/// What is said where there is no scanner.
+/// The message where there is no scanner.
 pub(super) const NONE: &str =
     "no scanner was found in PATH; install osv-scanner, grype or trivy, or name one with --scanner";
 
@@ -71,9 +71,10 @@ impl Scanner {
         let words = self.words(&file);
         let output = run::ended("scan for vulnerabilities", cmd!(shell, "{program} {words...}"))?;
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // osv-scanner ends with 1 when it has found something, the others only if told to.
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        // osv-scanner ends with 1 when it has found something, the others only with an option.
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let last =
+            errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
         ensure!(
             matches!(output.status.code(), Some(0 | 1)),
             "{name} ended with {}: {last}",
@@ -92,7 +93,7 @@ impl Scanner {
             Format::Grype => ["--quiet", "--output=json"].map(Into::into).into(),
             Format::Trivy => ["sbom", "--quiet", "--format=json"].map(Into::into).into(),
         };
-        // What the file is, where that has to be said.
+        // The kind of the file, for the scanners that ask for it.
         let mut place = OsString::from(match self.format {
             Format::OsvScanner => "osv-scanner:",
             Format::Grype => "sbom:",

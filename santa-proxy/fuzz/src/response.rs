@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::{Target, corpus};
 
 /// See the module.
-pub const TARGET: Target = Target { name: "answer", dictionary: &DICTIONARY, seeds, check };
+pub const TARGET: Target = Target { name: "response", dictionary: &DICTIONARY, seeds, check };
 
 const DICTIONARY: [&[u8]; 22] = [
     b"\r\n",

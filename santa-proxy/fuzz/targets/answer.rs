@@ -1,7 +1,0 @@
-//! libFuzzer on `santa_proxy_fuzz::answer`.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    santa_proxy_fuzz::answer::check(bytes);
-});
