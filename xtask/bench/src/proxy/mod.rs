@@ -1,4 +1,4 @@
-//! santa-proxy beside nginx, HAProxy and Caddy: files, answers of a canned and
+//! santa-proxy beside nginx, HAProxy and Caddy: files, responses of a canned and
 //! of the real backend, connections, HTTP/2, WebSockets, memory. Every server has
 //! one core to itself; load and backend share the other.
 
