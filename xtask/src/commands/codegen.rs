@@ -94,7 +94,10 @@ fn openapi() -> Result<String> {
 fn permissions() -> Result<String> {
     let python = python::ensure_installed()?;
     let shell = run::shell_in(&repo::path("backend"))?;
-    run::output("write the table of permissions", cmd!(shell, "{python} -m santaserver permissions"))
+    run::output(
+        "write the table of permissions",
+        cmd!(shell, "{python} -m santaserver permissions"),
+    )
 }
 
 /// The classes of `santa_v1.proto` and their types, in a folder of their own
