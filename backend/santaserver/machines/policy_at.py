@@ -6,13 +6,14 @@ state that it had confirmed.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.errors import NotFound, wrong_field
 from santaserver.machines import policy_repository as repository
+from santaserver.machines.items import machine_tag as _tag
 from santaserver.machines.policy_repository import KnownMachine
 from santaserver.machines.policy_rules import NOT_KEPT, Had, PolicyView, Shown, rules_page
 from santaserver.machines.policy_schemas import (
@@ -22,12 +23,11 @@ from santaserver.machines.policy_schemas import (
     RuleThen,
     SettingThen,
 )
-from santaserver.machines.schemas import MachineTag
 from santaserver.paging import decode_cursor, encode_cursor
 from santaserver.policy import head
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.setting_log import SettingVersion, settings_in_force
-from santaserver.policy.targets import Policy
+from santaserver.reads import item_of
 from santaserver.scope import Scope
 from santaserver.settings import RetentionSettings
 from santaserver.sync.caches import SyncCaches
@@ -36,6 +36,12 @@ from santaserver.sync_settings.log import layered
 
 TICK = timedelta(microseconds=1)
 NOTHING = object()
+
+_policy = item_of(MachinePolicyThen)
+_confirmed_policy = item_of(ConfirmedPolicy)
+_window = item_of(MonitorWindowThen)
+_setting = item_of(SettingThen)
+_rule_item = item_of(RuleThen)
 
 
 class PolicyQuery(Struct, frozen=True):
@@ -64,8 +70,8 @@ async def policy_at(
     query: PolicyQuery,
     now: datetime,
     keep: RetentionSettings,
-) -> MachinePolicyThen:
-    """Return a machine's policy at a time or a policy number."""
+) -> Struct:
+    """Return a machine's policy at a time or a policy number, as `MachinePolicyThen` describes it."""
     machine = await repository.known_machine(connection, scope, machine_id)
     if machine is None:
         raise NotFound("There is no such machine")
@@ -80,7 +86,7 @@ async def policy_at(
     layers = {*view.layers, *(had.layers if had else ())}
     names = await repository.layer_names_at(connection, sorted(layers), moment.seq)
     monitor = await _monitor_mode(connection, machine, moment)
-    return MachinePolicyThen(
+    return _policy(
         machine_id=machine.machine_id,
         at=moment.at,
         seq=moment.seq,
@@ -138,21 +144,14 @@ async def _decided(
     return since, PolicyView(signature, layers, client, moment.seq)
 
 
-async def _tags(connection: Connection, machine: KnownMachine, moment: Moment) -> list[MachineTag]:
+async def _tags(connection: Connection, machine: KnownMachine, moment: Moment) -> list[Struct]:
     rows = await repository.tags_at(connection, machine.id, moment.seq, moment.at)
-    return [
-        MachineTag.model_validate({"id": tag, "name": name, "sources": sources, "joined_at": joined})
-        for tag, name, sources, joined in rows
-    ]
+    return [_tag(*row) for row in rows]
 
 
-async def _monitor_mode(
-    connection: Connection, machine: KnownMachine, moment: Moment
-) -> MonitorWindowThen | None:
+async def _monitor_mode(connection: Connection, machine: KnownMachine, moment: Moment) -> Struct | None:
     window = await repository.monitor_window_at(connection, machine.id, moment.at)
-    if window is None:
-        return None
-    return MonitorWindowThen(since=window[0], until=window[1], reason=window[2], opened_by=window[3])
+    return _window(*window) if window else None
 
 
 async def _confirmed_view(
@@ -165,10 +164,10 @@ async def _confirmed_view(
     return PolicyView(state.signature, layers, client, state.seq)
 
 
-def _confirmed(confirmation: Confirmation | None, view: PolicyView) -> ConfirmedPolicy | None:
+def _confirmed(confirmation: Confirmation | None, view: PolicyView) -> Struct | None:
     if confirmation is None or confirmation.state is None:
         return None
-    return ConfirmedPolicy(
+    return _confirmed_policy(
         seq=confirmation.state.seq,
         at=confirmation.at,
         same_layers=confirmation.state.signature == view.signature,
@@ -182,7 +181,7 @@ async def _settings(
     names: Mapping[int, str],
     *,
     monitored: bool,
-) -> dict[str, SettingThen]:
+) -> dict[str, Struct]:
     versions = {one.key: one for one in await settings_in_force(connection, view.layers, view.seq)}
     made = layered(list(versions.values()))
     monitored = monitored and made.can_be_monitored
@@ -196,7 +195,7 @@ async def _settings(
         temporary = monitored and key == "client_mode"
         version = None if temporary else versions.get(key)
         change = changes.get(version.opened_seq) if version else None
-        found[key] = SettingThen(
+        found[key] = _setting(
             value=value,
             layer=names[version.layer_id] if version else None,
             locked=version.locked if version else False,
@@ -214,30 +213,28 @@ def _sent(view: PolicyView, versions: Sequence[SettingVersion], *, monitored: bo
     return values | {"client_mode": view.client.mode(values["client_mode"])}
 
 
-def _rule(shown: Shown, names: Mapping[int, str]) -> RuleThen:
+def _rule(shown: Shown, names: Mapping[int, str]) -> Struct:
     version, content = shown.version, shown.version.content
-    return RuleThen.model_validate(
-        {
-            "rule_id": version.rule_id,
-            "version_id": version.id,
-            "rule_type": content.rule_type,
-            "identifier": content.identifier,
-            "policy": content.policy,
-            "sent": cast("Policy", shown.sent),
-            "cel_expr": content.cel_expr,
-            "custom_msg": content.custom_msg,
-            "custom_url": content.custom_url,
-            "layer": names[version.layer_id],
-            "locked": version.locked,
-            "comment": version.comment,
-            "reason": version.reason,
-            "seq": version.opened_seq,
-            "in_force_since": version.in_force_since,
-            "written_at": version.opened_at,
-            "written_by": version.opened_by,
-            "expires_at": version.expires_at,
-            "delivery": shown.delivery,
-        }
+    return _rule_item(
+        rule_id=version.rule_id,
+        version_id=version.id,
+        rule_type=content.rule_type,
+        identifier=content.identifier,
+        policy=content.policy,
+        sent=shown.sent,
+        cel_expr=content.cel_expr,
+        custom_msg=content.custom_msg,
+        custom_url=content.custom_url,
+        layer=names[version.layer_id],
+        locked=version.locked,
+        comment=version.comment,
+        reason=version.reason,
+        seq=version.opened_seq,
+        in_force_since=version.in_force_since,
+        written_at=version.opened_at,
+        written_by=version.opened_by,
+        expires_at=version.expires_at,
+        delivery=shown.delivery,
     )
 
 

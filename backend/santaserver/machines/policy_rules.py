@@ -27,9 +27,9 @@ class PolicyView(Struct, frozen=True):
         content = version.content
         return self.client.policy(content.rule_type, content.policy, content.needs_level)
 
-    def text(self, version: WinningVersion | None) -> bytes | None:
+    def text(self, version: WinningVersion) -> bytes | None:
         """Return the rule as its client is sent it."""
-        return None if version is None else rule_text(version.content).at(self.client)
+        return rule_text(version.content).at(self.client)
 
 
 NOT_KEPT: Literal["not kept"] = "not kept"
@@ -89,12 +89,22 @@ def _compared(
     view: PolicyView, had: Had, version: WinningVersion | None, earlier: WinningVersion | None
 ) -> Shown | None:
     """Compare the rule that applied to a target with the one that was confirmed."""
-    confirmed = had.text(earlier) if isinstance(had, PolicyView) else None
     sent = None if version is None else view.sent(version)
     if version is not None and sent is not None:
-        if had == NOT_KEPT:
-            return Shown(version, sent, "unknown")
-        return Shown(version, sent, "confirmed" if view.text(version) == confirmed else "pending")
-    if earlier is not None and confirmed is not None:
-        return Shown(earlier, earlier.content.policy, "removal_pending")
+        return Shown(version, sent, _delivery(view, had, version, earlier))
+    if isinstance(had, PolicyView) and earlier is not None:
+        confirmed = had.sent(earlier)
+        return None if confirmed is None else Shown(earlier, confirmed, "removal_pending")
     return None
+
+
+def _delivery(
+    view: PolicyView, had: Had, version: WinningVersion, earlier: WinningVersion | None
+) -> Literal["confirmed", "pending", "unknown"]:
+    if not isinstance(had, PolicyView):
+        return "pending" if had is None else "unknown"
+    if earlier is None:
+        return "pending"
+    if earlier.id == version.id and had.client is view.client:
+        return "confirmed"
+    return "confirmed" if had.text(earlier) == view.text(version) else "pending"

@@ -82,7 +82,11 @@ async def end_monitor_mode(
     return await service.end_monitor_mode(work, scope, state.caches, machine_id, user, now)
 
 
-@router.get("/{machine_id:path}/policy", responses=responses(BadRequest, NotFound, Unprocessable))
+@router.get(
+    "/{machine_id:path}/policy",
+    response_model=MachinePolicyThen,
+    responses=responses(BadRequest, NotFound, Unprocessable),
+)
 async def get_policy_at(
     machine_id: MachinePath,
     scope: MayRead,
@@ -95,13 +99,13 @@ async def get_policy_at(
     ] = None,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
-) -> MachinePolicyThen:
+) -> Response:
     """Show the rules and settings that a machine was to have at a moment, where they came from, and what it
     had confirmed.
     """
     query = PolicyQuery(at, seq, cursor, limit)
     keep = state.settings.retention
-    return await policy_at(connection, scope, state.caches, machine_id, query, now, keep)
+    return json_response(await policy_at(connection, scope, state.caches, machine_id, query, now, keep))
 
 
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))

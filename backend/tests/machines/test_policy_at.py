@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from santaserver.machines.policy_schemas import MachinePolicyThen
 from tests.conftest import add_user
 from tests.support.postgres import execute, value
 from tests.support.santa_client import CutError, SimulatedMac
@@ -25,6 +26,7 @@ def policy(admin: httpx.Client, mac: SimulatedMac, **params: Any) -> dict[str, A
     response = ask(admin, mac, **params)
     assert response.status_code == httpx.codes.OK, response.text
     shown: dict[str, Any] = response.json()
+    assert MachinePolicyThen.model_validate(shown).model_dump(mode="json") == shown
     return shown
 
 
