@@ -43,6 +43,7 @@ async def create_enrollment(
         serial_allowlist=None,
         expires_at=None,
         client_certificate=False,
+        reenroll_retired=False,
         created_at=now or system_clock(),
         created_by=None,
     )

@@ -120,7 +120,7 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
 async def _fleet(work: UnitOfWork, settings: Settings, secret: str | None, now: datetime) -> SyncContext:
     """Return what the Macs sync with: the transaction of `work`, and their enrollment if there is one."""
     connection = work.connection
-    proof = Proof(secret, certificate=False)
+    proof = Proof(secret, certificate=None)
 
     def acquired() -> nullcontext[Connection]:
         return nullcontext(connection)
@@ -161,7 +161,7 @@ async def _machine(context: SyncContext, number: int, chance: random.Random, pro
         bodies.append({"audit_events": list(approvals(context.now, chance))})
     for content in bodies:
         body = msgspec.json.encode(content)
-        intake = Intake(context.connection, programs, _no_enrollment, EventNews(), context.now)
+        intake = Intake(context.connection, programs, context.shown, _no_enrollment, EventNews(), context.now)
         await event_upload(intake, machine_id, parse_upload(body, machine_id, context.now))
 
 

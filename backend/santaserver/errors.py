@@ -76,6 +76,12 @@ class Conflict(Problem):
     status = HTTPStatus.CONFLICT
 
 
+class PreconditionFailed(Problem):
+    """What the caller expected to change is not what there is."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
 class TooLarge(Problem):
     """The body is larger than the limit."""
 

@@ -16,6 +16,7 @@ from santaserver.cache import CacheMemory
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
+from santaserver.enrollment.refusals import RefusedCredentials
 from santaserver.enrollment.router import router as enrollments
 from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import write_claims
@@ -91,6 +92,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         signer=CursorSigner(settings.security.secret_key),
         sessions=Sessions(database, Lifetime.of(settings.security), memory),
         enrollments=EnrollmentCache(memory),
+        refused_credentials=RefusedCredentials(memory),
         programs=ProgramCache(memory),
         batch_caps=BatchCaps(memory),
         progress=FleetProgress(memory),

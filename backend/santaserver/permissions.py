@@ -52,7 +52,7 @@ MEANING: Mapping[Permission, str] = MappingProxyType(
         Permission.OVERVIEW_READ: "See the overview, which counts the whole fleet",
         Permission.LIVE_READ: "Get live updates in the console",
         Permission.MACHINE_READ: "See Macs, and which rules and settings apply to them",
-        Permission.MACHINE_WRITE: "Order clean syncs; start and end monitor mode",
+        Permission.MACHINE_WRITE: "Order clean syncs and monitor mode; release, retire, restore, delete Macs",
         Permission.RULE_READ: "See rules and layers",
         Permission.RULE_WRITE: "Create, change and remove rules",
         Permission.RULE_IMPORT: "Import rules from a file",

@@ -54,4 +54,7 @@ def layer_in(tags: str) -> str:
 
 
 def _members(tags: str) -> str:
-    return f"select b.machine_id from tag_member b where b.left_at is null and b.tag_id = any({tags})"  # noqa: S608
+    """A retired Mac lost its tags by that, and stays in the scope in which it was retired."""
+    return f"""select b.machine_id from tag_member b where b.left_at is null and b.tag_id = any({tags})
+      union all select r.id from machine r join tag_member b on b.machine_id = r.id
+        and b.left_at = r.retired_at where b.tag_id = any({tags})"""  # noqa: S608

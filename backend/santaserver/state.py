@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from santaserver.clock import Clock
     from santaserver.db import Database
     from santaserver.enrollment.admission import EnrollmentCache
+    from santaserver.enrollment.refusals import RefusedCredentials
     from santaserver.events.catalog import ProgramCache
     from santaserver.events.news import EventNews
     from santaserver.live.bus import Bus
@@ -58,6 +59,7 @@ class AppState:
     signer: CursorSigner
     sessions: Sessions
     enrollments: EnrollmentCache
+    refused_credentials: RefusedCredentials
     programs: ProgramCache
     batch_caps: BatchCaps
     progress: FleetProgress

@@ -32,6 +32,8 @@ class EnrollmentTerms:
     expires_at: datetime | None
     client_certificate: bool = False
     """Whether a Mac has to present a client certificate as well."""
+    reenroll_retired: bool = False
+    """Whether a retired Mac that syncs with it joins the fleet again."""
 
 
 class EnrollmentCache:
@@ -53,8 +55,8 @@ class Proof(Struct, frozen=True):
     """The credentials of a Mac's request."""
 
     secret: str | None
-    certificate: bool
-    """Whether santa-proxy has verified a client certificate (`Client-Cert`, RFC 9440)."""
+    certificate: bytes | None
+    """SHA-256 of the client certificate that santa-proxy has verified (`Client-Cert`, RFC 9440)."""
 
 
 async def authorize(
@@ -87,7 +89,7 @@ async def authorize(
         enrollment, _ = cache.known.put(hashed, (found, now))
     if enrollment.expires_at is not None and enrollment.expires_at <= now:
         raise Unauthorized("The enrollment secret has expired; put a new one into the profile")
-    if enrollment.client_certificate and not proof.certificate:
+    if enrollment.client_certificate and proof.certificate is None:
         raise Unauthorized("This enrollment requires a client certificate besides its secret")
     return enrollment
 
@@ -114,4 +116,6 @@ async def _find(connection: Connection, hashed: bytes) -> EnrollmentTerms | None
         return None
     listed = row.serial_allowlist
     serials = None if listed is None else frozenset(serial.upper() for serial in listed)
-    return EnrollmentTerms(row.id, row.quota, serials, row.expires_at, row.client_certificate)
+    return EnrollmentTerms(
+        row.id, row.quota, serials, row.expires_at, row.client_certificate, row.reenroll_retired
+    )

@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from santaserver.db import Connection
+from santaserver.enrollment.credentials import Credential
 
 
 class SecretRow(Struct, frozen=True):
@@ -16,12 +17,33 @@ class SecretRow(Struct, frozen=True):
     serial_allowlist: Sequence[str] | None
     expires_at: datetime | None
     client_certificate: bool
+    reenroll_retired: bool
+
+
+KNOWN = "select id, retired_at, deleted_at, released_at, enrollment_id, client_certificate from machine"
+
+
+class KnownRow(Struct, frozen=True):
+    """A machine id that was used before."""
+
+    id: int
+    retired_at: datetime | None
+    deleted_at: datetime | None
+    released_at: datetime | None
+    enrollment: int | None
+    certificate: bytes | None
+
+    @property
+    def credential(self) -> Credential:
+        """What it is bound to."""
+        return Credential(self.enrollment, self.certificate)
 
 
 async def find_by_secret(connection: Connection, hashed: bytes) -> SecretRow | None:
     """Return the enrollment of a secret unless it is revoked."""
     row = await connection.fetchrow(
-        """select id, quota, serial_allowlist, expires_at, client_certificate from enrollment
+        """select id, quota, serial_allowlist, expires_at, client_certificate, reenroll_retired
+           from enrollment
            where secret_hash = $1 and revoked_at is null""",
         hashed,
     )
@@ -31,13 +53,98 @@ async def find_by_secret(connection: Connection, hashed: bytes) -> SecretRow | N
 async def lock_and_count(connection: Connection, enrollment: int) -> int:
     """Return how many machines an enrollment has; nobody else counts until the end of the transaction."""
     await connection.execute("select from enrollment where id = $1 for update", enrollment)
-    used: int = await connection.fetchval("select count(*) from machine where enrollment_id = $1", enrollment)
+    used: int = await connection.fetchval(
+        "select count(*) from machine where enrollment_id = $1 and retired_at is null", enrollment
+    )
     return used
 
 
-async def set_enrollment(connection: Connection, row_id: int, enrollment: int) -> None:
-    """Move a machine to an enrollment."""
-    await connection.execute("update machine set enrollment_id = $2 where id = $1", row_id, enrollment)
+async def find_known(connection: Connection, machine_id: str) -> KnownRow | None:
+    """Return whether a machine id was used before."""
+    row = await connection.fetchrow(f"{KNOWN} where machine_id = $1", machine_id)
+    return KnownRow(*row) if row else None
+
+
+async def lock_known(connection: Connection, machine_id: str) -> KnownRow | None:
+    """Return whether a machine id was used before, and lock it against other enrollments."""
+    row = await connection.fetchrow(f"{KNOWN} where machine_id = $1 for no key update", machine_id)
+    return KnownRow(*row) if row else None
+
+
+async def create_machine(
+    connection: Connection, machine_id: str, credential: Credential, now: datetime
+) -> None:
+    """Add an unknown machine; another request may have added it first."""
+    row_id = await connection.fetchval(
+        """insert into machine (machine_id, enrollment_id, client_certificate, enrolled_at)
+           values ($1, $2, $3, $4) on conflict (machine_id) do nothing returning id""",
+        machine_id,
+        credential.enrollment,
+        credential.certificate,
+        now,
+    )
+    if row_id is not None:
+        await connection.execute("insert into machine_sync (machine_id) values ($1)", row_id)
+
+
+async def take_back(connection: Connection, row_id: int, credential: Credential, now: datetime) -> None:
+    """Make a retired or deleted machine part of the fleet again; nothing is known of its rules."""
+    await connection.execute(
+        """update machine set enrollment_id = $2, client_certificate = $3,
+             enrolled_at = case when deleted_at is null then enrolled_at else $4 end,
+             released_at = null, refused_at = null, refused_enrollment_id = null, retired_at = null,
+             deleted_at = null where id = $1""",
+        row_id,
+        credential.enrollment,
+        credential.certificate,
+        now,
+    )
+    await connection.execute("insert into machine_sync (machine_id) values ($1)", row_id)
+
+
+async def return_tags(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Give retired machines their tags back; of those that follow from facts, the next preflight decides."""
+    await connection.execute(
+        """insert into tag_member (tag_id, machine_id, source, joined_at, joined_by)
+           select x.tag_id, x.machine_id, x.source, $2, x.joined_by
+           from machine m join tag_member x on x.machine_id = m.id and x.left_at = m.retired_at
+           join tag t on t.id = x.tag_id and t.removed_at is null
+           where m.id = any($1)""",
+        ids,
+        now,
+    )
+
+
+async def set_credential(connection: Connection, row_id: int, credential: Credential) -> None:
+    """Bind a machine; whatever was released or refused is settled by that."""
+    await connection.execute(
+        """update machine set enrollment_id = $2, client_certificate = $3, released_at = null,
+             refused_at = null, refused_enrollment_id = null where id = $1""",
+        row_id,
+        credential.enrollment,
+        credential.certificate,
+    )
+
+
+async def has_ended(connection: Connection, enrollment: int, now: datetime) -> bool:
+    """Tell whether an enrollment's secret is refused for good."""
+    ended: bool = await connection.fetchval(
+        """select not exists (select from enrollment where id = $1 and revoked_at is null
+             and (expires_at is null or expires_at > $2))""",
+        enrollment,
+        now,
+    )
+    return ended
+
+
+async def store_refusal(connection: Connection, row_id: int, enrollment: int | None, now: datetime) -> None:
+    """Store that another credential was refused for a machine."""
+    await connection.execute(
+        "update machine set refused_at = $3, refused_enrollment_id = $2 where id = $1",
+        row_id,
+        enrollment,
+        now,
+    )
 
 
 async def end_serial(connection: Connection, row_id: int, serial: str) -> None:

@@ -10,8 +10,9 @@ from santaserver.db import Connection
 
 SELECT = """
 select e.id, e.label, e.secret_hash, e.quota, e.serial_allowlist, e.expires_at, e.client_certificate,
+  e.reenroll_retired,
   e.revoked_at, e.created_at, coalesce(u.username, ''),
-  (select count(*) from machine m where m.enrollment_id = e.id),
+  (select count(*) from machine m where m.enrollment_id = e.id and m.retired_at is null),
   array(select t.name from tag t join tag_enrollment x on x.tag_id = t.id
         where x.enrollment_id = e.id and t.removed_at is null order by t.name)
 from enrollment e left join app_user u on u.id = e.created_by
@@ -19,8 +20,8 @@ from enrollment e left join app_user u on u.id = e.created_by
 
 ADD = """
 insert into enrollment (label, secret_hash, quota, serial_allowlist, expires_at, client_certificate,
-  created_at, created_by)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  reenroll_retired, created_at, created_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 
@@ -33,6 +34,7 @@ class NewEnrollment(Struct, frozen=True):
     serial_allowlist: Sequence[str] | None
     expires_at: datetime | None
     client_certificate: bool
+    reenroll_retired: bool
     created_at: datetime
     created_by: int | None
     """null: the command line."""
@@ -48,6 +50,7 @@ class EnrollmentRow(Struct, frozen=True):
     serial_allowlist: list[str] | None
     expires_at: datetime | None
     client_certificate: bool
+    reenroll_retired: bool
     revoked_at: datetime | None
     created_at: datetime
     created_by: str

@@ -24,6 +24,10 @@ class EnrollmentCreate(Input):
         None, description="From then on the secret is refused, also to Macs enrolled with it"
     )
     client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
+    reenroll_retired: bool = Field(
+        False,
+        description="Whether a retired Mac of it that syncs joins the fleet again; else it is refused",
+    )
     tags: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field(
         [], max_length=50, description="Names of tags whose members its Macs become"
     )

@@ -70,6 +70,7 @@ async def create_enrollment(
         serial_allowlist=serials,
         expires_at=wanted.expires_at,
         client_certificate=wanted.client_certificate,
+        reenroll_retired=wanted.reenroll_retired,
         created_at=now,
         created_by=user.id,
     )

@@ -53,6 +53,12 @@ def _known_size(_: str, program: KnownProgram) -> int:
     return 2 * sizes.ENTRY + sizes.numbers(program.settled) + sizes.numbers(program.reporters)
 
 
+def has_unknown(cache: ProgramCache, rows: Iterable[ExecutionRow], now: datetime) -> bool:
+    """Tell whether `program_ids` would write."""
+    known = (cache.known.get(row.sha256) for row in rows)
+    return any(found is None or now - found.written_at >= TOUCH_AFTER for found in known)
+
+
 async def program_ids(
     connection: Connection,
     cache: ProgramCache,

@@ -12,13 +12,22 @@ from datetime import datetime
 import msgspec
 
 from santaserver.db import Connection
+from santaserver.enrollment.credentials import Credential
+from santaserver.errors import NotFound
 from santaserver.events import store
-from santaserver.events.catalog import ProgramCache, incomplete_bundles, program_ids, store_bundles
+from santaserver.events.catalog import (
+    ProgramCache,
+    has_unknown,
+    incomplete_bundles,
+    program_ids,
+    store_bundles,
+)
 from santaserver.events.claims import collect_claims
 from santaserver.events.news import EventNews
 from santaserver.events.oddities import Oddity, count
 from santaserver.events.parse import Upload
 from santaserver.events.places import store_places
+from santaserver.events.store import Reporter
 from santaserver.protocol.messages import EventUploadResponse
 
 log = logging.getLogger(__name__)
@@ -31,8 +40,9 @@ class Intake:
     connection: Connection
     """Outside of a transaction: each statement commits on its own, and repeating one is harmless."""
     programs: ProgramCache
+    shown: Credential
     enroll: Callable[[], Awaitable[None]]
-    """Makes the machine known, or raises what its enrollment says against it."""
+    """Makes the machine known, or raises what its enrollment or its credential says against it."""
     news: EventNews
     now: datetime
 
@@ -40,15 +50,18 @@ class Intake:
 async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> bytes:
     """Store a batch; return which bundles to upload in full."""
     connection, now = intake.connection, intake.now
+    reporter = Reporter(machine_id, intake.shown)
     everything = (*upload.executions, *upload.bundle_binaries)
+    if has_unknown(intake.programs, everything, now) and not await store.find_machine(connection, reporter):
+        await intake.enroll()  # before anything is stored
     programs, reports = await program_ids(connection, intake.programs, everything, machine_id, now)
-    await store_places(connection, intake.programs.places, everything, programs)
-    added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
+    added = await store.add_executions(connection, reporter, upload.executions, programs, now)
     if added is None:
         await intake.enroll()
-        added = await store.add_executions(connection, machine_id, upload.executions, programs, now)
+        added = await store.add_executions(connection, reporter, upload.executions, programs, now)
     if added is None:
-        raise LookupError(f"machine {machine_id} vanished between two statements")
+        raise NotFound("The machine was removed during its upload; start again with a preflight")
+    await store_places(connection, intake.programs.places, everything, programs)
     bundled = [row for row in everything if row.event.file_bundle_hash]
     await store_bundles(connection, bundled, programs, now)
     collect_claims(intake.programs, reports, machine_id, added.machine)

@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from santaserver.db import Connection
+from santaserver.enrollment.credentials import FITS, Credential
 from santaserver.events.oddities import cut
 from santaserver.events.parse import AuditRow, ExecutionRow, FileAccessRow
 from santaserver.events.plausible import MAX_ITEMS, MAX_NAME, MAX_TEXT, quarantine
@@ -20,8 +22,10 @@ from santaserver.events.repository import Position
 SEPARATOR = "\x1f"
 """Between the values of a column: the control character that is meant for it, and in no name."""
 
-ADD_EXECUTIONS = """
-with reporter as (select id, hostname from machine where machine_id = $1),
+ADD_EXECUTIONS = f"""
+with reporter as (
+  select id, hostname from machine m
+  where m.machine_id = $1 and m.retired_at is null and {FITS.format("m", "$17", "$18")}),
 added as (
   insert into event (occurred_at, received_at, machine_id, program_id, pid, ppid, decision, static_rule,
     file_name, file_path, executing_user, parent_name, logged_in_users, current_sessions, quarantine)
@@ -57,7 +61,7 @@ select id, hostname, (
 from reporter, (
   select array_agg(occurred_at order by not blocked, id) as at, array_agg(id order by not blocked, id) as ids
   from added where blocked or decision = 'ALLOW_UNKNOWN') notable
-"""
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +76,39 @@ class Added:
     """(time, id) of the new executions to look at: the blocked ones, then those that no rule allowed."""
 
 
-async def find_machine(connection: Connection, machine_id: str) -> Added | None:
-    """Return the machine that reports; None when it is not known."""
-    row = await connection.fetchrow("select id, hostname from machine where machine_id = $1", machine_id)
+FIND = f"""select id, hostname from machine m
+  where m.machine_id = $1 and m.retired_at is null and {FITS.format("m", "$2", "$3")}"""  # noqa: S608 - constants
+
+
+class Reporter(Struct, frozen=True):
+    """Who uploads: a machine id, and the credential that the request shows."""
+
+    machine_id: str
+    shown: Credential
+
+
+async def find_machine(connection: Connection, reporter: Reporter) -> Added | None:
+    """Return the machine that reports; None when it is not known, or has another credential."""
+    row = await connection.fetchrow(
+        FIND, reporter.machine_id, reporter.shown.enrollment, reporter.shown.certificate
+    )
     return None if row is None else Added(row["id"], row["hostname"])
 
 
 async def add_executions(
     connection: Connection,
-    machine_id: str,
+    reporter: Reporter,
     rows: Sequence[ExecutionRow],
     programs: dict[str, int],
     now: datetime,
 ) -> Added | None:
-    """Add the executions that are not there yet; None when the machine is not known."""
+    """Add the executions that are not there yet; None when `find_machine` finds none."""
     if not rows:
-        return await find_machine(connection, machine_id)
+        return await find_machine(connection, reporter)
     events = [row.event for row in rows]
     row = await connection.fetchrow(
         ADD_EXECUTIONS,
-        machine_id,
+        reporter.machine_id,
         now,
         [row.occurred_at for row in rows],
         _numbers(row.timed for row in rows),
@@ -107,6 +124,8 @@ async def add_executions(
         _texts([_lines(event.logged_in_users) for event in events]),
         _texts([_lines(event.current_sessions) for event in events]),
         _texts([_json(quarantine(event)) or "" for event in events]),
+        reporter.shown.enrollment,
+        reporter.shown.certificate,
     )
     if row is None:
         return None

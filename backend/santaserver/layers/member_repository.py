@@ -9,9 +9,9 @@ from santaserver.policy.machine_facts import COLUMNS, stored_facts
 from santaserver.policy.predicate import MachineFacts
 
 COUNT = {
-    "user": "select count(*) from machine where lower(primary_user) = lower($1)",
-    "machine": "select count(*) from machine where machine_id = $1",
-    "global": "select count(*) from machine where $1::text is not null",
+    "user": "select count(*) from machine where lower(primary_user) = lower($1) and retired_at is null",
+    "machine": "select count(*) from machine where machine_id = $1 and retired_at is null",
+    "global": "select count(*) from machine where $1::text is not null and retired_at is null",
 }
 """Kind of a layer → the Macs of an owner's."""
 
@@ -53,7 +53,7 @@ async def find_tag(connection: Connection, name: str) -> TagDefinition | None:
 async def count_known(connection: Connection, tag: TagDefinition) -> int:
     """Count the members that can be told without the tag's expression."""
     number: int = await connection.fetchval(
-        f"select count(*) from machine m where {KNOWN}",  # noqa: S608 - a constant
+        f"select count(*) from machine m where m.retired_at is null and {KNOWN}",  # noqa: S608 - a constant
         tag.id,
         tag.lowered,
     )
@@ -65,7 +65,7 @@ async def others(
 ) -> Sequence[tuple[int, MachineFacts]]:
     """Return some of the other Macs in the order of their ids: each one's id and facts."""
     rows = await connection.fetch(
-        f"""select m.id, {COLUMNS} from machine m where not {KNOWN} and m.id > $3
+        f"""select m.id, {COLUMNS} from machine m where m.retired_at is null and not {KNOWN} and m.id > $3
             order by m.id limit $4""",  # noqa: S608 - constants
         tag.id,
         tag.lowered,

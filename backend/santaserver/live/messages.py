@@ -22,7 +22,17 @@ class Hello(BaseModel):
     process: str
 
 
-MachineChange = Literal["enrolled", "clean_sync_ordered", "monitor_mode_started", "monitor_mode_ended"]
+MachineChange = Literal[
+    "enrolled",
+    "clean_sync_ordered",
+    "monitor_mode_started",
+    "monitor_mode_ended",
+    "credential_released",
+    "credential_release_withdrawn",
+    "retired",
+    "restored",
+    "deleted",
+]
 
 
 class MachineChanged(BaseModel):

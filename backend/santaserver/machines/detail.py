@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
+
+import msgspec
 
 from santaserver.db import Connection
+from santaserver.enrollment.credentials import shown_as
 from santaserver.explain.delivery import setting_gaps, why_not_sent, why_replaced
 from santaserver.layers.repository import layer_names
 from santaserver.machines import notices, repository
 from santaserver.machines.repository import CONFLICT_SHOWN, MachineRow
 from santaserver.machines.schemas import (
+    BoundEnrollment,
     Client,
     CountsDifference,
+    CredentialStep,
     HeldRules,
     Machine,
+    MachineCredential,
     MachineDetail,
     Notice,
     SeenSerial,
@@ -57,8 +63,33 @@ async def detail_of(
         undelivered_rules=rules,
         undelivered_settings=settings,
         counts_difference=difference,
+        credential=await _credential(connection, row),
         serials=serials,
     )
+
+
+async def _credential(connection: Connection, row: MachineRow) -> MachineCredential:
+    bound = None
+    if row.enrollment is not None:
+        bound = BoundEnrollment(
+            id=row.enrollment, label=row.enrollment_label or "", ended=row.enrollment_ended
+        )
+    steps = [
+        CredentialStep(at=at, actor=actor, action=action, before=_json(before), after=_json(after))
+        for at, actor, action, before, after in await repository.credential_history(
+            connection, row.machine_id
+        )
+    ]
+    return MachineCredential(
+        enrollment=bound,
+        certificate=shown_as(row.certificate),
+        refused_enrollment=row.refused_enrollment,
+        history=steps,
+    )
+
+
+def _json(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
 
 
 def _notices(
@@ -71,6 +102,12 @@ def _notices(
     now: datetime,
 ) -> list[Notice]:
     found = []
+    if row.retired_at is not None:
+        found.append(notices.retired(tried_at=row.refused_at))
+    elif row.refused_at is not None:
+        found.append(notices.credential_refused(row.refused_at, row.refused_enrollment))
+    if row.released_at is not None:
+        found.append(notices.credential_released())
     conflict = row.identity_conflict_at
     if conflict is not None and conflict > now - CONFLICT_SHOWN and len(serials) > 1:
         found.append(notices.identity_conflict(serials))

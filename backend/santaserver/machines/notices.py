@@ -1,6 +1,7 @@
 """Writes the notices about a machine, each with advice. Pure."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from santaserver.machines.schemas import (
     Client,
@@ -16,6 +17,40 @@ FOR_OTHERS = (
     "Use only what this machine's client supports in its layers; a tag can give it rules and settings "
     "of its own."
 )
+
+
+def retired(tried_at: datetime | None) -> Notice:
+    """The machine is no part of the fleet."""
+    tried = "" if tried_at is None else f" It tried to sync at {_time(tried_at)}."
+    return Notice(
+        kind="retired",
+        text=f"This machine is retired: its syncs are refused, and it keeps the rules that it has.{tried}",
+        advice="Restore it when it is used again. Its events and its history stay until then.",
+    )
+
+
+def credential_refused(at: datetime, label: str | None) -> Notice:
+    """Somebody came with another credential."""
+    shown = "another credential" if label is None else f"the secret of the enrollment {label!r}"
+    return Notice(
+        kind="credential_refused",
+        text=f"Somebody used this machine id with {shown} at {_time(at)} and was refused.",
+        advice="If the Mac got a new profile or a new client certificate, release it: its next sync may then "
+        "bring another one. If not, find out who uses its id; the server's log names the request.",
+    )
+
+
+def credential_released() -> Notice:
+    """The next preflight may bring another credential."""
+    return Notice(
+        kind="credential_released",
+        text="This machine is released: the next other valid credential used with its id takes it over.",
+        advice="Withdraw the release if the Mac keeps its profile and its client certificate.",
+    )
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def identity_conflict(serials: Sequence[SeenSerial]) -> Notice:

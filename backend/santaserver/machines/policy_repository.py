@@ -10,7 +10,7 @@ from santaserver.scope import Scope, machine_in
 
 KNOWN = f"""
 select m.id, m.machine_id, m.enrolled_at from machine m
-where m.machine_id = $1 and {machine_in("m.id", "$2")}
+where m.machine_id = $1 and m.deleted_at is null and {machine_in("m.id", "$2")}
 """  # noqa: S608 - a constant
 
 TAG_NAME = """coalesce(

@@ -15,7 +15,10 @@ from santaserver.scope import Scope, machine_in
 CONFLICT_SHOWN = timedelta(hours=24)
 """How long a machine id that two serial numbers used counts as drifted."""
 
+REFUSAL_SHOWN = timedelta(days=7)
+
 SYNC_STATE = f"""case
+  when m.retired_at is not null then 'retired'
   when y.last_postflight_at is null then 'never'
   when {overdue("$1::timestamptz")} then 'overdue'
   when y.drift_suppressed
@@ -27,19 +30,24 @@ SYNC_STATE = f"""case
   else 'in_sync' end"""  # noqa: S608 - constants
 """The sync state of machine `m` with its progress `y` at the time $1; the first that holds."""
 
+REFUSED_AT = f"""case
+  when m.refused_at > $1::timestamptz - interval '{REFUSAL_SHOWN.total_seconds():.0f} seconds'
+  then m.refused_at end"""
+
 LISTED = f"""
 select m.machine_id, m.serial, m.hostname, m.model, m.os_version, m.os_build, m.santa_version,
   m.primary_user, m.client_mode, m.enrolled_at, m.binary_rules, m.certificate_rules, m.teamid_rules,
   m.signingid_rules, m.cdhash_rules, m.compiler_rules, m.transitive_rules, y.monitor_until, y.queued_clean,
   y.last_preflight_at, y.last_postflight_at, y.last_clean_at, y.pending_session, y.pending_sent,
   s.kind, s.clean_reason, s.sent_count, s.received_count, s.processed_count, s.started_at, s.finished_at,
-  s.state as session_state, s.id as session_id, m.id as row_id, {SYNC_STATE} as sync_state,
+  s.state as session_state, s.id as session_id, m.id as row_id, {SYNC_STATE} as sync_state, m.retired_at,
+  m.released_at, {REFUSED_AT} as refused_at,
   array(
     select t.name from policy_signature p
     cross join unnest(p.layers) with ordinality as place (layer_id, rank)
     join layer l on l.id = place.layer_id join tag t on t.id = l.tag_id
     where p.id = y.signature order by place.rank) as tags
-from machine m join machine_sync y on y.machine_id = m.id
+from machine m left join machine_sync y on y.machine_id = m.id
 left join lateral (
   select * from sync_session s where s.machine_id = m.id order by s.id desc limit 1) s on true
 """  # noqa: S608 - constants
@@ -52,9 +60,24 @@ from machine m
 left join tag_member b on b.machine_id = m.id and b.left_at is null
 left join tag t on t.id = b.tag_id and t.removed_at is null
 left join layer l on l.tag_id = t.id
-where m.machine_id = $1 and {machine_in("m.id", "$2")}
+where m.machine_id = $1 and m.deleted_at is null and {machine_in("m.id", "$2")}
 group by t.id, l.rank order by l.rank desc
 """  # noqa: S608 - a constant
+
+
+HISTORY = [
+    f"machine_{what}"
+    for what in (
+        "credential_changed",
+        "credential_released",
+        "credential_release_withdrawn",
+        "retired",
+        "restored",
+        "reenrolled",
+        "deleted",
+    )
+]
+"""Acts on a machine's credential and its place in the fleet."""
 
 
 class MachineRow(Struct, frozen=True):
@@ -80,16 +103,27 @@ class MachineRow(Struct, frozen=True):
     drift_cleans: int
     last_drift_clean_at: datetime | None
     expected_counts: Sequence[int] | None
+    enrollment: int | None
+    enrollment_label: str | None
+    enrollment_ended: bool
+    certificate: bytes | None
+    refused_enrollment: str | None
+    released_at: datetime | None
+    refused_at: datetime | None
+    retired_at: datetime | None
 
 
 FIND = f"""
 select m.id, m.machine_id, m.serial, m.santa_version, m.identity_conflict_at, m.binary_rules,
   m.certificate_rules, m.teamid_rules, m.signingid_rules, m.cdhash_rules, m.transitive_rules, y.signature,
-  y.acked_signature, y.acked_seq, y.monitor_until, y.last_preflight_at, y.drift_since, y.drift_cleans,
-  y.last_drift_clean_at, y.expected_counts
-from machine m join machine_sync y on y.machine_id = m.id
-where m.machine_id = $1 and {machine_in("m.id", "$2")}
-"""  # noqa: S608 - a constant
+  y.acked_signature, y.acked_seq, y.monitor_until, y.last_preflight_at, y.drift_since,
+  coalesce(y.drift_cleans, 0), y.last_drift_clean_at, y.expected_counts, m.enrollment_id, e.label,
+  coalesce(e.revoked_at is not null or e.expires_at <= $1::timestamptz, false), m.client_certificate,
+  r.label, m.released_at, {REFUSED_AT}, m.retired_at
+from machine m left join machine_sync y on y.machine_id = m.id
+left join enrollment e on e.id = m.enrollment_id left join enrollment r on r.id = m.refused_enrollment_id
+where m.machine_id = $2 and m.deleted_at is null and {machine_in("m.id", "$3")}
+"""  # noqa: S608 - constants
 
 
 class SerialRow(Struct, frozen=True):
@@ -117,21 +151,40 @@ async def list_machines(
     after: tuple[str, int] | None,
     limit: int,
     text: str,
+    *,
+    retired: bool = False,
 ) -> Sequence[Row]:
     """Return machines by host name, after the given (host name, row id)."""
     values: list[object] = [now, limit]
-    conditions = []
+    where, more = filter_condition(scope, text, retired=retired, first=3)
+    values += more
     if after is not None:
         values += after
-        conditions.append("(m.hostname, m.id) > ($3, $4)")
+        where += f" and (m.hostname, m.id) > (${len(values) - 1}, ${len(values)})"
+    return await connection.fetch(f"{LISTED} where {where} order by m.hostname, m.id limit $2", *values)
+
+
+def filter_condition(scope: Scope, text: str, *, retired: bool, first: int) -> tuple[str, list[object]]:
+    """Return the condition of a list's filter, and its values, which begin at the parameter `first`."""
+    condition = "m.retired_at is not null and m.deleted_at is null" if retired else "m.retired_at is null"
+    values: list[object] = []
     if text.strip():
         values.append(like_pattern(text))
-        conditions.append(f"({' or '.join(f'{column} ilike ${len(values)}' for column in SEARCHED)})")
+        condition += f" and ({' or '.join(f'{column} ilike ${first}' for column in SEARCHED)})"
     if not scope.everywhere:
         values.append(scope.tag_ids)
-        conditions.append(machine_in("m.id", f"${len(values)}"))
-    where = f"where {' and '.join(conditions)}" if conditions else ""
-    return await connection.fetch(f"{LISTED} {where} order by m.hostname, m.id limit $2", *values)
+        condition += f" and {machine_in('m.id', f'${first + len(values) - 1}')}"
+    return condition, values
+
+
+async def count_machines(connection: Connection, scope: Scope, text: str, *, retired: bool) -> int:
+    """Count the machines in scope that match a filter."""
+    condition, values = filter_condition(scope, text, retired=retired, first=1)
+    number: int = await connection.fetchval(
+        f"select count(*) from machine m where {condition}",  # noqa: S608 - constants
+        *values,
+    )
+    return number
 
 
 async def read_machine(connection: Connection, scope: Scope, machine_id: str, now: datetime) -> Row:
@@ -139,10 +192,23 @@ async def read_machine(connection: Connection, scope: Scope, machine_id: str, no
     return await connection.fetchrow(SHOWN, now, machine_id, scope.tag_ids)
 
 
-async def find_machine(connection: Connection, scope: Scope, machine_id: str) -> MachineRow | None:
-    """Return one machine with its progress."""
-    row = await connection.fetchrow(FIND, machine_id, scope.tag_ids)
+async def find_machine(
+    connection: Connection, scope: Scope, machine_id: str, now: datetime
+) -> MachineRow | None:
+    """Return one machine with its progress, unless it was deleted."""
+    row = await connection.fetchrow(FIND, now, machine_id, scope.tag_ids)
     return MachineRow(*row) if row else None
+
+
+async def credential_history(connection: Connection, machine_id: str) -> Sequence[Row]:
+    """Return what the audit log has of a machine's credential and its place in the fleet."""
+    return await connection.fetch(
+        """select at, actor_name, action, before, after from audit_log
+           where object_type = 'machine' and object_id = $1 and action = any($2)
+           order by id desc limit 20""",
+        machine_id,
+        HISTORY,
+    )
 
 
 async def serials_of(connection: Connection, row_id: int) -> Sequence[SerialRow]:

@@ -1,31 +1,48 @@
 """List machines, show one, order a clean sync."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Query, Response
 
 from santaserver.authorization import require
+from santaserver.current_user import User
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
     Forbidden,
     NotFound,
+    PreconditionFailed,
     Unauthorized,
     Unprocessable,
     responses,
 )
 from santaserver.inputs import MAX_ROW_ID, Time
 from santaserver.machine_path import MachinePath
-from santaserver.machines import service
+from santaserver.machines import fleet, service
 from santaserver.machines.policy_at import PolicyQuery, policy_at
 from santaserver.machines.policy_schemas import MachinePolicyThen
-from santaserver.machines.schemas import CleanSync, Machine, MachineDetail, MachineTag, MonitorMode
+from santaserver.machines.schemas import (
+    CleanSync,
+    FleetAction,
+    FleetOrder,
+    FleetResult,
+    Machine,
+    MachineCount,
+    MachineDetail,
+    MachineTag,
+    MonitorMode,
+)
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
 from santaserver.scope import Scope
+from santaserver.state import AppState
+from santaserver.unit_of_work import UnitOfWork
+
+RetiredParam = Annotated[bool, Query(description="Retired machines instead of the others")]
 
 router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized, Forbidden))
 
@@ -41,9 +58,31 @@ async def list_machines(
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
+    retired: RetiredParam = False,
 ) -> Response:
     """List machines by host name."""
-    return json_response(await service.list_machines(connection, scope, now, cursor, limit, q))
+    found = await service.list_machines(connection, scope, now, cursor, limit, q, retired=retired)
+    return json_response(found)
+
+
+@router.get("/count")
+async def count_machines(
+    scope: MayWrite, connection: ConnectionDep, q: SearchParam = "", retired: RetiredParam = False
+) -> MachineCount:
+    """Count the machines that an order with this filter concerns: those listed that one may change."""
+    return await service.count_machines(connection, scope, q, retired=retired)
+
+
+@router.post("/actions", responses=responses(NotFound, PreconditionFailed, Unprocessable))
+async def order_fleet_action(
+    order: FleetOrder, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+) -> FleetResult:
+    """Release, retire, restore or delete many machines: those named, or those that a filter matches.
+
+    A filter needs `count`, the number of machines that it matched when it was looked at; when it matches
+    another number, nothing is changed.
+    """
+    return await fleet.order_many(work, scope, order, user, now)
 
 
 @router.post("/{machine_id:path}/clean-sync", status_code=HTTPStatus.ACCEPTED, responses=responses(NotFound))
@@ -106,6 +145,59 @@ async def get_policy_at(
     query = PolicyQuery(at, seq, cursor, limit)
     keep = state.settings.retention
     return json_response(await policy_at(connection, scope, state.caches, machine_id, query, now, keep))
+
+
+@router.post("/{machine_id:path}/release", responses=responses(NotFound))
+async def release_machine(
+    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+) -> MachineDetail:
+    """Let the machine's next preflight bring another enrollment's secret or client certificate."""
+    return await _ordered(work, scope, state, machine_id, "release", user, now)
+
+
+@router.delete("/{machine_id:path}/release", responses=responses(NotFound))
+async def withdraw_release(
+    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+) -> MachineDetail:
+    """Keep the machine's credential after all."""
+    return await _ordered(work, scope, state, machine_id, "withdraw_release", user, now)
+
+
+@router.post("/{machine_id:path}/retire", responses=responses(NotFound))
+async def retire_machine(
+    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+) -> MachineDetail:
+    """Take the machine out of the fleet: its syncs are refused, its history stays."""
+    return await _ordered(work, scope, state, machine_id, "retire", user, now)
+
+
+@router.post("/{machine_id:path}/restore", responses=responses(NotFound))
+async def restore_machine(
+    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+) -> MachineDetail:
+    """Make a retired machine part of the fleet again; it keeps its credential."""
+    return await _ordered(work, scope, state, machine_id, "restore", user, now)
+
+
+async def _ordered(
+    work: UnitOfWork,
+    scope: Scope,
+    state: AppState,
+    machine_id: str,
+    action: FleetAction,
+    user: User,
+    now: datetime,
+) -> MachineDetail:
+    await fleet.order_one(work, scope, machine_id, action, user, now)
+    return await service.get_machine(work.connection, scope, state.caches, machine_id, now)
+
+
+@router.delete("/{machine_id:path}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+async def delete_machine(
+    machine_id: MachinePath, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+) -> None:
+    """Forget the machine: it is no longer listed, and a later sync enrolls it again. Its events stay."""
+    await fleet.order_one(work, scope, machine_id, "delete", user, now)
 
 
 @router.get("/{machine_id:path}/tags", response_model=list[MachineTag], responses=responses(NotFound))

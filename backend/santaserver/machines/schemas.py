@@ -1,7 +1,7 @@
 """Machines in the REST interface."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -9,7 +9,7 @@ from santaserver.inputs import Input, Text
 from santaserver.policy.targets import Policy, RuleType
 from santaserver.tags.schemas import MemberSource
 
-SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted"]
+SyncState = Literal["in_sync", "pending", "overdue", "never", "drifted", "retired"]
 CleanKind = Literal["clean", "clean_all"]
 
 
@@ -60,6 +60,13 @@ class Machine(BaseModel):
     last_postflight_at: datetime | None
     last_clean_at: datetime | None = Field(description="When its rule table was last rebuilt")
     enrolled_at: datetime
+    retired_at: datetime | None = Field(description="Since when its syncs are refused")
+    released_at: datetime | None = Field(
+        description="Since when its next preflight may bring another enrollment's secret or certificate"
+    )
+    refused_at: datetime | None = Field(
+        description="When another credential was refused for it in the last 7 days"
+    )
     rule_counts: RuleCounts
     last_sync: LastSync | None
 
@@ -133,11 +140,45 @@ class SeenSerial(BaseModel):
     last_seen_at: datetime
 
 
+class BoundEnrollment(BaseModel):
+    """The enrollment that a machine belongs to."""
+
+    id: int
+    label: str
+    ended: bool = Field(description="Revoked or expired: the next preflight may bring another credential")
+
+
+class CredentialStep(BaseModel):
+    """What happened to a machine's credential or to its place in the fleet."""
+
+    at: datetime
+    actor: str | None = Field(description="null when the entry's details were erased from the audit log")
+    action: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class MachineCredential(BaseModel):
+    """What a machine has to show at each stage of a sync."""
+
+    enrollment: BoundEnrollment | None = Field(description="null: none until it shows a secret")
+    certificate: str | None = Field(description="SHA-256 of its client certificate; null: it showed none")
+    refused_enrollment: str | None = Field(description="Label of the enrollment that was refused last")
+    history: list[CredentialStep] = Field(description="The newest first, 20 at most")
+
+
 class Notice(BaseModel):
     """A notice for administrators about a machine."""
 
     kind: Literal[
-        "identity_conflict", "counts_differ", "client_unknown", "rules_undelivered", "settings_undelivered"
+        "retired",
+        "credential_refused",
+        "credential_released",
+        "identity_conflict",
+        "counts_differ",
+        "client_unknown",
+        "rules_undelivered",
+        "settings_undelivered",
     ]
     text: str
     advice: str = Field(description="What to do")
@@ -154,7 +195,47 @@ class MachineDetail(Machine):
     undelivered_rules: UndeliveredRules
     undelivered_settings: list[UndeliveredSetting]
     counts_difference: CountsDifference | None
+    credential: MachineCredential
     serials: list[SeenSerial] = Field(description="Serial numbers of its id, the one seen last first")
+
+
+FleetAction = Literal["release", "withdraw_release", "retire", "restore", "delete"]
+MAX_NAMED = 1000
+
+
+class MachineFilter(Input):
+    """Which machines a list shows."""
+
+    q: Text = Field("", max_length=200, description="As in the list of machines")
+    retired: bool = Field(False, description="Retired machines instead of the others")
+
+
+class FleetOrder(Input):
+    """What to do with many machines."""
+
+    action: FleetAction
+    machine_ids: list[Text] | None = Field(None, min_length=1, max_length=MAX_NAMED)
+    filter: MachineFilter | None = None
+    count: int | None = Field(
+        None,
+        ge=0,
+        description="How many machines this concerns, as shown before; 412 when it is not so any more",
+    )
+    reason: Text = Field("", max_length=4000, description="For the audit log")
+
+
+class MachineCount(BaseModel):
+    """How many machines a filter matches."""
+
+    count: int
+
+
+class FleetResult(BaseModel):
+    """What was done."""
+
+    action: FleetAction
+    matched: int
+    changed: int = Field(description="The others were already as they should be")
 
 
 class CleanSync(Input):

@@ -12,7 +12,7 @@ from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
 from santaserver.machines.items import machine_of, machine_tag
 from santaserver.machines.repository import MachineRow, MonitorWindow
-from santaserver.machines.schemas import CleanKind, Machine, MachineDetail, MonitorMode
+from santaserver.machines.schemas import CleanKind, Machine, MachineCount, MachineDetail, MonitorMode
 from santaserver.outbox import message
 from santaserver.paging import decode_cursor
 from santaserver.reads import ItemPage, page_of
@@ -25,12 +25,19 @@ NO_MACHINE = "There is no such machine"
 
 
 async def list_machines(
-    connection: Connection, scope: Scope, now: datetime, cursor: str | None, limit: int, text: str
+    connection: Connection,
+    scope: Scope,
+    now: datetime,
+    cursor: str | None,
+    limit: int,
+    text: str,
+    *,
+    retired: bool,
 ) -> ItemPage:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
     after = (str(key[0]), int(key[1])) if key else None
-    rows = await repository.list_machines(connection, scope, now, after, limit + 1, text)
+    rows = await repository.list_machines(connection, scope, now, after, limit + 1, text, retired=retired)
     return page_of(rows, limit, machine_of, lambda row: (row["hostname"], row["row_id"]))
 
 
@@ -38,7 +45,7 @@ async def get_machine(
     connection: Connection, scope: Scope, caches: SyncCaches, machine_id: str, now: datetime
 ) -> MachineDetail:
     """Return one machine."""
-    row = await _find(connection, scope, machine_id)
+    row = await _find(connection, scope, machine_id, now)
     listed = await repository.read_machine(connection, scope, row.machine_id, now)
     shown = Machine.model_validate(to_builtins(machine_of(listed), builtin_types=(datetime,)))
     return await detail_of(connection, caches, row, shown, now)
@@ -62,7 +69,7 @@ async def order_clean_sync(
     now: datetime,
 ) -> MachineDetail:
     """Order a rebuild of the machine's rule table at its next sync."""
-    row = await _find(work.connection, scope, machine_id)
+    row = await _find(work.connection, scope, machine_id, now, syncing=True)
     await repository.queue_clean(work.connection, row.id, kind)
     work.audit(user.actor, now, "clean_sync_ordered", _target(row), None, {"kind": kind})
     return await _changed(work, scope, caches, machine_id, "clean_sync_ordered", now)
@@ -79,7 +86,7 @@ async def start_monitor_mode(
 ) -> MachineDetail:
     """Make a machine's syncs send MONITOR for a limited time; a running window is replaced."""
     connection = work.connection
-    row = await _find(connection, scope, machine_id)
+    row = await _find(connection, scope, machine_id, now, syncing=True)
     await _refuse_locked_mode(connection, row.signature)
     until = now + timedelta(minutes=order.minutes)
     reason = order.reason.strip()
@@ -98,7 +105,7 @@ async def end_monitor_mode(
 ) -> MachineDetail:
     """End a machine's monitor window early; without one nothing happens."""
     connection = work.connection
-    row = await _find(connection, scope, machine_id)
+    row = await _find(connection, scope, machine_id, now)
     if row.monitor_until is None or row.monitor_until <= now:
         return await get_machine(connection, scope, caches, machine_id, now)
     before = {"until": row.monitor_until.isoformat()}
@@ -128,10 +135,19 @@ async def _changed(
     return shown
 
 
-async def _find(connection: Connection, scope: Scope, machine_id: str) -> MachineRow:
-    row = await repository.find_machine(connection, scope, machine_id)
+async def count_machines(connection: Connection, scope: Scope, text: str, *, retired: bool) -> MachineCount:
+    """Count the machines in scope that match a filter."""
+    return MachineCount(count=await repository.count_machines(connection, scope, text, retired=retired))
+
+
+async def _find(
+    connection: Connection, scope: Scope, machine_id: str, now: datetime, *, syncing: bool = False
+) -> MachineRow:
+    row = await repository.find_machine(connection, scope, machine_id, now)
     if row is None:
         raise NotFound(NO_MACHINE)
+    if syncing and row.retired_at is not None:
+        raise Conflict("The machine was retired, so it does not sync; restore it first")
     return row
 
 

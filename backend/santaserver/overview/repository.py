@@ -39,7 +39,8 @@ select
      from (select {SYNC_STATE} as state from machine m join machine_sync y on y.machine_id = m.id) machines
      group by state) states),
   (select coalesce(json_object_agg(client_mode, macs)::text, '{{}}') from (
-     select client_mode, count(*) as macs from machine where client_mode <> '' group by client_mode) modes),
+     select client_mode, count(*) as macs from machine
+     where client_mode <> '' and retired_at is null group by client_mode) modes),
   (select count(*) from rule where removed_at is null),
   (select coalesce(json_agg(numbers)::text, '[]') from (
      select json_build_array(hour, {SUMS}, sum(events)) as numbers

@@ -33,7 +33,9 @@ async def signers_of(
     column = COLUMNS.get(rule_type)
     if column is None or not hashes:
         return {}
-    fleet = await connection.fetchval("select count(*) from (select from machine limit $1) found", AGREEMENT)
+    fleet = await connection.fetchval(
+        "select count(*) from (select from machine where retired_at is null limit $1) found", AGREEMENT
+    )
     found: dict[str, list[Signer]] = {}
     ordered = sorted(hashes)
     for start in range(0, len(ordered), BATCH):

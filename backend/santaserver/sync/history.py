@@ -4,6 +4,7 @@ Each row holds until the next one, and one is written only for a difference: a s
 writes none. Rows older than is to be kept are deleted, except the last one, which still holds.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -35,6 +36,20 @@ delete from tag_member where (machine_id, id) in (
 async def note_signature(connection: Connection, machine: int, signature: int | None, now: datetime) -> None:
     """Note that from now on a machine has these layers and this client; None when it is not managed."""
     await connection.execute(NOTE_SIGNATURE, machine, now, signature)
+
+
+NOTE_RETIRED = """
+with known as (select machine_id, signature, acked_seq from machine_sync where machine_id = any($1)),
+  unmanaged as (
+    insert into machine_signature (machine_id, at, signature)
+    select machine_id, $2::timestamptz, null from known where signature is not null)
+insert into machine_confirmation (machine_id, at) select machine_id, $2 from known where acked_seq is not null
+"""
+
+
+async def note_retired(connection: Connection, machines: Sequence[int], now: datetime) -> None:
+    """Note that from now on machines have no policy, and that nothing is known of their rules."""
+    await connection.execute(NOTE_RETIRED, machines, now)
 
 
 def with_confirmation(update: str, at: str, seq: str = "null", signature: str = "null") -> str:

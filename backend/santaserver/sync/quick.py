@@ -3,11 +3,15 @@
 Each stage reads the machine's row and writes it only if it is still the same; if another stage changed the
 row in between, the stage starts over in service.py, under the row's lock. So does a stage that needs more
 than one write. The decisions are those of service.py.
+
+The credential is compared in memory: it is in the row that each stage reads. Whatever changes a credential
+or retires the machine changes its sync state too, so that a stage that read before does not write after it.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from santaserver.enrollment.credentials import Fit, compare
 from santaserver.policy.states import PolicyState
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.sync import repository, service
@@ -24,7 +28,7 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
         return None
     request = service.complete(request, machine)
     head = machine.head
-    key = membership_fingerprint(request, machine.enrollment, head.layer_version)
+    key = membership_fingerprint(request, machine.credential.enrollment, head.layer_version)
     if key != machine.membership_fingerprint:
         return None
     target = PolicyState(machine.signature, head.seq)
@@ -37,7 +41,7 @@ async def rule_download(
 ) -> Page | bytes | None:
     """Serve a page of the open session."""
     machine = await repository.find_machine(context.connection, machine_id)
-    if machine is None or machine.known.pending is None:
+    if machine is None or machine.known.pending is None or not _proven(context, machine):
         return None
     return await service.page(context, machine, request)
 
@@ -45,7 +49,7 @@ async def rule_download(
 async def postflight(context: SyncContext, machine_id: str, request: PostflightRequest) -> bytes | None:
     """Conclude a sync that sent nothing."""
     machine = await repository.find_machine(context.connection, machine_id)
-    if machine is None or not _idle(machine):
+    if machine is None or not _idle(machine) or not _proven(context, machine):
         return None
     return await service.conclude(context, machine, request)
 
@@ -55,10 +59,15 @@ def _settled(context: SyncContext, machine: MachineSnapshot, request: PreflightR
     due = machine.head.next_change_at
     return (
         _idle(machine)
-        and (context.enrollment is None or context.enrollment.id == machine.enrollment)
+        and compare(machine.credential, context.shown) is Fit.SAME
         and (not request.serial_number or repository.clip(request.serial_number) == machine.serial)
         and (due is None or due > context.now)
     )
+
+
+def _proven(context: SyncContext, machine: MachineSnapshot) -> bool:
+    """Return whether the request comes from the machine; if not, service.py says why."""
+    return compare(machine.credential, context.shown) is not Fit.OTHER
 
 
 def _idle(machine: MachineSnapshot) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from santaserver.db import Connection, rows_of
+from santaserver.enrollment.credentials import Credential
 from santaserver.policy.head import PolicyHead
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.sync.history import with_confirmation
@@ -37,7 +38,9 @@ class MachineSnapshot(Struct, frozen=True):
     hostname: str
     client_mode: str
     santa_version: str
-    enrollment: int | None
+    credential: Credential
+    released: bool
+    """Whether its next preflight may bring another credential."""
     seen_before: bool
     known: Known
     signature: int | None
@@ -51,6 +54,7 @@ class MachineSnapshot(Struct, frozen=True):
 
 MACHINE = """
   select m.id, m.machine_id, m.serial, m.hostname, m.client_mode, m.santa_version, m.enrollment_id,
+    m.client_certificate, m.released_at,
     y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
     y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
     y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
@@ -70,12 +74,13 @@ async def find_machine(connection: Connection, machine_id: str) -> MachineSnapsh
 
 
 async def lock_machine(connection: Connection, machine_id: str) -> MachineSnapshot | None:
-    """Return a machine, locked against its other stages.
+    """Return a machine, locked against its other stages and against a change of its credential.
 
-    After such a wait the machine's sync state is the newest, the numbers may be a moment older: then
+    Whatever locks both rows locks that of `machine` first: it is there before and after the other one.
+    After such a wait the machine is the newest, the numbers may be a moment older: then
     a sync's target is that moment's policy, but never one before what the machine has already.
     """
-    row = await connection.fetchrow(MACHINE + "for no key update of y", machine_id)
+    row = await connection.fetchrow(MACHINE + "for no key update of m, y", machine_id)
     return None if row is None else _machine(row, None)
 
 
@@ -92,7 +97,8 @@ def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 
         hostname=row["hostname"],
         client_mode=row["client_mode"],
         santa_version=row["santa_version"],
-        enrollment=row["enrollment_id"],
+        credential=Credential(row["enrollment_id"], row["client_certificate"]),
+        released=row["released_at"] is not None,
         seen_before=row["last_preflight_at"] is not None,
         known=known,
         signature=row["signature"],
@@ -101,21 +107,6 @@ def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 
         head=head,
         version=version,
     )
-
-
-async def create_machine(
-    connection: Connection, machine_id: str, enrollment: int | None, now: datetime
-) -> None:
-    """Add an unknown machine; another request may have added it first."""
-    row_id = await connection.fetchval(
-        """insert into machine (machine_id, enrollment_id, enrolled_at) values ($1, $2, $3)
-           on conflict (machine_id) do nothing returning id""",
-        machine_id,
-        enrollment,
-        now,
-    )
-    if row_id is not None:
-        await connection.execute("insert into machine_sync (machine_id) values ($1)", row_id)
 
 
 @dataclass(frozen=True, slots=True)

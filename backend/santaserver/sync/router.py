@@ -1,7 +1,7 @@
 """Santa's stages over HTTP: `/api/santa/{stage}/{machine_id}`, the secret optionally in the path.
 
 A client accepts only 200 as success, takes 403 as "fetch an XSRF token", and ends its sync at other 4xx than
-408 and 429: so nothing here returns 201, 204 or 403.
+408 and 429: so nothing here returns 201 or 204, and 403 only who shows another credential than the Mac's.
 
 Bare ASGI: the stages are most of what a server does, and what the REST interface has around its
 endpoints would cost each of them a fifth of its time.
@@ -22,10 +22,13 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from santaserver.audit import RequestInfo
 from santaserver.bodies import Reservation, received
 from santaserver.db import Connection
-from santaserver.enrollment import admission
+from santaserver.enrollment import admission, identity, refusals
 from santaserver.enrollment.admission import EnrollmentTerms, Proof
+from santaserver.enrollment.credentials import Credential, certificate_of
+from santaserver.enrollment.refusals import CredentialRefused
 from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
@@ -54,7 +57,7 @@ from santaserver.protocol.messages import (
     read_leniently,
 )
 from santaserver.state import AppState
-from santaserver.sync import quick, repository, service
+from santaserver.sync import quick, service
 from santaserver.sync.pages import Page
 from santaserver.sync.responses import Fields, page_response, stage_response
 from santaserver.sync.service import SyncContext
@@ -80,6 +83,18 @@ class Content(Struct, frozen=True):
         if self.form is Form.PROTOBUF:
             return protobuf.read(self.plain, kind)
         return read_leniently(parse_object(self.plain), kind)
+
+
+class Shown(Struct, frozen=True):
+    """What a request's credentials stand for."""
+
+    terms: EnrollmentTerms | None
+    certificate: bytes | None
+
+    @property
+    def credential(self) -> Credential:
+        """What a machine is bound to by them."""
+        return Credential(self.terms.id if self.terms else None, self.certificate)
 
 
 @dataclass(frozen=True)
@@ -110,8 +125,11 @@ class Call(Struct, frozen=True):
 
     def proof(self) -> Proof:
         """Return the Mac's credentials."""
-        # Only santa-proxy sets the field: it removes it from clients' requests.
-        return Proof(shown_secret(self.fields, self.secret), "client-cert" in self.fields)
+        return Proof(shown_secret(self.fields, self.secret), certificate_of(self.fields))
+
+    def info(self) -> RequestInfo:
+        """Return what the audit log says about the request."""
+        return RequestInfo(self.fields.get("x-request-id", ""), self.fields.get("x-real-ip", ""))
 
 
 async def serve_call(scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,11 +150,15 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     form = form_of(call.fields)
     if call.stage not in KNOWN_STAGES and call.machine_id != DOCTOR:
         raise NotFound(f"Unknown stage {call.stage!r}")
-    enrolled = await _authorised(call)
+    proof = call.proof()
+    shown = Shown(await _authorised(call, proof), proof.certificate)
     if call.machine_id == DOCTOR:
         return stage_response(call.stage, form, EMPTY, "")
     try:
-        body = await _received(call, receive, form, enrolled)
+        body = await _received(call, receive, form, shown)
+    except CredentialRefused as refused:
+        await _tell(call, refused, shown)
+        raise
     except TooLarge as error:
         if call.stage != "eventupload" or not call.state.batch_caps.too_large(
             call.machine_id, call.state.clock()
@@ -150,9 +172,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
     return stage_response(call.stage, form, body, accepted)
 
 
-async def _received(
-    call: Call, receive: Receive, form: Form, enrolled: EnrollmentTerms | None
-) -> Page | bytes:
+async def _received(call: Call, receive: Receive, form: Form, shown: Shown) -> Page | bytes:
     """Receive the body within its limits, then run the stage when there is a free place for it."""
     limits = call.state.limits
     limit = MAX_UPLOAD if call.stage == "eventupload" else MAX_STAGE
@@ -164,18 +184,16 @@ async def _received(
         del sent
         if call.stage in SYNC_STAGES:
             async with limits.syncs.slot():
-                return await _sync(call, enrolled, content)
+                return await _sync(call, shown, content)
         async with limits.events.slot():
-            return await _report(call, enrolled, content)
+            return await _report(call, shown, content)
 
 
-async def _authorised(call: Call) -> EnrollmentTerms | None:
+async def _authorised(call: Call, proof: Proof) -> EnrollmentTerms | None:
     """Check a Mac's credentials before its body is read."""
     state = call.state
     required = state.settings.enrollment_required
-    return await admission.authorize(
-        partial(_lent, state), state.enrollments, call.proof(), required, state.clock()
-    )
+    return await admission.authorize(partial(_lent, state), state.enrollments, proof, required, state.clock())
 
 
 @asynccontextmanager
@@ -205,18 +223,21 @@ def _token(call: Call) -> Fields:
     ]
 
 
-async def _sync(call: Call, enrolled: EnrollmentTerms | None, content: Content) -> Page | bytes:
+async def _sync(call: Call, shown: Shown, content: Content) -> Page | bytes:
     """Run a stage of a sync: by the fast path if it applies, else in one transaction."""
     state, machine_id = call.state, call.machine_id
     way = SYNC_STAGES[call.stage]
     message = content.message(way.message)
     if isinstance(message, PreflightRequest):
-        admission.check_serial(enrolled, message.serial_number)
+        admission.check_serial(shown.terms, message.serial_number)
     async with state.database.connection(state.bus.publish) as (connection, outbox):
         work = UnitOfWork(connection, outbox=outbox)
-        stage = SyncContext(connection, work, state.caches, state.signer, enrolled, state.clock())
+        stage = SyncContext(
+            connection, work, state.caches, state.signer, shown.terms, state.clock(), shown.certificate
+        )
         body = await quick.attempt(way.quick, stage, machine_id, message)
         if body is None:
+            work.request = call.info()
             async with connection.transaction():
                 body = await way.locked(stage, machine_id, message)
                 await work.finish()
@@ -225,33 +246,46 @@ async def _sync(call: Call, enrolled: EnrollmentTerms | None, content: Content) 
     return body
 
 
-async def _report(call: Call, enrolled: EnrollmentTerms | None, content: Content) -> bytes:
+async def _report(call: Call, shown: Shown, content: Content) -> bytes:
     """Store what a Mac reports beside its syncs; each statement is a separate transaction."""
     state, machine_id, now = call.state, call.machine_id, call.state.clock()
     if call.stage == "metrics":
-        _metrics(machine_id, content)
+        await _metrics(call, shown, content)
         return EMPTY
     parse = parse_binary_upload if content.form is Form.PROTOBUF else parse_upload
     work = partial(parse, content.plain, machine_id, now)
     upload = work() if len(content.plain) <= FIRST_PIECE else await state.limits.body_worker.run(work)
 
     async def enroll() -> None:
-        await _enroll(state, enrolled, machine_id, now)
+        await _enroll(call, shown, now)
 
     async with state.database.statements() as connection:
-        intake = Intake(connection, state.programs, enroll, state.news, now)
+        intake = Intake(connection, state.programs, shown.credential, enroll, state.news, now)
         return await event_upload(intake, machine_id, upload)
 
 
-def _metrics(machine_id: str, content: Content) -> None:
-    """Accept an agent's telemetry without reading or storing it."""
-    log.debug("%s reported %d bytes of metrics", machine_id, len(content.plain))
+async def _metrics(call: Call, shown: Shown, content: Content) -> None:
+    """Accept an agent's telemetry of a Mac, without reading or storing it."""
+    async with call.state.database.statements() as connection:
+        await identity.check_known(connection, call.machine_id, shown.credential)
+    log.debug("%s reported %d bytes of metrics", call.machine_id, len(content.plain))
 
 
-async def _enroll(state: AppState, enrolled: EnrollmentTerms | None, machine_id: str, now: datetime) -> None:
-    async with state.database.transaction(state.bus.publish) as (connection, _):
-        await admission.admit(connection, enrolled, "")
-        await repository.create_machine(connection, machine_id, enrolled.id if enrolled else None, now)
+async def _enroll(call: Call, shown: Shown, now: datetime) -> None:
+    """Enroll a Mac that uploads events before its first sync; refuse one that shows another's credential."""
+    state, machine_id = call.state, call.machine_id
+    async with state.database.transaction(state.bus.publish) as (connection, outbox):
+        work = UnitOfWork(connection, call.info(), outbox)
+        await identity.enroll(work, machine_id, shown.terms, shown.credential, "", now)
+        await identity.check_known(connection, machine_id, shown.credential)
+        await work.finish()
+
+
+async def _tell(call: Call, refused: CredentialRefused, shown: Shown) -> None:
+    state, now = call.state, call.state.clock()
+    if state.refused_credentials.due(refused.machine, now):
+        async with state.database.statements() as connection:
+            await refusals.tell(connection, refused, (call.machine_id, call.stage), shown.credential, now)
 
 
 def _call(scope: Scope) -> Call:

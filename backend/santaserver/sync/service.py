@@ -13,9 +13,10 @@ import msgspec
 from msgspec import structs
 
 from santaserver.db import Connection
-from santaserver.enrollment import admission, identity
+from santaserver.enrollment import identity
 from santaserver.enrollment.admission import EnrollmentTerms
-from santaserver.errors import Conflict, NotFound
+from santaserver.enrollment.credentials import Credential
+from santaserver.errors import Conflict, NotFound, Problem
 from santaserver.live.messages import MachineChanged, sync_progress
 from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
@@ -58,6 +59,12 @@ class SyncContext:
     signer: CursorSigner
     enrollment: EnrollmentTerms | None
     now: datetime
+    certificate: bytes | None = None
+
+    @property
+    def shown(self) -> Credential:
+        """The credential that the request shows."""
+        return Credential(self.enrollment.id if self.enrollment else None, self.certificate)
 
 
 async def preflight(context: SyncContext, machine_id: str, request: PreflightRequest) -> bytes:
@@ -70,10 +77,11 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
     conflict = bool(
         machine.serial and request.serial_number and machine.serial != repository.clip(request.serial_number)
     )
-    key = membership_fingerprint(request, machine.enrollment, head.layer_version)
+    enrollment = machine.credential.enrollment
+    key = membership_fingerprint(request, enrollment, head.layer_version)
     signature = machine.signature
     if key != machine.membership_fingerprint or signature is None:
-        subject = Subject(machine.id, machine_id, machine.enrollment)
+        subject = Subject(machine.id, machine_id, enrollment)
         signature = await membership.signature(
             context.connection, context.caches, subject, request, mode, head.layer_version, context.now
         )
@@ -137,7 +145,8 @@ async def rule_download(context: SyncContext, machine_id: str, request: RuleDown
     """Serve one page of the open session; the same cursor always gets the same page."""
     machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        raise NotFound("Unknown machine; a sync has to start with a preflight")
+        raise await _unknown(context, machine_id)
+    identity.check(machine.id, machine.credential, context.shown, released=machine.released)
     return await page(context, machine, request)
 
 
@@ -203,7 +212,8 @@ async def postflight(context: SyncContext, machine_id: str, request: PostflightR
     """
     machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        raise NotFound("Unknown machine; a sync has to start with a preflight")
+        raise await _unknown(context, machine_id)
+    identity.check(machine.id, machine.credential, context.shown, released=machine.released)
     return await conclude(context, machine, request)
 
 
@@ -255,9 +265,9 @@ async def known_machine(context: SyncContext, machine_id: str, serial: str) -> M
     """Return the machine, locked; enroll it when it is new."""
     machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
-        await admission.admit(context.connection, context.enrollment, serial)
-        enrolled_by = context.enrollment.id if context.enrollment else None
-        await repository.create_machine(context.connection, machine_id, enrolled_by, context.now)
+        await identity.enroll(
+            context.work, machine_id, context.enrollment, context.shown, serial, context.now
+        )
         machine = await repository.lock_machine(context.connection, machine_id)
     if machine is None:
         raise NotFound("The machine was removed during its sync; start again with a preflight")
@@ -265,13 +275,24 @@ async def known_machine(context: SyncContext, machine_id: str, serial: str) -> M
 
 
 async def _identified(context: SyncContext, machine: MachineSnapshot, serial: str) -> MachineSnapshot:
-    """Store the machine's identity: its enrollment and its serial number."""
-    connection = context.connection
-    enrolled = await identity.keep_enrollment(
-        connection, machine.id, machine.enrollment, context.enrollment, serial
+    """Check and store the machine's identity: its credential and its serial number."""
+    credential = await identity.settle(
+        context.work,
+        (machine.id, machine.machine_id),
+        machine.credential,
+        context.enrollment,
+        context.shown,
+        serial,
+        context.now,
+        released=machine.released,
     )
-    await identity.note_serial(connection, machine.id, machine.serial, serial, context.now)
-    return structs.replace(machine, enrollment=enrolled)
+    await identity.note_serial(context.connection, machine.id, machine.serial, serial, context.now)
+    return structs.replace(machine, credential=credential)
+
+
+async def _unknown(context: SyncContext, machine_id: str) -> Problem:
+    """Return why a machine without a sync state gets nothing."""
+    return await identity.why_unknown(context.connection, machine_id)
 
 
 async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext, PolicyHead]:

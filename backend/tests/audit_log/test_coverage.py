@@ -110,6 +110,14 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
         {"minutes": 5, "reason": "because"},
     ),
     ("DELETE", "/machines/{machine_id}/monitor-mode"): ("monitor_mode_ended", with_monitor),
+    ("POST", "/machines/{machine_id}/release"): ("machine_credential_released", None),
+    ("DELETE", "/machines/{machine_id}/release"): ("machine_credential_release_withdrawn", None),
+    ("POST", "/machines/{machine_id}/retire"): ("machine_retired", None),
+    ("POST", "/machines/{machine_id}/restore"): ("machine_restored", None),
+    ("POST", "/machines/actions"): (
+        "machine_credential_released",
+        lambda world: {"action": "release", "machine_ids": [world.mac]},
+    ),
     ("GET", "/rules/export"): ("rules_exported", None),
     ("POST", "/rules/import"): (
         "rules_imported",
@@ -140,6 +148,7 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("PUT", "/blocked/contact"): ("blocked_contact_changed", {"text": "ask", "url": ""}),
     ("POST", "/users"): ("user_created", {**USER, "username": "ann"}),
     ("PATCH", "/users/{user_id}"): ("user_changed", {"roles": [{"role": "viewer"}]}),
+    ("DELETE", "/machines/{machine_id}"): ("machine_deleted", None),
     ("GET", "/audit/export"): ("audit_exported", None),
     ("POST", "/audit/checkpoint"): ("audit_checkpoint_ordered", None),
     ("POST", "/auth/login"): ("login", LOGIN),

@@ -33,8 +33,8 @@ def free_addresses(count: int) -> list[str]:
 class Pair:
     """santa-supervise with santa-proxy and two backends, on the database of the deployment."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write its configuration and start it."""
+    def __init__(self, folder: Path, **variables: str) -> None:
+        """Write its configuration and start it with further variables."""
         text = Path(os.environ["SANTA_E2E_CONFIG"]).read_text()
         head, *rest = re.split(r"(?m)^(?=\[\[service\]\]$|\[socket\.backend\]$)", text)
         parts = [part for part in rest if not re.search(r'(?m)^name = "(migrate|demo|database)"$', part)]
@@ -49,6 +49,7 @@ class Pair:
             "SANTA__SOCKET__BACKEND__LISTEN": f"unix:{folder}/backend.sock",
             "SANTA__SUPERVISOR__CONTROL_SOCKET": f"{folder}/supervise.sock",
             "SANTA__SUPERVISOR__LOG__FORMAT": "json",
+            **variables,
         }
         self.log = folder / "log"
         with self.log.open("wb") as log:

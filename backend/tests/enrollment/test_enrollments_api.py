@@ -155,7 +155,7 @@ def test_macs_get_the_tags_of_their_enrollment(server: RunningServer, admin: htt
     assert value(server.dsn, "select source from tag_member where left_at is null") == "enrollment"
 
 
-def test_a_machine_moves_to_the_enrollment_whose_secret_it_shows(
+def test_a_released_machine_moves_to_an_enrollment_that_has_room(
     server: RunningServer, admin: httpx.Client
 ) -> None:
     first, second, full = make(admin), make(admin), make(admin, quota=1)
@@ -164,7 +164,9 @@ def test_a_machine_moves_to_the_enrollment_whose_secret_it_shows(
         assert sync_status(server, made["secret"]) == httpx.codes.OK
         enrolled = value(server.dsn, "select enrollment_id from machine where machine_id = 'M1'")
         assert enrolled == made["enrollment"]["id"]
+        admin.post("/api/v1/machines/M1/release")
     assert sync_status(server, full["secret"]) == httpx.codes.UNAUTHORIZED
+    assert sync_status(server, second["secret"]) == httpx.codes.OK
 
 
 def test_two_macs_with_one_id_are_written_down(server: RunningServer) -> None:

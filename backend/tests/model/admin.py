@@ -2,13 +2,14 @@
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from tests.conftest import ADMIN
+from tests.model.badge import RETURNING, SECRETS
 from tests.model.mac import Mac
 from tests.model.policy import Content, Key, Policy, Rule, Tag
 from tests.model.wire import Answer, Request, Wire, exchange
@@ -35,11 +36,16 @@ class Administrators:
     now: Callable[[], datetime]
     policy: Policy
     cookie: bytes = b""
+    secrets: list[str] = field(default_factory=list)
+    """Of the enrollments."""
     journal: deque[tuple[datetime, str, object]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     async def begin(self) -> None:
-        """Log in and make the tags."""
+        """Log in, make the tags and the enrollments."""
         await self._log_in()
+        for number in range(SECRETS):
+            content = {"label": f"e{number}", "reenroll_retired": number == RETURNING}
+            self.secrets.append((await self.call("POST", "/api/v1/enrollments", content))["secret"])
         for number, (group, prefix) in enumerate(TAGS):
             response = await self.call("POST", "/api/v1/tags", tag_content(f"t{number}", group, prefix))
             self.policy.tags.append(Tag(response["id"], f"t{number}", group, prefix))
@@ -91,7 +97,7 @@ class Administrators:
                 await self.call("DELETE", f"/api/v1/rules/{rule.id}")
                 del rules[key]
 
-    async def change_structure(self, macs: list[Mac], chance: Random) -> None:
+    async def change_structure(self, macs: list[Mac], members: list[Mac], chance: Random) -> None:
         """Put the tags in another order, flip a membership, change a tag, or switch a Mac's mode."""
         what = chance.randrange(4)
         doubt(macs)
@@ -100,7 +106,7 @@ class Administrators:
             await self.call("PUT", "/api/v1/tags/order", {"tags": [tag.id for tag in order]})
             self.policy.tags = order
         elif what == 1:
-            tag, mac = chance.choice(self.policy.tags), chance.choice(macs)
+            tag, mac = chance.choice(self.policy.tags), chance.choice(members)
             path = f"/api/v1/tags/{tag.id}/members/{mac.facts.machine_id}"
             there = mac.facts.machine_id in tag.by_hand
             await self.call("DELETE" if there else "PUT", path)
@@ -123,6 +129,26 @@ class Administrators:
         kind = chance.choice(("clean", "clean_all"))
         mac.ordered = "CLEAN_ALL" if "CLEAN_ALL" in {mac.ordered, kind.upper()} else "CLEAN"
         await self.call("POST", f"/api/v1/machines/{mac.facts.machine_id}/clean-sync", {"kind": kind})
+
+    def change_standing(self, mac: Mac, what: str) -> Coroutine[Any, Any, None]:
+        """Release, retire, restore or delete a Mac; from the moment this is called it may have happened."""
+        mac.badge.change(what)
+        if what in {"retire", "delete"}:
+            mac.ordered = ""
+        if what == "delete":
+            for tag in self.policy.tags:
+                tag.by_hand.discard(mac.facts.machine_id)
+        return self._change_standing(mac, what)
+
+    async def _change_standing(self, mac: Mac, what: str) -> None:
+        path = f"/api/v1/machines/{mac.facts.machine_id}"
+        mac.journal.append((mac.syncs, what, "", "begins"))
+        if what == "delete":
+            await self.call("DELETE", path)
+        else:
+            await self.call("POST", f"{path}/{what}")
+        mac.journal.append((mac.syncs, what, "", "done"))
+        mac.faults[f"happening: {what}"] += 1
 
     async def _log_in(self) -> None:
         body = json.dumps({"username": ADMIN[0], "password": ADMIN[1]}).encode()

@@ -7,16 +7,9 @@ from datetime import datetime
 from santaserver.db import Database
 from tests.model.mac import Mac
 from tests.model.policy import Policy
+from tests.model.strangers import FIRST_PID
+from tests.model.wrong import WrongError
 from tests.support.policy_log import UNEXPLAINED
-
-
-class WrongError(AssertionError):
-    """A Mac has other rules than the model, or the server claims something false."""
-
-    def __init__(self, machine_id: str, text: str) -> None:
-        """Keep which Mac it is."""
-        super().__init__(text)
-        self.machine_id = machine_id
 
 
 def compare(
@@ -64,7 +57,7 @@ async def claimed(database: Database, now: datetime) -> set[str]:
 
 
 async def check_stored(database: Database, machine_id: str, accepted: set[int]) -> None:
-    """Raise `WrongError` unless every accepted execution of a machine is stored, and none twice."""
+    """Raise `WrongError` unless a machine's accepted executions are stored, none twice, no stranger's."""
     async with database.transaction(lambda _: None) as (connection, _):
         rows = await connection.fetch(
             "select e.pid from event e join machine m on m.id = e.machine_id where m.machine_id = $1",
@@ -73,8 +66,10 @@ async def check_stored(database: Database, machine_id: str, accepted: set[int]) 
     stored = Counter(row["pid"] for row in rows)
     lost = accepted - stored.keys()
     twice = [pid for pid, number in stored.items() if number > 1]
-    if lost or twice:
-        raise WrongError(machine_id, f"{machine_id}: executions lost {sorted(lost)}, stored twice {twice}")
+    others = [pid for pid in stored if pid >= FIRST_PID]
+    if lost or twice or others:
+        text = f"{machine_id}: executions lost {sorted(lost)}, stored twice {twice}, of strangers {others}"
+        raise WrongError(machine_id, text)
 
 
 async def check_log(database: Database) -> None:

@@ -2,16 +2,18 @@
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any
 
+from tests.model.badge import Badge, Secret, Verdict
 from tests.model.policy import CAN_CEL, CAN_SILENCE, OTHER, PEDRO, Content, Facts, Key
 from tests.model.reports import DOCTOR, METRICS, Reports, bundle_programs
-from tests.model.speech import JSON, TYPES, Speech
+from tests.model.speech import JSON, TYPES, Headers, Speech
 from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire, exchange
+from tests.model.wrong import WrongError
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
 TEARS = {"2026.8.1": False, "2026.2.1": True, "2025.5.1": True, PEDRO: False, OTHER: False}
@@ -45,6 +47,9 @@ class Mac:
     chance: Random
     speech: Speech
     reports: Reports
+    badge: Badge
+    secrets: Sequence[str]
+    """Of the enrollments."""
     shared: bool = False
     """Another Mac has the same id, so it may get what was meant for that one."""
     trouble: float = 0.0
@@ -61,7 +66,8 @@ class Mac:
     """How much of it was there when the last preflight that was answered began."""
     ordered: str = ""
     """The clean sync that an administrator ordered and that was not seen yet."""
-    late: list[tuple[int, Request]] = field(default_factory=list)
+    late: list[tuple[int, Secret, Request]] = field(default_factory=list)
+    """Postflights under way: (sync, secret, request)."""
     kinds: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     posts: Counter[str] = field(default_factory=Counter)
@@ -77,7 +83,7 @@ class Mac:
     async def sync(self) -> None:
         """Run one sync, or as much of it as there is, on a connection of its own."""
         self.syncs += 1
-        self.late = [(born, post) for born, post in self.late if self.syncs - born <= LATEST]
+        self.late = [entry for entry in self.late if self.syncs - entry[0] <= LATEST]
         line = self.wire.line()
         try:
             await self._sync(line)
@@ -109,16 +115,22 @@ class Mac:
         """Do what `santactl doctor` and the metrics service do."""
         line = self.wire.line()
         try:
-            doctor = await exchange(line, Request("POST", f"/api/santa/preflight/{DOCTOR}"))
-            metrics = await exchange(
-                line,
-                Request(
-                    "POST", f"/api/santa/metrics/{self.facts.machine_id}", METRICS, content_type=TYPES[JSON]
-                ),
+            headers = self.authorization(self.badge.shown)
+            doctor = await exchange(line, Request("POST", f"/api/santa/preflight/{DOCTOR}", headers=headers))
+            metrics = Request(
+                "POST",
+                f"/api/santa/metrics/{self.facts.machine_id}",
+                METRICS,
+                headers,
+                content_type=TYPES[JSON],
             )
+            before = self.badge.verdict(self.badge.shown)
+            answer = await exchange(line, metrics)
         finally:
             line.close()
-        assert (doctor.status, metrics.status) == (200, 200), (doctor, metrics)
+        assert doctor.status == 200, doctor
+        if self._served("metrics", self.badge.shown, before, answer):
+            assert answer.status == 200, answer
         self.posts["doctor and metrics"] += 1
 
     async def _sync(self, line: Line) -> None:
@@ -217,7 +229,7 @@ class Mac:
                 raise GaveUpError
             if fault == DELAYED:
                 self.journal.append((self.syncs, stage, fault, ""))
-                self.late.append((self.syncs, request))
+                self.late.append((self.syncs, self.badge.shown, request))
                 return {}
             response = await self._send(line, stage, request, fault)
             if response is not None:
@@ -233,7 +245,8 @@ class Mac:
             await exchange(line, request)
         if stage == "postflight" and self._comes_late():
             self.faults[LATE] += 1
-            self.late.append((self.syncs, request))
+            self.late.append((self.syncs, self.badge.shown, request))
+        before = self.badge.verdict(self.badge.shown)
         try:
             response = await exchange(line, request, cut)
         except BrokenError:
@@ -242,17 +255,19 @@ class Mac:
             if cut.where is Breaks.UNHEARD:
                 self.doubts += 1
             return None
-        return self._understood(stage, fault, response)
+        return self._understood(stage, fault, response, before)
 
     def _comes_late(self) -> bool:
         return self.chance.random() < self.trouble
 
-    def _understood(self, stage: str, fault: str, response: Answer) -> dict[str, Any] | None:
+    def _understood(self, stage: str, fault: str, response: Answer, before: Verdict) -> dict[str, Any] | None:
         self.journal.append(
             (self.syncs, stage, fault, f"{response.status}" if response.whole else f"{response.status}, torn")
         )
-        if response.status == 409:
+        if not self._served(stage, self.badge.shown, before, response) or response.status == 409:
             raise GaveUpError
+        if stage == "preflight":
+            self.badge.preflight_served()
         assert response.status == 200, f"{stage} answered {response.status}: {response.body!r}"
         self.whole = response.whole
         if not response.whole:
@@ -266,13 +281,35 @@ class Mac:
         if old and self.chance.random() < 0.3:
             entry = self.chance.choice(old)
             self.late.remove(entry)
-            response = await exchange(line, entry[1])
-            assert response.status == 200, (
-                f"a late postflight was answered {response.status}: {response.body!r}"
-            )
-            self.journal.append((self.syncs, f"postflight of {entry[0]}", "late", "200"))
+            born, secret, request = entry
+            before = self.badge.verdict(secret)
+            response = await exchange(line, request)
+            if self._served("late postflight", secret, before, response):
+                assert response.status == 200, (
+                    f"a late postflight was answered {response.status}: {response.body!r}"
+                )
+            self.journal.append((self.syncs, f"postflight of {born}", "late", f"{response.status}"))
+
+    def _served(self, what: str, shown: Secret, before: Verdict, response: Answer) -> bool:
+        """Tell whether a request was; raise `WrongError` when it should not have been, or should.
+
+        `before` is what the model said when the request was sent.
+        """
+        verdicts = {before, self.badge.verdict(shown)}
+        refused = response.status in {403, 404}
+        if Verdict.EITHER not in verdicts and refused is not (Verdict.REFUSED in verdicts):
+            text = f"a {what} of {self.facts} with {self.badge} got {response.status}: {response.body!r}"
+            raise WrongError(self.facts.machine_id, text)
+        if refused:
+            self.posts[f"refused: {what}"] += 1
+        return not refused
 
     def request(self, stage: str, body: bytes) -> Request:
         """Return a post as this Mac's profile has it."""
         path, form = f"/api/santa/{stage}/{self.facts.machine_id}", TYPES[self.speech.form]
-        return Request("POST", path, body, self.speech.headers(), content_type=form)
+        headers = (*self.speech.headers(), *self.authorization(self.badge.shown))
+        return Request("POST", path, body, headers, content_type=form)
+
+    def authorization(self, secret: Secret) -> Headers:
+        """Return the field that shows a secret."""
+        return () if secret is None else ((b"authorization", f"Bearer {self.secrets[secret]}".encode()),)

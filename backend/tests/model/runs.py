@@ -18,10 +18,10 @@ from santaserver.accounts import create_admin
 from santaserver.migrations.runner import migrate
 from santaserver.settings import load
 from tests.conftest import ADMIN
-from tests.model.checks import WrongError
 from tests.model.conditions import hard
 from tests.model.stacks import stack
 from tests.model.world import World
+from tests.model.wrong import WrongError
 from tests.support.postgres import Cluster
 
 MACS = 48

@@ -2,21 +2,26 @@
 
 import asyncio
 import os
+from typing import Any
 
 import pytest
 
-from tests.model.checks import WrongError
+from santaserver.sync import repository
 from tests.model.conditions import hard
+from tests.model.credential_mutants import CREDENTIAL_MUTANTS, write_what_was_read_before
 from tests.model.mac import FAULTS, LATE, TORN
 from tests.model.mutants import MUTANTS, Mutant, same_number_as_before
 from tests.model.stacks import Served
 from tests.model.world import World, direct
+from tests.model.wrong import WrongError
 from tests.support.postgres import Cluster
 
 SYNCS = int(os.environ.get("SANTA_MODEL_SYNCS", "800"))
 """Machine-syncs of the right algorithm."""
 MUTANT_SYNCS = 12_000
 """Machine-syncs within which a wrong one has to be noticed; most are within some hundred."""
+
+STANDINGS = ("another profile", "release", "retire", "restore", "delete")
 
 RULE = {"rule_type": "BINARY", "policy": "BLOCKLIST"}
 
@@ -33,8 +38,10 @@ def test_every_mac_has_what_the_model_says(dsn: str) -> None:
     assert world.settled > 0
     for kind in ("NORMAL", "CLEAN", "CLEAN_ALL", "whole NORMAL", "whole CLEAN", "given up"):
         assert world.kinds[kind] > 0, kind
-    for fault in (*FAULTS, LATE):
+    for fault in (*FAULTS, LATE, *(f"happening: {what}" for what in STANDINGS)):
         assert world.faults[fault] > 0, fault
+    for post in ("of strangers: postflight", "refused: preflight", "refused: late postflight"):
+        assert world.posts[post] > 0, post
 
 
 def test_every_mac_has_what_the_model_says_over_connections_cut_at_any_byte(dsn: str) -> None:
@@ -44,7 +51,7 @@ def test_every_mac_has_what_the_model_says_over_connections_cut_at_any_byte(dsn:
     assert world.faults[TORN] > 0
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *CREDENTIAL_MUTANTS], ids=lambda mutant: mutant.__name__)
 def test_a_wrong_algorithm_is_noticed(
     cluster: Cluster, template: str, monkeypatch: pytest.MonkeyPatch, mutant: Mutant
 ) -> None:
@@ -82,3 +89,57 @@ def test_only_its_own_number_of_rules_keeps_a_late_postflight_from_confirming(
         return mac.table["BINARY", "a" * 64][0] == "ALLOWLIST"
 
     assert asyncio.run(story()) is not mutated
+
+
+@pytest.mark.parametrize("mutated", [False, True])
+def test_only_what_is_as_it_was_read_keeps_the_old_secret_from_confirming_after_a_move(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, mutated: bool
+) -> None:
+    """Too rare to meet by chance: it takes a postflight that waits while its Mac moves and gets rules."""
+    if mutated:
+        write_what_was_read_before(monkeypatch, dsn)
+    rule = RULE | {"identifier": "a" * 64}
+
+    async def story() -> tuple[int, str]:
+        world = World(direct(dsn), seed=3)
+        await world.begin()
+        mac, call = world.macs[8], world.admins.call
+        path = f"/api/v1/machines/{mac.facts.machine_id}"
+        member = f"/api/v1/tags/{world.policy.tags[2].id}/members/{mac.facts.machine_id}"
+        await call("POST", "/api/v1/rules", rule)
+        await call("POST", "/api/v1/rules", rule | {"layer": "tag:t2", "policy": "ALLOWLIST"})
+        await mac.sync()
+        await mac.post(mac.wire.line(), "preflight", mac.report())
+        said = mac.request("postflight", mac.speech.write("postflight", {"rules_received": 0}))
+        reading, go_on = held_after_reading(monkeypatch)
+        waiting = asyncio.create_task(mac.wire.line().exchange(said))
+        await reading.wait()
+        await call("POST", f"{path}/release")
+        await call("PUT", member)
+        mac.badge.shown, mac.badge.unsure = 1, True
+        await mac.sync()
+        assert mac.table["BINARY", "a" * 64][0] == "ALLOWLIST"
+        go_on.set()
+        status = (await waiting).status
+        await call("DELETE", member)
+        await mac.sync()
+        await world.database.close()
+        return status, mac.table["BINARY", "a" * 64][0]
+
+    assert asyncio.run(story()) == ((200, "ALLOWLIST") if mutated else (403, "BLOCKLIST"))
+
+
+def held_after_reading(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Have the next stage on the fast path wait once it has read its Mac: (it has, it may go on)."""
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    find = repository.find_machine
+
+    async def held(*values: Any) -> Any:  # noqa: ANN401 - passed on
+        machine = await find(*values)
+        if not reading.is_set():
+            reading.set()
+            await go_on.wait()
+        return machine
+
+    monkeypatch.setattr(repository, "find_machine", held)
+    return reading, go_on

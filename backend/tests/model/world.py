@@ -16,8 +16,8 @@ from santaserver.clock import Clock as AnyClock
 from santaserver.policy import schedule
 from santaserver.unit_of_work import UnitOfWork
 from tests.model.admin import TARGETS, Administrators
+from tests.model.badge import SECRETS, Badge
 from tests.model.checks import (
-    WrongError,
     check_log,
     check_stored,
     claimed,
@@ -30,7 +30,9 @@ from tests.model.policy import Facts, Policy
 from tests.model.reports import Reports
 from tests.model.speech import some_speech
 from tests.model.stacks import Stack
+from tests.model.strangers import intrude
 from tests.model.whole import CLIENTS, SPEECHES, WholeMachine
+from tests.model.wrong import WrongError
 
 VERSIONS = ("2026.8.1", "2026.2.1", "2025.5.1")
 OTHERS_AT = 6
@@ -78,6 +80,7 @@ class World:
         self.macs = [self._mac(number) for number in range(macs)]
         # Two Macs that were given the same id by mistake.
         self.macs[1].facts.machine_id = self.macs[0].facts.machine_id
+        self.macs[1].badge = self.macs[0].badge
         self.macs[0].shared = self.macs[1].shared = True
         self.settled = self.quiet_syncs = self.claims = 0
         self.reasons = Counter[str]()
@@ -88,10 +91,10 @@ class World:
         facts = Facts(f"M-{number}", version, self.chance.choice(USERS), [], self.chance.choice(HOSTS))
         chance = self._decider()
         reports = Reports(first_pid=number * 10_000_000)
-        if others:
-            speech = chance.choice(SPEECHES)
-            return WholeMachine(self.stack.wire, facts, f"SERIAL{number}", chance, speech, reports)
-        return Mac(self.stack.wire, facts, f"SERIAL{number}", chance, some_speech(chance), reports)
+        badge = Badge((0, 1, 2, None)[number % 4])
+        make, speech = (WholeMachine, chance.choice(SPEECHES)) if others else (Mac, some_speech(chance))
+        secrets = self.admins.secrets
+        return make(self.stack.wire, facts, f"SERIAL{number}", chance, speech, reports, badge, secrets)
 
     def _decider(self) -> Random:
         """Return chance of its own for something that goes on beside other things."""
@@ -134,7 +137,7 @@ class World:
                 raise
 
     async def begin(self) -> None:
-        """Log in, make the tags, let every Mac sync once."""
+        """Log in, make the tags and the enrollments, let every Mac sync once."""
         await self.admins.begin()
         for mac in self.macs:
             if self.chance.random() < 0.3:
@@ -164,16 +167,17 @@ class World:
             *(f"machine:{mac.facts.machine_id}" for mac in self.macs[2:5]),
         ]
         places = [(layer, key) for layer in layers for key in TARGETS]
+        jobs = self._fleet_jobs()
         if self.chance.random() < 0.01:
-            jobs: list[Coroutine[Any, Any, None]] = [self.admins.remove_all_rules()]
+            jobs.append(self.admins.remove_all_rules())
         else:
             changed = self.chance.sample(places, self.chance.choice((0, 0, 1, 3)))
-            jobs = [self.admins.change_rule(*place, self._decider()) for place in changed]
+            jobs += [self.admins.change_rule(*place, self._decider()) for place in changed]
         if self.chance.random() < 0.1:
-            jobs.append(self.admins.change_structure(self.macs, self._decider()))
+            jobs.append(self.admins.change_structure(self.macs, self._members(), self._decider()))
         if self.chance.random() < 0.2:
             # One of those whose id is theirs alone: an order is for an id.
-            mac = self.chance.choice(self.macs[2:])
+            mac = self.chance.choice(self._members())
             jobs.append(self.admins.order_clean_sync(mac, self._decider()))
         jobs += [self._sync(mac) for mac in self._some_macs()]
         jobs += [mac.report_events(self.clock.now) for mac in self.chance.sample(self.macs, 2)]
@@ -181,7 +185,30 @@ class World:
             jobs.append(self.chance.choice(self.macs).probe())
         self.chance.shuffle(jobs)
         await self._together(jobs)
+        for mac in self.macs:
+            mac.badge.changed()
         await self._check_claims()
+
+    def _fleet_jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """Take Macs out of the fleet or back into it, release them; and strangers try what they can."""
+        jobs = []
+        for mac in self.chance.sample(self.macs[2:], 3):
+            if self.chance.random() < 0.2 and not mac.badge.unsure:
+                jobs += self._change_standing(mac)
+            elif mac.badge.strangers:
+                jobs.append(intrude(mac, self._decider(), self.clock.now))
+        return jobs
+
+    def _change_standing(self, mac: Mac) -> list[Coroutine[Any, Any, None]]:
+        """Do what makes a Mac that is refused a member again, or take a member out of the fleet."""
+        what = mac.badge.remedy
+        if not what and mac in self.macs[5:-3]:  # those with layers and modes of their own stay
+            what = self.chance.choice(("retire", "retire", "delete"))
+        return [self.admins.change_standing(mac, what)] if what else []
+
+    def _members(self) -> list[Mac]:
+        """Return the Macs that administrators can order something of."""
+        return [mac for mac in self.macs[2:] if not mac.badge.retired and not mac.badge.unsure]
 
     def _sync(self, mac: Mac) -> Coroutine[Any, Any, None]:
         mac.trouble = self.chance.choice(TROUBLE)
@@ -203,6 +230,10 @@ class World:
 
     def _happen(self, mac: Mac) -> None:
         """Something that only the Mac knows of."""
+        if self.chance.random() < 0.3 and mac in self.macs[2:] and mac.badge.certain:
+            mac.badge.show(self.chance.randrange(SECRETS))
+            mac.faults["happening: another profile"] += 1
+            return
         if isinstance(mac, WholeMachine):
             mac.facts.groups = self.chance.choice(GROUPS)
             mac.doubts += 1
@@ -259,6 +290,12 @@ class World:
         self.policy.forget_expired(self.clock.now)
         for mac in self.macs:
             mac.trouble, mac.late = 0.0, []
+        # A Mac with another profile may have been retired as well.
+        for _ in range(2):
+            wrong = [mac for mac in self.macs if mac.badge.remedy]
+            await self._together([self.admins.change_standing(mac, mac.badge.remedy) for mac in wrong])
+            for mac in wrong:
+                mac.badge.changed()
         # The two Macs with one id are right one after the other.
         for group in (self.macs[:1], self.macs[1:2], self.macs[2:]):
             for _ in range(QUIET_SYNCS):

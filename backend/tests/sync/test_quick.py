@@ -7,7 +7,7 @@ import pytest
 
 from santaserver.sync import repository
 from tests.support.postgres import value
-from tests.support.santa_client import SimulatedMac
+from tests.support.santa_client import SimulatedMac, SyncError
 from tests.support.server import RunningServer
 
 
@@ -43,6 +43,28 @@ def test_a_postflight_does_not_confirm_a_sync_that_was_replaced_meanwhile(
     meanwhile(monkeypatch, server.dsn, replaced)
     mac.post("postflight", mac.postflight_body("NORMAL", 0))
     assert value(server.dsn, "select pending_session from machine_sync") is not None
+
+
+@pytest.mark.parametrize("stage", ["preflight", "postflight"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from machine_sync; update machine set retired_at = now()",
+        """update machine set enrollment_id = (select min(id) from enrollment);
+           update machine_sync set pending_session = pending_session + 1""",
+    ],
+    ids=["retired", "moved"],
+)
+def test_what_changes_the_credential_between_reading_and_writing_counts(
+    server: RunningServer, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch, stage: str, change: str
+) -> None:
+    mac.sync()
+    bodies = {"preflight": mac.preflight_body(), "postflight": mac.postflight_body("NORMAL", 0)}
+    mac.post("preflight", bodies["preflight"])
+    meanwhile(monkeypatch, server.dsn, change)
+    with pytest.raises(SyncError) as refused:
+        mac.post(stage, bodies[stage])
+    assert refused.value.status == 403
 
 
 def test_a_steady_sync_locks_nothing(server: RunningServer, mac: SimulatedMac) -> None:

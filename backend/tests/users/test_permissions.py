@@ -68,6 +68,8 @@ class Case:
     """Whether a role that is limited to the lab is enough for what is in the lab."""
     lists: bool = False
     """Whether it is a list, which leaves out what is out of scope, so that there is no 404."""
+    counts: bool = False
+    """Whether it only says how many there are."""
     unfit: bool = False
     """Whether the request is permitted but refused as invalid, since this server has no HTTPS."""
 
@@ -108,6 +110,13 @@ SCOPED = [
     Case("POST", "/machines/{mac}/clean-sync", RUN, {"kind": "clean"}),
     Case("POST", "/machines/{mac}/monitor-mode", RUN, {"minutes": 30, "reason": "a test"}),
     Case("DELETE", "/machines/{mac}/monitor-mode", RUN),
+    Case("POST", "/machines/{mac}/release", RUN),
+    Case("DELETE", "/machines/{mac}/release", RUN),
+    Case("POST", "/machines/{old}/retire", RUN),
+    Case("POST", "/machines/{mac}/restore", RUN),
+    Case("DELETE", "/machines/{old}", RUN),
+    Case("GET", "/machines/count", RUN, lists=True, counts=True),
+    Case("POST", "/machines/actions", RUN, {"action": "release", "machine_ids": ["{mac}"]}),
     Case("GET", "/explain/program?machine_id={mac}&team_id=ABCDEFGHIJ", LOOK),
     Case("GET", "/explain/rules?machine_id={mac}", LOOK),
     Case("GET", "/explain/settings?machine_id={mac}", LOOK),
@@ -227,6 +236,8 @@ class World:
             self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{values['spare']}")
         if "{leaving}" in wanted:
             values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
+        if "{old}" in wanted:
+            values["old"] = self._old(side)
         if "{event}" in wanted:
             values["event"] = str(self._event(side))
         if "{program}" in wanted:
@@ -252,6 +263,16 @@ class World:
         mac.block(f"Evil {hostname}")
         mac.post("eventupload", REPORTS)
         mac.close()
+        return mac.machine_id
+
+    def _old(self, side: str) -> str:
+        """Return a Mac that is about to leave."""
+        mac = SimulatedMac(
+            self.server.url, hostname=f"old.{side}.example.com", machine_id=f"OLD-{next(self._new)}"
+        )
+        mac.sync()
+        mac.close()
+        assert self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{mac.machine_id}").is_success
         return mac.machine_id
 
     def _rule(self, side: str) -> int:
@@ -296,7 +317,7 @@ def done(world: World, case: Case, user: str, side: str) -> str | None:
         return None
     if not response.is_success:
         return f"{case} as {user}, {side}: {response.status_code} {response.text}"
-    if case.lists and user.endswith("-lab"):
+    if case.lists and not case.counts and user.endswith("-lab"):
         if "office" in response.text:
             return f"{case} as {user} shows what is in the office"
         if "lab" not in response.text:
@@ -489,3 +510,40 @@ def give(world: World, name: str, role: str, tag: str | None = None) -> None:
         role,
         world.tags[tag] if tag else None,
     )
+
+
+def test_a_retired_mac_stays_in_the_scope_that_it_had(world: World) -> None:
+    client, other = world.client("operator-lab"), world.client("operator")
+    mine, theirs = world._old("lab"), world._old("office")
+    assert client.post(f"/api/v1/machines/{mine}/retire").json()["retired_at"]
+    other.post(f"/api/v1/machines/{theirs}/retire")
+    listed = client.get("/api/v1/machines", params={"retired": "true"}).json()["items"]
+    names = {mac["machine_id"] for mac in listed}
+    assert (mine in names, theirs in names) == (True, False)
+    assert client.get(f"/api/v1/machines/{theirs}").status_code == httpx.codes.NOT_FOUND
+    for action in ("restore", "delete"):
+        assert client.post(f"/api/v1/machines/{mine}/restore").json()["retired_at"] is None
+        named = {"action": action, "machine_ids": [mine, theirs]}
+        refused = client.post("/api/v1/machines/actions", json=named)
+        assert refused.status_code == httpx.codes.NOT_FOUND
+        assert theirs in refused.json()["detail"]
+    assert client.get(f"/api/v1/machines/{mine}/tags").json()[0]["name"] == "lab"
+    assert client.delete(f"/api/v1/machines/{mine}").status_code == httpx.codes.NO_CONTENT
+    assert client.get(f"/api/v1/machines/{mine}").status_code == httpx.codes.NOT_FOUND
+
+
+def test_an_order_for_many_counts_and_changes_only_what_is_in_scope(world: World) -> None:
+    client = world.client("operator-lab")
+    macs = {side: world._old(side) for side in ("lab", "office")}
+    everything = {"q": "old."}
+    all_of_them = world.admin.get("/api/v1/machines/count", params=everything).json()["count"]
+    count = client.get("/api/v1/machines/count", params=everything).json()["count"]
+    assert 0 < count < all_of_them
+    wanted = {"action": "retire", "filter": everything}
+    refused = client.post("/api/v1/machines/actions", json=wanted | {"count": all_of_them})
+    assert (refused.status_code, f"{count} machines" in refused.text) == (412, True)
+    done = client.post("/api/v1/machines/actions", json=wanted | {"count": count}).json()
+    assert (done["matched"], done["changed"]) == (count, count)
+    shown = {side: world.admin.get(f"/api/v1/machines/{mac}").json() for side, mac in macs.items()}
+    assert shown["lab"]["retired_at"]
+    assert shown["office"]["retired_at"] is None

@@ -26,7 +26,7 @@ export const tagsLink = () => resolve('/(console)/tags');
 export const tagLink = (id: number) => resolve('/(console)/tags/[id]', { id: String(id) });
 export const machineLink = (id: string) =>
   resolve('/(console)/machines/[...id]', { id: machineSegment(id) });
-export const machinesLink = (filters: MachineFilters = {}) =>
+export const machinesLink = (filters: Pick<MachineFilters, 'q'> = {}) =>
   resolve(`/(console)/machines${query(filters)}`);
 export const rulesLink = (filters: RuleFilters = {}) =>
   resolve(`/(console)/rules${query(filters)}`);

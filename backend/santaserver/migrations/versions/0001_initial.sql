@@ -158,9 +158,11 @@ create table enrollment (
   revoked_at timestamptz,
   created_at timestamptz not null,
   client_certificate boolean not null default false,
+  reenroll_retired boolean not null default false,
   created_by bigint references app_user on delete set null,
   revoked_by bigint references app_user on delete set null
 );
+comment on column enrollment.reenroll_retired is 'whether a retired Mac that syncs with it joins the fleet again';
 
 create table machine (
   id bigint generated always as identity primary key,
@@ -186,10 +188,21 @@ create table machine (
   enrollment_id bigint references enrollment on delete set null,
   enrolled_at timestamptz not null,
   identity_conflict_at timestamptz,
-  client_certificate bytea check (octet_length(client_certificate) = 32)
+  client_certificate bytea check (octet_length(client_certificate) = 32),
+  released_at timestamptz,
+  refused_at timestamptz,
+  refused_enrollment_id bigint references enrollment on delete set null,
+  retired_at timestamptz,
+  deleted_at timestamptz check (deleted_at is null or retired_at is not null)
 ) with (fillfactor = 70);
+comment on column machine.client_certificate is 'SHA-256 of the certificate; with enrollment_id the credential that the Mac is bound to';
+comment on column machine.released_at is 'since when its next preflight may bring another credential';
+comment on column machine.refused_at is 'when another credential was last refused';
+comment on column machine.retired_at is 'since when it is no part of the fleet: it has no row in machine_sync';
+comment on column machine.deleted_at is 'since when it is not shown either; its row names it in events';
 create index machine_hostname on machine (hostname, id);
 create index machine_enrollment on machine (enrollment_id);
+create index machine_retired on machine (hostname, id) where retired_at is not null;
 
 create table machine_serial (
   machine_id bigint not null references machine on delete cascade,

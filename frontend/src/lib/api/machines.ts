@@ -2,6 +2,8 @@
 import { api, unwrap, type CallOptions } from './client.ts';
 import type {
   CleanSyncKind,
+  FleetAction,
+  FleetResult,
   Machine,
   MachineDetail,
   MachineFilters,
@@ -18,6 +20,30 @@ export function listMachines(
 ): Promise<Page<Machine>> {
   const params = { query: { ...filters, ...position } };
   return unwrap(api.GET('/api/v1/machines', { params, ...options }));
+}
+
+/** How many machines a filter matches. */
+export async function countMachines(filters: MachineFilters): Promise<number> {
+  const params = { query: filters };
+  return (await unwrap(api.GET('/api/v1/machines/count', { params }))).count;
+}
+
+/** Does something with all machines that a filter matches, if they are still `count`. */
+export function orderForMany(
+  action: FleetAction,
+  filters: MachineFilters,
+  count: number,
+): Promise<FleetResult> {
+  const filter = { q: filters.q ?? '', retired: filters.retired ?? false };
+  return unwrap(
+    api.POST('/api/v1/machines/actions', { body: { action, filter, count, reason: '' } }),
+  );
+}
+
+/** Does something with one machine. */
+export async function orderForOne(action: FleetAction, id: string): Promise<void> {
+  const body = { action, machine_ids: [id], reason: '' };
+  await unwrap(api.POST('/api/v1/machines/actions', { body }));
 }
 
 export function readMachine(id: string, options: CallOptions = {}): Promise<MachineDetail> {

@@ -539,7 +539,11 @@ export interface paths {
         get: operations["get_machine"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Machine
+         * @description Forget the machine: it is no longer listed, and a later sync enrolls it again. Its events stay.
+         */
+        delete: operations["delete_machine"];
         options?: never;
         head?: never;
         patch?: never;
@@ -610,6 +614,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/machines/{machine_id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Release Machine
+         * @description Let the machine's next preflight bring another enrollment's secret or client certificate.
+         */
+        post: operations["release_machine"];
+        /**
+         * Withdraw Release
+         * @description Keep the machine's credential after all.
+         */
+        delete: operations["withdraw_release"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/{machine_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Machine
+         * @description Make a retired machine part of the fleet again; it keeps its credential.
+         */
+        post: operations["restore_machine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/{machine_id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire Machine
+         * @description Take the machine out of the fleet: its syncs are refused, its history stays.
+         */
+        post: operations["retire_machine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/machines/{machine_id}/tags": {
         parameters: {
             query?: never;
@@ -622,6 +690,49 @@ export interface paths {
          * @description List the tags of a machine with the reasons for each, the highest first.
          */
         get: operations["list_machine_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order Fleet Action
+         * @description Release, retire, restore or delete many machines: those named, or those that a filter matches.
+         *
+         *     A filter needs `count`, the number of machines that it matched when it was looked at; when it matches
+         *     another number, nothing is changed.
+         */
+        post: operations["order_fleet_action"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Machines
+         * @description Count the machines that an order with this filter concerns: those listed that one may change.
+         */
+        get: operations["count_machines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1276,6 +1387,21 @@ export interface components {
             publisher: string;
         };
         /**
+         * BoundEnrollment
+         * @description The enrollment that a machine belongs to.
+         */
+        BoundEnrollment: {
+            /**
+             * Ended
+             * @description Revoked or expired: the next preflight may bring another credential
+             */
+            ended: boolean;
+            /** Id */
+            id: number;
+            /** Label */
+            label: string;
+        };
+        /**
          * BundleClaim
          * @description A bundle that some Macs report a program in.
          */
@@ -1440,6 +1566,32 @@ export interface components {
             since: string;
         };
         /**
+         * CredentialStep
+         * @description What happened to a machine's credential or to its place in the fleet.
+         */
+        CredentialStep: {
+            /** Action */
+            action: string;
+            /**
+             * Actor
+             * @description null when the entry's details were erased from the audit log
+             */
+            actor: string | null;
+            /** After */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Before */
+            before: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * EffectiveRule
          * @description A rule that a machine should have, with its layer.
          */
@@ -1520,6 +1672,12 @@ export interface components {
              * @description Machine limit; null: none
              */
             quota?: number | null;
+            /**
+             * Reenroll Retired
+             * @description Whether a retired Mac of it that syncs joins the fleet again; else it is refused
+             * @default false
+             */
+            reenroll_retired: boolean;
             /** Revoked At */
             revoked_at: string | null;
             /** Serial Allowlist */
@@ -1558,6 +1716,12 @@ export interface components {
              * @description Machine limit; null: none
              */
             quota?: number | null;
+            /**
+             * Reenroll Retired
+             * @description Whether a retired Mac of it that syncs joins the fleet again; else it is refused
+             * @default false
+             */
+            reenroll_retired: boolean;
             /**
              * Serial Allowlist
              * @description Serial numbers that may use it; null: any
@@ -1830,6 +1994,49 @@ export interface components {
             line: number;
             /** Message */
             message: string;
+        };
+        /**
+         * FleetOrder
+         * @description What to do with many machines.
+         */
+        FleetOrder: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "release" | "withdraw_release" | "retire" | "restore" | "delete";
+            /**
+             * Count
+             * @description How many machines this concerns, as shown before; 412 when it is not so any more
+             */
+            count?: number | null;
+            filter?: components["schemas"]["MachineFilter"] | null;
+            /** Machine Ids */
+            machine_ids?: string[] | null;
+            /**
+             * Reason
+             * @description For the audit log
+             * @default
+             */
+            reason: string;
+        };
+        /**
+         * FleetResult
+         * @description What was done.
+         */
+        FleetResult: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "release" | "withdraw_release" | "retire" | "restore" | "delete";
+            /**
+             * Changed
+             * @description The others were already as they should be
+             */
+            changed: number;
+            /** Matched */
+            matched: number;
         };
         /**
          * GlobalSettingsUpdate
@@ -2270,6 +2477,21 @@ export interface components {
              * @description A clean sync that is ordered and has not begun
              */
             queued_clean: ("clean" | "clean_all") | null;
+            /**
+             * Refused At
+             * @description When another credential was refused for it in the last 7 days
+             */
+            refused_at: string | null;
+            /**
+             * Released At
+             * @description Since when its next preflight may bring another enrollment's secret or certificate
+             */
+            released_at: string | null;
+            /**
+             * Retired At
+             * @description Since when its syncs are refused
+             */
+            retired_at: string | null;
             rule_counts: components["schemas"]["RuleCounts"];
             /** Santa Version */
             santa_version: string;
@@ -2279,7 +2501,7 @@ export interface components {
              * Sync State
              * @enum {string}
              */
-            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted";
+            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted" | "retired";
             /**
              * Tags
              * @description Tags whose layers held something at the last preflight
@@ -2300,7 +2522,7 @@ export interface components {
              * Change
              * @enum {string}
              */
-            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended";
+            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted";
             /** Hostname */
             hostname: string;
             /** Machine Id */
@@ -2310,6 +2532,37 @@ export interface components {
              * @enum {string}
              */
             type: "machine";
+        };
+        /**
+         * MachineCount
+         * @description How many machines a filter matches.
+         */
+        MachineCount: {
+            /** Count */
+            count: number;
+        };
+        /**
+         * MachineCredential
+         * @description What a machine has to show at each stage of a sync.
+         */
+        MachineCredential: {
+            /**
+             * Certificate
+             * @description SHA-256 of its client certificate; null: it showed none
+             */
+            certificate: string | null;
+            /** @description null: none until it shows a secret */
+            enrollment: components["schemas"]["BoundEnrollment"] | null;
+            /**
+             * History
+             * @description The newest first, 20 at most
+             */
+            history: components["schemas"]["CredentialStep"][];
+            /**
+             * Refused Enrollment
+             * @description Label of the enrollment that was refused last
+             */
+            refused_enrollment: string | null;
         };
         /**
          * MachineDetail
@@ -2324,6 +2577,7 @@ export interface components {
              */
             client_mode: string;
             counts_difference: components["schemas"]["CountsDifference"] | null;
+            credential: components["schemas"]["MachineCredential"];
             /**
              * Enrolled At
              * Format: date-time
@@ -2365,6 +2619,21 @@ export interface components {
              * @description A clean sync that is ordered and has not begun
              */
             queued_clean: ("clean" | "clean_all") | null;
+            /**
+             * Refused At
+             * @description When another credential was refused for it in the last 7 days
+             */
+            refused_at: string | null;
+            /**
+             * Released At
+             * @description Since when its next preflight may bring another enrollment's secret or certificate
+             */
+            released_at: string | null;
+            /**
+             * Retired At
+             * @description Since when its syncs are refused
+             */
+            retired_at: string | null;
             rule_counts: components["schemas"]["RuleCounts"];
             /** Santa Version */
             santa_version: string;
@@ -2379,7 +2648,7 @@ export interface components {
              * Sync State
              * @enum {string}
              */
-            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted";
+            sync_state: "in_sync" | "pending" | "overdue" | "never" | "drifted" | "retired";
             /**
              * Tags
              * @description Tags whose layers held something at the last preflight
@@ -2388,6 +2657,24 @@ export interface components {
             undelivered_rules: components["schemas"]["UndeliveredRules"];
             /** Undelivered Settings */
             undelivered_settings: components["schemas"]["UndeliveredSetting"][];
+        };
+        /**
+         * MachineFilter
+         * @description Which machines a list shows.
+         */
+        MachineFilter: {
+            /**
+             * Q
+             * @description As in the list of machines
+             * @default
+             */
+            q: string;
+            /**
+             * Retired
+             * @description Retired machines instead of the others
+             * @default false
+             */
+            retired: boolean;
         };
         /**
          * MachineNumbers
@@ -2578,7 +2865,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "identity_conflict" | "counts_differ" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
+            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
             /** Text */
             text: string;
         };
@@ -5722,6 +6009,8 @@ export interface operations {
                 limit?: number;
                 /** @description Part of a name, identifier or address */
                 q?: string;
+                /** @description Retired machines instead of the others */
+                retired?: boolean;
             };
             header?: never;
             path?: never;
@@ -5796,6 +6085,63 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MachineDetail"];
                 };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Authentication is required. */
             401: {
@@ -6106,6 +6452,242 @@ export interface operations {
             };
         };
     };
+    release_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    withdraw_release: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    restore_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    retire_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_machine_tags: {
         parameters: {
             query?: never;
@@ -6147,6 +6729,127 @@ export interface operations {
             };
             /** @description The object does not exist. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    order_fleet_action: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FleetOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetResult"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    count_machines: {
+        parameters: {
+            query?: {
+                /** @description Part of a name, identifier or address */
+                q?: string;
+                /** @description Retired machines instead of the others */
+                retired?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineCount"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -13,6 +13,9 @@ export type Overview = Schemas['Overview'];
 export type HourBucket = Schemas['Hour'];
 export type Machine = Schemas['Machine'];
 /** One machine as its own page has it. */
+export type FleetAction = Schemas['FleetOrder']['action'];
+export type FleetResult = Schemas['FleetResult'];
+export type CredentialStep = Schemas['CredentialStep'];
 export type MachineDetail = Schemas['MachineDetail'];
 export type NoticeKind = Schemas['Notice']['kind'];
 export type SyncState = Machine['sync_state'];

@@ -43,6 +43,7 @@ describe('the enrollment form', () => {
       serial_allowlist: null,
       expires_at: null,
       client_certificate: false,
+      reenroll_retired: false,
       tags: [],
     });
   });

@@ -12,6 +12,7 @@ interface EnrollmentForm {
   tags: string;
   /** A date and time as the browser's input has it, in the reader's time zone. */
   expires_at: string;
+  reenroll_retired: boolean;
 }
 
 type EnrollmentMistakes = Partial<Record<keyof EnrollmentForm, string>>;
@@ -30,7 +31,14 @@ export const STATE_KINDS: Readonly<
 };
 
 export function emptyEnrollmentForm(): EnrollmentForm {
-  return { label: '', quota: '', serial_allowlist: '', tags: '', expires_at: '' };
+  return {
+    label: '',
+    quota: '',
+    serial_allowlist: '',
+    tags: '',
+    expires_at: '',
+    reenroll_retired: false,
+  };
 }
 
 export function serialsIn(text: string): string[] {
@@ -68,6 +76,7 @@ export function toEnrollmentCreate(form: EnrollmentForm): EnrollmentCreate {
     serial_allowlist: serials.length > 0 ? serials : null,
     expires_at: form.expires_at === '' ? null : new Date(form.expires_at).toISOString(),
     client_certificate: false,
+    reenroll_retired: form.reenroll_retired,
     tags: tagsIn(form.tags),
   };
 }

@@ -18,6 +18,7 @@ export const SYNC_STATES: Readonly<Record<SyncState, Named>> = {
     help: 'Its rules differ from what it confirmed, or two Macs use its machine ID.',
   },
   never: { label: 'Never', tone: 'neutral', help: 'Has not completed a sync yet.' },
+  retired: { label: 'Retired', tone: 'neutral', help: 'Its syncs are refused.' },
 };
 
 export const CLIENT_MODES: Readonly<Record<ClientMode, Named>> = {

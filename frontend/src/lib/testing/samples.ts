@@ -85,6 +85,9 @@ export function someMachine(part: Partial<Machine> = {}): Machine {
     last_preflight_at: '2026-11-23T12:00:00Z',
     last_postflight_at: '2026-11-23T12:00:00Z',
     enrolled_at: '2026-11-01T12:00:00Z',
+    retired_at: null,
+    released_at: null,
+    refused_at: null,
     rule_counts: {
       binary: 1,
       certificate: 0,
@@ -109,6 +112,7 @@ export function someMachineDetail(part: Partial<MachineDetail> = {}): MachineDet
     undelivered_settings: [],
     counts_difference: null,
     serials: [],
+    credential: { enrollment: null, certificate: null, refused_enrollment: null, history: [] },
     ...part,
   };
 }

@@ -18,6 +18,7 @@ function open(serial_allowlist: string[] | null) {
     serial_allowlist,
     tags: [],
     client_certificate: false,
+    reenroll_retired: false,
     expires_at: null,
     created_at: '2026-11-23T12:00:00Z',
     created_by: 'admin',

@@ -13,6 +13,9 @@ export const COUNT_LABELS: readonly (readonly [keyof Machine['rule_counts'], str
 ];
 
 export const NOTICE_TONES: Readonly<Record<NoticeKind, Tone>> = {
+  retired: 'info',
+  credential_refused: 'danger',
+  credential_released: 'warn',
   identity_conflict: 'danger',
   counts_differ: 'warn',
   client_unknown: 'info',
