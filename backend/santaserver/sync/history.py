@@ -23,10 +23,11 @@ select machine_id, {at}::timestamptz, {seq}::bigint, {signature}::integer from c
 
 PRUNE = """
 delete from {table} where (machine_id, id) in (
-  select o.machine_id, o.id from {table} o where o.at < $1 and exists (
-    select from {table} n where n.machine_id = o.machine_id and n.id > o.id and n.at < $1)
+  select o.machine_id, o.id from {table} o where o.at < $1 and (
+    select n.at from {table} n where n.machine_id = o.machine_id and n.id > o.id order by n.id limit 1) < $1
   limit $2 for update skip locked)
 """
+"""A row holds until the next one of its machine; of each machine only that one is looked up."""
 PRUNE_MEMBERS = """
 delete from tag_member where (machine_id, id) in (
   select machine_id, id from tag_member where left_at < $1 limit $2 for update skip locked)
