@@ -296,3 +296,24 @@ def test_a_clock_that_was_set_back_leaves_the_newest_number_the_newest(
     server.clock.advance(hours=2)
     assert policy(admin, mac, at=server.clock())["seq"] == right
     assert policy(admin, mac, seq=wrong)["seq"] == wrong
+
+
+def test_a_retired_machine_has_no_policy_but_its_history(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    add_rule(admin, sha(1), BLOCK)
+    mac.sync()
+    synced = tick(server)
+    url = f"/api/v1/machines/{mac.machine_id}"
+    assert admin.post(f"{url}/retire").is_success
+    retired = tick(server)
+    assert admin.post(f"{url}/restore").is_success
+    restored = tick(server)
+    mac.sync()
+    again = tick(server)
+    assert rules(policy(admin, mac, at=synced)) == {sha(1): (BLOCK, "global", "confirmed")}
+    for at in (retired, restored):
+        status, [(field, text)] = problem(admin, mac, at=at)
+        assert (status, field) == (httpx.codes.UNPROCESSABLE_ENTITY, "at")
+        assert text.startswith("The machine was retired at ")
+    assert rules(policy(admin, mac, at=again)) == {sha(1): (BLOCK, "global", "confirmed")}
