@@ -9,7 +9,7 @@ from msgspec import Struct
 from santaserver.db import Connection
 from santaserver.paging import like_pattern
 from santaserver.policy.capabilities import Capabilities, by_code, client_name
-from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, supported_at
 from santaserver.policy.targets import Policy, RuleType
 from santaserver.scope import Scope, machine_in
 
@@ -87,10 +87,10 @@ async def effective_rules(
         f"""select w.* from (
               select distinct on (v.rule_type, v.identifier) v.rule_id, v.rule_type, v.identifier, v.policy,
                 v.cel_expr, v.layer_id, v.locked, v.expires_at, v.needs_level, v.comment
-              from rule_version v where v.layer_id = any($1) and {IN_FORCE}
+              from rule_version v where v.layer_id = any($1) and {IN_FORCE} and {supported_at("$5")}
                 and (v.rule_type, v.identifier) > ($3, $4)
               order by v.rule_type, v.identifier, {PRECEDENCE}) w
-            where w.policy = any($8) and w.rule_type = any($9) and w.needs_level <= $5
+            where w.policy = any($8) and w.rule_type = any($9)
               and ($6 = '%%' or w.identifier ilike $6 or w.comment ilike $6)
             order by w.rule_type, w.identifier limit $7""",  # noqa: S608 - constants of this package
         machine.layers,
@@ -108,7 +108,7 @@ async def effective_rules(
 async def candidates(
     connection: Connection, machine: MachinePolicy, rule_type: str, identifier: str
 ) -> Sequence[CandidateRow]:
-    """Return the versions in force for a target in a machine's layers, the winning one first."""
+    """Return the versions in force for a target in a machine's layers, in the order of precedence."""
     rows = await connection.fetch(
         f"""select v.rule_id, v.layer_id, v.policy, v.locked, v.needs_level from rule_version v
             where v.layer_id = any($1) and {IN_FORCE} and v.rule_type = $3 and v.identifier = $4

@@ -22,7 +22,7 @@ class Candidate(BaseModel):
     outcome: Outcome = Field(
         description="`wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule "
         "for a more specific identifier; `masks`: it wins, so the target has no rule; "
-        "`not_supported`: it wins, but the machine's client does not support it"
+        "`not_supported`: the machine's client does not support it, so the next rule applies"
     )
     why: str
 

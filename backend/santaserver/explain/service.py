@@ -17,7 +17,7 @@ from santaserver.explain.schemas import (
     SettingsExplanation,
     TargetExplanation,
 )
-from santaserver.explain.verdict import Claim, rule_on, sent_policy
+from santaserver.explain.verdict import Claim, rule_on, sent_policy, winner
 from santaserver.layers.repository import layer_names
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.policy.targets import Policy, RuleType, check_identifier
@@ -147,10 +147,11 @@ async def _target(
     claims = [
         (Claim(ranks[row.layer_id], kind, row.policy, row.locked, row.needs_level), row) for row in rows
     ]
-    best = claims[0][0] if claims else None
+    best = winner((claim for claim, _ in claims), machine.client)
+    skipped = bool(claims) and best is not claims[0][0]
     candidates = []
     for claim, row in sorted(claims, key=lambda pair: pair[0].rank):
-        ruling = rule_on(claim, best or claim, machine.client, machine.name)
+        ruling = rule_on(claim, best or claim, machine.client, machine.name, skipped=skipped)
         candidates.append(
             Candidate(
                 rule_id=row.rule_id,

@@ -150,6 +150,8 @@ async def _rules(
                 policy=row.policy,
                 layer=names.get(row.layer_id, ""),
                 sent=cast("Policy | None", sent),
+                next_policy=row.next_policy,
+                next_layer=names.get(row.next_layer) if row.next_layer else None,
                 why=why,
             )
         )

@@ -22,6 +22,10 @@ class PolicyView(Struct, frozen=True):
     client: Capabilities
     seq: int
 
+    async def winners_after(self, connection: Connection, after: Key, limit: int) -> list[WinningVersion]:
+        """Return the first winning versions after a target."""
+        return await winners_after(connection, self.layers, self.seq, after, limit, self.client.level)
+
     def sent(self, version: WinningVersion) -> str | None:
         """Return the policy that its client is sent for a version; None when it gets no rule."""
         content = version.content
@@ -71,11 +75,11 @@ async def _pairs(
     connection: Connection, view: PolicyView, had: Had, after: Key, portion: int
 ) -> tuple[list[Shown], Key | None]:
     """Compare the next targets; return what is shown of them, and the last target unless none follows."""
-    now = await winners_after(connection, view.layers, view.seq, after, portion)
+    now = await view.winners_after(connection, after, portion)
     before: list[WinningVersion] = []
     if isinstance(had, PolicyView):
         same = (had.signature, had.seq) == (view.signature, view.seq)
-        before = now if same else await winners_after(connection, had.layers, had.seq, after, portion)
+        before = now if same else await had.winners_after(connection, after, portion)
     ends = [rows[-1].key for rows in (now, before) if len(rows) == portion]
     end = min(ends, default=None)
     present = {version.key: version for version in now}

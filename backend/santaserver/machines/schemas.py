@@ -103,6 +103,10 @@ class UndeliveredRule(BaseModel):
     policy: Policy
     layer: str
     sent: Policy | None = Field(description="The policy that is sent instead; null: the rule is not sent")
+    next_policy: Policy | None = Field(
+        description="Of the next rule in the order of precedence, which applies instead; null: there is none"
+    )
+    next_layer: str | None
     why: str
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.policy.capabilities import NEWEST, Capabilities
-from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, supported_at
 from santaserver.policy.rule_text import MASK
 from santaserver.policy.targets import Policy, RuleType
 
@@ -18,7 +18,7 @@ UNREADABLE = f"""{{0}}.policy <> '{MASK}'
 
 
 class UndeliveredRow(Struct, frozen=True):
-    """The version of a rule that wins for its target, and how many of them are meant in all."""
+    """The version of a rule that has precedence for its target, and how many of them are meant in all."""
 
     rule_id: int
     rule_type: RuleType
@@ -27,6 +27,9 @@ class UndeliveredRow(Struct, frozen=True):
     layer_id: int
     needs_level: int
     total: int
+    next_layer: int | None
+    """The layer of the rule that applies because this one cannot be sent."""
+    next_policy: Policy | None
 
 
 async def undelivered_rules(
@@ -45,7 +48,13 @@ async def undelivered_rules(
               from suspect s join rule_version v using (rule_type, identifier)
               where v.layer_id = any($1) and {IN_FORCE}
               order by v.rule_type, v.identifier, {PRECEDENCE})
-            select best.*, count(*) over () as total from best where {UNREADABLE.format("best")}
+            select best.*, count(*) over () as total, below.layer_id, below.policy
+            from best left join lateral (
+              select v.layer_id, v.policy from rule_version v
+              where v.layer_id = any($1) and v.rule_type = best.rule_type and v.identifier = best.identifier
+                and {IN_FORCE} and {supported_at("$3")} and best.needs_level > $3
+              order by {PRECEDENCE} limit 1) below on true
+            where {UNREADABLE.format("best")}
             order by rule_type, identifier limit {SHOWN}""",  # noqa: S608 - constants of this package
         layers,
         seq,

@@ -15,6 +15,15 @@ def precedence_in(layers: str) -> str:
     return f"v.locked desc, case when v.locked then -{place} else {place} end desc"
 
 
+def supported_at(level: str) -> str:
+    """Return the condition that a client with these CEL features, a `Level` in SQL, supports version `v`.
+
+    Every other policy has a form for every client (`capabilities.py`), so a rule that a client cannot take is
+    skipped, and the next one of the precedence applies: an old Mac does not lose the block below a CEL rule.
+    """
+    return f"v.needs_level <= {level}"
+
+
 IN_FORCE = in_force_at("$2")
 PRECEDENCE = precedence_in("$1")
 """Both for statements whose first parameters are the layers and the policy number."""

@@ -7,7 +7,7 @@ from santaserver.cache import LruCache
 from santaserver.db import Connection
 from santaserver.policy.caches import PolicyCaches
 from santaserver.policy.capabilities import Capabilities, by_code
-from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, in_force_at
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, in_force_at, supported_at
 from santaserver.policy.rule_text import Key, RuleContent, RuleText, rule_text
 from santaserver.policy.states import PolicyState
 
@@ -54,20 +54,21 @@ async def signature_of(
     return known
 
 
-async def winners(connection: Connection, layers: Sequence[int], seq: int) -> list[int]:
-    """Return the versions in force at `seq`, one for each target."""
+async def winners(connection: Connection, layers: Sequence[int], seq: int, level: int) -> list[int]:
+    """Return the versions in force at `seq` for clients of a level, one for each target."""
     rows = await connection.fetch(
         f"""select distinct on (v.rule_type, v.identifier) v.id from rule_version v
-            where v.layer_id = any($1) and {IN_FORCE}
+            where v.layer_id = any($1) and {IN_FORCE} and {supported_at("$3")}
             order by v.rule_type, v.identifier, {PRECEDENCE}""",  # noqa: S608 - constants
         layers,
         seq,
+        level,
     )
     return [row[0] for row in rows]
 
 
 async def touched(
-    connection: Connection, layers: Sequence[int], seq: int, bases: Sequence[int]
+    connection: Connection, layers: Sequence[int], seq: int, bases: Sequence[int], level: int
 ) -> list[Touched]:
     """Return the targets with a version that opened or closed after the earliest of `bases`."""
     rows = await connection.fetch(
@@ -86,6 +87,7 @@ async def touched(
         seq,
         min(bases),
         bases,
+        level,
     )
     return [Touched((row[0], row[1]), tuple(row[2]), row[3]) for row in rows]
 
@@ -94,20 +96,21 @@ def _winner(seq: str) -> str:
     """Return the query for the version of target `t` that wins at a policy number."""
     return f"""(select v.id from rule_version v
       where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier
-        and {in_force_at(seq)} order by {PRECEDENCE} limit 1)"""  # noqa: S608 - constants
+        and {in_force_at(seq)} and {supported_at("$5")} order by {PRECEDENCE} limit 1)"""  # noqa: S608 - constants
 
 
-async def compilers(connection: Connection, layers: Sequence[int], seq: int) -> list[int]:
+async def compilers(connection: Connection, layers: Sequence[int], seq: int, level: int) -> list[int]:
     """Return the winning versions at `seq` of targets that any version ever made a compiler."""
     rows = await connection.fetch(
         f"""select distinct on (v.rule_type, v.identifier) v.id
             from (select distinct rule_type, identifier from rule_version
                   where grants_compiler and layer_id = any($1)) t
             join rule_version v using (rule_type, identifier)
-            where v.layer_id = any($1) and {IN_FORCE}
+            where v.layer_id = any($1) and {IN_FORCE} and {supported_at("$3")}
             order by v.rule_type, v.identifier, {PRECEDENCE}""",  # noqa: S608 - constants
         layers,
         seq,
+        level,
     )
     return [row[0] for row in rows]
 

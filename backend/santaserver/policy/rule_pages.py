@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from santaserver.db import Connection
-from santaserver.policy.precedence import IN_FORCE, PRECEDENCE
+from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, supported_at
 from santaserver.policy.rule_text import Key, RuleContent
 
 PAGE = f"""
@@ -21,7 +21,8 @@ from (
     v.comment, v.reason, v.expires_at, v.opened_seq, v.opened_at, v.opened_by
   from unnest($1::bigint[]) l (id) cross join lateral (
     select * from rule_version v
-    where v.layer_id = l.id and {IN_FORCE} and (v.rule_type, v.identifier) > ($3, $4)
+    where v.layer_id = l.id and {IN_FORCE} and {supported_at("$6")}
+      and (v.rule_type, v.identifier) > ($3, $4)
     order by v.rule_type, v.identifier limit $5) v
   order by v.rule_type, v.identifier, {PRECEDENCE}
   limit $5) w
@@ -54,8 +55,8 @@ class WinningVersion(Struct, frozen=True):
 
 
 async def winners_after(
-    connection: Connection, layers: Sequence[int], seq: int, after: Key, limit: int
+    connection: Connection, layers: Sequence[int], seq: int, after: Key, limit: int, level: int
 ) -> list[WinningVersion]:
-    """Return the first winning versions after a target, by type and identifier."""
-    rows = await connection.fetch(PAGE, layers, seq, *after, limit)
+    """Return the first winning versions after a target for clients of a level, by type and identifier."""
+    rows = await connection.fetch(PAGE, layers, seq, *after, limit, level)
     return [WinningVersion(RuleContent(*row[:8]), *row[8:17], *row[18:20]) for row in map(tuple, rows)]

@@ -102,7 +102,7 @@ async def _authority(connection: Connection, caches: PolicyCaches, state: Policy
     known = caches.authorities.get(state)
     if known is None:
         layers, client = await rule_log.signature_of(connection, caches, state.signature)
-        versions = await rule_log.compilers(connection, layers, state.seq)
+        versions = await rule_log.compilers(connection, layers, state.seq, client.level)
         texts = await rule_log.texts_of(connection, caches.texts, versions)
         granted = (text for text in texts.values() if text.grants(client))
         known = caches.authorities.put(state, frozenset(text.key for text in granted))
@@ -111,7 +111,7 @@ async def _authority(connection: Connection, caches: PolicyCaches, state: Policy
 
 async def _winners(connection: Connection, caches: PolicyCaches, state: PolicyState) -> dict[Key, bytes]:
     layers, client = await rule_log.signature_of(connection, caches, state.signature)
-    versions = await rule_log.winners(connection, layers, state.seq)
+    versions = await rule_log.winners(connection, layers, state.seq, client.level)
     texts = await rule_log.texts_of(connection, caches.texts, versions)
     sent = ((text.key, text.at(client)) for text in texts.values())
     return {key: text for key, text in sent if text is not None}
@@ -125,7 +125,7 @@ async def _touched(
     seqs = [base.seq for base in bases]
     rows = [
         row
-        for row in await rule_log.touched(connection, layers, target.seq, seqs)
+        for row in await rule_log.touched(connection, layers, target.seq, seqs, client.level)
         if any(version != row.after for version in row.before)
     ]
     wanted = {version for row in rows for version in (row.after, *row.before) if version is not None}

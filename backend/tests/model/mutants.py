@@ -121,6 +121,11 @@ def locks_do_not_count(patch: pytest.MonkeyPatch, _: str) -> None:
     patch.setattr(rule_log, "PRECEDENCE", "array_position($1, v.layer_id) desc")
 
 
+def unsupported_rules_hide_others(patch: pytest.MonkeyPatch, _: str) -> None:
+    """A rule that a client cannot take still wins, so its Mac loses the rule below."""
+    patch.setattr(rule_log, "supported_at", lambda level: f"{level}::integer is not null")
+
+
 def compare_with_the_confirmed_layers_only(patch: pytest.MonkeyPatch, _: str) -> None:
     """Changes since the confirmed number are sent, whatever layers the Mac was in then."""
 
@@ -195,6 +200,7 @@ MUTANTS: tuple[Mutant, ...] = (
     any_number_of_rules_confirms,
     no_hash,
     locks_do_not_count,
+    unsupported_rules_hide_others,
     compare_with_the_confirmed_layers_only,
     clean_syncs_need_no_end,
     orders_are_not_carried_out,

@@ -82,7 +82,9 @@ class Policy:
         for layer in self.layers_of(mac):
             for key, rule in self.layers.get(layer, {}).items():
                 below = found.get(key)
-                if rule.holds(now) and not (below and below.locked):
+                if not rule.holds(now) or not supports(mac.version, rule.content):
+                    continue
+                if not (below and below.locked):
                     found[key] = rule
         if mac.version == OTHER:
             found = {key: rule for key, rule in found.items() if key[0] != "CDHASH"}
@@ -96,10 +98,15 @@ class Policy:
                 del rules[key]
 
 
+def supports(version: str, content: Content) -> bool:
+    """Tell whether a release can take a rule; the next rule for the target applies when it cannot."""
+    return content[0] != "CEL" or CAN_CEL[version]
+
+
 def in_release(content: Content, version: str) -> Content | None:
     """Return what a release is sent of a rule, None for nothing."""
     policy, expression, message = content
-    if policy == "NONE" or (policy == "CEL" and not CAN_CEL[version]):
+    if policy == "NONE":
         return None
     if policy == "ALLOWLIST_COMPILER" and version == OTHER:
         return ("ALLOWLIST", expression, message)

@@ -1,11 +1,13 @@
 """What a client is sent, by its version."""
 
 import json
+from typing import get_args
 
 import pytest
 
 from santaserver.policy.capabilities import BY_CODE, NEWEST, OTHER, PEDRO, Family, Level, by_code, by_version
 from santaserver.policy.rule_text import RuleContent, rule_text
+from santaserver.policy.targets import Policy
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,14 @@ def test_a_rule_type_is_spelled_as_the_client_does(version: str, word: str | Non
 def test_only_who_is_sent_a_compilers_rule_lets_its_output_run() -> None:
     rule = rule_text(RuleContent("BINARY", "a" * 64, "ALLOWLIST_COMPILER", None, "", "", 0, True))
     assert [rule.grants(made) for made in (NEWEST, PEDRO, OTHER)] == [True, True, False]
+
+
+def test_only_the_level_decides_whether_a_policy_has_a_form_for_a_client() -> None:
+    """`precedence.supported_at` relies on it: the rule that wins on a client is found by its level alone."""
+    for made in BY_CODE.values():
+        for policy in get_args(Policy):
+            if policy != "NONE":
+                needed = range(Level.CEL, Level.SILENT_CHANNELS + 1) if policy == "CEL" else [Level.BASE]
+                for level in needed:
+                    sent = made.policy("BINARY", policy, level)
+                    assert (sent is not None) == (level <= made.level), (made.code, policy, level)

@@ -50,6 +50,46 @@ def test_the_highest_layer_wins(admin: httpx.Client, mac: SimulatedMac, other: S
     assert shown == ["global", "tag:low", "tag:high", "user:sim", f"machine:{mac.machine_id}"]
 
 
+def test_a_rule_that_a_mac_cannot_take_does_not_hide_the_next_one(
+    admin: httpx.Client, mac: SimulatedMac, other: SimulatedMac
+) -> None:
+    mac.sync()
+    other.santa_version = "2025.5.1"
+    other.sync()
+    for member in (mac, other):
+        give(admin, tag(admin, f"t-{member.hostname}"), member)
+    cel = {"cel_expr": "euid == 0"}
+    for member in (mac, other):
+        own, tagged = f"machine:{member.machine_id}", f"tag:t-{member.hostname}"
+        for number, layer in ((1, own), (2, own), (3, own), (4, tagged), (5, own), (6, own)):
+            locked = number == 4
+            add_rule(admin, sha(number), "CEL", layer=layer, locked=locked, **cel)
+        add_rule(admin, sha(2), ALLOW, layer=tagged)
+        add_rule(admin, sha(3), "NONE", layer=tagged)
+        add_rule(admin, sha(4), ALLOW, layer=own)
+        add_rule(admin, sha(5), "CEL", layer=tagged, cel_expr="path == '/bin/ls'")
+    for number in (1, 2, 3, 4, 5):
+        add_rule(admin, sha(number), BLOCK)
+    assert policies(mac) == dict.fromkeys([sha(n) for n in range(1, 7)], "CEL")
+    assert policies(other) == {sha(1): BLOCK, sha(2): ALLOW, sha(4): ALLOW, sha(5): BLOCK}
+    asked = {"machine_id": other.machine_id, "sha256": sha(5)}
+    target = admin.get("/api/v1/explain/program", params=asked).json()["targets"][0]
+    assert target["policy"] == BLOCK
+    assert [one["outcome"] for one in target["candidates"]] == ["wins", "not_supported", "not_supported"]
+    assert target["candidates"][0]["why"].endswith("order of precedence that Santa 2025.5 supports")
+    listed = admin.get("/api/v1/explain/rules", params={"machine_id": other.machine_id}).json()["items"]
+    assert {rule["identifier"]: rule["policy"] for rule in listed} == policies(other)
+    shown = machine(admin, other)["undelivered_rules"]["items"]
+    assert [(rule["identifier"], rule["next_policy"], rule["next_layer"]) for rule in shown] == [
+        (sha(1), BLOCK, "global"),
+        (sha(2), ALLOW, f"tag:t-{other.hostname}"),
+        (sha(3), "NONE", f"tag:t-{other.hostname}"),
+        (sha(4), ALLOW, f"machine:{other.machine_id}"),
+        (sha(5), BLOCK, "global"),
+        (sha(6), None, None),
+    ]
+
+
 def test_the_lowest_locked_rule_wins(admin: httpx.Client, mac: SimulatedMac) -> None:
     mac.sync()
     give(admin, tag(admin, "t"), mac)
