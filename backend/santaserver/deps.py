@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from santaserver.audit import RequestInfo
 from santaserver.client_address import client_address
@@ -20,6 +20,8 @@ from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
 
 MAX_REQUEST_ID = 128
+WARNINGS = "santaserver.warnings"
+"""Key of the request's scope: what to warn about in the headers of the response."""
 REQUEST_ID = "x-request-id"
 """The proxy's own, or that of a trusted one before it."""
 
@@ -71,12 +73,29 @@ async def get_work(request: Request, user: CurrentUser) -> AsyncIterator[UnitOfW
     """
     state = _state_of(request)
     async with state.database.unit_of_work(state.bus.publish, user.id, request_info(request)) as work:
+        work.guard.widely_used = state.settings.policy.widely_used_macs
+        request.scope[WARNINGS] = work.guard.warnings
         yield work
     if work.accounts_changed:
         state.sessions.ended()  # this worker does not wait for PostgreSQL's notification
 
 
 WorkDep = Annotated[UnitOfWork, Depends(get_work, scope="function")]
+
+
+async def get_guarded_work(
+    work: WorkDep,
+    override_guard: Annotated[
+        bool, Query(description="Save the change even if it blocks what Macs need to stay manageable")
+    ] = False,
+) -> UnitOfWork:
+    """Return what this request changes, with what it says to the lock-out guard."""
+    work.guard.override = override_guard
+    return work
+
+
+GuardedWorkDep = Annotated[UnitOfWork, Depends(get_guarded_work, scope="function")]
+"""For changes that the lock-out guard checks; requests with a body about rules have the same field in it."""
 
 
 async def get_connection(request: Request, user: CurrentUser) -> AsyncIterator[Connection]:

@@ -1,11 +1,21 @@
-"""Prevents caching of responses about the fleet."""
+"""Headers of REST responses: nothing about the fleet is cached; warnings about a change are listed."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from santaserver.deps import WARNINGS
 
-class NoStore:
-    """ASGI middleware: adds `Cache-Control: no-store` below a path unless the response sets it."""
+HEADER = "X-Warnings"
+MAX_WARNINGS = 5
+MAX_TEXT = 400
+
+
+class RestHeaders:
+    """ASGI middleware: adds warnings and, unless the response sets it, `Cache-Control: no-store`."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         """Wrap `app`."""
@@ -20,7 +30,15 @@ class NoStore:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                if message["status"] < HTTPStatus.BAD_REQUEST and scope.get(WARNINGS):
+                    headers[HEADER] = header_value(scope[WARNINGS])
             await send(message)
 
         await self.app(scope, receive, marked)
+
+
+def header_value(texts: Sequence[str]) -> str:
+    """Return the first warnings as a JSON list in ASCII."""
+    return json.dumps([text[:MAX_TEXT] for text in texts[:MAX_WARNINGS]])

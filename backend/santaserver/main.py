@@ -18,6 +18,7 @@ from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.refusals import RefusedCredentials
 from santaserver.enrollment.router import router as enrollments
+from santaserver.essentials.router import router as essentials
 from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import write_claims
 from santaserver.events.news import EventNews, tell_events
@@ -25,7 +26,7 @@ from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
 from santaserver.explain.router import router as explain
-from santaserver.headers import NoStore
+from santaserver.headers import RestHeaders
 from santaserver.health.router import routes as health_routes
 from santaserver.layers.router import router as layers
 from santaserver.live.bus import Bus
@@ -118,6 +119,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         event_reports,
         programs,
         sync_settings,
+        essentials,
         enrollments,
         blocked,
         audit_log,
@@ -127,7 +129,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
     check_declarations(app)
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
-    app.add_middleware(NoStore, prefix=API)
+    app.add_middleware(RestHeaders, prefix=API)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 

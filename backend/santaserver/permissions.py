@@ -24,6 +24,8 @@ class Permission(StrEnum):
     TAG_ASSIGN = "tag:assign"
     SETTINGS_READ = "settings:read"
     SETTINGS_WRITE = "settings:write"
+    ESSENTIAL_READ = "essential:read"
+    ESSENTIAL_WRITE = "essential:write"
     EVENT_READ = "event:read"
     PROGRAM_READ = "program:read"
     ENROLLMENT_READ = "enrollment:read"
@@ -62,6 +64,8 @@ MEANING: Mapping[Permission, str] = MappingProxyType(
         Permission.TAG_ASSIGN: "Add tags to Macs, and remove them",
         Permission.SETTINGS_READ: "See the settings that syncs send",
         Permission.SETTINGS_WRITE: "Change the settings that syncs send, and the contact for users",
+        Permission.ESSENTIAL_READ: "See which programs no change may block",
+        Permission.ESSENTIAL_WRITE: "Say which programs no change may block",
         Permission.EVENT_READ: "See executions, file accesses and audit events of agents",
         Permission.PROGRAM_READ: "See the programs that Macs reported",
         Permission.ENROLLMENT_READ: "See enrollments and their serial numbers",
@@ -112,6 +116,7 @@ _VIEWER = frozenset(
         Permission.RULE_READ,
         Permission.TAG_READ,
         Permission.SETTINGS_READ,
+        Permission.ESSENTIAL_READ,
         Permission.EVENT_READ,
         Permission.PROGRAM_READ,
     }
@@ -124,6 +129,7 @@ _OPERATOR = _APPROVER | {
     Permission.TAG_WRITE,
     Permission.TAG_ASSIGN,
     Permission.SETTINGS_WRITE,
+    Permission.ESSENTIAL_WRITE,
     Permission.ENROLLMENT_READ,
     Permission.ENROLLMENT_WRITE,
 }

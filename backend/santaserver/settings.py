@@ -189,6 +189,13 @@ class AuditSettings(_Area):
         return seed_of(self.key) if self.key else None
 
 
+class PolicySettings(_Area):
+    """What changes of the policy are warned about."""
+
+    widely_used_macs: int = Field(50, alias="WIDELY_USED_MACS", ge=1, le=1000)
+    """Blocking a program that more Macs than this ran in the last 30 days is worth a warning."""
+
+
 class ServerSettings(_Area):
     """How this process serves and logs."""
 
@@ -212,6 +219,7 @@ class Settings:
     security: SecuritySettings = field(default_factory=lambda: SecuritySettings.model_validate({}))
     identity: IdentitySettings = field(default_factory=lambda: IdentitySettings.model_validate({}))
     server: ServerSettings = field(default_factory=lambda: ServerSettings.model_validate({}))
+    policy: PolicySettings = field(default_factory=lambda: PolicySettings.model_validate({}))
     retention: RetentionSettings = field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = field(default_factory=lambda: AuditSettings.model_validate({}))
     notices: tuple[str, ...] = ()
@@ -268,6 +276,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         security=_area(SecuritySettings, values, mistakes),
         identity=_area(IdentitySettings, values, mistakes),
         server=_area(ServerSettings, values, mistakes),
+        policy=_area(PolicySettings, values, mistakes),
         retention=_area(RetentionSettings, values, mistakes),
         audit=_area(AuditSettings, values, mistakes),
         notices=tuple(

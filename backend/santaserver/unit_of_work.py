@@ -5,6 +5,7 @@ transaction waits for rows of the policy or of machines while holding it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,20 @@ from santaserver.outbox import Outbox
 from santaserver.postgres.connection import Connection
 
 
+@dataclass(slots=True)
+class GuardOptions:
+    """What a request says to the lock-out guard, and what the guard says to the request."""
+
+    override: bool = False
+    widely_used: int = 50
+    """Macs: blocking a program that more of them ran lately is worth a warning."""
+    warnings: list[str] = field(default_factory=list)
+
+
 class UnitOfWork:
     """A connection inside one transaction, and what is done at its end."""
 
-    __slots__ = ("_entries", "accounts_changed", "connection", "outbox", "request")
+    __slots__ = ("_entries", "accounts_changed", "connection", "guard", "outbox", "request")
 
     def __init__(
         self, connection: Connection, request: RequestInfo = NO_REQUEST, outbox: Outbox | None = None
@@ -28,6 +39,7 @@ class UnitOfWork:
         """Whether cached sessions are out of date after the commit."""
         self.request = request
         self.outbox = Outbox() if outbox is None else outbox
+        self.guard = GuardOptions()
         self._entries: list[AuditEntry] = []
 
     def audit(

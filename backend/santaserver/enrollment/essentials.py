@@ -5,15 +5,15 @@ management agent that could repair the Mac. Santa itself and Apple's critical bi
 as the publishers sign.
 """
 
+from msgspec import structs
+
 from santaserver.enrollment.schemas import Essential
+from santaserver.policy.lifelines import AGENTS, SANTA
 
 ESSENTIALS = tuple(
     Essential(key=key, name=name, use=use, team_id=team_id)
     for key, name, use, team_id in (
-        ("santa", "Santa", "this agent and its helpers", "ZMCG7MLDV9"),
-        ("jamf", "Jamf", "device management", "483DWKW443"),
-        ("microsoft", "Microsoft Intune, Edge, Teams", "device management, browser, chat", "UBF8T346G9"),
-        ("iru", "Iru (Kandji)", "device management", "P3FGV63VK7"),
+        *(structs.astuple(publisher) for publisher in (SANTA, *AGENTS)),
         ("google", "Google Chrome", "browser, updates", "EQHXZ8M8AV"),
         ("mozilla", "Firefox", "browser", "43AQ936H96"),
         ("slack", "Slack", "chat", "BQR82RBBHL"),
@@ -27,5 +27,3 @@ ESSENTIALS = tuple(
     )
 )
 BY_KEY = {essential.key: essential for essential in ESSENTIALS}
-LIFELINES = tuple(BY_KEY[key] for key in ("santa", "jamf", "microsoft", "iru"))
-"""Publishers needed to repair a Mac remotely: a rule that blocks them needs an explicit override."""

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import Request, Response
 
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, NowDep, StateDep, WorkDep
 from santaserver.enrollment import service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
@@ -44,7 +44,7 @@ async def list_enrollments(
 
 @router.post("", dependencies=[MAY_WRITE], status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))
 async def create_enrollment(
-    wanted: EnrollmentCreate, work: WorkDep, user: CurrentUser, now: NowDep
+    wanted: EnrollmentCreate, work: GuardedWorkDep, user: CurrentUser, now: NowDep
 ) -> EnrollmentCreated:
     """Create an enrollment. Only this response contains the secret."""
     return await service.create_enrollment(work, wanted, user, now)

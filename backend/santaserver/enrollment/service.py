@@ -29,8 +29,11 @@ from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
 from santaserver.paging import decode_cursor
-from santaserver.policy import tag_log
-from santaserver.policy.change import policy_change
+from santaserver.policy import guard_repository, guarding, tag_log
+from santaserver.policy.capabilities import NEWEST
+from santaserver.policy.change import Change, policy_change
+from santaserver.policy.guard import NOBODY_YET, MacClass, Move
+from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.policy.targets import check_identifier
 from santaserver.reads import ItemPage, item_of, page_of
 from santaserver.unit_of_work import UnitOfWork
@@ -87,12 +90,24 @@ async def _add(work: UnitOfWork, enrollment: NewEnrollment, tags: list[str], act
         return await repository.add_enrollment(work.connection, enrollment)
     async with policy_change(work, actor, enrollment.created_at, "enrollment") as change:
         ids = await _tags(work.connection, tags)
+        await _guard(change, ids)
         number = await repository.add_enrollment(work.connection, enrollment)
         await repository.add_tags(work.connection, number, ids)
         await tag_log.store_versions(change, ids)
         change.layers_changed()
         change.sum_up(enrollment=number, tags=sorted(ids))
     return number
+
+
+async def _guard(change: Change, tags: list[int]) -> None:
+    """Refuse tags whose rules or settings would block what every Mac needs that enrolls."""
+    guard = await guarding.prepare_all(change.work, change.now)
+    await guard.before()
+    layers = await guard_repository.layers_of_tags(change.connection, tags)
+    without = MacClass(frozenset({GLOBAL_LAYER}), NEWEST.code)
+    move = Move(without, MacClass(without.layers | set(layers), without.code), NOBODY_YET)
+    await guard.check_members([move], None, "tags")
+    guard.record(change)
 
 
 async def revoke_enrollment(work: UnitOfWork, number: int, user: User, now: datetime) -> Enrollment:

@@ -18,8 +18,8 @@ from santaserver.explain.schemas import (
     TargetExplanation,
 )
 from santaserver.explain.verdict import Claim, rule_on, sent_policy, winner
-from santaserver.layers.repository import layer_names
 from santaserver.paging import Page, decode_cursor, encode_cursor
+from santaserver.policy.layer_names import layer_names
 from santaserver.policy.targets import Policy, RuleType, check_identifier
 from santaserver.scope import Scope
 from santaserver.sync_settings.log import LayeredSettings, settings_at

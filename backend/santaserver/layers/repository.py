@@ -1,18 +1,11 @@
 """Layers in the database."""
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from santaserver.db import Connection
+from santaserver.policy.layer_names import NAME, NAMED
 from santaserver.policy.layer_ranks import MACHINE_RANK, USER_RANK
 from santaserver.scope import Scope, layer_in, machine_in
-
-NAME = """case l.kind when 'tag' then 'tag:' || t.name when 'user' then 'user:' || l.name
-  when 'machine' then 'machine:' || m.machine_id else 'global' end"""
-"""The name that a layer has outside."""
-NAMED = "layer l left join tag t on t.id = l.tag_id left join machine m on m.id = l.machine_id"
-"""Layers with what their names are made of."""
 
 OWNED_BY = {
     "tag": "l.kind = 'tag' and lower(t.name) = lower($1)",
@@ -55,15 +48,6 @@ class CountedLayer(Struct, frozen=True):
     rules: int
     settings: int
     machines: int
-
-
-async def layer_names(connection: Connection, layers: Sequence[int]) -> dict[int, str]:
-    """Return the outside names of layers; removed ones have none."""
-    rows = await connection.fetch(
-        f"select l.id, {NAME} from {NAMED} where l.removed_at is null and l.id = any($1)",  # noqa: S608 - constants
-        layers,
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 async def find_layer(connection: Connection, scope: Scope, kind: str, owner: str) -> NamedLayer | None:

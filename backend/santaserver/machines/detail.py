@@ -9,7 +9,6 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.enrollment.credentials import shown_as
 from santaserver.explain.delivery import setting_gaps, why_not_sent, why_replaced
-from santaserver.layers.repository import layer_names
 from santaserver.machines import notices, repository
 from santaserver.machines.repository import CONFLICT_SHOWN, MachineRow
 from santaserver.machines.schemas import (
@@ -31,6 +30,7 @@ from santaserver.machines.undelivered_repository import undelivered_rules
 from santaserver.policy import rule_sets
 from santaserver.policy.capabilities import Capabilities, client_name
 from santaserver.policy.head import head_seq
+from santaserver.policy.layer_names import layer_names
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.policy.targets import Policy

@@ -52,9 +52,9 @@ def canonical_identifier(rule_type: RuleType, text: str) -> str | None:
     return identifier if FORMATS[rule_type][0].fullmatch(identifier) else None
 
 
-def check_identifier(rule_type: RuleType, identifier: str) -> str:
+def check_identifier(rule_type: RuleType, identifier: str, field: str = "identifier") -> str:
     """Return the stored form; raise `Unprocessable` when the identifier is invalid."""
     canonical = canonical_identifier(rule_type, identifier)
     if canonical is None:
-        raise wrong_field("identifier", f"A {rule_type} identifier is {FORMATS[rule_type][1]}")
+        raise wrong_field(field, f"A {rule_type} identifier is {FORMATS[rule_type][1]}")
     return canonical

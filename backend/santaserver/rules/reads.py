@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.errors import NotFound
-from santaserver.layers.repository import NAME, NAMED
 from santaserver.layers.service import missing, parts
 from santaserver.paging import decode_cursor, like_pattern
+from santaserver.policy.layer_names import NAME, NAMED
 from santaserver.reads import ItemPage, Row, item_of, page_of
 from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
 from santaserver.rules.schemas import Rule

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from santaserver.db import Connection, rows_of
-from santaserver.layers.repository import NAME, NAMED
 from santaserver.policy.change import Change
+from santaserver.policy.layer_names import NAME, NAMED
 from santaserver.rules.checks import CheckedContent, Schedule
 from santaserver.rules.progress import COUNTS, LayerProgress, progress_of_layers
 from santaserver.scope import Scope, layer_in

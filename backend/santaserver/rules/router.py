@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Query, Response
 
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -81,11 +81,13 @@ async def update_rule(
     return await service.update_rule(work, scope, rule_id, rule, user.actor, now)
 
 
-@router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+@router.delete(
+    "/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Unprocessable)
+)
 async def remove_rule(
     rule_id: RowId,
     scope: MayWrite,
-    work: WorkDep,
+    work: GuardedWorkDep,
     user: CurrentUser,
     now: NowDep,
     reason: ReasonParam = "",

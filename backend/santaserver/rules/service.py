@@ -9,6 +9,8 @@ from santaserver.errors import Conflict, FieldProblem, NotFound, Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_if_known, layer_to_fill
 from santaserver.outbox import message
+from santaserver.policy import guarding
+from santaserver.policy.cel_outcome import ALLOWING
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.policy.targets import Policy, RuleType, check_identifier
@@ -20,12 +22,10 @@ from santaserver.rules.checks import (
     check_layer,
     check_schedule,
 )
-from santaserver.rules.claims import signers_of
-from santaserver.rules.guard import BLOCKING, endangered, refusal, signer_named_by
 from santaserver.rules.messages import RuleChanged
 from santaserver.rules.progress import NOBODY, LayerProgress
 from santaserver.rules.repository import RuleRow, Target
-from santaserver.rules.schemas import Rule, RuleContent, RuleCreate, RuleUpdate
+from santaserver.rules.schemas import Rule, RuleCreate, RuleUpdate
 from santaserver.scope import Scope
 from santaserver.unit_of_work import UnitOfWork
 
@@ -44,17 +44,22 @@ async def create_rule(work: UnitOfWork, scope: Scope, rule: RuleCreate, actor: A
     schedule = check_schedule(rule, now)
     _, known = await layer_if_known(connection, scope, rule.layer)
     macs = await _progress(connection, known.id) if known else NOBODY
+    key = (rule.rule_type, identifier)
+    # A rule that allows makes nothing worse: where it does not win, nothing changes.
+    keys = [] if content.policy in ALLOWING else [key]
+    work.guard.override = rule.override_guard
+    guard = await guarding.prepare(work, keys, now)
     async with policy_change(work, actor, now, "rule", rule.reason) as change:
+        await guard.before()
         layer = await layer_to_fill(change, scope, rule.layer)
         check_layer(layer.kind, rule)
-        key = (rule.rule_type, identifier)
-        overridden = await _guard(connection, key, rule)
         rule_id = await repository.add_rule(change, layer.id, key)
         if rule_id is None:
             raise Conflict(f"This layer already has a rule for this {rule.rule_type}; change it instead")
         await _open(change, Target(rule_id, layer.id, *key), content, schedule, rule.comment)
+        await guard.check(change, [layer.id], field="identifier", scope=scope, newcomers=True)
         created = _rule(await _live(connection, scope, rule_id), macs)
-        _record(change, "created", None, created, overridden=overridden)
+        _record(change, "created", None, created, overridden=guard.overridden)
     return created
 
 
@@ -67,21 +72,24 @@ async def update_rule(
     known = await _live(connection, scope, rule_id)
     content = check_content(cast("RuleType", known.rule_type), rule)
     macs = await _progress(connection, known.layer_id)
+    work.guard.override = rule.override_guard
+    guard = await guarding.prepare(work, [(known.rule_type, known.identifier)], now)
     async with policy_change(work, actor, now, "rule", rule.reason) as change:
+        await guard.before()
         row = await _live(connection, scope, rule_id)
         check_layer(GLOBAL if row.layer_id == GLOBAL_LAYER else "tag", rule)
         schedule = check_schedule(rule, now)
         if schedule.starts_at is not None and row.opened_seq is not None:
             raise _in_force()
-        overridden = await _guard(connection, (row.rule_type, row.identifier), rule)
         if (_content(row), _schedule(row), row.comment) != (content, schedule, rule.comment):
             target = Target(row.id, row.layer_id, row.rule_type, row.identifier)
             await repository.end_version(change, rule_id)
             await _open(change, target, content, schedule, rule.comment)
+            await guard.check(change, [row.layer_id], field="identifier", scope=scope, newcomers=True)
         changed = await _live(connection, scope, rule_id)
         after = _rule(changed, macs)
         if changed != row:
-            _record(change, "changed", _rule(row, macs), after, overridden=overridden)
+            _record(change, "changed", _rule(row, macs), after, overridden=guard.overridden)
     return after
 
 
@@ -90,29 +98,21 @@ async def remove_rule(
 ) -> None:
     """Take a rule out of use; Macs that have it are sent its removal."""
     connection = work.connection
-    macs = await _progress(connection, (await _live(connection, scope, rule_id)).layer_id)
+    known = await _live(connection, scope, rule_id)
+    macs = await _progress(connection, known.layer_id)
+    guard = await guarding.prepare(work, [(known.rule_type, known.identifier)], now)
     async with policy_change(work, actor, now, "rule", reason) as change:
+        await guard.before()
         before = _rule(await _live(connection, scope, rule_id), macs)
         await repository.end_version(change, rule_id)
         await repository.mark_removed(change, rule_id)
-        _record(change, "removed", before, None)
+        await guard.check(change, [known.layer_id], field="identifier", scope=scope)
+        _record(change, "removed", before, None, overridden=guard.overridden)
 
 
 async def remove_layers_rules(change: Change, layer: int) -> int:
     """Take all rules of a layer out of use, however many there are; return how many there were."""
     return await repository.end_layer(change, layer)
-
-
-async def _guard(connection: Connection, key: tuple[str, str], rule: RuleContent) -> bool:
-    """Refuse a rule that would lock Macs out; return whether the request overrode the check."""
-    named = signer_named_by(*key)
-    if rule.policy not in BLOCKING:
-        return False
-    signers = [named] if named else (await signers_of(connection, key[0], [key[1]])).get(key[1], [])
-    needed = endangered(rule.policy, signers)
-    if needed is not None and not rule.override_guard:
-        raise refusal(needed)
-    return needed is not None
 
 
 async def _open(

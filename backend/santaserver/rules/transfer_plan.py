@@ -9,7 +9,6 @@ from santaserver.errors import Unprocessable
 from santaserver.layers.schemas import GLOBAL
 from santaserver.policy.targets import check_identifier
 from santaserver.rules.checks import check_content, check_layer, check_schedule
-from santaserver.rules.guard import endangered_by_name
 from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_schemas import FileFormat, FileMistake
 
@@ -40,8 +39,6 @@ class Staged:
     starts_at: datetime | None
     expires_at: datetime | None
     comment: str
-    needed: str | None
-    """What a Mac needs that the rule would block, as far as its target says."""
 
 
 STAGED_COLUMNS = tuple(column.name for column in fields(Staged))
@@ -142,5 +139,4 @@ def _checked(n: int, row: FileRow, now: datetime) -> Staged:
         starts_at=schedule.starts_at,
         expires_at=schedule.expires_at,
         comment=rule.comment,
-        needed=endangered_by_name(content.policy, rule.rule_type, identifier),
     )

@@ -105,3 +105,4 @@ class ImportPlan(BaseModel):
     changes: Annotated[list[PlannedChange], Field(description=f"The first {SHOWN}")]
     mistakes: Annotated[list[FileMistake], Field(description=f"The first {SHOWN}; with any, nothing is done")]
     mistakes_total: int
+    warnings: list[str] = Field([], description="What else to know: what is blocked already, or may be")

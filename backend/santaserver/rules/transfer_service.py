@@ -16,9 +16,8 @@ from santaserver.outbox import changed_in_bulk
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.head import read_head
 from santaserver.rules import transfer_staging as staging
-from santaserver.rules.claims import BATCH, COLUMNS, signers_of
-from santaserver.rules.guard import endangered
 from santaserver.rules.transfer_apply import apply
+from santaserver.rules.transfer_guard import judge
 from santaserver.rules.transfer_plan import Failed, FileReader
 from santaserver.rules.transfer_schemas import (
     SHOWN,
@@ -66,13 +65,13 @@ async def import_rules(
     actor, now = by
     file = await _stage(work.connection, wanted, FileReader(wanted.format, text, now), worker)
     seen = await read_head(work.connection)
-    plan = await _plan(work.connection, file, seen.seq)
+    plan = await _plan(work, file, seen.seq, now)
     if wanted.dry_run:
         return plan
     async with policy_change(work, actor, now, "import", wanted.reason) as change:
         if (change.before.seq, change.before.layer_version) != (seen.seq, seen.layer_version):
             await staging.forget(work.connection)
-            plan = await _plan(work.connection, file, change.before.seq)
+            plan = await _plan(work, file, change.before.seq, now)
         if plan.mistakes_total:
             raise _refusal(plan)
         plan.policy_seq = await apply(change)
@@ -80,9 +79,9 @@ async def import_rules(
     return plan
 
 
-async def _plan(connection: Connection, file: StagedFile, seq: int) -> ImportPlan:
+async def _plan(work: UnitOfWork, file: StagedFile, seq: int, now: datetime) -> ImportPlan:
     """Compare a file with what is stored at a policy number."""
-    wanted = file.wanted
+    connection, wanted = work.connection, file.wanted
     mistakes = Mistakes(file.mistakes.shown, file.mistakes.total)
     if wanted.policy_seq not in {None, seq}:
         raise Conflict("The policy has changed since this plan was made; review the new plan first")
@@ -90,7 +89,7 @@ async def _plan(connection: Connection, file: StagedFile, seq: int) -> ImportPla
     unknown = await staging.unknown_layers(connection)
     mistakes.add([mistake for one in file.failed for mistake in one.told(unknown)])
     mistakes.add(*await staging.mistakes(connection))
-    endangering = await _endangering(connection)
+    endangering = await judge(work, now)
     file.overridden = bool(endangering) and wanted.override_guard
     if not wanted.override_guard:
         mistakes.add(endangering)
@@ -105,6 +104,7 @@ async def _plan(connection: Connection, file: StagedFile, seq: int) -> ImportPla
         changes=[PlannedChange.model_validate(dict(row)) for row in await staging.changes(connection)],
         mistakes=mistakes.shown,
         mistakes_total=mistakes.total,
+        warnings=work.guard.warnings,
     )
 
 
@@ -121,26 +121,6 @@ async def _stage(
         failed += portion.failed
         await staging.add(connection, portion)
     return StagedFile(wanted, reader.rules, failed, mistakes)
-
-
-async def _endangering(connection: Connection) -> list[FileMistake]:
-    """Return the lock-out errors of rules that would start to block; those that block already stay."""
-    found = await staging.named_lifelines(connection)
-    for rule_type in COLUMNS:
-        async for rows in staging.blocking_hashes(connection, rule_type, BATCH):
-            known = await signers_of(connection, rule_type, {name for _, name, _ in rows})
-            for line, name, policy in rows if known else ():
-                needed = endangered(policy, known.get(name, ()))
-                if needed:
-                    found.append((line, needed))
-    return [
-        FileMistake(
-            line=line,
-            field="identifier",
-            message=f"Blocking this locks Macs out: it is {needed}. Set override_guard to save it anyway",
-        )
-        for line, needed in found
-    ]
 
 
 def _refusal(plan: ImportPlan) -> Unprocessable:

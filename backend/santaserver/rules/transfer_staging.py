@@ -3,11 +3,15 @@
 However many rules there are, PostgreSQL compares them; this process holds a portion at a time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from santaserver.db import Connection
-from santaserver.rules.guard import BLOCKING
+from santaserver.policy.cel_outcome import ALLOWING
+from santaserver.policy.rule_text import Key
 from santaserver.rules.transfer_plan import NO_LAYER, STAGED_COLUMNS, Portion
 from santaserver.rules.transfer_schemas import SHOWN, FileMistake
 
@@ -19,7 +23,7 @@ STAGED = """create temp table import_rule (
   rule_type text collate "C" not null, identifier text collate "C" not null, policy text not null,
   cel_expr text, custom_msg text not null, custom_url text not null, needs_level integer not null,
   grants_compiler boolean not null, locked boolean not null, starts_at timestamptz, expires_at timestamptz,
-  comment text not null, needed text) on commit drop"""
+  comment text not null) on commit drop"""
 
 ASKED = """create temp table import_asked (asked text collate "C" not null) on commit drop"""
 """Layers that rules with mistakes name."""
@@ -84,12 +88,34 @@ MISTAKES = """select line, field, message, count(*) over () as total from (
     from import_step where action = 'late') m
   order by line, n limit $1"""
 
-NAMED = """select line, needed from import_step
-  where action in ('add', 'change') and noticed and needed is not null order by n limit $1"""
-
-HASHES = """select n, line, identifier, policy from import_step
-  where action in ('add', 'change') and noticed and rule_type = $1 and policy = any($2) and n > $3
+HASHES = """select n, identifier from import_step
+  where action in ('add', 'change') and noticed and rule_type = $1 and policy <> all($2) and n > $3
   order by n limit $4"""
+
+CONCERNING = """select action, line, layer, layer_id, rule, rule_type, identifier, policy, cel_expr, locked,
+    needs_level, starts_at, expires_at
+  from import_step where action in ('add', 'change', 'remove') and noticed
+    and ((rule_type, identifier) in (select * from unnest($1::text[], $2::text[]))
+      or (rule_type = 'SIGNINGID' and split_part(identifier, ':', 1) = any($3::text[])))
+  order by n"""
+
+
+class ConcerningStep(Struct, frozen=True):
+    """A step that the lock-out guard looks at."""
+
+    action: str
+    line: int | None
+    layer: str
+    layer_id: int | None
+    rule: int | None
+    rule_type: str
+    identifier: str
+    policy: str | None
+    cel_expr: str | None
+    locked: bool | None
+    needs_level: int | None
+    starts_at: datetime | None
+    expires_at: datetime | None
 
 
 async def begin(connection: Connection) -> None:
@@ -142,16 +168,22 @@ async def unknown_layers(connection: Connection) -> set[str]:
     return {row[0] for row in await connection.fetch(query)}
 
 
-async def named_lifelines(connection: Connection) -> list[tuple[int, str]]:
-    """Return the first rules whose target says that they would block what a Mac needs: line, and what."""
-    return [(row[0], row[1]) for row in await connection.fetch(NAMED, SHOWN)]
-
-
-async def blocking_hashes(
+async def hashes_to_judge(
     connection: Connection, rule_type: str, portion: int
-) -> AsyncIterator[Sequence[tuple[int, str, str]]]:
-    """Yield the rules for hashes that would begin to block, in portions: line, hash, policy."""
+) -> AsyncIterator[Sequence[str]]:
+    """Yield the hashes with rules in the file that do not just allow, in portions."""
     after = 0
-    while rows := await connection.fetch(HASHES, rule_type, list(BLOCKING), after, portion):
+    while rows := await connection.fetch(HASHES, rule_type, sorted(ALLOWING), after, portion):
         after = rows[-1][0]
-        yield [(row[1], row[2], row[3]) for row in rows]
+        yield [row[1] for row in rows]
+
+
+async def concerning(
+    connection: Connection, keys: Collection[Key], teams: Collection[str]
+) -> list[ConcerningStep]:
+    """Return the steps for these targets, or for programs of these publishers."""
+    ordered = sorted(keys)
+    rows = await connection.fetch(
+        CONCERNING, [key[0] for key in ordered], [key[1] for key in ordered], sorted(teams)
+    )
+    return [ConcerningStep(*row) for row in rows]

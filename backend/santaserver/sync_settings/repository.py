@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from santaserver.db import Connection
-from santaserver.layers.repository import NAME
 from santaserver.policy.change import Change
+from santaserver.policy.layer_names import NAME
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
 
 Owned = tuple[Any, bool]

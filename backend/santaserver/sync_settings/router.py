@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, NowDep
 from santaserver.errors import Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.routing import AreaRouter
@@ -33,7 +33,7 @@ async def get_settings(connection: ConnectionDep) -> SyncSettings:
     responses=responses(Unprocessable),
 )
 async def replace_settings(
-    settings: GlobalSettingsUpdate, work: WorkDep, user: CurrentUser, now: NowDep
+    settings: GlobalSettingsUpdate, work: GuardedWorkDep, user: CurrentUser, now: NowDep
 ) -> SyncSettings:
     """Replace the settings of the global layer; every Mac gets them at its next sync."""
     values = SyncSettings.model_validate(settings.model_dump(exclude={"reason"}))
@@ -56,7 +56,7 @@ async def replace_layer_settings(
     layer: LayerParam,
     settings: LayerSettingsUpdate,
     scope: Annotated[Scope, require("settings:write")],
-    work: WorkDep,
+    work: GuardedWorkDep,
     user: CurrentUser,
     now: NowDep,
 ) -> LayerSettings:

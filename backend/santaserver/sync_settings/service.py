@@ -8,9 +8,11 @@ from santaserver.db import Connection
 from santaserver.errors import wrong_field
 from santaserver.layers.schemas import GLOBAL
 from santaserver.layers.service import layer_to_fill, layer_to_read
+from santaserver.policy import guarding
 from santaserver.policy.change import Change, policy_change
+from santaserver.policy.guard import SETTINGS as DECIDING
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
-from santaserver.scope import Scope
+from santaserver.scope import EVERYWHERE, Scope
 from santaserver.sync_settings import repository
 from santaserver.sync_settings.repository import Owned
 from santaserver.sync_settings.schemas import LayerSettings, LayerSettingsUpdate, SyncSettings
@@ -65,7 +67,7 @@ async def replace_layer_settings(
     async with policy_change(work, actor, now, "settings", settings.reason) as change:
         found = await layer_to_fill(change, scope, layer)
         before = await repository.open_settings(work.connection, found.id)
-        await _store(change, (found.id, found.name), before, wanted)
+        await _store(change, (found.id, found.name), before, wanted, scope)
     return _shown(found.name, wanted)
 
 
@@ -82,15 +84,26 @@ async def remove_layers_settings(change: Change, layer: int) -> list[str]:
 
 
 async def _store(
-    change: Change, layer: tuple[int, str], before: Mapping[str, Owned], wanted: Mapping[str, Owned]
+    change: Change,
+    layer: tuple[int, str],
+    before: Mapping[str, Owned],
+    wanted: Mapping[str, Owned],
+    scope: Scope = EVERYWHERE,
 ) -> None:
     changed = {key: owned for key, owned in wanted.items() if before.get(key) != owned}
     dropped = before.keys() - wanted.keys()
     if not changed and not dropped:
         return
+    touched = changed.keys() | dropped
+    deciding = [key for key in DECIDING if key in touched]
+    if deciding:
+        guard = await guarding.prepare_all(change.work, change.now, popular=True)
+    else:
+        guard = guarding.nothing(change.work, change.now)
+    await guard.before()
     await repository.close(change, layer[0], dropped)
     await repository.replace(change, layer[0], changed)
-    touched = changed.keys() | dropped
+    await guard.check(change, [layer[0]], field=deciding[0] if deciding else "", scope=scope, newcomers=True)
     change.sum_up(layer=layer[1], settings=sorted(touched))
     change.audit(
         "settings_changed",

@@ -34,3 +34,9 @@ def count_affected(
         concerned += number if pairs else 0
         differing += number if pairs & set(rivals) else 0
     return concerned, differing
+
+
+def moved(before: Sequence[int], after: Sequence[int]) -> Sequence[int]:
+    """Return the part of a new order that differs from the old one."""
+    places = [place for place, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
+    return after[places[0] : places[-1] + 1] if places else ()

@@ -1,12 +1,13 @@
 """Tags, their order and their members in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.policy.change import Change
+from santaserver.policy.guard_repository import CLASS_KEY
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
 from santaserver.policy.predicate import MachineFacts
 from santaserver.scope import Scope
@@ -173,6 +174,43 @@ async def remove_tag(change: Change, row: TagRow) -> None:
         change.reason,
     )
     await connection.execute("delete from binding where tag_id = $1", row.id)
+
+
+class MacRow(Struct, frozen=True):
+    """A Mac of a class of the lock-out guard."""
+
+    id: int
+    key: str
+    member: bool
+    """Whether it has the tag manually or by its enrollment."""
+    facts: MachineFacts
+
+
+async def macs_by_class(
+    connection: Connection,
+    deciding: Collection[int],
+    keys: Sequence[str],
+    tag: int,
+    enrollments: Sequence[int],
+    after: int,
+    limit: int,
+) -> list[MacRow]:
+    """Return some of the Macs of these classes in the order of their ids."""
+    rows = await connection.fetch(
+        f"""select m.id, {CLASS_KEY}, m.enrollment_id = any($4) or exists (select from tag_member x
+                where x.machine_id = m.id and x.tag_id = $3 and x.source = 'manual' and x.left_at is null),
+              {COLUMNS}
+            from policy_signature p join machine_sync y on y.signature = p.id
+            join machine m on m.id = y.machine_id
+            where {CLASS_KEY} = any($2::text[]) and m.id > $5 order by m.id limit $6""",  # noqa: S608 - constants
+        sorted(deciding),
+        keys,
+        tag,
+        enrollments,
+        after,
+        limit,
+    )
+    return [MacRow(row[0], row[1], bool(row[2]), stored_facts(row[3:])) for row in rows]
 
 
 async def machines_by_layers(connection: Connection) -> list[tuple[Sequence[int], int]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Response
 
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, NowDep, WorkDep
 from santaserver.errors import (
     BadRequest,
     Conflict,
@@ -54,9 +54,9 @@ async def create_tag(tag: TagChange, scope: MayWrite, work: WorkDep, user: Curre
     return await service.create_tag(work, scope, tag, user.actor, now, tag.reason)
 
 
-@router.put("/order", responses=responses(Conflict))
+@router.put("/order", responses=responses(Conflict, Unprocessable))
 async def order_tags(
-    order: TagOrderChange, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+    order: TagOrderChange, scope: MayWrite, work: GuardedWorkDep, user: CurrentUser, now: NowDep
 ) -> list[Tag]:
     """Put the tags into a new order; Macs get what it changes at their next sync."""
     return await service.order_tags(work, scope, order.tags, user.actor, now, order.reason)
@@ -82,17 +82,19 @@ async def get_tag(tag_id: RowId, scope: MayRead, connection: ConnectionDep) -> R
 
 @router.put("/{tag_id}", responses=responses(NotFound, Conflict, Unprocessable))
 async def update_tag(
-    tag_id: RowId, tag: TagChange, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+    tag_id: RowId, tag: TagChange, scope: MayWrite, work: GuardedWorkDep, user: CurrentUser, now: NowDep
 ) -> Tag:
     """Change a tag; memberships that follow from it change at each Mac's next sync."""
     return await service.update_tag(work, scope, tag_id, tag, user.actor, now, tag.reason)
 
 
-@router.delete("/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+@router.delete(
+    "/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Unprocessable)
+)
 async def remove_tag(
     tag_id: RowId,
     scope: MayWrite,
-    work: WorkDep,
+    work: GuardedWorkDep,
     user: CurrentUser,
     now: NowDep,
     reason: ReasonParam = "",
@@ -122,7 +124,7 @@ async def add_member(
     tag_id: RowId,
     machine_id: MachinePath,
     scope: MayAssign,
-    work: WorkDep,
+    work: GuardedWorkDep,
     user: CurrentUser,
     now: NowDep,
     reason: ReasonParam = "",
@@ -141,7 +143,7 @@ async def remove_member(
     tag_id: RowId,
     machine_id: MachinePath,
     scope: MayAssign,
-    work: WorkDep,
+    work: GuardedWorkDep,
     user: CurrentUser,
     now: NowDep,
     reason: ReasonParam = "",

@@ -11,15 +11,15 @@ from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
 from santaserver.outbox import changed_in_bulk
 from santaserver.paging import decode_cursor
-from santaserver.policy import tag_log
+from santaserver.policy import guard_repository, guarding, tag_log
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
 from santaserver.scope import Scope
 from santaserver.sync_settings.service import remove_layers_settings
-from santaserver.tags import member_repository, repository
-from santaserver.tags.impact import count_affected
+from santaserver.tags import member_repository, membership_guard, repository
+from santaserver.tags.impact import count_affected, moved
 from santaserver.tags.items import tag_member, tag_of
 from santaserver.tags.member_repository import MemberChange
 from santaserver.tags.repository import TagRow
@@ -69,8 +69,12 @@ async def update_tag(
     connection = work.connection
     _check_predicate(content)
     async with policy_change(work, actor, now, "tag", reason) as change:
-        before = await _get(connection, scope, tag_id)
+        row = await _live(connection, scope, tag_id)
+        before = _tag(row)
         await _check(connection, content, tag_id)
+        guard = await membership_guard.prepare(work, row, now)
+        await membership_guard.check_definition(work, guard, row, content)
+        guard.record(change)
         await repository.change_tag(connection, tag_id, _stored(content))
         await repository.set_enrollments(connection, tag_id, content.enrollments)
         after = await _get(connection, scope, tag_id)
@@ -90,12 +94,14 @@ async def remove_tag(
     async with policy_change(work, actor, now, "tag", reason) as change:
         row = await _live(connection, scope, tag_id)
         before = _tag(row)
+        guard = await membership_guard.prepare(work, row, now)
         rules = await remove_layers_rules(change, row.layer)
         settings = await remove_layers_settings(change, row.layer)
         await repository.remove_tag(change, row)
         await tag_log.close_version(change, tag_id)
         work.accounts_changed = True  # roles that were limited to it are gone
         change.layers_changed()
+        await guard.check(change, [row.layer], field="tag_id")
         change.sum_up(rules=rules, settings=settings)
         _record(change, "removed", before, None, rules=rules, settings=settings)
         if rules:
@@ -111,7 +117,12 @@ async def order_tags(
         before = await repository.tag_order(connection)
         _check_whole(tags, before)
         if tags != before:
+            guard = await guarding.prepare_all(work, now)
+            await guard.before()
             await repository.set_order(change, tags)
+            await guard.check(
+                change, await guard_repository.layers_of_tags(connection, moved(before, tags)), field="tags"
+            )
             change.layers_changed()
             change.sum_up(tags=len(tags))
             change.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags})
@@ -181,9 +192,13 @@ async def set_member(
     if machine is None:
         raise NotFound("There is no such machine")
     tag = await _live(work.connection, scope, change.tag)
+    guard = await membership_guard.prepare(work, tag, now)
+    before = await membership_guard.class_of(work, guard, machine)
     if await member_repository.change_member(work.connection, change, machine, actor.id, now):
+        await membership_guard.check_one(work, guard, machine, change.machine_id, before)
         action = "tag_member_added" if change.member else "tag_member_removed"
-        told = {"tag": tag.name, "tag_id": tag.id}
+        told: dict[str, object] = {"tag": tag.name, "tag_id": tag.id}
+        told |= {"guard_overridden": True} if guard.overridden else {}
         target = ("machine", change.machine_id)
         work.audit(actor, now, action, target, after=told, reason=change.reason)
 

@@ -5,8 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from santaserver.enrollment.essentials import LIFELINES
-from santaserver.rules.guard import Claim, Signer, believed, endangered, signer_named_by
+from santaserver.policy.claims import Claim, Signer, believed
+from santaserver.policy.lifelines import AGENTS, KNOWN, MDM_CLIENT
+from santaserver.policy.lifelines import SANTA as SANTA_ITSELF
 from tests.support.postgres import value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -25,7 +26,7 @@ def rule(rule_type: str, identifier: str, policy: str = "BLOCKLIST", **more: obj
     return {"rule_type": rule_type, "identifier": identifier, "policy": policy, **more}
 
 
-@pytest.mark.parametrize("essential", LIFELINES, ids=lambda essential: essential.key)
+@pytest.mark.parametrize("essential", (SANTA_ITSELF, *AGENTS), ids=lambda essential: essential.key)
 @pytest.mark.parametrize("policy", ["BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST"])
 def test_what_a_mac_needs_is_not_blocked_by_mistake(
     admin: httpx.Client, essential: object, policy: str
@@ -65,27 +66,6 @@ def test_a_change_is_guarded_as_well(admin: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "signer", "refused"),
-    [
-        ("BLOCKLIST", Signer("platform", "platform:com.apple.mdmclient"), True),
-        ("BLOCKLIST", Signer("platform", "platform:com.apple.curl"), False),
-        ("ALLOWLIST", Signer(SANTA, ""), False),
-        ("CEL", Signer(SANTA, ""), False),
-        ("NONE", Signer(SANTA, ""), False),
-    ],
-)
-def test_only_a_block_of_a_lifeline_is_refused(policy: str, signer: Signer, refused: bool) -> None:
-    assert (endangered(policy, [signer]) is not None) is refused
-
-
-def test_hashes_name_nobody_by_themselves() -> None:
-    assert signer_named_by("BINARY", "a" * 64) is None
-    assert signer_named_by("SIGNINGID", "platform:com.apple.yes") == Signer(
-        "platform", "platform:com.apple.yes"
-    )
-
-
-@pytest.mark.parametrize(
     ("agreeing", "others", "fleet", "stands"),
     [
         ((1,), (), 1, True),
@@ -103,4 +83,4 @@ def test_a_signature_stands_when_enough_macs_agree(
 ) -> None:
     claims = [Claim(Signer(SANTA, f"{SANTA}:{mac}"), frozenset({mac})) for mac in agreeing]
     claims.append(Claim(Signer("EVILEVIL00", ""), frozenset(others)))
-    assert (believed(claims, fleet) != []) is stands
+    assert (believed(claims, KNOWN[0], fleet) != []) is stands

@@ -428,6 +428,8 @@ create unique index rule_version_live on rule_version (rule_id)
 create index rule_version_target on rule_version (layer_id, rule_type, identifier, opened_seq);
 create index rule_version_opened on rule_version (layer_id, opened_seq);
 create index rule_version_closed on rule_version (layer_id, closed_seq) where closed_seq is not null;
+create index rule_version_current on rule_version (rule_type, identifier)
+  where closed_seq is null and cancelled_at is null;
 create index rule_version_compiler on rule_version (layer_id) where grants_compiler;
 create index rule_version_starts on rule_version (starts_at)
   where opened_seq is null and cancelled_at is null;
@@ -446,6 +448,20 @@ create table setting_version (
   locked boolean not null default false
 );
 create unique index setting_version_open on setting_version (layer_id, key) where closed_seq is null;
+
+create table essential (
+  id bigint generated always as identity primary key,
+  name text not null check (name <> ''),
+  use text not null,
+  rule_type text not null check (rule_type in ('BINARY', 'CERTIFICATE', 'TEAMID', 'SIGNINGID', 'CDHASH')),
+  identifiers text[] not null check (cardinality(identifiers) between 1 and 50),
+  paths text[] not null check (cardinality(paths) <= 50),
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  changed_at timestamptz not null
+);
+create unique index essential_name on essential (lower(name));
+comment on table essential is 'Programs that no change of the policy may block on any Mac without an override.';
 
 -- Syncs: what each machine has and gets
 
