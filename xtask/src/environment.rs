@@ -137,6 +137,7 @@ const SERVICES: &[&str] = &[
     "TZ",
     "USER",
     "UVICORN_WORKERS",
+    "WIDELY_USED_MACS",
 ];
 
 /// Settings of the backend that the development loop makes up itself.

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from santaserver.policy.claims import Claim, Signer, believed
-from santaserver.policy.lifelines import AGENTS, KNOWN, MDM_CLIENT
+from santaserver.policy.lifelines import AGENTS, KNOWN
 from santaserver.policy.lifelines import SANTA as SANTA_ITSELF
 from tests.support.postgres import value
 from tests.support.santa_client import SimulatedMac
@@ -26,7 +26,7 @@ def rule(rule_type: str, identifier: str, policy: str = "BLOCKLIST", **more: obj
     return {"rule_type": rule_type, "identifier": identifier, "policy": policy, **more}
 
 
-@pytest.mark.parametrize("essential", (SANTA_ITSELF, *AGENTS), ids=lambda essential: essential.key)
+@pytest.mark.parametrize("essential", [SANTA_ITSELF, *AGENTS], ids=lambda essential: essential.key)
 @pytest.mark.parametrize("policy", ["BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST"])
 def test_what_a_mac_needs_is_not_blocked_by_mistake(
     admin: httpx.Client, essential: object, policy: str

@@ -172,7 +172,7 @@ def others(server: RunningServer) -> Iterator[list[SimulatedMac]]:
 
 @pytest.mark.usefixtures("vpn")
 def test_the_order_of_tags_is_judged(
-    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, others: list[SimulatedMac]
+    admin: httpx.Client, mac: SimulatedMac, others: list[SimulatedMac]
 ) -> None:
     mac.sync()
     low, high = tag(admin, "low"), tag(admin, "high")
@@ -207,19 +207,17 @@ def test_membership_is_judged_for_one_mac(
     assert told(admin.put(path)) == []
     leaving = admin.delete(f"/api/v1/tags/{rescue}/members/{mac.machine_id}")
     assert "in tag:strict wins" in refused(leaving)
-    assert (
-        "would be blocked"
-        in told(admin.put(f"/api/v1/tags/{strict}/members/{others[0].machine_id}", params=OVERRIDE))[0]
-    )
-    assert value(
-        server.dsn,
-        "select after->'guard_overridden' from audit_log where action = 'tag_member_added' order by id desc limit 1",
-    )
+    other = f"/api/v1/tags/{strict}/members/{others[0].machine_id}"
+    assert "would be blocked" in told(admin.put(other, params=OVERRIDE))[0]
+    written = """select after->'guard_overridden' from audit_log
+                 where action = 'tag_member_added' and object_id = $1"""
+    assert value(server.dsn, written, others[0].machine_id)
 
 
 @pytest.mark.usefixtures("vpn")
+@pytest.mark.usefixtures("others")
 def test_a_tags_definition_is_judged_by_the_macs_that_it_brings(
-    admin: httpx.Client, mac: SimulatedMac, others: list[SimulatedMac]
+    admin: httpx.Client, mac: SimulatedMac
 ) -> None:
     mac.sync()
     strict = tag(admin, "strict")
@@ -307,7 +305,7 @@ def test_an_old_mac_falls_through_to_the_block_below(
 
 @pytest.mark.usefixtures("vpn")
 def test_a_file_is_judged_as_a_whole_and_before_it_is_imported(
-    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+    admin: httpx.Client, mac: SimulatedMac
 ) -> None:
     mac.sync()
     block = {"rule_type": "TEAMID", "identifier": TEAM, "policy": BLOCK}
@@ -346,7 +344,7 @@ def test_an_agent_that_was_seen_needs_a_rule_in_lockdown(
     admin: httpx.Client, mac: SimulatedMac, server: RunningServer
 ) -> None:
     mac.sync()
-    jamf = {"team_id": "483DWKW443", "signing_id": "483DWKW443:com.jamf.management.Jamf"}
+    jamf: dict[str, Any] = {"team_id": "483DWKW443", "signing_id": "483DWKW443:com.jamf.management.Jamf"}
     assert told(mode(admin, "global")) == []
     assert told(mode(admin, "global", client_mode="MONITOR")) == []
     mac.block("Jamf", file_sha256="c" * 64, file_path="/Library/Jamf", file_name="Jamf", **jamf)
@@ -364,7 +362,7 @@ def test_a_program_of_many_macs_is_worth_a_warning(dsn: str) -> None:
         for number in range(3):
             with closing(SimulatedMac(server.url, hostname=f"lab-{number}", serial=f"C02LAB{number}")) as mac:
                 mac.sync()
-                ran = {"when": server.clock().timestamp(), "decision": "ALLOW_UNKNOWN"}
+                ran: dict[str, Any] = {"when": server.clock().timestamp(), "decision": "ALLOW_UNKNOWN"}
                 mac.block("Tool", file_sha256="f" * 64, team_id="TOOLTOOL00", **ran)
         body = {"rule_type": "BINARY", "identifier": "f" * 64, "policy": BLOCK}
         warning = told(admin.post("/api/v1/rules", json=body))[0]

@@ -82,6 +82,8 @@ def whole(method: str, path: str, roles: str, body: Any = None) -> Case:  # noqa
     return Case(method, path, roles, body, scoped=False)
 
 
+ESSENTIAL = {"name": "{new}", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
+
 SCOPED = [
     Case("GET", "/rules", LOOK, lists=True),
     Case("GET", "/rules?layer={layer}", LOOK),
@@ -134,6 +136,10 @@ WHOLE = [
     whole("GET", "/programs/{program}", ALL),
     whole("GET", "/settings", LOOK),
     whole("PUT", "/settings", RUN, {}),
+    whole("GET", "/essentials", LOOK),
+    whole("POST", "/essentials", RUN, ESSENTIAL),
+    whole("PATCH", "/essentials/{essential}", RUN, {"use": "VPN"}),
+    whole("DELETE", "/essentials/{essential}", RUN),
     whole("PUT", "/blocked/contact", RUN, {"text": "Help desk", "url": ""}),
     whole("POST", "/rules/import", RUN, {"format": "csv", "content": "{csv}"}),
     whole("POST", "/tags", RUN, {"name": "{new}"}),
@@ -230,6 +236,9 @@ class World:
         }
         if "{rule}" in wanted:
             values["rule"] = str(self._rule(side))
+        if "{essential}" in wanted:
+            content = ESSENTIAL | {"name": f"vpn{next(self._new)}"}
+            values["essential"] = str(self._made("/essentials", content))
         if "{passing}" in wanted:
             values["passing"] = str(self._made("/tags", {"name": f"passing{next(self._new)}"}))
         if "{spare}" in wanted:
