@@ -126,14 +126,22 @@ class View:
         self.settings = settings
         self._with_settings = frozenset(settings)
         self.versions = list(versions)
-        self.rules: dict[Key, list[Version]] = {}
+        self.rules: dict[Key, dict[int, list[Version]]] = {}
         for version in self.versions:
-            self.rules.setdefault((version.rule_type, version.identifier), []).append(version)
+            by_layer = self.rules.setdefault((version.rule_type, version.identifier), {})
+            by_layer.setdefault(version.layer, []).append(version)
+        self._holding: dict[Program, frozenset[int]] = {}
         self._by_rules: dict[tuple[Program, MacClass, datetime], Verdict | None] = {}
         self._without: dict[tuple[Program, MacClass], Verdict] = {}
-        self._layers = {
-            key: frozenset(version.layer for version in versions) for key, versions in self.rules.items()
+        self.by_cel = {
+            (version.rule_type, version.identifier) for version in self.versions if version.policy == "CEL"
         }
+        """Targets with rules whose result depends on more of the program."""
+        self._layers = {key: frozenset(by_layer) for key, by_layer in self.rules.items()}
+
+    def _layers_of(self, program: Program) -> frozenset[int]:
+        """Return the layers with rules for a program."""
+        return frozenset[int]().union(*(self._layers.get(key, frozenset()) for key in program.keys))
 
     @property
     def moments(self) -> set[datetime]:
@@ -148,7 +156,9 @@ class View:
 
     def verdict(self, program: Program, macs: MacClass, at: datetime) -> Verdict:
         """Return what happens to a program on these Macs at a time."""
-        holding = frozenset[int]().union(*(self._layers.get(key, frozenset()) for key in program.keys))
+        holding = self._holding.get(program)
+        if holding is None:
+            holding = self._holding[program] = self._layers_of(program)
         if holding:
             place = (program, MacClass(macs.layers & holding, macs.code), at)
             if place not in self._by_rules:
@@ -184,13 +194,16 @@ class View:
             return None
         best: tuple[bool, int] | None = None
         found = None
-        for version in self.rules.get(key, ()):
-            rank = self.ranks.get(version.layer)
-            if rank is None or version.layer not in layers or version.needs_level > client.level:
+        by_layer = self.rules.get(key, {})
+        for layer in layers & by_layer.keys():
+            rank = self.ranks.get(layer)
+            if rank is None:
                 continue
-            order = (version.locked, -rank if version.locked else rank)
-            if version.holds(at) and (best is None or order > best):
-                best, found = order, version
+            for version in by_layer[layer]:
+                order = (version.locked, -rank if version.locked else rank)
+                able = version.needs_level <= client.level and version.holds(at)
+                if able and (best is None or order > best):
+                    best, found = order, version
         return found
 
     def _judge_settings(self, program: Program, macs: MacClass) -> Verdict:
@@ -250,14 +263,14 @@ def compare(
 ) -> list[Finding]:
     """Return which lifelines are blocked after a change, now or when a rule comes into force or expires."""
     times = sorted({now, *(time for time in before.moments | after.moments if time > now)})
-    found: dict[tuple[str, Move, str], Finding] = {}
-    for lifeline in lifelines:
+    found: dict[tuple[int, Move, str], Finding] = {}
+    for number, lifeline in enumerate(lifelines):
         for program in _different(lifeline, before, after):
             for at in times:
                 for move in moves:
                     finding = _judge(before, after, move, (lifeline, program), at)
                     if finding is not None:
-                        found.setdefault((lifeline.name, move, finding.severity), finding)
+                        found.setdefault((number, move, finding.severity), finding)
     return list(found.values())
 
 
@@ -296,9 +309,8 @@ def _different(lifeline: Lifeline, *views: View) -> Iterable[Program]:
         if identifier.partition(":")[0] in teams
     ]
     for program in (*lifeline.declared, *lifeline.seen, *others):
-        rules = [version for key in program.keys for view in views for version in view.rules.get(key, ())]
-        by_cel = any(version.policy == "CEL" for version in rules)
-        keys = frozenset((version.rule_type, version.identifier) for version in rules)
+        keys = frozenset(key for key in program.keys for view in views if key in view.rules)
+        by_cel = any(key in view.by_cel for key in keys for view in views)
         shape = (
             keys,
             program.by_rules_only or program.is_platform,

@@ -30,26 +30,35 @@ ESSENTIALS = "select name, use, rule_type, identifiers, paths from essential ord
 PROGRAM = """x.team_id, x.signing_id, coalesce(x.signing_chain[1], ''), x.sha256, x.cdhash,
   case when x.file_path <> '' then rtrim(x.file_path, '/') || '/' || x.file_name else '' end"""
 
-AGREED = f"""(exists (select from program_claim k cross join lateral (
-      select count(*) as macs from (select from program_claim_machine w
-        where w.program_id = k.program_id and w.digest = k.digest limit {AGREEMENT}) agreeing) o
-    where k.program_id = x.id and k.team_id = x.team_id and k.signing_id = x.signing_id
-      and o.macs >= least({AGREEMENT}, (select count(*) from (select from machine limit {AGREEMENT}) fleet)))
-  or (not exists (select from program_claim k where k.program_id = x.id)
-    and not exists (select from machine offset 1)))"""  # noqa: S608 - constants
+AGREED = f"""coalesce((
+    select max((select count(*) from (select from program_claim_machine w
+      where w.program_id = k.program_id and w.digest = k.digest limit {AGREEMENT}) agreeing))
+    from program_claim k
+    where k.program_id = x.id and k.team_id = x.team_id and k.signing_id = x.signing_id), 1)
+  >= least({AGREEMENT}, (select count(*) from (select from machine limit {AGREEMENT}) fleet))"""  # noqa: S608
 """Whether at least two Macs say so of program `x`, or the only one."""
 
-MATCHING = """(x.team_id = any($1) or x.signing_id = any($2) or x.signing_chain[1] = any($3)
-  or x.sha256 = any($4) or x.cdhash = any($5))"""
+MATCHING = {
+    "TEAMID": "select id from program where team_id = any({}::text[]) and team_id <> ''",
+    "SIGNINGID": "select id from program where signing_id = any({}::text[]) and signing_id <> ''",
+    "CERTIFICATE": "select id from program where signing_chain[1] = any({}::text[])",
+    "BINARY": "select id from program where sha256 = any({}::text[])",
+    "CDHASH": "select id from program where cdhash = any({}::text[]) and cdhash <> ''",
+}
+"""The programs that rules of a type match; each by its own index."""
 
 SEEN_PROGRAMS = f"""
-select {PROGRAM} from program x where {MATCHING} and x.last_seen_at > $6 and {AGREED}
-order by x.last_seen_at desc limit {SEEN}
+with named as materialized ({{matching}})
+select {PROGRAM}
+from (select x.* from named join program x using (id) where x.last_seen_at > $1
+      order by x.last_seen_at desc limit {SEEN}) x
+where {AGREED}
 """  # noqa: S608 - constants
 
 POPULAR_PROGRAMS = f"""
+{{named}}
 select x.file_name, u.macs, {PROGRAM}
-from (select * from program x where x.last_seen_at > $1 and {{matching}}
+from (select x.* from {{programs}} where x.last_seen_at > $1
       order by x.last_seen_at desc limit {POPULAR}) x
 cross join lateral (
   select count(distinct n.machine_id) as macs from (
@@ -76,43 +85,50 @@ SETTING_VALUES = """select layer_id, key, value::text, locked from setting_versi
 
 RANKS = "select id, rank from layer where removed_at is null and id = any($1)"
 
-_OF_THESE = "array(select l from unnest(p.layers) l where l = any($1) order by l)"
-CLASS_KEY = f"array_to_string({_OF_THESE}, ',') || '/' || p.capabilities"
+SIGNATURES = """(
+  select p.id, p.layers, p.capabilities, coalesce(d.own, array[]::bigint[]) as own,
+    coalesce(array_to_string(d.own, ','), '') || '/' || p.capabilities as key
+  from policy_signature p left join (
+    select p.id, array_agg(l order by l) as own from policy_signature p cross join unnest(p.layers) l
+    join unnest($1::bigint[]) deciding on deciding = l group by p.id) d using (id))"""
+"""Policy signatures, and of their layers those that decide ($1)."""
 
-CLASSES = f"select distinct {_OF_THESE}, p.capabilities from policy_signature p where p.layers && $2"  # noqa: S608 - constants
-ALL_CLASSES = f"select distinct {_OF_THESE}, p.capabilities from policy_signature p"  # noqa: S608 - constants
+CLASSES = f"select distinct p.own, p.capabilities from {SIGNATURES} p"  # noqa: S608 - constants
+FEW = 20
+"""Layers up to which only their signatures are looked at."""
 
-MEMBERS = """(
-  select l.id as layer, x.machine_id from layer l
-  join tag_member x on x.tag_id = l.tag_id and x.left_at is null where l.id = any($2)
-  union
-  select l.id, m.id from layer l join machine m on lower(m.primary_user) = l.name
-  where l.id = any($2) and l.kind = 'user'
-  union
-  select l.id, l.machine_id from layer l where l.id = any($2) and l.kind = 'machine')"""
-"""The Macs of layers, whether or not they have synced since they got them."""
+KINDS = "select distinct kind from layer where id = any($1)"
+MEMBERS = {
+    "tag": """select l.id as layer, x.machine_id from layer l
+      join tag_member x on x.tag_id = l.tag_id and x.left_at is null where l.id = any({0})""",
+    "user": """select l.id, m.id from layer l join machine m on lower(m.primary_user) = l.name
+      where l.id = any({0}) and l.kind = 'user'""",
+    "machine": "select l.id, l.machine_id from layer l where l.id = any({0}) and l.kind = 'machine'",
+}
+"""Kind of a layer → its Macs, whether or not they have synced since they got it."""
 
 LATE_CLASSES = f"""
-select distinct {_OF_THESE}, p.capabilities, c.layer from {MEMBERS} c
-join machine_sync y on y.machine_id = c.machine_id join policy_signature p on p.id = y.signature
+select distinct p.own, p.capabilities, c.layer from ({{members}}) c
+join machine_sync y on y.machine_id = c.machine_id join {SIGNATURES} p on p.id = y.signature
 where c.layer <> all(p.layers)
 """  # noqa: S608 - constants
 
-MACS = f"""
-select m.id, coalesce(nullif(m.hostname, ''), m.machine_id) as name
-from policy_signature p join machine_sync y on y.signature = p.id join machine m on m.id = y.machine_id
-where {CLASS_KEY} = any($2::text[])
+LATE_MACS = f"""
 union
-select m.id, coalesce(nullif(m.hostname, ''), m.machine_id)
-from {MEMBERS.replace("$2", "$4")} c join machine m on m.id = c.machine_id
-join machine_sync y on y.machine_id = m.id join policy_signature p on p.id = y.signature
-where c.layer <> all(p.layers) and c.layer || ':' || {CLASS_KEY} = any($3::text[])
+select c.machine_id from ({" union ".join(MEMBERS.values()).replace("{0}", "$4")}) c
+join machine_sync y on y.machine_id = c.machine_id join {SIGNATURES} p on p.id = y.signature
+where c.layer <> all(p.layers) and c.layer || ':' || p.key = any($3::text[])
 """  # noqa: S608 - constants
 
 COUNT_MACS = f"""
-with macs as ({MACS})
+with signatures as materialized (select p.id from {SIGNATURES} p where p.key = any($2::text[])),
+macs (id) as (
+  select y.machine_id from signatures join machine_sync y on y.signature = signatures.id
+  {{late}}),
+first as (select id from macs where {machine_in("macs.id", "{scope}")} order by id limit {NAMED})
 select (select count(*) from macs),
-  array(select name from macs where {machine_in("macs.id", "$5")} order by id limit {NAMED})
+  array(select coalesce(nullif(m.hostname, ''), m.machine_id)
+        from first join machine m using (id) order by id)
 """  # noqa: S608 - constants
 
 LAYERS_OF_MAC = """
@@ -143,8 +159,8 @@ async def essentials(connection: Connection) -> list[Lifeline]:
 
 async def seen_programs(connection: Connection, programs: Iterable[Program], now: datetime) -> list[Program]:
     """Return what Macs reported lately of programs like these, if enough of them agree."""
-    wanted = list(programs)
-    rows = await connection.fetch(SEEN_PROGRAMS, *_identifiers(wanted), now - RECENTLY)
+    matching, values = _matching([program.keys[0] for program in programs if program.keys], 2)
+    rows = await connection.fetch(SEEN_PROGRAMS.format(matching=matching), now - RECENTLY, *values)
     return [_program(row) for row in rows]
 
 
@@ -152,20 +168,12 @@ async def popular_programs(
     connection: Connection, keys: Collection[Key] | None, more_than: int, now: datetime
 ) -> list[Lifeline]:
     """Return programs that more Macs than this ran lately; of these targets, or those seen last."""
-    since = now - RECENTLY
-    if keys is None:
-        rows = await connection.fetch(POPULAR_PROGRAMS.format(matching="true"), since, more_than)
-    else:
-        by_type: dict[str, list[str]] = {}
-        for rule_type, identifier in keys:
-            by_type.setdefault(rule_type, []).append(identifier)
-        wanted = [
-            by_type.get(kind, []) for kind in ("TEAMID", "SIGNINGID", "CERTIFICATE", "BINARY", "CDHASH")
-        ]
-        matching = MATCHING
-        for number in range(5, 0, -1):
-            matching = matching.replace(f"${number})", f"${number + 2}::text[])")
-        rows = await connection.fetch(POPULAR_PROGRAMS.format(matching=matching), since, more_than, *wanted)
+    named, programs, values = "", "program x", list[list[str]]()
+    if keys is not None:
+        matching, values = _matching(keys, 3)
+        named, programs = f"with named as materialized ({matching})", "named join program x using (id)"
+    query = POPULAR_PROGRAMS.format(named=named, programs=programs)
+    rows = await connection.fetch(query, now - RECENTLY, more_than, *values)
     return [
         Lifeline(
             row[0] or "a program",
@@ -175,6 +183,15 @@ async def popular_programs(
         )
         for row in rows
     ]
+
+
+def _matching(keys: Iterable[Key], first: int) -> tuple[str, list[list[str]]]:
+    """Return the query for programs with these identifiers, and its parameters, numbered from `first` on."""
+    by_type: dict[str, list[str]] = {}
+    for rule_type, identifier in sorted(set(keys)):
+        by_type.setdefault(rule_type, []).append(identifier)
+    parts = [MATCHING[kind].format(f"${number}") for number, kind in enumerate(by_type, first)]
+    return " union ".join(parts), list(by_type.values())
 
 
 async def read_view(connection: Connection, keys: Collection[Key], teams: Collection[str]) -> View:
@@ -200,10 +217,10 @@ async def classes(
     connection: Connection, deciding: Collection[int], changed: Collection[int] | None
 ) -> list[MacClass]:
     """Return the distinct classes of Macs, by the layers that decide; only those with a changed layer."""
-    if changed is None or GLOBAL_LAYER in changed:
-        rows = await connection.fetch(ALL_CLASSES, sorted(deciding))
+    if changed is None or GLOBAL_LAYER in changed or len(changed) > FEW:
+        rows = await connection.fetch(CLASSES, sorted(deciding))
     else:
-        rows = await connection.fetch(CLASSES, sorted(deciding), sorted(changed))
+        rows = await connection.fetch(f"{CLASSES} where p.layers && $2", sorted(deciding), sorted(changed))
     return [MacClass(frozenset(row[0]), row[1]) for row in rows]
 
 
@@ -211,7 +228,12 @@ async def late_classes(
     connection: Connection, deciding: Collection[int], changed: Collection[int]
 ) -> list[tuple[MacClass, int]]:
     """Return classes of Macs that belong to a changed layer but have not synced since, and the layer."""
-    rows = await connection.fetch(LATE_CLASSES, sorted(deciding), sorted(changed))
+    kinds = {row[0] for row in await connection.fetch(KINDS, sorted(changed))} & MEMBERS.keys()
+    if not kinds:
+        return []
+    members = " union ".join(MEMBERS[kind].format("$2") for kind in sorted(kinds))
+    query = LATE_CLASSES.format(members=members)
+    rows = await connection.fetch(query, sorted(deciding), sorted(changed))
     return [(MacClass(frozenset(row[0]), row[1]), row[2]) for row in rows]
 
 
@@ -223,14 +245,11 @@ async def affected(
     late: Collection[tuple[MacClass, int]],
 ) -> Affected:
     """Count the Macs of classes; those that are late by what they had at their last sync."""
-    row = await connection.fetchrow(
-        COUNT_MACS,
-        sorted(deciding),
-        [one.key for one in synced],
-        [f"{layer}:{one.key}" for one, layer in late],
-        sorted({layer for _, layer in late}),
-        scope.tag_ids,
-    )
+    values: list[object] = [sorted(deciding), [one.key for one in synced]]
+    if late:
+        values += [[f"{layer}:{one.key}" for one, layer in late], sorted({layer for _, layer in late})]
+    query = COUNT_MACS.format(late=LATE_MACS if late else "", scope=f"${len(values) + 1}")
+    row = await connection.fetchrow(query, *values, scope.tag_ids)
     return Affected(row[0], row[1]) if row else Affected(0, ())
 
 
@@ -245,19 +264,6 @@ async def layers_of_tags(connection: Connection, tags: Collection[int]) -> list[
     """Return the layers of tags."""
     rows = await connection.fetch("select id from layer where tag_id = any($1)", list(tags))
     return [row[0] for row in rows]
-
-
-def _identifiers(programs: Sequence[Program]) -> list[list[str]]:
-    """Return the team IDs, signing IDs, certificates and hashes that find these programs."""
-    files = [program for program in programs if program.sha256 or program.cdhash or program.certificate]
-    names = [program for program in programs if program not in files]
-    return [
-        [program.team_id for program in names if program.team_id and not program.signing_id],
-        [program.signing_id for program in names if program.signing_id],
-        [program.certificate for program in files if program.certificate],
-        [program.sha256 for program in files if program.sha256],
-        [program.cdhash for program in files if program.cdhash],
-    ]
 
 
 def _program(row: Sequence[str]) -> Program:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.policy.change import Change
-from santaserver.policy.guard_repository import CLASS_KEY
+from santaserver.policy.guard_repository import SIGNATURES
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
 from santaserver.policy.predicate import MachineFacts
 from santaserver.scope import Scope
@@ -197,12 +197,12 @@ async def macs_by_class(
 ) -> list[MacRow]:
     """Return some of the Macs of these classes in the order of their ids."""
     rows = await connection.fetch(
-        f"""select m.id, {CLASS_KEY}, m.enrollment_id = any($4) or exists (select from tag_member x
+        f"""select m.id, p.key, m.enrollment_id = any($4) or exists (select from tag_member x
                 where x.machine_id = m.id and x.tag_id = $3 and x.source = 'manual' and x.left_at is null),
               {COLUMNS}
-            from policy_signature p join machine_sync y on y.signature = p.id
+            from {SIGNATURES} p join machine_sync y on y.signature = p.id
             join machine m on m.id = y.machine_id
-            where {CLASS_KEY} = any($2::text[]) and m.id > $5 order by m.id limit $6""",  # noqa: S608 - constants
+            where p.key = any($2::text[]) and m.id > $5 order by m.id limit $6""",  # noqa: S608 - constants
         sorted(deciding),
         keys,
         tag,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from santaserver.policy import guard
 from santaserver.policy.capabilities import by_version
@@ -273,18 +274,12 @@ def test_the_guard_agrees_with_an_evaluation_of_every_mac(seed: int) -> None:
 
 
 def ignores_locks(patch: pytest.MonkeyPatch) -> None:
-    winner = View._winner
+    begin = View.__init__
 
-    def unlocked(self: View, key: Any, *rest: Any) -> Version | None:  # noqa: ANN401
-        versions = self.rules.get(key, [])
-        self.rules[key] = [Version(*(*_fields(one)[:6], False, *_fields(one)[7:])) for one in versions]
-        return winner(self, key, *rest)
+    def unlocked(self: View, ranks: Any, versions: Any, settings: Any) -> None:  # noqa: ANN401
+        begin(self, ranks, [structs.replace(version, locked=False) for version in versions], settings)
 
-    patch.setattr(View, "_winner", unlocked)
-
-
-def _fields(version: Version) -> tuple[Any, ...]:
-    return tuple(getattr(version, name) for name in version.__struct_fields__)
+    patch.setattr(View, "__init__", unlocked)
 
 
 def hides_what_a_mac_cannot_take(patch: pytest.MonkeyPatch) -> None:
