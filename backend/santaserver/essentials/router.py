@@ -17,7 +17,7 @@ MAY_WRITE = require("essential:write", everywhere=True)
 
 
 @router.get("", dependencies=[MAY_READ])
-async def list_essentials(connection: ConnectionDep) -> list[OwnEssential]:
+async def list_own_essentials(connection: ConnectionDep) -> list[OwnEssential]:
     """List the programs that no change may block on any Mac, by name."""
     return await service.list_essentials(connection)
 

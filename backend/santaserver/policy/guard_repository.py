@@ -101,9 +101,10 @@ KINDS = "select distinct kind from layer where id = any($1)"
 MEMBERS = {
     "tag": """select l.id as layer, x.machine_id from layer l
       join tag_member x on x.tag_id = l.tag_id and x.left_at is null where l.id = any({0})""",
-    "user": """select l.id, m.id from layer l join machine m on lower(m.primary_user) = l.name
-      where l.id = any({0}) and l.kind = 'user'""",
-    "machine": "select l.id, l.machine_id from layer l where l.id = any({0}) and l.kind = 'machine'",
+    "user": """select l.id as layer, m.id as machine_id from layer l
+      join machine m on lower(m.primary_user) = l.name where l.id = any({0}) and l.kind = 'user'""",
+    "machine": """select l.id as layer, l.machine_id from layer l
+      where l.id = any({0}) and l.kind = 'machine'""",
 }
 """Kind of a layer → its Macs, whether or not they have synced since they got it."""
 

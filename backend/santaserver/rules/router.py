@@ -81,9 +81,7 @@ async def update_rule(
     return await service.update_rule(work, scope, rule_id, rule, user.actor, now)
 
 
-@router.delete(
-    "/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Unprocessable)
-)
+@router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Unprocessable))
 async def remove_rule(
     rule_id: RowId,
     scope: MayWrite,

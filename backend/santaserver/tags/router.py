@@ -88,9 +88,7 @@ async def update_tag(
     return await service.update_tag(work, scope, tag_id, tag, user.actor, now, tag.reason)
 
 
-@router.delete(
-    "/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Unprocessable)
-)
+@router.delete("/{tag_id}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound, Unprocessable))
 async def remove_tag(
     tag_id: RowId,
     scope: MayWrite,

@@ -237,8 +237,8 @@ class World:
         if "{rule}" in wanted:
             values["rule"] = str(self._rule(side))
         if "{essential}" in wanted:
-            content = ESSENTIAL | {"name": f"vpn{next(self._new)}"}
-            values["essential"] = str(self._made("/essentials", content))
+            named = ESSENTIAL | {"name": f"vpn{next(self._new)}"}
+            values["essential"] = str(self._made("/essentials", named))
         if "{passing}" in wanted:
             values["passing"] = str(self._made("/tags", {"name": f"passing{next(self._new)}"}))
         if "{spare}" in wanted:

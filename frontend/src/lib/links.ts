@@ -21,6 +21,7 @@ function query(params: Query): '' | `?${string}` {
 
 export const overviewLink = () => resolve('/(console)');
 export const settingsLink = (layer?: string) => resolve(`/(console)/settings${query({ layer })}`);
+export const essentialsLink = () => resolve('/(console)/essentials');
 export const enrollmentsLink = () => resolve('/(console)/enrollments');
 export const tagsLink = () => resolve('/(console)/tags');
 export const tagLink = (id: number) => resolve('/(console)/tags/[id]', { id: String(id) });

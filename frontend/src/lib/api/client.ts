@@ -3,6 +3,7 @@
 import createClient from 'openapi-fetch';
 import { fillPath } from '../domain/paths.ts';
 import { asApiError, errorFromResponse } from './errors.ts';
+import { guardMiddleware } from './guard.ts';
 import type { paths } from './schema.ts';
 
 export const api = createClient<paths>({ credentials: 'same-origin', pathSerializer: fillPath });
@@ -35,7 +36,7 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   throw errorFromResponse(answer.response.status, answer.error);
 }
 
-api.use({
+api.use(guardMiddleware, {
   onResponse({ request, response }) {
     const loggingIn = request.url.includes('/auth/');
     if (response.status === 401 && !loggingIn) loggedOut();

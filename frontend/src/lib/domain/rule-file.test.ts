@@ -13,6 +13,7 @@ const plan: ImportPlan = {
   changes: [],
   mistakes: [],
   mistakes_total: 0,
+  warnings: [],
 };
 
 describe('a file of rules', () => {

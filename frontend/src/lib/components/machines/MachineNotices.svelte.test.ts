@@ -58,6 +58,8 @@ describe('the notices of a machine', () => {
             policy: 'CEL',
             layer: 'global',
             sent: null,
+            next_policy: 'BLOCKLIST',
+            next_layer: 'global',
             why: 'pedro cannot read the policy CEL',
           },
         ],

@@ -16,6 +16,7 @@ function open(removed: number, onconfirm = vi.fn(async () => undefined)) {
     changes: [],
     mistakes: [],
     mistakes_total: 0,
+    warnings: [],
   };
   render(RemovalQuestion, { plan, onconfirm, onclose: vi.fn() });
   return onconfirm;

@@ -20,6 +20,7 @@ function plan(part: Partial<ImportPlan> = {}): ImportPlan {
     changes: [],
     mistakes: [],
     mistakes_total: 0,
+    warnings: [],
     ...part,
   };
 }

@@ -2,6 +2,7 @@
 import {
   auditLink,
   enrollmentsLink,
+  essentialsLink,
   eventsLink,
   machinesLink,
   overviewLink,
@@ -30,6 +31,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Events', href: eventsLink(), icon: 'event', needs: 'event:read' },
   { label: 'Programs', href: programsLink(), icon: 'program', needs: 'program:read' },
   { label: 'Enrollments', href: enrollmentsLink(), icon: 'key', needs: 'enrollment:read' },
+  { label: 'Essentials', href: essentialsLink(), icon: 'lock', needs: 'essential:read' },
   { label: 'Audit log', href: auditLink(), icon: 'log', needs: 'audit:read' },
   { label: 'Settings', href: settingsLink(), icon: 'settings', needs: 'settings:read' },
 ];

@@ -1,0 +1,24 @@
+// Programs that no change of the policy may block.
+import { api, unwrap, type CallOptions } from './client.ts';
+import type { EssentialCreate, OwnEssential } from './types.ts';
+
+export function listOwnEssentials(options: CallOptions = {}): Promise<OwnEssential[]> {
+  return unwrap(api.GET('/api/v1/essentials', options));
+}
+
+export function createEssential(wanted: EssentialCreate): Promise<OwnEssential> {
+  return unwrap(api.POST('/api/v1/essentials', { body: wanted }));
+}
+
+export function changeEssential(
+  id: OwnEssential['id'],
+  wanted: EssentialCreate,
+): Promise<OwnEssential> {
+  const params = { path: { essential_id: id } };
+  return unwrap(api.PATCH('/api/v1/essentials/{essential_id}', { params, body: wanted }));
+}
+
+export async function removeEssential(id: OwnEssential['id']): Promise<void> {
+  const params = { path: { essential_id: id } };
+  await unwrap(api.DELETE('/api/v1/essentials/{essential_id}', { params }));
+}

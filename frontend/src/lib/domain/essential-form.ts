@@ -1,0 +1,55 @@
+// The form of an essential without its components: initial values, validation, and the request. Pure.
+import type { EssentialCreate, OwnEssential, RuleType } from '../api/types.ts';
+import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
+
+/** Field names are those of the API, so that errors of the server are matched by name. */
+export interface EssentialForm {
+  name: string;
+  use: string;
+  rule_type: RuleType;
+  /** One to a line. */
+  identifiers: string;
+  /** One to a line. */
+  paths: string;
+}
+
+export type EssentialMistakes = Partial<Record<keyof EssentialForm, string>>;
+
+export function emptyEssentialForm(): EssentialForm {
+  return { name: '', use: '', rule_type: 'SIGNINGID', identifiers: '', paths: '' };
+}
+
+export function formFromEssential(essential: OwnEssential): EssentialForm {
+  const { name, use, rule_type, identifiers, paths } = essential;
+  return { name, use, rule_type, identifiers: identifiers.join('\n'), paths: paths.join('\n') };
+}
+
+export function linesIn(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+}
+
+export function essentialMistakes(form: EssentialForm): EssentialMistakes {
+  const mistakes: EssentialMistakes = {};
+  if (form.name.trim() === '') mistakes.name = 'Enter a name.';
+  const identifiers = linesIn(form.identifiers);
+  const wrong = identifiers.map((identifier) => identifierMistake(form.rule_type, identifier));
+  const mistake = identifiers.length === 0 ? 'Enter at least one.' : wrong.find(Boolean);
+  if (mistake) mistakes.identifiers = mistake;
+  if (linesIn(form.paths).some((path) => !path.startsWith('/'))) {
+    mistakes.paths = 'Enter whole paths: each begins with /.';
+  }
+  return mistakes;
+}
+
+export function toEssential(form: EssentialForm): EssentialCreate {
+  return {
+    name: form.name.trim(),
+    use: form.use.trim(),
+    rule_type: form.rule_type,
+    identifiers: linesIn(form.identifiers).map((one) => normalizeIdentifier(form.rule_type, one)),
+    paths: linesIn(form.paths),
+  };
+}
