@@ -344,6 +344,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/essentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Own Essentials
+         * @description List the programs that no change may block on any Mac, by name.
+         */
+        get: operations["list_own_essentials"];
+        put?: never;
+        /**
+         * Create Essential
+         * @description Add a program that no change may block; a warning says where it is blocked already.
+         */
+        post: operations["create_essential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/essentials/{essential_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Essential
+         * @description Remove an essential; changes may block the program from then on.
+         */
+        delete: operations["remove_essential"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Essential
+         * @description Change an essential; what is left out stays.
+         */
+        patch: operations["change_essential"];
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -1436,7 +1484,7 @@ export interface components {
             locked: boolean;
             /**
              * Outcome
-             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins, so the target has no rule; `not_supported`: it wins, but the machine's client does not support it
+             * @description `wins`: Santa uses it; `outranked`: the best for its target, but Santa uses the rule for a more specific identifier; `masks`: it wins, so the target has no rule; `not_supported`: the machine's client does not support it, so the next rule applies
              * @enum {string}
              */
             outcome: "wins" | "outranked" | "loses" | "masks" | "not_supported";
@@ -1757,6 +1805,52 @@ export interface components {
             /**
              * Use
              * @description What it is for, such as device management
+             */
+            use: string;
+        };
+        /**
+         * EssentialChange
+         * @description What to change of it; what is left out stays.
+         */
+        EssentialChange: {
+            /** Identifiers */
+            identifiers?: string[] | null;
+            /** Name */
+            name?: string | null;
+            /** Paths */
+            paths?: string[] | null;
+            /** Rule Type */
+            rule_type?: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
+            /** Use */
+            use?: string | null;
+        };
+        /**
+         * EssentialCreate
+         * @description A program that must keep running on every Mac.
+         */
+        EssentialCreate: {
+            /**
+             * Identifiers
+             * @description Of its programs, as rules name them. TEAMID: every program of the publisher
+             */
+            identifiers: string[];
+            /** Name */
+            name: string;
+            /**
+             * Paths
+             * @description Where its programs are on Macs, to check path patterns; programs that Macs reported need none
+             * @default []
+             */
+            paths: string[];
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+            /**
+             * Use
+             * @description What it is for, such as VPN, sign-in, browser, chat
+             * @default
              */
             use: string;
         };
@@ -2253,6 +2347,12 @@ export interface components {
             rules: number;
             /** Unchanged */
             unchanged: number;
+            /**
+             * Warnings
+             * @description What else to know: what is blocked already, or may be
+             * @default []
+             */
+            warnings: string[];
         };
         /**
          * Lagged
@@ -2887,6 +2987,42 @@ export interface components {
             modes: components["schemas"]["ModeNumbers"];
             rules: components["schemas"]["RuleNumbers"];
         };
+        /**
+         * OwnEssential
+         * @description A program that must keep running on every Mac: changes that would block it are refused.
+         */
+        OwnEssential: {
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Created By
+             * @description User name; null when the user was removed
+             */
+            created_by: string | null;
+            /** Id */
+            id: number;
+            /** Identifiers */
+            identifiers: string[];
+            /** Name */
+            name: string;
+            /** Paths */
+            paths: string[];
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+            /** Use */
+            use: string;
+        };
         /** Page[AgentAudit] */
         Page_AgentAudit_: {
             /** Items */
@@ -3012,7 +3148,7 @@ export interface components {
          * @description The right to do one kind of thing.
          * @enum {string}
          */
-        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write";
+        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "essential:read" | "essential:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write";
         /**
          * PlannedChange
          * @description What an import does to one rule.
@@ -4335,6 +4471,13 @@ export interface components {
             identifier: string;
             /** Layer */
             layer: string;
+            /** Next Layer */
+            next_layer: string | null;
+            /**
+             * Next Policy
+             * @description Of the next rule in the order of precedence, which applies instead; null: there is none
+             */
+            next_policy: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
             /**
              * Policy
              * @enum {string}
@@ -5065,7 +5208,10 @@ export interface operations {
     };
     create_enrollment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5497,6 +5643,231 @@ export interface operations {
             };
             /** @description The caller lacks permission. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_own_essentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnEssential"][];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_essential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EssentialCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnEssential"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_essential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                essential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    change_essential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                essential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EssentialChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnEssential"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7297,6 +7668,8 @@ export interface operations {
     remove_rule: {
         parameters: {
             query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
@@ -7342,7 +7715,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Validation Error */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7724,7 +8097,10 @@ export interface operations {
     };
     replace_settings: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7837,6 +8213,8 @@ export interface operations {
             query: {
                 /** @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID` */
                 layer: string;
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
             };
             header?: never;
             path?: never;
@@ -8053,7 +8431,10 @@ export interface operations {
     };
     update_tag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+            };
             header?: never;
             path: {
                 tag_id: number;
@@ -8125,6 +8506,8 @@ export interface operations {
     remove_tag: {
         parameters: {
             query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
@@ -8170,7 +8553,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Validation Error */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8256,6 +8639,8 @@ export interface operations {
     add_member: {
         parameters: {
             query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
@@ -8317,6 +8702,8 @@ export interface operations {
     remove_member: {
         parameters: {
             query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
@@ -8377,7 +8764,10 @@ export interface operations {
     };
     order_tags: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -8424,7 +8814,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Validation Error */
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
