@@ -22,6 +22,7 @@ SIZE = "select size from audit_head"
 LOGIN = {"username": ADMIN[0], "password": ADMIN[1]}
 RULE = {"rule_type": "BINARY", "identifier": sha(1), "policy": "BLOCKLIST"}
 USER = {"username": "eve", "password": "a long password", "roles": []}
+ESSENTIAL = {"name": "VPN", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
 CSV = f"layer,rule_type,identifier,policy\nglobal,BINARY,{sha(9)},BLOCKLIST\n"
 READS = {("POST", "/tags/order/impact"), ("POST", "/tags/predicate")}
 """They only answer a question that is too long for an address."""
@@ -55,6 +56,7 @@ def world(dsn: str) -> Iterator[World]:
             "other": admin.post("/api/v1/tags", json={"name": "b"}).json()["id"],
             "enrollment": admin.post("/api/v1/enrollments", json={"label": "x"}).json(),
             "user": admin.post("/api/v1/users", json=USER).json()["id"],
+            "essential": admin.post("/api/v1/essentials", json=ESSENTIAL).json()["id"],
         }
         yield World(server, admin, mac.machine_id, ids)
 
@@ -77,6 +79,7 @@ def fill(path: str, world: World) -> str:
         enrollment_id=world.ids["enrollment"]["enrollment"]["id"],
         session_id=world.ids.get("session"),
         user_id=world.ids["user"],
+        essential_id=world.ids["essential"],
     )
 
 
@@ -118,6 +121,9 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
         "machine_credential_released",
         lambda world: {"action": "release", "machine_ids": [world.mac]},
     ),
+    ("POST", "/essentials"): ("essential_created", ESSENTIAL | {"name": "Chat"}),
+    ("PATCH", "/essentials/{essential_id}"): ("essential_changed", {"use": "VPN"}),
+    ("DELETE", "/essentials/{essential_id}"): ("essential_removed", None),
     ("GET", "/rules/export"): ("rules_exported", None),
     ("POST", "/rules/import"): (
         "rules_imported",
