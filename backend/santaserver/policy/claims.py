@@ -77,7 +77,7 @@ def believed(claims: Iterable[Claim], lifeline: Lifeline, fleet: int) -> list[Si
 async def fleet_size(connection: Connection) -> int:
     """Return how many Macs there are, as far as agreement is concerned."""
     number: int = await connection.fetchval(
-        "select count(*) from (select from machine limit $1) found", AGREEMENT
+        "select count(*) from (select from machine where retired_at is null limit $1) found", AGREEMENT
     )
     return number
 

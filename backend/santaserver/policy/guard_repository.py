@@ -35,7 +35,8 @@ AGREED = f"""coalesce((
       where w.program_id = k.program_id and w.digest = k.digest limit {AGREEMENT}) agreeing))
     from program_claim k
     where k.program_id = x.id and k.team_id = x.team_id and k.signing_id = x.signing_id), 1)
-  >= least({AGREEMENT}, (select count(*) from (select from machine limit {AGREEMENT}) fleet))"""  # noqa: S608
+  >= least({AGREEMENT}, (select count(*) from (
+    select from machine where retired_at is null limit {AGREEMENT}) fleet))"""  # noqa: S608
 """Whether at least two Macs say so of program `x`, or the only one."""
 
 MATCHING = {
