@@ -317,3 +317,20 @@ def test_a_retired_machine_has_no_policy_but_its_history(
         assert (status, field) == (httpx.codes.UNPROCESSABLE_ENTITY, "at")
         assert text.startswith("The machine was retired at ")
     assert rules(policy(admin, mac, at=again)) == {sha(1): (BLOCK, "global", "confirmed")}
+
+
+def test_an_older_client_has_the_rule_below(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    mac.santa_version = "2025.5.1"
+    mac.sync()
+    give(admin, tag(admin, "t"), mac)
+    add_rule(admin, sha(1), BLOCK)
+    add_rule(admin, sha(1), "CEL", layer="tag:t", cel_expr="euid == 0")
+    mac.sync()
+    old = tick(server)
+    mac.santa_version = "2026.7.1"
+    mac.sync()
+    new = tick(server)
+    assert rules(policy(admin, mac, at=old)) == {sha(1): (BLOCK, "global", "confirmed")}
+    assert rules(policy(admin, mac, at=new)) == {sha(1): ("CEL", "tag:t", "confirmed")}
