@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx
@@ -13,9 +13,11 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import Route
 
-from santaserver.authorization import OUTSIDE, check_declarations, declarations
+from santaserver.authorization import OUTSIDE, check_declarations, declarations, require
+from santaserver.deps import ConnectionDep
 from santaserver.main import create_app
 from santaserver.permissions import Permission
+from santaserver.scope import Scope
 from santaserver.settings import Settings
 from tests.conftest import ADMIN, add_user
 from tests.live.sockets import closed, receive, socket
@@ -440,6 +442,21 @@ def test_an_endpoint_without_a_declaration_does_not_start() -> None:
     bare.router.routes.append(Route("/api/v1/bare", forgotten))
     with pytest.raises(RuntimeError, match="/api/v1/bare has 0 declarations"):
         check_declarations(bare)
+
+
+def test_an_endpoint_that_connects_before_it_checks_does_not_start() -> None:
+    async def early(_: ConnectionDep, __: Annotated[Scope, require("rule:read")]) -> str:
+        return "a refused request took a connection"
+
+    async def right(_: Annotated[Scope, require("rule:read")], __: ConnectionDep) -> str:
+        return "as it should be"
+
+    app = create_app(Settings())
+    app.add_api_route("/api/v1/right", right)
+    check_declarations(app)
+    app.add_api_route("/api/v1/early", early)
+    with pytest.raises(RuntimeError, match="/api/v1/early asks for a connection before its permission"):
+        check_declarations(app)
 
 
 def test_a_role_that_is_not_known_grants_nothing(world: World) -> None:

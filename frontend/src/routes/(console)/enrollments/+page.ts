@@ -1,12 +1,16 @@
 import { listEnrollments } from '#lib/api/enrollments.ts';
 import { PagedList } from '#lib/state/paged-list.svelte.ts';
+import { may } from '#lib/state/permissions.ts';
 import { briefly } from '#lib/state/timing.ts';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = async ({ fetch, parent }) => {
-  await parent(); // no requests before the login is checked
+  const { user } = await parent(); // no requests before the login is checked
   const list = new PagedList({
-    read: (position) => listEnrollments(position, { fetch }),
+    read: async (position) =>
+      may(user, 'enrollment:read')
+        ? await listEnrollments(position, { fetch })
+        : { items: [], next_cursor: null },
     key: (enrollment) => enrollment.id,
   });
   await briefly(list.first);
