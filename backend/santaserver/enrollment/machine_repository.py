@@ -109,7 +109,7 @@ async def return_tags(connection: Connection, ids: Sequence[int], now: datetime)
            select x.tag_id, x.machine_id, x.source, $2, x.joined_by
            from machine m join tag_member x on x.machine_id = m.id and x.left_at = m.retired_at
            join tag t on t.id = x.tag_id and t.removed_at is null
-           where m.id = any($1)""",
+           where m.id = any($1) on conflict do nothing""",
         ids,
         now,
     )

@@ -52,12 +52,13 @@ MINUTES = (10, 60, 180, 1500)
 
 @dataclass
 class Clock:
-    """Time that moves when the world says so."""
+    """Time that moves when the world says so; no two moments are the same."""
 
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
     def __call__(self) -> datetime:
         """Return the moment."""
+        self.now += timedelta(microseconds=1)
         return self.now
 
 
