@@ -55,7 +55,7 @@ describe('the lock-out guard', () => {
     const [address, init] = fetch.mock.calls[1] ?? [];
     expect((address as URL).search).toBe('?override_guard=true');
     expect(init?.method).toBe('PUT');
-    expect(await new Response(init?.body).json()).toEqual({ tags: [2, 1] });
+    expect(await new Response(init?.body).json()).toEqual({ tags: [2, 1], reason: '' });
     expect(warn).toHaveBeenCalledWith(['Jamf would be blocked']);
   });
 

@@ -8,6 +8,7 @@ export const ROUTES = [
   '/(console)/[...rest]',
   '/(console)/audit',
   '/(console)/enrollments',
+  '/(console)/essentials',
   '/(console)/events',
   '/(console)/events/agents',
   '/(console)/events/file-accesses',
