@@ -40,7 +40,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
 
     page.get_by_label("File", exact=True).set_input_files(csv("global,TEAMID,ZMCG7MLDV9,BLOCKLIST,"))
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("Blocking this locks Macs out")).to_be_visible()
+    expect(page.get_by_text("This locks Macs out: Santa")).to_be_visible()
     expect(page.get_by_label("Import anyway")).not_to_be_checked()
 
     right = csv(f"global,BINARY,{one},BLOCKLIST,", f"machine:{known.machine_id},BINARY,{two},ALLOWLIST,mine")

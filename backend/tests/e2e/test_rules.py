@@ -109,7 +109,7 @@ def test_the_guard_speaks_at_the_field(logged_in: OpenPage) -> None:
     expect(dialog.get_by_label("Save anyway")).to_have_count(0)
     dialog.get_by_role("button", name="Create rule").click()
     expect(dialog.get_by_label("Identifier")).to_be_focused()
-    expect(dialog.get_by_text("Blocking this locks Macs out: it is Santa")).to_be_visible()
+    expect(dialog.get_by_text("Santa (this agent and its helpers) would be blocked on")).to_be_visible()
     expect(dialog.get_by_label("Save anyway")).not_to_be_checked()
 
 
