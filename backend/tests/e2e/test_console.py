@@ -23,6 +23,7 @@ PAGES = [
     ("/events/file-accesses", "File accesses"),
     ("/events/agents", "Agents"),
     ("/programs", "Programs"),
+    ("/essentials", "Essentials"),
     ("/settings", "Settings"),
 ]
 FIRST_VISIT = 80 * 1024

@@ -79,6 +79,7 @@ def test_a_viewer_sees_everything_and_is_offered_no_change(
         "Tags",
         "Events",
         "Programs",
+        "Essentials",
         "Settings",
     ]
     page.goto(f"/rules?q={identifier}")
