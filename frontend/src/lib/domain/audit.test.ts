@@ -8,7 +8,7 @@ test('an action, its actor and its object in words', () => {
   expect(actorLabel(act)).toBe('ann');
   expect(actorLabel({ ...act, actor_name: null })).toBe('User 3');
   expect(actorLabel({ actor_kind: 'anonymous', actor_name: '', actor_id: null })).toBe(
-    'Somebody not logged in',
+    'Not logged in',
   );
   expect(actorLabel({ actor_kind: 'schedule', actor_name: null, actor_id: null })).toBe('Unknown');
   expect(objectLabel({ object_type: 'rule', object_id: '7' })).toBe('rule 7');

@@ -13,6 +13,8 @@ export const ACTOR_KINDS = [
 export const OBJECT_TYPES = [
   { value: 'rule', label: 'Rules' },
   { value: 'layer', label: 'Settings and exports' },
+  { value: 'policy', label: 'Overridden guard' },
+  { value: 'essential', label: 'Essentials' },
   { value: 'tag', label: 'Tags' },
   { value: 'machine', label: 'Machines' },
   { value: 'enrollment', label: 'Enrollments' },
@@ -32,7 +34,7 @@ export function actorLabel(
   act: Pick<AuditedAct, 'actor_kind' | 'actor_name' | 'actor_id'>,
 ): string {
   if (act.actor_name) return act.actor_name;
-  if (act.actor_kind === 'anonymous') return 'Somebody not logged in';
+  if (act.actor_kind === 'anonymous') return 'Not logged in';
   return act.actor_id === null ? 'Unknown' : `User ${act.actor_id}`;
 }
 
