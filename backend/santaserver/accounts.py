@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from santaserver.audit import SYSTEM
+from santaserver.audit import SYSTEM, Target
 from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.enrollment.repository import NewEnrollment, add_unless_known
@@ -51,7 +51,8 @@ async def create_enrollment(
         async with database.unit_of_work(discard) as work:
             number = await add_unless_known(work.connection, enrollment)
             if number is not None:
-                target, after = ("enrollment", str(number)), {"label": label, "quota": quota}
+                target: Target = ("enrollment", str(number))
+                after = {"label": label, "quota": quota}
                 work.audit(SYSTEM, enrollment.created_at, "enrollment_created", target, None, after)
     finally:
         await database.close()

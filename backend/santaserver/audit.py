@@ -17,6 +17,19 @@ from santaserver.canonical import canonical
 from santaserver.postgres.connection import Connection
 
 ActorKind = Literal["user", "token", "schedule", "command_line", "enrollment", "anonymous"]
+ObjectType = Literal[
+    "rule",
+    "layer",
+    "tag",
+    "machine",
+    "enrollment",
+    "essential",
+    "user",
+    "blocked_contact",
+    "policy",
+    "audit",
+    "schema",
+]
 
 VERSION = 1
 """Of the entries' form."""
@@ -38,9 +51,9 @@ class Actor:
 SYSTEM = Actor("system", kind="command_line")
 SCHEDULE = Actor("schedule", kind="schedule")
 ANONYMOUS = Actor("", kind="anonymous")
-"""Somebody who is not logged in."""
+"""Nobody is logged in."""
 
-Target = tuple[str, str]
+Target = tuple[ObjectType, str]
 """(type, id) of the object that was changed; `*` for all of a type."""
 
 

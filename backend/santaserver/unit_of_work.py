@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from santaserver import audit
-from santaserver.audit import NO_REQUEST, Actor, AuditEntry, RequestInfo, Target
+from santaserver.audit import NO_REQUEST, Actor, AuditEntry, ObjectType, RequestInfo, Target
 from santaserver.outbox import Outbox
 from santaserver.postgres.connection import Connection
 
@@ -66,7 +66,7 @@ class UnitOfWork:
         actor: Actor,
         now: datetime,
         action: str,
-        object_type: str,
+        object_type: ObjectType,
         objects: Sequence[int],
         policy_seq: int | None = None,
     ) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from santaserver.audit import ActorKind
+from santaserver.audit import ActorKind, ObjectType
 
 
 class AuditedAct(BaseModel):
@@ -16,7 +16,7 @@ class AuditedAct(BaseModel):
     actor_id: int | None = Field(description="Of a user; null for others")
     actor_name: str | None = Field(description="As it was then; null when the details were erased")
     action: str
-    object_type: str
+    object_type: ObjectType
     object_id: str = Field(description="`*` for all of a type")
     policy_seq: int | None = Field(description="The number of the policy change that this act was part of")
     request_id: str

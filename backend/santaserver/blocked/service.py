@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec.structs import asdict
 
+from santaserver.audit import Target
 from santaserver.blocked import repository
 from santaserver.blocked.repository import ContactRow
 from santaserver.blocked.schemas import BlockedProgram, Cause, Contact
@@ -45,6 +46,7 @@ async def replace_contact(work: UnitOfWork, contact: Contact, user: User, now: d
     before = await repository.read_contact(work.connection, lock=True)
     if after != before:
         await repository.replace_contact(work.connection, after)
-        target, shown = ("blocked_contact", "*"), (asdict(before), asdict(after))
+        target: Target = ("blocked_contact", "*")
+        shown = asdict(before), asdict(after)
         work.audit(user.actor, now, "blocked_contact_changed", target, *shown)
     return Contact(text=after.text, url=after.url)

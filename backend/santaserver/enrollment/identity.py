@@ -9,7 +9,7 @@ Nothing is read or written for a Mac that shows and reports the same as last tim
 from datetime import datetime
 from typing import Any
 
-from santaserver.audit import Actor
+from santaserver.audit import Actor, Target
 from santaserver.db import Connection
 from santaserver.enrollment import machine_repository as repository
 from santaserver.enrollment.admission import EnrollmentTerms, admit
@@ -107,7 +107,7 @@ async def settle(
     if new.enrollment is not None and new.enrollment != kept.enrollment:
         await admit(work.connection, terms, serial)
     await repository.set_credential(work.connection, row_id, new)
-    target = ("machine", machine_id)
+    target: Target = ("machine", machine_id)
     work.audit(_actor(shown), now, "machine_credential_changed", target, described(kept), described(new))
     return new
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
-from santaserver.audit import Actor
+from santaserver.audit import Actor, Target
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.enrollment import profile as profiles
@@ -236,7 +236,7 @@ def _essential(key: str) -> StaticRule:
     return StaticRule(rule_type="TEAMID", identifier=known.team_id)
 
 
-def _target(row: EnrollmentRow) -> tuple[str, str]:
+def _target(row: EnrollmentRow) -> Target:
     return "enrollment", str(row.id)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import structs
 
-from santaserver.audit import Actor
+from santaserver.audit import Actor, Target
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.essentials import repository
@@ -114,5 +114,5 @@ def _plain(row: EssentialRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in EssentialCreate.model_fields}
 
 
-def _target(row: EssentialRow) -> tuple[str, str]:
+def _target(row: EssentialRow) -> Target:
     return "essential", str(row.id)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from santaserver.audit import Target
 from santaserver.current_user import User
 from santaserver.enrollment.identity import described
 from santaserver.errors import NotFound, PreconditionFailed, wrong_field
@@ -98,7 +99,7 @@ async def _apply(
             await repository.retire(connection, active, user.id, now)
             await repository.delete(connection, numbers, now)
     for row in rows:
-        target = ("machine", row.machine_id)
+        target: Target = ("machine", row.machine_id)
         work.audit(user.actor, now, f"machine_{CHANGES[action]}", target, _before(row), reason=reason)
     for row in rows[:TOLD]:
         told = MachineChanged(

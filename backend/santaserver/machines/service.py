@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, to_builtins
 
+from santaserver.audit import Target
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
@@ -151,5 +152,5 @@ async def _find(
     return row
 
 
-def _target(row: MachineRow) -> tuple[str, str]:
+def _target(row: MachineRow) -> Target:
     return "machine", row.machine_id

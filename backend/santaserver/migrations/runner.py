@@ -103,6 +103,6 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
         raise MigrationError(f"{migration.name} failed and was rolled back: {error}") from error
     await store(connection, migration)
     if await connection.fetchval("select to_regproc('audit_append') is not null"):
-        target = ("schema", f"{migration.version:04d}")
+        target: audit.Target = ("schema", f"{migration.version:04d}")
         await audit.store(connection, [audit.entry(SYSTEM, system_clock(), "schema_migrated", target)])
     log.info("applied %s", migration.name)

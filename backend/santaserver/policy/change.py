@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import structs
 
-from santaserver.audit import Actor, Target
+from santaserver.audit import Actor, ObjectType, Target
 from santaserver.db import Connection
 from santaserver.outbox import Message
 from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, store_head
@@ -91,7 +91,7 @@ class Change:
         """Add an audit entry that is stored with the commit, under the number if one has been taken."""
         self.work.audit(self.actor, self.now, action, target, before, after, self._number, reason=self.reason)
 
-    def audit_each(self, action: str, object_type: str, objects: Sequence[int]) -> None:
+    def audit_each(self, action: str, object_type: ObjectType, objects: Sequence[int]) -> None:
         """Add the same entry for each of many objects."""
         self.work.audit_each(self.actor, self.now, action, object_type, objects, self._number)
 

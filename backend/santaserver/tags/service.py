@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from santaserver.audit import Actor
+from santaserver.audit import Actor, Target
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
@@ -199,7 +199,7 @@ async def set_member(
         action = "tag_member_added" if change.member else "tag_member_removed"
         told: dict[str, object] = {"tag": tag.name, "tag_id": tag.id}
         told |= {"guard_overridden": True} if guard.overridden else {}
-        target = ("machine", change.machine_id)
+        target: Target = ("machine", change.machine_id)
         work.audit(actor, now, action, target, after=told, reason=change.reason)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from santaserver import audit
-from santaserver.audit import ANONYMOUS, Actor, RequestInfo
+from santaserver.audit import ANONYMOUS, Actor, RequestInfo, Target
 from santaserver.state import AppState
 from santaserver.users.login_repository import Account
 
@@ -36,7 +36,7 @@ async def _store(
     now: datetime,
     attempts: int | None = None,
 ) -> None:
-    target = ("user", UNKNOWN if account is None else str(account.id))
+    target: Target = ("user", UNKNOWN if account is None else str(account.id))
     said = {} if account is None else {"username": account.username}
     after = said if attempts is None else {**said, "attempts": attempts}
     entry = audit.entry(ANONYMOUS, now, action, target, None, after or None, request=request)

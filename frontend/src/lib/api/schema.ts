@@ -1396,8 +1396,11 @@ export interface components {
              * @description `*` for all of a type
              */
             object_id: string;
-            /** Object Type */
-            object_type: string;
+            /**
+             * Object Type
+             * @enum {string}
+             */
+            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "blocked_contact" | "policy" | "audit" | "schema";
             /**
              * Policy Seq
              * @description The number of the policy change that this act was part of

@@ -10,19 +10,24 @@ export const ACTOR_KINDS = [
   { value: 'enrollment', label: 'Enrollments' },
 ] as const satisfies readonly { value: AuditedAct['actor_kind']; label: string }[];
 
-export const OBJECT_TYPES = [
-  { value: 'rule', label: 'Rules' },
-  { value: 'layer', label: 'Settings and exports' },
-  { value: 'policy', label: 'Overridden guard' },
-  { value: 'essential', label: 'Essentials' },
-  { value: 'tag', label: 'Tags' },
-  { value: 'machine', label: 'Machines' },
-  { value: 'enrollment', label: 'Enrollments' },
-  { value: 'user', label: 'Users and sessions' },
-  { value: 'blocked_contact', label: 'Contact' },
-  { value: 'audit', label: 'Audit log' },
-  { value: 'schema', label: 'Schema' },
-] as const;
+/** Each type that the log can have, so that none is missing from the filter. */
+const OBJECTS: Record<AuditedAct['object_type'], string> = {
+  rule: 'Rules',
+  layer: 'Settings and exports',
+  policy: 'Overridden guard',
+  tag: 'Tags',
+  machine: 'Machines',
+  enrollment: 'Enrollments',
+  essential: 'Essentials',
+  user: 'Users and sessions',
+  blocked_contact: 'Contact',
+  audit: 'Audit log',
+  schema: 'Schema',
+};
+
+export const OBJECT_TYPES = (Object.entries(OBJECTS) as [AuditedAct['object_type'], string][]).map(
+  ([value, label]) => ({ value, label }),
+);
 
 /** `rule_created` as "Rule created". */
 export function actionLabel(action: string): string {
