@@ -1,0 +1,156 @@
+"""A running server with users of every role, and two of everything: tagged lab, and tagged office."""
+
+import itertools
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from tests.conftest import ADMIN, add_user
+from tests.support.postgres import value
+from tests.support.santa_client import SimulatedMac
+from tests.support.server import RunningServer
+from tests.users.permission_cases import ESSENTIAL, ROLES, RULE, Case
+
+AT = 1_763_900_000
+REPORTS: dict[str, Any] = {
+    "file_access_events": [
+        {
+            "rule_name": "Cookies",
+            "target": "/Users/sim/Cookies",
+            "access_time": AT,
+            "decision": "FILE_ACCESS_DECISION_DENIED",
+        }
+    ],
+    "audit_events": [
+        {
+            "standalone_mode_rule_creation": {
+                "decision": "ALLOW_BINARY",
+                "identifier": "ab" * 32,
+                "timestamp": AT,
+            }
+        }
+    ],
+}
+"""What a Mac uploads besides executions."""
+
+
+class World:
+    """A server with two tags, a Mac, a rule and an event of each, and clients for all roles."""
+
+    def __init__(self, server: RunningServer) -> None:
+        """Make everything."""
+        self.server = server
+        self._new = itertools.count(1)
+        self._clients: dict[str, httpx.Client] = {}
+        self.admin = self.client("admin")
+        self.tags = {name: self._made("/tags", {"name": name}) for name in ("lab", "office")}
+        self.macs = {name: self._mac(f"{name}.example.com") for name in ("lab", "office", "lab2", "office2")}
+        for name, mac in self.macs.items():
+            tag = self.tags[name.removesuffix("2")]
+            assert self.admin.put(f"/api/v1/tags/{tag}/members/{mac}").status_code == httpx.codes.NO_CONTENT
+        made = self.admin.post("/api/v1/enrollments", json={"label": "theirs"}).json()
+        self.enrollment, self.secret = made["enrollment"]["id"], made["secret"]
+        for side in self.tags:
+            self._rule(side)
+            self.admin.delete(f"/api/v1/rules/{self._rule(side)}").raise_for_status()
+        for role in ROLES:
+            if role != "admin":
+                add_user(server.dsn, role, role)
+            add_user(server.dsn, f"{role}-lab", role, self.tags["lab"])
+
+    def client(self, name: str) -> httpx.Client:
+        """Return a client with the session of a user; empty: without one."""
+        if name not in self._clients:
+            made = self._clients[name] = self.server.client()
+            if name:
+                login = made.post("/api/v1/auth/login", json={"username": name, "password": ADMIN[1]})
+                assert login.status_code == httpx.codes.OK, login.text
+        return self._clients[name]
+
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self._clients.values():
+            client.close()
+
+    def send(self, case: Case, user: str, side: str) -> httpx.Response:
+        """Send a request about one of the two sides as a user."""
+        wanted = f"{case.path} {json.dumps(case.body)}"
+        values = {
+            "side": side,
+            "secret": self.secret,
+            "layer": f"tag:{side}",
+            "tag": str(self.tags[side]),
+            "mac": self.macs[side],
+            "spare": self.macs[f"{side}2"],
+            "enrollment": str(self.enrollment),
+            "digest": f"{next(self._new):064x}",
+            "new": f"new{next(self._new)}",
+            "moment": quote(self.server.clock().isoformat()),
+            "csv": "layer,rule_type,identifier,policy\\n",
+        }
+        if "{rule}" in wanted:
+            values["rule"] = str(self._rule(side))
+        if "{essential}" in wanted:
+            named = ESSENTIAL | {"name": f"vpn{next(self._new)}"}
+            values["essential"] = str(self._made("/essentials", named))
+        if "{passing}" in wanted:
+            values["passing"] = str(self._made("/tags", {"name": f"passing{next(self._new)}"}))
+        if "{spare}" in wanted:
+            self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{values['spare']}")
+        if "{leaving}" in wanted:
+            values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
+        if "{old}" in wanted:
+            values["old"] = self._old(side)
+        if "{event}" in wanted:
+            values["event"] = str(self._event(side))
+        if "{program}" in wanted:
+            values["program"] = str(value(self.server.dsn, "select min(id) from program"))
+        path, body = case.path, json.dumps(case.body)
+        for name, text in values.items():
+            path, body = path.replace(f"{{{name}}}", text), body.replace(f"{{{name}}}", text)
+        body = body.replace('"{tags}"', json.dumps(self._order()) if "{tags}" in body else "")
+        headers = {"Content-Type": "application/json"}
+        content = None if case.body is None else body
+        return self.client(user).request(case.method, "/api/v1" + path, content=content, headers=headers)
+
+    def _made(self, path: str, body: object) -> int:
+        response = self.admin.post(f"/api/v1{path}", json=body)
+        assert response.status_code == httpx.codes.CREATED, response.text
+        answer = response.json()
+        number: int = answer.get("enrollment", answer)["id"]
+        return number
+
+    def _mac(self, hostname: str) -> str:
+        mac = SimulatedMac(self.server.url, hostname=hostname)
+        mac.sync()
+        mac.block(f"Evil {hostname}")
+        mac.post("eventupload", REPORTS)
+        mac.close()
+        return mac.machine_id
+
+    def _old(self, side: str) -> str:
+        """Return a Mac that is about to leave."""
+        mac = SimulatedMac(
+            self.server.url, hostname=f"old.{side}.example.com", machine_id=f"OLD-{next(self._new)}"
+        )
+        mac.sync()
+        mac.close()
+        assert self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{mac.machine_id}").is_success
+        return mac.machine_id
+
+    def _rule(self, side: str) -> int:
+        body = RULE | {"layer": f"tag:{side}", "identifier": f"{next(self._new):064x}"}
+        return self._made("/rules", body)
+
+    def _event(self, side: str) -> int:
+        number: int = value(
+            self.server.dsn,
+            "select e.id from event e join machine m on m.id = e.machine_id where m.machine_id = $1",
+            self.macs[side],
+        )
+        return number
+
+    def _order(self) -> list[int]:
+        return [tag["id"] for tag in self.admin.get("/api/v1/tags").json()]
