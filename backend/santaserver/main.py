@@ -21,6 +21,7 @@ from santaserver.enrollment.router import router as enrollments
 from santaserver.essentials.router import router as essentials
 from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import write_claims
+from santaserver.events.counts import keep_counts
 from santaserver.events.news import EventNews, tell_events
 from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
@@ -149,6 +150,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(
             keep_in_order(state.database, state.clock, state.settings.retention), name="event upkeep"
         ),
+        asyncio.create_task(keep_counts(state.database), name="event counts"),
         asyncio.create_task(
             write_claims(state.database, state.programs, state.clock),
             name="claims of Macs",

@@ -1,7 +1,7 @@
 """Writes uploads in bulk: each kind of event in one statement that commits on its own.
 
-A repetition is recognized by machine, time, program, decision and process: the unique key. Counts by hour and
-by day are kept by the same statement, from the rows that were actually added.
+A repetition is recognized by machine, time, program, decision and process: the unique key. The same statement
+notes how many rows were actually added, for counts.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.enrollment.credentials import FITS, Credential
+from santaserver.events.counts import HOUR
 from santaserver.events.oddities import cut
 from santaserver.events.parse import AuditRow, ExecutionRow, FileAccessRow
 from santaserver.events.plausible import MAX_ITEMS, MAX_NAME, MAX_TEXT, quarantine
@@ -45,15 +46,9 @@ added as (
     where other.machine_id = reporter.id and other.occurred_at > $2::timestamptz - interval '2 days'
       and other.program_id = e.program and other.pid = e.pid and other.decision = e.decision))
   on conflict do nothing returning id, occurred_at, program_id, decision, blocked),
-hours as (
-  insert into event_hour as h (hour, decision, events)
-  select date_trunc('hour', occurred_at, 'UTC'), decision, count(*) from added group by 1, 2 order by 1, 2
-  on conflict (hour, decision) do update set events = h.events + excluded.events),
-days as (
-  insert into program_day as d (day, program_id, decision, events)
-  select (occurred_at at time zone 'UTC')::date, program_id, decision, count(*) from added
-  group by 1, 2, 3 order by 1, 2, 3
-  on conflict (day, program_id, decision) do update set events = d.events + excluded.events)
+counted as (
+  insert into event_count_delta (hour, program_id, decision, events)
+  select {HOUR}, program_id, decision, count(*) from added group by 1, 2, 3)
 select id, hostname, (
     select json_object_agg(decision, events)::text from (
       select decision, count(*) as events from added group by decision) d) as decisions,

@@ -13,7 +13,7 @@ import asyncpg
 from santaserver.clock import Clock
 from santaserver.db import Database
 from santaserver.errors import DatabaseUnavailable, StatementTimeout
-from santaserver.events import partitions
+from santaserver.events import counts, partitions
 from santaserver.outbox import discard
 from santaserver.postgres.failures import describe
 from santaserver.settings import RetentionSettings
@@ -62,6 +62,7 @@ async def run_once(database: Database, today: date, keep: RetentionSettings) -> 
     first = today - timedelta(days=keep.event_days)
     for table in partitions.TABLES:
         await _drop_old(database, table, first)
+    await counts.move_all(database)
     begin = datetime.combine(first, time(), UTC)
     counted = today - timedelta(days=keep.count_days)
     for table, column, before in (

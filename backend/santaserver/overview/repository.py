@@ -6,6 +6,7 @@ from typing import NamedTuple
 from msgspec import Struct, json
 
 from santaserver.db import Connection
+from santaserver.events.counts import BY_HOUR
 from santaserver.events.repository import GROUPS
 from santaserver.machines.repository import SYNC_STATE
 
@@ -44,7 +45,7 @@ select
   (select count(*) from rule where removed_at is null),
   (select coalesce(json_agg(numbers)::text, '[]') from (
      select json_build_array(hour, {SUMS}, sum(events)) as numbers
-     from event_hour where hour >= $2 group by hour) hours)
+     from {BY_HOUR} counted where hour >= $2 group by hour) hours)
 """  # noqa: S608 - constants
 """PostgreSQL returns JSON documents as text, which the driver does not parse."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from santaserver.db import Connection
 from santaserver.events.contradictions import bundle_claims, certificate_claims
+from santaserver.events.counts import BY_PROGRAM
 from santaserver.events.repository import Position
 from santaserver.paging import like_pattern
 
@@ -22,7 +23,7 @@ PROGRAM = f"""
   cross join lateral (
     select coalesce(sum(events) filter (where starts_with(decision, 'BLOCK')), 0)::bigint as blocked,
       coalesce(sum(events) filter (where starts_with(decision, 'ALLOW')), 0)::bigint as allowed
-    from program_day where program_id = x.id) counts
+    from {BY_PROGRAM} counted where program_id = x.id) counts
   cross join lateral (
     -- What the first Mac reported counts as one Mac's claim until that is stored, moments later.
     select coalesce(jsonb_agg(said order by macs desc, claimed_at), jsonb_build_array(jsonb_build_object(
@@ -51,7 +52,7 @@ async def list_programs(
                 or c.org ilike $3
                 or x.id in (select program_id from program_path p
                             where p.file_path ilike $3 or p.file_name ilike $3))
-              and ($5 = '' or exists (select from program_day d
+              and ($5 = '' or exists (select from {BY_PROGRAM} d
                 where d.program_id = x.id and starts_with(d.decision, $5)))
             order by x.last_seen_at desc, x.id desc limit $6""",  # noqa: S608 - a constant of this file
         *before,

@@ -8,6 +8,7 @@ from santaserver.events.partitions import create_partitions
 from santaserver.events.upkeep import run_once
 from santaserver.outbox import discard
 from santaserver.settings import DatabaseSettings, RetentionSettings
+from tests.support.event_counts import by_hour, by_program, total
 from tests.support.postgres import fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -43,8 +44,8 @@ def test_what_is_too_old_is_dropped_and_counts_stay_longer(server: RunningServer
     tidy(server.dsn, now)
     assert [row["file_name"] for row in fetch(server.dsn, "select file_name from event")] == ["New"]
     assert value(server.dsn, "select to_regclass($1)", f"event_{old:%Y%m%d}") is None
-    assert value(server.dsn, "select sum(events) from program_day") == 3
-    assert value(server.dsn, "select sum(events) from event_hour") == 3
+    assert total(by_program(server.dsn)) == 3
+    assert total(by_hour(server.dsn)) == 3
 
 
 def test_a_second_round_changes_nothing(server: RunningServer, mac: SimulatedMac) -> None:
@@ -53,8 +54,8 @@ def test_a_second_round_changes_nothing(server: RunningServer, mac: SimulatedMac
 
     def everything() -> list[object]:
         tables = "select relname from pg_class where relkind = 'r' and relname ~ '^event' order by relname"
-        counts = ("event", "event_hour", "program_day", "program")
-        return [fetch(server.dsn, tables), *(fetch(server.dsn, f"table {name}") for name in counts)]
+        rows = [fetch(server.dsn, f"table {name}") for name in ("event", "program")]
+        return [fetch(server.dsn, tables), *rows, by_hour(server.dsn), by_program(server.dsn)]
 
     tidy(server.dsn, now)
     before = everything()
@@ -68,7 +69,7 @@ def test_counts_are_of_what_was_added_not_of_what_was_sent(server: RunningServer
     for _ in range(3):
         mac.block("Evil", at)
     mac.block("Evil", at + 1)
-    assert fetch(server.dsn, "select hour, decision, events from event_hour") == [
+    assert by_hour(server.dsn) == [
         {"hour": datetime(2026, 3, 4, 5, tzinfo=UTC), "decision": "BLOCK_UNKNOWN", "events": 2}
     ]
-    assert value(server.dsn, "select events from program_day") == 2
+    assert total(by_program(server.dsn)) == 2

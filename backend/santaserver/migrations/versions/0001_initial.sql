@@ -742,6 +742,16 @@ create table program_day (
 ) with (fillfactor = 70);
 create index program_day_program on program_day (program_id, day);
 
+create table event_count_delta (
+  hour timestamptz not null,
+  program_id bigint not null,
+  decision text collate "C" not null,
+  events bigint not null
+);
+create index event_count_delta_program on event_count_delta (program_id);
+comment on table event_count_delta is
+  'What uploads added that event_hour and program_day do not include yet; the counts are the sums of both.';
+
 create sequence file_access_id_seq;
 create table file_access_event (
   id bigint not null default nextval('file_access_id_seq'),
