@@ -27,9 +27,11 @@ const FIRST_PAGE = 95_000;
 /**
  * Modules that six pages or more use are one file: fewer files, and better compressed, than one for each set of pages.
  * SvelteKit's payload is separate: it is set before the modules that read it, among them the version, are evaluated.
+ * So is what Vite adds for dynamic imports, which the module that sets the payload needs before.
  */
 const CHUNKS = [
   { name: 'payload', test: /\/runtime\/client\/payload\.js$/, priority: 1, minSize: 0 },
+  { name: 'preload', test: /vite\/preload-helper/, priority: 1, minSize: 0 },
   { name: 'shared', minShareCount: 6 },
 ];
 

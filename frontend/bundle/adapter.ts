@@ -1,11 +1,19 @@
-// The static adapter, with two additions: the page preloads the files of the console's layout, which all pages but two
-// need, so that a browser does not wait for the router; and the build fails when a first page is too large.
+// The static adapter, with additions: the page preloads the files of the console's layout, which all pages but two
+// need, so that a browser does not wait for the router; and the build fails when a first page is too large or a module
+// would read SvelteKit's payload before it is set.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import adapter from '@sveltejs/adapter-static';
 import type { Adapter } from '@sveltejs/kit';
-import { filesOf, routesOf, tooLarge, withPreloads, type Manifest } from './manifest.ts';
+import {
+  filesOf,
+  readTooEarly,
+  routesOf,
+  tooLarge,
+  withPreloads,
+  type Manifest,
+} from './manifest.ts';
 
 const PAGE = 'index.html';
 const FRAME = '/(console)';
@@ -26,6 +34,8 @@ export function consoleAdapter(most: number): Adapter {
       const manifest = JSON.parse(
         readFileSync(join(work, 'output/client/.vite/manifest.json'), 'utf8'),
       ) as Manifest;
+      const early = readTooEarly(manifest, `${KIT}/entry.js`, `${KIT}/payload.js`);
+      if (early) throw new Error(early);
       const app = join(generated, 'app.js');
       const routes = routesOf(readFileSync(app, 'utf8'));
       const node = (number: number) => join(generated, `nodes/${String(number)}.js`);

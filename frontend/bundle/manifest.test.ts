@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { filesOf, routesOf, tooLarge, withPreloads } from './manifest.ts';
+import { filesOf, readTooEarly, routesOf, tooLarge, withPreloads } from './manifest.ts';
 
 const MANIFEST = {
   'start.js': { file: 'start.1.js', imports: ['_shared.js'] },
@@ -22,6 +22,26 @@ describe('filesOf', () => {
 
   it('fails for a module that the build does not have', () => {
     expect(() => filesOf(MANIFEST, ['gone.js'])).toThrow('gone.js');
+  });
+});
+
+describe('readTooEarly', () => {
+  const manifest = {
+    'entry.js': { file: 'start.1.js', imports: ['payload.js', '_helper.js'] },
+    'payload.js': { file: 'payload.2.js' },
+    '_helper.js': { file: 'helper.3.js', imports: ['_shared.js'] },
+    '_shared.js': { file: 'shared.4.js' },
+    'client.js': { file: 'client.5.js', imports: ['payload.js', '_shared.js'] },
+  };
+
+  it('accepts modules that are loaded after the payload is set', () => {
+    expect(readTooEarly(manifest, 'entry.js', 'payload.js')).toBe('');
+  });
+
+  it('names what the entry imports, however indirectly, and what reads the payload', () => {
+    const shared = { file: 'shared.4.js', imports: ['payload.js'] };
+    const told = readTooEarly({ ...manifest, '_shared.js': shared }, 'entry.js', 'payload.js');
+    expect(told).toMatch(/own: _shared\.js$/);
   });
 });
 

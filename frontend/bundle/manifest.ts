@@ -21,6 +21,20 @@ export function filesOf(manifest: Manifest, keys: readonly string[]): string[] {
   return [...files];
 }
 
+/**
+ * The error about modules that start with the page although they read SvelteKit's payload: `entry` sets it only after its
+ * own imports are evaluated, so the version would be undefined and every page that is not found would reload forever.
+ */
+export function readTooEarly(manifest: Manifest, entry: string, payload: string): string {
+  const early = Object.entries(manifest)
+    .filter(([key, { file }]) => key !== entry && filesOf(manifest, [entry]).includes(file))
+    .filter(([, { imports }]) => imports?.includes(payload))
+    .map(([key]) => key);
+  return early.length === 0
+    ? ''
+    : `${entry} must not import what reads ${payload}; give what they share a file of its own: ${early.join(', ')}`;
+}
+
 /** The page with preload links for `files`, without duplicates. */
 export function withPreloads(html: string, files: readonly string[]): string {
   const links = files
