@@ -12,3 +12,8 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """Return the current moment in UTC."""
     return datetime.now(UTC)
+
+
+def stamp(at: datetime | None) -> str | None:
+    """Write a moment in UTC as JSON has it."""
+    return None if at is None else at.isoformat().replace("+00:00", "Z")

@@ -41,6 +41,7 @@ from santaserver.events.news import EventNews
 from santaserver.events.parse import parse_upload
 from santaserver.events.partitions import create_partitions
 from santaserver.outbox import discard
+from santaserver.preconditions import ANY
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
 from santaserver.rules.service import create_rule
 from santaserver.scope import EVERYWHERE
@@ -49,7 +50,8 @@ from santaserver.sync import service
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.service import SyncContext
-from santaserver.sync_settings.service import replace_settings
+from santaserver.sync_settings.schemas import GlobalSettingsPatch
+from santaserver.sync_settings.service import patch_settings
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users.login_repository import find_account
 from santaserver.users.service import normalise_username
@@ -91,7 +93,8 @@ async def _fill(database: Database, settings: Settings, username: str, secret: s
         await create_partitions(connection, (now - timedelta(days=DAYS + 1)).date(), now.date())
     wanted = rules()
     async with database.unit_of_work(discard) as work:
-        await replace_settings(work, SETTINGS, SYSTEM, now - timedelta(days=DAYS))
+        settings_of_all = GlobalSettingsPatch.model_validate(SETTINGS.model_dump(exclude_defaults=True))
+        await patch_settings(work, settings_of_all, ANY, SYSTEM, now - timedelta(days=DAYS))
         for number, rule in enumerate(wanted[:-2]):
             at = now - timedelta(days=DAYS) + timedelta(minutes=7 * number)
             await create_rule(work, EVERYWHERE, rule, SYSTEM, at)

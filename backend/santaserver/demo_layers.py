@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from santaserver.audit import Actor
 from santaserver.demo_data import digest
 from santaserver.policy.targets import Policy, RuleType
+from santaserver.preconditions import ANY
 from santaserver.rules.schemas import RuleCreate
 from santaserver.rules.service import create_rule
 from santaserver.scope import EVERYWHERE
@@ -85,16 +86,20 @@ async def add_layers(work: UnitOfWork, actor: Actor, now: datetime) -> None:
         await create_rule(work, EVERYWHERE, rule.made(), actor, now)
     for layer, settings, locked in SETTINGS:
         update = LayerSettingsUpdate(values=settings, locked=locked)
-        await replace_layer_settings(work, EVERYWHERE, layer, update, actor, now)
+        await replace_layer_settings(work, EVERYWHERE, layer, update, ANY, actor, now)
 
 
 async def add_machine_layers(work: UnitOfWork, machines: Sequence[str], actor: Actor, now: datetime) -> None:
     """Add what needs Macs that are known: manual members, and a layer of one Mac."""
     pilot = next(tag.id for tag in await list_tags(work.connection, EVERYWHERE) if tag.name == "pilot")
     for number in PILOTS:
-        await set_member(work, EVERYWHERE, MemberChange(pilot, machines[number], member=True), actor, now)
+        await set_member(
+            work, EVERYWHERE, MemberChange(pilot, machines[number], member=True), ANY, actor, now
+        )
     layer = f"machine:{machines[LOANER]}"
     loan = LayerRule(layer, "BINARY", digest("file node-gyp-build"), "ALLOWLIST", "For the workshop")
     await create_rule(work, EVERYWHERE, loan.made(expires_at=now + timedelta(days=2)), actor, now)
     values = SyncSettingsUpdate(enable_all_event_upload=True)
-    await replace_layer_settings(work, EVERYWHERE, layer, LayerSettingsUpdate(values=values), actor, now)
+    await replace_layer_settings(
+        work, EVERYWHERE, layer, LayerSettingsUpdate(values=values, locked=[]), ANY, actor, now
+    )

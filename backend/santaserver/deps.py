@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from santaserver.audit import RequestInfo
 from santaserver.client_address import client_address
+from santaserver.confirmation import MAX_TOKEN, Confirmation
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Unauthorized
+from santaserver.preconditions import IfMatch, if_match
 from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
@@ -83,8 +85,28 @@ async def get_work(request: Request, user: CurrentUser) -> AsyncIterator[UnitOfW
 WorkDep = Annotated[UnitOfWork, Depends(get_work, scope="function")]
 
 
-async def get_guarded_work(
+async def get_confirmed_work(
+    request: Request,
     work: WorkDep,
+    confirm: Annotated[
+        str | None,
+        Query(
+            max_length=MAX_TOKEN,
+            description="The `token` of the question that this request was answered with (409)",
+        ),
+    ] = None,
+) -> UnitOfWork:
+    """Return what this request changes, with what it confirms."""
+    work.confirmation = Confirmation(confirm, _state_of(request).settings.policy.confirm_limit)
+    return work
+
+
+ConfirmedWorkDep = Annotated[UnitOfWork, Depends(get_confirmed_work, scope="function")]
+"""For changes that ask before they concern many Macs or loosen the policy."""
+
+
+async def get_guarded_work(
+    work: ConfirmedWorkDep,
     override_guard: Annotated[
         bool, Query(description="Save the change even if it blocks what Macs need to stay manageable")
     ] = False,
@@ -105,3 +127,19 @@ async def get_connection(request: Request, user: CurrentUser) -> AsyncIterator[C
 
 
 ConnectionDep = Annotated[Connection, Depends(get_connection, scope="function")]
+
+
+async def get_if_match(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(
+            alias="If-Match", description="The `etag` of the version that is changed; `*`: whatever is there"
+        ),
+    ] = None,
+) -> IfMatch:
+    """Return which version the request may change; raise a problem when it does not say."""
+    return if_match(request.headers.getlist("if-match"))
+
+
+IfMatchDep = Annotated[IfMatch, Depends(get_if_match)]

@@ -5,6 +5,7 @@ the next step.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,17 @@ class FieldProblem(BaseModel):
     message: str
 
 
+class ChangeNote(BaseModel):
+    """A change of an object by somebody."""
+
+    at: datetime
+    actor: str
+    actor_kind: str = Field(description="user, token, schedule, command_line or enrollment")
+    kind: str = Field(description="What was done, as the audit log calls it")
+    reason: str
+    fields: list[str] = Field(description="What differs after it; empty when that is not known")
+
+
 class ProblemBody(BaseModel):
     """An error as RFC 9457 describes it."""
 
@@ -29,6 +41,15 @@ class ProblemBody(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] = []
+    changes: list[ChangeNote] | None = Field(
+        None, description="With 412: the changes since the version that the request names, the latest first"
+    )
+    current: dict[str, Any] | None = Field(
+        None, description="With 412: the object as it is now, with its `etag`"
+    )
+    confirm: dict[str, Any] | None = Field(
+        None, description="With 409, when the change has to be confirmed: a `ConfirmQuestion`"
+    )
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's own word
@@ -37,13 +58,19 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __init__(
-        self, detail: str, *, errors: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] | None = None
+        self,
+        detail: str,
+        *,
+        errors: tuple[FieldProblem, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep the message for the client."""
+        """Keep the message for the client, and further members of the body."""
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
         self.headers = dict(headers or {})
+        self.members = dict(members or {})
 
 
 class BadRequest(Problem):
@@ -80,6 +107,12 @@ class PreconditionFailed(Problem):
     """What the caller expected to change is not what there is."""
 
     status = HTTPStatus.PRECONDITION_FAILED
+
+
+class PreconditionRequired(Problem):
+    """The request must say which version it changes, in `If-Match`."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
 
 
 class TooLarge(Problem):
@@ -154,3 +187,7 @@ def responses(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
         }
         for kind in kinds
     }
+
+
+CHANGING = responses(BadRequest, NotFound, PreconditionFailed, PreconditionRequired)
+"""What every change of an object can be answered with."""

@@ -6,7 +6,7 @@ schema of a request uses these types, so that no service has to check again.
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -27,6 +27,14 @@ class Input(BaseModel):
     """An object in a request; an unknown name is refused, since it is probably a mistake."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def unchanged() -> Any:  # noqa: ANN401 - stands for a value of any type
+    """Return the value of a field that a PATCH leaves out; only `model_fields_set` tells what it has.
+
+    As a default factory, so that the OpenAPI document promises no default.
+    """
+    return None
 
 
 def is_storable(text: str) -> bool:

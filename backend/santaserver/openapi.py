@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import Field, RootModel
 from pydantic.json_schema import models_json_schema
 
+from santaserver.confirmation import ConfirmQuestion
 from santaserver.errors import PROBLEM_TYPE, ProblemBody
 from santaserver.events.messages import EventSeen
 from santaserver.live.messages import Hello, MachineChanged, SyncProgress, SyncSummary, Watch
@@ -22,9 +23,15 @@ TEMPLATE = "#/components/schemas/{model}"
 DESCRIPTION = """Rules, machines and events of a fleet of Macs that run Santa.
 
 Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: pass `next_cursor` as
-`cursor`. Log in at `/api/v1/auth/login`; the session is a cookie. `GET /api/v1/live` upgrades to a
-WebSocket whose text frames are `LiveMessage` objects. A browser may send `Watch` objects, which say what it
-shows: single machines' syncs are told only for those. Any other frame closes the socket with 4400."""
+`cursor`. Log in at `/api/v1/auth/login`; the session is a cookie.
+
+A change says which version of an object it is made for: send the `etag` that the object had as `If-Match`.
+Without it the response is 428; when somebody else has changed the object, it is 412 with these changes.
+A PUT has all fields, a PATCH only what changes. Unknown fields are refused.
+
+`GET /api/v1/live` upgrades to a WebSocket whose text frames are `LiveMessage` objects. A browser may send
+`Watch` objects, which say what it shows: single machines' syncs are told only for those. Any other frame
+closes the socket with 4400."""
 
 
 class LiveMessage(
@@ -50,7 +57,12 @@ def build(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     _, ours = models_json_schema(
-        [(ProblemBody, "serialization"), (LiveMessage, "serialization"), (Watch, "validation")],
+        [
+            (ProblemBody, "serialization"),
+            (ConfirmQuestion, "serialization"),
+            (LiveMessage, "serialization"),
+            (Watch, "validation"),
+        ],
         ref_template=TEMPLATE,
     )
     for name, schema in ours["$defs"].items():
@@ -58,6 +70,7 @@ def build(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _describe_problems(operation)
+            _demand_if_match(operation)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
 
@@ -67,6 +80,14 @@ def _describe_problems(operation: dict[str, Any]) -> None:
     for status, response in operation["responses"].items():
         if int(status) >= 400:  # noqa: PLR2004 - the failing half of HTTP
             response["content"] = problem
+
+
+def _demand_if_match(operation: dict[str, Any]) -> None:
+    """Say that the header is required: the framework would answer 422 without it, not 428."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "If-Match":
+            parameter["required"] = True
+            parameter["schema"] = {"type": "string"}
 
 
 def dumps(document: dict[str, Any]) -> str:

@@ -17,23 +17,30 @@ log = logging.getLogger(__name__)
 
 MAX_SHOWN = 200
 """Characters of a field name from a client."""
+MEMBERS = ("changes", "current", "confirm")
+"""Members that only some problems have."""
 INTERNAL = "Internal error; see the server log"
 
 
 def problem_response(
-    status: int, detail: str, errors: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: tuple[FieldProblem, ...] = (),
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
     """Write one problem."""
     body = ProblemBody(
         title=HTTPStatus(status).phrase, status=status, detail=_shown(detail, None), errors=list(errors)
     )
-    return JSONResponse(body.model_dump(), status, dict(headers or {}), PROBLEM_TYPE)
+    content = body.model_dump(mode="json", exclude=set(MEMBERS)) | dict(members or {})
+    return JSONResponse(content, status, dict(headers or {}), PROBLEM_TYPE)
 
 
 def error_response(error: Problem | HTTPException | RequestValidationError) -> Response:
     """Return the response to a request that failed with an error."""
     if isinstance(error, Problem):
-        return problem_response(error.status, error.detail, error.errors, error.headers)
+        return problem_response(error.status, error.detail, error.errors, error.headers, error.members)
     if isinstance(error, HTTPException):
         return problem_response(error.status_code, str(error.detail), headers=error.headers)
     fields = tuple(

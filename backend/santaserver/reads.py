@@ -6,7 +6,7 @@ schema that the OpenAPI document shows; tests compare what is written, to the by
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from fastapi import Response
@@ -33,9 +33,28 @@ def item_of(schema: type[BaseModel]) -> Callable[..., Struct]:
     return msgspec.defstruct(schema.__name__, [(name, Any) for name in schema.model_fields])
 
 
-def json_response(content: object, status: int = HTTPStatus.OK) -> Response:
+def json_response(content: object, status: int = HTTPStatus.OK, etag: str | None = None) -> Response:
     """Return content as JSON."""
-    return Response(_encode(content), status, media_type="application/json")
+    headers = None if etag is None else {"ETag": etag}
+    return Response(_encode(content), status, headers, media_type="application/json")
+
+
+class Tagged(Protocol):
+    """A representation that names its version."""
+
+    @property
+    def etag(self) -> str:
+        """The version."""
+        ...
+
+
+TaggedT = TypeVar("TaggedT", bound=Tagged)
+
+
+def tagged(response: Response, content: TaggedT) -> TaggedT:
+    """Put the version of a representation into the header too."""
+    response.headers["ETag"] = content.etag
+    return content
 
 
 def page_of(

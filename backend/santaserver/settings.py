@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from santaserver.confirmation import Limit, parse_limit
 from santaserver.database_address import canonical, check_server
 from santaserver.ed25519 import seed_of
 from santaserver.redaction import of_address
@@ -189,11 +190,24 @@ class AuditSettings(_Area):
         return seed_of(self.key) if self.key else None
 
 
+def _checked_limit(text: str) -> str:
+    parse_limit(text)
+    return text
+
+
 class PolicySettings(_Area):
-    """What changes of the policy are warned about."""
+    """How changes of the policy are handled."""
+
+    confirm_above: Annotated[str, AfterValidator(_checked_limit)] = Field("10%", alias="CONFIRM_ABOVE")
+    """A change that concerns more Macs has to be confirmed: a share of all Macs, or a number such as 50."""
 
     widely_used_macs: int = Field(50, alias="WIDELY_USED_MACS", ge=1, le=1000)
     """Blocking a program that more Macs than this ran in the last 30 days is worth a warning."""
+
+    @property
+    def confirm_limit(self) -> Limit:
+        """The same, read."""
+        return parse_limit(self.confirm_above)
 
 
 class ServerSettings(_Area):
@@ -219,9 +233,9 @@ class Settings:
     security: SecuritySettings = field(default_factory=lambda: SecuritySettings.model_validate({}))
     identity: IdentitySettings = field(default_factory=lambda: IdentitySettings.model_validate({}))
     server: ServerSettings = field(default_factory=lambda: ServerSettings.model_validate({}))
-    policy: PolicySettings = field(default_factory=lambda: PolicySettings.model_validate({}))
     retention: RetentionSettings = field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = field(default_factory=lambda: AuditSettings.model_validate({}))
+    policy: PolicySettings = field(default_factory=lambda: PolicySettings.model_validate({}))
     notices: tuple[str, ...] = ()
 
     @property
@@ -276,9 +290,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         security=_area(SecuritySettings, values, mistakes),
         identity=_area(IdentitySettings, values, mistakes),
         server=_area(ServerSettings, values, mistakes),
-        policy=_area(PolicySettings, values, mistakes),
         retention=_area(RetentionSettings, values, mistakes),
         audit=_area(AuditSettings, values, mistakes),
+        policy=_area(PolicySettings, values, mistakes),
         notices=tuple(
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),

@@ -11,6 +11,7 @@ from typing import Any
 
 from santaserver import audit
 from santaserver.audit import NO_REQUEST, Actor, AuditEntry, ObjectType, RequestInfo, Target
+from santaserver.confirmation import UNASKED
 from santaserver.outbox import Outbox
 from santaserver.postgres.connection import Connection
 
@@ -28,7 +29,7 @@ class GuardOptions:
 class UnitOfWork:
     """A connection inside one transaction, and what is done at its end."""
 
-    __slots__ = ("_entries", "accounts_changed", "connection", "guard", "outbox", "request")
+    __slots__ = ("_entries", "accounts_changed", "confirmation", "connection", "guard", "outbox", "request")
 
     def __init__(
         self, connection: Connection, request: RequestInfo = NO_REQUEST, outbox: Outbox | None = None
@@ -40,6 +41,7 @@ class UnitOfWork:
         self.request = request
         self.outbox = Outbox() if outbox is None else outbox
         self.guard = GuardOptions()
+        self.confirmation = UNASKED
         self._entries: list[AuditEntry] = []
 
     def audit(

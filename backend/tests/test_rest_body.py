@@ -14,7 +14,7 @@ BOMB = b"[" + b"[]," * 100_000 + b"[]]"
 JSON = {"Content-Type": "application/json"}
 WRITES = [
     ("POST", "/api/v1/rules"),
-    ("PUT", "/api/v1/settings"),
+    ("PATCH", "/api/v1/settings"),
     ("PUT", "/api/v1/rules/1"),
     ("POST", "/api/v1/enrollments"),
     ("POST", "/api/v1/tags/predicate"),

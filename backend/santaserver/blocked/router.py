@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 
 from santaserver.authorization import public, require
 from santaserver.blocked import service
-from santaserver.blocked.schemas import BlockedProgram, Contact
-from santaserver.deps import CurrentUser, NowDep, StateDep, WorkDep
-from santaserver.errors import Forbidden, Unauthorized, Unprocessable, responses
+from santaserver.blocked.schemas import BlockedProgram, Contact, ContactUpdate
+from santaserver.deps import CurrentUser, IfMatchDep, NowDep, StateDep, WorkDep
+from santaserver.errors import CHANGING, Forbidden, Unauthorized, Unprocessable, responses
+from santaserver.reads import tagged
 from santaserver.routing import AreaRouter
 
 STRANGERS = "strangers"
@@ -21,20 +22,27 @@ PUBLIC = public("the page that Santa's block dialog opens")
 
 
 @router.get("/contact", dependencies=[PUBLIC])
-async def get_contact(state: StateDep) -> Contact:
+async def get_contact(state: StateDep, response: Response) -> Contact:
     """Show the contact for questions about a blocked program."""
     async with state.database.read(STRANGERS) as connection:
-        return await service.get_contact(connection)
+        return tagged(response, await service.get_contact(connection))
 
 
 @router.put(
     "/contact",
     dependencies=[require("settings:write", everywhere=True)],
-    responses=responses(Unauthorized, Forbidden, Unprocessable),
+    responses=CHANGING | responses(Unauthorized, Forbidden, Unprocessable),
 )
-async def replace_contact(contact: Contact, work: WorkDep, user: CurrentUser, now: NowDep) -> Contact:
+async def replace_contact(
+    contact: ContactUpdate,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
+) -> Contact:
     """Replace the contact that the public page about a blocked program shows."""
-    return await service.replace_contact(work, contact, user, now)
+    return tagged(response, await service.replace_contact(work, contact, expected, user, now))
 
 
 @router.get("/{sha256}", dependencies=[PUBLIC])

@@ -31,14 +31,20 @@ def _checked(address: str) -> str:
     return address
 
 
-class Contact(Input):
-    """The contact for questions about a blocked program; public."""
+class ContactUpdate(Input):
+    """The new contact for questions about a blocked program; public."""
 
     text: Text = Field(
-        "",
-        max_length=500,
-        description="Plain text, such as the name and hours of the help desk; may be empty",
+        max_length=500, description="Plain text, such as the name and hours of the help desk; may be empty"
     )
     url: Annotated[Line, AfterValidator(_checked)] = Field(
-        "", max_length=2000, description="Where to ask: an https:// or mailto: address, or empty"
+        max_length=2000, description="Where to ask: an https:// or mailto: address, or empty"
     )
+
+
+class Contact(BaseModel):
+    """The contact for questions about a blocked program; public."""
+
+    text: str
+    url: str
+    etag: str = Field(description="For `If-Match`")

@@ -7,9 +7,11 @@ from msgspec.structs import asdict
 from santaserver.audit import Target
 from santaserver.blocked import repository
 from santaserver.blocked.repository import ContactRow
-from santaserver.blocked.schemas import BlockedProgram, Cause, Contact
+from santaserver.blocked.schemas import BlockedProgram, Cause, Contact, ContactUpdate
 from santaserver.current_user import User
 from santaserver.db import Connection
+from santaserver.preconditions import IfMatch, entity_tag
+from santaserver.stale import Version, check
 from santaserver.unit_of_work import UnitOfWork
 
 CAUSES: dict[str, Cause] = {
@@ -36,17 +38,23 @@ async def blocked_program(connection: Connection, sha256: str, machine_id: str) 
 
 async def get_contact(connection: Connection) -> Contact:
     """Return the contact."""
-    row = await repository.read_contact(connection)
-    return Contact(text=row.text, url=row.url)
+    return _shown(await repository.read_contact(connection))
 
 
-async def replace_contact(work: UnitOfWork, contact: Contact, user: User, now: datetime) -> Contact:
+async def replace_contact(
+    work: UnitOfWork, contact: ContactUpdate, expected: IfMatch, user: User, now: datetime
+) -> Contact:
     """Replace the contact."""
     after = ContactRow(contact.text.strip(), contact.url.strip())
     before = await repository.read_contact(work.connection, lock=True)
+    await check(work.connection, expected, Version("blocked_contact", "*", asdict(before), _shown(before)))
     if after != before:
         await repository.replace_contact(work.connection, after)
         target: Target = ("blocked_contact", "*")
         shown = asdict(before), asdict(after)
         work.audit(user.actor, now, "blocked_contact_changed", target, *shown)
-    return Contact(text=after.text, url=after.url)
+    return _shown(after)
+
+
+def _shown(row: ContactRow) -> Contact:
+    return Contact(text=row.text, url=row.url, etag=entity_tag("blocked_contact", "*", row.text, row.url))

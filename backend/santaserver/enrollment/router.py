@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import Request, Response
 
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, NowDep, StateDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, IfMatchDep, NowDep, StateDep, WorkDep
 from santaserver.enrollment import service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
@@ -17,10 +17,18 @@ from santaserver.enrollment.schemas import (
     SerialChange,
     SerialList,
 )
-from santaserver.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable, responses
+from santaserver.errors import (
+    CHANGING,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unprocessable,
+    responses,
+)
 from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
-from santaserver.reads import json_response
+from santaserver.reads import json_response, tagged
 from santaserver.routing import AreaRouter
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
@@ -44,10 +52,12 @@ async def list_enrollments(
 
 @router.post("", dependencies=[MAY_WRITE], status_code=HTTPStatus.CREATED, responses=responses(Unprocessable))
 async def create_enrollment(
-    wanted: EnrollmentCreate, work: GuardedWorkDep, user: CurrentUser, now: NowDep
+    wanted: EnrollmentCreate, work: GuardedWorkDep, user: CurrentUser, now: NowDep, response: Response
 ) -> EnrollmentCreated:
     """Create an enrollment. Only this response contains the secret."""
-    return await service.create_enrollment(work, wanted, user, now)
+    created = await service.create_enrollment(work, wanted, user, now)
+    tagged(response, created.enrollment)
+    return created
 
 
 @router.get("/essentials", dependencies=[MAY_READ])
@@ -57,44 +67,60 @@ async def list_essentials() -> list[Essential]:
 
 
 @router.get("/{enrollment_id}", dependencies=[MAY_READ], responses=responses(NotFound))
-async def get_enrollment(enrollment_id: RowId, connection: ConnectionDep, now: NowDep) -> Enrollment:
+async def get_enrollment(
+    enrollment_id: RowId, connection: ConnectionDep, now: NowDep, response: Response
+) -> Enrollment:
     """Show one enrollment."""
-    return await service.get_enrollment(connection, enrollment_id, now)
+    return tagged(response, await service.get_enrollment(connection, enrollment_id, now))
 
 
 @router.post("/{enrollment_id}/revoke", dependencies=[MAY_WRITE], responses=responses(NotFound))
 async def revoke_enrollment(
-    enrollment_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep
+    enrollment_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep, response: Response
 ) -> Enrollment:
     """Refuse the secret from now on, also for Macs enrolled with it."""
-    return await service.revoke_enrollment(work, enrollment_id, user, now)
+    return tagged(response, await service.revoke_enrollment(work, enrollment_id, user, now))
 
 
 @router.get("/{enrollment_id}/serials", dependencies=[MAY_READ], responses=responses(NotFound))
-async def list_serials(enrollment_id: RowId, connection: ConnectionDep) -> SerialList:
+async def list_serials(enrollment_id: RowId, connection: ConnectionDep, response: Response) -> SerialList:
     """List the serial numbers that may use an enrollment."""
-    return await service.list_serials(connection, enrollment_id)
+    return tagged(response, await service.list_serials(connection, enrollment_id))
 
 
 @router.patch(
-    "/{enrollment_id}/serials", dependencies=[MAY_WRITE], responses=responses(NotFound, Unprocessable)
+    "/{enrollment_id}/serials", dependencies=[MAY_WRITE], responses=CHANGING | responses(Unprocessable)
 )
 async def change_serials(
-    enrollment_id: RowId, change: SerialChange, work: WorkDep, user: CurrentUser, now: NowDep
+    enrollment_id: RowId,
+    change: SerialChange,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
 ) -> SerialList:
     """Add serial numbers to an enrollment's list and remove others; the first one added creates the list."""
-    return await service.change_serials(work, enrollment_id, change, user, now)
+    changed = await service.change_serials(work, enrollment_id, change, expected, user, now)
+    return tagged(response, changed)
 
 
 @router.delete(
     "/{enrollment_id}/serials",
     dependencies=[MAY_WRITE],
     status_code=HTTPStatus.NO_CONTENT,
-    responses=responses(NotFound),
+    responses=CHANGING,
 )
-async def drop_serials(enrollment_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
+async def drop_serials(
+    enrollment_id: RowId,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
+) -> None:
     """Delete an enrollment's list, so that Macs with any serial number may use it."""
-    await service.drop_serials(work, enrollment_id, user, now)
+    tagged(response, await service.drop_serials(work, enrollment_id, expected, user, now))
 
 
 @router.post(

@@ -44,6 +44,7 @@ class SerialList(BaseModel):
     """Which serial numbers may use an enrollment."""
 
     serials: list[str] | None = Field(description="In upper case, sorted; null: any; empty: none")
+    etag: str = Field(description="Of the enrollment, for `If-Match`")
 
 
 class Enrollment(EnrollmentCreate):
@@ -59,6 +60,7 @@ class Enrollment(EnrollmentCreate):
     created_at: AwareDatetime
     created_by: str = Field(description="User name; empty when created on the command line")
     revoked_at: AwareDatetime | None
+    etag: str = Field(description="For `If-Match`; names its own fields, not its tags and Macs")
 
 
 class EnrollmentCreated(BaseModel):

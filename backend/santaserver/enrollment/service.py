@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, structs
 
 from santaserver.audit import Actor, Target
+from santaserver.clock import stamp
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.enrollment import profile as profiles
@@ -35,11 +36,15 @@ from santaserver.policy.change import Change, policy_change
 from santaserver.policy.guard import NOBODY_YET, MacClass, Move
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.policy.targets import check_identifier
+from santaserver.preconditions import IfMatch, entity_tag
 from santaserver.reads import ItemPage, item_of, page_of
+from santaserver.stale import Version, check
 from santaserver.unit_of_work import UnitOfWork
 
 _enrollment = item_of(Enrollment)
-PLAIN = [name for name in Enrollment.model_fields if name != "state"]
+PLAIN = [name for name in Enrollment.model_fields if name not in {"state", "etag"}]
+STATE = ("label", "quota", "serials", "expires_at", "client_certificate", "revoked_at")
+"""What can be changed of an enrollment, by the names of the audit log."""
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -80,7 +85,7 @@ async def create_enrollment(
     number = await _add(work, enrollment, wanted.tags, user.actor)
     row = await _find(work.connection, number)
     shown = _show(row, now)
-    after = shown.model_dump(mode="json", exclude={"machines", "state"})
+    after = shown.model_dump(mode="json", exclude={"machines", "state", "etag"})
     work.audit(user.actor, now, "enrollment_created", _target(row), None, after)
     return EnrollmentCreated(enrollment=shown, secret=secret)
 
@@ -115,21 +120,23 @@ async def revoke_enrollment(work: UnitOfWork, number: int, user: User, now: date
     row = await _lock(work.connection, number)
     if row.revoked_at is None:
         await repository.revoke(work.connection, row.id, user.id, now)
-        work.audit(user.actor, now, "enrollment_revoked", _target(row), {"label": row.label})
+        before, after = {"label": row.label}, {"label": row.label, "revoked_at": stamp(now)}
+        work.audit(user.actor, now, "enrollment_revoked", _target(row), before, after)
         row = structs.replace(row, revoked_at=now)
     return _show(row, now)
 
 
 async def list_serials(connection: Connection, number: int) -> SerialList:
     """Return which serial numbers may use an enrollment."""
-    return SerialList(serials=(await _find(connection, number)).serial_allowlist)
+    return _serials(await _find(connection, number))
 
 
 async def change_serials(
-    work: UnitOfWork, number: int, change: SerialChange, user: User, now: datetime
+    work: UnitOfWork, number: int, change: SerialChange, expected: IfMatch, user: User, now: datetime
 ) -> SerialList:
     """Add and remove serial numbers; the first one added creates the list."""
     row = await _lock(work.connection, number)
+    await check(work.connection, expected, _version(row, now))
     before = row.serial_allowlist
     added, removed = (
         {_stored(field, serial).upper() for serial in serials}
@@ -138,30 +145,34 @@ async def change_serials(
     if both := added & removed:
         raise wrong_field("remove", f"{', '.join(sorted(both))} cannot be added and removed at once")
     if before is None and not added:
-        return SerialList(serials=None)
+        return _serials(row)
     after = sorted({serial.upper() for serial in before or []} - removed | added)
     if len(after) > MAX_SERIALS:
         raise wrong_field(
             "add", f"A list holds {MAX_SERIALS} serial numbers at most; this would be {len(after)}"
         )
-    await _keep_serials(work, row, after, user, now)
-    return SerialList(serials=after)
+    return _serials(await _keep_serials(work, row, after, user, now))
 
 
-async def drop_serials(work: UnitOfWork, number: int, user: User, now: datetime) -> None:
+async def drop_serials(
+    work: UnitOfWork, number: int, expected: IfMatch, user: User, now: datetime
+) -> SerialList:
     """Let any serial number use an enrollment."""
-    await _keep_serials(work, await _lock(work.connection, number), None, user, now)
+    row = await _lock(work.connection, number)
+    await check(work.connection, expected, _version(row, now))
+    return _serials(await _keep_serials(work, row, None, user, now))
 
 
 async def _keep_serials(
     work: UnitOfWork, row: EnrollmentRow, after: list[str] | None, user: User, now: datetime
-) -> None:
+) -> EnrollmentRow:
     before = row.serial_allowlist
     if after == before:
-        return
+        return row
     await repository.set_serials(work.connection, row.id, after)
     shown = {"serials": before}, {"serials": after}
     work.audit(user.actor, now, "enrollment_serials_changed", _target(row), *shown)
+    return structs.replace(row, serial_allowlist=after)
 
 
 async def make_profile(
@@ -197,11 +208,28 @@ def state_of(row: EnrollmentRow, now: datetime) -> State:
 
 
 def _item(row: EnrollmentRow, now: datetime) -> Struct:
-    return _enrollment(**_fields(row), state=state_of(row, now))
+    return _enrollment(**_fields(row), state=state_of(row, now), etag=etag_of(row))
 
 
 def _show(row: EnrollmentRow, now: datetime) -> Enrollment:
-    return Enrollment(**_fields(row), state=state_of(row, now))
+    return Enrollment(**_fields(row), state=state_of(row, now), etag=etag_of(row))
+
+
+def etag_of(row: EnrollmentRow) -> str:
+    """Return the tag of an enrollment's version."""
+    return entity_tag("enrollment", row.id, *_state(row).values())
+
+
+def _state(row: EnrollmentRow) -> dict[str, Any]:
+    return {name: getattr(row, "serial_allowlist" if name == "serials" else name) for name in STATE}
+
+
+def _version(row: EnrollmentRow, now: datetime) -> Version:
+    return Version("enrollment", row.id, _state(row), _show(row, now))
+
+
+def _serials(row: EnrollmentRow) -> SerialList:
+    return SerialList(serials=row.serial_allowlist, etag=etag_of(row))
 
 
 def _fields(row: EnrollmentRow) -> dict[str, Any]:

@@ -4,6 +4,8 @@ The list of layers counts by the last preflights. This count is for the confirma
 includes a new tag, and Macs that have not synced since they got it.
 """
 
+from collections.abc import AsyncIterator
+
 from santaserver.db import Connection
 from santaserver.errors import NotFound
 from santaserver.layers import member_repository as repository
@@ -32,12 +34,30 @@ async def count_members(connection: Connection, scope: Scope, name: str) -> int:
     return number
 
 
+async def members_of_tag(connection: Connection, tag: TagDefinition, only: int | None = None) -> set[int]:
+    """Return the Macs that have a tag by its definition, synced since or not; or whether one has."""
+    found = await repository.known_members(connection, tag, only)
+    if tag.predicate is not None:
+        found |= {mac async for mac in _matching(connection, tag, tag.predicate, only)}
+    return found
+
+
 async def _count_matching(connection: Connection, tag: TagDefinition, predicate: str) -> int:
-    number = after = 0
+    number = 0
+    async for _ in _matching(connection, tag, predicate):
+        number += 1
+    return number
+
+
+async def _matching(
+    connection: Connection, tag: TagDefinition, predicate: str, only: int | None = None
+) -> AsyncIterator[int]:
+    """Yield the other Macs that a tag's expression holds for."""
+    after = 0
     turns = Turns()
-    while machines := await repository.others(connection, tag, after, AT_ONCE):
-        for _, facts in machines:
-            number += holds(predicate, facts)
+    while machines := await repository.others(connection, tag, after, AT_ONCE, only):
+        for mac, facts in machines:
+            if holds(predicate, facts):
+                yield mac
             await turns.pause()
         after = machines[-1][0]
-    return number

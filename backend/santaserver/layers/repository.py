@@ -92,6 +92,12 @@ async def is_machine(connection: Connection, scope: Scope, machine_id: str) -> b
     return found
 
 
+async def rank_of(connection: Connection, layer_id: int) -> int:
+    """Return a layer's place among all."""
+    rank: int = await connection.fetchval("select rank from layer where id = $1", layer_id)
+    return rank
+
+
 async def mark_used(connection: Connection, layer_id: int) -> None:
     """Mark a layer as not empty, so that signatures include it from now on."""
     await connection.execute("update layer set used = true where id = $1", layer_id)

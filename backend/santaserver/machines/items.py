@@ -1,14 +1,17 @@
 """Machines as lists write them. Pure."""
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from santaserver.machines.schemas import LastSync, Machine, MachineTag, RuleCounts
+from santaserver.preconditions import entity_tag
 from santaserver.reads import Row, item_of
 
 machine_tag = item_of(MachineTag)
 _machine, _rule_counts, _sync = item_of(Machine), item_of(RuleCounts), item_of(LastSync)
 
-PLAIN = [name for name in Machine.model_fields if name not in {"rule_counts", "last_sync"}]
+PLAIN = [name for name in Machine.model_fields if name not in {"rule_counts", "last_sync", "etag"}]
 COUNTS = [f"{name}_rules" for name in RuleCounts.model_fields]
 
 
@@ -18,7 +21,13 @@ def machine_of(row: Row) -> Struct:
         **{name: row[name] for name in PLAIN},
         rule_counts=_rule_counts(*(row[name] for name in COUNTS)),
         last_sync=_last_sync(row),
+        etag=machine_etag(row["machine_id"], row["monitor_until"], row["retired_at"], row["released_at"]),
     )
+
+
+def machine_etag(machine_id: str, *state: datetime | None) -> str:
+    """Return the tag of a machine's version: of what administrators set, in the order of `service.STATE`."""
+    return entity_tag("machine", machine_id, *state)
 
 
 def _last_sync(row: Row) -> Struct | None:

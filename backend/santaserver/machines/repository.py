@@ -211,6 +211,19 @@ async def credential_history(connection: Connection, machine_id: str) -> Sequenc
     )
 
 
+async def lock_machine(
+    connection: Connection, scope: Scope, machine_id: str, now: datetime
+) -> MachineRow | None:
+    """Return one machine, locked against its syncs and other changes in the order in which a sync locks."""
+    await connection.execute("select from machine where machine_id = $1 for no key update", machine_id)
+    await connection.execute(
+        """select from machine_sync where machine_id = (select id from machine where machine_id = $1)
+           for update""",
+        machine_id,
+    )
+    return await find_machine(connection, scope, machine_id, now)
+
+
 async def serials_of(connection: Connection, row_id: int) -> Sequence[SerialRow]:
     """Return the serial numbers that a machine id was used with."""
     rows = await connection.fetch(

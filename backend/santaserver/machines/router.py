@@ -8,8 +8,9 @@ from fastapi import Query, Response
 
 from santaserver.authorization import require
 from santaserver.current_user import User
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, IfMatchDep, NowDep, StateDep, WorkDep
 from santaserver.errors import (
+    CHANGING,
     BadRequest,
     Conflict,
     Forbidden,
@@ -36,7 +37,7 @@ from santaserver.machines.schemas import (
     MonitorMode,
 )
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
-from santaserver.reads import json_response
+from santaserver.reads import json_response, tagged
 from santaserver.routing import AreaRouter
 from santaserver.scope import Scope
 from santaserver.state import AppState
@@ -94,31 +95,44 @@ async def order_clean_sync(
     state: StateDep,
     user: CurrentUser,
     now: NowDep,
+    response: Response,
 ) -> MachineDetail:
     """Order a clean sync, which rebuilds the machine's rule table; the Mac drops events not yet uploaded."""
-    return await service.order_clean_sync(work, scope, state.caches, machine_id, order.kind, user, now)
+    ordered = await service.order_clean_sync(work, scope, state.caches, machine_id, order.kind, user, now)
+    return tagged(response, ordered)
 
 
-@router.post("/{machine_id:path}/monitor-mode", responses=responses(NotFound, Conflict, Unprocessable))
+@router.post("/{machine_id:path}/monitor-mode", responses=CHANGING | responses(Conflict, Unprocessable))
 async def start_monitor_mode(
     machine_id: MachinePath,
     order: MonitorMode,
     scope: MayWrite,
+    expected: IfMatchDep,
     work: WorkDep,
     state: StateDep,
     user: CurrentUser,
     now: NowDep,
+    response: Response,
 ) -> MachineDetail:
     """Switch the machine to MONITOR mode for a limited time, from its next sync on."""
-    return await service.start_monitor_mode(work, scope, state.caches, machine_id, order, user, now)
+    changed = service.start_monitor_mode(work, scope, state.caches, machine_id, order, expected, user, now)
+    return tagged(response, await changed)
 
 
-@router.delete("/{machine_id:path}/monitor-mode", responses=responses(NotFound))
+@router.delete("/{machine_id:path}/monitor-mode", responses=CHANGING)
 async def end_monitor_mode(
-    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+    machine_id: MachinePath,
+    scope: MayWrite,
+    expected: IfMatchDep,
+    work: WorkDep,
+    state: StateDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
 ) -> MachineDetail:
     """End the machine's monitor mode early, at its next sync."""
-    return await service.end_monitor_mode(work, scope, state.caches, machine_id, user, now)
+    changed = service.end_monitor_mode(work, scope, state.caches, machine_id, expected, user, now)
+    return tagged(response, await changed)
 
 
 @router.get(
@@ -155,11 +169,18 @@ async def release_machine(
     return await _ordered(work, scope, state, machine_id, "release", user, now)
 
 
-@router.delete("/{machine_id:path}/release", responses=responses(NotFound))
+@router.delete("/{machine_id:path}/release", responses=CHANGING)
 async def withdraw_release(
-    machine_id: MachinePath, scope: MayWrite, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+    machine_id: MachinePath,
+    scope: MayWrite,
+    expected: IfMatchDep,
+    work: WorkDep,
+    state: StateDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> MachineDetail:
     """Keep the machine's credential after all."""
+    await service.lock_version(work.connection, scope, state.caches, machine_id, expected, now)
     return await _ordered(work, scope, state, machine_id, "withdraw_release", user, now)
 
 
@@ -192,11 +213,18 @@ async def _ordered(
     return await service.get_machine(work.connection, scope, state.caches, machine_id, now)
 
 
-@router.delete("/{machine_id:path}", status_code=HTTPStatus.NO_CONTENT, responses=responses(NotFound))
+@router.delete("/{machine_id:path}", status_code=HTTPStatus.NO_CONTENT, responses=CHANGING)
 async def delete_machine(
-    machine_id: MachinePath, scope: MayWrite, work: WorkDep, user: CurrentUser, now: NowDep
+    machine_id: MachinePath,
+    scope: MayWrite,
+    expected: IfMatchDep,
+    work: WorkDep,
+    state: StateDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> None:
     """Forget the machine: it is no longer listed, and a later sync enrolls it again. Its events stay."""
+    await service.lock_version(work.connection, scope, state.caches, machine_id, expected, now)
     await fleet.order_one(work, scope, machine_id, "delete", user, now)
 
 
@@ -208,7 +236,12 @@ async def list_machine_tags(machine_id: MachinePath, scope: MayRead, connection:
 
 @router.get("/{machine_id:path}", responses=responses(NotFound))
 async def get_machine(
-    machine_id: MachinePath, scope: MayRead, connection: ConnectionDep, state: StateDep, now: NowDep
+    machine_id: MachinePath,
+    scope: MayRead,
+    connection: ConnectionDep,
+    state: StateDep,
+    now: NowDep,
+    response: Response,
 ) -> MachineDetail:
     """Show one machine."""
-    return await service.get_machine(connection, scope, state.caches, machine_id, now)
+    return tagged(response, await service.get_machine(connection, scope, state.caches, machine_id, now))

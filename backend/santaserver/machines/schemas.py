@@ -69,6 +69,7 @@ class Machine(BaseModel):
     )
     rule_counts: RuleCounts
     last_sync: LastSync | None
+    etag: str = Field(description="For `If-Match`; names what people set: monitor mode, release, retirement")
 
 
 class HeldRules(BaseModel):

@@ -1,28 +1,34 @@
 """Shows machines; orders clean syncs and monitor mode."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct, to_builtins
 
 from santaserver.audit import Target
+from santaserver.clock import stamp
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.live.messages import MachineChange, MachineChanged
 from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
-from santaserver.machines.items import machine_of, machine_tag
+from santaserver.machines.items import machine_etag, machine_of, machine_tag
 from santaserver.machines.repository import MachineRow, MonitorWindow
 from santaserver.machines.schemas import CleanKind, Machine, MachineCount, MachineDetail, MonitorMode
 from santaserver.outbox import message
 from santaserver.paging import decode_cursor
+from santaserver.preconditions import IfMatch
 from santaserver.reads import ItemPage, page_of
 from santaserver.scope import Scope
+from santaserver.stale import Version, check
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync_settings.service import locked_mode_owner
 from santaserver.unit_of_work import UnitOfWork
 
 NO_MACHINE = "There is no such machine"
+STATE = ("monitor_until", "retired_at", "released_at")
+"""What administrators set on a machine; also the names in the audit log."""
 
 
 async def list_machines(
@@ -82,12 +88,14 @@ async def start_monitor_mode(
     caches: SyncCaches,
     machine_id: str,
     order: MonitorMode,
+    expected: IfMatch,
     user: User,
     now: datetime,
 ) -> MachineDetail:
     """Make a machine's syncs send MONITOR for a limited time; a running window is replaced."""
     connection = work.connection
-    row = await _find(connection, scope, machine_id, now, syncing=True)
+    row = await lock_version(connection, scope, caches, machine_id, expected, now)
+    _refuse_retired(row)
     await _refuse_locked_mode(connection, row.signature)
     until = now + timedelta(minutes=order.minutes)
     reason = order.reason.strip()
@@ -96,23 +104,29 @@ async def start_monitor_mode(
     await repository.set_monitor_until(connection, row.id, until)
     await repository.end_monitor_windows(connection, row.id, user.id, now)
     await repository.add_monitor_window(connection, MonitorWindow(row.id, now, until, reason, user.id))
-    after = {"until": until.isoformat(), "reason": reason}
-    work.audit(user.actor, now, "monitor_mode_started", _target(row), None, after)
+    before, after = _window(row.monitor_until), {**_window(until), "reason": reason}
+    work.audit(user.actor, now, "monitor_mode_started", _target(row), before, after)
     return await _changed(work, scope, caches, machine_id, "monitor_mode_started", now)
 
 
 async def end_monitor_mode(
-    work: UnitOfWork, scope: Scope, caches: SyncCaches, machine_id: str, user: User, now: datetime
+    work: UnitOfWork,
+    scope: Scope,
+    caches: SyncCaches,
+    machine_id: str,
+    expected: IfMatch,
+    user: User,
+    now: datetime,
 ) -> MachineDetail:
     """End a machine's monitor window early; without one nothing happens."""
     connection = work.connection
-    row = await _find(connection, scope, machine_id, now)
+    row = await lock_version(connection, scope, caches, machine_id, expected, now)
     if row.monitor_until is None or row.monitor_until <= now:
         return await get_machine(connection, scope, caches, machine_id, now)
-    before = {"until": row.monitor_until.isoformat()}
+    before = _window(row.monitor_until)
     await repository.set_monitor_until(connection, row.id, None)
     await repository.end_monitor_windows(connection, row.id, user.id, now)
-    work.audit(user.actor, now, "monitor_mode_ended", _target(row), before, None)
+    work.audit(user.actor, now, "monitor_mode_ended", _target(row), before, _window(None))
     return await _changed(work, scope, caches, machine_id, "monitor_mode_ended", now)
 
 
@@ -147,9 +161,38 @@ async def _find(
     row = await repository.find_machine(connection, scope, machine_id, now)
     if row is None:
         raise NotFound(NO_MACHINE)
-    if syncing and row.retired_at is not None:
-        raise Conflict("The machine was retired, so it does not sync; restore it first")
+    if syncing:
+        _refuse_retired(row)
     return row
+
+
+def _refuse_retired(row: MachineRow) -> None:
+    if row.retired_at is not None:
+        raise Conflict("The machine was retired, so it does not sync; restore it first")
+
+
+async def lock_version(
+    connection: Connection,
+    scope: Scope,
+    caches: SyncCaches,
+    machine_id: str,
+    expected: IfMatch,
+    now: datetime,
+) -> MachineRow:
+    """Return a machine that nobody else changes until the end of the transaction, if it is this version."""
+    row = await repository.lock_machine(connection, scope, machine_id, now)
+    if row is None:
+        raise NotFound(NO_MACHINE)
+    state = {name: getattr(row, name) for name in STATE}
+    if not expected.holds(machine_etag(row.machine_id, *state.values())):
+        shown = await get_machine(connection, scope, caches, row.machine_id, now)
+        await check(connection, expected, Version("machine", row.machine_id, state, shown))
+    return row
+
+
+def _window(until: datetime | None) -> dict[str, Any]:
+    """Return what administrators set, as the audit log has it."""
+    return {"monitor_until": stamp(until)}
 
 
 def _target(row: MachineRow) -> Target:

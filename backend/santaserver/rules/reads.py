@@ -13,6 +13,7 @@ from santaserver.policy.layer_names import NAME, NAMED
 from santaserver.reads import ItemPage, Row, item_of, page_of
 from santaserver.rules.progress import COUNTS, NOBODY, FleetProgress, LayerProgress
 from santaserver.rules.schemas import Rule
+from santaserver.rules.version import rule_etag
 from santaserver.scope import Scope, layer_in
 
 OWNER = """case l.kind when 'tag' then lower(t.name) = lower($2) when 'user' then l.name = lower($2)
@@ -76,7 +77,9 @@ async def list_rules(
 def _item(row: Row, progress: LayerProgress) -> Struct:
     seq = row[15]
     state, acked = ("waiting", 0) if seq is None else ("active", progress.confirmed(seq))
-    return _rule(*(*row[:11], state, *row[11:15], seq, acked, progress.total))
+    # in the order of version.STATE
+    etag = rule_etag(row[0], (*row[4:9], row[10], row[11], row[12], seq))
+    return _rule(*(*row[:11], state, *row[11:15], seq, acked, progress.total, etag))
 
 
 def _statement(scope: Scope, query: RuleQuery) -> tuple[str, list[object]]:

@@ -116,6 +116,14 @@ async def find_rule(connection: Connection, scope: Scope, rule_id: int) -> RuleR
     return RuleRow(*row) if row else None
 
 
+async def numbers_of(connection: Connection, rule_id: int) -> list[int]:
+    """Return the numbers under which a rule got new content."""
+    rows = await connection.fetch(
+        "select opened_seq from rule_version where rule_id = $1 and opened_seq is not null", rule_id
+    )
+    return [row[0] for row in rows]
+
+
 async def rules_of_layer(connection: Connection, layer: int) -> list[RuleRow]:
     """Return all live rules of a layer."""
     return [RuleRow(*row) for row in await connection.fetch(f"{LIVE} and r.layer_id = $1", layer)]

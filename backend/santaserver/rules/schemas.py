@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from santaserver.inputs import Input, Line, Text, Time
+from santaserver.inputs import Input, Line, Text, Time, unchanged
 from santaserver.layers.schemas import GLOBAL, LayerName
 from santaserver.policy.targets import Policy, RuleType
 from santaserver.web_address import DialogAddress
@@ -52,7 +52,39 @@ class RuleCreate(RuleContent):
 
 
 class RuleUpdate(RuleContent):
-    """A rule's new content; the target stays."""
+    """All of a rule's new content; the target stays.
+
+    Nothing of it has a default: what is left out by mistake must not make a rule permanent or unlock it.
+    """
+
+    cel_expr: Text | None = Field(max_length=MAX_CEL, description="For the policy CEL, else null")
+    custom_msg: Text = Field(max_length=MAX_TEXT)
+    custom_url: DialogAddress = Field(max_length=MAX_TEXT)
+    comment: Text = Field(max_length=MAX_TEXT)
+    locked: bool
+    starts_at: Time | None = Field(description="null: now. Not for a rule in force")
+    expires_at: Time | None = Field(description="null: never")
+
+
+class RulePatch(Input):
+    """What to change of a rule; what is left out stays."""
+
+    policy: Policy = Field(default_factory=unchanged)
+    cel_expr: Text | None = Field(
+        default_factory=unchanged,
+        max_length=MAX_CEL,
+        description="null: none. Left out, it goes when the policy is no longer CEL",
+    )
+    custom_msg: Text = Field(default_factory=unchanged, max_length=MAX_TEXT)
+    custom_url: DialogAddress = Field(default_factory=unchanged, max_length=MAX_TEXT)
+    comment: Text = Field(default_factory=unchanged, max_length=MAX_TEXT)
+    locked: bool = Field(default_factory=unchanged)
+    starts_at: Time | None = Field(
+        default_factory=unchanged, description="null: now. Not for a rule in force"
+    )
+    expires_at: Time | None = Field(default_factory=unchanged, description="null: never")
+    reason: Text = Field("", max_length=MAX_TEXT, description="Why it is changed; stored with this version")
+    override_guard: bool = Field(False, description="As for a new rule; not stored")
 
 
 class Rule(BaseModel):
@@ -79,6 +111,7 @@ class Rule(BaseModel):
     )
     machines_acked: int = Field(description="Macs of the layer that confirmed this content")
     machines_total: int = Field(description="Macs of the layer")
+    etag: str = Field(description="For `If-Match`: names this content, not the numbers of Macs")
 
 
 class RemovedRule(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from santaserver.authorization import require
-from santaserver.deps import CurrentUser, NowDep, StateDep, WorkDep, request_info
+from santaserver.deps import ConfirmedWorkDep, CurrentUser, NowDep, StateDep, request_info
 from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.layers.schemas import LayerName
 from santaserver.rest_body import file_of
@@ -40,7 +40,12 @@ async def export_rules(
 
 @router.post("/import", dependencies=[require("rule:import")], responses=responses(Conflict, Unprocessable))
 async def import_rules(
-    file: RuleImport, request: Request, work: WorkDep, state: StateDep, user: CurrentUser, now: NowDep
+    file: RuleImport,
+    request: Request,
+    work: ConfirmedWorkDep,
+    state: StateDep,
+    user: CurrentUser,
+    now: NowDep,
 ) -> ImportPlan:
     """Import a file of rules in one step, or report what that would do (`dry_run`)."""
     text = file_of(request.scope)

@@ -17,6 +17,7 @@ from santaserver.policy.change import Change, policy_change
 from santaserver.policy.head import read_head
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.transfer_apply import apply
+from santaserver.rules.transfer_asking import ask_before_import
 from santaserver.rules.transfer_guard import judge
 from santaserver.rules.transfer_plan import Failed, FileReader
 from santaserver.rules.transfer_schemas import (
@@ -74,6 +75,7 @@ async def import_rules(
             plan = await _plan(work, file, change.before.seq, now)
         if plan.mistakes_total:
             raise _refusal(plan)
+        await ask_before_import(work, plan)
         plan.policy_seq = await apply(change)
         _record(change, plan, file)
     return plan

@@ -118,6 +118,19 @@ class ConcerningStep(Struct, frozen=True):
     expires_at: datetime | None
 
 
+LOOSENED = """select count(*), array_agg(distinct layer_id) from import_step
+  where action in ('change', 'remove') and (before like '%BLOCKLIST' or before = 'CEL')
+    and not coalesce(policy like '%BLOCKLIST' or policy = 'CEL', false)"""
+
+CHANGED = """select distinct layer_id from import_step
+  where action in ('add', 'change', 'remove') and noticed and layer_id is not null"""
+
+NEW_LAYERS = """select distinct m.id from import_step s join machine m
+  on s.layer = 'machine:' || m.machine_id or s.layer = 'user:' || lower(m.primary_user)
+  where s.action = 'add' and s.layer_id is null and m.retired_at is null"""
+"""The Macs of users and machines that get their layers by this import."""
+
+
 async def begin(connection: Connection) -> None:
     """Make the tables that the file goes to."""
     await connection.execute(STAGED)
@@ -160,6 +173,22 @@ async def mistakes(connection: Connection) -> tuple[list[FileMistake], int]:
     rows = await connection.fetch(MISTAKES, SHOWN, NO_LAYER)
     found = [FileMistake(line=row["line"], field=row["field"], message=row["message"]) for row in rows]
     return found, rows[0]["total"] if rows else 0
+
+
+async def loosened(connection: Connection) -> tuple[int, list[int]]:
+    """Return how many rules that block, or can, would no longer do so, and their layers."""
+    row = await connection.fetchrow(LOOSENED)
+    return (row[0], row[1] or []) if row else (0, [])
+
+
+async def changed_layers(connection: Connection) -> list[int]:
+    """Return the layers whose Macs would get something else."""
+    return [row[0] for row in await connection.fetch(CHANGED)]
+
+
+async def macs_of_new_layers(connection: Connection) -> set[int]:
+    """Return the Macs whose own layer, or that of their user, would begin with this import."""
+    return {row[0] for row in await connection.fetch(NEW_LAYERS)}
 
 
 async def unknown_layers(connection: Connection) -> set[str]:

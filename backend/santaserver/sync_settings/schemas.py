@@ -1,10 +1,12 @@
 """The synced settings in the REST interface and the database."""
 
-from typing import Annotated, Literal
+from copy import copy
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic_core import PydanticUndefined
 
-from santaserver.inputs import Input, Line, Reason, Text
+from santaserver.inputs import Input, Line, Reason, Text, unchanged
 from santaserver.layers.schemas import LayerName
 from santaserver.protocol.body import MAX_BATCH
 from santaserver.sync_settings.path_pattern import check_pattern
@@ -22,9 +24,11 @@ class MediaPolicy(BaseModel):
 
 
 class MediaPolicyUpdate(MediaPolicy, Input):
-    """The same as it may be stored."""
+    """The same as it may be stored; without an action it would allow what was blocked."""
 
     model_config = Input.model_config
+
+    action: Literal["allow", "block", "remount"]
 
 
 class SyncSettings(BaseModel):
@@ -77,7 +81,7 @@ class SyncSettingsUpdate(SyncSettings, Input):
     blocked_path_regex: PathPattern = Field(
         "", max_length=4000, description=f"Empty: none is blocked; {DIALECT}"
     )
-    removable_media_policy: MediaPolicyUpdate = MediaPolicyUpdate()
+    removable_media_policy: MediaPolicyUpdate = MediaPolicyUpdate(action="allow")
     encrypted_removable_media_policy: MediaPolicyUpdate | None = Field(
         None, description="For encrypted volumes; null: as for other volumes"
     )
@@ -87,20 +91,59 @@ class SyncSettingsUpdate(SyncSettings, Input):
     event_detail_text: Text = Field("", max_length=200, description="Label of that button")
 
 
-class GlobalSettingsUpdate(SyncSettingsUpdate):
-    """The settings to define in the global layer."""
-
-    reason: Reason = ""
+Lockable = Annotated[Line, Field(max_length=100)]
 
 
 class LayerSettingsUpdate(Input):
-    """The settings to define in one layer; others come from the layers below, or are defaults."""
+    """All settings to define in one layer; others come from the layers below, or are defaults."""
 
     values: SyncSettingsUpdate = Field(
         description="Only the settings named in the request belong to the layer"
     )
-    locked: list[Annotated[Line, Field(max_length=100)]] = Field(
-        [], max_length=100, description="Of these, what higher layers cannot change"
+    locked: list[Lockable] = Field(max_length=100, description="Of these, what higher layers cannot change")
+    reason: Reason = ""
+
+
+NULLABLE = frozenset({"encrypted_removable_media_policy"})
+"""Settings that have null as a value of their own."""
+
+
+def _nullable() -> dict[str, Any]:
+    """Return the fields of settings of which any may be left out, or null."""
+    fields: dict[str, Any] = {}
+    for name, info in SyncSettingsUpdate.model_fields.items():
+        field = copy(info)
+        field.default, field.default_factory = PydanticUndefined, unchanged
+        annotation: Any = info.annotation
+        fields[name] = (annotation | None, field)
+    return fields
+
+
+SettingsPatch = create_model(
+    "SettingsPatch",
+    __base__=Input,
+    __doc__="""Settings to change. What is left out stays; null removes a setting from the layer, so that it
+    comes from the layers below or is the default. Only encrypted_removable_media_policy has null as a value.
+    """,
+    **_nullable(),
+)
+
+
+class GlobalSettingsPatch(SettingsPatch):
+    """Settings of the global layer to change. What is left out stays; null restores the default."""
+
+    reason: Reason = ""
+
+
+class LayerSettingsPatch(Input):
+    """What to change of the settings defined in one layer; what is left out stays."""
+
+    values: SettingsPatch = Field(default_factory=SettingsPatch)
+    unset: list[Lockable] = Field(
+        [], max_length=100, description="Settings to remove from the layer; also those that can be null"
+    )
+    locked: list[Lockable] = Field(
+        default_factory=unchanged, max_length=100, description="All settings that higher layers cannot change"
     )
     reason: Reason = ""
 
@@ -111,3 +154,4 @@ class LayerSettings(BaseModel):
     values: SyncSettings = Field(description="Only the settings that belong to the layer")
     locked: list[str] = Field(description="Of these, what higher layers cannot change")
     layer: LayerName
+    etag: str = Field(description="For `If-Match`")

@@ -69,6 +69,42 @@ async def read_members(
     return await connection.fetch(MEMBERS, tag, after, limit)
 
 
+async def find_machine(connection: Connection, scope: Scope, machine_id: str) -> int | None:
+    """Return the row id of a machine."""
+    row: int | None = await connection.fetchval(
+        f"select m.id from machine m where m.machine_id = $1 and {machine_in('m.id', '$2')}",  # noqa: S608
+        machine_id,
+        scope.tag_ids,
+    )
+    return row
+
+
+async def sources_of(connection: Connection, tag: int, machine: int) -> list[str]:
+    """Return why a machine has a tag."""
+    rows = await connection.fetch(
+        """select source from tag_member where tag_id = $1 and machine_id = $2 and left_at is null
+           order by source""",
+        tag,
+        machine,
+    )
+    return [row[0] for row in rows]
+
+
+async def membership_changes(connection: Connection, tag: int, machine: int) -> Sequence[Row]:
+    """Return when a machine was given a tag manually or lost it, and by whom, the latest first."""
+    return await connection.fetch(
+        """select x.at, coalesce(u.username, 'system'), x.action, coalesce(x.reason, '') from tag_member b
+           cross join lateral (values (b.joined_at, b.joined_by, 'tag_member_added', b.joined_reason),
+             (b.left_at, b.left_by, 'tag_member_removed', b.left_reason)) x (at, user_id, action, reason)
+           left join app_user u on u.id = x.user_id
+           where b.tag_id = $1 and b.machine_id = $2 and b.source = $3 and x.at is not null
+           order by x.at desc, x.action desc limit 1""",
+        tag,
+        machine,
+        MANUAL,
+    )
+
+
 async def is_live(connection: Connection, scope: Scope, tag: int) -> bool:
     """Tell whether there is such a tag."""
     if not scope.covers(tag):

@@ -10,6 +10,7 @@ from santaserver.policy.change import Change
 from santaserver.policy.guard_repository import SIGNATURES
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
 from santaserver.policy.predicate import MachineFacts
+from santaserver.rules.loosening import BLOCKING
 from santaserver.scope import Scope
 from santaserver.tags.schemas import TagContent
 
@@ -214,12 +215,36 @@ async def macs_by_class(
 
 
 async def machines_by_layers(connection: Connection) -> list[tuple[Sequence[int], int]]:
-    """Return each set of layers that Macs had at their last preflight, and how many had it."""
+    """Return each set of tags' layers that hold something and that Macs have, and how many have it."""
     rows = await connection.fetch(
-        """select p.layers, count(*) from policy_signature p join machine_sync y on y.signature = p.id
-           group by p.layers"""
+        """select layers, count(*) from (
+             select b.machine_id, array_agg(distinct l.id) as layers
+             from tag_member b join layer l on l.tag_id = b.tag_id
+             join machine m on m.id = b.machine_id and m.retired_at is null
+             where b.left_at is null and l.removed_at is null and l.used group by b.machine_id) m
+           group by layers"""
     )
     return [(row[0], row[1]) for row in rows]
+
+
+async def ranks_in(connection: Connection, tags: Sequence[int]) -> dict[int, int]:
+    """Return the ranks that the tags' layers have in another order."""
+    rows = await connection.fetch(
+        """select l.id, o.place from unnest($1::bigint[]) with ordinality o (tag, place)
+           join layer l on l.tag_id = o.tag""",
+        tags,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def blocking_rules(connection: Connection, layer: int) -> int:
+    """Count the rules of a layer that are in force and block, or can."""
+    number: int = await connection.fetchval(
+        f"""select count(*) from rule_version where layer_id = $1 and closed_seq is null
+            and opened_seq is not null and ({BLOCKING})""",  # noqa: S608 - a constant
+        layer,
+    )
+    return number
 
 
 async def rivals(connection: Connection, layers: Sequence[int]) -> set[tuple[int, int]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from santaserver.inputs import Input, Line, Reason, RowId, Text
+from santaserver.inputs import Input, Line, Reason, RowId, Text, unchanged
 from santaserver.layers.schemas import LayerName
 
 MemberSource = Literal["manual", "enrollment", "group", "predicate"]
@@ -19,26 +19,57 @@ TagName = Annotated[
 ]
 
 
+Predicate = Annotated[
+    Text,
+    Field(
+        max_length=10_000,
+        description="CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, "
+        "primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight",
+        examples=["hostname.startsWith('lab-') && os_version.startsWith('26.')"],
+    ),
+]
+Groups = Annotated[
+    list[Annotated[Line, Field(min_length=1, max_length=500)]],
+    Field(max_length=200, description="Directory groups whose users' Macs are members"),
+]
+EnrollmentIds = Annotated[
+    list[RowId], Field(max_length=200, description="Enrollments whose Macs are members")
+]
+
+
 class TagContent(Input):
     """What a tag is and who its members are, besides those added manually."""
 
     name: TagName
     description: Text = Field("", max_length=4000)
-    predicate: Text | None = Field(
-        None,
-        max_length=10_000,
-        description="CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, "
-        "primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight",
-        examples=["hostname.startsWith('lab-') && os_version.startsWith('26.')"],
-    )
-    groups: list[Annotated[Line, Field(min_length=1, max_length=500)]] = Field(
-        [], max_length=200, description="Directory groups whose users' Macs are members"
-    )
-    enrollments: list[RowId] = Field([], max_length=200, description="Enrollments whose Macs are members")
+    predicate: Predicate | None = None
+    groups: Groups = Field([])
+    enrollments: EnrollmentIds = Field([])
 
 
-class TagChange(TagContent):
-    """A new tag, or what one becomes."""
+class TagUpdate(TagContent):
+    """All of a tag's new definition; what is left out by mistake must not take the tag from Macs."""
+
+    description: Text = Field(max_length=4000)
+    predicate: Predicate | None
+    groups: Groups
+    enrollments: EnrollmentIds
+    reason: Reason = ""
+
+
+class TagPatch(Input):
+    """What to change of a tag; what is left out stays."""
+
+    name: TagName = Field(default_factory=unchanged)
+    description: Text = Field(default_factory=unchanged, max_length=4000)
+    predicate: Predicate | None = Field(default_factory=unchanged, description="null: none")
+    groups: Groups = Field(default_factory=unchanged)
+    enrollments: EnrollmentIds = Field(default_factory=unchanged)
+    reason: Reason = ""
+
+
+class TagCreate(TagContent):
+    """A new tag."""
 
     reason: Reason = ""
 
@@ -56,6 +87,7 @@ class Tag(TagContent):
     rules: int
     settings: int = Field(description="Settings of its layer")
     created_at: datetime
+    etag: str = Field(description="For `If-Match`: names this definition, not the order or the numbers")
 
 
 class TagOrder(Input):
@@ -70,6 +102,21 @@ class TagOrderChange(TagOrder):
     reason: Reason = ""
 
 
+class PresentOrder(BaseModel):
+    """The order of all live tags."""
+
+    tags: list[int] = Field(description="Ids, the lowest first")
+    etag: str = Field(description="For `If-Match`")
+
+
+class Membership(BaseModel):
+    """Whether one Mac was given one tag manually."""
+
+    manual: bool
+    sources: list[MemberSource] = Field(description="Why it has the tag; empty when it does not")
+    etag: str = Field(description="For `If-Match`; names whether it was given manually")
+
+
 class TagMember(BaseModel):
     """A Mac that has a tag."""
 
@@ -77,6 +124,7 @@ class TagMember(BaseModel):
     hostname: str
     sources: list[MemberSource]
     joined_at: datetime
+    etag: str = Field(description="Of its membership, for `If-Match`")
 
 
 class TagOrderImpact(BaseModel):

@@ -7,26 +7,46 @@ from msgspec import Struct
 
 from santaserver.audit import Actor, Target
 from santaserver.db import Connection
-from santaserver.errors import Conflict, NotFound, wrong_field
+from santaserver.errors import ChangeNote, Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
 from santaserver.outbox import changed_in_bulk
 from santaserver.paging import decode_cursor
 from santaserver.policy import guard_repository, guarding, tag_log
 from santaserver.policy.change import Change, policy_change
+from santaserver.policy.layer_ranks import MANUAL
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
+from santaserver.preconditions import IfMatch
 from santaserver.reads import ItemPage, page_of
 from santaserver.rules.service import remove_layers_rules
 from santaserver.scope import Scope
+from santaserver.stale import Version, check, refusal
 from santaserver.sync_settings.service import remove_layers_settings
 from santaserver.tags import member_repository, membership_guard, repository
+from santaserver.tags.asking import (
+    ask_before_change,
+    ask_before_membership,
+    ask_before_order,
+    ask_before_removal,
+)
 from santaserver.tags.impact import count_affected, moved
-from santaserver.tags.items import tag_member, tag_of
+from santaserver.tags.items import member_of, tag_of
 from santaserver.tags.member_repository import MemberChange
 from santaserver.tags.repository import TagRow
-from santaserver.tags.schemas import PredicateResult, Tag, TagContent, TagOrderImpact
+from santaserver.tags.schemas import (
+    Membership,
+    PredicateResult,
+    PresentOrder,
+    Tag,
+    TagContent,
+    TagOrderImpact,
+    TagPatch,
+    TagUpdate,
+)
+from santaserver.tags.version import STATE, membership_etag, order_etag, tag_etag, tag_state
 from santaserver.turns import Turns
 from santaserver.unit_of_work import UnitOfWork
 
+NO_MACHINE = "There is no such machine"
 NO_TAG = "There is no such tag; it may have been removed"
 TRIED = 1000
 """Macs that a predicate is tried on."""
@@ -43,7 +63,7 @@ async def create_tag(
 ) -> Tag:
     """Add a tag above all others."""
     connection = work.connection
-    _check_predicate(content)
+    _check_predicate(content.predicate)
     async with policy_change(work, actor, now, "tag", reason) as change:
         await _check(connection, content, None)
         tag = await repository.add_tag(connection, _stored(content), actor.id, now)
@@ -60,17 +80,24 @@ async def update_tag(
     work: UnitOfWork,
     scope: Scope,
     tag_id: int,
-    content: TagContent,
+    wanted: TagUpdate | TagPatch,
+    expected: IfMatch,
     actor: Actor,
     now: datetime,
-    reason: str = "",
 ) -> Tag:
     """Change a tag; Macs become or stop being members at their next preflight."""
     connection = work.connection
-    _check_predicate(content)
-    async with policy_change(work, actor, now, "tag", reason) as change:
+    if "predicate" in wanted.model_fields_set:
+        _check_predicate(wanted.predicate)
+    row = await _live(connection, scope, tag_id)
+    known = _tag(row)
+    await check(connection, expected, _version(known))
+    await ask_before_change(work, row, _stored(_merged(known, wanted)), known.etag)
+    async with policy_change(work, actor, now, "tag", wanted.reason) as change:
         row = await _live(connection, scope, tag_id)
         before = _tag(row)
+        await check(connection, expected, _version(before))
+        content = _merged(before, wanted)
         await _check(connection, content, tag_id)
         guard = await membership_guard.prepare(work, row, now)
         await membership_guard.check_definition(work, guard, row, content)
@@ -87,13 +114,23 @@ async def update_tag(
 
 
 async def remove_tag(
-    work: UnitOfWork, scope: Scope, tag_id: int, actor: Actor, now: datetime, reason: str = ""
+    work: UnitOfWork,
+    scope: Scope,
+    tag_id: int,
+    expected: IfMatch,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
 ) -> None:
     """Remove a tag with all rules and settings of its layer."""
     connection = work.connection
+    row = await _live(connection, scope, tag_id)
+    await check(connection, expected, _version(_tag(row)))
+    await ask_before_removal(work, row, _tag(row).etag)
     async with policy_change(work, actor, now, "tag", reason) as change:
         row = await _live(connection, scope, tag_id)
         before = _tag(row)
+        await check(connection, expected, _version(before))
         guard = await membership_guard.prepare(work, row, now)
         rules = await remove_layers_rules(change, row.layer)
         settings = await remove_layers_settings(change, row.layer)
@@ -108,13 +145,33 @@ async def remove_tag(
             change.tell(changed_in_bulk(now))
 
 
+async def get_order(connection: Connection) -> PresentOrder:
+    """Return the order of all live tags."""
+    return _order(await repository.tag_order(connection))
+
+
 async def order_tags(
-    work: UnitOfWork, scope: Scope, tags: list[int], actor: Actor, now: datetime, reason: str = ""
-) -> list[Tag]:
-    """Put all tags into a new order; raise `Conflict` unless each live one is named once."""
+    work: UnitOfWork,
+    scope: Scope,
+    tags: list[int],
+    expected: IfMatch,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+) -> tuple[list[Tag], str]:
+    """Put all tags into a new order, and return them with the tag of that version.
+
+    Raise `Conflict` unless each live one is named once.
+    """
     connection = work.connection
+    known = await repository.tag_order(connection)
+    await check(connection, expected, Version("tag", "*", {"tags": known}, _order(known)))
+    if tags != known and work.confirmation.asks:
+        impact = await order_impact(connection, scope, tags)
+        await ask_before_order(work, tags, impact.differing, order_etag(known))
     async with policy_change(work, actor, now, "tag_order", reason) as change:
         before = await repository.tag_order(connection)
+        await check(connection, expected, Version("tag", "*", {"tags": before}, _order(before)))
         _check_whole(tags, before)
         if tags != before:
             guard = await guarding.prepare_all(work, now)
@@ -126,7 +183,7 @@ async def order_tags(
             change.layers_changed()
             change.sum_up(tags=len(tags))
             change.audit("tags_ordered", ("tag", "*"), {"tags": before}, {"tags": tags})
-    return await list_tags(connection, scope)
+    return await list_tags(connection, scope), order_etag(tags)
 
 
 async def order_impact(connection: Connection, scope: Scope, tags: list[int]) -> TagOrderImpact:
@@ -167,9 +224,10 @@ async def read_tags(connection: Connection, scope: Scope) -> list[Struct]:
     return [tag_of(row) for row in await repository.list_tags(connection, scope)]
 
 
-async def read_tag(connection: Connection, scope: Scope, tag_id: int) -> Struct:
-    """Return one live tag."""
-    return tag_of(await _live(connection, scope, tag_id))
+async def read_tag(connection: Connection, scope: Scope, tag_id: int) -> tuple[Struct, str]:
+    """Return one live tag, and the tag of its version."""
+    row = await _live(connection, scope, tag_id)
+    return tag_of(row), tag_etag(row.id, tag_state(row))
 
 
 async def read_members(
@@ -181,26 +239,60 @@ async def read_members(
     rows = await member_repository.read_members(connection, scope, tag_id, after, limit + 1)
     if not rows and not await member_repository.is_live(connection, scope, tag_id):
         raise NotFound(NO_TAG)
-    return page_of(rows, limit, lambda row: tag_member(*row[:4]), lambda row: (row["id"],))
+    return page_of(rows, limit, lambda row: member_of(tag_id, row), lambda row: (row["id"],))
+
+
+async def get_membership(connection: Connection, scope: Scope, tag_id: int, machine_id: str) -> Membership:
+    """Return whether a machine has a tag, and why."""
+    machine = await member_repository.find_machine(connection, scope, machine_id)
+    if machine is None:
+        raise NotFound(NO_MACHINE)
+    await _live(connection, scope, tag_id)
+    return await _membership_of(connection, tag_id, (machine, machine_id))
 
 
 async def set_member(
-    work: UnitOfWork, scope: Scope, change: MemberChange, actor: Actor, now: datetime
-) -> None:
+    work: UnitOfWork,
+    scope: Scope,
+    change: MemberChange,
+    expected: IfMatch,
+    actor: Actor,
+    now: datetime,
+) -> Membership:
     """Make a machine a member manually, or no longer; other sources of membership stay."""
-    machine = await member_repository.lock_machine(work.connection, scope, change.machine_id)
+    connection = work.connection
+    tag_id, machine_id = change.tag, change.machine_id
+    machine = await member_repository.lock_machine(connection, scope, machine_id)
     if machine is None:
-        raise NotFound("There is no such machine")
-    tag = await _live(work.connection, scope, change.tag)
+        raise NotFound(NO_MACHINE)
+    tag = await _live(connection, scope, tag_id)
+    present = await _membership_of(connection, tag_id, (machine, machine_id))
+    if not expected.holds(present.etag):
+        rows = await member_repository.membership_changes(connection, tag_id, machine)
+        changes = [
+            ChangeNote(at=at, actor=name, actor_kind="user", kind=action, reason=reason, fields=["manual"])
+            for at, name, action, reason in rows
+        ]
+        raise refusal(present.etag, present, changes)
+    if present.manual != change.member:
+        await ask_before_membership(work, tag, machine, present.etag, member=change.member)
     guard = await membership_guard.prepare(work, tag, now)
     before = await membership_guard.class_of(work, guard, machine)
-    if await member_repository.change_member(work.connection, change, machine, actor.id, now):
-        await membership_guard.check_one(work, guard, machine, change.machine_id, before)
+    if await member_repository.change_member(connection, change, machine, actor.id, now):
+        await membership_guard.check_one(work, guard, machine, machine_id, before)
         action = "tag_member_added" if change.member else "tag_member_removed"
         told: dict[str, object] = {"tag": tag.name, "tag_id": tag.id}
         told |= {"guard_overridden": True} if guard.overridden else {}
-        target: Target = ("machine", change.machine_id)
+        target: Target = ("machine", machine_id)
         work.audit(actor, now, action, target, after=told, reason=change.reason)
+    return await _membership_of(connection, tag_id, (machine, machine_id))
+
+
+async def _membership_of(connection: Connection, tag_id: int, machine: tuple[int, str]) -> Membership:
+    sources = await member_repository.sources_of(connection, tag_id, machine[0])
+    manual = MANUAL in sources
+    etag = membership_etag(tag_id, machine[1], manual=manual)
+    return Membership(manual=manual, sources=sources, etag=etag)
 
 
 def _check_whole(tags: list[int], present: list[int]) -> None:
@@ -219,9 +311,9 @@ async def _get(connection: Connection, scope: Scope, tag_id: int) -> Tag:
     return _tag(await _live(connection, scope, tag_id))
 
 
-def _check_predicate(content: TagContent) -> None:
+def _check_predicate(text: str | None) -> None:
     """Compile a predicate, before the policy is locked."""
-    predicate = (content.predicate or "").strip()
+    predicate = (text or "").strip()
     if predicate and (wrong := _predicate_mistake(predicate)):
         raise wrong_field("predicate", wrong)
 
@@ -249,6 +341,13 @@ def _stored(content: TagContent) -> TagContent:
     return content.model_copy(update={"predicate": (content.predicate or "").strip() or None})
 
 
+def _merged(before: Tag, wanted: TagUpdate | TagPatch) -> TagContent:
+    stored: dict[str, Any] = dict(zip(STATE, tag_state(before), strict=True))
+    return TagContent.model_construct(
+        **stored | {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    )
+
+
 def _membership(tag: Tag) -> tuple[object, ...]:
     return (tag.predicate, tag.groups, tag.enrollments)
 
@@ -267,7 +366,16 @@ def _tag(row: TagRow) -> Tag:
         rules=row.rules,
         settings=row.settings,
         created_at=row.created_at,
+        etag=tag_etag(row.id, tag_state(row)),
     )
+
+
+def _version(tag: Tag) -> Version:
+    return Version("tag", tag.id, dict(zip(STATE, tag_state(tag), strict=True)), tag)
+
+
+def _order(tags: list[int]) -> PresentOrder:
+    return PresentOrder(tags=tags, etag=order_etag(tags))
 
 
 def _record(change: Change, action: str, before: Tag | None, after: Tag | None, **lost: object) -> None:
@@ -285,4 +393,4 @@ def _record(change: Change, action: str, before: Tag | None, after: Tag | None, 
 
 
 def _plain(tag: Tag | None) -> dict[str, Any] | None:
-    return tag.model_dump(mode="json", exclude={"members", "rules", "settings"}) if tag else None
+    return tag.model_dump(mode="json", exclude={"members", "rules", "settings", "etag"}) if tag else None

@@ -2,9 +2,12 @@
 
 from http import HTTPStatus
 
+from fastapi import Response
+
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, IfMatchDep, NowDep, WorkDep
 from santaserver.errors import (
+    CHANGING,
     BadRequest,
     Conflict,
     Forbidden,
@@ -15,6 +18,7 @@ from santaserver.errors import (
 )
 from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
+from santaserver.reads import tagged
 from santaserver.routing import AreaRouter
 from santaserver.users import account_service as service
 from santaserver.users.account_schemas import UserAccount, UserCreate, UserUpdate
@@ -42,20 +46,28 @@ async def list_users(
     status_code=HTTPStatus.CREATED,
     responses=responses(Conflict, Unprocessable),
 )
-async def create_user(wanted: UserCreate, work: WorkDep, user: CurrentUser, now: NowDep) -> UserAccount:
+async def create_user(
+    wanted: UserCreate, work: WorkDep, user: CurrentUser, now: NowDep, response: Response
+) -> UserAccount:
     """Create a user with a password."""
-    return await service.create_user(work, wanted, user.actor, now)
+    return tagged(response, await service.create_user(work, wanted, user.actor, now))
 
 
 @router.get("/{user_id}", dependencies=[MAY_READ], responses=responses(NotFound))
-async def get_user(user_id: RowId, connection: ConnectionDep) -> UserAccount:
+async def get_user(user_id: RowId, connection: ConnectionDep, response: Response) -> UserAccount:
     """Show one user."""
-    return await service.get_user(connection, user_id)
+    return tagged(response, await service.get_user(connection, user_id))
 
 
-@router.patch("/{user_id}", dependencies=[MAY_WRITE], responses=responses(NotFound, Conflict, Unprocessable))
+@router.patch("/{user_id}", dependencies=[MAY_WRITE], responses=CHANGING | responses(Conflict, Unprocessable))
 async def update_user(
-    user_id: RowId, wanted: UserUpdate, work: WorkDep, user: CurrentUser, now: NowDep
+    user_id: RowId,
+    wanted: UserUpdate,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
 ) -> UserAccount:
     """Change a user: name, password, roles, or whether it may log in. An administrator always stays."""
-    return await service.update_user(work, user_id, wanted, user.actor, now)
+    return tagged(response, await service.update_user(work, user_id, wanted, expected, user.actor, now))

@@ -31,7 +31,7 @@ class UserCreate(Input):
 
 
 class UserUpdate(Input):
-    """What to change of a user; what is left out stays."""
+    """What to change of a user; what is left out, or null, stays."""
 
     display_name: Line | None = Field(None, min_length=1, max_length=200)
     password: Stored | None = Field(
@@ -50,3 +50,4 @@ class UserAccount(BaseModel):
     created_at: datetime
     disabled: bool
     roles: list[Grant]
+    etag: str = Field(description="For `If-Match`; also another password is another version")

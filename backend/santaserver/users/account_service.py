@@ -11,6 +11,8 @@ from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.paging import Page, decode_cursor, encode_cursor
 from santaserver.permissions import Role
+from santaserver.preconditions import IfMatch, entity_tag
+from santaserver.stale import Version, check
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import repository
 from santaserver.users.account_schemas import RoleGrant, UserAccount, UserCreate, UserUpdate
@@ -58,14 +60,16 @@ async def create_user(work: UnitOfWork, wanted: UserCreate, actor: Actor, now: d
 
 
 async def update_user(
-    work: UnitOfWork, user_id: int, wanted: UserUpdate, actor: Actor, now: datetime
+    work: UnitOfWork, user_id: int, wanted: UserUpdate, expected: IfMatch, actor: Actor, now: datetime
 ) -> UserAccount:
     """Change a user; what is None stays."""
     connection = work.connection
     work.accounts_changed = True
     hashed = None if wanted.password is None else await asyncio.to_thread(hash_password, wanted.password)
     await repository.lock_roles(connection)
-    before = await get_user(connection, user_id)
+    row = await _find(connection, user_id)
+    before = shown(row)
+    await check(connection, expected, Version("user", user_id, _state(row), before))
     if wanted.display_name is not None:
         await repository.set_display_name(connection, user_id, wanted.display_name.strip() or before.username)
     if hashed is not None:
@@ -108,7 +112,19 @@ def shown(row: UserRow) -> UserAccount:
         created_at=row.created_at,
         disabled=row.disabled_at is not None,
         roles=roles,
+        etag=entity_tag("user", row.id, *_state(row).values()),
     )
+
+
+def _state(row: UserRow) -> dict[str, Any]:
+    """Return what can be changed of a user, by the names of the audit log."""
+    roles = [{"role": role, "tag": tag} for role, tag in zip(row.roles, row.tag_names, strict=True)]
+    return {
+        "display_name": row.display_name,
+        "disabled": row.disabled_at is not None,
+        "roles": roles,
+        "password": row.password_digest,
+    }
 
 
 async def _find(connection: Connection, user_id: int) -> UserRow:
@@ -139,4 +155,4 @@ def _record(
 
 
 def _plain(user: UserAccount) -> dict[str, Any]:
-    return user.model_dump(mode="json", exclude={"created_at"})
+    return user.model_dump(mode="json", exclude={"created_at", "etag"})

@@ -30,9 +30,15 @@ class UserRow(Struct, frozen=True):
     roles: list[str]
     tags: list[int | None]
     tag_names: list[str | None]
+    password_digest: bytes
+    """Of the stored hash: tells one password from the next, and nothing else."""
 
 
-USERS = f"select u.id, u.username, u.display_name, u.created_at, u.disabled_at, {BINDINGS} from app_user u"  # noqa: S608
+USERS = f"""
+select u.id, u.username, u.display_name, u.created_at, u.disabled_at, {BINDINGS},
+  sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8'))
+from app_user u
+"""  # noqa: S608 - a constant
 
 
 async def lock_roles(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from santaserver.db import Connection, Database
 from santaserver.errors import NotFound
 from santaserver.outbox import discard
 from santaserver.permissions import Role
+from santaserver.preconditions import ANY
 from santaserver.settings import Settings
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import account_service as service
@@ -98,7 +99,7 @@ async def _change_roles(
 
 async def _update(work: UnitOfWork, username: str, wanted: UserUpdate) -> None:
     row = await _find(work.connection, username)
-    await service.update_user(work, row.id, wanted, audit.SYSTEM, system_clock())
+    await service.update_user(work, row.id, wanted, ANY, audit.SYSTEM, system_clock())
 
 
 async def _find(connection: Connection, username: str) -> repository.UserRow:

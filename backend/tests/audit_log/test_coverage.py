@@ -21,6 +21,18 @@ from tests.sync.helpers import sha
 SIZE = "select size from audit_head"
 LOGIN = {"username": ADMIN[0], "password": ADMIN[1]}
 RULE = {"rule_type": "BINARY", "identifier": sha(1), "policy": "BLOCKLIST"}
+CONTENT = {"policy": "ALLOWLIST", "cel_expr": None, "custom_msg": "", "custom_url": "", "comment": ""} | {
+    "locked": False,
+    "starts_at": None,
+    "expires_at": None,
+}
+DEFINITION: dict[str, Any] = {
+    "name": "z",
+    "description": "",
+    "predicate": None,
+    "groups": [],
+    "enrollments": [],
+}
 USER = {"username": "eve", "password": "a long password", "roles": []}
 ESSENTIAL = {"name": "VPN", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
 CSV = f"layer,rule_type,identifier,policy\nglobal,BINARY,{sha(9)},BLOCKLIST\n"
@@ -130,19 +142,22 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
         {"format": "csv", "content": CSV, "reason": "list", "dry_run": False},
     ),
     ("POST", "/rules"): ("rule_created", {**RULE, "identifier": sha(2)}),
-    ("PUT", "/rules/{rule_id}"): ("rule_changed", {"policy": "ALLOWLIST"}),
+    ("PUT", "/rules/{rule_id}"): ("rule_changed", CONTENT),
+    ("PATCH", "/rules/{rule_id}"): ("rule_changed", {"comment": "patched"}),
     ("DELETE", "/rules/{rule_id}"): ("rule_removed", None),
     ("POST", "/tags"): ("tag_created", {"name": "c"}),
     ("PUT", "/tags/order"): (
         "tags_ordered",
         lambda world: {"tags": [one["id"] for one in world.admin.get("/api/v1/tags").json()][::-1]},
     ),
-    ("PUT", "/tags/{tag_id}"): ("tag_changed", {"name": "z"}),
+    ("PUT", "/tags/{tag_id}"): ("tag_changed", DEFINITION),
+    ("PATCH", "/tags/{tag_id}"): ("tag_changed", {"description": "patched"}),
     ("PUT", "/tags/{tag_id}/members/{machine_id}"): ("tag_member_added", None),
     ("DELETE", "/tags/{tag_id}/members/{machine_id}"): ("tag_member_removed", with_member),
     ("DELETE", "/tags/{tag_id}"): ("tag_removed", None),
-    ("PUT", "/settings"): ("settings_changed", {"batch_size": 33}),
+    ("PATCH", "/settings"): ("settings_changed", {"batch_size": 33}),
     ("PUT", "/settings/layer"): ("settings_changed", {"values": {"batch_size": 34}, "locked": []}),
+    ("PATCH", "/settings/layer"): ("settings_changed", {"values": {"batch_size": 35}}),
     ("POST", "/enrollments"): ("enrollment_created", {"label": "y"}),
     ("POST", "/enrollments/{enrollment_id}/revoke"): ("enrollment_revoked", None),
     ("PATCH", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", {"add": ["C02B"]}),

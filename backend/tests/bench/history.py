@@ -59,7 +59,7 @@ def live(server: RunningServer, admin: httpx.Client) -> None:
     for number in range(DAYS * DAILY // TENTH):
         change_rule(admin, rule, "ALLOWLIST" if number % 2 == 0 else "BLOCKLIST")
         if number % (DAYS * DAILY // SETTINGS) == 0:
-            admin.put("/api/v1/settings", json={"batch_size": 20 + number % 80}).raise_for_status()
+            admin.patch("/api/v1/settings", json={"batch_size": 20 + number % 80}).raise_for_status()
         if number % (DAYS * DAILY // UPDATES) == 0:
             mac.santa_version = "2025.12.1" if mac.santa_version.startswith("2026") else "2026.7.1"
         if number % (DAYS * DAILY // MOVES) == 0:

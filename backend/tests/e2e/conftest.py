@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, StorageState, expect, sync_playwright
 
 from tests.support import secrets
+from tests.support.rest_client import RestClient
 from tests.support.santa_client import SimulatedMac
 
 CHROMIUM = [
@@ -43,10 +43,10 @@ class Deployment:
     artifacts: Path
 
     @contextmanager
-    def api(self) -> Iterator[httpx.Client]:
+    def api(self) -> Iterator[RestClient]:
         """Yield a logged-in client."""
         hooks = {"response": [secrets.watch]}
-        with httpx.Client(
+        with RestClient(
             base_url=self.url, headers={"Origin": self.url}, timeout=30, event_hooks=hooks
         ) as client:
             body = {"username": self.username, "password": self.password}
@@ -104,6 +104,24 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+QUESTION = re.compile(r"^Change [0-9,]+ Macs?\?$")
+"""The question before a change that concerns many Macs, as nearly every change of these few does."""
+ASKED = "status of 409"
+"""What a browser says of the response that has the question."""
+
+
+def confirm(question: Locator) -> None:
+    """Answer it with yes."""
+    question.get_by_role("button", name="Yes, change").click()
+    expect(question).to_be_hidden()
+
+
+def form_dialog(page: Page) -> Locator:
+    """Return the dialog that the page shows, beside that question."""
+    yes = page.get_by_role("button", name="Yes, change")
+    return page.get_by_role("dialog").filter(has_not=yes)
+
+
 @dataclass
 class Visit:
     """A page and the errors in its console."""
@@ -121,7 +139,7 @@ def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureR
     contexts = []
     visits = []
 
-    def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
+    def opened(path: str = "/", *, confirms: bool = True, **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
         context = browser.new_context(base_url=deployment.url, **options)
         contexts.append(context)
         page = context.new_page()
@@ -129,11 +147,13 @@ def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureR
         visit = Visit(page, [])
 
         def hear(message: ConsoleMessage) -> None:
-            if message.type == "error":
+            if message.type == "error" and ASKED not in message.text:
                 visit.complaints.append(message.text)
 
         page.on("console", hear)
         page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        if confirms:
+            page.add_locator_handler(page.get_by_role("dialog", name=QUESTION), confirm)
         page.goto(path)
         visits.append(visit)
         return visit

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import violations
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.e2e.test_console import WIDTHS
 from tests.support.santa_client import SimulatedMac
 
@@ -107,7 +107,7 @@ def test_a_dialog_has_no_violation_and_gives_the_focus_back(
     settled(page)
     opener = page.get_by_role("button", name=button).first
     opener.click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog).to_be_visible()
     expect(dialog.locator(":focus")).to_have_count(1)
     expect(dialog.get_by_role("button", name="Close", exact=True).first).not_to_be_focused()

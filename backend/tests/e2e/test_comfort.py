@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from playwright.sync_api import Page, Request, Response, WebSocketRoute, expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -81,7 +81,7 @@ def test_escape_does_not_lose_a_secret(logged_in: OpenPage) -> None:
     expect(page.get_by_label("Label")).to_have_value(re.compile("escape"))
     page.get_by_role("button", name="Go back").click()
     page.get_by_role("button", name=re.compile("Create enrollment")).click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog.get_by_text("It is shown only now")).to_be_visible()
     secret = dialog.locator(".secret .mono").inner_text()
     press_escape_often(page)
@@ -102,13 +102,13 @@ def test_escape_does_not_lose_half_a_rule_and_closes_an_empty_form(logged_in: Op
     page = logged_in("/rules").page
     page.get_by_role("button", name="New rule").click()
     press_escape_often(page)
-    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(form_dialog(page)).to_be_hidden()
     page.get_by_role("button", name="New rule").click()
     page.get_by_label("Comment").fill("half a rule")
     press_escape_often(page)
     expect(page.get_by_label("Comment")).to_have_value("half a rule")
     page.get_by_role("button", name="Close anyway").click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(form_dialog(page)).to_be_hidden()
 
 
 def press_escape_often(page: Page) -> None:

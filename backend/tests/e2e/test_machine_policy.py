@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -71,7 +71,7 @@ def test_a_machines_rules_are_found_and_explained(
         row = page.get_by_role("row").filter(has_text="to explain")
         expect(row).to_contain_text("Allow")
         row.get_by_role("button", name="Explain").click()
-        drawer = page.get_by_role("dialog")
+        drawer = form_dialog(page)
         expect(drawer.get_by_text("Allow, by its Binary rule.")).to_be_visible()
         expect(drawer.get_by_text("The Mac has confirmed these rules.")).to_be_visible()
         expect(drawer.get_by_text("A higher layer has a rule for the target")).to_be_visible()
@@ -93,7 +93,7 @@ def test_monitor_mode_begins_with_a_reason_and_ends_early(mac: NewMac, logged_in
     visit = logged_in(f"/machines/{one.machine_id}")
     page = visit.page
     page.get_by_role("button", name="Monitor mode").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     dialog.get_by_role("button", name="Start Monitor mode").click()
     expect(dialog.get_by_label("Reason")).to_be_focused()
     dialog.get_by_label("Reason").fill("a new tool is being tried")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -29,7 +29,7 @@ def test_a_program_is_found_and_a_rule_made_from_it(
     sha256 = hashlib.sha256(name.encode()).hexdigest()
     expect(row.get_by_text(sha256)).to_be_visible()
     row.get_by_role("button", name="Create rule").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog.get_by_label("Identifier")).to_have_value(sha256)
     dialog.get_by_role("button", name="Create rule").click()
     expect(dialog).to_be_hidden()
@@ -81,7 +81,7 @@ def test_serial_numbers_are_added_and_taken_off(deployment: Deployment, logged_i
     page = visit.page
     row = page.get_by_role("row").filter(has_text=label)
     row.get_by_role("button", name="Serials").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog.get_by_text("Any Mac can enroll.")).to_be_visible()
     dialog.get_by_label("Add serial numbers").fill("c02one, c02two")
     dialog.get_by_role("button", name="Add", exact=True).click()
@@ -92,6 +92,6 @@ def test_serial_numbers_are_added_and_taken_off(deployment: Deployment, logged_i
     expect(row).to_contain_text("1 serial number")
     with deployment.api() as api:
         path = f"/api/v1/enrollments/{made['enrollment']['id']}"
-        assert api.get(f"{path}/serials").json() == {"serials": ["C02TWO"]}
+        assert api.get(f"{path}/serials").json()["serials"] == ["C02TWO"]
         api.post(f"{path}/revoke").raise_for_status()
     assert visit.complaints == []

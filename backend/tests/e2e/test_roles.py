@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import violations
-from tests.e2e.conftest import Deployment, OpenPage, Visit
+from tests.e2e.conftest import Deployment, OpenPage, Visit, form_dialog
 from tests.e2e.test_console import WIDTHS
 from tests.support import secrets
 from tests.support.santa_client import SimulatedMac
@@ -124,7 +124,7 @@ def test_an_operator_for_a_tag_sees_and_changes_only_what_has_the_tag(
     expect(page.get_by_text(identifier)).to_be_visible()
     expect(page.get_by_text(everywhere)).to_have_count(0)
     page.get_by_role("button", name="New rule").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog.get_by_label("Applies to").get_by_role("option")).to_have_text(["A tag", "One machine"])
     expect(dialog.get_by_label("Tag", exact=True)).to_have_value(tag)
     dialog.get_by_label("Type").select_option("TEAMID")

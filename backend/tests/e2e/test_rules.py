@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -25,7 +25,7 @@ def no_rule_is_left(deployment: Deployment) -> Iterator[None]:
 
 def new_rule(page: Page, identifier: str) -> Locator:
     page.get_by_role("button", name="New rule").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     dialog.get_by_label("Identifier").fill(identifier)
     return dialog
 
@@ -61,7 +61,7 @@ def test_a_rule_for_one_machine_is_found_filtered_and_edited(
     expect(rows.first).to_contain_text("locked")
     expect(rows.first).to_contain_text("expires")
     page.get_by_role("button", name="Edit").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog.get_by_label("Locked")).to_be_checked()
     expect(dialog.get_by_label("Expires")).to_have_value("2098-05-04T12:30")
     dialog.get_by_label("Policy").select_option("ALLOWLIST")
@@ -116,7 +116,7 @@ def test_the_guard_speaks_at_the_field(logged_in: OpenPage) -> None:
 def test_the_active_suggestion_stays_in_view_and_all_are_counted(logged_in: OpenPage) -> None:
     page = logged_in("/rules", viewport={"width": 390, "height": 844}).page
     page.get_by_role("button", name="New rule").click()
-    form = page.get_by_role("dialog")
+    form = form_dialog(page)
     form.get_by_label("Applies to").select_option("machine")
     machine = form.get_by_label("Machine", exact=True)
     machine.focus()
@@ -131,3 +131,38 @@ def test_the_active_suggestion_stays_in_view_and_all_are_counted(logged_in: Open
     machine.press("ArrowDown")
     expect(first).to_have_attribute("aria-selected", "true")
     expect(first).to_be_in_viewport(ratio=0.9)
+
+
+def test_two_people_edit_the_same_rule_and_neither_loses_anything(
+    deployment: Deployment, logged_in: OpenPage
+) -> None:
+    with deployment.api() as api:
+        body = {"rule_type": "BINARY", "identifier": TARGET, "policy": "ALLOWLIST", "comment": "as it was"}
+        rule = api.post("/api/v1/rules", json=body).raise_for_status().json()["id"]
+    one, other = (logged_in(f"/rules?q={TARGET}") for _ in range(2))
+    forms = []
+    for visit in (one, other):
+        visit.page.get_by_role("button", name="Edit").click()
+        forms.append(visit.page.get_by_role("dialog", name="Edit rule"))
+    forms[0].get_by_label("Comment").fill("the first one's")
+    forms[0].get_by_label("Locked").check()
+    forms[0].get_by_role("button", name="Save rule").click()
+    expect(forms[0]).to_be_hidden()
+    forms[1].get_by_label("Comment").fill("the second one's")
+    forms[1].get_by_role("button", name="Save rule").click()
+    expect(forms[1].get_by_role("alert")).to_contain_text("Nothing you entered is lost")
+    expect(forms[1].get_by_label("Comment")).to_have_value("the second one's")
+    expect(forms[1].get_by_label("Locked", exact=True)).to_be_checked()
+    comment = forms[1].get_by_role("group", name="Comment")
+    expect(comment).to_contain_text("Was: as it was")
+    expect(comment.get_by_label("Yours: the second one's")).to_be_checked()
+    comment.get_by_label("Theirs: the first one's").check()
+    expect(forms[1].get_by_label("Comment")).to_have_value("the first one's")
+    comment.get_by_label("Yours: the second one's").check()
+    forms[1].get_by_role("button", name="Save rule").click()
+    expect(forms[1]).to_be_hidden()
+    with deployment.api() as api:
+        stored = api.get(f"/api/v1/rules/{rule}").json()
+    assert (stored["comment"], stored["locked"]) == ("the second one's", True)
+    assert one.complaints == []
+    assert [text for text in other.complaints if "status of 412" not in text] == []

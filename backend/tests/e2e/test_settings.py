@@ -26,7 +26,9 @@ def as_before(deployment: Deployment) -> Iterator[None]:
 def machine_says(deployment: Deployment, one: SimulatedMac, **values: object) -> None:
     with deployment.api() as api:
         layer = {"layer": f"machine:{one.machine_id}"}
-        api.put("/api/v1/settings/layer", params=layer, json={"values": values}).raise_for_status()
+        api.put(
+            "/api/v1/settings/layer", params=layer, json={"values": values, "locked": []}
+        ).raise_for_status()
 
 
 def save(page: Page) -> None:

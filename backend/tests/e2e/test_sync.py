@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac, SyncError
 
 NewMac = Callable[..., SimulatedMac]
@@ -63,7 +63,7 @@ def test_a_rule_made_and_removed_in_the_browser_reaches_the_mac(mac: NewMac, log
     known.sync()
     page = logged_in("/rules").page
     page.get_by_role("button", name="New rule").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     dialog.get_by_label("Type").select_option(label="Team ID")
     dialog.get_by_label("Policy").select_option("BLOCKLIST")
     dialog.get_by_label("Identifier").fill(TEAM.lower())
@@ -80,7 +80,7 @@ def test_a_rule_made_and_removed_in_the_browser_reaches_the_mac(mac: NewMac, log
     assert known.rules["TEAMID", TEAM][0] == "BLOCKLIST"
 
     row.get_by_role("button", name="Remove").click()
-    page.get_by_role("dialog").get_by_role("button", name="Remove rule").click()
+    form_dialog(page).get_by_role("button", name="Remove rule").click()
     expect(row).to_be_hidden()
     removed = known.sync()
     assert (removed.kind, removed.received >= 1) == ("NORMAL", True)
@@ -90,7 +90,7 @@ def test_a_rule_made_and_removed_in_the_browser_reaches_the_mac(mac: NewMac, log
 def test_a_mistaken_rule_is_explained_in_the_form(logged_in: OpenPage) -> None:
     page = logged_in("/rules").page
     page.get_by_role("button", name="New rule").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     dialog.get_by_label("Type").select_option(label="Team ID")
     dialog.get_by_label("Identifier").fill("nonsense")
     dialog.get_by_role("button", name="Create rule").click()

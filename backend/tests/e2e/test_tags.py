@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -55,7 +55,7 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
     visit = logged_in("/tags")
     page = visit.page
     page.get_by_role("button", name="New tag").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     dialog.get_by_label("Name").fill("Browser made")
     dialog.get_by_label("Expression").fill("hostname ==")
     dialog.get_by_role("button", name="Test expression").click()
@@ -81,7 +81,7 @@ def test_a_tag_made_in_the_browser_gives_its_rules_to_a_member(
     assert ("BINARY", TARGET) not in member.rules
 
     page.get_by_role("button", name="Remove").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     expect(dialog).to_contain_text("1 rule and 0 settings of this tag are removed")
     dialog.get_by_role("button", name="Remove tag").click()
     expect(page.get_by_role("heading", name="Tags", level=1)).to_be_visible()
@@ -130,7 +130,7 @@ def test_a_wrong_name_is_said_at_the_field(logged_in: OpenPage, tags: Callable[.
     tags("taken")
     page = logged_in("/tags").page
     page.get_by_role("button", name="New tag").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     dialog.get_by_role("button", name="Create tag").click()
     expect(dialog.get_by_label("Name")).to_be_focused()
     expect(dialog.get_by_text("Enter a name.")).to_be_visible()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import FilePayload, expect
 
-from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -63,7 +63,7 @@ def test_a_removal_is_shown_until_it_is_delivered(
         one.sync()
         page = logged_in(f"/rules?layer={layer}").page
         page.get_by_role("row").filter(has_text="Binary").get_by_role("button", name="Remove").click()
-        page.get_by_role("dialog").get_by_role("button", name="Remove rule").click()
+        form_dialog(page).get_by_role("button", name="Remove rule").click()
         expect(page.get_by_text("Rule removed.")).to_be_visible()
         page.get_by_role("link", name="Removed rules").click()
         row = page.get_by_role("row").filter(has_text=number[-6:]).first
@@ -92,7 +92,7 @@ def test_an_import_that_removes_asks_with_the_true_number(
     page.get_by_label("Remove rules that are not in the file").check()
     page.get_by_role("button", name="Preview").click()
     page.get_by_role("button", name="Apply import …").click()
-    dialog = page.get_by_role("dialog")
+    dialog = form_dialog(page)
     apply = dialog.get_by_role("button", name="Import and remove 12 rules")
     expect(apply).to_be_disabled()
     dialog.get_by_label("Enter the number of rules to remove").fill("11")

@@ -127,7 +127,7 @@ def test_an_execution_is_in_one_series_of_the_chart_only(
 def test_settings_are_checked(admin: httpx.Client) -> None:
     settings = admin.get("/api/v1/settings").json()
     for field, value in (("full_sync_interval", 10), ("client_mode", "OPEN"), ("allowed_path_regex", "a\0")):
-        response = admin.put("/api/v1/settings", json={**settings, field: value})
+        response = admin.patch("/api/v1/settings", json={**settings, field: value})
         assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
         assert field in response.text
     assert admin.get("/api/v1/settings").json() == settings

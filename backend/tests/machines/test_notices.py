@@ -22,7 +22,7 @@ def kinds(shown: dict[str, Any]) -> list[str]:
 
 
 def settings(admin: httpx.Client, **values: object) -> None:
-    response = admin.put("/api/v1/settings", json=values)
+    response = admin.patch("/api/v1/settings", json=values)
     assert response.status_code == httpx.codes.OK, response.text
 
 

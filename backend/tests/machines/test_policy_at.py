@@ -105,8 +105,9 @@ def test_layers_tags_and_their_names_are_those_of_the_moment(
     asked = tick(server)
     mac.sync()
     member = tick(server)
-    renamed = admin.put(
-        f"/api/v1/tags/{pilot}", json={"name": "canary", "groups": ["x"], "reason": "clearer"}
+    renamed = admin.patch(
+        f"/api/v1/tags/{pilot}",
+        json={"name": "canary", "predicate": None, "groups": ["x"], "reason": "clearer"},
     )
     assert renamed.status_code == httpx.codes.OK, renamed.text
     tick(server)
@@ -158,7 +159,7 @@ def test_a_monitor_window_counts_while_it_is_open(
     server: RunningServer, admin: httpx.Client, mac: SimulatedMac
 ) -> None:
     mac.sync()
-    admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN"})
+    admin.patch("/api/v1/settings", json={"client_mode": "LOCKDOWN"})
     locked = tick(server)
     url = f"/api/v1/machines/{mac.machine_id}/monitor-mode"
     assert admin.post(url, json={"minutes": 60, "reason": "repair"}).status_code == httpx.codes.OK

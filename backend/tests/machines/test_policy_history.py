@@ -129,7 +129,7 @@ class Doing:
             self.call("DELETE", f"/rules/{present}?reason=no+longer")
             del self.rules[layer, identifier]
         elif policy and present is not None:
-            self.call("PUT", f"/rules/{present}", body)
+            self.call("PATCH", f"/rules/{present}", body)
         elif policy:
             body |= {"layer": layer, "rule_type": "BINARY", "identifier": identifier}
             self.rules[layer, identifier] = self.call("POST", "/rules", body)["id"]
@@ -174,7 +174,8 @@ class Doing:
         name = TAGS[step.number % len(TAGS)]
         if name in self.tags:
             content = self._content(name, step)
-            self.call("PUT", f"/tags/{self.tags[name]}", content[0])
+            nothing: dict[str, Any] = {"description": "", "predicate": None, "groups": [], "enrollments": []}
+            self.call("PUT", f"/tags/{self.tags[name]}", nothing | content[0])
             self.note(lambda world: world.policy.tags.update({name: content[1]()}))
 
     def _content(self, name: str, step: Step) -> tuple[dict[str, Any], Callable[[], Tag]]:

@@ -53,10 +53,15 @@ class Administrators:
     async def call(self, method: str, path: str, content: object = None, query: str = "") -> Any:  # noqa: ANN401
         """Make a request to the REST interface and return what it answers."""
         body = b"" if content is None else json.dumps(content).encode()
-        response = await self._send(Request(method, path, body, ((b"cookie", self.cookie),), query))
+        # Whatever the version is: the model is told of changes in the order in which they are made.
+        headers = ((b"cookie", self.cookie), (b"if-match", b"*"))
+        response = await self._send(Request(method, path, body, headers, query))
         if response.status == 401:
             await self._log_in()
             return await self.call(method, path, content, query)
+        if response.status == 409 and "confirm" in response.json():
+            token = response.json()["confirm"]["token"]
+            return await self.call(method, path, content, f"{query}&confirm={token}".lstrip("&"))
         assert response.status in {200, 201, 202, 204}, (
             f"{method} {path}: {response.status} {response.body!r}"
         )
@@ -84,7 +89,7 @@ class Administrators:
         }
         if present is not None:
             rule.id = present.id
-            await self.call("PUT", f"/api/v1/rules/{rule.id}", body)
+            await self.call("PATCH", f"/api/v1/rules/{rule.id}", body)
         else:
             body |= {"layer": layer, "rule_type": key[0], "identifier": key[1]}
             rule.id = (await self.call("POST", "/api/v1/rules", body))["id"]
@@ -121,7 +126,7 @@ class Administrators:
             mac = macs[-1 - chance.randrange(3)]
             values = {"client_mode": chance.choice(("STANDALONE", "LOCKDOWN"))}
             query = f"layer=machine:{mac.facts.machine_id}"
-            await self.call("PUT", "/api/v1/settings/layer", {"values": values}, query)
+            await self.call("PUT", "/api/v1/settings/layer", {"values": values, "locked": []}, query)
         doubt(macs)
 
     async def order_clean_sync(self, mac: Mac, chance: Random) -> None:
@@ -165,8 +170,9 @@ class Administrators:
 
 def tag_content(name: str, group: str, prefix: str) -> dict[str, Any]:
     """Return what the REST interface is told of a tag."""
-    predicate = {"predicate": f"hostname.startsWith('{prefix}')"} if prefix else {}
-    return {"name": name, "groups": [group] if group else [], **predicate}
+    predicate = f"hostname.startsWith('{prefix}')" if prefix else None
+    groups = [group] if group else []
+    return {"name": name, "description": "", "groups": groups, "predicate": predicate, "enrollments": []}
 
 
 def some_rule(chance: Random, layer: str, key: Key, now: datetime, *, active: bool) -> Rule:

@@ -122,7 +122,7 @@ def test_only_its_own_number_of_rules_keeps_a_late_postflight_from_confirming(
         await mac.sync()
         late = {"rules_received": 1, "rules_processed": 1, "syncType": "NORMAL", "rulesHash": mac.hash()}
         # As many rules as before, or this agent's counts would give the mistake away.
-        await world.admins.call("PUT", f"/api/v1/rules/{rule['id']}", {"policy": "ALLOWLIST"})
+        await world.admins.call("PATCH", f"/api/v1/rules/{rule['id']}", {"policy": "ALLOWLIST"})
         await mac.post(line, "preflight", mac.report())
         page = await mac.post(line, "ruledownload", {})
         assert [rule["policy"] for rule in page["rules"]][:1] == ["ALLOWLIST"]

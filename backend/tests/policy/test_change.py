@@ -14,6 +14,7 @@ from santaserver.clock import system_clock
 from santaserver.db import Database
 from santaserver.outbox import Message
 from santaserver.policy.change import policy_change
+from santaserver.preconditions import ANY
 from santaserver.scope import EVERYWHERE
 from santaserver.settings import DatabaseSettings
 from santaserver.tags.schemas import TagContent
@@ -65,15 +66,15 @@ def test_each_number_says_what_it_stands_for(
     change_rule(admin, rule, "ALLOWLIST", reason="it is fine", locked=True)
     change_rule(admin, rule, "ALLOWLIST", comment="nothing that a Mac sees", reason="words", locked=True)
     admin.delete(f"/api/v1/rules/{rule}", params={"reason": "over & done"})
-    admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN", "reason": "ready"})
+    admin.patch("/api/v1/settings", json={"client_mode": "LOCKDOWN", "reason": "ready"})
     local = {"values": {"batch_size": 20}, "reason": "slow link"}
-    admin.put("/api/v1/settings/layer", params={"layer": "global"}, json=local)
+    admin.patch("/api/v1/settings/layer", params={"layer": "global"}, json=local)
     tags = [
         admin.post("/api/v1/tags", json={"name": name, "reason": f"new {name}"}).json()["id"] for name in "ab"
     ]
     admin.put("/api/v1/tags/order", json={"tags": tags[::-1], "reason": "upside down"})
-    admin.put(f"/api/v1/tags/{tags[0]}", json={"name": "a", "groups": ["staff"], "reason": "staff"})
-    admin.put(f"/api/v1/tags/{tags[0]}", json={"name": "c", "groups": ["staff"], "reason": "renamed"})
+    admin.patch(f"/api/v1/tags/{tags[0]}", json={"name": "a", "groups": ["staff"], "reason": "staff"})
+    admin.patch(f"/api/v1/tags/{tags[0]}", json={"name": "c", "groups": ["staff"], "reason": "renamed"})
     expires_at = (server.clock() + timedelta(hours=1)).isoformat()
     add_rule(admin, sha(2), layer="tag:b", expires_at=expires_at)
     admin.delete(f"/api/v1/tags/{tags[0]}", params={"reason": "unused"})
@@ -195,7 +196,7 @@ def test_a_tag_goes_in_one_change_however_many_rules_it_has(dsn: str, number: in
 
     async def remove(work: UnitOfWork) -> None:
         tag = await work.connection.fetchval("select id from tag")
-        await remove_tag(work, EVERYWHERE, tag, SYSTEM, system_clock())
+        await remove_tag(work, EVERYWHERE, tag, ANY, SYSTEM, system_clock())
 
     in_one_unit(dsn, make, publish=[])
     execute(dsn, MANY, number)
@@ -212,7 +213,7 @@ def test_a_tag_goes_in_one_change_however_many_rules_it_has(dsn: str, number: in
     ("method", "body"),
     [
         ("POST", {"rule_type": "BINARY", "identifier": sha(2), "policy": "BLOCKLIST"}),
-        ("PUT", {"policy": "ALLOWLIST"}),
+        ("PATCH", {"policy": "ALLOWLIST"}),
         ("DELETE", None),
     ],
 )

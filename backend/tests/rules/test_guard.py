@@ -60,7 +60,7 @@ def test_who_means_it_gets_it_and_it_is_written_down(server: RunningServer, admi
 
 def test_a_change_is_guarded_as_well(admin: httpx.Client) -> None:
     made = admin.post("/api/v1/rules", json=rule("TEAMID", SANTA, "ALLOWLIST")).json()
-    changed = admin.put(f"/api/v1/rules/{made['id']}", json={"policy": "BLOCKLIST"})
+    changed = admin.patch(f"/api/v1/rules/{made['id']}", json={"policy": "BLOCKLIST"})
     assert changed.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert admin.get(f"/api/v1/rules/{made['id']}").json()["policy"] == "ALLOWLIST"
 

@@ -37,9 +37,8 @@ def essential(admin: httpx.Client, **fields: object) -> dict[str, Any]:
 
 
 def mode(admin: httpx.Client, layer: str, **values: object) -> httpx.Response:
-    return admin.put(
-        f"/api/v1/settings/layer?layer={layer}", json={"values": values or {"client_mode": "LOCKDOWN"}}
-    )
+    body = {"values": values or {"client_mode": "LOCKDOWN"}, "locked": []}
+    return admin.put(f"/api/v1/settings/layer?layer={layer}", json=body)
 
 
 def told(response: httpx.Response) -> list[str]:
@@ -69,14 +68,14 @@ def test_lockdown_is_refused_until_a_rule_allows_the_essential(
 ) -> None:
     mac.sync()
     before = head(server)
-    why = refused(admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN"}))
+    why = refused(admin.patch("/api/v1/settings", json={"client_mode": "LOCKDOWN"}))
     assert "GlobalProtect (VPN)" in why
     assert f"1 Mac ({mac.hostname})" in why
     assert "no rule allows it, and the mode is LOCKDOWN in global" in why
     assert head(server) == before
     assert mac.sync().settings["client_mode"] == "MONITOR"
     allowing = add_rule(admin, TEAM, ALLOW, rule_type="TEAMID")
-    assert told(admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN"})) == []
+    assert told(admin.patch("/api/v1/settings", json={"client_mode": "LOCKDOWN"})) == []
     mac.sync()
     assert "the mode is LOCKDOWN" in refused(admin.delete(f"/api/v1/rules/{allowing}"))
     done = admin.delete(f"/api/v1/rules/{allowing}", params=OVERRIDE)
@@ -98,10 +97,10 @@ def test_a_block_is_harmless_where_a_more_specific_rule_allows(
     )
     specific = add_rule(admin, VPN, ALLOW, rule_type="SIGNINGID")
     assert told(admin.post("/api/v1/rules", json=body)) == []
-    changed = admin.put(f"/api/v1/rules/{specific}", json={"policy": BLOCK})
+    changed = admin.patch(f"/api/v1/rules/{specific}", json={"policy": BLOCK})
     assert f"the SIGNINGID rule {VPN} (BLOCKLIST) in global wins" in refused(changed)
     assert "the TEAMID rule" in refused(admin.delete(f"/api/v1/rules/{specific}"))
-    soon = admin.put(
+    soon = admin.patch(
         f"/api/v1/rules/{specific}", json={"policy": ALLOW, "expires_at": "2126-01-01T00:00:00Z"}
     )
     assert "from 2126-01-01 00:00 UTC on" in refused(soon)
@@ -223,14 +222,14 @@ def test_a_tags_definition_is_judged_by_the_macs_that_it_brings(
     strict = tag(admin, "strict")
     add_rule(admin, VPN, BLOCK, rule_type="SIGNINGID", layer="tag:strict", override_guard=True)
     content = {"name": "strict", "predicate": "hostname.startsWith('lab-')"}
-    why = refused(admin.put(f"/api/v1/tags/{strict}", json=content))
+    why = refused(admin.patch(f"/api/v1/tags/{strict}", json=content))
     assert "3 Macs (lab-0, lab-1, lab-2)" in why
     nobody = {"name": "strict", "predicate": "hostname.startsWith('nobody-')", "groups": ["no such group"]}
-    assert told(admin.put(f"/api/v1/tags/{strict}", json=nobody)) == []
+    assert told(admin.patch(f"/api/v1/tags/{strict}", json=nobody)) == []
     mac.groups = ["Finance"]
     mac.sync()
     assert f"1 Mac ({mac.hostname})" in refused(
-        admin.put(f"/api/v1/tags/{strict}", json={"name": "strict", "groups": ["FINANCE"]})
+        admin.patch(f"/api/v1/tags/{strict}", json={"name": "strict", "groups": ["FINANCE"]})
     )
 
 

@@ -16,10 +16,10 @@ def test_a_rule_lives_from_creation_to_removal(admin: httpx.Client) -> None:
     assert created.status_code == httpx.codes.CREATED
     rule = created.json()
     assert (rule["created_by"], rule["comment"], rule["machines_total"]) == ("admin", "why", 0)
-    changed = admin.put(
+    changed = admin.patch(
         f"/api/v1/rules/{rule['id']}", json={"policy": "ALLOWLIST", "custom_msg": "fine"}
     ).json()
-    assert (changed["policy"], changed["custom_msg"], changed["comment"]) == ("ALLOWLIST", "fine", "")
+    assert (changed["policy"], changed["custom_msg"], changed["comment"]) == ("ALLOWLIST", "fine", "why")
     assert changed["seq"] > rule["seq"]
     assert admin.get("/api/v1/rules").json()["items"] == [changed]
     assert admin.delete(f"/api/v1/rules/{rule['id']}").status_code == httpx.codes.NO_CONTENT
@@ -30,7 +30,7 @@ def test_a_rule_lives_from_creation_to_removal(admin: httpx.Client) -> None:
 
 def test_history_is_kept(server: RunningServer, admin: httpx.Client) -> None:
     rule = admin.post("/api/v1/rules", json=TEAM).json()["id"]
-    admin.put(f"/api/v1/rules/{rule}", json={"policy": "ALLOWLIST"})
+    admin.patch(f"/api/v1/rules/{rule}", json={"policy": "ALLOWLIST"})
     admin.delete(f"/api/v1/rules/{rule}")
     versions = fetch(server.dsn, "select policy, opened_seq, closed_seq from rule_version order by id")
     assert [(row["policy"], row["closed_seq"] - row["opened_seq"]) for row in versions] == [
@@ -53,10 +53,10 @@ def test_a_comment_is_a_change_that_sends_nothing(
     rule = admin.post("/api/v1/rules", json=TEAM).json()
     mac.sync()
     path = f"/api/v1/rules/{rule['id']}"
-    after = admin.put(path, json={"policy": "BLOCKLIST", "comment": "only this"}).json()
+    after = admin.patch(path, json={"policy": "BLOCKLIST", "comment": "only this"}).json()
     assert (after["comment"], after["seq"]) == ("only this", rule["seq"] + 1)
     assert mac.sync().received == 0
-    again = admin.put(path, json={"policy": "BLOCKLIST", "comment": "only this"}).json()
+    again = admin.patch(path, json={"policy": "BLOCKLIST", "comment": "only this"}).json()
     assert again["seq"] == after["seq"] == value(server.dsn, "select seq from policy_head")
 
 

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from santaserver.main import create_app
 from santaserver.serve import asyncio_run, make_server
 from santaserver.settings import load
 from tests.support import secrets
+from tests.support.rest_client import RestClient
 from tests.support.sockets import NO_TLS, listen_on_loopback
 
 WAIT = 30.0
@@ -83,9 +82,9 @@ class RunningServer:
             self._server.handle_exit(signal.SIGTERM, None)
             self._thread.join(WAIT)
 
-    def client(self, **options: str) -> httpx.Client:
+    def client(self, **options: str) -> RestClient:
         """Return an HTTP client for this server."""
-        return httpx.Client(
+        return RestClient(
             base_url=self.url,
             timeout=WAIT,
             headers=options,

@@ -23,7 +23,7 @@ def add_rule(admin: httpx.Client, identifier: str, policy: str = "BLOCKLIST", **
 
 def change_rule(admin: httpx.Client, rule_id: int, policy: str, **fields: Any) -> None:  # noqa: ANN401
     """Give a rule new content."""
-    response = admin.put(f"/api/v1/rules/{rule_id}", json={"policy": policy, **fields})
+    response = admin.patch(f"/api/v1/rules/{rule_id}", json={"policy": policy, **fields})
     assert response.status_code == httpx.codes.OK, response.text
 
 

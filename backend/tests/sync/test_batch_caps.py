@@ -29,7 +29,7 @@ def event(number: int, size: int = 100) -> dict[str, Any]:
 def test_the_largest_batch_of_the_largest_events_fits(
     server: RunningServer, admin: httpx.Client, mac: SimulatedMac, encoding: str
 ) -> None:
-    stored = admin.put("/api/v1/settings", json={"batch_size": MAX_BATCH})
+    stored = admin.patch("/api/v1/settings", json={"batch_size": MAX_BATCH})
     assert stored.status_code == httpx.codes.OK
     mac.encoding = encoding
     mac.sync()
@@ -42,7 +42,7 @@ def test_the_largest_batch_of_the_largest_events_fits(
 
 @pytest.mark.parametrize("size", [MAX_BATCH + 1, 1000, 2**31])
 def test_a_batch_that_would_not_fit_is_refused(admin: httpx.Client, size: int) -> None:
-    refused = admin.put("/api/v1/settings", json={"batch_size": size})
+    refused = admin.patch("/api/v1/settings", json={"batch_size": size})
     assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert refused.json()["errors"][0]["field"] == "batch_size"
 
@@ -50,7 +50,7 @@ def test_a_batch_that_would_not_fit_is_refused(admin: httpx.Client, size: int) -
 def test_a_batch_size_that_was_stored_earlier_is_lowered(
     server: RunningServer, admin: httpx.Client, mac: SimulatedMac
 ) -> None:
-    admin.put("/api/v1/settings", json={"batch_size": 300})
+    admin.patch("/api/v1/settings", json={"batch_size": 300})
     execute(server.dsn, "update setting_version set value = '1000' where key = 'batch_size'")
     mac.sync()
     assert mac.settings["batch_size"] == MAX_BATCH

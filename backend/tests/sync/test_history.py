@@ -68,7 +68,7 @@ def test_each_difference_is_one_row(
     if what == "rule":
         add_rule(admin, sha(2))
     elif what == "setting":
-        assert admin.put("/api/v1/settings", json={"batch_size": 33}).is_success
+        assert admin.patch("/api/v1/settings", json={"batch_size": 33}).is_success
     elif what == "tag":
         give(admin, pilot, mac)
     else:

@@ -9,6 +9,7 @@ import pytest
 
 from santaserver.sync import repository
 from tests.support.postgres import execute, fetch, value
+from tests.support.rest_client import plain
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import (
@@ -156,7 +157,7 @@ def test_a_mac_is_not_called_in_sync_before_it_was_asked_for_a_tags_new_members(
     add_rule(admin, sha(1), layer="tag:lab")
     mac.sync()
     assert machine(admin, mac)["sync_state"] == "in_sync"
-    changed = admin.put(f"/api/v1/tags/{tag_id}", json={"name": "lab", "predicate": "true"})
+    changed = admin.patch(f"/api/v1/tags/{tag_id}", json={"name": "lab", "predicate": "true"})
     assert changed.status_code == httpx.codes.OK, changed.text
     assert machine(admin, mac)["sync_state"] == "pending"
     assert policies(mac) == {sha(1): BLOCK}
@@ -196,7 +197,7 @@ def test_a_removed_tag_takes_its_rules_and_settings_along(admin: httpx.Client, m
     give(admin, tag_id, mac)
     add_rule(admin, sha(1), layer="tag:t")
     body = {"values": {"client_mode": "LOCKDOWN"}}
-    assert admin.put("/api/v1/settings/layer?layer=tag:t", json=body).status_code == httpx.codes.OK
+    assert admin.patch("/api/v1/settings/layer?layer=tag:t", json=body).status_code == httpx.codes.OK
     assert policies(mac) == {sha(1): BLOCK}
     assert mac.client_mode == "LOCKDOWN"
     assert admin.delete(f"/api/v1/tags/{tag_id}").status_code == httpx.codes.NO_CONTENT
@@ -219,7 +220,7 @@ def test_settings_are_layered_like_rules_and_answered_complete(
 
     assert put("tag:t", {"full_sync_interval": 90, "batch_size": 10}).status_code == httpx.codes.OK
     own = f"machine:{mac.machine_id}"
-    assert put(own, {"batch_size": 20, "client_mode": "LOCKDOWN"}).json() == {
+    assert plain(put(own, {"batch_size": 20, "client_mode": "LOCKDOWN"})) == {
         "layer": own,
         "values": {"batch_size": 20, "client_mode": "LOCKDOWN"},
         "locked": [],
@@ -325,10 +326,10 @@ def test_a_time_that_makes_no_sense_is_refused(
         response = admin.post("/api/v1/rules", json={**rule, **times})
         assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     number = add_rule(admin, sha(1))
-    response = admin.put(f"/api/v1/rules/{number}", json={"policy": ALLOW, "starts_at": late})
+    response = admin.patch(f"/api/v1/rules/{number}", json={"policy": ALLOW, "starts_at": late})
     assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     waiting = add_rule(admin, sha(2), starts_at=late)
-    change_rule(admin, waiting, ALLOW)
+    change_rule(admin, waiting, ALLOW, starts_at=None)
     assert policies(mac) == {sha(1): BLOCK, sha(2): ALLOW}
     remove_rule(admin, add_rule(admin, sha(3), starts_at=late))
     server.clock.advance(hours=3)
@@ -395,7 +396,7 @@ def test_a_layer_that_nothing_was_said_for_says_nothing(admin: httpx.Client, mac
     mac.sync()
     for layer in ("user:nobody", f"machine:{mac.machine_id}"):
         shown = admin.get("/api/v1/settings/layer", params={"layer": layer})
-        assert shown.json() == {"layer": layer, "values": {}, "locked": []}
+        assert plain(shown) == {"layer": layer, "values": {}, "locked": []}
     for layer in ("machine:unknown", "tag:unknown"):
         response = admin.get("/api/v1/settings/layer", params={"layer": layer})
         assert response.status_code == httpx.codes.NOT_FOUND

@@ -13,7 +13,7 @@ BLOCK, ALLOW = "BLOCKLIST", "ALLOWLIST"
 def test_monitor_mode_ends_after_its_time_or_early(
     server: RunningServer, admin: httpx.Client, mac: SimulatedMac
 ) -> None:
-    admin.put("/api/v1/settings", json={"client_mode": "LOCKDOWN"})
+    admin.patch("/api/v1/settings", json={"client_mode": "LOCKDOWN"})
     mac.sync()
     path = f"/api/v1/machines/{mac.machine_id}/monitor-mode"
     started = admin.post(path, json={"minutes": 60, "reason": "ticket 7"})
@@ -74,7 +74,7 @@ def test_explain_says_which_mode_decides_without_a_rule(admin: httpx.Client, mac
 
     assert told() == ("MONITOR", None, False, None)
     body = {"values": {"client_mode": "LOCKDOWN"}}
-    admin.put("/api/v1/settings/layer?layer=user:sim", json=body)
+    admin.patch("/api/v1/settings/layer?layer=user:sim", json=body)
     mac.sync()
     assert told() == ("LOCKDOWN", "user:sim", False, None)
     path = f"/api/v1/machines/{mac.machine_id}/monitor-mode"

@@ -64,13 +64,13 @@ def test_patterns_and_addresses_are_checked_in_every_layer(admin: httpx.Client) 
         {"event_detail_text": "a\u202eb"},
     ):
         field = next(iter(values))
-        refused = admin.put("/api/v1/settings", json=values)
+        refused = admin.patch("/api/v1/settings", json=values)
         assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
         assert [item["field"] for item in refused.json()["errors"]] == [field]
-        layered = admin.put("/api/v1/settings/layer?layer=global", json={"values": values})
+        layered = admin.patch("/api/v1/settings/layer?layer=global", json={"values": values})
         assert [item["field"] for item in layered.json()["errors"]] == [f"values.{field}"]
     good = {"allowed_path_regex": "^(?:/a|/b)", "event_detail_url": "https://x.example/%file_identifier%"}
-    assert admin.put("/api/v1/settings", json=good).status_code == httpx.codes.OK
+    assert admin.patch("/api/v1/settings", json=good).status_code == httpx.codes.OK
 
 
 @pytest.mark.parametrize(

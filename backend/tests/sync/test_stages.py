@@ -307,7 +307,7 @@ def test_a_download_without_a_preflight_is_refused_to_a_mac_in_an_unknown_state(
 def test_settings_reach_the_mac_complete(admin: httpx.Client, mac: SimulatedMac) -> None:
     before = mac.sync().settings
     wanted = {**admin.get("/api/v1/settings").json(), "client_mode": "LOCKDOWN", "full_sync_interval": 120}
-    assert admin.put("/api/v1/settings", json=wanted).json() == wanted
+    assert admin.patch("/api/v1/settings", json=wanted).json() == wanted
     after = mac.sync().settings
     assert after == {**before, "client_mode": "LOCKDOWN", "full_sync_interval": 120}
 

@@ -47,7 +47,7 @@ def test_a_tag_counts_its_members_rules_and_settings(admin: httpx.Client, mac: S
     tag_id = tag(admin, "counted")
     add_rule(admin, sha(1), layer="tag:counted")
     settings = {"values": {"client_mode": "LOCKDOWN", "batch_size": 10}}
-    assert admin.put("/api/v1/settings/layer?layer=tag:counted", json=settings).status_code == 200
+    assert admin.patch("/api/v1/settings/layer?layer=tag:counted", json=settings).status_code == 200
     admin.put(f"/api/v1/tags/{tag_id}/members/{mac.machine_id}")
     shown = admin.get(f"/api/v1/tags/{tag_id}").json()
     assert (shown["members"], shown["rules"], shown["settings"]) == (1, 1, 2)
@@ -80,7 +80,7 @@ def test_settings_make_tags_rivals_too(admin: httpx.Client, mac: SimulatedMac) -
     mac.sync()
     tags = [tag(admin, name) for name in ("one", "two")]
     for name, mode in (("one", "LOCKDOWN"), ("two", "MONITOR")):
-        admin.put(f"/api/v1/settings/layer?layer=tag:{name}", json={"values": {"client_mode": mode}})
+        admin.patch(f"/api/v1/settings/layer?layer=tag:{name}", json={"values": {"client_mode": mode}})
     for tag_id in tags:
         admin.put(f"/api/v1/tags/{tag_id}/members/{mac.machine_id}")
     mac.sync()
@@ -133,7 +133,7 @@ def test_only_an_administrator_changes_tags(admin: httpx.Client, viewer: httpx.C
     tag_id = tag(admin, "kept")
     attempts = [
         ("POST", "/api/v1/tags", {"name": "mine"}),
-        ("PUT", f"/api/v1/tags/{tag_id}", {"name": "mine"}),
+        ("PATCH", f"/api/v1/tags/{tag_id}", {"name": "mine"}),
         ("DELETE", f"/api/v1/tags/{tag_id}", None),
         ("PUT", "/api/v1/tags/order", {"tags": [tag_id]}),
         ("POST", "/api/v1/tags/order/impact", {"tags": [tag_id]}),

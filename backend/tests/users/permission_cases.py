@@ -11,6 +11,23 @@ ALL = f"{LOOK} requester"
 ROLES = ALL.split()
 
 RULE = {"rule_type": "BINARY", "policy": "BLOCKLIST"}
+CONTENT = {
+    "policy": "BLOCKLIST",
+    "cel_expr": None,
+    "custom_msg": "",
+    "custom_url": "",
+    "comment": "changed",
+    "locked": False,
+    "starts_at": None,
+    "expires_at": None,
+}
+DEFINITION: dict[str, Any] = {
+    "name": "{side}",
+    "description": "",
+    "predicate": None,
+    "groups": [],
+    "enrollments": [],
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,8 @@ SCOPED = [
     Case("GET", "/rules?layer={layer}", LOOK),
     Case("GET", "/rules/removed", LOOK, lists=True),
     Case("GET", "/rules/{rule}", LOOK),
-    Case("PUT", "/rules/{rule}", DECIDE, {"policy": "BLOCKLIST", "comment": "changed"}),
+    Case("PUT", "/rules/{rule}", DECIDE, CONTENT),
+    Case("PATCH", "/rules/{rule}", DECIDE, {"comment": "changed"}),
     Case("POST", "/rules", DECIDE, RULE | {"layer": "{layer}", "identifier": "{digest}"}),
     Case("POST", "/rules", DECIDE, RULE | {"layer": "machine:{mac}", "identifier": "{digest}"}),
     Case("DELETE", "/rules/{rule}", DECIDE),
@@ -62,6 +80,7 @@ SCOPED = [
     Case("GET", "/tags", LOOK, lists=True),
     Case("GET", "/tags/{tag}", LOOK),
     Case("GET", "/tags/{tag}/members", LOOK),
+    Case("GET", "/tags/{tag}/members/{mac}", LOOK),
     Case("PUT", "/tags/{tag}/members/{mac}", RUN),
     Case("DELETE", "/tags/{tag}/members/{spare}", RUN),
     Case("GET", "/machines", LOOK, lists=True),
@@ -88,21 +107,24 @@ SCOPED = [
     Case("GET", "/settings/layer?layer={layer}", LOOK),
     Case("GET", "/settings/layer?layer=machine:{mac}", LOOK),
     Case("PUT", "/settings/layer?layer={layer}", RUN, {"values": {"enable_bundles": True}, "locked": []}),
+    Case("PATCH", "/settings/layer?layer={layer}", RUN, {"values": {"enable_bundles": False}}),
 ]
 WHOLE = [
     whole("GET", "/overview", LOOK),
     whole("GET", "/programs", ALL),
     whole("GET", "/programs/{program}", ALL),
     whole("GET", "/settings", LOOK),
-    whole("PUT", "/settings", RUN, {}),
     whole("GET", "/essentials", LOOK),
     whole("POST", "/essentials", RUN, ESSENTIAL),
     whole("PATCH", "/essentials/{essential}", RUN, {"use": "VPN"}),
     whole("DELETE", "/essentials/{essential}", RUN),
+    whole("PATCH", "/settings", RUN, {}),
     whole("PUT", "/blocked/contact", RUN, {"text": "Help desk", "url": ""}),
     whole("POST", "/rules/import", RUN, {"format": "csv", "content": "{csv}"}),
     whole("POST", "/tags", RUN, {"name": "{new}"}),
-    whole("PUT", "/tags/{tag}", RUN, {"name": "{side}", "description": "changed"}),
+    whole("PUT", "/tags/{tag}", RUN, DEFINITION),
+    whole("PATCH", "/tags/{tag}", RUN, {"description": "changed"}),
+    whole("GET", "/tags/order", LOOK),
     whole("DELETE", "/tags/{passing}", RUN),
     whole("PUT", "/tags/order", RUN, {"tags": "{tags}"}),
     whole("POST", "/tags/order/impact", RUN, {"tags": "{tags}"}),

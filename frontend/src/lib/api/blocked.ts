@@ -1,5 +1,5 @@
 // The public page about a blocked program. Needs no login.
-import { api, unwrap, type CallOptions } from './client.ts';
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type { BlockedProgram, Contact } from './types.ts';
 
 export function blockedProgram(
@@ -12,12 +12,11 @@ export function blockedProgram(
 }
 
 /** The contact that administrators have set. */
-export async function blockedContact(options: CallOptions = {}): Promise<Contact> {
-  return { ...NOBODY, ...(await unwrap(api.GET('/api/v1/blocked/contact', options))) };
+export function blockedContact(options: CallOptions = {}): Promise<Contact> {
+  return unwrap(api.GET('/api/v1/blocked/contact', options));
 }
 
-export async function saveBlockedContact(body: Contact): Promise<Contact> {
-  return { ...NOBODY, ...(await unwrap(api.PUT('/api/v1/blocked/contact', { body }))) };
+export function saveBlockedContact({ text, url }: Contact, saved: Contact): Promise<Contact> {
+  const params = { header: ifMatch(saved) };
+  return unwrap(api.PUT('/api/v1/blocked/contact', { params, body: { text, url } }));
 }
-
-const NOBODY: Contact = { text: '', url: '' };

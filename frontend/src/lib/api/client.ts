@@ -2,6 +2,7 @@
 // Calls by domain are in the files beside it.
 import createClient from 'openapi-fetch';
 import { fillPath } from '../domain/paths.ts';
+import { confirming } from './confirm.ts';
 import { asApiError, errorFromResponse } from './errors.ts';
 import { guardMiddleware } from './guard.ts';
 import type { paths } from './schema.ts';
@@ -13,6 +14,16 @@ export type CallOptions = {
   fetch?: typeof globalThis.fetch;
   signal?: AbortSignal;
 };
+
+/** The header of a change: the version it is made for. */
+export function ifMatch({ etag }: Versioned): { 'If-Match': string } {
+  return { 'If-Match': etag };
+}
+
+/** Something that can be changed; `etag` names the version that was read. */
+export interface Versioned {
+  readonly etag: string;
+}
 
 let loggedOut: () => void = () => undefined;
 
@@ -36,7 +47,7 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   throw errorFromResponse(answer.response.status, answer.error);
 }
 
-api.use(guardMiddleware, {
+api.use(guardMiddleware, confirming, {
   onResponse({ request, response }) {
     const loggingIn = request.url.includes('/auth/');
     if (response.status === 401 && !loggingIn) loggedOut();

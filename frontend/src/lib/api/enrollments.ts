@@ -1,5 +1,5 @@
 // Who may sync: enrollments, and the profiles that carry their secrets.
-import { api, unwrap, type CallOptions } from './client.ts';
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type {
   Enrollment,
   EnrollmentCreate,
@@ -8,6 +8,7 @@ import type {
   Page,
   Position,
   ProfileRequest,
+  SerialList,
 } from './types.ts';
 
 export function listEnrollments(
@@ -42,21 +43,22 @@ export function makeProfile(id: Enrollment['id'], wanted: ProfileRequest): Promi
   );
 }
 
+type EnrollmentVersion = Pick<Enrollment, 'id' | 'etag'>;
+
 /** Adds and removes serial numbers; returns the whole list, null for any. */
-export async function changeSerials(
-  id: Enrollment['id'],
+export function changeSerials(
+  enrollment: EnrollmentVersion,
   change: { add?: string[]; remove?: string[] },
-): Promise<string[] | null> {
-  const params = { path: { enrollment_id: id } };
+): Promise<SerialList> {
+  const params = { path: { enrollment_id: enrollment.id }, header: ifMatch(enrollment) };
   const body = { add: change.add ?? [], remove: change.remove ?? [] };
-  const answer = await unwrap(
-    api.PATCH('/api/v1/enrollments/{enrollment_id}/serials', { params, body }),
-  );
-  return answer.serials;
+  return unwrap(api.PATCH('/api/v1/enrollments/{enrollment_id}/serials', { params, body }));
 }
 
 /** Lets Macs of any serial number use the enrollment. */
-export async function dropSerials(id: Enrollment['id']): Promise<void> {
-  const params = { path: { enrollment_id: id } };
+export async function dropSerials(enrollment: EnrollmentVersion): Promise<SerialList> {
+  const path = { enrollment_id: enrollment.id };
+  const params = { path, header: ifMatch(enrollment) };
   await unwrap(api.DELETE('/api/v1/enrollments/{enrollment_id}/serials', { params }));
+  return unwrap(api.GET('/api/v1/enrollments/{enrollment_id}/serials', { params: { path } }));
 }

@@ -1,5 +1,13 @@
 // Errors of API calls: RFC 9457 problem documents, other bodies, or no response at all.
 // Independent of pages. Texts are written for users; next: client.ts.
+import type { ChangeNote } from './types.ts';
+
+/** Why a change was refused: the object is not the version that was edited. */
+export interface Stale {
+  current: unknown;
+  /** The latest first. */
+  changes: readonly ChangeNote[];
+}
 
 /** A failed API call. `status` is 0 when no response arrived. */
 export class ApiError extends Error {
@@ -12,6 +20,8 @@ export class ApiError extends Error {
     readonly detail: string = '',
     /** Messages by input field, from a refused form. */
     readonly fields: Readonly<Record<string, string>> = {},
+    /** With 412: the object as somebody else has left it, and these changes. */
+    readonly stale: Stale | null = null,
   ) {
     super(detail || title);
   }
@@ -28,6 +38,7 @@ const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
   403: ['You are not allowed to do this', 'Ask an administrator.'],
   404: ['Not found', 'It may have been removed in the meantime.'],
   409: ['This conflicts with existing data', ''],
+  412: ['Somebody else has changed this', 'Look at it again, then repeat your change.'],
   422: ['The server refused the input', ''],
   429: ['Too many requests', 'Wait a moment, then try again.'],
   502: ['The backend is not available', 'It may be restarting; try again in a moment.'],
@@ -40,7 +51,20 @@ export function errorFromResponse(status: number, body: unknown): ApiError {
   const [title, advice] = FALLBACK[status] ?? [`The server answered with status ${status}`, ''];
   if (!isRecord(body)) return new ApiError(status, title, advice);
   const known = status in FALLBACK ? title : text(body['title']) || title;
-  return new ApiError(status, known, text(body['detail']) || advice, fieldMessages(body['errors']));
+  if (isRecord(body['confirm'])) return new ApiError(status, 'Not saved', 'Nothing was changed.');
+  const detail = text(body['detail']) || advice;
+  return new ApiError(status, known, detail, fieldMessages(body['errors']), staleness(body));
+}
+
+/** The object as it is now, when that is why a change was refused. */
+export function currentAfter<T>(thrown: unknown): T | null {
+  return thrown instanceof ApiError && thrown.stale ? (thrown.stale.current as T) : null;
+}
+
+function staleness(body: Readonly<Record<string, unknown>>): Stale | null {
+  if (!isRecord(body['current'])) return null;
+  const changes = Array.isArray(body['changes']) ? body['changes'] : [];
+  return { current: body['current'], changes: changes.filter(isRecord) as unknown as ChangeNote[] };
 }
 
 /** The error for anything that a call threw: an ApiError unchanged, a lost connection as status 0. */

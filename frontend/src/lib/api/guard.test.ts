@@ -19,6 +19,7 @@ const { fetch } = vi.hoisted(() => {
   return { fetch };
 });
 
+const SEEN = { tags: [1, 2], etag: '"1"' };
 const REFUSED = {
   detail: 'This change would block Jamf on 3 Macs',
   errors: [
@@ -50,7 +51,7 @@ describe('the lock-out guard', () => {
   it('repeats a refused change with an override when the user wants it', async () => {
     ask.mockResolvedValue(true);
     fetch.mockResolvedValueOnce(refused()).mockResolvedValueOnce(done(['Jamf would be blocked']));
-    await expect(orderTags([2, 1])).resolves.toEqual([]);
+    await expect(orderTags([2, 1], SEEN)).resolves.toEqual([]);
     expect(ask).toHaveBeenCalledWith(REFUSED.detail);
     const [address, init] = fetch.mock.calls[1] ?? [];
     expect((address as URL).search).toBe('?override_guard=true');
@@ -62,13 +63,16 @@ describe('the lock-out guard', () => {
   it('leaves the refusal as it is when the user does not', async () => {
     ask.mockResolvedValue(false);
     fetch.mockResolvedValueOnce(refused());
-    await expect(removeRule(1)).rejects.toMatchObject({ status: 422, message: REFUSED.detail });
+    await expect(removeRule({ id: 1, etag: '"1"' })).rejects.toMatchObject({
+      status: 422,
+      message: REFUSED.detail,
+    });
     expect(fetch).toHaveBeenCalledOnce();
   });
 
   it('asks nothing about other refusals, nor for forms with an override of their own', async () => {
     fetch.mockResolvedValueOnce(refused({ detail: 'No', errors: [] }));
-    await expect(orderTags([1])).rejects.toMatchObject({ status: 422 });
+    await expect(orderTags([1], SEEN)).rejects.toMatchObject({ status: 422 });
     fetch.mockResolvedValueOnce(refused());
     const rule = { rule_type: 'TEAMID', identifier: '483DWKW443', policy: 'BLOCKLIST' } as const;
     await expect(createRule(rule as Parameters<typeof createRule>[0])).rejects.toMatchObject({

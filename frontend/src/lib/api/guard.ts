@@ -49,7 +49,8 @@ async function repeated(request: Request, response: Response): Promise<Response 
     .catch(() => null);
   const refusal = errorFromResponse(response.status, body);
   if (!(OVERRIDE in refusal.fields) || !(await ask(refusal.detail))) return;
-  const address = new URL(request.url);
+  // Of the response, since a question about the same change may have been answered before.
+  const address = new URL(response.url || request.url);
   address.searchParams.set(OVERRIDE, 'true');
   const { method, headers, credentials } = request;
   const content = await request.blob();

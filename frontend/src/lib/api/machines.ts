@@ -1,5 +1,5 @@
 // Macs that sync with this server.
-import { api, unwrap, type CallOptions } from './client.ts';
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type {
   CleanSyncKind,
   FleetAction,
@@ -74,18 +74,20 @@ export function readPolicyAt(
   return unwrap(api.GET('/api/v1/machines/{machine_id}/policy', { params, ...options }));
 }
 
+type MachineVersion = Pick<Machine, 'machine_id' | 'etag'>;
+
 /** Starts monitor mode from the machine's next sync on. */
 export function startMonitorMode(
-  id: string,
+  machine: MachineVersion,
   minutes: number,
   reason: string,
 ): Promise<MachineDetail> {
-  const params = { path: { machine_id: id } };
+  const params = { path: { machine_id: machine.machine_id }, header: ifMatch(machine) };
   const body = { minutes, reason };
   return unwrap(api.POST('/api/v1/machines/{machine_id}/monitor-mode', { params, body }));
 }
 
-export function endMonitorMode(id: string): Promise<MachineDetail> {
-  const params = { path: { machine_id: id } };
+export function endMonitorMode(machine: MachineVersion): Promise<MachineDetail> {
+  const params = { path: { machine_id: machine.machine_id }, header: ifMatch(machine) };
   return unwrap(api.DELETE('/api/v1/machines/{machine_id}/monitor-mode', { params }));
 }

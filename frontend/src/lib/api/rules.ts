@@ -1,5 +1,5 @@
-// Execution rules of the global layer.
-import { api, unwrap, type CallOptions } from './client.ts';
+// Execution rules of all layers.
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type {
   Page,
   Position,
@@ -23,13 +23,16 @@ export function createRule(rule: RuleCreate): Promise<Rule> {
   return unwrap(api.POST('/api/v1/rules', { body: rule }));
 }
 
-export function changeRule(id: Rule['id'], change: RuleUpdate): Promise<Rule> {
-  const params = { path: { rule_id: id } };
+type RuleVersion = Pick<Rule, 'id' | 'etag'>;
+
+export function changeRule(rule: RuleVersion, change: RuleUpdate): Promise<Rule> {
+  const params = { path: { rule_id: rule.id }, header: ifMatch(rule) };
   return unwrap(api.PUT('/api/v1/rules/{rule_id}', { params, body: change }));
 }
 
-export async function removeRule(id: Rule['id']): Promise<void> {
-  await unwrap(api.DELETE('/api/v1/rules/{rule_id}', { params: { path: { rule_id: id } } }));
+export async function removeRule(rule: RuleVersion): Promise<void> {
+  const params = { path: { rule_id: rule.id }, header: ifMatch(rule) };
+  await unwrap(api.DELETE('/api/v1/rules/{rule_id}', { params }));
 }
 
 /** Removed rules, the one removed last first, each with the delivery of its removal. */

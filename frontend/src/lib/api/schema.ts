@@ -887,7 +887,7 @@ export interface paths {
         get: operations["get_rule"];
         /**
          * Update Rule
-         * @description Give a rule new content.
+         * @description Give a rule new content; all of it has to be in the request.
          */
         put: operations["update_rule"];
         post?: never;
@@ -898,7 +898,11 @@ export interface paths {
         delete: operations["remove_rule"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Patch Rule
+         * @description Change some of a rule; what the request leaves out stays.
+         */
+        patch: operations["patch_rule"];
         trace?: never;
     };
     "/api/v1/rules/export": {
@@ -1014,19 +1018,19 @@ export interface paths {
         };
         /**
          * Get Settings
-         * @description Show the settings of the global layer.
+         * @description Show the settings of the global layer, complete: what it does not define has its default.
          */
         get: operations["get_settings"];
-        /**
-         * Replace Settings
-         * @description Replace the settings of the global layer; every Mac gets them at its next sync.
-         */
-        put: operations["replace_settings"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Patch Settings
+         * @description Change settings of the global layer; what the request leaves out stays, null restores the default.
+         */
+        patch: operations["patch_settings"];
         trace?: never;
     };
     "/api/v1/settings/layer": {
@@ -1043,14 +1047,18 @@ export interface paths {
         get: operations["get_layer_settings"];
         /**
          * Replace Layer Settings
-         * @description Replace the settings defined in one layer; its Macs get them at their next sync.
+         * @description Define exactly these settings in one layer; its Macs get them at their next sync.
          */
         put: operations["replace_layer_settings"];
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Patch Layer Settings
+         * @description Change some of the settings defined in one layer; what the request leaves out stays.
+         */
+        patch: operations["patch_layer_settings"];
         trace?: never;
     };
     "/api/v1/tags": {
@@ -1091,7 +1099,7 @@ export interface paths {
         get: operations["get_tag"];
         /**
          * Update Tag
-         * @description Change a tag; memberships that follow from it change at each Mac's next sync.
+         * @description Replace a tag's definition; memberships that follow from it change at each Mac's next sync.
          */
         put: operations["update_tag"];
         post?: never;
@@ -1102,7 +1110,11 @@ export interface paths {
         delete: operations["remove_tag"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Patch Tag
+         * @description Change some of a tag's definition; what the request leaves out stays.
+         */
+        patch: operations["patch_tag"];
         trace?: never;
     };
     "/api/v1/tags/{tag_id}/members": {
@@ -1132,7 +1144,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Member
+         * @description Show whether a Mac has a tag, and why.
+         */
+        get: operations["get_member"];
         /**
          * Add Member
          * @description Add a tag to a Mac.
@@ -1156,7 +1172,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Order
+         * @description Show the order of all tags.
+         */
+        get: operations["get_order"];
         /**
          * Order Tags
          * @description Put the tags into a new order; Macs get what it changes at their next sync.
@@ -1523,6 +1543,36 @@ export interface components {
             valid_until: string | null;
         };
         /**
+         * ChangeNote
+         * @description A change of an object by somebody.
+         */
+        ChangeNote: {
+            /** Actor */
+            actor: string;
+            /**
+             * Actor Kind
+             * @description user, token, schedule, command_line or enrollment
+             */
+            actor_kind: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Fields
+             * @description What differs after it; empty when that is not known
+             */
+            fields: string[];
+            /**
+             * Kind
+             * @description What was done, as the audit log calls it
+             */
+            kind: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * CleanSync
          * @description An order to rebuild a machine's rule table at its next sync.
          */
@@ -1579,20 +1629,74 @@ export interface components {
             seq: number;
         };
         /**
+         * ConfirmQuestion
+         * @description What to confirm before a change is made.
+         */
+        ConfirmQuestion: {
+            /**
+             * Fleet
+             * @description All Macs
+             */
+            fleet: number;
+            /**
+             * Machines
+             * @description Macs concerned, the largest number of all reasons
+             */
+            machines: number;
+            /** Reasons */
+            reasons: components["schemas"]["ConfirmReason"][];
+            /**
+             * Token
+             * @description Repeat the request with it as the query parameter `confirm`
+             */
+            token: string;
+        };
+        /**
+         * ConfirmReason
+         * @description One reason to ask.
+         */
+        ConfirmReason: {
+            /** Detail */
+            detail: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "leaves_lockdown" | "loosens" | "many_machines";
+            /**
+             * Machines
+             * @description Macs concerned: all that belong to it now, synced lately or not
+             */
+            machines: number;
+        };
+        /**
          * Contact
          * @description The contact for questions about a blocked program; public.
          */
         Contact: {
             /**
+             * Etag
+             * @description For `If-Match`
+             */
+            etag: string;
+            /** Text */
+            text: string;
+            /** Url */
+            url: string;
+        };
+        /**
+         * ContactUpdate
+         * @description The new contact for questions about a blocked program; public.
+         */
+        ContactUpdate: {
+            /**
              * Text
              * @description Plain text, such as the name and hours of the help desk; may be empty
-             * @default
              */
             text: string;
             /**
              * Url
              * @description Where to ask: an https:// or mailto: address, or empty
-             * @default
              */
             url: string;
         };
@@ -1707,6 +1811,11 @@ export interface components {
              * @description User name; empty when created on the command line
              */
             created_by: string;
+            /**
+             * Etag
+             * @description For `If-Match`; names its own fields, not its tags and Macs
+             */
+            etag: string;
             /** Expires At */
             expires_at: string | null;
             /** Id */
@@ -2136,105 +2245,71 @@ export interface components {
             matched: number;
         };
         /**
-         * GlobalSettingsUpdate
-         * @description The settings to define in the global layer.
+         * GlobalSettingsPatch
+         * @description Settings of the global layer to change. What is left out stays; null restores the default.
          */
-        GlobalSettingsUpdate: {
+        GlobalSettingsPatch: {
             /**
              * Allowed Path Regex
              * @description Empty: none is allowed; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
-             * @default
              */
-            allowed_path_regex: string;
+            allowed_path_regex?: string | null;
             /**
              * Batch Size
              * @description Events per upload; 512 of the largest are as much as an upload may hold
-             * @default 50
              */
-            batch_size: number;
+            batch_size?: number | null;
             /**
              * Blocked Path Regex
              * @description Empty: none is blocked; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
-             * @default
              */
-            blocked_path_regex: string;
-            /**
-             * Client Mode
-             * @default MONITOR
-             * @enum {string}
-             */
-            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
-            /**
-             * Disable Unknown Event Upload
-             * @default false
-             */
-            disable_unknown_event_upload: boolean;
-            /**
-             * Enable All Event Upload
-             * @default false
-             */
-            enable_all_event_upload: boolean;
-            /**
-             * Enable Bundles
-             * @default true
-             */
-            enable_bundles: boolean;
-            /**
-             * Enable Transitive Rules
-             * @default false
-             */
-            enable_transitive_rules: boolean;
+            blocked_path_regex?: string | null;
+            /** Client Mode */
+            client_mode?: ("MONITOR" | "LOCKDOWN" | "STANDALONE") | null;
+            /** Disable Unknown Event Upload */
+            disable_unknown_event_upload?: boolean | null;
+            /** Enable All Event Upload */
+            enable_all_event_upload?: boolean | null;
+            /** Enable Bundles */
+            enable_bundles?: boolean | null;
+            /** Enable Transitive Rules */
+            enable_transitive_rules?: boolean | null;
             /** @description For encrypted volumes; null: as for other volumes */
             encrypted_removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
             /**
              * Event Detail Text
              * @description Label of that button
-             * @default
              */
-            event_detail_text: string;
+            event_detail_text?: string | null;
             /**
              * Event Detail Url
              * @description Template behind the block dialog's button
-             * @default
              */
-            event_detail_url: string;
+            event_detail_url?: string | null;
             /**
              * Full Sync Interval
              * @description Seconds between syncs
-             * @default 600
              */
-            full_sync_interval: number;
-            /**
-             * Override File Access Action
-             * @default NONE
-             * @enum {string}
-             */
-            override_file_access_action: "NONE" | "AUDIT_ONLY" | "DISABLE";
+            full_sync_interval?: number | null;
+            /** Override File Access Action */
+            override_file_access_action?: ("NONE" | "AUDIT_ONLY" | "DISABLE") | null;
             /**
              * Push Notification Full Sync Interval
              * @description Seconds, with push
-             * @default 14400
              */
-            push_notification_full_sync_interval: number;
+            push_notification_full_sync_interval?: number | null;
             /**
              * Push Notification Global Rule Sync Deadline
              * @description Seconds
-             * @default 600
              */
-            push_notification_global_rule_sync_deadline: number;
+            push_notification_global_rule_sync_deadline?: number | null;
             /**
              * Reason
              * @description Why it is changed; kept in the history and in the audit log
              * @default
              */
             reason: string;
-            /**
-             * @default {
-             *       "action": "allow",
-             *       "flags": []
-             *     }
-             */
-            removable_media_policy: components["schemas"]["MediaPolicyUpdate"];
+            removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
         };
         /**
          * Grant
@@ -2466,6 +2541,11 @@ export interface components {
          */
         LayerSettings: {
             /**
+             * Etag
+             * @description For `If-Match`
+             */
+            etag: string;
+            /**
              * Layer
              * @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID`
              * @example global
@@ -2481,14 +2561,37 @@ export interface components {
             values: components["schemas"]["SyncSettings"];
         };
         /**
+         * LayerSettingsPatch
+         * @description What to change of the settings defined in one layer; what is left out stays.
+         */
+        LayerSettingsPatch: {
+            /**
+             * Locked
+             * @description All settings that higher layers cannot change
+             */
+            locked?: string[];
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
+            /**
+             * Unset
+             * @description Settings to remove from the layer; also those that can be null
+             * @default []
+             */
+            unset: string[];
+            values?: components["schemas"]["SettingsPatch"];
+        };
+        /**
          * LayerSettingsUpdate
-         * @description The settings to define in one layer; others come from the layers below, or are defaults.
+         * @description All settings to define in one layer; others come from the layers below, or are defaults.
          */
         LayerSettingsUpdate: {
             /**
              * Locked
              * @description Of these, what higher layers cannot change
-             * @default []
              */
             locked: string[];
             /**
@@ -2548,6 +2651,11 @@ export interface components {
              * Format: date-time
              */
             enrolled_at: string;
+            /**
+             * Etag
+             * @description For `If-Match`; names what people set: monitor mode, release, retirement
+             */
+            etag: string;
             /** Hostname */
             hostname: string;
             /**
@@ -2686,6 +2794,11 @@ export interface components {
              * Format: date-time
              */
             enrolled_at: string;
+            /**
+             * Etag
+             * @description For `If-Match`; names what people set: monitor mode, release, retirement
+             */
+            etag: string;
             /** @description What it has by what was delivered, whether it counts or not; null while not known */
             held_rules: components["schemas"]["HeldRules"] | null;
             /** Hostname */
@@ -2896,12 +3009,11 @@ export interface components {
         };
         /**
          * MediaPolicyUpdate
-         * @description The same as it may be stored.
+         * @description The same as it may be stored; without an action it would allow what was blocked.
          */
         MediaPolicyUpdate: {
             /**
              * Action
-             * @default allow
              * @enum {string}
              */
             action: "allow" | "block" | "remount";
@@ -2911,6 +3023,24 @@ export interface components {
              * @default []
              */
             flags: ("rdonly" | "noexec" | "nosuid" | "nobrowse" | "noowners" | "nodev" | "async" | "-j")[];
+        };
+        /**
+         * Membership
+         * @description Whether one Mac was given one tag manually.
+         */
+        Membership: {
+            /**
+             * Etag
+             * @description For `If-Match`; names whether it was given manually
+             */
+            etag: string;
+            /** Manual */
+            manual: boolean;
+            /**
+             * Sources
+             * @description Why it has the tag; empty when it does not
+             */
+            sources: ("manual" | "enrollment" | "group" | "predicate")[];
         };
         /**
          * ModeNumbers
@@ -3224,10 +3354,48 @@ export interface components {
             predicate: string;
         };
         /**
+         * PresentOrder
+         * @description The order of all live tags.
+         */
+        PresentOrder: {
+            /**
+             * Etag
+             * @description For `If-Match`
+             */
+            etag: string;
+            /**
+             * Tags
+             * @description Ids, the lowest first
+             */
+            tags: number[];
+        };
+        /**
          * ProblemBody
          * @description An error as RFC 9457 describes it.
          */
         ProblemBody: {
+            /**
+             * Changes
+             * @description With 412: the changes since the version that the request names, the latest first
+             * @default null
+             */
+            changes: components["schemas"]["ChangeNote"][] | null;
+            /**
+             * Confirm
+             * @description With 409, when the change has to be confirmed: a `ConfirmQuestion`
+             * @default null
+             */
+            confirm: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Current
+             * @description With 412: the object as it is now, with its `etag`
+             * @default null
+             */
+            current: {
+                [key: string]: unknown;
+            } | null;
             /** Detail */
             detail: string;
             /**
@@ -3435,6 +3603,11 @@ export interface components {
             custom_msg: string;
             /** Custom Url */
             custom_url: string;
+            /**
+             * Etag
+             * @description For `If-Match`: names this content, not the numbers of Macs
+             */
+            etag: string;
             /** Expires At */
             expires_at: string | null;
             /** Id */
@@ -3662,6 +3835,52 @@ export interface components {
             total: number;
         };
         /**
+         * RulePatch
+         * @description What to change of a rule; what is left out stays.
+         */
+        RulePatch: {
+            /**
+             * Cel Expr
+             * @description null: none. Left out, it goes when the policy is no longer CEL
+             */
+            cel_expr?: string | null;
+            /** Comment */
+            comment?: string;
+            /** Custom Msg */
+            custom_msg?: string;
+            /** Custom Url */
+            custom_url?: string;
+            /**
+             * Expires At
+             * @description null: never
+             */
+            expires_at?: string | null;
+            /** Locked */
+            locked?: boolean;
+            /**
+             * Override Guard
+             * @description As for a new rule; not stored
+             * @default false
+             */
+            override_guard: boolean;
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy?: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /**
+             * Reason
+             * @description Why it is changed; stored with this version
+             * @default
+             */
+            reason: string;
+            /**
+             * Starts At
+             * @description null: now. Not for a rule in force
+             */
+            starts_at?: string | null;
+        };
+        /**
          * RuleThen
          * @description A rule, and where it came from.
          */
@@ -3735,42 +3954,28 @@ export interface components {
         };
         /**
          * RuleUpdate
-         * @description A rule's new content; the target stays.
+         * @description All of a rule's new content; the target stays.
+         *
+         *     Nothing of it has a default: what is left out by mistake must not make a rule permanent or unlock it.
          */
         RuleUpdate: {
             /**
              * Cel Expr
-             * @description Required for the policy CEL, else absent
+             * @description For the policy CEL, else null
              */
-            cel_expr?: string | null;
-            /**
-             * Comment
-             * @description For other admins; never sent to a Mac
-             * @default
-             */
+            cel_expr: string | null;
+            /** Comment */
             comment: string;
-            /**
-             * Custom Msg
-             * @description Shown in the block dialog instead of the default
-             * @default
-             */
+            /** Custom Msg */
             custom_msg: string;
-            /**
-             * Custom Url
-             * @description Button of the block dialog; `null` hides it
-             * @default
-             */
+            /** Custom Url */
             custom_url: string;
             /**
              * Expires At
-             * @description When Macs are told to remove it; null: never
+             * @description null: never
              */
-            expires_at?: string | null;
-            /**
-             * Locked
-             * @description Higher layers cannot override it; among locked rules the lowest layer wins
-             * @default false
-             */
+            expires_at: string | null;
+            /** Locked */
             locked: boolean;
             /**
              * Override Guard
@@ -3792,9 +3997,9 @@ export interface components {
             reason: string;
             /**
              * Starts At
-             * @description When it comes into force; null: now. Not for a rule in force
+             * @description null: now. Not for a rule in force
              */
-            starts_at?: string | null;
+            starts_at: string | null;
         };
         /**
          * SeenSerial
@@ -3835,6 +4040,11 @@ export interface components {
          * @description Which serial numbers may use an enrollment.
          */
         SerialList: {
+            /**
+             * Etag
+             * @description Of the enrollment, for `If-Match`
+             */
+            etag: string;
             /**
              * Serials
              * @description In upper case, sorted; null: any; empty: none
@@ -3918,6 +4128,68 @@ export interface components {
                 [key: string]: components["schemas"]["SettingExplanation"];
             };
             settings: components["schemas"]["SyncSettings"];
+        };
+        /**
+         * SettingsPatch
+         * @description Settings to change. What is left out stays; null removes a setting from the layer, so that it
+         *     comes from the layers below or is the default. Only encrypted_removable_media_policy has null as a value.
+         */
+        SettingsPatch: {
+            /**
+             * Allowed Path Regex
+             * @description Empty: none is allowed; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
+             */
+            allowed_path_regex?: string | null;
+            /**
+             * Batch Size
+             * @description Events per upload; 512 of the largest are as much as an upload may hold
+             */
+            batch_size?: number | null;
+            /**
+             * Blocked Path Regex
+             * @description Empty: none is blocked; a regular expression of ICU that begins with ^, best `^(?:…)`: Santa puts ^ before it at a restart
+             */
+            blocked_path_regex?: string | null;
+            /** Client Mode */
+            client_mode?: ("MONITOR" | "LOCKDOWN" | "STANDALONE") | null;
+            /** Disable Unknown Event Upload */
+            disable_unknown_event_upload?: boolean | null;
+            /** Enable All Event Upload */
+            enable_all_event_upload?: boolean | null;
+            /** Enable Bundles */
+            enable_bundles?: boolean | null;
+            /** Enable Transitive Rules */
+            enable_transitive_rules?: boolean | null;
+            /** @description For encrypted volumes; null: as for other volumes */
+            encrypted_removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
+            /**
+             * Event Detail Text
+             * @description Label of that button
+             */
+            event_detail_text?: string | null;
+            /**
+             * Event Detail Url
+             * @description Template behind the block dialog's button
+             */
+            event_detail_url?: string | null;
+            /**
+             * Full Sync Interval
+             * @description Seconds between syncs
+             */
+            full_sync_interval?: number | null;
+            /** Override File Access Action */
+            override_file_access_action?: ("NONE" | "AUDIT_ONLY" | "DISABLE") | null;
+            /**
+             * Push Notification Full Sync Interval
+             * @description Seconds, with push
+             */
+            push_notification_full_sync_interval?: number | null;
+            /**
+             * Push Notification Global Rule Sync Deadline
+             * @description Seconds
+             */
+            push_notification_global_rule_sync_deadline?: number | null;
+            removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
         };
         /**
          * SettingThen
@@ -4308,6 +4580,11 @@ export interface components {
              * @default []
              */
             enrollments: number[];
+            /**
+             * Etag
+             * @description For `If-Match`: names this definition, not the order or the numbers
+             */
+            etag: string;
             /** Groups */
             groups: string[];
             /** Id */
@@ -4342,10 +4619,10 @@ export interface components {
             settings: number;
         };
         /**
-         * TagChange
-         * @description A new tag, or what one becomes.
+         * TagCreate
+         * @description A new tag.
          */
-        TagChange: {
+        TagCreate: {
             /**
              * Description
              * @default
@@ -4368,11 +4645,7 @@ export interface components {
              * @description Letters, digits, space, dot, dash and underscore; case does not tell tags apart
              */
             name: string;
-            /**
-             * Predicate
-             * @description CEL over machine_id, serial, hostname, model, os_version, os_build, santa_version, primary_user, groups (list), client_mode and sip_enabled (bool); evaluated at each preflight
-             * @example hostname.startsWith('lab-') && os_version.startsWith('26.')
-             */
+            /** Predicate */
             predicate?: string | null;
             /**
              * Reason
@@ -4386,6 +4659,11 @@ export interface components {
          * @description A Mac that has a tag.
          */
         TagMember: {
+            /**
+             * Etag
+             * @description Of its membership, for `If-Match`
+             */
+            etag: string;
             /** Hostname */
             hostname: string;
             /**
@@ -4441,6 +4719,71 @@ export interface components {
              * @description Macs that have tags whose order among each other would change
              */
             machines: number;
+        };
+        /**
+         * TagPatch
+         * @description What to change of a tag; what is left out stays.
+         */
+        TagPatch: {
+            /** Description */
+            description?: string;
+            /**
+             * Enrollments
+             * @description Enrollments whose Macs are members
+             */
+            enrollments?: number[];
+            /**
+             * Groups
+             * @description Directory groups whose users' Macs are members
+             */
+            groups?: string[];
+            /**
+             * Name
+             * @description Letters, digits, space, dot, dash and underscore; case does not tell tags apart
+             */
+            name?: string;
+            /**
+             * Predicate
+             * @description null: none
+             */
+            predicate?: string | null;
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
+        };
+        /**
+         * TagUpdate
+         * @description All of a tag's new definition; what is left out by mistake must not take the tag from Macs.
+         */
+        TagUpdate: {
+            /** Description */
+            description: string;
+            /**
+             * Enrollments
+             * @description Enrollments whose Macs are members
+             */
+            enrollments: number[];
+            /**
+             * Groups
+             * @description Directory groups whose users' Macs are members
+             */
+            groups: string[];
+            /**
+             * Name
+             * @description Letters, digits, space, dot, dash and underscore; case does not tell tags apart
+             */
+            name: string;
+            /** Predicate */
+            predicate: string | null;
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
         };
         /**
          * TargetExplanation
@@ -4571,6 +4914,11 @@ export interface components {
             disabled: boolean;
             /** Display Name */
             display_name: string;
+            /**
+             * Etag
+             * @description For `If-Match`; also another password is another version
+             */
+            etag: string;
             /** Id */
             id: number;
             /** Roles */
@@ -4601,7 +4949,7 @@ export interface components {
         };
         /**
          * UserUpdate
-         * @description What to change of a user; what is left out stays.
+         * @description What to change of a user; what is left out, or null, stays.
          */
         UserUpdate: {
             /**
@@ -5100,13 +5448,16 @@ export interface operations {
     replace_contact: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Contact"];
+                "application/json": components["schemas"]["ContactUpdate"];
             };
         };
         responses: {
@@ -5117,6 +5468,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -5137,8 +5497,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5212,6 +5599,8 @@ export interface operations {
     create_enrollment: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
             };
@@ -5502,7 +5891,10 @@ export interface operations {
     drop_serials: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 enrollment_id: number;
             };
@@ -5516,6 +5908,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
             };
             /** @description Authentication is required. */
             401: {
@@ -5544,8 +5945,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5558,7 +5977,10 @@ export interface operations {
     change_serials: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 enrollment_id: number;
             };
@@ -5579,6 +6001,15 @@ export interface operations {
                     "application/json": components["schemas"]["SerialList"];
                 };
             };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Authentication is required. */
             401: {
                 headers: {
@@ -5606,8 +6037,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6501,7 +6950,10 @@ export interface operations {
     delete_machine: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
@@ -6516,6 +6968,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
             };
             /** @description Authentication is required. */
             401: {
@@ -6544,8 +7005,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6621,7 +7100,10 @@ export interface operations {
     start_monitor_mode: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
@@ -6641,6 +7123,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -6679,8 +7170,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6693,7 +7202,10 @@ export interface operations {
     end_monitor_mode: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
@@ -6709,6 +7221,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -6738,8 +7259,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6888,7 +7427,10 @@ export interface operations {
     withdraw_release: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
@@ -6904,6 +7446,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MachineDetail"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -6933,8 +7484,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7481,7 +8050,10 @@ export interface operations {
     };
     create_rule: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7608,8 +8180,14 @@ export interface operations {
     };
     update_rule: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+            };
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 rule_id: number;
             };
@@ -7630,6 +8208,15 @@ export interface operations {
                     "application/json": components["schemas"]["Rule"];
                 };
             };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Authentication is required. */
             401: {
                 headers: {
@@ -7657,8 +8244,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7671,12 +8276,17 @@ export interface operations {
     remove_rule: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 rule_id: number;
             };
@@ -7691,6 +8301,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Authentication is required. */
             401: {
                 headers: {
@@ -7718,8 +8337,121 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    patch_rule: {
+        parameters: {
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+            };
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                rule_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7792,7 +8524,10 @@ export interface operations {
     };
     import_rules: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -8098,19 +8833,24 @@ export interface operations {
             };
         };
     };
-    replace_settings: {
+    patch_settings: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["GlobalSettingsUpdate"];
+                "application/json": components["schemas"]["GlobalSettingsPatch"];
             };
         };
         responses: {
@@ -8121,6 +8861,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SyncSettings"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -8141,8 +8890,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8214,12 +8990,17 @@ export interface operations {
     replace_layer_settings: {
         parameters: {
             query: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID` */
                 layer: string;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8236,6 +9017,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LayerSettings"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -8265,8 +9055,123 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    patch_layer_settings: {
+        parameters: {
+            query: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+                /** @description `global`, `tag:NAME`, `user:NAME` (the Mac's primary user) or `machine:MACHINE_ID` */
+                layer: string;
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+            };
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LayerSettingsPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerSettings"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8323,7 +9228,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TagChange"];
+                "application/json": components["schemas"]["TagCreate"];
             };
         };
         responses: {
@@ -8435,10 +9340,15 @@ export interface operations {
     update_tag: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 tag_id: number;
             };
@@ -8446,7 +9356,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TagChange"];
+                "application/json": components["schemas"]["TagUpdate"];
             };
         };
         responses: {
@@ -8457,6 +9367,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -8495,8 +9414,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8509,12 +9446,17 @@ export interface operations {
     remove_tag: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 tag_id: number;
             };
@@ -8528,6 +9470,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
             };
             /** @description Authentication is required. */
             401: {
@@ -8556,8 +9507,132 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    patch_tag: {
+        parameters: {
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+            };
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tag"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8639,14 +9714,9 @@ export interface operations {
             };
         };
     };
-    add_member: {
+    get_member: {
         parameters: {
-            query?: {
-                /** @description Save the change even if it blocks what Macs need to stay manageable */
-                override_guard?: boolean;
-                /** @description Why it is changed; kept in the history and in the audit log */
-                reason?: string;
-            };
+            query?: never;
             header?: never;
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
@@ -8658,11 +9728,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Membership"];
+                };
             };
             /** @description Authentication is required. */
             401: {
@@ -8693,6 +9765,101 @@ export interface operations {
             };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+                /** @description Save the change even if it blocks what Macs need to stay manageable */
+                override_guard?: boolean;
+                /** @description Why it is changed; kept in the history and in the audit log */
+                reason?: string;
+            };
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
+                machine_id: string;
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8705,12 +9872,17 @@ export interface operations {
     remove_member: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
                 /** @description Why it is changed; kept in the history and in the audit log */
                 reason?: string;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 /** @description The machine's id, or `~` followed by its base64url without padding: needed for ids that begin with `~`, that are `.` or `..`, or that have slashes and would be read as another path */
                 machine_id: string;
@@ -8726,6 +9898,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
             };
             /** @description Authentication is required. */
             401: {
@@ -8754,8 +9935,64 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_order: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresentOrder"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8768,10 +10005,15 @@ export interface operations {
     order_tags: {
         parameters: {
             query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
                 /** @description Save the change even if it blocks what Macs need to stay manageable */
                 override_guard?: boolean;
             };
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8790,6 +10032,15 @@ export interface operations {
                     "application/json": components["schemas"]["Tag"][];
                 };
             };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description Authentication is required. */
             401: {
                 headers: {
@@ -8808,6 +10059,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request conflicts with what is stored. */
             409: {
                 headers: {
@@ -8817,8 +10077,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description The request is well formed but invalid. */
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9123,7 +10401,10 @@ export interface operations {
     update_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 user_id: number;
             };
@@ -9142,6 +10423,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserAccount"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -9180,8 +10470,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,8 +1,9 @@
 // Settings that every machine gets at its next sync.
-import { api, unwrap, type CallOptions } from './client.ts';
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import { globalLayer, globalSettings, type GlobalSettings } from '../domain/global-settings.ts';
 import { GLOBAL_LAYER } from '../domain/policies.ts';
-import type { LayerSettings, SettingsExplanation, SyncSettings } from './types.ts';
+import { layerPatch } from '../domain/layer-settings.ts';
+import type { LayerSettings, SettingsExplanation } from './types.ts';
 
 /** The settings of all machines, complete, with those that the global layer defines and locks. */
 export async function readSettings(options: CallOptions = {}): Promise<GlobalSettings> {
@@ -18,7 +19,13 @@ export async function saveSettings(
   draft: GlobalSettings,
   saved: GlobalSettings,
 ): Promise<GlobalSettings> {
-  return globalSettings(draft.values, await saveLayerSettings(globalLayer(draft, saved)));
+  const layer = globalLayer(draft, saved);
+  const own = await saveLayerSettings(layer, {
+    ...layer,
+    values: Object.fromEntries(saved.owned.map((key) => [key, saved.values[key]])),
+    locked: saved.locked,
+  });
+  return globalSettings(draft.values, own);
 }
 
 /** The settings defined in one layer. */
@@ -29,13 +36,15 @@ export function readLayerSettings(
   return unwrap(api.GET('/api/v1/settings/layer', { params: { query: { layer } }, ...options }));
 }
 
+/** Saves only what differs, for the version that was read. */
 export function saveLayerSettings(
-  { layer, values, locked }: LayerSettings,
+  draft: LayerSettings,
+  saved: LayerSettings,
   reason = '',
 ): Promise<LayerSettings> {
-  // The schema names every setting; omitted ones come from lower layers.
-  const body = { values: values as SyncSettings, locked, reason };
-  return unwrap(api.PUT('/api/v1/settings/layer', { params: { query: { layer } }, body }));
+  const params = { query: { layer: draft.layer }, header: ifMatch(saved) };
+  const body = { ...layerPatch(draft, saved), reason };
+  return unwrap(api.PATCH('/api/v1/settings/layer', { params, body }));
 }
 
 /** A machine's settings in force, each with the layer it comes from. */

@@ -1,5 +1,5 @@
 // Tags: named sets of Macs whose rules and settings override the global ones.
-import { api, unwrap, type CallOptions } from './client.ts';
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type {
   Page,
   Position,
@@ -7,6 +7,7 @@ import type {
   Tag,
   TagContent,
   TagMember,
+  TagOrder,
   TagOrderImpact,
 } from './types.ts';
 
@@ -23,14 +24,17 @@ export function createTag(tag: TagContent, reason = ''): Promise<Tag> {
   return unwrap(api.POST('/api/v1/tags', { body: { ...tag, reason } }));
 }
 
-export function changeTag(id: Tag['id'], tag: TagContent, reason = ''): Promise<Tag> {
-  const params = { path: { tag_id: id } };
-  return unwrap(api.PUT('/api/v1/tags/{tag_id}', { params, body: { ...tag, reason } }));
+type TagVersion = Pick<Tag, 'id' | 'etag'>;
+
+export function changeTag(tag: TagVersion, content: TagContent, reason = ''): Promise<Tag> {
+  const params = { path: { tag_id: tag.id }, header: ifMatch(tag) };
+  return unwrap(api.PUT('/api/v1/tags/{tag_id}', { params, body: { ...content, reason } }));
 }
 
 /** Removes a tag with the rules and settings of its layer. */
-export async function removeTag(id: Tag['id']): Promise<void> {
-  await unwrap(api.DELETE('/api/v1/tags/{tag_id}', { params: { path: { tag_id: id } } }));
+export async function removeTag(tag: TagVersion): Promise<void> {
+  const params = { path: { tag_id: tag.id }, header: ifMatch(tag) };
+  await unwrap(api.DELETE('/api/v1/tags/{tag_id}', { params }));
 }
 
 /** The effect of another order; `tags` from the lowest. */
@@ -38,8 +42,14 @@ export function orderImpact(tags: Tag['id'][], options: CallOptions = {}): Promi
   return unwrap(api.POST('/api/v1/tags/order/impact', { body: { tags }, ...options }));
 }
 
-export function orderTags(tags: Tag['id'][], reason = ''): Promise<Tag[]> {
-  return unwrap(api.PUT('/api/v1/tags/order', { body: { tags, reason } }));
+export function readOrder(): Promise<TagOrder> {
+  return unwrap(api.GET('/api/v1/tags/order'));
+}
+
+/** Puts tags that are in the order `seen` into another one. */
+export function orderTags(tags: Tag['id'][], seen: TagOrder, reason = ''): Promise<Tag[]> {
+  const params = { header: ifMatch(seen) };
+  return unwrap(api.PUT('/api/v1/tags/order', { params, body: { tags, reason } }));
 }
 
 export function tryPredicate(predicate: string): Promise<PredicateResult> {
@@ -55,12 +65,18 @@ export function listMembers(
   return unwrap(api.GET('/api/v1/tags/{tag_id}/members', { params, ...options }));
 }
 
+/** Adds a Mac that the page does not show yet. */
 export async function addMember(id: Tag['id'], machineId: string): Promise<void> {
-  const params = { path: { tag_id: id, machine_id: machineId } };
+  const path = { tag_id: id, machine_id: machineId };
+  const present = await unwrap(
+    api.GET('/api/v1/tags/{tag_id}/members/{machine_id}', { params: { path } }),
+  );
+  const params = { path, header: ifMatch(present) };
   await unwrap(api.PUT('/api/v1/tags/{tag_id}/members/{machine_id}', { params }));
 }
 
-export async function removeMember(id: Tag['id'], machineId: string): Promise<void> {
-  const params = { path: { tag_id: id, machine_id: machineId } };
+export async function removeMember(id: Tag['id'], member: TagMember): Promise<void> {
+  const path = { tag_id: id, machine_id: member.machine_id };
+  const params = { path, header: ifMatch(member) };
   await unwrap(api.DELETE('/api/v1/tags/{tag_id}/members/{machine_id}', { params }));
 }

@@ -8,7 +8,7 @@ export type Permission = Schemas['Permission'];
 export type LoginState = Schemas['LoginState'];
 export type BlockedProgram = Schemas['BlockedProgram'];
 /** The contact for questions about a blocked program. */
-export type Contact = Required<Schemas['Contact']>;
+export type Contact = Schemas['Contact'];
 export type Overview = Schemas['Overview'];
 export type HourBucket = Schemas['Hour'];
 export type Machine = Schemas['Machine'];
@@ -26,6 +26,10 @@ export type RuleType = Rule['rule_type'];
 export type Policy = Rule['policy'];
 export type RuleCreate = Schemas['RuleCreate'];
 export type RuleUpdate = Schemas['RuleUpdate'];
+/** What to confirm before a change is made. */
+export type ConfirmQuestion = Schemas['ConfirmQuestion'];
+/** What somebody has changed of an object. */
+export type ChangeNote = Schemas['ChangeNote'];
 export type RuleImport = Schemas['RuleImport'];
 export type RuleFileFormat = RuleImport['format'];
 export type ImportPlan = Schemas['ImportPlan'];
@@ -43,7 +47,9 @@ export interface LayerSettings {
   layer: string;
   values: Partial<SyncSettings>;
   locked: string[];
+  etag: string;
 }
+export type LayerSettingsPatch = Omit<Schemas['LayerSettingsPatch'], 'reason'>;
 export type SettingsExplanation = Schemas['SettingsExplanation'];
 export type EffectiveRule = Schemas['EffectiveRule'];
 export type Explanation = Schemas['Explanation'];
@@ -58,6 +64,7 @@ export type Enrollment = Schemas['Enrollment'];
 export type EnrollmentCreate = Schemas['EnrollmentCreate'];
 export type EnrollmentCreated = Schemas['EnrollmentCreated'];
 export type EnrollmentState = Enrollment['state'];
+export type SerialList = Schemas['SerialList'];
 export type Essential = Schemas['Essential'];
 export type OwnEssential = Schemas['OwnEssential'];
 export type EssentialCreate = Schemas['EssentialCreate'];
@@ -65,7 +72,9 @@ export type ProfileRequest = Schemas['ProfileRequest'];
 export type Layer = Schemas['Layer'];
 export type Tag = Schemas['Tag'];
 /** What a tag is, and who its members are. */
-export type TagContent = Omit<Schemas['TagChange'], 'reason'>;
+export type TagContent = Omit<Schemas['TagUpdate'], 'reason'>;
+/** The order of all tags, the lowest first. */
+export type TagOrder = Schemas['PresentOrder'];
 export type TagMember = Schemas['TagMember'];
 export type MemberSource = TagMember['sources'][number];
 export type TagOrderImpact = Schemas['TagOrderImpact'];

@@ -10,7 +10,7 @@ import {
 } from './global-settings.ts';
 import { SETTING_KINDS } from './layer-settings.ts';
 
-const own = { layer: 'global', values: { batch_size: 50 }, locked: ['batch_size'] };
+const own = { layer: 'global', values: { batch_size: 50 }, locked: ['batch_size'], etag: '"1"' };
 const saved = globalSettings(someSettings(), own);
 
 describe('the settings of all machines', () => {
@@ -28,6 +28,7 @@ describe('the settings of all machines', () => {
       layer: 'global',
       values: { batch_size: 50, full_sync_interval: 1200, enable_bundles: true },
       locked: ['batch_size', 'enable_bundles'],
+      etag: '"1"',
     });
   });
 

@@ -1,7 +1,14 @@
 // The settings of all machines with their locks, and when a change puts machines into Lockdown. Pure.
 import type { LayerSettings, SettingKey, SyncSettings } from '../api/types.ts';
 import { GLOBAL_LAYER } from './policies.ts';
-import { SETTING_KINDS, withLock } from './layer-settings.ts';
+import type { Fields } from './edit-merge.ts';
+import {
+  SETTING_DEFAULTS,
+  SETTING_KINDS,
+  layerFields,
+  layerOfFields,
+  withLock,
+} from './layer-settings.ts';
 import { sameSettings } from './settings-form.ts';
 
 /** Complete: settings that the global layer does not define have the server's default. */
@@ -9,11 +16,13 @@ export interface GlobalSettings {
   values: SyncSettings;
   locked: string[];
   /** The settings defined in the layer, even if they equal the default. */
-  owned: readonly string[];
+  owned: readonly SettingKey[];
+  etag: string;
 }
 
 export function globalSettings(values: SyncSettings, own: LayerSettings): GlobalSettings {
-  return { values, locked: own.locked, owned: Object.keys(own.values) };
+  const owned = Object.keys(own.values) as SettingKey[];
+  return { values, locked: own.locked, owned, etag: own.etag };
 }
 
 export function sameGlobal(one: GlobalSettings, other: GlobalSettings): boolean {
@@ -36,11 +45,32 @@ export function globalLayer(draft: GlobalSettings, saved: GlobalSettings): Layer
     layer: GLOBAL_LAYER,
     values: Object.fromEntries(kept.map((key) => [key, draft.values[key]])),
     locked: draft.locked,
+    etag: saved.etag,
   };
 }
 
+/** The settings after the global layer was read again; what it does not define has its default. */
+export function rereadGlobal(own: LayerSettings): GlobalSettings {
+  return globalSettings({ ...SETTING_DEFAULTS, ...own.values }, own);
+}
+
+/** The settings by field, with locks. */
+export function globalFields({ values, locked }: GlobalSettings): Fields {
+  return layerFields({ layer: GLOBAL_LAYER, values, locked, etag: '' });
+}
+
+export function globalOfFields(fields: Fields, theirs: GlobalSettings): GlobalSettings {
+  const { values, locked } = layerOfFields(fields, {
+    layer: GLOBAL_LAYER,
+    values: {},
+    locked: [],
+    etag: '',
+  });
+  return { ...theirs, values: { ...theirs.values, ...values }, locked };
+}
+
 export function withGlobalLock(locked: string[], key: SettingKey, lock: boolean): string[] {
-  return withLock({ layer: GLOBAL_LAYER, values: {}, locked }, key, lock).locked;
+  return withLock({ layer: GLOBAL_LAYER, values: {}, locked, etag: '' }, key, lock).locked;
 }
 
 type Mode = Pick<LayerSettings, 'locked'> & { values: Partial<SyncSettings> };

@@ -11,7 +11,7 @@ import {
   withoutSetting,
 } from './layer-settings.ts';
 
-const empty = { layer: 'tag:lab', values: {}, locked: [] };
+const empty = { layer: 'tag:lab', values: {}, locked: [], etag: '"1"' };
 
 it('knows every setting that a sync hands out', () => {
   const known = SETTING_KINDS.map((kind) => kind.key).toSorted();

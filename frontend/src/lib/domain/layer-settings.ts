@@ -1,5 +1,12 @@
 // Settings one by one, as a layer owns them: their names, how they are edited, their values in words. Pure.
-import type { LayerSettings, MediaPolicy, SettingKey, SyncSettings } from '../api/types.ts';
+import type {
+  LayerSettings,
+  LayerSettingsPatch,
+  MediaPolicy,
+  SettingKey,
+  SyncSettings,
+} from '../api/types.ts';
+import type { Fields } from './edit-merge.ts';
 import { seconds } from './format.ts';
 import { CLIENT_MODES } from './machines.ts';
 import { EVENT_SWITCHES, MEDIA_ACTIONS, NUMBER_SETTINGS, RULE_SWITCHES } from './settings-form.ts';
@@ -73,6 +80,8 @@ export const SETTING_KINDS: readonly SettingKind[] = [
   },
 ];
 
+const SETTING_KEYS = SETTING_KINDS.map(({ key }) => key);
+
 /** The initial value of a setting that is added to a layer: the server's default. */
 export const SETTING_DEFAULTS: Readonly<SyncSettings> = {
   client_mode: 'MONITOR',
@@ -119,12 +128,57 @@ export function withLock(settings: LayerSettings, key: SettingKey, lock: boolean
 
 /** Whether both are equal, regardless of the order of settings, locks and flags. */
 export function sameLayer(one: LayerSettings, other: LayerSettings): boolean {
-  const plain = ({ values, locked }: LayerSettings) =>
-    JSON.stringify([
-      Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1)),
-      locked.toSorted(),
-    ]);
-  return plain(one) === plain(other);
+  const sorted = ({ values, locked }: LayerSettings) =>
+    plain([Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1)), locked.toSorted()]);
+  return sorted(one) === sorted(other);
+}
+
+/** What a draft changes of a layer: new values, settings that it no longer defines, and locks. */
+export function layerPatch(draft: LayerSettings, saved: LayerSettings): LayerSettingsPatch {
+  const differs = (key: SettingKey) => plain(draft.values[key]) !== plain(saved.values[key]);
+  const changed = SETTING_KEYS.filter((key) => key in draft.values && differs(key));
+  const patch: LayerSettingsPatch = {
+    values: Object.fromEntries(changed.map((key) => [key, draft.values[key]])),
+    unset: SETTING_KEYS.filter((key) => key in saved.values && !(key in draft.values)),
+  };
+  const locks = ({ locked }: LayerSettings) => plain(locked.toSorted());
+  return locks(draft) === locks(saved) ? patch : { ...patch, locked: draft.locked };
+}
+
+const LOCK = 'lock:';
+
+/** A layer by field: its settings, and its locks. */
+export function layerFields({ values, locked }: LayerSettings): Fields {
+  return { ...values, ...Object.fromEntries(locked.map((key) => [`${LOCK}${key}`, true])) };
+}
+
+export function layerOfFields(fields: Fields, theirs: LayerSettings): LayerSettings {
+  const names = Object.keys(fields);
+  const values = names.filter((name) => !name.startsWith(LOCK)).map((name) => [name, fields[name]]);
+  const locked = names
+    .filter((name) => name.startsWith(LOCK))
+    .map((name) => name.slice(LOCK.length));
+  const defined = Object.fromEntries(values) as Partial<SyncSettings>;
+  return { ...theirs, values: defined, locked: locked.filter((key) => key in defined) };
+}
+
+export function settingFieldLabel(field: string): string {
+  const key = field.replace(LOCK, '');
+  const label = SETTING_KINDS.find((kind) => kind.key === key)?.label ?? key;
+  return field.startsWith(LOCK) ? `Lock of ${label}` : label;
+}
+
+export function settingFieldWords(field: string, value: unknown): string {
+  if (field.startsWith(LOCK)) return value ? 'Locked' : 'Not locked';
+  if (value === undefined) return 'Not set here';
+  const kind = SETTING_KINDS.find(({ key }) => key === field);
+  return kind
+    ? describeSetting(kind, { ...SETTING_DEFAULTS, [field]: value })
+    : String(JSON.stringify(value));
+}
+
+function plain(value: unknown): string | undefined {
+  return JSON.stringify(value);
 }
 
 /** Errors of a layer's own settings, by setting. */

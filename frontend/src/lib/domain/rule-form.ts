@@ -1,8 +1,10 @@
 // The rule form without its components: initial values, validation, and the request. Pure.
 import type { Policy, Rule, RuleCreate, RuleType, RuleUpdate } from '../api/types.ts';
+import type { Fields } from './edit-merge.ts';
+import { exactTime } from './format.ts';
 import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
 import { layerMistake } from './layers.ts';
-import { GLOBAL_LAYER, policiesFor, showsMessage } from './policies.ts';
+import { GLOBAL_LAYER, POLICY_KINDS, policiesFor, showsMessage } from './policies.ts';
 import type { RuleDraft } from './rule-candidates.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
@@ -122,6 +124,40 @@ export function toRuleUpdate(form: RuleForm): RuleUpdate {
     expires_at: form.expires_at,
     override_guard: form.override_guard,
   };
+}
+
+type RuleField = Exclude<
+  keyof RuleForm,
+  'layer' | 'rule_type' | 'identifier' | 'override_guard' | 'reason'
+>;
+
+const FIELD_LABELS: Readonly<Record<RuleField, string>> = {
+  policy: 'Policy',
+  cel_expr: 'Expression',
+  custom_msg: 'Message',
+  custom_url: 'Button address',
+  comment: 'Comment',
+  locked: 'Locked',
+  starts_at: 'Starts',
+  expires_at: 'Expires',
+};
+const FIELDS = Object.keys(FIELD_LABELS) as RuleField[];
+
+/** What can be changed of a rule, by field. */
+export function ruleFields(form: RuleForm): Fields {
+  return Object.fromEntries(FIELDS.map((field) => [field, form[field]]));
+}
+
+export function ruleFieldLabel(field: string): string {
+  return FIELD_LABELS[field as RuleField] ?? field;
+}
+
+export function ruleFieldWords(field: string, value: unknown): string {
+  if (field === 'policy') return POLICY_KINDS[value as Policy].label;
+  if (typeof value === 'boolean') return value ? 'Yes' : 'No';
+  if (field === 'starts_at') return value ? exactTime(String(value)) : 'Now';
+  if (field === 'expires_at') return value ? exactTime(String(value)) : 'Never';
+  return String(value ?? '') || '–';
 }
 
 export function toRuleCreate(form: RuleForm): RuleCreate {

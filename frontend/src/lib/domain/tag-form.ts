@@ -3,7 +3,7 @@ import type { MemberSource, PredicateResult, Tag, TagContent } from '../api/type
 import { plural } from './format.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
-interface TagForm {
+export interface TagForm {
   name: string;
   description: string;
   predicate: string;
@@ -65,6 +65,24 @@ export function tagMistakes(form: TagForm): TagMistakes {
       'Use letters, digits, spaces, dots, dashes and underscores. Start with a letter or digit.';
   }
   return mistakes;
+}
+
+const FIELD_LABELS: Readonly<Record<keyof TagForm, string>> = {
+  name: 'Name',
+  description: 'Description',
+  predicate: 'Expression',
+  groups: 'Directory groups',
+  enrollments: 'Enrollments',
+};
+
+export function tagFieldLabel(field: string): string {
+  return FIELD_LABELS[field as keyof TagForm] ?? field;
+}
+
+/** A field's value in words; `names` are those of the enrollments. */
+export function tagFieldWords(value: unknown, names: ReadonlyMap<number, string>): string {
+  if (!Array.isArray(value)) return String(value ?? '').replaceAll('\n', ', ') || '–';
+  return value.map((id: number) => names.get(id) ?? `#${id}`).join(', ') || '–';
 }
 
 export function toTagContent(form: TagForm): TagContent {

@@ -3,6 +3,11 @@ import { describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../api/errors.ts';
 import { FormDraft } from './form-draft.svelte.ts';
 
+interface Item {
+  name: string;
+  note: string;
+}
+
 interface Thing {
   size: number;
 }
@@ -108,5 +113,79 @@ describe('a form’s draft', () => {
     expect([draft.asking, save.mock.calls.length]).toEqual([true, 0]);
     await draft.send();
     expect([draft.asking, save.mock.calls.length]).toEqual([false, 1]);
+  });
+});
+
+describe('a draft that somebody else overtakes', () => {
+  const stale = (current: unknown) =>
+    new ApiError(
+      412,
+      'Changed',
+      '',
+      {},
+      {
+        current,
+        changes: [
+          {
+            at: '2026-11-30T10:00:00Z',
+            actor: 'anna',
+            actor_kind: 'user',
+            kind: 'rule_changed',
+            reason: '',
+            fields: ['note'],
+          },
+        ],
+      },
+    );
+
+  function overtaken() {
+    const save = vi.fn<(draft: Item) => Promise<Item>>();
+    const form = new FormDraft<Item>({
+      start: { name: 'a', note: '' },
+      save,
+      merge: {
+        reread: (current) => current as Item,
+        fields: (draft) => ({ ...draft }),
+        assemble: (fields, theirs) => ({ ...theirs, ...fields }),
+      },
+    });
+    form.draft.name = 'mine';
+    save.mockRejectedValueOnce(stale({ name: 'theirs', note: 'theirs too' }));
+    save.mockImplementation(async (draft) => draft);
+    return { form, save };
+  }
+
+  it('keeps what was entered, takes the rest, and can be saved again', async () => {
+    const { form, save } = overtaken();
+    await form.submit();
+    expect(form.draft).toEqual({ name: 'mine', note: 'theirs too' });
+    expect(form.saved).toEqual({ name: 'theirs', note: 'theirs too' });
+    expect(form.failure).toBe('');
+    expect(form.conflict?.fields.map(({ field, kept }) => [field, kept])).toEqual([
+      ['name', 'yours'],
+      ['note', 'theirs'],
+    ]);
+    await form.submit();
+    expect(save.mock.lastCall?.[0]).toEqual({ name: 'mine', note: 'theirs too' });
+    expect(form.conflict).toBeNull();
+  });
+
+  it('takes the other value of a field when asked to, and back', async () => {
+    const { form } = overtaken();
+    await form.submit();
+    form.choose('name', 'theirs');
+    expect(form.draft.name).toBe('theirs');
+    form.choose('note', 'yours');
+    expect(form.draft.note).toBe('');
+    form.choose('name', 'yours');
+    expect(form.draft).toEqual({ name: 'mine', note: '' });
+  });
+
+  it('shows the reason of a refusal that is no conflict', async () => {
+    const { form, save } = overtaken();
+    save.mockReset().mockRejectedValueOnce(new ApiError(503, 'Busy', 'Try again.'));
+    await form.submit();
+    expect(form.conflict).toBeNull();
+    expect(form.failure).toBe('Try again.');
   });
 });

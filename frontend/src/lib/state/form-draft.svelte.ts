@@ -1,5 +1,7 @@
 // A form's draft of something that is stored as a whole: changes, validation, saving. Independent of pages.
-import { asApiError, formMessage } from '../api/errors.ts';
+import { asApiError, formMessage, type Stale } from '../api/errors.ts';
+import type { ChangeNote } from '../api/types.ts';
+import type { Fields, Side, TheirChange } from '../domain/edit-merge.ts';
 
 type Mistakes = Partial<Record<string, string>>;
 
@@ -16,6 +18,22 @@ interface Options<T> {
   /** Whether saving has to be confirmed first. */
   question?: (draft: T, saved: T) => boolean;
   onsaved?: () => void;
+  /** What a draft consists of, so that it can be merged with what somebody else has stored since. */
+  merge?: Mergeable<T>;
+}
+
+interface Mergeable<T> {
+  /** The values of the object as the server has it now. */
+  reread: (current: unknown) => T;
+  fields: (draft: T) => Fields;
+  /** The draft with these fields; what is not merged is that of `theirs`, or of the draft. */
+  assemble: (fields: Fields, theirs: T, draft: T) => T;
+}
+
+/** Somebody else saved first: what they changed, and when. */
+export interface EditConflict {
+  changes: readonly ChangeNote[];
+  fields: readonly TheirChange[];
 }
 
 /** The server's error for a field, and the value it belongs to. */
@@ -35,6 +53,8 @@ export class FormDraft<T extends object> {
   asking = $state(false);
   /** Counts failed attempts: the form then moves the focus to the first error. */
   wrong = $state(0);
+  /** Shown until the draft is saved or discarded. */
+  conflict = $state.raw<EditConflict | null>(null);
   #refusals = $state.raw<Readonly<Record<string, Refusal>>>({});
   readonly #options: Options<T>;
 
@@ -59,7 +79,23 @@ export class FormDraft<T extends object> {
 
   reset() {
     this.draft = structuredClone(this.saved);
+    this.conflict = null;
     this.#clear(false);
+  }
+
+  /** Decides which value of a field that both changed the draft has. */
+  choose(field: string, kept: Side) {
+    const merge = this.#options.merge;
+    if (!merge || !this.conflict) return;
+    const fields = this.conflict.fields.map((one) =>
+      one.field === field ? { ...one, kept } : one,
+    );
+    const chosen = fields.find((one) => one.field === field);
+    this.conflict = { ...this.conflict, fields };
+    if (!chosen) return;
+    const draft = $state.snapshot(this.draft) as T;
+    const merged = without({ ...merge.fields(draft), [field]: chosen[kept] });
+    this.draft = merge.assemble(merged, this.saved, draft);
   }
 
   /** Saves, unless the draft is invalid or needs a confirmation. */
@@ -89,14 +125,18 @@ export class FormDraft<T extends object> {
     try {
       await work();
     } catch (thrown) {
-      this.#refuse(thrown);
+      await this.#refuse(thrown);
     } finally {
       this.busy = false;
     }
   }
 
-  #refuse(thrown: unknown) {
+  async #refuse(thrown: unknown): Promise<void> {
     const problem = asApiError(thrown);
+    if (problem.stale && this.#options.merge) {
+      await this.#mergeWith(problem.stale, this.#options.merge);
+      return;
+    }
     const fields = this.#fields(this.draft);
     const named = Object.entries(problem.fields).map(
       ([name, message]) => [name.replace(/^values\./, ''), message] as const,
@@ -109,6 +149,16 @@ export class FormDraft<T extends object> {
     this.wrong += 1;
   }
 
+  async #mergeWith({ current, changes }: Stale, merge: Mergeable<T>): Promise<void> {
+    const { mergeEdits } = await import('../domain/edit-merge.ts'); // rarely needed
+    const draft = $state.snapshot(this.draft) as T;
+    const theirs = merge.reread(current);
+    const merged = mergeEdits(merge.fields(this.saved), merge.fields(draft), merge.fields(theirs));
+    this.saved = theirs;
+    this.draft = merge.assemble(merged.fields, theirs, draft);
+    this.conflict = { changes, fields: merged.changes };
+  }
+
   #fields(draft: T): Readonly<Record<string, unknown>> {
     return { ...(this.#options.fields?.(draft) ?? draft) };
   }
@@ -118,6 +168,10 @@ export class FormDraft<T extends object> {
     this.#refusals = {};
     this.failure = '';
   }
+}
+
+function without(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function text(value: unknown): string | undefined {

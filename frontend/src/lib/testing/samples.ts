@@ -62,6 +62,7 @@ export function someRule(part: Partial<Rule> = {}): Rule {
     seq: 1,
     machines_acked: 0,
     machines_total: 3,
+    etag: '"rule-1"',
     ...part,
   };
 }
@@ -98,6 +99,7 @@ export function someMachine(part: Partial<Machine> = {}): Machine {
       transitive: 0,
     },
     last_sync: null,
+    etag: '"machine-1"',
     ...part,
   };
 }
@@ -153,6 +155,7 @@ export function someTag(part: Partial<Tag> = {}): Tag {
     rules: 0,
     settings: 0,
     created_at: '2026-11-23T12:00:00Z',
+    etag: '"tag-1"',
     ...part,
   };
 }

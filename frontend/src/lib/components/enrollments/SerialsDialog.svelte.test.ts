@@ -23,6 +23,7 @@ function open(serial_allowlist: string[] | null) {
     created_at: '2026-11-23T12:00:00Z',
     created_by: 'admin',
     revoked_at: null,
+    etag: '"1"',
   };
   const onchanged = vi.fn();
   const onclose = vi.fn();
@@ -30,6 +31,7 @@ function open(serial_allowlist: string[] | null) {
   return { onchanged, onclose };
 }
 
+const VERSION = expect.objectContaining({ id: 3, etag: '"1"' });
 const input = () => screen.getByLabelText<HTMLTextAreaElement>('Add serial numbers');
 const button = (name: string) => screen.getByRole<HTMLButtonElement>('button', { name });
 
@@ -39,12 +41,12 @@ function type(text: string) {
 }
 
 it('adds what was entered, however it is separated', async () => {
-  vi.mocked(changeSerials).mockResolvedValue(['C02A', 'C02B', 'C02C']);
+  vi.mocked(changeSerials).mockResolvedValue({ serials: ['C02A', 'C02B', 'C02C'], etag: '"2"' });
   const { onchanged } = open(null);
   type('c02a, C02B\nc02c');
   button('Add').click();
   await waitFor(() => expect(onchanged).toHaveBeenCalledOnce());
-  expect(changeSerials).toHaveBeenCalledWith(3, { add: ['C02A', 'C02B', 'C02C'] });
+  expect(changeSerials).toHaveBeenCalledWith(VERSION, { add: ['C02A', 'C02B', 'C02C'] });
   expect(onchanged.mock.calls[0]?.[0].serial_allowlist).toEqual(['C02A', 'C02B', 'C02C']);
   await waitFor(() => expect(input().value).toBe(''));
 });
@@ -63,19 +65,20 @@ it('removes one, and says when that failed', async () => {
   button('Remove C02A').click();
   expect((await screen.findByRole('alert')).textContent).toContain('Try again.');
   expect(onchanged).not.toHaveBeenCalled();
-  vi.mocked(changeSerials).mockResolvedValueOnce(['C02B']);
+  vi.mocked(changeSerials).mockResolvedValueOnce({ serials: ['C02B'], etag: '"2"' });
   await waitFor(() => expect(button('Remove C02A').disabled).toBe(false));
   button('Remove C02A').click();
   await waitFor(() => expect(onchanged).toHaveBeenCalledOnce());
-  expect(changeSerials).toHaveBeenLastCalledWith(3, { remove: ['C02A'] });
+  expect(changeSerials).toHaveBeenLastCalledWith(VERSION, { remove: ['C02A'] });
   expect(screen.queryByRole('alert')).toBeNull();
 });
 
 it('can allow any Mac again', async () => {
+  vi.mocked(dropSerials).mockResolvedValue({ serials: null, etag: '"2"' });
   const { onchanged } = open(['C02A']);
   button('Allow any Mac').click();
   await waitFor(() => expect(onchanged).toHaveBeenCalledOnce());
-  expect(dropSerials).toHaveBeenCalledWith(3);
+  expect(dropSerials).toHaveBeenCalledWith(VERSION);
   expect(onchanged.mock.calls[0]?.[0].serial_allowlist).toBeNull();
 });
 

@@ -194,7 +194,10 @@ describe('the rule dialog', () => {
     await choose('Policy', 'ALLOWLIST');
     screen.getByText('Save rule').click();
     await waitFor(() =>
-      expect(changeRule).toHaveBeenCalledWith(9, expect.objectContaining({ policy: 'ALLOWLIST' })),
+      expect(changeRule).toHaveBeenCalledWith(
+        expect.objectContaining({ id: 9 }),
+        expect.objectContaining({ policy: 'ALLOWLIST' }),
+      ),
     );
   });
 });

@@ -12,7 +12,7 @@ afterEach(() => void vi.resetAllMocks());
 function open(values: LayerSettings['values'] = {}, locked: string[] = [], mayEdit = true) {
   vi.mocked(saveLayerSettings).mockImplementation(async (draft) => draft);
   const onsaved = vi.fn();
-  const settings = { layer: 'tag:finance', values, locked };
+  const settings = { layer: 'tag:finance', values, locked, etag: '"1"' };
   render(LayerSettingsForm, { settings, mayEdit, onsaved });
   return onsaved;
 }
@@ -49,6 +49,7 @@ it('adds a setting, which then has the focus, and locks it', async () => {
     layer: 'tag:finance',
     values: { batch_size: 70 },
     locked: ['batch_size'],
+    etag: '"1"',
   });
 });
 
@@ -68,7 +69,7 @@ it('leaves a setting and its lock to lower layers, and keeps the focus in the fo
   await waitFor(() => expect(document.activeElement).toBe(field('Add a setting')));
   await save();
   await waitFor(() => expect(onsaved).toHaveBeenCalledOnce());
-  expect(sent()).toEqual({ layer: 'tag:finance', values: {}, locked: [] });
+  expect(sent()).toEqual({ layer: 'tag:finance', values: {}, locked: [], etag: '"1"' });
 });
 
 it('does not send what is wrong, and goes there', async () => {

@@ -13,7 +13,7 @@ afterEach(() => void vi.resetAllMocks());
 
 function open(settings: Partial<GlobalSettings> = {}, mayEdit = true) {
   vi.mocked(saveSettings).mockImplementation(async (draft) => draft);
-  const own = { layer: 'global', values: {}, locked: [] };
+  const own = { layer: 'global', values: {}, locked: [], etag: '"1"' };
   const all = { ...globalSettings(someSettings(), own), ...settings };
   render(SettingsForm, { settings: all, mayEdit });
 }
