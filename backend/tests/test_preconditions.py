@@ -25,8 +25,6 @@ DOCUMENT = json.loads((Path(__file__).parents[1] / "openapi.json").read_text())
 WITHOUT = {
     "DELETE /api/v1/sessions": "ends sessions for good, whatever state they are in",
     "DELETE /api/v1/sessions/{session_id}": "the same for one; a second time changes nothing",
-    "DELETE /api/v1/essentials/{essential_id}": "removes a name from a list; a second time changes nothing",
-    "PATCH /api/v1/essentials/{essential_id}": "changes only what is named",
 }
 """Changes that name no version, and why that loses nobody's change."""
 OTHER_MAC = "C0FFEE00-0000-4000-8000-000000000000"
@@ -266,6 +264,8 @@ KINDS = [
     Kind(
         "user", "/users/{user}", "PATCH", ({"password": "a long password"}, {"password": "another one 1"}), []
     ),
+    Kind("essential", "/essentials/{essential}", "PATCH", ({"use": "VPN"}, {"paths": ["/a"]}), ["use"]),
+    Kind("essential", "/essentials/{essential}", "DELETE", (None, None), []),
     Kind(
         "contact",
         "/blocked/contact",
@@ -324,6 +324,9 @@ class World:
             identifier = f"{self.number:064x}"
             rule = {"rule_type": "BINARY", "identifier": identifier, "policy": "ALLOWLIST"}
             names["rule"] = self.made("/rules", **rule)["id"]
+        if "{essential}" in text:
+            wanted = {"name": f"e{self.number}", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
+            names["essential"] = self.made("/essentials", **wanted)["id"]
         if "{listed}" in text:
             names["listed"] = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]["id"]
         if "{user}" in text:
@@ -460,12 +463,14 @@ def test_the_changes_since_a_version_are_all_told_and_no_others(world: World) ->
 
 def test_lists_have_the_version_of_each_item(world: World) -> None:
     members = world.fill(KINDS[7])("/tags/{tag}/members")
+    world.fill(next(kind for kind in KINDS if kind.name == "essential"))
     for path, number in (
         ("/rules", "id"),
         ("/tags", "id"),
         ("/enrollments", "id"),
         ("/users", "id"),
         ("/machines", "machine_id"),
+        ("/essentials", "id"),
     ):
         answer = world.one.get(f"/api/v1{path}").json()
         items = answer if isinstance(answer, list) else answer["items"]

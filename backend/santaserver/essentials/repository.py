@@ -34,9 +34,10 @@ async def list_essentials(connection: Connection) -> list[EssentialRow]:
     return [EssentialRow(*row) for row in await connection.fetch(f"{SELECT} order by lower(e.name), e.id")]
 
 
-async def find_essential(connection: Connection, number: int) -> EssentialRow | None:
-    """Return one, locked until the end of the transaction."""
-    row = await connection.fetchrow(f"{SELECT} where e.id = $1 for update of e", number)
+async def find_essential(connection: Connection, number: int, *, lock: bool = False) -> EssentialRow | None:
+    """Return one; nobody else changes a locked one until the end of the transaction."""
+    locked = "for update of e" if lock else ""
+    row = await connection.fetchrow(f"{SELECT} where e.id = $1 {locked}", number)
     return EssentialRow(*row) if row else None
 
 

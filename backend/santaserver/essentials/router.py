@@ -2,12 +2,15 @@
 
 from http import HTTPStatus
 
+from fastapi import Response
+
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, NowDep, WorkDep
-from santaserver.errors import Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
+from santaserver.deps import ConnectionDep, CurrentUser, IfMatchDep, NowDep, WorkDep
+from santaserver.errors import CHANGING, Conflict, Forbidden, NotFound, Unauthorized, Unprocessable, responses
 from santaserver.essentials import service
 from santaserver.essentials.schemas import EssentialChange, EssentialCreate, OwnEssential
 from santaserver.inputs import RowId
+from santaserver.reads import tagged
 from santaserver.routing import AreaRouter
 
 router = AreaRouter(prefix="/essentials", tags=["essentials"], responses=responses(Unauthorized, Forbidden))
@@ -29,28 +32,43 @@ async def list_own_essentials(connection: ConnectionDep) -> list[OwnEssential]:
     responses=responses(Conflict, Unprocessable),
 )
 async def create_essential(
-    essential: EssentialCreate, work: WorkDep, user: CurrentUser, now: NowDep
+    essential: EssentialCreate, work: WorkDep, user: CurrentUser, now: NowDep, response: Response
 ) -> OwnEssential:
     """Add a program that no change may block; a warning says where it is blocked already."""
-    return await service.create_essential(work, essential, user.actor, now)
+    return tagged(response, await service.create_essential(work, essential, user.actor, now))
+
+
+@router.get("/{essential_id}", dependencies=[MAY_READ], responses=responses(NotFound))
+async def get_essential(essential_id: RowId, connection: ConnectionDep, response: Response) -> OwnEssential:
+    """Show one essential."""
+    return tagged(response, await service.get_essential(connection, essential_id))
 
 
 @router.patch(
-    "/{essential_id}", dependencies=[MAY_WRITE], responses=responses(NotFound, Conflict, Unprocessable)
+    "/{essential_id}", dependencies=[MAY_WRITE], responses=CHANGING | responses(Conflict, Unprocessable)
 )
 async def change_essential(
-    essential_id: RowId, change: EssentialChange, work: WorkDep, user: CurrentUser, now: NowDep
+    essential_id: RowId,
+    change: EssentialChange,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
 ) -> OwnEssential:
     """Change an essential; what is left out stays."""
-    return await service.change_essential(work, essential_id, change, user.actor, now)
+    changed = await service.change_essential(work, essential_id, change, expected, user.actor, now)
+    return tagged(response, changed)
 
 
 @router.delete(
     "/{essential_id}",
     dependencies=[MAY_WRITE],
     status_code=HTTPStatus.NO_CONTENT,
-    responses=responses(NotFound),
+    responses=CHANGING,
 )
-async def remove_essential(essential_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
+async def remove_essential(
+    essential_id: RowId, expected: IfMatchDep, work: WorkDep, user: CurrentUser, now: NowDep
+) -> None:
     """Remove an essential; changes may block the program from then on."""
-    await service.remove_essential(work, essential_id, user.actor, now)
+    await service.remove_essential(work, essential_id, expected, user.actor, now)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from santaserver.inputs import Input, Line
+from santaserver.inputs import Input, Line, unchanged
 from santaserver.policy.targets import RuleType
 
 MAX_ITEMS = 50
@@ -45,11 +45,11 @@ class EssentialCreate(Input):
 class EssentialChange(Input):
     """What to change of it; what is left out stays."""
 
-    name: Name | None = None
-    use: Use | None = None
-    rule_type: RuleType | None = None
-    identifiers: Identifiers | None = None
-    paths: Paths | None = None
+    name: Name = Field(default_factory=unchanged)
+    use: Use = Field(default_factory=unchanged)
+    rule_type: RuleType = Field(default_factory=unchanged)
+    identifiers: Identifiers = Field(default_factory=unchanged)
+    paths: Paths = Field(default_factory=unchanged)
 
 
 class OwnEssential(BaseModel):
@@ -64,3 +64,4 @@ class OwnEssential(BaseModel):
     created_at: datetime
     created_by: str | None = Field(description="User name; null when the user was removed")
     changed_at: datetime
+    etag: str = Field(description="For `If-Match`")

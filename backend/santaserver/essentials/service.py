@@ -14,6 +14,8 @@ from santaserver.essentials.schemas import EssentialChange, EssentialCreate, Own
 from santaserver.policy import guarding
 from santaserver.policy.lifelines import Lifeline, declared
 from santaserver.policy.targets import check_identifier
+from santaserver.preconditions import IfMatch, entity_tag
+from santaserver.stale import Version, check
 from santaserver.unit_of_work import UnitOfWork
 
 MOST = 200
@@ -23,6 +25,11 @@ MOST = 200
 async def list_essentials(connection: Connection) -> list[OwnEssential]:
     """Return all, by name."""
     return [_shown(row) for row in await repository.list_essentials(connection)]
+
+
+async def get_essential(connection: Connection, number: int) -> OwnEssential:
+    """Return one."""
+    return _shown(await _find(connection, number))
 
 
 async def create_essential(
@@ -42,13 +49,11 @@ async def create_essential(
 
 
 async def change_essential(
-    work: UnitOfWork, number: int, wanted: EssentialChange, actor: Actor, now: datetime
+    work: UnitOfWork, number: int, wanted: EssentialChange, expected: IfMatch, actor: Actor, now: datetime
 ) -> OwnEssential:
     """Change what is given of one; without a difference nothing is written."""
-    before = await _find(work.connection, number)
-    given = {name: value for name, value in wanted.model_dump().items() if value is not None}
-    stored = {name: getattr(before, name) for name in EssentialCreate.model_fields}
-    content = _checked(EssentialCreate.model_validate(stored | given))
+    before = await _lock(work.connection, number, expected)
+    content = _checked(EssentialCreate.model_validate(_plain(before) | wanted.model_dump(exclude_unset=True)))
     await _check_name(work.connection, content.name, number)
     after = structs.replace(before, **content.model_dump())
     if after != before:
@@ -60,9 +65,11 @@ async def change_essential(
     return _shown(after)
 
 
-async def remove_essential(work: UnitOfWork, number: int, actor: Actor, now: datetime) -> None:
+async def remove_essential(
+    work: UnitOfWork, number: int, expected: IfMatch, actor: Actor, now: datetime
+) -> None:
     """Remove one; changes may block it from then on."""
-    row = await _find(work.connection, number)
+    row = await _lock(work.connection, number, expected)
     await repository.remove_essential(work.connection, number)
     work.audit(actor, now, "essential_removed", _target(row), _plain(row), None)
 
@@ -99,18 +106,27 @@ async def _check_name(connection: Connection, name: str, but: int | None) -> Non
         raise Conflict("There is already an essential with this name")
 
 
-async def _find(connection: Connection, number: int) -> EssentialRow:
-    row = await repository.find_essential(connection, number)
+async def _find(connection: Connection, number: int, *, lock: bool = False) -> EssentialRow:
+    row = await repository.find_essential(connection, number, lock=lock)
     if row is None:
         raise NotFound("There is no such essential; it may have been removed")
     return row
 
 
+async def _lock(connection: Connection, number: int, expected: IfMatch) -> EssentialRow:
+    """Return one that nobody else changes until the end of the transaction, if it is this version."""
+    row = await _find(connection, number, lock=True)
+    await check(connection, expected, Version("essential", row.id, _plain(row), _shown(row)))
+    return row
+
+
 def _shown(row: EssentialRow) -> OwnEssential:
-    return OwnEssential(**structs.asdict(row))
+    etag = entity_tag("essential", row.id, *_plain(row).values())
+    return OwnEssential(**structs.asdict(row), etag=etag)
 
 
 def _plain(row: EssentialRow) -> dict[str, Any]:
+    """Return what can be changed of one, by the names of the audit log."""
     return {name: getattr(row, name) for name in EssentialCreate.model_fields}
 
 

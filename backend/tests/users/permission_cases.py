@@ -115,6 +115,7 @@ WHOLE = [
     whole("GET", "/programs/{program}", ALL),
     whole("GET", "/settings", LOOK),
     whole("GET", "/essentials", LOOK),
+    whole("GET", "/essentials/{essential}", LOOK),
     whole("POST", "/essentials", RUN, ESSENTIAL),
     whole("PATCH", "/essentials/{essential}", RUN, {"use": "VPN"}),
     whole("DELETE", "/essentials/{essential}", RUN),

@@ -1,5 +1,5 @@
 // Programs that no change of the policy may block.
-import { api, unwrap, type CallOptions } from './client.ts';
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type { EssentialCreate, OwnEssential } from './types.ts';
 
 export function listOwnEssentials(options: CallOptions = {}): Promise<OwnEssential[]> {
@@ -11,14 +11,14 @@ export function createEssential(wanted: EssentialCreate): Promise<OwnEssential> 
 }
 
 export function changeEssential(
-  id: OwnEssential['id'],
+  seen: OwnEssential,
   wanted: EssentialCreate,
 ): Promise<OwnEssential> {
-  const params = { path: { essential_id: id } };
+  const params = { path: { essential_id: seen.id }, header: ifMatch(seen) };
   return unwrap(api.PATCH('/api/v1/essentials/{essential_id}', { params, body: wanted }));
 }
 
-export async function removeEssential(id: OwnEssential['id']): Promise<void> {
-  const params = { path: { essential_id: id } };
+export async function removeEssential(seen: OwnEssential): Promise<void> {
+  const params = { path: { essential_id: seen.id }, header: ifMatch(seen) };
   await unwrap(api.DELETE('/api/v1/essentials/{essential_id}', { params }));
 }

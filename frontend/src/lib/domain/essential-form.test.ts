@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
   emptyEssentialForm,
+  essentialFieldLabel,
+  essentialFieldWords,
   essentialMistakes,
   formFromEssential,
   toEssential,
@@ -27,12 +29,19 @@ describe('the form of an essential', () => {
   });
 
   it('begins with what is stored', () => {
-    const times = { created_at: '', created_by: null, changed_at: '' };
+    const times = { created_at: '', created_by: null, changed_at: '', etag: '"1"' };
     const stored = { id: 1, ...toEssential(VPN), paths: [], use: '', ...times };
     expect(toEssential(formFromEssential(stored))).toMatchObject({
       identifiers: stored.identifiers,
       paths: [],
     });
+  });
+
+  it('names fields and values for a comparison', () => {
+    expect(essentialFieldLabel('rule_type')).toBe('Type');
+    expect(essentialFieldWords('rule_type', 'TEAMID')).toBe('Team ID');
+    expect(essentialFieldWords('paths', '/a\n/b\n')).toBe('/a, /b');
+    expect(essentialFieldWords('use', '')).toBe('–');
   });
 
   it('names what is wrong', () => {

@@ -1,6 +1,6 @@
 // The form of an essential without its components: initial values, validation, and the request. Pure.
 import type { EssentialCreate, OwnEssential, RuleType } from '../api/types.ts';
-import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
+import { IDENTIFIER_KINDS, identifierMistake, normalizeIdentifier } from './identifiers.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
 export interface EssentialForm {
@@ -22,6 +22,24 @@ export function emptyEssentialForm(): EssentialForm {
 export function formFromEssential(essential: OwnEssential): EssentialForm {
   const { name, use, rule_type, identifiers, paths } = essential;
   return { name, use, rule_type, identifiers: identifiers.join('\n'), paths: paths.join('\n') };
+}
+
+const FIELD_LABELS: Readonly<Record<keyof EssentialForm, string>> = {
+  name: 'Name',
+  use: 'Use',
+  rule_type: 'Type',
+  identifiers: 'Identifiers',
+  paths: 'Paths',
+};
+
+export function essentialFieldLabel(field: string): string {
+  return FIELD_LABELS[field as keyof EssentialForm] ?? field;
+}
+
+/** A field's value in words, for the comparison with what somebody else has stored. */
+export function essentialFieldWords(field: string, value: unknown): string {
+  if (field === 'rule_type') return IDENTIFIER_KINDS[value as RuleType].label;
+  return linesIn(String(value ?? '')).join(', ') || '–';
 }
 
 export function linesIn(text: string): string[] {
