@@ -375,7 +375,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Essential
+         * @description Show one essential.
+         */
+        get: operations["get_essential"];
         put?: never;
         post?: never;
         /**
@@ -1925,16 +1929,28 @@ export interface components {
          * @description What to change of it; what is left out stays.
          */
         EssentialChange: {
-            /** Identifiers */
-            identifiers?: string[] | null;
+            /**
+             * Identifiers
+             * @description Of its programs, as rules name them. TEAMID: every program of the publisher
+             */
+            identifiers?: string[];
             /** Name */
-            name?: string | null;
-            /** Paths */
-            paths?: string[] | null;
-            /** Rule Type */
-            rule_type?: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
-            /** Use */
-            use?: string | null;
+            name?: string;
+            /**
+             * Paths
+             * @description Where its programs are on Macs, to check path patterns; programs that Macs reported need none
+             */
+            paths?: string[];
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type?: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+            /**
+             * Use
+             * @description What it is for, such as VPN, sign-in, browser, chat
+             */
+            use?: string;
         };
         /**
          * EssentialCreate
@@ -3140,6 +3156,11 @@ export interface components {
              * @description User name; null when the user was removed
              */
             created_by: string | null;
+            /**
+             * Etag
+             * @description For `If-Match`
+             */
+            etag: string;
             /** Id */
             id: number;
             /** Identifiers */
@@ -6202,7 +6223,7 @@ export interface operations {
             };
         };
     };
-    remove_essential: {
+    get_essential: {
         parameters: {
             query?: never;
             header?: never;
@@ -6214,11 +6235,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["OwnEssential"];
+                };
             };
             /** @description Authentication is required. */
             401: {
@@ -6258,10 +6281,99 @@ export interface operations {
             };
         };
     };
+    remove_essential: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                essential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     change_essential: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
             path: {
                 essential_id: number;
             };
@@ -6280,6 +6392,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnEssential"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
             /** @description Authentication is required. */
@@ -6318,8 +6439,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request is well formed but invalid. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };
