@@ -88,13 +88,16 @@ def attack(server: RunningServer, operation: Any, who: str) -> None:  # noqa: AN
         suppress_health_check=list(HealthCheck),
     )
 
+    headers = {"Origin": "http://testserver"}
+
     def send(mode: GenerationMode) -> None:
+        # A made-up version would be refused before anything else is looked at.
+        sent = headers | ({"If-Match": "*"} if mode is GenerationMode.POSITIVE else {})
+
         @fuzzing
         @given(case=operation.as_strategy(generation_mode=mode))
         def run(case: Any) -> None:  # noqa: ANN401
-            response = case.call(
-                base_url=server.url, cookies=cookies, headers={"Origin": "http://testserver"}, timeout=20
-            )
+            response = case.call(base_url=server.url, cookies=cookies, headers=sent, timeout=20)
             assert response.status_code < 500, f"{case.as_curl_command()}: {response.text}"
 
         run()

@@ -53,7 +53,8 @@ def signed_in(running: RunningServer) -> Iterator[httpx.Client]:
 def send(client: httpx.Client, call: Call) -> httpx.Response:
     query = "&".join(f"{name}={text}" for name, text in call.query.items())
     url = f"{call.path}?{query}" if query else call.path
-    return client.request(call.method, url, content=call.body, headers={"Content-Type": "application/json"})
+    headers = {b"Content-Type": b"application/json", **{k.encode(): v for k, v in call.headers.items()}}
+    return client.request(call.method, url, content=call.body, headers=headers)
 
 
 def crashes(client: httpx.Client, path: str) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from santaserver.errors import BadRequest, PreconditionRequired
 from santaserver.inputs import Input
 from santaserver.preconditions import ANY, entity_tag, if_match
+from santaserver.sync_settings.schemas import SettingsPatch
 from tests.conftest import ADMIN
 from tests.support.postgres import Cluster, value
 from tests.support.rest_client import RestClient
@@ -541,6 +542,15 @@ def test_settings_are_changed_one_by_one(world: World) -> None:
     assert "client_mode" not in shown["values"]
     world.set(layer, "PATCH", {"unset": ["encrypted_removable_media_policy"]})
     assert "encrypted_removable_media_policy" not in world.one.get(f"/api/v1{layer}").json()["values"]
+
+
+@pytest.mark.parametrize("path", ["/settings", "/settings/layer?layer=tag:lab"])
+def test_every_setting_can_be_null(world: World, path: str) -> None:
+    world.fill(KINDS[9])
+    for name in SettingsPatch.model_fields:
+        world.set(path, "PATCH", {name: None} if path == "/settings" else {"values": {name: None}})
+    stored = world.one.get("/api/v1/settings/layer?layer=tag:lab").json()
+    assert stored["values"].keys() <= {"full_sync_interval", "encrypted_removable_media_policy"}
 
 
 @pytest.mark.parametrize(

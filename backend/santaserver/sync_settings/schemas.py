@@ -113,9 +113,11 @@ def _nullable() -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, info in SyncSettingsUpdate.model_fields.items():
         field = copy(info)
-        field.default, field.default_factory = PydanticUndefined, unchanged
-        annotation: Any = info.annotation
-        fields[name] = (annotation | None, field)
+        field.default, field.default_factory, field.metadata = PydanticUndefined, unchanged, []
+        value: Any = info.annotation
+        for check in info.metadata:
+            value = Annotated[value, check]  # of a value, not of null
+        fields[name] = (value | None, field)
     return fields
 
 

@@ -37,6 +37,7 @@ USUAL: dict[str, Any] = {
     "allowed_path_regex": "",
     "blocked_path_regex": "",
     "flags": [],
+    "If-Match": "*",
 }
 """What a field says when it is not its turn to be odd: something that is accepted."""
 
@@ -53,6 +54,19 @@ TIMES = (
     -1e300,
     "NaN",
 )
+HEADERS = (
+    "",
+    "*, *",
+    '"',
+    '"a',
+    'W/"a"',
+    '"\u202e"',
+    "\ufffe",
+    "%00",
+    '"' + "x" * 5000 + '"',
+    '"",' * 3000,
+)
+"""What a client can send as a header at all."""
 NUMBERS = (10**25, -(10**25), 2**63, 2**31, -(2**63) - 1, 1e308, -0.0, int("9" * 4000))
 KEYS: tuple[list[Any], ...] = (
     ["0001-01-01T00:00:00+14:00", 1],
@@ -81,6 +95,7 @@ class Call:
     """What about it is odd, for a message."""
     query: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    headers: dict[str, bytes] = field(default_factory=dict)
 
 
 def calls(document: dict[str, Any]) -> Iterator[Call]:
@@ -117,7 +132,8 @@ def _of_operation(
     plain = None if body is None else _example(document, body["schema"], "")
     for item in parameters:
         name = item["name"]
-        for value in _oddities(document, item["schema"], name):
+        odd = HEADERS if item["in"] == "header" else _oddities(document, item["schema"], name)
+        for value in odd:
             yield _call(method, path, parameters, usual | {name: value}, plain, f"{name}={value!r:.60}")
     if body is not None:
         for where, place in _leaves(document, body["schema"], plain):
@@ -135,16 +151,18 @@ def _call(
     body: Any,  # noqa: ANN401 - any JSON value
     odd: str,
 ) -> Call:
-    query = {}
+    query, headers = {}, {}
     for item in parameters:
         value = values[item["name"]]
         text = value if isinstance(value, str) else json.dumps(value)
         if item["in"] == "path":
             written = quote(text.encode("utf-8", "surrogatepass"), safe="")
             path = path.replace(f"{{{item['name']}}}", written or "%20")
+        elif item["in"] == "header":
+            headers[item["name"]] = text.encode()
         elif value is not None:
             query[item["name"]] = quote(text.encode("utf-8", "surrogatepass"), safe="")
-    return Call(method, path, odd, query, None if body is None else json.dumps(body).encode())
+    return Call(method, path, odd, query, None if body is None else json.dumps(body).encode(), headers)
 
 
 def _oddities(document: dict[str, Any], schema: dict[str, Any], name: str | int) -> tuple[Any, ...]:
