@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from santaserver.events import oddities
 from santaserver.state import AppState
+from santaserver.sync import withheld
 
 PREFIX = "santa_backend"
 
@@ -54,6 +55,12 @@ def render(state: AppState) -> Iterator[str]:
         "gauge",
         "Claims of Macs about programs that are not stored yet.",
         [({}, len(state.programs.pending))],
+    )
+    yield from _family(
+        "tags_withheld_total",
+        "counter",
+        "Tags that Macs' reports would change, withheld because of the lock-out guard.",
+        [({"change": change}, withheld.counted[change]) for change in ("gained", "lost")],
     )
     yield from _family(
         "report_oddities_total",

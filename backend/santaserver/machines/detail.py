@@ -34,6 +34,7 @@ from santaserver.policy.layer_names import layer_names
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.policy.targets import Policy
+from santaserver.policy.withholding_repository import WithheldLayer, withheld_from
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.preflight import next_drift_clean
 from santaserver.sync_settings.log import settings_at
@@ -55,11 +56,12 @@ async def detail_of(
         settings = await _settings(connection, row, layers, head, able, name, now)
     difference = _difference(row)
     serials = await _serials(connection, row)
+    withheld = await withheld_from(connection, row.id)
     return MachineDetail(
         **shown.model_dump(),
         client=client,
         held_rules=await _held(connection, caches, row),
-        notices=_notices(row, client, rules, settings, difference, serials, now),
+        notices=_notices(row, client, rules, settings, difference, serials, withheld, now),
         undelivered_rules=rules,
         undelivered_settings=settings,
         counts_difference=difference,
@@ -99,6 +101,7 @@ def _notices(
     settings: Sequence[UndeliveredSetting],
     difference: CountsDifference | None,
     serials: Sequence[SeenSerial],
+    withheld: Sequence[WithheldLayer],
     now: datetime,
 ) -> list[Notice]:
     found = []
@@ -113,6 +116,8 @@ def _notices(
         found.append(notices.identity_conflict(serials))
     if difference is not None:
         found.append(notices.counts_differ(difference))
+    if withheld:
+        found.append(notices.tags_withheld(withheld))
     if client is not None:
         if client.family == "other":
             found.append(notices.client_unknown(row.santa_version))

@@ -90,6 +90,7 @@ async def retire(connection: Connection, ids: Sequence[int], user: int, now: dat
         now,
         user,
     )
+    await connection.execute("delete from withheld_layer where machine_id = any($1)", ids)
     await note_retired(connection, ids, now)
     await connection.execute("delete from machine_sync where machine_id = any($1)", ids)
 

@@ -11,6 +11,7 @@ from santaserver.machines.schemas import (
     UndeliveredRules,
     UndeliveredSetting,
 )
+from santaserver.policy.withholding_repository import WithheldLayer
 
 FOR_SANTA = "Update Santa on this Mac, or use only what its release supports in its layers."
 FOR_OTHERS = (
@@ -79,6 +80,21 @@ def counts_differ(difference: CountsDifference) -> Notice:
         advice="The server tries a clean sync twice, then less and less often, because each costs the Mac "
         "the events that it has not uploaded. Find out what changes or rejects rules on the machine "
         "(`santactl status`, Santa's log), then order a clean sync.",
+    )
+
+
+def tags_withheld(withheld: Sequence[WithheldLayer]) -> Notice:
+    """Its report changes its tags, but the server does not."""
+    told = (
+        f"{one.layer} is {'withheld from' if one.gained else 'kept on'} this machine, although its report "
+        f"says otherwise, since {_time(one.since)}: {one.reason}."
+        for one in withheld
+    )
+    return Notice(
+        kind="tags_withheld",
+        text=" ".join(told),
+        advice="Allow the program with a rule, or change the rule or setting that blocks it; the machine's "
+        "next sync then follows its report. To give it the tag anyway, assign it manually.",
     )
 
 

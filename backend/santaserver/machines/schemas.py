@@ -181,6 +181,7 @@ class Notice(BaseModel):
         "credential_released",
         "identity_conflict",
         "counts_differ",
+        "tags_withheld",
         "client_unknown",
         "rules_undelivered",
         "settings_undelivered",

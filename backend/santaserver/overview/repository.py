@@ -27,6 +27,7 @@ class Fleet(Struct):
     states: dict[str, int]
     modes: dict[str, int]
     rules: int
+    withheld: int
     hours: dict[datetime, Counts]
 
 
@@ -43,6 +44,8 @@ select
      select client_mode, count(*) as macs from machine
      where client_mode <> '' and retired_at is null group by client_mode) modes),
   (select count(*) from rule where removed_at is null),
+  (select count(distinct w.machine_id) from withheld_layer w join layer l on l.id = w.layer_id
+   where l.removed_at is null),
   (select coalesce(json_agg(numbers)::text, '[]') from (
      select json_build_array(hour, {SUMS}, sum(events)) as numbers
      from {BY_HOUR} counted where hour >= $2 group by hour) hours)
@@ -53,11 +56,12 @@ select
 async def count_everything(connection: Connection, now: datetime, since: datetime) -> Fleet:
     """Count Macs by sync state and mode, live rules, and events by the hour, in UTC, since `since`."""
     groups = (GROUPS["unknown"], GROUPS["blocked"], GROUPS["allowed"], ("ALLOW_UNKNOWN",))
-    ((states, modes, rules, hours),) = await connection.fetch(EVERYTHING, now, since, *groups)
+    ((states, modes, rules, withheld, hours),) = await connection.fetch(EVERYTHING, now, since, *groups)
     counted = json.decode(hours, type=list[tuple[datetime, int, int, int, int, int]])
     return Fleet(
         states=json.decode(states, type=dict[str, int]),
         modes=json.decode(modes, type=dict[str, int]),
         rules=rules,
+        withheld=withheld,
         hours={hour: Counts(*numbers) for hour, *numbers in counted},
     )

@@ -14,6 +14,9 @@ class MachineNumbers(BaseModel):
     overdue: int
     never: int
     drifted: int
+    withheld: int = Field(
+        description="Machines whose tags do not follow their report: what they need would be blocked"
+    )
 
 
 class RuleNumbers(BaseModel):

@@ -27,6 +27,7 @@ async def get_overview(connection: Connection, now: datetime) -> Overview:
         counted_at=now,
         machines=MachineNumbers(
             total=sum(fleet.states.values()),
+            withheld=fleet.withheld,
             **{name: fleet.states.get(name, 0) for name in STATES},
         ),
         rules=RuleNumbers(total=fleet.rules),

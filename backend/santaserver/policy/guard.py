@@ -23,8 +23,10 @@ SETTINGS = (MODE, ALLOWED_PATH, BLOCKED_PATH)
 """The settings that decide about programs without a rule."""
 DEFAULT_MODE = "MONITOR"
 
-Severity = Literal["refused", "advised", "uncertain", "known"]
-"""A lifeline becomes blocked; what is only advisory does; it may depend on the Mac; it was blocked before."""
+Severity = Literal["refused", "advised", "uncertain", "known", "possible"]
+"""A lifeline becomes blocked; what is only advisory does; it may depend on the Mac; it was blocked before; it
+would be on a Mac whose report gives it another tag.
+"""
 
 
 class Version(Struct, frozen=True):
@@ -61,6 +63,11 @@ class Cause(Struct, frozen=True):
     locked: bool = False
 
     @property
+    def key(self) -> tuple[int | None, str, str]:
+        """What of the policy it is."""
+        return self.layer, self.rule_type, self.identifier
+
+    @property
     def is_rule(self) -> bool:
         """Whether it is no setting."""
         return self.rule_type not in SETTINGS
@@ -95,7 +102,14 @@ class Move(Struct, frozen=True):
     before: MacClass
     after: MacClass
     source: int | None = None
-    """The layer whose members these Macs are already, though they have not synced since; 0 for no Mac yet."""
+    """The layer whose members these Macs are already, though they have not synced since; 0 for no Mac yet;
+    negative for one that their own reports may give to them.
+    """
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether it is about Macs that have all layers but one, which they may get by their own reports."""
+        return self.source is not None and self.source < 0
 
 
 NOBODY_YET = 0
@@ -289,6 +303,10 @@ def _judge(
         severity = "uncertain"
     else:
         return None
+    if move.is_possible:
+        if severity != "refused":
+            return None
+        severity = "possible"
     return Finding(severity, lifeline, program, move, result.cause, at)
 
 

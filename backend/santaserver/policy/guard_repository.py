@@ -98,6 +98,11 @@ CLASSES = f"select distinct p.own, p.capabilities from {SIGNATURES} p"  # noqa: 
 FEW = 20
 """Layers up to which only their signatures are looked at."""
 
+AUTOMATIC = f"""
+select l.id from layer l join tag t on t.id = l.tag_id
+where l.id = any($1) and l.removed_at is null and (t.predicate is not null or t.groups <> '{{}}'
+  or exists (select from tag_enrollment e where e.tag_id = t.id)) order by l.id limit {FEW}
+"""  # noqa: S608 - a constant
 KINDS = "select distinct kind from layer where id = any($1)"
 MEMBERS = {
     "tag": """select l.id as layer, x.machine_id from layer l
@@ -224,6 +229,11 @@ async def classes(
     else:
         rows = await connection.fetch(f"{CLASSES} where p.layers && $2", sorted(deciding), sorted(changed))
     return [MacClass(frozenset(row[0]), row[1]) for row in rows]
+
+
+async def automatic_layers(connection: Connection, layers: Collection[int]) -> list[int]:
+    """Return those of some layers, a few at most, that Macs get by their own reports."""
+    return [row[0] for row in await connection.fetch(AUTOMATIC, sorted(layers))]
 
 
 async def late_classes(

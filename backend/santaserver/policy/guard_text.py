@@ -27,6 +27,8 @@ class Report(Struct, frozen=True):
     """When it begins; None for now."""
     macs: int
     names: tuple[str, ...]
+    other: str = ""
+    """The layer that Macs may get by their own reports."""
 
     @property
     def text(self) -> str:
@@ -36,18 +38,24 @@ class Report(Struct, frozen=True):
             "advised": "would be blocked",
             "uncertain": "may be blocked",
             "known": "is blocked already",
+            "possible": "would be blocked",
         }[self.severity]
         when = f" from {self.later:%Y-%m-%d %H:%M} UTC on" if self.later else ""
-        return f"{self.lifeline} {verb}{when} on {self._macs()}: {self._why()}"
+        text = f"{self.lifeline} {verb}{when} on {self._macs()}: {self.why}"
+        return text if not self.other else f"{text}. The tag is withheld from such Macs"
 
     def _macs(self) -> str:
+        if self.other:
+            return f"Macs that get {self.other} by their own report besides their other tags"
         if self.macs == 0:
             return f"any Mac that gets {self.layer or 'these settings'}; there is none yet"
         number = "1 Mac" if self.macs == 1 else f"{self.macs} Macs"
         more = ", …" if self.macs > len(self.names) else ""
         return f"{number} ({', '.join(self.names)}{more})" if self.names else number
 
-    def _why(self) -> str:
+    @property
+    def why(self) -> str:
+        """What decides."""
         cause, place = self.cause, f"in {self.layer}" if self.layer else "by default"
         if cause.rule_type == MODE:
             return f"no rule allows it, and the mode is {cause.identifier} {place}"
@@ -73,15 +81,17 @@ def reports(
             continue
         number, shown = macs[reason]
         layer = names.get(finding.cause.layer, "") if finding.cause.layer is not None else ""
+        other = names.get(-(finding.move.source or 0), "") if finding.move.is_possible else ""
         found[reason] = Report(
-            finding.severity, finding.lifeline.title, finding.cause, layer, later, number, shown
+            finding.severity, finding.lifeline.title, finding.cause, layer, later, number, shown, other
         )
     return list(found.values())
 
 
 def reason_of(finding: Finding) -> tuple[object, ...]:
     """Return what findings have in common that are told as one."""
-    return finding.severity, finding.lifeline.name, finding.cause
+    other = finding.move.source if finding.move.is_possible else None
+    return finding.severity, finding.lifeline.name, finding.cause, other
 
 
 def refusal(refused: list[Report], field: str) -> Unprocessable:

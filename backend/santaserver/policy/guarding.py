@@ -9,6 +9,7 @@ from datetime import datetime
 
 from msgspec import structs
 
+from santaserver.db import Connection
 from santaserver.policy import guard_repository as repository
 from santaserver.policy.capabilities import NEWEST
 from santaserver.policy.change import Change
@@ -20,8 +21,12 @@ from santaserver.policy.layer_names import layer_names
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
 from santaserver.policy.lifelines import KNOWN, Lifeline, Program, declared
 from santaserver.policy.rule_text import Key
+from santaserver.policy.withholding_repository import overridden
 from santaserver.scope import EVERYWHERE, Scope
 from santaserver.unit_of_work import UnitOfWork
+
+LOCK_KEY = 0x6775617264
+"""Advisory lock: what the guard found holds until the commit. Locked after machines and the policy's head."""
 
 Members = Mapping[Move, Sequence[str]]
 """The Macs of moves whose Macs are known already, by name."""
@@ -62,10 +67,20 @@ class Guarding:
         """The publishers of which every program counts."""
         return {team for one in self._lifelines for team in one.teams}
 
+    @property
+    def lifelines(self) -> Sequence[Lifeline]:
+        """What must not be blocked."""
+        return self._lifelines
+
+    async def read(self) -> View:
+        """Return what decides about them now."""
+        return await repository.read_view(self._work.connection, self.keys, self.teams)
+
     async def before(self) -> None:
-        """Remember what decides, before anything is written."""
+        """Remember what decides, before anything is written; until the commit no report changes tags."""
         if self.concerned:
-            self._before = await self._read()
+            await self._work.connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
+            self._before = await self.read()
 
     async def check(
         self,
@@ -82,7 +97,7 @@ class Guarding:
         """
         if not self.concerned:
             return
-        self.decide(await self.judge(await self._read(), layers, scope=scope, newcomers=newcomers), field)
+        self.decide(await self.judge(await self.read(), layers, scope=scope, newcomers=newcomers), field)
         self.record(change)
 
     async def judge(
@@ -91,6 +106,8 @@ class Guarding:
         """Return what to say about a change of what these layers hold or where they are."""
         deciding = self.view.layers | after.layers
         moves = [Move(one, one) for one in await self._classes(deciding, layers)]
+        if newcomers:
+            moves += await self._possible(deciding, layers)
         moves += [
             Move(_with(one, layer), _with(one, layer), layer)
             for one, layer in await repository.late_classes(self._work.connection, deciding, layers)
@@ -98,7 +115,36 @@ class Guarding:
         for layer in layers if newcomers else ():
             first = MacClass(frozenset({GLOBAL_LAYER, layer}), NEWEST.code)
             moves.append(Move(first, first, NOBODY_YET))
-        return await self._tell(self.compare(after, moves), deciding, None, scope)
+        found = await self._without_accepted(self.compare(after, moves), after)
+        return await self._tell(found, deciding, None, scope)
+
+    async def _without_accepted(self, found: list[Finding], view: View) -> list[Finding]:
+        """Leave out what was saved against the guard's advice and is therefore not withheld."""
+        if all(finding.severity != "possible" for finding in found):
+            return found
+        accepted = (await overridden(self._work.connection, view)).causes
+        refused = {finding.cause for finding in found if finding.severity == "refused"}
+        return [
+            one
+            for one in found
+            if one.severity != "possible" or not (one.cause in refused or one.cause.key in accepted)
+        ]
+
+    async def _possible(self, deciding: Collection[int], layers: Collection[int]) -> list[Move]:
+        """Return the Macs that may get one of these layers by their own reports, besides those they have."""
+        automatic = await repository.automatic_layers(self._work.connection, layers)
+        if not automatic:
+            return []
+        classes = await self._classes(deciding, None)
+        there = set(classes)
+        pairs = ((_with(one, layer), layer) for one in classes for layer in automatic)
+        return [Move(one, one, -layer) for one, layer in pairs if one not in there]
+
+    async def warn_of_members(self, moves: Collection[Move]) -> None:
+        """Keep a warning of memberships that Macs may get by their own reports."""
+        found = self.compare(self.view, moves) if self.concerned else []
+        found = await self._without_accepted(found, self.view)
+        self.keep(await self._tell(found, self.view.layers, None, EVERYWHERE))
 
     async def check_members(self, moves: Collection[Move], members: Members | None, field: str) -> None:
         """Judge a change of memberships; without `members` it is about Macs that do not exist yet."""
@@ -119,7 +165,7 @@ class Guarding:
 
     async def tell_present(self) -> None:
         """Keep a warning for everything that is blocked now."""
-        view = self._before = await self._read()
+        view = self._before = await self.read()
         moves = [Move(one, one) for one in await self.every_class()]
         self.keep(await self._tell(self.compare(view, moves), view.layers, None, EVERYWHERE))
 
@@ -136,7 +182,7 @@ class Guarding:
 
     def keep(self, told: Sequence[Report]) -> None:
         """Keep what there is to say for the response."""
-        self.overridden = any(report.severity == "refused" for report in told)
+        self.overridden |= any(report.severity == "refused" for report in told)
         self._work.guard.warnings += [report.text for report in told]
 
     def record(self, change: Change) -> None:
@@ -157,9 +203,10 @@ class Guarding:
             finding
             for reason, group in groups.items()
             for finding in group
-            if macs[reason][0] or finding.move.source == NOBODY_YET
+            if macs[reason][0] or finding.move.source == NOBODY_YET or finding.move.is_possible
         ]
         owners = {finding.cause.layer for finding in kept if finding.cause.layer is not None}
+        owners |= {-(finding.move.source or 0) for finding in kept if finding.move.is_possible}
         names = await layer_names(self._work.connection, sorted(owners)) if owners else {}
         return reports(kept, names, macs, self._now)
 
@@ -173,18 +220,20 @@ class Guarding:
         late = {
             (_without(finding.move.before, finding.move.source), finding.move.source)
             for finding in group
-            if finding.move.source
+            if finding.move.source and not finding.move.is_possible
         }
         if not (synced or late):
             return 0, ()
         counted = await repository.affected(self._work.connection, scope, deciding, synced, late)
         return counted.number, tuple(counted.names)
 
-    async def _classes(self, deciding: Collection[int], changed: Collection[int]) -> list[MacClass]:
+    async def _classes(self, deciding: Collection[int], changed: Collection[int] | None) -> list[MacClass]:
         return await repository.classes(self._work.connection, deciding, changed)
 
-    async def _read(self) -> View:
-        return await repository.read_view(self._work.connection, self.keys, self.teams)
+
+async def lock_out_changes(connection: Connection) -> None:
+    """Let no change that the guard judges begin or go on until the end of the transaction."""
+    await connection.execute("select pg_advisory_xact_lock_shared($1)", LOCK_KEY)
 
 
 async def prepare_for(work: UnitOfWork, lifelines: Sequence[Lifeline], now: datetime) -> Guarding:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.policy.caches import PolicyCaches
+from santaserver.policy.withholding import GuardBasis
 from santaserver.sync.pages import SharedPart
 
 
@@ -32,6 +33,8 @@ class SyncCaches(PolicyCaches):
             memory, "tags", lambda _, value: sizes.ENTRY + sum(map(_tag_size, value))
         )
         """Version of the layers → tags in their order."""
+        self.guard: GuardBasis | None = None
+        """What changes of tags by reports were judged by last; it is compared with what holds now."""
         self.settings: LruCache[tuple[int, int, bool], bytes] = LruCache(
             memory, "settings", lambda _, value: sizes.ENTRY + len(value)
         )

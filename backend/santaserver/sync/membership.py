@@ -12,24 +12,26 @@ import msgspec
 
 from santaserver.db import Connection
 from santaserver.policy.capabilities import by_version
-from santaserver.policy.layer_ranks import GLOBAL_LAYER, MANUAL
+from santaserver.policy.layer_ranks import MANUAL
 from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.policy.rule_log import signature_id
 from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches, TagRule
+from santaserver.sync.withheld import Memberships, Source, Subject, allowed
 from santaserver.turns import Turns
+from santaserver.unit_of_work import UnitOfWork
 
-Source = tuple[int, str]
-"""A membership: (tag, source)."""
+UNSETTLED = bytes(16)
+"""The fingerprint of a machine that tags are withheld from: each preflight determines its layers again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The machine whose layers are determined."""
+class Determined:
+    """A machine's layers and release."""
 
-    id: int
-    machine_id: str
-    enrollment: int | None
+    signature: int
+    settled: bool
+    """Whether it holds as long as neither the report nor the layers change."""
 
 
 def membership_fingerprint(report: PreflightRequest, enrollment: int | None, layer_version: int) -> bytes:
@@ -41,28 +43,34 @@ def membership_fingerprint(report: PreflightRequest, enrollment: int | None, lay
 
 
 async def signature(
-    connection: Connection,
+    work: UnitOfWork,
     caches: SyncCaches,
     subject: Subject,
     report: PreflightRequest,
     mode: str,
     layer_version: int,
     now: datetime,
-) -> int:
+) -> Determined:
     """Bring the machine's tags up to date; return the signature of its layers and its release."""
+    connection = work.connection
     tags = await _tags(connection, caches, layer_version)
-    wanted = await _automatic_members(tags, facts_of(subject, report, mode), subject.enrollment)
     rows = await connection.fetch(
         "select tag_id, source from tag_member where machine_id = $1 and left_at is null", subject.id
     )
-    present: set[Source] = {(row[0], row[1]) for row in rows}
-    manual = {member for member in present if member[1] == MANUAL}
-    await _leave(connection, subject.id, present - manual - wanted, now)
-    await _join(connection, subject.id, wanted - present, now)
-    names = {tag for tag, _ in wanted | manual}
-    layers = [GLOBAL_LAYER, *(tag.layer for tag in tags if tag.used and tag.id in names)]
-    layers += await _own_layers(connection, subject.id, report.primary_user)
-    return await signature_id(connection, caches, layers, by_version(report.santa_version).code)
+    present = frozenset[Source]((row[0], row[1]) for row in rows)
+    user, own = await _own_layers(connection, subject.id, report.primary_user)
+    reported = Memberships(
+        tags,
+        present,
+        manual=frozenset(member for member in present if member[1] == MANUAL),
+        automatic=await _automatic_members(tags, facts_of(subject, report, mode), subject.enrollment),
+        user_layer=user,
+        machine_layer=own,
+    )
+    made = await allowed(work, caches, subject, reported, now)
+    await _leave(connection, subject.id, present - made.manual - made.automatic, now)
+    await _join(connection, subject.id, made.automatic - present, now)
+    return Determined(await signature_id(connection, caches, made.layers, subject.code), made.settled)
 
 
 def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFacts:
@@ -84,7 +92,7 @@ def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFa
 
 async def _automatic_members(
     tags: tuple[TagRule, ...], facts: MachineFacts, enrollment: int | None
-) -> set[Source]:
+) -> frozenset[Source]:
     groups = {group.casefold() for group in facts.groups}
     members: set[Source] = set()
     turns = Turns()
@@ -96,7 +104,7 @@ async def _automatic_members(
             members.add((tag.id, "group"))
         if tag.predicate is not None and holds(tag.predicate, facts):
             members.add((tag.id, "predicate"))
-    return members
+    return frozenset(members)
 
 
 async def _tags(connection: Connection, caches: SyncCaches, layer_version: int) -> tuple[TagRule, ...]:
@@ -120,18 +128,20 @@ async def _tags(connection: Connection, caches: SyncCaches, layer_version: int) 
     return known
 
 
-async def _own_layers(connection: Connection, machine: int, user: str) -> list[int]:
+async def _own_layers(connection: Connection, machine: int, user: str) -> tuple[int | None, int | None]:
+    """Return the layers of the machine's user and of itself."""
     rows = await connection.fetch(
-        """select id from layer where used and kind = 'user' and name = lower($2)
+        """select kind, id from layer where used and kind = 'user' and name = lower($2)
            union all
-           select id from layer where used and kind = 'machine' and machine_id = $1""",
+           select kind, id from layer where used and kind = 'machine' and machine_id = $1""",
         machine,
         user,
     )
-    return [row[0] for row in rows]
+    layers = dict(map(tuple, rows))
+    return layers.get("user"), layers.get("machine")
 
 
-async def _join(connection: Connection, machine: int, members: set[Source], now: datetime) -> None:
+async def _join(connection: Connection, machine: int, members: frozenset[Source], now: datetime) -> None:
     if members:
         await connection.execute(
             """insert into tag_member (tag_id, machine_id, source, joined_at)
@@ -143,7 +153,7 @@ async def _join(connection: Connection, machine: int, members: set[Source], now:
         )
 
 
-async def _leave(connection: Connection, machine: int, members: set[Source], now: datetime) -> None:
+async def _leave(connection: Connection, machine: int, members: frozenset[Source], now: datetime) -> None:
     if members:
         await connection.execute(
             """update tag_member set left_at = $4 where machine_id = $1 and left_at is null

@@ -20,7 +20,7 @@ from santaserver.errors import Conflict, NotFound, Problem
 from santaserver.live.messages import MachineChanged, sync_progress
 from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
-from santaserver.policy.capabilities import REMOVE
+from santaserver.policy.capabilities import REMOVE, by_version
 from santaserver.policy.head import PolicyHead
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState
@@ -29,7 +29,7 @@ from santaserver.sync import history, inventory, membership, repository
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.evidence import client_mode, evidence_of
-from santaserver.sync.membership import Subject, membership_fingerprint
+from santaserver.sync.membership import UNSETTLED, membership_fingerprint
 from santaserver.sync.pages import Page
 from santaserver.sync.paging import page_of, tombstone
 from santaserver.sync.postflight import Report, Verdict, judge
@@ -41,6 +41,7 @@ from santaserver.sync.preflight import (
 from santaserver.sync.repository import MachineSnapshot, NewSession
 from santaserver.sync.settings_wire import preflight_response, render_settings
 from santaserver.sync.states import Kind, Session
+from santaserver.sync.withheld import Subject
 from santaserver.sync_settings.log import settings_at
 from santaserver.unit_of_work import UnitOfWork
 
@@ -81,10 +82,18 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
     key = membership_fingerprint(request, enrollment, head.layer_version)
     signature = machine.signature
     if key != machine.membership_fingerprint or signature is None:
-        subject = Subject(machine.id, machine_id, enrollment)
-        signature = await membership.signature(
-            context.connection, context.caches, subject, request, mode, head.layer_version, context.now
+        subject = Subject(
+            machine.id,
+            machine_id,
+            enrollment,
+            machine.signature,
+            settled=machine.membership_fingerprint not in (None, UNSETTLED),
+            code=by_version(request.santa_version).code,
         )
+        determined = await membership.signature(
+            context.work, context.caches, subject, request, mode, head.layer_version, context.now
+        )
+        signature, key = determined.signature, key if determined.settled else UNSETTLED
         await inventory.store_report(context.connection, machine.id, request, mode, conflict, context.now)
     if signature != machine.signature:
         await history.note_signature(context.connection, machine.id, signature, context.now)

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from msgspec import structs
+
 from santaserver.policy import guard_repository, guarding
 from santaserver.policy.guard import MacClass, Move
 from santaserver.policy.guarding import Guarding
@@ -50,6 +52,9 @@ async def check_definition(work: UnitOfWork, guard: Guarding, tag: TagRow, conte
         return
     members = await _moving(work, guard.view.layers, {move.before.key: move for move in worse}, tag, content)
     await guard.check_members(worse, members, "predicate")
+    if content.predicate or content.groups or content.enrollments:
+        others = [one for one in worse if tag.layer in one.after.layers and one not in members]
+        await guard.warn_of_members([structs.replace(one, source=-tag.layer) for one in others])
 
 
 async def _moving(

@@ -103,6 +103,7 @@ def test_the_overview_counts_the_fleet(server: RunningServer, admin: httpx.Clien
         "overdue": 0,
         "never": 1,
         "drifted": 0,
+        "withheld": 0,
     }
     assert overview["events"] == {"blocked_24h": 1, "unknown_24h": 2, "total_24h": 2}
     assert overview["modes"] == {"monitor": 3, "lockdown": 0, "standalone": 0}

@@ -24,7 +24,7 @@ class Fleet:
         return Overview(
             counted_at=now,
             machines=MachineNumbers(
-                total=self.macs, in_sync=self.macs, pending=0, overdue=0, never=0, drifted=0
+                total=self.macs, in_sync=self.macs, pending=0, overdue=0, never=0, drifted=0, withheld=0
             ),
             rules=RuleNumbers(total=0),
             events=EventNumbers(blocked_24h=0, unknown_24h=0, total_24h=0),

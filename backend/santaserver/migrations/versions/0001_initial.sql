@@ -546,6 +546,16 @@ create table machine_confirmation (
 create index machine_confirmation_at on machine_confirmation using brin (at);
 comment on table machine_confirmation is 'From when on a machine had confirmed which rules and settings; null: unknown. Only what differs from the row before.';
 
+create table withheld_layer (
+  machine_id bigint not null references machine on delete cascade,
+  layer_id bigint not null,
+  gained boolean not null,
+  since timestamptz not null,
+  reason text not null,
+  primary key (machine_id, layer_id)
+);
+comment on table withheld_layer is 'Layers that a machine does not get or lose, though its report says so: that would block what it needs.';
+
 -- Programs, and what Macs say of them
 
 create table certificate (

@@ -2925,6 +2925,11 @@ export interface components {
             pending: number;
             /** Total */
             total: number;
+            /**
+             * Withheld
+             * @description Machines whose tags do not follow their report: what they need would be blocked
+             */
+            withheld: number;
         };
         /**
          * MachinePolicyThen
@@ -3114,7 +3119,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
+            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "tags_withheld" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
             /** Text */
             text: string;
         };

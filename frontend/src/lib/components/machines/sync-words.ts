@@ -18,6 +18,7 @@ export const NOTICE_TONES: Readonly<Record<NoticeKind, Tone>> = {
   credential_released: 'warn',
   identity_conflict: 'danger',
   counts_differ: 'warn',
+  tags_withheld: 'warn',
   client_unknown: 'info',
   rules_undelivered: 'warn',
   settings_undelivered: 'info',
