@@ -94,13 +94,18 @@ def demo(_: argparse.Namespace) -> int:
 def create_admin(arguments: argparse.Namespace) -> int:
     """Create an administrator, or set the password of one."""
     from santaserver.accounts import create_admin as create  # noqa: PLC0415
+    from santaserver.errors import Conflict  # noqa: PLC0415
 
     settings = _settings()
     password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
     if len(password) < 12:  # noqa: PLR2004 - the sentence says it
         log.error("account not created: the password needs at least 12 characters")
         return EX_FAILED
-    asyncio.run(create(settings, arguments.username, password))
+    try:
+        asyncio.run(create(settings, arguments.username, password))
+    except Conflict as problem:
+        log.error("account not created: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
     log.info("administrator %s can log in", arguments.username)
     return 0
 

@@ -16,7 +16,7 @@ import msgspec
 from santaserver.canonical import canonical
 from santaserver.postgres.connection import Connection
 
-ActorKind = Literal["user", "token", "schedule", "command_line", "enrollment", "anonymous"]
+ActorKind = Literal["user", "token", "schedule", "command_line", "enrollment", "provider", "anonymous"]
 ObjectType = Literal[
     "rule",
     "layer",

@@ -31,6 +31,9 @@ class User(BaseModel):
     scopes: dict[Permission, list[str]] = Field(
         description="The permissions that hold only for some tags, with the names of these tags"
     )
+    notice: str | None = Field(
+        None, description="What could not be found out when the user signed in: `groups`; null for nothing"
+    )
     _scopes: dict[Permission, Scope] = PrivateAttr(default_factory=dict)
     _unknown: list[str] = PrivateAttr(default_factory=list)
 
@@ -78,7 +81,9 @@ class Binding(BaseModel):
     tag_name: str | None
 
 
-def user_with(user_id: int, username: str, display_name: str, bindings: Sequence[Binding]) -> User:
+def user_with(
+    user_id: int, username: str, display_name: str, bindings: Sequence[Binding], notice: str = ""
+) -> User:
     """Return a user with what these roles grant; unknown roles grant nothing."""
     known = [(role, binding) for binding in bindings if (role := known_role(binding.role))]
     scopes = {
@@ -100,6 +105,7 @@ def user_with(user_id: int, username: str, display_name: str, bindings: Sequence
             for permission, scope in scopes.items()
             if scope.tags is not None
         },
+        notice=notice or None,
     )
     user._scopes = scopes  # noqa: SLF001 - the only place that makes users
     user._unknown = sorted({binding.role for binding in bindings if known_role(binding.role) is None})  # noqa: SLF001

@@ -34,6 +34,9 @@ from santaserver.live.bus import Bus
 from santaserver.live.relay import Relay
 from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
+from santaserver.oidc.logout_router import router as provider_logout
+from santaserver.oidc.provider import Provider
+from santaserver.oidc.router import router as sign_in
 from santaserver.overview.router import router as overview
 from santaserver.overview.shared import SharedOverview
 from santaserver.programs.router import router as programs
@@ -101,6 +104,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         overview=SharedOverview(),
         memory=memory,
         news=EventNews(),
+        provider=Provider(settings) if settings.identity.issuer else None,
     )
     app.add_middleware(RestBody)
     app.add_middleware(problems.ProblemResponses)
@@ -127,6 +131,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         live,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
+    for router in (sign_in, provider_logout):  # providers may send further parameters
+        app.include_router(router, prefix=API)
     app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
     check_declarations(app)
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
@@ -172,4 +178,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if state.provider is not None:
+            state.provider.close()
         await state.database.close()

@@ -29,7 +29,7 @@ MAX_REST = 64 * 1024
 MAX_IMPORT = 16 * 1024 * 1024
 """Bytes of an import of rules, which has a file in it."""
 IMPORT = "/api/v1/rules/import"
-PUBLIC = frozenset({"/api/v1/auth/login", "/api/v1/auth/logout"})
+PUBLIC = frozenset({"/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/oidc/backchannel"})
 """Bytes of a body without a login."""
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_FRAME = 1000

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from santaserver.confirmation import Limit, parse_limit
 from santaserver.database_address import canonical, check_server
 from santaserver.ed25519 import seed_of
+from santaserver.identity_checks import IdentityValues, group_roles_of, identity_mistakes
 from santaserver.redaction import of_address
 from santaserver.weak_secrets import is_known_default, is_loopback, password_of, weakness
 
@@ -136,12 +137,49 @@ class SecuritySettings(_Area):
 
 
 class IdentitySettings(_Area):
-    """The outside identity provider: Microsoft Entra ID, or any by `OIDC_ISSUER`."""
+    """The identity provider: Microsoft Entra ID by `TENANT_ID`, or any other by `OIDC_ISSUER`."""
 
-    tenant_id: str = Field("", alias="TENANT_ID")
+    tenant_id: Annotated[str, AfterValidator(str.lower)] = Field("", alias="TENANT_ID")
+    """Directory (tenant) ID of Microsoft Entra ID, a GUID."""
     client_id: str = Field("", alias="CLIENT_ID")
     client_secret: str = Field("", alias="CLIENT_SECRET", repr=False)
     oidc_issuer: str = Field("", alias="OIDC_ISSUER")
+    """Issuer of an OpenID provider. Beside TENANT_ID: the issuer of a national cloud of Microsoft's."""
+    oidc_name: str = Field("", alias="OIDC_NAME", max_length=60)
+    """What the login page calls the provider. Default: Microsoft, or the host of the issuer."""
+    oidc_group_roles: str = Field("", alias="OIDC_GROUP_ROLES")
+    """Roles of groups of the provider: GROUP=ROLE, separated by semicolons; in Entra by object id."""
+
+    @property
+    def issuer(self) -> str:
+        """What the provider calls itself; empty without one."""
+        if self.tenant_id and not self.oidc_issuer:
+            return f"https://login.microsoftonline.com/{self.tenant_id}/v2.0"
+        return self.oidc_issuer
+
+    @property
+    def provider_name(self) -> str:
+        """What people know the provider by."""
+        return self.oidc_name or ("Microsoft" if self.tenant_id else urlsplit(self.issuer).hostname or "")
+
+    @property
+    def group_roles(self) -> dict[str, frozenset[str]]:
+        """The roles of groups."""
+        return group_roles_of(self.oidc_group_roles)
+
+    def mistakes(self, public_url: str) -> list[str]:
+        """Return what is wrong with these together."""
+        return identity_mistakes(
+            IdentityValues(
+                tenant_id=self.tenant_id,
+                issuer=self.oidc_issuer,
+                client_id=self.client_id,
+                client_secret=self.client_secret,
+                name=self.oidc_name,
+                group_roles=self.oidc_group_roles,
+                public_url=public_url,
+            )
+        )
 
 
 NO_PUBLIC_URL = (
@@ -297,6 +335,8 @@ def load(environ: Mapping[str, str]) -> Settings:
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),
     )
+    if not any(mistake.startswith("CLIENT_SECRET") for mistake in mistakes):
+        mistakes += settings.identity.mistakes(settings.server.public_url)
     if settings.production:
         mistakes += _production_mistakes(settings)
     if mistakes:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from santaserver.events.catalog import ProgramCache
     from santaserver.events.news import EventNews
     from santaserver.live.bus import Bus
+    from santaserver.oidc.provider import Provider
     from santaserver.overview.shared import SharedOverview
     from santaserver.rules.progress import FleetProgress
     from santaserver.settings import Settings
@@ -66,6 +67,8 @@ class AppState:
     overview: SharedOverview
     memory: CacheMemory
     news: EventNews
+    provider: Provider | None = None
+    """The identity provider; None when there are local accounts only."""
     limits: Limits = field(default_factory=Limits)
     logins: ConcurrencyLimiter = field(default_factory=_logins)
     refusals: Refusals = field(default_factory=Refusals)

@@ -22,8 +22,12 @@ from santaserver.users.service import normalise_username
 
 NO_USER = "There is no such user"
 LAST_ADMIN = (
-    "Nobody could manage this server any more: no other enabled user has the role admin everywhere. "
-    "Give it to another user first"
+    "Nobody could manage this server any more: no other enabled user with a password has the role admin "
+    "everywhere. Give it to another user first"
+)
+NO_LOCAL_LOGIN = (
+    "This user signs in through the identity provider and has no password here. Create another user, with a "
+    "password, for when the provider is down"
 )
 
 
@@ -72,6 +76,7 @@ async def update_user(
     await check(connection, expected, Version("user", user_id, _state(row), before))
     if wanted.display_name is not None:
         await repository.set_display_name(connection, user_id, wanted.display_name.strip() or before.username)
+    await _check_provider(connection, user_id, wanted)
     if hashed is not None:
         await repository.set_password(connection, user_id, hashed)
         await repository.forget_failures(connection, before.username)
@@ -89,11 +94,26 @@ async def update_user(
     return after
 
 
+async def _check_provider(connection: Connection, user_id: int, wanted: UserUpdate) -> None:
+    """Refuse to change here what the identity provider says of a user."""
+    given = await repository.provider_roles(connection, user_id)
+    if given is None:
+        return
+    if wanted.password is not None:
+        raise Conflict(NO_LOCAL_LOGIN)
+    kept = None if wanted.roles is None else {grant.role for grant in wanted.roles if grant.tag is None}
+    taken = [] if kept is None else [role for role in given if role not in kept]
+    if taken:
+        raise Conflict(f"The identity provider gives the role {', '.join(taken)}: take it away there")
+
+
 async def create_admin(work: UnitOfWork, user: NewUser, actor: Actor, now: datetime) -> None:
     """Create an administrator, or give an existing account that role and this password."""
     connection = work.connection
     await repository.lock_roles(connection)
     before = await repository.find_by_name(connection, user.username)
+    if before is not None and await repository.provider_roles(connection, before.id) is not None:
+        raise Conflict(NO_LOCAL_LOGIN)
     user_id = await repository.upsert_user(connection, user, Role.ADMIN, now)
     after = await get_user(connection, user_id)
     if before is None:

@@ -150,7 +150,7 @@ async def replace_roles(
     """Give a user exactly these roles."""
     roles, tags = [role for role, _ in wanted], [tag for _, tag in wanted]
     await connection.execute(
-        """delete from binding b where user_id = $1 and not exists (
+        """delete from binding b where user_id = $1 and not from_provider and not exists (
              select from unnest($2::text[], $3::bigint[]) w (role, tag)
              where w.role = b.role and w.tag is not distinct from b.tag_id)""",
         user_id,
@@ -169,10 +169,21 @@ async def replace_roles(
     )
 
 
+async def provider_roles(connection: Connection, user_id: int) -> list[str] | None:
+    """Return the roles that the identity provider gives a user; None for a local account."""
+    roles: list[str] | None = await connection.fetchval(
+        """select array(select role from binding where user_id = $1 and from_provider order by role)
+           from user_identity where user_id = $1""",
+        user_id,
+    )
+    return roles
+
+
 async def has_administrator(connection: Connection) -> bool:
-    """Tell whether somebody can log in who may do everything."""
+    """Tell whether somebody can log in who may do everything, also when the identity provider is down."""
     found: bool = await connection.fetchval(
         """select exists (select from binding b join app_user u on u.id = b.user_id
-             where b.role = 'admin' and b.tag_id is null and u.disabled_at is null)"""
+             where b.role = 'admin' and b.tag_id is null and u.disabled_at is null
+               and u.password_hash is not null)"""
     )
     return found

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 
 from santaserver.audit import Actor
 from santaserver.authorization import public, signed_in
@@ -14,8 +15,8 @@ from santaserver.routing import AreaRouter
 from santaserver.session_cookie import clear_session_cookie, read_session_cookie, set_session_cookie
 from santaserver.users import service
 from santaserver.users.device import set_device_cookie
-from santaserver.users.schemas import Login, LoginState
-from santaserver.users.session_repository import delete_session
+from santaserver.users.schemas import LoggedOut, Login, LoginState
+from santaserver.users.session_repository import delete_session, logout_hint
 from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/auth", tags=["auth"])
@@ -35,17 +36,29 @@ async def login(login: Login, request: Request, response: Response, state: State
     "/logout",
     dependencies=[public("end the own session, if there is one")],
     status_code=HTTPStatus.NO_CONTENT,
+    responses={HTTPStatus.OK: {"model": LoggedOut, "description": "It goes on at the identity provider"}},
 )
-async def logout(request: Request, response: Response, state: StateDep, now: NowDep) -> None:
-    """End the session; without one there is nothing to do."""
+async def logout(request: Request, state: StateDep, now: NowDep) -> Response:
+    """End the session; without one there is nothing to do.
+
+    After a sign-in through an identity provider, the response says where to end the session there.
+    """
     token = read_session_cookie(request.cookies, state.settings)
+    following = None
     if token:
         async with state.database.unit_of_work(discard, request=request_info(request)) as work:
+            hint = await logout_hint(work.connection, hash_token(token))
             owner = await delete_session(work.connection, hash_token(token))
             if owner is not None:
                 work.audit(Actor(owner.username, owner.id), now, "logout", ("user", str(owner.id)))
         state.sessions.ended()
+        if hint is not None and state.provider is not None:
+            following = await state.provider.logout_address(hint, now)
+    response = Response(status_code=HTTPStatus.NO_CONTENT)
+    if following:
+        response = JSONResponse(LoggedOut(continue_at=following).model_dump())
     clear_session_cookie(response, state.settings)
+    return response
 
 
 @router.get("/me", dependencies=[signed_in("themselves")], responses=responses(Unauthorized))

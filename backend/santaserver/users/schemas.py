@@ -15,6 +15,12 @@ class Login(Input):
     password: Stored = Field(min_length=1, max_length=1000)
 
 
+class LoggedOut(BaseModel):
+    """What is left to do after a logout."""
+
+    continue_at: str = Field(description="Where the browser ends its session at the identity provider")
+
+
 class Session(BaseModel):
     """A login that has not ended."""
 

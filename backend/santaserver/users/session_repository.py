@@ -20,6 +20,18 @@ order by s.last_seen_at desc, s.id desc limit $3
 """
 
 
+class ProviderSession(NamedTuple):
+    """The session at the identity provider that a session here belongs to."""
+
+    issuer: str
+    subject: str
+    session_id: str
+    """What the provider calls it; empty when it did not say."""
+    logout_hint: str
+    notice: str
+    """What could not be found out at the sign-in; a kind of failure."""
+
+
 class Login(NamedTuple):
     """The user, place and time of a new session."""
 
@@ -27,6 +39,7 @@ class Login(NamedTuple):
     address: str
     user_agent: str
     now: datetime
+    provider: ProviderSession | None = None
 
 
 class FoundSession(Struct, frozen=True):
@@ -41,6 +54,7 @@ class FoundSession(Struct, frozen=True):
     roles: list[str]
     tags: list[int | None]
     tag_names: list[str | None]
+    notice: str
 
 
 class ListedSession(Struct, frozen=True):
@@ -61,21 +75,24 @@ async def add_session(connection: Connection, id_hash: bytes, login: Login, unti
     await connection.execute("delete from user_session where expires_at <= $1", login.now)
     await connection.execute(
         """insert into user_session
-             (id_hash, user_id, created_at, last_seen_at, expires_at, address, user_agent)
-           values ($1, $2, $3, $3, $4, $5, $6)""",
+             (id_hash, user_id, created_at, last_seen_at, expires_at, address, user_agent,
+              issuer, subject, provider_sid, logout_hint, notice)
+           values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, ''))""",
         id_hash,
         login.user_id,
         login.now,
         until,
         login.address[:MAX_TEXT],
         login.user_agent[:MAX_TEXT].replace("\0", ""),
+        *(login.provider or (None, None, None, None, None)),
     )
 
 
 async def find_session(connection: Connection, id_hash: bytes) -> FoundSession | None:
     """Return a session and its user, unless the account is disabled."""
     row = await connection.fetchrow(
-        f"""select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, {BINDINGS}
+        f"""select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, {BINDINGS},
+              s.notice
             from user_session s join app_user u on u.id = s.user_id
             where s.id_hash = $1 and u.disabled_at is null""",  # noqa: S608 - a constant
         id_hash,
@@ -106,6 +123,25 @@ ENDED = """
 with ended as (delete from user_session s where {} returning s.id, s.user_id)
 select u.id, u.username, e.id from ended e join app_user u on u.id = e.user_id order by e.id
 """
+
+
+async def logout_hint(connection: Connection, id_hash: bytes) -> str | None:
+    """Return the hint for a logout at the identity provider; None for a session of a local account."""
+    hint: str | None = await connection.fetchval(
+        "select coalesce(logout_hint, '') from user_session where id_hash = $1 and issuer is not null",
+        id_hash,
+    )
+    return hint
+
+
+async def delete_of_provider(
+    connection: Connection, issuer: str, subject: str | None, session_id: str | None
+) -> list[Owner]:
+    """End the sessions that belong to one at the provider, or to a person of it; return them."""
+    chosen = """s.issuer = $1 and ($2::text is null or s.subject = $2)
+      and ($3::text is null or s.provider_sid = $3)"""
+    rows = await connection.fetch(ENDED.format(chosen), issuer, subject, session_id)
+    return [Owner(*row) for row in rows]
 
 
 async def delete_session(connection: Connection, id_hash: bytes) -> Owner | None:

@@ -133,7 +133,7 @@ class Sessions:
         if row is None:
             return None
         bindings = bindings_of(row.roles, row.tags, row.tag_names)
-        user = user_with(row.user_id, row.username, row.display_name, bindings)
+        user = user_with(row.user_id, row.username, row.display_name, bindings, row.notice)
         end = self._lifetime.end(row.created_at, row.last_seen_at, row.expires_at)
         session = _Session(user, row.created_at, row.last_seen_at, end, read_at, generation)
         self._known.put(hashed, session)

@@ -23,8 +23,15 @@ create table user_session (
   expires_at timestamptz not null,
   id bigint generated always as identity unique,
   address text not null default '',
-  user_agent text not null default ''
+  user_agent text not null default '',
+  issuer text,
+  subject text check ((subject is null) = (issuer is null)),
+  provider_sid text,
+  logout_hint text,
+  notice text not null default ''
 );
+comment on column user_session.issuer is 'The identity provider whose session this one belongs to; null for a local account';
+create index user_session_provider on user_session (issuer, provider_sid) where issuer is not null;
 create index user_session_user on user_session (user_id);
 create index user_session_expiry on user_session (expires_at);
 
@@ -41,6 +48,37 @@ create trigger session_shortened after update of expires_at on user_session
 create trigger session_user_changed
   after delete or update of username, display_name, password_hash, disabled_at on app_user
   for each row execute function santaserver_session_changed();
+
+-- People who sign in through an identity provider. What never changes identifies them, names are only shown.
+create table user_identity (
+  user_id bigint primary key references app_user on delete cascade,
+  authority text not null,
+  subject text not null,
+  claimed_name text not null,
+  signed_in_at timestamptz not null,
+  unique (authority, subject)
+);
+comment on column user_identity.authority is 'entra:TENANT, with the object id as subject; else an issuer';
+
+-- Sign-ins that were begun: each is finished once, by the browser that began it.
+create table sign_in (
+  state_hash bytea primary key check (octet_length(state_hash) = 32),
+  browser_hash bytea not null check (octet_length(browser_hash) = 32),
+  nonce text not null,
+  verifier text not null,
+  return_path text not null,
+  network text not null,
+  created_at timestamptz not null
+);
+create index sign_in_network on sign_in (network);
+create index sign_in_age on sign_in (created_at);
+
+-- Logout tokens of the provider that were used, until they are invalid anyway.
+create table logout_token (
+  jti_hash bytea primary key check (octet_length(jti_hash) = 32),
+  expires_at timestamptz not null
+);
+create index logout_token_age on logout_token (expires_at);
 
 create table login_failure (
   key text primary key,
@@ -281,8 +319,10 @@ create table binding (
   tag_id bigint references tag on delete cascade,
   created_at timestamptz not null,
   created_by bigint references app_user on delete set null,
+  from_provider boolean not null default false,
   unique nulls not distinct (user_id, role, tag_id)
 );
+comment on column binding.from_provider is 'Whether the identity provider gives it, and takes it, at each sign-in';
 create index binding_tag on binding (tag_id) where tag_id is not null;
 create trigger session_binding_changed after insert or delete or update on binding
   for each statement execute function santaserver_session_changed();

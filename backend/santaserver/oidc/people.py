@@ -1,0 +1,114 @@
+"""Who a token is about, and which roles it gives. Pure.
+
+A person is known by what never changes and is never given to somebody else: in Entra by tenant and object id,
+elsewhere by issuer and subject. Names and e-mail addresses are only shown.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from santaserver.identity_checks import GUID
+from santaserver.oidc import failures
+from santaserver.oidc.failures import SignInRefused
+from santaserver.permissions import known_role
+
+MAX_NAME = 200
+MAX_ID = 255
+MAX_GROUPS = 20_000
+_UNSHOWN = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+"""Control characters, and those that are not seen or change the direction of writing."""
+
+
+class Person(Struct, frozen=True):
+    """Somebody who has signed in at the provider."""
+
+    authority: str
+    """Who gave the id: a tenant of Entra's, or an issuer."""
+    subject: str
+    """The id."""
+    username: str
+    display_name: str
+    session_subject: str
+    """`sub`, by which the provider orders a logout."""
+    session_id: str
+    """`sid`; empty where the provider does not tell it."""
+    logout_hint: str
+
+
+def person_of(claims: Mapping[str, Any], issuer: str, tenant: str) -> Person:
+    """Return the person; raise `SignInRefused` when the claims do not name one."""
+    sub = _id(claims, "sub")
+    if tenant:
+        if str(claims.get("tid", "")).lower() != tenant:
+            raise SignInRefused(failures.TOKEN, f"the ID token is of another tenant: {claims.get('tid')!r}")
+        subject = _id(claims, "oid").lower()
+        if not GUID.fullmatch(subject):
+            raise SignInRefused(failures.TOKEN, "the ID token has an `oid` that is no GUID")
+        authority = f"entra:{tenant}"
+    else:
+        authority, subject = issuer, sub
+    login = _shown(claims, "preferred_username") or _shown(claims, "email")
+    name = _shown(claims, "name")
+    return Person(
+        authority=authority,
+        subject=subject,
+        username=login or name or subject,
+        display_name=name or login or subject,
+        session_subject=sub,
+        session_id=_optional(claims, "sid"),
+        logout_hint=_optional(claims, "login_hint"),
+    )
+
+
+def is_described(claims: Mapping[str, Any]) -> bool:
+    """Tell whether an ID token has all that is needed; else the provider is asked (userinfo)."""
+    named = any(_shown(claims, name) for name in ("preferred_username", "email", "name"))
+    return named and ("roles" in claims or "groups" in claims)
+
+
+def roles_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    """Return the app roles; names that this server does not know give nothing."""
+    told = claims.get("roles")
+    named = [told] if isinstance(told, str) else told if isinstance(told, list) else []
+    return frozenset(role for role in named if isinstance(role, str) and known_role(role))
+
+
+def roles_by_group(
+    claims: Mapping[str, Any], group_roles: Mapping[str, frozenset[str]]
+) -> frozenset[str] | None:
+    """Return the roles of the groups in a token; None when the token leaves the groups out."""
+    sources = claims.get("_claim_names")
+    left_out = (isinstance(sources, dict) and "groups" in sources) or claims.get("hasgroups") is True
+    told = claims.get("groups")
+    if left_out and not isinstance(told, list):
+        return None
+    return roles_of_groups(told if isinstance(told, list) else [], group_roles)
+
+
+def roles_of_groups(groups: list[Any], group_roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the roles that these groups have."""
+    named = [group for group in groups[:MAX_GROUPS] if isinstance(group, str)]
+    ids = {group.lower() if GUID.fullmatch(group) else group for group in named}
+    return frozenset(role for group in ids & group_roles.keys() for role in group_roles[group])
+
+
+def _id(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value or len(value) > MAX_ID or _UNSHOWN.search(value):
+        remedy = ": it needs the scope profile" if name == "oid" else ""
+        raise SignInRefused(failures.TOKEN, f"the ID token has no usable `{name}`{remedy}")
+    return value
+
+
+def _shown(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return _UNSHOWN.sub("", value).strip()[:MAX_NAME].strip() if isinstance(value, str) else ""
+
+
+def _optional(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    fits = isinstance(value, str) and len(value) <= MAX_ID and not _UNSHOWN.search(value)
+    return str(value) if fits else ""
