@@ -34,8 +34,8 @@ from santaserver.live.bus import Bus
 from santaserver.live.relay import Relay
 from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
-from santaserver.oidc.logout_router import router as provider_logout
 from santaserver.oidc.provider import Provider
+from santaserver.oidc.provider_router import router as for_provider
 from santaserver.oidc.router import router as sign_in
 from santaserver.overview.router import router as overview
 from santaserver.overview.shared import SharedOverview
@@ -111,6 +111,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     problems.install(app)
     for router in (
         users,
+        sign_in,
         sessions,
         accounts,
         overview,
@@ -131,8 +132,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         live,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
-    for router in (sign_in, provider_logout):  # providers may send further parameters
-        app.include_router(router, prefix=API)
+    app.include_router(for_provider, prefix=API)  # which may send further parameters
     app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
     check_declarations(app)
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)

@@ -73,7 +73,10 @@ def test_every_secret_of_the_settings_is_known() -> None:
         {
             "SECRET_KEY": "a-key-of-thirty-two-characters-x",
             "POSTGRES_PASSWORD": "the%20password",
+            "OIDC_ISSUER": "https://id.example.com",
+            "CLIENT_ID": "santaserver",
             "CLIENT_SECRET": "the-client-secret",
+            "PUBLIC_URL": "https://santa.example.com",
             "DATABASE_URL": "postgresql://santa:pa%2Fss%2Fword@db/santa",
         }
     )

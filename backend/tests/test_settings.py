@@ -8,6 +8,11 @@ from santaserver.settings import DEVELOPMENT_KEY, Settings, SettingsError, load
 
 KEY = "kz7dQ2mWp0xVb4Nc9sLf6tRy1hGj8uEa"
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": KEY, "POSTGRES_PASSWORD": "long and random"}
+PROVIDER = {
+    "OIDC_ISSUER": "https://id.example.com",
+    "CLIENT_ID": "x",
+    "PUBLIC_URL": "https://santa.example.com",
+}
 
 
 def mistakes(environ: dict[str, str]) -> list[str]:
@@ -51,7 +56,10 @@ def test_production_names_everything_that_is_missing_at_once() -> None:
         ({"PUBLIC_URL": "http://santa.example.com"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "http://10.0.0.7:8080/"}, "PUBLIC_URL"),
         ({"POSTGRES_PASSWORD": "postgres"}, "known default"),
-        ({"CLIENT_SECRET": "secret"}, "known default"),
+        (
+            {"CLIENT_SECRET": "secret", **PROVIDER},
+            "known default",
+        ),
     ],
 )
 def test_production_refuses_known_and_short_secrets(change: dict[str, str], word: str) -> None:

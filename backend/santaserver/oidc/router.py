@@ -1,4 +1,4 @@
-"""Sign in through the identity provider, and which ways to log in there are."""
+"""How to log in, and the way to the identity provider."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from santaserver.authorization import public
 from santaserver.deps import StateDep, request_info
-from santaserver.errors import BadRequest, NotFound, TooManyRequests, Unauthorized, responses
+from santaserver.errors import NotFound, TooManyRequests, responses
 from santaserver.inputs import Stored
 from santaserver.oidc import failures, service
 from santaserver.oidc.browser_cookie import read_browser_cookie, set_browser_cookie
@@ -17,7 +17,6 @@ from santaserver.oidc.pages import failed
 from santaserver.oidc.provider import Provider
 from santaserver.oidc.schemas import FailedSignIn, LoginMethods, ProviderChoice
 from santaserver.routing import API, AreaRouter
-from santaserver.session_cookie import set_session_cookie
 from santaserver.state import AppState
 
 router = AreaRouter(prefix="/auth", tags=["auth"])
@@ -77,26 +76,4 @@ async def start_sign_in(
         return failed(request, provider, error)
     response = RedirectResponse(begun.address, HTTPStatus.SEE_OTHER)
     set_browser_cookie(response, begun.browser, state.settings)
-    return response
-
-
-@router.get(
-    "/oidc/callback",
-    dependencies=[public("finish to sign in")],
-    status_code=HTTPStatus.SEE_OTHER,
-    response_class=Response,
-    responses={**responses(BadRequest, NotFound, Unauthorized), **BROWSER},
-)
-async def finish_sign_in(request: Request, state: StateDep) -> Response:
-    """Take the browser back from the identity provider and open a session, whose id is set as a cookie."""
-    provider = provider_of(state)
-    browser = read_browser_cookie(request.cookies, state.settings)
-    values = dict(request.query_params)
-    user_agent = request.headers.get("user-agent", "")
-    try:
-        done = await service.finish(state, provider, browser, values, request_info(request), user_agent)
-    except SignInRefused as error:
-        return failed(request, provider, error)
-    response = RedirectResponse(done.path, HTTPStatus.SEE_OTHER)
-    set_session_cookie(response, done.token, state.settings)
     return response

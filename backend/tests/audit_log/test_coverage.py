@@ -38,6 +38,8 @@ ESSENTIAL = {"name": "VPN", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]
 CSV = f"layer,rule_type,identifier,policy\nglobal,BINARY,{sha(9)},BLOCKLIST\n"
 READS = {("POST", "/tags/order/impact"), ("POST", "/tags/predicate")}
 """They only answer a question that is too long for an address."""
+PROVIDERS = {("POST", "/auth/oidc/backchannel")}
+"""The identity provider's own: tests/oidc/test_logout.py has their entries."""
 
 
 @dataclass
@@ -186,7 +188,7 @@ def test_each_route_that_changes_or_exports_something_is_in_the_table(world: Wor
         for method in operations
         if method != "get" or path.endswith("/export")
     }
-    assert found - READS == ACTS.keys()
+    assert found - READS - PROVIDERS == ACTS.keys()
 
 
 def test_each_of_them_writes_an_entry(world: World) -> None:

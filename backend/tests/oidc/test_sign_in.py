@@ -28,14 +28,20 @@ def test_a_new_person_gets_an_account_without_a_role(
     (person,) = fetch(server.dsn, "select authority, subject from user_identity")
     assert person == {"authority": provider.issuer, "subject": "lena"}
     assert value(server.dsn, "select password_hash from app_user where username like 'lena%'") is None
-    entries = fetch(server.dsn, "select action, actor_kind, actor_name, after::text from audit_log order by id")
+    entries = fetch(
+        server.dsn, "select action, actor_kind, actor_name, after::text from audit_log order by id"
+    )
     created, login = entries[-2:]
     assert (created["action"], created["actor_kind"], created["actor_name"]) == (
         "user_created",
         "provider",
         provider.issuer,
     )
-    assert (login["action"], login["actor_kind"], login["actor_name"]) == ("login", "user", "lena@example.com")
+    assert (login["action"], login["actor_kind"], login["actor_name"]) == (
+        "login",
+        "user",
+        "lena@example.com",
+    )
     assert provider.issuer in login["after"]
 
 
@@ -104,9 +110,7 @@ def test_cookies_are_as_strict_as_the_address_allows(dsn: str, provider: Provide
         (None, []),
     ],
 )
-def test_app_roles_become_roles(
-    provider: Provider, server: RunningServer, browser: Browser, told: object, roles: list[str]
-) -> None:
+def test_app_roles_become_roles(provider: Provider, browser: Browser, told: object, roles: list[str]) -> None:
     provider.order(people={"lena": LENA | {"roles": told}})
     browser.sign_in()
     assert sorted(grant["role"] for grant in browser.server.get(ME).json()["roles"]) == roles
@@ -136,7 +140,7 @@ def test_roles_follow_the_provider_at_each_sign_in_and_those_given_here_stay(
 
 
 def test_a_role_is_lost_at_once_in_sessions_that_there_are(
-    provider: Provider, server: RunningServer, open_browser: OpenBrowser
+    provider: Provider, open_browser: OpenBrowser
 ) -> None:
     provider.order(people={"lena": LENA | {"roles": ["admin"]}})
     early, late = open_browser(), open_browser()
@@ -198,9 +202,7 @@ def test_the_name_or_address_of_somebody_else_is_worth_nothing(
     assert value(server.dsn, "select count(*) from app_user") == 3
 
 
-def test_two_people_of_one_name_stay_two(
-    provider: Provider, server: RunningServer, open_browser: OpenBrowser
-) -> None:
+def test_two_people_of_one_name_stay_two(provider: Provider, open_browser: OpenBrowser) -> None:
     provider.order(people={"lena": LENA | {"roles": ["admin"]}, "other": LENA})
     names = []
     for login in ("lena", "other", "lena", "other"):
@@ -211,9 +213,7 @@ def test_two_people_of_one_name_stay_two(
     assert names == [("lena@example.com", "admin"), ("lena@example.com (2)", None)] * 2
 
 
-def test_a_person_with_another_name_is_the_same_person(
-    provider: Provider, server: RunningServer, open_browser: OpenBrowser
-) -> None:
+def test_a_person_with_another_name_is_the_same_person(provider: Provider, open_browser: OpenBrowser) -> None:
     ids = []
     for name in ("lena@example.com", "lena.kim@example.com"):
         provider.order(people={"lena": {"preferred_username": name, "name": name.title()}})
@@ -245,7 +245,7 @@ def test_odd_names_can_be_stored_and_shown(
     assert me["username"] in {username, "irem", "i̇rem"} if "rem" in username else me["username"] == username
 
 
-def test_a_disabled_account_stays_out(provider: Provider, server: RunningServer, browser: Browser) -> None:
+def test_a_disabled_account_stays_out(server: RunningServer, browser: Browser) -> None:
     browser.sign_in()
     execute(server.dsn, "update app_user set disabled_at = now() where username = 'lena'")
     assert browser.server.get(ME).status_code == httpx.codes.UNAUTHORIZED
@@ -277,7 +277,7 @@ def test_several_tabs_may_sign_in_at_the_same_time(browser: Browser) -> None:
 
 
 def test_a_password_cannot_be_given_to_a_person_of_the_provider(
-    provider: Provider, server: RunningServer, browser: Browser, admin: httpx.Client
+    provider: Provider, browser: Browser, admin: httpx.Client
 ) -> None:
     provider.order(people={"lena": {"roles": ["viewer"]}})
     browser.sign_in()
@@ -300,7 +300,8 @@ def test_an_administrator_with_a_password_always_stays(
     provider.order(people={"lena": {"roles": ["admin"]}})
     browser.sign_in()
     number = value(server.dsn, "select id from app_user where username = 'admin'")
-    for body in ({"disabled": True}, {"roles": []}):
+    orders: tuple[dict[str, Any], ...] = ({"disabled": True}, {"roles": []})
+    for body in orders:
         path = f"/api/v1/users/{number}"
         refused = browser.server.patch(path, json=body, headers={"If-Match": "*"})
         assert refused.status_code == httpx.codes.CONFLICT
@@ -311,7 +312,9 @@ def test_an_administrator_with_a_password_always_stays(
         assert local.post("/api/v1/auth/login", json=login).json()["role"] == "admin"
 
 
-def test_the_login_page_learns_what_is_configured(server: RunningServer, dsn: str, provider: Provider) -> None:
+def test_the_login_page_learns_what_is_configured(
+    server: RunningServer, dsn: str, provider: Provider
+) -> None:
     with server.client() as client:
         methods = client.get("/api/v1/auth/methods").json()
     assert methods == {"local": True, "provider": {"name": "127.0.0.1", "start": START}, "failure": None}

@@ -1,4 +1,4 @@
-"""A real OpenID provider (`oidc-provider` of npm) whose faults a test switches, and a browser made of HTTP."""
+"""A real OpenID provider (`oidc-provider` of npm) with faults to switch on, and a browser made of HTTP."""
 
 import os
 import re

@@ -156,6 +156,11 @@ OPEN = {
     "POST /auth/login",
     "POST /auth/logout",
     "GET /auth/state",
+    "GET /auth/methods",
+    "GET /auth/oidc/start",
+    "GET /auth/oidc/callback",
+    "POST /auth/oidc/backchannel",
+    "GET /auth/oidc/frontchannel",
     "GET /blocked/contact",
     "GET /blocked/{sha256}",
 }

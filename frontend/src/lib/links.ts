@@ -42,3 +42,5 @@ export const agentAuditsLink = () => resolve('/(console)/events/agents');
 export const programsLink = (filters: ProgramFilters = {}) =>
   resolve(`/(console)/programs${query(filters)}`);
 export const loginLink = (next: string) => resolve(`/login${query({ next })}`);
+/** The login page with the form for local accounts. */
+export const localLoginLink = (next: string) => resolve(`/login${query({ next, local: 1 })}`);

@@ -6,11 +6,11 @@ use super::oci::Image;
 use xtask::commands::image::Compression;
 
 /// Largest image in bytes, compressed with zstd.
-const COMPRESSED: u64 = 36_000_000;
+const COMPRESSED: u64 = 40_000_000;
 /// The same with gzip, which is weaker.
-const COMPRESSED_GZIP: u64 = 42_000_000;
+const COMPRESSED_GZIP: u64 = 46_000_000;
 /// Largest image in bytes, all files together.
-const UNPACKED: u64 = 114_000_000;
+const UNPACKED: u64 = 120_000_000;
 
 /// The table, a line for each layer and the budget below.
 pub(crate) fn table(image: &Image) -> String {
@@ -97,10 +97,10 @@ mod tests {
     fn an_image_over_the_budget_fails_and_says_how_far() {
         for (compression, size, unpacked, expected) in [
             (Compression::Zstd, COMPRESSED, UNPACKED, None),
-            (Compression::Zstd, COMPRESSED + 1_000_000, UNPACKED, Some("37.0 MB compressed")),
+            (Compression::Zstd, COMPRESSED + 1_000_000, UNPACKED, Some("41.0 MB compressed")),
             (Compression::Gzip, COMPRESSED + 1_000_000, UNPACKED, None),
-            (Compression::Gzip, COMPRESSED_GZIP + 1_000_000, UNPACKED, Some("43.0 MB compressed")),
-            (Compression::Zstd, COMPRESSED, UNPACKED + 1_000_000, Some("115.0 MB unpacked")),
+            (Compression::Gzip, COMPRESSED_GZIP + 1_000_000, UNPACKED, Some("47.0 MB compressed")),
+            (Compression::Zstd, COMPRESSED, UNPACKED + 1_000_000, Some("121.0 MB unpacked")),
         ] {
             let image = image(compression, size, unpacked);
             let found = check(&image).err().map(|error| error.to_string());

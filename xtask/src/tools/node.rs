@@ -121,13 +121,22 @@ impl Node {
 
     /// Installs exactly the packages of frontend/package-lock.json.
     pub(crate) fn console_packages(&self) -> Result<()> {
-        let frontend = repo::path("frontend");
-        let inputs =
-            [files::text(&frontend.join("package-lock.json")), repo::shown(&self.program())];
-        cache::once("console packages", &frontend.join("node_modules"), &inputs, || {
+        self.packages("console packages", "frontend")
+    }
+
+    /// Installs exactly the packages of the OpenID provider that tests sign in through.
+    pub(crate) fn provider_packages(&self) -> Result<()> {
+        self.packages("packages of the test provider", "backend/tests/provider")
+    }
+
+    /// Installs exactly the packages that the lock file in a folder names.
+    fn packages(&self, what: &str, folder: &str) -> Result<()> {
+        let folder = repo::path(folder);
+        let inputs = [files::text(&folder.join("package-lock.json")), repo::shown(&self.program())];
+        cache::once(what, &folder.join("node_modules"), &inputs, || {
             self.npm(
-                "install the console's packages",
-                &frontend,
+                &format!("install the {what}"),
+                &folder,
                 &["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"],
             )
             .map(drop)

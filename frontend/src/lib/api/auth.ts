@@ -1,13 +1,21 @@
 // Who is logged in.
 import { api, unwrap, type CallOptions } from './client.ts';
-import type { LoginState, User } from './types.ts';
+import type { LoginMethods, LoginState, User } from './types.ts';
 
 export function logIn(username: string, password: string): Promise<User> {
   return unwrap(api.POST('/api/v1/auth/login', { body: { username, password } }));
 }
 
-export async function logOut(): Promise<void> {
-  await unwrap(api.POST('/api/v1/auth/logout'));
+/** Ends the session; returns where to end the one at the identity provider, if there is one. */
+export async function logOut(): Promise<string | null> {
+  const done = await unwrap(api.POST('/api/v1/auth/logout'));
+  return done?.continue_at ?? null;
+}
+
+/** How people can log in, and in words why a sign-in failed. */
+export function loginMethods(failure = '', options: CallOptions = {}): Promise<LoginMethods> {
+  const params = failure === '' ? {} : { query: { failure } };
+  return unwrap(api.GET('/api/v1/auth/methods', { ...options, params }));
 }
 
 /** The logged-in user, if any, and whether the session needs HTTPS. */

@@ -5,6 +5,7 @@ type Schemas = components['schemas'];
 
 export type User = Schemas['User'];
 export type Permission = Schemas['Permission'];
+export type LoginMethods = Schemas['LoginMethods'];
 export type LoginState = Schemas['LoginState'];
 export type BlockedProgram = Schemas['BlockedProgram'];
 /** The contact for questions about a blocked program. */

@@ -3,6 +3,7 @@ import type { AuditedAct } from '../api/types.ts';
 
 export const ACTOR_KINDS = [
   { value: 'user', label: 'Users' },
+  { value: 'provider', label: 'Identity provider' },
   { value: 'anonymous', label: 'Not logged in' },
   { value: 'command_line', label: 'Command line' },
   { value: 'schedule', label: 'Schedule' },

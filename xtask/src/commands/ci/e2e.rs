@@ -14,7 +14,7 @@ use xshell::cmd;
 use crate::commands::{build, dev::setup};
 use crate::layout::{Database, DevEnvironment, Layout, Source};
 use crate::supervisor::Supervisor;
-use crate::tools::{browser, postgres, python};
+use crate::tools::{browser, node, postgres, python};
 use crate::{files, ports, private, repo, run};
 
 /// Longest the chain may take to answer.
@@ -78,9 +78,12 @@ fn prepare() -> Result<Layout> {
 
 fn tests(layout: &Layout, environment: &DevEnvironment) -> Result<()> {
     let (python, browser) = (python::interpreter(), browser::ensure_installed()?);
+    let node = node::ensure_installed()?;
+    node.provider_packages()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     shell.set_var("SANTA_E2E_CREDENTIALS", layout.home.join("credentials.json"));
     shell.set_var("SANTA_E2E_BROWSER", browser);
+    shell.set_var("SANTA_NODE", node.program());
     shell.set_var("SANTA_E2E_SUPERVISE", layout.bin.join("santa-supervise"));
     shell.set_var("SANTA_E2E_CONFIG", &environment.file);
     shell.set_var("SANTA_E2E_WWW", &environment.config.paths.www);

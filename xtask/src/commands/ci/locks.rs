@@ -8,7 +8,11 @@ use toml::Table;
 
 use crate::{files, repo};
 
-const NPM: [&str; 2] = ["frontend/package-lock.json", "xtask/tools/package-lock.json"];
+const NPM: [&str; 3] = [
+    "backend/tests/provider/package-lock.json",
+    "frontend/package-lock.json",
+    "xtask/tools/package-lock.json",
+];
 const PYTHON: [&str; 9] = [
     "backend/requirements.txt",
     "backend/requirements-dev.txt",

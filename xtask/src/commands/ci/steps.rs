@@ -295,8 +295,11 @@ fn backend_types() -> Result<()> {
 fn backend_test() -> Result<()> {
     let python = python::ensure_installed()?;
     pgbouncer::ensure_installed()?;
+    let node = node::ensure_installed()?;
+    node.provider_packages()?;
     let shell = run::shell_in(&repo::path("backend"))?;
     shell.set_var("SANTA_PG_BIN", postgres::ensure_installed()?);
+    shell.set_var("SANTA_NODE", node.program());
     run::output(
         "test the backend",
         cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),

@@ -1,25 +1,33 @@
-"""Logouts that the identity provider orders: from server to server, and in a frame of the browser."""
+"""Where the identity provider sends browsers back to, and orders logouts.
+
+Providers may send more parameters than are known here, so these endpoints do not refuse any.
+"""
 
 import hashlib
 import logging
 from http import HTTPStatus
-from typing import Annotated
 from urllib.parse import parse_qs
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 
 from santaserver.authorization import public
 from santaserver.deps import NowDep, StateDep, request_info
-from santaserver.errors import BadRequest, NotFound, responses
+from santaserver.errors import BadRequest, NotFound, Unauthorized, responses
 from santaserver.inputs import is_storable
+from santaserver.oidc import service
 from santaserver.oidc.attempt_repository import is_new_logout
 from santaserver.oidc.audit_entries import provider_actor
+from santaserver.oidc.browser_cookie import read_browser_cookie
+from santaserver.oidc.failures import SignInRefused
 from santaserver.oidc.fetch import ProviderError
+from santaserver.oidc.pages import failed
 from santaserver.oidc.people import MAX_ID
-from santaserver.oidc.router import provider_of
+from santaserver.oidc.router import BROWSER, provider_of
 from santaserver.oidc.tokens import BadToken
 from santaserver.outbox import discard
 from santaserver.routing import AreaRouter
+from santaserver.session_cookie import set_session_cookie
 from santaserver.users.session_audit import record_ended
 from santaserver.users.session_repository import delete_of_provider
 
@@ -27,20 +35,27 @@ router = AreaRouter(prefix="/auth", tags=["auth"])
 
 log = logging.getLogger(__name__)
 
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["logout_token"],
-                    "properties": {"logout_token": {"type": "string"}},
-                }
-            }
-        },
-    }
-}
+
+@router.get(
+    "/oidc/callback",
+    dependencies=[public("finish to sign in")],
+    status_code=HTTPStatus.SEE_OTHER,
+    response_class=Response,
+    responses={**responses(BadRequest, NotFound, Unauthorized), **BROWSER},
+)
+async def finish_sign_in(request: Request, state: StateDep) -> Response:
+    """Take the browser back from the identity provider and open a session, whose id is set as a cookie."""
+    provider = provider_of(state)
+    browser = read_browser_cookie(request.cookies, state.settings)
+    values = dict(request.query_params)
+    user_agent = request.headers.get("user-agent", "")
+    try:
+        done = await service.finish(state, provider, browser, values, request_info(request), user_agent)
+    except SignInRefused as error:
+        return failed(request, provider, error)
+    response = RedirectResponse(done.path, HTTPStatus.SEE_OTHER)
+    set_session_cookie(response, done.token, state.settings)
+    return response
 
 
 @router.post(
@@ -48,10 +63,9 @@ FORM = {
     dependencies=[public("the identity provider signs each order")],
     responses=responses(BadRequest, NotFound),
     response_class=Response,
-    openapi_extra=FORM,
 )
 async def backchannel_logout(request: Request, state: StateDep, now: NowDep) -> Response:
-    """End the sessions that a logout token names (OpenID Connect Back-Channel Logout)."""
+    """End the sessions that the form's `logout_token` names (OpenID Connect Back-Channel Logout)."""
     provider = provider_of(state)
     form = parse_qs((await request.body()).decode("ascii", "replace"))
     try:
@@ -76,15 +90,10 @@ async def backchannel_logout(request: Request, state: StateDep, now: NowDep) -> 
     dependencies=[public("knowing the session's id at the identity provider is enough to end it")],
     response_class=Response,
 )
-async def frontchannel_logout(
-    request: Request,
-    state: StateDep,
-    now: NowDep,
-    sid: Annotated[str, Query(description="The session at the identity provider")] = "",
-    iss: Annotated[str, Query(description="The identity provider; not all of them say it")] = "",
-) -> Response:
-    """End the sessions that belong to one at the identity provider; the response is always the same."""
+async def frontchannel_logout(request: Request, state: StateDep, now: NowDep) -> Response:
+    """End the sessions that belong to `sid` at the provider `iss`; the response is always the same."""
     provider = state.provider
+    sid, iss = request.query_params.get("sid", ""), request.query_params.get("iss", "")
     fits = 0 < len(sid) <= MAX_ID and is_storable(sid)
     if provider is not None and fits and iss in {"", provider.issuer}:
         async with state.database.unit_of_work(discard, "identity provider", request_info(request)) as work:
