@@ -51,6 +51,8 @@ class Provider:
 
     def __init__(self, settings: Settings, fetcher: Fetcher | None = None) -> None:
         """Prepare."""
+        import jwt  # noqa: F401, PLC0415 - takes a while, so that it is loaded before the first sign-in
+
         identity = settings.identity
         self.issuer = identity.issuer
         self.tenant = identity.tenant_id

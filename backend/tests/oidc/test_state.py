@@ -82,6 +82,7 @@ ERRORS = [
     ("temporarily_unavailable", "", "does not answer"),
     ("<script>alert(1)</script>", "<img src=x>", "refused the sign-in"),
     ("x" * 5000, "y" * 5000, "refused the sign-in"),
+    ("a\0b", "c\0d\ufffe\U0001f600", "refused the sign-in"),
 ]
 
 
