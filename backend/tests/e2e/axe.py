@@ -34,8 +34,8 @@ LOOKS: tuple[tuple[Literal["light", "dark"], list[str], str], ...] = (
 """In the second scheme only colors differ. The last rule passes on every page."""
 
 
-def violations(page: Page) -> list[str]:
-    """Run axe in both color schemes. A passed rule shows that it ran."""
+def violations(page: Page, passing: str = "") -> list[str]:
+    """Run axe in both color schemes. A passed rule shows that it ran; a page without buttons has another."""
     # Evaluated by the browser's own tools: the pages' policy blocks other scripts.
     page.evaluate(AXE.read_text())
     complaints = []
@@ -43,7 +43,7 @@ def violations(page: Page) -> list[str]:
         page.emulate_media(color_scheme=scheme)
         page.evaluate(SETTLE)
         found = page.evaluate(LOOK, rules)
-        assert passes in found["passed"]
+        assert (passing or passes) in found["passed"]
         complaints += [
             f"{scheme}: {rule['id']}: {node['html'][:200]} ({node['failureSummary']})"
             for rule in found["violations"]

@@ -36,6 +36,8 @@ class Pair:
     def __init__(self, folder: Path, **variables: str) -> None:
         """Write its configuration and start it with further variables."""
         text = Path(os.environ["SANTA_E2E_CONFIG"]).read_text()
+        if "PUBLIC_URL" in variables:
+            text = re.sub(r"(?m)^PUBLIC_URL = .*$", "", text)
         head, *rest = re.split(r"(?m)^(?=\[\[service\]\]$|\[socket\.backend\]$)", text)
         parts = [part for part in rest if not re.search(r'(?m)^name = "(migrate|demo|database)"$', part)]
         self.config = folder / "santa.toml"
