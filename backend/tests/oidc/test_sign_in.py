@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.conftest import ADMIN, add_user
-from tests.oidc.conftest import OpenBrowser
+from tests.oidc.conftest import OpenBrowser, Shared
 from tests.support.postgres import execute, fetch, value
 from tests.support.provider import CALLBACK, CLIENT_ID, PUBLIC_URL, START, Browser, Provider
 from tests.support.server import RunningServer
@@ -80,8 +80,8 @@ def test_the_request_to_the_provider_is_a_code_flow_with_pkce(browser: Browser, 
         ("", "/"),
     ],
 )
-def test_only_a_page_of_the_console_comes_after_a_sign_in(browser: Browser, wanted: str, path: str) -> None:
-    assert browser.sign_in(wanted).headers["location"] == path
+def test_only_a_page_of_the_console_comes_after_a_sign_in(shared: Shared, wanted: str, path: str) -> None:
+    assert shared.browser.sign_in(wanted).headers["location"] == path
 
 
 def test_cookies_are_as_strict_as_the_address_allows(dsn: str, provider: Provider) -> None:
@@ -110,10 +110,11 @@ def test_cookies_are_as_strict_as_the_address_allows(dsn: str, provider: Provide
         (None, []),
     ],
 )
-def test_app_roles_become_roles(provider: Provider, browser: Browser, told: object, roles: list[str]) -> None:
-    provider.order(people={"lena": LENA | {"roles": told}})
-    browser.sign_in()
-    assert sorted(grant["role"] for grant in browser.server.get(ME).json()["roles"]) == roles
+def test_app_roles_become_roles(shared: Shared, told: object, roles: list[str]) -> None:
+    shared.provider.order(people={"lena": LENA | {"roles": told}})
+    shared.browser.sign_in()
+    me = shared.browser.server.get(ME).json()
+    assert sorted(grant["role"] for grant in me["roles"]) == roles
 
 
 def test_roles_follow_the_provider_at_each_sign_in_and_those_given_here_stay(

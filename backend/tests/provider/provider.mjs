@@ -111,6 +111,10 @@ async function control(request, response) {
   for await (const piece of request) text += piece;
   const order = text ? JSON.parse(text) : {};
   let answer = {};
+  if (order.reset) {
+    [signing, published, fault, people] = [own, [own], {}, {}];
+    calls.length = delivered.length = 0;
+  }
   if (order.fault) fault = order.fault;
   if (order.people) people = order.people;
   if (order.server) server = order.server;

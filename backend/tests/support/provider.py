@@ -82,8 +82,8 @@ class Provider:
         return answer
 
     def reset(self) -> None:
-        """Have no faults and know nobody in particular."""
-        self.order(fault={}, people={}, calls=True)
+        """Have no faults, its first key, and know nobody in particular."""
+        self.order(reset=True)
 
     def claims(self, **claims: object) -> None:
         """Change the claims of the ID tokens to come; None leaves one out, "+9" is in 9 seconds."""
