@@ -17,6 +17,7 @@ from santaserver.enrollment.credentials import Credential, Fit, compare, joined,
 from santaserver.enrollment.machine_repository import KnownRow
 from santaserver.enrollment.refusals import BEGIN, OTHER, RETIRED, CredentialRefused
 from santaserver.errors import NotFound, Problem
+from santaserver.policy.member_log import return_reported
 from santaserver.unit_of_work import UnitOfWork
 
 MAX_SERIAL = 500
@@ -48,7 +49,7 @@ async def enroll(
             or not await _may_return(connection, known, shown, now)
         ):
             raise CredentialRefused(known.id, None, RETIRED)
-        await repository.return_tags(connection, [known.id], now)
+        await return_reported(connection, known.id, now)
     await admit(connection, terms, serial)
     await repository.take_back(connection, known.id, shown, now)
     before = {"deleted" if known.deleted_at else "retired": True}

@@ -102,19 +102,6 @@ async def take_back(connection: Connection, row_id: int, credential: Credential,
     await connection.execute("insert into machine_sync (machine_id) values ($1)", row_id)
 
 
-async def return_tags(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    """Give retired machines their tags back; of those that follow from facts, the next preflight decides."""
-    await connection.execute(
-        """insert into tag_member (tag_id, machine_id, source, joined_at, joined_by)
-           select x.tag_id, x.machine_id, x.source, $2, x.joined_by
-           from machine m join tag_member x on x.machine_id = m.id and x.left_at = m.retired_at
-           join tag t on t.id = x.tag_id and t.removed_at is null
-           where m.id = any($1) on conflict do nothing""",
-        ids,
-        now,
-    )
-
-
 async def set_credential(connection: Connection, row_id: int, credential: Credential) -> None:
     """Bind a machine; whatever was released or refused is settled by that."""
     await connection.execute(

@@ -32,11 +32,13 @@ MachineChange = Literal[
     "retired",
     "restored",
     "deleted",
+    "tag_added",
+    "tag_removed",
 ]
 
 
 class MachineChanged(BaseModel):
-    """A machine was enrolled or got an order."""
+    """A machine was enrolled, got an order, or was given a tag manually or lost one."""
 
     type: Literal["machine"] = "machine"
     at: datetime

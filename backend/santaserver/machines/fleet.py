@@ -13,6 +13,7 @@ from santaserver.machines import fleet_repository as repository
 from santaserver.machines.fleet_repository import FleetRow
 from santaserver.machines.schemas import FleetAction, FleetOrder, FleetResult
 from santaserver.outbox import message
+from santaserver.policy.change import Change, policy_change
 from santaserver.scope import Scope
 from santaserver.unit_of_work import UnitOfWork
 
@@ -85,28 +86,40 @@ async def _apply(
     connection = work.connection
     rows = [row for row in await repository.lock(connection, ids) if CONCERNED[action](row)]
     numbers = [row.id for row in rows]
+    number: int | None = None
     match action:
         case "release":
             await repository.release(connection, numbers, now)
         case "withdraw_release":
             await repository.release(connection, numbers, None)
-        case "restore":
-            await repository.restore(connection, numbers, now)
-        case "retire":
-            await repository.retire(connection, numbers, user.id, now)
-        case "delete":
-            active = [row.id for row in rows if row.retired_at is None]
-            await repository.retire(connection, active, user.id, now)
-            await repository.delete(connection, numbers, now)
+        case _:
+            async with policy_change(work, user.actor, now, "membership", reason) as change:
+                await _move(change, rows, action)
+                number = change.next_seq if change.numbered else None
     for row in rows:
         target: Target = ("machine", row.machine_id)
-        work.audit(user.actor, now, f"machine_{CHANGES[action]}", target, _before(row), reason=reason)
+        work.audit(
+            user.actor, now, f"machine_{CHANGES[action]}", target, _before(row), None, number, reason=reason
+        )
     for row in rows[:TOLD]:
         told = MachineChanged(
             at=now, machine_id=row.machine_id, hostname=row.hostname, change=CHANGES[action]
         )
         work.outbox.add(message(told))
     return len(rows)
+
+
+async def _move(change: Change, rows: Sequence[FleetRow], action: FleetAction) -> None:
+    """Take machines out of the fleet or back into it, with the tags that they have or had."""
+    numbers = [row.id for row in rows]
+    if action == "restore":
+        tagged = await repository.restore(change, numbers)
+    else:
+        tagged = await repository.retire(change, [row.id for row in rows if row.retired_at is None])
+    if action == "delete":
+        await repository.delete(change.connection, numbers, change.now)
+    if tagged:
+        change.sum_up(machines=len(rows), action=CHANGES[action])
 
 
 def _before(row: FleetRow) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.enrollment.credentials import Credential
-from santaserver.enrollment.machine_repository import return_tags
 from santaserver.machines.repository import filter_condition
+from santaserver.policy import member_log
+from santaserver.policy.change import Change
 from santaserver.scope import Scope, machine_in
 from santaserver.sync.history import note_retired
 
@@ -70,8 +71,12 @@ async def release(connection: Connection, ids: Sequence[int], now: datetime | No
     await connection.execute("update machine set released_at = $2 where id = any($1)", ids, now)
 
 
-async def retire(connection: Connection, ids: Sequence[int], user: int, now: datetime) -> None:
-    """Take machines out of the fleet; their credential stays, for those that are restored."""
+async def retire(change: Change, ids: Sequence[int]) -> bool:
+    """Take machines out of the fleet; return whether they had tags.
+
+    Their credential stays, for those that are restored.
+    """
+    connection, now = change.connection, change.now
     await connection.execute(
         """update machine set retired_at = $2, released_at = null, refused_at = null,
              refused_enrollment_id = null where id = any($1)""",
@@ -84,22 +89,23 @@ async def retire(connection: Connection, ids: Sequence[int], user: int, now: dat
         ids,
         now,
     )
-    await connection.execute(
-        "update tag_member set left_at = $2, left_by = $3 where machine_id = any($1) and left_at is null",
-        ids,
-        now,
-        user,
-    )
+    tagged = await member_log.end_of_machines(change, ids)
     await connection.execute("delete from withheld_layer where machine_id = any($1)", ids)
     await note_retired(connection, ids, now)
     await connection.execute("delete from machine_sync where machine_id = any($1)", ids)
+    return tagged
 
 
-async def restore(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    """Make retired machines part of the fleet again; nothing is known of their rules."""
-    await return_tags(connection, ids, now)
+async def restore(change: Change, ids: Sequence[int]) -> bool:
+    """Make retired machines part of the fleet again; return whether they get tags back.
+
+    Nothing is known of their rules.
+    """
+    connection = change.connection
+    tagged = await member_log.return_to_machines(change, ids)
     await connection.execute("update machine set retired_at = null where id = any($1)", ids)
     await connection.execute("insert into machine_sync (machine_id) select unnest($1::bigint[])", ids)
+    return tagged
 
 
 async def delete(connection: Connection, ids: Sequence[int], now: datetime) -> None:

@@ -145,7 +145,9 @@ async def _decided(
 
 
 async def _tags(connection: Connection, machine: KnownMachine, moment: Moment) -> list[Struct]:
-    rows = await repository.tags_at(connection, machine.id, moment.seq, moment.at)
+    rows = await repository.tags_at(
+        connection, machine.id, moment.seq, moment.at, by_number=moment.field == "seq"
+    )
     return [_tag(*row) for row in rows]
 
 

@@ -28,9 +28,13 @@ where l.id = any($1)
 MEMBERSHIPS = f"""
 select t.id, {TAG_NAME}, array_agg(b.source order by b.source), min(b.joined_at)
 from tag_member b join tag t on t.id = b.tag_id
-where b.machine_id = $1 and b.joined_at <= $3 and (b.left_at is null or b.left_at > $3)
+where b.machine_id = $1 and {{then}}
 group by t.id
 """  # noqa: S608 - put together from constants
+
+AT_TIME = "b.joined_at <= $3 and (b.left_at is null or b.left_at > $3)"
+AT_NUMBER = "b.joined_seq <= $2 and (b.left_seq is null or b.left_seq > $2) and $3::timestamptz is not null"
+"""While a number was the newest, at the end: reports changed memberships without taking another one."""
 
 TAG_ORDER = "select tags from tag_order_version where seq <= $1 order by seq desc limit 1"
 
@@ -73,10 +77,11 @@ async def layer_names_at(connection: Connection, layers: Sequence[int], seq: int
 
 
 async def tags_at(
-    connection: Connection, machine: int, seq: int, at: datetime
+    connection: Connection, machine: int, seq: int, at: datetime, *, by_number: bool
 ) -> list[tuple[int, str, list[str], datetime]]:
     """Return the tags that a machine had at a moment, the highest first: id, name, sources, since when."""
-    rows = await connection.fetch(MEMBERSHIPS, machine, seq, at)
+    statement = MEMBERSHIPS.format(then=AT_NUMBER if by_number else AT_TIME)
+    rows = await connection.fetch(statement, machine, seq, at)
     order = {tag: rank for rank, tag in enumerate(await connection.fetchval(TAG_ORDER, seq) or ())}
     found = [(row[0], row[1], row[2], row[3]) for row in rows]
     return sorted(found, key=lambda tag: (order.get(tag[0], -1), tag[0]), reverse=True)

@@ -19,7 +19,8 @@ from santaserver.outbox import Message
 from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, store_head
 from santaserver.unit_of_work import UnitOfWork
 
-ChangeKind = Literal["rule", "import", "settings", "tag", "tag_order", "enrollment", "schedule"]
+ChangeKind = Literal["rule", "import", "settings", "tag", "tag_order", "enrollment", "membership", "schedule"]
+"""What a change is about; a `membership` writes neither rules nor settings nor layers."""
 
 
 @dataclass(slots=True)
@@ -111,6 +112,7 @@ class Change:
             seq=head.seq + self.numbered,
             settings_seq=self.next_seq if self._settings else head.settings_seq,
             layer_version=head.layer_version + self._layers,
+            content_seq=self.next_seq if self.numbered and self.kind != "membership" else head.content_seq,
             next_change_at=self._next_change_at,
         )
 

@@ -11,8 +11,9 @@ from typing import Any
 from msgspec import Struct, structs
 
 from santaserver.db import Connection
+from santaserver.policy.states import PolicyState
 
-COLUMNS = "seq, settings_seq, layer_version, next_change_at"
+COLUMNS = "seq, settings_seq, layer_version, content_seq, next_change_at"
 
 
 class PolicyHead(Struct, frozen=True):
@@ -24,8 +25,20 @@ class PolicyHead(Struct, frozen=True):
     """The newest change of any setting."""
     layer_version: int
     """Grows with every change of who belongs to which layer."""
+    content_seq: int
+    """The newest change of anything but memberships."""
     next_change_at: datetime | None
     """When the next activation or expiry is due."""
+
+    def at_least(self, seq: int) -> "PolicyHead":
+        """Return these numbers for somebody who has seen a newer one, of whose content nothing is known."""
+        return self if seq <= self.seq else structs.replace(self, seq=seq, content_seq=seq)
+
+    def same_rules(self, state: PolicyState) -> PolicyState:
+        """Return the earliest state with the same rules: the same for all that differ by memberships only."""
+        if state.seq <= self.content_seq:
+            return state
+        return PolicyState(state.signature, self.content_seq)
 
 
 class ChangeRow(Struct, frozen=True):
@@ -43,13 +56,14 @@ class ChangeRow(Struct, frozen=True):
     """JSON."""
 
 
-STORE = "update policy_head set seq = $1, settings_seq = $2, layer_version = $3, next_change_at = $4"
+STORE = """update policy_head set seq = $1, settings_seq = $2, layer_version = $3, content_seq = $4,
+  next_change_at = $5"""
 STORE_NUMBERED = f"""
 with head as ({STORE})
 insert into policy_change (seq, at, actor_kind, actor_id, actor_name, kind, reason, request_id, summary,
   latest_at)
-values ($1, $5, $6, $7, $8, $9, $10, $11, $12::text::jsonb,
-  greatest($5, (select latest_at from policy_change where seq < $1 order by seq desc limit 1)))
+values ($1, $6, $7, $8, $9, $10, $11, $12, $13::text::jsonb,
+  greatest($6, (select latest_at from policy_change where seq < $1 order by seq desc limit 1)))
 """  # noqa: S608 - put together from constants
 
 SEQ_AT = """

@@ -21,21 +21,28 @@ class Touched:
     after: int | None
 
 
+SIGNATURE = """
+select id from policy_signature where layers = $1 and capabilities = $2
+  and hash_array_extended(layers, 0) = hash_array_extended($1::bigint[], 0)
+  and hash_array_extended(layers, 1) = hash_array_extended($1::bigint[], 1)
+"""
+"""The hashes are the key of the index."""
+
+
 async def signature_id(connection: Connection, caches: PolicyCaches, layers: Sequence[int], code: int) -> int:
     """Return the id of a signature, storing it the first time."""
     key = (tuple(layers), code)
     known = caches.signatures.get(key)
     if known is not None:
         return known
-    query = "select id from policy_signature where layers = $1 and capabilities = $2"
-    found: int | None = await connection.fetchval(query, *key)
+    found: int | None = await connection.fetchval(SIGNATURE, *key)
     if found is not None:
         return caches.signatures.put(key, found)
     # A new one is not cached: others cannot refer to it before this transaction commits.
     await connection.execute(
         "insert into policy_signature (layers, capabilities) values ($1, $2) on conflict do nothing", *key
     )
-    stored: int = await connection.fetchval(query, *key)
+    stored: int = await connection.fetchval(SIGNATURE, *key)
     return stored
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from santaserver.db import Connection
 from santaserver.policy import rule_sets
 from santaserver.policy.capabilities import by_version
+from santaserver.policy.head import PolicyHead
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches
@@ -22,11 +23,13 @@ async def evidence_of(
     machine: MachineSnapshot,
     request: PreflightRequest,
     target: PolicyState,
+    head: PolicyHead,
     *,
     conflict: bool,
 ) -> Evidence:
     """Return it; what a client that takes all rules at each sync says of them proves nothing."""
-    states = possible_states(machine.known)
+    states = tuple(map(head.same_rules, possible_states(machine.known)))
+    target = head.same_rules(target)
     evidence = Evidence(
         wants_clean=request.request_clean_sync,
         client_mode=client_mode(request.client_mode),

@@ -13,11 +13,12 @@ import msgspec
 from santaserver.db import Connection
 from santaserver.policy.capabilities import by_version
 from santaserver.policy.layer_ranks import MANUAL
+from santaserver.policy.member_log import Source, follow_report
 from santaserver.policy.predicate import MachineFacts, holds
 from santaserver.policy.rule_log import signature_id
 from santaserver.protocol.messages import PreflightRequest
 from santaserver.sync.caches import SyncCaches, TagRule
-from santaserver.sync.withheld import Memberships, Source, Subject, allowed
+from santaserver.sync.withheld import Memberships, Subject, allowed
 from santaserver.turns import Turns
 from santaserver.unit_of_work import UnitOfWork
 
@@ -68,8 +69,8 @@ async def signature(
         machine_layer=own,
     )
     made = await allowed(work, caches, subject, reported, now)
-    await _leave(connection, subject.id, present - made.manual - made.automatic, now)
-    await _join(connection, subject.id, made.automatic - present, now)
+    left = present - made.manual - made.automatic
+    await follow_report(connection, subject.id, left, made.automatic - present, now)
     return Determined(await signature_id(connection, caches, made.layers, subject.code), made.settled)
 
 
@@ -139,27 +140,3 @@ async def _own_layers(connection: Connection, machine: int, user: str) -> tuple[
     )
     layers = dict(map(tuple, rows))
     return layers.get("user"), layers.get("machine")
-
-
-async def _join(connection: Connection, machine: int, members: frozenset[Source], now: datetime) -> None:
-    if members:
-        await connection.execute(
-            """insert into tag_member (tag_id, machine_id, source, joined_at)
-               select t, $1, s, $4 from unnest($2::bigint[], $3::text[]) m(t, s)""",
-            machine,
-            [tag for tag, _ in members],
-            [source for _, source in members],
-            now,
-        )
-
-
-async def _leave(connection: Connection, machine: int, members: frozenset[Source], now: datetime) -> None:
-    if members:
-        await connection.execute(
-            """update tag_member set left_at = $4 where machine_id = $1 and left_at is null
-                 and (tag_id, source) in (select * from unnest($2::bigint[], $3::text[]))""",
-            machine,
-            [tag for tag, _ in members],
-            [source for _, source in members],
-            now,
-        )

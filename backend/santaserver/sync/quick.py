@@ -32,7 +32,7 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
     if key != machine.membership_fingerprint:
         return None
     target = PolicyState(machine.signature, head.seq)
-    new = await service.new_session_of(context, machine, request, target, key, conflict=False)
+    new = await service.new_session_of(context, machine, request, target, key, head, conflict=False)
     return await service.begin(context, machine, request, new, head) if new.idle else None
 
 

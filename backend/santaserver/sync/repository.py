@@ -61,7 +61,7 @@ MACHINE = """
     y.last_drift_clean_at, y.drift_suppressed, y.drift_since, y.expected_counts, y.signature,
     y.membership_fingerprint, y.last_preflight_at, y.last_postflight_at, y.last_clean_at, y.monitor_until,
     y.xmin as version,
-    h.seq, h.settings_seq, h.layer_version, h.next_change_at
+    h.seq, h.settings_seq, h.layer_version, h.content_seq, h.next_change_at
   from machine m join machine_sync y on y.machine_id = m.id, policy_head h
   where m.machine_id = $1
 """
@@ -88,8 +88,8 @@ def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 
     known = _known(row)
     seen = [state.seq for state in possible_states(known)]
     head = PolicyHead(
-        max(row["seq"], *seen, 0), row["settings_seq"], row["layer_version"], row["next_change_at"]
-    )
+        row["seq"], row["settings_seq"], row["layer_version"], row["content_seq"], row["next_change_at"]
+    ).at_least(max(seen, default=0))
     return MachineSnapshot(
         id=row["id"],
         machine_id=row["machine_id"],

@@ -98,7 +98,7 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
     if signature != machine.signature:
         await history.note_signature(context.connection, machine.id, signature, context.now)
     target = PolicyState(signature, head.seq)
-    new = await new_session_of(context, machine, request, target, key, conflict=conflict)
+    new = await new_session_of(context, machine, request, target, key, head, conflict=conflict)
     return await begin(context, machine, request, new, head)
 
 
@@ -119,16 +119,17 @@ async def new_session_of(
     request: PreflightRequest,
     target: PolicyState,
     key: bytes,
+    head: PolicyHead,
     *,
     conflict: bool,
 ) -> NewSession:
     """Decide what kind of sync leads a machine to `target`, and whether it sends anything."""
     evidence = await evidence_of(
-        context.connection, context.caches, machine, request, target, conflict=conflict
+        context.connection, context.caches, machine, request, target, head, conflict=conflict
     )
     plan = decide(machine.known, evidence, context.now)
     return NewSession(
-        target, plan, await _idle(context, plan, target), request.rules_hash, key, preflight=True
+        target, plan, await _idle(context, plan, target, head), request.rules_hash, key, preflight=True
     )
 
 
@@ -313,13 +314,14 @@ async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext,
     if head.next_change_at is None or head.next_change_at > context.now:
         return context, head
     present = await schedule.apply_due(context.work, context.now)
-    return replace(context, caches=SyncCaches()), structs.replace(present, seq=max(present.seq, head.seq))
+    return replace(context, caches=SyncCaches()), present.at_least(head.seq)
 
 
-async def _idle(context: SyncContext, plan: Plan, target: PolicyState) -> bool:
+async def _idle(context: SyncContext, plan: Plan, target: PolicyState, head: PolicyHead) -> bool:
     if plan.kind is not Kind.NORMAL:
         return False
-    return not await rule_sets.delta(context.connection, context.caches, plan.bases, target)
+    bases = tuple(dict.fromkeys(map(head.same_rules, plan.bases)))
+    return not await rule_sets.delta(context.connection, context.caches, bases, head.same_rules(target))
 
 
 async def _settings(context: SyncContext, signature: int, head: PolicyHead, monitored: bool) -> bytes:

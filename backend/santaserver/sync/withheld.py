@@ -9,15 +9,13 @@ from datetime import datetime
 from santaserver.policy import withholding_repository as repository
 from santaserver.policy.guard import MacClass
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
+from santaserver.policy.member_log import Source
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.withholding import LayerChange, Withheld, guard_basis, reasons, withhold
 from santaserver.sync.caches import SyncCaches, TagRule
 from santaserver.unit_of_work import UnitOfWork
 
 log = logging.getLogger(__name__)
-
-Source = tuple[int, str]
-"""A membership: (tag, source)."""
 
 counted: Counter[str] = Counter()
 """How often a layer was withheld that had not been, since this process began: `gained`, `lost`."""

@@ -1,11 +1,10 @@
 """The members of tags in the database."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from msgspec import Struct
 
-from santaserver.db import Connection, rows_of
+from santaserver.db import Connection
 from santaserver.policy.layer_ranks import MANUAL
 from santaserver.reads import Row
 from santaserver.scope import Scope, machine_in
@@ -41,25 +40,6 @@ async def lock_machine(connection: Connection, scope: Scope, machine_id: str) ->
     return row
 
 
-JOIN = """
-insert into tag_member (tag_id, machine_id, source, joined_at, joined_by, joined_reason)
-values ($1, $2, $3, $4, $5, $6) on conflict do nothing
-"""
-LEAVE = """
-update tag_member set left_at = $4, left_by = $5, left_reason = $6
-where tag_id = $1 and machine_id = $2 and source = $3 and left_at is null
-"""
-
-
-async def change_member(
-    connection: Connection, change: MemberChange, machine: int, user: int | None, now: datetime
-) -> bool:
-    """Begin or end a manual membership; return whether that made a difference."""
-    statement = JOIN if change.member else LEAVE
-    done = await connection.execute(statement, change.tag, machine, MANUAL, now, user, change.reason)
-    return rows_of(done) > 0
-
-
 async def read_members(
     connection: Connection, scope: Scope, tag: int, after: int, limit: int
 ) -> Sequence[Row]:
@@ -77,6 +57,12 @@ async def find_machine(connection: Connection, scope: Scope, machine_id: str) ->
         scope.tag_ids,
     )
     return row
+
+
+async def hostname_of(connection: Connection, machine: int) -> str:
+    """Return what a machine is called."""
+    name: str = await connection.fetchval("select hostname from machine where id = $1", machine)
+    return name
 
 
 async def sources_of(connection: Connection, tag: int, machine: int) -> list[str]:

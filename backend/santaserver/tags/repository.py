@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from santaserver.db import Connection
+from santaserver.policy import member_log
 from santaserver.policy.change import Change
 from santaserver.policy.guard_repository import SIGNATURES
 from santaserver.policy.machine_facts import COLUMNS, stored_facts
@@ -166,14 +167,7 @@ async def remove_tag(change: Change, row: TagRow) -> None:
     connection, now = change.connection, change.now
     await connection.execute("update tag set removed_at = $2 where id = $1", row.id, now)
     await connection.execute("update layer set removed_at = $2 where id = $1", row.layer, now)
-    await connection.execute(
-        """update tag_member set left_at = $2, left_by = $3, left_reason = $4
-           where tag_id = $1 and left_at is null""",
-        row.id,
-        now,
-        change.actor.id,
-        change.reason,
-    )
+    await member_log.end_of_tag(change, row.id)
     await connection.execute("delete from binding where tag_id = $1", row.id)
 
 

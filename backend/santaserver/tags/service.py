@@ -9,9 +9,10 @@ from santaserver.audit import Actor, Target
 from santaserver.db import Connection
 from santaserver.errors import ChangeNote, Conflict, NotFound, wrong_field
 from santaserver.inputs import UNSTORABLE, is_storable
-from santaserver.outbox import changed_in_bulk
+from santaserver.live.messages import MachineChange, MachineChanged
+from santaserver.outbox import changed_in_bulk, message
 from santaserver.paging import decode_cursor
-from santaserver.policy import guard_repository, guarding, tag_log
+from santaserver.policy import guard_repository, guarding, member_log, tag_log
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.layer_ranks import MANUAL
 from santaserver.policy.predicate import PredicateError, check_predicate, holds
@@ -276,16 +277,30 @@ async def set_member(
         raise refusal(present.etag, present, changes)
     if present.manual != change.member:
         await ask_before_membership(work, tag, machine, present.etag, member=change.member)
-    guard = await membership_guard.prepare(work, tag, now)
-    before = await membership_guard.class_of(work, guard, machine)
-    if await member_repository.change_member(connection, change, machine, actor.id, now):
-        await membership_guard.check_one(work, guard, machine, machine_id, before)
-        action = "tag_member_added" if change.member else "tag_member_removed"
-        told: dict[str, object] = {"tag": tag.name, "tag_id": tag.id}
-        told |= {"guard_overridden": True} if guard.overridden else {}
-        target: Target = ("machine", machine_id)
-        work.audit(actor, now, action, target, after=told, reason=change.reason)
+        async with policy_change(work, actor, now, "membership", change.reason) as numbered:
+            await _change_member(numbered, scope, change, machine)
     return await _membership_of(connection, tag_id, (machine, machine_id))
+
+
+async def _change_member(change: Change, scope: Scope, wanted: MemberChange, machine: int) -> None:
+    """Begin or end a manual membership, unless the guard is against it; the Mac's row is locked."""
+    work = change.work
+    tag = await _live(work.connection, scope, wanted.tag)
+    guard = await membership_guard.prepare(work, tag, change.now)
+    before = await membership_guard.class_of(work, guard, machine)
+    if not await member_log.change_manual(change, tag.id, machine, member=wanted.member):
+        return
+    await membership_guard.check_one(work, guard, machine, wanted.machine_id, before)
+    action = "added" if wanted.member else "removed"
+    overridden = {"guard_overridden": True} if guard.overridden else {}
+    change.sum_up(tag=tag.id, machines=1, action=action, **overridden)
+    target: Target = ("machine", wanted.machine_id)
+    change.audit(f"tag_member_{action}", target, after={"tag": tag.name, "tag_id": tag.id, **overridden})
+    hostname = await member_repository.hostname_of(work.connection, machine)
+    kind: MachineChange = "tag_added" if wanted.member else "tag_removed"
+    change.tell(
+        message(MachineChanged(at=change.now, machine_id=wanted.machine_id, hostname=hostname, change=kind))
+    )
 
 
 async def _membership_of(connection: Connection, tag_id: int, machine: tuple[int, str]) -> Membership:

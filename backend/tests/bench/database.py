@@ -45,7 +45,9 @@ async def fill(connection: asyncpg.Connection, size: fleet.Size) -> None:
         await _tags(connection, now)
         first = await connection.fetchval("select min(id) from layer where kind = 'tag'")
         await _rules(connection, size, first, now)
-        await connection.execute("update policy_head set seq = 1, settings_seq = 1, layer_version = 1")
+        await connection.execute(
+            "update policy_head set seq = 1, settings_seq = 1, content_seq = 1, layer_version = 1"
+        )
         await _machines(connection, size, first, now)
 
 
@@ -176,7 +178,9 @@ async def _machines(connection: asyncpg.Connection, size: fleet.Size, first: int
 async def change(connection: asyncpg.Connection, count: int) -> None:
     """Change this many global rules, as one policy change."""
     async with connection.transaction():
-        seq = await connection.fetchval("update policy_head set seq = seq + 1 returning seq")
+        seq = await connection.fetchval(
+            "update policy_head set seq = seq + 1, content_seq = seq + 1 returning seq"
+        )
         await connection.execute(CHANGE, seq, count)
 
 

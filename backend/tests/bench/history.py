@@ -40,8 +40,8 @@ MANY = {
     "select 1 + n % 1000, now() + n * interval '1 s', 1 from generate_series(1, 100000) n",
     "machine_confirmation": "insert into machine_confirmation (machine_id, at, seq, signature) "
     "select 1 + n % 1000, now() + n * interval '1 s', n, 1 from generate_series(1, 100000) n",
-    "tag_member": "insert into tag_member (tag_id, machine_id, source, joined_at, left_at) "
-    "select 1, 1 + n % 1000, 'predicate', now(), now() from generate_series(1, 100000) n",
+    "tag_member": "insert into tag_member (tag_id, machine_id, source, joined_at, left_at, joined_seq, "
+    "left_seq) select 1, 1 + n % 1000, 'predicate', now(), now(), 1, 1 from generate_series(1, 100000) n",
 }
 LOGGED = """
 insert into policy_change (seq, at, latest_at, actor_kind, actor_name, kind, reason, request_id, summary)

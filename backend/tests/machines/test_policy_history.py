@@ -371,13 +371,13 @@ def a_new_signature_is_not_noted(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_membership_ends_a_moment_late(patch: pytest.MonkeyPatch) -> None:
-    wrong = policy_repository.MEMBERSHIPS.replace("b.left_at > $3", "b.left_at >= $3")
-    patch.setattr(policy_repository, "MEMBERSHIPS", wrong)
+    wrong = policy_repository.AT_TIME.replace("b.left_at > $3", "b.left_at >= $3")
+    patch.setattr(policy_repository, "AT_TIME", wrong)
 
 
 def a_membership_begins_a_moment_late(patch: pytest.MonkeyPatch) -> None:
-    wrong = policy_repository.MEMBERSHIPS.replace("b.joined_at <= $3", "b.joined_at < $3")
-    patch.setattr(policy_repository, "MEMBERSHIPS", wrong)
+    wrong = policy_repository.AT_TIME.replace("b.joined_at <= $3", "b.joined_at < $3")
+    patch.setattr(policy_repository, "AT_TIME", wrong)
 
 
 def a_signature_begins_a_moment_late(patch: pytest.MonkeyPatch) -> None:

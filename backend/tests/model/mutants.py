@@ -71,16 +71,18 @@ def sequence_instead_of_head(patch: pytest.MonkeyPatch, dsn: str) -> None:
     async def number(_: object) -> PolicyHead:
         row = await at_once(
             """update policy_head set seq = seq + 1
-               returning seq - 1, settings_seq, layer_version, next_change_at"""
+               returning seq - 1, settings_seq, layer_version, content_seq, next_change_at"""
         )
         return PolicyHead(*row)
 
     async def stored(_: object, head: PolicyHead, __: object) -> None:
         await at_once(
             """update policy_head set settings_seq = greatest(settings_seq, $1),
-                 layer_version = greatest(layer_version, $2), next_change_at = $3 returning seq""",
+                 layer_version = greatest(layer_version, $2), content_seq = greatest(content_seq, $3),
+                 next_change_at = $4 returning seq""",
             head.settings_seq,
             head.layer_version,
+            head.content_seq,
             head.next_change_at,
         )
 

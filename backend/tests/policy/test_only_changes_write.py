@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import santaserver
 
 PACKAGE = Path(santaserver.__file__).parent
@@ -15,6 +17,7 @@ TABLES = (
     "setting_version",
     "tag_version",
     "tag_order_version",
+    "tag_member",
     "policy_head",
     "policy_change",
 )
@@ -22,6 +25,12 @@ WRITES = re.compile(
     rf"\b(insert\s+into|update|delete\s+from|copy|truncate)\s+({'|'.join(TABLES)})\b", re.IGNORECASE
 )
 WRITERS = {"store_head", "lock_head"}
+BY_REPORT = {
+    "follow_report": "sync/membership.py",
+    "return_reported": "enrollment/identity.py",
+    "prune_history": "schedule.py",
+}
+"""Functions that write memberships that follow from a Mac's report, or are too old, and who may use each."""
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
@@ -70,9 +79,31 @@ def test_what_writes_the_log_takes_a_change() -> None:
     others = [
         f"{path.relative_to(PACKAGE)}: {function.name}"
         for path, function in found
-        if path != HEAD and not takes_change(function)
+        if path != HEAD and not takes_change(function) and function.name not in BY_REPORT
     ]
     assert others == []
+
+
+def test_only_the_log_of_memberships_writes_them() -> None:
+    members = re.compile(r"\b(insert\s+into|update|delete\s+from)\s+tag_member\b", re.IGNORECASE)
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, module in sources()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and members.search(node.value)
+    }
+    assert found == {"policy/member_log.py", "sync/history.py"}
+
+
+@pytest.mark.parametrize(("name", "user"), BY_REPORT.items())
+def test_only_syncs_write_memberships_without_a_number(name: str, user: str) -> None:
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, module in sources()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and name in {one.name for one in node.names}
+    }
+    assert users == {user}
 
 
 def test_only_a_change_takes_numbers() -> None:

@@ -1,18 +1,21 @@
 """A Mac's own report gives it no tag, and takes none from it, that would block what the Mac needs."""
 
+import threading
 from typing import Any
 
 import httpx
 import pytest
 
+from santaserver.policy.guarding import LOCK_KEY
 from tests.rules.test_guard_results import OVERRIDE, TEAM, VPN, essential, mode, refused, told
-from tests.support.postgres import value
+from tests.support.postgres import held, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, give, machine, policies, remove_rule, sha, tag
 
 LAB = "hostname.startsWith('lab-')"
 ALLOW, BLOCK = "ALLOWLIST", "BLOCKLIST"
+WAITING = "select count(*) from pg_stat_activity where wait_event = 'advisory'"
 STORED = "select count(*) from withheld_layer"
 SETTLED = """select membership_fingerprint is not null
   and membership_fingerprint <> decode(repeat('00', 16), 'hex') from machine_sync"""
@@ -220,3 +223,30 @@ def test_a_retired_mac_leaves_no_alert(server: RunningServer, admin: httpx.Clien
     assert number_withheld(admin) == 1
     admin.post(f"/api/v1/machines/{mac.machine_id}/retire").raise_for_status()
     assert (number_withheld(admin), value(server.dsn, STORED)) == (0, 0)
+
+
+def test_a_report_and_a_change_are_judged_one_after_the_other(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    """Each could be harmless only without the other, so neither begins while the other has yet to commit."""
+    essential(admin)
+    add_rule(admin, VPN, ALLOW, rule_type="SIGNINGID")
+    tag(admin, "lab", predicate=LAB)
+    mode(admin, "tag:lab").raise_for_status()
+    mac.sync()
+    with held(server.dsn, f"select pg_advisory_xact_lock({LOCK_KEY})") as holder:
+        mac.hostname = "lab-1"
+        syncing = threading.Thread(target=mac.sync)
+        syncing.start()
+        holder.until(lambda: value(server.dsn, WAITING) == 1)
+    syncing.join()
+    assert mac.settings["client_mode"] == "LOCKDOWN"
+    mask = {"rule_type": "SIGNINGID", "identifier": VPN, "policy": "NONE", "layer": "tag:lab"}
+    responses: list[httpx.Response] = []
+    with held(server.dsn, f"select pg_advisory_xact_lock_shared({LOCK_KEY})") as holder:
+        add_rule(admin, sha(1))  # no change that the guard judges
+        changing = threading.Thread(target=lambda: responses.append(admin.post("/api/v1/rules", json=mask)))
+        changing.start()
+        holder.until(lambda: value(server.dsn, WAITING) == 1)
+    changing.join()
+    assert "GlobalProtect (VPN)" in refused(responses[0])

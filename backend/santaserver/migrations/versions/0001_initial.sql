@@ -271,11 +271,14 @@ create table policy_head (
   seq bigint not null check (seq >= 0),
   settings_seq bigint not null default 0,
   layer_version bigint not null default 0,
+  content_seq bigint not null default 0,
   next_change_at timestamptz
 );
 comment on table policy_head is 'Updating this row numbers a policy change; its lock orders the commits.';
 comment on column policy_head.settings_seq is 'the newest change of any setting';
 comment on column policy_head.layer_version is 'grows with every change of who belongs to which layer';
+comment on column policy_head.content_seq is
+  'the newest change of anything but memberships: states from it on differ by their layers only';
 comment on column policy_head.next_change_at is 'when the next activation or expiry is due';
 insert into policy_head (seq) values (0);
 
@@ -360,8 +363,13 @@ create table tag_member (
   left_at timestamptz,
   left_by bigint references app_user on delete set null,
   left_reason text not null default '',
-  primary key (machine_id, id)
+  joined_seq bigint not null,
+  left_seq bigint check (left_seq >= joined_seq),
+  primary key (machine_id, id),
+  constraint tag_member_left_whole check ((left_at is null) = (left_seq is null))
 );
+comment on column tag_member.joined_seq is
+  'the number of the change; of what follows from a report, the newest number at that time';
 create unique index tag_member_live on tag_member (machine_id, tag_id, source) where left_at is null;
 create index tag_member_tag on tag_member (tag_id, machine_id) where left_at is null;
 create index tag_member_left on tag_member (left_at) where left_at is not null;
@@ -404,9 +412,11 @@ select setval(pg_get_serial_sequence('layer', 'id'), 1);
 create table policy_signature (
   id integer generated always as identity primary key,
   layers bigint[] not null,
-  capabilities integer not null,
-  unique (layers, capabilities)
+  capabilities integer not null
 );
+-- A machine with hundreds of tags has more layers than a key of an index can hold.
+create unique index policy_signature_content on policy_signature
+  (hash_array_extended(layers, 0), hash_array_extended(layers, 1), capabilities);
 
 create table rule (
   id bigint generated always as identity primary key,

@@ -2878,7 +2878,7 @@ export interface components {
         };
         /**
          * MachineChanged
-         * @description A machine was enrolled or got an order.
+         * @description A machine was enrolled, got an order, or was given a tag manually or lost one.
          */
         MachineChanged: {
             /**
@@ -2890,7 +2890,7 @@ export interface components {
              * Change
              * @enum {string}
              */
-            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted";
+            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted" | "tag_added" | "tag_removed";
             /** Hostname */
             hostname: string;
             /** Machine Id */
