@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from santaserver.oidc import failures
+from santaserver.oidc import provider as provider_module
 from santaserver.oidc.fetch import MAX_ANSWER
 from tests.oidc.conftest import OpenBrowser, Shared
 from tests.support.postgres import fetch, value
@@ -108,7 +109,8 @@ def test_an_issuer_that_is_no_provider_delays_and_breaks_nothing(
         issuer = "http://127.0.0.1:9" if answer is None else listening
         environ = {"OIDC_ISSUER": issuer, "CLIENT_ID": "x", "CLIENT_SECRET": "y" * 20}
         with RunningServer(dsn, environ) as server, server.client() as client:
-            set_deadline(server, 0.5)
+            if pause:
+                set_deadline(server, 0.5)
             expect(client.get(START), 502, code)
             assert client.get("/api/v1/auth/methods").json()["provider"]["name"] == "127.0.0.1"
             assert nobody(server)
@@ -139,7 +141,10 @@ def test_wrong_metadata_is_named_in_the_log(
     assert wrong.replace("_", " ") in warnings.text.replace("_", " ")
 
 
-def test_the_provider_is_asked_again_when_it_is_back(dsn: str, provider: Provider) -> None:
+def test_the_provider_is_asked_again_when_it_is_back(
+    dsn: str, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_module, "PAUSE", 3600.0)
     provider.order(fault={"status": {"path": METADATA, "code": 503}})
     with RunningServer(dsn, provider.environ) as server, server.client() as client:
         for _ in range(5):
