@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 from santaserver.inputs import Input, Line, Reason, RowId, Text, unchanged
 from santaserver.layers.schemas import LayerName
 
+MAX_TAGS = 10_000
+"""Live tags: all of them are named in an order."""
 MemberSource = Literal["manual", "enrollment", "group", "predicate"]
 
 TagName = Annotated[
@@ -93,7 +95,7 @@ class Tag(TagContent):
 class TagOrder(Input):
     """All live tags in their new order."""
 
-    tags: list[int] = Field(max_length=10_000, description="Ids, the lowest first")
+    tags: list[int] = Field(max_length=MAX_TAGS, description="Ids, the lowest first")
 
 
 class TagOrderChange(TagOrder):

@@ -34,6 +34,7 @@ from santaserver.tags.items import member_of, tag_of
 from santaserver.tags.member_repository import MemberChange
 from santaserver.tags.repository import TagRow
 from santaserver.tags.schemas import (
+    MAX_TAGS,
     Membership,
     PredicateResult,
     PresentOrder,
@@ -67,10 +68,13 @@ async def create_tag(
     _check_predicate(content.predicate)
     async with policy_change(work, actor, now, "tag", reason) as change:
         await _check(connection, content, None)
+        order = await repository.tag_order(connection)
+        if len(order) >= MAX_TAGS:
+            raise Conflict(f"There are {len(order)} tags already, and there cannot be more; remove one first")
         tag = await repository.add_tag(connection, _stored(content), actor.id, now)
         await repository.set_enrollments(connection, tag, content.enrollments)
         change.layers_changed()
-        await repository.set_order(change, await repository.tag_order(connection))
+        await repository.set_order(change, [*order, tag])
         await tag_log.store_versions(change, [tag])
         created = await _get(connection, scope, tag)
         _record(change, "created", None, created)

@@ -90,6 +90,13 @@ def sequence_instead_of_head(patch: pytest.MonkeyPatch, dsn: str) -> None:
     patch.setattr(change, "store_head", stored)
 
 
+def rules_are_not_content(patch: pytest.MonkeyPatch, _: str) -> None:
+    """A change of rules counts as one of memberships only, which concerns no other Mac."""
+    after = change.Change.after
+    wrong = lambda one: structs.replace(after(one), content_seq=one.before.content_seq)  # noqa: E731
+    patch.setattr(change.Change, "after", wrong)
+
+
 def any_number_of_rules_confirms(patch: pytest.MonkeyPatch, _: str) -> None:
     """What the Mac says it received is not compared with what was sent."""
     judge = postflight.judge
@@ -199,6 +206,7 @@ MUTANTS: tuple[Mutant, ...] = (
     confirm_at_the_last_page,
     no_tombstone,
     sequence_instead_of_head,
+    rules_are_not_content,
     any_number_of_rules_confirms,
     no_hash,
     locks_do_not_count,

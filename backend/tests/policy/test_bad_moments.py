@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from santaserver.tags.schemas import MAX_TAGS
 from tests.conftest import ADMIN, add_user
 from tests.support.policy_log import UNEXPLAINED
 from tests.support.postgres import Cluster, execute, fetch, value
@@ -152,3 +153,31 @@ def test_a_mac_with_a_thousand_tags(server: RunningServer, admin: httpx.Client, 
     mac.groups = []
     assert set(policies(mac)) == {sha(1)}
     assert value(server.dsn, "select count(*) from tag_member where left_at is null") == 500
+
+
+def test_there_are_no_more_tags_than_an_order_can_name(
+    server: RunningServer,
+    admin: httpx.Client,
+) -> None:
+    execute(
+        server.dsn,
+        """with made as (
+             insert into tag (name, created_at) select 'tag ' || n, now() from generate_series(1, $1) n
+             returning id, name)
+           insert into layer (kind, name, rank, tag_id)
+           select 'tag', name, row_number() over (order by id), id from made""",
+        MAX_TAGS - 1,
+    )
+    last = tag(admin, "the last one")
+    refused = admin.post("/api/v1/tags", json={"name": "one too many"})
+    assert refused.status_code == httpx.codes.CONFLICT
+    assert "remove one first" in refused.text
+    order = admin.get("/api/v1/tags/order").json()["tags"]
+    assert (len(order), order[-1]) == (MAX_TAGS, last)
+    assert admin.put("/api/v1/tags/order", json={"tags": order[::-1]}).status_code == httpx.codes.OK
+    for wrong in ([*order[1:], order[1]], order[1:], [*order[1:], 10**9]):
+        response = admin.put("/api/v1/tags/order", json={"tags": wrong})
+        assert response.status_code == httpx.codes.CONFLICT, response.text
+    assert admin.get("/api/v1/tags/order").json()["tags"] == order[::-1]
+    assert admin.delete(f"/api/v1/tags/{last}").status_code == httpx.codes.NO_CONTENT
+    tag(admin, "one for it")
