@@ -67,11 +67,12 @@ async def signature(
         automatic=await _automatic_members(tags, facts_of(subject, report, mode), subject.enrollment),
         user_layer=user,
         machine_layer=own,
+        code=by_version(report.santa_version).code,
     )
     made = await allowed(work, caches, subject, reported, now)
     left = present - made.manual - made.automatic
     await follow_report(connection, subject.id, left, made.automatic - present, now)
-    return Determined(await signature_id(connection, caches, made.layers, subject.code), made.settled)
+    return Determined(await signature_id(connection, caches, made.layers, made.code), made.settled)
 
 
 def facts_of(subject: Subject, report: PreflightRequest, mode: str) -> MachineFacts:

@@ -20,7 +20,7 @@ from santaserver.errors import Conflict, NotFound, Problem
 from santaserver.live.messages import MachineChanged, sync_progress
 from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
-from santaserver.policy.capabilities import REMOVE, by_version
+from santaserver.policy.capabilities import REMOVE
 from santaserver.policy.head import PolicyHead
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState
@@ -88,7 +88,6 @@ async def preflight(context: SyncContext, machine_id: str, request: PreflightReq
             enrollment,
             machine.signature,
             settled=machine.membership_fingerprint not in (None, UNSETTLED),
-            code=by_version(request.santa_version).code,
         )
         determined = await membership.signature(
             context.work, context.caches, subject, request, mode, head.layer_version, context.now

@@ -32,8 +32,6 @@ class Subject:
     """Its layers and client so far."""
     settled: bool
     """Whether nothing was withheld from it."""
-    code: int
-    """Of its client's capabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,8 @@ class Memberships:
     automatic: frozenset[Source]
     user_layer: int | None
     machine_layer: int | None
+    code: int
+    """Of its client's capabilities."""
     settled: bool = True
     """Whether nothing is withheld."""
 
@@ -89,7 +89,7 @@ async def allowed(
         found = await withhold(
             before,
             changes,
-            lambda one, other: basis.against(MacClass(one, subject.code), MacClass(other, subject.code)),
+            lambda one, other: basis.against(MacClass(one, reported.code), MacClass(other, reported.code)),
         )
     if found or not subject.settled:
         await _tell(work, subject, found, now)
