@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import uuid
@@ -25,6 +26,7 @@ CLIENT_SECRET = "client-secret-of-the-tests-0123456789"
 START = "/api/v1/auth/oidc/start"
 CALLBACK = "/api/v1/auth/oidc/callback"
 STEPS = 12
+START_LIMIT = 60.0
 
 
 def node() -> str:
@@ -51,8 +53,11 @@ class Provider:
             self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self._process.stdout is not None
-        self.issuer = self._process.stdout.readline().strip()
-        assert self.issuer.startswith("http://127.0.0.1:"), "the provider did not start"
+        ready, _, _ = select.select([self._process.stdout], [], [], START_LIMIT)
+        self.issuer = self._process.stdout.readline().strip() if ready else ""
+        if not self.issuer.startswith("http://127.0.0.1:"):
+            self._process.kill()
+            raise RuntimeError("the provider did not start")
         self._client = httpx.Client(base_url=self.issuer, verify=NO_TLS, timeout=30)
         return self
 
