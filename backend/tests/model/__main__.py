@@ -88,6 +88,7 @@ def table(total: Outcome, seconds: float, wanted: Wanted) -> str:
         ("machine-syncs through", total.stacks),
         ("syncs as Macs saw them", total.kinds),
         ("posts by form and coding, and what was posted beside syncs", total.posts),
+        ("compared with the model beside whole rule tables", total.compared),
         ("faults", total.faults),
         ("clean syncs ordered because of", seen_or_not(total.reasons)),
     )

@@ -11,7 +11,9 @@ from typing import Any
 from tests.conftest import ADMIN
 from tests.model.badge import RETURNING, SECRETS
 from tests.model.mac import Mac
-from tests.model.policy import Content, Key, Policy, Rule, Tag
+from tests.model.policy import Content, Key, Policy, Rule, Setting, Tag
+from tests.model.settings import MODE, STANDALONE
+from tests.model.timeline import Timeline
 from tests.model.wire import Answer, Request, Wire, exchange
 
 POLICIES = ("ALLOWLIST", "BLOCKLIST", "BLOCKLIST", "SILENT_GUI_BLOCKLIST", "CEL", "NONE")
@@ -22,8 +24,12 @@ TARGETS: tuple[Key, ...] = (
     *(("SIGNINGID", f"platform:com.example.{number}") for number in range(2)),
     *(("TEAMID", f"TEAM{number:06d}") for number in range(2)),
 )
-TAGS = (("staff", ""), ("", "lab-"), ("", ""))
+TAGS = (("staff", ""), ("", "lab-"), ("", ""), ("", ""))
 """Directory group and prefix of host names of each tag; members by hand may be in any."""
+IMPORTED = "t3"
+"""The tag whose rules come from imports only, which remove what they do not name."""
+JUMP = timedelta(minutes=15)
+"""By how much time may move while administrators write."""
 REMEMBERED = 60
 """Changes that are told when a Mac is wrong."""
 
@@ -35,6 +41,7 @@ class Administrators:
     wire: Wire
     now: Callable[[], datetime]
     policy: Policy
+    timeline: Timeline
     cookie: bytes = b""
     secrets: list[str] = field(default_factory=list)
     """Of the enrollments."""
@@ -48,21 +55,33 @@ class Administrators:
             self.secrets.append((await self.call("POST", "/api/v1/enrollments", content))["secret"])
         for number, (group, prefix) in enumerate(TAGS):
             response = await self.call("POST", "/api/v1/tags", tag_content(f"t{number}", group, prefix))
-            self.policy.tags.append(Tag(response["id"], f"t{number}", group, prefix))
+            async with self.timeline.turn:
+                self.policy.tags.append(Tag(response["id"], f"t{number}", group, prefix))
+                async with self.timeline.changed():
+                    pass
 
-    async def call(self, method: str, path: str, content: object = None, query: str = "") -> Any:  # noqa: ANN401
-        """Make a request to the REST interface and return what it answers."""
+    async def call(
+        self,
+        method: str,
+        path: str,
+        content: object = None,
+        query: str = "",
+        may_be: tuple[int, ...] = (),
+        confirm: str = "",
+    ) -> Any:  # noqa: ANN401 - whatever it answers
+        """Make a request to the REST interface and return what it answers: success, or one of `may_be`."""
         body = b"" if content is None else json.dumps(content).encode()
         # Whatever the version is: the model is told of changes in the order in which they are made.
         headers = ((b"cookie", self.cookie), (b"if-match", b"*"))
-        response = await self._send(Request(method, path, body, headers, query))
+        asked = f"{query}&confirm={confirm}".lstrip("&") if confirm else query
+        response = await self._send(Request(method, path, body, headers, asked))
         if response.status == 401:
             await self._log_in()
-            return await self.call(method, path, content, query)
+            return await self.call(method, path, content, query, may_be)
         if response.status == 409 and "confirm" in response.json():
             token = response.json()["confirm"]["token"]
-            return await self.call(method, path, content, f"{query}&confirm={token}".lstrip("&"))
-        assert response.status in {200, 201, 202, 204}, (
+            return await self.call(method, path, content, query, may_be, token)
+        assert response.status in {200, 201, 202, 204, *may_be}, (
             f"{method} {path}: {response.status} {response.body!r}"
         )
         self.journal.append((self.now(), f"{method} {path} {query}", content))
@@ -72,12 +91,14 @@ class Administrators:
         """Add, change or delete the rule of a layer for a target."""
         rules = self.policy.layers.setdefault(layer, {})
         present = rules.get(key)
+        now = self.now()
+        if present is not None and present.over(now + JUMP):
+            return  # it may end at any moment
         if present is not None and chance.random() < 0.4:
             await self.call("DELETE", f"/api/v1/rules/{present.id}")
             del rules[key]
             return
-        now = self.now()
-        active = present is not None and present.holds(now)
+        active = present is not None and present.holds(now + JUMP)
         rule = some_rule(chance, layer, key, now, active=active)
         body: dict[str, Any] = {
             "policy": rule.content[0],
@@ -97,37 +118,58 @@ class Administrators:
 
     async def remove_all_rules(self) -> None:
         """Delete every rule of every layer: then Macs have to have none at all."""
-        for rules in self.policy.layers.values():
+        for layer, rules in self.policy.layers.items():
+            imported = await self._ids(layer)
             for key, rule in list(rules.items()):
-                await self.call("DELETE", f"/api/v1/rules/{rule.id}")
-                del rules[key]
+                async with self.timeline.turn:
+                    del rules[key]
+                    async with self.timeline.changed():
+                        await self.call("DELETE", f"/api/v1/rules/{rule.id or imported[key]}")
+
+    async def _ids(self, layer: str) -> dict[Key, int]:
+        """Return the numbers of a layer's rules."""
+        page = await self.call("GET", "/api/v1/rules", query=f"layer={layer}&limit=200")
+        return {(rule["rule_type"], rule["identifier"]): rule["id"] for rule in page["items"]}
 
     async def change_structure(self, macs: list[Mac], members: list[Mac], chance: Random) -> None:
         """Put the tags in another order, flip a membership, change a tag, or switch a Mac's mode."""
         what = chance.randrange(4)
         doubt(macs)
-        if what == 0:
-            order = chance.sample(self.policy.tags, len(self.policy.tags))
-            await self.call("PUT", "/api/v1/tags/order", {"tags": [tag.id for tag in order]})
-            self.policy.tags = order
-        elif what == 1:
-            tag, mac = chance.choice(self.policy.tags), chance.choice(members)
-            path = f"/api/v1/tags/{tag.id}/members/{mac.facts.machine_id}"
-            there = mac.facts.machine_id in tag.by_hand
-            await self.call("DELETE" if there else "PUT", path)
-            tag.by_hand ^= {mac.facts.machine_id}
-        elif what == 2:
-            tag = chance.choice(self.policy.tags)
-            group, prefix = chance.choice(TAGS)
-            await self.call("PUT", f"/api/v1/tags/{tag.id}", tag_content(tag.name, group, prefix))
-            tag.group, tag.prefix = group, prefix
-        else:
-            # The last Macs are now and then in standalone mode, by their own layers.
-            mac = macs[-1 - chance.randrange(3)]
-            values = {"client_mode": chance.choice(("STANDALONE", "LOCKDOWN"))}
-            query = f"layer=machine:{mac.facts.machine_id}"
-            await self.call("PUT", "/api/v1/settings/layer", {"values": values, "locked": []}, query)
+        async with self.timeline.turn:
+            if what == 0:
+                self.policy.tags = chance.sample(self.policy.tags, len(self.policy.tags))
+                order = {"tags": [tag.id for tag in self.policy.tags]}
+                async with self.timeline.changed():
+                    await self.call("PUT", "/api/v1/tags/order", order)
+            elif what == 1:
+                tag, mac = chance.choice(self.policy.tags), chance.choice(members)
+                path = f"/api/v1/tags/{tag.id}/members/{mac.facts.machine_id}"
+                there = mac.facts.machine_id in tag.by_hand
+                tag.by_hand ^= {mac.facts.machine_id}
+                async with self.timeline.changed():
+                    await self.call("DELETE" if there else "PUT", path)
+            elif what == 2:
+                tag = chance.choice(self.policy.tags)
+                tag.group, tag.prefix = chance.choice(TAGS)
+                content = tag_content(tag.name, tag.group, tag.prefix)
+                async with self.timeline.changed():
+                    await self.call("PUT", f"/api/v1/tags/{tag.id}", content)
+            else:
+                # The last Macs are now and then in standalone mode, by their own layers.
+                mac = macs[-1 - chance.randrange(3)]
+                mode = chance.choice((STANDALONE, "LOCKDOWN"))
+                await self.define_settings(f"machine:{mac.facts.machine_id}", {MODE: (mode, False)})
         doubt(macs)
+
+    async def define_settings(self, layer: str, settings: dict[str, Setting]) -> None:
+        """Have a layer define exactly these settings; it is this administrator's turn."""
+        self.policy.settings[layer] = settings
+        content = {
+            "values": {name: value for name, (value, _) in settings.items()},
+            "locked": [name for name, (_, locked) in settings.items() if locked],
+        }
+        async with self.timeline.changed():
+            await self.call("PUT", "/api/v1/settings/layer", content, f"layer={layer}")
 
     async def order_clean_sync(self, mac: Mac, chance: Random) -> None:
         """Have a Mac's rule table rebuilt; from the moment this begins it may happen."""
@@ -143,6 +185,7 @@ class Administrators:
         if what == "delete":
             for tag in self.policy.tags:
                 tag.by_hand.discard(mac.facts.machine_id)
+            self.timeline.left(mac.facts.machine_id)
         return self._change_standing(mac, what)
 
     async def _change_standing(self, mac: Mac, what: str) -> None:
@@ -185,12 +228,17 @@ def some_rule(chance: Random, layer: str, key: Key, now: datetime, *, active: bo
     expression = "args.size() > 1" if policy == "CEL" else ""
     content: Content = (policy, expression, chance.choice(("", "text")))
     rule = Rule(0, content, locked=chance.random() < 0.15)
-    if not active and chance.random() < 0.1:
-        rule.starts_at = now + timedelta(hours=chance.randint(1, 6))
-    if chance.random() < 0.15:
+    if not active and chance.random() < 0.15:
+        rule.starts_at = now + some_while(chance)
+    if chance.random() < 0.3:
         start = rule.starts_at or now
-        rule.expires_at = start + timedelta(hours=chance.randint(1, 6))
+        rule.expires_at = start + some_while(chance)
     return rule
+
+
+def some_while(chance: Random) -> timedelta:
+    """Think up a time that is longer than `JUMP`."""
+    return timedelta(minutes=chance.choice((20, 20, 60, 300)))
 
 
 def doubt(macs: list[Mac]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -13,6 +13,7 @@ from tests.model.policy import CAN_CEL, CAN_SILENCE, OTHER, PEDRO, Content, Fact
 from tests.model.reports import DOCTOR, METRICS, Reports, bundle_programs
 from tests.model.speech import JSON, TYPES, Headers, Speech
 from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire, exchange
+from tests.model.witness import Witness
 from tests.model.wrong import WrongError
 
 COUNTED = {"BINARY": "binary", "TEAMID": "teamid", "SIGNINGID": "signingid", "CDHASH": "cdhash"}
@@ -30,11 +31,15 @@ ATTEMPTS = 3
 LATEST = 3
 """By how many syncs a postflight may come late."""
 REMEMBERED = 80
-"""Posts of a Mac that are told when it is wrong."""
+"""Entries of a Mac's journal that are told when it is wrong."""
 
 
 class GaveUpError(Exception):
     """The sync ended before its end."""
+
+
+async def nothing() -> None:
+    """Happens between two pages, most of the time."""
 
 
 @dataclass
@@ -50,6 +55,11 @@ class Mac:
     badge: Badge
     secrets: Sequence[str]
     """Of the enrollments."""
+    journal: deque[tuple[int, str, str, str]]
+    """What it did: (sync, stage or happening, fault, outcome)."""
+    witness: Witness
+    between: Callable[[], Awaitable[None]] = nothing
+    """What happens before each page of rules is asked for."""
     shared: bool = False
     """Another Mac has the same id, so it may get what was meant for that one."""
     trouble: float = 0.0
@@ -60,6 +70,10 @@ class Mac:
     syncs: int = 0
     whole: bool = True
     """Whether the last response was complete: a truncated one may have been read as empty."""
+    torn: bool = False
+    """Whether some response of this sync was not, and was taken for an empty one."""
+    intact: bool = False
+    """Whether its rules are those of some sync, as far as the server sent them."""
     doubts: int = 1
     """How often something happened that the server has to be told of."""
     told: int = 0
@@ -72,8 +86,6 @@ class Mac:
     faults: Counter[str] = field(default_factory=Counter)
     posts: Counter[str] = field(default_factory=Counter)
     """What it posted, by form and coding; and what beside syncs."""
-    journal: deque[tuple[int, str, str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    """What it did: (sync, stage or happening, fault, outcome)."""
 
     @property
     def doubtful(self) -> bool:
@@ -83,6 +95,7 @@ class Mac:
     async def sync(self) -> None:
         """Run one sync, or as much of it as there is, on a connection of its own."""
         self.syncs += 1
+        self.torn = False
         self.late = [entry for entry in self.late if self.syncs - entry[0] <= LATEST]
         line = self.wire.line()
         try:
@@ -143,12 +156,14 @@ class Mac:
         rules: list[dict[str, Any]] = []
         cursor = ""
         while True:
+            await self.between()
             page = await self.post(line, "ruledownload", {"cursor": cursor} if cursor else {})
             rules += page.get("rules", [])
             cursor = page.get("cursor", "")
             if not cursor:
                 break
         self._apply(kind, rules)
+        self._intact(kind, rules)
         self.mode = response.get("client_mode", self.mode)
         self.wants_clean = False
         self.kinds[kind] += 1
@@ -158,6 +173,19 @@ class Mac:
         await self.post(line, "postflight", done)
         if rules:
             self._did(kind)  # the server counts it for orders that came until now
+
+    def _intact(self, kind: str, rules: list[dict[str, Any]]) -> None:
+        if self.torn:
+            self.intact = False
+        elif kind != "NORMAL" and rules:
+            self.intact = True
+        if self.intact and not self.shared:
+            self.witness.has(self.table)
+
+    def damaged(self) -> None:
+        """Something on the Mac changed its rules."""
+        self.doubts += 1
+        self.intact = False
 
     def _did(self, kind: str) -> None:
         if kind == "CLEAN_ALL" or (kind == "CLEAN" and self.ordered == "CLEAN"):
@@ -215,6 +243,8 @@ class Mac:
 
     async def post(self, line: Line, stage: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Post a stage until there is a response or the Mac gives up."""
+        if stage == "preflight":
+            self.witness.begins()
         request = self.request(stage, self.speech.write(stage, content))
         self.posts[str(self.speech)] += 1
         for _ in range(ATTEMPTS):
@@ -272,8 +302,12 @@ class Mac:
         self.whole = response.whole
         if not response.whole:
             self.faults[TORN] += 1
+            self.torn |= TEARS[self.facts.version]
             return {} if TEARS[self.facts.version] else None
-        return self.speech.read(stage, response.body)
+        read = self.speech.read(stage, response.body)
+        if stage == "preflight":
+            self.witness.was_sent(read)
+        return read
 
     async def _late(self, line: Line) -> None:
         """Let a postflight of an earlier sync arrive now."""

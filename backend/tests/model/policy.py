@@ -1,11 +1,15 @@
 """What a Mac should have: written from the specification, independently of the server."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 Key = tuple[str, str]
 Content = tuple[str, str, str]
 """(policy, CEL expression, message)"""
+Setting = tuple[Any, bool]
+"""(value, whether it is locked)"""
 
 PEDRO = "pedro-0.3.0 (pedro 0.3.0)"
 OTHER = "mystery 7"
@@ -64,38 +68,53 @@ class Policy:
 
     layers: dict[str, dict[Key, Rule]] = field(default_factory=dict)
     tags: list[Tag] = field(default_factory=list)
+    settings: dict[str, dict[str, Setting]] = field(default_factory=dict)
+    windows: dict[str, datetime] = field(default_factory=dict)
+    """Until when Macs are in monitor mode, whatever their layers say."""
 
     def layers_of(self, mac: Facts) -> list[str]:
         """Return the names of a Mac's layers, the lowest first."""
-        mine = [
-            f"tag:{tag.name}"
-            for tag in self.tags
-            if mac.machine_id in tag.by_hand
-            or tag.group in mac.groups
-            or (tag.prefix and mac.hostname.startswith(tag.prefix))
-        ]
-        return ["global", *mine, f"user:{mac.user.lower()}", f"machine:{mac.machine_id}"]
+        return layers_of(self.tags, mac)
 
     def effective(self, mac: Facts, now: datetime) -> dict[Key, Content]:
         """Return exactly the rules that the Mac should have."""
-        found: dict[Key, Rule] = {}
-        for layer in self.layers_of(mac):
-            for key, rule in self.layers.get(layer, {}).items():
-                below = found.get(key)
-                if not rule.holds(now) or not supports(mac.version, rule.content):
-                    continue
-                if not (below and below.locked):
-                    found[key] = rule
-        if mac.version == OTHER:
-            found = {key: rule for key, rule in found.items() if key[0] != "CDHASH"}
-        sent = {key: in_release(rule.content, mac.version) for key, rule in found.items()}
-        return {key: content for key, content in sent.items() if content}
+        return effective(self.layers, self.layers_of(mac), mac.version, now)
 
     def forget_expired(self, now: datetime) -> None:
         """Drop rules whose time has passed: the server removes them for good."""
         for rules in self.layers.values():
             for key in [key for key, rule in rules.items() if rule.over(now)]:
                 del rules[key]
+
+
+def layers_of(tags: Iterable[Tag], mac: Facts) -> list[str]:
+    """Return the names of a Mac's layers, the lowest first."""
+    mine = [
+        f"tag:{tag.name}"
+        for tag in tags
+        if mac.machine_id in tag.by_hand
+        or tag.group in mac.groups
+        or (tag.prefix and mac.hostname.startswith(tag.prefix))
+    ]
+    return ["global", *mine, f"user:{mac.user.lower()}", f"machine:{mac.machine_id}"]
+
+
+def effective(
+    rules: Mapping[str, Mapping[Key, Rule]], layers: Sequence[str], version: str, now: datetime
+) -> dict[Key, Content]:
+    """Return what a release is sent of the rules of these layers, the lowest first."""
+    found: dict[Key, Rule] = {}
+    for layer in layers:
+        for key, rule in rules.get(layer, {}).items():
+            below = found.get(key)
+            if not rule.holds(now) or not supports(version, rule.content):
+                continue
+            if not (below and below.locked):
+                found[key] = rule
+    if version == OTHER:
+        found = {key: rule for key, rule in found.items() if key[0] != "CDHASH"}
+    sent = {key: in_release(rule.content, version) for key, rule in found.items()}
+    return {key: content for key, content in sent.items() if content}
 
 
 def supports(version: str, content: Content) -> bool:

@@ -26,6 +26,8 @@ from tests.support.postgres import Cluster
 
 MACS = 48
 """Macs of a world."""
+QUICK = ("jit=off", "plan_cache_mode=force_generic_plan")
+"""Settings of PostgreSQL: its time goes into planning, for each connection of each world is a new one."""
 SELDOM = (50_000, 20, 20)
 """When cycles of garbage are looked for: a tenth of the time otherwise goes into it."""
 
@@ -67,6 +69,7 @@ class Outcome:
     faults: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     posts: Counter[str] = field(default_factory=Counter)
+    compared: Counter[str] = field(default_factory=Counter)
     wrong: str = ""
 
     def __add__(self, other: "Outcome") -> "Outcome":
@@ -82,6 +85,7 @@ class Outcome:
             self.faults + other.faults,
             self.reasons + other.reasons,
             self.posts + other.posts,
+            self.compared + other.compared,
             self.wrong or other.wrong,
         )
 
@@ -108,6 +112,7 @@ def run_world(dsn: str, seed: int, wanted: Wanted) -> Outcome:
         world.faults,
         world.reasons,
         world.posts,
+        world.compared,
         wrong,
     )
 
@@ -126,7 +131,7 @@ def prepare_process() -> None:
 
 def run_all(wanted: Wanted) -> Iterator[Outcome]:
     """Run worlds until there were enough syncs or the time is over; yield each as it ends."""
-    cluster = Cluster()
+    cluster = Cluster(*QUICK)
     try:
         template = cluster.create()
         asyncio.run(migrate(cluster.dsn(template)))

@@ -27,6 +27,7 @@ class WholeMachine(Mac):
         doubts = self.doubts
         response = await self.post(line, "preflight", self.report())
         assert response["client_mode"] in WORDS, response
+        await self.between()
         page = await self.post(line, "ruledownload", {"cursor": None})
         assert "cursor" not in page, page
         self.told = NOTHING
@@ -42,6 +43,7 @@ class WholeMachine(Mac):
             assert rule["policy"] in WORDS, rule
             content = (rule["policy"], rule.get("cel_expr", ""), rule.get("custom_msg", ""))
             self.table[self._key(rule)] = content
+        self.witness.has(self.table)
         self.mode = response["client_mode"]
         self.told = doubts
         self.kinds[f"whole {kind}"] += 1

@@ -5,7 +5,7 @@ happens at the same time is not. Next: checks.py says what is wrong, and with wh
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,8 +15,9 @@ from typing import Any
 from santaserver.clock import Clock as AnyClock
 from santaserver.policy import schedule
 from santaserver.unit_of_work import UnitOfWork
-from tests.model.admin import TARGETS, Administrators
-from tests.model.badge import SECRETS, Badge
+from tests.model.admin import IMPORTED, JUMP, TARGETS, Administrators
+from tests.model.badge import Badge
+from tests.model.changes import change_settings, import_rules, switch_monitor_mode
 from tests.model.checks import (
     check_log,
     check_stored,
@@ -25,29 +26,38 @@ from tests.model.checks import (
     compare,
     server_side,
 )
-from tests.model.mac import HASHES, LOCAL, Mac
+from tests.model.happenings import HOSTS, USERS, VERSIONS, happen
+from tests.model.mac import REMEMBERED, Mac
+from tests.model.memory import Memory
 from tests.model.policy import Facts, Policy
 from tests.model.reports import Reports
 from tests.model.speech import some_speech
 from tests.model.stacks import Stack
 from tests.model.strangers import intrude
+from tests.model.timeline import Timeline
 from tests.model.whole import CLIENTS, SPEECHES, WholeMachine
+from tests.model.witness import Witness
 from tests.model.wrong import WrongError
 
-VERSIONS = ("2026.8.1", "2026.2.1", "2025.5.1")
 OTHERS_AT = 6
 """Which of eight Macs is none: its client is of another make."""
-USERS = ("Ann", "bob")
-GROUPS: tuple[list[str], ...] = ([], ["staff"])
-HOSTS = ("desk-1", "lab-1")
 ROUNDS = (10, 30)
 """Fewest and most rounds with faults before all of them end."""
 QUIET_SYNCS = 2
 """Syncs without a fault after which a Mac has to be right."""
 TROUBLE = (0.0, 0.1, 0.1, 0.3)
 """Shares of a sync's posts that something happens to."""
+EAGER = 0.2
+"""Share of Macs that sync again and again while administrators write."""
+MOST_SYNCS = 12
+FACTOR = 8
+"""By how much longer than wanted a world goes on at most, until it was `enough`."""
 MINUTES = (10, 60, 180, 1500)
 """By how many time may move."""
+BETWEEN, DUE_BETWEEN = "time between pages", "rules that begin or end between pages"
+EARLIER = "policies of earlier moments"
+LAST_PAGE = 40
+"""After how many pages of the Macs that sync at the same time time may move at the latest."""
 
 
 @dataclass
@@ -77,11 +87,19 @@ class World:
         self.stack = make_stack(self.clock)
         self.database = self.stack.state.database
         self.policy = Policy()
-        self.admins = Administrators(self.stack.wire, self.clock, self.policy)
+        self.timeline = Timeline(self.policy, lambda: self.clock.now)
+        self.admins = Administrators(self.stack.wire, self.clock, self.policy, self.timeline)
+        self.memory = Memory(self.admins, Random(seed))
+        self.happened = Counter[str]()
+        self._pages: int | None = None
+        """After how many more pages time moves while Macs sync."""
+        self._moved = False
+        self._writing = 0
+        """Administrators who are changing the policy."""
         self.macs = [self._mac(number) for number in range(macs)]
         # Two Macs that were given the same id by mistake.
         self.macs[1].facts.machine_id = self.macs[0].facts.machine_id
-        self.macs[1].badge = self.macs[0].badge
+        self.macs[1].badge = self.macs[1].witness.badge = self.macs[0].badge
         self.macs[0].shared = self.macs[1].shared = True
         self.settled = self.quiet_syncs = self.claims = 0
         self.reasons = Counter[str]()
@@ -95,7 +113,12 @@ class World:
         badge = Badge((0, 1, 2, None)[number % 4])
         make, speech = (WholeMachine, chance.choice(SPEECHES)) if others else (Mac, some_speech(chance))
         secrets = self.admins.secrets
-        return make(self.stack.wire, facts, f"SERIAL{number}", chance, speech, reports, badge, secrets)
+        journal = deque[tuple[int, str, str, str]](maxlen=REMEMBERED)
+        witness = Witness(self.timeline, facts, badge, journal)
+        serial = f"SERIAL{number}"
+        mac = make(self.stack.wire, facts, serial, chance, speech, reports, badge, secrets, journal, witness)
+        mac.between = self._before_a_page
+        return mac
 
     def _decider(self) -> Random:
         """Return chance of its own for something that goes on beside other things."""
@@ -112,21 +135,27 @@ class World:
         return sum((mac.kinds for mac in self.macs), Counter())
 
     @property
+    def compared(self) -> Counter[str]:
+        """Return how often what was compared with the model, beside whole rule tables."""
+        witnesses = sum((mac.witness.seen for mac in self.macs), Counter())
+        return witnesses + Counter({EARLIER: self.memory.compared})
+
+    @property
     def faults(self) -> Counter[str]:
         """Return how often what went wrong."""
-        return sum((mac.faults for mac in self.macs), Counter())
+        return sum((mac.faults for mac in self.macs), Counter(self.happened))
 
     @property
     def posts(self) -> Counter[str]:
         """Return how often Macs posted in which form, and what beside syncs."""
         return sum((mac.posts for mac in self.macs), Counter())
 
-    async def run(self, syncs: int) -> None:
+    async def run(self, syncs: int, enough: Callable[[], bool] = lambda: True) -> None:
         """Go on until so many machine-syncs were made; raise `WrongError` as soon as something is wrong."""
         async with self.stack.serving():
             try:
                 await self.begin()
-                while self.syncs < syncs:
+                while self.syncs < syncs or not (enough() or self.syncs > FACTOR * syncs):
                     for _ in range(self.chance.randint(*ROUNDS)):
                         await self._round()
                     await self._settle()
@@ -153,27 +182,18 @@ class World:
             self._pass_time(timedelta(minutes=self.chance.choice(MINUTES)))
             if self.chance.random() < 0.5:
                 await self._together([self._sync(mac) for mac in self._some_macs()])
-            async with self.database.transaction(lambda _: None) as (connection, outbox):
-                work = UnitOfWork(connection, outbox=outbox)
-                await schedule.apply_due(work, self.clock.now)
-                await work.finish()
+            await self._schedule()
             self.policy.forget_expired(self.clock.now)
         for mac in self._some_macs():
             if self.chance.random() < 0.05:
-                self._happen(mac)
-        layers = [
-            "global",
-            *(f"tag:{tag.name}" for tag in self.policy.tags),
-            *map("user:{}".format, ("ann", "bob")),
-            *(f"machine:{mac.facts.machine_id}" for mac in self.macs[2:5]),
-        ]
-        places = [(layer, key) for layer in layers for key in TARGETS]
+                happen(mac, self.chance, own_id=mac in self.macs[2:], alone=mac in self.macs[-3:])
         jobs = self._fleet_jobs()
         if self.chance.random() < 0.01:
             jobs.append(self.admins.remove_all_rules())
         else:
-            changed = self.chance.sample(places, self.chance.choice((0, 0, 1, 3)))
-            jobs += [self.admins.change_rule(*place, self._decider()) for place in changed]
+            jobs += map(self._write, self._policy_jobs())
+            if self.chance.random() < 0.3:
+                self._pages = self.chance.randrange(LAST_PAGE)
         if self.chance.random() < 0.1:
             jobs.append(self.admins.change_structure(self.macs, self._members(), self._decider()))
         if self.chance.random() < 0.2:
@@ -188,7 +208,32 @@ class World:
         await self._together(jobs)
         for mac in self.macs:
             mac.badge.changed()
+        if self._moved:
+            await self._schedule()
+            self.policy.forget_expired(self.clock.now)
+        self._moved, self._pages = False, None
+        self.timeline.forget()
         await self._check_claims()
+
+    def _policy_jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """Change rules, one by one and several at once, and settings."""
+        own = [*map("user:{}".format, ("ann", "bob")), *(f"machine:M-{number}" for number in range(2, 5))]
+        layers = ["global", *(f"tag:{tag.name}" for tag in self.policy.tags), *own]
+        places = [(layer, key) for layer in layers if layer != f"tag:{IMPORTED}" for key in TARGETS]
+        changed = self.chance.sample(places, self.chance.choice((0, 0, 1, 3)))
+        jobs = [self.admins.change_rule(*place, self._decider()) for place in changed]
+        if self.chance.random() < 0.35:
+            jobs.append(import_rules(self.admins, self._decider()))
+        if self.chance.random() < 0.2:
+            jobs.append(change_settings(self.admins, self.chance.choice(layers), self._decider()))
+        if self.chance.random() < 0.1:
+            mac = self.chance.choice(self._staying())
+            jobs.append(switch_monitor_mode(self.admins, mac, self._decider()))
+        return jobs
+
+    def _staying(self) -> list[Mac]:
+        """Return the Macs that are never taken out of the fleet: those with layers and modes of their own."""
+        return [*self.macs[2:5], *self.macs[-3:]]
 
     def _fleet_jobs(self) -> list[Coroutine[Any, Any, None]]:
         """Take Macs out of the fleet or back into it, release them; and strangers try what they can."""
@@ -205,15 +250,31 @@ class World:
         what = mac.badge.remedy
         if not what and mac in self.macs[5:-3]:  # those with layers and modes of their own stay
             what = self.chance.choice(("retire", "retire", "delete"))
+        if what == "delete":
+            self.memory.forget(mac.facts.machine_id)
         return [self.admins.change_standing(mac, what)] if what else []
 
     def _members(self) -> list[Mac]:
         """Return the Macs that administrators can order something of."""
         return [mac for mac in self.macs[2:] if not mac.badge.retired and not mac.badge.unsure]
 
-    def _sync(self, mac: Mac) -> Coroutine[Any, Any, None]:
-        mac.trouble = self.chance.choice(TROUBLE)
-        return mac.sync()
+    async def _sync(self, mac: Mac) -> None:
+        """Sync once; a few Macs go on while administrators write, so that every moment of that is seen."""
+        least = mac.chance.randint(1, 2)
+        most = MOST_SYNCS if mac.chance.random() < EAGER else least
+        for number in range(most):
+            if number >= least and not self._writing:
+                break
+            mac.trouble = mac.chance.choice(TROUBLE)
+            await mac.sync()
+
+    async def _write(self, job: Coroutine[Any, Any, None]) -> None:
+        """Have an administrator change the policy."""
+        self._writing += 1
+        try:
+            await job
+        finally:
+            self._writing -= 1
 
     def _some_macs(self) -> list[Mac]:
         return self.chance.sample(self.macs, self.chance.randint(1, len(self.macs)))
@@ -225,49 +286,35 @@ class World:
                 group.create_task(job)
         await self.stack.wire.quiet()
 
+    async def _before_a_page(self) -> None:
+        """Let time pass while a Mac is about to ask for a page, and others are anywhere in their syncs."""
+        if self._pages is None:
+            return
+        self._pages -= 1
+        if self._pages >= 0:
+            return
+        self._moved, self._pages = True, None
+        before = self.clock.now
+        self._pass_time(JUMP)
+        self.happened[BETWEEN] += 1
+        self.happened[DUE_BETWEEN] += sum(
+            rule.holds(before) is not rule.holds(self.clock.now)
+            for rules in self.policy.layers.values()
+            for rule in rules.values()
+        )
+        if self.clock.now.microsecond % 2:
+            await self._schedule()
+
+    async def _schedule(self) -> None:
+        """Do what is due, as the task of every worker does; if not, the next preflight does it."""
+        async with self.database.transaction(lambda _: None) as (connection, outbox):
+            work = UnitOfWork(connection, outbox=outbox)
+            await schedule.apply_due(work, self.clock.now)
+            await work.finish()
+
     def _pass_time(self, amount: timedelta) -> None:
         self.clock.now += amount
         self.admins.journal.append((self.clock.now, "time has passed", str(amount)))
-
-    def _happen(self, mac: Mac) -> None:
-        """Something that only the Mac knows of."""
-        if self.chance.random() < 0.3 and mac in self.macs[2:] and mac.badge.certain:
-            mac.badge.show(self.chance.randrange(SECRETS))
-            mac.faults["happening: another profile"] += 1
-            return
-        if isinstance(mac, WholeMachine):
-            mac.facts.groups = self.chance.choice(GROUPS)
-            mac.doubts += 1
-            return
-        mac.doubts += 1
-        alone = mac in self.macs[-3:]
-        what = self.chance.choice(("wipe", "lose", "alter", "move", "update", "approve", "configure"))
-        mac.journal.append((mac.syncs, what, "", ""))
-        mac.faults[f"happening: {what}"] += 1
-        if what == "wipe":
-            mac.table.clear()
-            mac.transitive.clear()
-            mac.wants_clean = True
-        elif what == "lose":
-            mac.table.clear()
-        elif what == "alter" and HASHES[mac.facts.version] and not alone:
-            key = self.chance.choice(TARGETS)
-            if self.chance.random() < 0.5:
-                mac.table.pop(key, None)
-            else:
-                # Never the same twice: a change that is undone but for its message leaves the hash as it was.
-                mac.table[key] = ("CEL", f"altered {mac.doubts}", "")
-        elif what == "move":
-            mac.facts.user = self.chance.choice(USERS)
-            mac.facts.hostname = self.chance.choice(HOSTS)
-            mac.facts.groups = self.chance.choice(GROUPS)
-        elif what == "update" and not alone:
-            later = [version for version in VERSIONS if HASHES[version] or version == mac.facts.version]
-            mac.facts.version = self.chance.choice(later)
-        elif what == "configure":
-            mac.speech = some_speech(self.chance)
-        elif what == "approve" and mac.mode == "STANDALONE":
-            mac.table[("BINARY", f"{self.chance.randrange(900, 999):064x}")] = (LOCAL, "", "")
 
     # --- what has to be true ---------------------------------------------------------------------
 
@@ -278,6 +325,7 @@ class World:
             if mac.facts.machine_id in up_to_date and not mac.doubtful:
                 self.claims += 1
                 self._compare(mac, "is called up to date")
+                self.memory.sees(mac, self.clock.now)
 
     async def _check_events(self) -> None:
         """Every execution that the server accepted is stored once."""
@@ -308,6 +356,7 @@ class World:
                     text = f"{mac.facts} has settled, but never did the {mac.ordered} sync that was ordered"
                     raise WrongError(mac.facts.machine_id, text)
         self.settled += len(self.macs)
+        await self.memory.compare()
 
     def _compare(self, mac: Mac, when: str) -> None:
         compare(self.policy, mac, self.admins.journal, when, self.clock.now)

@@ -52,8 +52,9 @@ def home() -> Path:
 class Cluster:
     """A running PostgreSQL with a migrated template database."""
 
-    def __init__(self) -> None:
-        """Initialize and start it."""
+    def __init__(self, *settings: str) -> None:
+        """Initialize and start it, with these settings beside the usual ones."""
+        self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="santaserver-pg-", dir=home()))
         self._prefix = AS_NOBODY_SPECIAL if os.geteuid() == 0 else ()
         self._bin = binaries()
@@ -119,7 +120,7 @@ class Cluster:
         rules.write_text(f"local all {WITH_PASSWORD} scram-sha-256\n{rules.read_text()}")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", *FAST)
+        settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", *FAST, *self._settings)
         command = [*self._prefix, str(self._bin / "postgres"), "-D", str(self.folder / "data")]
         command += [part for setting in settings for part in ("-c", setting)]
         log = self.folder.joinpath("postgres.log").open("ab")

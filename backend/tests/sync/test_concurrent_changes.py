@@ -1,10 +1,11 @@
 """Two administrators change rules at the same time while a Mac syncs."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
@@ -73,3 +74,31 @@ def test_concurrent_rule_changes_never_hide_behind_a_confirmed_number(
     assert value(server.dsn, "select acked_seq from machine_sync") == seq + 2
     assert mac.rules == effective(admin)
     assert mac.rules.keys() == {("BINARY", sha(number)) for number in (1, 2, 3)}
+
+
+def test_syncs_do_not_wait_for_an_import_that_is_about_to_commit(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Mac with news, one without and a new one sync from start to end while an import holds the lock."""
+    add_rule(admin, sha(1))
+    mac.sync()
+    add_rule(admin, sha(2))
+    before = effective(admin)
+    rows = [
+        {"rule_type": "BINARY", "identifier": sha(number), "policy": "BLOCKLIST"} for number in range(3, 90)
+    ]
+    file = {"format": "json", "content": json.dumps(rows), "dry_run": False}
+    with ThreadPoolExecutor(1) as pool, closing(SimulatedMac(server.url)) as new:
+        with first_commit_held(monkeypatch) as about_to_commit:
+            importing = pool.submit(admin.post, "/api/v1/rules/import", json=file)
+            assert about_to_commit.wait(START_LIMIT)
+            received = [mac.sync().received, mac.sync().received]
+            new.sync()
+            assert not importing.done()
+        assert (received[0] > 0, received[1]) == (True, 0)
+        assert mac.rules == new.rules == before
+        assert importing.result().json()["added"] == len(rows)
+        mac.sync()
+        new.sync()
+        assert mac.rules == new.rules == effective(admin)
+        assert len(mac.rules) == len(before) + len(rows)

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -93,6 +93,19 @@ pub(crate) struct Hold<'h> {
     pub(crate) websocket: bool,
 }
 
+/// Open pages of the console, which are counted until [`Consoles::finish`].
+pub(crate) struct Consoles(Held, BufReader<ChildStdout>);
+
+/// What open pages heard.
+pub(crate) struct Heard {
+    /// Bytes a second of the page that heard most.
+    pub(crate) largest: f64,
+    /// Bytes a second of a page on average.
+    pub(crate) mean: f64,
+    /// Messages that said that others were lost.
+    pub(crate) lagged: f64,
+}
+
 /// Connections that are kept idle, or the canned backend; ended when dropped.
 pub(crate) struct Held(Child);
 
@@ -145,6 +158,22 @@ impl Program {
         command.args(hold.websocket.then_some("--websocket"));
         command.args(hold.authority.as_ref().map(|file| format!("--ca={}", file.display())));
         Held::start(command)
+    }
+
+    /// Opens this many pages of a console whose fleet has `machines`, unpinned as the fleet.
+    pub(crate) fn consoles(
+        &self,
+        to: &str,
+        cookie: &str,
+        pages: u32,
+        machines: u32,
+    ) -> Result<Consoles> {
+        let mut command = Command::new(&self.0);
+        command.args(["consoles", "--to", to]);
+        command.arg(format!("--connections={pages}")).arg(format!("--machines={machines}"));
+        command.arg(format!("--header=Cookie: {cookie}"));
+        let (held, output) = Held::begin(command)?;
+        Ok(Consoles(held, output))
     }
 
     /// Has clients begin requests of this load that never end, while the result lives.
@@ -325,18 +354,37 @@ impl Outcome {
 
 impl Held {
     /// Starts a command and waits for its line.
-    fn start(mut command: Command) -> Result<Self> {
+    fn start(command: Command) -> Result<Self> {
+        Self::begin(command).map(|(held, _)| held)
+    }
+
+    /// The same; what it says after that line is read from the result.
+    fn begin(mut command: Command) -> Result<(Self, BufReader<ChildStdout>)> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the load generator")?;
         let output = child.stdout.take().context("no output of the load generator")?;
-        let held = Self(child);
+        let (held, mut output) = (Self(child), BufReader::new(output));
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).context("the load generator's line")?;
+        output.read_line(&mut line).context("the load generator's line")?;
         ensure!(!line.is_empty(), "the load generator ended early; its message is above");
-        Ok(held)
+        Ok((held, output))
+    }
+}
+
+impl Consoles {
+    /// Closes the pages and gives what they heard.
+    pub(crate) fn finish(self) -> Result<Heard> {
+        let Self(mut held, output) = self;
+        drop(held.0.stdin.take());
+        let result: Value = serde_json::from_reader(output)
+            .context("the pages had no result; the load generator's message is above")?;
+        let figure = |name: &str| {
+            result[name].as_f64().with_context(|| format!("the load generator names no {name}"))
+        };
+        Ok(Heard { largest: figure("largest")?, mean: figure("mean")?, lagged: figure("lagged")? })
     }
 }
 

@@ -167,6 +167,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: fleet::events,
     },
     Scenario {
+        name: "live",
+        about: "what 50 open pages of the console cost while 100,000 Macs sync, and what each hears",
+        prepare: fleet::prepare,
+        run: fleet::live,
+    },
+    Scenario {
+        name: "sync-import",
+        about: "100,000 Macs that sync while 100,000 rules are imported",
+        prepare: fleet::prepare,
+        run: fleet::import,
+    },
+    Scenario {
         name: "rebuild",
         about: "from a changed line of the backend or the console to the loaded image, beside the same",
         prepare: container::prepare,

@@ -8,6 +8,7 @@
 //! | `http` | requests over kept or new connections or HTTP/2 streams, as fast as they are answered or at a fixed rate | [`report::Http`] |
 //! | `ws` | WebSockets that send a message and wait for its echo, likewise | [`report::WebSocket`] |
 //! | `fleet` | Macs that sync with a SantaServer, or only upload events | [`report::Fleet`] |
+//! | `consoles` | pages that hear the news; says `{"held":N}`, counts until its input ends | [`report::Consoles`] |
 //! | `hold` | opens idle connections or WebSockets, says `{"held":N}`, keeps them until its input ends | [`report::Held`] |
 //! | `slow` | clients that begin requests and never end them; says `{"held":N}`, goes on until its input ends | [`report::Held`] |
 //! | `serve` | the canned backend; says `{"listening":ADDRESS}` and serves until it is stopped | |
@@ -18,6 +19,7 @@
 //! that had to wait (no coordinated omission).
 
 mod certificate;
+mod consoles;
 mod content;
 mod events;
 mod fleet;
@@ -57,6 +59,8 @@ enum Command {
     Ws(websocket::Args),
     /// Let a fleet of Macs sync with a SantaServer
     Fleet(fleet::Args),
+    /// Open pages of the console and count what they hear until standard input ends
+    Consoles(consoles::Args),
     /// Open connections and keep them idle until standard input ends
     Hold(hold::Args),
     /// Begin requests that never end, until standard input does
@@ -130,6 +134,7 @@ fn run(command: Command) -> Result<()> {
             Command::Http(args) => report::print(&http::run(args).await?),
             Command::Ws(args) => report::print(&websocket::run(args).await?),
             Command::Fleet(args) => report::print(&fleet::run(args).await?),
+            Command::Consoles(args) => consoles::run(args).await,
             Command::Hold(args) => hold::run(args).await,
             Command::Slow(args) => slow::run(args).await,
             Command::Serve { listen } => serve::run(listen).await,

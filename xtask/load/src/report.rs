@@ -87,7 +87,22 @@ pub(crate) struct Fleet {
     pub(crate) stages: BTreeMap<String, Latency>,
 }
 
-/// What `santa-load hold` and `slow` say once everything is open.
+/// Outcome of `santa-load consoles`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Consoles {
+    /// Seconds since all pages were open.
+    pub(crate) seconds: f64,
+    /// Messages of all pages.
+    pub(crate) messages: u64,
+    /// Those that said that others were lost.
+    pub(crate) lagged: u64,
+    /// Bytes a second of the page that heard most.
+    pub(crate) largest: f64,
+    /// Bytes a second of a page on average.
+    pub(crate) mean: f64,
+}
+
+/// What `santa-load hold`, `consoles` and `slow` say once everything is open.
 #[derive(Debug, Serialize)]
 pub(crate) struct Held {
     /// Open connections.

@@ -6,6 +6,7 @@
 
 mod chain;
 mod cluster;
+mod live;
 mod rest;
 
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use super::scenario::{Bench, Outcome};
 use super::table::{BACKEND, Case, Metric, P99, Sample};
 use chain::{Chain, DATABASE, Kind, PROXY, ours};
 use cluster::{Cluster, Size};
+pub(crate) use live::{import, live};
 pub(crate) use rest::rest;
 use xtask::run;
 use xtask::tools::{postgres, python};

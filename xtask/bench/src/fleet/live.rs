@@ -1,0 +1,146 @@
+//! What open pages of the console cost while a fleet syncs, and what an import of
+//! rules costs the syncs.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use xtask::tools::python;
+
+use super::chain::{Chain, Kind};
+use super::cluster::{Cluster, Size};
+use crate::load::Consoles;
+use crate::scenario::{Bench, Outcome};
+use crate::table::{Metric, P50, P99, Sample};
+
+const MACS: u32 = 100_000;
+const RULES: u32 = 10_000;
+/// Open pages, beside none.
+const PAGES: [u32; 2] = [0, 50];
+/// Rules of the imported file.
+const IMPORTED: u32 = 100_000;
+
+const BACKEND: Metric = Metric { name: "backend CPU", unit: "% of a core", compared: true };
+const DATABASE: Metric = Metric { name: "PostgreSQL CPU", unit: "% of a core", compared: true };
+const PROXY: Metric = Metric { name: "proxy CPU", unit: "% of a core", compared: true };
+const LARGEST: Metric = Metric { name: "largest page", unit: "kB/s", compared: false };
+const MEAN: Metric = Metric { name: "page on average", unit: "kB/s", compared: false };
+const LAGGED: Metric = Metric { name: "told of a loss", unit: "pages", compared: false };
+const IMPORT: Metric = Metric { name: "import", unit: "s", compared: false };
+
+/// The same fleet with open pages and without, in turn.
+pub(crate) fn live(bench: &mut Bench) -> Result<Outcome> {
+    let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
+    let mut chain = full(bench, &cluster)?;
+    let cookie = chain.database.login()?;
+    warm_up(bench, &cluster, &mut chain)?;
+    let name = format!("{MACS} Macs, {} syncs/s", MACS / 600);
+    let case = bench.alternate(&name, &mut PAGES.to_vec(), called, |pages| {
+        let open = match *pages {
+            0 => None,
+            number => Some(bench.load.consoles(chain.address(), &cookie, number, MACS)?),
+        };
+        let mut sample = syncs(bench, &cluster, &mut chain, bench.seconds)?;
+        if let Some(heard) = open.map(Consoles::finish).transpose()? {
+            sample.extend([
+                (LARGEST, heard.largest / 1e3),
+                (MEAN, heard.mean / 1e3),
+                (LAGGED, heard.lagged),
+            ]);
+        }
+        Ok(sample)
+    })?;
+    Ok(Outcome::Cases(vec![case]))
+}
+
+/// The same fleet while rules are imported and while not, in turn.
+pub(crate) fn import(bench: &mut Bench) -> Result<Outcome> {
+    let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
+    let mut chain = full(bench, &cluster)?;
+    let cookie = chain.database.login()?;
+    warm_up(bench, &cluster, &mut chain)?;
+    let name = format!("{MACS} Macs, {} syncs/s", MACS / 600);
+    let mut subjects = [None, Some(IMPORTED)];
+    let called = |rules: &Option<u32>| match rules {
+        None => "nothing else".to_owned(),
+        Some(rules) => format!("an import of {rules} rules"),
+    };
+    let case = bench.alternate(&name, &mut subjects, called, |rules| {
+        let import = rules.map(|rules| Import::start(&chain, &cookie, rules)).transpose()?;
+        let mut sample = syncs(bench, &cluster, &mut chain, bench.seconds)?;
+        if let Some(import) = import {
+            sample.push((IMPORT, import.finish(bench.seconds)?));
+        }
+        Ok(sample)
+    })?;
+    Ok(Outcome::Cases(vec![case]))
+}
+
+fn called(pages: &u32) -> String {
+    if *pages == 0 { "no page open".to_owned() } else { format!("{pages} pages open") }
+}
+
+fn full(bench: &Bench, cluster: &Cluster) -> Result<Chain> {
+    let size = Size { machines: MACS, rules: RULES };
+    Chain::start(bench, Kind::Santa, cluster.fill(bench, Kind::Santa, size)?)
+}
+
+/// Caches fill and statements are prepared.
+fn warm_up(bench: &Bench, cluster: &Cluster, chain: &mut Chain) -> Result<()> {
+    syncs(bench, cluster, chain, bench.seconds.min(5.0)).map(drop)
+}
+
+/// Lets the fleet sync, and says what a second of it costs.
+fn syncs(bench: &Bench, cluster: &Cluster, chain: &mut Chain, seconds: f64) -> Result<Sample> {
+    let load = chain.fleet(MACS, seconds);
+    let (outcome, costs) = chain.measure(bench, cluster, &load)?;
+    outcome.whole()?;
+    // Microseconds a second are a millionth of a core.
+    let share = |each: f64| each * outcome.responses / outcome.seconds / 1e4;
+    let [backend, database, proxy] = costs.map(share);
+    Ok(vec![
+        (BACKEND, backend),
+        (DATABASE, database),
+        (PROXY, proxy),
+        (P50, outcome.p50),
+        (P99, outcome.p99),
+    ])
+}
+
+/// An import by the REST interface, beside the syncs; ended when dropped.
+struct Import(Child);
+
+impl Import {
+    fn start(chain: &Chain, cookie: &str, rules: u32) -> Result<Self> {
+        let child = Command::new(python::interpreter())
+            .args(["-m", "tests.bench.importing", "--url"])
+            .arg(format!("http://{}", chain.address()))
+            .args(["--cookie", cookie, "--rules", &rules.to_string()])
+            .current_dir(&chain.database.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the import")?;
+        Ok(Self(child))
+    }
+
+    /// Gives how long the import took; it has to end while the fleet syncs.
+    fn finish(mut self, seconds: f64) -> Result<f64> {
+        let ended = self.0.try_wait().context("the import")?;
+        let status = ended.with_context(|| {
+            format!("the import took longer than the {seconds} s of syncs: use more --seconds")
+        })?;
+        ensure!(status.success(), "the import failed; its message is above");
+        let output = self.0.stdout.take().context("no output of the import")?;
+        let value: Value = serde_json::from_reader(output).context("the import's result")?;
+        value["seconds"].as_f64().context("the import names no seconds")
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
