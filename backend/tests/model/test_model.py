@@ -23,8 +23,8 @@ from tests.support.postgres import Cluster
 
 SYNCS = int(os.environ.get("SANTA_MODEL_SYNCS", "800"))
 """Machine-syncs of the right algorithm."""
-MUTANT_SYNCS = 12_000
-"""Machine-syncs within which a wrong one has to be noticed; most are within some hundred."""
+MUTANT_SYNCS = 40_000
+"""Machine-syncs within which a wrong one has to be noticed; most are within some hundred or thousand."""
 
 STANDINGS = ("another profile", "release", "retire", "restore", "delete")
 
