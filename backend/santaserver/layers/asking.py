@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from santaserver.confirmation import ConfirmQuestion, ConfirmReason
 from santaserver.layers import member_repository as repository
-from santaserver.layers.lockdown import Members, Mode, leaving, members_of_layers, present_modes
+from santaserver.layers.lockdown import LOCKDOWN, Members, Mode, leaving, members_of_layers, present_modes
 from santaserver.layers.members import count_members
 from santaserver.layers.schemas import GLOBAL
 from santaserver.scope import Scope
@@ -59,11 +59,13 @@ async def out_of_lockdown(
     """
     connection = work.connection
     before = await present_modes(connection)
-    layers = {mode.layer for mode in (*before, *modes)}
-    present = await members_of_layers(connection, layers, only)
-    fleet = await repository.fleet_size(connection) if only is None else 1
-    after: Members = {**present, **(members or {})}
-    macs = leaving((before, present), (modes, after), fleet)
+    macs = 0
+    if any(mode.mode == LOCKDOWN for mode in before):
+        layers = {mode.layer for mode in (*before, *modes)}
+        present = await members_of_layers(connection, layers, only)
+        fleet = await repository.fleet_size(connection) if only is None else 1
+        after: Members = {**present, **(members or {})}
+        macs = leaving((before, present), (modes, after), fleet)
     return ConfirmReason(
         kind="leaves_lockdown",
         machines=macs,

@@ -1,6 +1,7 @@
 """Which Macs belong to a layer, by their last report."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -16,14 +17,36 @@ COUNT = {
 }
 """Kind of a layer → the Macs of an owner's."""
 
-KNOWN = """(
-  $4 and exists (select from tag_member x
-    where x.machine_id = m.id and x.tag_id = $1 and x.source = 'manual' and x.left_at is null)
-  or m.enrollment_id = any($3)
-  or exists (select from unnest(m.primary_user_groups) g where lower(g) = any($2)))"""
-"""The members of a tag that can be told without its expression."""
+KNOWN = """
+select m.id from machine m
+where m.retired_at is null and ($6::bigint is null or m.id = $6) and m.id in (
+  select x.machine_id from tag_member x
+  where x.tag_id = $1 and x.left_at is null and $4 and x.source = 'manual'
+  union all
+  select x.machine_id from tag_member x join machine_sync y on y.machine_id = x.machine_id
+  where x.tag_id = $1 and x.left_at is null and x.source = 'predicate'
+    and y.last_preflight_at > $5::timestamptz
+  union all
+  select e.id from machine e where e.enrollment_id = any($3)
+  union all
+  select g.id from machine g where cardinality($2::text[]) > 0
+    and exists (select from unnest(g.primary_user_groups) name where lower(name) = any($2)))
+"""
+"""The members of a tag that can be told without its expression, or for which it has been evaluated."""
+
+UNEVALUATED = f"""
+select m.id, {COLUMNS} from machine m left join machine_sync y on y.machine_id = m.id
+where m.retired_at is null and (y.last_preflight_at > $1::timestamptz) is not true
+  and m.id > $2 and ($4::bigint is null or m.id = $4)
+order by m.id limit $3
+"""  # noqa: S608 - a constant
+"""The Macs for which a tag's expression was not evaluated after a moment."""
+
 DEFINED = """t.id, t.predicate, t.groups,
-  array(select enrollment_id from tag_enrollment e where e.tag_id = t.id)"""
+  array(select enrollment_id from tag_enrollment e where e.tag_id = t.id), true,
+  (select c.at + interval '1 minute' from tag_version v join policy_change c on c.seq = v.opened_seq
+    where v.tag_id = t.id and v.closed_seq is null)"""
+"""A minute is more than a change takes from its moment to its commit."""
 
 MODES = """
 select v.layer_id, l.rank, v.value #>> '{}', v.locked from setting_version v join layer l on l.id = v.layer_id
@@ -41,11 +64,8 @@ class TagDefinition(Struct, frozen=True):
     enrollments: list[int]
     manual: bool = True
     """Whether Macs that were given it manually count."""
-
-    @property
-    def known(self) -> tuple[int, list[str], list[int], bool]:
-        """The arguments of `KNOWN`; groups as they are compared."""
-        return self.id, [name.lower() for name in self.groups], self.enrollments, self.manual
+    since: datetime | None = None
+    """A preflight after this moment has evaluated the expression; None: none has."""
 
 
 async def count_owned(connection: Connection, kind: str, owner: str) -> int:
@@ -61,6 +81,13 @@ async def find_tag(connection: Connection, name: str) -> TagDefinition | None:
         name,
     )
     return TagDefinition(*row) if row else None
+
+
+async def definition_of(connection: Connection, tag: int) -> TagDefinition:
+    """Return the present definition of a tag that there is."""
+    query = f"select {DEFINED} from tag t where id = $1"  # noqa: S608 - a constant
+    (row,) = await connection.fetch(query, tag)
+    return TagDefinition(*row)
 
 
 async def fleet_size(connection: Connection) -> int:
@@ -98,32 +125,15 @@ async def tags_of_layers(connection: Connection, layers: Sequence[int]) -> list[
 
 
 async def known_members(connection: Connection, tag: TagDefinition, only: int | None) -> set[int]:
-    """Return the members that can be told without the tag's expression, or one of them."""
-    query = f"""select m.id from machine m
-      where m.retired_at is null and {KNOWN} and ($5::bigint is null or m.id = $5)"""  # noqa: S608 - a constant
-    return {row[0] for row in await connection.fetch(query, *tag.known, only)}
+    """Return the members that can be told without evaluating the tag's expression, or one of them."""
+    groups = [name.lower() for name in tag.groups]  # as they are compared
+    rows = await connection.fetch(KNOWN, tag.id, groups, tag.enrollments, tag.manual, tag.since, only)
+    return {row[0] for row in rows}
 
 
-async def count_known(connection: Connection, tag: TagDefinition) -> int:
-    """Count the members that can be told without the tag's expression."""
-    number: int = await connection.fetchval(
-        f"select count(*) from machine m where m.retired_at is null and {KNOWN}",  # noqa: S608 - a constant
-        *tag.known,
-    )
-    return number
-
-
-async def others(
+async def unevaluated(
     connection: Connection, tag: TagDefinition, after: int, limit: int, only: int | None = None
 ) -> Sequence[tuple[int, MachineFacts]]:
-    """Return some of the other Macs in the order of their ids, or one: each one's id and facts."""
-    rows = await connection.fetch(
-        f"""select m.id, {COLUMNS} from machine m
-            where m.retired_at is null and not {KNOWN} and m.id > $5 and ($7::bigint is null or m.id = $7)
-            order by m.id limit $6""",  # noqa: S608 - constants
-        *tag.known,
-        after,
-        limit,
-        only,
-    )
+    """Return some of the Macs that the tag's expression was not evaluated for: each one's id and facts."""
+    rows = await connection.fetch(UNEVALUATED, tag.since, after, limit, only)
     return [(row[0], stored_facts(row[1:])) for row in rows]

@@ -4,8 +4,6 @@ The list of layers counts by the last preflights. This count is for the confirma
 includes a new tag, and Macs that have not synced since they got it.
 """
 
-from collections.abc import AsyncIterator
-
 from santaserver.db import Connection
 from santaserver.errors import NotFound
 from santaserver.layers import member_repository as repository
@@ -15,7 +13,7 @@ from santaserver.policy.predicate import holds
 from santaserver.scope import Scope
 from santaserver.turns import Turns
 
-AT_ONCE = 200
+AT_ONCE = 1000
 """Macs that are read at a time."""
 
 
@@ -28,36 +26,20 @@ async def count_members(connection: Connection, scope: Scope, name: str) -> int:
     tag = await repository.find_tag(connection, owner)
     if tag is None:
         raise NotFound(missing(kind))
-    number = await repository.count_known(connection, tag)
-    if tag.predicate is not None:
-        number += await _count_matching(connection, tag, tag.predicate)
-    return number
+    return len(await members_of_tag(connection, tag))
 
 
 async def members_of_tag(connection: Connection, tag: TagDefinition, only: int | None = None) -> set[int]:
     """Return the Macs that have a tag by its definition, synced since or not; or whether one has."""
     found = await repository.known_members(connection, tag, only)
-    if tag.predicate is not None:
-        found |= {mac async for mac in _matching(connection, tag, tag.predicate, only)}
-    return found
-
-
-async def _count_matching(connection: Connection, tag: TagDefinition, predicate: str) -> int:
-    number = 0
-    async for _ in _matching(connection, tag, predicate):
-        number += 1
-    return number
-
-
-async def _matching(
-    connection: Connection, tag: TagDefinition, predicate: str, only: int | None = None
-) -> AsyncIterator[int]:
-    """Yield the other Macs that a tag's expression holds for."""
+    if tag.predicate is None:
+        return found
     after = 0
     turns = Turns()
-    while machines := await repository.others(connection, tag, after, AT_ONCE, only):
+    while machines := await repository.unevaluated(connection, tag, after, AT_ONCE, only):
         for mac, facts in machines:
-            if holds(predicate, facts):
-                yield mac
+            if mac not in found and holds(tag.predicate, facts):
+                found.add(mac)
             await turns.pause()
         after = machines[-1][0]
+    return found

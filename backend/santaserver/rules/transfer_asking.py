@@ -1,5 +1,7 @@
 """Asks before an import loosens the policy or concerns many Macs."""
 
+from dataclasses import dataclass
+
 from santaserver.db import Connection
 from santaserver.layers.asking import ask, loosens
 from santaserver.layers.lockdown import members_of_layers
@@ -11,24 +13,51 @@ from santaserver.rules.transfer_schemas import ImportPlan
 from santaserver.unit_of_work import UnitOfWork
 
 
-async def ask_before_import(work: UnitOfWork, plan: ImportPlan) -> None:
+@dataclass(frozen=True, slots=True)
+class ImportReach:
+    """What a planned import is asked about, without the Macs, which take time to count."""
+
+    counts: tuple[int, int, int]
+    loosened: int
+    loosened_layers: frozenset[int]
+    changed_layers: frozenset[int]
+    new_layers: frozenset[str]
+
+
+async def reach_of(connection: Connection, plan: ImportPlan) -> ImportReach:
+    """Read it from the comparison of the file with what is stored."""
+    loosened, layers = await staging.loosened(connection)
+    return ImportReach(
+        (plan.added, plan.changed, plan.removed),
+        loosened,
+        frozenset(layers),
+        frozenset(await staging.changed_layers(connection)),
+        frozenset(await staging.new_layers(connection)),
+    )
+
+
+async def ask_before_import(work: UnitOfWork, reach: ImportReach) -> None:
     """Ask before a planned import; the file is staged and compared."""
     if not work.confirmation.asks:
         return
     connection = work.connection
-    rules, layers = await staging.loosened(connection)
     reasons = []
-    if rules:
-        what = "1 rule no longer blocks" if rules == 1 else f"{rules} rules no longer block"
-        reasons.append(loosens(what, await _count(connection, layers)))
-    new = await staging.macs_of_new_layers(connection)
-    macs = await _count(connection, await staging.changed_layers(connection), new)
-    counts = (plan.added, plan.changed, plan.removed)
-    await ask(work, entity_tag("rule", "*", plan.policy_seq, counts), reasons, macs)
+    if reach.loosened:
+        one = reach.loosened == 1
+        what = "1 rule no longer blocks" if one else f"{reach.loosened} rules no longer block"
+        reasons.append(loosens(what, await _count(connection, reach.loosened_layers, set())))
+    new = await staging.macs_of(connection, reach.new_layers)
+    macs = await _count(connection, reach.changed_layers, new)
+    await ask(work, _version(reach), reasons, macs)
 
 
-async def _count(connection: Connection, layers: list[int], others: set[int] | None = None) -> int:
+def _version(reach: ImportReach) -> str:
+    layers = (reach.loosened_layers, reach.changed_layers, reach.new_layers)
+    return entity_tag("rule", "*", reach.counts, *(sorted(names) for names in layers))
+
+
+async def _count(connection: Connection, layers: frozenset[int], others: set[int]) -> int:
     if GLOBAL_LAYER in layers:
         return await fleet_size(connection)
     members = await members_of_layers(connection, layers)
-    return len((others or set()).union(*members.values()))
+    return len(others.union(*members.values()))

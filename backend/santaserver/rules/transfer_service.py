@@ -17,7 +17,7 @@ from santaserver.policy.change import Change, policy_change
 from santaserver.policy.head import read_head
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.transfer_apply import apply
-from santaserver.rules.transfer_asking import ask_before_import
+from santaserver.rules.transfer_asking import ask_before_import, reach_of
 from santaserver.rules.transfer_guard import judge
 from santaserver.rules.transfer_plan import Failed, FileReader
 from santaserver.rules.transfer_schemas import (
@@ -69,13 +69,18 @@ async def import_rules(
     plan = await _plan(work, file, seen.seq, now)
     if wanted.dry_run:
         return plan
+    _refuse_mistakes(plan)
+    reach = await reach_of(work.connection, plan)
+    await ask_before_import(work, reach)
     async with policy_change(work, actor, now, "import", wanted.reason) as change:
         if (change.before.seq, change.before.layer_version) != (seen.seq, seen.layer_version):
             await staging.forget(work.connection)
             plan = await _plan(work, file, change.before.seq, now)
-        if plan.mistakes_total:
-            raise _refusal(plan)
-        await ask_before_import(work, plan)
+            _refuse_mistakes(plan)
+            if await reach_of(work.connection, plan) != reach:
+                raise Conflict(
+                    "Rules of this file were changed while it was read; nothing was imported. Repeat it"
+                )
         plan.policy_seq = await apply(change)
         _record(change, plan, file)
     return plan
@@ -125,12 +130,14 @@ async def _stage(
     return StagedFile(wanted, reader.rules, failed, mistakes)
 
 
-def _refusal(plan: ImportPlan) -> Unprocessable:
+def _refuse_mistakes(plan: ImportPlan) -> None:
+    if not plan.mistakes_total:
+        return
     fields = tuple(
         FieldProblem(field=f"line {one.line}{'.' if one.field else ''}{one.field}", message=one.message)
         for one in plan.mistakes
     )
-    return Unprocessable(f"The file has {plan.mistakes_total} errors; nothing was imported", errors=fields)
+    raise Unprocessable(f"The file has {plan.mistakes_total} errors; nothing was imported", errors=fields)
 
 
 def _record(change: Change, plan: ImportPlan, file: StagedFile) -> None:

@@ -125,10 +125,13 @@ LOOSENED = """select count(*), array_agg(distinct layer_id) from import_step
 CHANGED = """select distinct layer_id from import_step
   where action in ('add', 'change', 'remove') and noticed and layer_id is not null"""
 
-NEW_LAYERS = """select distinct m.id from import_step s join machine m
-  on s.layer = 'machine:' || m.machine_id or s.layer = 'user:' || lower(m.primary_user)
-  where s.action = 'add' and s.layer_id is null and m.retired_at is null"""
-"""The Macs of users and machines that get their layers by this import."""
+NEW_LAYERS = """select distinct layer from import_step where action = 'add' and layer_id is null"""
+
+MACS = """select m.id from unnest($1::text[]) s (layer) join machine m on m.machine_id = substr(s.layer, 9)
+  where s.layer like 'machine:%' and m.retired_at is null
+  union
+  select m.id from unnest($1::text[]) s (layer) join machine m on lower(m.primary_user) = substr(s.layer, 6)
+  where s.layer like 'user:%' and m.retired_at is null"""
 
 
 async def begin(connection: Connection) -> None:
@@ -186,9 +189,14 @@ async def changed_layers(connection: Connection) -> list[int]:
     return [row[0] for row in await connection.fetch(CHANGED)]
 
 
-async def macs_of_new_layers(connection: Connection) -> set[int]:
-    """Return the Macs whose own layer, or that of their user, would begin with this import."""
-    return {row[0] for row in await connection.fetch(NEW_LAYERS)}
+async def new_layers(connection: Connection) -> list[str]:
+    """Return the layers of users and machines that would begin with this import."""
+    return [row[0] for row in await connection.fetch(NEW_LAYERS)]
+
+
+async def macs_of(connection: Connection, layers: Collection[str]) -> set[int]:
+    """Return the Macs of layers of users and machines, by the layers' names."""
+    return {row[0] for row in await connection.fetch(MACS, list(layers))}
 
 
 async def unknown_layers(connection: Connection) -> set[str]:

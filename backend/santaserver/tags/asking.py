@@ -7,7 +7,7 @@ from msgspec import structs
 from santaserver.confirmation import ConfirmReason
 from santaserver.layers.asking import ask, loosens, out_of_lockdown
 from santaserver.layers.lockdown import present_modes
-from santaserver.layers.member_repository import TagDefinition
+from santaserver.layers.member_repository import TagDefinition, definition_of
 from santaserver.layers.members import members_of_tag
 from santaserver.preconditions import entity_tag
 from santaserver.tags import repository
@@ -20,7 +20,7 @@ async def ask_before_removal(work: UnitOfWork, row: TagRow, etag: str) -> None:
     """Ask before a tag goes with its rules and settings."""
     if not _matters(work, row):
         return
-    macs = await members_of_tag(work.connection, _definition(row))
+    macs = await members_of_tag(work.connection, await definition_of(work.connection, row.id))
     modes = [mode for mode in await present_modes(work.connection) if mode.layer != row.layer]
     reasons = [await out_of_lockdown(work, modes), *await _losses(work, row, len(macs))]
     await ask(work, entity_tag("tag", row.id, etag, row.rules, row.settings), reasons, len(macs))
@@ -28,11 +28,17 @@ async def ask_before_removal(work: UnitOfWork, row: TagRow, etag: str) -> None:
 
 async def ask_before_change(work: UnitOfWork, row: TagRow, content: TagContent, etag: str) -> None:
     """Ask before Macs get or lose a tag by its new definition."""
+    if not _matters(work, row):
+        return
+    present = await definition_of(work.connection, row.id)
     after = TagDefinition(row.id, content.predicate, content.groups, content.enrollments)
-    if _matters(work, row) and after != _definition(row):
-        before = await members_of_tag(work.connection, _definition(row))
-        version = entity_tag("tag", row.id, etag, content.model_dump())
-        await _ask(work, row, (before, await members_of_tag(work.connection, after)), version)
+    if after == structs.replace(present, since=None):
+        return
+    if after.predicate == present.predicate:
+        after = structs.replace(after, since=present.since)
+    before = await members_of_tag(work.connection, present)
+    version = entity_tag("tag", row.id, etag, content.model_dump())
+    await _ask(work, row, (before, await members_of_tag(work.connection, after)), version)
 
 
 async def ask_before_membership(
@@ -41,8 +47,9 @@ async def ask_before_membership(
     """Ask before one Mac gets or loses a tag."""
     if not _matters(work, row):
         return
-    before = await members_of_tag(work.connection, _definition(row), machine)
-    automatic = structs.replace(_definition(row), manual=False)
+    present = await definition_of(work.connection, row.id)
+    before = await members_of_tag(work.connection, present, machine)
+    automatic = structs.replace(present, manual=False)
     after = {machine} if member else await members_of_tag(work.connection, automatic, machine)
     await _ask(work, row, (before, after), entity_tag("tag", row.id, etag, member), only=machine)
 
@@ -88,7 +95,3 @@ async def _losses(work: UnitOfWork, row: TagRow, macs: int) -> list[ConfirmReaso
 def _matters(work: UnitOfWork, row: TagRow) -> bool:
     """Tell whether it makes a difference who has the tag."""
     return work.confirmation.asks and row.rules + row.settings > 0
-
-
-def _definition(row: TagRow) -> TagDefinition:
-    return TagDefinition(row.id, row.predicate, row.groups, row.enrollments)
