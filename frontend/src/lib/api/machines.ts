@@ -33,16 +33,19 @@ export function orderForMany(
   action: FleetAction,
   filters: MachineFilters,
   count: number,
+  reason: string,
 ): Promise<FleetResult> {
   const filter = { q: filters.q ?? '', retired: filters.retired ?? false };
-  return unwrap(
-    api.POST('/api/v1/machines/actions', { body: { action, filter, count, reason: '' } }),
-  );
+  return unwrap(api.POST('/api/v1/machines/actions', { body: { action, filter, count, reason } }));
 }
 
 /** Does something with one machine. */
-export async function orderForOne(action: FleetAction, id: string): Promise<void> {
-  const body = { action, machine_ids: [id], reason: '' };
+export async function orderForOne(
+  action: FleetAction,
+  id: string,
+  reason: string,
+): Promise<void> {
+  const body = { action, machine_ids: [id], reason };
   await unwrap(api.POST('/api/v1/machines/actions', { body }));
 }
 

@@ -30,8 +30,8 @@ export function changeRule(rule: RuleVersion, change: RuleUpdate): Promise<Rule>
   return unwrap(api.PUT('/api/v1/rules/{rule_id}', { params, body: change }));
 }
 
-export async function removeRule(rule: RuleVersion): Promise<void> {
-  const params = { path: { rule_id: rule.id }, header: ifMatch(rule) };
+export async function removeRule(rule: RuleVersion, reason: string): Promise<void> {
+  const params = { path: { rule_id: rule.id }, query: { reason }, header: ifMatch(rule) };
   await unwrap(api.DELETE('/api/v1/rules/{rule_id}', { params }));
 }
 

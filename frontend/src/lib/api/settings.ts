@@ -18,13 +18,15 @@ export async function readSettings(options: CallOptions = {}): Promise<GlobalSet
 export async function saveSettings(
   draft: GlobalSettings,
   saved: GlobalSettings,
+  reason: string,
 ): Promise<GlobalSettings> {
   const layer = globalLayer(draft, saved);
-  const own = await saveLayerSettings(layer, {
+  const before = {
     ...layer,
     values: Object.fromEntries(saved.owned.map((key) => [key, saved.values[key]])),
     locked: saved.locked,
-  });
+  };
+  const own = await saveLayerSettings(layer, before, reason);
   return globalSettings(draft.values, own);
 }
 
@@ -40,7 +42,7 @@ export function readLayerSettings(
 export function saveLayerSettings(
   draft: LayerSettings,
   saved: LayerSettings,
-  reason = '',
+  reason: string,
 ): Promise<LayerSettings> {
   const params = { query: { layer: draft.layer }, header: ifMatch(saved) };
   const body = { ...layerPatch(draft, saved), reason };

@@ -26,14 +26,14 @@ export function createTag(tag: TagContent, reason = ''): Promise<Tag> {
 
 type TagVersion = Pick<Tag, 'id' | 'etag'>;
 
-export function changeTag(tag: TagVersion, content: TagContent, reason = ''): Promise<Tag> {
+export function changeTag(tag: TagVersion, content: TagContent, reason: string): Promise<Tag> {
   const params = { path: { tag_id: tag.id }, header: ifMatch(tag) };
   return unwrap(api.PUT('/api/v1/tags/{tag_id}', { params, body: { ...content, reason } }));
 }
 
 /** Removes a tag with the rules and settings of its layer. */
-export async function removeTag(tag: TagVersion): Promise<void> {
-  const params = { path: { tag_id: tag.id }, header: ifMatch(tag) };
+export async function removeTag(tag: TagVersion, reason: string): Promise<void> {
+  const params = { path: { tag_id: tag.id }, query: { reason }, header: ifMatch(tag) };
   await unwrap(api.DELETE('/api/v1/tags/{tag_id}', { params }));
 }
 
@@ -47,7 +47,7 @@ export function readOrder(): Promise<TagOrder> {
 }
 
 /** Puts tags that are in the order `seen` into another one. */
-export function orderTags(tags: Tag['id'][], seen: TagOrder, reason = ''): Promise<Tag[]> {
+export function orderTags(tags: Tag['id'][], seen: TagOrder, reason: string): Promise<Tag[]> {
   const params = { header: ifMatch(seen) };
   return unwrap(api.PUT('/api/v1/tags/order', { params, body: { tags, reason } }));
 }
@@ -66,17 +66,21 @@ export function listMembers(
 }
 
 /** Adds a Mac that the page does not show yet. */
-export async function addMember(id: Tag['id'], machineId: string): Promise<void> {
+export async function addMember(id: Tag['id'], machineId: string, reason: string): Promise<void> {
   const path = { tag_id: id, machine_id: machineId };
   const present = await unwrap(
     api.GET('/api/v1/tags/{tag_id}/members/{machine_id}', { params: { path } }),
   );
-  const params = { path, header: ifMatch(present) };
+  const params = { path, query: { reason }, header: ifMatch(present) };
   await unwrap(api.PUT('/api/v1/tags/{tag_id}/members/{machine_id}', { params }));
 }
 
-export async function removeMember(id: Tag['id'], member: TagMember): Promise<void> {
+export async function removeMember(
+  id: Tag['id'],
+  member: TagMember,
+  reason: string,
+): Promise<void> {
   const path = { tag_id: id, machine_id: member.machine_id };
-  const params = { path, header: ifMatch(member) };
+  const params = { path, query: { reason }, header: ifMatch(member) };
   await unwrap(api.DELETE('/api/v1/tags/{tag_id}/members/{machine_id}', { params }));
 }

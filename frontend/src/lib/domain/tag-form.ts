@@ -10,6 +10,8 @@ export interface TagForm {
   /** One to a line: names of directory groups may contain commas. */
   groups: string;
   enrollments: number[];
+  /** Why it is changed; not part of the tag. */
+  reason: string;
 }
 
 type TagMistakes = Partial<Record<keyof TagForm, string>>;
@@ -37,7 +39,7 @@ export const PREDICATE_NAMES: readonly string[] = [
 ];
 
 export function emptyTagForm(): TagForm {
-  return { name: '', description: '', predicate: '', groups: '', enrollments: [] };
+  return { name: '', description: '', predicate: '', groups: '', enrollments: [], reason: '' };
 }
 
 export function formFromTag(tag: Tag): TagForm {
@@ -47,6 +49,7 @@ export function formFromTag(tag: Tag): TagForm {
     predicate: tag.predicate ?? '',
     groups: tag.groups.join('\n'),
     enrollments: [...tag.enrollments],
+    reason: '',
   };
 }
 
@@ -67,7 +70,7 @@ export function tagMistakes(form: TagForm): TagMistakes {
   return mistakes;
 }
 
-const FIELD_LABELS: Readonly<Record<keyof TagForm, string>> = {
+const FIELD_LABELS: Readonly<Record<keyof Omit<TagForm, 'reason'>, string>> = {
   name: 'Name',
   description: 'Description',
   predicate: 'Expression',
@@ -76,7 +79,7 @@ const FIELD_LABELS: Readonly<Record<keyof TagForm, string>> = {
 };
 
 export function tagFieldLabel(field: string): string {
-  return FIELD_LABELS[field as keyof TagForm] ?? field;
+  return FIELD_LABELS[field as keyof typeof FIELD_LABELS] ?? field;
 }
 
 /** A field's value in words; `names` are those of the enrollments. */
