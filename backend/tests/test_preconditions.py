@@ -258,6 +258,13 @@ KINDS = [
         read="/machines/{monitored}",
     ),
     Kind(
+        "enrollment",
+        "/enrollments/{listed}",
+        "PATCH",
+        ({"reenroll_retired": True, "expires_at": "2099-01-02T03:04:05Z"}, {"label": "y"}),
+        ["expires_at", "reenroll_retired"],
+    ),
+    Kind(
         "enrollment", "/enrollments/{listed}/serials", "PATCH", ({"add": ["A"]}, {"add": ["B"]}), ["serials"]
     ),
     Kind("enrollment", SERIALS, "DELETE", (None, None), ["serials"]),

@@ -107,6 +107,26 @@ async def add_tags(connection: Connection, enrollment: int, tags: Sequence[int])
     )
 
 
+async def set_terms(
+    connection: Connection,
+    enrollment: int,
+    label: str,
+    quota: int | None,
+    expires_at: datetime | None,
+    *,
+    reenroll_retired: bool,
+) -> None:
+    """Replace what can be changed of an enrollment besides its list of serial numbers."""
+    await connection.execute(
+        "update enrollment set label = $2, quota = $3, expires_at = $4, reenroll_retired = $5 where id = $1",
+        enrollment,
+        label,
+        quota,
+        expires_at,
+        reenroll_retired,
+    )
+
+
 async def set_serials(connection: Connection, enrollment: int, serials: Sequence[str] | None) -> None:
     """Replace the list of serial numbers that may use an enrollment."""
     await connection.execute("update enrollment set serial_allowlist = $2 where id = $1", enrollment, serials)

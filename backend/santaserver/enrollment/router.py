@@ -12,6 +12,7 @@ from santaserver.enrollment.schemas import (
     Enrollment,
     EnrollmentCreate,
     EnrollmentCreated,
+    EnrollmentPatch,
     Essential,
     ProfileRequest,
     SerialChange,
@@ -20,6 +21,7 @@ from santaserver.enrollment.schemas import (
 from santaserver.errors import (
     CHANGING,
     BadRequest,
+    Conflict,
     Forbidden,
     NotFound,
     Unauthorized,
@@ -72,6 +74,23 @@ async def get_enrollment(
 ) -> Enrollment:
     """Show one enrollment."""
     return tagged(response, await service.get_enrollment(connection, enrollment_id, now))
+
+
+@router.patch(
+    "/{enrollment_id}", dependencies=[MAY_WRITE], responses=CHANGING | responses(Conflict, Unprocessable)
+)
+async def change_enrollment(
+    enrollment_id: RowId,
+    patch: EnrollmentPatch,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
+) -> Enrollment:
+    """Change some of an enrollment's terms; what the request leaves out stays."""
+    changed = await service.change_enrollment(work, enrollment_id, patch, expected, user, now)
+    return tagged(response, changed)
 
 
 @router.post("/{enrollment_id}/revoke", dependencies=[MAY_WRITE], responses=responses(NotFound))

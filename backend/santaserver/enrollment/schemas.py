@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from santaserver.inputs import Input, Line, Time
+from santaserver.inputs import Input, Line, Time, unchanged
 from santaserver.policy.targets import RuleType
 
 MAX_SERIALS = 5_000
@@ -12,25 +12,40 @@ MAX_SERIALS = 5_000
 State = Literal["active", "full", "expired", "revoked"]
 
 
+Label = Annotated[Line, Field(min_length=1, max_length=200, description="What the secret is for")]
+Quota = Annotated[int | None, Field(ge=1, le=2**31 - 1, description="Machine limit; null: none")]
+ExpiresAt = Annotated[
+    Time | None, Field(description="From then on the secret is refused, also to Macs enrolled with it")
+]
+ReenrollRetired = Annotated[
+    bool,
+    Field(description="Whether a retired Mac of it that syncs joins the fleet again; else it is refused"),
+]
+
+
 class EnrollmentCreate(Input):
     """A new enrollment."""
 
-    label: Line = Field(min_length=1, max_length=200, description="What the secret is for")
-    quota: int | None = Field(None, ge=1, le=2**31 - 1, description="Machine limit; null: none")
+    label: Label
+    quota: Quota = None
     serial_allowlist: list[Annotated[Line, Field(min_length=1, max_length=100)]] | None = Field(
         None, max_length=MAX_SERIALS, description="Serial numbers that may use it; null: any"
     )
-    expires_at: Time | None = Field(
-        None, description="From then on the secret is refused, also to Macs enrolled with it"
-    )
+    expires_at: ExpiresAt = None
     client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
-    reenroll_retired: bool = Field(
-        False,
-        description="Whether a retired Mac of it that syncs joins the fleet again; else it is refused",
-    )
+    reenroll_retired: ReenrollRetired = False
     tags: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field(
         [], max_length=50, description="Names of tags whose members its Macs become"
     )
+
+
+class EnrollmentPatch(Input):
+    """What to change of an enrollment; what is left out stays."""
+
+    label: Label = Field(default_factory=unchanged)
+    quota: Quota = Field(default_factory=unchanged)
+    expires_at: ExpiresAt = Field(default_factory=unchanged)
+    reenroll_retired: ReenrollRetired = Field(default_factory=unchanged)
 
 
 class SerialChange(Input):

@@ -20,6 +20,7 @@ from santaserver.enrollment.schemas import (
     Enrollment,
     EnrollmentCreate,
     EnrollmentCreated,
+    EnrollmentPatch,
     ProfileRequest,
     SerialChange,
     SerialList,
@@ -27,7 +28,7 @@ from santaserver.enrollment.schemas import (
     StaticRule,
 )
 from santaserver.enrollment.secrets import hash_secret, new_secret
-from santaserver.errors import NotFound, Unprocessable, wrong_field
+from santaserver.errors import Conflict, NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
 from santaserver.paging import decode_cursor
 from santaserver.policy import guard_repository, guarding, tag_log
@@ -43,7 +44,7 @@ from santaserver.unit_of_work import UnitOfWork
 
 _enrollment = item_of(Enrollment)
 PLAIN = [name for name in Enrollment.model_fields if name not in {"state", "etag"}]
-STATE = ("label", "quota", "serials", "expires_at", "client_certificate", "revoked_at")
+STATE = ("label", "quota", "serials", "expires_at", "client_certificate", "reenroll_retired", "revoked_at")
 """What can be changed of an enrollment, by the names of the audit log."""
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -66,10 +67,9 @@ async def create_enrollment(
 ) -> EnrollmentCreated:
     """Store an enrollment; its secret is in the response only."""
     label = _stored("label", wanted.label)
+    _check_expiry(wanted.expires_at, now)
     listed = wanted.serial_allowlist
     serials = sorted({_stored("serial_allowlist", serial).upper() for serial in listed}) if listed else None
-    if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise wrong_field("expires_at", "The enrollment would have expired already: choose a later time")
     secret = new_secret()
     enrollment = NewEnrollment(
         label=label,
@@ -113,6 +113,44 @@ async def _guard(change: Change, tags: list[int]) -> None:
     move = Move(without, MacClass(without.layers | set(layers), without.code), NOBODY_YET)
     await guard.check_members([move], None, "tags")
     guard.record(change)
+
+
+async def change_enrollment(
+    work: UnitOfWork, number: int, patch: EnrollmentPatch, expected: IfMatch, user: User, now: datetime
+) -> Enrollment:
+    """Change what is given of an enrollment; without a difference nothing is written."""
+    row = await _lock(work.connection, number)
+    await check(work.connection, expected, _version(row, now))
+    if row.revoked_at is not None:
+        raise Conflict("The enrollment was revoked, which is final; create another one")
+    given = {name: getattr(patch, name) for name in patch.model_fields_set}
+    if "label" in given:
+        given["label"] = _stored("label", given["label"])
+    wanted = {name: value for name, value in given.items() if value != getattr(row, name)}
+    if not wanted:
+        return _show(row, now)
+    _check_expiry(wanted.get("expires_at"), now)
+    after = structs.replace(row, **wanted)
+    await repository.set_terms(
+        work.connection,
+        row.id,
+        after.label,
+        after.quota,
+        after.expires_at,
+        reenroll_retired=after.reenroll_retired,
+    )
+    shown = [{name: _plain(getattr(one, name)) for name in wanted} for one in (row, after)]
+    work.audit(user.actor, now, "enrollment_changed", _target(row), *shown)
+    return _show(after, now)
+
+
+def _check_expiry(at: datetime | None, now: datetime) -> None:
+    if at is not None and at <= now:
+        raise wrong_field("expires_at", "The enrollment would have expired already: choose a later time")
+
+
+def _plain(value: object) -> object:
+    return stamp(value) if isinstance(value, datetime) else value
 
 
 async def revoke_enrollment(work: UnitOfWork, number: int, user: User, now: datetime) -> Enrollment:

@@ -161,6 +161,7 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("PUT", "/settings/layer"): ("settings_changed", {"values": {"batch_size": 34}, "locked": []}),
     ("PATCH", "/settings/layer"): ("settings_changed", {"values": {"batch_size": 35}}),
     ("POST", "/enrollments"): ("enrollment_created", {"label": "y"}),
+    ("PATCH", "/enrollments/{enrollment_id}"): ("enrollment_changed", {"reenroll_retired": True}),
     ("POST", "/enrollments/{enrollment_id}/revoke"): ("enrollment_revoked", None),
     ("PATCH", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", {"add": ["C02B"]}),
     ("DELETE", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", with_serials),

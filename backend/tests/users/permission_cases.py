@@ -135,6 +135,7 @@ WHOLE = [
     whole("GET", "/enrollments/{enrollment}", RUN_OR_AUDIT),
     whole("GET", "/enrollments/{enrollment}/serials", RUN_OR_AUDIT),
     whole("POST", "/enrollments", RUN, {"label": "{new}"}),
+    whole("PATCH", "/enrollments/{enrollment}", RUN, {"quota": 1000}),
     whole("PATCH", "/enrollments/{enrollment}/serials", RUN, {"add": ["C02ABCDEFGHJ"], "remove": []}),
     whole("DELETE", "/enrollments/{enrollment}/serials", RUN),
     Case("POST", "/enrollments/{enrollment}/profile", RUN, {"secret": "{secret}"}, scoped=False, unfit=True),
