@@ -7,9 +7,7 @@ from pydantic import BaseModel, Field
 from santaserver.current_user import Grant
 from santaserver.inputs import Input, Line, Stored
 from santaserver.permissions import Role
-from santaserver.users.passwords import SHORTEST
-
-MAX_PASSWORD = 1000
+from santaserver.users.passwords import MAX_PASSWORD, SHORTEST
 
 
 class RoleGrant(Input):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 12
 """Characters of the shortest password."""
+MAX_PASSWORD = 1000
 
 
 @cache

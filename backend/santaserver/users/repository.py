@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from santaserver.db import Connection
+from santaserver.db import Connection, rows_of
 from santaserver.paging import like_pattern
 from santaserver.users.bindings import BINDINGS
 
@@ -114,6 +114,18 @@ async def set_display_name(connection: Connection, user_id: int, name: str) -> N
 async def set_password(connection: Connection, user_id: int, password_hash: str) -> None:
     """Change the password."""
     await connection.execute("update app_user set password_hash = $2 where id = $1", user_id, password_hash)
+
+
+async def replace_password(connection: Connection, user_id: int, present: str, password_hash: str) -> bool:
+    """Change the password of an account that may log in; return False unless the present one is this."""
+    done = await connection.execute(
+        """update app_user set password_hash = $3
+           where id = $1 and password_hash = $2 and disabled_at is null""",
+        user_id,
+        present,
+        password_hash,
+    )
+    return rows_of(done) == 1
 
 
 async def set_disabled(connection: Connection, user_id: int, at: datetime | None) -> None:

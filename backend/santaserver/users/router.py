@@ -9,13 +9,13 @@ from santaserver.audit import Actor
 from santaserver.authorization import public, signed_in
 from santaserver.current_user import User
 from santaserver.deps import CurrentUser, NowDep, StateDep, request_info
-from santaserver.errors import TooManyRequests, Unauthorized, responses
+from santaserver.errors import Conflict, TooManyRequests, Unauthorized, Unprocessable, responses
 from santaserver.outbox import discard
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import clear_session_cookie, read_session_cookie, set_session_cookie
-from santaserver.users import service
+from santaserver.users import own_password, service
 from santaserver.users.device import set_device_cookie
-from santaserver.users.schemas import LoggedOut, Login, LoginState
+from santaserver.users.schemas import EndedSessions, LoggedOut, Login, LoginState, PasswordChange
 from santaserver.users.session_repository import delete_session, logout_hint
 from santaserver.users.sessions import hash_token
 
@@ -59,6 +59,21 @@ async def logout(request: Request, state: StateDep, now: NowDep) -> Response:
         response = JSONResponse(LoggedOut(continue_at=following).model_dump())
     clear_session_cookie(response, state.settings)
     return response
+
+
+@router.post(
+    "/password",
+    dependencies=[signed_in("their own")],
+    responses=responses(Unauthorized, Conflict, Unprocessable, TooManyRequests),
+)
+async def change_password(
+    wanted: PasswordChange, request: Request, user: CurrentUser, state: StateDep, now: NowDep
+) -> EndedSessions:
+    """Change the own password, with the present one; all other sessions of the user end."""
+    session = hash_token(read_session_cookie(request.cookies, state.settings) or "")
+    info = request_info(request)
+    ended = await own_password.change_password(state, user, wanted, info, request.cookies, session, now)
+    return EndedSessions(ended=ended)
 
 
 @router.get("/me", dependencies=[signed_in("themselves")], responses=responses(Unauthorized))

@@ -6,13 +6,21 @@ from pydantic import BaseModel, Field
 
 from santaserver.current_user import User
 from santaserver.inputs import Input, Stored
+from santaserver.users.passwords import MAX_PASSWORD, SHORTEST
 
 
 class Login(Input):
     """A user name and its password."""
 
     username: Stored = Field(min_length=1, max_length=200)
-    password: Stored = Field(min_length=1, max_length=1000)
+    password: Stored = Field(min_length=1, max_length=MAX_PASSWORD)
+
+
+class PasswordChange(Input):
+    """Another password for the own account."""
+
+    current_password: Stored = Field(min_length=1, max_length=MAX_PASSWORD)
+    new_password: Stored = Field(min_length=SHORTEST, max_length=MAX_PASSWORD)
 
 
 class LoggedOut(BaseModel):

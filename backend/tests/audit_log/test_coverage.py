@@ -175,7 +175,11 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("DELETE", "/machines/{machine_id}"): ("machine_deleted", None),
     ("GET", "/audit/export"): ("audit_exported", None),
     ("POST", "/audit/checkpoint"): ("audit_checkpoint_ordered", None),
-    ("POST", "/auth/login"): ("login", LOGIN),
+    ("POST", "/auth/password"): (
+        "password_changed",
+        {"current_password": ADMIN[1], "new_password": "another long password"},
+    ),
+    ("POST", "/auth/login"): ("login", {**LOGIN, "password": "another long password"}),
     ("POST", "/auth/logout"): ("logout", None),
 }
 

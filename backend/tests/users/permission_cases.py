@@ -165,4 +165,10 @@ OPEN = {
     "GET /blocked/contact",
     "GET /blocked/{sha256}",
 }
-OWN = {"GET /auth/me", "GET /sessions", "DELETE /sessions", "DELETE /sessions/{session_id}"}
+OWN = {
+    "GET /auth/me",
+    "POST /auth/password",
+    "GET /sessions",
+    "DELETE /sessions",
+    "DELETE /sessions/{session_id}",
+}

@@ -1,0 +1,81 @@
+"""Checks passwords: every attempt is counted before the password is checked."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from santaserver.audit import RequestInfo
+from santaserver.db import Connection
+from santaserver.errors import TooManyRequests
+from santaserver.state import AppState
+from santaserver.users import login_audit
+from santaserver.users import login_repository as repository
+from santaserver.users.device import known_device
+from santaserver.users.login_repository import Account
+from santaserver.users.passwords import check_password
+from santaserver.users.throttle import Counter, counters, network_counter, network_of
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A password that was checked, and counted as wrong until `forgive`."""
+
+    account: Account | None
+    """The account, if the password is its."""
+    network: str
+    counted: list[Counter]
+
+    async def forgive(self, connection: Connection) -> None:
+        """Take back what was counted, and forget earlier failures from here."""
+        own = [counter.key for counter in self.counted if counter.key.startswith(("name:", "device:"))]
+        await repository.uncount_attempt(connection, self.counted, clear=own)
+
+
+async def check(
+    state: AppState,
+    username: str,
+    password: str,
+    request: RequestInfo,
+    cookies: Mapping[str, str],
+    now: datetime,
+) -> Attempt:
+    """Check a password; a wrong one is in the audit log. Raises `TooManyRequests` while throttled."""
+    network = network_of(request.address)
+    device = known_device(cookies, state.settings, username, now)
+    async with state.database.read(network) as connection:
+        account = await repository.find_account(connection, username)
+        counted = counters(username, network, known=account is not None, device=device)
+        wait = await _count(connection, counted, network if device is None else None, now)
+    if wait:
+        await login_audit.throttled(state, account, request, network, now)
+        raise _too_many(wait)
+    try:
+        async with state.logins.slot(network):
+            stored = account.password_hash if account else None
+            fits = await check_password(stored, password)
+    except BaseException:
+        async with state.database.read(network) as connection:
+            await repository.uncount_attempt(connection, counted)
+        raise
+    if not fits:
+        await login_audit.failed(state, account, request, network, now)
+    return Attempt(account if fits else None, network, counted)
+
+
+async def _count(
+    connection: Connection, counted: list[Counter], network: str | None, now: datetime
+) -> timedelta:
+    """Count the attempt; return how long it has to wait instead, if it has to."""
+    asked = counted if network is None else [*counted, network_counter(network)]
+    wait = await repository.wait_for(connection, asked, now)
+    if not wait and not await repository.count_attempt(connection, counted, now):
+        wait = await repository.wait_for(connection, asked, now) or timedelta(seconds=1)
+    return wait
+
+
+def _too_many(wait: timedelta) -> TooManyRequests:
+    seconds = math.ceil(wait.total_seconds())
+    return TooManyRequests(
+        f"Too many failed logins; try again in {seconds} s", headers={"Retry-After": str(seconds)}
+    )
