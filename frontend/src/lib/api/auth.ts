@@ -22,3 +22,9 @@ export function loginMethods(failure = '', options: CallOptions = {}): Promise<L
 export function loginState(options: CallOptions = {}): Promise<LoginState> {
   return unwrap(api.GET('/api/v1/auth/state', options));
 }
+
+/** Changes the own password; returns how many other sessions were ended. */
+export async function changePassword(current: string, next: string): Promise<number> {
+  const body = { current_password: current, new_password: next };
+  return (await unwrap(api.POST('/api/v1/auth/password', { body }))).ended;
+}

@@ -4,6 +4,7 @@ import type {
   Enrollment,
   EnrollmentCreate,
   EnrollmentCreated,
+  EnrollmentPatch,
   Essential,
   Page,
   Position,
@@ -44,6 +45,14 @@ export function makeProfile(id: Enrollment['id'], wanted: ProfileRequest): Promi
 }
 
 type EnrollmentVersion = Pick<Enrollment, 'id' | 'etag'>;
+
+export function changeEnrollment(
+  enrollment: EnrollmentVersion,
+  patch: EnrollmentPatch,
+): Promise<Enrollment> {
+  const params = { path: { enrollment_id: enrollment.id }, header: ifMatch(enrollment) };
+  return unwrap(api.PATCH('/api/v1/enrollments/{enrollment_id}', { params, body: patch }));
+}
 
 /** Adds and removes serial numbers; returns the whole list, null for any. */
 export function changeSerials(

@@ -64,6 +64,7 @@ export type MediaPolicy = Schemas['MediaPolicy'];
 export type Enrollment = Schemas['Enrollment'];
 export type EnrollmentCreate = Schemas['EnrollmentCreate'];
 export type EnrollmentCreated = Schemas['EnrollmentCreated'];
+export type EnrollmentPatch = Schemas['EnrollmentPatch'];
 export type EnrollmentState = Enrollment['state'];
 export type SerialList = Schemas['SerialList'];
 export type Essential = Schemas['Essential'];

@@ -1,31 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import {
   emptyEnrollmentForm,
-  enrollmentMistakes,
   isUsable,
   serialsIn,
   tagsIn,
   toEnrollmentCreate,
 } from './enrollment-form.ts';
+import { termMistakes } from './enrollment-terms.ts';
 
 const NOW = Date.parse('2026-11-25T12:00:00Z');
 
 describe('the enrollment form', () => {
   it('asks for a label only', () => {
-    expect(Object.keys(enrollmentMistakes(emptyEnrollmentForm(), NOW))).toEqual(['label']);
-    expect(enrollmentMistakes({ ...emptyEnrollmentForm(), label: 'x' }, NOW)).toEqual({});
+    expect(Object.keys(termMistakes(emptyEnrollmentForm(), null, NOW))).toEqual(['label']);
+    expect(termMistakes({ ...emptyEnrollmentForm(), label: 'x' }, null, NOW)).toEqual({});
   });
 
   it.each(['0', '-1', '1.5', 'many', '12345678901'])('refuses %s places', (quota) => {
-    expect(enrollmentMistakes({ ...emptyEnrollmentForm(), label: 'x', quota }, NOW)).toHaveProperty(
-      'quota',
-    );
+    const form = { ...emptyEnrollmentForm(), label: 'x', quota };
+    expect(termMistakes(form, null, NOW)).toHaveProperty('quota');
   });
 
   it('refuses a time that has passed', () => {
     const form = { ...emptyEnrollmentForm(), label: 'x', expires_at: '2026-11-24T12:00' };
-    expect(enrollmentMistakes(form, NOW)).toHaveProperty('expires_at');
-    expect(enrollmentMistakes({ ...form, expires_at: '2026-12-24T12:00' }, NOW)).toEqual({});
+    expect(termMistakes(form, null, NOW)).toHaveProperty('expires_at');
+    expect(termMistakes({ ...form, expires_at: '2026-12-24T12:00' }, null, NOW)).toEqual({});
   });
 
   it('reads serial numbers however they are separated', () => {

@@ -1,21 +1,16 @@
 // The enrollment form without its components: initial values, validation, and the request. Pure.
 import type { Enrollment, EnrollmentCreate, EnrollmentState } from '../api/types.ts';
+import { quotaIn, type EnrollmentTermsForm } from './enrollment-terms.ts';
+import { fromLocalInput } from './local-time.ts';
 import type { Tone } from '../ui/tone.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
-interface EnrollmentForm {
-  label: string;
-  quota: string;
+interface EnrollmentForm extends EnrollmentTermsForm {
   /** One to a line, or separated by commas. */
   serial_allowlist: string;
   /** Names of tags, separated by commas. */
   tags: string;
-  /** A date and time as the browser's input has it, in the reader's time zone. */
-  expires_at: string;
-  reenroll_retired: boolean;
 }
-
-type EnrollmentMistakes = Partial<Record<keyof EnrollmentForm, string>>;
 
 export const STATE_KINDS: Readonly<
   Record<EnrollmentState, { label: string; tone: Tone; help: string }>
@@ -55,26 +50,13 @@ export function tagsIn(text: string): string[] {
     .filter((name) => name !== '');
 }
 
-/** Errors by field; `now` in milliseconds. */
-export function enrollmentMistakes(form: EnrollmentForm, now: number): EnrollmentMistakes {
-  const mistakes: EnrollmentMistakes = {};
-  if (form.label.trim() === '') mistakes.label = 'Enter a label.';
-  if (form.quota.trim() !== '' && !/^[1-9]\d{0,8}$/.test(form.quota.trim())) {
-    mistakes.quota = 'Enter a whole number of Macs, or leave it empty.';
-  }
-  if (form.expires_at !== '' && !(Date.parse(form.expires_at) > now)) {
-    mistakes.expires_at = 'Choose a time in the future, or leave it empty.';
-  }
-  return mistakes;
-}
-
 export function toEnrollmentCreate(form: EnrollmentForm): EnrollmentCreate {
   const serials = serialsIn(form.serial_allowlist);
   return {
     label: form.label.trim(),
-    quota: form.quota.trim() === '' ? null : Number(form.quota),
+    quota: quotaIn(form.quota),
     serial_allowlist: serials.length > 0 ? serials : null,
-    expires_at: form.expires_at === '' ? null : new Date(form.expires_at).toISOString(),
+    expires_at: fromLocalInput(form.expires_at),
     client_certificate: false,
     reenroll_retired: form.reenroll_retired,
     tags: tagsIn(form.tags),

@@ -1,5 +1,6 @@
 // Complete objects for tests, typed by the schema; a test sets only what it checks.
 import type {
+  Enrollment,
   ExecEvent,
   Machine,
   MachineDetail,
@@ -156,6 +157,26 @@ export function someTag(part: Partial<Tag> = {}): Tag {
     settings: 0,
     created_at: '2026-11-23T12:00:00Z',
     etag: '"tag-1"',
+    ...part,
+  };
+}
+
+export function someEnrollment(part: Partial<Enrollment> = {}): Enrollment {
+  return {
+    id: 3,
+    label: 'Berlin',
+    state: 'active',
+    machines: 0,
+    quota: null,
+    serial_allowlist: null,
+    tags: [],
+    client_certificate: false,
+    reenroll_retired: false,
+    expires_at: null,
+    created_at: '2026-11-23T12:00:00Z',
+    created_by: 'admin',
+    revoked_at: null,
+    etag: '"1"',
     ...part,
   };
 }

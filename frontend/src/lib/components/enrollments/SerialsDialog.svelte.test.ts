@@ -2,29 +2,14 @@ import { render, screen, waitFor } from '@testing-library/svelte';
 import { afterEach, expect, it, vi } from 'vitest';
 import { changeSerials, dropSerials } from '../../api/enrollments.ts';
 import { ApiError } from '../../api/errors.ts';
-import type { Enrollment } from '../../api/types.ts';
+import { someEnrollment } from '../../testing/samples.ts';
 import SerialsDialog from './SerialsDialog.svelte';
 
 vi.mock('../../api/enrollments.ts');
 afterEach(() => void vi.resetAllMocks());
 
 function open(serial_allowlist: string[] | null) {
-  const enrollment: Enrollment = {
-    id: 3,
-    label: 'Berlin',
-    state: 'active',
-    machines: 0,
-    quota: null,
-    serial_allowlist,
-    tags: [],
-    client_certificate: false,
-    reenroll_retired: false,
-    expires_at: null,
-    created_at: '2026-11-23T12:00:00Z',
-    created_by: 'admin',
-    revoked_at: null,
-    etag: '"1"',
-  };
+  const enrollment = someEnrollment({ serial_allowlist });
   const onchanged = vi.fn();
   const onclose = vi.fn();
   render(SerialsDialog, { enrollment, onchanged, onclose });

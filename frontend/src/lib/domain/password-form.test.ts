@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { emptyPasswordForm, passwordMistakes } from './password-form.ts';
+
+const GOOD = {
+  current_password: 'the old password',
+  new_password: 'another long one',
+  again: 'another long one',
+};
+
+describe('the form for another password', () => {
+  it('takes a new password that was entered twice', () => {
+    expect(passwordMistakes(GOOD)).toEqual({});
+  });
+
+  it.each([
+    [emptyPasswordForm(), ['current_password', 'new_password']],
+    [{ ...GOOD, new_password: 'too short', again: 'too short' }, ['new_password']],
+    [{ ...GOOD, new_password: '🔑'.repeat(11), again: '🔑'.repeat(11) }, ['new_password']],
+    [{ ...GOOD, new_password: GOOD.current_password }, ['new_password']],
+    [{ ...GOOD, again: 'another long on' }, ['again']],
+  ])('names what is wrong in %o', (form, fields) => {
+    expect(Object.keys(passwordMistakes(form))).toEqual(fields);
+  });
+});
