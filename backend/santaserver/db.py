@@ -13,7 +13,7 @@ from types import TracebackType
 import asyncpg
 
 from santaserver.audit import NO_REQUEST, RequestInfo
-from santaserver.errors import DatabaseUnavailable, Problem, StatementTimeout
+from santaserver.errors import DatabaseUnavailable, OutcomeUnknown, Problem, StatementTimeout
 from santaserver.outbox import Outbox, Publish
 from santaserver.postgres.connection import Connection, ReadCommitted, rows_of
 from santaserver.postgres.credentials import DatabaseAddress, Hide
@@ -86,11 +86,18 @@ class Database:
 
         Audit entries are stored last; only after the commit are live messages published.
         """
-        async with self._lent(self._rest, user) as member:
-            work = UnitOfWork(member.raw, request)
-            async with member.raw.transaction():
-                yield work
-                await work.finish()
+        committing = False
+        try:
+            async with self._lent(self._rest, user) as member:
+                work = UnitOfWork(member.raw, request)
+                async with member.raw.transaction():
+                    yield work
+                    await work.finish()
+                    committing = True
+        except DatabaseUnavailable as error:
+            if committing:
+                raise OutcomeUnknown from error
+            raise
         publish(work.outbox.messages)
 
     @asynccontextmanager

@@ -154,6 +154,20 @@ class DatabaseUnavailable(Problem):
         super().__init__("The database cannot be reached; try again shortly", headers={"Retry-After": "5"})
 
 
+class OutcomeUnknown(Problem):
+    """The connection was lost at the commit: only the database knows whether it happened."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        """Say how to find out."""
+        super().__init__(
+            "The database was lost while the change was being stored, so it may or may not have happened. "
+            "Repeat the request with the same If-Match: a 412 then lists what has changed, this one included",
+            headers={"Retry-After": "5"},
+        )
+
+
 class StatementTimeout(Problem):
     """One statement took longer than it may; the database itself is there."""
 

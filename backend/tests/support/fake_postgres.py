@@ -5,6 +5,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 SOCKET = ".s.PGSQL.5432"
@@ -51,6 +52,14 @@ def refusing(folder: Path, state: str, text: str) -> Iterator[None]:
         (folder / SOCKET).unlink()
 
 
+@dataclass(frozen=True)
+class Ambush:
+    """Which connection is ended at its commit, and when."""
+
+    marker: bytes
+    stored: bool
+
+
 class Forwarder:
     """Forwards connections to a real server, until they die silently."""
 
@@ -60,6 +69,7 @@ class Forwarder:
         self._listener = _listen(folder)
         self._open: list[socket.socket] = []
         self._dead = threading.Event()
+        self.ambush: Ambush | None = None
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
@@ -67,6 +77,10 @@ class Forwarder:
         """Let nothing through any more on the connections there are; new ones work."""
         self._dead.set()
         self._dead = threading.Event()
+
+    def lose_commit_of(self, marker: bytes, *, stored: bool) -> None:
+        """End the next connection that sends `marker` at its commit, before or after it is stored."""
+        self.ambush = Ambush(marker, stored)
 
     def stop(self) -> None:
         """End everything."""
@@ -84,15 +98,51 @@ class Forwarder:
                 far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 far.connect(self._target)
                 self._open += [near, far]
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=(source, sink, self._dead), daemon=True).start()
+                pair = _Pair(self, near, far)
+                for pump in (pair.ask, pair.answer):
+                    threading.Thread(target=pump, args=(self._dead,), daemon=True).start()
 
 
-def _pump(source: socket.socket, sink: socket.socket, dead: threading.Event) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            if dead.is_set():
-                continue
-            sink.sendall(data)
-        if not dead.is_set():
-            sink.shutdown(socket.SHUT_WR)
+class _Pair:
+    """A client's connection and the one to the real server."""
+
+    def __init__(self, forwarder: Forwarder, near: socket.socket, far: socket.socket) -> None:
+        self._forwarder = forwarder
+        self._near, self._far = near, far
+        self._marked: Ambush | None = None
+        self._losing = threading.Event()
+
+    def ask(self, dead: threading.Event) -> None:
+        """Pass on what the client sends."""
+        with suppress(OSError):
+            while data := self._near.recv(65536):
+                if dead.is_set():
+                    continue
+                ambush = self._forwarder.ambush
+                if ambush and ambush.marker in data:
+                    self._marked = ambush
+                if self._marked and b"COMMIT" in data:
+                    if not self._marked.stored:
+                        self._end()
+                        return
+                    self._losing.set()
+                self._far.sendall(data)
+            if not dead.is_set():
+                self._far.shutdown(socket.SHUT_WR)
+
+    def answer(self, dead: threading.Event) -> None:
+        """Pass on what the server answers; what is to be lost is stored by then."""
+        with suppress(OSError):
+            while data := self._far.recv(65536):
+                if dead.is_set():
+                    continue
+                if self._losing.is_set():
+                    self._end()
+                    return
+                self._near.sendall(data)
+            if not dead.is_set():
+                self._near.shutdown(socket.SHUT_WR)
+
+    def _end(self) -> None:
+        for one in (self._near, self._far):
+            one.shutdown(socket.SHUT_RDWR)
