@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from santaserver.inputs import Input
 from santaserver.preconditions import ANY, entity_tag, if_match
 from santaserver.sync_settings.schemas import SettingsPatch
 from tests.conftest import ADMIN
-from tests.support.postgres import Cluster, value
+from tests.support.postgres import Cluster, held, value
 from tests.support.rest_client import RestClient
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -434,19 +433,33 @@ def test_who_comes_second_learns_what_the_first_one_changed(world: World, kind: 
     assert again.is_success, again.text
 
 
+LOCKS = {
+    "monitor mode": "select from machine for update",
+    "enrollment": "select from enrollment for update",
+    "essential": "select from essential for update",
+    "contact": "select from blocked_contact for update",
+    "user": "lock table binding in exclusive mode",
+}
+"""What stops a change of a kind until it is released; of the others: the policy's head."""
+WAITING = """select count(*) from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'"""
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_of_two_at_once_exactly_one_wins(world: World, kind: Kind) -> None:
+    """Both have got as far as the lock that every change of the object takes when the first one gets it."""
     filled = world.fill(kind)
     path, seen = filled(kind.path), world.etag(filled(kind.source))
-    start = Barrier(2)
 
     def change(client: RestClient, body: object) -> int:
-        start.wait(30)
         return world.send(client, kind.method, path, filled(body), seen).status_code
 
+    lock = LOCKS.get(kind.name, "select from policy_head for update")
     with ThreadPoolExecutor(2) as threads:
-        pairs = zip((world.one, world.other), kind.bodies, strict=True)
-        results = [threads.submit(change, *pair) for pair in pairs]
+        with held(world.server.dsn, lock) as holder:
+            pairs = zip((world.one, world.other), kind.bodies, strict=True)
+            results = [threads.submit(change, *pair) for pair in pairs]
+            holder.until(lambda: value(world.server.dsn, WAITING) >= len(results))
         statuses = sorted(result.result() for result in results)
     assert statuses[0] in {200, 204}
     assert statuses[1] in ({404, 412} if kind.method == "DELETE" else {412})
