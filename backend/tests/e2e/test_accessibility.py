@@ -86,6 +86,7 @@ DIALOGS = [
     ("/rules", "New rule", "Create rule"),
     ("/tags", "New tag", None),
     ("/enrollments", "New enrollment", None),
+    ("/enrollments", "Edit", None),
     ("/enrollments", "Serials", None),
     ("/enrollments", "Profile", None),
     ("machine", "Monitor mode", None),
