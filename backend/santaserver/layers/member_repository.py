@@ -44,9 +44,9 @@ order by m.id limit $3
 
 DEFINED = """t.id, t.predicate, t.groups,
   array(select enrollment_id from tag_enrollment e where e.tag_id = t.id), true,
-  (select c.at + interval '1 minute' from tag_version v join policy_change c on c.seq = v.opened_seq
+  (select c.latest_at + interval '1 minute' from tag_version v join policy_change c on c.seq = v.opened_seq
     where v.tag_id = t.id and v.closed_seq is null)"""
-"""A minute is more than a change takes from its moment to its commit."""
+"""The latest moment, since a clock may be set back; a minute is more than a change takes to its commit."""
 
 MODES = """
 select v.layer_id, l.rank, v.value #>> '{}', v.locked from setting_version v join layer l on l.id = v.layer_id
