@@ -1,6 +1,7 @@
 """Makes and revokes enrollments, and the profiles that carry their secrets."""
 
 import hmac
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,7 +140,7 @@ async def change_enrollment(
         after.expires_at,
         reenroll_retired=after.reenroll_retired,
     )
-    shown = [{name: _plain(getattr(one, name)) for name in wanted} for one in (row, after)]
+    shown = _plain(row, wanted), _plain(after, wanted)
     work.audit(user.actor, now, "enrollment_changed", _target(row), *shown)
     return _show(after, now)
 
@@ -149,8 +150,10 @@ def _check_expiry(at: datetime | None, now: datetime) -> None:
         raise wrong_field("expires_at", "The enrollment would have expired already: choose a later time")
 
 
-def _plain(value: object) -> object:
-    return stamp(value) if isinstance(value, datetime) else value
+def _plain(row: EnrollmentRow, names: Collection[str]) -> dict[str, Any]:
+    """Return some fields as the audit log has them."""
+    values = {name: getattr(row, name) for name in names}
+    return {name: stamp(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 async def revoke_enrollment(work: UnitOfWork, number: int, user: User, now: datetime) -> Enrollment:
