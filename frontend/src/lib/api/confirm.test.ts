@@ -52,9 +52,9 @@ describe('a change that the server asks about', () => {
     const ask = vi.fn(() => Promise.resolve(true));
     onQuestion(ask);
     fetch.mockResolvedValueOnce(asks('152-a')).mockResolvedValueOnce(done());
-    await removeRule(rule);
+    await removeRule(rule, 'why');
     expect(ask).toHaveBeenCalledExactlyOnceWith(question('152-a'));
-    expect(sent.map(({ url }) => new URL(url).search)).toEqual(['', '?confirm=152-a']);
+    expect(sent.map(({ url }) => new URL(url).search)).toEqual(['?reason=why', '?reason=why&confirm=152-a']);
     expect(sent.map(({ headers }) => headers.get('if-match'))).toEqual(['"v1"', '"v1"']);
     expect(sent[1]?.method).toBe('DELETE');
   });
@@ -65,11 +65,11 @@ describe('a change that the server asks about', () => {
       .mockResolvedValueOnce(asks('152-a'))
       .mockResolvedValueOnce(asks('153-b'))
       .mockResolvedValueOnce(done());
-    await removeRule(rule);
+    await removeRule(rule, 'why');
     expect(sent.map(({ url }) => new URL(url).search)).toEqual([
-      '',
-      '?confirm=152-a',
-      '?confirm=153-b',
+      '?reason=why',
+      '?reason=why&confirm=152-a',
+      '?reason=why&confirm=153-b',
     ]);
   });
 
@@ -77,7 +77,7 @@ describe('a change that the server asks about', () => {
     for (const answer of [() => Promise.resolve(false), undefined]) {
       onQuestion(answer);
       fetch.mockResolvedValueOnce(asks('152-a'));
-      const refused = removeRule(rule);
+      const refused = removeRule(rule, 'why');
       await expect(refused).rejects.toBeInstanceOf(ApiError);
       await expect(refused).rejects.toMatchObject({ message: 'Nothing was changed.' });
     }
@@ -93,7 +93,7 @@ describe('a change that the server asks about', () => {
       detail: 'There is one already',
     });
     fetch.mockResolvedValueOnce(new Response(taken, { status: 409 }));
-    await expect(removeRule(rule)).rejects.toMatchObject({ message: 'There is one already' });
+    await expect(removeRule(rule, 'why')).rejects.toMatchObject({ message: 'There is one already' });
     expect(ask).not.toHaveBeenCalled();
   });
 });

@@ -51,19 +51,19 @@ describe('the lock-out guard', () => {
   it('repeats a refused change with an override when the user wants it', async () => {
     ask.mockResolvedValue(true);
     fetch.mockResolvedValueOnce(refused()).mockResolvedValueOnce(done(['Jamf would be blocked']));
-    await expect(orderTags([2, 1], SEEN)).resolves.toEqual([]);
+    await expect(orderTags([2, 1], SEEN, 'why')).resolves.toEqual([]);
     expect(ask).toHaveBeenCalledWith(REFUSED.detail);
     const [address, init] = fetch.mock.calls[1] ?? [];
     expect((address as URL).search).toBe('?override_guard=true');
     expect(init?.method).toBe('PUT');
-    expect(await new Response(init?.body).json()).toEqual({ tags: [2, 1], reason: '' });
+    expect(await new Response(init?.body).json()).toEqual({ tags: [2, 1], reason: 'why' });
     expect(warn).toHaveBeenCalledWith(['Jamf would be blocked']);
   });
 
   it('leaves the refusal as it is when the user does not', async () => {
     ask.mockResolvedValue(false);
     fetch.mockResolvedValueOnce(refused());
-    await expect(removeRule({ id: 1, etag: '"1"' })).rejects.toMatchObject({
+    await expect(removeRule({ id: 1, etag: '"1"' }, '')).rejects.toMatchObject({
       status: 422,
       message: REFUSED.detail,
     });
@@ -72,7 +72,7 @@ describe('the lock-out guard', () => {
 
   it('asks nothing about other refusals, nor for forms with an override of their own', async () => {
     fetch.mockResolvedValueOnce(refused({ detail: 'No', errors: [] }));
-    await expect(orderTags([1], SEEN)).rejects.toMatchObject({ status: 422 });
+    await expect(orderTags([1], SEEN, '')).rejects.toMatchObject({ status: 422 });
     fetch.mockResolvedValueOnce(refused());
     const rule = { rule_type: 'TEAMID', identifier: '483DWKW443', policy: 'BLOCKLIST' } as const;
     await expect(createRule(rule as Parameters<typeof createRule>[0])).rejects.toMatchObject({

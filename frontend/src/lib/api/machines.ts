@@ -40,11 +40,7 @@ export function orderForMany(
 }
 
 /** Does something with one machine. */
-export async function orderForOne(
-  action: FleetAction,
-  id: string,
-  reason: string,
-): Promise<void> {
+export async function orderForOne(action: FleetAction, id: string, reason: string): Promise<void> {
   const body = { action, machine_ids: [id], reason };
   await unwrap(api.POST('/api/v1/machines/actions', { body }));
 }
