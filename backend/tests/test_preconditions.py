@@ -434,6 +434,7 @@ def test_who_comes_second_learns_what_the_first_one_changed(world: World, kind: 
 
 
 LOCKS = {
+    "member": "select from machine_sync for update",
     "monitor mode": "select from machine for update",
     "enrollment": "select from enrollment for update",
     "essential": "select from essential for update",
