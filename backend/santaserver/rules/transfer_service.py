@@ -77,10 +77,9 @@ async def import_rules(
             await staging.forget(work.connection)
             plan = await _plan(work, file, change.before.seq, now)
             _refuse_mistakes(plan)
-            if await reach_of(work.connection, plan) != reach:
-                raise Conflict(
-                    "Rules of this file were changed while it was read; nothing was imported. Repeat it"
-                )
+            again = await reach_of(work.connection, plan)
+            if again != reach:
+                await ask_before_import(work, again)
         plan.policy_seq = await apply(change)
         _record(change, plan, file)
     return plan

@@ -54,7 +54,10 @@ describe('a change that the server asks about', () => {
     fetch.mockResolvedValueOnce(asks('152-a')).mockResolvedValueOnce(done());
     await removeRule(rule, 'why');
     expect(ask).toHaveBeenCalledExactlyOnceWith(question('152-a'));
-    expect(sent.map(({ url }) => new URL(url).search)).toEqual(['?reason=why', '?reason=why&confirm=152-a']);
+    expect(sent.map(({ url }) => new URL(url).search)).toEqual([
+      '?reason=why',
+      '?reason=why&confirm=152-a',
+    ]);
     expect(sent.map(({ headers }) => headers.get('if-match'))).toEqual(['"v1"', '"v1"']);
     expect(sent[1]?.method).toBe('DELETE');
   });
@@ -93,7 +96,9 @@ describe('a change that the server asks about', () => {
       detail: 'There is one already',
     });
     fetch.mockResolvedValueOnce(new Response(taken, { status: 409 }));
-    await expect(removeRule(rule, 'why')).rejects.toMatchObject({ message: 'There is one already' });
+    await expect(removeRule(rule, 'why')).rejects.toMatchObject({
+      message: 'There is one already',
+    });
     expect(ask).not.toHaveBeenCalled();
   });
 });
